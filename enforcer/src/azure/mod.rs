@@ -1,0 +1,1 @@
+//! Azure: clouds, endpoint names, service tags and the bundle of them in the binary.

@@ -1,0 +1,1 @@
+//! Configuration: TOML → validated values, with errors that name file, line and key.
