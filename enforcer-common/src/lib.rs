@@ -1,1 +1,29 @@
-//! .
+//! What the kernel programs and user space share: the rule, the map layouts, and the readers of packet headers.
+//!
+//! Nothing here touches a kernel interface. The kernel programs implement [`PolicyView`] over BPF maps, the tests and
+//! the daemon over `Vec`s and live maps; [`decide`] is the same code in all of them.
+
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(feature = "user"), forbid(unsafe_code))]
+
+mod address;
+mod class;
+mod decide;
+mod event;
+pub mod interval;
+pub mod layout;
+mod packet;
+#[cfg(feature = "user")]
+mod pod;
+mod reason;
+pub mod stride;
+
+pub use address::{Address, V6};
+pub use class::Class;
+pub use decide::{
+    Decision, Exception, Flow, PolicyView, Transport, Verdict, admits_connect, decide,
+    decide_packet,
+};
+pub use event::{Event, Hook};
+pub use packet::{Bytes, PacketError, read_ipv4, read_ipv6};
+pub use reason::Reason;

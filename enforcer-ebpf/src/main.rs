@@ -1,1 +1,111 @@
-fn main() {}
+//! The hooks: read, decide, turn the decision into a return code. Telemetry comes last and may fail.
+
+#![no_std]
+#![no_main]
+
+mod attempt;
+mod maps;
+mod packet;
+mod report;
+mod view;
+
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
+use enforcer_common::{Decision, Hook, Verdict, admits_connect};
+
+/// What a cgroup program returns to let a packet or call go on.
+const PASS: i32 = 1;
+/// What it returns to drop the packet, or to fail the call with `EPERM`.
+const DROP: i32 = 0;
+
+/// Every packet of every socket in scope. Linux 4.10.
+#[cgroup_skb(egress)]
+fn egress(context: SkBuffContext) -> i32 {
+    let (flow, decision) = packet::judge(&context);
+    let code = enforce(decision.verdict);
+    report::packet(&context, flow, decision);
+    code
+}
+
+/// [`egress`] for test runs: no telemetry, and the reason in the control buffer. Never attached.
+#[cgroup_skb(egress)]
+fn explain(mut context: SkBuffContext) -> i32 {
+    let (_, decision) = packet::judge(&context);
+    packet::leave_reason(&mut context, decision);
+    enforce(decision.verdict)
+}
+
+/// `connect` on an IPv4 socket. Linux 4.17.
+#[cgroup_sock_addr(connect4)]
+fn connect4(context: SockAddrContext) -> i32 {
+    connect(&context, Hook::Connect4)
+}
+
+/// `connect` on an IPv6 socket. Linux 4.17.
+#[cgroup_sock_addr(connect6)]
+fn connect6(context: SockAddrContext) -> i32 {
+    connect(&context, Hook::Connect6)
+}
+
+/// A datagram to an address of its own over IPv4. Linux 4.18.
+#[cgroup_sock_addr(sendmsg4)]
+fn sendmsg4(context: SockAddrContext) -> i32 {
+    send(&context, Hook::Sendmsg4)
+}
+
+/// A datagram to an address of its own over IPv6. Linux 4.18.
+#[cgroup_sock_addr(sendmsg6)]
+fn sendmsg6(context: SockAddrContext) -> i32 {
+    send(&context, Hook::Sendmsg6)
+}
+
+/// A socket comes into being: remembers whose it is, for reports. Decides nothing. Linux 4.10.
+#[cgroup_sock(sock_create)]
+fn origin(context: SockContext) -> i32 {
+    report::remember_origin(&context);
+    PASS
+}
+
+#[inline(always)]
+fn connect(context: &SockAddrContext, hook: Hook) -> i32 {
+    let (flow, decision) = attempt::judge(context, hook);
+    let verdict = admits_connect(&flow, decision);
+    let code = enforce(verdict);
+    report::attempt(
+        hook,
+        flow,
+        Decision {
+            verdict,
+            ..decision
+        },
+    );
+    code
+}
+
+#[inline(always)]
+fn send(context: &SockAddrContext, hook: Hook) -> i32 {
+    let (flow, decision) = attempt::judge(context, hook);
+    let code = enforce(decision.verdict);
+    report::attempt(hook, flow, decision);
+    code
+}
+
+#[inline(always)]
+fn enforce(verdict: Verdict) -> i32 {
+    match verdict {
+        Verdict::Allow => PASS,
+        Verdict::Deny if view::audits() => PASS,
+        Verdict::Deny => DROP,
+    }
+}
+
+/// Loops, so that the verifier refuses any program in which a panic can be reached.
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,215 @@
+//! A destination address in the one form in which it is judged.
+
+/// The IPv4-mapped prefix `::ffff:0:0/96` (RFC 4291 section 2.5.5.2), as bits 64–95 of an address.
+const MAPPED: u64 = 0x0000_ffff;
+/// The first 32 bits of `64:ff9b::/96` (RFC 6052) and of `64:ff9b:1::/48` (RFC 8215).
+const NAT64: u64 = 0x0064_ff9b;
+
+/// The two halves of an IPv6 address, most significant first, in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct V6 {
+    /// Bits 0–63.
+    pub high: u64,
+    /// Bits 64–127.
+    pub low: u64,
+}
+
+/// A destination; IPv4 inside IPv6 is the IPv4 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Address {
+    /// IPv4, in host byte order.
+    V4(u32),
+    /// IPv6 that carries no IPv4 address by its well-known form.
+    V6(V6),
+}
+
+impl Address {
+    /// An IPv4 address from its bytes on the wire.
+    #[inline(always)]
+    pub const fn from_v4(octets: [u8; 4]) -> Self {
+        Self::V4(u32::from_be_bytes(octets))
+    }
+
+    /// An IPv6 address from its bytes on the wire. IPv4-mapped and well-known NAT64 addresses become the IPv4 address
+    /// inside; of the local-use NAT64 range `64:ff9b:1::/48` the last 32 bits count, as in its `/96` prefixes.
+    #[inline(always)]
+    pub const fn from_v6(octets: [u8; 16]) -> Self {
+        let bits = u128::from_be_bytes(octets);
+        Self::from_halves(V6 {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        })
+    }
+
+    /// As [`Address::from_v6`], from the two halves in host byte order.
+    #[inline(always)]
+    pub const fn from_halves(address: V6) -> Self {
+        let mapped = address.high == 0 && address.low >> 32 == MAPPED;
+        let nat64 = address.high == NAT64 << 32 && address.low >> 32 == 0;
+        let local_nat64 = address.high >> 16 == NAT64 << 16 | 1;
+        if mapped || nat64 || local_nat64 {
+            return Self::V4(address.low as u32);
+        }
+        Self::V6(address)
+    }
+
+    /// The 16 bytes that key maps and events: IPv6 as on the wire, IPv4 in its mapped form.
+    #[inline(always)]
+    pub const fn key(self) -> [u8; 16] {
+        match self {
+            Self::V4(address) => (MAPPED as u128) << 32 | address as u128,
+            Self::V6(V6 { high, low }) => (high as u128) << 64 | low as u128,
+        }
+        .to_be_bytes()
+    }
+
+    /// Whether the address can be reached beyond the host's own networks.
+    ///
+    /// The exceptions are the ranges of the IANA special-purpose registries (RFC 6890) that never stand for a host on
+    /// the Internet: this-host, private, shared, loopback, link-local, documentation, benchmarking, multicast,
+    /// reserved, broadcast; for IPv6 all of `::/8` and what lies outside `2000::/3`, and documentation.
+    #[inline(always)]
+    pub const fn is_global(self) -> bool {
+        match self {
+            Self::V4(address) => is_global_v4(address),
+            Self::V6(address) => is_global_v6(address.high),
+        }
+    }
+}
+
+#[inline(always)]
+const fn is_global_v4(address: u32) -> bool {
+    let octets = address.to_be_bytes();
+    !matches!(
+        octets,
+        [0 | 10 | 127 | 224..=255, ..]
+            | [100, 64..=127, ..]
+            | [169, 254, ..]
+            | [172, 16..=31, ..]
+            | [192, 168, ..]
+            | [192, 0, 0 | 2, _]
+            | [198, 18..=19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+    )
+}
+
+#[inline(always)]
+const fn is_global_v6(high: u64) -> bool {
+    let unicast = high >> 61 == 1;
+    let documentation = high >> 32 == 0x2001_0db8 || high >> 44 == 0x3fff0;
+    unicast && !documentation
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        match text.parse::<IpAddr>().unwrap() {
+            IpAddr::V4(address) => Address::from_v4(address.octets()),
+            IpAddr::V6(address) => Address::from_v6(address.octets()),
+        }
+    }
+
+    #[test]
+    fn ipv4_inside_ipv6_is_the_ipv4_address() {
+        let plain = address("20.38.98.100");
+        for carrier in [
+            "::ffff:20.38.98.100",
+            "64:ff9b::20.38.98.100",
+            "64:ff9b:1::20.38.98.100",
+            "64:ff9b:1:abcd::20.38.98.100",
+        ] {
+            assert_eq!(address(carrier), plain, "{carrier}");
+        }
+        for other in [
+            "::20.38.98.100",
+            "64:ff9b::1:20.38.98.100",
+            "64:ff9b:2::20.38.98.100",
+        ] {
+            assert_ne!(address(other), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_never_leaves_the_site_is_not_global() {
+        for local in [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.168.0.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "3fff::1",
+            "3fff:fff::1",
+            "100::1",
+            "fec0::1",
+        ] {
+            assert!(!address(local).is_global(), "{local}");
+        }
+        for global in [
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "168.63.129.16",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.0.1.1",
+            "198.17.0.1",
+            "198.20.0.1",
+            "223.255.255.255",
+            "2603:1030::1",
+            "2001:db9::",
+            "2000::",
+            "3fff:1000::",
+        ] {
+            assert!(address(global).is_global(), "{global}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_reads_back_as_its_address(bits: u128) {
+            let address = Address::from_v6(bits.to_be_bytes());
+            prop_assert_eq!(Address::from_v6(address.key()), address);
+        }
+
+        #[test]
+        fn private_ranges_agree_with_the_standard_library(bits: u32) {
+            let ip = Ipv4Addr::from(bits);
+            let local = ip.is_private() || ip.is_loopback() || ip.is_link_local()
+                || ip.is_multicast() || ip.is_broadcast() || ip.is_documentation() || ip.is_unspecified();
+            prop_assert!(!local || !Address::from_v4(ip.octets()).is_global());
+        }
+
+        #[test]
+        fn only_global_unicast_ipv6_is_global(bits: u128) {
+            let ip = Ipv6Addr::from(bits);
+            if let Address::V6(_) = Address::from_v6(ip.octets()) {
+                let inside = bits >> 125 == 1;
+                prop_assert!(inside || !Address::from_v6(ip.octets()).is_global());
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! A denial as it travels through the ring buffer.
+
+/// The program that judged. Codes are counter indices and stand in events: append, never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Hook {
+    /// `cgroup_skb/egress`: a packet.
+    Egress = 0,
+    /// `cgroup/connect4`.
+    Connect4 = 1,
+    /// `cgroup/connect6`.
+    Connect6 = 2,
+    /// `cgroup/sendmsg4`.
+    Sendmsg4 = 3,
+    /// `cgroup/sendmsg6`.
+    Sendmsg6 = 4,
+}
+
+impl Hook {
+    /// One more than the largest code.
+    pub const COUNT: u32 = 5;
+
+    /// Every hook, in the order of the codes.
+    pub const ALL: [Self; 5] = [
+        Self::Egress,
+        Self::Connect4,
+        Self::Connect6,
+        Self::Sendmsg4,
+        Self::Sendmsg6,
+    ];
+
+    /// The hook of a code that an event holds.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|hook| *hook as u8 == code)
+    }
+
+    /// The word in events and metrics; also the name of the program and of its pins.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Connect4 => "connect4",
+            Self::Connect6 => "connect6",
+            Self::Sendmsg4 => "sendmsg4",
+            Self::Sendmsg6 => "sendmsg6",
+        }
+    }
+}
+
+/// One denial, or the fold of several with the same cgroup, destination and reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Event {
+    /// Nanoseconds since boot (`CLOCK_BOOTTIME`).
+    pub time: u64,
+    /// The cgroup v2 id of the socket (for the packet hook) or of the process.
+    pub cgroup: u64,
+    /// The destination that was judged, as [`crate::Address::key`].
+    pub destination: [u8; 16],
+    /// The process (thread group) that connected, sent or opened the socket; 0 where it is not known.
+    pub pid: u32,
+    /// Its user; meaningless where `pid` is 0.
+    pub uid: u32,
+    /// Its command name, NUL-padded.
+    pub command: [u8; 16],
+    /// Denials like this since the last event for it, not counting this one.
+    pub folded: u32,
+    /// The destination port in host byte order; 0 where there is none.
+    pub port: u16,
+    /// The IP protocol number.
+    pub protocol: u8,
+    /// The code of the [`Hook`].
+    pub hook: u8,
+    /// The code of the [`crate::Reason`].
+    pub reason: u8,
+    /// 1 in audit mode: it was reported and let through.
+    pub audited: u8,
+    /// Zero.
+    pub reserved: [u8; 6],
+}
+
+const _: () = assert!(size_of::<Event>() == 72);

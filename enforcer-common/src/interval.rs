@@ -1,0 +1,139 @@
+//! The protected IPv6 set: the sorted starts of intervals, each with the class up to the next start.
+
+use crate::address::V6;
+use crate::class::Class;
+
+/// Rows in one generation, the header among them; a power of two. The public cloud needs about 1,300.
+pub const MAX_ROWS: u32 = 4096;
+/// Halvings that find one row of [`MAX_ROWS`].
+const STEPS: u32 = MAX_ROWS.ilog2();
+
+/// A row of the table as a map value. Row 0 is the header: `high` and `low` there are the first 64 bits of the first and of the last
+/// address that any interval but the open ones covers, and `class` is the number of intervals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Row {
+    /// Bits 0–63 of the interval's first address.
+    pub high: u64,
+    /// Bits 64–127 of the interval's first address.
+    pub low: u64,
+    /// The class code of the interval.
+    pub class: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Row>() == 24);
+
+/// Where the rows come from: a BPF map in the kernel, a `Vec` in tests.
+pub trait Rows {
+    /// The row at `index`; `None` where there is no such row.
+    fn row(&self, index: u32) -> Option<Row>;
+}
+
+/// The class of `address`. A row that is missing makes it [`Class::Unknown`]; a table of no intervals leaves all open.
+#[inline(always)]
+pub fn lookup(rows: &impl Rows, address: V6) -> Class {
+    let Some(header) = rows.row(0) else {
+        return Class::Unknown;
+    };
+    if address.high < header.high || address.high > header.low {
+        return Class::Open;
+    }
+    let count = header.class;
+    let mut found = 0;
+    let mut class = Class::Open.code();
+    let mut half = MAX_ROWS / 2;
+    for _ in 0..STEPS {
+        let probe = found + half;
+        half /= 2;
+        if probe > count {
+            continue;
+        }
+        let Some(row) = rows.row(probe) else {
+            return Class::Unknown;
+        };
+        let starts_after =
+            row.high > address.high || row.high == address.high && row.low > address.low;
+        if !starts_after {
+            found = probe;
+            class = row.class as u16;
+        }
+    }
+    Class::from_code(class)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    impl Rows for Vec<Row> {
+        fn row(&self, index: u32) -> Option<Row> {
+            self.get(index as usize).copied()
+        }
+    }
+
+    fn table(starts: &[(u128, Class)]) -> Vec<Row> {
+        let row = |bits: u128, class: u32| Row {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+            class,
+            reserved: 0,
+        };
+        let header = Row {
+            high: 0,
+            low: u64::MAX,
+            class: starts.len() as u32,
+            reserved: 0,
+        };
+        let rows = starts
+            .iter()
+            .map(|(bits, class)| row(*bits, u32::from(class.code())));
+        std::iter::once(header).chain(rows).collect()
+    }
+
+    fn halves(bits: u128) -> V6 {
+        V6 {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        }
+    }
+
+    #[test]
+    fn a_missing_row_is_unknown_and_never_open() {
+        let mut rows = table(&[(5, Class::Storage), (9, Class::Open)]);
+        rows.pop();
+        assert_eq!(lookup(&rows, halves(7)), Class::Unknown);
+        assert_eq!(lookup(&Vec::new(), halves(7)), Class::Unknown);
+    }
+
+    #[test]
+    fn outside_the_gate_nothing_is_searched() {
+        let mut rows = table(&[(5 << 64, Class::Storage), (6 << 64, Class::Open)]);
+        rows[0].high = 5;
+        rows[0].low = 6;
+        assert_eq!(lookup(&rows, halves((5 << 64) - 1)), Class::Open);
+        assert_eq!(lookup(&rows, halves(5 << 64)), Class::Storage);
+        assert_eq!(lookup(&rows, halves(6 << 64)), Class::Open);
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_agrees_with_a_linear_scan(
+            starts in prop::collection::btree_map(any::<u128>(), 0u16..5, 0..300),
+            random: u128,
+        ) {
+            let starts: Vec<_> =
+                starts.into_iter().map(|(bits, code)| (bits, Class::from_code(code))).collect();
+            let rows = table(&starts);
+            let borders = starts.iter().flat_map(|(bits, _)| [bits.wrapping_sub(1), *bits, bits.wrapping_add(1)]);
+            for address in borders.chain([random, 0, u128::MAX]) {
+                let scan = starts.iter().rev().find(|(bits, _)| *bits <= address);
+                let expected = scan.map_or(Class::Open, |(_, class)| *class);
+                prop_assert_eq!(lookup(&rows, halves(address)), expected);
+            }
+        }
+    }
+}

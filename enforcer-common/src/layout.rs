@@ -1,0 +1,240 @@
+//! Maps and programs: their names and the layouts of their keys and values.
+//!
+//! [`VERSION`] stands in the pin directory; any change to a layout, a map's size or a code raises it.
+
+use crate::event::Hook;
+use crate::interval::Row;
+use crate::reason::Reason;
+use crate::stride::Block;
+
+/// The version of everything in this module.
+pub const VERSION: u32 = 1;
+
+/// `ARRAY[1]` of [`Settings`].
+pub const SETTINGS: &str = "SETTINGS";
+/// `ARRAY_OF_MAPS[1]` of `ARRAY[MAX_BLOCKS]` of [`Block`]: the protected IPv4 set.
+pub const PROTECTED_V4: &str = "PROTECTED_V4";
+/// `ARRAY_OF_MAPS[1]` of `ARRAY[MAX_ROWS]` of [`Row`]: the protected IPv6 set.
+pub const PROTECTED_V6: &str = "PROTECTED_V6";
+/// `HASH` of [`AddressKey`] to [`Binding`]: addresses that allowed names resolve to.
+pub const ALLOWED: &str = "ALLOWED";
+/// `HASH` of a cgroup id (`u64`) to a [`Scope`]: cgroups that have exceptions.
+pub const EXCEPTION_CGROUPS: &str = "EXC_CGROUPS";
+/// `LPM_TRIE` of [`ScopedAddress`] to a [`Deadline`]: prefixes of exceptions.
+pub const EXCEPTION_PREFIXES: &str = "EXC_PREFIXES";
+/// `HASH` of [`ScopedAddress`] to a [`Deadline`]: addresses that names of exceptions resolve to.
+pub const EXCEPTION_ADDRESSES: &str = "EXC_ADDRESSES";
+/// `RINGBUF` of [`crate::Event`].
+pub const EVENTS: &str = "EVENTS";
+/// `LRU_HASH` of [`FoldKey`] to [`Fold`].
+pub const FOLDS: &str = "FOLDS";
+/// `PERCPU_ARRAY` of `u64`, indexed by [`counter`].
+pub const COUNTERS: &str = "COUNTERS";
+/// `LRU_HASH` of a socket cookie (`u64`) to [`Origin`].
+pub const ORIGINS: &str = "ORIGINS";
+
+/// Every map, in the order in which they are pinned.
+pub const MAPS: [&str; 11] = [
+    SETTINGS,
+    PROTECTED_V4,
+    PROTECTED_V6,
+    ALLOWED,
+    EXCEPTION_CGROUPS,
+    EXCEPTION_PREFIXES,
+    EXCEPTION_ADDRESSES,
+    EVENTS,
+    FOLDS,
+    COUNTERS,
+    ORIGINS,
+];
+
+/// The program that answers `explain`: the egress program's judgement without its telemetry, for test runs.
+pub const EXPLAIN: &str = "explain";
+/// The program that remembers which process opened a socket. It allows everything.
+pub const ORIGIN: &str = "origin";
+
+/// Entries of [`ALLOWED`] and of [`EXCEPTION_ADDRESSES`].
+pub const MAX_ADDRESSES: u32 = 8192;
+/// Entries of [`EXCEPTION_CGROUPS`].
+pub const MAX_SCOPES: u32 = 256;
+/// Entries of [`EXCEPTION_PREFIXES`].
+pub const MAX_PREFIXES: u32 = 4096;
+/// Entries of [`FOLDS`] and of [`ORIGINS`].
+pub const MAX_RECENT: u32 = 4096;
+/// Bytes of [`EVENTS`]: about 3,000 events.
+pub const EVENT_BYTES: u32 = 256 * 1024;
+/// How deep in the tree a cgroup with an exception may stand, the root being level 0.
+pub const MAX_LEVEL: u32 = 16;
+/// A denial like one reported in the last ten seconds is folded into the next report, in nanoseconds.
+pub const FOLD_WINDOW: u64 = 10_000_000_000;
+
+/// The index of the counter of lost events (ring buffer full).
+pub const COUNTER_LOST: u32 = Hook::COUNT * Reason::COUNT;
+/// Entries of [`COUNTERS`].
+pub const MAX_COUNTERS: u32 = COUNTER_LOST + 1;
+
+/// The index in [`COUNTERS`] of what `hook` decided for `reason`.
+#[inline(always)]
+pub const fn counter(hook: Hook, reason: Reason) -> u32 {
+    hook as u32 * Reason::COUNT + reason as u32
+}
+
+/// What the programs read first. All zero means: enforce, and deny what nothing opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Settings {
+    /// See [`Switches`].
+    pub switches: Switches,
+    /// The deepest level of a cgroup that has an exception; 0 where none has.
+    pub exception_level: u32,
+    /// Counts the policies applied; for people, not for the programs.
+    pub generation: u64,
+}
+
+/// Mode, default and shortcuts in one word, so that a change is seen whole or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(transparent)]
+pub struct Switches(u32);
+
+impl Switches {
+    const AUDIT: u32 = 1;
+    const DEFAULT_ALLOW: u32 = 2;
+    const ALLOWED_OUTSIDE: u32 = 4;
+
+    /// `audit`: report and let pass. `default_allow`: what nothing closes is open. `allowed_outside`: the allowed set holds
+    /// addresses that no configured prefix covers, so open addresses must be looked up there too.
+    pub const fn new(audit: bool, default_allow: bool, allowed_outside: bool) -> Self {
+        Self(
+            (audit as u32 * Self::AUDIT)
+                | (default_allow as u32 * Self::DEFAULT_ALLOW)
+                | (allowed_outside as u32 * Self::ALLOWED_OUTSIDE),
+        )
+    }
+
+    /// Whether denials are only reported.
+    #[inline(always)]
+    pub const fn audits(self) -> bool {
+        self.0 & Self::AUDIT != 0
+    }
+
+    /// Whether what nothing closes is open.
+    #[inline(always)]
+    pub const fn default_allows(self) -> bool {
+        self.0 & Self::DEFAULT_ALLOW != 0
+    }
+
+    /// Whether an address that no configured prefix covers is open whatever the other maps hold.
+    #[inline(always)]
+    pub const fn open_needs_no_lookup(self) -> bool {
+        self.0 & (Self::DEFAULT_ALLOW | Self::ALLOWED_OUTSIDE) == Self::DEFAULT_ALLOW
+    }
+}
+
+/// An address as [`crate::Address::key`].
+pub type AddressKey = [u8; 16];
+
+/// What an allowed address is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Binding {
+    /// How many allowed names lead there.
+    pub names: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// The exceptions of one cgroup, as a number.
+pub type Scope = u32;
+
+/// An address for the exceptions of one scope. As the key of a prefix its bits count from the scope on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct ScopedAddress {
+    /// The scope in big-endian byte order.
+    pub scope: [u8; 4],
+    /// As [`crate::Address::key`].
+    pub address: AddressKey,
+}
+
+impl ScopedAddress {
+    /// Bits of a whole key.
+    pub const BITS: u32 = 8 * size_of::<Self>() as u32;
+
+    /// The key of `address` in `scope`.
+    #[inline(always)]
+    pub const fn new(scope: Scope, address: AddressKey) -> Self {
+        Self {
+            scope: scope.to_be_bytes(),
+            address,
+        }
+    }
+}
+
+/// When an entry of an exception ends, in nanoseconds since boot, low half first. In two halves because the value of a trie stands at
+/// an offset that only four bytes align.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Deadline {
+    halves: [u32; 2],
+}
+
+impl Deadline {
+    /// The deadline at `nanoseconds` since boot.
+    pub const fn at(nanoseconds: u64) -> Self {
+        Self {
+            halves: [nanoseconds as u32, (nanoseconds >> 32) as u32],
+        }
+    }
+
+    /// Nanoseconds since boot.
+    #[inline(always)]
+    pub const fn nanoseconds(self) -> u64 {
+        self.halves[0] as u64 | (self.halves[1] as u64) << 32
+    }
+}
+
+/// What repeated denials have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct FoldKey {
+    /// The cgroup id.
+    pub cgroup: u64,
+    /// As [`crate::Address::key`].
+    pub destination: AddressKey,
+    /// The code of the [`Reason`], widened so that the key has no padding.
+    pub reason: u64,
+}
+
+/// When a denial was last reported, and how many have come since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Fold {
+    /// Nanoseconds since boot.
+    pub reported: u64,
+    /// Denials since.
+    pub folded: u64,
+}
+
+/// The process that opened or used a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Origin {
+    /// The thread group.
+    pub pid: u32,
+    /// The user.
+    pub uid: u32,
+    /// The command name, NUL-padded.
+    pub command: [u8; 16],
+}
+
+const _: () = {
+    assert!(size_of::<Settings>() == 16);
+    assert!(size_of::<Block>() == 512);
+    assert!(size_of::<Row>() == 24);
+    assert!(size_of::<Binding>() == 8);
+    assert!(size_of::<ScopedAddress>() == 20);
+    assert!(size_of::<Deadline>() == 8);
+    assert!(size_of::<FoldKey>() == 32);
+    assert!(size_of::<Fold>() == 16);
+    assert!(size_of::<Origin>() == 24);
+};

@@ -1,0 +1,30 @@
+//! Lets user space read and write the layouts as map keys and values.
+
+use aya::Pod;
+
+use crate::event::Event;
+use crate::interval::Row;
+use crate::layout::{Binding, Deadline, Fold, FoldKey, Origin, ScopedAddress, Settings, Switches};
+
+macro_rules! pod {
+    ($($layout:ty),+ $(,)?) => {
+        $(
+            // SAFETY: `repr(C)` or `repr(transparent)` over integers and byte arrays, without padding: the size asserts beside
+            // each layout equal the sums of its fields.
+            unsafe impl Pod for $layout {}
+        )+
+    };
+}
+
+pod!(
+    Binding,
+    Deadline,
+    Event,
+    Fold,
+    FoldKey,
+    Origin,
+    Row,
+    ScopedAddress,
+    Settings,
+    Switches
+);

@@ -1,0 +1,131 @@
+//! The one rule that decided.
+
+/// Which line of the rule decided. Codes are the counters' indices and stand in events: append, never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Reason {
+    /// Allowed: not globally routable and no configured prefix covers it.
+    Local = 0,
+    /// Allowed: the platform's address, a DNS server, or an address of the host.
+    Exempt = 1,
+    /// Allowed: a prefix of an exception for this cgroup.
+    ExceptionPrefix = 2,
+    /// Allowed: a name of an exception for this cgroup, TCP port 443.
+    ExceptionName = 3,
+    /// Allowed: an allowed name resolves to it, TCP port 443.
+    AllowedName = 4,
+    /// Allowed: nothing closes it and the default is `allow`.
+    DefaultAllow = 5,
+    /// Denied: an allowed name resolves to it, but this is not TCP port 443.
+    WrongPort = 8,
+    /// Denied: in `Storage`.
+    Storage = 9,
+    /// Denied: in `AzureContainerRegistry`.
+    Registry = 10,
+    /// Denied: in another configured tag or prefix.
+    Configured = 11,
+    /// Denied: nothing opens it and the default is `deny`.
+    DefaultDeny = 12,
+    /// Denied: the packet names further hops, so its destination field is not its destination.
+    SourceRouted = 13,
+    /// Denied: no IP header that can be read.
+    Unreadable = 14,
+    /// Denied: the protected set could not be read.
+    NoTable = 15,
+}
+
+impl Reason {
+    /// One more than the largest code.
+    pub const COUNT: u32 = 16;
+
+    /// Every reason, in the order of the codes.
+    pub const ALL: [Self; 14] = [
+        Self::Local,
+        Self::Exempt,
+        Self::ExceptionPrefix,
+        Self::ExceptionName,
+        Self::AllowedName,
+        Self::DefaultAllow,
+        Self::WrongPort,
+        Self::Storage,
+        Self::Registry,
+        Self::Configured,
+        Self::DefaultDeny,
+        Self::SourceRouted,
+        Self::Unreadable,
+        Self::NoTable,
+    ];
+
+    /// The reason of a code that a map or an event holds.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    }
+
+    /// The word in events, metrics and `--json`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Exempt => "exempt",
+            Self::ExceptionPrefix => "exception-prefix",
+            Self::ExceptionName => "exception-name",
+            Self::AllowedName => "allowed-name",
+            Self::DefaultAllow => "default-allow",
+            Self::WrongPort => "wrong-port",
+            Self::Storage => "storage",
+            Self::Registry => "registry",
+            Self::Configured => "configured-prefix",
+            Self::DefaultDeny => "default-deny",
+            Self::SourceRouted => "source-routed",
+            Self::Unreadable => "unreadable-packet",
+            Self::NoTable => "no-table",
+        }
+    }
+
+    /// The sentence that a person reads.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Local => "not globally routable, and no configured prefix covers it",
+            Self::Exempt => "the platform's address, a DNS server or an address of this host",
+            Self::ExceptionPrefix => "a prefix of an exception for this unit",
+            Self::ExceptionName => "a name of an exception for this unit resolves to it",
+            Self::AllowedName => "an allowed name resolves to it",
+            Self::DefaultAllow => "nothing closes it, and the default is allow",
+            Self::WrongPort => {
+                "an allowed name resolves to it, but only TCP port 443 is open there"
+            }
+            Self::Storage => "an Azure storage address that no allowed name resolves to",
+            Self::Registry => {
+                "an Azure container registry address that no allowed name resolves to"
+            }
+            Self::Configured => "a closed prefix of the configuration covers it",
+            Self::DefaultDeny => "nothing opens it, and the default is deny",
+            Self::SourceRouted => "the packet is source-routed past its destination field",
+            Self::Unreadable => "the packet has no IP header that can be read",
+            Self::NoTable => "the protected set could not be read",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_and_words_are_unique_and_within_the_counters() {
+        let words: HashSet<_> = Reason::ALL.iter().map(|reason| reason.word()).collect();
+        let codes: HashSet<_> = Reason::ALL.iter().map(|reason| *reason as u8).collect();
+        assert_eq!(words.len(), Reason::ALL.len());
+        assert_eq!(codes.len(), Reason::ALL.len());
+        assert!(codes.iter().all(|code| u32::from(*code) < Reason::COUNT));
+    }
+
+    #[test]
+    fn a_code_reads_back_as_its_reason() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::from_code(reason as u8), Some(reason));
+        }
+        assert_eq!(Reason::from_code(6), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! The maps. Names, sizes and layouts are `enforcer_common::layout`'s; a test holds the names against it.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::macros::btf_map;
+use enforcer_common::Event;
+use enforcer_common::interval::{MAX_ROWS, Row};
+use enforcer_common::layout::{
+    AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_COUNTERS,
+    MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, Origin, Scope, ScopedAddress, Settings,
+};
+use enforcer_common::stride::{Block, MAX_BLOCKS};
+
+/// Memory only for the entries that there are.
+const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
+
+pub(crate) type BlockMap = Array<Block, { MAX_BLOCKS as usize }>;
+pub(crate) type RowMap = Array<Row, { MAX_ROWS as usize }>;
+
+#[btf_map]
+pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
+
+#[btf_map]
+pub(crate) static PROTECTED_V4: ArrayOfMaps<BlockMap, 1> = ArrayOfMaps::new();
+
+#[btf_map]
+pub(crate) static PROTECTED_V6: ArrayOfMaps<RowMap, 1> = ArrayOfMaps::new();
+
+#[btf_map]
+pub(crate) static ALLOWED: HashMap<AddressKey, Binding, { MAX_ADDRESSES as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static EXC_CGROUPS: HashMap<u64, Scope, { MAX_SCOPES as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static EXC_PREFIXES: LpmTrie<ScopedAddress, Deadline, { MAX_PREFIXES as usize }> =
+    LpmTrie::new();
+
+#[btf_map]
+pub(crate) static EXC_ADDRESSES: HashMap<
+    ScopedAddress,
+    Deadline,
+    { MAX_ADDRESSES as usize },
+    ON_DEMAND,
+> = HashMap::new();
+
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<Event, { EVENT_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
+pub(crate) static FOLDS: LruHashMap<FoldKey, Fold, { MAX_RECENT as usize }> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<u64, { MAX_COUNTERS as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub(crate) static ORIGINS: LruHashMap<u64, Origin, { MAX_RECENT as usize }> = LruHashMap::new();

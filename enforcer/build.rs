@@ -1,0 +1,34 @@
+//! Puts the kernel program beside the crate.
+//!
+//! With `EGRESS_ENFORCER_BPF=build` (which `./x` sets) it is compiled; without, a development build gets an empty object that refuses to
+//! load with a clear message, so that `cargo check` and clippy need no BPF toolchain, and a release build fails.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, bail};
+use aya_build::{Package, Toolchain};
+
+const SWITCH: &str = "EGRESS_ENFORCER_BPF";
+const PROGRAM: &str = "enforcer-ebpf";
+
+fn main() -> Result<()> {
+    println!("cargo::rerun-if-env-changed={SWITCH}");
+    println!("cargo::rerun-if-changed=../enforcer-common");
+    if env::var(SWITCH).as_deref() == Ok("build") {
+        let package = Package {
+            name: PROGRAM,
+            root_dir: "../enforcer-ebpf",
+            ..Package::default()
+        };
+        let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
+        return aya_build::build_ebpf([package], Toolchain::Custom(&toolchain));
+    }
+    if env::var("PROFILE").as_deref() == Ok("release") {
+        bail!(
+            "a release build needs the kernel program: build with ./x, which sets {SWITCH}=build"
+        );
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    fs::write(out.join(PROGRAM), []).context("cannot write the empty object")
+}
