@@ -18,7 +18,7 @@ pub const PROTECTED_V4: &str = "PROTECTED_V4";
 pub const PROTECTED_V6: &str = "PROTECTED_V6";
 /// `HASH` of [`AddressKey`] to [`Binding`]: addresses that allowed names resolve to.
 pub const ALLOWED: &str = "ALLOWED";
-/// `HASH` of a cgroup id (`u64`) to a [`Scope`]: cgroups that have exceptions.
+/// `HASH` of a cgroup id (`u64`) to the number of its exceptions (`u32`).
 pub const EXCEPTION_CGROUPS: &str = "EXC_CGROUPS";
 /// `LPM_TRIE` of [`ScopedAddress`] to a [`Deadline`]: prefixes of exceptions.
 pub const EXCEPTION_PREFIXES: &str = "EXC_PREFIXES";
@@ -143,15 +143,12 @@ pub struct Binding {
     pub reserved: u32,
 }
 
-/// The exceptions of one cgroup, as a number.
-pub type Scope = u32;
-
-/// An address for the exceptions of one scope. As the key of a prefix its bits count from the scope on.
+/// An address for the exceptions of one cgroup. As the key of a prefix its bits count from the cgroup on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct ScopedAddress {
-    /// The scope in big-endian byte order.
-    pub scope: [u8; 4],
+    /// The cgroup id in big-endian byte order.
+    pub cgroup: [u8; 8],
     /// As [`crate::Address::key`].
     pub address: AddressKey,
 }
@@ -159,39 +156,22 @@ pub struct ScopedAddress {
 impl ScopedAddress {
     /// Bits of a whole key.
     pub const BITS: u32 = 8 * size_of::<Self>() as u32;
+    /// Bits of the cgroup id.
+    pub const CGROUP_BITS: u32 = 64;
 
-    /// The key of `address` in `scope`.
+    /// The key of `address` for `cgroup`.
     #[inline(always)]
-    pub const fn new(scope: Scope, address: AddressKey) -> Self {
+    pub const fn new(cgroup: u64, address: AddressKey) -> Self {
         Self {
-            scope: scope.to_be_bytes(),
+            cgroup: cgroup.to_be_bytes(),
             address,
         }
     }
 }
 
-/// When an entry of an exception ends, in nanoseconds since boot, low half first. In two halves because the value of a trie stands at
-/// an offset that only four bytes align.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(C)]
-pub struct Deadline {
-    halves: [u32; 2],
-}
-
-impl Deadline {
-    /// The deadline at `nanoseconds` since boot.
-    pub const fn at(nanoseconds: u64) -> Self {
-        Self {
-            halves: [nanoseconds as u32, (nanoseconds >> 32) as u32],
-        }
-    }
-
-    /// Nanoseconds since boot.
-    #[inline(always)]
-    pub const fn nanoseconds(self) -> u64 {
-        self.halves[0] as u64 | (self.halves[1] as u64) << 32
-    }
-}
+/// When an entry of an exception ends, in nanoseconds since boot (`CLOCK_BOOTTIME`): the kernel keeps the end date also while the
+/// daemon is dead.
+pub type Deadline = u64;
 
 /// What repeated denials have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -232,8 +212,7 @@ const _: () = {
     assert!(size_of::<Block>() == 512);
     assert!(size_of::<Row>() == 24);
     assert!(size_of::<Binding>() == 8);
-    assert!(size_of::<ScopedAddress>() == 20);
-    assert!(size_of::<Deadline>() == 8);
+    assert!(size_of::<ScopedAddress>() == 24);
     assert!(size_of::<FoldKey>() == 32);
     assert!(size_of::<Fold>() == 16);
     assert!(size_of::<Origin>() == 24);

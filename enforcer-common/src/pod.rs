@@ -4,7 +4,7 @@ use aya::Pod;
 
 use crate::event::Event;
 use crate::interval::Row;
-use crate::layout::{Binding, Deadline, Fold, FoldKey, Origin, ScopedAddress, Settings, Switches};
+use crate::layout::{Binding, Fold, FoldKey, Origin, ScopedAddress, Settings, Switches};
 
 macro_rules! pod {
     ($($layout:ty),+ $(,)?) => {
@@ -18,7 +18,6 @@ macro_rules! pod {
 
 pod!(
     Binding,
-    Deadline,
     Event,
     Fold,
     FoldKey,

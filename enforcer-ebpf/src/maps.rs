@@ -7,7 +7,7 @@ use enforcer_common::Event;
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_COUNTERS,
-    MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, Origin, Scope, ScopedAddress, Settings,
+    MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, Origin, ScopedAddress, Settings,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
@@ -31,7 +31,7 @@ pub(crate) static ALLOWED: HashMap<AddressKey, Binding, { MAX_ADDRESSES as usize
     HashMap::new();
 
 #[btf_map]
-pub(crate) static EXC_CGROUPS: HashMap<u64, Scope, { MAX_SCOPES as usize }, ON_DEMAND> =
+pub(crate) static EXC_CGROUPS: HashMap<u64, u32, { MAX_SCOPES as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]

@@ -3,9 +3,7 @@
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use enforcer_common::interval::{self, Row, Rows};
-use enforcer_common::layout::{
-    AddressKey, Deadline, MAX_LEVEL, Scope, ScopedAddress, Settings, Switches,
-};
+use enforcer_common::layout::{AddressKey, Deadline, MAX_LEVEL, ScopedAddress, Settings, Switches};
 use enforcer_common::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
@@ -62,11 +60,9 @@ impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
                 return None;
             }
             let cgroup = self.0.ancestor(level);
-            // SAFETY: a scope is one word, which is read at once.
-            let scope = unsafe { EXC_CGROUPS.get(&cgroup) }.copied();
-            if let Some(scope) = scope
-                && let Some(exception) = covers(scope, key)
-            {
+            // SAFETY: the value is not read.
+            let has_exceptions = unsafe { EXC_CGROUPS.get(&cgroup) }.is_some();
+            if has_exceptions && let Some(exception) = covers(cgroup, key) {
                 return Some(exception);
             }
         }
@@ -75,8 +71,8 @@ impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
 }
 
 #[inline(always)]
-fn covers(scope: Scope, address: AddressKey) -> Option<Exception> {
-    let key = ScopedAddress::new(scope, address);
+fn covers(cgroup: u64, address: AddressKey) -> Option<Exception> {
+    let key = ScopedAddress::new(cgroup, address);
     // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
     let named = unsafe { EXC_ADDRESSES.get(&key) }.copied();
     let prefixed = EXC_PREFIXES
@@ -92,7 +88,7 @@ fn covers(scope: Scope, address: AddressKey) -> Option<Exception> {
 fn is_ahead(deadline: Deadline) -> bool {
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    now < deadline.nanoseconds()
+    now < deadline
 }
 
 struct LiveBlocks;

@@ -6,4 +6,5 @@
 pub mod azure;
 pub mod config;
 pub mod name;
+pub mod policy;
 pub mod resolver;

@@ -1,0 +1,399 @@
+//! Names, prefixes and answers → what the maps should hold.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use enforcer_common::layout::{
+    AddressKey, Binding, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress, Switches,
+};
+use enforcer_common::{Address, Class};
+use ipnet::{IpNet, Ipv6Net};
+
+use super::table::{Layer, Tables};
+
+/// Addresses that the allowed set can hold.
+pub const MAX_ALLOWED: usize = MAX_ADDRESSES as usize;
+
+/// `168.63.129.16`: DNS, DHCP and health probes of the Azure platform, inside every virtual network.
+const PLATFORM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(168, 63, 129, 16));
+
+/// All that decides what the maps hold.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Report, and let pass.
+    pub audit: bool,
+    /// What nothing closes is open.
+    pub default_allow: bool,
+    /// The protected set; where prefixes of two layers overlap, the later layer counts.
+    pub protected: Vec<Layer>,
+    /// NAT64 prefixes of this network (RFC 6052 lengths), beside the well-known ones.
+    pub nat64: Vec<Ipv6Net>,
+    /// DNS servers and the host's own addresses.
+    pub exempt: Vec<IpAddr>,
+    /// Addresses of allowed names, each as often as names lead there.
+    pub allowed: Vec<IpAddr>,
+    /// Exceptions that have not ended.
+    pub exceptions: Vec<ExceptionInput>,
+}
+
+/// One exception for one cgroup.
+#[derive(Clone, Debug)]
+pub struct ExceptionInput {
+    /// The cgroup id.
+    pub cgroup: u64,
+    /// Its level in the tree; the root is 0.
+    pub level: u32,
+    /// When it ends, in nanoseconds since boot.
+    pub deadline: u64,
+    /// Prefixes that it opens.
+    pub prefixes: Vec<IpNet>,
+    /// Addresses that its names resolve to.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What the maps should hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    /// Mode, default and shortcuts.
+    pub switches: Switches,
+    /// The deepest level of a cgroup with an exception.
+    pub exception_level: u32,
+    /// The protected set.
+    pub tables: Tables,
+    /// The allowed set.
+    pub allowed: BTreeMap<AddressKey, Binding>,
+    /// Cgroups with exceptions, and how many they have.
+    pub cgroups: BTreeMap<u64, u32>,
+    /// Prefixes of exceptions, by their key and its significant bits.
+    pub prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
+    /// Addresses of names of exceptions.
+    pub addresses: BTreeMap<ScopedAddress, Deadline>,
+}
+
+/// Why inputs give no policy. The policy in force stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// The protected set is too scattered.
+    #[error(
+        "the {family} prefixes need {needed} table entries and {capacity} fit: \
+         close fewer or larger prefixes (protect.tags, protect.cidrs)"
+    )]
+    TableFull {
+        /// "IPv4" or "IPv6".
+        family: &'static str,
+        /// Blocks or rows needed.
+        needed: usize,
+        /// Blocks or rows there are.
+        capacity: usize,
+    },
+    /// One of the other maps would overflow.
+    #[error("{needed} {what} are to be held and {capacity} fit: {mend}")]
+    MapFull {
+        /// What the map holds.
+        what: &'static str,
+        /// Entries needed.
+        needed: usize,
+        /// Entries there are.
+        capacity: usize,
+        /// What to do.
+        mend: &'static str,
+    },
+    /// An IPv6 prefix of an exception that covers all of IPv4 too.
+    #[error("the exception's prefix {0} covers the IPv4-mapped range: write a longer one")]
+    TooBroad(IpNet),
+}
+
+/// Compiles `inputs`.
+///
+/// # Errors
+/// Where something does not fit; then nothing of it may be applied.
+pub fn compile(inputs: &Inputs) -> Result<Desired, CompileError> {
+    let tables = Tables::build(&layers(inputs))?;
+    let allowed = allowed(&inputs.allowed)?;
+    let outside = inputs.allowed.iter().any(|ip| {
+        let address = address(*ip);
+        address.is_global() && tables.class(address) == Class::Open
+    });
+    let exceptions = Exceptions::compile(&inputs.exceptions)?;
+    Ok(Desired {
+        switches: Switches::new(inputs.audit, inputs.default_allow, outside),
+        exception_level: exceptions.level,
+        tables,
+        allowed,
+        cgroups: exceptions.cgroups,
+        prefixes: exceptions.prefixes,
+        addresses: exceptions.addresses,
+    })
+}
+
+/// The prefix of one address.
+pub fn host_prefix(ip: IpAddr) -> IpNet {
+    IpNet::from(ip)
+}
+
+fn layers(inputs: &Inputs) -> Vec<Layer> {
+    let nat64 = inputs.nat64.iter().map(|net| Layer {
+        class: Class::Nat64(net.prefix_len()),
+        prefixes: vec![IpNet::V6(*net)],
+    });
+    let exempt = Layer {
+        class: Class::Exempt,
+        prefixes: inputs
+            .exempt
+            .iter()
+            .copied()
+            .chain([PLATFORM])
+            .map(host_prefix)
+            .collect(),
+    };
+    nat64
+        .chain(inputs.protected.iter().cloned())
+        .chain([exempt])
+        .collect()
+}
+
+fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, Binding>, CompileError> {
+    let mut allowed = BTreeMap::<AddressKey, Binding>::new();
+    for ip in addresses {
+        allowed.entry(address(*ip).key()).or_default().names += 1;
+    }
+    fits(
+        allowed.len(),
+        MAX_ALLOWED,
+        "addresses of allowed names",
+        "allow fewer names, or find out why they resolve to so many addresses (`egress-enforcer endpoints`)",
+    )?;
+    Ok(allowed)
+}
+
+#[derive(Default)]
+struct Exceptions {
+    level: u32,
+    cgroups: BTreeMap<u64, u32>,
+    prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
+    addresses: BTreeMap<ScopedAddress, Deadline>,
+}
+
+impl Exceptions {
+    fn compile(inputs: &[ExceptionInput]) -> Result<Self, CompileError> {
+        let mut compiled = Self::default();
+        let mut prefixes = BTreeMap::new();
+        for input in inputs {
+            *compiled.cgroups.entry(input.cgroup).or_default() += 1;
+            compiled.level = compiled.level.max(input.level);
+            for ip in &input.addresses {
+                let key = ScopedAddress::new(input.cgroup, address(*ip).key());
+                later(compiled.addresses.entry(key).or_default(), input.deadline);
+            }
+            for net in &input.prefixes {
+                later(
+                    prefixes.entry((input.cgroup, *net)).or_default(),
+                    input.deadline,
+                );
+            }
+        }
+        compiled.prefixes = keyed(&prefixes)?;
+        compiled.check_sizes()?;
+        Ok(compiled)
+    }
+
+    fn check_sizes(&self) -> Result<(), CompileError> {
+        let mend = "remove exceptions";
+        fits(
+            self.cgroups.len(),
+            MAX_SCOPES as usize,
+            "cgroups with exceptions",
+            mend,
+        )?;
+        fits(
+            self.prefixes.len(),
+            MAX_PREFIXES as usize,
+            "prefixes of exceptions",
+            mend,
+        )?;
+        fits(
+            self.addresses.len(),
+            MAX_ALLOWED,
+            "addresses of exceptions",
+            mend,
+        )
+    }
+}
+
+/// The keys of the prefixes. A longer prefix hides the shorter ones in the trie, so it lasts as long as the longest-lived of them.
+fn keyed(
+    prefixes: &BTreeMap<(u64, IpNet), Deadline>,
+) -> Result<BTreeMap<(ScopedAddress, u32), Deadline>, CompileError> {
+    let mut keyed = BTreeMap::new();
+    for (cgroup, net) in prefixes.keys() {
+        let covering = prefixes
+            .iter()
+            .filter(|((other_cgroup, other), _)| other_cgroup == cgroup && other.contains(net));
+        let latest = covering.map(|(_, deadline)| *deadline).max();
+        let (ip, bits) = match net {
+            IpNet::V4(net) => (IpAddr::V4(net.network()), 96 + u32::from(net.prefix_len())),
+            IpNet::V6(net) if covers_mapped(net) => {
+                return Err(CompileError::TooBroad((*net).into()));
+            }
+            IpNet::V6(net) => (IpAddr::V6(net.network()), u32::from(net.prefix_len())),
+        };
+        let key = ScopedAddress::new(*cgroup, key_of_network(ip));
+        keyed.insert(
+            (key, ScopedAddress::CGROUP_BITS + bits),
+            latest.unwrap_or(0),
+        );
+    }
+    Ok(keyed)
+}
+
+fn covers_mapped(net: &Ipv6Net) -> bool {
+    net.contains(&std::net::Ipv4Addr::UNSPECIFIED.to_ipv6_mapped())
+}
+
+/// As [`Address::key`], but without reading an IPv4 address into an IPv6 network.
+fn key_of_network(ip: IpAddr) -> AddressKey {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
+
+fn later(deadline: &mut Deadline, nanoseconds: u64) {
+    *deadline = nanoseconds.max(*deadline);
+}
+
+fn address(ip: IpAddr) -> Address {
+    match ip {
+        IpAddr::V4(ip) => Address::from_v4(ip.octets()),
+        IpAddr::V6(ip) => Address::from_v6(ip.octets()),
+    }
+}
+
+fn fits(
+    needed: usize,
+    capacity: usize,
+    what: &'static str,
+    mend: &'static str,
+) -> Result<(), CompileError> {
+    if needed > capacity {
+        return Err(CompileError::MapFull {
+            what,
+            needed,
+            capacity,
+            mend,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn exception(cgroup: u64, deadline: u64, prefixes: &[&str]) -> ExceptionInput {
+        ExceptionInput {
+            cgroup,
+            level: 2,
+            deadline,
+            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+            addresses: vec![],
+        }
+    }
+
+    #[test]
+    fn the_platform_address_is_exempt_even_inside_a_closed_prefix() {
+        let desired = compile(&Inputs {
+            protected: vec![Layer {
+                class: Class::Configured,
+                prefixes: vec!["168.63.0.0/16".parse().unwrap()],
+            }],
+            ..Inputs::default()
+        })
+        .unwrap();
+        assert_eq!(desired.tables.class(address(PLATFORM)), Class::Exempt);
+    }
+
+    #[test]
+    fn an_allowed_address_outside_every_prefix_asks_for_the_lookup() {
+        let lookup = |text: &str| {
+            let desired = compile(&Inputs {
+                default_allow: true,
+                protected: vec![Layer {
+                    class: Class::Registry,
+                    prefixes: vec!["20.42.66.0/24".parse().unwrap()],
+                }],
+                allowed: vec![ip(text)],
+                ..Inputs::default()
+            });
+            !desired.unwrap().switches.open_needs_no_lookup()
+        };
+        assert!(!lookup("20.42.66.1"));
+        assert!(lookup("20.42.67.1"));
+        assert!(
+            !lookup("10.1.0.4"),
+            "a private endpoint is local, and open on every port"
+        );
+    }
+
+    #[test]
+    fn names_that_share_an_address_are_counted() {
+        let desired = compile(&Inputs {
+            allowed: vec![ip("20.42.66.0"), ip("::ffff:20.42.66.0"), ip("20.42.66.1")],
+            ..Inputs::default()
+        })
+        .unwrap();
+        let names: Vec<u32> = desired
+            .allowed
+            .values()
+            .map(|binding| binding.names)
+            .collect();
+        assert_eq!(names, [2, 1]);
+    }
+
+    #[test]
+    fn too_many_addresses_are_refused_whole() {
+        let addresses = (0..=MAX_ADDRESSES).map(|at| IpAddr::from(at.to_be_bytes()));
+        let refused = compile(&Inputs {
+            allowed: addresses.collect(),
+            ..Inputs::default()
+        });
+        assert!(matches!(
+            refused,
+            Err(CompileError::MapFull { needed: 8193, .. })
+        ));
+    }
+
+    #[test]
+    fn a_longer_prefix_lasts_as_long_as_the_shorter_ones_that_it_hides() {
+        let desired = compile(&Inputs {
+            exceptions: vec![
+                exception(7, 900, &["20.38.0.0/16"]),
+                exception(7, 100, &["20.38.98.0/24", "20.39.0.0/16"]),
+                exception(8, 50, &["20.38.98.0/24"]),
+            ],
+            ..Inputs::default()
+        })
+        .unwrap();
+        let deadline = |cgroup, text: &str, bits: u32| {
+            let key = ScopedAddress::new(cgroup, key_of_network(ip(text)));
+            desired.prefixes[&(key, 64 + 96 + bits)]
+        };
+        assert_eq!(deadline(7, "20.38.0.0", 16), 900);
+        assert_eq!(deadline(7, "20.38.98.0", 24), 900);
+        assert_eq!(deadline(7, "20.39.0.0", 16), 100);
+        assert_eq!(deadline(8, "20.38.98.0", 24), 50);
+    }
+
+    #[test]
+    fn an_ipv6_exception_never_opens_ipv4() {
+        let refused = compile(&Inputs {
+            exceptions: vec![exception(7, 1, &["::/0"])],
+            ..Inputs::default()
+        });
+        assert!(matches!(refused, Err(CompileError::TooBroad(_))));
+    }
+}

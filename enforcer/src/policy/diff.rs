@@ -1,0 +1,119 @@
+//! What has to change for the maps to hold what they should.
+
+use std::collections::BTreeMap;
+
+use enforcer_common::layout::{AddressKey, Binding, Deadline, ScopedAddress};
+
+use super::Desired;
+
+/// What the maps hold, the protected set and the settings aside: those are written whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The allowed set.
+    pub allowed: BTreeMap<AddressKey, Binding>,
+    /// Cgroups with exceptions.
+    pub cgroups: BTreeMap<u64, u32>,
+    /// Prefixes of exceptions.
+    pub prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
+    /// Addresses of names of exceptions.
+    pub addresses: BTreeMap<ScopedAddress, Deadline>,
+}
+
+impl Held {
+    /// What the maps hold once `desired` is in force.
+    pub fn of(desired: &Desired) -> Self {
+        Self {
+            allowed: desired.allowed.clone(),
+            cgroups: desired.cgroups.clone(),
+            prefixes: desired.prefixes.clone(),
+            addresses: desired.addresses.clone(),
+        }
+    }
+}
+
+/// The changes of one map, in the order of their keys. Writes are made before removals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapChanges<K, V> {
+    /// Entries to insert or overwrite.
+    pub write: Vec<(K, V)>,
+    /// Keys to remove.
+    pub remove: Vec<K>,
+}
+
+impl<K: Ord + Clone, V: PartialEq + Clone> MapChanges<K, V> {
+    fn between(held: &BTreeMap<K, V>, desired: &BTreeMap<K, V>) -> Self {
+        let changed = desired
+            .iter()
+            .filter(|(key, value)| held.get(key) != Some(value));
+        let gone = held.keys().filter(|key| !desired.contains_key(key));
+        Self {
+            write: changed
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+            remove: gone.cloned().collect(),
+        }
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.write.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// The changes of all maps that are changed by entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// The allowed set.
+    pub allowed: MapChanges<AddressKey, Binding>,
+    /// Cgroups with exceptions.
+    pub cgroups: MapChanges<u64, u32>,
+    /// Prefixes of exceptions.
+    pub prefixes: MapChanges<(ScopedAddress, u32), Deadline>,
+    /// Addresses of names of exceptions.
+    pub addresses: MapChanges<ScopedAddress, Deadline>,
+}
+
+impl Changes {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.allowed.is_empty()
+            && self.cgroups.is_empty()
+            && self.prefixes.is_empty()
+            && self.addresses.is_empty()
+    }
+}
+
+/// The changes from `held` to `desired`.
+pub fn diff(held: &Held, desired: &Desired) -> Changes {
+    Changes {
+        allowed: MapChanges::between(&held.allowed, &desired.allowed),
+        cgroups: MapChanges::between(&held.cgroups, &desired.cgroups),
+        prefixes: MapChanges::between(&held.prefixes, &desired.prefixes),
+        addresses: MapChanges::between(&held.addresses, &desired.addresses),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn applying_the_changes_gives_what_is_desired(
+            mut held in prop::collection::btree_map(0u8..20, 0u8..3, 0..20),
+            desired in prop::collection::btree_map(0u8..20, 0u8..3, 0..20),
+        ) {
+            let changes = MapChanges::between(&held, &desired);
+            prop_assert_eq!(changes.is_empty(), held == desired);
+            for (key, value) in changes.write {
+                prop_assert_ne!(held.insert(key, value), Some(value), "an entry is written only to change it");
+            }
+            for key in changes.remove {
+                prop_assert!(held.remove(&key).is_some());
+            }
+            prop_assert_eq!(held, desired);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! From names, prefixes and answers to what the maps should hold, and from there to the changes. Pure.
+
+mod compile;
+mod diff;
+mod table;
+
+pub use compile::{
+    CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, compile, host_prefix,
+};
+pub use diff::{Changes, Held, MapChanges, diff};
+pub use table::{Layer, Tables};

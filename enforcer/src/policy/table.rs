@@ -1,0 +1,346 @@
+//! The protected set as tables: prefixes with classes, painted over each other, cut into blocks and rows.
+
+use std::collections::BTreeMap;
+
+use enforcer_common::interval::{MAX_ROWS, Row};
+use enforcer_common::stride::{BLOCK_LEN, Block, FIRST_BLOCK, MAX_BLOCKS};
+use enforcer_common::{Address, Class};
+use ipnet::IpNet;
+
+use super::CompileError;
+
+/// Prefixes of one class.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// The class that they get.
+    pub class: Class,
+    /// The prefixes, in any order.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// One generation of the protected set, as the maps hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Blocks of the IPv4 table; the first 256 are those of the first octet.
+    pub blocks: Vec<Block>,
+    /// Rows of the IPv6 table; the first is the header.
+    pub rows: Vec<Row>,
+}
+
+impl Tables {
+    /// Paints `layers` in order, the later over the earlier, and cuts the result into tables.
+    ///
+    /// # Errors
+    /// [`CompileError::TableFull`] where it needs more blocks or rows than a generation has.
+    pub fn build(layers: &[Layer]) -> Result<Self, CompileError> {
+        let mut v4 = Canvas::default();
+        let mut v6 = Canvas::default();
+        for layer in layers {
+            for prefix in &layer.prefixes {
+                match prefix {
+                    IpNet::V4(net) => {
+                        let [first, last] = [net.network(), net.broadcast()];
+                        v4.paint(u32::from(first).into(), u32::from(last).into(), layer.class);
+                    }
+                    IpNet::V6(net) => {
+                        let [first, last] = [net.network(), net.broadcast()];
+                        v6.paint(first.into(), last.into(), layer.class);
+                    }
+                }
+            }
+        }
+        Ok(Self {
+            blocks: blocks(&v4.intervals())?,
+            rows: rows(&v6.intervals())?,
+        })
+    }
+
+    /// The class of an address, by the code that the kernel runs.
+    pub fn class(&self, address: Address) -> Class {
+        match address {
+            Address::V4(address) => enforcer_common::stride::lookup(self, address),
+            Address::V6(address) => enforcer_common::interval::lookup(self, address),
+        }
+    }
+}
+
+impl enforcer_common::stride::Blocks for Tables {
+    fn entry(&self, block: u32, index: u8) -> Option<u16> {
+        let block = self.blocks.get(usize::try_from(block).ok()?)?;
+        Some(block[usize::from(index)])
+    }
+}
+
+impl enforcer_common::interval::Rows for Tables {
+    fn row(&self, index: u32) -> Option<Row> {
+        self.rows.get(usize::try_from(index).ok()?).copied()
+    }
+}
+
+/// Starts of intervals, each with the class up to the next start.
+#[derive(Default)]
+struct Canvas {
+    starts: BTreeMap<u128, Class>,
+}
+
+impl Canvas {
+    fn paint(&mut self, first: u128, last: u128, class: Class) {
+        if let Some(after) = last.checked_add(1) {
+            let resumed = self.class_at(after);
+            self.starts.insert(after, resumed);
+        }
+        let covered: Vec<u128> = self
+            .starts
+            .range(first..=last)
+            .map(|(start, _)| *start)
+            .collect();
+        for start in covered {
+            self.starts.remove(&start);
+        }
+        self.starts.insert(first, class);
+    }
+
+    fn class_at(&self, address: u128) -> Class {
+        let before = self.starts.range(..=address).next_back();
+        before.map_or(Class::Open, |(_, class)| *class)
+    }
+
+    /// The intervals in order, neighbours of one class joined.
+    fn intervals(&self) -> Vec<(u128, Class)> {
+        let mut intervals: Vec<(u128, Class)> = Vec::with_capacity(self.starts.len());
+        for (start, class) in &self.starts {
+            let before = intervals.last().map_or(Class::Open, |(_, class)| *class);
+            if before != *class {
+                intervals.push((*start, *class));
+            }
+        }
+        intervals
+    }
+}
+
+fn rows(intervals: &[(u128, Class)]) -> Result<Vec<Row>, CompileError> {
+    let capacity = MAX_ROWS as usize - 1;
+    if intervals.len() > capacity {
+        return Err(CompileError::TableFull {
+            family: "IPv6",
+            needed: intervals.len(),
+            capacity,
+        });
+    }
+    let covered = |at: usize| {
+        intervals
+            .get(at)
+            .is_some_and(|(_, class)| *class != Class::Open)
+    };
+    let first = (0..intervals.len()).find(|at| covered(*at));
+    let last = (0..intervals.len()).rfind(|at| covered(*at));
+    let gate = match (first, last) {
+        (Some(first), Some(last)) => {
+            let end = intervals
+                .get(last + 1)
+                .map_or(u128::MAX, |(start, _)| start - 1);
+            (high(intervals[first].0), high(end))
+        }
+        _ => (u64::MAX, 0),
+    };
+    let header = Row {
+        high: gate.0,
+        low: gate.1,
+        class: intervals.len() as u32,
+        reserved: 0,
+    };
+    let row = |(start, class): &(u128, Class)| Row {
+        high: high(*start),
+        low: *start as u64,
+        class: class.code().into(),
+        reserved: 0,
+    };
+    Ok(std::iter::once(header)
+        .chain(intervals.iter().map(row))
+        .collect())
+}
+
+fn high(bits: u128) -> u64 {
+    (bits >> 64) as u64
+}
+
+fn blocks(intervals: &[(u128, Class)]) -> Result<Vec<Block>, CompileError> {
+    let mut blocks = vec![[0; BLOCK_LEN]; usize::from(FIRST_BLOCK)];
+    for octet in 0..=u8::MAX {
+        let filled = fill(intervals, u32::from(octet) << 24, 16, &mut blocks);
+        blocks[usize::from(octet)] = filled;
+    }
+    if blocks.len() > MAX_BLOCKS as usize {
+        return Err(CompileError::TableFull {
+            family: "IPv4",
+            needed: blocks.len(),
+            capacity: MAX_BLOCKS as usize,
+        });
+    }
+    Ok(blocks)
+}
+
+/// The block whose entries span `1 << shift` addresses each from `base` on; blocks that split an entry are appended.
+fn fill(intervals: &[(u128, Class)], base: u32, shift: u32, blocks: &mut Vec<Block>) -> Block {
+    let mut block = [0; BLOCK_LEN];
+    for (index, entry) in block.iter_mut().enumerate() {
+        let first = base | (index as u32) << shift;
+        let last = first | ((1 << shift) - 1);
+        *entry = match uniform(intervals, first, last) {
+            Some(class) => class.code(),
+            None => {
+                let split = fill(intervals, first, shift - 8, blocks);
+                blocks.push(split);
+                u16::try_from(blocks.len() - 1).unwrap_or(Class::Unknown.code())
+            }
+        };
+    }
+    block
+}
+
+/// The one class of `first..=last`, if it has but one.
+fn uniform(intervals: &[(u128, Class)], first: u32, last: u32) -> Option<Class> {
+    let begun =
+        |address: u32| intervals.partition_point(|(start, _)| *start <= u128::from(address));
+    let before = begun(first);
+    if begun(last) != before {
+        return None;
+    }
+    Some(
+        before
+            .checked_sub(1)
+            .map_or(Class::Open, |at| intervals[at].1),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use enforcer_common::V6;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn halves(bits: u128) -> V6 {
+        V6 {
+            high: high(bits),
+            low: bits as u64,
+        }
+    }
+
+    fn layer(class: Class, prefixes: &[&str]) -> Layer {
+        Layer {
+            class,
+            prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    fn class(tables: &Tables, text: &str) -> Class {
+        let address: std::net::IpAddr = text.parse().unwrap();
+        match address {
+            std::net::IpAddr::V4(address) => tables.class(Address::from_v4(address.octets())),
+            std::net::IpAddr::V6(address) => tables.class(Address::from_v6(address.octets())),
+        }
+    }
+
+    #[test]
+    fn a_later_layer_lies_over_an_earlier_one() {
+        let tables = Tables::build(&[
+            layer(Class::Configured, &["20.0.0.0/8", "2603::/16"]),
+            layer(Class::Storage, &["20.38.98.0/24", "2603:1030::/48"]),
+            layer(Class::Exempt, &["20.38.98.100/32", "2603:1030::53/128"]),
+        ])
+        .unwrap();
+        assert_eq!(class(&tables, "20.38.97.255"), Class::Configured);
+        assert_eq!(class(&tables, "20.38.98.0"), Class::Storage);
+        assert_eq!(class(&tables, "20.38.98.99"), Class::Storage);
+        assert_eq!(class(&tables, "20.38.98.100"), Class::Exempt);
+        assert_eq!(class(&tables, "20.38.98.101"), Class::Storage);
+        assert_eq!(class(&tables, "20.38.99.0"), Class::Configured);
+        assert_eq!(class(&tables, "21.0.0.0"), Class::Open);
+        assert_eq!(class(&tables, "2603:1030::52"), Class::Storage);
+        assert_eq!(class(&tables, "2603:1030::53"), Class::Exempt);
+        assert_eq!(class(&tables, "2603:1031::"), Class::Configured);
+        assert_eq!(class(&tables, "2604::"), Class::Open);
+    }
+
+    #[test]
+    fn the_whole_address_space_can_be_painted() {
+        let tables = Tables::build(&[layer(Class::Configured, &["0.0.0.0/0", "::/0"])]).unwrap();
+        for text in ["0.0.0.0", "255.255.255.255", "::1", "ffff:ffff::ffff"] {
+            assert_eq!(class(&tables, text), Class::Configured, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_set_leaves_everything_open() {
+        let tables = Tables::build(&[]).unwrap();
+        assert_eq!(class(&tables, "20.38.98.100"), Class::Open);
+        assert_eq!(class(&tables, "2603::1"), Class::Open);
+    }
+
+    #[test]
+    fn a_set_that_does_not_fit_is_refused() {
+        let scattered: Vec<IpNet> = (0..5000u32)
+            .map(|at| IpNet::from(std::net::IpAddr::from((at << 16 | 1).to_be_bytes())))
+            .collect();
+        let full = Tables::build(&[Layer {
+            class: Class::Configured,
+            prefixes: scattered,
+        }]);
+        assert!(matches!(
+            full,
+            Err(CompileError::TableFull { family: "IPv4", .. })
+        ));
+        let scattered: Vec<IpNet> = (0..5000u128)
+            .map(|at| IpNet::from(std::net::IpAddr::from((at << 80 | 1).to_be_bytes())))
+            .collect();
+        let full = Tables::build(&[Layer {
+            class: Class::Configured,
+            prefixes: scattered,
+        }]);
+        assert!(matches!(
+            full,
+            Err(CompileError::TableFull { family: "IPv6", .. })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn the_tables_agree_with_the_last_prefix_that_covers_an_address(
+            v4 in prop::collection::vec((any::<u32>(), 0u8..=32, 1u16..5), 0..20),
+            v6 in prop::collection::vec((any::<u128>(), 0u8..=128, 1u16..5), 0..20),
+            probes in prop::collection::vec(any::<u128>(), 20),
+        ) {
+            let v4 = v4.into_iter().map(|(bits, len, code)| {
+                (IpNet::new(std::net::Ipv4Addr::from(bits).into(), len).unwrap().trunc(), code)
+            });
+            let v6 = v6.into_iter().map(|(bits, len, code)| {
+                (IpNet::new(std::net::Ipv6Addr::from(bits).into(), len).unwrap().trunc(), code)
+            });
+            let prefixes: Vec<(IpNet, u16)> = v4.chain(v6).collect();
+            let layers: Vec<Layer> = prefixes
+                .iter()
+                .map(|(net, code)| Layer { class: Class::from_code(*code), prefixes: vec![*net] })
+                .collect();
+            let tables = Tables::build(&layers).unwrap();
+            let expect = |ip: std::net::IpAddr| {
+                let covering = prefixes.iter().rev().find(|(net, _)| net.contains(&ip));
+                covering.map_or(Class::Open, |(_, code)| Class::from_code(*code))
+            };
+            let borders = prefixes.iter().flat_map(|(net, _)| [net.network(), net.broadcast()]);
+            for ip in borders {
+                let found = match ip {
+                    std::net::IpAddr::V4(ip) => tables.class(Address::V4(ip.into())),
+                    std::net::IpAddr::V6(ip) => tables.class(Address::V6(halves(ip.into()))),
+                };
+                prop_assert_eq!(found, expect(ip), "{}", ip);
+            }
+            for bits in probes {
+                let ip = std::net::Ipv4Addr::from(bits as u32);
+                prop_assert_eq!(tables.class(Address::V4(ip.into())), expect(ip.into()));
+                let ip = std::net::Ipv6Addr::from(bits);
+                prop_assert_eq!(tables.class(Address::V6(halves(bits))), expect(ip.into()));
+            }
+        }
+    }
+}
