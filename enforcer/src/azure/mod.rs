@@ -1,1 +1,31 @@
 //! Azure: clouds, endpoint names, service tags and the bundle of them in the binary.
+
+pub mod bundle;
+pub mod endpoints;
+mod file;
+mod prefixes;
+mod relaxed;
+pub mod tags;
+#[cfg(test)]
+mod test_data;
+
+pub use prefixes::PrefixSet;
+pub use tags::{TagError, TagOrigin, TagSnapshot};
+
+pub use crate::config::cloud;
+use crate::config::{Protect, REGISTRY_TAG, STORAGE_TAG};
+
+/// The service tags that `protect` calls for: its file, or else the bundle. The families of storage and registries
+/// are always among them, as answers are held against both whatever is protected.
+pub fn snapshot(protect: &Protect) -> Result<TagSnapshot, TagError> {
+    let mut wanted = protect.tags.clone();
+    wanted.extend([STORAGE_TAG, REGISTRY_TAG].map(str::to_owned));
+    let Some(file) = &protect.service_tags else {
+        let bundle = bundle::load(protect.cloud)?;
+        for tag in &wanted {
+            bundle.family(tag)?;
+        }
+        return Ok(bundle);
+    };
+    tags::import_file(file, protect.cloud, &wanted)
+}

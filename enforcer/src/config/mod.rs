@@ -1,1 +1,99 @@
 //! Configuration: TOML → validated values, with errors that name file, line and key.
+
+pub mod cloud;
+mod error;
+mod model;
+mod raw;
+mod registry;
+#[cfg(test)]
+mod tests;
+mod validate;
+mod value;
+
+use std::path::Path;
+
+pub use cloud::{Cloud, EndpointKind};
+pub use error::ConfigError;
+pub use model::{
+    AnswerCheck, Config, DefaultAction, Dns, Exception, Mode, Paths, Protect, REGISTRY_TAG,
+    Registry, STORAGE_TAG, TTL_CEILING, TTL_FLOOR, Target,
+};
+
+use self::error::Fault;
+use self::value::{FromText, Region};
+use crate::name::Name;
+
+/// Reads and validates the file at `path`. A file that cannot be read is an error, never the defaults.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text, path)
+}
+
+/// Validates `text` as the contents of the file at `path`, which errors name and relative files count from.
+pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+    let base = path.parent().unwrap_or(Path::new(""));
+    let raw = toml::from_str(text).map_err(Fault::from);
+    raw.and_then(|raw| validate::validate(raw, base))
+        .map_err(|fault| fault.locate(text, path))
+}
+
+impl Config {
+    /// The defaults with these registries, each with replicas in all of `regions`; the cloud follows from the names.
+    pub fn for_registries(registries: &[Name], regions: &[String]) -> Result<Self, ConfigError> {
+        let Some(first) = registries.first() else {
+            return Err(argument(
+                "--registry",
+                "none is named; write one such as contoso.azurecr.io",
+            ));
+        };
+        let cloud = Cloud::of_login_server(first).unwrap_or_default();
+        let regions = regions
+            .iter()
+            .map(|region| Region::from_text(region).map(|Region(region)| region));
+        let regions: Vec<String> = regions
+            .collect::<Result<_, _>>()
+            .map_err(|problem| argument("--region", problem))?;
+        for name in registries {
+            if let Some(problem) = registry::login_server_problem(name, cloud) {
+                return Err(argument("--registry", problem));
+            }
+            if let Some(problem) =
+                registry::regions_problem(name, cloud).filter(|_| !regions.is_empty())
+            {
+                return Err(argument("--region", problem));
+            }
+        }
+        let mut login_servers = registries.to_vec();
+        login_servers.sort();
+        login_servers.dedup();
+        let registry = |login_server| Registry {
+            login_server,
+            regions: regions.clone(),
+            data_endpoints: Vec::new(),
+            endpoints_file: None,
+            private_endpoints: Vec::new(),
+        };
+        Ok(Self {
+            mode: Mode::default(),
+            scope: None,
+            protect: Protect {
+                cloud,
+                ..Protect::default()
+            },
+            registries: login_servers.into_iter().map(registry).collect(),
+            exceptions: Vec::new(),
+            dns: Dns::default(),
+            paths: Paths::default(),
+        })
+    }
+}
+
+fn argument(option: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Argument {
+        option,
+        problem: problem.into(),
+    }
+}

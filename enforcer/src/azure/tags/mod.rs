@@ -1,0 +1,288 @@
+//! Service tags: the prefix lists that Azure publishes weekly as a JSON file.
+//!
+//! Format: service-tags-overview, downloads 56519 (public), 57063 (US Government) and 57062 (China).
+
+mod check;
+mod published;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+
+use self::check::Family;
+use self::published::Published;
+use super::PrefixSet;
+use super::file::read_up_to;
+use crate::config::Cloud;
+
+/// The largest file that is read, in bytes: fifteen times the largest published so far.
+const MAX_FILE: u64 = 64 << 20;
+
+/// The prefixes of some service tags at one point in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagSnapshot {
+    /// The cloud that they are of.
+    pub cloud: Cloud,
+    /// The file's change number; it rises with every publication.
+    pub change_number: u32,
+    /// The day of publication, where the file's name tells it.
+    pub date: Option<Date>,
+    /// Where they came from.
+    pub origin: TagOrigin,
+    /// By tag name, its prefixes united with those of its regional tags.
+    pub families: BTreeMap<String, PrefixSet>,
+}
+
+/// Where service tags came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagOrigin {
+    /// The bundle in the binary.
+    Bundle,
+    /// A published file.
+    File(PathBuf),
+}
+
+/// Why service tags are refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TagError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read ({source}); check the path and its permissions", file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is larger than any that was ever published.
+    #[error("{}: larger than 64 MiB, so it is no service-tags file; download it again", file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is no JSON, cut short, or of another shape.
+    #[error("{}: not a whole service-tags file ({source}); download it again", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What the parser said, with line and column.
+        source: serde_json::Error,
+    },
+    /// The file belongs to another cloud.
+    #[error(
+        "{}: is for the cloud \"{found}\", not \"{}\"; download the one for the cloud in protect.cloud, or mend that key",
+        file.display(), expected.service_tags_name()
+    )]
+    OtherCloud {
+        /// The file.
+        file: PathBuf,
+        /// What the file says.
+        found: String,
+        /// What the configuration says.
+        expected: Cloud,
+    },
+    /// A tag that has to be there is not.
+    #[error(
+        "{source_name}: has no tag \"{tag}\"; check its spelling in protect.tags (capitals count), or use a complete service-tags file"
+    )]
+    Missing {
+        /// The file, or the bundle.
+        source_name: String,
+        /// The tag.
+        tag: String,
+    },
+    /// A prefix is none.
+    #[error("{}: tag \"{tag}\" has \"{prefix}\", which {problem}; download the file again", file.display())]
+    InvalidPrefix {
+        /// The file.
+        file: PathBuf,
+        /// The tag.
+        tag: String,
+        /// The prefix as written.
+        prefix: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A prefix is far larger than any that Azure holds for one service.
+    #[error(
+        "{}: tag \"{tag}\" has {prefix}, which is shorter than /{limit}: it would close or open a large part of the Internet; \
+         download the file again from Microsoft", file.display()
+    )]
+    AbsurdPrefix {
+        /// The file.
+        file: PathBuf,
+        /// The tag.
+        tag: String,
+        /// The prefix.
+        prefix: IpNet,
+        /// The shortest length that is taken.
+        limit: u8,
+    },
+    /// A regional tag has a prefix that the global tag lacks.
+    #[error("{}: tag \"{regional}\" has {prefix}, which \"{global}\" lacks, so the file is not whole; download it again", file.display())]
+    NotInGlobal {
+        /// The file.
+        file: PathBuf,
+        /// The regional tag.
+        regional: String,
+        /// The global tag.
+        global: String,
+        /// A prefix that is in one only.
+        prefix: IpNet,
+    },
+    /// Registries and storage accounts share an address, which no published file has.
+    #[error(
+        "{}: {prefix} is in \"{registry}\" and in \"{storage}\", which no real file has; download the file again from Microsoft",
+        file.display()
+    )]
+    Overlap {
+        /// The file.
+        file: PathBuf,
+        /// The registry tag.
+        registry: String,
+        /// The storage tag.
+        storage: String,
+        /// A prefix in both.
+        prefix: IpNet,
+    },
+    /// A tag has no prefix at all.
+    #[error("{}: tag \"{tag}\" has no prefix, so it would protect nothing; download the file again", file.display())]
+    Empty {
+        /// The file.
+        file: PathBuf,
+        /// The tag.
+        tag: String,
+    },
+    /// The file is older than what is in force.
+    #[error(
+        "the service tags are older (change number {new}) than those in force ({current}); get a newer file, or force it"
+    )]
+    Older {
+        /// The change number in force.
+        current: u32,
+        /// The change number of the file.
+        new: u32,
+    },
+    /// The bundle in the binary does not parse.
+    #[error(
+        "the bundle for \"{cloud}\" in this binary is damaged (line {line}: {problem}); reinstall, or name a file in protect.service-tags"
+    )]
+    Bundle {
+        /// The bundle's cloud.
+        cloud: Cloud,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+}
+
+/// Reads the published file at `file`; see [`import`].
+pub fn import_file(
+    file: &Path,
+    expected: Cloud,
+    wanted: &[String],
+) -> Result<TagSnapshot, TagError> {
+    let bytes = read_up_to(file, MAX_FILE)
+        .map_err(|source| TagError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?
+        .ok_or_else(|| TagError::TooLarge {
+            file: file.to_owned(),
+        })?;
+    import(&bytes, file, expected, wanted)
+}
+
+/// Reads the tags `wanted` from a published file's `bytes`; each stands for itself and all its regional tags
+/// (`Storage` for `Storage.*`). All of it is taken or nothing. `file` is named in errors and tells the date.
+pub fn import(
+    bytes: &[u8],
+    file: &Path,
+    expected: Cloud,
+    wanted: &[String],
+) -> Result<TagSnapshot, TagError> {
+    let published = Published::parse(bytes, wanted).map_err(|source| TagError::Malformed {
+        file: file.to_owned(),
+        source,
+    })?;
+    if published.cloud != expected.service_tags_name() {
+        let found = published.cloud.into_owned();
+        return Err(TagError::OtherCloud {
+            file: file.to_owned(),
+            found,
+            expected,
+        });
+    }
+    let mut families = BTreeMap::new();
+    for name in wanted {
+        let family = Family::gather(name, &published.tags, file)?;
+        families.insert(name.clone(), family.into_checked_union(file)?);
+    }
+    check::registries_are_apart_from_storage(&families, file)?;
+    Ok(TagSnapshot {
+        cloud: expected,
+        change_number: published.change_number,
+        date: date_in_file_name(file),
+        origin: TagOrigin::File(file.to_owned()),
+        families,
+    })
+}
+
+/// Refuses service tags that are older than those in force, unless forced.
+pub fn check_successor(
+    current: &TagSnapshot,
+    new: &TagSnapshot,
+    force: bool,
+) -> Result<(), TagError> {
+    if new.change_number < current.change_number && !force {
+        return Err(TagError::Older {
+            current: current.change_number,
+            new: new.change_number,
+        });
+    }
+    Ok(())
+}
+
+/// The date in a name such as `ServiceTags_Public_20251028.json`.
+pub fn date_in_file_name(file: &Path) -> Option<Date> {
+    let stem = file.file_stem()?.to_str()?;
+    let runs = stem.split(|letter: char| !letter.is_ascii_digit());
+    let mut dates = runs
+        .filter(|run| run.len() == 8)
+        .filter_map(|run| Date::strptime("%Y%m%d", run).ok());
+    dates.next_back()
+}
+
+impl TagSnapshot {
+    /// The prefixes of `tag` and its regional tags.
+    pub fn family(&self, tag: &str) -> Result<&PrefixSet, TagError> {
+        let missing = || TagError::Missing {
+            source_name: self.origin.to_string(),
+            tag: tag.to_owned(),
+        };
+        self.families.get(tag).ok_or_else(missing)
+    }
+
+    /// How old the tags are at `now`; `None` when their date is not known, or the clock stands before it.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        let published = Offset::UTC.to_timestamp(self.date?.at(0, 0, 0, 0)).ok()?;
+        Duration::try_from(now.duration_since(published)).ok()
+    }
+}
+
+impl std::fmt::Display for TagOrigin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bundle => formatter.write_str("the bundle in the binary"),
+            Self::File(file) => file.display().fmt(formatter),
+        }
+    }
+}

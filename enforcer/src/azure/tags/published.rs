@@ -1,0 +1,193 @@
+//! The published JSON, read without keeping more than the tags that are wanted.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::azure::file::without_byte_order_mark;
+
+/// What is taken from the file; text is borrowed from its bytes.
+pub(super) struct Published<'a> {
+    pub(super) change_number: u32,
+    pub(super) cloud: Cow<'a, str>,
+    pub(super) tags: Vec<Tag<'a>>,
+}
+
+/// One tag with its prefixes as written.
+pub(super) struct Tag<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) prefixes: Vec<Cow<'a, str>>,
+}
+
+/// Whether the tag `name` is `family` or one of its regional tags.
+pub(super) fn is_of_family(name: &str, family: &str) -> bool {
+    name.strip_prefix(family)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl<'a> Published<'a> {
+    /// Reads the tags of the families `wanted` and skips the others.
+    pub(super) fn parse(bytes: &'a [u8], wanted: &[String]) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(bytes));
+        let published = FileSeed { wanted }.deserialize(&mut json)?;
+        json.end()?;
+        Ok(published)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum FileField {
+    ChangeNumber,
+    Cloud,
+    Values,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum TagField {
+    Name,
+    Properties,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Properties<'a> {
+    #[serde(borrow)]
+    address_prefixes: Vec<Text<'a>>,
+}
+
+/// Text that is borrowed unless it has escapes; `Cow` inside a `Vec` would always be owned.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Clone, Copy)]
+struct FileSeed<'w> {
+    wanted: &'w [String],
+}
+
+impl<'de> DeserializeSeed<'de> for FileSeed<'_> {
+    type Value = Published<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FileSeed<'_> {
+    type Value = Published<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object with changeNumber, cloud and values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut change_number, mut cloud, mut tags) = (None, None, None);
+        while let Some(field) = map.next_key()? {
+            match field {
+                FileField::ChangeNumber => change_number = Some(map.next_value()?),
+                FileField::Cloud => cloud = Some(map.next_value::<Text<'de>>()?.0),
+                FileField::Values => {
+                    tags = Some(map.next_value_seed(TagsSeed {
+                        wanted: self.wanted,
+                    })?)
+                }
+                FileField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Published {
+            change_number: change_number.ok_or_else(|| A::Error::missing_field("changeNumber"))?,
+            cloud: cloud.ok_or_else(|| A::Error::missing_field("cloud"))?,
+            tags: tags.ok_or_else(|| A::Error::missing_field("values"))?,
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TagsSeed<'w> {
+    wanted: &'w [String],
+}
+
+impl<'de> DeserializeSeed<'de> for TagsSeed<'_> {
+    type Value = Vec<Tag<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TagsSeed<'_> {
+    type Value = Vec<Tag<'de>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of service tags")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut tags = Vec::new();
+        while let Some(tag) = elements.next_element_seed(TagSeed {
+            wanted: self.wanted,
+        })? {
+            tags.extend(tag);
+        }
+        Ok(tags)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct TagSeed<'w> {
+    wanted: &'w [String],
+}
+
+impl<'de> DeserializeSeed<'de> for TagSeed<'_> {
+    type Value = Option<Tag<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TagSeed<'_> {
+    type Value = Option<Tag<'de>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a service tag")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut name: Option<Cow<'de, str>> = None;
+        let mut properties: Option<Properties<'de>> = None;
+        let is_wanted = |name: &str| self.wanted.iter().any(|family| is_of_family(name, family));
+        while let Some(field) = map.next_key()? {
+            match field {
+                TagField::Name => name = Some(map.next_value::<Text<'de>>()?.0),
+                TagField::Properties if name.as_deref().is_none_or(is_wanted) => {
+                    properties = Some(map.next_value()?);
+                }
+                TagField::Properties | TagField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let name = name.ok_or_else(|| A::Error::missing_field("name"))?;
+        if !is_wanted(&name) {
+            return Ok(None);
+        }
+        let properties = properties.ok_or_else(|| A::Error::missing_field("properties"))?;
+        let prefixes = properties
+            .address_prefixes
+            .into_iter()
+            .map(|text| text.0)
+            .collect();
+        Ok(Some(Tag { name, prefixes }))
+    }
+}

@@ -1,0 +1,198 @@
+//! The Azure clouds and the names that registries have in each.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+/// An Azure cloud: each has name suffixes and service tags of its own.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloud {
+    /// The public cloud.
+    #[default]
+    Public,
+    /// Azure Government (United States).
+    UsGovernment,
+    /// Azure operated by 21Vianet in China.
+    China,
+}
+
+/// What a registry's name is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndpointKind {
+    /// `contoso.azurecr.io`: authentication, manifests and every push.
+    LoginServer,
+    /// `contoso.<region>.data.azurecr.io`: layers of one replica.
+    Data,
+    /// `contoso.<region>.geo.azurecr.io`: one replica's login server.
+    Regional,
+}
+
+impl Cloud {
+    /// Every cloud.
+    pub const ALL: [Self; 3] = [Self::Public, Self::UsGovernment, Self::China];
+
+    /// The name as it stands in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::UsGovernment => "us-government",
+            Self::China => "china",
+        }
+    }
+
+    /// What login servers end in, without a leading dot (container-registry-endpoint-reference).
+    pub const fn registry_suffix(self) -> &'static str {
+        match self {
+            Self::Public => "azurecr.io",
+            Self::UsGovernment => "azurecr.us",
+            Self::China => "azurecr.cn",
+        }
+    }
+
+    /// What the blob endpoints of storage accounts end in, without a leading dot.
+    pub const fn blob_suffix(self) -> &'static str {
+        match self {
+            Self::Public => "blob.core.windows.net",
+            Self::UsGovernment => "blob.core.usgovcloudapi.net",
+            Self::China => "blob.core.chinacloudapi.cn",
+        }
+    }
+
+    /// The value of `cloud` in the published service-tags file.
+    pub const fn service_tags_name(self) -> &'static str {
+        match self {
+            Self::Public => "Public",
+            Self::UsGovernment => "AzureGovernment",
+            Self::China => "China",
+        }
+    }
+
+    /// The cloud whose published service-tags file says `cloud = name`.
+    pub fn from_service_tags_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|cloud| cloud.service_tags_name() == name)
+    }
+
+    /// The cloud of a login server, known by its suffix.
+    pub fn of_login_server(name: &Name) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|cloud| cloud.login_label(name).is_some())
+    }
+
+    /// The one label that stands before this cloud's registry suffix: `contoso` of `contoso.azurecr.io`.
+    /// `None` when the name is no login server of this cloud.
+    pub fn login_label(self, name: &Name) -> Option<&str> {
+        let label = name
+            .as_str()
+            .strip_suffix(self.registry_suffix())?
+            .strip_suffix('.')?;
+        (!label.contains('.')).then_some(label)
+    }
+
+    /// What `name` is to the registry behind `login_server`; `None` when it is no name of that registry.
+    pub fn endpoint_kind(self, login_server: &Name, name: &Name) -> Option<EndpointKind> {
+        let registry = self.login_label(login_server)?;
+        if name == login_server {
+            return Some(EndpointKind::LoginServer);
+        }
+        let rest = name
+            .as_str()
+            .strip_suffix(self.registry_suffix())?
+            .strip_suffix('.')?;
+        let mut labels = rest.split('.');
+        let kind = match labels.next_back()? {
+            "data" => EndpointKind::Data,
+            "geo" => EndpointKind::Regional,
+            _ => return None,
+        };
+        let _region = labels.next_back()?;
+        (labels.next_back()? == registry && labels.next_back().is_none()).then_some(kind)
+    }
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_login_server_has_one_label_before_its_clouds_suffix() {
+        assert_eq!(
+            Cloud::Public.login_label(&name("contoso.azurecr.io")),
+            Some("contoso")
+        );
+        for other in [
+            "azurecr.io",
+            "a.b.azurecr.io",
+            "contosoazurecr.io",
+            "contoso.azurecr.us",
+        ] {
+            assert_eq!(Cloud::Public.login_label(&name(other)), None, "{other}");
+        }
+        assert_eq!(
+            Cloud::of_login_server(&name("contoso.azurecr.us")),
+            Some(Cloud::UsGovernment)
+        );
+        assert_eq!(
+            Cloud::of_login_server(&name("contoso.azurecr.cn")),
+            Some(Cloud::China)
+        );
+        assert_eq!(Cloud::of_login_server(&name("contoso.azurecr.de")), None);
+    }
+
+    #[test]
+    fn only_names_of_the_same_registry_are_its_endpoints() {
+        let kind = |text| Cloud::Public.endpoint_kind(&name("contoso.azurecr.io"), &name(text));
+        assert_eq!(kind("contoso.azurecr.io"), Some(EndpointKind::LoginServer));
+        assert_eq!(
+            kind("contoso.eastus.data.azurecr.io"),
+            Some(EndpointKind::Data)
+        );
+        assert_eq!(
+            kind("contoso.eastus.geo.azurecr.io"),
+            Some(EndpointKind::Regional)
+        );
+        for foreign in [
+            "evil.azurecr.io",
+            "evil.eastus.data.azurecr.io",
+            "evil.contoso.eastus.data.azurecr.io",
+            "contoso.data.azurecr.io",
+            "contoso.eastus.azurecr.io",
+            "contoso.eastus.other.azurecr.io",
+            "contoso.eastus.data.azurecr.us",
+            "contoso.eastus.data.evilazurecr.io",
+            "contoso.blob.core.windows.net",
+        ] {
+            assert_eq!(kind(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn names_in_the_configuration_are_those_that_serde_reads() {
+        for cloud in Cloud::ALL {
+            let json = serde_json::to_string(cloud.name()).unwrap();
+            assert_eq!(serde_json::from_str::<Cloud>(&json).unwrap(), cloud);
+            assert_eq!(
+                Cloud::from_service_tags_name(cloud.service_tags_name()),
+                Some(cloud)
+            );
+        }
+    }
+}

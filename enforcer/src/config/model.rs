@@ -1,0 +1,232 @@
+//! The validated configuration, as plain data.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Cloud;
+use crate::name::Name;
+
+/// Answers with a shorter TTL are asked again no sooner than this. Registry front ends use 10 s, so nothing real is
+/// delayed, and an answer with TTL 0 cannot make the resolver spin.
+pub const TTL_FLOOR: Duration = Duration::from_secs(5);
+/// Answers with a longer TTL are asked again by then. It is the TTL of the Traffic Manager step in registry names,
+/// the one that carries a failover to another region.
+pub const TTL_CEILING: Duration = Duration::from_secs(300);
+
+/// The tag of every storage account's addresses.
+pub const STORAGE_TAG: &str = "Storage";
+/// The tag of every registry's addresses.
+pub const REGISTRY_TAG: &str = "AzureContainerRegistry";
+
+/// A whole validated configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Drop, or report only.
+    pub mode: Mode,
+    /// The cgroup v2 directory that is judged; `None` means the root of the cgroup v2 mount.
+    pub scope: Option<PathBuf>,
+    /// What is closed.
+    pub protect: Protect,
+    /// What is opened.
+    pub registries: Vec<Registry>,
+    /// What is opened to one unit or cgroup until a date.
+    pub exceptions: Vec<Exception>,
+    /// How names are resolved.
+    pub dns: Dns,
+    /// Where pins, state and sockets live.
+    pub paths: Paths,
+}
+
+/// Whether a denial drops the packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Denied packets are dropped.
+    #[default]
+    Enforce,
+    /// Denials are reported, nothing is dropped.
+    Audit,
+}
+
+/// The section `[protect]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Protect {
+    /// Service tags to close; a tag stands for itself and all its regional tags.
+    pub tags: Vec<String>,
+    /// The cloud whose tags and suffixes apply.
+    pub cloud: Cloud,
+    /// A published service-tags file; `None` means the bundle in the binary.
+    pub service_tags: Option<PathBuf>,
+    /// More prefixes to close.
+    pub cidrs: Vec<IpNet>,
+    /// The verdict for destinations that nothing else decides.
+    pub default: DefaultAction,
+    /// The age of the service tags from which on they are reported as stale.
+    pub max_age: Duration,
+    /// NAT64 prefixes besides `64:ff9b::/96`, of the lengths in RFC 6052 section 2.2.
+    pub nat64: Vec<Ipv6Net>,
+}
+
+/// The verdict for destinations that nothing else decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefaultAction {
+    /// Let through.
+    #[default]
+    Allow,
+    /// Refuse: the host reaches what is named and nothing else.
+    Deny,
+}
+
+/// One `[[registry]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    /// Where it is logged in to: one label below the cloud's registry suffix.
+    pub login_server: Name,
+    /// Regions of its replicas, as they stand in data endpoint names (`eastus`).
+    pub regions: Vec<String>,
+    /// Whole names of data or regional endpoints of this registry.
+    pub data_endpoints: Vec<Name>,
+    /// A file with what `az acr show-endpoints` prints.
+    pub endpoints_file: Option<PathBuf>,
+    /// Where Private Link puts its endpoints.
+    pub private_endpoints: Vec<IpNet>,
+}
+
+/// One `[[exception]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// Why it exists; not empty.
+    pub reason: String,
+    /// Whom it is for.
+    pub target: Target,
+    /// Names that it opens.
+    pub names: Vec<Name>,
+    /// Prefixes that it opens.
+    pub cidrs: Vec<IpNet>,
+    /// The instant at which it ends.
+    pub until: Timestamp,
+}
+
+/// Whom an exception is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A systemd unit by its full name (`agent.service`).
+    Unit(String),
+    /// A cgroup by its path below the cgroup v2 root (`/system.slice/agent.service`).
+    Cgroup(PathBuf),
+}
+
+/// The section `[dns]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dns {
+    /// The resolvers to ask and to trust; empty means the system's.
+    pub servers: Vec<SocketAddr>,
+    /// How long an address stays allowed after its last sighting.
+    pub linger: Duration,
+    /// How an answer's addresses are held against the service tags.
+    pub answer_check: AnswerCheck,
+}
+
+/// How an answer's addresses are held against the service tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerCheck {
+    /// An address of another protected tag is refused; one in no tag is accepted and reported.
+    #[default]
+    Known,
+    /// Only addresses of the registry tag and declared private endpoints are accepted.
+    Strict,
+}
+
+/// The section `[paths]`: absolute directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// Where BPF links and maps are pinned.
+    pub pins: PathBuf,
+    /// What outlives a restart.
+    pub state: PathBuf,
+    /// Where the control socket is.
+    pub runtime: PathBuf,
+}
+
+impl Default for Protect {
+    fn default() -> Self {
+        Self {
+            tags: vec![STORAGE_TAG.to_owned(), REGISTRY_TAG.to_owned()],
+            cloud: Cloud::default(),
+            service_tags: None,
+            cidrs: Vec::new(),
+            default: DefaultAction::default(),
+            max_age: Duration::from_hours(90 * 24),
+            nat64: Vec::new(),
+        }
+    }
+}
+
+impl Default for Dns {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            linger: Duration::from_mins(15),
+            answer_check: AnswerCheck::default(),
+        }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            pins: PathBuf::from("/sys/fs/bpf/egress-enforcer"),
+            state: PathBuf::from("/var/lib/egress-enforcer"),
+            runtime: PathBuf::from("/run/egress-enforcer"),
+        }
+    }
+}
+
+impl Config {
+    /// What is legal and yet probably not meant, one sentence each. `now` is the clock's time.
+    pub fn warnings(&self, now: Timestamp) -> Vec<String> {
+        let open_door = (!self.protect.tags.iter().any(|tag| tag == REGISTRY_TAG)).then(|| {
+            format!(
+                "protect.tags: {REGISTRY_TAG} is not listed, so every registry stays reachable and takes pushes"
+            )
+        });
+        let expired = self
+            .exceptions
+            .iter()
+            .filter(|exception| exception.until <= now);
+        let expired = expired.map(|exception| {
+            format!(
+                "exception.until: the exception for {} (\"{}\") ended at {} and opens nothing",
+                exception.target, exception.reason, exception.until
+            )
+        });
+        open_door.into_iter().chain(expired).collect()
+    }
+
+    /// The files besides the configuration itself that shape the policy: a change in one calls for a new evaluation.
+    pub fn watched_files(&self) -> impl Iterator<Item = &Path> {
+        let tags = self.protect.service_tags.as_deref();
+        let endpoints = self
+            .registries
+            .iter()
+            .filter_map(|registry| registry.endpoints_file.as_deref());
+        tags.into_iter().chain(endpoints)
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unit(unit) => write!(formatter, "unit {unit}"),
+            Self::Cgroup(path) => write!(formatter, "cgroup {}", path.display()),
+        }
+    }
+}

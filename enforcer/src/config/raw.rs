@@ -1,0 +1,90 @@
+//! The file as written: one struct for each section, nothing filled in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::value::{Absolute, File, Nat64, Reason, Regions, ResourceId, Tag, Text, Unit};
+use super::{AnswerCheck, Cloud, DefaultAction, Mode};
+use crate::name::Name;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawConfig {
+    #[serde(default)]
+    pub(super) mode: Mode,
+    pub(super) scope: Option<Text<Absolute>>,
+    #[serde(default)]
+    pub(super) protect: RawProtect,
+    pub(super) registry: Option<Vec<Spanned<RawRegistry>>>,
+    #[serde(default)]
+    pub(super) exception: Vec<Spanned<RawException>>,
+    #[serde(default)]
+    pub(super) dns: RawDns,
+    #[serde(default)]
+    pub(super) paths: RawPaths,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawProtect {
+    pub(super) tags: Option<Spanned<Vec<Text<Tag>>>>,
+    #[serde(default)]
+    pub(super) cloud: Cloud,
+    pub(super) service_tags: Option<Text<File>>,
+    #[serde(default)]
+    pub(super) cidrs: Vec<Text<IpNet>>,
+    #[serde(default)]
+    pub(super) default: DefaultAction,
+    pub(super) max_age: Option<Spanned<Text<Duration>>>,
+    #[serde(default)]
+    pub(super) nat64: Vec<Text<Nat64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawRegistry {
+    pub(super) login_server: Option<Spanned<Text<Name>>>,
+    pub(super) regions: Option<Spanned<Regions>>,
+    #[serde(default)]
+    pub(super) data_endpoints: Vec<Spanned<Text<Name>>>,
+    pub(super) endpoints_file: Option<Text<File>>,
+    #[serde(default, rename = "resource-id")]
+    pub(super) _resource_id: Option<ResourceId>,
+    #[serde(default)]
+    pub(super) private_endpoints: Vec<Text<IpNet>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawException {
+    pub(super) reason: Option<Text<Reason>>,
+    pub(super) unit: Option<Text<Unit>>,
+    pub(super) cgroup: Option<Text<Absolute>>,
+    #[serde(default)]
+    pub(super) names: Vec<Text<Name>>,
+    #[serde(default)]
+    pub(super) cidrs: Vec<Text<IpNet>>,
+    pub(super) until: Option<Spanned<toml::value::Datetime>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawDns {
+    #[serde(default)]
+    pub(super) servers: Vec<Text<SocketAddr>>,
+    pub(super) linger: Option<Spanned<Text<Duration>>>,
+    #[serde(default)]
+    pub(super) answer_check: AnswerCheck,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawPaths {
+    pub(super) pins: Option<Text<Absolute>>,
+    pub(super) state: Option<Text<Absolute>>,
+    pub(super) runtime: Option<Text<Absolute>>,
+}

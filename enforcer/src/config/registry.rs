@@ -1,0 +1,60 @@
+//! Rules for registries, the same for the file and for the command line.
+
+use super::Cloud;
+use crate::name::Name;
+
+/// Why `name` is no login server in `cloud`.
+pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> {
+    if cloud.login_label(name).is_some() {
+        return None;
+    }
+    let suffix = cloud.registry_suffix();
+    if let Some(other) = Cloud::of_login_server(name) {
+        return Some(format!(
+            "\"{name}\" is a registry of the cloud \"{other}\", and the configuration is for \"{cloud}\"; set protect.cloud = \"{other}\""
+        ));
+    }
+    if name.is_within(suffix) {
+        return Some(format!(
+            "\"{name}\" is no login server; write \"<registry>.{suffix}\" here, and other names under data-endpoints"
+        ));
+    }
+    Some(format!(
+        "\"{name}\" is no login server of the cloud \"{cloud}\"; write \"<registry>.{suffix}\""
+    ))
+}
+
+/// Why data endpoints cannot be named after regions: a registry name is alphanumeric, so a hyphen means that the
+/// login server carries a domain name label hash, and its endpoints are given by Azure, not built.
+pub(super) fn regions_problem(login_server: &Name, cloud: Cloud) -> Option<String> {
+    let hashed = cloud.login_label(login_server)?.contains('-');
+    hashed.then(|| {
+        format!(
+            "the endpoints of {login_server} cannot be built from regions, as its name carries a hash; \
+             give endpoints-file (what `az acr show-endpoints` prints) or data-endpoints"
+        )
+    })
+}
+
+/// Why `name` is no data or regional endpoint of the registry behind `login_server`.
+pub(super) fn data_endpoint_problem(
+    login_server: &Name,
+    name: &Name,
+    cloud: Cloud,
+) -> Option<String> {
+    use super::EndpointKind::{Data, LoginServer, Regional};
+    match cloud.endpoint_kind(login_server, name) {
+        Some(Data | Regional) => None,
+        Some(LoginServer) => Some(format!(
+            "{name} is the login server; it is open already, remove it here"
+        )),
+        None => {
+            let suffix = cloud.registry_suffix();
+            let registry = cloud.login_label(login_server).unwrap_or("<registry>");
+            Some(format!(
+                "{name} is no endpoint of {login_server} and would open another registry; \
+                 write \"{registry}.<region>.data.{suffix}\", or give that registry a [[registry]] of its own"
+            ))
+        }
+    }
+}

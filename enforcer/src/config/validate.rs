@@ -1,0 +1,255 @@
+//! From the file as written to the validated configuration.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::error::Fault;
+use super::raw::{RawConfig, RawDns, RawException, RawPaths, RawProtect, RawRegistry};
+use super::registry::{data_endpoint_problem, login_server_problem, regions_problem};
+use super::value::{Absolute, File, Reason, Text, Unit, instant};
+use super::{Cloud, Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
+use crate::name::Name;
+
+/// The shortest linger: with none, an address would close between the answer and the connection.
+const MIN_LINGER: Duration = Duration::from_secs(1);
+/// The longest linger: addresses of shared front ends are handed to other customers in the end.
+const MAX_LINGER: Duration = Duration::from_hours(24);
+/// Service tags are published weekly, so a shorter alarm could never be still.
+const MIN_MAX_AGE: Duration = Duration::from_hours(7 * 24);
+
+/// Validates `raw`; relative files count from `base`.
+pub(super) fn validate(raw: RawConfig, base: &Path) -> Result<Config, Fault> {
+    let Some(registries) = raw.registry else {
+        return Err(Fault::new(
+            0..0,
+            "no [[registry]] stands there; name one, or write registry = [] at the top when this host pulls from none",
+        ));
+    };
+    let protect = protect(raw.protect, base)?;
+    let config = Config {
+        mode: raw.mode,
+        scope: raw.scope.map(|Text(Absolute(path))| path),
+        registries: all_registries(registries, protect.cloud, base)?,
+        protect,
+        exceptions: raw
+            .exception
+            .into_iter()
+            .map(exception)
+            .collect::<Result<_, _>>()?,
+        dns: dns(raw.dns)?,
+        paths: paths(raw.paths),
+    };
+    Ok(config)
+}
+
+fn protect(raw: RawProtect, base: &Path) -> Result<Protect, Fault> {
+    let defaults = Protect::default();
+    let tags_at = raw.tags.as_ref().map(Spanned::span).unwrap_or_default();
+    let tags = raw.tags.map(|tags| {
+        tags.into_inner()
+            .into_iter()
+            .map(|Text(tag)| tag.0)
+            .collect()
+    });
+    let protect = Protect {
+        tags: tags.unwrap_or(defaults.tags),
+        cloud: raw.cloud,
+        service_tags: raw.service_tags.map(|Text(File(file))| base.join(file)),
+        cidrs: values(raw.cidrs),
+        default: raw.default,
+        max_age: bounded(raw.max_age, defaults.max_age, MIN_MAX_AGE..=Duration::MAX)?,
+        nat64: raw.nat64.into_iter().map(|Text(prefix)| prefix.0).collect(),
+    };
+    if protect.tags.is_empty()
+        && protect.cidrs.is_empty()
+        && protect.default == DefaultAction::Allow
+    {
+        return Err(Fault::new(
+            tags_at,
+            "nothing would be closed; list tags or cidrs, or set default = \"deny\"",
+        ));
+    }
+    Ok(protect)
+}
+
+fn all_registries(
+    raw: Vec<Spanned<RawRegistry>>,
+    cloud: Cloud,
+    base: &Path,
+) -> Result<Vec<Registry>, Fault> {
+    let mut registries: Vec<Registry> = Vec::with_capacity(raw.len());
+    for entry in raw {
+        let at = entry.span();
+        let entry = entry.into_inner();
+        let login_at = entry
+            .login_server
+            .as_ref()
+            .map_or(at.clone(), Spanned::span);
+        let registry = registry(entry, &at, cloud, base)?;
+        if registries
+            .iter()
+            .any(|other| other.login_server == registry.login_server)
+        {
+            let problem = format!(
+                "{} has a [[registry]] already; put both into one",
+                registry.login_server
+            );
+            return Err(Fault::new(login_at, problem));
+        }
+        registries.push(registry);
+    }
+    Ok(registries)
+}
+
+fn registry(
+    raw: RawRegistry,
+    at: &Range<usize>,
+    cloud: Cloud,
+    base: &Path,
+) -> Result<Registry, Fault> {
+    let Some(login_server) = raw.login_server else {
+        return Err(missing(
+            at,
+            "login-server",
+            &format!("\"<registry>.{}\"", cloud.registry_suffix()),
+        ));
+    };
+    let login_at = login_server.span();
+    let Text(login_server) = login_server.into_inner();
+    refuse(&login_at, login_server_problem(&login_server, cloud))?;
+    if let Some(regions) = raw
+        .regions
+        .as_ref()
+        .filter(|regions| !regions.get_ref().0.is_empty())
+    {
+        refuse(&regions.span(), regions_problem(&login_server, cloud))?;
+    }
+    for endpoint in &raw.data_endpoints {
+        let Text(name) = endpoint.get_ref();
+        refuse(
+            &endpoint.span(),
+            data_endpoint_problem(&login_server, name, cloud),
+        )?;
+    }
+    Ok(Registry {
+        login_server,
+        regions: raw
+            .regions
+            .map(|regions| regions.into_inner().0)
+            .unwrap_or_default(),
+        data_endpoints: raw
+            .data_endpoints
+            .into_iter()
+            .map(|name| name.into_inner().0)
+            .collect(),
+        endpoints_file: raw.endpoints_file.map(|Text(File(file))| base.join(file)),
+        private_endpoints: values(raw.private_endpoints),
+    })
+}
+
+fn exception(raw: Spanned<RawException>) -> Result<Exception, Fault> {
+    let at = raw.span();
+    let raw = raw.into_inner();
+    let Some(Text(Reason(reason))) = raw.reason else {
+        return Err(missing(&at, "reason", "\"why this is open\""));
+    };
+    let target = match (raw.unit, raw.cgroup) {
+        (Some(Text(Unit(unit))), None) => Target::Unit(unit),
+        (None, Some(Text(Absolute(path)))) => Target::Cgroup(path),
+        (Some(_), Some(_)) => {
+            return Err(Fault::new(at, "unit and cgroup both stand there; keep one"));
+        }
+        (None, None) => {
+            return Err(missing(
+                &at,
+                "unit",
+                "\"agent.service\" (or cgroup = \"/system.slice/…\")",
+            ));
+        }
+    };
+    let names: Vec<Name> = values(raw.names);
+    let cidrs = values(raw.cidrs);
+    if names.is_empty() && cidrs.is_empty() {
+        return Err(Fault::new(
+            at,
+            "it opens nothing; list names or cidrs, or remove it",
+        ));
+    }
+    let Some(until) = raw.until else {
+        return Err(missing(
+            &at,
+            "until",
+            "2027-01-31T00:00:00Z, the date on which it ends",
+        ));
+    };
+    let until = instant(until.get_ref()).map_err(|problem| Fault::new(until.span(), problem))?;
+    Ok(Exception {
+        reason,
+        target,
+        names,
+        cidrs,
+        until,
+    })
+}
+
+fn dns(raw: RawDns) -> Result<Dns, Fault> {
+    Ok(Dns {
+        servers: values(raw.servers),
+        linger: bounded(raw.linger, Dns::default().linger, MIN_LINGER..=MAX_LINGER)?,
+        answer_check: raw.answer_check,
+    })
+}
+
+fn paths(raw: RawPaths) -> Paths {
+    let defaults = Paths::default();
+    let path = |path: Option<Text<Absolute>>| path.map(|Text(Absolute(path))| path);
+    Paths {
+        pins: path(raw.pins).unwrap_or(defaults.pins),
+        state: path(raw.state).unwrap_or(defaults.state),
+        runtime: path(raw.runtime).unwrap_or(defaults.runtime),
+    }
+}
+
+fn bounded(
+    written: Option<Spanned<Text<Duration>>>,
+    default: Duration,
+    bounds: std::ops::RangeInclusive<Duration>,
+) -> Result<Duration, Fault> {
+    let Some(written) = written else {
+        return Ok(default);
+    };
+    let Text(duration) = written.get_ref();
+    if *duration < *bounds.start() {
+        let problem = format!(
+            "{duration:?} is too short; write at least {}s",
+            bounds.start().as_secs()
+        );
+        return Err(Fault::new(written.span(), problem));
+    }
+    if *duration > *bounds.end() {
+        let problem = format!(
+            "{duration:?} is too long; write at most {}s",
+            bounds.end().as_secs()
+        );
+        return Err(Fault::new(written.span(), problem));
+    }
+    Ok(*duration)
+}
+
+fn values<T>(written: Vec<Text<T>>) -> Vec<T> {
+    written.into_iter().map(|Text(value)| value).collect()
+}
+
+fn refuse(at: &Range<usize>, problem: Option<String>) -> Result<(), Fault> {
+    problem.map_or(Ok(()), |problem| Err(Fault::new(at.clone(), problem)))
+}
+
+fn missing(at: &Range<usize>, key: &str, example: &str) -> Fault {
+    Fault::new(
+        at.clone(),
+        format!("{key} is missing; add {key} = {example}"),
+    )
+}
