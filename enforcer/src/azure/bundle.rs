@@ -62,9 +62,7 @@ fn parse(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
             }
             (Some((key, value)), None) => header.read(key, value).map_err(damaged)?,
             (None, Some(tag)) => {
-                let prefix = line
-                    .parse()
-                    .map_err(|_: ipnet::AddrParseError| damaged("not a prefix"))?;
+                let prefix = line.parse().or(Err(damaged("not a prefix")))?;
                 prefixes.entry(tag).or_default().push(prefix);
             }
             (Some(_), Some(_)) | (None, None) => {

@@ -213,6 +213,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_single_common_address_at_either_end_is_found() {
+        let block = set(&["10.0.0.0/24"]);
+        for end in ["10.0.0.0/32", "10.0.0.255/32"] {
+            let end = set(&[end]);
+            assert_eq!(block.first_common(&end), end.iter().next());
+            assert_eq!(end.first_common(&block), end.iter().next());
+        }
+        assert!(!block.intersects(&set(&["9.255.255.255/32", "10.0.1.0/32"])));
+    }
+
     prop_compose! {
         fn any_v4()(address in 0u32..4096, length in 20u8..=32) -> IpNet {
             IpNet::new(Ipv4Addr::from(address).into(), length).unwrap().trunc()

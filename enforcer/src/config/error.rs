@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Why there is no configuration.
@@ -54,15 +55,19 @@ impl Fault {
         }
     }
 
-    /// The error for the reader of the file `path` that holds `text`.
+    /// The error for the reader of the file `path` that holds `text`. An empty range concerns no key.
     pub(super) fn locate(self, text: &str, path: &Path) -> ConfigError {
         let offset = self.at.start;
-        let before = text.bytes().take(offset);
+        let before = text.get(..offset).unwrap_or(text);
         let (document, _syntax_errors) = DeTable::parse_recoverable(text);
+        let key = || key_at(document.get_ref(), offset).or_else(|| key_on_line(text, offset));
         ConfigError::Invalid {
             path: path.to_owned(),
-            line: before.filter(|byte| *byte == b'\n').count() + 1,
-            key: key_at(document.get_ref(), offset).unwrap_or_default(),
+            line: before.matches('\n').count() + 1,
+            key: (!self.at.is_empty())
+                .then(key)
+                .flatten()
+                .unwrap_or_default(),
             problem: self.problem,
         }
     }
@@ -78,20 +83,43 @@ impl From<toml::de::Error> for Fault {
 fn key_at(table: &DeTable<'_>, offset: usize) -> Option<String> {
     table.iter().find_map(|(key, value)| {
         let name = key.get_ref();
-        if let Some(inner) = key_in(value.get_ref(), offset) {
-            return Some(format!("{name}.{inner}"));
+        match position_in(value, offset) {
+            Some(Position::Key(inner)) => Some(format!("{name}.{inner}")),
+            Some(Position::Here) => Some(name.to_string()),
+            None => key.span().contains(&offset).then(|| name.to_string()),
         }
-        let here = key.span().contains(&offset) || value.span().contains(&offset);
-        here.then(|| name.to_string())
     })
 }
 
-fn key_in(value: &DeValue<'_>, offset: usize) -> Option<String> {
-    if let Some(table) = value.as_table() {
-        return key_at(table, offset);
+/// Where an offset lies in a value: at a key below it, or in the value itself.
+enum Position {
+    Key(String),
+    Here,
+}
+
+fn position_in(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<Position> {
+    if let Some(key) = value
+        .get_ref()
+        .as_table()
+        .and_then(|table| key_at(table, offset))
+    {
+        return Some(Position::Key(key));
     }
-    let elements = value.as_array()?;
-    elements
-        .iter()
-        .find_map(|element| key_in(element.get_ref(), offset))
+    let mut elements = value
+        .get_ref()
+        .as_array()
+        .into_iter()
+        .flat_map(|array| array.iter());
+    let inner = elements.find_map(|element| position_in(element, offset));
+    inner.or_else(|| value.span().contains(&offset).then_some(Position::Here))
+}
+
+/// The key on the line of `offset`, for lines that the parser gave up.
+fn key_on_line(text: &str, offset: usize) -> Option<String> {
+    let start = text
+        .get(..offset)?
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let line = text.get(start..)?.lines().next()?;
+    line.split_once('=').map(|(key, _)| key.trim().to_owned())
 }

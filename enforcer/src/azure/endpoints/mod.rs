@@ -1,19 +1,20 @@
 //! The names of a registry: its login server, its data endpoints and its regional endpoints.
 
+mod error;
 mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use self::error::EndpointError;
 pub use self::shown::parse;
 use super::file::read_up_to;
 pub use crate::config::EndpointKind;
 use crate::config::{Cloud, Registry};
-use crate::name::{Name, NameError};
+use crate::name::Name;
 
 /// The largest endpoints file that is read, in bytes: room for some thousand replicas.
 const MAX_FILE: u64 = 1 << 20;
@@ -39,93 +40,6 @@ pub enum Origin {
     Region(String),
     /// It stands in this endpoints file.
     File(PathBuf),
-}
-
-/// Why a registry's names are refused.
-#[derive(Debug, thiserror::Error)]
-pub enum EndpointError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read ({source}); write what `az acr show-endpoints` prints into it", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is larger than any output of the command.
-    #[error("{}: larger than 1 MiB, so it is no output of `az acr show-endpoints`; write it anew", file.display())]
-    TooLarge {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The file is no JSON, cut short, or of another shape.
-    #[error("{}: not what `az acr show-endpoints` prints ({source}); write it anew", file.display())]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// What the parser said, with line and column.
-        source: serde_json::Error,
-    },
-    /// Something else than a host name stands where one has to.
-    #[error("{}: {source}; write the file anew with `az acr show-endpoints`", file.display())]
-    NotAName {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: NameError,
-    },
-    /// The file belongs to another registry.
-    #[error("{}: is about {found}, not {expected}; write it anew with `az acr show-endpoints --name` and the right registry", file.display())]
-    OtherRegistry {
-        /// The file.
-        file: PathBuf,
-        /// The login server in the file.
-        found: Name,
-        /// The login server in the configuration.
-        expected: Name,
-    },
-    /// Dedicated data endpoints are off, so layers come from storage accounts that nobody can name.
-    #[error(
-        "{}: \"{wildcard}\" means that dedicated data endpoints are off and layers come from storage accounts that nobody can name; \
-         open the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled) \
-         and write the file anew", file.display()
-    )]
-    DataEndpointsOff {
-        /// The file.
-        file: PathBuf,
-        /// What stands there.
-        wildcard: String,
-        /// The registry's name.
-        registry: String,
-    },
-    /// The file names no data endpoint at all.
-    #[error("{}: names no data endpoint, so no layer could be pulled; write it anew with `az acr show-endpoints`", file.display())]
-    NoDataEndpoint {
-        /// The file.
-        file: PathBuf,
-    },
-    /// A name belongs to another registry, or to none.
-    #[error(
-        "{place}: {name} is no endpoint of {login_server} and would open another registry; remove it"
-    )]
-    Foreign {
-        /// The file, or the key of the configuration.
-        place: String,
-        /// The name.
-        name: Name,
-        /// The registry's login server.
-        login_server: Name,
-    },
-    /// Region and login server make no name.
-    #[error(
-        "registry.regions: \"{region}\" makes no name for {login_server}; write a region such as \"eastus\""
-    )]
-    Region {
-        /// The region.
-        region: String,
-        /// The registry's login server.
-        login_server: Name,
-    },
 }
 
 /// The names of `registry`, each once: the login server first, then those from regions, whole names, and its file.
@@ -178,7 +92,7 @@ fn in_region(registry: &Registry, region: &str, cloud: Cloud) -> Result<Endpoint
         .login_label(&registry.login_server)
         .ok_or_else(wrong)?;
     let text = format!("{label}.{region}.data.{}", cloud.registry_suffix());
-    let name: Name = text.parse().map_err(|_: NameError| wrong())?;
+    let name: Name = text.parse().or(Err(wrong()))?;
     if cloud.endpoint_kind(&registry.login_server, &name) != Some(EndpointKind::Data) {
         return Err(wrong());
     }

@@ -1,1 +1,248 @@
+use std::path::Path;
 
+use super::*;
+
+fn contoso() -> Registry {
+    Registry {
+        login_server: "contoso.azurecr.io".parse().unwrap(),
+        regions: Vec::new(),
+        data_endpoints: Vec::new(),
+        endpoints_file: None,
+        private_endpoints: Vec::new(),
+    }
+}
+
+/// What `az acr show-endpoints` prints for contoso, with these data and regional endpoints.
+fn shown(data: &[&str], regional: &[&str]) -> String {
+    let list = |names: &[&str]| {
+        let entries = names
+            .iter()
+            .map(|name| format!("{{\"region\": \"any\", \"endpoint\": \"{name}\",}},\n"));
+        entries.collect::<String>()
+    };
+    format!(
+        "{{\n\"loginServer\": \"Contoso.azurecr.io\",\n\"dataEndpoints\": [{}],\n\"regionalEndpoints\": [{}],\n}}\n",
+        list(data),
+        list(regional)
+    )
+}
+
+fn read(text: &str) -> Result<Vec<Endpoint>, EndpointError> {
+    parse(
+        text.as_bytes().to_vec(),
+        Path::new("contoso.json"),
+        &contoso().login_server,
+        Cloud::Public,
+    )
+}
+
+fn names(endpoints: &[Endpoint]) -> Vec<&str> {
+    endpoints
+        .iter()
+        .map(|endpoint| endpoint.name.as_str())
+        .collect()
+}
+
+#[test]
+fn every_region_gives_a_data_endpoint_and_no_name_stands_there_twice() {
+    let registry = Registry {
+        regions: vec!["eastus".to_owned(), "westus".to_owned()],
+        data_endpoints: vec![
+            "contoso.eastus.data.azurecr.io".parse().unwrap(),
+            "contoso.eastus.geo.azurecr.io".parse().unwrap(),
+        ],
+        ..contoso()
+    };
+    let found = endpoints(&registry, Cloud::Public).unwrap();
+    let summary: Vec<_> = found
+        .iter()
+        .map(|one| (one.name.as_str(), one.kind, &one.origin))
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            (
+                "contoso.azurecr.io",
+                EndpointKind::LoginServer,
+                &Origin::Configured
+            ),
+            (
+                "contoso.eastus.data.azurecr.io",
+                EndpointKind::Data,
+                &Origin::Region("eastus".to_owned())
+            ),
+            (
+                "contoso.westus.data.azurecr.io",
+                EndpointKind::Data,
+                &Origin::Region("westus".to_owned())
+            ),
+            (
+                "contoso.eastus.geo.azurecr.io",
+                EndpointKind::Regional,
+                &Origin::Configured
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_name_of_another_registry_is_refused_wherever_it_stands() {
+    let evil = "evil.eastus.data.azurecr.io";
+    let registry = Registry {
+        data_endpoints: vec![evil.parse().unwrap()],
+        ..contoso()
+    };
+    let error = endpoints(&registry, Cloud::Public).unwrap_err().to_string();
+    assert!(
+        error.starts_with("registry.data-endpoints: evil.eastus"),
+        "{error}"
+    );
+    for foreign in [
+        evil,
+        "evil.azurecr.io",
+        "contoso.blob.core.windows.net",
+        "contoso.eastus.data.azurecr.us",
+    ] {
+        let error = read(&shown(&["contoso.eastus.data.azurecr.io", foreign], &[])).unwrap_err();
+        assert!(
+            matches!(error, EndpointError::Foreign { .. }),
+            "{foreign}: {error}"
+        );
+        let error = read(&shown(&["contoso.eastus.data.azurecr.io"], &[foreign])).unwrap_err();
+        assert!(
+            matches!(error, EndpointError::Foreign { .. }),
+            "{foreign}: {error}"
+        );
+    }
+    let registry = Registry {
+        regions: vec!["evil.eastus".to_owned()],
+        ..contoso()
+    };
+    assert!(matches!(
+        endpoints(&registry, Cloud::Public),
+        Err(EndpointError::Region { .. })
+    ));
+}
+
+#[test]
+fn the_file_is_read_with_its_trailing_commas() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = shown(
+        &["contoso.eastus.data.azurecr.io"],
+        &["contoso.eastus.geo.azurecr.io"],
+    );
+    std::fs::write(file.path(), format!("\u{feff}{text}")).unwrap();
+    let registry = Registry {
+        endpoints_file: Some(file.path().to_owned()),
+        ..contoso()
+    };
+    let found = endpoints(&registry, Cloud::Public).unwrap();
+    assert_eq!(
+        names(&found),
+        [
+            "contoso.azurecr.io",
+            "contoso.eastus.data.azurecr.io",
+            "contoso.eastus.geo.azurecr.io"
+        ]
+    );
+    assert_eq!(found[2].kind, EndpointKind::Regional);
+    assert_eq!(found[2].origin, Origin::File(file.path().to_owned()));
+}
+
+#[test]
+fn a_wildcard_tells_to_enable_data_endpoints() {
+    let error = read(&shown(&["*.blob.core.windows.net"], &[]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("contoso.json: \"*.blob.core.windows.net\" means that"),
+        "{error}"
+    );
+    assert!(
+        error.contains("az acr update --name contoso --data-endpoint-enabled"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_about_another_registry_is_refused() {
+    let text = shown(&["contoso.eastus.data.azurecr.io"], &[])
+        .replace("Contoso.azurecr.io", "fabrikam.azurecr.io");
+    let error = read(&text).unwrap_err().to_string();
+    assert!(
+        error.contains("is about fabrikam.azurecr.io, not contoso.azurecr.io"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_without_data_endpoints_is_refused() {
+    for text in [
+        shown(&[], &["contoso.eastus.geo.azurecr.io"]),
+        "{\"loginServer\":\"contoso.azurecr.io\"}".to_owned(),
+    ] {
+        assert!(
+            matches!(read(&text), Err(EndpointError::NoDataEndpoint { .. })),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_file_cut_short_or_of_another_kind_is_refused() {
+    let whole = shown(&["contoso.eastus.data.azurecr.io"], &[]);
+    assert!(read(&whole).is_ok());
+    for end in 0..whole.trim_end().len() {
+        let error = read(&whole[..end]).unwrap_err();
+        assert!(
+            matches!(error, EndpointError::Malformed { .. }),
+            "{end}: {error}"
+        );
+    }
+    assert!(matches!(read("[]"), Err(EndpointError::Malformed { .. })));
+    assert!(matches!(
+        read(&shown(&["not a name"], &[])),
+        Err(EndpointError::NotAName { .. })
+    ));
+}
+
+#[test]
+fn a_file_that_is_missing_or_too_large_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(MAX_FILE + 1).unwrap();
+    let registry = |file: &Path| Registry {
+        endpoints_file: Some(file.to_owned()),
+        ..contoso()
+    };
+    let error = endpoints(&registry(file.path()), Cloud::Public).unwrap_err();
+    assert!(matches!(error, EndpointError::TooLarge { .. }), "{error}");
+    let error = endpoints(
+        &registry(Path::new("/nonexistent/contoso.json")),
+        Cloud::Public,
+    )
+    .unwrap_err();
+    assert!(matches!(error, EndpointError::Unreadable { .. }), "{error}");
+}
+
+#[test]
+fn a_name_with_a_hash_keeps_it_in_its_data_endpoints() {
+    let login: Name = "contoso-e7ggejfuhzhgedc8.azurecr.io".parse().unwrap();
+    let read = |data: &str| {
+        let text = shown(&[data], &[]).replace("Contoso.azurecr.io", login.as_str());
+        parse(
+            text.into_bytes(),
+            Path::new("contoso.json"),
+            &login,
+            Cloud::Public,
+        )
+    };
+    let found = read("contoso-e7ggejfuhzhgedc8.eastus.data.azurecr.io").unwrap();
+    assert_eq!(
+        names(&found),
+        ["contoso-e7ggejfuhzhgedc8.eastus.data.azurecr.io"]
+    );
+    assert!(matches!(
+        read("contoso.eastus.data.azurecr.io"),
+        Err(EndpointError::Foreign { .. })
+    ));
+}

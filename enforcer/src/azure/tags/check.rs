@@ -11,9 +11,9 @@ use super::published::{Tag, is_of_family};
 use crate::azure::PrefixSet;
 use crate::config::{REGISTRY_TAG, STORAGE_TAG};
 
-/// The shortest IPv4 prefix that is taken; the shortest published for a service is a /14.
+/// The shortest IPv4 prefix that is taken; the shortest one published up to 2026 is a /14.
 const SHORTEST_V4: u8 = 8;
-/// The shortest IPv6 prefix that is taken; providers are given a /20 at most.
+/// The shortest IPv6 prefix that is taken; the shortest one published up to 2026 is a /39.
 const SHORTEST_V6: u8 = 20;
 
 /// A tag and its regional tags, each with its prefixes.

@@ -1,0 +1,108 @@
+use super::*;
+
+#[test]
+fn an_exception_says_why_for_whom_what_and_until_when() {
+    let whole = "reason = \"logs\"\nunit = \"a.service\"\nnames = [\"a.blob.core.windows.net\"]\nuntil = 2027-01-31T00:00:00Z";
+    assert!(read(&exception(whole)).is_ok());
+    let without = |line: &str| exception(&whole.replace(line, ""));
+    refused(
+        &without("reason = \"logs\""),
+        "3: exception",
+        &["reason is missing"],
+    );
+    refused(
+        &without("unit = \"a.service\""),
+        "3: exception",
+        &["unit is missing", "cgroup"],
+    );
+    refused(
+        &without("names = [\"a.blob.core.windows.net\"]"),
+        "3: exception",
+        &["opens nothing"],
+    );
+    refused(
+        &without("until = 2027-01-31T00:00:00Z"),
+        "3: exception",
+        &["until is missing"],
+    );
+    let with = |from: &str, to: &str| exception(&whole.replace(from, to));
+    refused(
+        &with("\"logs\"", "\"  \""),
+        "4: exception.reason",
+        &["empty"],
+    );
+    refused(
+        &with("a.service", "a"),
+        "5: exception.unit",
+        &["\"agent.service\""],
+    );
+    refused(
+        &with("a.service\"", "a.service\"\ncgroup = \"/x\""),
+        "3: exception",
+        &["keep one"],
+    );
+    refused(
+        &with("unit = \"a.service\"", "cgroup = \"x/../y\""),
+        "5: exception.cgroup",
+        &["from / on"],
+    );
+    let config = read(&with(
+        "unit = \"a.service\"",
+        "cgroup = \"/system.slice/a.service\"",
+    ))
+    .unwrap();
+    assert_eq!(
+        config.exceptions[0].target,
+        Target::Cgroup(PathBuf::from("/system.slice/a.service"))
+    );
+}
+
+#[test]
+fn the_end_of_an_exception_is_an_instant() {
+    let until = |until: &str| {
+        exception(&format!(
+            "reason = \"r\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = {until}"
+        ))
+    };
+    let config = read(&until("2027-01-31T02:00:00+02:00")).unwrap();
+    assert_eq!(
+        config.exceptions[0].until,
+        "2027-01-31T00:00:00Z".parse::<Timestamp>().unwrap()
+    );
+    refused(
+        &until("2027-01-31T00:00:00"),
+        "7: exception.until",
+        &["add Z", "2027-01-31T00:00:00Z"],
+    );
+    refused(
+        &until("2027-01-31"),
+        "7: exception.until",
+        &["add Z", "2027-01-31T00:00:00Z"],
+    );
+    refused(&until("12:00:00"), "7: exception.until", &["add Z"]);
+    refused(
+        &until("\"2027-01-31T00:00:00Z\""),
+        "7: exception.until",
+        &["datetime"],
+    );
+}
+
+#[test]
+fn an_ended_exception_and_an_open_door_are_warnings() {
+    let text = exception(
+        "reason = \"r\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z\n[protect]\ntags = [\"Storage\"]",
+    );
+    let config = read(&text).unwrap();
+    let at = |now: &str| config.warnings(now.parse().unwrap());
+    assert_eq!(at("2027-01-30T23:59:59Z").len(), 1);
+    let warnings = at("2027-01-31T00:00:00Z");
+    assert!(
+        warnings[0].contains("every registry stays reachable"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].contains("unit a.service") && warnings[1].contains("ended at"),
+        "{warnings:?}"
+    );
+    assert!(read(MINIMAL).unwrap().warnings(Timestamp::MAX).is_empty());
+}

@@ -1,0 +1,215 @@
+mod exceptions;
+mod registries;
+mod values;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+
+const MINIMAL: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n";
+
+fn read(text: &str) -> Result<Config, String> {
+    parse(text, Path::new("/etc/x.toml")).map_err(|error| error.to_string())
+}
+
+/// Asserts that `text` is refused at `place` (`12: registry.regions`) with all of `words` in the problem.
+#[track_caller]
+fn refused(text: &str, place: &str, words: &[&str]) {
+    let error = read(text).expect_err(text);
+    let problem = error.strip_prefix(&format!("/etc/x.toml:{place}: "));
+    let problem = problem.unwrap_or_else(|| panic!("not at {place}: {error}"));
+    for word in words {
+        assert!(problem.contains(word), "no {word:?} in: {error}");
+    }
+}
+
+fn registry(keys: &str) -> String {
+    format!("{MINIMAL}{keys}\n")
+}
+
+fn exception(keys: &str) -> String {
+    format!("{MINIMAL}[[exception]]\n{keys}\n")
+}
+
+#[test]
+fn the_shipped_sample_parses_to_what_it_says() {
+    let config = read(include_str!("../../../../packaging/config.toml")).unwrap();
+    let registry = config.registries.first().unwrap();
+    assert_eq!(registry.login_server.as_str(), "contoso.azurecr.io");
+    assert_eq!(registry.regions, ["eastus", "westus"]);
+    assert_eq!(registry.private_endpoints, ["10.1.0.0/24".parse().unwrap()]);
+    let exception = config.exceptions.first().unwrap();
+    assert_eq!(
+        exception.target,
+        Target::Unit("azuremonitoragent.service".to_owned())
+    );
+    assert_eq!(exception.until, "2027-01-31T00:00:00Z".parse().unwrap());
+    assert_eq!(config.protect, Protect::default());
+    assert_eq!(config.dns, Dns::default());
+    assert_eq!(config.paths, Paths::default());
+}
+
+#[test]
+fn a_registry_is_all_that_has_to_be_written() {
+    let config = read(MINIMAL).unwrap();
+    let names = ["contoso.azurecr.io".parse().unwrap()];
+    assert_eq!(config, Config::for_registries(&names, &[]).unwrap());
+    assert_eq!(config.mode, Mode::Enforce);
+    assert_eq!(config.protect.tags, ["Storage", "AzureContainerRegistry"]);
+    assert_eq!(config.protect.max_age, Duration::from_secs(90 * 86_400));
+    assert_eq!(config.dns.linger, Duration::from_secs(900));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_and_never_the_defaults() {
+    let error = load(Path::new("/nonexistent/config.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("/nonexistent/config.toml: cannot be read (No such file"),
+        "{error}"
+    );
+    assert!(error.contains("--config"), "{error}");
+    assert!(load(Path::new("/")).is_err());
+}
+
+#[test]
+fn an_empty_file_is_refused_and_an_empty_list_of_registries_is_not() {
+    let error = read("").unwrap_err();
+    assert!(
+        error.starts_with("/etc/x.toml:1: no [[registry]]"),
+        "{error}"
+    );
+    let error = read("mode = \"audit\"\n").unwrap_err();
+    assert!(
+        error.starts_with("/etc/x.toml:1: no [[registry]]"),
+        "{error}"
+    );
+    assert!(read("registry = []\n").unwrap().registries.is_empty());
+}
+
+#[test]
+fn files_count_from_the_directory_of_the_configuration() {
+    let text =
+        registry("endpoints-file = \"contoso.json\"\n[protect]\nservice-tags = \"/srv/tags.json\"");
+    let config = read(&text).unwrap();
+    let files: Vec<&Path> = config.watched_files().collect();
+    assert_eq!(
+        files,
+        [Path::new("/srv/tags.json"), Path::new("/etc/contoso.json")]
+    );
+}
+
+#[test]
+fn unknown_keys_and_values_name_what_is_known() {
+    refused(
+        "mod = \"audit\"\n",
+        "1: mod",
+        &["unknown field `mod`", "`mode`"],
+    );
+    refused(
+        "mode = \"permissive\"\n",
+        "1: mode",
+        &["`enforce`", "`audit`"],
+    );
+    refused(
+        "\n[dns]\nlinger-time = 1\n",
+        "3: dns.linger-time",
+        &["unknown field", "`linger`"],
+    );
+    refused(
+        &registry("region = \"eastus\""),
+        "3: registry.region",
+        &["`regions`"],
+    );
+    refused(
+        &exception("untill = 1"),
+        "4: exception.untill",
+        &["`until`"],
+    );
+    refused(
+        "[dns]\nanswer-check = \"lax\"\n",
+        "2: dns.answer-check",
+        &["`known`", "`strict`"],
+    );
+    refused(
+        "[protect]\ncloud = \"germany\"\n",
+        "2: protect.cloud",
+        &["`us-government`", "`china`"],
+    );
+    refused("[paths]\npin = \"/x\"\n", "2: paths.pin", &["`pins`"]);
+}
+
+#[test]
+fn a_syntax_error_names_its_line() {
+    let error = read("mode = \"enforce\"\nscope = \"/sys\n").unwrap_err();
+    assert!(error.starts_with("/etc/x.toml:2: "), "{error}");
+    let error = read("mode = \"audit\"\nmode = \"enforce\"\n").unwrap_err();
+    assert!(
+        error.starts_with("/etc/x.toml:2: mode: duplicate key"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_element_of_a_long_list_is_found_on_its_own_line() {
+    let text = registry("regions = [\n  \"eastus\",\n  \"West US\",\n]");
+    refused(
+        &text,
+        "5: registry.regions",
+        &["\"West US\"", "write one such as \"westus\""],
+    );
+    let text = exception("names = [\n \"a.blob.core.windows.net\",\n \"*.blob.core.windows.net\"]");
+    refused(&text, "6: exception.names", &["wildcard", "every account"]);
+}
+
+#[test]
+fn protecting_nothing_at_all_is_refused() {
+    refused(
+        &format!("{MINIMAL}[protect]\ntags = []\n"),
+        "4: protect.tags",
+        &["nothing would be closed"],
+    );
+    assert!(
+        read(&format!(
+            "{MINIMAL}[protect]\ntags = []\ndefault = \"deny\"\n"
+        ))
+        .is_ok()
+    );
+    assert!(
+        read(&format!(
+            "{MINIMAL}[protect]\ntags = []\ncidrs = [\"192.0.2.0/24\"]\n"
+        ))
+        .is_ok()
+    );
+    refused(
+        "[protect]\ntags = [\"Sto rage\"]\n",
+        "2: protect.tags",
+        &["\"Storage\""],
+    );
+}
+
+#[test]
+fn keys_are_named_however_their_table_is_written() {
+    let second = format!("{MINIMAL}\n[[registry]]\nregions = []\n");
+    refused(&second, "4: registry", &["login-server is missing"]);
+    refused(
+        "protect.cidrs = [\"x\"]\n",
+        "1: protect.cidrs",
+        &["not a prefix"],
+    );
+    refused(
+        "dns = { linger = \"15\" }\n",
+        "1: dns.linger",
+        &["not a duration"],
+    );
+    refused(
+        "registry = [\n{ regions = [] }]\n",
+        "2: registry",
+        &["login-server is missing"],
+    );
+    refused("registry = 1\n", "1: registry", &["expected a sequence"]);
+}

@@ -1,0 +1,134 @@
+use super::*;
+
+#[test]
+fn what_is_for_a_later_version_is_refused_and_not_ignored() {
+    refused(
+        &registry("regions = \"discover\""),
+        "3: registry.regions",
+        &["later version", "endpoints-file"],
+    );
+    refused(
+        &registry("resource-id = \"/subscriptions/x\""),
+        "3: registry.resource-id",
+        &["later version"],
+    );
+    refused(
+        &registry("regions = \"eastus\""),
+        "3: registry.regions",
+        &["regions = [\"eastus\"]"],
+    );
+    refused(
+        &registry("regions = 3"),
+        "3: registry.regions",
+        &["a list of regions"],
+    );
+}
+
+#[test]
+fn a_login_server_is_one_label_below_the_suffix_of_its_cloud() {
+    let login = |name: &str| format!("[[registry]]\nlogin-server = \"{name}\"\n");
+    refused(
+        &login("contoso.example.com"),
+        "2: registry.login-server",
+        &["<registry>.azurecr.io"],
+    );
+    refused(
+        &login("*.azurecr.io"),
+        "2: registry.login-server",
+        &["wildcard"],
+    );
+    refused(
+        &login("azurecr.io"),
+        "2: registry.login-server",
+        &["<registry>.azurecr.io"],
+    );
+    refused(
+        &login("contoso.eastus.data.azurecr.io"),
+        "2: registry.login-server",
+        &["data-endpoints"],
+    );
+    refused(
+        &login("contoso.azurecr.us"),
+        "2: registry.login-server",
+        &["protect.cloud = \"us-government\""],
+    );
+    let government = format!(
+        "{}[protect]\ncloud = \"us-government\"\n",
+        login("Contoso.AzureCR.us")
+    );
+    assert_eq!(
+        read(&government).unwrap().registries[0]
+            .login_server
+            .as_str(),
+        "contoso.azurecr.us"
+    );
+    refused(
+        "[[registry]]\nregions = []\n",
+        "1: registry",
+        &["login-server is missing"],
+    );
+    let twice = format!("{MINIMAL}\n{}", login("CONTOSO.azurecr.io"));
+    refused(&twice, "5: registry.login-server", &["already"]);
+}
+
+#[test]
+fn whole_endpoint_names_are_those_of_the_same_registry() {
+    let text = registry(
+        "data-endpoints = [\"contoso.eastus.data.azurecr.io\", \"contoso.eastus.geo.azurecr.io\"]",
+    );
+    assert_eq!(read(&text).unwrap().registries[0].data_endpoints.len(), 2);
+    for foreign in [
+        "evil.eastus.data.azurecr.io",
+        "evil.azurecr.io",
+        "x.blob.core.windows.net",
+    ] {
+        let text = registry(&format!("data-endpoints = [\"{foreign}\"]"));
+        refused(
+            &text,
+            "3: registry.data-endpoints",
+            &["another registry", "contoso.<region>.data"],
+        );
+    }
+    let text = registry("data-endpoints = [\"contoso.azurecr.io\"]");
+    refused(&text, "3: registry.data-endpoints", &["open already"]);
+}
+
+#[test]
+fn the_endpoints_of_a_name_with_a_hash_are_not_built_from_regions() {
+    let hashed = "[[registry]]\nlogin-server = \"contoso-e7ggejfuhzhgedc8.azurecr.io\"\n";
+    let text = format!("{hashed}regions = [\"eastus\"]\n");
+    refused(&text, "3: registry.regions", &["hash", "endpoints-file"]);
+    let text =
+        format!("{hashed}data-endpoints = [\"contoso-e7ggejfuhzhgedc8.eastus.data.azurecr.io\"]\n");
+    assert!(read(&text).is_ok());
+}
+
+#[test]
+fn registries_of_the_command_line_follow_the_same_rules() {
+    let names = |list: &[&str]| {
+        list.iter()
+            .map(|name| name.parse().unwrap())
+            .collect::<Vec<Name>>()
+    };
+    let error = |list: &[&str], regions: &[&str]| {
+        let regions: Vec<String> = regions.iter().map(ToString::to_string).collect();
+        Config::for_registries(&names(list), &regions)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(error(&[], &[]).starts_with("--registry: none is named"));
+    assert!(
+        error(&["contoso.example.com"], &[]).starts_with("--registry: \"contoso.example.com\"")
+    );
+    assert!(error(&["a.azurecr.io", "b.azurecr.cn"], &[]).contains("of the cloud \"china\""));
+    assert!(error(&["a.azurecr.io"], &["East US"]).starts_with("--region: \"East US\""));
+    assert!(error(&["a-hash.azurecr.io"], &["eastus"]).starts_with("--region: "));
+    let config = Config::for_registries(
+        &names(&["b.azurecr.us", "a.azurecr.us", "b.azurecr.us"]),
+        &["usgovvirginia".to_owned()],
+    )
+    .unwrap();
+    assert_eq!(config.protect.cloud, Cloud::UsGovernment);
+    assert_eq!(config.registries.len(), 2);
+    assert_eq!(config.registries[1].regions, ["usgovvirginia"]);
+}

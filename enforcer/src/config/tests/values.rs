@@ -1,0 +1,160 @@
+use super::*;
+
+#[test]
+fn a_prefix_has_to_be_exact() {
+    let cidr = |cidr: &str| format!("{MINIMAL}[protect]\ncidrs = [\"{cidr}\"]\n");
+    refused(
+        &cidr("10.1.0.7/24"),
+        "4: protect.cidrs",
+        &["write \"10.1.0.0/24\""],
+    );
+    refused(
+        &cidr("10.1.0.7"),
+        "4: protect.cidrs",
+        &["write \"10.1.0.7/32\""],
+    );
+    refused(
+        &cidr("2001:db8::1/32"),
+        "4: protect.cidrs",
+        &["write \"2001:db8::/32\""],
+    );
+    refused(&cidr("10.0.0.0/33"), "4: protect.cidrs", &["not a prefix"]);
+    refused(
+        &cidr("0.0.0.0/0"),
+        "4: protect.cidrs",
+        &["every address", "protect.default"],
+    );
+    refused(
+        &cidr("::ffff:10.0.0.0/104"),
+        "4: protect.cidrs",
+        &["write the IPv4 prefix"],
+    );
+    assert!(read(&cidr("2001:db8::/32")).is_ok());
+}
+
+#[test]
+fn nat64_prefixes_have_the_lengths_that_exist() {
+    let nat64 = |prefix: &str| format!("{MINIMAL}[protect]\nnat64 = [\"{prefix}\"]\n");
+    for length in [32, 40, 48, 56, 64, 96] {
+        assert!(
+            read(&nat64(&format!("2001:db8::/{length}"))).is_ok(),
+            "{length}"
+        );
+    }
+    for length in [33, 72, 128] {
+        refused(
+            &nat64(&format!("2001:db8::/{length}")),
+            "4: protect.nat64",
+            &["RFC 6052"],
+        );
+    }
+    refused(
+        &nat64("2001:db8:0:0:100::/96"),
+        "4: protect.nat64",
+        &["bits 64 to 71"],
+    );
+    refused(&nat64("10.0.0.0/8"), "4: protect.nat64", &["IPv6"]);
+}
+
+#[test]
+fn durations_are_written_as_people_do() {
+    let linger = |text: &str| format!("{MINIMAL}[dns]\nlinger = {text}\n");
+    for (text, seconds) in [
+        ("\"30s\"", 30),
+        ("\"15m\"", 900),
+        ("\"12h\"", 43_200),
+        ("\"1d\"", 86_400),
+        ("\"1h 30m\"", 5400),
+    ] {
+        assert_eq!(
+            read(&linger(text)).unwrap().dns.linger,
+            Duration::from_secs(seconds),
+            "{text}"
+        );
+    }
+    for wrong in ["\"15\"", "\"-15m\"", "\"1mo\"", "\"\"", "\"soon\""] {
+        refused(
+            &linger(wrong),
+            "4: dns.linger",
+            &["not a duration", "\"15m\""],
+        );
+    }
+    refused(&linger("15"), "4: dns.linger", &["\"15m\""]);
+    refused(
+        &linger("\"0s\""),
+        "4: dns.linger",
+        &["too short", "at least 1s"],
+    );
+    refused(
+        &linger("\"2d\""),
+        "4: dns.linger",
+        &["too long", "at most 86400s"],
+    );
+    refused(
+        "[[registry]]\nlogin-server = \"a.azurecr.io\"\n[protect]\nmax-age = \"1d\"\n",
+        "4: protect.max-age",
+        &["too short"],
+    );
+}
+
+#[test]
+fn a_dns_server_is_an_address_with_an_optional_port() {
+    let servers = |list: &str| format!("{MINIMAL}[dns]\nservers = [{list}]\n");
+    let config = read(&servers(
+        "\"10.0.0.53\", \"10.0.0.54:5353\", \"2001:db8::53\", \"[2001:db8::54]:5353\"",
+    ))
+    .unwrap();
+    let text: Vec<String> = config.dns.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        text,
+        [
+            "10.0.0.53:53",
+            "10.0.0.54:5353",
+            "[2001:db8::53]:53",
+            "[2001:db8::54]:5353"
+        ]
+    );
+    for wrong in [
+        "dns.example.com",
+        "10.0.0.1/32",
+        "0.0.0.0",
+        "224.0.0.251",
+        "10.0.0.53:0",
+    ] {
+        refused(
+            &servers(&format!("\"{wrong}\"")),
+            "4: dns.servers",
+            &[wrong],
+        );
+    }
+}
+
+#[test]
+fn paths_are_whole() {
+    refused("scope = \"plant.slice\"\n", "1: scope", &["from / on"]);
+    refused(
+        "[paths]\nstate = \"../state\"\n",
+        "2: paths.state",
+        &["from / on"],
+    );
+    refused(
+        "[protect]\nservice-tags = \"\"\n",
+        "2: protect.service-tags",
+        &["empty"],
+    );
+    let config = read(&format!(
+        "scope = \"/sys/fs/cgroup/lab\"\n{MINIMAL}[paths]\npins = \"/sys/fs/bpf/lab\"\n"
+    ))
+    .unwrap();
+    assert_eq!(
+        config.scope.as_deref(),
+        Some(Path::new("/sys/fs/cgroup/lab"))
+    );
+    assert_eq!(
+        config.paths,
+        Paths {
+            pins: PathBuf::from("/sys/fs/bpf/lab"),
+            ..Paths::default()
+        }
+    );
+}
