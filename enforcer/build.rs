@@ -21,6 +21,9 @@ fn main() -> Result<()> {
             root_dir: "../enforcer-ebpf",
             ..Package::default()
         };
+        // The kernel crate needs a `core` of its own, which stable cargo builds only with this. Set here, so that nothing else is built so.
+        // SAFETY: a build script runs one thread here.
+        unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
         return aya_build::build_ebpf([package], Toolchain::Custom(&toolchain));
     }

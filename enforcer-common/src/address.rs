@@ -5,62 +5,57 @@ const MAPPED: u64 = 0x0000_ffff;
 /// The first 32 bits of `64:ff9b::/96` (RFC 6052) and of `64:ff9b:1::/48` (RFC 8215).
 const NAT64: u64 = 0x0064_ff9b;
 
-/// The two halves of an IPv6 address, most significant first, in host byte order.
+/// A destination: 128 bits in two halves, host byte order. IPv4 has its mapped form, so that one address has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct V6 {
+pub struct Address {
     /// Bits 0–63.
-    pub high: u64,
+    pub(crate) high: u64,
     /// Bits 64–127.
-    pub low: u64,
-}
-
-/// A destination; IPv4 inside IPv6 is the IPv4 address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Address {
-    /// IPv4, in host byte order.
-    V4(u32),
-    /// IPv6 that carries no IPv4 address by its well-known form.
-    V6(V6),
+    pub(crate) low: u64,
 }
 
 impl Address {
-    /// An IPv4 address from its bytes on the wire.
+    /// An IPv4 address in host byte order.
     #[inline(always)]
-    pub const fn from_v4(octets: [u8; 4]) -> Self {
-        Self::V4(u32::from_be_bytes(octets))
-    }
-
-    /// An IPv6 address from its bytes on the wire. IPv4-mapped and well-known NAT64 addresses become the IPv4 address
-    /// inside; of the local-use NAT64 range `64:ff9b:1::/48` the last 32 bits count, as in its `/96` prefixes.
-    #[inline(always)]
-    pub const fn from_v6(octets: [u8; 16]) -> Self {
-        let bits = u128::from_be_bytes(octets);
-        Self::from_halves(V6 {
-            high: (bits >> 64) as u64,
-            low: bits as u64,
-        })
-    }
-
-    /// As [`Address::from_v6`], from the two halves in host byte order.
-    #[inline(always)]
-    pub const fn from_halves(address: V6) -> Self {
-        let mapped = address.high == 0 && address.low >> 32 == MAPPED;
-        let nat64 = address.high == NAT64 << 32 && address.low >> 32 == 0;
-        let local_nat64 = address.high >> 16 == NAT64 << 16 | 1;
-        if mapped || nat64 || local_nat64 {
-            return Self::V4(address.low as u32);
+    pub const fn from_v4(address: u32) -> Self {
+        Self {
+            high: 0,
+            low: (MAPPED << 32) | address as u64,
         }
-        Self::V6(address)
+    }
+
+    /// An IPv6 address. IPv4-mapped and well-known NAT64 addresses become the IPv4 address inside; of the local-use NAT64 range
+    /// `64:ff9b:1::/48` the last 32 bits count, as in its `/96` prefixes.
+    #[inline(always)]
+    pub const fn from_v6(address: u128) -> Self {
+        let (high, low) = ((address >> 64) as u64, address as u64);
+        let nat64 = high == NAT64 << 32 && low >> 32 == 0;
+        let local_nat64 = high >> 16 == (NAT64 << 16) | 1;
+        if nat64 || local_nat64 {
+            return Self::from_v4(low as u32);
+        }
+        Self { high, low }
+    }
+
+    /// The address in host byte order, where it is IPv4.
+    #[inline(always)]
+    pub const fn v4(self) -> Option<u32> {
+        if self.high == 0 && self.low >> 32 == MAPPED {
+            return Some(self.low as u32);
+        }
+        None
+    }
+
+    /// The 128 bits as one number.
+    #[inline(always)]
+    pub const fn bits(self) -> u128 {
+        ((self.high as u128) << 64) | self.low as u128
     }
 
     /// The 16 bytes that key maps and events: IPv6 as on the wire, IPv4 in its mapped form.
     #[inline(always)]
     pub const fn key(self) -> [u8; 16] {
-        match self {
-            Self::V4(address) => (MAPPED as u128) << 32 | address as u128,
-            Self::V6(V6 { high, low }) => (high as u128) << 64 | low as u128,
-        }
-        .to_be_bytes()
+        self.bits().to_be_bytes()
     }
 
     /// Whether the address can be reached beyond the host's own networks.
@@ -70,9 +65,9 @@ impl Address {
     /// reserved, broadcast; for IPv6 all of `::/8` and what lies outside `2000::/3`, and documentation.
     #[inline(always)]
     pub const fn is_global(self) -> bool {
-        match self {
-            Self::V4(address) => is_global_v4(address),
-            Self::V6(address) => is_global_v6(address.high),
+        match self.v4() {
+            Some(address) => is_global_v4(address),
+            None => is_global_v6(self.high),
         }
     }
 }
@@ -103,7 +98,7 @@ const fn is_global_v6(high: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr};
 
     use proptest::prelude::*;
 
@@ -111,8 +106,8 @@ mod tests {
 
     fn address(text: &str) -> Address {
         match text.parse::<IpAddr>().unwrap() {
-            IpAddr::V4(address) => Address::from_v4(address.octets()),
-            IpAddr::V6(address) => Address::from_v6(address.octets()),
+            IpAddr::V4(address) => Address::from_v4(address.into()),
+            IpAddr::V6(address) => Address::from_v6(address.into()),
         }
     }
 
@@ -191,8 +186,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_key_reads_back_as_its_address(bits: u128) {
-            let address = Address::from_v6(bits.to_be_bytes());
-            prop_assert_eq!(Address::from_v6(address.key()), address);
+            let address = Address::from_v6(bits);
+            prop_assert_eq!(Address::from_v6(u128::from_be_bytes(address.key())), address);
         }
 
         #[test]
@@ -200,15 +195,14 @@ mod tests {
             let ip = Ipv4Addr::from(bits);
             let local = ip.is_private() || ip.is_loopback() || ip.is_link_local()
                 || ip.is_multicast() || ip.is_broadcast() || ip.is_documentation() || ip.is_unspecified();
-            prop_assert!(!local || !Address::from_v4(ip.octets()).is_global());
+            prop_assert!(!local || !Address::from_v4(bits).is_global());
         }
 
         #[test]
         fn only_global_unicast_ipv6_is_global(bits: u128) {
-            let ip = Ipv6Addr::from(bits);
-            if let Address::V6(_) = Address::from_v6(ip.octets()) {
-                let inside = bits >> 125 == 1;
-                prop_assert!(inside || !Address::from_v6(ip.octets()).is_global());
+            let address = Address::from_v6(bits);
+            if address.v4().is_none() {
+                prop_assert!(bits >> 125 == 1 || !address.is_global());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the protected set says about a prefix.
 
-use crate::address::{Address, V6};
+use crate::address::Address;
 
 /// The class of the longest configured prefix that covers an address. The codes are a map layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,8 +60,8 @@ impl Class {
 
 /// The IPv4 address inside `address` under a NAT64 prefix of `bits` bits (RFC 6052 section 2.2: bits 64–71 carry none).
 #[inline(always)]
-pub(crate) const fn nat64_inner(address: V6, bits: u8) -> Address {
-    let V6 { high, low } = address;
+pub(crate) const fn nat64_inner(address: Address, bits: u8) -> Address {
+    let Address { high, low } = address;
     let inner = match bits {
         32 => high,
         40 => (high << 8) & 0xffff_ff00 | low >> 48 & 0xff,
@@ -70,7 +70,7 @@ pub(crate) const fn nat64_inner(address: V6, bits: u8) -> Address {
         64 => low >> 24,
         _ => low,
     };
-    Address::V4(inner as u32)
+    Address::from_v4(inner as u32)
 }
 
 #[cfg(test)]
@@ -118,13 +118,10 @@ mod tests {
             ("2001:db8:122:344:c0:2:2100::", 64),
             ("2001:db8:122:344::192.0.2.33", 96),
         ] {
-            let octets = text.parse::<Ipv6Addr>().unwrap().octets();
-            let Address::V6(halves) = Address::from_v6(octets) else {
-                panic!("{text} is IPv6");
-            };
+            let carrier = Address::from_v6(text.parse::<Ipv6Addr>().unwrap().into());
             assert_eq!(
-                nat64_inner(halves, bits),
-                Address::from_v4([192, 0, 2, 33]),
+                nat64_inner(carrier, bits),
+                Address::from_v4(0xc000_0221),
                 "{text}"
             );
         }

@@ -60,16 +60,25 @@ pub enum Verdict {
     Deny,
 }
 
-/// A verdict and the one rule that said so.
+/// The one rule that decided, and with it the verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Decision {
-    /// Pass or drop.
-    pub verdict: Verdict,
     /// The line that decided.
     pub reason: Reason,
     /// The destination that was judged: behind a NAT64 prefix, the IPv4 address.
     pub destination: Address,
+}
+
+impl Decision {
+    /// Pass or drop.
+    #[inline(always)]
+    pub const fn verdict(self) -> Verdict {
+        if self.reason.denies() {
+            return Verdict::Deny;
+        }
+        Verdict::Allow
+    }
 }
 
 /// How an exception covers a destination.
@@ -98,8 +107,14 @@ pub trait PolicyView {
 pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) -> Decision {
     match packet {
         Ok(flow) => decide(&flow, view),
-        Err(PacketError::SourceRouted(first_hop)) => deny(Reason::SourceRouted, first_hop),
-        Err(PacketError::NoHeader) => deny(Reason::Unreadable, Address::V4(0)),
+        Err(PacketError::SourceRouted(first_hop)) => Decision {
+            reason: Reason::SourceRouted,
+            destination: first_hop,
+        },
+        Err(PacketError::NoHeader) => Decision {
+            reason: Reason::Unreadable,
+            destination: Address::from_v4(0),
+        },
     }
 }
 
@@ -107,107 +122,78 @@ pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) 
 #[inline(always)]
 pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
     let (destination, class) = classify(flow.destination, view);
-    match class {
-        Class::Open => decide_open(flow, destination, view),
-        Class::Exempt => allow(Reason::Exempt, destination),
-        Class::Storage => decide_closed(flow, destination, view, Reason::Storage),
-        Class::Registry => decide_closed(flow, destination, view, Reason::Registry),
-        Class::Configured => decide_closed(flow, destination, view, Reason::Configured),
-        Class::Nat64(_) | Class::Unknown if destination.is_global() => {
-            deny(Reason::NoTable, destination)
+    let is_https = flow.transport == Transport::Tcp(HTTPS);
+    let reason = match class {
+        Class::Open => decide_open(is_https, destination, view),
+        Class::Exempt => Reason::Exempt,
+        Class::Storage => decide_named(is_https, destination, view).unwrap_or(Reason::Storage),
+        Class::Registry => decide_named(is_https, destination, view).unwrap_or(Reason::Registry),
+        Class::Configured => {
+            decide_named(is_https, destination, view).unwrap_or(Reason::Configured)
         }
-        Class::Nat64(_) | Class::Unknown => allow(Reason::Local, destination),
+        Class::Nat64(_) | Class::Unknown if destination.is_global() => Reason::NoTable,
+        Class::Nat64(_) | Class::Unknown => Reason::Local,
+    };
+    Decision {
+        reason,
+        destination,
     }
 }
 
-/// The verdict for a `connect` call, which may differ from that for its packets in one case: connecting a datagram socket sends
-/// nothing, and resolvers do it to sort the addresses of an allowed name. The packets of such a socket are judged as they leave.
+/// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
+/// do it to sort the addresses of an allowed name. The packets of such a socket are judged as they leave.
 #[inline(always)]
-pub fn admits_connect(flow: &Flow, decision: Decision) -> Verdict {
-    match (decision.verdict, decision.reason, flow.transport) {
-        (Verdict::Deny, Reason::WrongPort, Transport::Udp(_)) => Verdict::Allow,
-        (verdict, _, _) => verdict,
+pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
+    let decision = decide(flow, view);
+    match (decision.reason, flow.transport) {
+        (Reason::WrongPort, Transport::Udp(_)) => Decision {
+            reason: Reason::AllowedName,
+            ..decision
+        },
+        _ => decision,
     }
 }
 
 #[inline(always)]
 fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
-    match (view.class(address), address) {
-        (Class::Nat64(bits), Address::V6(halves)) => {
-            let inner = nat64_inner(halves, bits);
-            (inner, view.class(inner))
-        }
-        (class, _) => (address, class),
+    let class = view.class(address);
+    if let Class::Nat64(bits) = class {
+        let inner = nat64_inner(address, bits);
+        return (inner, view.class(inner));
     }
+    (address, class)
 }
 
 /// No configured prefix covers the destination.
 #[inline(always)]
-fn decide_open(flow: &Flow, destination: Address, view: &impl PolicyView) -> Decision {
+fn decide_open(is_https: bool, destination: Address, view: &impl PolicyView) -> Reason {
     if !destination.is_global() {
-        return allow(Reason::Local, destination);
+        return Reason::Local;
     }
     let switches = view.switches();
     if switches.open_needs_no_lookup() {
-        return allow(Reason::DefaultAllow, destination);
+        return Reason::DefaultAllow;
     }
-    let otherwise = if switches.default_allows() {
-        allow(Reason::DefaultAllow, destination)
-    } else {
-        deny(Reason::DefaultDeny, destination)
-    };
-    decide_named(flow, destination, view).unwrap_or(otherwise)
-}
-
-/// A configured prefix closes the destination, for `reason`.
-#[inline(always)]
-fn decide_closed(
-    flow: &Flow,
-    destination: Address,
-    view: &impl PolicyView,
-    reason: Reason,
-) -> Decision {
-    decide_named(flow, destination, view).unwrap_or(deny(reason, destination))
+    let named = decide_named(is_https, destination, view);
+    if switches.default_allows() {
+        return named.unwrap_or(Reason::DefaultAllow);
+    }
+    named.unwrap_or(Reason::DefaultDeny)
 }
 
 /// What exceptions and allowed names say about the destination, if anything.
 #[inline(always)]
-fn decide_named(flow: &Flow, destination: Address, view: &impl PolicyView) -> Option<Decision> {
-    match view.exception(destination) {
-        Some(Exception::Prefix) => return Some(allow(Reason::ExceptionPrefix, destination)),
-        Some(Exception::Name) => return Some(https_only(flow, destination, Reason::ExceptionName)),
-        None => {}
+fn decide_named(is_https: bool, destination: Address, view: &impl PolicyView) -> Option<Reason> {
+    let named = match view.exception(destination) {
+        Some(Exception::Prefix) => return Some(Reason::ExceptionPrefix),
+        Some(Exception::Name) => Reason::ExceptionName,
+        None if view.is_allowed(destination) => Reason::AllowedName,
+        None => return None,
+    };
+    if is_https {
+        return Some(named);
     }
-    if view.is_allowed(destination) {
-        return Some(https_only(flow, destination, Reason::AllowedName));
-    }
-    None
-}
-
-#[inline(always)]
-fn https_only(flow: &Flow, destination: Address, reason: Reason) -> Decision {
-    if flow.transport == Transport::Tcp(HTTPS) {
-        return allow(reason, destination);
-    }
-    deny(Reason::WrongPort, destination)
-}
-
-#[inline(always)]
-const fn allow(reason: Reason, destination: Address) -> Decision {
-    Decision {
-        verdict: Verdict::Allow,
-        reason,
-        destination,
-    }
-}
-
-#[inline(always)]
-const fn deny(reason: Reason, destination: Address) -> Decision {
-    Decision {
-        verdict: Verdict::Deny,
-        reason,
-        destination,
-    }
+    Some(Reason::WrongPort)
 }
 
 #[cfg(test)]

@@ -78,4 +78,59 @@ pub struct Event {
     pub reserved: [u8; 6],
 }
 
-const _: () = assert!(size_of::<Event>() == 72);
+/// Bytes of an [`Event`] in the ring buffer.
+const EVENT_LEN: usize = 72;
+const _: () = assert!(size_of::<Event>() == EVENT_LEN);
+
+impl Event {
+    /// The event in a record of the ring buffer; `None` where the record has another length.
+    pub fn from_bytes(record: &[u8]) -> Option<Self> {
+        let record: &[u8; EVENT_LEN] = record.try_into().ok()?;
+        let mut rest = record.as_slice();
+        Some(Self {
+            time: u64::from_ne_bytes(take(&mut rest)?),
+            cgroup: u64::from_ne_bytes(take(&mut rest)?),
+            destination: take(&mut rest)?,
+            pid: u32::from_ne_bytes(take(&mut rest)?),
+            uid: u32::from_ne_bytes(take(&mut rest)?),
+            command: take(&mut rest)?,
+            folded: u32::from_ne_bytes(take(&mut rest)?),
+            port: u16::from_ne_bytes(take(&mut rest)?),
+            protocol: u8::from_ne_bytes(take(&mut rest)?),
+            hook: u8::from_ne_bytes(take(&mut rest)?),
+            reason: u8::from_ne_bytes(take(&mut rest)?),
+            audited: u8::from_ne_bytes(take(&mut rest)?),
+            reserved: take(&mut rest)?,
+        })
+    }
+}
+
+/// The next `N` bytes of `rest`, which moves on past them.
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, left) = rest.split_first_chunk()?;
+    *rest = left;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_field_by_field() {
+        let record: [u8; EVENT_LEN] = core::array::from_fn(|at| at as u8);
+        let event = Event::from_bytes(&record).unwrap();
+        assert_eq!(event.time.to_ne_bytes(), record[0..8]);
+        assert_eq!(event.destination, record[16..32]);
+        assert_eq!(event.command, record[40..56]);
+        assert_eq!(event.port.to_ne_bytes(), record[60..62]);
+        assert_eq!((event.protocol, event.hook), (62, 63));
+        assert_eq!((event.reason, event.audited), (64, 65));
+    }
+
+    #[test]
+    fn a_record_of_another_length_is_no_event() {
+        assert_eq!(Event::from_bytes(&[0; EVENT_LEN - 1]), None);
+        assert_eq!(Event::from_bytes(&[0; EVENT_LEN + 1]), None);
+    }
+}

@@ -18,10 +18,10 @@ mod pod;
 mod reason;
 pub mod stride;
 
-pub use address::{Address, V6};
+pub use address::Address;
 pub use class::Class;
 pub use decide::{
-    Decision, Exception, Flow, PolicyView, Transport, Verdict, admits_connect, decide,
+    Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
     decide_packet,
 };
 pub use event::{Event, Hook};

@@ -62,7 +62,9 @@ pub fn read_ipv4(packet: &impl Bytes) -> Result<Flow, PacketError> {
     if header[0] >> 4 != 4 || header_len < IPV4_LEN {
         return Err(PacketError::NoHeader);
     }
-    let destination = Address::from_v4([header[16], header[17], header[18], header[19]]);
+    let destination = Address::from_v4(u32::from_be_bytes([
+        header[16], header[17], header[18], header[19],
+    ]));
     let options = header_len - IPV4_LEN;
     if options > 0 && is_source_routed(packet, options) {
         return Err(PacketError::SourceRouted(destination));
@@ -114,7 +116,7 @@ pub fn read_ipv6(packet: &impl Bytes) -> Result<Flow, PacketError> {
         return Err(PacketError::NoHeader);
     }
     let destination = packet.fixed::<24, 16>().ok_or(PacketError::NoHeader)?;
-    let destination = Address::from_v6(destination);
+    let destination = Address::from_v6(u128::from_be_bytes(destination));
     let transport = match start[6] {
         protocol @ (TCP | UDP) => transport(protocol, || packet.fixed::<40, 4>()),
         protocol => match follow_extensions(packet, protocol) {

@@ -61,6 +61,11 @@ impl Reason {
         Self::ALL.into_iter().find(|reason| *reason as u8 == code)
     }
 
+    /// Whether the verdict with this reason is a denial.
+    pub const fn denies(self) -> bool {
+        self as u8 >= Self::WrongPort as u8
+    }
+
     /// The word in events, metrics and `--json`.
     pub const fn word(self) -> &'static str {
         match self {

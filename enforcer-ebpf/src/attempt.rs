@@ -1,8 +1,8 @@
-//! A `connect` or `sendmsg` call: its destination, its process, its verdict.
+//! A `connect` or `sendmsg` call: where it goes, and the policy for the process that makes it.
 
 use aya_ebpf::helpers::bpf_get_current_ancestor_cgroup_id;
 use aya_ebpf::programs::SockAddrContext;
-use enforcer_common::{Address, Decision, Flow, Hook, Transport, V6, decide};
+use enforcer_common::{Address, Flow, Hook, Transport};
 
 use crate::view::{Ancestry, KernelPolicy};
 
@@ -13,36 +13,38 @@ const UDP: u32 = 17;
 /// `IPPROTO_MPTCP`: TCP on the wire.
 const MPTCP: u32 = 262;
 
-/// Judges the call at hand.
+/// The policy for the current process.
+pub(crate) const POLICY: KernelPolicy<'_, CurrentTask> = KernelPolicy(&CurrentTask);
+
+/// Where the call at hand goes.
 #[inline(always)]
-pub(crate) fn judge(context: &SockAddrContext, hook: Hook) -> (Flow, Decision) {
+pub(crate) fn flow(context: &SockAddrContext, hook: Hook) -> Flow {
     let destination = match hook {
         Hook::Connect4 | Hook::Sendmsg4 => destination_v4(context),
         Hook::Connect6 | Hook::Sendmsg6 | Hook::Egress => destination_v6(context),
     };
-    let flow = Flow {
+    Flow {
         destination,
         transport: transport(context),
-    };
-    (flow, decide(&flow, &KernelPolicy(&CurrentTask)))
+    }
 }
 
 #[inline(always)]
 fn destination_v4(context: &SockAddrContext) -> Address {
     // SAFETY: the context points to the kernel's `bpf_sock_addr` for the length of the program.
     let address = unsafe { (*context.sock_addr).user_ip4 };
-    Address::V4(u32::from_be(address))
+    Address::from_v4(u32::from_be(address))
 }
 
 #[inline(always)]
 fn destination_v6(context: &SockAddrContext) -> Address {
     // SAFETY: as above.
     let [first, second, third, fourth] = unsafe { (*context.sock_addr).user_ip6 };
-    let half = |upper, lower| u64::from(u32::from_be(upper)) << 32 | u64::from(u32::from_be(lower));
-    Address::from_halves(V6 {
-        high: half(first, second),
-        low: half(third, fourth),
-    })
+    let half = |upper, lower| {
+        let (upper, lower) = (u32::from_be(upper), u32::from_be(lower));
+        u128::from(u64::from(upper) << 32 | u64::from(lower))
+    };
+    Address::from_v6(half(first, second) << 64 | half(third, fourth))
 }
 
 #[inline(always)]
@@ -63,7 +65,7 @@ fn transport(context: &SockAddrContext) -> Transport {
 }
 
 /// The process that makes the call.
-struct CurrentTask;
+pub(crate) struct CurrentTask;
 
 impl Ancestry for CurrentTask {
     #[inline(always)]

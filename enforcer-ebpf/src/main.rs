@@ -11,7 +11,7 @@ mod view;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
-use enforcer_common::{Decision, Hook, Verdict, admits_connect};
+use enforcer_common::{Decision, Hook, Verdict, decide, decide_connect};
 
 /// What a cgroup program returns to let a packet or call go on.
 const PASS: i32 = 1;
@@ -22,7 +22,7 @@ const DROP: i32 = 0;
 #[cgroup_skb(egress)]
 fn egress(context: SkBuffContext) -> i32 {
     let (flow, decision) = packet::judge(&context);
-    let code = enforce(decision.verdict);
+    let code = enforce(decision);
     report::packet(&context, flow, decision);
     code
 }
@@ -32,7 +32,7 @@ fn egress(context: SkBuffContext) -> i32 {
 fn explain(mut context: SkBuffContext) -> i32 {
     let (_, decision) = packet::judge(&context);
     packet::leave_reason(&mut context, decision);
-    enforce(decision.verdict)
+    enforce(decision)
 }
 
 /// `connect` on an IPv4 socket. Linux 4.17.
@@ -68,31 +68,25 @@ fn origin(context: SockContext) -> i32 {
 
 #[inline(always)]
 fn connect(context: &SockAddrContext, hook: Hook) -> i32 {
-    let (flow, decision) = attempt::judge(context, hook);
-    let verdict = admits_connect(&flow, decision);
-    let code = enforce(verdict);
-    report::attempt(
-        hook,
-        flow,
-        Decision {
-            verdict,
-            ..decision
-        },
-    );
-    code
-}
-
-#[inline(always)]
-fn send(context: &SockAddrContext, hook: Hook) -> i32 {
-    let (flow, decision) = attempt::judge(context, hook);
-    let code = enforce(decision.verdict);
+    let flow = attempt::flow(context, hook);
+    let decision = decide_connect(&flow, &attempt::POLICY);
+    let code = enforce(decision);
     report::attempt(hook, flow, decision);
     code
 }
 
 #[inline(always)]
-fn enforce(verdict: Verdict) -> i32 {
-    match verdict {
+fn send(context: &SockAddrContext, hook: Hook) -> i32 {
+    let flow = attempt::flow(context, hook);
+    let decision = decide(&flow, &attempt::POLICY);
+    let code = enforce(decision);
+    report::attempt(hook, flow, decision);
+    code
+}
+
+#[inline(always)]
+fn enforce(decision: Decision) -> i32 {
+    match decision.verdict() {
         Verdict::Allow => PASS,
         Verdict::Deny if view::audits() => PASS,
         Verdict::Deny => DROP,

@@ -36,7 +36,7 @@ pub(crate) fn judge(context: &SkBuffContext) -> (Flow, Decision) {
 /// Leaves verdict and reason where a test run can read them.
 #[inline(always)]
 pub(crate) fn leave_reason(context: &mut SkBuffContext, decision: Decision) {
-    let denied = decision.verdict == Verdict::Deny;
+    let denied = decision.verdict() == Verdict::Deny;
     // SAFETY: the context points to the kernel's `__sk_buff` for the length of the program, and the verifier allows
     // cgroup_skb programs to write the control buffer.
     unsafe { (*context.as_ptr().cast::<__sk_buff>()).cb[0] = decision.reason as u32 };

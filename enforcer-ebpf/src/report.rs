@@ -16,7 +16,7 @@ use crate::view;
 #[inline(always)]
 pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
     count(counter(Hook::Egress, decision.reason));
-    if decision.verdict == Verdict::Allow {
+    if decision.verdict() == Verdict::Allow {
         return;
     }
     // SAFETY: the context is the kernel's for the length of the program.
@@ -32,7 +32,7 @@ pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
 #[inline(always)]
 pub(crate) fn attempt(hook: Hook, flow: Flow, decision: Decision) {
     count(counter(hook, decision.reason));
-    if decision.verdict == Verdict::Allow {
+    if decision.verdict() == Verdict::Allow {
         return;
     }
     // SAFETY: the helper takes no pointer.

@@ -39,9 +39,9 @@ impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
 
     #[inline(always)]
     fn class(&self, address: Address) -> Class {
-        match address {
-            Address::V4(address) => stride::lookup(&LiveBlocks, address),
-            Address::V6(address) => interval::lookup(&LiveRows, address),
+        match address.v4() {
+            Some(address) => stride::lookup(&LiveBlocks, address),
+            None => interval::lookup(&LiveRows, address),
         }
     }
 

@@ -1,1 +1,3 @@
+//! Set-up, build, demonstration, tests and benchmarks.
+
 fn main() {}

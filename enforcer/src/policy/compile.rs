@@ -126,11 +126,6 @@ pub fn compile(inputs: &Inputs) -> Result<Desired, CompileError> {
     })
 }
 
-/// The prefix of one address.
-pub fn host_prefix(ip: IpAddr) -> IpNet {
-    IpNet::from(ip)
-}
-
 fn layers(inputs: &Inputs) -> Vec<Layer> {
     let nat64 = inputs.nat64.iter().map(|net| Layer {
         class: Class::Nat64(net.prefix_len()),
@@ -143,7 +138,7 @@ fn layers(inputs: &Inputs) -> Vec<Layer> {
             .iter()
             .copied()
             .chain([PLATFORM])
-            .map(host_prefix)
+            .map(IpNet::from)
             .collect(),
     };
     nat64
@@ -264,8 +259,8 @@ fn later(deadline: &mut Deadline, nanoseconds: u64) {
 
 fn address(ip: IpAddr) -> Address {
     match ip {
-        IpAddr::V4(ip) => Address::from_v4(ip.octets()),
-        IpAddr::V6(ip) => Address::from_v6(ip.octets()),
+        IpAddr::V4(ip) => Address::from_v4(ip.into()),
+        IpAddr::V6(ip) => Address::from_v6(ip.into()),
     }
 }
 

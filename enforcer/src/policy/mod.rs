@@ -4,8 +4,6 @@ mod compile;
 mod diff;
 mod table;
 
-pub use compile::{
-    CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, compile, host_prefix,
-};
+pub use compile::{CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, compile};
 pub use diff::{Changes, Held, MapChanges, diff};
 pub use table::{Layer, Tables};

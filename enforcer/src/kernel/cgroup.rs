@@ -1,0 +1,174 @@
+//! The cgroup v2 tree: where it is, and which units and ids stand where.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::KernelError;
+
+/// How deep units are looked for; systemd nests slices by the dashes in their names.
+const MAX_SLICES: u32 = 8;
+
+/// A cgroup, open.
+#[derive(Debug)]
+pub struct Cgroup {
+    /// Its directory.
+    pub path: PathBuf,
+    /// Its id: what programs see, and the inode number of the directory.
+    pub id: u64,
+    /// Its level in the tree; the root is 0.
+    pub level: u32,
+    directory: File,
+}
+
+impl Cgroup {
+    /// Opens a cgroup by its directory, or by its path below `root` as `/proc/self/cgroup` writes it.
+    ///
+    /// # Errors
+    /// [`KernelError::NotACgroup`].
+    pub fn open(root: &Path, path: &Path) -> Result<Self, KernelError> {
+        let whole = if path.starts_with(root) {
+            path.to_owned()
+        } else {
+            root.join(path.strip_prefix("/").unwrap_or(path))
+        };
+        let not_a_cgroup = || KernelError::NotACgroup {
+            path: whole.clone(),
+            root: root.to_owned(),
+        };
+        let below = whole
+            .strip_prefix(root)
+            .map_err(|_outside| not_a_cgroup())?;
+        let level = below.components().count();
+        let controllers = whole.join("cgroup.controllers");
+        let directory = File::open(&whole).map_err(|_missing| not_a_cgroup())?;
+        let metadata = directory.metadata().map_err(|_unreadable| not_a_cgroup())?;
+        if !controllers.exists() {
+            return Err(not_a_cgroup());
+        }
+        Ok(Self {
+            id: metadata.ino(),
+            level: u32::try_from(level).unwrap_or(u32::MAX),
+            path: whole,
+            directory,
+        })
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// The mount point of the cgroup v2 tree, from the mount table.
+///
+/// # Errors
+/// [`KernelError::NoCgroup2`].
+pub fn cgroup_root() -> Result<PathBuf, KernelError> {
+    let what = "read /proc/self/mounts";
+    let table = fs::read_to_string("/proc/self/mounts").map_err(KernelError::failed(what))?;
+    find_cgroup2(&table).ok_or(KernelError::NoCgroup2)
+}
+
+/// The first mount of type `cgroup2` in a mount table (proc(5)).
+fn find_cgroup2(table: &str) -> Option<PathBuf> {
+    let mut rows = table.lines().map(|line| line.split(' '));
+    rows.find_map(|mut row| {
+        let (_device, path, kind) = (row.next()?, row.next()?, row.next()?);
+        (kind == "cgroup2").then(|| PathBuf::from(path))
+    })
+}
+
+/// The cgroups of a systemd system unit. Only directories that systemd's system manager makes are looked at (slices of root's), so nobody
+/// can name a cgroup of their own after a unit that has an exception.
+///
+/// # Errors
+/// Where a directory of the tree cannot be read.
+pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError> {
+    let mut found = Vec::new();
+    let mut slices = vec![(root.to_owned(), 0)];
+    while let Some((slice, depth)) = slices.pop() {
+        let candidate = slice.join(unit);
+        if is_roots_directory(&candidate) {
+            found.push(Cgroup::open(root, &candidate)?);
+        }
+        if depth < MAX_SLICES {
+            let below = subslices(&slice).map_err(KernelError::failed("read the cgroup tree"))?;
+            slices.extend(below.into_iter().map(|path| (path, depth + 1)));
+        }
+    }
+    Ok(found)
+}
+
+fn subslices(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut slices = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension() == Some(OsStr::new("slice")) && is_roots_directory(&path) {
+            slices.push(path);
+        }
+    }
+    Ok(slices)
+}
+
+fn is_roots_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == 0)
+}
+
+/// The path of a cgroup below the root, by its id; `None` once it is gone.
+pub fn path_of(root: &Path, id: u64) -> Option<PathBuf> {
+    let mount = File::open(root).ok()?;
+    let directory = open_by_id(mount.as_fd(), id)?;
+    let path = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
+    let below = path.strip_prefix(root).ok()?;
+    Some(Path::new("/").join(below))
+}
+
+/// A `file_handle` (open_by_handle_at(2)) of kernfs: the node's id.
+#[repr(C)]
+struct KernfsHandle {
+    bytes: u32,
+    kind: i32,
+    id: u64,
+}
+
+/// `FILEID_KERNFS` of linux/exportfs.h.
+const FILEID_KERNFS: i32 = 0xfe;
+
+fn open_by_id(mount: BorrowedFd<'_>, id: u64) -> Option<OwnedFd> {
+    let mut handle = KernfsHandle {
+        bytes: 8,
+        kind: FILEID_KERNFS,
+        id,
+    };
+    let flags = libc::O_PATH | libc::O_CLOEXEC | libc::O_DIRECTORY;
+    // SAFETY: the handle has the layout of `struct file_handle` with the eight bytes that it announces.
+    let fd = unsafe { libc::open_by_handle_at(mount.as_raw_fd(), (&raw mut handle).cast(), flags) };
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_found_on_unified_and_on_hybrid_hosts() {
+        let unified = "sysfs /sys sysfs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        assert_eq!(find_cgroup2(unified), Some("/sys/fs/cgroup".into()));
+        let hybrid = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
+            cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(find_cgroup2(hybrid), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(
+            find_cgroup2("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"),
+            None
+        );
+    }
+}

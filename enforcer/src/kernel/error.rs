@@ -1,0 +1,139 @@
+//! What can go wrong between the daemon and the kernel, each with its mend.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why the kernel does not hold, or cannot be asked for, the policy.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A development build without the BPF toolchain.
+    #[error("this build has no kernel program in it: build with ./x build, which compiles it")]
+    NoProgram,
+    /// Below the kernel floor.
+    #[error("kernel {found} is too old: 5.10 is the oldest that has all that is needed")]
+    TooOld {
+        /// The release of the running kernel.
+        found: String,
+    },
+    /// Not root, or a capability was dropped.
+    #[error(
+        "the kernel refused {what}: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    )]
+    Privilege {
+        /// The operation.
+        what: String,
+    },
+    /// No cgroup v2 hierarchy.
+    #[error(
+        "no cgroup v2 file system is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup"
+    )]
+    NoCgroup2,
+    /// The scope, or the cgroup of an exception, is not there.
+    #[error("{path} is not a cgroup: name a directory below {root}")]
+    NotACgroup {
+        /// What was named.
+        path: PathBuf,
+        /// The root of the hierarchy.
+        root: PathBuf,
+    },
+    /// The pin directory lies elsewhere than on a BPF file system.
+    #[error(
+        "{path} is not on a BPF file system: mount -t bpf bpf /sys/fs/bpf, or set paths.pins to a directory on one"
+    )]
+    NotBpffs {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// Another process holds the pins.
+    #[error(
+        "another egress-enforcer runs with the pins in {path}: stop it first, or give this one paths of its own (paths.pins)"
+    )]
+    Locked {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// Pins whose layout is another.
+    #[error(
+        "the pins in {path} are of another version ({detail}): end its enforcement with that version's `egress-enforcer unload`, then start this one"
+    )]
+    PinVersion {
+        /// The pin directory.
+        path: PathBuf,
+        /// What differs.
+        detail: String,
+    },
+    /// Enforcement that outlives its process is in force already.
+    #[error(
+        "enforcement is in force from the pins in {path}: end it with `egress-enforcer unload`, or run without --ephemeral to take it over"
+    )]
+    Enforcing {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// No policy is loaded.
+    #[error(
+        "nothing is loaded: no pins in {path}; start the daemon (`egress-enforcer run`), or name its configuration with --config"
+    )]
+    NotLoaded {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// The verifier refused a program.
+    #[error(
+        "the kernel's verifier refused the program {program}: report this with the kernel's version; its log: {log}"
+    )]
+    Verifier {
+        /// The program.
+        program: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A generation that does not read back as written.
+    #[error(
+        "the new protected set does not read back as it was written ({what}): the one in force stays"
+    )]
+    ReadBack {
+        /// Where it differs.
+        what: &'static str,
+    },
+    /// Anything else, with what was being done.
+    #[error("cannot {what}: {source}")]
+    Failed {
+        /// The operation.
+        what: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl KernelError {
+    /// An error while doing `what`; a refusal for lack of privilege is told apart.
+    pub(crate) fn failed<E>(what: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let what = what.into();
+        move |source| {
+            if is_refusal(&source) {
+                return Self::Privilege { what };
+            }
+            Self::Failed {
+                what,
+                source: Box::new(source),
+            }
+        }
+    }
+}
+
+/// Whether any error in the chain is `EPERM` or `EACCES`.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,29 @@
+//! The one place that talks to the kernel about programs, maps, links and cgroups.
+
+mod apply;
+mod attach;
+mod cgroup;
+mod counters;
+mod error;
+mod events;
+mod maps;
+mod object;
+mod own;
+mod pins;
+mod probe;
+mod question;
+mod readable;
+mod view;
+
+pub use attach::Lifetime;
+pub use cgroup::{Cgroup, cgroup_root, path_of, unit_cgroups};
+pub use counters::{Count, Counters};
+pub use error::KernelError;
+pub use events::EventReader;
+pub use maps::Maps;
+pub use object::{Kernel, OBJECT};
+pub use own::{AddressWatch, own_addresses};
+pub use pins::{PinLock, Pins, mount_bpffs};
+pub use probe::{Finding, probe};
+pub use question::{Answer, Question};
+pub use view::LivePolicy;

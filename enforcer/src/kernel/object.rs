@@ -1,0 +1,103 @@
+//! Loads the programs over the pinned maps.
+
+use aya::maps::MapError;
+use aya::programs::{Program, ProgramError};
+use aya::util::KernelVersion;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use enforcer_common::layout::MAPS;
+
+use super::{KernelError, Maps, Pins};
+
+/// The compiled programs; empty in a build without the BPF toolchain.
+pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
+
+/// The oldest kernel that has all that is needed.
+pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
+/// Characters of a verifier log that stand in an error: its end says why.
+const LOG_END: usize = 2000;
+
+/// Programs that passed the verifier, and the maps that they read.
+pub struct Kernel {
+    pub(super) programs: Ebpf,
+    /// The maps.
+    pub maps: Maps,
+    pub(super) pins: Pins,
+}
+
+impl Kernel {
+    /// Loads the programs. Maps that are pinned already are taken over with what they hold; nothing is attached.
+    ///
+    /// # Errors
+    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinVersion`],
+    /// [`KernelError::Verifier`].
+    pub fn load(pins: &Pins) -> Result<Self, KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NoProgram);
+        }
+        check_version()?;
+        let mut loader = EbpfLoader::new();
+        for name in MAPS {
+            loader.map_pin_path(name, pins.map(name));
+        }
+        let mut programs = loader
+            .load(OBJECT)
+            .map_err(|error| load_error(pins, error))?;
+        for (name, program) in programs.programs_mut() {
+            load_program(program).map_err(|error| program_error(name, error))?;
+        }
+        Ok(Self {
+            programs,
+            maps: Maps::open(pins)?,
+            pins: pins.clone(),
+        })
+    }
+}
+
+fn check_version() -> Result<(), KernelError> {
+    let what = "read the kernel's version";
+    let version = KernelVersion::current().map_err(KernelError::failed(what))?;
+    if version < KernelVersion::new(FLOOR.0, FLOOR.1, FLOOR.2) {
+        return Err(KernelError::TooOld {
+            found: super::probe::kernel_release(),
+        });
+    }
+    Ok(())
+}
+
+fn load_program(program: &mut Program) -> Result<(), ProgramError> {
+    if let Program::CgroupSkb(program) = program {
+        return program.load();
+    }
+    if let Program::CgroupSockAddr(program) = program {
+        return program.load();
+    }
+    <&mut aya::programs::CgroupSock>::try_from(program)?.load()
+}
+
+fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
+    if let EbpfError::MapError(MapError::IncompatiblePinnedMap { name, .. }) = &error {
+        return KernelError::PinVersion {
+            path: pins.base().to_owned(),
+            detail: format!("the map {name} has another layout"),
+        };
+    }
+    KernelError::failed("create the maps")(error)
+}
+
+/// A program that the verifier looked at leaves a log; one that the caller may not load leaves none.
+fn program_error(name: &str, error: ProgramError) -> KernelError {
+    if let ProgramError::LoadError { verifier_log, .. } = &error {
+        let log = verifier_log.to_string();
+        if !log.is_empty() {
+            let skipped = log.char_indices().rev().nth(LOG_END);
+            return KernelError::Verifier {
+                program: name.to_owned(),
+                log: log
+                    .get(skipped.map_or(0, |(at, _)| at)..)
+                    .unwrap_or_default()
+                    .to_owned(),
+            };
+        }
+    }
+    KernelError::failed(format!("load the program {name}"))(error)
+}
