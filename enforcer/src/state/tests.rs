@@ -53,7 +53,8 @@ fn a_missing_file_is_no_error() {
 
 #[test]
 fn an_unusable_file_is_named_and_kept_aside() {
-    let cases: [(&str, fn(&Unusable) -> bool); 6] = [
+    type Case = (&'static str, fn(&Unusable) -> bool);
+    let cases: [Case; 6] = [
         ("", |r| matches!(r, Unusable::Corrupt(_))),
         (r#"{"version":1,"names":{"#, |r| {
             matches!(r, Unusable::Corrupt(_))

@@ -69,6 +69,12 @@ impl AddressEntry {
         self.left_out = None;
     }
 
+    /// Sets whether it is untagged; always `true`, for it stays.
+    pub(super) fn mark(&mut self, untagged: bool) -> bool {
+        self.untagged = untagged;
+        true
+    }
+
     /// A successful answer came without this address.
     pub(super) fn leave_out(&mut self, now: Duration) {
         self.left_out.get_or_insert(now);

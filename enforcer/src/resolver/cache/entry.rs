@@ -1,18 +1,16 @@
 //! One name: its addresses, and how its two questions fare.
 
-use std::borrow::Cow;
+mod absorb;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{AddressEntry, Refusal};
 use super::schedule::{Ask, backoff, refresh};
-use super::{Outcome, Settings};
+use super::{AnswerCheck, Settings};
 use crate::name::Name;
-use crate::resolver::answer::{Answer, AnswerVerdict, LookupFailure, Resolved};
-
-/// How many refused addresses one name keeps for its report.
-const REFUSALS_KEPT: usize = 32;
+use crate::resolver::answer::{AnswerVerdict, LookupFailure};
 
 /// An address family, and so one of the two questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,49 +115,13 @@ impl NameEntry {
 
     pub(super) fn depart(&mut self, now: Duration) {
         self.departed.get_or_insert(now);
+        self.ask = Ask::Waiting(now);
     }
 
     pub(super) fn stay(&mut self, now: Duration) {
         if self.departed.take().is_some() {
             self.ask = Ask::Waiting(now);
         }
-    }
-
-    /// Takes in an answer; `check` judges each address.
-    pub(super) fn absorb(
-        &mut self,
-        answer: Answer,
-        check: impl Fn(IpAddr) -> AnswerVerdict,
-        settings: &Settings,
-        now: Duration,
-    ) -> Outcome {
-        let mut outcome = Outcome::default();
-        let v4 = judge(Family::V4, answer.v4, &check, &mut outcome);
-        let v6 = judge(Family::V6, answer.v6, &check, &mut outcome);
-        let (v4, v6) = match (v4, v6) {
-            (Ok(judged), Err(LookupFailure::NoAddress { ttl })) => {
-                let nothing = Judged::nothing(ttl.unwrap_or(judged.ttl));
-                (Ok(judged), Ok(nothing))
-            }
-            (Err(LookupFailure::NoAddress { ttl }), Ok(judged)) => {
-                (Ok(Judged::nothing(ttl.unwrap_or(judged.ttl))), Ok(judged))
-            }
-            each => each,
-        };
-        let failed = v4.is_err() || v6.is_err();
-        self.failures = if failed {
-            self.failures.saturating_add(1)
-        } else {
-            0
-        };
-        for (family, judged) in [(Family::V4, v4), (Family::V6, v6)] {
-            match judged {
-                Ok(judged) => self.succeed(family, judged, settings, now, &mut outcome),
-                Err(error) => self.fail(family, error, now, &mut outcome),
-            }
-        }
-        self.note_refusals(&outcome, settings.linger, now);
-        outcome
     }
 
     /// How long to wait until the next question, before jitter.
@@ -219,6 +181,21 @@ impl NameEntry {
         fits
     }
 
+    /// Removes the addresses that `check` refuses now.
+    pub(super) fn recheck(&mut self, name: &Name, check: AnswerCheck<'_>) -> Vec<IpAddr> {
+        let mut removed = Vec::new();
+        self.addresses
+            .retain(|address, entry| match check(name, *address) {
+                AnswerVerdict::Accept => entry.mark(false),
+                AnswerVerdict::AcceptUntagged => entry.mark(true),
+                AnswerVerdict::Refuse(_) => {
+                    removed.push(*address);
+                    false
+                }
+            });
+        removed
+    }
+
     fn end(&self, address: IpAddr, entry: &AddressEntry, linger: Duration) -> Option<Duration> {
         let family = if address.is_ipv4() {
             &self.v4
@@ -226,94 +203,6 @@ impl NameEntry {
             &self.v6
         };
         entry.end(linger).filter(|_| family.failing.is_none())
-    }
-
-    fn succeed(
-        &mut self,
-        family: Family,
-        judged: Judged,
-        settings: &Settings,
-        now: Duration,
-        outcome: &mut Outcome,
-    ) {
-        let state = self.family_mut(family);
-        state.last_success = Some(now);
-        state.ttl = judged.ttl;
-        state.chain = judged.chain;
-        let outage = state
-            .failing
-            .take()
-            .map(|failing| now.saturating_sub(failing.since));
-        if let Some(outage) = outage {
-            outcome.recovered.push(family);
-            self.of(family).for_each(|(_, entry)| entry.pause(outage));
-        }
-        for (address, untagged) in &judged.accepted {
-            self.see(
-                *address,
-                *untagged,
-                judged.ttl,
-                settings.addresses,
-                now,
-                outcome,
-            );
-        }
-        self.of(family)
-            .filter(|(address, _)| !judged.accepted.contains_key(address))
-            .for_each(|(_, entry)| entry.leave_out(now));
-    }
-
-    fn fail(&mut self, family: Family, error: LookupFailure, now: Duration, outcome: &mut Outcome) {
-        let state = self.family_mut(family);
-        let since = match &state.failing {
-            Some(failing) => failing.since,
-            None => {
-                outcome.failing.push((family, error.clone()));
-                now
-            }
-        };
-        state.failing = Some(Failing { since, error });
-    }
-
-    fn see(
-        &mut self,
-        address: IpAddr,
-        untagged: bool,
-        ttl: Duration,
-        cap: usize,
-        now: Duration,
-        outcome: &mut Outcome,
-    ) {
-        if !self.addresses.contains_key(&address) {
-            if self.addresses.len() >= cap {
-                let reason = format!("the name has {cap} addresses already, no more are taken");
-                outcome.refused.push((address, Cow::Owned(reason)));
-                return;
-            }
-            outcome.added.push(address);
-        }
-        if untagged {
-            outcome.untagged.push(address);
-        }
-        self.refused.remove(&address);
-        self.addresses
-            .entry(address)
-            .or_insert_with(|| AddressEntry::new(now))
-            .see(ttl, untagged, now);
-    }
-
-    fn note_refusals(&mut self, outcome: &Outcome, linger: Duration, now: Duration) {
-        self.refused
-            .retain(|_, refusal| now < refusal.last_seen + linger);
-        for (address, reason) in &outcome.refused {
-            if self.refused.len() < REFUSALS_KEPT || self.refused.contains_key(address) {
-                let refusal = Refusal {
-                    reason: reason.clone(),
-                    last_seen: now,
-                };
-                self.refused.insert(*address, refusal);
-            }
-        }
     }
 
     fn of(&mut self, family: Family) -> impl Iterator<Item = (&IpAddr, &mut AddressEntry)> {
@@ -327,54 +216,5 @@ impl NameEntry {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         }
-    }
-}
-
-/// The addresses of one family that the check accepted, each with whether it is untagged.
-struct Judged {
-    accepted: BTreeMap<IpAddr, bool>,
-    ttl: Duration,
-    chain: Vec<Name>,
-}
-
-impl Judged {
-    fn nothing(ttl: Duration) -> Self {
-        Self {
-            accepted: BTreeMap::new(),
-            ttl,
-            chain: Vec::new(),
-        }
-    }
-}
-
-fn judge(
-    family: Family,
-    answer: Result<Resolved, LookupFailure>,
-    check: &impl Fn(IpAddr) -> AnswerVerdict,
-    outcome: &mut Outcome,
-) -> Result<Judged, LookupFailure> {
-    let resolved = answer?;
-    let mut accepted = BTreeMap::new();
-    let mut refused = false;
-    for address in resolved.addresses.into_iter().filter(|a| family.has(*a)) {
-        match check(address) {
-            AnswerVerdict::Accept => drop(accepted.insert(address, false)),
-            AnswerVerdict::AcceptUntagged => drop(accepted.insert(address, true)),
-            AnswerVerdict::Refuse(reason) => {
-                refused = true;
-                outcome.refused.push((address, reason));
-            }
-        }
-    }
-    match (accepted.is_empty(), refused) {
-        (true, true) => Err(LookupFailure::AllRefused),
-        (true, false) => Err(LookupFailure::NoAddress {
-            ttl: Some(resolved.ttl),
-        }),
-        (false, _) => Ok(Judged {
-            accepted,
-            ttl: resolved.ttl,
-            chain: resolved.chain,
-        }),
     }
 }

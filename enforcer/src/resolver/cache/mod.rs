@@ -18,8 +18,6 @@ mod persist;
 mod schedule;
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
@@ -80,9 +78,9 @@ impl Default for Settings {
 pub struct Outcome {
     /// Addresses that are new for the name.
     pub added: Vec<IpAddr>,
-    /// Accepted addresses that lie in no service tag.
+    /// Accepted addresses that lie in no service tag; only those that are newly so.
     pub untagged: Vec<IpAddr>,
-    /// Addresses that stay out, and why.
+    /// Addresses that stay out, and why; only those that were not refused before.
     pub refused: Vec<(IpAddr, Cow<'static, str>)>,
     /// Families that begin to fail with this answer.
     pub failing: Vec<(Family, LookupFailure)>,
@@ -145,17 +143,14 @@ impl Cache {
 
     /// When [`Cache::due`] or [`Cache::expire`] next have something to do, as time since the start; it can lie in the past.
     /// `None`: only an answer or other names can bring that.
-    pub fn next_wake(&self, now: Duration) -> Option<Duration> {
-        let has_room = self.busy(now) < self.settings.in_flight;
-        let asks = self
-            .entries
-            .values()
+    pub fn next_wake(&self) -> Option<Duration> {
+        let asking = self.entries.values().filter(|e| e.ask.is_asking()).count();
+        let has_room = asking < self.settings.in_flight;
+        let entries = || self.entries.values();
+        let asks = entries()
             .filter(|entry| !entry.is_departed())
             .filter_map(|entry| entry.ask.wake(has_room));
-        let ends = self
-            .entries
-            .values()
-            .filter_map(|entry| entry.next_end(self.settings.linger));
+        let ends = entries().filter_map(|entry| entry.next_end(self.settings.linger));
         asks.chain(ends).min()
     }
 
@@ -186,6 +181,16 @@ impl Cache {
             gone.extend(addresses.into_iter().map(|address| (name.clone(), address)));
             !entry.is_gone(linger, now)
         });
+        gone
+    }
+
+    /// Holds every address against a check that has changed, and says which ones it refuses and are gone.
+    pub fn recheck(&mut self, check: AnswerCheck<'_>) -> Vec<(Name, IpAddr)> {
+        let mut gone = Vec::new();
+        for (name, entry) in &mut self.entries {
+            let addresses = entry.recheck(name, check);
+            gone.extend(addresses.into_iter().map(|address| (name.clone(), address)));
+        }
         gone
     }
 

@@ -37,8 +37,13 @@ impl Ask {
         self.next() <= now
     }
 
+    /// Whether it is being asked, lost or not.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self, Self::InFlight(_))
+    }
+
     pub(super) fn is_in_flight(&self, now: Duration) -> bool {
-        matches!(self, Self::InFlight(_)) && !self.is_due(now)
+        self.is_asking() && !self.is_due(now)
     }
 
     /// When time alone lets the name be asked; a waiting one needs room among those in flight.

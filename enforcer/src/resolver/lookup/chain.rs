@@ -56,7 +56,7 @@ impl Walk {
             let owned = || records.iter().filter(|record| record.name == *self.end());
             let found: Vec<_> = owned()
                 .filter(|record| record.record_type() == record_type)
-                .filter_map(|record| Some((address(record)?, record.ttl)))
+                .filter_map(|record| Some((record.data.ip_addr()?, record.ttl)))
                 .collect();
             if !found.is_empty() {
                 found.iter().for_each(|(_, ttl)| self.lower(*ttl));
@@ -72,13 +72,13 @@ impl Walk {
     }
 
     /// Lowers the TTL of a negative answer to that of the chain that led to it.
-    pub(super) fn bound(&self, failure: LookupFailure) -> LookupFailure {
-        match failure {
-            LookupFailure::NoAddress { ttl } if self.names.len() > 1 => LookupFailure::NoAddress {
-                ttl: Some(ttl.map_or(self.ttl(), |ttl| ttl.min(self.ttl()))),
-            },
-            other => other,
+    pub(super) fn bound(&self, mut failure: LookupFailure) -> LookupFailure {
+        if let LookupFailure::NoAddress { ttl } = &mut failure
+            && self.names.len() > 1
+        {
+            *ttl = Some(ttl.map_or(self.ttl(), |ttl| ttl.min(self.ttl())));
         }
+        failure
     }
 
     fn step(&mut self, next: DnsName) -> Result<(), LookupFailure> {
@@ -105,17 +105,9 @@ impl Walk {
     }
 }
 
-fn address(record: &Record) -> Option<IpAddr> {
-    match &record.data {
-        RData::A(a) => Some(a.0.into()),
-        RData::AAAA(aaaa) => Some(aaaa.0.into()),
-        _ => None,
-    }
-}
-
 fn target(record: &Record) -> Option<&DnsName> {
-    match &record.data {
-        RData::CNAME(cname) => Some(&cname.0),
-        _ => None,
+    if let RData::CNAME(cname) = &record.data {
+        return Some(&cname.0);
     }
+    None
 }

@@ -138,11 +138,10 @@ fn resolved(walk: Walk, addresses: Vec<IpAddr>) -> Resolved {
 
 /// How long a negative answer holds (RFC 2308 section 5): the lower of the SOA record's TTL and its last field.
 fn negative_ttl(message: &Message) -> Option<Duration> {
-    message
-        .authorities
-        .iter()
-        .find_map(|record| match &record.data {
-            RData::SOA(soa) => Some(Duration::from_secs(u64::from(record.ttl.min(soa.minimum)))),
-            _ => None,
-        })
+    message.authorities.iter().find_map(|record| {
+        if let RData::SOA(soa) = &record.data {
+            return Some(Duration::from_secs(u64::from(record.ttl.min(soa.minimum))));
+        }
+        None
+    })
 }

@@ -58,10 +58,15 @@ impl Server {
             let text = format!("the answer to \"{query}\" answers another question");
             return Err(LookupFailure::ServerFailure(text));
         }
-        match message.response_code {
-            ResponseCode::NoError | ResponseCode::NXDomain => Ok(message),
-            code => Err(LookupFailure::ServerFailure(code.to_string())),
+        if matches!(
+            message.response_code,
+            ResponseCode::NoError | ResponseCode::NXDomain
+        ) {
+            return Ok(message);
         }
+        Err(LookupFailure::ServerFailure(
+            message.response_code.to_string(),
+        ))
     }
 }
 
@@ -75,29 +80,34 @@ fn options() -> ResolverOpts {
 }
 
 fn failure(error: NetError) -> LookupFailure {
-    match error {
-        NetError::Timeout => LookupFailure::Timeout,
-        NetError::Io(error) => LookupFailure::Io(error.to_string()),
-        NetError::Dns(DnsError::NoRecordsFound(records)) => negative(&records),
-        NetError::Dns(DnsError::ResponseCode(code)) => {
-            LookupFailure::ServerFailure(code.to_string())
-        }
-        other => LookupFailure::ServerFailure(other.to_string()),
+    if let NetError::Timeout = error {
+        LookupFailure::Timeout
+    } else if let NetError::Io(error) = error {
+        LookupFailure::Io(error.to_string())
+    } else if let NetError::NoConnections = error {
+        // What the library makes of every error in opening a socket.
+        LookupFailure::Io("no socket to it can be opened".to_owned())
+    } else if let NetError::Dns(DnsError::NoRecordsFound(records)) = error {
+        negative(&records)
+    } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
+        LookupFailure::ServerFailure(code.to_string())
+    } else {
+        LookupFailure::ServerFailure(error.to_string())
     }
 }
 
 fn negative(records: &NoRecords) -> LookupFailure {
     let is_referral = records.ns.is_some() && records.soa.is_none();
-    match records.response_code {
-        ResponseCode::NXDomain => LookupFailure::NxDomain,
-        ResponseCode::NoError if is_referral => LookupFailure::ServerFailure(
-            "it refers to other servers, so it is no recursive resolver".to_owned(),
-        ),
-        _ => LookupFailure::NoAddress {
-            ttl: records
-                .negative_ttl
-                .map(|ttl| Duration::from_secs(u64::from(ttl))),
-        },
+    if records.response_code == ResponseCode::NXDomain {
+        LookupFailure::NxDomain
+    } else if is_referral {
+        let text = "it refers to other servers, so it is no recursive resolver";
+        LookupFailure::ServerFailure(text.to_owned())
+    } else {
+        let seconds = |ttl| Duration::from_secs(u64::from(ttl));
+        LookupFailure::NoAddress {
+            ttl: records.negative_ttl.map(seconds),
+        }
     }
 }
 
