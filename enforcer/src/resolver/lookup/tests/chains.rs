@@ -64,7 +64,7 @@ fn a_chain_is_followed_to_both_families_with_its_lowest_ttl() {
             .iter()
             .all(|a| a.name.eq_ignore_ascii_case("contoso.azurecr.io."))
     );
-    // 15 letters in both questions stay lower case once in 2^30.
+    // 16 letters in both questions stay lower case once in 2^32.
     assert!(
         asked.iter().any(|a| a.name != "contoso.azurecr.io."),
         "{asked:?}"
