@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
+//! `enforcer-common ← name ← state ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
 
 pub mod azure;
 pub mod config;
@@ -9,3 +9,4 @@ pub mod kernel;
 pub mod name;
 pub mod policy;
 pub mod resolver;
+pub mod state;

@@ -1,1 +1,6 @@
 //! Names to addresses: a sans-IO cache and schedule, and the half that asks the resolvers.
+
+pub mod answer;
+pub mod cache;
+pub mod lookup;
+pub mod system;

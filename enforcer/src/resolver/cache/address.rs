@@ -1,0 +1,125 @@
+//! One address of a name.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+/// The longest time that a TTL alone keeps a left-out address. A resolver can send 68 years.
+const TTL_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An address that a name leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressEntry {
+    first_seen: Moment,
+    last_seen: Moment,
+    ttl: Duration,
+    untagged: bool,
+    left_out: Option<Duration>,
+}
+
+impl AddressEntry {
+    /// How long ago the address was first seen in an answer.
+    pub fn first_seen_age(&self, now: Duration) -> Duration {
+        self.first_seen.age(now)
+    }
+
+    /// How long ago the address was last seen in an answer.
+    pub fn last_seen_age(&self, now: Duration) -> Duration {
+        self.last_seen.age(now)
+    }
+
+    /// The TTL of the last answer that held it, at most a day.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Whether it lies in no service tag.
+    pub fn is_untagged(&self) -> bool {
+        self.untagged
+    }
+
+    /// How long successful answers have left it out; `None` while it is in the last one.
+    pub fn left_out_age(&self, now: Duration) -> Option<Duration> {
+        self.left_out.map(|since| now.saturating_sub(since))
+    }
+
+    pub(super) fn new(now: Duration) -> Self {
+        Self::seen_before(now, Duration::ZERO, Duration::ZERO, false)
+    }
+
+    /// An address whose sightings lie that long before `now`.
+    pub(super) fn seen_before(
+        now: Duration,
+        first_age: Duration,
+        last_age: Duration,
+        untagged: bool,
+    ) -> Self {
+        Self {
+            first_seen: Moment::before(now, first_age.max(last_age)),
+            last_seen: Moment::before(now, last_age),
+            ttl: Duration::ZERO,
+            untagged,
+            left_out: None,
+        }
+    }
+
+    pub(super) fn see(&mut self, ttl: Duration, untagged: bool, now: Duration) {
+        self.last_seen = Moment::before(now, Duration::ZERO);
+        self.ttl = ttl.min(TTL_KEPT);
+        self.untagged = untagged;
+        self.left_out = None;
+    }
+
+    /// Sets whether it is untagged; always `true`, for it stays.
+    pub(super) fn mark(&mut self, untagged: bool) -> bool {
+        self.untagged = untagged;
+        true
+    }
+
+    /// A successful answer came without this address.
+    pub(super) fn leave_out(&mut self, now: Duration) {
+        self.left_out.get_or_insert(now);
+    }
+
+    /// Takes `outage` out of the time that it has been left out.
+    pub(super) fn pause(&mut self, outage: Duration) {
+        self.left_out = self.left_out.map(|since| since + outage);
+    }
+
+    /// When it goes, as time since the start; `None` while it is in the last successful answer.
+    pub(super) fn end(&self, linger: Duration) -> Option<Duration> {
+        Some((self.left_out? + linger).max(self.last_seen.plus(self.ttl)))
+    }
+}
+
+/// An address that an answer held and that stays out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Cow<'static, str>,
+    /// When an answer last held it, as time since the start.
+    pub last_seen: Duration,
+}
+
+/// A point in time that can lie before the daemon's start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Moment {
+    at: Duration,
+    earlier: Duration,
+}
+
+impl Moment {
+    fn before(now: Duration, age: Duration) -> Self {
+        Self {
+            at: now,
+            earlier: age,
+        }
+    }
+
+    fn age(self, now: Duration) -> Duration {
+        now.saturating_sub(self.at).saturating_add(self.earlier)
+    }
+
+    fn plus(self, time: Duration) -> Duration {
+        self.at + time.saturating_sub(self.earlier)
+    }
+}

@@ -1,0 +1,208 @@
+//! The last good addresses of every allowed name, and when to ask again. No I/O: time and answers come in as parameters.
+//!
+//! What is kept, and for how long:
+//! - An address of the last successful answer is never removed.
+//! - A failed lookup removes nothing. A question fails by an error, by silence, by NXDOMAIN, by an answer without any
+//!   address in either family, and by an answer of which the check refuses every address.
+//! - An address that successful answers leave out goes when it has been left out for `linger` and its TTL is over. Time in
+//!   which its family fails does not count towards `linger`, so an outage never shrinks a rotating set.
+//! - The families stand for themselves, but "no address of this family" is a success only beside addresses of the other.
+//! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
+//! - Beyond [`Settings::addresses`] per name, new addresses are refused and good ones stay.
+//!
+//! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
+
+mod address;
+mod entry;
+mod persist;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+pub use address::{AddressEntry, Refusal};
+pub use entry::{Failing, Family, FamilyState, NameEntry};
+
+use super::answer::{Answer, AnswerCheck, LookupFailure};
+use crate::name::Name;
+use schedule::Jitter;
+
+/// After this long a question without an answer counts as lost, and its name is asked again. Longer than any
+/// [`Lookup`](super::lookup::Lookup) takes.
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// How the cache keeps and asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an address stays after the first successful answer that leaves it out.
+    pub linger: Duration,
+    /// No name is asked more often than this, whatever its TTL.
+    pub ttl_floor: Duration,
+    /// Every name is asked at least this often.
+    pub ttl_ceiling: Duration,
+    /// The first wait after a failure; it doubles with each further one.
+    pub retry_min: Duration,
+    /// The longest wait after failures.
+    pub retry_max: Duration,
+    /// How many names are asked at the same time.
+    pub in_flight: usize,
+    /// How many addresses one name can have, so that a lying resolver cannot fill the kernel's map.
+    pub addresses: usize,
+    /// Where the jitter starts.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    /// The product's values; a linger of 15 minutes is also what Azure Firewall gives an FQDN rule.
+    fn default() -> Self {
+        Self {
+            linger: Duration::from_secs(15 * 60),
+            ttl_floor: Duration::from_secs(5),
+            ttl_ceiling: Duration::from_secs(300),
+            retry_min: Duration::from_secs(1),
+            retry_max: Duration::from_secs(60),
+            in_flight: 16,
+            addresses: 256,
+            seed: 0,
+        }
+    }
+}
+
+/// What an answer changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Addresses that are new for the name.
+    pub added: Vec<IpAddr>,
+    /// Accepted addresses that lie in no service tag; only those that are newly so.
+    pub untagged: Vec<IpAddr>,
+    /// Addresses that stay out, and why; only those that were not refused before.
+    pub refused: Vec<(IpAddr, Cow<'static, str>)>,
+    /// Families that begin to fail with this answer.
+    pub failing: Vec<(Family, LookupFailure)>,
+    /// Families that failed until this answer.
+    pub recovered: Vec<Family>,
+}
+
+/// All allowed names with their addresses.
+#[derive(Debug)]
+pub struct Cache {
+    settings: Settings,
+    entries: BTreeMap<Name, NameEntry>,
+    jitter: Jitter,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new(settings: Settings) -> Self {
+        let jitter = Jitter::new(settings.seed);
+        Self {
+            settings,
+            entries: BTreeMap::new(),
+            jitter,
+        }
+    }
+
+    /// Makes `names` the names to resolve. New ones are due at once; those that leave keep their addresses for `linger`.
+    pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>, now: Duration) {
+        let wanted: BTreeSet<Name> = names.into_iter().collect();
+        for (name, entry) in &mut self.entries {
+            if !wanted.contains(name) {
+                entry.depart(now);
+            }
+        }
+        for name in wanted {
+            self.entries
+                .entry(name)
+                .or_insert_with(|| NameEntry::new(now))
+                .stay(now);
+        }
+    }
+
+    /// The names to ask now, longest overdue first. They count as in flight until [`Cache::answered`].
+    pub fn due(&mut self, now: Duration) -> Vec<Name> {
+        let free = self.settings.in_flight.saturating_sub(self.busy(now));
+        let mut due: Vec<_> = self
+            .entries
+            .iter_mut()
+            .filter(|(_, entry)| entry.ask.is_due(now) && !entry.is_departed())
+            .collect();
+        due.sort_by_key(|(_, entry)| entry.ask.next());
+        due.into_iter()
+            .take(free)
+            .map(|(name, entry)| {
+                entry.ask.start(now);
+                name.clone()
+            })
+            .collect()
+    }
+
+    /// When [`Cache::due`] or [`Cache::expire`] next have something to do, as time since the start; it can lie in the past.
+    /// `None`: only an answer or other names can bring that.
+    pub fn next_wake(&self) -> Option<Duration> {
+        let asking = self.entries.values().filter(|e| e.ask.is_asking()).count();
+        let has_room = asking < self.settings.in_flight;
+        let entries = || self.entries.values();
+        let asks = entries()
+            .filter(|entry| !entry.is_departed())
+            .filter_map(|entry| entry.ask.wake(has_room));
+        let ends = entries().filter_map(|entry| entry.next_end(self.settings.linger));
+        asks.chain(ends).min()
+    }
+
+    /// Takes in the answer for `name`. Addresses that `check` refuses never enter. An answer for a name that is no longer
+    /// wanted changes nothing.
+    pub fn answered(
+        &mut self,
+        name: &Name,
+        answer: Answer,
+        check: AnswerCheck<'_>,
+        now: Duration,
+    ) -> Outcome {
+        let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
+            return Outcome::default();
+        };
+        let outcome = entry.absorb(answer, |address| check(name, address), &self.settings, now);
+        let wait = entry.wait(&self.settings);
+        entry.ask.finish(now + self.jitter.spread(wait));
+        outcome
+    }
+
+    /// Removes what has lingered long enough, and says what went.
+    pub fn expire(&mut self, now: Duration) -> Vec<(Name, IpAddr)> {
+        let linger = self.settings.linger;
+        let mut gone = Vec::new();
+        self.entries.retain(|name, entry| {
+            let addresses = entry.expire(linger, now);
+            gone.extend(addresses.into_iter().map(|address| (name.clone(), address)));
+            !entry.is_gone(linger, now)
+        });
+        gone
+    }
+
+    /// Holds every address against a check that has changed, and says which ones it refuses and are gone.
+    pub fn recheck(&mut self, check: AnswerCheck<'_>) -> Vec<(Name, IpAddr)> {
+        let mut gone = Vec::new();
+        for (name, entry) in &mut self.entries {
+            let addresses = entry.recheck(name, check);
+            gone.extend(addresses.into_iter().map(|address| (name.clone(), address)));
+        }
+        gone
+    }
+
+    /// Every name with what is known of it, names that are leaving included.
+    pub fn entries(&self) -> impl Iterator<Item = (&Name, &NameEntry)> {
+        self.entries.iter()
+    }
+
+    fn busy(&self, now: Duration) -> usize {
+        self.entries
+            .values()
+            .filter(|entry| entry.ask.is_in_flight(now))
+            .count()
+    }
+}

@@ -1,0 +1,142 @@
+//! When a name is asked, and the jitter that spreads names out.
+
+use std::time::Duration;
+
+use super::{LOST_AFTER, Settings};
+
+/// One part in this many of a wait is random.
+const SPREAD: u32 = 10;
+
+/// Whether a name is being asked, and when it is asked next.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Due at that time.
+    Waiting(Duration),
+    /// Asked at that time.
+    InFlight(Duration),
+}
+
+impl Ask {
+    pub(super) fn start(&mut self, now: Duration) {
+        *self = Self::InFlight(now);
+    }
+
+    pub(super) fn finish(&mut self, due: Duration) {
+        *self = Self::Waiting(due);
+    }
+
+    /// When the name is asked next, were there room; a lost question makes it due again.
+    pub(super) fn next(&self) -> Duration {
+        match self {
+            Self::Waiting(due) => *due,
+            Self::InFlight(since) => *since + LOST_AFTER,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.next() <= now
+    }
+
+    /// Whether it is being asked, lost or not.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(self, Self::InFlight(_))
+    }
+
+    pub(super) fn is_in_flight(&self, now: Duration) -> bool {
+        self.is_asking() && !self.is_due(now)
+    }
+
+    /// When time alone lets the name be asked; a waiting one needs room among those in flight.
+    pub(super) fn wake(&self, has_room: bool) -> Option<Duration> {
+        match self {
+            Self::Waiting(_) if !has_room => None,
+            Self::Waiting(_) | Self::InFlight(_) => Some(self.next()),
+        }
+    }
+}
+
+/// The wait after a successful answer: its TTL within floor and ceiling, with room for the spread below the ceiling.
+pub(super) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
+    let longest = settings.ttl_ceiling * SPREAD / (SPREAD + 1);
+    ttl.min(longest).max(settings.ttl_floor)
+}
+
+/// The wait after that many failures in a row, with room for the spread below the longest.
+pub(super) fn backoff(failures: u32, settings: &Settings) -> Duration {
+    let longest = settings.retry_max * SPREAD / (SPREAD + 1);
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    settings
+        .retry_min
+        .saturating_mul(doubled)
+        .min(longest)
+        .max(settings.retry_min)
+}
+
+/// A small random sequence (SplitMix64), the same for the same seed.
+#[derive(Debug)]
+pub(super) struct Jitter(u64);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// `wait` and up to a tenth more.
+    pub(super) fn spread(&mut self, wait: Duration) -> Duration {
+        let [fraction, ..] = self.next().to_le_bytes();
+        wait + wait * u32::from(fraction) / (u32::from(u8::MAX) * SPREAD)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn refresh_follows_the_ttl_between_floor_and_ceiling() {
+        let settings = Settings::default();
+        assert_eq!(refresh(seconds(0), &settings), seconds(5));
+        assert_eq!(refresh(seconds(10), &settings), seconds(10));
+        let mut jitter = Jitter::new(7);
+        for _ in 0..1000 {
+            let wait = jitter.spread(refresh(seconds(86_400), &settings));
+            assert!(wait <= seconds(300) && wait >= seconds(270), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn backoff_doubles_from_the_shortest_to_the_longest_wait() {
+        let settings = Settings::default();
+        let waits: Vec<_> = (1..=6).map(|n| backoff(n, &settings).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32]);
+        let mut jitter = Jitter::new(7);
+        for failures in [7, 8, 40, u32::MAX] {
+            let wait = jitter.spread(backoff(failures, &settings));
+            assert!(wait <= seconds(60) && wait >= seconds(54), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn the_spread_repeats_with_its_seed_and_differs_between_draws() {
+        let draw = |seed| {
+            let mut jitter = Jitter::new(seed);
+            [(); 8].map(|()| jitter.spread(seconds(100)))
+        };
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        let mut drawn = draw(1).to_vec();
+        drawn.dedup();
+        assert!(drawn.len() > 4, "{drawn:?}");
+    }
+}

@@ -1,0 +1,110 @@
+//! What enters, and what leaves with its name.
+
+use super::*;
+
+#[test]
+fn an_address_of_the_wrong_family_does_not_enter() {
+    let mut cache = cache();
+    let odd = Answer {
+        v4: found(&["20.0.0.1", "2603:1030::1"], 10),
+        v6: none(),
+    };
+    answer(&mut cache, odd, 0);
+    assert_eq!(addresses(&cache), ["20.0.0.1"]);
+}
+
+#[test]
+fn a_refused_address_never_enters_and_the_last_good_stays() {
+    let mut cache = cache();
+    answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
+    let outcome = answer(&mut cache, only_v4(&["52.0.0.1"]), 10);
+    assert_eq!(
+        outcome.refused,
+        [(ip("52.0.0.1"), "lies in Storage".into())]
+    );
+    let failing = entry(&cache).family(Family::V4).failing.clone().unwrap();
+    assert_eq!(failing.error, LookupFailure::AllRefused);
+    assert!(entry(&cache).family(Family::V6).failing.is_some());
+    assert_eq!(expire(&mut cache, 800), [""; 0]);
+    let again = answer(&mut cache, only_v4(&["52.0.0.1"]), 800);
+    assert!(again.refused.is_empty());
+    let (address, refusal) = entry(&cache).refused().next().unwrap();
+    assert_eq!((address, refusal.last_seen), (ip("52.0.0.1"), at(800)));
+    assert_eq!(expire(&mut cache, 24 * HOUR), [""; 0]);
+    assert_eq!(addresses(&cache), ["20.0.0.1"]);
+    assert_eq!(entry(&cache).refused().count(), 0);
+}
+
+#[test]
+fn good_addresses_beside_a_refused_one_are_used() {
+    let mut cache = cache();
+    let outcome = answer(&mut cache, only_v4(&["52.0.0.1", "20.0.0.1"]), 0);
+    assert_eq!(outcome.added, [ip("20.0.0.1")]);
+    assert_eq!(outcome.refused.len(), 1);
+    assert_eq!(outcome.failing, []);
+}
+
+#[test]
+fn an_untagged_address_enters_and_is_told_once() {
+    let mut cache = cache();
+    let outcome = answer(&mut cache, only_v4(&["40.0.0.1"]), 0);
+    assert_eq!(outcome.untagged, [ip("40.0.0.1")]);
+    let again = answer(&mut cache, only_v4(&["40.0.0.1"]), 10);
+    assert!(again.untagged.is_empty());
+    assert!(entry(&cache).addresses().next().unwrap().1.is_untagged());
+}
+
+#[test]
+fn beyond_the_cap_new_addresses_are_refused_and_good_ones_stay() {
+    let mut cache = cache_with(Settings {
+        addresses: 2,
+        ..Settings::default()
+    });
+    answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.2"]), 0);
+    let outcome = answer(&mut cache, only_v4(&["20.0.0.2", "20.0.0.3"]), 10);
+    assert_eq!(outcome.refused[0].0, ip("20.0.0.3"));
+    assert!(outcome.refused[0].1.contains("2 addresses"));
+    assert_eq!(addresses(&cache), ["20.0.0.1", "20.0.0.2"]);
+    assert_eq!(expire(&mut cache, 910), ["20.0.0.1"]);
+    answer(&mut cache, only_v4(&["20.0.0.2", "20.0.0.3"]), 920);
+    assert_eq!(addresses(&cache), ["20.0.0.2", "20.0.0.3"]);
+}
+
+#[test]
+fn a_name_that_leaves_keeps_its_addresses_for_the_linger() {
+    let mut cache = cache();
+    answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
+    cache.set_names([], at(100));
+    cache.set_names([], at(500));
+    assert!(entry(&cache).is_departed());
+    assert_eq!(cache.due(at(600)), []);
+    assert_eq!(cache.next_wake(), Some(at(1000)));
+    assert_eq!(expire(&mut cache, 999), [""; 0]);
+    assert_eq!(expire(&mut cache, 1000), ["20.0.0.1"]);
+    assert_eq!(cache.entries().count(), 0);
+    assert_eq!(cache.next_wake(), None);
+}
+
+#[test]
+fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
+    let mut cache = cache();
+    answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
+    cache.set_names([], at(1));
+    let late = answer(&mut cache, only_v4(&["20.0.0.9"]), 2);
+    assert_eq!(late, Outcome::default());
+    cache.set_names([contoso()], at(3));
+    assert_eq!(cache.due(at(3)), [contoso()]);
+    assert_eq!(expire(&mut cache, 24 * HOUR), [""; 0]);
+    assert_eq!(addresses(&cache), ["20.0.0.1"]);
+}
+
+#[test]
+fn a_changed_check_removes_what_it_refuses() {
+    let mut cache = cache();
+    let both = only_v4(&["20.0.0.1", "52.0.0.1", "40.0.0.1"]);
+    cache.answered(&contoso(), both, &accept, at(0));
+    assert_eq!(cache.recheck(&tags), [(contoso(), ip("52.0.0.1"))]);
+    assert_eq!(addresses(&cache), ["20.0.0.1", "40.0.0.1"]);
+    let untagged = entry(&cache).addresses().filter(|(_, e)| e.is_untagged());
+    assert_eq!(untagged.count(), 1);
+}

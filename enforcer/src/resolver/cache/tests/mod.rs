@@ -1,0 +1,100 @@
+//! The rules of keeping and asking, in simulated time.
+
+mod entering;
+mod lingering;
+mod persist;
+mod properties;
+mod schedule;
+
+use super::*;
+use crate::resolver::answer::{AnswerVerdict, Resolved};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn contoso() -> Name {
+    name("contoso.azurecr.io")
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn found(addresses: &[&str], ttl: u64) -> Result<Resolved, LookupFailure> {
+    Ok(Resolved {
+        addresses: addresses.iter().map(|text| ip(text)).collect(),
+        ttl: at(ttl),
+        chain: vec![name("eus-3.fe.azcr.io")],
+    })
+}
+
+fn none() -> Result<Resolved, LookupFailure> {
+    Err(LookupFailure::NoAddress { ttl: Some(at(60)) })
+}
+
+/// An answer with these IPv4 addresses and no IPv6 address.
+fn only_v4(addresses: &[&str]) -> Answer {
+    Answer {
+        v4: found(addresses, 10),
+        v6: none(),
+    }
+}
+
+fn failed(failure: LookupFailure) -> Answer {
+    Answer {
+        v4: Err(failure.clone()),
+        v6: Err(failure),
+    }
+}
+
+fn accept(_: &Name, _: IpAddr) -> AnswerVerdict {
+    AnswerVerdict::Accept
+}
+
+/// Refuses 52.0.0.0/8, finds 40.0.0.0/8 in no tag.
+fn tags(_: &Name, address: IpAddr) -> AnswerVerdict {
+    let text = address.to_string();
+    if text.starts_with("52.") {
+        AnswerVerdict::Refuse("lies in Storage".into())
+    } else if text.starts_with("40.") {
+        AnswerVerdict::AcceptUntagged
+    } else {
+        AnswerVerdict::Accept
+    }
+}
+
+fn cache_with(settings: Settings) -> Cache {
+    let mut cache = Cache::new(settings);
+    cache.set_names([contoso()], at(0));
+    cache
+}
+
+fn cache() -> Cache {
+    cache_with(Settings::default())
+}
+
+fn answer(cache: &mut Cache, answer: Answer, seconds: u64) -> Outcome {
+    cache.answered(&contoso(), answer, &tags, at(seconds))
+}
+
+fn entry(cache: &Cache) -> &NameEntry {
+    cache.entries().find(|(n, _)| **n == contoso()).unwrap().1
+}
+
+fn addresses(cache: &Cache) -> Vec<String> {
+    let all = cache.entries().flat_map(|(_, entry)| entry.addresses());
+    all.map(|(address, _)| address.to_string()).collect()
+}
+
+fn expire(cache: &mut Cache, seconds: u64) -> Vec<String> {
+    let gone = cache.expire(at(seconds)).into_iter();
+    gone.map(|(_, address)| address.to_string()).collect()
+}

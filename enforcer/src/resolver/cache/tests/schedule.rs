@@ -1,0 +1,169 @@
+//! The schedule as the cache follows it, in simulated time.
+
+use super::super::*;
+use crate::resolver::answer::{AnswerVerdict, Resolved};
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn names(count: usize) -> Vec<Name> {
+    (0..count)
+        .map(|n| format!("registry{n}.azurecr.io").parse().unwrap())
+        .collect()
+}
+
+fn good(ttl: u64) -> Answer {
+    let resolved = Resolved {
+        addresses: vec!["20.0.0.1".parse().unwrap()],
+        ttl: at(ttl),
+        chain: Vec::new(),
+    };
+    Answer {
+        v4: Ok(resolved),
+        v6: Err(LookupFailure::NoAddress { ttl: None }),
+    }
+}
+
+fn bad() -> Answer {
+    Answer {
+        v4: Err(LookupFailure::Timeout),
+        v6: Err(LookupFailure::Timeout),
+    }
+}
+
+/// Answers every question at once until `end`; returns when each was asked.
+fn run(
+    cache: &mut Cache,
+    end: Duration,
+    answer: impl Fn(Duration) -> Answer,
+) -> Vec<(Name, Duration)> {
+    let mut asked = Vec::new();
+    while let Some(now) = cache.next_wake().filter(|wake| *wake <= end) {
+        cache.expire(now);
+        let due = cache.due(now);
+        assert!(!due.is_empty(), "woken for nothing at {now:?}");
+        for name in due {
+            cache.answered(&name, answer(now), &|_, _| AnswerVerdict::Accept, now);
+            asked.push((name, now));
+        }
+    }
+    asked
+}
+
+fn gaps(asked: &[(Name, Duration)], name: &Name) -> Vec<Duration> {
+    let times: Vec<_> = asked
+        .iter()
+        .filter(|(n, _)| n == name)
+        .map(|(_, t)| *t)
+        .collect();
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn a_name_is_asked_at_its_ttl_and_a_little_later() {
+    for (ttl, shortest, longest) in [(0, 5, 6), (10, 10, 11), (100, 100, 110), (86_400, 270, 300)] {
+        let mut cache = Cache::new(Settings::default());
+        cache.set_names(names(1), at(0));
+        let asked = run(&mut cache, at(6 * 3600), |_| good(ttl));
+        for gap in gaps(&asked, &names(1)[0]) {
+            assert!(
+                (at(shortest)..=at(longest)).contains(&gap),
+                "{ttl}: {gap:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn failures_are_retried_ever_later_and_a_success_ends_that() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(1), at(0));
+    let outage = at(100)..at(1000);
+    let asked = run(&mut cache, at(2000), |now| {
+        if outage.contains(&now) {
+            bad()
+        } else {
+            good(10)
+        }
+    });
+    let during: Vec<_> = asked
+        .into_iter()
+        .filter(|(_, t)| outage.contains(t))
+        .collect();
+    let gaps = gaps(&during, &names(1)[0]);
+    for (gap, shortest) in gaps.iter().zip([1, 2, 4, 8, 16, 32, 54, 54]) {
+        assert!(
+            (at(shortest)..=at(shortest) * 11 / 10).contains(gap),
+            "{gaps:?}"
+        );
+    }
+    assert!(gaps.iter().all(|gap| *gap <= at(60)), "{gaps:?}");
+    assert_eq!(
+        cache.entries().next().unwrap().1.family(Family::V4).failing,
+        None
+    );
+}
+
+#[test]
+fn a_family_that_fails_does_not_slow_the_other_down() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(1), at(0));
+    let asked = run(&mut cache, at(3600), |_| Answer {
+        v6: Err(LookupFailure::ServerFailure("SERVFAIL".to_owned())),
+        ..good(10)
+    });
+    let gaps = gaps(&asked, &names(1)[0]);
+    assert!(gaps.iter().all(|gap| *gap <= at(11)), "{gaps:?}");
+}
+
+#[test]
+fn names_spread_out() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(16), at(0));
+    let asked = run(&mut cache, at(3600), |_| good(60));
+    let mut last: BTreeMap<&Name, Duration> = BTreeMap::new();
+    last.extend(asked.iter().map(|(name, time)| (name, *time)));
+    let times: BTreeSet<_> = last.values().collect();
+    assert!(times.len() > 12, "{times:?}");
+}
+
+#[test]
+fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(40), at(0));
+    let first = cache.due(at(0));
+    assert_eq!(first.len(), 16);
+    assert_eq!(cache.due(at(1)), []);
+    assert_eq!(cache.next_wake(), Some(at(30)));
+    for name in &first[..3] {
+        cache.answered(name, good(10), &|_, _| AnswerVerdict::Accept, at(1));
+    }
+    assert_eq!(cache.next_wake(), Some(at(0)));
+    let second = cache.due(at(1));
+    assert_eq!(second.len(), 3);
+    assert!(second.iter().all(|name| !first.contains(name)));
+}
+
+#[test]
+fn a_lost_question_is_asked_again() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(1), at(0));
+    assert_eq!(cache.due(at(0)), names(1));
+    assert_eq!(cache.due(at(29)), []);
+    assert_eq!(cache.next_wake(), Some(at(30)));
+    assert_eq!(cache.due(at(30)), names(1));
+}
+
+#[test]
+fn a_name_that_left_while_asked_holds_no_place() {
+    let mut cache = Cache::new(Settings {
+        in_flight: 1,
+        ..Settings::default()
+    });
+    cache.set_names(names(1), at(0));
+    cache.due(at(0));
+    cache.set_names(names(2).split_off(1), at(1));
+    assert_eq!(cache.next_wake(), Some(at(1)));
+    assert_eq!(cache.due(at(1)), names(2)[1..]);
+}

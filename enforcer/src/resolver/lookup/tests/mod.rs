@@ -1,0 +1,42 @@
+//! Lookups at real servers on 127.0.0.1.
+
+mod chains;
+mod servers;
+
+use super::test_server::{Asked, TestServer};
+use super::*;
+
+fn contoso() -> Name {
+    "contoso.azurecr.io".parse().unwrap()
+}
+
+/// Runs on one thread, as the daemon does.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(test)
+}
+
+fn lookup(servers: &[&TestServer]) -> Lookup {
+    let servers: Vec<_> = servers.iter().map(|server| server.address).collect();
+    Lookup::new(&servers).unwrap()
+}
+
+/// What one server with that script answers for the A question, and the questions it got.
+fn ask_one(
+    script: impl Fn(&Asked, Message) -> Option<Message> + Send + Sync + 'static,
+) -> (Answer, Vec<Asked>) {
+    run(async {
+        let server = TestServer::start(script).await;
+        let answer = lookup(&[&server]).resolve(&contoso()).await;
+        (answer, server.asked())
+    })
+}
+
+fn failure(result: Result<Resolved, LookupFailure>) -> LookupFailure {
+    result.unwrap_err()
+}
+
+fn addresses(result: Result<Resolved, LookupFailure>) -> Vec<String> {
+    let addresses = result.unwrap().addresses;
+    addresses.iter().map(ToString::to_string).collect()
+}

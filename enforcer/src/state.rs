@@ -1,0 +1,206 @@
+//! The state file: the last good addresses, so that a boot without network starts from them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+
+#[cfg(test)]
+mod tests;
+
+/// The layout of the file; another one is not read.
+const VERSION: u32 = 1;
+/// The largest file that is read, in bytes. 256 addresses for each of 100 names take about 3 MiB.
+const MAX_SIZE: u64 = 4 * 1024 * 1024;
+
+/// The contents of `state.json`: `{"version":1,"names":{NAME:{ADDRESS:{"first-seen":…,"last-seen":…}}}}`, times in RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct State {
+    version: u32,
+    /// The addresses of each name.
+    pub names: BTreeMap<Name, BTreeMap<IpAddr, Seen>>,
+}
+
+/// When answers held an address, in wall time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Seen {
+    /// The first time.
+    pub first_seen: Timestamp,
+    /// The last time.
+    pub last_seen: Timestamp,
+}
+
+/// Why the state was not read or not written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file is there and cannot be used.
+    #[error(
+        "{}: {reason}; the daemon goes on without the last good addresses and {aside}", path.display()
+    )]
+    Unusable {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: Unusable,
+        /// Where the file went.
+        aside: Aside,
+    },
+    /// The file was not written; the old one is whole.
+    #[error("{}: not written, the old file stays: {source}", path.display())]
+    NotSaved {
+        /// The state file.
+        path: PathBuf,
+        /// The first error.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a state file.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(#[source] io::Error),
+    /// It is larger than the daemon ever writes.
+    #[error("larger than {MAX_SIZE} bytes, which no daemon writes")]
+    TooLarge,
+    /// Another version of the daemon wrote it.
+    #[error("has version {0}, this daemon reads version {VERSION}")]
+    OtherVersion(u32),
+    /// It is no state file.
+    #[error("is damaged: {0}")]
+    Corrupt(#[source] serde_json::Error),
+}
+
+/// What became of an unusable file.
+#[derive(Debug, thiserror::Error)]
+pub enum Aside {
+    /// It was moved, replacing an earlier one there.
+    #[error("keeps the file as {}", .0.display())]
+    Kept(PathBuf),
+    /// It could not be moved; the next save replaces it.
+    #[error("could not move the file aside: {0}")]
+    Stuck(#[source] io::Error),
+}
+
+impl State {
+    /// A state of the present version.
+    pub fn new(names: BTreeMap<Name, BTreeMap<IpAddr, Seen>>) -> Self {
+        Self {
+            version: VERSION,
+            names,
+        }
+    }
+}
+
+/// Reads the state file; `None` where there is none.
+///
+/// # Errors
+/// [`StateError::Unusable`]. The file is then moved to the same path with `.corrupt` added, so that the next save does not
+/// overwrite it.
+pub fn load(path: &Path) -> Result<Option<State>, StateError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened,
+    };
+    let read = file.map_err(Unusable::Unreadable).and_then(read);
+    read.map(Some).map_err(|reason| StateError::Unusable {
+        path: path.to_owned(),
+        reason,
+        aside: set_aside(path),
+    })
+}
+
+/// Writes the state file with mode 0600, whole or not at all: a new file beside it, synced, takes its name.
+///
+/// # Errors
+/// [`StateError::NotSaved`], with the old file whole.
+pub fn save(path: &Path, state: &State) -> Result<(), StateError> {
+    save_with(path, |file| {
+        serde_json::to_writer(io::BufWriter::new(file), state).map_err(io::Error::from)
+    })
+}
+
+fn read(file: File) -> Result<State, Unusable> {
+    let mut text = Vec::new();
+    file.take(MAX_SIZE + 1)
+        .read_to_end(&mut text)
+        .map_err(Unusable::Unreadable)?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(Unusable::TooLarge);
+    }
+    let Versioned { version } = serde_json::from_slice(&text).map_err(Unusable::Corrupt)?;
+    if version != VERSION {
+        return Err(Unusable::OtherVersion(version));
+    }
+    serde_json::from_slice(&text).map_err(Unusable::Corrupt)
+}
+
+/// As much of a state file as every version has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+fn set_aside(path: &Path) -> Aside {
+    let kept = with_suffix(path, ".corrupt");
+    match fs::rename(path, &kept) {
+        Ok(()) => Aside::Kept(kept),
+        Err(error) => Aside::Stuck(error),
+    }
+}
+
+fn save_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StateError> {
+    let new = with_suffix(path, ".new");
+    replace(path, &new, write).map_err(|source| {
+        // The first error is the one to report; a leftover is replaced by the next save.
+        drop(fs::remove_file(&new));
+        StateError::NotSaved {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+fn replace(
+    path: &Path,
+    new: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(new)?;
+    write(&mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    fs::rename(new, path)?;
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    File::open(directory)?.sync_all()
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
