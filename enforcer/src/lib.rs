@@ -5,6 +5,7 @@
 
 pub mod azure;
 pub mod config;
+pub mod control;
 pub mod kernel;
 pub mod name;
 pub mod policy;

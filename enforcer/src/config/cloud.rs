@@ -22,7 +22,7 @@ pub enum Cloud {
 }
 
 /// What a registry's name is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndpointKind {
     /// `contoso.azurecr.io`: authentication, manifests and every push.
