@@ -14,8 +14,8 @@ use super::maps::{BlockMap, Maps, RowMap};
 use crate::policy::{Desired, Held, MapChanges, Tables, diff};
 
 impl Maps {
-    /// What the maps hold that are changed by entry. Tries are not read (kernels before 6.13 skip keys): prefixes of exceptions are
-    /// known only to whoever wrote them, so a daemon that takes over clears them first.
+    /// What the maps hold that are changed by entry, as a daemon finds them that has just loaded its programs: their trie of prefixes is
+    /// new and empty.
     ///
     /// # Errors
     /// Where a map cannot be read.

@@ -4,7 +4,7 @@ use aya::maps::MapError;
 use aya::programs::{Program, ProgramError};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use enforcer_common::layout::MAPS;
+use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
 
 use super::{KernelError, Maps, Pins};
 
@@ -25,7 +25,9 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs. Maps that are pinned already are taken over with what they hold; nothing is attached.
+    /// Loads the programs. Maps that are pinned already are taken over with what they hold; nothing is attached. The prefixes of exceptions
+    /// are the exception: that trie cannot be listed reliably before Linux 6.13, so the new programs get a new one, and those attached
+    /// keep the old one until they are replaced.
     ///
     /// # Errors
     /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinVersion`],
@@ -35,6 +37,7 @@ impl Kernel {
             return Err(KernelError::NoProgram);
         }
         check_version()?;
+        pins.forget_map(EXCEPTION_PREFIXES)?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

@@ -70,6 +70,15 @@ impl Pins {
         MAPS.iter().all(|name| self.map(name).exists())
     }
 
+    /// Removes the pin of one map; programs that use the map keep it.
+    pub(super) fn forget_map(&self, name: &str) -> Result<(), KernelError> {
+        let place = self.map(name);
+        if !place.exists() {
+            return Ok(());
+        }
+        fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
+    }
+
     /// Makes the directory, takes the lock, and checks that nothing of another version is there.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use enforcer_common::layout::{
     AddressKey, Binding, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress, Switches,
@@ -17,19 +18,24 @@ pub const MAX_ALLOWED: usize = MAX_ADDRESSES as usize;
 /// `168.63.129.16`: DNS, DHCP and health probes of the Azure platform, inside every virtual network.
 const PLATFORM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(168, 63, 129, 16));
 
-/// All that decides what the maps hold.
+/// All that decides the protected set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protected {
+    /// What is closed; where prefixes of two layers overlap, the later layer counts.
+    pub layers: Vec<Layer>,
+    /// NAT64 prefixes of this network (RFC 6052 lengths), beside the well-known ones.
+    pub nat64: Vec<Ipv6Net>,
+    /// DNS servers and the host's own addresses.
+    pub exempt: Vec<IpAddr>,
+}
+
+/// All else that decides what the maps hold.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Report, and let pass.
     pub audit: bool,
     /// What nothing closes is open.
     pub default_allow: bool,
-    /// The protected set; where prefixes of two layers overlap, the later layer counts.
-    pub protected: Vec<Layer>,
-    /// NAT64 prefixes of this network (RFC 6052 lengths), beside the well-known ones.
-    pub nat64: Vec<Ipv6Net>,
-    /// DNS servers and the host's own addresses.
-    pub exempt: Vec<IpAddr>,
     /// Addresses of allowed names, each as often as names lead there.
     pub allowed: Vec<IpAddr>,
     /// Exceptions that have not ended.
@@ -58,8 +64,8 @@ pub struct Desired {
     pub switches: Switches,
     /// The deepest level of a cgroup with an exception.
     pub exception_level: u32,
-    /// The protected set.
-    pub tables: Tables,
+    /// The protected set, shared from one policy to the next while it stays the same.
+    pub tables: Arc<Tables>,
     /// The allowed set.
     pub allowed: BTreeMap<AddressKey, Binding>,
     /// Cgroups with exceptions, and how many they have.
@@ -103,12 +109,32 @@ pub enum CompileError {
     TooBroad(IpNet),
 }
 
-/// Compiles `inputs`.
+/// Compiles the protected set.
+///
+/// # Errors
+/// [`CompileError::TableFull`] where it does not fit; then nothing of it may be applied.
+pub fn compile_tables(protected: &Protected) -> Result<Arc<Tables>, CompileError> {
+    let nat64 = protected.nat64.iter().map(|net| Layer {
+        class: Class::Nat64(net.prefix_len()),
+        prefixes: vec![IpNet::V6(*net)],
+    });
+    let exempt = protected.exempt.iter().copied().chain([PLATFORM]);
+    let exempt = Layer {
+        class: Class::Exempt,
+        prefixes: exempt.map(IpNet::from).collect(),
+    };
+    let layers: Vec<Layer> = nat64
+        .chain(protected.layers.iter().cloned())
+        .chain([exempt])
+        .collect();
+    Ok(Arc::new(Tables::build(&layers)?))
+}
+
+/// Compiles `inputs` over a protected set.
 ///
 /// # Errors
 /// Where something does not fit; then nothing of it may be applied.
-pub fn compile(inputs: &Inputs) -> Result<Desired, CompileError> {
-    let tables = Tables::build(&layers(inputs))?;
+pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileError> {
     let allowed = allowed(&inputs.allowed)?;
     let outside = inputs.allowed.iter().any(|ip| {
         let address = address(*ip);
@@ -124,27 +150,6 @@ pub fn compile(inputs: &Inputs) -> Result<Desired, CompileError> {
         prefixes: exceptions.prefixes,
         addresses: exceptions.addresses,
     })
-}
-
-fn layers(inputs: &Inputs) -> Vec<Layer> {
-    let nat64 = inputs.nat64.iter().map(|net| Layer {
-        class: Class::Nat64(net.prefix_len()),
-        prefixes: vec![IpNet::V6(*net)],
-    });
-    let exempt = Layer {
-        class: Class::Exempt,
-        prefixes: inputs
-            .exempt
-            .iter()
-            .copied()
-            .chain([PLATFORM])
-            .map(IpNet::from)
-            .collect(),
-    };
-    nat64
-        .chain(inputs.protected.iter().cloned())
-        .chain([exempt])
-        .collect()
 }
 
 fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, Binding>, CompileError> {
@@ -257,7 +262,8 @@ fn later(deadline: &mut Deadline, nanoseconds: u64) {
     *deadline = nanoseconds.max(*deadline);
 }
 
-fn address(ip: IpAddr) -> Address {
+/// An address as it is judged.
+pub fn address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(ip) => Address::from_v4(ip.into()),
         IpAddr::V6(ip) => Address::from_v6(ip.into()),
@@ -299,31 +305,36 @@ mod tests {
         }
     }
 
+    fn closed(class: Class, prefix: &str) -> Arc<Tables> {
+        let protected = Protected {
+            layers: vec![Layer {
+                class,
+                prefixes: vec![prefix.parse().unwrap()],
+            }],
+            ..Protected::default()
+        };
+        compile_tables(&protected).unwrap()
+    }
+
+    fn compile_alone(inputs: &Inputs) -> Result<Desired, CompileError> {
+        compile(inputs, compile_tables(&Protected::default()).unwrap())
+    }
+
     #[test]
     fn the_platform_address_is_exempt_even_inside_a_closed_prefix() {
-        let desired = compile(&Inputs {
-            protected: vec![Layer {
-                class: Class::Configured,
-                prefixes: vec!["168.63.0.0/16".parse().unwrap()],
-            }],
-            ..Inputs::default()
-        })
-        .unwrap();
-        assert_eq!(desired.tables.class(address(PLATFORM)), Class::Exempt);
+        let tables = closed(Class::Configured, "168.63.0.0/16");
+        assert_eq!(tables.class(address(PLATFORM)), Class::Exempt);
     }
 
     #[test]
     fn an_allowed_address_outside_every_prefix_asks_for_the_lookup() {
         let lookup = |text: &str| {
-            let desired = compile(&Inputs {
+            let inputs = Inputs {
                 default_allow: true,
-                protected: vec![Layer {
-                    class: Class::Registry,
-                    prefixes: vec!["20.42.66.0/24".parse().unwrap()],
-                }],
                 allowed: vec![ip(text)],
                 ..Inputs::default()
-            });
+            };
+            let desired = compile(&inputs, closed(Class::Registry, "20.42.66.0/24"));
             !desired.unwrap().switches.open_needs_no_lookup()
         };
         assert!(!lookup("20.42.66.1"));
@@ -336,7 +347,7 @@ mod tests {
 
     #[test]
     fn names_that_share_an_address_are_counted() {
-        let desired = compile(&Inputs {
+        let desired = compile_alone(&Inputs {
             allowed: vec![ip("20.42.66.0"), ip("::ffff:20.42.66.0"), ip("20.42.66.1")],
             ..Inputs::default()
         })
@@ -352,7 +363,7 @@ mod tests {
     #[test]
     fn too_many_addresses_are_refused_whole() {
         let addresses = (0..=MAX_ADDRESSES).map(|at| IpAddr::from(at.to_be_bytes()));
-        let refused = compile(&Inputs {
+        let refused = compile_alone(&Inputs {
             allowed: addresses.collect(),
             ..Inputs::default()
         });
@@ -364,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_longer_prefix_lasts_as_long_as_the_shorter_ones_that_it_hides() {
-        let desired = compile(&Inputs {
+        let desired = compile_alone(&Inputs {
             exceptions: vec![
                 exception(7, 900, &["20.38.0.0/16"]),
                 exception(7, 100, &["20.38.98.0/24", "20.39.0.0/16"]),
@@ -385,7 +396,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_exception_never_opens_ipv4() {
-        let refused = compile(&Inputs {
+        let refused = compile_alone(&Inputs {
             exceptions: vec![exception(7, 1, &["::/0"])],
             ..Inputs::default()
         });

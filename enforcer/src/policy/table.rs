@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::CompileError;
 
 /// Prefixes of one class.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// The class that they get.
     pub class: Class,
