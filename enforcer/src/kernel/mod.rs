@@ -26,4 +26,4 @@ pub use own::{AddressWatch, own_addresses};
 pub use pins::{PinLock, Pins, mount_bpffs};
 pub use probe::{Finding, probe};
 pub use question::{Answer, Question};
-pub use view::LivePolicy;
+pub use view::{LivePolicy, boot_clock};

@@ -45,7 +45,7 @@ impl<'a> LivePolicy<'a> {
 }
 
 /// Nanoseconds since boot, as deadlines count them.
-pub(crate) fn boot_clock() -> u64 {
+pub fn boot_clock() -> u64 {
     let now = clock_gettime(ClockId::CLOCK_BOOTTIME).ok();
     // A clock that cannot be read is at its end: every exception is over.
     now.map_or(u64::MAX, |now| {

@@ -1,0 +1,97 @@
+//! What needs somebody's attention: raised once, told until it is mended.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::control::Alarm;
+
+/// The alarms that stand, by kind and what they are about.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    standing: BTreeMap<(&'static str, String), Alarm>,
+}
+
+impl Alarms {
+    /// Raises an alarm about `subject`, or renews the message of one that stands; only a new one is logged.
+    pub fn raise(&mut self, kind: &'static str, subject: &str, message: impl Into<String>) {
+        let message = message.into();
+        let key = (kind, subject.to_owned());
+        if let Some(standing) = self.standing.get_mut(&key) {
+            standing.message = message;
+            return;
+        }
+        tracing::warn!(kind, "{message}");
+        let alarm = Alarm {
+            kind: kind.to_owned(),
+            since: Timestamp::now(),
+            message,
+        };
+        self.standing.insert(key, alarm);
+    }
+
+    /// Ends the alarm about `subject`, if one stands.
+    pub fn clear(&mut self, kind: &'static str, subject: &str) {
+        if let Some(alarm) = self.standing.remove(&(kind, subject.to_owned())) {
+            tracing::info!(kind, "mended: {}", alarm.message);
+        }
+    }
+
+    /// Raises the alarm where there is a message, else ends it.
+    pub fn set(&mut self, kind: &'static str, subject: &str, message: Option<String>) {
+        match message {
+            Some(message) => self.raise(kind, subject, message),
+            None => self.clear(kind, subject),
+        }
+    }
+
+    /// Makes the alarms of `kind` exactly these, by subject and message.
+    pub fn replace(&mut self, kind: &'static str, now: &BTreeMap<String, String>) {
+        let standing: Vec<String> =
+            self.standing.keys().filter(|key| key.0 == kind).map(|key| key.1.clone()).collect();
+        for subject in standing.iter().filter(|subject| !now.contains_key(*subject)) {
+            self.clear(kind, subject);
+        }
+        for (subject, message) in now {
+            self.raise(kind, subject, message);
+        }
+    }
+
+    /// The alarm about `subject`, if one stands.
+    pub fn get(&self, kind: &'static str, subject: &str) -> Option<&Alarm> {
+        self.standing.get(&(kind, subject.to_owned()))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Alarm> {
+        self.standing.values().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_keeps_its_start_while_it_stands() {
+        let mut alarms = Alarms::default();
+        alarms.raise("name-failing", "contoso.azurecr.io", "first");
+        let since = alarms.all()[0].since;
+        alarms.raise("name-failing", "contoso.azurecr.io", "second");
+        assert_eq!(alarms.all().len(), 1);
+        assert_eq!((alarms.all()[0].since, alarms.all()[0].message.as_str()), (since, "second"));
+        alarms.clear("name-failing", "contoso.azurecr.io");
+        assert!(alarms.all().is_empty());
+    }
+
+    #[test]
+    fn replacing_ends_what_is_not_named() {
+        let mut alarms = Alarms::default();
+        alarms.raise("a", "1", "one");
+        alarms.raise("b", "1", "other kind");
+        alarms.replace("a", &BTreeMap::from([("2".to_owned(), "two".to_owned())]));
+        assert!(alarms.get("a", "1").is_none());
+        assert!(alarms.get("a", "2").is_some());
+        assert!(alarms.get("b", "1").is_some());
+    }
+}

@@ -1,0 +1,157 @@
+//! Holds the addresses of DNS answers against the service tags.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::sources::Sources;
+use crate::azure::PrefixSet;
+use crate::config::{AnswerCheck, REGISTRY_TAG, STORAGE_TAG};
+use crate::name::Name;
+use crate::resolver::answer::{AnswerVerdict, plausible};
+
+/// What kind of service a name belongs to, and with it where its addresses may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    Registry,
+    Storage,
+    Elsewhere,
+}
+
+impl Sources {
+    /// Whether `name` may lead to `address`.
+    pub fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
+        if !plausible(address) {
+            return refuse("no service can have this address");
+        }
+        if self.is_private_endpoint(name, address) {
+            return AnswerVerdict::Accept;
+        }
+        match self.home(name) {
+            Home::Registry => self.check_tag(REGISTRY_TAG, address),
+            Home::Storage => self.check_tag(STORAGE_TAG, address),
+            Home::Elsewhere => AnswerVerdict::Accept,
+        }
+    }
+
+    fn check_tag(&self, home: &str, address: IpAddr) -> AnswerVerdict {
+        if self.lies_in(home, address) {
+            return AnswerVerdict::Accept;
+        }
+        let other = self.tags.families.keys().find(|tag| self.lies_in(tag, address));
+        if let Some(other) = other {
+            return refuse(format!("it lies in {other}, where this name has no address: a wrong or forged answer"));
+        }
+        if self.config.protect.cidrs.iter().any(|closed| closed.contains(&address)) {
+            return refuse("it lies in protect.cidrs and in no private-endpoints: a wrong or forged answer");
+        }
+        match self.config.dns.answer_check {
+            AnswerCheck::Known => AnswerVerdict::AcceptUntagged,
+            AnswerCheck::Strict => refuse(format!("it is not in {home}, and dns.answer-check is strict")),
+        }
+    }
+
+    fn lies_in(&self, tag: &str, address: IpAddr) -> bool {
+        self.tags.families.get(tag).is_some_and(|prefixes: &PrefixSet| prefixes.contains(address))
+    }
+
+    fn is_private_endpoint(&self, name: &Name, address: IpAddr) -> bool {
+        let pairs = self.config.registries.iter().zip(&self.endpoints);
+        let mut own = pairs.filter(|(_, names)| names.iter().any(|endpoint| endpoint.name == *name));
+        own.any(|(registry, _)| {
+            registry.private_endpoints.iter().any(|net: &IpNet| net.contains(&address))
+        })
+    }
+
+    fn home(&self, name: &Name) -> Home {
+        let cloud = self.config.protect.cloud;
+        let storage = cloud.blob_suffix().split_once('.').map_or("", |(_, suffix)| suffix);
+        if name.is_within(cloud.registry_suffix()) {
+            return Home::Registry;
+        }
+        if name.is_within(storage) {
+            return Home::Storage;
+        }
+        Home::Elsewhere
+    }
+}
+
+fn refuse(why: impl Into<std::borrow::Cow<'static, str>>) -> AnswerVerdict {
+    AnswerVerdict::Refuse(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{Options, Source};
+
+    const CONFIG: &str = r#"
+        [protect]
+        cidrs = ["52.0.0.0/8"]
+        [[registry]]
+        login-server = "contoso.azurecr.io"
+        private-endpoints = ["10.1.0.0/24", "52.9.0.0/16"]
+        [[registry]]
+        login-server = "other.azurecr.io"
+    "#;
+
+    fn sources(extra: &str) -> Sources {
+        let text = format!("{CONFIG}\n{extra}");
+        let config = crate::config::parse(&text, "test.toml".as_ref()).unwrap();
+        Sources::read(&Options {
+            source: Source::Given(Box::new(config)),
+            audit: false,
+            ephemeral: true,
+            scope: None,
+        })
+        .unwrap()
+    }
+
+    /// Whether it is accepted as tagged, accepted as untagged, or refused.
+    fn outcome(sources: &Sources, name: &str, address: &str) -> &'static str {
+        match sources.check_answer(&name.parse().unwrap(), address.parse().unwrap()) {
+            AnswerVerdict::Accept => "accepted",
+            AnswerVerdict::AcceptUntagged => "untagged",
+            AnswerVerdict::Refuse(_) => "refused",
+        }
+    }
+
+    /// Addresses that public documents show (facts: a front end in East US, a storage stamp).
+    const FRONT_END: &str = "20.42.66.0";
+    const STORAGE: &str = "52.239.169.228";
+
+    #[test]
+    fn a_registry_name_leads_to_registry_addresses_only() {
+        let sources = sources("");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", FRONT_END), "accepted");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", STORAGE), "refused");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "8.8.8.8"), "untagged");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "127.0.0.1"), "refused");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "52.1.2.3"), "refused");
+    }
+
+    #[test]
+    fn a_private_endpoint_is_its_own_registrys_only() {
+        let sources = sources("");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "10.1.0.4"), "accepted");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "52.9.0.1"), "accepted");
+        assert_eq!(outcome(&sources, "other.azurecr.io", "52.9.0.1"), "refused");
+        assert_eq!(outcome(&sources, "other.azurecr.io", "10.1.0.4"), "untagged");
+    }
+
+    #[test]
+    fn strict_takes_nothing_that_is_in_no_tag() {
+        let sources = sources("[dns]\nanswer-check = \"strict\"");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", FRONT_END), "accepted");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "8.8.8.8"), "refused");
+        assert_eq!(outcome(&sources, "contoso.azurecr.io", "10.1.0.4"), "accepted");
+    }
+
+    #[test]
+    fn a_storage_account_leads_to_storage_addresses_only() {
+        let sources = sources("");
+        assert_eq!(outcome(&sources, "logs.blob.core.windows.net", STORAGE), "accepted");
+        assert_eq!(outcome(&sources, "logs.blob.core.windows.net", FRONT_END), "refused");
+        assert_eq!(outcome(&sources, "evil-azurecr.io", FRONT_END), "accepted");
+    }
+}

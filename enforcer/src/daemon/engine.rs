@@ -1,0 +1,359 @@
+//! The state of the daemon, and what each kind of news does to it. Nothing here waits.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+
+use super::alarms::Alarms;
+use super::evaluate::{inputs, protected};
+use super::exceptions::Standing;
+use super::names::RegistryNames;
+use super::sources::{Options, Sources};
+use crate::config::{TTL_CEILING, TTL_FLOOR};
+use crate::kernel::{Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses};
+use crate::name::Name;
+use crate::policy::{Desired, Held, Protected, Tables, compile, compile_tables};
+use crate::resolver::answer::Answer;
+use crate::resolver::cache::{Cache, Settings};
+use crate::resolver::lookup::Lookup;
+use crate::resolver::system::system_resolvers;
+use crate::state;
+
+/// The daemon's state.
+pub struct Engine {
+    pub(super) options: Options,
+    pub(super) sources: Sources,
+    pub(super) root: PathBuf,
+    pub(super) scope: Cgroup,
+    pub(super) pins: Pins,
+    pub(super) kernel: Kernel,
+    pub(super) cache: Cache,
+    pub(super) registries: RegistryNames,
+    pub(super) standings: Vec<Standing>,
+    pub(super) alarms: Alarms,
+    pub(super) ask: Vec<SocketAddr>,
+    pub(super) generation: u64,
+    pub(super) applied: Timestamp,
+    pub(super) started: Timestamp,
+    clock: Instant,
+    lookup: Option<Lookup>,
+    exempt: Vec<IpAddr>,
+    own: Vec<IpAddr>,
+    in_force: Option<(Protected, Arc<Tables>)>,
+    held: Held,
+    unsaved: bool,
+    lifetime: Lifetime,
+    _lock: PinLock,
+}
+
+impl Engine {
+    /// Reads everything, loads the programs, puts the policy in force and attaches. When this returns, it is enforced.
+    ///
+    /// # Errors
+    /// Where anything of that fails; then what was in force before still is.
+    pub fn start(options: Options) -> Result<Self> {
+        let sources = Sources::read(&options)?;
+        let root = cgroup_root()?;
+        let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
+        let pins = Pins::new(&sources.config.paths.pins);
+        let lock = pins.prepare()?;
+        let lifetime = lifetime(&options, &pins)?;
+        let kernel = Kernel::load(&pins)?;
+        let held = kernel.maps.held()?;
+        let generation = kernel.maps.settings()?.generation;
+        let mut engine = Self {
+            cache: Cache::new(cache_settings(sources.config.dns.linger)),
+            registries: RegistryNames::default(),
+            standings: Vec::new(),
+            alarms: Alarms::default(),
+            ask: Vec::new(),
+            applied: Timestamp::now(),
+            started: Timestamp::now(),
+            clock: Instant::now(),
+            lookup: None,
+            exempt: Vec::new(),
+            own: own_addresses()?,
+            in_force: None,
+            unsaved: false,
+            _lock: lock,
+            options,
+            sources,
+            root,
+            scope,
+            pins,
+            kernel,
+            lifetime,
+            held,
+            generation,
+        };
+        engine.adopt_sources();
+        engine.restore();
+        engine.apply().context("cannot put the policy in force")?;
+        engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
+        Ok(engine)
+    }
+
+    /// Time since the start.
+    pub fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    /// The names to ask now, and whom to ask; they count as asked.
+    pub fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
+        let now = self.now();
+        if self.cache.next_wake().is_none_or(|wake| wake > now) {
+            return None;
+        }
+        self.follow_resolvers();
+        let lookup = self.lookup.clone()?;
+        let names = self.cache.due(now);
+        (!names.is_empty()).then_some((lookup, names))
+    }
+
+    /// How long nothing is due.
+    pub fn idle(&self) -> Duration {
+        let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
+        let idle = next.saturating_sub(self.now());
+        if self.sources.config.exceptions.is_empty() {
+            return idle;
+        }
+        // Units with exceptions start and stop, and their cgroups with them.
+        idle.min(Duration::from_secs(1))
+    }
+
+    /// Takes an answer, and puts what follows from it in force.
+    pub fn answered(&mut self, name: &Name, answer: Answer) {
+        let now = self.now();
+        let sources = &self.sources;
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        let outcome = self.cache.answered(name, answer, &check, now);
+        for (ip, why) in &outcome.refused {
+            tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
+        }
+        self.unsaved |= !outcome.added.is_empty();
+        self.settle();
+    }
+
+    /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
+    pub fn tick(&mut self) {
+        let now = self.now();
+        let gone = self.cache.expire(now);
+        for (name, address) in &gone {
+            tracing::debug!(%name, %address, "lingered long enough");
+        }
+        self.unsaved |= !gone.is_empty();
+        self.settle();
+    }
+
+    /// Takes the host's addresses anew.
+    ///
+    /// # Errors
+    /// Where they cannot be listed.
+    pub fn addresses_changed(&mut self) -> Result<()> {
+        let own = own_addresses()?;
+        if own != self.own {
+            self.own = own;
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Reads the configuration and all that it names anew. What is invalid changes nothing and raises an alarm.
+    pub fn reload(&mut self) {
+        match self.sources.reread(&self.options) {
+            Ok(fresh) => {
+                self.alarms.clear("config-refused", "");
+                self.sources = fresh;
+                self.adopt_sources();
+                self.recheck();
+                self.settle();
+                tracing::info!("configuration read anew");
+            }
+            Err(error) => {
+                let message = format!("the new configuration is refused and the one in force stays: {error:#}");
+                self.alarms.raise("config-refused", "", message);
+            }
+        }
+    }
+
+    /// Writes the addresses for the next start, where they changed.
+    pub fn save(&mut self) {
+        if !self.is_unsaved() {
+            return;
+        }
+        let state = self.cache.persist(Timestamp::now(), self.now());
+        let saved = state::save(&self.state_file(), &state);
+        self.unsaved = saved.is_err();
+        self.alarms.set("state-unsaved", "", saved.err().map(|error| error.to_string()));
+    }
+
+    /// Whether addresses changed since they were last saved.
+    pub fn is_unsaved(&self) -> bool {
+        self.unsaved && !self.options.ephemeral
+    }
+
+    fn state_file(&self) -> PathBuf {
+        self.sources.config.paths.state.join("state.json")
+    }
+
+    fn adopt_sources(&mut self) {
+        let names: Vec<Name> = self.sources.all_names().cloned().collect();
+        self.cache.set_names(names, self.now());
+        self.registries.update(&self.sources, &self.cache);
+        self.standings.clear();
+        self.standings.resize_with(self.sources.config.exceptions.len(), Standing::default);
+        for warning in self.sources.config.warnings(Timestamp::now()) {
+            tracing::warn!("{warning}");
+        }
+        self.follow_resolvers();
+    }
+
+    fn restore(&mut self) {
+        if self.options.ephemeral {
+            return;
+        }
+        let loaded = state::load(&self.state_file());
+        let state = loaded.unwrap_or_else(|error| {
+            self.alarms.raise("state-unreadable", "", error.to_string());
+            None
+        });
+        let Some(state) = state else { return };
+        let sources = &self.sources;
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        let refused = self.cache.restore(&state, &check, Timestamp::now(), self.clock.elapsed());
+        for (name, address) in refused {
+            tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
+        }
+    }
+
+    fn recheck(&mut self) {
+        let sources = &self.sources;
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        for (name, address) in self.cache.recheck(&check) {
+            tracing::warn!(%name, %address, "an open address is refused by the new answer check, and closed");
+        }
+    }
+
+    /// Takes the resolvers of the configuration, or those that the system has now.
+    fn follow_resolvers(&mut self) {
+        let servers = &self.sources.config.dns.servers;
+        let (ask, exempt) = if servers.is_empty() {
+            match system_resolvers() {
+                Ok(found) => (found.ask, found.exempt),
+                Err(error) => return self.alarms.raise("resolvers-unknown", "", error.to_string()),
+            }
+        } else {
+            (servers.clone(), servers.iter().map(SocketAddr::ip).collect())
+        };
+        self.alarms.clear("resolvers-unknown", "");
+        if ask == self.ask && exempt == self.exempt && self.lookup.is_some() {
+            return;
+        }
+        match Lookup::new(&ask) {
+            Ok(lookup) => self.lookup = Some(lookup),
+            Err(error) => self.alarms.raise("resolvers-unknown", "", error.to_string()),
+        }
+        (self.ask, self.exempt) = (ask, exempt);
+    }
+
+    /// Applies, and raises an alarm where that fails: the policy in force stays.
+    fn settle(&mut self) {
+        let applied = self.apply();
+        let message = applied.err().map(|error| {
+            format!("a change of policy is refused and the one in force stays: {error:#}")
+        });
+        self.alarms.set("change-refused", "", message);
+        self.look_around();
+    }
+
+    /// Evaluates what should be in force, and changes what is.
+    fn apply(&mut self) -> Result<()> {
+        self.refresh_exceptions();
+        self.registries.update(&self.sources, &self.cache);
+        let candidates: Vec<IpAddr> = self.exempt.iter().chain(&self.own).copied().collect();
+        let protected = protected(&self.sources, &candidates)?;
+        let unchanged = self.in_force.as_ref().filter(|(held, _)| *held == protected);
+        let same_tables = unchanged.map(|(_, tables)| tables.clone());
+        let new_tables = same_tables.is_none();
+        let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
+        let inputs = inputs(&self.sources, &self.cache, &self.registries, &self.standings);
+        let desired = compile(&inputs, tables.clone())?;
+        if !new_tables && self.holds(&desired)? {
+            return Ok(());
+        }
+        let generation = self.generation + 1;
+        if let Err(error) = self.kernel.maps.apply(&self.held, &desired, new_tables, generation) {
+            self.relearn_held()?;
+            return Err(error.into());
+        }
+        self.held = Held::of(&desired);
+        self.in_force = Some((protected, tables));
+        self.generation = generation;
+        self.applied = Timestamp::now();
+        Ok(())
+    }
+
+    /// Whether the maps hold `desired` already, the protected set aside.
+    fn holds(&self, desired: &Desired) -> Result<bool, KernelError> {
+        let settings = self.kernel.maps.settings()?;
+        let same_settings = settings.switches == desired.switches
+            && settings.exception_level == desired.exception_level;
+        Ok(same_settings && Held::of(desired) == self.held)
+    }
+
+    fn refresh_exceptions(&mut self) {
+        let now = Timestamp::now();
+        let mut failures = BTreeMap::new();
+        for (exception, standing) in self.sources.config.exceptions.iter().zip(&mut self.standings) {
+            if let Err(error) = standing.refresh(exception, &self.root, now) {
+                failures.insert(exception.target.to_string(), error.to_string());
+            }
+        }
+        self.alarms.replace("exception-target", &failures);
+    }
+
+    /// After a failed change: reads back what the maps hold. Prefixes cannot be listed; what is believed of them stays.
+    fn relearn_held(&mut self) -> Result<(), KernelError> {
+        let prefixes = std::mem::take(&mut self.held.prefixes);
+        self.held = self.kernel.maps.held()?;
+        self.held.prefixes = prefixes;
+        Ok(())
+    }
+}
+
+fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
+    if !options.ephemeral {
+        return Ok(Lifetime::Pinned);
+    }
+    if pins.attached().is_empty() {
+        return Ok(Lifetime::Held(Vec::new()));
+    }
+    Err(KernelError::Enforcing {
+        path: pins.base().to_owned(),
+    })
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Lifetime::Held(links) = &mut self.lifetime {
+            links.clear();
+            if let Err(error) = self.pins.remove() {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+}
+
+fn cache_settings(linger: Duration) -> Settings {
+    Settings {
+        linger,
+        ttl_floor: TTL_FLOOR,
+        ttl_ceiling: TTL_CEILING,
+        ..Settings::default()
+    }
+}

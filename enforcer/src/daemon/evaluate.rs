@@ -1,0 +1,51 @@
+//! What should be: from what is known to what the policy is compiled from. Pure.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+
+use super::exceptions::Standing;
+use super::names::RegistryNames;
+use super::sources::Sources;
+use crate::config::{DefaultAction, Mode};
+use crate::policy::{Inputs, Protected, address};
+use crate::resolver::cache::Cache;
+
+/// What decides the protected set: the closed prefixes, and the addresses that stay open all the same.
+///
+/// An address in a service tag is never exempt, whoever claims it: a resolver that a DHCP server named, say. Local ones need no exemption,
+/// but where a prefix of the configuration closes them.
+pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Protected> {
+    let in_tag = |ip: IpAddr| sources.tags.families.values().any(|prefixes| prefixes.contains(ip));
+    let closed = |ip: IpAddr| sources.config.protect.cidrs.iter().any(|net| net.contains(&ip));
+    let mut exempt: Vec<IpAddr> = candidates
+        .iter()
+        .copied()
+        .filter(|ip| !in_tag(*ip) && (address(*ip).is_global() || closed(*ip)))
+        .collect();
+    exempt.sort_unstable();
+    exempt.dedup();
+    Ok(Protected {
+        layers: sources.layers()?,
+        nat64: sources.config.protect.nat64.clone(),
+        exempt,
+    })
+}
+
+/// What decides the rest.
+pub(super) fn inputs(
+    sources: &Sources,
+    cache: &Cache,
+    registries: &RegistryNames,
+    standings: &[Standing],
+) -> Inputs {
+    let exceptions = sources.config.exceptions.iter().zip(standings);
+    Inputs {
+        audit: sources.config.mode == Mode::Audit,
+        default_allow: sources.config.protect.default == DefaultAction::Allow,
+        allowed: registries.addresses(cache),
+        exceptions: exceptions
+            .flat_map(|(exception, standing)| standing.inputs(exception, cache))
+            .collect(),
+    }
+}

@@ -1,0 +1,102 @@
+//! Exceptions: the cgroups that they are for, and when they end.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use crate::config::{Exception, Target};
+use crate::kernel::{Cgroup, KernelError, boot_clock, unit_cgroups};
+use crate::policy::ExceptionInput;
+use crate::resolver::cache::Cache;
+
+/// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
+const SLACK: u64 = 2_000_000_000;
+
+/// One exception as it stands now.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// The cgroups that it is for, by id and level, with their paths below the root.
+    pub cgroups: Vec<(u64, u32, std::path::PathBuf)>,
+    /// When it ends, in nanoseconds since boot; 0 once it has.
+    pub deadline: u64,
+}
+
+impl Standing {
+    /// Looks the exception's cgroups and its end up anew, and says whether anything changed.
+    ///
+    /// # Errors
+    /// Where the cgroup tree cannot be read; what stood before stands.
+    pub fn refresh(
+        &mut self,
+        exception: &Exception,
+        root: &Path,
+        now: Timestamp,
+    ) -> Result<bool, KernelError> {
+        let cgroups = cgroups(&exception.target, root)?;
+        let deadline = deadline(exception.until, now);
+        let moved = deadline.abs_diff(self.deadline) > SLACK;
+        let changed = moved || cgroups != self.cgroups;
+        self.cgroups = cgroups;
+        if moved {
+            self.deadline = deadline;
+        }
+        Ok(changed)
+    }
+
+    /// What this exception opens; nothing once it has ended.
+    pub fn inputs(&self, exception: &Exception, cache: &Cache) -> Vec<ExceptionInput> {
+        if self.deadline == 0 {
+            return Vec::new();
+        }
+        let named = cache.entries().filter(|(name, _)| exception.names.contains(name));
+        let addresses: Vec<_> =
+            named.flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address)).collect();
+        let input = |(cgroup, level, _): &(u64, u32, std::path::PathBuf)| ExceptionInput {
+            cgroup: *cgroup,
+            level: *level,
+            deadline: self.deadline,
+            prefixes: exception.cidrs.clone(),
+            addresses: addresses.clone(),
+        };
+        self.cgroups.iter().map(input).collect()
+    }
+}
+
+/// The end in nanoseconds since boot; 0 where it lies behind.
+fn deadline(until: Timestamp, now: Timestamp) -> u64 {
+    let left = u64::try_from(until.duration_since(now).as_nanos()).unwrap_or(0);
+    if left == 0 {
+        return 0;
+    }
+    boot_clock().saturating_add(left)
+}
+
+/// The cgroups of a target that exist now: a unit that does not run has none, and neither has a cgroup that is not there.
+fn cgroups(
+    target: &Target,
+    root: &Path,
+) -> Result<Vec<(u64, u32, std::path::PathBuf)>, KernelError> {
+    let found = match target {
+        Target::Unit(unit) => unit_cgroups(root, unit)?,
+        Target::Cgroup(path) => Cgroup::open(root, path).ok().into_iter().collect(),
+    };
+    let below = |cgroup: Cgroup| {
+        let path = cgroup.path.strip_prefix(root).unwrap_or(&cgroup.path);
+        (cgroup.id, cgroup.level, Path::new("/").join(path))
+    };
+    Ok(found.into_iter().map(below).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_that_has_ended_has_no_deadline() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        assert_eq!(deadline(Timestamp::from_second(999).unwrap(), now), 0);
+        assert_eq!(deadline(now, now), 0);
+        let ahead = deadline(Timestamp::from_second(1_001).unwrap(), now);
+        assert!(ahead > boot_clock());
+    }
+}

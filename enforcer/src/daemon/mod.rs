@@ -1,0 +1,16 @@
+//! The daemon: evaluate what should be, compare it with what is, apply the difference, tell about it.
+
+mod alarms;
+mod check;
+mod engine;
+mod evaluate;
+mod exceptions;
+mod names;
+mod report;
+mod sources;
+mod run;
+
+pub use alarms::Alarms;
+pub use engine::Engine;
+pub use run::run;
+pub use sources::{Options, Source};

@@ -1,0 +1,225 @@
+//! What the engine tells: its status, its alarms, and the names behind an address.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use enforcer_common::Hook;
+use jiff::{SignedDuration, Timestamp};
+
+use super::engine::Engine;
+use crate::azure::endpoints::{Endpoint, Origin};
+use crate::config::{DefaultAction, EndpointKind};
+use crate::control::{
+    AddressStatus, Alarm, ExceptionStatus, NameStatus, RegistryStatus, Status, TagsStatus,
+};
+use crate::kernel::Counters;
+use crate::name::Name;
+use crate::resolver::cache::{AddressEntry, Family, NameEntry};
+
+/// Seconds in a day.
+const DAY: u64 = 86_400;
+
+impl Engine {
+    /// The whole state, for people and scripts.
+    pub fn status(&self) -> Status {
+        let config = &self.sources.config;
+        let registries = config.registries.iter().zip(&self.sources.endpoints);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            mode: config.mode,
+            ephemeral: self.options.ephemeral,
+            scope: self.scope.path.clone(),
+            hooks: Hook::ALL.map(|hook| hook.word().to_owned()).to_vec(),
+            generation: self.generation,
+            applied: self.applied,
+            config: self.options.source.file(),
+            default_allow: config.protect.default == DefaultAction::Allow,
+            tags: self.tags_status(),
+            registries: registries
+                .map(|(registry, names)| RegistryStatus {
+                    login_server: registry.login_server.clone(),
+                    names: names.iter().map(|endpoint| self.endpoint_status(endpoint)).collect(),
+                })
+                .collect(),
+            exceptions: self.exceptions_status(),
+            resolvers: self.ask.iter().map(ToString::to_string).collect(),
+            alarms: self.alarms.all(),
+            counters: self.kernel.maps.counters().unwrap_or_else(|error| {
+                tracing::warn!("{error}");
+                Counters::default()
+            }),
+        }
+    }
+
+    /// Names that resolve to `address`, in order.
+    pub fn names_of(&self, address: IpAddr) -> Vec<Name> {
+        let leads = |entry: &NameEntry| entry.addresses().any(|(found, _)| found == address);
+        let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
+        entries.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Raises and ends the alarms that follow from the state.
+    pub(super) fn look_around(&mut self) {
+        let age = self.sources.tags.age(Timestamp::now());
+        let limit = self.sources.config.protect.max_age;
+        let message = match age {
+            Some(age) if age > limit => Some(format!(
+                "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; \
+                 import a newer file (`egress-enforcer tags import FILE`) or update the package",
+                age.as_secs() / DAY,
+                limit.as_secs() / DAY
+            )),
+            _ => None,
+        };
+        self.alarms.set("tags-old", "", message);
+        let mut failing = BTreeMap::new();
+        let mut refused = BTreeMap::new();
+        let mut untagged = BTreeMap::new();
+        for (name, entry) in self.cache.entries().filter(|(_, entry)| !entry.is_departed()) {
+            if let Some(why) = failure(entry) {
+                let addresses = entry.addresses().count();
+                let message = format!("{name} does not resolve: {why}; {addresses} earlier addresses stay open");
+                failing.insert(name.to_string(), message);
+            }
+            for (address, refusal) in entry.refused() {
+                let message = format!("{name}: the answer {address} is refused: {}", refusal.reason);
+                refused.insert(format!("{name} {address}"), message);
+            }
+            for (address, _) in entry.addresses().filter(|(_, entry)| entry.is_untagged()) {
+                let message = format!("{name}: {address} is in no service tag: the tags may be stale");
+                untagged.insert(format!("{name} {address}"), message);
+            }
+        }
+        self.alarms.replace("name-failing", &failing);
+        self.alarms.replace("answer-refused", &refused);
+        self.alarms.replace("address-untagged", &untagged);
+    }
+
+    fn tags_status(&self) -> TagsStatus {
+        let protect = &self.sources.config.protect;
+        let tags = &self.sources.tags;
+        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
+        TagsStatus {
+            cloud: protect.cloud.name().to_owned(),
+            names: protect.tags.clone(),
+            change_number: tags.change_number,
+            date: tags.date.map(|date| date.to_string()),
+            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
+            max_age_days: protect.max_age.as_secs() / DAY,
+            source: tags.origin.to_string(),
+            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
+            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
+            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn exceptions_status(&self) -> Vec<ExceptionStatus> {
+        let exceptions = self.sources.config.exceptions.iter().zip(&self.standings);
+        exceptions
+            .map(|(exception, standing)| ExceptionStatus {
+                reason: exception.reason.clone(),
+                target: exception.target.to_string(),
+                cgroups: standing.cgroups.iter().map(|(_, _, path)| path.clone()).collect(),
+                names: exception
+                    .names
+                    .iter()
+                    .map(|name| self.name_status(name, None, "exception".to_owned()))
+                    .collect(),
+                cidrs: exception.cidrs.iter().map(ToString::to_string).collect(),
+                until: exception.until,
+                ended: exception.until <= Timestamp::now(),
+            })
+            .collect()
+    }
+
+    fn endpoint_status(&self, endpoint: &Endpoint) -> NameStatus {
+        let origin = match &endpoint.origin {
+            Origin::Configured => "configuration".to_owned(),
+            Origin::Region(region) => format!("region {region}"),
+            Origin::File(file) => file.display().to_string(),
+        };
+        self.name_status(&endpoint.name, Some(endpoint.kind), origin)
+    }
+
+    fn name_status(&self, name: &Name, kind: Option<EndpointKind>, origin: String) -> NameStatus {
+        let mut status = NameStatus {
+            name: name.clone(),
+            kind,
+            origin,
+            addresses: Vec::new(),
+            chain: Vec::new(),
+            resolved: None,
+            failing: None,
+            refused: Vec::new(),
+        };
+        let found = self.cache.entries().find(|(found, _)| *found == name);
+        if let Some((_, entry)) = found {
+            self.describe(entry, &mut status);
+        }
+        status
+    }
+
+    fn describe(&self, entry: &NameEntry, status: &mut NameStatus) {
+        let linger = self.sources.config.dns.linger;
+        let addresses = entry.addresses();
+        status.addresses =
+            addresses.map(|(address, seen)| self.address_status(address, seen, linger)).collect();
+        status.chain = entry.chain().to_vec();
+        let families = [Family::V4, Family::V6].map(|family| entry.family(family));
+        let resolved = families.iter().filter_map(|family| family.last_success).max();
+        status.resolved = resolved.map(|at| self.wall(at));
+        let since = families.iter().filter_map(|family| family.failing.as_ref()).map(|f| f.since);
+        let since = since.max().map_or(self.started, |at| self.wall(at));
+        status.failing = failure(entry).map(|message| Alarm {
+            kind: "name-failing".to_owned(),
+            since,
+            message,
+        });
+        let refused = entry.refused();
+        status.refused =
+            refused.map(|(address, refusal)| format!("{address}: {}", refusal.reason)).collect();
+    }
+
+    fn address_status(
+        &self,
+        address: IpAddr,
+        seen: &AddressEntry,
+        linger: Duration,
+    ) -> AddressStatus {
+        let now = self.now();
+        let left_out = seen.left_out_age(now).unwrap_or_default();
+        AddressStatus {
+            address,
+            first_seen: before_now(seen.first_seen_age(now)),
+            last_seen: before_now(seen.last_seen_age(now)),
+            remaining: linger.saturating_sub(left_out).as_secs(),
+            untagged: seen.is_untagged(),
+        }
+    }
+
+    /// The wall time of a moment since the start.
+    fn wall(&self, at: Duration) -> Timestamp {
+        before_now(self.now().saturating_sub(at))
+    }
+}
+
+/// Why a name gives no address: both families fail, and so does the name where neither has one.
+fn failure(entry: &NameEntry) -> Option<String> {
+    let failing = [Family::V4, Family::V6].map(|family| entry.family(family).failing.as_ref());
+    let [Some(v4), Some(v6)] = failing else {
+        return None;
+    };
+    let is_empty_family = |failing: &crate::resolver::cache::Failing| {
+        matches!(failing.error, crate::resolver::answer::LookupFailure::NoAddress { .. })
+    };
+    let telling = if is_empty_family(v4) { v6 } else { v4 };
+    Some(telling.error.to_string())
+}
+
+fn before_now(age: Duration) -> Timestamp {
+    let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN)
+}

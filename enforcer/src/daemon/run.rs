@@ -1,0 +1,276 @@
+//! The one loop: waits for news of any kind, and hands it to the engine.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use enforcer_common::Event;
+use enforcer_common::layout::{FOLD_WINDOW, FoldKey};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::engine::Engine;
+use super::sources::Options;
+use crate::control::{EventLog, Identify, Server, Source, Status, socket_path};
+use crate::kernel::{AddressWatch, EventReader};
+use crate::name::Name;
+use crate::resolver::answer::Answer;
+
+/// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
+const EVENT_BATCH: usize = 256;
+/// How long changed addresses wait to be saved together.
+const SAVE_AFTER: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is told to stop (`SIGINT`, `SIGTERM`).
+///
+/// # Errors
+/// Where it cannot start. Once it enforces, errors are alarms.
+pub fn run(options: Options) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    LocalSet::new().block_on(&runtime, serve(options))
+}
+
+async fn serve(options: Options) -> Result<()> {
+    let mut daemon = Daemon::start(options)?;
+    daemon.announce();
+    while let Some(news) = daemon.next().await {
+        daemon.take(news);
+    }
+    daemon.stop();
+    Ok(())
+}
+
+/// What can happen.
+enum News {
+    Due,
+    Answer(Box<(Name, Answer)>),
+    Denials(Vec<Event>),
+    Addresses,
+    Reload,
+}
+
+struct Daemon {
+    engine: Rc<RefCell<Engine>>,
+    log: Arc<EventLog>,
+    identify: Identify,
+    events: EventReader,
+    addresses: AddressWatch,
+    lookups: JoinSet<(Name, Answer)>,
+    folds: BTreeMap<Instant, Vec<Event>>,
+    save_at: Option<Instant>,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Daemon {
+    fn start(options: Options) -> Result<Self> {
+        let signals = |kind| signal(kind).context("cannot listen to signals");
+        let (hangup, terminate, interrupt) = (
+            signals(SignalKind::hangup())?,
+            signals(SignalKind::terminate())?,
+            signals(SignalKind::interrupt())?,
+        );
+        let engine = Engine::start(options)?;
+        let log = Arc::new(EventLog::default());
+        let daemon = Self {
+            identify: Identify::new(engine.root.clone()),
+            events: EventReader::open(&engine.pins)?,
+            addresses: AddressWatch::new()?,
+            lookups: JoinSet::new(),
+            folds: BTreeMap::new(),
+            save_at: None,
+            engine: Rc::new(RefCell::new(engine)),
+            log,
+            hangup,
+            terminate,
+            interrupt,
+        };
+        daemon.listen();
+        Ok(daemon)
+    }
+
+    /// Opens the control socket. Without one the daemon enforces all the same, and says so.
+    fn listen(&self) {
+        let runtime = self.engine.borrow().sources.config.paths.runtime.clone();
+        match Server::bind(&socket_path(&runtime)) {
+            Ok(server) => {
+                let source = Told {
+                    engine: self.engine.clone(),
+                    log: self.log.clone(),
+                };
+                tokio::task::spawn_local(server.serve(source));
+            }
+            Err(error) => {
+                let mut engine = self.engine.borrow_mut();
+                engine.alarms.raise("control-socket", "", error.to_string());
+            }
+        }
+    }
+
+    fn announce(&self) {
+        let status = self.engine.borrow().status();
+        tracing::info!(
+            mode = ?status.mode,
+            scope = %status.scope.display(),
+            generation = status.generation,
+            "in force: {} and {} closed prefixes, {} registries",
+            status.tags.ipv4_prefixes,
+            status.tags.ipv6_prefixes,
+            status.registries.len(),
+        );
+    }
+
+    /// Waits for the next news; `None` when it is time to stop.
+    async fn next(&mut self) -> Option<News> {
+        let wake = self.wake();
+        let answer = async {
+            match self.lookups.join_next().await {
+                Some(answer) => answer,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+            _ = self.hangup.recv() => Some(News::Reload),
+            Ok(answer) = answer => Some(News::Answer(Box::new(answer))),
+            () = sleep_until(wake) => Some(News::Due),
+            Ok(()) = self.addresses.changed() => Some(News::Addresses),
+            Ok(events) = self.events.next(EVENT_BATCH) => Some(News::Denials(events)),
+        }
+    }
+
+    /// When something is due, whatever else happens.
+    fn wake(&self) -> Instant {
+        let idle = Instant::now() + self.engine.borrow().idle();
+        let fold = self.folds.keys().next().copied();
+        [fold, self.save_at].into_iter().flatten().fold(idle, Instant::min)
+    }
+
+    fn take(&mut self, news: News) {
+        match news {
+            News::Due => self.do_what_is_due(),
+            News::Answer(answer) => self.engine.borrow_mut().answered(&answer.0, answer.1),
+            News::Denials(events) => self.report(&events),
+            News::Reload => self.engine.borrow_mut().reload(),
+            News::Addresses => {
+                let changed = self.engine.borrow_mut().addresses_changed();
+                if let Err(error) = changed {
+                    tracing::warn!("{error:#}");
+                }
+            }
+        }
+        self.ask();
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = Instant::now();
+        self.engine.borrow_mut().tick();
+        if self.save_at.is_some_and(|at| at <= now) {
+            self.save_at = None;
+            self.engine.borrow_mut().save();
+        }
+        let due = self.folds.split_off(&now);
+        for event in std::mem::replace(&mut self.folds, due).into_values().flatten() {
+            self.tell_fold(&event);
+        }
+    }
+
+    /// Starts the lookups that are due.
+    fn ask(&mut self) {
+        if let Some((lookup, names)) = self.engine.borrow_mut().due() {
+            for name in names {
+                let lookup = lookup.clone();
+                self.lookups.spawn_local(async move {
+                    let answer = lookup.resolve(&name).await;
+                    (name, answer)
+                });
+            }
+        }
+        if self.save_at.is_none() && self.engine.borrow().is_unsaved() {
+            self.save_at = Some(Instant::now() + SAVE_AFTER);
+        }
+    }
+
+    fn report(&mut self, events: &[Event]) {
+        // A little after the kernel stops folding, so that all that it folded is told.
+        let settled = Instant::now() + Duration::from_nanos(FOLD_WINDOW) + Duration::from_secs(1);
+        for event in events {
+            self.tell(event);
+        }
+        self.folds.entry(settled).or_default().extend(events);
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let engine = self.engine.borrow();
+        let record = self.identify.describe(event, |address: IpAddr| engine.names_of(address));
+        tracing::info!(
+            reason = record.reason,
+            destination = %record.destination,
+            port = record.port,
+            process = record.command,
+            pid = record.pid,
+            unit = record.unit,
+            folded = record.folded,
+            "{}",
+            record.verdict,
+        );
+        self.log.push(record);
+    }
+
+    /// Tells the denials that were folded after `event`, if no other event told them.
+    fn tell_fold(&mut self, event: &Event) {
+        let key = FoldKey {
+            cgroup: event.cgroup,
+            destination: event.destination,
+            reason: event.reason.into(),
+        };
+        let taken = self.engine.borrow_mut().kernel.maps.take_fold(&key);
+        match taken {
+            Ok(0) => {}
+            Ok(folded) => self.tell(&Event {
+                folded: u32::try_from(folded - 1).unwrap_or(u32::MAX),
+                time: crate::kernel::boot_clock(),
+                ..*event
+            }),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+
+    fn stop(&mut self) {
+        let mut engine = self.engine.borrow_mut();
+        engine.save();
+        if engine.options.ephemeral {
+            tracing::info!("stopping: enforcement ends with this run");
+        } else {
+            tracing::info!("stopping: what is in force stays in force (`egress-enforcer unload` ends it)");
+        }
+    }
+}
+
+/// What the control socket may ask.
+struct Told {
+    engine: Rc<RefCell<Engine>>,
+    log: Arc<EventLog>,
+}
+
+impl Source for Told {
+    fn status(&self) -> Status {
+        self.engine.borrow().status()
+    }
+
+    fn events(&self) -> Arc<EventLog> {
+        self.log.clone()
+    }
+}

@@ -1,0 +1,144 @@
+//! Everything that policy is made from and that files and the command line give: read together, taken together or not at all.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use enforcer_common::Class;
+use ipnet::IpNet;
+
+use crate::azure::endpoints::{Endpoint, endpoints};
+use crate::azure::tags::check_successor;
+use crate::azure::{TagSnapshot, snapshot};
+use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
+use crate::policy::Layer;
+
+/// How the daemon was started.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// Audit, whatever the configuration says.
+    pub audit: bool,
+    /// Enforcement ends with the process.
+    pub ephemeral: bool,
+    /// The cgroup to govern, whatever the configuration says.
+    pub scope: Option<PathBuf>,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A file, read anew on reload.
+    File(PathBuf),
+    /// The command line.
+    Given(Box<Config>),
+}
+
+impl Source {
+    /// The file, where there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(path.clone()),
+            Self::Given(_) => None,
+        }
+    }
+}
+
+/// What files and the command line say, validated as a whole.
+#[derive(Debug)]
+pub struct Sources {
+    /// The configuration, with the command line's word over it.
+    pub config: Config,
+    /// The service tags in force.
+    pub tags: TagSnapshot,
+    /// The names of each registry, in the configuration's order.
+    pub endpoints: Vec<Vec<Endpoint>>,
+}
+
+impl Sources {
+    /// Reads everything that `options` name.
+    ///
+    /// # Errors
+    /// The first thing that is unreadable or invalid; nothing of the rest may be used then.
+    pub fn read(options: &Options) -> Result<Self> {
+        let mut config = match &options.source {
+            Source::File(path) => config::load(path)?,
+            Source::Given(config) => (**config).clone(),
+        };
+        if options.audit {
+            config.mode = Mode::Audit;
+        }
+        if options.scope.is_some() {
+            config.scope.clone_from(&options.scope);
+        }
+        let tags = snapshot(&config.protect)?;
+        check_resolvers(&config, &tags)?;
+        let cloud = config.protect.cloud;
+        let endpoints: Result<_, _> =
+            config.registries.iter().map(|registry| endpoints(registry, cloud)).collect();
+        Ok(Self {
+            endpoints: endpoints?,
+            config,
+            tags,
+        })
+    }
+
+    /// Reads everything anew; the service tags must not be older than those in force.
+    ///
+    /// # Errors
+    /// As [`Sources::read`].
+    pub fn reread(&self, options: &Options) -> Result<Self> {
+        let fresh = Self::read(options)?;
+        if fresh.tags.cloud == self.tags.cloud {
+            check_successor(&self.tags, &fresh.tags, false)?;
+        }
+        if fresh.config.paths != self.config.paths || fresh.config.scope != self.config.scope {
+            bail!("paths and scope cannot change while the daemon runs: restart it for that");
+        }
+        Ok(fresh)
+    }
+
+    /// The closed prefixes by class: the configuration's own first, so that a tag's reason is told where both close an address.
+    ///
+    /// # Errors
+    /// Where a tag of the configuration is not among the service tags.
+    pub fn layers(&self) -> Result<Vec<Layer>> {
+        let own = Layer {
+            class: Class::Configured,
+            prefixes: self.config.protect.cidrs.clone(),
+        };
+        let mut layers = vec![own];
+        for tag in &self.config.protect.tags {
+            let family = self.tags.family(tag).context("cannot close a tag of protect.tags")?;
+            layers.push(Layer {
+                class: class_of(tag),
+                prefixes: family.iter().collect(),
+            });
+        }
+        Ok(layers)
+    }
+}
+
+/// The class of a tag, regional ones like the global one.
+fn class_of(tag: &str) -> Class {
+    match tag.split('.').next() {
+        Some(STORAGE_TAG) => Class::Storage,
+        Some(REGISTRY_TAG) => Class::Registry,
+        _ => Class::Configured,
+    }
+}
+
+/// A DNS server is always reachable, so one inside a protected tag would be a way out.
+fn check_resolvers(config: &Config, tags: &TagSnapshot) -> Result<()> {
+    for server in &config.dns.servers {
+        for (tag, prefixes) in &tags.families {
+            if prefixes.covers(IpNet::from(server.ip())) {
+                bail!(
+                    "dns.servers: {} lies in the service tag {tag}, and a DNS server is never closed: name another",
+                    server.ip()
+                );
+            }
+        }
+    }
+    Ok(())
+}
