@@ -70,7 +70,15 @@ fn unmount(path: &Path) -> Result<()> {
     let target = c_path(path)?;
     // SAFETY: the path is NUL-terminated.
     match check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) }) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        Err(error) if is_gone(&error) => Ok(()),
         other => Ok(other?),
     }
+}
+
+/// Another starting lab may clear the same mount at the same time.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+    )
 }

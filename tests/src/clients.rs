@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -19,8 +20,10 @@ use crate::{
 };
 
 const STORAGE_TOOL: &str = include_str!("../lab/storage.py");
+const ATTEMPTS_TOOL: &str = include_str!("../lab/attempts.py");
 /// Longer than any client's own time limit.
 const LIMIT: Duration = Duration::from_secs(90);
+const ATTEMPTS_LIMIT: Duration = Duration::from_secs(300);
 
 /// A pull that succeeded.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +47,19 @@ pub struct Exfiltration {
     pub errno: Option<i32>,
     /// How long the attempt took, without the client's start.
     pub seconds: f64,
+}
+
+/// One attempt to reach an address.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
+    /// `tcp`, `tcp-mapped`, `udp`, `udp-connected`, `udp-mapped`, `icmp`, `raw`, `raw-own-header`.
+    pub kind: String,
+    /// Where to.
+    pub address: IpAddr,
+    /// Why the system call failed. Success says of TCP only that anything arrived.
+    pub errno: Option<i32>,
+    /// How long the system calls took.
+    pub milliseconds: f64,
 }
 
 /// The clients' programs and what they need.
@@ -117,6 +133,22 @@ impl Clients<'_> {
             .arg(self.tls.ca())
             .env("ACCOUNT_KEY", ACCOUNT_KEY);
         run(tool, LIMIT)
+    }
+
+    /// Tries to reach every address in every way, `rounds` times.
+    pub(crate) fn attempt(
+        &self,
+        place: &Place,
+        addresses: &[IpAddr],
+        rounds: u32,
+    ) -> Result<Vec<Attempt>> {
+        let mut tool = place.command(self.cache.path("venv/bin/python"));
+        tool.args(["-c", ATTEMPTS_TOOL, &rounds.to_string()]);
+        tool.args(addresses.iter().map(ToString::to_string));
+        let said = run(tool, ATTEMPTS_LIMIT)?
+            .success()
+            .context("attempt to reach addresses")?;
+        serde_json::from_str(&said).context("read the attempts' report")
     }
 
     /// Uploads with curl and a signature from [`Self::prepare_storage`].

@@ -1,6 +1,6 @@
 //! The whole lab in one value.
 
-use std::{path::Path, thread};
+use std::{fs, net::IpAddr, path::Path, thread};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -10,10 +10,11 @@ use crate::{
     bpffs::Bpffs,
     cache::Cache,
     cgroup::Cgroup,
-    clients::{Clients, Exfiltration, PullReport},
+    clients::{Attempt, Clients, Exfiltration, PullReport},
     dns::Dns,
     nginx::{Nginx, Request},
     place::Place,
+    process::log_tail,
     registry::{CONTOSO, OTHERS, Registry},
     tls::Tls,
     world::World,
@@ -200,12 +201,49 @@ impl Lab {
         self.clients().upload_with_curl(place, &self.sas)
     }
 
+    /// Tries each address on port 443 `rounds` times over TCP, UDP, ICMP and raw IP, IPv4 addresses
+    /// also as IPv4-mapped IPv6 addresses.
+    ///
+    /// # Errors
+    /// When the tool cannot be run. An attempt that fails is a result.
+    pub fn attempt(
+        &self,
+        place: &Place,
+        addresses: &[IpAddr],
+        rounds: u32,
+    ) -> Result<Vec<Attempt>> {
+        self.clients().attempt(place, addresses, rounds)
+    }
+
     /// The requests that the cloud's front ends have answered, oldest first.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn requests(&self) -> Result<Vec<Request>> {
         self.nginx.requests()
+    }
+
+    /// The end of each server's log.
+    ///
+    /// # Errors
+    /// When the lab's directory cannot be read.
+    pub fn logs(&self) -> Result<String> {
+        let mut logs = String::new();
+        for entry in fs::read_dir(self.dir()).context("list the lab's logs")? {
+            let path = entry.context("list the lab's logs")?.path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                logs.push_str(&format!("{}:\n{}\n", path.display(), log_tail(&path)));
+            }
+        }
+        Ok(logs)
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub(crate) fn scratch(&self) -> &Scratch {
+        &self.scratch
     }
 
     fn clients(&self) -> Clients<'_> {

@@ -6,7 +6,7 @@
 //! programs from `tests/lab/fetch.sh`. The *device* is where clients run, in a cgroup of their own.
 //! Nothing reaches the machine's own network, and nothing outlives the values of this crate.
 //!
-//! Everything here needs root.
+//! Everything here needs root. A test that panics gets the end of each server's log on stderr.
 
 pub mod azurite;
 pub mod bpffs;
@@ -23,6 +23,7 @@ pub mod place;
 pub mod process;
 pub mod registry;
 mod scratch;
+pub mod stub;
 pub mod tls;
 pub mod wire;
 pub mod world;

@@ -221,13 +221,10 @@ impl Server {
         Ok(())
     }
 
-    /// The last 20 lines of its log.
+    /// The end of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log).into_owned();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
+        log_tail(&self.log)
     }
 }
 
@@ -241,6 +238,14 @@ impl Drop for Server {
             ));
         }
     }
+}
+
+/// The last 20 lines of a log.
+pub(crate) fn log_tail(log: &Path) -> String {
+    let log = fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// Whether something accepts TCP connections at `address`, in the calling thread's network.

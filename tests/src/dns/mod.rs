@@ -151,14 +151,21 @@ impl Dns {
     /// # Errors
     /// When no well-formed answer comes within 3 s.
     pub fn ask(&self, netns: &Netns, name: &str, kind: Kind) -> Result<Answer> {
-        netns.run(|| {
-            ask(
-                SocketAddr::from((RESOLVER_V4, 53)),
-                name,
-                kind,
-                ANSWER_WITHIN,
-            )
-        })
+        self.ask_at(SocketAddr::from((RESOLVER_V4, 53)), netns, name, kind)
+    }
+
+    /// As [`Self::ask`], but another server, the lab's resolver over IPv6 for example.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_at(
+        &self,
+        server: SocketAddr,
+        netns: &Netns,
+        name: &str,
+        kind: Kind,
+    ) -> Result<Answer> {
+        netns.run(|| ask(server, name, kind, ANSWER_WITHIN))
     }
 
     fn change(&self, change: impl FnOnce(&mut Zones) -> Result<&'static str>) -> Result<()> {
@@ -201,7 +208,8 @@ impl Dns {
 const PROBE_WITHIN: Duration = Duration::from_millis(300);
 
 fn ask(server: SocketAddr, name: &str, kind: Kind, limit: Duration) -> Result<Answer> {
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).context("open a socket")?;
+    let any = if server.is_ipv4() { "0.0.0.0" } else { "::" };
+    let socket = UdpSocket::bind((any, 0)).context("open a socket")?;
     socket
         .set_read_timeout(Some(limit))
         .context("limit a socket's wait")?;
