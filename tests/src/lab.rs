@@ -36,10 +36,10 @@ pub struct Lab {
     _contoso: Registry,
     _others: Registry,
     dns: Dns,
+    world: World,
     device_cgroup: Cgroup,
     cgroup: Cgroup,
     bpffs: Bpffs,
-    world: World,
     tls: Tls,
     cache: Cache,
     scratch: Scratch,
@@ -55,9 +55,9 @@ impl Lab {
         let cache = Cache::open()?;
         let scratch = Scratch::new()?;
         let tls = Tls::new(&scratch)?;
-        let world = World::new(&scratch)?;
         let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
         let cgroup = Cgroup::new(scratch.name())?;
+        let world = World::new(&scratch, &cgroup)?;
         let device_cgroup = cgroup.child("device")?;
         let mut azurite = Azurite::start(&cache, &world, &scratch)?;
         let mut dns = Dns::start(&cache, &world, &scratch)?;
@@ -137,7 +137,7 @@ impl Lab {
         self.bpffs.path()
     }
 
-    /// The lab's cgroup, which holds no process itself; for more children.
+    /// The lab's cgroup, for more children; the cloud's servers are in a child of it as well.
     #[must_use]
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup

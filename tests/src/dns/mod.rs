@@ -52,7 +52,7 @@ impl Dns {
     /// When a configuration cannot be written or a server cannot be started.
     pub fn start(cache: &Cache, world: &World, scratch: &Scratch) -> Result<Self> {
         let dir = scratch.dir("dns")?;
-        let zones = Zones::of_a_fresh_lab();
+        let zones = Zones::of_a_fresh_lab()?;
         zones.write_all(&dir)?;
         scratch.file("dns/named.conf", zones::named_conf(&dir))?;
         scratch.file("dns/pdns.conf", pdns_conf(cache, scratch)?)?;

@@ -1,5 +1,4 @@
-//! What the authoritative server holds. The chains of aliases and their lifetimes are those that
-//! were seen of the service: a customer's name, its stamp, Traffic Manager, a machine with 10 s.
+//! What the authoritative server holds.
 
 use std::{
     collections::BTreeMap,
@@ -22,149 +21,8 @@ const ZONES: [&str; 7] = [
     ".",
 ];
 
-const CUSTOMER_TTL: u32 = 3600;
-const STAMP_TTL: u32 = 300;
-const MACHINE_TTL: u32 = 10;
-
-/// (name, target, lifetime in seconds)
-const ALIASES: [(&str, &str, u32); 19] = [
-    ("contoso.azurecr.io", "eus-3.fe.azcr.io", CUSTOMER_TTL),
-    (
-        "contoso.eastus.geo.azurecr.io",
-        "eus-3.fe.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    (
-        "contoso.westus.geo.azurecr.io",
-        "wus-1.fe.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    (
-        "contoso.eastus.data.azurecr.io",
-        "eus-0.data.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    (
-        "contoso.westus.data.azurecr.io",
-        "wus-0.data.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    ("evil.azurecr.io", "eus-7.fe.azcr.io", CUSTOMER_TTL),
-    (
-        "evil.eastus.data.azurecr.io",
-        "eus-0.data.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    // Another customer on the machines that serve contoso.
-    ("mallory.azurecr.io", "eus-3.fe.azcr.io", CUSTOMER_TTL),
-    (
-        "mallory.eastus.data.azurecr.io",
-        "eus-0.data.azcr.io",
-        CUSTOMER_TTL,
-    ),
-    (
-        "eus-3.fe.azcr.io",
-        "eus-3-acr-reg.trafficmanager.net",
-        STAMP_TTL,
-    ),
-    (
-        "eus-7.fe.azcr.io",
-        "eus-7-acr-reg.trafficmanager.net",
-        STAMP_TTL,
-    ),
-    (
-        "wus-1.fe.azcr.io",
-        "wus-1-acr-reg.trafficmanager.net",
-        STAMP_TTL,
-    ),
-    (
-        "eus-0.data.azcr.io",
-        "eus-acr-dp.trafficmanager.net",
-        STAMP_TTL,
-    ),
-    (
-        "wus-0.data.azcr.io",
-        "wus-acr-dp.trafficmanager.net",
-        STAMP_TTL,
-    ),
-    (
-        "eus-3-acr-reg.trafficmanager.net",
-        "r0330eus-3.eastus.cloudapp.azure.com",
-        STAMP_TTL,
-    ),
-    (
-        "eus-7-acr-reg.trafficmanager.net",
-        "r0330eus-7.eastus.cloudapp.azure.com",
-        STAMP_TTL,
-    ),
-    (
-        "wus-1-acr-reg.trafficmanager.net",
-        "r0330wus-1.westus.cloudapp.azure.com",
-        STAMP_TTL,
-    ),
-    (
-        "eus-acr-dp.trafficmanager.net",
-        "d0223eus.eastus.cloudapp.azure.com",
-        STAMP_TTL,
-    ),
-    (
-        "wus-acr-dp.trafficmanager.net",
-        "d0223wus.westus.cloudapp.azure.com",
-        STAMP_TTL,
-    ),
-];
-
-const STORAGE_ALIAS: (&str, &str, u32) = (
-    "evil.blob.core.windows.net",
-    "blob.blz22prdstr07a.store.core.windows.net",
-    60,
-);
-
-/// (name, IPv4 address, IPv6 address, lifetime in seconds)
-const MACHINES: [(&str, [u8; 4], [u16; 8], u32); 7] = [
-    (
-        "r0330eus-3.eastus.cloudapp.azure.com",
-        [198, 51, 100, 10],
-        v6(0xacc, 0, 0x10),
-        MACHINE_TTL,
-    ),
-    (
-        "r0330eus-7.eastus.cloudapp.azure.com",
-        [198, 51, 100, 50],
-        v6(0xacc, 0, 0x50),
-        MACHINE_TTL,
-    ),
-    (
-        "r0330wus-1.westus.cloudapp.azure.com",
-        [198, 51, 100, 70],
-        v6(0xacc, 1, 0x70),
-        MACHINE_TTL,
-    ),
-    (
-        "d0223eus.eastus.cloudapp.azure.com",
-        [198, 51, 100, 130],
-        v6(0xacc, 0x80, 1),
-        MACHINE_TTL,
-    ),
-    (
-        "d0223wus.westus.cloudapp.azure.com",
-        [198, 51, 100, 200],
-        v6(0xacc, 0x81, 1),
-        MACHINE_TTL,
-    ),
-    (
-        "blob.blz22prdstr07a.store.core.windows.net",
-        [203, 0, 113, 66],
-        v6(0xb10b, 0, 0x66),
-        60,
-    ),
-    ("www.example.org", [192, 0, 2, 80], v6(0x80, 0, 0x80), 300),
-];
-
-/// `2001:db8:<family>:<subnet>::<host>`
-const fn v6(family: u16, subnet: u16, host: u16) -> [u16; 8] {
-    [0x2001, 0xdb8, family, subnet, 0, 0, 0, host]
-}
+/// Name, lifetime, type, value.
+const FRESH_LAB: &str = include_str!("../../lab/names.txt");
 
 #[derive(Debug)]
 enum Record {
@@ -186,33 +44,38 @@ pub(super) struct Zones {
 }
 
 impl Zones {
-    pub(super) fn of_a_fresh_lab() -> Self {
-        let aliases = ALIASES
-            .into_iter()
-            .chain([STORAGE_ALIAS])
-            .map(|(name, target, ttl)| {
-                (
-                    name.to_owned(),
-                    Record::Alias {
-                        target: target.to_owned(),
-                        ttl,
-                    },
-                )
-            });
-        let machines = MACHINES.into_iter().map(|(name, v4, v6, ttl)| {
-            let addresses = vec![v4.into(), v6.into()];
-            (
-                name.to_owned(),
-                Record::Addresses {
-                    addresses,
-                    ttl,
-                    rotate: false,
-                },
-            )
-        });
-        Self {
-            records: aliases.chain(machines).collect(),
+    pub(super) fn of_a_fresh_lab() -> Result<Self> {
+        let mut zones = Self {
+            records: BTreeMap::new(),
+        };
+        let lines = FRESH_LAB
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines {
+            zones
+                .add(line)
+                .with_context(|| format!("a line of names.txt: {line}"))?;
         }
+        Ok(zones)
+    }
+
+    fn add(&mut self, line: &str) -> Result<()> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [name, ttl, kind, value] = fields[..] else {
+            bail!("not four fields")
+        };
+        let ttl = ttl.parse().context("a lifetime")?;
+        if kind == "CNAME" {
+            self.set_alias(name, value, ttl)?;
+            return Ok(());
+        }
+        let mut addresses = match self.records.get(name) {
+            Some(Record::Addresses { addresses, .. }) => addresses.clone(),
+            Some(Record::Alias { .. }) | None => Vec::new(),
+        };
+        addresses.push(value.parse().context("an address")?);
+        self.set_addresses(name, &addresses, ttl, false)?;
+        Ok(())
     }
 
     /// Returns the zone that changed, as the other changes do.
@@ -373,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_change_reaches_the_end_of_the_alias_chain() {
-        let mut zones = Zones::of_a_fresh_lab();
+        let mut zones = Zones::of_a_fresh_lab().unwrap();
         let address = IpAddr::from([198, 51, 100, 11]);
         let zone = zones
             .set_addresses("contoso.azurecr.io", &[address], 10, false)
@@ -386,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_name_outside_of_the_zones_is_refused() {
-        let mut zones = Zones::of_a_fresh_lab();
+        let mut zones = Zones::of_a_fresh_lab().unwrap();
         let error = zones
             .set_alias("notazurecr.io", "contoso.azurecr.io", 1)
             .unwrap_err();

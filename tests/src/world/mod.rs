@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{Scratch, netns::Netns, place::Place};
+use crate::{Scratch, cgroup::Cgroup, netns::Netns, place::Place};
 
 /// The recursive resolver, port 53 (UDP and TCP).
 pub const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 53);
@@ -42,21 +42,24 @@ pub struct World {
     cloud: Netns,
     device: Netns,
     cloud_place: Place,
+    cloud_cgroup: Cgroup,
     device_place: Place,
     service_tags: PathBuf,
 }
 
 impl World {
-    /// Makes the namespaces, their link, and the device's view of `/etc` in `scratch`.
+    /// Makes the namespaces, their link, and the device's view of `/etc` in `scratch`. Servers get
+    /// the child `cloud` of `cgroup`, where the next lab finds them if they outlive this one.
     ///
     /// # Errors
     /// When the kernel refuses, or `ip` is missing.
-    pub fn new(scratch: &Scratch) -> Result<Self> {
+    pub fn new(scratch: &Scratch, cgroup: &Cgroup) -> Result<Self> {
         let (cloud, device) = (Netns::new()?, Netns::new()?);
         cloud.ip(&cloud_lines(&device))?;
         device.ip(&device_lines())?;
         Ok(Self {
             cloud_place: with_resolver(cloud.place(), scratch, "cloud")?,
+            cloud_cgroup: cgroup.child("cloud")?,
             device_place: with_resolver(device.place(), scratch, "device")?,
             service_tags: scratch.file("ServiceTags_Lab.json", service_tags::file(1)?)?,
             cloud,
@@ -79,7 +82,7 @@ impl World {
     /// The place for processes in the cloud, resolving names as the device does.
     #[must_use]
     pub fn cloud_place(&self) -> Place {
-        self.cloud_place.clone()
+        self.cloud_place.clone().in_cgroup(&self.cloud_cgroup)
     }
 
     /// The place for processes on the device, in no cgroup of the lab's.
