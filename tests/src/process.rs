@@ -71,7 +71,10 @@ pub fn run_with_input(mut command: Command, input: &str, limit: Duration) -> Res
         .stdout(stdout.try_clone()?)
         .stderr(stderr.try_clone()?);
     let start = Instant::now();
-    let mut running = Running::start(&name, command)?;
+    let mut running = match Running::start(&name, command) {
+        Ok(running) => running,
+        Err(error) => return Err(error.context(contents(&mut stderr)?)),
+    };
     let Some(status) = running.wait(limit)? else {
         bail!(
             "{name} took longer than {limit:?}: {}",
