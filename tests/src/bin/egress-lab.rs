@@ -1,0 +1,32 @@
+//! Starts a lab, says how to look inside, and ends it at the end of its input (Ctrl-D).
+
+use std::io::{self, Read, Write};
+
+use anyhow::{Context, Result};
+use lab::Lab;
+
+fn main() -> Result<()> {
+    let lab = Lab::start()?;
+    let world = lab.world();
+    let mut out = io::stdout();
+    writeln!(out, "name    {}", lab.name())?;
+    writeln!(out, "logs    {}", lab.dir().display())?;
+    writeln!(out, "cgroup  {}", lab.device_cgroup().path().display())?;
+    writeln!(out, "bpffs   {}", lab.bpffs().display())?;
+    writeln!(
+        out,
+        "device  nsenter --net={} sh",
+        world.device().path().display()
+    )?;
+    writeln!(
+        out,
+        "cloud   nsenter --net={} sh",
+        world.cloud().path().display()
+    )?;
+    writeln!(out, "ready; ends at the end of input")?;
+    out.flush()?;
+    io::stdin()
+        .read_to_end(&mut Vec::new())
+        .context("wait for the end of input")?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The cloud's front ends. As in the service, one front end serves many customers: the address says
+//! which kind of endpoint and which region it is, the name which customer.
+
+use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::{
+    Scratch,
+    azurite::AZURITE,
+    cache::Cache,
+    netns::Netns,
+    process::{Server, accepts},
+    registry::{CONTOSO, OTHERS},
+    tls::{Leaf, Tls},
+    world::{DATA_EASTUS, DATA_WESTUS, INTERNET, LOGIN_EASTUS, LOGIN_WESTUS, STORAGE, World},
+};
+
+/// A request that a front end has answered.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Request {
+    /// The address that the client connected to.
+    pub address: IpAddr,
+    /// The name in the client's TLS handshake, empty without one.
+    pub sni: String,
+    /// The name in the request.
+    pub host: String,
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// Path and query.
+    pub uri: String,
+    /// The response's HTTP status.
+    pub status: u16,
+    /// Bytes of the response's body.
+    pub bytes: u64,
+}
+
+/// The running web server.
+#[derive(Debug)]
+pub struct Nginx {
+    server: Server,
+    cloud: Netns,
+    access_log: PathBuf,
+}
+
+impl Nginx {
+    /// Starts it in the cloud.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written or the server cannot be started.
+    pub fn start(cache: &Cache, world: &World, tls: &Tls, scratch: &Scratch) -> Result<Self> {
+        let dir = scratch.dir("nginx")?;
+        let conf = scratch.file("nginx/nginx.conf", conf(tls))?;
+        let mut command = cache.debian(&world.cloud_place(), "usr/sbin/nginx");
+        command
+            .arg("-p")
+            .arg(&dir)
+            .arg("-c")
+            .arg(conf)
+            .args(["-e", "stderr"]);
+        Ok(Self {
+            server: Server::start("nginx", command, scratch.path())?,
+            cloud: world.cloud().clone(),
+            access_log: dir.join("access.log"),
+        })
+    }
+
+    /// Waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it ends or does not accept any within 10 s.
+    pub fn await_ready(&mut self) -> Result<()> {
+        let cloud = &self.cloud;
+        self.server.await_ready(Duration::from_secs(10), || {
+            cloud
+                .run(|| Ok(accepts(([127, 0, 0, 1], 443).into())))
+                .unwrap_or(false)
+        })
+    }
+
+    /// All requests answered so far, oldest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn requests(&self) -> Result<Vec<Request>> {
+        let log = fs::read_to_string(&self.access_log).context("read the web server's log")?;
+        log.lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("a request: {line}")))
+            .collect()
+    }
+}
+
+/// It stays one process and root: the kernel forgets "die with the parent" when a process changes
+/// its user, and a killed master leaves its workers behind.
+fn conf(tls: &Tls) -> String {
+    format!(
+        r#"
+daemon off;
+master_process off;
+user root;
+pid nginx.pid;
+error_log stderr warn;
+events {{ worker_connections 1024; }}
+http {{
+    log_format lab escape=json '{{"address":"$server_addr","sni":"$ssl_server_name","host":"$host",'
+        '"method":"$request_method","uri":"$request_uri","status":$status,"bytes":$body_bytes_sent}}';
+    access_log access.log lab;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    client_max_body_size 0;
+    proxy_request_buffering off;
+    proxy_http_version 1.1;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-Proto https;
+
+    geo $server_addr $role {{
+        default none;
+        {login} {data} {storage} {internet}
+    }}
+    geo $server_addr $region {{
+        default none;
+        {eastus} {westus}
+    }}
+    map $tenant $backend {{ contoso {CONTOSO}; default {OTHERS}; }}
+
+{login_server}{data_server}{storage_server}{internet_server}}}
+"#,
+        login = geo([LOGIN_EASTUS, LOGIN_WESTUS].as_flattened(), "login"),
+        data = geo([DATA_EASTUS, DATA_WESTUS].as_flattened(), "data"),
+        storage = geo(&STORAGE, "storage"),
+        internet = geo(&INTERNET, "internet"),
+        eastus = geo([LOGIN_EASTUS, DATA_EASTUS].as_flattened(), "eastus"),
+        westus = geo([LOGIN_WESTUS, DATA_WESTUS].as_flattened(), "westus"),
+        login_server = login_server(&tls.registry),
+        data_server = data_server(&tls.registry),
+        storage_server = storage_server(&tls.storage),
+        internet_server = internet_server(&tls.internet),
+    )
+}
+
+fn geo(prefixes: &[&str], value: &str) -> String {
+    prefixes
+        .iter()
+        .map(|prefix| format!("{prefix} {value};"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A blob is fetched from the data endpoint of the region that serves the request, whatever region
+/// was asked for. Handshakes without a known name end here, as at a front end with a wildcard.
+fn login_server(leaf: &Leaf) -> String {
+    let body = "\
+        location ~ ^/v2/(?<repo>.+)/blobs/(?<digest>sha256:[0-9a-f]+)$ {
+            if ($request_method = GET) {
+                return 307 https://$tenant.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false;
+            }
+            proxy_pass http://$backend;
+        }
+        location / { proxy_pass http://$backend; }
+";
+    server(
+        "login",
+        true,
+        r"~^(?<tenant>[a-z0-9]+)(\.[a-z0-9]+\.geo)?\.azurecr\.io$",
+        leaf,
+        body,
+    )
+}
+
+fn data_server(leaf: &Leaf) -> String {
+    let body = "location / {\n\
+                limit_except GET { deny all; }\n\
+                proxy_pass http://$backend/v2/$arg_r/blobs/$arg_d;\n}\n";
+    server(
+        "data",
+        false,
+        r"~^(?<tenant>[a-z0-9]+)\.[a-z0-9]+\.data\.azurecr\.io$",
+        leaf,
+        body,
+    )
+}
+
+fn storage_server(leaf: &Leaf) -> String {
+    let body = format!("location / {{ proxy_pass http://{AZURITE}; }}\n");
+    server("storage", false, "*.blob.core.windows.net", leaf, &body)
+}
+
+fn internet_server(leaf: &Leaf) -> String {
+    server(
+        "internet",
+        false,
+        "www.example.org",
+        leaf,
+        "location / { return 200 'hello\\n'; }\n",
+    )
+}
+
+/// A front end refuses what is addressed to another kind of endpoint.
+fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
+    let default = if is_default { " default_server" } else { "" };
+    format!(
+        "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\
+         ssl_certificate {};\nssl_certificate_key {};\n\
+         if ($role != {role}) {{ return 421; }}\n{body}}}\n",
+        leaf.cert.display(),
+        leaf.key.display(),
+    )
+}

@@ -1,0 +1,139 @@
+//! Whatever happens to a lab, the machine is afterwards as it was.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use lab::{Lab, Scratch, process::Running};
+
+#[test]
+fn a_dropped_lab_leaves_no_process_namespace_cgroup_mount_or_file() -> Result<()> {
+    let lab = Lab::start()?;
+    let name = lab.name().to_owned();
+    let (cloud, device) = (lab.world().cloud().inode(), lab.world().device().inode());
+    let mut sleep = lab.device().command("sleep");
+    sleep.arg("1000");
+    let forgotten = Running::start("sleep", sleep)?;
+    lab.pull()?;
+    assert!(
+        holders(cloud)? > 5,
+        "six servers and this process hold the cloud"
+    );
+    assert!(holders(device)? > 1);
+    assert!(!traces(&name)?.is_empty());
+
+    drop(lab);
+    drop(forgotten);
+    assert_eq!(traces(&name)?, Vec::<PathBuf>::new());
+    // A child that another test forks holds everything until it execs.
+    await_true("the namespaces are gone", || {
+        Ok(holders(cloud)? + holders(device)? == 0)
+    })
+}
+
+#[test]
+fn the_processes_of_a_killed_lab_die_and_the_next_lab_clears_its_traces() -> Result<()> {
+    let (mut program, name, pids) = lab_in_a_program()?;
+    assert!(pids.len() >= 6, "{pids:?}");
+    program.kill()?;
+    program.wait()?;
+    await_true("the servers are gone", || {
+        Ok(!pids.iter().any(|pid| is_running(*pid)))
+    })?;
+    assert!(!traces(&name)?.is_empty());
+
+    drop(Scratch::new()?);
+    assert_eq!(traces(&name)?, Vec::<PathBuf>::new());
+    Ok(())
+}
+
+fn await_true(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition()? {
+        assert!(Instant::now() < deadline, "not within 10 s: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// A lab in a process of its own, ready; its name and its servers.
+fn lab_in_a_program() -> Result<(Child, String, Vec<u32>)> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_egress-lab"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start egress-lab")?;
+    let output = program.stdout.take().context("read egress-lab")?;
+    let mut name = None;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        name = name.or_else(|| line.strip_prefix("name").map(|name| name.trim().to_owned()));
+        if line.starts_with("ready") {
+            break;
+        }
+    }
+    let children = children_of(program.id())?;
+    Ok((program, name.context("egress-lab did not start")?, children))
+}
+
+/// The children of all threads of a process.
+fn children_of(pid: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let list = fs::read_to_string(thread?.path().join("children"))?;
+        children.extend(
+            list.split_whitespace()
+                .filter_map(|child| child.parse::<u32>().ok()),
+        );
+    }
+    Ok(children)
+}
+
+/// A zombie has ended, whoever is slow to reap it.
+fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+/// What of a lab's name is on the machine: directories, mounts, cgroups.
+fn traces(name: &str) -> Result<Vec<PathBuf>> {
+    let mut traces: Vec<PathBuf> = Vec::new();
+    for line in fs::read_to_string("/proc/self/mountinfo")?.lines() {
+        let point = PathBuf::from(line.split(' ').nth(4).context("a mount's place")?);
+        if line.contains(" - cgroup2 ") && point.join(name).exists() {
+            traces.push(point.join(name));
+        }
+        if point.iter().any(|part| part == name) {
+            traces.push(point);
+        }
+    }
+    let dir = std::env::temp_dir().join(name);
+    if dir.exists() {
+        traces.push(dir);
+    }
+    Ok(traces)
+}
+
+/// How many processes live in a network namespace or hold it open.
+fn holders(inode: u64) -> Result<usize> {
+    let wanted = PathBuf::from(format!("net:[{inode}]"));
+    let is_wanted = |link: &Path| fs::read_link(link).is_ok_and(|target| target == wanted);
+    let mut count = 0;
+    for process in fs::read_dir("/proc")? {
+        let process = process?.path();
+        let open = fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut links = open.map(|fd| fd.path()).chain([process.join("ns/net")]);
+        count += usize::from(links.any(|link| is_wanted(&link)));
+    }
+    Ok(count)
+}
