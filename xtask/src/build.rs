@@ -28,7 +28,7 @@ pub(crate) fn task(release: bool) -> Result<()> {
 pub(crate) fn release_binary() -> Result<PathBuf> {
     Step {
         title: "release build of egress-enforcer",
-        usual: "2 min, seconds when unchanged",
+        usual: "3 min, seconds when unchanged",
         log: "build-release",
     }
     .run(env::cargo().args(["build", "--locked", "--package", "enforcer", "--release"]))?;

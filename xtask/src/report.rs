@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
 struct Counts {
     passed: u64,
     failed: u64,
+    /// Tests that passed and said `NOT RUN`: the runner counts them as passed, this program does not.
+    skipped: u64,
 }
 
 impl Report {
@@ -57,24 +59,36 @@ impl Report {
         self.add(title, outcome, started, Counts::default());
     }
 
-    /// Prints the table and, last, `N passed, N failed`: the tests, and one failure for each failed step that counted none.
+    /// Prints the table and, last, `N passed, N failed, N skipped`: the tests, and one failure for each failed step
+    /// that counted none.
     ///
     /// # Errors
     /// When a step or a test failed, or no test ran.
     pub(crate) fn close(self) -> Result<()> {
-        println!("\n{:<58} {:<8} {:>7}", "step", "result", "seconds");
+        println!(
+            "\n{:<52} {:<8} {:>7} {:>7}",
+            "step", "result", "tests", "seconds"
+        );
         for row in &self.rows {
+            let Row {
+                title,
+                outcome,
+                seconds,
+                tests,
+            } = row;
             println!(
-                "{:<58} {:<8} {:>7.1}",
-                row.title,
-                row.outcome.to_string(),
-                row.seconds
+                "{title:<52} {outcome:<8} {:>7} {seconds:>7.1}",
+                tests.passed + tests.failed
             );
         }
-        let total = self.total();
-        println!("\n{} passed, {} failed", total.passed, total.failed);
-        ensure!(total.failed == 0, "not everything passed: see the table");
-        ensure!(total.passed > 0, "no test ran");
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = self.total();
+        println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+        ensure!(failed == 0, "not everything passed: see the table");
+        ensure!(passed > 0, "no test ran");
         Ok(())
     }
 
@@ -96,13 +110,14 @@ impl Report {
                     .tests
                     .failed
                     .max(u64::from(row.outcome == Outcome::Failed)),
+            skipped: sum.skipped + row.tests.skipped,
         })
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::NotRun => "NOT RUN",
@@ -121,22 +136,46 @@ fn read_log(log: &Path) -> Counts {
     let text = fs::read(log)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default();
-    for line in text
-        .lines()
-        .filter(|line| line.trim_start().starts_with("NOT RUN"))
-    {
-        println!("    {}", line.trim());
+    let skipped = not_run(&text);
+    for line in &skipped {
+        println!("    {line}");
     }
-    count(&text)
+    count(&text, skipped.len() as u64)
+}
+
+/// The first `NOT RUN` line of each test that passed and has one, with the test's name. With `--show-output`
+/// the runner prints what a test said under `---- NAME stdout ----`.
+fn not_run(log: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut test = None;
+    for line in log.lines().map(str::trim) {
+        if let Some(name) = line
+            .strip_prefix("---- ")
+            .and_then(|rest| rest.strip_suffix(" stdout ----"))
+        {
+            test = Some(name);
+        } else if line.starts_with("NOT RUN")
+            && let Some(name) = test.take()
+        {
+            found.push(format!("{name}: {line}"));
+        } else if line == "failures:" {
+            test = None;
+        }
+    }
+    found
 }
 
 /// Sums lines such as `test result: ok. 3 passed; 0 failed; …`, as cargo's test runner prints them.
-fn count(log: &str) -> Counts {
-    let mut sum = Counts::default();
+fn count(log: &str, skipped: u64) -> Counts {
+    let mut sum = Counts {
+        skipped,
+        ..Counts::default()
+    };
     for line in log.lines().filter(|line| line.starts_with("test result: ")) {
         sum.passed += number_before(line, " passed;");
         sum.failed += number_before(line, " failed;");
     }
+    sum.passed = sum.passed.saturating_sub(skipped);
     sum
 }
 
@@ -163,6 +202,7 @@ mod tests {
                 Counts {
                     passed: *passed,
                     failed: *failed,
+                    skipped: 0,
                 },
             );
         }
@@ -174,12 +214,20 @@ mod tests {
         let log = "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured\nother 9 passed; 9 failed;\n\
                    test result: FAILED. 12 passed; 2 failed; 1 ignored; 0 measured";
         assert_eq!(
-            count(log),
+            count(log, 1),
             Counts {
-                passed: 15,
-                failed: 2
+                passed: 14,
+                failed: 2,
+                skipped: 1
             }
         );
+    }
+
+    #[test]
+    fn a_test_that_says_it_did_not_run_is_named_once() {
+        let log = "---- a::b stdout ----\nNOT RUN: no data here\nNOT RUN: again\n\n---- c stdout ----\nfine\n\n\
+                   failures:\nNOT RUN: outside of any test\n";
+        assert_eq!(not_run(log), ["a::b: NOT RUN: no data here"]);
     }
 
     #[test]
@@ -194,7 +242,8 @@ mod tests {
             total,
             Counts {
                 passed: 6,
-                failed: 4
+                failed: 4,
+                skipped: 0
             }
         );
     }

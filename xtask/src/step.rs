@@ -43,8 +43,9 @@ impl Step<'_> {
         if !status.success() {
             print_tail(&log);
             bail!(
-                "{} failed after {seconds:.1} s ({status}): {command:?}\n  whole log: {}",
+                "{} failed after {seconds:.1} s ({status}): {}\n  whole log: {}",
                 self.title,
+                shown(command),
                 log.display()
             );
         }
@@ -125,6 +126,19 @@ impl<'a> Ticker<'a> {
     }
 }
 
+/// The command as one would type it; the search path is left out.
+fn shown(command: &Command) -> String {
+    let mut words = Vec::new();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value.filter(|_| name != "PATH") {
+            words.push(format!("{}={value:?}", name.display()));
+        }
+    }
+    words.push(command.get_program().display().to_string());
+    words.extend(command.get_args().map(|arg| arg.display().to_string()));
+    words.join(" ")
+}
+
 fn print_tail(log: &Path) {
     println!("    ---- end of {}", log.display());
     for line in last_lines(log, TAIL_LINES).lines() {
@@ -163,6 +177,17 @@ mod tests {
             .to_string();
         assert!(error.contains("echo why; exit 3"), "{error}");
         assert!(error.contains("step-test-failing.log"), "{error}");
+    }
+
+    #[test]
+    fn a_command_is_shown_with_what_was_set_for_it() {
+        let mut command = Command::new("cargo");
+        command
+            .args(["clippy", "--locked"])
+            .env("PATH", "/bin")
+            .env("A", "1")
+            .env_remove("B");
+        assert_eq!(shown(&command), "A=\"1\" cargo clippy --locked");
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn checks(report: &mut Report) {
             usual: "1 s",
             log: "test-fmt",
         },
-        env::cargo().args(["fmt", "--all", "--check"]),
+        env::cargo().args(["fmt", "--all", "--", "--check", "--color=never"]),
     );
     report.command(
         &Step {
