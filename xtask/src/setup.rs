@@ -3,9 +3,9 @@
 mod apt;
 mod tools;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
 
-use crate::{env, step::Step};
+use crate::env;
 
 /// Linker and C library for every build; LLVM 22 is what bpf-linker links to, and what Rust 1.98 is made with.
 const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
@@ -37,15 +37,18 @@ pub(crate) fn for_build() -> Result<()> {
     tools::bpf_linker()
 }
 
+/// The script says itself what it does; nothing that it brings is started.
 fn lab() -> Result<()> {
     let fetch = env::root().join("tests/lab/fetch.sh");
     if !fetch.exists() {
         return Ok(());
     }
-    let step = Step {
-        title: "lab servers and clients, into .cache/lab: nothing of them is installed or started on this machine",
-        usual: "1 min, a second when already there",
-        log: "setup-lab",
-    };
-    step.run(&mut env::command(fetch)).map(drop)
+    println!(
+        "==> lab servers and clients, into .cache/lab (usually 1 min, no time when already there)"
+    );
+    let status = env::command(&fetch)
+        .status()
+        .with_context(|| format!("cannot start {}", fetch.display()))?;
+    ensure!(status.success(), "{} failed ({status})", fetch.display());
+    Ok(())
 }

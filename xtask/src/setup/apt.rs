@@ -67,7 +67,10 @@ fn update() -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = env::command("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
+    // Another apt, an unattended upgrade say, is waited for.
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-o", "DPkg::Lock::Timeout=300"]);
     command
 }
 
