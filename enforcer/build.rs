@@ -25,6 +25,9 @@ fn main() -> Result<()> {
         // SAFETY: a build script runs one thread here.
         unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
+        // SAFETY: no other thread runs here. Opens `-Z build-std` to the nested cargo alone: set for the whole build,
+        // it would rebuild the crates that watch it, and have some of them use unstable features.
+        unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
         return aya_build::build_ebpf([package], Toolchain::Custom(&toolchain));
     }
     if env::var("PROFILE").as_deref() == Ok("release") {

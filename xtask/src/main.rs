@@ -1,3 +1,76 @@
-//! Set-up, build, demonstration, tests and benchmarks.
+//! Set-up, build, demonstration, tests and benchmarks: `./x help` lists them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the tasks talk to the person who runs them"
+)]
 
-fn main() {}
+mod bench;
+mod build;
+mod demo;
+mod env;
+mod licences;
+mod report;
+mod run;
+mod setup;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Setup => setup::all(),
+        Task::Build { release } => build::task(release),
+        Task::Demo => demo::task(),
+        Task::Test { filters } => test::task(&filters),
+        Task::Run { args } => run::task(&args),
+        Task::Bench { args } => bench::task(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(bin_name = "./x", about = "Builds, tests and shows egress-enforcer")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Bring what a build, the lab and the checks need (Debian packages, bpf-linker, lab servers)
+    Setup,
+    /// Build egress-enforcer with its kernel programs
+    Build {
+        /// Optimise as for shipping
+        #[arg(long)]
+        release: bool,
+    },
+    /// Show in a lab on this machine what the enforcer lets through and what it stops
+    Demo,
+    /// Run every check and test, or only the tests whose names contain a FILTER
+    Test {
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
+    },
+    /// Enforce on this host until Ctrl-C: ./x run -- --registry contoso.azurecr.io --region eastus
+    Run {
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Measure the enforcer
+    Bench {
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+}

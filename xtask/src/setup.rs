@@ -1,0 +1,54 @@
+//! What a build, the lab and the checks need: brought where it is missing, left alone where it is there.
+
+mod apt;
+mod tools;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::env;
+
+/// Linker and C library for every build; LLVM 22 is what bpf-linker links to, and what Rust 1.98 is made with.
+const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
+
+/// Everything.
+///
+/// # Errors
+/// When something cannot be brought; the message names it and what to do.
+pub(crate) fn all() -> Result<()> {
+    for_lab()?;
+    tools::cargo_deny()
+}
+
+/// What the lab and the demonstration need.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_lab() -> Result<()> {
+    for_build()?;
+    lab()
+}
+
+/// What a build with kernel programs needs.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_build() -> Result<()> {
+    apt::install(&PACKAGES)?;
+    tools::bpf_linker()
+}
+
+/// The script says itself what it does; nothing that it brings is started.
+fn lab() -> Result<()> {
+    let fetch = env::root().join("tests/lab/fetch.sh");
+    if !fetch.exists() {
+        return Ok(());
+    }
+    println!(
+        "==> lab servers and clients, into .cache/lab (usually 1 min, no time when already there)"
+    );
+    let status = env::command(&fetch)
+        .status()
+        .with_context(|| format!("cannot start {}", fetch.display()))?;
+    ensure!(status.success(), "{} failed ({status})", fetch.display());
+    Ok(())
+}

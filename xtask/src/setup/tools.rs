@@ -1,0 +1,129 @@
+//! Tools built from source into the project's cache, unless the search path has the same version.
+
+use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use crate::{env, step::Step};
+
+/// The package of LLVM's shared library.
+pub(super) const LLVM_PACKAGE: &str = "libllvm22";
+
+/// Links the kernel programs. Its LLVM has to be at least as new as that of the Rust compiler.
+const BPF_LINKER: Tool = Tool {
+    name: "bpf-linker",
+    version: "0.13.0",
+    usual: "45 s",
+};
+/// Checks licences, sources and advisories. Built without optimisation: 1 min instead of 3, and it runs for a second.
+const CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    usual: "1 min",
+};
+
+/// # Errors
+/// When LLVM is not here or the build fails.
+pub(super) fn bpf_linker() -> Result<()> {
+    if BPF_LINKER.is_there() {
+        return Ok(());
+    }
+    let mut install = BPF_LINKER.install();
+    install
+        .args(["--no-default-features", "--features", "llvm-22"])
+        .env("LLVM_PREFIX", llvm_prefix()?);
+    BPF_LINKER.build(&mut install)
+}
+
+/// # Errors
+/// When the build fails.
+pub(super) fn cargo_deny() -> Result<()> {
+    if CARGO_DENY.is_there() {
+        return Ok(());
+    }
+    CARGO_DENY.build(
+        CARGO_DENY
+            .install()
+            .arg("--debug")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0"),
+    )
+}
+
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+    usual: &'static str,
+}
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        let wanted = format!("{} {}", self.name, self.version);
+        let answer = env::command(self.name).arg("--version").output();
+        let there =
+            answer.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim() == wanted);
+        if there {
+            println!("==> {wanted}: already there");
+        }
+        there
+    }
+
+    fn install(&self) -> Command {
+        let mut command = env::cargo();
+        command
+            .args([
+                "install",
+                "--locked",
+                self.name,
+                "--version",
+                self.version,
+                "--root",
+            ])
+            .arg(env::tools());
+        command
+    }
+
+    fn build(&self, install: &mut Command) -> Result<()> {
+        let title = format!("{} {}, into .cache/tools", self.name, self.version);
+        let log = format!("setup-{}", self.name);
+        Step {
+            title: &title,
+            usual: self.usual,
+            log: &log,
+        }
+        .run(install)
+        .map(drop)
+    }
+}
+
+/// A directory as bpf-linker's build wants it, `lib/libLLVM.so`, around the shared library of the system:
+/// the development package would bring the same link and a gigabyte of static libraries.
+fn llvm_prefix() -> Result<PathBuf> {
+    let library = llvm_library()?;
+    let prefix = env::tools().join("llvm-22");
+    let link = prefix.join("lib/libLLVM.so");
+    fs::create_dir_all(prefix.join("lib"))
+        .with_context(|| format!("cannot make {}", prefix.display()))?;
+    if link.is_symlink() {
+        fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?;
+    }
+    symlink(&library, &link).with_context(|| format!("cannot make {}", link.display()))?;
+    Ok(prefix)
+}
+
+fn llvm_library() -> Result<PathBuf> {
+    const NAME: &str = "libLLVM.so.22.1";
+    let dirs = [
+        "x86_64-linux-gnu",
+        "aarch64-linux-gnu",
+        "llvm-22/lib",
+        "../lib64",
+    ];
+    let mut candidates = dirs
+        .iter()
+        .map(|dir| PathBuf::from("/usr/lib").join(dir).join(NAME));
+    candidates.find(|path| path.exists()).with_context(|| {
+        format!(
+            "{NAME} is not here: install LLVM 22 (Debian: {LLVM_PACKAGE}), then run ./x setup again"
+        )
+    })
+}

@@ -1,0 +1,139 @@
+//! Every check and test.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    build, env, licences,
+    report::{Outcome, Report},
+    setup,
+    step::Step,
+    tidy,
+};
+
+/// Crates that take no part in the unit tests: the kernel programs have no host build, the lab's tests need the lab.
+const NO_UNIT_TESTS: [&str; 2] = ["--exclude=enforcer-ebpf", "--exclude=enforcer-tests"];
+
+/// Sets up and runs everything, or, with `filters`, only the tests whose names contain one of them.
+///
+/// # Errors
+/// When set-up fails, a step fails, or no test ran.
+pub(crate) fn task(filters: &[String]) -> Result<()> {
+    setup::all()?;
+    let mut report = Report::default();
+    if filters.is_empty() {
+        checks(&mut report);
+    }
+    unit_tests(&mut report, filters);
+    lab_tests(&mut report, filters);
+    report.close()
+}
+
+fn checks(report: &mut Report) {
+    report.check("tidy: lengths, forbidden words and attributes", || {
+        tidy::workspace(env::root())
+    });
+    report.command(
+        &Step {
+            title: "formatting",
+            usual: "1 s",
+            log: "test-fmt",
+        },
+        env::cargo().args(["fmt", "--all", "--", "--check", "--color=never"]),
+    );
+    report.command(
+        &Step {
+            title: "clippy, host",
+            usual: "1 min",
+            log: "test-clippy",
+        },
+        env::cargo()
+            .args([
+                "clippy",
+                "--locked",
+                "--workspace",
+                "--exclude=enforcer-ebpf",
+                "--all-targets",
+            ])
+            .args(["--", "--deny=warnings"]),
+    );
+    report.command(
+        &Step {
+            title: "clippy, kernel programs",
+            usual: "20 s",
+            log: "test-clippy-bpf",
+        },
+        &mut clippy_bpf(),
+    );
+    report.check("licences and sources", licences::rules);
+    report.check("advisories", licences::advisories);
+}
+
+/// As aya-build compiles them: on a stable toolchain `RUSTC_BOOTSTRAP` opens the flag that builds `core`,
+/// and `bpf_target_arch` says whose registers the programs would read.
+fn clippy_bpf() -> Command {
+    let mut cargo = env::cargo();
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH),
+        )
+        .args([
+            "clippy",
+            "--locked",
+            "--package=enforcer-ebpf",
+            "--target=bpfel-unknown-none",
+            "-Zbuild-std=core",
+        ])
+        .arg("--target-dir")
+        .arg(env::target().join("bpf"))
+        .args(["--", "--deny=warnings"]);
+    cargo
+}
+
+fn unit_tests(report: &mut Report, filters: &[String]) {
+    report.command(
+        &Step {
+            title: "unit tests",
+            usual: "2 min",
+            log: "test-unit",
+        },
+        env::cargo()
+            .args(["test", "--locked", "--no-fail-fast", "--workspace"])
+            .args(NO_UNIT_TESTS)
+            // Shows what a passing test said: the ones that could not run say so.
+            .args(["--", "--show-output"])
+            .args(filters),
+    );
+}
+
+/// One at a time: they share the machine's cgroups, and some measure.
+fn lab_tests(report: &mut Report, filters: &[String]) {
+    let mut binary = None;
+    report.check("egress-enforcer for the lab", || {
+        binary = Some(build::release_binary()?);
+        Ok(Outcome::Passed)
+    });
+    let Some(binary) = binary else {
+        return;
+    };
+    report.command(
+        &Step {
+            title: "lab tests",
+            usual: "5 min",
+            log: "test-lab",
+        },
+        env::cargo()
+            .env("EGRESS_ENFORCER_BIN", binary)
+            .args([
+                "test",
+                "--locked",
+                "--no-fail-fast",
+                "--package=enforcer-tests",
+            ])
+            .args(["--", "--show-output", "--test-threads=1"])
+            .args(filters),
+    );
+}
