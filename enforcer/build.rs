@@ -21,9 +21,6 @@ fn main() -> Result<()> {
             root_dir: "../enforcer-ebpf",
             ..Package::default()
         };
-        // The kernel crate needs a `core` of its own, which stable cargo builds only with this. Set here, so that nothing else is built so.
-        // SAFETY: a build script runs one thread here.
-        unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
         // SAFETY: no other thread runs here. Opens `-Z build-std` to the nested cargo alone: set for the whole build,
         // it would rebuild the crates that watch it, and have some of them use unstable features.

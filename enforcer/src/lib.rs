@@ -6,6 +6,7 @@
 pub mod azure;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod kernel;
 pub mod name;
 pub mod policy;

@@ -8,13 +8,13 @@ use crate::control::Alarm;
 
 /// The alarms that stand, by kind and what they are about.
 #[derive(Debug, Default)]
-pub struct Alarms {
+pub(super) struct Alarms {
     standing: BTreeMap<(&'static str, String), Alarm>,
 }
 
 impl Alarms {
     /// Raises an alarm about `subject`, or renews the message of one that stands; only a new one is logged.
-    pub fn raise(&mut self, kind: &'static str, subject: &str, message: impl Into<String>) {
+    pub(super) fn raise(&mut self, kind: &'static str, subject: &str, message: impl Into<String>) {
         let message = message.into();
         let key = (kind, subject.to_owned());
         if let Some(standing) = self.standing.get_mut(&key) {
@@ -31,14 +31,14 @@ impl Alarms {
     }
 
     /// Ends the alarm about `subject`, if one stands.
-    pub fn clear(&mut self, kind: &'static str, subject: &str) {
+    pub(super) fn clear(&mut self, kind: &'static str, subject: &str) {
         if let Some(alarm) = self.standing.remove(&(kind, subject.to_owned())) {
             tracing::info!(kind, "mended: {}", alarm.message);
         }
     }
 
     /// Raises the alarm where there is a message, else ends it.
-    pub fn set(&mut self, kind: &'static str, subject: &str, message: Option<String>) {
+    pub(super) fn set(&mut self, kind: &'static str, subject: &str, message: Option<String>) {
         match message {
             Some(message) => self.raise(kind, subject, message),
             None => self.clear(kind, subject),
@@ -46,10 +46,17 @@ impl Alarms {
     }
 
     /// Makes the alarms of `kind` exactly these, by subject and message.
-    pub fn replace(&mut self, kind: &'static str, now: &BTreeMap<String, String>) {
-        let standing: Vec<String> =
-            self.standing.keys().filter(|key| key.0 == kind).map(|key| key.1.clone()).collect();
-        for subject in standing.iter().filter(|subject| !now.contains_key(*subject)) {
+    pub(super) fn replace(&mut self, kind: &'static str, now: &BTreeMap<String, String>) {
+        let standing: Vec<String> = self
+            .standing
+            .keys()
+            .filter(|key| key.0 == kind)
+            .map(|key| key.1.clone())
+            .collect();
+        for subject in standing
+            .iter()
+            .filter(|subject| !now.contains_key(*subject))
+        {
             self.clear(kind, subject);
         }
         for (subject, message) in now {
@@ -57,13 +64,8 @@ impl Alarms {
         }
     }
 
-    /// The alarm about `subject`, if one stands.
-    pub fn get(&self, kind: &'static str, subject: &str) -> Option<&Alarm> {
-        self.standing.get(&(kind, subject.to_owned()))
-    }
-
     /// All of them.
-    pub fn all(&self) -> Vec<Alarm> {
+    pub(super) fn all(&self) -> Vec<Alarm> {
         self.standing.values().cloned().collect()
     }
 }
@@ -79,7 +81,10 @@ mod tests {
         let since = alarms.all()[0].since;
         alarms.raise("name-failing", "contoso.azurecr.io", "second");
         assert_eq!(alarms.all().len(), 1);
-        assert_eq!((alarms.all()[0].since, alarms.all()[0].message.as_str()), (since, "second"));
+        assert_eq!(
+            (alarms.all()[0].since, alarms.all()[0].message.as_str()),
+            (since, "second")
+        );
         alarms.clear("name-failing", "contoso.azurecr.io");
         assert!(alarms.all().is_empty());
     }
@@ -90,8 +95,7 @@ mod tests {
         alarms.raise("a", "1", "one");
         alarms.raise("b", "1", "other kind");
         alarms.replace("a", &BTreeMap::from([("2".to_owned(), "two".to_owned())]));
-        assert!(alarms.get("a", "1").is_none());
-        assert!(alarms.get("a", "2").is_some());
-        assert!(alarms.get("b", "1").is_some());
+        let standing: Vec<String> = alarms.all().into_iter().map(|alarm| alarm.message).collect();
+        assert_eq!(standing, ["two", "other kind"]);
     }
 }

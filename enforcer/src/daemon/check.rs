@@ -20,7 +20,7 @@ enum Home {
 
 impl Sources {
     /// Whether `name` may lead to `address`.
-    pub fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
+    pub(super) fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
         if !plausible(address) {
             return refuse("no service can have this address");
         }
@@ -38,34 +38,60 @@ impl Sources {
         if self.lies_in(home, address) {
             return AnswerVerdict::Accept;
         }
-        let other = self.tags.families.keys().find(|tag| self.lies_in(tag, address));
+        let other = self
+            .tags
+            .families
+            .keys()
+            .find(|tag| self.lies_in(tag, address));
         if let Some(other) = other {
-            return refuse(format!("it lies in {other}, where this name has no address: a wrong or forged answer"));
+            return refuse(format!(
+                "it lies in {other}, where this name has no address: a wrong or forged answer"
+            ));
         }
-        if self.config.protect.cidrs.iter().any(|closed| closed.contains(&address)) {
-            return refuse("it lies in protect.cidrs and in no private-endpoints: a wrong or forged answer");
+        if self
+            .config
+            .protect
+            .cidrs
+            .iter()
+            .any(|closed| closed.contains(&address))
+        {
+            return refuse(
+                "it lies in protect.cidrs and in no private-endpoints: a wrong or forged answer",
+            );
         }
         match self.config.dns.answer_check {
             AnswerCheck::Known => AnswerVerdict::AcceptUntagged,
-            AnswerCheck::Strict => refuse(format!("it is not in {home}, and dns.answer-check is strict")),
+            AnswerCheck::Strict => refuse(format!(
+                "it is not in {home}, and dns.answer-check is strict"
+            )),
         }
     }
 
     fn lies_in(&self, tag: &str, address: IpAddr) -> bool {
-        self.tags.families.get(tag).is_some_and(|prefixes: &PrefixSet| prefixes.contains(address))
+        self.tags
+            .families
+            .get(tag)
+            .is_some_and(|prefixes: &PrefixSet| prefixes.contains(address))
     }
 
     fn is_private_endpoint(&self, name: &Name, address: IpAddr) -> bool {
         let pairs = self.config.registries.iter().zip(&self.endpoints);
-        let mut own = pairs.filter(|(_, names)| names.iter().any(|endpoint| endpoint.name == *name));
+        let mut own =
+            pairs.filter(|(_, names)| names.iter().any(|endpoint| endpoint.name == *name));
         own.any(|(registry, _)| {
-            registry.private_endpoints.iter().any(|net: &IpNet| net.contains(&address))
+            registry
+                .private_endpoints
+                .iter()
+                .any(|net: &IpNet| net.contains(&address))
         })
     }
 
     fn home(&self, name: &Name) -> Home {
         let cloud = self.config.protect.cloud;
-        let storage = cloud.blob_suffix().split_once('.').map_or("", |(_, suffix)| suffix);
+        let storage = cloud
+            .blob_suffix()
+            .split_once('.')
+            .map_or("", |(_, suffix)| suffix);
         if name.is_within(cloud.registry_suffix()) {
             return Home::Registry;
         }
@@ -123,35 +149,71 @@ mod tests {
     #[test]
     fn a_registry_name_leads_to_registry_addresses_only() {
         let sources = sources("");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", FRONT_END), "accepted");
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", FRONT_END),
+            "accepted"
+        );
         assert_eq!(outcome(&sources, "contoso.azurecr.io", STORAGE), "refused");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "8.8.8.8"), "untagged");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "127.0.0.1"), "refused");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "52.1.2.3"), "refused");
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "8.8.8.8"),
+            "untagged"
+        );
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "127.0.0.1"),
+            "refused"
+        );
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "52.1.2.3"),
+            "refused"
+        );
     }
 
     #[test]
     fn a_private_endpoint_is_its_own_registrys_only() {
         let sources = sources("");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "10.1.0.4"), "accepted");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "52.9.0.1"), "accepted");
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "10.1.0.4"),
+            "accepted"
+        );
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "52.9.0.1"),
+            "accepted"
+        );
         assert_eq!(outcome(&sources, "other.azurecr.io", "52.9.0.1"), "refused");
-        assert_eq!(outcome(&sources, "other.azurecr.io", "10.1.0.4"), "untagged");
+        assert_eq!(
+            outcome(&sources, "other.azurecr.io", "10.1.0.4"),
+            "untagged"
+        );
     }
 
     #[test]
     fn strict_takes_nothing_that_is_in_no_tag() {
         let sources = sources("[dns]\nanswer-check = \"strict\"");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", FRONT_END), "accepted");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "8.8.8.8"), "refused");
-        assert_eq!(outcome(&sources, "contoso.azurecr.io", "10.1.0.4"), "accepted");
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", FRONT_END),
+            "accepted"
+        );
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "8.8.8.8"),
+            "refused"
+        );
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "10.1.0.4"),
+            "accepted"
+        );
     }
 
     #[test]
     fn a_storage_account_leads_to_storage_addresses_only() {
         let sources = sources("");
-        assert_eq!(outcome(&sources, "logs.blob.core.windows.net", STORAGE), "accepted");
-        assert_eq!(outcome(&sources, "logs.blob.core.windows.net", FRONT_END), "refused");
+        assert_eq!(
+            outcome(&sources, "logs.blob.core.windows.net", STORAGE),
+            "accepted"
+        );
+        assert_eq!(
+            outcome(&sources, "logs.blob.core.windows.net", FRONT_END),
+            "refused"
+        );
         assert_eq!(outcome(&sources, "evil-azurecr.io", FRONT_END), "accepted");
     }
 }

@@ -15,7 +15,9 @@ use super::exceptions::Standing;
 use super::names::RegistryNames;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR};
-use crate::kernel::{Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses};
+use crate::kernel::{
+    Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
+};
 use crate::name::Name;
 use crate::policy::{Desired, Held, Protected, Tables, compile, compile_tables};
 use crate::resolver::answer::Answer;
@@ -25,7 +27,7 @@ use crate::resolver::system::system_resolvers;
 use crate::state;
 
 /// The daemon's state.
-pub struct Engine {
+pub(super) struct Engine {
     pub(super) options: Options,
     pub(super) sources: Sources,
     pub(super) root: PathBuf,
@@ -56,7 +58,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where anything of that fails; then what was in force before still is.
-    pub fn start(options: Options) -> Result<Self> {
+    pub(super) fn start(options: Options) -> Result<Self> {
         let sources = Sources::read(&options)?;
         let root = cgroup_root()?;
         let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
@@ -99,12 +101,12 @@ impl Engine {
     }
 
     /// Time since the start.
-    pub fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.clock.elapsed()
     }
 
     /// The names to ask now, and whom to ask; they count as asked.
-    pub fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
+    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
         let now = self.now();
         if self.cache.next_wake().is_none_or(|wake| wake > now) {
             return None;
@@ -116,7 +118,7 @@ impl Engine {
     }
 
     /// How long nothing is due.
-    pub fn idle(&self) -> Duration {
+    pub(super) fn idle(&self) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
         let idle = next.saturating_sub(self.now());
         if self.sources.config.exceptions.is_empty() {
@@ -127,7 +129,7 @@ impl Engine {
     }
 
     /// Takes an answer, and puts what follows from it in force.
-    pub fn answered(&mut self, name: &Name, answer: Answer) {
+    pub(super) fn answered(&mut self, name: &Name, answer: Answer) {
         let now = self.now();
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
@@ -140,7 +142,7 @@ impl Engine {
     }
 
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
-    pub fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         let now = self.now();
         let gone = self.cache.expire(now);
         for (name, address) in &gone {
@@ -154,7 +156,7 @@ impl Engine {
     ///
     /// # Errors
     /// Where they cannot be listed.
-    pub fn addresses_changed(&mut self) -> Result<()> {
+    pub(super) fn addresses_changed(&mut self) -> Result<()> {
         let own = own_addresses()?;
         if own != self.own {
             self.own = own;
@@ -164,7 +166,7 @@ impl Engine {
     }
 
     /// Reads the configuration and all that it names anew. What is invalid changes nothing and raises an alarm.
-    pub fn reload(&mut self) {
+    pub(super) fn reload(&mut self) {
         match self.sources.reread(&self.options) {
             Ok(fresh) => {
                 self.alarms.clear("config-refused", "");
@@ -175,25 +177,31 @@ impl Engine {
                 tracing::info!("configuration read anew");
             }
             Err(error) => {
-                let message = format!("the new configuration is refused and the one in force stays: {error:#}");
+                let message = format!(
+                    "the new configuration is refused and the one in force stays: {error:#}"
+                );
                 self.alarms.raise("config-refused", "", message);
             }
         }
     }
 
     /// Writes the addresses for the next start, where they changed.
-    pub fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         if !self.is_unsaved() {
             return;
         }
         let state = self.cache.persist(Timestamp::now(), self.now());
         let saved = state::save(&self.state_file(), &state);
         self.unsaved = saved.is_err();
-        self.alarms.set("state-unsaved", "", saved.err().map(|error| error.to_string()));
+        self.alarms.set(
+            "state-unsaved",
+            "",
+            saved.err().map(|error| error.to_string()),
+        );
     }
 
     /// Whether addresses changed since they were last saved.
-    pub fn is_unsaved(&self) -> bool {
+    pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved && !self.options.ephemeral
     }
 
@@ -206,7 +214,8 @@ impl Engine {
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
         self.standings.clear();
-        self.standings.resize_with(self.sources.config.exceptions.len(), Standing::default);
+        self.standings
+            .resize_with(self.sources.config.exceptions.len(), Standing::default);
         for warning in self.sources.config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
@@ -225,7 +234,9 @@ impl Engine {
         let Some(state) = state else { return };
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
-        let refused = self.cache.restore(&state, &check, Timestamp::now(), self.clock.elapsed());
+        let refused = self
+            .cache
+            .restore(&state, &check, Timestamp::now(), self.clock.elapsed());
         for (name, address) in refused {
             tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
         }
@@ -245,10 +256,17 @@ impl Engine {
         let (ask, exempt) = if servers.is_empty() {
             match system_resolvers() {
                 Ok(found) => (found.ask, found.exempt),
-                Err(error) => return self.alarms.raise("resolvers-unknown", "", error.to_string()),
+                Err(error) => {
+                    return self
+                        .alarms
+                        .raise("resolvers-unknown", "", error.to_string());
+                }
             }
         } else {
-            (servers.clone(), servers.iter().map(SocketAddr::ip).collect())
+            (
+                servers.clone(),
+                servers.iter().map(SocketAddr::ip).collect(),
+            )
         };
         self.alarms.clear("resolvers-unknown", "");
         if ask == self.ask && exempt == self.exempt && self.lookup.is_some() {
@@ -256,7 +274,9 @@ impl Engine {
         }
         match Lookup::new(&ask) {
             Ok(lookup) => self.lookup = Some(lookup),
-            Err(error) => self.alarms.raise("resolvers-unknown", "", error.to_string()),
+            Err(error) => self
+                .alarms
+                .raise("resolvers-unknown", "", error.to_string()),
         }
         (self.ask, self.exempt) = (ask, exempt);
     }
@@ -277,17 +297,29 @@ impl Engine {
         self.registries.update(&self.sources, &self.cache);
         let candidates: Vec<IpAddr> = self.exempt.iter().chain(&self.own).copied().collect();
         let protected = protected(&self.sources, &candidates)?;
-        let unchanged = self.in_force.as_ref().filter(|(held, _)| *held == protected);
+        let unchanged = self
+            .in_force
+            .as_ref()
+            .filter(|(held, _)| *held == protected);
         let same_tables = unchanged.map(|(_, tables)| tables.clone());
         let new_tables = same_tables.is_none();
         let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
-        let inputs = inputs(&self.sources, &self.cache, &self.registries, &self.standings);
+        let inputs = inputs(
+            &self.sources,
+            &self.cache,
+            &self.registries,
+            &self.standings,
+        );
         let desired = compile(&inputs, tables.clone())?;
         if !new_tables && self.holds(&desired)? {
             return Ok(());
         }
         let generation = self.generation + 1;
-        if let Err(error) = self.kernel.maps.apply(&self.held, &desired, new_tables, generation) {
+        if let Err(error) = self
+            .kernel
+            .maps
+            .apply(&self.held, &desired, new_tables, generation)
+        {
             self.relearn_held()?;
             return Err(error.into());
         }
@@ -309,7 +341,13 @@ impl Engine {
     fn refresh_exceptions(&mut self) {
         let now = Timestamp::now();
         let mut failures = BTreeMap::new();
-        for (exception, standing) in self.sources.config.exceptions.iter().zip(&mut self.standings) {
+        for (exception, standing) in self
+            .sources
+            .config
+            .exceptions
+            .iter()
+            .zip(&mut self.standings)
+        {
             if let Err(error) = standing.refresh(exception, &self.root, now) {
                 failures.insert(exception.target.to_string(), error.to_string());
             }

@@ -14,11 +14,11 @@ const SLACK: u64 = 2_000_000_000;
 
 /// One exception as it stands now.
 #[derive(Debug, Default)]
-pub struct Standing {
+pub(super) struct Standing {
     /// The cgroups that it is for, by id and level, with their paths below the root.
-    pub cgroups: Vec<(u64, u32, std::path::PathBuf)>,
+    pub(super) cgroups: Vec<(u64, u32, std::path::PathBuf)>,
     /// When it ends, in nanoseconds since boot; 0 once it has.
-    pub deadline: u64,
+    pub(super) deadline: u64,
 }
 
 impl Standing {
@@ -26,7 +26,7 @@ impl Standing {
     ///
     /// # Errors
     /// Where the cgroup tree cannot be read; what stood before stands.
-    pub fn refresh(
+    pub(super) fn refresh(
         &mut self,
         exception: &Exception,
         root: &Path,
@@ -44,13 +44,16 @@ impl Standing {
     }
 
     /// What this exception opens; nothing once it has ended.
-    pub fn inputs(&self, exception: &Exception, cache: &Cache) -> Vec<ExceptionInput> {
+    pub(super) fn inputs(&self, exception: &Exception, cache: &Cache) -> Vec<ExceptionInput> {
         if self.deadline == 0 {
             return Vec::new();
         }
-        let named = cache.entries().filter(|(name, _)| exception.names.contains(name));
-        let addresses: Vec<_> =
-            named.flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address)).collect();
+        let named = cache
+            .entries()
+            .filter(|(name, _)| exception.names.contains(name));
+        let addresses: Vec<_> = named
+            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address))
+            .collect();
         let input = |(cgroup, level, _): &(u64, u32, std::path::PathBuf)| ExceptionInput {
             cgroup: *cgroup,
             level: *level,

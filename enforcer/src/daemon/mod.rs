@@ -7,10 +7,8 @@ mod evaluate;
 mod exceptions;
 mod names;
 mod report;
-mod sources;
 mod run;
+mod sources;
 
-pub use alarms::Alarms;
-pub use engine::Engine;
 pub use run::run;
 pub use sources::{Options, Source};

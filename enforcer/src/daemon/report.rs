@@ -22,7 +22,7 @@ const DAY: u64 = 86_400;
 
 impl Engine {
     /// The whole state, for people and scripts.
-    pub fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         let config = &self.sources.config;
         let registries = config.registries.iter().zip(&self.sources.endpoints);
         Status {
@@ -41,7 +41,10 @@ impl Engine {
             registries: registries
                 .map(|(registry, names)| RegistryStatus {
                     login_server: registry.login_server.clone(),
-                    names: names.iter().map(|endpoint| self.endpoint_status(endpoint)).collect(),
+                    names: names
+                        .iter()
+                        .map(|endpoint| self.endpoint_status(endpoint))
+                        .collect(),
                 })
                 .collect(),
             exceptions: self.exceptions_status(),
@@ -55,7 +58,7 @@ impl Engine {
     }
 
     /// Names that resolve to `address`, in order.
-    pub fn names_of(&self, address: IpAddr) -> Vec<Name> {
+    pub(super) fn names_of(&self, address: IpAddr) -> Vec<Name> {
         let leads = |entry: &NameEntry| entry.addresses().any(|(found, _)| found == address);
         let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
         entries.map(|(name, _)| name.clone()).collect()
@@ -78,18 +81,28 @@ impl Engine {
         let mut failing = BTreeMap::new();
         let mut refused = BTreeMap::new();
         let mut untagged = BTreeMap::new();
-        for (name, entry) in self.cache.entries().filter(|(_, entry)| !entry.is_departed()) {
+        for (name, entry) in self
+            .cache
+            .entries()
+            .filter(|(_, entry)| !entry.is_departed())
+        {
             if let Some(why) = failure(entry) {
                 let addresses = entry.addresses().count();
-                let message = format!("{name} does not resolve: {why}; {addresses} earlier addresses stay open");
+                let message = format!(
+                    "{name} does not resolve: {why}; {addresses} earlier addresses stay open"
+                );
                 failing.insert(name.to_string(), message);
             }
             for (address, refusal) in entry.refused() {
-                let message = format!("{name}: the answer {address} is refused: {}", refusal.reason);
+                let message = format!(
+                    "{name}: the answer {address} is refused: {}",
+                    refusal.reason
+                );
                 refused.insert(format!("{name} {address}"), message);
             }
             for (address, _) in entry.addresses().filter(|(_, entry)| entry.is_untagged()) {
-                let message = format!("{name}: {address} is in no service tag: the tags may be stale");
+                let message =
+                    format!("{name}: {address} is in no service tag: the tags may be stale");
                 untagged.insert(format!("{name} {address}"), message);
             }
         }
@@ -122,7 +135,11 @@ impl Engine {
             .map(|(exception, standing)| ExceptionStatus {
                 reason: exception.reason.clone(),
                 target: exception.target.to_string(),
-                cgroups: standing.cgroups.iter().map(|(_, _, path)| path.clone()).collect(),
+                cgroups: standing
+                    .cgroups
+                    .iter()
+                    .map(|(_, _, path)| path.clone())
+                    .collect(),
                 names: exception
                     .names
                     .iter()
@@ -165,13 +182,20 @@ impl Engine {
     fn describe(&self, entry: &NameEntry, status: &mut NameStatus) {
         let linger = self.sources.config.dns.linger;
         let addresses = entry.addresses();
-        status.addresses =
-            addresses.map(|(address, seen)| self.address_status(address, seen, linger)).collect();
+        status.addresses = addresses
+            .map(|(address, seen)| self.address_status(address, seen, linger))
+            .collect();
         status.chain = entry.chain().to_vec();
         let families = [Family::V4, Family::V6].map(|family| entry.family(family));
-        let resolved = families.iter().filter_map(|family| family.last_success).max();
+        let resolved = families
+            .iter()
+            .filter_map(|family| family.last_success)
+            .max();
         status.resolved = resolved.map(|at| self.wall(at));
-        let since = families.iter().filter_map(|family| family.failing.as_ref()).map(|f| f.since);
+        let since = families
+            .iter()
+            .filter_map(|family| family.failing.as_ref())
+            .map(|f| f.since);
         let since = since.max().map_or(self.started, |at| self.wall(at));
         status.failing = failure(entry).map(|message| Alarm {
             kind: "name-failing".to_owned(),
@@ -179,8 +203,9 @@ impl Engine {
             message,
         });
         let refused = entry.refused();
-        status.refused =
-            refused.map(|(address, refusal)| format!("{address}: {}", refusal.reason)).collect();
+        status.refused = refused
+            .map(|(address, refusal)| format!("{address}: {}", refusal.reason))
+            .collect();
     }
 
     fn address_status(
@@ -213,7 +238,10 @@ fn failure(entry: &NameEntry) -> Option<String> {
         return None;
     };
     let is_empty_family = |failing: &crate::resolver::cache::Failing| {
-        matches!(failing.error, crate::resolver::answer::LookupFailure::NoAddress { .. })
+        matches!(
+            failing.error,
+            crate::resolver::answer::LookupFailure::NoAddress { .. }
+        )
     };
     let telling = if is_empty_family(v4) { v6 } else { v4 };
     Some(telling.error.to_string())

@@ -155,7 +155,10 @@ impl Daemon {
     fn wake(&self) -> Instant {
         let idle = Instant::now() + self.engine.borrow().idle();
         let fold = self.folds.keys().next().copied();
-        [fold, self.save_at].into_iter().flatten().fold(idle, Instant::min)
+        [fold, self.save_at]
+            .into_iter()
+            .flatten()
+            .fold(idle, Instant::min)
     }
 
     fn take(&mut self, news: News) {
@@ -182,7 +185,10 @@ impl Daemon {
             self.engine.borrow_mut().save();
         }
         let due = self.folds.split_off(&now);
-        for event in std::mem::replace(&mut self.folds, due).into_values().flatten() {
+        for event in std::mem::replace(&mut self.folds, due)
+            .into_values()
+            .flatten()
+        {
             self.tell_fold(&event);
         }
     }
@@ -214,7 +220,9 @@ impl Daemon {
 
     fn tell(&mut self, event: &Event) {
         let engine = self.engine.borrow();
-        let record = self.identify.describe(event, |address: IpAddr| engine.names_of(address));
+        let record = self
+            .identify
+            .describe(event, |address: IpAddr| engine.names_of(address));
         tracing::info!(
             reason = record.reason,
             destination = %record.destination,
@@ -254,7 +262,9 @@ impl Daemon {
         if engine.options.ephemeral {
             tracing::info!("stopping: enforcement ends with this run");
         } else {
-            tracing::info!("stopping: what is in force stays in force (`egress-enforcer unload` ends it)");
+            tracing::info!(
+                "stopping: what is in force stays in force (`egress-enforcer unload` ends it)"
+            );
         }
     }
 }

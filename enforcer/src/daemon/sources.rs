@@ -46,13 +46,13 @@ impl Source {
 
 /// What files and the command line say, validated as a whole.
 #[derive(Debug)]
-pub struct Sources {
+pub(super) struct Sources {
     /// The configuration, with the command line's word over it.
-    pub config: Config,
+    pub(super) config: Config,
     /// The service tags in force.
-    pub tags: TagSnapshot,
+    pub(super) tags: TagSnapshot,
     /// The names of each registry, in the configuration's order.
-    pub endpoints: Vec<Vec<Endpoint>>,
+    pub(super) endpoints: Vec<Vec<Endpoint>>,
 }
 
 impl Sources {
@@ -60,7 +60,7 @@ impl Sources {
     ///
     /// # Errors
     /// The first thing that is unreadable or invalid; nothing of the rest may be used then.
-    pub fn read(options: &Options) -> Result<Self> {
+    pub(super) fn read(options: &Options) -> Result<Self> {
         let mut config = match &options.source {
             Source::File(path) => config::load(path)?,
             Source::Given(config) => (**config).clone(),
@@ -74,8 +74,11 @@ impl Sources {
         let tags = snapshot(&config.protect)?;
         check_resolvers(&config, &tags)?;
         let cloud = config.protect.cloud;
-        let endpoints: Result<_, _> =
-            config.registries.iter().map(|registry| endpoints(registry, cloud)).collect();
+        let endpoints: Result<_, _> = config
+            .registries
+            .iter()
+            .map(|registry| endpoints(registry, cloud))
+            .collect();
         Ok(Self {
             endpoints: endpoints?,
             config,
@@ -87,7 +90,7 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Sources::read`].
-    pub fn reread(&self, options: &Options) -> Result<Self> {
+    pub(super) fn reread(&self, options: &Options) -> Result<Self> {
         let fresh = Self::read(options)?;
         if fresh.tags.cloud == self.tags.cloud {
             check_successor(&self.tags, &fresh.tags, false)?;
@@ -102,14 +105,17 @@ impl Sources {
     ///
     /// # Errors
     /// Where a tag of the configuration is not among the service tags.
-    pub fn layers(&self) -> Result<Vec<Layer>> {
+    pub(super) fn layers(&self) -> Result<Vec<Layer>> {
         let own = Layer {
             class: Class::Configured,
             prefixes: self.config.protect.cidrs.clone(),
         };
         let mut layers = vec![own];
         for tag in &self.config.protect.tags {
-            let family = self.tags.family(tag).context("cannot close a tag of protect.tags")?;
+            let family = self
+                .tags
+                .family(tag)
+                .context("cannot close a tag of protect.tags")?;
             layers.push(Layer {
                 class: class_of(tag),
                 prefixes: family.iter().collect(),

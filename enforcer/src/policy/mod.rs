@@ -4,6 +4,9 @@ mod compile;
 mod diff;
 mod table;
 
-pub use compile::{CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, compile};
+pub use compile::{
+    CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, Protected, address, compile,
+    compile_tables,
+};
 pub use diff::{Changes, Held, MapChanges, diff};
 pub use table::{Layer, Tables};
