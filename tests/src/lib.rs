@@ -14,6 +14,7 @@ pub mod cache;
 pub mod cgroup;
 pub mod clients;
 pub mod dns;
+pub mod enforcer;
 mod image;
 mod lab;
 mod mounts;

@@ -95,7 +95,11 @@ mod tests {
         alarms.raise("a", "1", "one");
         alarms.raise("b", "1", "other kind");
         alarms.replace("a", &BTreeMap::from([("2".to_owned(), "two".to_owned())]));
-        let standing: Vec<String> = alarms.all().into_iter().map(|alarm| alarm.message).collect();
+        let standing: Vec<String> = alarms
+            .all()
+            .into_iter()
+            .map(|alarm| alarm.message)
+            .collect();
         assert_eq!(standing, ["two", "other kind"]);
     }
 }

@@ -1,0 +1,241 @@
+//! The real daemon in a lab: started, killed, asked and cleaned up after.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    Lab,
+    cgroup::Cgroup,
+    place::Place,
+    process::{Finished, Server, run},
+};
+
+/// Names the binary under test; `./x test` and `./x demo` set it.
+const BINARY: &str = "EGRESS_ENFORCER_BIN";
+/// The longest that a start or a command may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The daemon in the device's network, governing the device's cgroup, with pins, state and socket of the lab's own.
+pub struct Enforcer {
+    server: Option<Server>,
+    place: Place,
+    directory: PathBuf,
+    logs: PathBuf,
+    starts: u32,
+    _cgroup: Cgroup,
+}
+
+impl Enforcer {
+    /// Prepares the configuration: contoso with `regions`, the lab's service tags, and `more` at its end. Starts nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn prepare(lab: &Lab, regions: &[&str], more: &str) -> Result<Self> {
+        let cgroup = lab.cgroup().child("enforcer")?;
+        let directory = lab.dir().join("enforcer");
+        fs::create_dir_all(&directory)?;
+        let enforcer = Self {
+            server: None,
+            place: lab.device_in(&cgroup),
+            logs: lab.dir().to_owned(),
+            directory,
+            starts: 0,
+            _cgroup: cgroup,
+        };
+        enforcer.configure(&configuration(lab, &enforcer.directory, regions, more))?;
+        Ok(enforcer)
+    }
+
+    /// As [`Enforcer::prepare`], and starts it.
+    ///
+    /// # Errors
+    /// When it does not come to enforce; the error holds its log.
+    pub fn start(lab: &Lab, regions: &[&str], more: &str) -> Result<Self> {
+        let mut enforcer = Self::prepare(lab, regions, more)?;
+        enforcer.run()?;
+        Ok(enforcer)
+    }
+
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("config.toml")
+    }
+
+    /// The directory of the state file.
+    pub fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// Writes another configuration; the daemon takes it on [`Enforcer::signal`] with `SIGHUP`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, text: &str) -> Result<()> {
+        fs::write(self.config(), text).context("write the configuration")
+    }
+
+    /// Starts the daemon and waits until it answers on its socket; it enforces before it does.
+    ///
+    /// # Errors
+    /// When it ends or does not answer; the error holds its log.
+    pub fn run(&mut self) -> Result<()> {
+        self.starts += 1;
+        let command = self.command(["run"])?;
+        let name = format!("enforcer-{}", self.starts);
+        let mut server = Server::start(&name, command, &self.logs)?;
+        server.await_ready(LIMIT, || self.status().is_ok())?;
+        self.server = Some(server);
+        Ok(())
+    }
+
+    /// `egress-enforcer ARGUMENTS --config …`, in the device's network and outside the governed cgroup.
+    ///
+    /// # Errors
+    /// When the binary is not named.
+    pub fn command<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Command> {
+        let mut command = self.place.command(binary()?);
+        command.args(arguments).arg("--config").arg(self.config());
+        Ok(command)
+    }
+
+    /// Runs a command of the command line to its end.
+    ///
+    /// # Errors
+    /// When it cannot be run. A command that fails is a result.
+    pub fn ask<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Finished> {
+        run(self.command(arguments)?, LIMIT)
+    }
+
+    /// What a command prints with `--json`, whatever its exit code.
+    ///
+    /// # Errors
+    /// When it cannot be run or prints no JSON.
+    pub fn json<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Value> {
+        let mut command = self.command(arguments)?;
+        command.arg("--json");
+        let finished = run(command, LIMIT)?;
+        serde_json::from_str(&finished.stdout)
+            .with_context(|| format!("no JSON: {}{}", finished.stdout, finished.stderr))
+    }
+
+    /// The daemon's status.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub fn status(&self) -> Result<Value> {
+        let finished = run(
+            {
+                let mut command = self.command(["status", "--json"])?;
+                command.env_remove("RUST_BACKTRACE");
+                command
+            },
+            LIMIT,
+        )?;
+        let status: Value = serde_json::from_str(&finished.stdout).context(finished.stderr)?;
+        if status.get("pid").is_none_or(Value::is_null) {
+            bail!("no daemon answers");
+        }
+        Ok(status)
+    }
+
+    /// The daemon's process id.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self
+            .server
+            .as_ref()
+            .context("the daemon does not run")?
+            .pid())
+    }
+
+    /// Sends a signal to the daemon.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        let pid = libc::pid_t::try_from(self.pid()?)?;
+        // SAFETY: kill(2) takes two integers; the child is not reaped while `server` holds it.
+        if unsafe { libc::kill(pid, signal) } != 0 {
+            bail!(
+                "cannot signal the daemon: {}",
+                std::io::Error::last_os_error()
+            );
+        }
+        Ok(())
+    }
+
+    /// Kills the daemon with `SIGKILL`: nothing of it is left but its pins.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        self.signal(libc::SIGKILL)?;
+        self.server = None;
+        Ok(())
+    }
+
+    /// What the daemon logged since its last start.
+    pub fn log(&self) -> String {
+        let path = self.logs.join(format!("enforcer-{}.log", self.starts));
+        fs::read_to_string(path).unwrap_or_default()
+    }
+}
+
+/// The binary under test.
+///
+/// # Errors
+/// When it is not named.
+pub fn binary() -> Result<PathBuf> {
+    let binary = env::var_os(BINARY).with_context(|| {
+        format!(
+            "{BINARY} is not set: run this through ./x test, which builds the binary and names it"
+        )
+    })?;
+    Ok(PathBuf::from(binary))
+}
+
+/// A configuration for contoso in the lab, with `more` at its end.
+pub fn configuration(lab: &Lab, directory: &Path, regions: &[&str], more: &str) -> String {
+    let regions: Vec<String> = regions.iter().map(|region| format!("{region:?}")).collect();
+    format!(
+        r#"scope = {scope:?}
+
+[protect]
+service-tags = {tags:?}
+
+[[registry]]
+login-server = "contoso.azurecr.io"
+regions = [{regions}]
+
+[dns]
+linger = "15m"
+
+[paths]
+pins = {pins:?}
+state = {state:?}
+runtime = {runtime:?}
+
+{more}
+"#,
+        scope = lab.device_cgroup().path(),
+        tags = lab.world().service_tags(),
+        regions = regions.join(", "),
+        pins = lab.bpffs().join("pins"),
+        state = directory.join("state"),
+        runtime = directory.join("run"),
+    )
+}
