@@ -27,3 +27,4 @@ pub use pins::{PinLock, Pins, mount_bpffs};
 pub use probe::{Finding, probe};
 pub use question::{Answer, Question};
 pub use view::LivePolicy;
+pub(crate) use view::boot_clock;
