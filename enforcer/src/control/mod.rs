@@ -1,8 +1,29 @@
 //! What the daemon tells: snapshots, events and metrics over a socket that takes no orders.
 
+pub mod client;
+mod error;
+mod event_log;
+pub mod identity;
+mod metrics;
+pub mod server;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
+use std::path::{Path, PathBuf};
+
+pub use error::ControlError;
+pub use event_log::EventLog;
+pub use metrics::metrics;
 pub use snapshot::{
     AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, Status,
     TagsStatus,
 };
+
+/// Members of this group may ask the daemon.
+pub const GROUP: &str = "egress-enforcer";
+
+/// The control socket in the directory that `paths.runtime` names.
+pub fn socket_path(runtime_dir: &Path) -> PathBuf {
+    runtime_dir.join("control.sock")
+}

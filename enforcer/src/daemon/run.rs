@@ -17,7 +17,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::engine::Engine;
 use super::sources::Options;
-use crate::control::{EventLog, Identify, Server, Source, Status, socket_path};
+use crate::control::identity::Identify;
+use crate::control::server::{Server, Source};
+use crate::control::{EventLog, Status, socket_path};
 use crate::kernel::{AddressWatch, EventReader};
 use crate::name::Name;
 use crate::resolver::answer::Answer;

@@ -1,0 +1,203 @@
+//! A snapshot as OpenMetrics text.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::{NameStatus, Status};
+use crate::config::Mode;
+
+#[cfg(test)]
+mod tests;
+
+/// `GET /metrics`, in the order in which it is written here.
+pub fn metrics(status: &Status) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Snapshot(status.clone())));
+    let mut metrics = String::new();
+    #[expect(clippy::expect_used, reason = "writing to a String does not fail")]
+    text::encode(&mut metrics, &registry).expect("a String takes all that is written");
+    metrics
+}
+
+#[derive(Debug)]
+struct Snapshot(Status);
+
+impl Collector for Snapshot {
+    fn encode(&self, encoder: DescriptorEncoder) -> fmt::Result {
+        let mut page = Page(encoder);
+        page.daemon(&self.0)?;
+        page.decisions(&self.0)?;
+        page.tags(&self.0)?;
+        page.names(&self.0)?;
+        page.alarms(&self.0)?;
+        page.exceptions(&self.0)
+    }
+}
+
+/// Labels in the order in which they are written.
+type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
+
+struct Page<'a>(DescriptorEncoder<'a>);
+
+impl Page<'_> {
+    fn daemon(&mut self, status: &Status) -> fmt::Result {
+        let mode = match status.mode {
+            Mode::Enforce => "enforce",
+            Mode::Audit => "audit",
+        };
+        let scope = status.scope.to_string_lossy();
+        let labels: Labels<3> = [
+            ("version", &status.version),
+            ("mode", mode),
+            ("scope", &scope),
+        ];
+        let help = "The daemon: its version, its mode and the cgroup that it governs.";
+        self.0
+            .encode_descriptor("egress_enforcer", help, None, MetricType::Info)?
+            .encode_info(&labels)?;
+        let help = "When the daemon started, in seconds since 1970.";
+        let started = status.started.as_second();
+        self.gauge("egress_enforcer_start_time_seconds", help, started)?;
+        let help = "Policies applied since the maps were made.";
+        let generation = whole(status.generation);
+        self.gauge("egress_enforcer_generation", help, generation)?;
+        let help = "When the last policy was applied, in seconds since 1970.";
+        let applied = status.applied.as_second();
+        self.gauge("egress_enforcer_applied_timestamp_seconds", help, applied)
+    }
+
+    fn decisions(&mut self, status: &Status) -> fmt::Result {
+        let help = "Packets and calls judged; in audit mode what is denied passes all the same.";
+        let name = "egress_enforcer_decisions";
+        let mut counter = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for count in &status.counters.counts {
+            let labels: Labels<3> = [
+                ("hook", &count.hook),
+                ("reason", &count.reason),
+                ("verdict", &count.verdict),
+            ];
+            counter
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&count.count, None)?;
+        }
+        let help = "Denials that were enforced and counted, but found no room to be reported.";
+        let name = "egress_enforcer_events_lost";
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(&status.counters.lost_events, None)
+    }
+
+    fn tags(&mut self, status: &Status) -> fmt::Result {
+        let help = "The change number of the service tags in force.";
+        let number = i64::from(status.tags.change_number);
+        self.gauge("egress_enforcer_tags_change_number", help, number)?;
+        let Some(age) = status.tags.age_days else {
+            return Ok(());
+        };
+        let help = "The age of the service tags in force, in days.";
+        self.gauge("egress_enforcer_tags_age_days", help, whole(age))
+    }
+
+    fn names(&mut self, status: &Status) -> fmt::Result {
+        let names = names(status);
+        let each = |value: fn(&NameStatus) -> i64| {
+            let row = move |name: &NameStatus| ([("name", name.name.to_string())], value(name));
+            names.iter().copied().map(row).collect::<Vec<_>>()
+        };
+        let help = "Addresses that are open for an allowed name.";
+        let open = each(|name| length(&name.addresses));
+        self.family("egress_enforcer_name_addresses", help, open)?;
+        let help = "Whether lookups of an allowed name fail (1) or not (0).";
+        let failing = each(|name| i64::from(name.failing.is_some()));
+        self.family("egress_enforcer_name_failing", help, failing)?;
+        let help = "Addresses of an allowed name that were refused.";
+        let refused = each(|name| length(&name.refused));
+        self.family("egress_enforcer_addresses_refused", help, refused)?;
+        let help = "When an allowed name last resolved, in seconds since 1970.";
+        let metric = "egress_enforcer_name_resolved_timestamp_seconds";
+        let resolved = names.iter().filter_map(|name| {
+            let at = name.resolved?.as_second();
+            Some(([("name", name.name.to_string())], at))
+        });
+        self.family(metric, help, resolved)
+    }
+
+    fn alarms(&mut self, status: &Status) -> fmt::Result {
+        let mut alarms: BTreeMap<&str, i64> = BTreeMap::new();
+        for alarm in &status.alarms {
+            *alarms.entry(&alarm.kind).or_default() += 1;
+        }
+        let help = "What needs attention, by kind.";
+        let rows = alarms
+            .into_iter()
+            .map(|(kind, count)| ([("kind", kind.to_owned())], count));
+        self.family("egress_enforcer_alarms", help, rows)
+    }
+
+    fn exceptions(&mut self, status: &Status) -> fmt::Result {
+        let running = status.exceptions.iter().filter(|one| !one.ended).count();
+        let help = "Exceptions that have not ended.";
+        let active = i64::try_from(running).unwrap_or(i64::MAX);
+        self.gauge("egress_enforcer_exceptions_active", help, active)?;
+        let mut ends: BTreeMap<(&str, &str), Timestamp> = BTreeMap::new();
+        for exception in &status.exceptions {
+            let end = ends
+                .entry((&exception.target, &exception.reason))
+                .or_insert(exception.until);
+            *end = exception.until.min(*end);
+        }
+        let help = "When an exception ends, in seconds since 1970.";
+        let rows = ends.into_iter().map(|((target, reason), until)| {
+            let labels = [("target", target.to_owned()), ("reason", reason.to_owned())];
+            (labels, until.as_second())
+        });
+        let name = "egress_enforcer_exception_ends_timestamp_seconds";
+        self.family(name, help, rows)
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?
+            .encode_gauge(&value)
+    }
+
+    fn family<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl IntoIterator<Item = ([(&'static str, String); N], i64)>,
+    ) -> fmt::Result {
+        let mut gauge = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in rows {
+            gauge.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of registries and exceptions, each once: two samples with the same labels are no valid text.
+fn names(status: &Status) -> Vec<&NameStatus> {
+    let mut met = BTreeSet::new();
+    let registries = status.registries.iter().map(|registry| &registry.names);
+    let exceptions = status.exceptions.iter().map(|exception| &exception.names);
+    let names = registries.chain(exceptions).flatten();
+    names.filter(|name| met.insert(&name.name)).collect()
+}
+
+fn length<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

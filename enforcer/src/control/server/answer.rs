@@ -1,0 +1,134 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+
+use http_body_util::{Either, Full};
+use hyper::body::Bytes;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+
+use super::Source;
+use super::follow::Follow;
+use crate::control::{EventLog, metrics};
+
+/// An answer that is whole, or one that goes on.
+pub(super) type Body = Either<Full<Bytes>, Follow>;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// <https://github.com/ndjson/ndjson-spec>
+const JSON_LINES: &str = "application/x-ndjson";
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The answer to a request; its body is not read.
+pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Response<Body> {
+    if request.method() != Method::GET {
+        let only = "this socket takes no orders: GET only";
+        let mut response = line(StatusCode::METHOD_NOT_ALLOWED, only);
+        let allowed = HeaderValue::from_static("GET");
+        response.headers_mut().insert(ALLOW, allowed);
+        return response;
+    }
+    match request.uri().path() {
+        "/status" => json(&source.status()),
+        "/metrics" => whole(StatusCode::OK, OPEN_METRICS, metrics(&source.status())),
+        "/events" => match EventsQuery::parse(request.uri().query().unwrap_or_default()) {
+            Some(query) => events(&query, source.events()),
+            None => line(
+                StatusCode::BAD_REQUEST,
+                "/events takes since=NUMBER and follow=1",
+            ),
+        },
+        _ => line(
+            StatusCode::NOT_FOUND,
+            "there are /status, /metrics and /events",
+        ),
+    }
+}
+
+/// The answer when all connections are taken.
+pub(super) fn busy() -> Response<Body> {
+    line(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "too many connections: end an `egress-enforcer events --follow`, or try again",
+    )
+}
+
+/// What `/events` is asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct EventsQuery {
+    since: u64,
+    follow: bool,
+}
+
+impl EventsQuery {
+    fn parse(text: &str) -> Option<Self> {
+        let mut query = Self::default();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=')? {
+                ("since", number) => query.since = number.parse().ok()?,
+                ("follow", "1") => query.follow = true,
+                _ => return None,
+            }
+        }
+        Some(query)
+    }
+}
+
+fn events(query: &EventsQuery, log: Arc<EventLog>) -> Response<Body> {
+    if !query.follow {
+        return json(&log.since(query.since, usize::MAX));
+    }
+    let body = Either::Right(Follow::new(log, query.since));
+    response(StatusCode::OK, JSON_LINES, body)
+}
+
+fn json(value: &impl Serialize) -> Response<Body> {
+    match serde_json::to_vec(value) {
+        Ok(text) => whole(StatusCode::OK, JSON, text),
+        Err(error) => line(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("the answer cannot be written as JSON: {error}"),
+        ),
+    }
+}
+
+fn line(code: StatusCode, text: &str) -> Response<Body> {
+    whole(code, TEXT, format!("{text}\n"))
+}
+
+fn whole(code: StatusCode, kind: &'static str, content: impl Into<Bytes>) -> Response<Body> {
+    response(code, kind, Either::Left(Full::new(content.into())))
+}
+
+fn response(code: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_that_is_not_understood_is_refused() {
+        let query = |since, follow| Some(EventsQuery { since, follow });
+        for (text, expected) in [
+            ("", query(0, false)),
+            ("since=7", query(7, false)),
+            ("follow=1&since=7", query(7, true)),
+            ("since=-1", None),
+            ("since=", None),
+            ("follow=yes", None),
+            ("follow", None),
+            ("limit=3", None),
+        ] {
+            assert_eq!(EventsQuery::parse(text), expected, "{text}");
+        }
+    }
+}

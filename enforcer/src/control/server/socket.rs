@@ -1,0 +1,113 @@
+//! Makes the control socket, so that nobody can connect before it has its mode.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _, chown};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use tokio::net::{UnixListener, UnixSocket};
+use tracing::warn;
+
+use crate::control::{ControlError, GROUP};
+
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 16;
+
+/// A listening socket at `path`; see [`super::Server::bind`].
+pub(super) fn listen(path: &Path) -> Result<UnixListener, ControlError> {
+    make_directory(path)?;
+    clear(path)?;
+    let socket = UnixSocket::new_stream().map_err(failed("make", path))?;
+    socket.bind(path).map_err(failed("bind", path))?;
+    // A socket that does not listen refuses connections, so the mode comes in between.
+    let group = fs::read_to_string("/etc/group")
+        .ok()
+        .and_then(|groups| group_id(&groups, GROUP));
+    restrict(path, group).map_err(failed("set the mode of", path))?;
+    socket.listen(BACKLOG).map_err(failed("listen on", path))
+}
+
+/// The error of one step, for `map_err`.
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ControlError {
+    let path = path.to_owned();
+    move |source| ControlError::Bind { what, path, source }
+}
+
+fn make_directory(path: &Path) -> Result<(), ControlError> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o755).create(directory);
+    made.map_err(failed("make the directory", directory))
+}
+
+/// Removes a socket on which nothing answers.
+fn clear(path: &Path) -> Result<(), ControlError> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(failed("look at", path))?,
+    };
+    let path = path.to_owned();
+    if !found.file_type().is_socket() {
+        return Err(ControlError::NotASocket { path });
+    }
+    match UnixStream::connect(&path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(&path).map_err(failed("remove the old", &path))
+        }
+        Ok(_) | Err(_) => Err(ControlError::InUse { path }),
+    }
+}
+
+/// Mode 0660 for the group, or 0600 where there is none or it cannot be given.
+fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let Some(group) = group else {
+        return Ok(());
+    };
+    if let Err(error) = chown(path, None, Some(group)) {
+        warn!(%error, "the control socket is for root only: it cannot be given to the group {GROUP}");
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o660))
+}
+
+/// The number of a group in the text of `/etc/group` (group(5)).
+fn group_id(groups: &str, name: &str) -> Option<u32> {
+    let mut rows = groups.lines().map(|line| line.split(':'));
+    rows.find_map(|mut row| {
+        let (group, _password, id) = (row.next()?, row.next()?, row.next()?);
+        (group == name).then(|| id.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let groups = "root:x:0:\negress-enforcer-ro:x:7:\negress-enforcer:x:991:ann,bob\n";
+        assert_eq!(group_id(groups, GROUP), Some(991));
+        assert_eq!(group_id("egress-enforcer:x:many:\n", GROUP), None);
+        assert_eq!(group_id("root:x:0:\n", GROUP), None);
+    }
+
+    #[test]
+    fn the_group_may_use_the_socket_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        fs::write(&path, "").unwrap();
+        let own = fs::metadata(&path).unwrap().gid();
+        let mode = |group| {
+            restrict(&path, group).unwrap();
+            fs::metadata(&path).unwrap().mode() & 0o777
+        };
+        assert_eq!(mode(None), 0o600);
+        assert_eq!(mode(Some(own)), 0o660);
+    }
+}

@@ -1,0 +1,373 @@
+//! A real server and a real client on a socket, and the records that other tests share.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::server::{Server, Source};
+use super::*;
+use crate::config::{EndpointKind, Mode};
+use crate::kernel::{Count, Counters};
+
+/// The connections that the server answers at once.
+const MOST: usize = 16;
+
+#[derive(Clone, Default)]
+struct Daemon(Arc<EventLog>);
+
+impl Source for Daemon {
+    fn status(&self) -> Status {
+        status()
+    }
+
+    fn events(&self) -> Arc<EventLog> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// Runs `test` beside a server in a directory of its own.
+async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
+    let directory = TempDir::new().unwrap();
+    let runtime = directory.path().join("run/enforcer");
+    let server = Server::bind(&socket_path(&runtime)).unwrap();
+    let daemon = Daemon::default();
+    let log = Arc::clone(&daemon.0);
+    tokio::select! {
+        () = server.serve(daemon) => panic!("the server ended"),
+        () = test(&runtime, log) => {}
+    }
+    assert!(!socket_path(&runtime).exists(), "the socket stays behind");
+}
+
+/// Sends raw bytes and reads to the end.
+async fn exchange(runtime: &Path, request: &[u8]) -> String {
+    let mut stream = connect(runtime).await;
+    stream.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+async fn connect(runtime: &Path) -> UnixStream {
+    UnixStream::connect(socket_path(runtime)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_status_arrives_as_it_was_sent() {
+    with_server(async |runtime, _log| {
+        let arrived = client::get_status(runtime).await.unwrap();
+        let json = |status: &Status| serde_json::to_value(status).unwrap();
+        assert_eq!(json(&arrived), json(&status()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn metrics_are_announced_as_open_metrics() {
+    with_server(async |runtime, _log| {
+        let text = client::get_text(runtime, "/metrics").await.unwrap();
+        assert_eq!(text, metrics(&status()));
+        let answer = exchange(runtime, b"GET /metrics HTTP/1.1\r\n\r\n").await;
+        assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_are_given_from_where_the_reader_was() {
+    with_server(async |runtime, log| {
+        (0..3).for_each(|_| log.push(event()));
+        let newer = client::events(runtime, 1).await.unwrap();
+        assert_eq!(newer, log.since(1, 9));
+        assert_eq!(newer.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_follower_gets_what_was_there_and_what_comes_later() {
+    with_server(async |runtime, log| {
+        log.push(event());
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let following = client::follow(runtime, 0, |record| sender.send(record).unwrap());
+        let watching = async {
+            assert_eq!(receiver.recv().await.unwrap().sequence, 1);
+            (0..100).for_each(|_| log.push(event()));
+            for expected in 2..=101 {
+                assert_eq!(receiver.recv().await.unwrap().sequence, expected);
+            }
+        };
+        tokio::select! {
+            ended = following => panic!("{ended:?}"),
+            () = watching => {}
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn orders_and_other_paths_are_refused_with_one_line() {
+    with_server(async |runtime, _log| {
+        for (request, code) in [
+            (
+                "POST /status HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}",
+                "405",
+            ),
+            ("HEAD /status HTTP/1.1\r\n\r\n", "405"),
+            ("DELETE / HTTP/1.1\r\n\r\n", "405"),
+            ("GET /unload HTTP/1.1\r\n\r\n", "404"),
+            ("GET /events?since=x HTTP/1.1\r\n\r\n", "400"),
+        ] {
+            let answer = exchange(runtime, request.as_bytes()).await;
+            let expected = format!("HTTP/1.1 {code} ");
+            assert!(answer.starts_with(&expected), "{request}: {answer}");
+            let body = answer.split_once("\r\n\r\n").unwrap().1;
+            assert_eq!(
+                body.lines().count(),
+                usize::from(!request.starts_with("HEAD"))
+            );
+        }
+        let refused = client::get_text(runtime, "/unload").await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "the daemon answered 404 to /unload: there are /status, /metrics and /events"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn garbage_does_not_end_the_server() {
+    with_server(async |runtime, _log| {
+        for garbage in [
+            &b"\x00\xff\x16\x03\x01"[..],
+            b"GET",
+            b"\r\n\r\n\r\n",
+            &[b'a'; 20_000],
+        ] {
+            let mut stream = connect(runtime).await;
+            // The server may close before all is written.
+            drop(stream.write_all(garbage).await);
+            drop(stream.shutdown().await);
+            let mut answer = Vec::new();
+            drop(stream.read_to_end(&mut answer).await);
+        }
+        client::get_status(runtime).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_seventeenth_connection_is_told_to_come_later() {
+    with_server(async |runtime, log| {
+        log.push(event());
+        let mut followers = Vec::new();
+        for _ in 0..MOST {
+            let mut stream = connect(runtime).await;
+            let request = b"GET /events?follow=1 HTTP/1.1\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
+            followers.push(stream);
+        }
+        let refused = client::get_status(runtime).await.unwrap_err();
+        assert!(
+            matches!(refused, ControlError::Answered { code: 503, .. }),
+            "{refused}"
+        );
+        // A follower that goes makes room, also when no event tells the server so.
+        followers.pop();
+        while client::get_status(runtime).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stale_socket_is_replaced() {
+    let directory = TempDir::new().unwrap();
+    let path = socket_path(directory.path());
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(fs::metadata(&path).unwrap().file_type().is_socket());
+    let missing = client::get_status(directory.path()).await.unwrap_err();
+    assert!(
+        matches!(missing, ControlError::NotRunning { .. }),
+        "{missing}"
+    );
+    let server = Server::bind(&path).unwrap();
+    let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert!(matches!(mode, 0o600 | 0o660), "{mode:o}");
+    drop(server);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_live_socket_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let path = socket_path(directory.path());
+    let first = Server::bind(&path).unwrap();
+    let refused = Server::bind(&path).unwrap_err();
+    assert!(matches!(refused, ControlError::InUse { .. }), "{refused}");
+    assert!(path.exists());
+    drop(first);
+}
+
+#[tokio::test]
+async fn another_daemons_socket_is_not_removed() {
+    let directory = TempDir::new().unwrap();
+    let path = socket_path(directory.path());
+    let first = Server::bind(&path).unwrap();
+    fs::rename(&path, directory.path().join("moved")).unwrap();
+    let second = Server::bind(&path).unwrap();
+    drop(first);
+    assert!(path.exists());
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_socket_stays() {
+    let directory = TempDir::new().unwrap();
+    let path = socket_path(directory.path());
+    fs::write(&path, "precious").unwrap();
+    let refused = Server::bind(&path).unwrap_err();
+    assert!(
+        matches!(refused, ControlError::NotASocket { .. }),
+        "{refused}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+}
+
+/// A status with something in every field that metrics show.
+pub(super) fn status() -> Status {
+    let started = "2026-08-22T12:00:00Z".parse().unwrap();
+    let resolved = "2026-08-22T12:00:01Z".parse().unwrap();
+    Status {
+        version: "0.1.0".to_owned(),
+        pid: 42,
+        started,
+        mode: Mode::Audit,
+        ephemeral: false,
+        scope: "/sys/fs/cgroup/plant.slice".into(),
+        hooks: vec!["egress".to_owned()],
+        generation: 7,
+        applied: resolved,
+        config: None,
+        default_allow: true,
+        tags: tags(),
+        registries: vec![RegistryStatus {
+            login_server: "contoso.azurecr.io".parse().unwrap(),
+            names: vec![login_server(resolved)],
+        }],
+        exceptions: vec![exception(started)],
+        resolvers: vec!["10.0.0.53:53".to_owned()],
+        alarms: vec![failing(started)],
+        counters: Counters {
+            counts: vec![
+                count("egress", "allowed-name", "allow", 12),
+                count("connect4", "storage", "deny", 3),
+            ],
+            lost_events: 1,
+        },
+    }
+}
+
+/// A denial.
+pub(super) fn event() -> EventRecord {
+    EventRecord {
+        sequence: 0,
+        time: "2026-08-22T12:00:02Z".parse().unwrap(),
+        verdict: "deny".to_owned(),
+        reason: "storage".to_owned(),
+        destination: "20.60.0.4".parse().unwrap(),
+        port: Some(443),
+        protocol: "tcp".to_owned(),
+        names: Vec::new(),
+        hook: "connect4".to_owned(),
+        pid: Some(42),
+        uid: Some(1000),
+        command: Some("azcopy".to_owned()),
+        executable: Some("/usr/bin/azcopy".into()),
+        cgroup: Some("/system.slice/plc.service".into()),
+        unit: Some("plc.service".to_owned()),
+        container: None,
+        folded: 0,
+    }
+}
+
+fn tags() -> TagsStatus {
+    TagsStatus {
+        cloud: "public".to_owned(),
+        names: vec!["Storage".to_owned()],
+        change_number: 401,
+        date: Some("2026-08-10".to_owned()),
+        age_days: Some(12),
+        max_age_days: 90,
+        source: "bundle".to_owned(),
+        ipv4_prefixes: 900,
+        ipv6_prefixes: 80,
+        cidrs: Vec::new(),
+    }
+}
+
+fn login_server(resolved: jiff::Timestamp) -> NameStatus {
+    NameStatus {
+        name: "contoso.azurecr.io".parse().unwrap(),
+        kind: Some(EndpointKind::LoginServer),
+        origin: "login-server".to_owned(),
+        addresses: vec![AddressStatus {
+            address: "20.62.128.1".parse().unwrap(),
+            first_seen: resolved,
+            last_seen: resolved,
+            remaining: 900,
+            untagged: false,
+        }],
+        chain: Vec::new(),
+        resolved: Some(resolved),
+        failing: None,
+        refused: vec!["20.60.0.9 lies in Storage".to_owned()],
+    }
+}
+
+fn exception(since: jiff::Timestamp) -> ExceptionStatus {
+    ExceptionStatus {
+        reason: "uploads \"logs\"".to_owned(),
+        target: "agent.service".to_owned(),
+        cgroups: Vec::new(),
+        names: vec![NameStatus {
+            name: "logs.blob.core.windows.net".parse().unwrap(),
+            kind: None,
+            origin: "exception".to_owned(),
+            addresses: Vec::new(),
+            chain: Vec::new(),
+            resolved: None,
+            failing: Some(failing(since)),
+            refused: Vec::new(),
+        }],
+        cidrs: Vec::new(),
+        until: "2027-01-31T00:00:00Z".parse().unwrap(),
+        ended: false,
+    }
+}
+
+fn failing(since: jiff::Timestamp) -> Alarm {
+    Alarm {
+        kind: "name-failing".to_owned(),
+        since,
+        message: "logs.blob.core.windows.net does not resolve".to_owned(),
+    }
+}
+
+fn count(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
+    Count {
+        hook: hook.to_owned(),
+        reason: reason.to_owned(),
+        verdict: verdict.to_owned(),
+        count,
+    }
+}
