@@ -4,6 +4,7 @@
 //! `enforcer-common ← name ← state ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
 
 pub mod azure;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;

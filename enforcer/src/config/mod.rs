@@ -25,11 +25,22 @@ use crate::name::Name;
 
 /// Reads and validates the file at `path`. A file that cannot be read is an error, never the defaults.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+    parse(&read(path)?, path)
+}
+
+/// The section `[paths]` of the file at `path`, whatever stands in the others: what runs is found while its file is being mended.
+pub fn load_paths(path: &Path) -> Result<Paths, ConfigError> {
+    let text = read(path)?;
+    let raw: Result<raw::RawPathsOnly, _> = toml::from_str(&text).map_err(Fault::from);
+    raw.map(|raw| validate::paths(raw.paths))
+        .map_err(|fault| fault.locate(&text, path))
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
-    parse(&text, path)
+    })
 }
 
 /// Validates `text` as the contents of the file at `path`, which errors name and relative files count from.

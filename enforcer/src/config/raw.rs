@@ -88,3 +88,10 @@ pub(super) struct RawPaths {
     pub(super) state: Option<Text<Absolute>>,
     pub(super) runtime: Option<Text<Absolute>>,
 }
+
+/// A file of which only the paths are wanted.
+#[derive(Deserialize)]
+pub(super) struct RawPathsOnly {
+    #[serde(default)]
+    pub(super) paths: RawPaths,
+}

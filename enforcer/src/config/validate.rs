@@ -203,7 +203,7 @@ fn dns(raw: RawDns) -> Result<Dns, Fault> {
     })
 }
 
-fn paths(raw: RawPaths) -> Paths {
+pub(super) fn paths(raw: RawPaths) -> Paths {
     let defaults = Paths::default();
     let path = |path: Option<Text<Absolute>>| path.map(|Text(Absolute(path))| path);
     Paths {

@@ -1,6 +1,7 @@
 //! Where maps, links and programs outlive the daemon.
 
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Hook;
@@ -77,6 +78,21 @@ impl Pins {
             return Ok(());
         }
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
+    }
+
+    /// Whether anything is pinned. Changes nothing.
+    ///
+    /// # Errors
+    /// [`KernelError::PinVersion`], and where this process may not look.
+    pub fn exist(&self) -> Result<bool, KernelError> {
+        match fs::metadata(&self.base) {
+            Ok(_) => self.check_version().map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => {
+                let what = format!("look at the pins in {}", self.base.display());
+                Err(KernelError::failed(what)(error))
+            }
+        }
     }
 
     /// Makes the directory, takes the lock, and checks that nothing of another version is there.

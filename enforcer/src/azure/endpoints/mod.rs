@@ -42,6 +42,16 @@ pub enum Origin {
     File(PathBuf),
 }
 
+impl std::fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configured => formatter.write_str("configuration"),
+            Self::Region(region) => write!(formatter, "region {region}"),
+            Self::File(file) => file.display().fmt(formatter),
+        }
+    }
+}
+
 /// The names of `registry`, each once: the login server first, then those from regions, whole names, and its file.
 pub fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
     let mut found = vec![Endpoint {

@@ -1,0 +1,67 @@
+//! How a command ends.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::printer::printable;
+
+/// What a command answers to whoever started it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// It is done; the answer is yes.
+    Done = 0,
+    /// The answer is no: denied, invalid, unfit, not enforcing.
+    No = 1,
+    /// It could not be done.
+    Failed = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Says on standard error, in one line, what went wrong.
+pub(super) fn complain(problem: impl Display) {
+    let line = format!(
+        "egress-enforcer: {}",
+        printable(&problem.to_string(), false)
+    );
+    // Where standard error is closed, nobody listens; the exit code still tells.
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// The chain of causes in one line. A cause that the error above it tells already is left out.
+pub(super) fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context as _, anyhow};
+
+    use super::*;
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let inner: anyhow::Result<()> = Err(anyhow!("no such file"));
+        let error = inner
+            .context("cannot read a.toml (no such file)")
+            .context("no policy")
+            .unwrap_err();
+        assert_eq!(
+            chain(&error),
+            "no policy: cannot read a.toml (no such file)"
+        );
+    }
+}

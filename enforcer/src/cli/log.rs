@@ -1,0 +1,72 @@
+//! Where the daemon's log goes.
+
+use std::env;
+use std::io::{IsTerminal as _, stderr};
+use std::os::unix::fs::MetadataExt as _;
+
+use anyhow::{Context as _, Result};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt, registry};
+
+/// Names the device and inode of the journal's stream where systemd connected standard error to it (systemd.exec(5)).
+const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
+
+/// Sends the log to the journal where standard error leads there, else as text to standard error. `verbose` times: the log of this
+/// program in more detail, then that of everything.
+///
+/// # Errors
+/// Where a log is set up already.
+pub(super) fn start(verbose: u8) -> Result<()> {
+    let registry = registry().with(filter(verbose));
+    let journal = leads_to_journal().then(tracing_journald::layer);
+    let started = if let Some(Ok(journal)) = journal {
+        let journal = journal.with_syslog_identifier("egress-enforcer".to_owned());
+        registry.with(journal).try_init()
+    } else {
+        let text = fmt::layer()
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal())
+            .with_target(verbose > 0);
+        registry.with(text).try_init()
+    };
+    started.context("cannot start the log")
+}
+
+fn filter(verbose: u8) -> Targets {
+    let (own, others) = match verbose {
+        0 => (LevelFilter::INFO, LevelFilter::WARN),
+        1 => (LevelFilter::DEBUG, LevelFilter::INFO),
+        _ => (LevelFilter::TRACE, LevelFilter::TRACE),
+    };
+    Targets::new()
+        .with_default(others)
+        .with_target("enforcer", own)
+}
+
+/// The variable alone says little: children of a service inherit it, whatever their standard error is.
+fn leads_to_journal() -> bool {
+    let Ok(stream) = std::fs::metadata("/proc/self/fd/2") else {
+        return false;
+    };
+    env::var(JOURNAL_STREAM)
+        .is_ok_and(|named| named == format!("{}:{}", stream.dev(), stream.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn libraries_are_heard_less_than_this_program() {
+        assert!(filter(0).would_enable("enforcer::daemon", &Level::INFO));
+        assert!(!filter(0).would_enable("enforcer::daemon", &Level::DEBUG));
+        assert!(!filter(0).would_enable("hickory_net", &Level::INFO));
+        assert!(filter(1).would_enable("enforcer::daemon", &Level::DEBUG));
+        assert!(filter(2).would_enable("hickory_net", &Level::TRACE));
+    }
+}

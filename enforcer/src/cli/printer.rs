@@ -1,0 +1,162 @@
+//! Standard output: one document or lines of text, never a raw control character, quiet when the reader has gone.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Where a command's answer goes.
+pub(super) struct Printer {
+    out: Box<dyn Write>,
+    json: bool,
+    closed: bool,
+}
+
+impl Printer {
+    /// Prints to standard output.
+    pub(super) fn stdout(json: bool) -> Self {
+        Self::new(Box::new(io::stdout().lock()), json)
+    }
+
+    fn new(out: Box<dyn Write>, json: bool) -> Self {
+        Self {
+            out,
+            json,
+            closed: false,
+        }
+    }
+
+    /// Prints `report` as a person reads it, or as one JSON document.
+    pub(super) fn report(&mut self, report: &(impl Display + Serialize)) -> io::Result<()> {
+        if self.json {
+            let document = serde_json::to_string_pretty(report)?;
+            return self.write(&format!("{document}\n"));
+        }
+        self.write(&printable(&report.to_string(), true))
+    }
+
+    /// Prints one item of a stream that has no end: a line of text, or a JSON document on a line of its own.
+    pub(super) fn item(&mut self, item: &(impl Display + Serialize)) -> io::Result<()> {
+        let line = if self.json {
+            serde_json::to_string(item)?
+        } else {
+            printable(&item.to_string(), false)
+        };
+        self.write(&format!("{line}\n"))
+    }
+
+    /// Prints text as it is, for another program to read.
+    pub(super) fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.write(text)
+    }
+
+    /// Whether the reader has gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.out.write_all(text.as_bytes());
+        match written.and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// `text` with its control characters escaped; line ends stay where `lines` says so.
+pub(super) fn printable(text: &str, lines: bool) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' if lines => printable.push(letter),
+            '\n' => printable.push(' '),
+            _ if is_unprintable(letter) => printable.extend(letter.escape_default()),
+            _ => printable.push(letter),
+        }
+    }
+    printable
+}
+
+/// Control characters, and those that change the direction of the text around them (Unicode 16, section 23.2).
+fn is_unprintable(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Gone(io::ErrorKind);
+
+    impl Write for Gone {
+        fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn printed(json: bool, print: impl FnOnce(&mut Printer) -> io::Result<()>) -> String {
+        let page = Page::default();
+        print(&mut Printer::new(Box::new(page.clone()), json)).unwrap();
+        String::from_utf8(page.0.take()).unwrap()
+    }
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        let hostile = "evil\u{1b}[2J\rsh\u{7}\u{9b}\u{202e}\nnext";
+        assert_eq!(
+            printed(false, |printer| printer.report(&hostile)),
+            "evil\\u{1b}[2J\\rsh\\u{7}\\u{9b}\\u{202e}\nnext"
+        );
+        assert_eq!(
+            printed(false, |printer| printer.item(&"a\nb")),
+            "a b\n",
+            "an item is one line"
+        );
+    }
+
+    #[test]
+    fn the_same_value_is_one_json_document() {
+        assert_eq!(printed(true, |printer| printer.report(&"a")), "\"a\"\n");
+        assert_eq!(
+            printed(true, |printer| printer.item(&"a\u{1b}")),
+            "\"a\\u001b\"\n"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error_and_a_full_disk_is() {
+        let mut printer = Printer::new(Box::new(Gone(io::ErrorKind::BrokenPipe)), false);
+        printer.item(&"a").unwrap();
+        assert!(printer.is_closed());
+        let mut printer = Printer::new(Box::new(Gone(io::ErrorKind::StorageFull)), false);
+        assert!(printer.item(&"a").is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! `run`: the daemon.
+
+use anyhow::{Result, bail};
+
+use super::args::RunArgs;
+use super::exit::Exit;
+use super::log;
+use super::places::Places;
+use super::standin::{Options, Source, run as run_daemon};
+use crate::config::Config;
+use crate::name::Name;
+
+/// Runs the daemon until it is told to end.
+pub(super) fn run(places: &Places, args: RunArgs) -> Result<Exit> {
+    let source = source(places, &args)?;
+    log::start(args.verbose)?;
+    run_daemon(Options {
+        source,
+        audit: args.audit,
+        ephemeral: args.ephemeral,
+        scope: args.scope,
+    })?;
+    Ok(Exit::Done)
+}
+
+fn source(places: &Places, args: &RunArgs) -> Result<Source> {
+    if args.registry.is_empty() {
+        return Ok(Source::File(places.file().to_owned()));
+    }
+    if !args.ephemeral {
+        bail!(
+            "--registry: what the command line opens ends with its process; add --ephemeral, or write a file and name it with --config"
+        );
+    }
+    let mut config = Config::for_registries(&args.registry, &args.region)?;
+    for name in &args.data_endpoint {
+        add_endpoint(&mut config, name)?;
+    }
+    Ok(Source::Given(Box::new(config)))
+}
+
+/// Adds `name` to the registry that it belongs to.
+fn add_endpoint(config: &mut Config, name: &Name) -> Result<()> {
+    let cloud = config.protect.cloud;
+    let owner = config
+        .registries
+        .iter_mut()
+        .find(|registry| cloud.endpoint_kind(&registry.login_server, name).is_some());
+    let Some(owner) = owner else {
+        bail!(
+            "--data-endpoint: {name} belongs to none of the registries; name its registry with --registry, or leave it out"
+        );
+    };
+    owner.data_endpoints.push(name.clone());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+
+    fn source_of(line: &str) -> Result<Source> {
+        let words = ["egress-enforcer", "run"]
+            .into_iter()
+            .chain(line.split(' '));
+        let arguments = Arguments::try_parse_from(words.filter(|word| !word.is_empty())).unwrap();
+        let Command::Run(args) = arguments.command else {
+            panic!("not run");
+        };
+        source(&Places::new(arguments.config), &args)
+    }
+
+    #[test]
+    fn without_registries_the_file_counts() {
+        let Source::File(file) = source_of("").unwrap() else {
+            panic!("no file");
+        };
+        assert_eq!(file.to_str(), Some("/etc/egress-enforcer/config.toml"));
+    }
+
+    #[test]
+    fn registries_make_a_configuration_of_their_own() {
+        let line = "--ephemeral --registry contoso.azurecr.io --registry fabrikam.azurecr.io --region eastus \
+            --data-endpoint fabrikam.westus.data.azurecr.io";
+        let Source::Given(config) = source_of(line).unwrap() else {
+            panic!("a file");
+        };
+        let [contoso, fabrikam] = config.registries.as_slice() else {
+            panic!("{config:?}");
+        };
+        assert_eq!(contoso.regions, ["eastus"]);
+        assert!(contoso.data_endpoints.is_empty());
+        assert_eq!(
+            fabrikam.data_endpoints[0].as_str(),
+            "fabrikam.westus.data.azurecr.io"
+        );
+    }
+
+    #[test]
+    fn registries_of_the_command_line_do_not_outlive_it() {
+        let error = source_of("--registry contoso.azurecr.io").unwrap_err();
+        assert!(error.to_string().contains("add --ephemeral"), "{error}");
+    }
+
+    #[test]
+    fn an_endpoint_of_another_registry_is_refused() {
+        let line =
+            "--ephemeral --registry contoso.azurecr.io --data-endpoint evil.eastus.data.azurecr.io";
+        let error = source_of(line).unwrap_err().to_string();
+        assert!(
+            error.contains("belongs to none of the registries"),
+            "{error}"
+        );
+    }
+}
