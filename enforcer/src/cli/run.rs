@@ -6,7 +6,7 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::log;
 use super::places::Places;
-use super::standin::{Options, Source, run as run_daemon};
+use crate::daemon::{Options, Source, run as run_daemon};
 use crate::config::Config;
 use crate::name::Name;
 
