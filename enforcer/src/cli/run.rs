@@ -6,8 +6,8 @@ use super::args::RunArgs;
 use super::exit::Exit;
 use super::log;
 use super::places::Places;
-use crate::daemon::{Options, Source, run as run_daemon};
 use crate::config::Config;
+use crate::daemon::{Options, Source, run as run_daemon};
 use crate::name::Name;
 
 /// Runs the daemon until it is told to end.

@@ -9,6 +9,7 @@ mod names;
 mod report;
 mod run;
 mod sources;
+mod watch;
 
 pub use run::run;
 pub use sources::{Options, Source};

@@ -1,6 +1,5 @@
 //! What the engine tells: its status, its alarms, and the names behind an address.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use enforcer_common::Hook;
 use jiff::{SignedDuration, Timestamp};
 
 use super::engine::Engine;
+use super::watch::failure;
 use crate::azure::endpoints::{Endpoint, Origin};
 use crate::config::{DefaultAction, EndpointKind};
 use crate::control::{
@@ -18,7 +18,7 @@ use crate::name::Name;
 use crate::resolver::cache::{AddressEntry, Family, NameEntry};
 
 /// Seconds in a day.
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 impl Engine {
     /// The whole state, for people and scripts.
@@ -32,7 +32,11 @@ impl Engine {
             mode: config.mode,
             ephemeral: self.options.ephemeral,
             scope: self.scope.path.clone(),
-            hooks: Hook::ALL.map(|hook| hook.word().to_owned()).to_vec(),
+            hooks: self
+                .hooks()
+                .into_iter()
+                .map(|hook| hook.word().to_owned())
+                .collect(),
             generation: self.generation,
             applied: self.applied,
             config: self.options.source.file(),
@@ -64,51 +68,12 @@ impl Engine {
         entries.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Raises and ends the alarms that follow from the state.
-    pub(super) fn look_around(&mut self) {
-        let age = self.sources.tags.age(Timestamp::now());
-        let limit = self.sources.config.protect.max_age;
-        let message = match age {
-            Some(age) if age > limit => Some(format!(
-                "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; \
-                 import a newer file (`egress-enforcer tags import FILE`) or update the package",
-                age.as_secs() / DAY,
-                limit.as_secs() / DAY
-            )),
-            _ => None,
-        };
-        self.alarms.set("tags-old", "", message);
-        let mut failing = BTreeMap::new();
-        let mut refused = BTreeMap::new();
-        let mut untagged = BTreeMap::new();
-        for (name, entry) in self
-            .cache
-            .entries()
-            .filter(|(_, entry)| !entry.is_departed())
-        {
-            if let Some(why) = failure(entry) {
-                let addresses = entry.addresses().count();
-                let message = format!(
-                    "{name} does not resolve: {why}; {addresses} earlier addresses stay open"
-                );
-                failing.insert(name.to_string(), message);
-            }
-            for (address, refusal) in entry.refused() {
-                let message = format!(
-                    "{name}: the answer {address} is refused: {}",
-                    refusal.reason
-                );
-                refused.insert(format!("{name} {address}"), message);
-            }
-            for (address, _) in entry.addresses().filter(|(_, entry)| entry.is_untagged()) {
-                let message =
-                    format!("{name}: {address} is in no service tag: the tags may be stale");
-                untagged.insert(format!("{name} {address}"), message);
-            }
+    /// The hooks that judge: a pinned link is there as long as its pin.
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        if self.options.ephemeral {
+            return Hook::ALL.to_vec();
         }
-        self.alarms.replace("name-failing", &failing);
-        self.alarms.replace("answer-refused", &refused);
-        self.alarms.replace("address-untagged", &untagged);
+        self.pins.attached()
     }
 
     fn tags_status(&self) -> TagsStatus {
@@ -229,22 +194,6 @@ impl Engine {
     fn wall(&self, at: Duration) -> Timestamp {
         before_now(self.now().saturating_sub(at))
     }
-}
-
-/// Why a name gives no address: both families fail, and so does the name where neither has one.
-fn failure(entry: &NameEntry) -> Option<String> {
-    let failing = [Family::V4, Family::V6].map(|family| entry.family(family).failing.as_ref());
-    let [Some(v4), Some(v6)] = failing else {
-        return None;
-    };
-    let is_empty_family = |failing: &crate::resolver::cache::Failing| {
-        matches!(
-            failing.error,
-            crate::resolver::answer::LookupFailure::NoAddress { .. }
-        )
-    };
-    let telling = if is_empty_family(v4) { v6 } else { v4 };
-    Some(telling.error.to_string())
 }
 
 fn before_now(age: Duration) -> Timestamp {

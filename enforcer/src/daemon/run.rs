@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use enforcer_common::Event;
-use enforcer_common::layout::{FOLD_WINDOW, FoldKey};
+use enforcer_common::layout::{FOLD_WINDOW, FoldKey, MAX_RECENT};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -26,6 +26,8 @@ use crate::resolver::answer::Answer;
 
 /// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
+/// Denials whose folds are waited for at a time; the kernel keeps no more.
+const MOST_FOLDS: usize = MAX_RECENT as usize;
 /// How long changed addresses wait to be saved together.
 const SAVE_AFTER: Duration = Duration::from_secs(5);
 
@@ -217,7 +219,10 @@ impl Daemon {
         for event in events {
             self.tell(event);
         }
-        self.folds.entry(settled).or_default().extend(events);
+        let waiting: usize = self.folds.values().map(Vec::len).sum();
+        let room = MOST_FOLDS.saturating_sub(waiting);
+        let awaited = self.folds.entry(settled).or_default();
+        awaited.extend(events.iter().take(room));
     }
 
     fn tell(&mut self, event: &Event) {

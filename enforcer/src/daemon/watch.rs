@@ -1,0 +1,94 @@
+//! Looks at the state for what needs somebody's attention.
+
+use std::collections::BTreeMap;
+
+use enforcer_common::Hook;
+use jiff::Timestamp;
+
+use super::engine::Engine;
+use super::report::DAY;
+use crate::name::Name;
+use crate::resolver::answer::LookupFailure;
+use crate::resolver::cache::{Failing, Family, NameEntry};
+
+/// Alarms by what they are about, with their messages.
+type Found = BTreeMap<String, String>;
+
+impl Engine {
+    /// Raises and ends the alarms that follow from the state.
+    pub(super) fn look_around(&mut self) {
+        self.alarms.set("tags-old", "", self.tags_old());
+        self.alarms.set("hook-missing", "", self.hook_missing());
+        let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
+        let wanted = self
+            .cache
+            .entries()
+            .filter(|(_, entry)| !entry.is_departed());
+        for (name, entry) in wanted {
+            if let Some(why) = failure(entry) {
+                let addresses = entry.addresses().count();
+                let message = format!(
+                    "{name} does not resolve: {why}; {addresses} earlier addresses stay open"
+                );
+                failing.insert(name.to_string(), message);
+            }
+            refused.extend(refused_of(name, entry));
+            untagged.extend(untagged_of(name, entry));
+        }
+        self.alarms.replace("name-failing", &failing);
+        self.alarms.replace("answer-refused", &refused);
+        self.alarms.replace("address-untagged", &untagged);
+    }
+
+    fn tags_old(&self) -> Option<String> {
+        let age = self.sources.tags.age(Timestamp::now())?;
+        let limit = self.sources.config.protect.max_age;
+        (age > limit).then(|| {
+            format!(
+                "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; \
+                 import a newer file (`egress-enforcer tags import FILE`) or update the package",
+                age.as_secs() / DAY,
+                limit.as_secs() / DAY
+            )
+        })
+    }
+
+    fn hook_missing(&self) -> Option<String> {
+        let missing = Hook::ALL.len() - self.hooks().len();
+        (missing > 0).then(|| {
+            format!("{missing} hooks lost their pins and judge no longer: restart the daemon")
+        })
+    }
+}
+
+fn refused_of(name: &Name, entry: &NameEntry) -> Found {
+    let refused = entry.refused().map(|(address, refusal)| {
+        let message = format!(
+            "{name}: the answer {address} is refused: {}",
+            refusal.reason
+        );
+        (format!("{name} {address}"), message)
+    });
+    refused.collect()
+}
+
+fn untagged_of(name: &Name, entry: &NameEntry) -> Found {
+    let untagged = entry.addresses().filter(|(_, entry)| entry.is_untagged());
+    let untagged = untagged.map(|(address, _)| {
+        let message = format!("{name}: {address} is in no service tag: the tags may be stale");
+        (format!("{name} {address}"), message)
+    });
+    untagged.collect()
+}
+
+/// Why a name gives no address: both families fail, and so does the name where neither has one.
+pub(super) fn failure(entry: &NameEntry) -> Option<String> {
+    let failing = [Family::V4, Family::V6].map(|family| entry.family(family).failing.as_ref());
+    let [Some(v4), Some(v6)] = failing else {
+        return None;
+    };
+    let is_empty_family =
+        |failing: &Failing| matches!(failing.error, LookupFailure::NoAddress { .. });
+    let telling = if is_empty_family(v4) { v6 } else { v4 };
+    Some(telling.error.to_string())
+}
