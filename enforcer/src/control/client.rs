@@ -55,7 +55,7 @@ pub async fn events(runtime_dir: &Path, since: u64) -> Result<Vec<EventRecord>, 
 /// Calls `each` with every event after `since`, those to come included, until the daemon ends. Drop the future to stop earlier.
 ///
 /// # Errors
-/// As [`get_status`]; [`ControlError::Broken`] where the daemon is killed meanwhile.
+/// As [`get_status`].
 pub async fn follow(
     runtime_dir: &Path,
     since: u64,
@@ -65,7 +65,12 @@ pub async fn follow(
     let target = format!("/events?follow=1&since={since}");
     let mut response = in_time(&socket, ask(&socket, &target)).await?;
     let mut rest = Vec::new();
-    while let Some(bytes) = next_bytes(&socket, &mut response).await? {
+    while let Some(frame) = response.body_mut().frame().await {
+        let bytes = match frame {
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+            Err(error) if is_end(&error) => return Ok(()),
+            Err(error) => return Err(broken(&socket, error)),
+        };
         rest.extend_from_slice(&bytes);
         let lines_end = rest.iter().rposition(|byte| *byte == b'\n');
         let lines: Vec<u8> = rest.drain(..lines_end.map_or(0, |end| end + 1)).collect();
@@ -140,6 +145,15 @@ async fn next_bytes(
     };
     let frame = frame.map_err(|error| broken(socket, error))?;
     Ok(Some(frame.into_data().unwrap_or_default()))
+}
+
+/// Whether the other side closed: the only end that a followed answer has.
+fn is_end(error: &hyper::Error) -> bool {
+    let io_error = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .map(io::Error::kind);
+    let closed = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset];
+    error.is_incomplete_message() || io_error.is_some_and(|kind| closed.contains(&kind))
 }
 
 fn within_limit(target: &str, length: usize) -> Result<(), ControlError> {

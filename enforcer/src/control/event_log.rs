@@ -71,7 +71,7 @@ impl EventLog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::event;
+    use super::super::test_data::event;
     use super::*;
 
     fn sequences(records: &[EventRecord]) -> Vec<u64> {

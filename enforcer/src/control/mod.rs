@@ -8,6 +8,8 @@ mod metrics;
 pub mod server;
 mod snapshot;
 #[cfg(test)]
+mod test_data;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A real server and a real client on a socket, and the records that other tests share.
+//! A real server and a real client on a socket.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::task::LocalSet;
 
 use super::server::{Server, Source};
+use super::test_data::{event, status};
 use super::*;
-use crate::config::{EndpointKind, Mode};
-use crate::kernel::{Count, Counters};
 
 /// The connections that the server answers at once.
 const MOST: usize = 16;
@@ -86,6 +86,9 @@ async fn events_are_given_from_where_the_reader_was() {
         let newer = client::events(runtime, 1).await.unwrap();
         assert_eq!(newer, log.since(1, 9));
         assert_eq!(newer.len(), 2);
+        (0..2000).for_each(|_| log.push(event()));
+        let all = client::events(runtime, 0).await.unwrap();
+        assert_eq!(all, log.since(0, usize::MAX));
     })
     .await;
 }
@@ -109,6 +112,18 @@ async fn a_follower_gets_what_was_there_and_what_comes_later() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_follower_is_told_when_the_daemon_ends() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::bind(&socket_path(directory.path())).unwrap();
+    let daemon = Daemon::default();
+    daemon.0.push(event());
+    let local = LocalSet::new();
+    let serving = local.spawn_local(server.serve(daemon));
+    let following = client::follow(directory.path(), 0, |_| serving.abort());
+    local.run_until(following).await.unwrap();
 }
 
 #[tokio::test]
@@ -241,133 +256,4 @@ async fn a_file_in_the_place_of_the_socket_stays() {
         "{refused}"
     );
     assert_eq!(fs::read(&path).unwrap(), b"precious");
-}
-
-/// A status with something in every field that metrics show.
-pub(super) fn status() -> Status {
-    let started = "2026-08-22T12:00:00Z".parse().unwrap();
-    let resolved = "2026-08-22T12:00:01Z".parse().unwrap();
-    Status {
-        version: "0.1.0".to_owned(),
-        pid: 42,
-        started,
-        mode: Mode::Audit,
-        ephemeral: false,
-        scope: "/sys/fs/cgroup/plant.slice".into(),
-        hooks: vec!["egress".to_owned()],
-        generation: 7,
-        applied: resolved,
-        config: None,
-        default_allow: true,
-        tags: tags(),
-        registries: vec![RegistryStatus {
-            login_server: "contoso.azurecr.io".parse().unwrap(),
-            names: vec![login_server(resolved)],
-        }],
-        exceptions: vec![exception(started)],
-        resolvers: vec!["10.0.0.53:53".to_owned()],
-        alarms: vec![failing(started)],
-        counters: Counters {
-            counts: vec![
-                count("egress", "allowed-name", "allow", 12),
-                count("connect4", "storage", "deny", 3),
-            ],
-            lost_events: 1,
-        },
-    }
-}
-
-/// A denial.
-pub(super) fn event() -> EventRecord {
-    EventRecord {
-        sequence: 0,
-        time: "2026-08-22T12:00:02Z".parse().unwrap(),
-        verdict: "deny".to_owned(),
-        reason: "storage".to_owned(),
-        destination: "20.60.0.4".parse().unwrap(),
-        port: Some(443),
-        protocol: "tcp".to_owned(),
-        names: Vec::new(),
-        hook: "connect4".to_owned(),
-        pid: Some(42),
-        uid: Some(1000),
-        command: Some("azcopy".to_owned()),
-        executable: Some("/usr/bin/azcopy".into()),
-        cgroup: Some("/system.slice/plc.service".into()),
-        unit: Some("plc.service".to_owned()),
-        container: None,
-        folded: 0,
-    }
-}
-
-fn tags() -> TagsStatus {
-    TagsStatus {
-        cloud: "public".to_owned(),
-        names: vec!["Storage".to_owned()],
-        change_number: 401,
-        date: Some("2026-08-10".to_owned()),
-        age_days: Some(12),
-        max_age_days: 90,
-        source: "bundle".to_owned(),
-        ipv4_prefixes: 900,
-        ipv6_prefixes: 80,
-        cidrs: Vec::new(),
-    }
-}
-
-fn login_server(resolved: jiff::Timestamp) -> NameStatus {
-    NameStatus {
-        name: "contoso.azurecr.io".parse().unwrap(),
-        kind: Some(EndpointKind::LoginServer),
-        origin: "login-server".to_owned(),
-        addresses: vec![AddressStatus {
-            address: "20.62.128.1".parse().unwrap(),
-            first_seen: resolved,
-            last_seen: resolved,
-            remaining: 900,
-            untagged: false,
-        }],
-        chain: Vec::new(),
-        resolved: Some(resolved),
-        failing: None,
-        refused: vec!["20.60.0.9 lies in Storage".to_owned()],
-    }
-}
-
-fn exception(since: jiff::Timestamp) -> ExceptionStatus {
-    ExceptionStatus {
-        reason: "uploads \"logs\"".to_owned(),
-        target: "agent.service".to_owned(),
-        cgroups: Vec::new(),
-        names: vec![NameStatus {
-            name: "logs.blob.core.windows.net".parse().unwrap(),
-            kind: None,
-            origin: "exception".to_owned(),
-            addresses: Vec::new(),
-            chain: Vec::new(),
-            resolved: None,
-            failing: Some(failing(since)),
-            refused: Vec::new(),
-        }],
-        cidrs: Vec::new(),
-        until: "2027-01-31T00:00:00Z".parse().unwrap(),
-        ended: false,
-    }
-}
-
-fn failing(since: jiff::Timestamp) -> Alarm {
-    Alarm {
-        kind: "name-failing".to_owned(),
-        since,
-        message: "logs.blob.core.windows.net does not resolve".to_owned(),
-    }
-}
-
-fn count(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
-    Count {
-        hook: hook.to_owned(),
-        reason: reason.to_owned(),
-        verdict: verdict.to_owned(),
-        count,
-    }
 }

@@ -42,23 +42,28 @@ impl Homes {
     /// `None` where the cgroup is gone and was not met before.
     pub(super) fn find(&mut self, id: u64) -> Option<&Home> {
         let known = self.known.iter().position(|(known, _)| *known == id);
-        let entry = match known {
-            Some(at) => self.known.remove(at),
-            None => (id, home(&printable::path(&path_of(&self.root, id)?))),
+        let home = match known {
+            Some(at) => self.known.remove(at).1,
+            None => Home::at(&printable::path(&path_of(&self.root, id)?)),
         };
+        Some(self.remember(id, home))
+    }
+
+    fn remember(&mut self, id: u64, home: Home) -> &Home {
         if self.known.len() == MOST_HOMES {
             self.known.remove(0);
         }
-        self.known.push(entry);
-        self.known.last().map(|(_, home)| home)
+        &self.known.push_mut((id, home)).1
     }
 }
 
-fn home(path: &Path) -> Home {
-    Home {
-        path: path.to_owned(),
-        unit: unit_of(path),
-        container: container_of(path),
+impl Home {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            unit: unit_of(path),
+            container: container_of(path),
+        }
     }
 }
 
@@ -74,7 +79,7 @@ pub fn unit_of(path: &Path) -> Option<String> {
 
 /// The container of a cgroup: the 64 digits in `docker-ID.scope`, `libpod-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`,
 /// `…:cri-containerd:ID`, or in a component of its own (`/docker/ID`, `/kubepods/…/pod…/ID`). The outermost counts, since what is
-/// further down is named from inside. A runtime's monitor (`libpod-conmon-ID.scope`) is outside its container.
+/// further down is named from inside; but below a user's manager that user chooses the names. A runtime's monitor (`libpod-conmon-ID.scope`) is outside its container.
 pub fn container_of(path: &Path) -> Option<String> {
     names(path).find_map(container_id).map(str::to_owned)
 }
@@ -183,12 +188,14 @@ mod tests {
     fn the_least_recently_met_cgroup_is_forgotten_first() {
         let mut homes = Homes::new("/nowhere".into());
         let most = u64::try_from(MOST_HOMES).unwrap();
-        homes.known = (0..most).map(|id| (id, home(Path::new("/a")))).collect();
-        assert!(homes.find(0).is_some());
-        assert!(homes.find(most).is_none());
-        homes.known.insert(0, (most, home(Path::new("/b"))));
-        homes.known.truncate(MOST_HOMES);
-        assert_eq!(homes.find(most).unwrap().path, Path::new("/b"));
+        for id in 0..most {
+            homes.remember(id, Home::at(Path::new("/a")));
+        }
+        assert!(homes.find(0).is_some(), "0 is the most recent one");
+        homes.remember(most, Home::at(Path::new("/b")));
         assert_eq!(homes.known.len(), MOST_HOMES);
+        assert!(homes.find(1).is_none(), "1 was the oldest");
+        assert!(homes.find(0).is_some());
+        assert_eq!(homes.find(most).unwrap().path, Path::new("/b"));
     }
 }

@@ -1,4 +1,4 @@
-use super::super::tests::status;
+use super::super::test_data::status;
 use super::*;
 
 const GOLDEN: &str = r#"# HELP egress_enforcer The daemon: its version, its mode and the cgroup that it governs.

@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// Answers until the future is dropped: connections end with it, and the socket is removed. The future brings its own
-    /// [`LocalSet`], so it needs nothing but a tokio runtime around it.
+    /// [`LocalSet`], so it needs nothing but a tokio runtime around it; it is not `Send`.
     pub async fn serve(self, source: impl Source + 'static) {
         let accepting = self.accept(Rc::new(source));
         LocalSet::new().run_until(accepting).await;

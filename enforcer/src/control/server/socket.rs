@@ -2,10 +2,12 @@
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _, chown};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use tokio::net::{UnixListener, UnixSocket};
 use tracing::warn;
 
@@ -53,12 +55,18 @@ fn clear(path: &Path) -> Result<(), ControlError> {
     if !found.file_type().is_socket() {
         return Err(ControlError::NotASocket { path });
     }
-    match UnixStream::connect(&path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(&path).map_err(failed("remove the old", &path))
-        }
-        Ok(_) | Err(_) => Err(ControlError::InUse { path }),
+    if !refuses(&path).map_err(|errno| failed("try", &path)(errno.into()))? {
+        return Err(ControlError::InUse { path });
     }
+    fs::remove_file(&path).map_err(failed("remove the old", &path))
+}
+
+/// Whether nothing listens. Does not wait: a daemon that hangs with a full backlog listens still.
+fn refuses(path: &Path) -> Result<bool, Errno> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let connected = connect(probe.as_raw_fd(), &UnixAddr::new(path)?);
+    Ok(connected == Err(Errno::ECONNREFUSED))
 }
 
 /// Mode 0660 for the group, or 0600 where there is none or it cannot be given.

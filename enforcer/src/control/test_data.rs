@@ -1,0 +1,136 @@
+//! Records that the tests of this module share.
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::config::{EndpointKind, Mode};
+use crate::kernel::{Count, Counters};
+
+/// A status with something in every field that metrics show.
+pub(super) fn status() -> Status {
+    let started = "2026-08-22T12:00:00Z".parse().unwrap();
+    let resolved = "2026-08-22T12:00:01Z".parse().unwrap();
+    Status {
+        version: "0.1.0".to_owned(),
+        pid: 42,
+        started,
+        mode: Mode::Audit,
+        ephemeral: false,
+        scope: "/sys/fs/cgroup/plant.slice".into(),
+        hooks: vec!["egress".to_owned()],
+        generation: 7,
+        applied: resolved,
+        config: None,
+        default_allow: true,
+        tags: tags(),
+        registries: vec![RegistryStatus {
+            login_server: "contoso.azurecr.io".parse().unwrap(),
+            names: vec![login_server(resolved)],
+        }],
+        exceptions: vec![exception(started)],
+        resolvers: vec!["10.0.0.53:53".to_owned()],
+        alarms: vec![failing(started)],
+        counters: Counters {
+            counts: vec![
+                count("egress", "allowed-name", "allow", 12),
+                count("connect4", "storage", "deny", 3),
+            ],
+            lost_events: 1,
+        },
+    }
+}
+
+/// A denial.
+pub(super) fn event() -> EventRecord {
+    EventRecord {
+        sequence: 0,
+        time: "2026-08-22T12:00:02Z".parse().unwrap(),
+        verdict: "deny".to_owned(),
+        reason: "storage".to_owned(),
+        destination: "20.60.0.4".parse().unwrap(),
+        port: Some(443),
+        protocol: "tcp".to_owned(),
+        names: Vec::new(),
+        hook: "connect4".to_owned(),
+        pid: Some(42),
+        uid: Some(1000),
+        command: Some("azcopy".to_owned()),
+        executable: Some("/usr/bin/azcopy".into()),
+        cgroup: Some("/system.slice/plc.service".into()),
+        unit: Some("plc.service".to_owned()),
+        container: None,
+        folded: 0,
+    }
+}
+
+fn tags() -> TagsStatus {
+    TagsStatus {
+        cloud: "public".to_owned(),
+        names: vec!["Storage".to_owned()],
+        change_number: 401,
+        date: Some("2026-08-10".to_owned()),
+        age_days: Some(12),
+        max_age_days: 90,
+        source: "bundle".to_owned(),
+        ipv4_prefixes: 900,
+        ipv6_prefixes: 80,
+        cidrs: Vec::new(),
+    }
+}
+
+fn login_server(resolved: Timestamp) -> NameStatus {
+    NameStatus {
+        name: "contoso.azurecr.io".parse().unwrap(),
+        kind: Some(EndpointKind::LoginServer),
+        origin: "login-server".to_owned(),
+        addresses: vec![AddressStatus {
+            address: "20.62.128.1".parse().unwrap(),
+            first_seen: resolved,
+            last_seen: resolved,
+            remaining: 900,
+            untagged: false,
+        }],
+        chain: Vec::new(),
+        resolved: Some(resolved),
+        failing: None,
+        refused: vec!["20.60.0.9 lies in Storage".to_owned()],
+    }
+}
+
+fn exception(since: Timestamp) -> ExceptionStatus {
+    ExceptionStatus {
+        reason: "uploads \"logs\"".to_owned(),
+        target: "agent.service".to_owned(),
+        cgroups: Vec::new(),
+        names: vec![NameStatus {
+            name: "logs.blob.core.windows.net".parse().unwrap(),
+            kind: None,
+            origin: "exception".to_owned(),
+            addresses: Vec::new(),
+            chain: Vec::new(),
+            resolved: None,
+            failing: Some(failing(since)),
+            refused: Vec::new(),
+        }],
+        cidrs: Vec::new(),
+        until: "2027-01-31T00:00:00Z".parse().unwrap(),
+        ended: false,
+    }
+}
+
+fn failing(since: Timestamp) -> Alarm {
+    Alarm {
+        kind: "name-failing".to_owned(),
+        since,
+        message: "logs.blob.core.windows.net does not resolve".to_owned(),
+    }
+}
+
+fn count(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
+    Count {
+        hook: hook.to_owned(),
+        reason: reason.to_owned(),
+        verdict: verdict.to_owned(),
+        count,
+    }
+}
