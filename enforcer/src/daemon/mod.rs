@@ -11,4 +11,4 @@ mod run;
 mod sources;
 
 pub use run::run;
-pub use sources::{Options, Source};
+pub use sources::{Options, Source, Sources};

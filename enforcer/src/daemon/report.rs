@@ -8,7 +8,7 @@ use enforcer_common::Hook;
 use jiff::{SignedDuration, Timestamp};
 
 use super::engine::Engine;
-use crate::azure::endpoints::{Endpoint, Origin};
+use crate::azure::endpoints::Endpoint;
 use crate::config::{DefaultAction, EndpointKind};
 use crate::control::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, RegistryStatus, Status, TagsStatus,
@@ -153,11 +153,7 @@ impl Engine {
     }
 
     fn endpoint_status(&self, endpoint: &Endpoint) -> NameStatus {
-        let origin = match &endpoint.origin {
-            Origin::Configured => "configuration".to_owned(),
-            Origin::Region(region) => format!("region {region}"),
-            Origin::File(file) => file.display().to_string(),
-        };
+        let origin = endpoint.origin.to_string();
         self.name_status(&endpoint.name, Some(endpoint.kind), origin)
     }
 
