@@ -36,10 +36,7 @@ pub(super) fn check(places: &Places, output: OutputArgs) -> Result<Exit> {
 
 /// Whether there is no configuration to judge. A file that the configuration names and that is not there is its fault.
 fn is_unreadable(error: &anyhow::Error) -> bool {
-    matches!(
-        error.downcast_ref(),
-        Some(ConfigError::Unreadable { .. })
-    )
+    matches!(error.downcast_ref(), Some(ConfigError::Unreadable { .. }))
 }
 
 #[derive(Serialize)]

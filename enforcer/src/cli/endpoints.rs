@@ -89,7 +89,11 @@ fn notes(name: &NameStatus, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     if let Some(failing) = &name.failing {
         let since = instant(failing.since);
-        writeln!(formatter, "  {}: failing since {since}: {}", name.name, failing.message)?;
+        writeln!(
+            formatter,
+            "  {}: failing since {since}: {}",
+            name.name, failing.message
+        )?;
     }
     for refused in &name.refused {
         writeln!(formatter, "  {}: refused {refused}", name.name)?;

@@ -58,7 +58,9 @@ impl fmt::Display for Events {
         if self.0.is_empty() {
             return writeln!(formatter, "no denial is held");
         }
-        self.0.iter().try_for_each(|line| writeln!(formatter, "{line}"))
+        self.0
+            .iter()
+            .try_for_each(|line| writeln!(formatter, "{line}"))
     }
 }
 
@@ -127,7 +129,10 @@ mod tests {
             destination: "2603:1030::66".parse().unwrap(),
             port: None,
             protocol: "icmp".to_owned(),
-            names: vec!["a.azurecr.io".parse().unwrap(), "b.azurecr.io".parse().unwrap()],
+            names: vec![
+                "a.azurecr.io".parse().unwrap(),
+                "b.azurecr.io".parse().unwrap(),
+            ],
             pid: None,
             command: None,
             container: Some("0123456789abcdef".to_owned()),

@@ -13,7 +13,9 @@ use crate::control::{
 use crate::kernel::{Count, Counters};
 
 pub(super) fn at(minutes_and_seconds: &str) -> Timestamp {
-    format!("2026-01-01T00:{minutes_and_seconds}Z").parse().unwrap()
+    format!("2026-01-01T00:{minutes_and_seconds}Z")
+        .parse()
+        .unwrap()
 }
 
 pub(super) fn status() -> Status {
@@ -87,7 +89,9 @@ fn counted(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
 fn tags() -> TagsStatus {
     TagsStatus {
         cloud: "public".to_owned(),
-        names: ["Storage", "AzureContainerRegistry"].map(str::to_owned).to_vec(),
+        names: ["Storage", "AzureContainerRegistry"]
+            .map(str::to_owned)
+            .to_vec(),
         change_number: 375,
         date: Some("2025-10-28".to_owned()),
         age_days: Some(65),
@@ -125,9 +129,16 @@ fn address(address: &str, untagged: bool) -> AddressStatus {
 fn login() -> NameStatus {
     NameStatus {
         addresses: vec![address("20.42.66.0", false), address("2603:1030::66", true)],
-        chain: vec!["eus-1.fe.azcr.io".parse().unwrap(), "fe.trafficmanager.net".parse().unwrap()],
+        chain: vec![
+            "eus-1.fe.azcr.io".parse().unwrap(),
+            "fe.trafficmanager.net".parse().unwrap(),
+        ],
         resolved: Some(at("09:55")),
-        ..name("contoso.azurecr.io", Some(EndpointKind::LoginServer), "configuration")
+        ..name(
+            "contoso.azurecr.io",
+            Some(EndpointKind::LoginServer),
+            "configuration",
+        )
     }
 }
 
@@ -139,7 +150,11 @@ fn data() -> NameStatus {
             message: "no resolver answered in time".to_owned(),
         }),
         refused: vec!["52.239.169.228: it lies in Storage".to_owned()],
-        ..name("contoso.eastus.data.azurecr.io", Some(EndpointKind::Data), "region eastus")
+        ..name(
+            "contoso.eastus.data.azurecr.io",
+            Some(EndpointKind::Data),
+            "region eastus",
+        )
     }
 }
 

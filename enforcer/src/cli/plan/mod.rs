@@ -188,7 +188,10 @@ fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
         Some(_) | None => None,
     });
     for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
-        if !names.iter().any(|endpoint| endpoint.kind == EndpointKind::Data) {
+        if !names
+            .iter()
+            .any(|endpoint| endpoint.kind == EndpointKind::Data)
+        {
             warnings.push(format!(
                 "{}: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file",
                 registry.login_server
@@ -229,7 +232,11 @@ mod tests {
     #[test]
     fn the_plan_names_what_opens_with_its_origin() {
         let plan = plan_of(CONFIG, "2026-01-01T00:00:00Z").unwrap();
-        let open: Vec<_> = plan.open.iter().map(|open| (open.name.as_str(), open.origin.as_str())).collect();
+        let open: Vec<_> = plan
+            .open
+            .iter()
+            .map(|open| (open.name.as_str(), open.origin.as_str()))
+            .collect();
         assert_eq!(
             open,
             [
@@ -248,13 +255,19 @@ mod tests {
         assert!(said("ended at 2027-01-31"), "{warnings:?}");
         assert!(said("days old"), "{warnings:?}");
         assert!(said("bare.azurecr.io: no data endpoint"), "{warnings:?}");
-        assert!(!said("contoso.azurecr.io: no data endpoint"), "{warnings:?}");
+        assert!(
+            !said("contoso.azurecr.io: no data endpoint"),
+            "{warnings:?}"
+        );
     }
 
     #[test]
     fn what_the_maps_cannot_hold_is_refused() {
         let text = CONFIG.replace("203.0.113.0/24", "::/0");
         let refused = plan_of(&text, "2026-01-01T00:00:00Z").unwrap_err();
-        assert!(refused.to_string().contains("covers the IPv4-mapped range"), "{refused}");
+        assert!(
+            refused.to_string().contains("covers the IPv4-mapped range"),
+            "{refused}"
+        );
     }
 }

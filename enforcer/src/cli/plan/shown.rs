@@ -43,7 +43,9 @@ impl Display for Plan {
 impl Display for Closed {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         let date = self.date.as_deref().unwrap_or("date not known");
-        let age = self.age_days.map_or(String::new(), |days| format!(", {days} days old"));
+        let age = self
+            .age_days
+            .map_or(String::new(), |days| format!(", {days} days old"));
         writeln!(
             formatter,
             "closed (cloud {}; {}: change {}, {date}{age})",
@@ -101,7 +103,10 @@ mod tests {
         let mut plan = plan_of(CONFIG, "2025-11-28T00:00:00Z").unwrap();
         plan.config = "/etc/config.toml".into();
         plan.closed.tags.truncate(1);
-        (plan.closed.tags[0].ipv4_prefixes, plan.closed.tags[0].ipv6_prefixes) = (7, 3);
+        (
+            plan.closed.tags[0].ipv4_prefixes,
+            plan.closed.tags[0].ipv6_prefixes,
+        ) = (7, 3);
         let expected = "\
 /etc/config.toml: valid
   mode     enforce: what is denied is dropped

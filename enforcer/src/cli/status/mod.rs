@@ -24,7 +24,11 @@ pub(super) fn status(places: &Places, output: OutputArgs) -> Result<Exit> {
         None => of_pins(&paths)?,
     };
     Printer::stdout(output.json).report(&report)?;
-    Ok(if report.enforcing { Exit::Done } else { Exit::No })
+    Ok(if report.enforcing {
+        Exit::Done
+    } else {
+        Exit::No
+    })
 }
 
 /// What is in force, and who says so.

@@ -99,7 +99,14 @@ fn default(allow: bool) -> &'static str {
 pub(in crate::cli) fn closed(tags: &TagsStatus) -> String {
     let date = tags.date.as_deref().unwrap_or("date not known");
     let age = tags.age_days.map_or(String::new(), |days| {
-        format!(", {}", count(usize::try_from(days).unwrap_or(usize::MAX), "day old", "days old"))
+        format!(
+            ", {}",
+            count(
+                usize::try_from(days).unwrap_or(usize::MAX),
+                "day old",
+                "days old"
+            )
+        )
     });
     let mut names = tags.names.clone();
     names.extend(tags.cidrs.iter().cloned());
@@ -117,8 +124,15 @@ pub(in crate::cli) fn closed(tags: &TagsStatus) -> String {
 /// Denials by reason, the most frequent first.
 fn denied(counters: &Counters) -> String {
     let mut reasons: Vec<(&str, u64)> = Vec::new();
-    for count in counters.counts.iter().filter(|count| count.verdict == "deny") {
-        match reasons.iter_mut().find(|(reason, _)| *reason == count.reason) {
+    for count in counters
+        .counts
+        .iter()
+        .filter(|count| count.verdict == "deny")
+    {
+        match reasons
+            .iter_mut()
+            .find(|(reason, _)| *reason == count.reason)
+        {
             Some((_, sum)) => *sum += count.count,
             None => reasons.push((&count.reason, count.count)),
         }
@@ -140,8 +154,14 @@ fn denied(counters: &Counters) -> String {
 
 fn names(status: &Status) -> Table {
     let mut names = Table::new(2, ["NAME", "KIND", "ADDRESSES", "STATE"]);
-    let registries = status.registries.iter().flat_map(|registry| &registry.names);
-    let exceptions = status.exceptions.iter().flat_map(|exception| &exception.names);
+    let registries = status
+        .registries
+        .iter()
+        .flat_map(|registry| &registry.names);
+    let exceptions = status
+        .exceptions
+        .iter()
+        .flat_map(|exception| &exception.names);
     for name in registries.chain(exceptions) {
         let addresses = name.addresses.iter().map(|address| address.address);
         names.row([
@@ -156,7 +176,11 @@ fn names(status: &Status) -> Table {
 
 fn state(name: &NameStatus) -> String {
     if let Some(failing) = &name.failing {
-        return format!("failing since {}: {}", instant(failing.since), failing.message);
+        return format!(
+            "failing since {}: {}",
+            instant(failing.since),
+            failing.message
+        );
     }
     if name.resolved.is_none() {
         return "not resolved yet".to_owned();
@@ -168,7 +192,10 @@ fn state(name: &NameStatus) -> String {
 }
 
 fn exceptions(exceptions: &[ExceptionStatus]) -> Table {
-    let mut table = Table::new(2, ["EXCEPTION FOR", "RUNS AS", "UNTIL", "PREFIXES", "REASON"]);
+    let mut table = Table::new(
+        2,
+        ["EXCEPTION FOR", "RUNS AS", "UNTIL", "PREFIXES", "REASON"],
+    );
     for exception in exceptions {
         let ended = if exception.ended { " (ended)" } else { "" };
         let cgroups = exception.cgroups.iter().map(|path| path.display());
