@@ -8,6 +8,7 @@ use enforcer_common::Hook;
 use jiff::{SignedDuration, Timestamp};
 
 use super::engine::Engine;
+use super::sources::Sources;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{DefaultAction, EndpointKind};
 use crate::control::{
@@ -37,7 +38,7 @@ impl Engine {
             applied: self.applied,
             config: self.options.source.file(),
             default_allow: config.protect.default == DefaultAction::Allow,
-            tags: self.tags_status(),
+            tags: self.sources.tags_status(),
             registries: registries
                 .map(|(registry, names)| RegistryStatus {
                     login_server: registry.login_server.clone(),
@@ -109,24 +110,6 @@ impl Engine {
         self.alarms.replace("name-failing", &failing);
         self.alarms.replace("answer-refused", &refused);
         self.alarms.replace("address-untagged", &untagged);
-    }
-
-    fn tags_status(&self) -> TagsStatus {
-        let protect = &self.sources.config.protect;
-        let tags = &self.sources.tags;
-        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
-        TagsStatus {
-            cloud: protect.cloud.name().to_owned(),
-            names: protect.tags.clone(),
-            change_number: tags.change_number,
-            date: tags.date.map(|date| date.to_string()),
-            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
-            max_age_days: protect.max_age.as_secs() / DAY,
-            source: tags.origin.to_string(),
-            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
-            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
-            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
-        }
     }
 
     fn exceptions_status(&self) -> Vec<ExceptionStatus> {
@@ -224,6 +207,27 @@ impl Engine {
     /// The wall time of a moment since the start.
     fn wall(&self, at: Duration) -> Timestamp {
         before_now(self.now().saturating_sub(at))
+    }
+}
+
+impl Sources {
+    /// The protected set that these make.
+    pub fn tags_status(&self) -> TagsStatus {
+        let protect = &self.config.protect;
+        let tags = &self.tags;
+        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
+        TagsStatus {
+            cloud: protect.cloud.name().to_owned(),
+            names: protect.tags.clone(),
+            change_number: tags.change_number,
+            date: tags.date.map(|date| date.to_string()),
+            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
+            max_age_days: protect.max_age.as_secs() / DAY,
+            source: tags.origin.to_string(),
+            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
+            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
+            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 

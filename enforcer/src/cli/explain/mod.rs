@@ -20,7 +20,6 @@ use super::exit::Exit;
 use super::places::Places;
 use super::printer::Printer;
 use crate::config::Paths;
-use crate::control::Status;
 use crate::kernel::{KernelError, Pins};
 use crate::name::Name;
 

@@ -6,7 +6,6 @@ use anyhow::Result;
 use enforcer_common::Hook;
 use serde::Serialize;
 
-pub(super) use self::shown::closed;
 use super::args::OutputArgs;
 use super::daemon_link::status_if_running;
 use super::exit::Exit;

@@ -96,7 +96,7 @@ fn default(allow: bool) -> &'static str {
 }
 
 /// The protected set in one line.
-pub(in crate::cli) fn closed(tags: &TagsStatus) -> String {
+fn closed(tags: &TagsStatus) -> String {
     let date = tags.date.as_deref().unwrap_or("date not known");
     let age = tags.age_days.map_or(String::new(), |days| {
         format!(
