@@ -163,20 +163,29 @@ fn save_with(
     path: &Path,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), StateError> {
+    write_whole(path, 0o600, write).map_err(|source| StateError::NotSaved {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file with `mode`, whole or not at all: a new file beside it, synced, takes its name.
+pub(crate) fn write_whole(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
     let new = with_suffix(path, ".new");
-    replace(path, &new, write).map_err(|source| {
+    replace(path, &new, mode, write).inspect_err(|_| {
         // The first error is the one to report; a leftover is replaced by the next save.
         drop(fs::remove_file(&new));
-        StateError::NotSaved {
-            path: path.to_owned(),
-            source,
-        }
     })
 }
 
 fn replace(
     path: &Path,
     new: &Path,
+    mode: u32,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     match fs::remove_file(new) {
@@ -186,7 +195,7 @@ fn replace(
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(new)?;
     write(&mut file)?;
     file.flush()?;

@@ -5,9 +5,9 @@ use std::future::Future;
 use anyhow::{Context as _, Result};
 use tokio::runtime::Builder;
 
-use super::standin::{ControlError, get_status};
 use crate::config::Paths;
-use crate::control::Status;
+use crate::control::client::get_status;
+use crate::control::{ControlError, Status};
 
 /// Runs `future` to its end on this thread.
 pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> Result<T> {
@@ -31,11 +31,7 @@ pub(super) fn status(paths: &Paths) -> Result<Status> {
 pub(super) fn status_if_running(paths: &Paths) -> Result<Option<Status>> {
     match wait_for(get_status(&paths.runtime))? {
         Ok(status) => Ok(Some(status)),
-        Err(error) if is_not_running(&error) => Ok(None),
+        Err(ControlError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_not_running(error: &ControlError) -> bool {
-    matches!(error, ControlError(_))
 }

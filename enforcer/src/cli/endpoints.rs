@@ -1,10 +1,127 @@
-//! `endpoints`.
-use anyhow::{Result, bail};
+//! `endpoints`: every registry with its names and addresses.
+
+use std::fmt;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
 
 use super::args::OutputArgs;
+use super::daemon_link;
 use super::exit::Exit;
 use super::places::Places;
+use super::printer::Printer;
+use super::table::Table;
+use super::words::{age, instant, kind, span};
+use crate::control::{NameStatus, RegistryStatus};
 
-pub(super) fn endpoints(_places: &Places, _output: OutputArgs) -> Result<Exit> {
-    bail!("not built yet")
+/// Prints what the daemon knows of the registries.
+pub(super) fn endpoints(places: &Places, output: OutputArgs) -> Result<Exit> {
+    let status = daemon_link::status(&places.paths()?)?;
+    let endpoints = Endpoints {
+        registries: status.registries,
+        now: Timestamp::now(),
+    };
+    Printer::stdout(output.json).report(&endpoints)?;
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Endpoints {
+    registries: Vec<RegistryStatus>,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.registries.is_empty() {
+            writeln!(formatter, "no registry is configured")?;
+        }
+        for registry in &self.registries {
+            writeln!(formatter, "{}", registry.login_server)?;
+            let head = ["NAME", "KIND", "FROM", "ADDRESS", "SEEN FOR", "LINGERS"];
+            let mut table = Table::new(2, head);
+            let names = registry.names.iter();
+            for row in names.flat_map(|name| address_rows(name, self.now)) {
+                table.row(row);
+            }
+            write!(formatter, "{table}")?;
+            for name in &registry.names {
+                notes(name, formatter)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one name, one for each address.
+fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 6]> {
+    let head = |address: String, seen: String, remaining: String| {
+        [
+            name.name.to_string(),
+            kind(name.kind).to_owned(),
+            name.origin.clone(),
+            address,
+            seen,
+            remaining,
+        ]
+    };
+    if name.addresses.is_empty() {
+        let dash = || "-".to_owned();
+        return vec![head(dash(), dash(), dash())];
+    }
+    let rows = name.addresses.iter().map(|address| {
+        let untagged = if address.untagged { " (in no tag)" } else { "" };
+        head(
+            format!("{}{untagged}", address.address),
+            age(address.first_seen, now),
+            span(address.remaining),
+        )
+    });
+    rows.collect()
+}
+
+fn notes(name: &NameStatus, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !name.chain.is_empty() {
+        let chain: Vec<&str> = name.chain.iter().map(|alias| alias.as_str()).collect();
+        writeln!(formatter, "  {} → {}", name.name, chain.join(" → "))?;
+    }
+    if let Some(failing) = &name.failing {
+        let since = instant(failing.since);
+        writeln!(
+            formatter,
+            "  {}: failing since {since}: {}",
+            name.name, failing.message
+        )?;
+    }
+    for refused in &name.refused {
+        writeln!(formatter, "  {}: refused {refused}", name.name)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn a_person_reads_each_name_with_its_addresses_and_what_is_wrong() {
+        let endpoints = Endpoints {
+            registries: sample::status().registries,
+            now: sample::at("10:01"),
+        };
+        let expected = "\
+contoso.azurecr.io
+  NAME                            KIND   FROM           ADDRESS                      SEEN FOR  LINGERS
+  contoso.azurecr.io              login  configuration  20.42.66.0                   10m       14m 55s
+  contoso.azurecr.io              login  configuration  2603:1030::66 (in no tag)    10m       14m 55s
+  contoso.eastus.data.azurecr.io  data   region eastus  -                            -         -
+  contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
+  contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
+  contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage
+";
+        assert_eq!(endpoints.to_string(), expected);
+    }
 }

@@ -1,10 +1,161 @@
-//! `events`.
-use anyhow::{Result, bail};
+//! `events`: denials, as they were or as they happen.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use tokio::sync::Notify;
 
 use super::args::EventsArgs;
+use super::daemon_link::wait_for;
 use super::exit::Exit;
 use super::places::Places;
+use super::printer::Printer;
+use super::words::{instant, or_dash};
+use crate::control::{EventRecord, client};
 
-pub(super) fn events(_places: &Places, _args: &EventsArgs) -> Result<Exit> {
-    bail!("not built yet")
+/// Characters of a container's id that tell it apart, as container tools print it.
+const SHORT_ID: usize = 12;
+
+/// Prints the events that the daemon holds, and with `--follow` those to come.
+pub(super) fn events(places: &Places, args: &EventsArgs) -> Result<Exit> {
+    let runtime = places.paths()?.runtime;
+    let mut printer = Printer::stdout(args.json);
+    if args.follow {
+        wait_for(follow(&runtime, args.since, printer))??;
+        return Ok(Exit::Done);
+    }
+    let held = wait_for(client::events(&runtime, args.since))??;
+    printer.report(&Events(held.into_iter().map(Line).collect()))?;
+    Ok(Exit::Done)
+}
+
+/// Prints until the daemon ends or the reader of the output goes.
+async fn follow(runtime: &std::path::Path, since: u64, mut printer: Printer) -> Result<()> {
+    let stop = Notify::new();
+    let mut printed = Ok(());
+    let each = |record| {
+        if printed.is_ok() {
+            printed = printer.item(&Line(record));
+        }
+        if printed.is_err() || printer.is_closed() {
+            stop.notify_one();
+        }
+    };
+    tokio::select! {
+        followed = client::follow(runtime, since, each) => followed?,
+        () = stop.notified() => {}
+    }
+    printed.context("cannot print")
+}
+
+#[derive(Serialize)]
+struct Events(Vec<Line>);
+
+impl fmt::Display for Events {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(formatter, "no denial is held");
+        }
+        self.0
+            .iter()
+            .try_for_each(|line| writeln!(formatter, "{line}"))
+    }
+}
+
+/// One event: time, verdict, reason, destination, protocol, names, process, unit or container, and how many it stands for.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Line(EventRecord);
+
+impl fmt::Display for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(event) = self;
+        let names: Vec<&str> = event.names.iter().map(|name| name.as_str()).collect();
+        let line = format!(
+            "{}  {:5}  {:17}  {:21}  {:4}  {}  {}  {}",
+            instant(event.time),
+            event.verdict,
+            event.reason,
+            destination(event),
+            event.protocol,
+            or_dash(names.join(",")),
+            process(event),
+            place(event),
+        );
+        formatter.write_str(&line)?;
+        if event.folded > 0 {
+            write!(formatter, "  ×{}", event.folded.saturating_add(1))?;
+        }
+        Ok(())
+    }
+}
+
+fn destination(event: &EventRecord) -> String {
+    event.port.map_or_else(
+        || event.destination.to_string(),
+        |port| SocketAddr::new(event.destination, port).to_string(),
+    )
+}
+
+fn process(event: &EventRecord) -> String {
+    let command = event.command.as_deref().unwrap_or("-");
+    event
+        .pid
+        .map_or_else(|| command.to_owned(), |pid| format!("{command}({pid})"))
+}
+
+fn place(event: &EventRecord) -> String {
+    if let Some(container) = &event.container {
+        let short: String = container.chars().take(SHORT_ID).collect();
+        return format!("container {short}");
+    }
+    let cgroup = event.cgroup.as_ref().map(|path| path.display().to_string());
+    or_dash(event.unit.clone().or(cgroup).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn an_event_is_one_aligned_line() {
+        let storage = sample::event();
+        let registry = EventRecord {
+            verdict: "audit".to_owned(),
+            reason: "configured-prefix".to_owned(),
+            destination: "2603:1030::66".parse().unwrap(),
+            port: None,
+            protocol: "icmp".to_owned(),
+            names: vec![
+                "a.azurecr.io".parse().unwrap(),
+                "b.azurecr.io".parse().unwrap(),
+            ],
+            pid: None,
+            command: None,
+            container: Some("0123456789abcdef".to_owned()),
+            folded: 0,
+            ..sample::event()
+        };
+        let events = Events(vec![Line(storage), Line(registry)]);
+        let expected = "\
+2026-01-01T00:12:00Z  deny   storage            20.38.98.100:443       tcp   -  curl(1234)  build.service  ×5
+2026-01-01T00:12:00Z  audit  configured-prefix  2603:1030::66          icmp  a.azurecr.io,b.azurecr.io  -  container 0123456789ab
+";
+        assert_eq!(events.to_string(), expected);
+    }
+
+    #[test]
+    fn nothing_denied_is_said() {
+        assert_eq!(Events(Vec::new()).to_string(), "no denial is held\n");
+    }
+
+    #[test]
+    fn json_has_every_field_of_the_record() {
+        let json = serde_json::to_value(Events(vec![Line(sample::event())])).unwrap();
+        assert_eq!(json[0]["executable"], "/usr/bin/curl");
+        assert_eq!(json[0]["sequence"], 9);
+    }
 }

@@ -11,10 +11,11 @@ mod exit;
 mod explain;
 mod log;
 mod places;
+mod plan;
 mod printer;
 mod run;
-#[expect(unreachable_pub, reason = "temporary")]
-mod standin;
+#[cfg(test)]
+mod sample;
 mod status;
 mod table;
 mod tags;

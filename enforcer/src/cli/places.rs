@@ -22,6 +22,11 @@ impl Places {
         self.named.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG))
     }
 
+    /// Whether somebody named a file.
+    pub(super) fn is_named(&self) -> bool {
+        self.named.is_some()
+    }
+
     /// Whether nobody named a file and none is in the default place.
     pub(super) fn is_unconfigured(&self) -> bool {
         self.named.is_none() && self.file().try_exists().is_ok_and(|exists| !exists)

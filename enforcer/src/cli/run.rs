@@ -7,14 +7,14 @@ use super::exit::Exit;
 use super::log;
 use super::places::Places;
 use crate::config::Config;
-use crate::daemon::{Options, Source, run as run_daemon};
+use crate::daemon::{self, Options, Source};
 use crate::name::Name;
 
 /// Runs the daemon until it is told to end.
 pub(super) fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     let source = source(places, &args)?;
     log::start(args.verbose)?;
-    run_daemon(Options {
+    daemon::run(Options {
         source,
         audit: args.audit,
         ephemeral: args.ephemeral,
@@ -26,6 +26,9 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result<Exit> {
 fn source(places: &Places, args: &RunArgs) -> Result<Source> {
     if args.registry.is_empty() {
         return Ok(Source::File(places.file().to_owned()));
+    }
+    if places.is_named() {
+        bail!("--registry: the file of --config names the registries; leave one of the two out");
     }
     if !args.ephemeral {
         bail!(
@@ -103,6 +106,13 @@ mod tests {
     fn registries_of_the_command_line_do_not_outlive_it() {
         let error = source_of("--registry contoso.azurecr.io").unwrap_err();
         assert!(error.to_string().contains("add --ephemeral"), "{error}");
+    }
+
+    #[test]
+    fn a_file_and_registries_of_the_command_line_exclude_each_other() {
+        let line = "--ephemeral --registry contoso.azurecr.io --config a.toml";
+        let error = source_of(line).unwrap_err().to_string();
+        assert!(error.contains("leave one of the two out"), "{error}");
     }
 
     #[test]

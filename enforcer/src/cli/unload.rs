@@ -1,10 +1,62 @@
-//! `unload`.
+//! `unload`: the one way to end enforcement that outlives its daemon.
+
 use anyhow::{Result, bail};
+use serde::Serialize;
 
 use super::args::OutputArgs;
 use super::exit::Exit;
 use super::places::Places;
+use super::printer::Printer;
+use crate::kernel::{KernelError, PinLock, Pins};
 
-pub(super) fn unload(_places: &Places, _output: OutputArgs) -> Result<Exit> {
-    bail!("not built yet")
+/// Removes the links, so that nothing is judged any more, and then all else that is pinned.
+pub(super) fn unload(places: &Places, output: OutputArgs) -> Result<Exit> {
+    let pins = Pins::new(&places.paths()?.pins);
+    let outcome = if pins.exist()? {
+        let _lock = lock(&pins)?;
+        let enforced = !pins.attached().is_empty();
+        pins.remove()?;
+        Outcome::of(enforced)
+    } else {
+        Outcome::of(false)
+    };
+    Printer::stdout(output.json).report(&outcome)?;
+    Ok(Exit::Done)
+}
+
+fn lock(pins: &Pins) -> Result<PinLock> {
+    match pins.prepare() {
+        Err(KernelError::Locked { path }) => bail!(
+            "the daemon runs with the pins in {}: stop it first (systemctl stop egress-enforcer, or Ctrl-C where it runs)",
+            path.display()
+        ),
+        prepared => Ok(prepared?),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Outcome {
+    ended: bool,
+    sentence: &'static str,
+}
+
+impl Outcome {
+    fn of(enforced: bool) -> Self {
+        let sentence = if enforced {
+            "enforcement has ended: nothing is judged or dropped any more"
+        } else {
+            "nothing was enforced; nothing is loaded"
+        };
+        Self {
+            ended: enforced,
+            sentence,
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{}", self.sentence)
+    }
 }

@@ -12,4 +12,4 @@ mod sources;
 mod watch;
 
 pub use run::run;
-pub use sources::{Options, Source};
+pub use sources::{Options, Source, Sources};

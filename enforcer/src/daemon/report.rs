@@ -7,8 +7,9 @@ use enforcer_common::Hook;
 use jiff::{SignedDuration, Timestamp};
 
 use super::engine::Engine;
+use super::sources::Sources;
 use super::watch::failure;
-use crate::azure::endpoints::{Endpoint, Origin};
+use crate::azure::endpoints::Endpoint;
 use crate::config::{DefaultAction, EndpointKind};
 use crate::control::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, RegistryStatus, Status, TagsStatus,
@@ -41,7 +42,7 @@ impl Engine {
             applied: self.applied,
             config: self.options.source.file(),
             default_allow: config.protect.default == DefaultAction::Allow,
-            tags: self.tags_status(),
+            tags: self.sources.tags_status(),
             registries: registries
                 .map(|(registry, names)| RegistryStatus {
                     login_server: registry.login_server.clone(),
@@ -76,24 +77,6 @@ impl Engine {
         self.pins.attached()
     }
 
-    fn tags_status(&self) -> TagsStatus {
-        let protect = &self.sources.config.protect;
-        let tags = &self.sources.tags;
-        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
-        TagsStatus {
-            cloud: protect.cloud.name().to_owned(),
-            names: protect.tags.clone(),
-            change_number: tags.change_number,
-            date: tags.date.map(|date| date.to_string()),
-            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
-            max_age_days: protect.max_age.as_secs() / DAY,
-            source: tags.origin.to_string(),
-            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
-            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
-            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
-        }
-    }
-
     fn exceptions_status(&self) -> Vec<ExceptionStatus> {
         let exceptions = self.sources.config.exceptions.iter().zip(&self.standings);
         exceptions
@@ -118,11 +101,7 @@ impl Engine {
     }
 
     fn endpoint_status(&self, endpoint: &Endpoint) -> NameStatus {
-        let origin = match &endpoint.origin {
-            Origin::Configured => "configuration".to_owned(),
-            Origin::Region(region) => format!("region {region}"),
-            Origin::File(file) => file.display().to_string(),
-        };
+        let origin = endpoint.origin.to_string();
         self.name_status(&endpoint.name, Some(endpoint.kind), origin)
     }
 
@@ -193,6 +172,27 @@ impl Engine {
     /// The wall time of a moment since the start.
     fn wall(&self, at: Duration) -> Timestamp {
         before_now(self.now().saturating_sub(at))
+    }
+}
+
+impl Sources {
+    /// The protected set that these make.
+    pub fn tags_status(&self) -> TagsStatus {
+        let protect = &self.config.protect;
+        let tags = &self.tags;
+        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
+        TagsStatus {
+            cloud: protect.cloud.name().to_owned(),
+            names: protect.tags.clone(),
+            change_number: tags.change_number,
+            date: tags.date.map(|date| date.to_string()),
+            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
+            max_age_days: protect.max_age.as_secs() / DAY,
+            source: tags.origin.to_string(),
+            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
+            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
+            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+        }
     }
 }
 

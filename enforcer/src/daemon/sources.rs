@@ -46,13 +46,13 @@ impl Source {
 
 /// What files and the command line say, validated as a whole.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub struct Sources {
     /// The configuration, with the command line's word over it.
-    pub(super) config: Config,
+    pub config: Config,
     /// The service tags in force.
-    pub(super) tags: TagSnapshot,
+    pub tags: TagSnapshot,
     /// The names of each registry, in the configuration's order.
-    pub(super) endpoints: Vec<Vec<Endpoint>>,
+    pub endpoints: Vec<Vec<Endpoint>>,
 }
 
 impl Sources {
@@ -60,7 +60,7 @@ impl Sources {
     ///
     /// # Errors
     /// The first thing that is unreadable or invalid; nothing of the rest may be used then.
-    pub(super) fn read(options: &Options) -> Result<Self> {
+    pub fn read(options: &Options) -> Result<Self> {
         let mut config = match &options.source {
             Source::File(path) => config::load(path)?,
             Source::Given(config) => (**config).clone(),
@@ -105,7 +105,7 @@ impl Sources {
     ///
     /// # Errors
     /// Where a tag of the configuration is not among the service tags.
-    pub(super) fn layers(&self) -> Result<Vec<Layer>> {
+    pub fn layers(&self) -> Result<Vec<Layer>> {
         let own = Layer {
             class: Class::Configured,
             prefixes: self.config.protect.cidrs.clone(),

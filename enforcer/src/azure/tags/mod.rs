@@ -58,15 +58,18 @@ pub fn import_file(
     expected: Cloud,
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
-    let bytes = read_up_to(file, MAX_FILE)
-        .map_err(|source| TagError::Unreadable {
-            file: file.to_owned(),
-            source,
-        })?
-        .ok_or_else(|| TagError::TooLarge {
-            file: file.to_owned(),
-        })?;
-    import(&bytes, file, expected, wanted)
+    import(&read(file)?, file, expected, wanted)
+}
+
+/// The bytes of the published file at `file`, unless there are more than any has.
+pub fn read(file: &Path) -> Result<Vec<u8>, TagError> {
+    let bytes = read_up_to(file, MAX_FILE).map_err(|source| TagError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })?;
+    bytes.ok_or_else(|| TagError::TooLarge {
+        file: file.to_owned(),
+    })
 }
 
 /// Reads the tags `wanted` from a published file's `bytes`; each stands for itself and all its regional tags

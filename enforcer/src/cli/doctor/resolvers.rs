@@ -1,0 +1,151 @@
+//! Whether the resolvers answer, each asked once.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::time::timeout;
+
+use crate::cli::daemon_link::wait_for;
+use crate::config::{Cloud, Config};
+use crate::kernel::Finding;
+use crate::name::Name;
+use crate::resolver::answer::{Answer, LookupFailure};
+use crate::resolver::lookup::Lookup;
+use crate::resolver::system::system_resolvers;
+
+/// A resolver that takes longer would hold up every pull.
+const PATIENCE: Duration = Duration::from_secs(2);
+const MEND: &str =
+    "mend the network or /etc/resolv.conf, or name other resolvers under [dns] servers";
+
+/// Asks each resolver for the first registry of the configuration or, where there is none, for the registries' common domain.
+///
+/// # Errors
+/// Where no event loop can be had.
+pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Finding>> {
+    let configured = config.map(|config| config.dns.servers.clone());
+    let servers = match configured.filter(|servers| !servers.is_empty()) {
+        Some(servers) => servers,
+        None => match system_resolvers() {
+            Ok(found) => found.ask,
+            Err(error) => {
+                return Ok(vec![Finding::new(
+                    "resolvers",
+                    false,
+                    error.to_string(),
+                    MEND,
+                )]);
+            }
+        },
+    };
+    let registry = config.and_then(|config| config.registries.first());
+    let registry = registry.map(|registry| registry.login_server.clone());
+    wait_for(ask_all(servers, registry))?
+}
+
+async fn ask_all(servers: Vec<SocketAddr>, registry: Option<Name>) -> Result<Vec<Finding>> {
+    let mut asked = Vec::new();
+    for server in servers {
+        asked.push(tokio::spawn(ask(server, registry.clone())));
+    }
+    let mut findings = Vec::new();
+    for finding in asked {
+        findings.push(finding.await??);
+    }
+    Ok(findings)
+}
+
+async fn ask(server: SocketAddr, registry: Option<Name>) -> Result<Finding> {
+    let what = format!("resolver {server}");
+    let must_exist = registry.is_some();
+    let name = match registry {
+        Some(name) => name,
+        None => Cloud::default().registry_suffix().parse()?,
+    };
+    let lookup = Lookup::new(&[server])?;
+    let Ok(answer) = timeout(PATIENCE, lookup.resolve(&name)).await else {
+        let found = format!("no answer within {} s", PATIENCE.as_secs());
+        return Ok(Finding::new(&what, false, found, MEND));
+    };
+    Ok(judge(&what, &name, must_exist, &answer))
+}
+
+fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Finding {
+    let families = [&answer.v4, &answer.v6];
+    let addresses: usize = families
+        .iter()
+        .filter_map(|family| family.as_ref().ok())
+        .map(|resolved| resolved.addresses.len())
+        .sum();
+    if addresses > 0 {
+        let found = format!("{name} has {addresses} addresses");
+        return Finding::new(what, true, found, MEND);
+    }
+    let failures: Vec<&LookupFailure> = families
+        .iter()
+        .filter_map(|family| family.as_ref().err())
+        .collect();
+    let denial = failures.iter().find(|failure| {
+        matches!(
+            failure,
+            LookupFailure::NxDomain | LookupFailure::NoAddress { .. }
+        )
+    });
+    let telling = denial.or(failures.first());
+    let found = telling.map_or_else(String::new, |failure| format!("{name}: {failure}"));
+    if denial.is_some() && must_exist {
+        let mend = "check login-server in the configuration, and that this resolver knows the Internet's names";
+        return Finding::new(what, false, found, mend);
+    }
+    Finding::new(what, denial.is_some(), found, MEND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resolver::answer::Resolved;
+
+    fn fit(must_exist: bool, v4: Result<Resolved, LookupFailure>, v6: LookupFailure) -> bool {
+        let answer = Answer { v4, v6: Err(v6) };
+        judge(
+            "resolver",
+            &"contoso.azurecr.io".parse().unwrap(),
+            must_exist,
+            &answer,
+        )
+        .fit
+    }
+
+    #[test]
+    fn a_resolver_is_fit_when_it_answers_and_knows_the_registry() {
+        let none = LookupFailure::NoAddress { ttl: None };
+        let resolved = Resolved {
+            addresses: vec!["20.42.66.0".parse().unwrap()],
+            ..Resolved::default()
+        };
+        assert!(fit(true, Ok(resolved), LookupFailure::Timeout));
+        assert!(!fit(
+            true,
+            Err(LookupFailure::NxDomain),
+            LookupFailure::NxDomain
+        ));
+        assert!(fit(false, Err(none.clone()), LookupFailure::Timeout));
+        assert!(!fit(true, Err(none), LookupFailure::Timeout));
+        assert!(!fit(
+            false,
+            Err(LookupFailure::Timeout),
+            LookupFailure::Timeout
+        ));
+    }
+
+    #[test]
+    fn a_server_that_nobody_runs_is_unfit() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let deaf = socket.local_addr().unwrap();
+        drop(socket);
+        let findings = wait_for(ask_all(vec![deaf], None)).unwrap().unwrap();
+        assert!(!findings[0].fit, "{findings:?}");
+        assert!(!findings[0].mend.is_empty());
+    }
+}

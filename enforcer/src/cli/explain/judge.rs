@@ -1,0 +1,220 @@
+//! Who answers: the loaded kernel program, or its rule over the live maps where it cannot stand in a unit's cgroup.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use enforcer_common::{Flow, Reason, Transport, Verdict, decide};
+use serde::Serialize;
+
+use crate::cli::args::Protocol;
+use crate::control::Status;
+use crate::kernel::{Cgroup, LivePolicy, Maps, Pins, Question, cgroup_root, unit_cgroups};
+use crate::policy::address;
+
+/// IP protocol numbers (IANA).
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// Who answers.
+pub(super) enum Judge {
+    /// The loaded program.
+    Program(Question),
+    /// The rule over the live maps, for each cgroup of a unit.
+    Rule(Box<Maps>, Vec<Seat>),
+}
+
+/// A cgroup as the rule sees it.
+pub(super) enum Seat {
+    /// Governed; its ancestors' ids and its own, outermost first.
+    Inside(Vec<u64>),
+    /// Not below the cgroup that is governed.
+    Outside,
+}
+
+/// The verdict on one address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Judged {
+    /// "allow" or "deny": what the rule says.
+    pub(super) verdict: &'static str,
+    /// A stable word.
+    pub(super) reason: &'static str,
+    /// The same for people.
+    pub(super) sentence: &'static str,
+    /// Whether it leaves all the same: audit mode drops nothing.
+    pub(super) passes: bool,
+}
+
+impl Judge {
+    /// The program, or for a unit the rule as its processes see it.
+    ///
+    /// # Errors
+    /// Where nothing is loaded, the maps cannot be read, or the unit does not run.
+    pub(super) fn open(pins: &Pins, unit: Option<&str>, status: Option<&Status>) -> Result<Self> {
+        let Some(unit) = unit else {
+            return Ok(Self::Program(Question::open(pins)?));
+        };
+        let root = cgroup_root()?;
+        let cgroups = unit_cgroups(&root, unit)?;
+        if cgroups.is_empty() {
+            bail!(
+                "{unit} has no cgroup: start it first, or check its name (in full, such as agent.service)"
+            );
+        }
+        let scope = status.map_or(root.as_path(), |status| status.scope.as_path());
+        let seats: Result<_> = cgroups
+            .iter()
+            .map(|cgroup| seat(&root, scope, &cgroup.path))
+            .collect();
+        Ok(Self::Rule(Box::new(Maps::open(pins)?), seats?))
+    }
+
+    /// Who answers, in words.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Program(_) => "the loaded kernel program on the live maps",
+            Self::Rule(..) => "the kernel program's rule, run here over the live maps for the unit",
+        }
+    }
+
+    /// The verdict on one address; of several cgroups, the strictest.
+    ///
+    /// # Errors
+    /// Where the kernel does not answer.
+    pub(super) fn ask(&self, to: IpAddr, protocol: Protocol, port: u16) -> Result<Judged> {
+        match self {
+            Self::Program(question) => {
+                let answer = question.ask(to, number(protocol, to), port)?;
+                Ok(Judged::new(answer.reason, answer.passes))
+            }
+            Self::Rule(maps, seats) => {
+                let flow = Flow {
+                    destination: address(to),
+                    transport: transport(protocol, to, port),
+                };
+                let judged: Result<Vec<_>> =
+                    seats.iter().map(|seat| seat.judge(maps, &flow)).collect();
+                let strictest = judged?.into_iter().max_by_key(Judged::is_denied);
+                Ok(strictest.unwrap_or_else(Judged::outside))
+            }
+        }
+    }
+}
+
+impl Seat {
+    fn judge(&self, maps: &Maps, flow: &Flow) -> Result<Judged> {
+        let Self::Inside(cgroups) = self else {
+            return Ok(Judged::outside());
+        };
+        let decision = decide(flow, &LivePolicy::new(maps, cgroups.clone())?);
+        let audits = maps.settings()?.switches.audits();
+        let passes = decision.verdict() == Verdict::Allow || audits;
+        Ok(Judged::new(decision.reason, passes))
+    }
+}
+
+impl Judged {
+    pub(super) fn new(reason: Reason, passes: bool) -> Self {
+        Self {
+            verdict: if reason.denies() { "deny" } else { "allow" },
+            reason: reason.word(),
+            sentence: reason.sentence(),
+            passes,
+        }
+    }
+
+    fn outside() -> Self {
+        Self {
+            verdict: "allow",
+            reason: "out-of-scope",
+            sentence: "the unit runs outside the cgroup that is governed, so nothing judges it",
+            passes: true,
+        }
+    }
+
+    pub(super) fn is_denied(&self) -> bool {
+        self.verdict == "deny"
+    }
+
+    /// The verdict for people.
+    pub(super) fn word(&self) -> &'static str {
+        match (self.is_denied(), self.passes) {
+            (true, true) => "would be denied, audit lets it pass",
+            (true, false) => "denied",
+            (false, _) => "allowed",
+        }
+    }
+}
+
+fn seat(root: &Path, scope: &Path, cgroup: &Path) -> Result<Seat> {
+    if !cgroup.starts_with(scope) {
+        return Ok(Seat::Outside);
+    }
+    let below = cgroup.ancestors().filter(|path| path.starts_with(root));
+    let mut lineage: Vec<&Path> = below.collect();
+    lineage.reverse();
+    let ids: Result<_, _> = lineage
+        .into_iter()
+        .map(|path| Cgroup::open(root, path).map(|cgroup| cgroup.id))
+        .collect();
+    Ok(Seat::Inside(ids?))
+}
+
+fn number(protocol: Protocol, to: IpAddr) -> u8 {
+    match (protocol, to) {
+        (Protocol::Tcp, _) => TCP,
+        (Protocol::Udp, _) => UDP,
+        (Protocol::Icmp, IpAddr::V4(_)) => ICMP,
+        (Protocol::Icmp, IpAddr::V6(_)) => ICMPV6,
+    }
+}
+
+fn transport(protocol: Protocol, to: IpAddr, port: u16) -> Transport {
+    match protocol {
+        Protocol::Tcp => Transport::Tcp(port),
+        Protocol::Udp => Transport::Udp(port),
+        Protocol::Icmp => Transport::Other(number(protocol, to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audit_says_that_a_denial_passes() {
+        assert_eq!(Judged::new(Reason::Storage, false).word(), "denied");
+        assert_eq!(
+            Judged::new(Reason::Storage, true).word(),
+            "would be denied, audit lets it pass"
+        );
+        assert_eq!(Judged::new(Reason::AllowedName, true).word(), "allowed");
+    }
+
+    #[test]
+    fn a_cgroup_beside_the_scope_is_outside() {
+        let root = Path::new("/sys/fs/cgroup");
+        let scope = Path::new("/sys/fs/cgroup/plant.slice");
+        for outside in [
+            "/sys/fs/cgroup/plant.slice2/a.service",
+            "/sys/fs/cgroup/system.slice",
+        ] {
+            let seat = seat(root, scope, Path::new(outside)).unwrap();
+            assert!(matches!(seat, Seat::Outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn the_rule_and_the_program_are_asked_about_the_same_protocol() {
+        let addresses: [IpAddr; 2] = ["20.38.98.100", "2603::1"].map(|text| text.parse().unwrap());
+        for to in addresses {
+            for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
+                let transport = transport(protocol, to, 443);
+                assert_eq!(transport.protocol(), number(protocol, to));
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `explain`: whether a destination is reachable, and why.
+
+mod destination;
+mod judge;
+mod mend;
+mod shown;
+
+use std::net::IpAddr;
+
+use anyhow::{Result, bail};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::destination::{Destination, known_names};
+use self::judge::{Judge, Judged};
+use self::mend::mend;
+use super::args::{ExplainArgs, Protocol};
+use super::daemon_link::status_if_running;
+use super::exit::Exit;
+use super::places::Places;
+use super::printer::Printer;
+use crate::config::Paths;
+use crate::kernel::{KernelError, Pins};
+use crate::name::Name;
+
+/// Asks about one destination: denied if any of its addresses is.
+pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
+    let paths = places.paths()?;
+    let mut notes = Vec::new();
+    let status = status_if_running(&paths).unwrap_or_else(|error| {
+        notes.push(format!("names are not known: {error}"));
+        None
+    });
+    let pins = pins_in_force(&paths, status.is_some() || !notes.is_empty())?;
+    let judge = Judge::open(&pins, args.unit.as_deref(), status.as_ref())?;
+    let destination = Destination::read(&args.destination, status.as_ref(), &mut notes)?;
+    let mut explanation = Explanation {
+        destination: args.destination,
+        protocol: args.proto,
+        port: (args.proto != Protocol::Icmp).then_some(args.port),
+        unit: args.unit,
+        verdict: "allow",
+        passes: true,
+        name_allowed: destination.is_allowed(status.as_ref()),
+        answered_by: judge.word(),
+        answers: Vec::new(),
+        notes,
+        mend: None,
+    };
+    for address in destination.addresses() {
+        let judged = judge.ask(*address, args.proto, args.port)?;
+        explanation.add(*address, judged, known_names(status.as_ref(), *address));
+    }
+    explanation.mend = mend(
+        &explanation,
+        &destination,
+        status.as_ref(),
+        Timestamp::now(),
+    );
+    Printer::stdout(args.output.json).report(&explanation)?;
+    Ok(if explanation.is_denied() {
+        Exit::No
+    } else {
+        Exit::Done
+    })
+}
+
+/// The pins, where what they hold is in force.
+fn pins_in_force(paths: &Paths, daemon_runs: bool) -> Result<Pins> {
+    let pins = Pins::new(&paths.pins);
+    if !pins.exist()? || !pins.are_loaded() {
+        return Err(KernelError::NotLoaded {
+            path: paths.pins.clone(),
+        }
+        .into());
+    }
+    if !daemon_runs && pins.attached().is_empty() {
+        bail!(
+            "nothing is enforced: the pins in {} are left over from an ephemeral run that was killed; start the daemon, or clear them away with `egress-enforcer unload`",
+            paths.pins.display()
+        );
+    }
+    Ok(pins)
+}
+
+/// What is known about a destination.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Explanation {
+    destination: String,
+    protocol: Protocol,
+    port: Option<u16>,
+    unit: Option<String>,
+    verdict: &'static str,
+    passes: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_allowed: Option<bool>,
+    answered_by: &'static str,
+    answers: Vec<Answer>,
+    notes: Vec<String>,
+    mend: Option<String>,
+}
+
+/// What is known about one address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Answer {
+    address: IpAddr,
+    #[serde(flatten)]
+    judged: Judged,
+    names: Vec<Name>,
+}
+
+impl Explanation {
+    fn add(&mut self, address: IpAddr, judged: Judged, names: Vec<Name>) {
+        if judged.is_denied() {
+            self.verdict = judged.verdict;
+        }
+        self.passes &= judged.passes;
+        self.answers.push(Answer {
+            address,
+            judged,
+            names,
+        });
+    }
+
+    fn is_denied(&self) -> bool {
+        self.answers.iter().any(|answer| answer.judged.is_denied())
+    }
+
+    /// Whether TCP port 443 is meant, the one that names open.
+    fn is_https(&self) -> bool {
+        self.protocol == Protocol::Tcp && self.port == Some(443)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use enforcer_common::Reason;
+
+    use super::*;
+
+    pub(super) fn explanation(destination: &str, reasons: &[(&str, Reason)]) -> Explanation {
+        let mut explanation = Explanation {
+            destination: destination.to_owned(),
+            protocol: Protocol::Tcp,
+            port: Some(443),
+            unit: None,
+            verdict: "allow",
+            passes: true,
+            name_allowed: None,
+            answered_by: "the loaded kernel program on the live maps",
+            answers: Vec::new(),
+            notes: Vec::new(),
+            mend: None,
+        };
+        for (address, reason) in reasons {
+            let judged = Judged::new(*reason, !reason.denies());
+            explanation.add(address.parse().unwrap(), judged, Vec::new());
+        }
+        explanation
+    }
+
+    #[test]
+    fn one_denied_address_is_enough_for_a_denial() {
+        let mixed = [
+            ("20.42.66.0", Reason::AllowedName),
+            ("20.38.98.100", Reason::Storage),
+            ("20.42.66.1", Reason::AllowedName),
+        ];
+        let explanation = explanation("contoso.azurecr.io", &mixed);
+        assert!(explanation.is_denied());
+        assert_eq!((explanation.verdict, explanation.passes), ("deny", false));
+    }
+
+    #[test]
+    fn json_names_verdict_and_reason_of_each_address() {
+        let explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
+        let json = serde_json::to_value(explanation).unwrap();
+        assert_eq!(json["verdict"], "deny");
+        assert_eq!(json["answers"][0]["reason"], "storage");
+        assert_eq!(json["answers"][0]["address"], "20.38.98.100");
+    }
+
+    #[test]
+    fn nothing_loaded_is_no_verdict() {
+        let paths = Paths {
+            pins: "/nonexistent/pins".into(),
+            ..Paths::default()
+        };
+        let error = pins_in_force(&paths, true).unwrap_err().to_string();
+        assert!(error.contains("nothing is loaded"), "{error}");
+    }
+}

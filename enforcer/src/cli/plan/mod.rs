@@ -1,0 +1,273 @@
+//! What a configuration comes to, before any of it is in force.
+
+mod shown;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::azure::TagSnapshot;
+use crate::azure::endpoints::Endpoint;
+use crate::config::{Config, DefaultAction, EndpointKind, Exception, Mode};
+use crate::daemon::{Options, Source, Sources};
+use crate::name::Name;
+use crate::policy::{ExceptionInput, Inputs, Protected, compile, compile_tables};
+
+/// Seconds in a day.
+const DAY: u64 = 86_400;
+
+/// A valid configuration, spelled out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Plan {
+    valid: bool,
+    config: PathBuf,
+    mode: Mode,
+    scope: Option<PathBuf>,
+    default: DefaultAction,
+    closed: Closed,
+    open: Vec<Open>,
+    exceptions: Vec<Excepted>,
+    warnings: Vec<String>,
+}
+
+/// What is closed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Closed {
+    cloud: String,
+    source: String,
+    change_number: u32,
+    date: Option<String>,
+    age_days: Option<u64>,
+    tags: Vec<Tag>,
+    cidrs: Vec<IpNet>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Tag {
+    name: String,
+    ipv4_prefixes: usize,
+    ipv6_prefixes: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Open {
+    name: Name,
+    kind: EndpointKind,
+    origin: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Excepted {
+    target: String,
+    reason: String,
+    names: Vec<Name>,
+    cidrs: Vec<IpNet>,
+    until: Timestamp,
+    ended: bool,
+}
+
+/// Reads the file and all that it names, and compiles it without putting it in force.
+///
+/// # Errors
+/// Those with which `run` would refuse it.
+pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
+    let sources = Sources::read(&Options {
+        source: Source::File(file.to_owned()),
+        audit: false,
+        ephemeral: false,
+        scope: None,
+    })?;
+    compile_for_nobody(&sources)?;
+    let config = &sources.config;
+    Ok(Plan {
+        valid: true,
+        config: file.to_owned(),
+        mode: config.mode,
+        scope: config.scope.clone(),
+        default: config.protect.default,
+        closed: closed(config, &sources.tags, now),
+        open: sources.endpoints.iter().flatten().map(open).collect(),
+        exceptions: config
+            .exceptions
+            .iter()
+            .map(|exception| excepted(exception, now))
+            .collect(),
+        warnings: warnings(&sources, now),
+    })
+}
+
+/// What `config` closes with the service tags `tags`.
+pub(super) fn closed(config: &Config, tags: &TagSnapshot, now: Timestamp) -> Closed {
+    let named = config.protect.tags.iter();
+    let tag = |name: &String| {
+        let prefixes = tags.families.get(name);
+        Tag {
+            name: name.clone(),
+            ipv4_prefixes: prefixes.map_or(0, |prefixes| prefixes.v4().len()),
+            ipv6_prefixes: prefixes.map_or(0, |prefixes| prefixes.v6().len()),
+        }
+    };
+    Closed {
+        cloud: config.protect.cloud.to_string(),
+        source: tags.origin.to_string(),
+        change_number: tags.change_number,
+        date: tags.date.map(|date| date.to_string()),
+        age_days: tags.age(now).map(|age| age.as_secs() / DAY),
+        tags: named.map(tag).collect(),
+        cidrs: config.protect.cidrs.clone(),
+    }
+}
+
+/// Compiles the policy as it would be before the first answer, each exception for a cgroup that nobody has.
+///
+/// # Errors
+/// Where it does not fit, or an exception cannot be held.
+pub(super) fn compile_for_nobody(sources: &Sources) -> Result<()> {
+    let protected = Protected {
+        layers: sources.layers()?,
+        nat64: sources.config.protect.nat64.clone(),
+        exempt: Vec::new(),
+    };
+    let exceptions = (1..).zip(&sources.config.exceptions);
+    let input = |(cgroup, exception): (u64, &Exception)| ExceptionInput {
+        cgroup,
+        level: 1,
+        deadline: u64::MAX,
+        prefixes: exception.cidrs.clone(),
+        addresses: Vec::new(),
+    };
+    let inputs = Inputs {
+        audit: false,
+        default_allow: true,
+        allowed: Vec::new(),
+        exceptions: exceptions.map(input).collect(),
+    };
+    compile(&inputs, compile_tables(&protected)?)?;
+    Ok(())
+}
+
+fn open(endpoint: &Endpoint) -> Open {
+    Open {
+        name: endpoint.name.clone(),
+        kind: endpoint.kind,
+        origin: endpoint.origin.to_string(),
+    }
+}
+
+fn excepted(exception: &Exception, now: Timestamp) -> Excepted {
+    Excepted {
+        target: exception.target.to_string(),
+        reason: exception.reason.clone(),
+        names: exception.names.clone(),
+        cidrs: exception.cidrs.clone(),
+        until: exception.until,
+        ended: exception.until <= now,
+    }
+}
+
+fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
+    let mut warnings = sources.config.warnings(now);
+    let limit = sources.config.protect.max_age;
+    warnings.extend(match sources.tags.age(now) {
+        Some(age) if age > limit => Some(format!(
+            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; import a newer file (`egress-enforcer tags import FILE`)",
+            age.as_secs() / DAY,
+            limit.as_secs() / DAY
+        )),
+        None if sources.tags.date.is_none() => Some(
+            "the age of the service tags is not known: keep the published file's name, which has its date".to_owned(),
+        ),
+        Some(_) | None => None,
+    });
+    for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
+        if !names
+            .iter()
+            .any(|endpoint| endpoint.kind == EndpointKind::Data)
+        {
+            warnings.push(format!(
+                "{}: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file",
+                registry.login_server
+            ));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) const CONFIG: &str = r#"
+        scope = "/sys/fs/cgroup/plant.slice"
+        [protect]
+        cidrs = ["198.51.100.0/24"]
+        [[registry]]
+        login-server = "contoso.azurecr.io"
+        regions = ["eastus"]
+        [[registry]]
+        login-server = "bare.azurecr.io"
+        [[exception]]
+        reason = "logs"
+        unit = "agent.service"
+        names = ["logs.blob.core.windows.net"]
+        cidrs = ["203.0.113.0/24"]
+        until = 2027-01-31T00:00:00Z
+    "#;
+
+    pub(super) fn plan_of(text: &str, now: &str) -> Result<Plan> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        plan(&file, now.parse().unwrap())
+    }
+
+    #[test]
+    fn the_plan_names_what_opens_with_its_origin() {
+        let plan = plan_of(CONFIG, "2026-01-01T00:00:00Z").unwrap();
+        let open: Vec<_> = plan
+            .open
+            .iter()
+            .map(|open| (open.name.as_str(), open.origin.as_str()))
+            .collect();
+        assert_eq!(
+            open,
+            [
+                ("contoso.azurecr.io", "configuration"),
+                ("contoso.eastus.data.azurecr.io", "region eastus"),
+                ("bare.azurecr.io", "configuration"),
+            ]
+        );
+        assert!(plan.closed.tags.iter().all(|tag| tag.ipv4_prefixes > 10));
+    }
+
+    #[test]
+    fn what_is_legal_and_yet_not_meant_is_a_warning() {
+        let warnings = plan_of(CONFIG, "2028-01-01T00:00:00Z").unwrap().warnings;
+        let said = |text: &str| warnings.iter().any(|warning| warning.contains(text));
+        assert!(said("ended at 2027-01-31"), "{warnings:?}");
+        assert!(said("days old"), "{warnings:?}");
+        assert!(said("bare.azurecr.io: no data endpoint"), "{warnings:?}");
+        assert!(
+            !said("contoso.azurecr.io: no data endpoint"),
+            "{warnings:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_maps_cannot_hold_is_refused() {
+        let text = CONFIG.replace("203.0.113.0/24", "::/0");
+        let refused = plan_of(&text, "2026-01-01T00:00:00Z").unwrap_err();
+        assert!(
+            refused.to_string().contains("covers the IPv4-mapped range"),
+            "{refused}"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! The plan as a person reads it.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{Closed, Plan};
+use crate::cli::table::Table;
+use crate::cli::words::{instant, kind, list, or_dash};
+use crate::config::{DefaultAction, Mode};
+
+impl Display for Plan {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        writeln!(formatter, "{}: valid", self.config.display())?;
+        let mode = match self.mode {
+            Mode::Enforce => "enforce: what is denied is dropped",
+            Mode::Audit => "audit: what is denied is reported, nothing is dropped",
+        };
+        let default = match self.default {
+            DefaultAction::Allow => "allow what nothing closes",
+            DefaultAction::Deny => "deny what nothing opens",
+        };
+        let scope = self.scope.as_ref();
+        let scope = scope.map_or("every process (the cgroup v2 root)".to_owned(), |scope| {
+            scope.display().to_string()
+        });
+        let mut facts = Table::headless(2);
+        facts.row(["mode".to_owned(), mode.to_owned()]);
+        facts.row(["scope".to_owned(), scope]);
+        facts.row(["default".to_owned(), default.to_owned()]);
+        write!(formatter, "{facts}\n{}\n{}", self.closed, self.open())?;
+        if !self.exceptions.is_empty() {
+            write!(formatter, "\n{}", self.exceptions())?;
+        }
+        if !self.warnings.is_empty() {
+            writeln!(formatter)?;
+        }
+        for warning in &self.warnings {
+            writeln!(formatter, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Closed {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        let date = self.date.as_deref().unwrap_or("date not known");
+        let age = self
+            .age_days
+            .map_or(String::new(), |days| format!(", {days} days old"));
+        writeln!(
+            formatter,
+            "closed (cloud {}; {}: change {}, {date}{age})",
+            self.cloud, self.source, self.change_number
+        )?;
+        let mut tags = Table::new(2, ["SERVICE TAG", "IPV4 PREFIXES", "IPV6 PREFIXES"]);
+        for tag in &self.tags {
+            let counts = [tag.ipv4_prefixes, tag.ipv6_prefixes].map(|count| count.to_string());
+            let [ipv4, ipv6] = counts;
+            tags.row([tag.name.clone(), ipv4, ipv6]);
+        }
+        write!(formatter, "{tags}")?;
+        if !self.cidrs.is_empty() {
+            writeln!(formatter, "  and {}", list(&self.cidrs))?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn open(&self) -> String {
+        if self.open.is_empty() {
+            return "open: no name\n".to_owned();
+        }
+        let mut names = Table::new(2, ["NAME", "KIND", "FROM"]);
+        for open in &self.open {
+            let kind = kind(Some(open.kind)).to_owned();
+            names.row([open.name.to_string(), kind, open.origin.clone()]);
+        }
+        format!("open\n{names}")
+    }
+
+    fn exceptions(&self) -> String {
+        let mut exceptions = Table::new(2, ["FOR", "UNTIL", "NAMES", "PREFIXES", "REASON"]);
+        for exception in &self.exceptions {
+            let ended = if exception.ended { " (ended)" } else { "" };
+            exceptions.row([
+                exception.target.clone(),
+                format!("{}{ended}", instant(exception.until)),
+                or_dash(list(&exception.names)),
+                or_dash(list(&exception.cidrs)),
+                exception.reason.clone(),
+            ]);
+        }
+        format!("exceptions\n{exceptions}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::plan::tests::{CONFIG, plan_of};
+
+    #[test]
+    fn a_person_reads_what_is_closed_open_and_excepted() {
+        let mut plan = plan_of(CONFIG, "2025-11-28T00:00:00Z").unwrap();
+        plan.config = "/etc/config.toml".into();
+        plan.closed.tags.truncate(1);
+        (
+            plan.closed.tags[0].ipv4_prefixes,
+            plan.closed.tags[0].ipv6_prefixes,
+        ) = (7, 3);
+        let expected = "\
+/etc/config.toml: valid
+  mode     enforce: what is denied is dropped
+  scope    /sys/fs/cgroup/plant.slice
+  default  allow what nothing closes
+
+closed (cloud public; the bundle in the binary: change 375, 2025-10-28, 31 days old)
+  SERVICE TAG  IPV4 PREFIXES  IPV6 PREFIXES
+  Storage      7              3
+  and 198.51.100.0/24
+
+open
+  NAME                            KIND   FROM
+  contoso.azurecr.io              login  configuration
+  contoso.eastus.data.azurecr.io  data   region eastus
+  bare.azurecr.io                 login  configuration
+
+exceptions
+  FOR                 UNTIL                 NAMES                       PREFIXES        REASON
+  unit agent.service  2027-01-31T00:00:00Z  logs.blob.core.windows.net  203.0.113.0/24  logs
+
+warning: bare.azurecr.io: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file
+";
+        assert_eq!(plan.to_string(), expected);
+    }
+}

@@ -1,0 +1,188 @@
+//! `status`: whether the policy is in force, by the daemon's word or, where none runs, by what is pinned.
+
+mod shown;
+
+use anyhow::Result;
+use enforcer_common::Hook;
+use serde::Serialize;
+
+use super::args::OutputArgs;
+use super::daemon_link::status_if_running;
+use super::exit::Exit;
+use super::places::Places;
+use super::printer::Printer;
+use crate::config::{Mode, Paths};
+use crate::control::Status;
+use crate::kernel::{Counters, Maps, Pins};
+
+/// Tells what is in force.
+pub(super) fn status(places: &Places, output: OutputArgs) -> Result<Exit> {
+    let paths = places.paths()?;
+    let report = match status_if_running(&paths)? {
+        Some(status) => Report::of_daemon(status),
+        None => of_pins(&paths)?,
+    };
+    Printer::stdout(output.json).report(&report)?;
+    Ok(if report.enforcing {
+        Exit::Done
+    } else {
+        Exit::No
+    })
+}
+
+/// What is in force, and who says so.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Report {
+    enforcing: bool,
+    sentence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<Box<Status>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<Pinned>,
+}
+
+/// What is in force without a daemon.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Pinned {
+    hooks: Vec<&'static str>,
+    mode: Mode,
+    default_allow: bool,
+    generation: u64,
+    counters: Counters,
+}
+
+fn of_pins(paths: &Paths) -> Result<Report> {
+    let pins = Pins::new(&paths.pins);
+    if !pins.exist()? || pins.attached().is_empty() {
+        return Ok(Report::of_nothing());
+    }
+    let maps = Maps::open(&pins)?;
+    let settings = maps.settings()?;
+    let mode = if settings.switches.audits() {
+        Mode::Audit
+    } else {
+        Mode::Enforce
+    };
+    Ok(Report::of_pinned(Pinned {
+        hooks: pins.attached().into_iter().map(Hook::word).collect(),
+        mode,
+        default_allow: settings.switches.default_allows(),
+        generation: settings.generation,
+        counters: maps.counters()?,
+    }))
+}
+
+impl Report {
+    fn of_daemon(status: Status) -> Self {
+        let hooks: Vec<&str> = status.hooks.iter().map(String::as_str).collect();
+        let (enforcing, sentence) = match judge(status.mode, &hooks) {
+            Ok(()) if status.ephemeral => (
+                true,
+                format!("enforcing until the process {} ends", status.pid),
+            ),
+            Ok(()) => (true, "enforcing".to_owned()),
+            Err(why) => (false, why),
+        };
+        Self {
+            enforcing,
+            sentence,
+            daemon: Some(Box::new(status)),
+            pinned: None,
+        }
+    }
+
+    fn of_pinned(pinned: Pinned) -> Self {
+        let (enforcing, sentence) = match judge(pinned.mode, &pinned.hooks) {
+            Ok(()) => (
+                true,
+                "enforcing without a daemon: the last policy stays in force and follows no new address; \
+                 start the daemon (systemctl start egress-enforcer)"
+                    .to_owned(),
+            ),
+            Err(why) => (false, format!("{why}; and no daemon runs")),
+        };
+        Self {
+            enforcing,
+            sentence,
+            daemon: None,
+            pinned: Some(pinned),
+        }
+    }
+
+    fn of_nothing() -> Self {
+        Self {
+            enforcing: false,
+            sentence: "not enforcing: no daemon runs and nothing is attached; start it (systemctl start egress-enforcer)".to_owned(),
+            daemon: None,
+            pinned: None,
+        }
+    }
+}
+
+/// Whether all hooks drop what is denied; else, why not.
+fn judge(mode: Mode, hooks: &[&str]) -> Result<(), String> {
+    if mode == Mode::Audit {
+        return Err(
+            "not enforcing: audit mode reports what is denied and drops nothing".to_owned(),
+        );
+    }
+    let missing: Vec<&str> = Hook::ALL
+        .into_iter()
+        .map(Hook::word)
+        .filter(|hook| !hooks.contains(hook))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "not enforcing in full: not attached: {}; restart the daemon",
+        missing.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    fn pinned(mode: Mode, hooks: &[Hook]) -> Pinned {
+        Pinned {
+            hooks: hooks.iter().map(|hook| hook.word()).collect(),
+            mode,
+            default_allow: true,
+            generation: 7,
+            counters: Counters::default(),
+        }
+    }
+
+    #[test]
+    fn audit_is_not_enforcement() {
+        let mut status = sample::status();
+        assert!(Report::of_daemon(status.clone()).enforcing);
+        status.mode = Mode::Audit;
+        let report = Report::of_daemon(status);
+        assert!(!report.enforcing);
+        assert!(report.sentence.contains("audit"), "{}", report.sentence);
+        assert!(!Report::of_pinned(pinned(Mode::Audit, &Hook::ALL)).enforcing);
+    }
+
+    #[test]
+    fn a_missing_hook_is_not_enforcement() {
+        assert!(Report::of_pinned(pinned(Mode::Enforce, &Hook::ALL)).enforcing);
+        let report = Report::of_pinned(pinned(Mode::Enforce, &Hook::ALL[1..]));
+        assert!(!report.enforcing);
+        assert!(report.sentence.contains("egress"), "{}", report.sentence);
+    }
+
+    #[test]
+    fn an_ephemeral_run_says_when_it_ends() {
+        let mut status = sample::status();
+        status.ephemeral = true;
+        assert_eq!(
+            Report::of_daemon(status).sentence,
+            "enforcing until the process 4711 ends"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The status as a person reads it.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::{Pinned, Report};
+use crate::cli::table::Table;
+use crate::cli::words::{count, instant, kind, list, or_dash};
+use crate::config::Mode;
+use crate::control::{ExceptionStatus, NameStatus, Status, TagsStatus};
+use crate::kernel::Counters;
+
+impl Display for Report {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        writeln!(formatter, "{}", self.sentence)?;
+        if let Some(status) = &self.daemon {
+            shown_daemon(status, formatter)?;
+        }
+        if let Some(pinned) = &self.pinned {
+            write!(formatter, "{}", facts_of_pinned(pinned))?;
+        }
+        Ok(())
+    }
+}
+
+fn shown_daemon(status: &Status, formatter: &mut Formatter<'_>) -> Result {
+    write!(formatter, "{}", facts(status))?;
+    let names = names(status);
+    write!(formatter, "\n{names}")?;
+    if !status.exceptions.is_empty() {
+        write!(formatter, "\n{}", exceptions(&status.exceptions))?;
+    }
+    if !status.alarms.is_empty() {
+        writeln!(formatter)?;
+    }
+    for alarm in &status.alarms {
+        let since = instant(alarm.since);
+        writeln!(formatter, "alarm since {since}: {}", alarm.message)?;
+    }
+    Ok(())
+}
+
+fn facts(status: &Status) -> Table {
+    let mut facts = Table::headless(2);
+    let mut fact = |what: &str, text: String| facts.row([what.to_owned(), text]);
+    let config = status.config.as_ref();
+    fact(
+        "daemon",
+        format!(
+            "version {}, process {}, since {}",
+            status.version,
+            status.pid,
+            instant(status.started)
+        ),
+    );
+    fact(
+        "policy",
+        format!(
+            "{}, generation {}, applied {}",
+            config.map_or("of the command line".to_owned(), |file| {
+                file.display().to_string()
+            }),
+            status.generation,
+            instant(status.applied)
+        ),
+    );
+    fact("mode", mode(status.mode).to_owned());
+    fact("default", default(status.default_allow).to_owned());
+    fact("scope", status.scope.display().to_string());
+    fact("hooks", list(&status.hooks));
+    fact("closed", closed(&status.tags));
+    fact("resolvers", or_dash(list(&status.resolvers)));
+    fact("denied", denied(&status.counters));
+    facts
+}
+
+fn facts_of_pinned(pinned: &Pinned) -> Table {
+    let mut facts = Table::headless(2);
+    let mut fact = |what: &str, text: String| facts.row([what.to_owned(), text]);
+    fact("policy", format!("generation {}", pinned.generation));
+    fact("mode", mode(pinned.mode).to_owned());
+    fact("default", default(pinned.default_allow).to_owned());
+    fact("hooks", list(&pinned.hooks));
+    fact("denied", denied(&pinned.counters));
+    facts
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Audit => "audit",
+    }
+}
+
+fn default(allow: bool) -> &'static str {
+    if allow { "allow" } else { "deny" }
+}
+
+/// The protected set in one line.
+fn closed(tags: &TagsStatus) -> String {
+    let date = tags.date.as_deref().unwrap_or("date not known");
+    let age = tags.age_days.map_or(String::new(), |days| {
+        format!(
+            ", {}",
+            count(
+                usize::try_from(days).unwrap_or(usize::MAX),
+                "day old",
+                "days old"
+            )
+        )
+    });
+    let mut names = tags.names.clone();
+    names.extend(tags.cidrs.iter().cloned());
+    format!(
+        "{} (cloud {}; {}: change {}, {date}{age}; {} IPv4 and {} IPv6 prefixes)",
+        names.join(" "),
+        tags.cloud,
+        tags.source,
+        tags.change_number,
+        tags.ipv4_prefixes,
+        tags.ipv6_prefixes
+    )
+}
+
+/// Denials by reason, the most frequent first.
+fn denied(counters: &Counters) -> String {
+    let mut reasons: Vec<(&str, u64)> = Vec::new();
+    for count in counters
+        .counts
+        .iter()
+        .filter(|count| count.verdict == "deny")
+    {
+        match reasons
+            .iter_mut()
+            .find(|(reason, _)| *reason == count.reason)
+        {
+            Some((_, sum)) => *sum += count.count,
+            None => reasons.push((&count.reason, count.count)),
+        }
+    }
+    reasons.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
+    let parts: Vec<String> = reasons
+        .iter()
+        .map(|(reason, sum)| format!("{reason} {sum}"))
+        .collect();
+    let mut text = counters.denied().to_string();
+    if !parts.is_empty() {
+        text = format!("{text} ({})", parts.join(", "));
+    }
+    if counters.lost_events > 0 {
+        text = format!("{text}; {} told by no event", counters.lost_events);
+    }
+    text
+}
+
+fn names(status: &Status) -> Table {
+    let mut names = Table::new(2, ["NAME", "KIND", "ADDRESSES", "STATE"]);
+    let registries = status
+        .registries
+        .iter()
+        .flat_map(|registry| &registry.names);
+    let exceptions = status
+        .exceptions
+        .iter()
+        .flat_map(|exception| &exception.names);
+    for name in registries.chain(exceptions) {
+        let addresses = name.addresses.iter().map(|address| address.address);
+        names.row([
+            name.name.to_string(),
+            kind(name.kind).to_owned(),
+            or_dash(list(addresses)),
+            state(name),
+        ]);
+    }
+    names
+}
+
+fn state(name: &NameStatus) -> String {
+    if let Some(failing) = &name.failing {
+        return format!(
+            "failing since {}: {}",
+            instant(failing.since),
+            failing.message
+        );
+    }
+    if name.resolved.is_none() {
+        return "not resolved yet".to_owned();
+    }
+    match name.refused.len() {
+        0 => "good".to_owned(),
+        refused => format!("{refused} refused: see `endpoints`"),
+    }
+}
+
+fn exceptions(exceptions: &[ExceptionStatus]) -> Table {
+    let mut table = Table::new(
+        2,
+        ["EXCEPTION FOR", "RUNS AS", "UNTIL", "PREFIXES", "REASON"],
+    );
+    for exception in exceptions {
+        let ended = if exception.ended { " (ended)" } else { "" };
+        let cgroups = exception.cgroups.iter().map(|path| path.display());
+        table.row([
+            exception.target.clone(),
+            or_dash(list(cgroups)),
+            format!("{}{ended}", instant(exception.until)),
+            or_dash(list(&exception.cidrs)),
+            exception.reason.clone(),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn a_person_reads_what_is_in_force() {
+        let expected = "\
+enforcing
+  daemon     version 0.1.0, process 4711, since 2026-01-01T00:00:00Z
+  policy     /etc/egress-enforcer/config.toml, generation 7, applied 2026-01-01T00:10:00Z
+  mode       enforce
+  default    allow
+  scope      /sys/fs/cgroup
+  hooks      egress connect4 connect6 sendmsg4 sendmsg6
+  closed     Storage AzureContainerRegistry 198.51.100.0/24 (cloud public; the bundle in the binary: change 375, 2025-10-28, 65 days old; 100 IPv4 and 50 IPv6 prefixes)
+  resolvers  10.0.0.53:53
+  denied     5 (storage 4, registry 1); 2 told by no event
+
+  NAME                            KIND       ADDRESSES                 STATE
+  contoso.azurecr.io              login      20.42.66.0 2603:1030::66  good
+  contoso.eastus.data.azurecr.io  data       -                         failing since 2026-01-01T00:05:00Z: no resolver answered in time
+  logs.blob.core.windows.net      exception  -                         not resolved yet
+
+  EXCEPTION FOR       RUNS AS                      UNTIL                 PREFIXES  REASON
+  unit agent.service  /system.slice/agent.service  2027-01-31T00:00:00Z  -         logs
+
+alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolve
+";
+        assert_eq!(Report::of_daemon(sample::status()).to_string(), expected);
+    }
+}

@@ -1,0 +1,125 @@
+//! `tags`: the service tags that are closed, and where newer ones go.
+
+mod import;
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::args::{OutputArgs, TagsCommand};
+use super::daemon_link::status_if_running;
+use super::exit::Exit;
+use super::places::Places;
+use super::printer::Printer;
+use super::table::Table;
+use super::words::list;
+use crate::azure::bundle;
+use crate::config::Cloud;
+use crate::control::TagsStatus;
+use crate::daemon::{Options, Source, Sources};
+
+/// Shows the tags, imports a file, or makes a bundle.
+pub(super) fn tags(places: &Places, command: TagsCommand) -> Result<Exit> {
+    match command {
+        TagsCommand::Show(output) => show(places, output),
+        TagsCommand::Import {
+            file,
+            force,
+            output,
+        } => import::import(places, &file, force, output),
+        TagsCommand::Bundle { file, cloud } => print_bundle(&file, cloud),
+    }
+}
+
+fn show(places: &Places, output: OutputArgs) -> Result<Exit> {
+    let shown = match status_if_running(&places.paths()?)? {
+        Some(status) => Shown {
+            in_force: true,
+            tags: status.tags,
+        },
+        None => Shown {
+            in_force: false,
+            tags: configured(places.file())?,
+        },
+    };
+    Printer::stdout(output.json).report(&shown)?;
+    Ok(Exit::Done)
+}
+
+fn configured(file: &Path) -> Result<TagsStatus> {
+    let sources = Sources::read(&Options {
+        source: Source::File(file.to_owned()),
+        audit: false,
+        ephemeral: false,
+        scope: None,
+    })?;
+    Ok(sources.tags_status())
+}
+
+fn print_bundle(file: &Path, cloud: Cloud) -> Result<Exit> {
+    Printer::stdout(false).raw(&bundle::generate(file, cloud)?)?;
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Shown {
+    in_force: bool,
+    #[serde(flatten)]
+    tags: TagsStatus,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = if self.in_force {
+            "in force"
+        } else {
+            "no daemon runs; the configuration calls for"
+        };
+        writeln!(formatter, "{head}")?;
+        let tags = &self.tags;
+        let date = tags.date.as_deref().unwrap_or("not known");
+        let age = tags.age_days.map_or(String::new(), |days| {
+            format!(" ({days} days old; an alarm from {} on)", tags.max_age_days)
+        });
+        let prefixes = format!("{} IPv4, {} IPv6", tags.ipv4_prefixes, tags.ipv6_prefixes);
+        let mut table = Table::headless(2);
+        table.row(["cloud".to_owned(), tags.cloud.clone()]);
+        table.row(["tags".to_owned(), list(&tags.names)]);
+        table.row(["prefixes".to_owned(), prefixes]);
+        if !tags.cidrs.is_empty() {
+            table.row(["and".to_owned(), list(&tags.cidrs)]);
+        }
+        table.row(["from".to_owned(), tags.source.clone()]);
+        table.row(["change".to_owned(), tags.change_number.to_string()]);
+        table.row(["published".to_owned(), format!("{date}{age}")]);
+        write!(formatter, "{table}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn a_person_reads_what_is_closed_and_how_old_it_is() {
+        let shown = Shown {
+            in_force: true,
+            tags: sample::status().tags,
+        };
+        let expected = "\
+in force
+  cloud      public
+  tags       Storage AzureContainerRegistry
+  prefixes   100 IPv4, 50 IPv6
+  and        198.51.100.0/24
+  from       the bundle in the binary
+  change     375
+  published  2025-10-28 (65 days old; an alarm from 90 on)
+";
+        assert_eq!(shown.to_string(), expected);
+    }
+}
