@@ -2,8 +2,10 @@
 
 /// The IPv4-mapped prefix `::ffff:0:0/96` (RFC 4291 section 2.5.5.2), as bits 64–95 of an address.
 const MAPPED: u64 = 0x0000_ffff;
-/// The first 32 bits of `64:ff9b::/96` (RFC 6052) and of `64:ff9b:1::/48` (RFC 8215).
+/// The first 32 bits of `64:ff9b::/96` (RFC 6052) and of [`LOCAL_NAT64`].
 const NAT64: u64 = 0x0064_ff9b;
+/// The first 48 bits of the local-use NAT64 range `64:ff9b:1::/48` (RFC 8215).
+const LOCAL_NAT64: u64 = (NAT64 << 16) | 1;
 
 /// A destination: 128 bits in two halves, host byte order. IPv4 has its mapped form, so that one address has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,17 +26,20 @@ impl Address {
         }
     }
 
-    /// An IPv6 address. IPv4-mapped and well-known NAT64 addresses become the IPv4 address inside; of the local-use NAT64 range
-    /// `64:ff9b:1::/48` the last 32 bits count, as in its `/96` prefixes.
+    /// An IPv6 address. IPv4-mapped and well-known NAT64 addresses become the IPv4 address inside.
     #[inline(always)]
     pub const fn from_v6(address: u128) -> Self {
         let (high, low) = ((address >> 64) as u64, address as u64);
-        let nat64 = high == NAT64 << 32 && low >> 32 == 0;
-        let local_nat64 = high >> 16 == (NAT64 << 16) | 1;
-        if nat64 || local_nat64 {
+        if high == NAT64 << 32 && low >> 32 == 0 {
             return Self::from_v4(low as u32);
         }
         Self { high, low }
+    }
+
+    /// Whether it is in the local-use NAT64 range, where a network may put prefixes of any length that RFC 6052 has.
+    #[inline(always)]
+    pub(crate) const fn is_local_nat64(self) -> bool {
+        self.high >> 16 == LOCAL_NAT64
     }
 
     /// The address in host byte order, where it is IPv4.
@@ -114,20 +119,29 @@ mod tests {
     #[test]
     fn ipv4_inside_ipv6_is_the_ipv4_address() {
         let plain = address("20.38.98.100");
-        for carrier in [
-            "::ffff:20.38.98.100",
-            "64:ff9b::20.38.98.100",
-            "64:ff9b:1::20.38.98.100",
-            "64:ff9b:1:abcd::20.38.98.100",
-        ] {
+        for carrier in ["::ffff:20.38.98.100", "64:ff9b::20.38.98.100"] {
             assert_eq!(address(carrier), plain, "{carrier}");
         }
         for other in [
             "::20.38.98.100",
             "64:ff9b::1:20.38.98.100",
+            "64:ff9b:1::20.38.98.100",
             "64:ff9b:2::20.38.98.100",
         ] {
             assert_ne!(address(other), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_local_use_nat64_range_ends_at_48_bits() {
+        for (text, is_inside) in [
+            ("64:ff9b:1::", true),
+            ("64:ff9b:1:ffff:ffff:ffff:ffff:ffff", true),
+            ("64:ff9b:0:ffff:ffff:ffff:ffff:ffff", false),
+            ("64:ff9b:2::", false),
+            ("20.38.98.100", false),
+        ] {
+            assert_eq!(address(text).is_local_nat64(), is_inside, "{text}");
         }
     }
 

@@ -156,12 +156,19 @@ pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
 
 #[inline(always)]
 fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
-    let class = view.class(address);
-    if let Class::Nat64(bits) = class {
-        let inner = nat64_inner(address, bits);
-        return (inner, view.class(inner));
-    }
-    (address, class)
+    let bits = match view.class(address) {
+        Class::Nat64(bits) => bits,
+        // Without a configured prefix, the length that is usual in the range of RFC 8215.
+        Class::Open if address.is_local_nat64() => 96,
+        class @ (Class::Open
+        | Class::Exempt
+        | Class::Storage
+        | Class::Registry
+        | Class::Configured
+        | Class::Unknown) => return (address, class),
+    };
+    let inner = nat64_inner(address, bits);
+    (inner, view.class(inner))
 }
 
 /// No configured prefix covers the destination.

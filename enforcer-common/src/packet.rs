@@ -7,7 +7,8 @@ use crate::decide::{Flow, Transport};
 const IPV4_LEN: u32 = 20;
 /// Length of the fixed IPv6 header.
 const IPV6_LEN: u32 = 40;
-/// Extension headers that are followed; RFC 8200 section 4.1 recommends at most one of each of seven kinds.
+/// Headers of a chain that are looked at, the transport's among them; RFC 8200 section 4.1 recommends at most one of each of seven
+/// extension headers.
 const MAX_EXTENSIONS: u32 = 8;
 /// Bytes that IPv4 options can take.
 const MAX_OPTIONS: u32 = 40;
@@ -90,7 +91,7 @@ fn is_source_routed(packet: &impl Bytes, len: u32) -> bool {
     let mut at = 0;
     for _ in 0..MAX_OPTIONS {
         if at >= len {
-            return false;
+            return at > len;
         }
         let Some([kind]) = packet.at::<1>(IPV4_LEN + at) else {
             return true;
@@ -181,3 +182,6 @@ fn transport(protocol: u8, ports: impl FnOnce() -> Option<[u8; 4]>) -> Transport
         Some([_, _, high, low]) => Transport::Udp(u16::from_be_bytes([high, low])),
     }
 }
+
+#[cfg(test)]
+mod tests;

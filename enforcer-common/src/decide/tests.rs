@@ -81,6 +81,25 @@ fn a_configured_prefix_closes_even_a_local_address() {
 }
 
 #[test]
+fn the_local_use_nat64_range_is_read_as_its_network_has_it() {
+    let mut policy = Policy {
+        switches: DEFAULT_ALLOW,
+        classes: vec![(address("20.38.98.100"), Class::Storage)],
+        ..Policy::default()
+    };
+    for carrier in ["64:ff9b:1::20.38.98.100", "64:ff9b:1:abcd::20.38.98.100"] {
+        assert_eq!(
+            reason(&https(carrier), &policy),
+            Reason::Storage,
+            "{carrier}"
+        );
+    }
+    let long = "64:ff9b:1:1426:62:6400::";
+    policy.classes.push((address(long), Class::Nat64(48)));
+    assert_eq!(reason(&https(long), &policy), Reason::Storage);
+}
+
+#[test]
 fn an_exempt_address_is_allowed_on_every_port() {
     let policy = Policy {
         switches: DEFAULT_DENY,

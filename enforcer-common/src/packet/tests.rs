@@ -1,0 +1,88 @@
+//! The readers over byte vectors, and against a second reader that was written in another way.
+
+use super::*;
+
+mod agreement;
+mod ipv4;
+mod ipv6;
+mod naive;
+
+impl Bytes for &[u8] {
+    fn fixed<const AT: usize, const N: usize>(&self) -> Option<[u8; N]> {
+        self.get(AT..AT + N)?.try_into().ok()
+    }
+
+    fn at<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+        let rest = self.get(usize::try_from(offset).ok()?..)?;
+        rest.first_chunk().copied()
+    }
+}
+
+const V4: u32 = 0x1426_6264;
+const V6: u128 = 0x2603_1030_0000_0000_0000_0000_0000_0001;
+/// Ports 4660 → 443, and what follows them.
+const PORTS: [u8; 8] = [0x12, 0x34, 0x01, 0xbb, 0, 0, 0, 0];
+
+const ICMP: u8 = 1;
+const IPV6_IN_IP: u8 = 41;
+const GRE: u8 = 47;
+const ESP: u8 = 50;
+const ICMPV6: u8 = 58;
+const NO_NEXT_HEADER: u8 = 59;
+
+/// An IPv4 packet; `options` are padded to whole words.
+fn ipv4(protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) -> Vec<u8> {
+    let words = options.len().div_ceil(4);
+    let mut packet = vec![0x45 + words as u8, 0, 0, 0, 0, 0];
+    packet.extend(fragment.to_be_bytes());
+    packet.extend([64, protocol, 0, 0, 10, 0, 0, 1]);
+    packet.extend(V4.to_be_bytes());
+    packet.extend(options);
+    packet.resize(20 + 4 * words, 0);
+    packet.extend(payload);
+    packet
+}
+
+/// An IPv6 packet of extension headers, given as their kind and what follows their first byte.
+fn ipv6(headers: &[(u8, Vec<u8>)], protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let first = headers.first().map_or(protocol, |(kind, _)| *kind);
+    let mut packet = vec![0x60, 0, 0, 0, 0, 0, first, 64];
+    packet.extend([0; 16]);
+    packet.extend(V6.to_be_bytes());
+    for (at, (_, rest)) in headers.iter().enumerate() {
+        packet.push(headers.get(at + 1).map_or(protocol, |(kind, _)| *kind));
+        packet.extend(rest);
+    }
+    packet.extend(payload);
+    packet
+}
+
+/// An extension header of 8 + 8 × `units` bytes.
+fn extension(kind: u8, units: u8) -> (u8, Vec<u8>) {
+    let mut rest = vec![0; 7 + 8 * usize::from(units)];
+    rest[0] = units;
+    (kind, rest)
+}
+
+fn routing(kind: u8, segments_left: u8) -> (u8, Vec<u8>) {
+    let (header, mut rest) = extension(ROUTING, 2);
+    (rest[1], rest[2]) = (kind, segments_left);
+    (header, rest)
+}
+
+fn fragment(offset_and_flags: u16) -> (u8, Vec<u8>) {
+    let [high, low] = offset_and_flags.to_be_bytes();
+    (FRAGMENT, vec![0, high, low, 0, 0, 0, 7])
+}
+
+fn transport_v4(packet: &[u8]) -> Transport {
+    let flow = read_ipv4(&packet).unwrap();
+    assert_eq!(flow.destination, Address::from_v4(V4));
+    flow.transport
+}
+
+fn transport_v6(packet: &[u8]) -> Transport {
+    let flow = read_ipv6(&packet).unwrap();
+    assert_eq!(flow.destination, Address::from_v6(V6));
+    flow.transport
+}
