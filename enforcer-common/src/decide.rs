@@ -154,21 +154,30 @@ pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
     }
 }
 
+/// The destination that counts for a packet to `address`, which is of `class`: behind a NAT64 prefix, the IPv4 address inside.
 #[inline(always)]
-fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
-    let bits = match view.class(address) {
-        Class::Nat64(bits) => bits,
+pub const fn judged(address: Address, class: Class) -> Address {
+    match class {
+        Class::Nat64(bits) => nat64_inner(address, bits),
         // Without a configured prefix, the length that is usual in the range of RFC 8215.
-        Class::Open if address.is_local_nat64() => 96,
-        class @ (Class::Open
+        Class::Open if address.is_local_nat64() => nat64_inner(address, 96),
+        Class::Open
         | Class::Exempt
         | Class::Storage
         | Class::Registry
         | Class::Configured
-        | Class::Unknown) => return (address, class),
-    };
-    let inner = nat64_inner(address, bits);
-    (inner, view.class(inner))
+        | Class::Unknown => address,
+    }
+}
+
+#[inline(always)]
+fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
+    let class = view.class(address);
+    let destination = judged(address, class);
+    if destination == address {
+        return (address, class);
+    }
+    (destination, view.class(destination))
 }
 
 /// No configured prefix covers the destination.

@@ -22,7 +22,7 @@ pub use address::Address;
 pub use class::Class;
 pub use decide::{
     Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
-    decide_packet,
+    decide_packet, judged,
 };
 pub use event::{Event, Hook};
 pub use packet::{Bytes, PacketError, read_ipv4, read_ipv6};

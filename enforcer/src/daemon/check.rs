@@ -8,6 +8,7 @@ use super::sources::Sources;
 use crate::azure::PrefixSet;
 use crate::config::{AnswerCheck, REGISTRY_TAG, STORAGE_TAG};
 use crate::name::Name;
+use crate::policy::judged;
 use crate::resolver::answer::{AnswerVerdict, plausible};
 
 /// What kind of service a name belongs to, and with it where its addresses may lie.
@@ -21,9 +22,11 @@ enum Home {
 impl Sources {
     /// Whether `name` may lead to `address`.
     pub(super) fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
-        if !plausible(address) {
+        let judged = self.judged(address);
+        if !plausible(address) || !plausible(judged) {
             return refuse("no service can have this address");
         }
+        let address = judged;
         if self.is_private_endpoint(name, address) {
             return AnswerVerdict::Accept;
         }
@@ -32,6 +35,11 @@ impl Sources {
             Home::Storage => self.check_tag(STORAGE_TAG, address),
             Home::Elsewhere => AnswerVerdict::Accept,
         }
+    }
+
+    /// The address that the rule judges for one that an answer or the system names.
+    pub(super) fn judged(&self, address: IpAddr) -> IpAddr {
+        judged(address, &self.config.protect.nat64)
     }
 
     fn check_tag(&self, home: &str, address: IpAddr) -> AnswerVerdict {
@@ -165,6 +173,26 @@ mod tests {
         assert_eq!(
             outcome(&sources, "contoso.azurecr.io", "52.1.2.3"),
             "refused"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_answer_opens_no_storage_address_that_it_carries() {
+        let sources = sources("");
+        for carrier in [
+            "::ffff:52.239.169.228",
+            "64:ff9b::52.239.169.228",
+            "64:ff9b:1::52.239.169.228",
+        ] {
+            assert_eq!(
+                outcome(&sources, "contoso.azurecr.io", carrier),
+                "refused",
+                "{carrier}"
+            );
+        }
+        assert_eq!(
+            outcome(&sources, "contoso.azurecr.io", "64:ff9b::20.42.66.0"),
+            "accepted"
         );
     }
 

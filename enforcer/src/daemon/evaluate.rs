@@ -33,7 +33,7 @@ pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
     };
     let mut exempt: Vec<IpAddr> = candidates
         .iter()
-        .copied()
+        .map(|ip| sources.judged(*ip))
         .filter(|ip| !in_tag(*ip) && (address(*ip).is_global() || closed(*ip)))
         .collect();
     exempt.sort_unstable();
@@ -53,12 +53,16 @@ pub(super) fn inputs(
     standings: &[Standing],
 ) -> Inputs {
     let exceptions = sources.config.exceptions.iter().zip(standings);
+    let allowed = registries.addresses(cache);
     Inputs {
         audit: sources.config.mode == Mode::Audit,
         default_allow: sources.config.protect.default == DefaultAction::Allow,
-        allowed: registries.addresses(cache),
+        allowed: allowed.into_iter().map(|ip| sources.judged(ip)).collect(),
         exceptions: exceptions
-            .flat_map(|(exception, standing)| standing.inputs(exception, cache))
+            .flat_map(|(exception, standing)| {
+                let judged = |ip| sources.judged(ip);
+                standing.inputs(exception, cache, &judged)
+            })
             .collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! Exceptions: the cgroups that they are for, and when they end.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -44,7 +45,12 @@ impl Standing {
     }
 
     /// What this exception opens; nothing once it has ended.
-    pub(super) fn inputs(&self, exception: &Exception, cache: &Cache) -> Vec<ExceptionInput> {
+    pub(super) fn inputs(
+        &self,
+        exception: &Exception,
+        cache: &Cache,
+        judged: &dyn Fn(IpAddr) -> IpAddr,
+    ) -> Vec<ExceptionInput> {
         if self.deadline == 0 {
             return Vec::new();
         }
@@ -52,7 +58,7 @@ impl Standing {
             .entries()
             .filter(|(name, _)| exception.names.contains(name));
         let addresses: Vec<_> = named
-            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address))
+            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| judged(address)))
             .collect();
         let input = |(cgroup, level, _): &(u64, u32, std::path::PathBuf)| ExceptionInput {
             cgroup: *cgroup,

@@ -64,7 +64,11 @@ impl Engine {
 
     /// Names that resolve to `address`, in order.
     pub(super) fn names_of(&self, address: IpAddr) -> Vec<Name> {
-        let leads = |entry: &NameEntry| entry.addresses().any(|(found, _)| found == address);
+        let leads = |entry: &NameEntry| {
+            entry
+                .addresses()
+                .any(|(found, _)| self.sources.judged(found) == address)
+        };
         let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
         entries.map(|(name, _)| name.clone()).collect()
     }

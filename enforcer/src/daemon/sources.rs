@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use enforcer_common::Class;
-use ipnet::IpNet;
 
 use crate::azure::endpoints::{Endpoint, endpoints};
 use crate::azure::tags::check_successor;
 use crate::azure::{TagSnapshot, snapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
-use crate::policy::Layer;
+use crate::policy::{Layer, judged};
 
 /// How the daemon was started.
 #[derive(Debug)]
@@ -138,7 +137,7 @@ fn class_of(tag: &str) -> Class {
 fn check_resolvers(config: &Config, tags: &TagSnapshot) -> Result<()> {
     for server in &config.dns.servers {
         for (tag, prefixes) in &tags.families {
-            if prefixes.covers(IpNet::from(server.ip())) {
+            if prefixes.contains(judged(server.ip(), &config.protect.nat64)) {
                 bail!(
                     "dns.servers: {} lies in the service tag {tag}, and a DNS server is never closed: name another",
                     server.ip()

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use enforcer_common::Class;
 use enforcer_common::layout::{
     AddressKey, Binding, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress, Switches,
 };
-use enforcer_common::{Address, Class};
 use ipnet::{IpNet, Ipv6Net};
 
+use super::judged::address;
 use super::table::{Layer, Tables};
 
 /// Addresses that the allowed set can hold.
@@ -260,14 +261,6 @@ fn key_of_network(ip: IpAddr) -> AddressKey {
 
 fn later(deadline: &mut Deadline, nanoseconds: u64) {
     *deadline = nanoseconds.max(*deadline);
-}
-
-/// An address as it is judged.
-pub fn address(ip: IpAddr) -> Address {
-    match ip {
-        IpAddr::V4(ip) => Address::from_v4(ip.into()),
-        IpAddr::V6(ip) => Address::from_v6(ip.into()),
-    }
 }
 
 fn fits(
