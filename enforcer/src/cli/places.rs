@@ -56,23 +56,27 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn paths(text: &str) -> Result<Paths, ConfigError> {
+    /// A file with `text`, in a directory that goes with the first value.
+    fn written(text: &str) -> (tempfile::TempDir, Places) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");
         std::fs::write(&file, text).unwrap();
-        Places::new(Some(file)).paths()
+        (directory, Places::new(Some(file)))
     }
 
     #[test]
     fn an_invalid_section_does_not_hide_the_paths() {
-        let found = paths("mode = \"off\"\n[paths]\nruntime = \"/run/plant\"\n").unwrap();
+        let text = "mode = \"off\"\n[paths]\nruntime = \"/run/plant\"\n";
+        let (_directory, places) = written(text);
+        let found = places.paths().unwrap();
         assert_eq!(found.runtime, PathBuf::from("/run/plant"));
         assert_eq!(found.pins, Paths::default().pins);
     }
 
     #[test]
     fn paths_that_cannot_be_read_are_an_error() {
-        let refused = paths("[paths]\npin = \"/sys/fs/bpf/plant\"\n").unwrap_err();
+        let (_directory, places) = written("[paths]\npin = \"/sys/fs/bpf/plant\"\n");
+        let refused = places.paths().unwrap_err();
         assert!(
             refused.to_string().contains("config.toml:2: paths.pin"),
             "{refused}"

@@ -21,7 +21,7 @@ const ICMPV6: u8 = 58;
 /// Who answers.
 pub(super) enum Judge {
     /// The loaded program.
-    Program(Question),
+    Program(Box<Question>),
     /// The rule over the live maps, for each cgroup of a unit.
     Rule(Box<Maps>, Vec<Seat>),
 }
@@ -55,7 +55,7 @@ impl Judge {
     /// Where nothing is loaded, the maps cannot be read, or the unit does not run.
     pub(super) fn open(pins: &Pins, unit: Option<&str>, status: Option<&Status>) -> Result<Self> {
         let Some(unit) = unit else {
-            return Ok(Self::Program(Question::open(pins)?));
+            return Ok(Self::Program(Box::new(Question::open(pins)?)));
         };
         let root = cgroup_root()?;
         let cgroups = unit_cgroups(&root, unit)?;

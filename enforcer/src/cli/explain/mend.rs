@@ -23,7 +23,7 @@ pub(super) fn mend(
         .answers
         .iter()
         .find(|answer| answer.judged.is_denied())?;
-    let until = now.checked_add(MONTH).map_or(now, |until| until);
+    let until = now.checked_add(MONTH).unwrap_or(now);
     let exception = |what: String| exception(explanation.unit.as_deref(), &what, until);
     match (denied.judged.reason, destination) {
         ("storage" | "registry", Destination::Address(_)) => Some(

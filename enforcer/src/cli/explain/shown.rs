@@ -74,7 +74,6 @@ impl Answer {
 mod tests {
     use enforcer_common::Reason;
 
-    use super::*;
     use crate::cli::explain::tests::explanation;
 
     #[test]
