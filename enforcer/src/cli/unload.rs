@@ -16,9 +16,13 @@ pub(super) fn unload(places: &Places, output: OutputArgs) -> Result<Exit> {
         let _lock = lock(&pins)?;
         let enforced = !pins.attached().is_empty();
         pins.remove()?;
-        Outcome::of(enforced)
+        if enforced {
+            Outcome::ENDED
+        } else {
+            Outcome::CLEARED
+        }
     } else {
-        Outcome::of(false)
+        Outcome::NOTHING
     };
     Printer::stdout(output.json).report(&outcome)?;
     Ok(Exit::Done)
@@ -42,17 +46,18 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(enforced: bool) -> Self {
-        let sentence = if enforced {
-            "enforcement has ended: nothing is judged or dropped any more"
-        } else {
-            "nothing was enforced; nothing is loaded"
-        };
-        Self {
-            ended: enforced,
-            sentence,
-        }
-    }
+    const ENDED: Self = Self {
+        ended: true,
+        sentence: "enforcement has ended: nothing is judged or dropped any more",
+    };
+    const CLEARED: Self = Self {
+        ended: false,
+        sentence: "nothing was enforced; what a former run left is removed",
+    };
+    const NOTHING: Self = Self {
+        ended: false,
+        sentence: "nothing was enforced; nothing is loaded",
+    };
 }
 
 impl std::fmt::Display for Outcome {

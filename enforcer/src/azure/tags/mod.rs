@@ -35,7 +35,7 @@ pub struct TagSnapshot {
     pub cloud: Cloud,
     /// The file's change number; it rises with every publication.
     pub change_number: u32,
-    /// The day of publication, where the file's name tells it.
+    /// The day of publication: what the file's name tells, else the day on which the file was written.
     pub date: Option<Date>,
     /// Where they came from.
     pub origin: TagOrigin,
@@ -58,7 +58,18 @@ pub fn import_file(
     expected: Cloud,
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
-    import(&read(file)?, file, expected, wanted)
+    let snapshot = import(&read(file)?, file, expected, wanted)?;
+    Ok(TagSnapshot {
+        date: snapshot.date.or_else(|| day_written(file)),
+        ..snapshot
+    })
+}
+
+/// The day on which the file was written, so that one whose name tells no date grows old all the same.
+fn day_written(file: &Path) -> Option<Date> {
+    let written = std::fs::metadata(file).and_then(|found| found.modified());
+    let written = Timestamp::try_from(written.ok()?).ok()?;
+    Some(Offset::UTC.to_datetime(written).date())
 }
 
 /// The bytes of the published file at `file`, unless there are more than any has.

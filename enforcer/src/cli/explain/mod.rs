@@ -76,7 +76,7 @@ fn pins_in_force(paths: &Paths, daemon_runs: bool) -> Result<Pins> {
     }
     if !daemon_runs && pins.attached().is_empty() {
         bail!(
-            "nothing is enforced: the pins in {} are left over from an ephemeral run that was killed; start the daemon, or clear them away with `egress-enforcer unload`",
+            "nothing is enforced: no daemon answers, and what is pinned in {} is attached nowhere; start the daemon, or clear away what a killed one left (`egress-enforcer unload`)",
             paths.pins.display()
         );
     }

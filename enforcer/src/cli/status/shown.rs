@@ -182,8 +182,11 @@ fn state(name: &NameStatus) -> String {
             failing.message
         );
     }
-    if name.resolved.is_none() {
+    if name.resolved.is_none() && name.addresses.is_empty() {
         return "not resolved yet".to_owned();
+    }
+    if name.resolved.is_none() {
+        return "addresses of an earlier run".to_owned();
     }
     match name.refused.len() {
         0 => "good".to_owned(),

@@ -169,6 +169,9 @@ mod tests {
         let written = fs::metadata(&place).unwrap().modified().unwrap();
         let written = jiff::Timestamp::try_from(written).unwrap();
         assert_eq!(written.to_string(), "2026-01-05T00:00:00Z");
+        let protect = self::config(&directory, "service-tags = \"tags.json\"").protect;
+        let date = snapshot(&protect).unwrap().date.unwrap();
+        assert_eq!(date.to_string(), "2026-01-05", "so that it grows old by it");
     }
 
     #[test]
