@@ -67,11 +67,6 @@ fn a_valid_configuration_is_spelled_out() {
         stdout.contains("contoso.eastus.data.azurecr.io  data   region eastus"),
         "{stdout}"
     );
-}
-
-#[test]
-fn check_prints_one_json_document() {
-    let directory = configured(GOOD);
     let (code, stdout, _) = run(directory.path(), "check --config config.toml --json");
     let plan: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(code, Some(0));
@@ -247,6 +242,7 @@ fn a_command_line_that_cannot_be_read_ends_with_2() {
         "explain",
         "explain 1.2.3.4 --port x",
         "run --region eastus",
+        "completions tcl",
     ] {
         let (code, stdout, stderr) = run(directory.path(), line);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{line}");
@@ -275,12 +271,6 @@ fn each_shell_gets_its_completions() {
         assert_eq!(code, Some(0), "{shell}");
         assert!(stdout.contains("explain"), "{shell}");
     }
-    complaint_of_usage(directory.path(), "completions tcl");
-}
-
-fn complaint_of_usage(directory: &Path, line: &str) {
-    let (code, _, stderr) = run(directory, line);
-    assert_eq!(code, Some(2), "{stderr}");
 }
 
 #[test]

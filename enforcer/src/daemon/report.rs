@@ -19,7 +19,7 @@ use crate::name::Name;
 use crate::resolver::cache::{AddressEntry, Family, NameEntry};
 
 /// Seconds in a day.
-pub(super) const DAY: u64 = 86_400;
+const DAY: u64 = 86_400;
 
 impl Engine {
     /// The whole state, for people and scripts.
@@ -180,6 +180,18 @@ impl Engine {
 }
 
 impl Sources {
+    /// What is wrong where the service tags are older at `now` than the configuration takes them to be good for.
+    pub fn age_alarm(&self, now: Timestamp) -> Option<String> {
+        let limit = self.config.protect.max_age;
+        let age = self.tags.age(now).filter(|age| *age > limit)?;
+        Some(format!(
+            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; \
+             import a newer file (`egress-enforcer tags import FILE`) or update the package",
+            age.as_secs() / DAY,
+            limit.as_secs() / DAY
+        ))
+    }
+
     /// The protected set that these make.
     pub fn tags_status(&self) -> TagsStatus {
         let protect = &self.config.protect;

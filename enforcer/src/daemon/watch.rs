@@ -6,7 +6,6 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use super::report::DAY;
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, Family, NameEntry};
@@ -17,7 +16,8 @@ type Found = BTreeMap<String, String>;
 impl Engine {
     /// Raises and ends the alarms that follow from the state.
     pub(super) fn look_around(&mut self) {
-        self.alarms.set("tags-old", "", self.tags_old());
+        self.alarms
+            .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
         self.alarms.set("hook-missing", "", self.hook_missing());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
@@ -38,19 +38,6 @@ impl Engine {
         self.alarms.replace("name-failing", &failing);
         self.alarms.replace("answer-refused", &refused);
         self.alarms.replace("address-untagged", &untagged);
-    }
-
-    fn tags_old(&self) -> Option<String> {
-        let age = self.sources.tags.age(Timestamp::now())?;
-        let limit = self.sources.config.protect.max_age;
-        (age > limit).then(|| {
-            format!(
-                "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; \
-                 import a newer file (`egress-enforcer tags import FILE`) or update the package",
-                age.as_secs() / DAY,
-                limit.as_secs() / DAY
-            )
-        })
     }
 
     fn hook_missing(&self) -> Option<String> {

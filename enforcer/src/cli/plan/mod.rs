@@ -37,7 +37,7 @@ pub(super) struct Plan {
 /// What is closed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Closed {
+struct Closed {
     cloud: String,
     source: String,
     change_number: u32,
@@ -105,7 +105,7 @@ pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
 }
 
 /// What `config` closes with the service tags `tags`.
-pub(super) fn closed(config: &Config, tags: &TagSnapshot, now: Timestamp) -> Closed {
+fn closed(config: &Config, tags: &TagSnapshot, now: Timestamp) -> Closed {
     let named = config.protect.tags.iter();
     let tag = |name: &String| {
         let prefixes = tags.families.get(name);
@@ -175,18 +175,7 @@ fn excepted(exception: &Exception, now: Timestamp) -> Excepted {
 
 fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
     let mut warnings = sources.config.warnings(now);
-    let limit = sources.config.protect.max_age;
-    warnings.extend(match sources.tags.age(now) {
-        Some(age) if age > limit => Some(format!(
-            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be open; import a newer file (`egress-enforcer tags import FILE`)",
-            age.as_secs() / DAY,
-            limit.as_secs() / DAY
-        )),
-        None if sources.tags.date.is_none() => Some(
-            "the age of the service tags is not known: keep the published file's name, which has its date".to_owned(),
-        ),
-        Some(_) | None => None,
-    });
+    warnings.extend(sources.age_alarm(now));
     for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
         if !names
             .iter()
