@@ -21,6 +21,7 @@ pub struct Count {
 
 /// All counters that are not zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Counters {
     /// In the order of hooks and reasons.
     pub counts: Vec<Count>,

@@ -16,9 +16,7 @@ pub enum KernelError {
         found: String,
     },
     /// Not root, or a capability was dropped.
-    #[error(
-        "the kernel refused {what}: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-    )]
+    #[error("not permitted to {what}: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Privilege {
         /// The operation.
         what: String,

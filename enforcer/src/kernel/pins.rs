@@ -13,7 +13,7 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 use super::KernelError;
 
 /// The mount point that the system's own tools use.
-const BPFFS: &str = "/sys/fs/bpf";
+pub(super) const BPFFS: &str = "/sys/fs/bpf";
 
 /// The pins of one instance: `<base>/v<layout version>/<map, link or program>`.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use aya::util::KernelVersion;
 use serde::{Deserialize, Serialize};
 
 use super::object::FLOOR;
+use super::pins::BPFFS;
 use super::{OBJECT, Pins, cgroup_root};
 
 /// Capabilities (capability.h) that loading and attaching take, by their bit.
@@ -109,9 +110,20 @@ fn bpffs(base: &Path) -> Finding {
         Some((fields.next()?, fields.next()?))
     });
     let over = kinds.find(|(path, kind)| *kind == "bpf" && base.starts_with(path));
-    let mend = "mount -t bpf bpf /sys/fs/bpf (`run` does this by itself for the default path)";
-    let found = over.map_or("not mounted", |(path, _)| path);
-    Finding::new("BPF file system for the pins", over.is_some(), found, mend)
+    let mend =
+        "mount -t bpf bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system";
+    let can_mount = base.starts_with(BPFFS) && Path::new(BPFFS).is_dir();
+    let found = match over {
+        Some((path, _)) => path,
+        None if can_mount => "not mounted; `run` mounts it",
+        None => "not mounted",
+    };
+    Finding::new(
+        "BPF file system for the pins",
+        over.is_some() || can_mount,
+        found,
+        mend,
+    )
 }
 
 fn capabilities() -> Finding {

@@ -28,7 +28,7 @@ fn closed(class: Class, prefix: &str) -> Arc<Tables> {
 }
 
 fn compile_alone(inputs: &Inputs) -> Result<Desired, CompileError> {
-    compile(inputs, compile_tables(&Protected::default()).unwrap())
+    compile(inputs, compile_tables(&Protected::default())?)
 }
 
 #[test]
