@@ -24,6 +24,7 @@ pub mod place;
 pub mod process;
 pub mod registry;
 mod scratch;
+pub mod stream;
 pub mod stub;
 pub mod tls;
 pub mod wire;

@@ -198,6 +198,14 @@ impl Server {
         self.running.pid()
     }
 
+    /// Waits for its end, at most `limit`; `None` when it still runs.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        self.running.wait(limit)
+    }
+
     /// Polls `is_ready` until it says so, at most `limit`.
     ///
     /// # Errors
