@@ -194,8 +194,14 @@ impl Enforcer {
     pub fn await_names(&self) -> Result<Value> {
         self.await_status("every name has an address", |status| {
             let registries = status["registries"].as_array().into_iter().flatten();
-            let mut names = registries.flat_map(|registry| registry["names"].as_array()).flatten();
-            names.all(|name| name["addresses"].as_array().is_some_and(|found| !found.is_empty()))
+            let mut names = registries
+                .flat_map(|registry| registry["names"].as_array())
+                .flatten();
+            names.all(|name| {
+                name["addresses"]
+                    .as_array()
+                    .is_some_and(|found| !found.is_empty())
+            })
         })
     }
 

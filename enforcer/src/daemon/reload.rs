@@ -48,13 +48,7 @@ impl Engine {
             standing.refresh(exception, &self.root, self.clock.now())?;
             standings.push(standing);
         }
-        let inputs = inputs(
-            fresh,
-            &self.cache,
-            &registries,
-            &standings,
-            &self.inherited,
-        );
+        let inputs = inputs(fresh, &self.cache, &registries, &standings, &self.inherited);
         compile(&inputs, tables)?;
         Ok(())
     }

@@ -125,7 +125,10 @@ fn a_missing_directory_is_made_for_its_owner_alone() {
     let path = directory.path().join("new").join("state.json");
     save(&path, &sample()).unwrap();
     assert_eq!(load(&path).unwrap(), Some(sample()));
-    let mode = fs::metadata(path.parent().unwrap()).unwrap().permissions().mode();
+    let mode = fs::metadata(path.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o7777, 0o700);
 }
 
