@@ -26,6 +26,7 @@ const BINARY: &str = "EGRESS_ENFORCER_BIN";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The daemon in the device's network, governing the device's cgroup, with pins, state and socket of the lab's own.
+#[derive(Debug)]
 pub struct Enforcer {
     server: Option<Server>,
     place: Place,

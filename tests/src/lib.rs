@@ -23,6 +23,7 @@ pub mod nginx;
 pub mod place;
 pub mod process;
 pub mod registry;
+pub mod scene;
 mod scratch;
 pub mod stream;
 pub mod stub;
