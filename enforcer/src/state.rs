@@ -1,10 +1,10 @@
 //! The state file: the last good addresses, so that a boot without network starts from them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -120,7 +120,8 @@ pub fn load(path: &Path) -> Result<Option<State>, StateError> {
     })
 }
 
-/// Writes the state file with mode 0600, whole or not at all: a new file beside it, synced, takes its name.
+/// Writes the state file with mode 0600, whole or not at all: a new file beside it, synced, takes its name. A directory that is missing
+/// is made with mode 0700.
 ///
 /// # Errors
 /// [`StateError::NotSaved`], with the old file whole.
@@ -188,6 +189,14 @@ fn replace(
     mode: u32,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        Some(_) | None => Path::new("."),
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)?;
     match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -201,10 +210,6 @@ fn replace(
     file.flush()?;
     file.sync_all()?;
     fs::rename(new, path)?;
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
-    };
     File::open(directory)?.sync_all()
 }
 

@@ -5,8 +5,9 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
+    process::{Command, ExitStatus},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -16,7 +17,7 @@ use crate::{
     Lab,
     cgroup::Cgroup,
     place::Place,
-    process::{Finished, Server, run},
+    process::{Finished, POLL, Server, run},
 };
 
 /// Names the binary under test; `./x test` and `./x demo` set it.
@@ -25,6 +26,7 @@ const BINARY: &str = "EGRESS_ENFORCER_BIN";
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The daemon in the device's network, governing the device's cgroup, with pins, state and socket of the lab's own.
+#[derive(Debug)]
 pub struct Enforcer {
     server: Option<Server>,
     place: Place,
@@ -88,8 +90,15 @@ impl Enforcer {
     /// # Errors
     /// When it ends or does not answer; the error holds its log.
     pub fn run(&mut self) -> Result<()> {
+        self.run_as(self.command(["run"])?)
+    }
+
+    /// As [`Enforcer::run`], by a command of one's own: another binary, other arguments or variables.
+    ///
+    /// # Errors
+    /// As [`Enforcer::run`].
+    pub fn run_as(&mut self, command: Command) -> Result<()> {
         self.starts += 1;
-        let command = self.command(["run"])?;
         let name = format!("enforcer-{}", self.starts);
         let mut server = Server::start(&name, command, &self.logs)?;
         server.await_ready(LIMIT, || self.status().is_ok())?;
@@ -105,9 +114,18 @@ impl Enforcer {
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Command> {
-        let mut command = self.place.command(binary()?);
+        Ok(self.command_of(&binary()?, arguments))
+    }
+
+    /// As [`Enforcer::command`], of another binary.
+    pub fn command_of<A: AsRef<OsStr>>(
+        &self,
+        binary: &Path,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Command {
+        let mut command = self.place.command(binary);
         command.args(arguments).arg("--config").arg(self.config());
-        Ok(command)
+        command
     }
 
     /// Runs a command of the command line to its end.
@@ -143,11 +161,49 @@ impl Enforcer {
             },
             LIMIT,
         )?;
-        let status: Value = serde_json::from_str(&finished.stdout).context(finished.stderr)?;
-        if status.get("pid").is_none_or(Value::is_null) {
-            bail!("no daemon answers");
+        let mut report: Value = serde_json::from_str(&finished.stdout).context(finished.stderr)?;
+        match report.get_mut("daemon").map(Value::take) {
+            Some(status @ Value::Object(_)) => Ok(status),
+            _ => bail!("no daemon answers"),
         }
-        Ok(status)
+    }
+
+    /// Asks for the status until `wanted` holds of it, at most 20 s.
+    ///
+    /// # Errors
+    /// When it never does: `what`, the last status and the log.
+    pub fn await_status(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let status = self.status();
+            if let Ok(status) = &status
+                && wanted(status)
+            {
+                return Ok(status.clone());
+            }
+            if Instant::now() >= deadline {
+                bail!("not within {LIMIT:?}: {what}: {status:#?}\n{}", self.log());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until every name of the registries has an address.
+    ///
+    /// # Errors
+    /// As [`Enforcer::await_status`].
+    pub fn await_names(&self) -> Result<Value> {
+        self.await_status("every name has an address", |status| {
+            let registries = status["registries"].as_array().into_iter().flatten();
+            let mut names = registries
+                .flat_map(|registry| registry["names"].as_array())
+                .flatten();
+            names.all(|name| {
+                name["addresses"]
+                    .as_array()
+                    .is_some_and(|found| !found.is_empty())
+            })
+        })
     }
 
     /// The daemon's process id.
@@ -186,6 +242,16 @@ impl Enforcer {
         self.signal(libc::SIGKILL)?;
         self.server = None;
         Ok(())
+    }
+
+    /// Sends the daemon a signal that ends it, and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it does not run or does not end.
+    pub fn end(&mut self, signal: libc::c_int) -> Result<ExitStatus> {
+        self.signal(signal)?;
+        let mut server = self.server.take().context("the daemon does not run")?;
+        server.wait(LIMIT)?.context("the daemon does not end")
     }
 
     /// What the daemon logged since its last start.

@@ -30,6 +30,24 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Its exit code; `None` when a signal ended it.
+    #[must_use]
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// What a command said that ended with exit code 2: one line on standard error, and nothing else.
+    ///
+    /// # Errors
+    /// When it ended otherwise or said anything else.
+    pub fn refusal(&self) -> Result<&str> {
+        let one_line = self.stderr.lines().count() == 1 && self.stdout.is_empty();
+        if self.code() != Some(2) || !one_line {
+            bail!("not refused in one line: {self:?}");
+        }
+        Ok(self.stderr.trim_end())
+    }
+
     /// The standard output of a command that succeeded.
     ///
     /// # Errors
@@ -196,6 +214,14 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.running.pid()
+    }
+
+    /// Waits for its end, at most `limit`; `None` when it still runs.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
+        self.running.wait(limit)
     }
 
     /// Polls `is_ready` until it says so, at most `limit`.

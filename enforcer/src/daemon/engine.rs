@@ -10,8 +10,10 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::alarms::Alarms;
+use super::clock::Clock;
 use super::evaluate::{inputs, protected};
 use super::exceptions::Standing;
+use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR};
@@ -42,7 +44,9 @@ pub(super) struct Engine {
     pub(super) generation: u64,
     pub(super) applied: Timestamp,
     pub(super) started: Timestamp,
-    clock: Instant,
+    pub(super) clock: Clock,
+    pub(super) inherited: Inherited,
+    since: Instant,
     lookup: Option<Lookup>,
     exempt: Vec<IpAddr>,
     own: Vec<IpAddr>,
@@ -65,6 +69,7 @@ impl Engine {
         let pins = Pins::new(&sources.config.paths.pins);
         let lock = pins.prepare()?;
         let lifetime = lifetime(&options, &pins)?;
+        let is_takeover = !pins.attached().is_empty();
         let kernel = Kernel::load(&pins)?;
         let held = kernel.maps.held()?;
         let generation = kernel.maps.settings()?.generation;
@@ -76,7 +81,9 @@ impl Engine {
             ask: Vec::new(),
             applied: Timestamp::now(),
             started: Timestamp::now(),
-            clock: Instant::now(),
+            clock: Clock::trust(),
+            inherited: Inherited::default(),
+            since: Instant::now(),
             lookup: None,
             exempt: Vec::new(),
             own: own_addresses()?,
@@ -95,6 +102,9 @@ impl Engine {
         };
         engine.adopt_sources();
         engine.restore();
+        if is_takeover {
+            engine.inherit();
+        }
         engine.apply().context("cannot put the policy in force")?;
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         Ok(engine)
@@ -102,7 +112,7 @@ impl Engine {
 
     /// Time since the start.
     pub(super) fn now(&self) -> Duration {
-        self.clock.elapsed()
+        self.since.elapsed()
     }
 
     /// The names to ask now, and whom to ask; they count as asked.
@@ -144,6 +154,7 @@ impl Engine {
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
     pub(super) fn tick(&mut self) {
         let now = self.now();
+        self.inherited.expire(now);
         let gone = self.cache.expire(now);
         for (name, address) in &gone {
             tracing::debug!(%name, %address, "lingered long enough");
@@ -163,26 +174,6 @@ impl Engine {
             self.settle();
         }
         Ok(())
-    }
-
-    /// Reads the configuration and all that it names anew. What is invalid changes nothing and raises an alarm.
-    pub(super) fn reload(&mut self) {
-        match self.sources.reread(&self.options) {
-            Ok(fresh) => {
-                self.alarms.clear("config-refused", "");
-                self.sources = fresh;
-                self.adopt_sources();
-                self.recheck();
-                self.settle();
-                tracing::info!("configuration read anew");
-            }
-            Err(error) => {
-                let message = format!(
-                    "the new configuration is refused and the one in force stays: {error:#}"
-                );
-                self.alarms.raise("config-refused", "", message);
-            }
-        }
     }
 
     /// Writes the addresses for the next start, where they changed.
@@ -209,7 +200,7 @@ impl Engine {
         self.sources.config.paths.state.join("state.json")
     }
 
-    fn adopt_sources(&mut self) {
+    pub(super) fn adopt_sources(&mut self) {
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
@@ -236,18 +227,16 @@ impl Engine {
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let refused = self
             .cache
-            .restore(&state, &check, Timestamp::now(), self.clock.elapsed());
+            .restore(&state, &check, Timestamp::now(), self.since.elapsed());
         for (name, address) in refused {
             tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
         }
     }
 
-    fn recheck(&mut self) {
-        let sources = &self.sources;
-        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
-        for (name, address) in self.cache.recheck(&check) {
-            tracing::warn!(%name, %address, "an open address is refused by the new answer check, and closed");
-        }
+    /// Keeps what the daemon before opened: it may have been killed before it saved that.
+    fn inherit(&mut self) {
+        let until = self.now() + self.sources.config.dns.linger;
+        self.inherited = Inherited::new(self.held.allowed.keys(), &self.sources, until);
     }
 
     /// Takes the resolvers of the configuration, or those that the system has now.
@@ -282,7 +271,7 @@ impl Engine {
     }
 
     /// Applies, and raises an alarm where that fails: the policy in force stays.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let applied = self.apply();
         let message = applied.err().map(|error| {
             format!("a change of policy is refused and the one in force stays: {error:#}")
@@ -295,8 +284,7 @@ impl Engine {
     fn apply(&mut self) -> Result<()> {
         self.refresh_exceptions();
         self.registries.update(&self.sources, &self.cache);
-        let candidates: Vec<IpAddr> = self.exempt.iter().chain(&self.own).copied().collect();
-        let protected = protected(&self.sources, &candidates)?;
+        let protected = protected(&self.sources, &self.always_open())?;
         let unchanged = self
             .in_force
             .as_ref()
@@ -309,6 +297,7 @@ impl Engine {
             &self.cache,
             &self.registries,
             &self.standings,
+            &self.inherited,
         );
         let desired = compile(&inputs, tables.clone())?;
         if !new_tables && self.holds(&desired)? {
@@ -330,6 +319,11 @@ impl Engine {
         Ok(())
     }
 
+    /// DNS servers and the host's own addresses.
+    pub(super) fn always_open(&self) -> Vec<IpAddr> {
+        self.exempt.iter().chain(&self.own).copied().collect()
+    }
+
     /// Whether the maps hold `desired` already, the protected set aside.
     fn holds(&self, desired: &Desired) -> Result<bool, KernelError> {
         let settings = self.kernel.maps.settings()?;
@@ -339,7 +333,7 @@ impl Engine {
     }
 
     fn refresh_exceptions(&mut self) {
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let mut failures = BTreeMap::new();
         for (exception, standing) in self
             .sources

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use anyhow::Result;
 
 use super::exceptions::Standing;
+use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::sources::Sources;
 use crate::config::{DefaultAction, Mode};
@@ -51,13 +52,14 @@ pub(super) fn inputs(
     cache: &Cache,
     registries: &RegistryNames,
     standings: &[Standing],
+    inherited: &Inherited,
 ) -> Inputs {
     let exceptions = sources.config.exceptions.iter().zip(standings);
-    let allowed = registries.addresses(cache);
+    let allowed = registries.addresses(cache).into_iter();
     Inputs {
         audit: sources.config.mode == Mode::Audit,
         default_allow: sources.config.protect.default == DefaultAction::Allow,
-        allowed: allowed.into_iter().map(|ip| sources.judged(ip)).collect(),
+        allowed: inherited.beside(allowed.map(|ip| sources.judged(ip)).collect()),
         exceptions: exceptions
             .flat_map(|(exception, standing)| {
                 let judged = |ip| sources.judged(ip);

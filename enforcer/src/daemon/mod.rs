@@ -2,10 +2,13 @@
 
 mod alarms;
 mod check;
+mod clock;
 mod engine;
 mod evaluate;
 mod exceptions;
+mod inherited;
 mod names;
+mod reload;
 mod report;
 mod run;
 mod sources;

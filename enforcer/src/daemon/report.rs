@@ -99,7 +99,7 @@ impl Engine {
                     .collect(),
                 cidrs: exception.cidrs.iter().map(ToString::to_string).collect(),
                 until: exception.until,
-                ended: exception.until <= Timestamp::now(),
+                ended: exception.until <= self.clock.now(),
             })
             .collect()
     }

@@ -19,6 +19,7 @@ impl Engine {
         self.alarms
             .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
         self.alarms.set("hook-missing", "", self.hook_missing());
+        self.alarms.set("clock-set", "", self.clock.complaint());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
             .cache

@@ -120,8 +120,22 @@ fn a_write_that_fails_half_way_leaves_the_old_file_whole() {
 }
 
 #[test]
-fn a_missing_directory_is_an_error_that_names_the_file() {
+fn a_missing_directory_is_made_for_its_owner_alone() {
     let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new").join("state.json");
+    save(&path, &sample()).unwrap();
+    assert_eq!(load(&path).unwrap(), Some(sample()));
+    let mode = fs::metadata(path.parent().unwrap())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o700);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_an_error_that_names_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("gone"), "a file").unwrap();
     let path = directory.path().join("gone").join("state.json");
     let error = save(&path, &sample()).unwrap_err().to_string();
     assert!(error.contains("gone/state.json"), "{error}");

@@ -1,0 +1,76 @@
+//! The wall clock, which anyone who may set it can move, held against the boot clock, which nobody can.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::kernel::boot_clock;
+
+/// A wall clock that moves by more than this against the boot clock was set, not slewed.
+const STEP: SignedDuration = SignedDuration::from_secs(60);
+
+/// Wall time as it was when the configuration was read, and the boot clock of that moment.
+#[derive(Debug)]
+pub(super) struct Clock {
+    wall: Timestamp,
+    boot: u64,
+}
+
+impl Clock {
+    /// Trusts the wall clock as it is now.
+    pub(super) fn trust() -> Self {
+        Self {
+            wall: Timestamp::now(),
+            boot: boot_clock(),
+        }
+    }
+
+    /// The time that ends exceptions: a clock that is set back ends none of them later.
+    pub(super) fn now(&self) -> Timestamp {
+        self.expected(boot_clock()).max(Timestamp::now())
+    }
+
+    /// Since when it is trusted, what the clock should show and what it shows, where it was set.
+    pub(super) fn complaint(&self) -> Option<String> {
+        self.judge(Timestamp::now(), boot_clock())
+    }
+
+    fn judge(&self, shown: Timestamp, boot: u64) -> Option<String> {
+        let expected = self.expected(boot);
+        (shown.duration_since(expected).abs() > STEP).then(|| {
+            format!(
+                "the clock was set: it shows {shown:.0} and should show {expected:.0} by the time since {:.0}; enforcement and lingering \
+                 do not depend on it, and exceptions end by the later of the two: mend the clock, or have the daemon take the time \
+                 that it shows (systemctl reload egress-enforcer)",
+                self.wall
+            )
+        })
+    }
+
+    fn expected(&self, boot: u64) -> Timestamp {
+        let passed = i64::try_from(boot.saturating_sub(self.boot)).unwrap_or(i64::MAX);
+        let passed = SignedDuration::from_nanos(passed);
+        self.wall.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_told_and_slewing_is_not() {
+        let wall = Timestamp::from_second(1_000_000).unwrap();
+        let clock = Clock { wall, boot: 5 };
+        let later = 5 + 3_600_000_000_000;
+        let shown = |seconds| clock.judge(Timestamp::from_second(seconds).unwrap(), later);
+        assert_eq!(shown(1_003_600), None);
+        assert_eq!(shown(1_003_600 + 59), None);
+        assert_eq!(shown(1_003_600 - 59), None);
+        let told = shown(1_003_600 - 61).unwrap();
+        assert!(
+            told.contains("1970-01-12T14:46:40Z") && told.contains("1970-01-12T14:45:39Z"),
+            "{told}"
+        );
+        assert!(shown(2_000_000_000).is_some());
+        assert!(shown(0).is_some());
+    }
+}

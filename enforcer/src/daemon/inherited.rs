@@ -1,0 +1,115 @@
+//! Addresses that were open when this daemon took over, by names that only the daemon before it knew.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use enforcer_common::layout::AddressKey;
+
+use super::sources::Sources;
+use crate::resolver::answer::AnswerVerdict;
+
+/// The allowed set of a daemon that was killed before it could save it. It lingers, as the addresses of a name do that left the policy:
+/// connections of the moment go on until the names are resolved again.
+#[derive(Debug, Default)]
+pub(super) struct Inherited {
+    addresses: BTreeSet<IpAddr>,
+    until: Duration,
+}
+
+impl Inherited {
+    /// Takes over `keys` until `until` (time since the start), as far as `sources` let a registry have them.
+    pub(super) fn new<'a>(
+        keys: impl Iterator<Item = &'a AddressKey>,
+        sources: &Sources,
+        until: Duration,
+    ) -> Self {
+        let address = |key: &AddressKey| Ipv6Addr::from(*key).to_canonical();
+        let mut inherited = Self {
+            addresses: keys.map(address).collect(),
+            until,
+        };
+        inherited.recheck(sources);
+        inherited
+    }
+
+    /// Drops the addresses that no registry of `sources` may have.
+    pub(super) fn recheck(&mut self, sources: &Sources) {
+        self.addresses.retain(|address| {
+            sources.registry_names().any(|name| {
+                !matches!(
+                    sources.check_answer(name, *address),
+                    AnswerVerdict::Refuse(_)
+                )
+            })
+        });
+    }
+
+    /// Drops all of them once they have lingered.
+    pub(super) fn expire(&mut self, now: Duration) {
+        if now >= self.until {
+            self.addresses.clear();
+        }
+    }
+
+    /// `known`, the addresses of names, and those that are left without one.
+    pub(super) fn beside(&self, mut known: Vec<IpAddr>) -> Vec<IpAddr> {
+        let named: BTreeSet<IpAddr> = known.iter().copied().collect();
+        known.extend(self.addresses.difference(&named));
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::{Options, Source};
+
+    fn sources(config: &str) -> Sources {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.toml");
+        std::fs::write(&file, config).unwrap();
+        Sources::read(&Options {
+            source: Source::File(file),
+            audit: false,
+            ephemeral: false,
+            scope: None,
+        })
+        .unwrap()
+    }
+
+    fn key(address: &str) -> AddressKey {
+        match address.parse().unwrap() {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        }
+    }
+
+    const CONTOSO: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nprivate-endpoints = [\"10.1.0.0/24\"]\n";
+
+    #[test]
+    fn it_lingers_beside_what_names_hold_and_ends() {
+        let keys = [key("10.1.0.4"), key("10.1.0.5")];
+        let mut inherited =
+            Inherited::new(keys.iter(), &sources(CONTOSO), Duration::from_secs(900));
+        let (first, second): (IpAddr, IpAddr) =
+            ("10.1.0.4".parse().unwrap(), "10.1.0.5".parse().unwrap());
+        inherited.expire(Duration::from_secs(899));
+        assert_eq!(inherited.beside(vec![first, first]), [first, first, second]);
+        inherited.expire(Duration::from_secs(900));
+        assert_eq!(inherited.beside(vec![first]), [first]);
+    }
+
+    #[test]
+    fn what_no_registry_may_have_is_not_taken_over() {
+        let keys = [key("10.1.0.4"), key("2001:db8::1")];
+        let closed = format!("{CONTOSO}[protect]\ncidrs = [\"2001:db8::/32\"]\n");
+        let inherited = Inherited::new(keys.iter(), &sources(&closed), Duration::MAX);
+        assert_eq!(
+            inherited.beside(Vec::new()),
+            ["10.1.0.4".parse::<IpAddr>().unwrap()]
+        );
+        let none = Inherited::new(keys.iter(), &sources("[protect]\n"), Duration::MAX);
+        assert!(none.beside(Vec::new()).is_empty());
+    }
+}

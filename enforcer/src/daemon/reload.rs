@@ -1,0 +1,64 @@
+//! Another configuration: taken whole, or not at all.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+
+use super::clock::Clock;
+use super::engine::Engine;
+use super::evaluate::{inputs, protected};
+use super::exceptions::Standing;
+use super::names::RegistryNames;
+use super::sources::Sources;
+use crate::name::Name;
+use crate::policy::{compile, compile_tables};
+
+impl Engine {
+    /// Reads the configuration and all that it names anew. What is invalid or does not fit changes nothing and raises an alarm.
+    pub(super) fn reload(&mut self) {
+        let read = self.sources.reread(&self.options);
+        let fits = read.and_then(|fresh| self.try_out(&fresh).map(|()| fresh));
+        match fits {
+            Ok(fresh) => {
+                self.alarms.clear("config-refused", "");
+                self.sources = fresh;
+                self.clock = Clock::trust();
+                self.adopt_sources();
+                self.recheck();
+                self.settle();
+                tracing::info!("configuration read anew");
+            }
+            Err(error) => {
+                let message = format!(
+                    "the new configuration is refused and the one in force stays: {error:#}"
+                );
+                self.alarms.raise("config-refused", "", message);
+            }
+        }
+    }
+
+    /// Compiles what `fresh` leads to.
+    fn try_out(&self, fresh: &Sources) -> Result<()> {
+        let tables = compile_tables(&protected(fresh, &self.always_open())?)?;
+        let mut registries = RegistryNames::default();
+        registries.update(fresh, &self.cache);
+        let mut standings = Vec::new();
+        for exception in &fresh.config.exceptions {
+            let mut standing = Standing::default();
+            standing.refresh(exception, &self.root, self.clock.now())?;
+            standings.push(standing);
+        }
+        let inputs = inputs(fresh, &self.cache, &registries, &standings, &self.inherited);
+        compile(&inputs, tables)?;
+        Ok(())
+    }
+
+    fn recheck(&mut self) {
+        let sources = &self.sources;
+        self.inherited.recheck(sources);
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        for (name, address) in self.cache.recheck(&check) {
+            tracing::warn!(%name, %address, "an open address is refused by the new answer check, and closed");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Makes the connections that its argument plans until the end of its input, and prints what came of them.
+
+use std::{
+    env,
+    io::{self, Read, Write},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use lab::stream::{Plan, generate};
+
+fn main() -> Result<()> {
+    let plan = env::args().nth(1).context("no plan")?;
+    let plan: Plan = serde_json::from_str(&plan).context("read the plan")?;
+    let ended = AtomicBool::new(false);
+    let totals = thread::scope(|scope| {
+        scope.spawn(|| {
+            let input = io::stdin().read_to_end(&mut Vec::new());
+            ended.store(true, Ordering::Relaxed);
+            input
+        });
+        generate(&plan, &ended)
+    });
+    serde_json::to_writer(io::stdout(), &totals)?;
+    Ok(io::stdout().flush()?)
+}

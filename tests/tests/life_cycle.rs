@@ -1,0 +1,278 @@
+//! The daemon comes and goes, and changes its mind; the rule stays. Real traffic, judged on the wire.
+
+use std::{fs, path::Path, thread, time::Duration};
+
+use anyhow::{Context, Result};
+use lab::{
+    dns::Fault,
+    enforcer::binary,
+    scene::{EVIL, RATE, Scene},
+    stream::Plan,
+};
+use serde_json::Value;
+
+const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
+/// A storage account that an exception opens.
+const AGENTS_ACCOUNT: &str = "203.0.113.77";
+/// Contoso's data endpoint in westus.
+const WESTUS: &str = "198.51.100.200";
+/// A web server that has nothing to do with registries or storage.
+const WEB: &str = "192.0.2.80";
+
+#[test]
+fn a_killed_daemon_leaves_the_rule_in_force_and_the_next_one_takes_over() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let before = scene.enforcer.status()?;
+    scene.enforcer.kill()?;
+
+    scene.pull_works_and_evil_does_not()?;
+    let report = scene.enforcer.json(["status"])?;
+    assert_eq!(report["enforcing"], true, "{report}");
+    assert!(report["daemon"].is_null(), "{report}");
+    assert_eq!(report["pinned"]["mode"], "enforce", "{report}");
+    assert_eq!(
+        scene.enforcer.ask(["explain", "203.0.113.66"])?.code(),
+        Some(1)
+    );
+    assert_eq!(
+        scene.enforcer.ask(["explain", "198.51.100.10"])?.code(),
+        Some(0)
+    );
+
+    scene.enforcer.run()?;
+    let after = scene.enforcer.status()?;
+    assert!(
+        number(&after, "generation")? > number(&before, "generation")?,
+        "{after}"
+    );
+    scene.enforcer.await_names()?;
+    scene.pull_works_and_evil_does_not()?;
+    assert_eq!(scene.wire.packets_to(&EVIL)?, 0);
+    Ok(())
+}
+
+#[test]
+fn ten_restarts_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let stream = scene.stream()?;
+    for restart in 0..10 {
+        if restart % 2 == 0 {
+            scene.enforcer.kill()?;
+        } else {
+            assert!(scene.enforcer.end(libc::SIGTERM)?.success());
+        }
+        scene.enforcer.run()?;
+    }
+    scene.check(&stream.end()?)
+}
+
+#[test]
+fn another_binary_takes_over_and_a_second_instance_is_refused() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let stream = scene.stream()?;
+    let pid = scene.enforcer.pid()?;
+    let second = scene.enforcer.ask(["run"])?;
+    assert!(
+        second.refusal()?.contains("another egress-enforcer runs"),
+        "{second:?}"
+    );
+    assert_eq!(number(&scene.enforcer.status()?, "pid")?, u64::from(pid));
+
+    let next = scene.lab.dir().join("egress-enforcer-next");
+    fs::copy(binary()?, &next)?;
+    for signal in [libc::SIGTERM, libc::SIGKILL] {
+        scene.enforcer.end(signal)?;
+        let command = scene.enforcer.command_of(&next, ["run"]);
+        scene.enforcer.run_as(command)?;
+        let program = fs::read_link(format!("/proc/{}/exe", scene.enforcer.pid()?))?;
+        assert_eq!(program, next.canonicalize()?);
+    }
+    scene.check(&stream.end()?)
+}
+
+#[test]
+fn a_reload_under_a_stream_changes_what_it_says_and_nothing_else() -> Result<()> {
+    let scene = Scene::start(STREAM, "")?;
+    let agent = scene.lab.device_cgroup().child("agent")?;
+    let agent_reaches = || scene.reaches_from(&scene.lab.device_in(&agent), AGENTS_ACCOUNT);
+    let reload = |regions: &[&str], more: &str, taken: &dyn Fn(&Value) -> bool| {
+        scene.reload(&scene.configuration(regions, more), taken)
+    };
+    let stream = scene.stream()?;
+
+    assert!(!scene.reaches(WESTUS)?);
+    reload(&["eastus", "westus"], "", &|status| {
+        length(&status["registries"][0]["names"]) == 3
+    })?;
+    scene.enforcer.await_names()?;
+    assert!(scene.reaches(WESTUS)?);
+
+    assert!(!agent_reaches()?);
+    let exception = format!(
+        "[[exception]]\nreason = \"an agent\"\ncgroup = \"/{}/device/agent\"\ncidrs = [\"{AGENTS_ACCOUNT}/32\"]\n\
+         until = 2100-01-01T00:00:00Z\n",
+        scene.lab.name()
+    );
+    reload(&["eastus"], &exception, &|status| {
+        length(&status["exceptions"]) == 1
+    })?;
+    assert!(agent_reaches()?);
+    assert!(!scene.reaches(AGENTS_ACCOUNT)?);
+    reload(&["eastus"], "", &|status| {
+        length(&status["exceptions"]) == 0
+    })?;
+    assert!(!agent_reaches()?);
+
+    assert!(scene.reaches(WEB)?);
+    grow_service_tags(scene.service_tags())?;
+    reload(&["eastus"], "", &|status| {
+        status["tags"]["change-number"] == 2
+    })?;
+    assert!(!scene.reaches(WEB)?);
+    scene.check(&stream.end()?)
+}
+
+#[test]
+fn what_is_denied_passes_in_audit_and_only_then() -> Result<()> {
+    let scene = Scene::start(STREAM, "")?;
+    let config = scene.configuration(&["eastus"], "");
+    let switch = |mode: &str| {
+        scene.reload(&format!("mode = \"{mode}\"\n{config}"), |status| {
+            status["mode"] == mode
+        })
+    };
+    let attempts = || scene.one_second(&scene.lab.device(), &Plan::of_the_lab(RATE));
+    scene.check(&attempts()?)?;
+
+    switch("audit")?;
+    let audited = attempts()?;
+    assert!(
+        audited.refused == 0 && !audited.passed.is_empty(),
+        "{audited:?}"
+    );
+    assert!(scene.wire.packets_to(&EVIL)? > 100);
+    assert_eq!(scene.enforcer.json(["status"])?["enforcing"], false);
+
+    switch("enforce")?;
+    // What was on its way arrives, and is counted.
+    thread::sleep(Duration::from_secs(1));
+    let passed = scene.wire.packets_to(&EVIL)?;
+    let after = attempts()?;
+    assert!(
+        after.passed.is_empty() && after.failed.is_empty() && after.refused > 100,
+        "{after:?}"
+    );
+    assert_eq!(scene.wire.packets_to(&EVIL)?, passed);
+    Ok(())
+}
+
+#[test]
+fn only_unload_ends_enforcement_and_not_while_the_daemon_runs() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let refused = scene.enforcer.ask(["unload"])?;
+    assert!(
+        refused.refusal()?.contains("the daemon runs"),
+        "{refused:?}"
+    );
+    scene.pull_works_and_evil_does_not()?;
+
+    scene.enforcer.end(libc::SIGTERM)?;
+    let ephemeral = scene.enforcer.ask(["run", "--ephemeral"])?;
+    assert!(ephemeral.refusal()?.contains("unload"), "{ephemeral:?}");
+    scene.pull_works_and_evil_does_not()?;
+    assert_eq!(scene.wire.packets_to(&EVIL)?, 0);
+
+    let ended = scene.enforcer.ask(["unload"])?.success()?;
+    assert!(ended.contains("ended"), "{ended}");
+    assert!(!scene.pins().exists());
+    assert!(scene.lab.exfiltrate_curl(&scene.lab.device())?.ok);
+    assert_eq!(scene.enforcer.ask(["status"])?.code(), Some(1));
+    let again = scene.enforcer.ask(["unload"])?.success()?;
+    assert!(again.contains("nothing was enforced"), "{again}");
+    Ok(())
+}
+
+#[test]
+fn an_ephemeral_run_ends_with_its_process_however_that_ends() -> Result<()> {
+    let mut scene = Scene::prepare(STREAM, "")?;
+    for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM] {
+        let command = scene.enforcer.command(["run", "--ephemeral"])?;
+        scene.enforcer.run_as(command)?;
+        scene.enforcer.await_names()?;
+        scene.pull_works_and_evil_does_not()?;
+        let status = scene.enforcer.end(signal)?;
+        assert_eq!(status.success(), signal != libc::SIGKILL, "{status}");
+        let upload = scene.lab.exfiltrate_curl(&scene.lab.device())?;
+        assert!(upload.ok, "after signal {signal}: {upload:?}");
+        assert_eq!(scene.enforcer.ask(["status"])?.code(), Some(1));
+        assert_eq!(scene.pins().exists(), signal == libc::SIGKILL);
+        assert!(
+            !scene.enforcer.state().exists(),
+            "an ephemeral run leaves no state"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_start_without_dns_opens_what_was_open_last() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    scene.enforcer.end(libc::SIGTERM)?;
+    scene.enforcer.ask(["unload"])?.success()?;
+    let nobody = "[dns]\nservers = [\"10.53.0.99\"]\n";
+    let config = scene
+        .configuration(&["eastus"], "")
+        .replace("[dns]\n", nobody);
+    assert!(config.contains(nobody));
+    scene.enforcer.configure(&config)?;
+    scene.enforcer.run()?;
+    scene.pull_works_and_evil_does_not()?;
+    scene.check_for_a_second()
+}
+
+#[test]
+fn a_first_start_without_dns_closes_everything_until_dns_returns() -> Result<()> {
+    let mut scene = Scene::prepare(STREAM, "")?;
+    scene.lab.dns().fail_mode(Fault::Silent)?;
+    scene.enforcer.run()?;
+    let closed = scene.one_second(&scene.lab.device(), &Plan::of_the_lab(RATE))?;
+    assert!(
+        closed.answered == 0 && closed.passed.is_empty() && closed.refused > 100,
+        "{closed:?}"
+    );
+    let refused = |how: &String| how.contains("not permitted");
+    assert!(closed.failed.keys().all(refused), "{closed:?}");
+    scene.lab.dns().mend();
+    scene.enforcer.await_names()?;
+    scene.pull_works_and_evil_does_not()?;
+    scene.check_for_a_second()
+}
+
+/// A newer file that closes the unrelated web server too, and a thousand prefixes more.
+fn grow_service_tags(file: &Path) -> Result<()> {
+    let mut tags: Value = serde_json::from_slice(&fs::read(file)?)?;
+    tags["changeNumber"] = 2.into();
+    let values = tags["values"].as_array_mut().context("no values")?;
+    let storage = values
+        .iter_mut()
+        .find(|tag| tag["name"] == "Storage")
+        .context("no Storage")?;
+    let prefixes = storage["properties"]["addressPrefixes"]
+        .as_array_mut()
+        .context("no prefixes")?;
+    prefixes.push("192.0.2.0/24".into());
+    for number in 0..1000 {
+        prefixes.push(format!("45.{}.{}.0/25", number / 50, number % 50 * 5).into());
+    }
+    Ok(fs::write(file, serde_json::to_vec(&tags)?)?)
+}
+
+fn number(status: &Value, key: &str) -> Result<u64> {
+    status[key]
+        .as_u64()
+        .with_context(|| format!("no {key} in {status}"))
+}
+
+fn length(list: &Value) -> usize {
+    list.as_array().map_or(0, Vec::len)
+}
