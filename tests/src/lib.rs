@@ -26,6 +26,7 @@ pub mod registry;
 mod scratch;
 pub mod stub;
 pub mod tls;
+pub mod told;
 pub mod wire;
 pub mod world;
 
