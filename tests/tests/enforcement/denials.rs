@@ -78,16 +78,33 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
     lab.pull()?;
     lab.push_to(lab::CONTOSO_LOGIN, &device)?;
     browse(&device)?.success()?;
+    Ok(())
+}
+
+#[test]
+fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
+    let lab = Lab::start()?;
+    let device = lab.device();
+    let elsewhere = format!("route add local {ELSEWHERE}/128 dev lo");
+    lab.world().cloud().ip(&elsewhere)?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    assert_eq!(as_nobody(&device, "tcp", ELSEWHERE)?, "");
+
     enforcer.edit("[protect]", "[protect]\ndefault = \"deny\"")?;
     enforcer.signal(libc::SIGHUP)?;
     enforcer.await_told("what is not named is closed", MINUTE, |status| {
         !status.default_allow
     })?;
-    let closed = browse(&device)?;
-    assert!(!closed.status.success(), "{closed:?}");
+    let wire = Wire::watch(lab.world())?;
+    let said = as_nobody(&device, "tcp", ELSEWHERE)?;
+    assert!(said.contains("Operation not permitted"), "{said}");
+    assert_eq!(wire.packets_to(&["3ffe::/16"])?, 0);
     lab.pull()?;
     Ok(())
 }
+
+/// Global as far as the rule goes, for the lab's own addresses are not; nobody has it since the 6bone ended (RFC 3701).
+const ELSEWHERE: &str = "3ffe::80";
 
 /// The addresses of evil's own front end.
 const EVIL_FRONT_END: [&str; 2] = ["198.51.100.50/32", "2001:db8:acc::50/128"];
@@ -132,7 +149,8 @@ fn in_own_network(place: &Place, transport: &str, address: &str) -> Result<Strin
     command
         .args(["--user", "--map-root-user", "--net", "bash", "-c"])
         .arg(format!(
-            "set -e; ip link add d0 type dummy; ip link set d0 up; ip address add 10.9.9.9/24 dev d0
+            "set -e; ip link add d0 type veth peer name d1; ip link set d0 up; ip link set d1 up
+             ip address add 10.9.9.9/24 dev d0
              ip address add fd09::9/64 dev d0 nodad; ip route add default dev d0; ip -6 route add default dev d0
              echo data >/dev/{transport}/{address}/443"
         ));
