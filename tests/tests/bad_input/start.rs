@@ -89,7 +89,6 @@ fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finishe
 }
 
 fn assert_refused(what: &str, finished: &Finished, says: &[&str]) {
-    eprintln!("{what}: {}", finished.stderr);
     assert_eq!(finished.status.code(), Some(2), "{what}: {finished:?}");
     assert_eq!(finished.stdout, "", "{what}");
     assert_eq!(
