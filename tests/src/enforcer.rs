@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
@@ -77,12 +77,30 @@ impl Enforcer {
         self.directory.join("state")
     }
 
+    /// The directory of the control socket.
+    pub fn runtime(&self) -> PathBuf {
+        self.directory.join("run")
+    }
+
     /// Writes another configuration; the daemon takes it on [`Enforcer::signal`] with `SIGHUP`.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn configure(&self, text: &str) -> Result<()> {
         fs::write(self.config(), text).context("write the configuration")
+    }
+
+    /// Replaces `old`, which has to stand in the configuration once, by `new`.
+    ///
+    /// # Errors
+    /// When it does not, or the file cannot be written.
+    pub fn edit(&self, old: &str, new: &str) -> Result<()> {
+        let text = fs::read_to_string(self.config()).context("read the configuration")?;
+        ensure!(
+            text.matches(old).count() == 1,
+            "{old:?} does not stand once in the configuration:\n{text}"
+        );
+        self.configure(&text.replace(old, new))
     }
 
     /// Starts the daemon and waits until it answers on its socket; it enforces before it does.
@@ -101,7 +119,7 @@ impl Enforcer {
         self.starts += 1;
         let name = format!("enforcer-{}", self.starts);
         let mut server = Server::start(&name, command, &self.logs)?;
-        server.await_ready(LIMIT, || self.status().is_ok())?;
+        server.await_ready(LIMIT, || self.told().is_ok())?;
         self.server = Some(server);
         Ok(())
     }

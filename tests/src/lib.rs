@@ -28,6 +28,7 @@ mod scratch;
 pub mod stream;
 pub mod stub;
 pub mod tls;
+pub mod told;
 pub mod wire;
 pub mod world;
 

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::Cloud;
 use crate::name::Name;
 
-/// Answers with a shorter TTL are asked again no sooner than this. Registry front ends use 10 s, so nothing real is
-/// delayed, and an answer with TTL 0 cannot make the resolver spin.
-pub const TTL_FLOOR: Duration = Duration::from_secs(5);
+/// Answers with a shorter TTL are asked again no sooner than this. A resolver that caches hands out what is left of the
+/// 10 s of a registry's front end, so a longer floor would leave the daemon behind the clients after every change; and an
+/// answer with TTL 0 cannot make it spin.
+pub const TTL_FLOOR: Duration = Duration::from_secs(1);
 /// Answers with a longer TTL are asked again by then. It is the TTL of the Traffic Manager step in registry names,
 /// the one that carries a failover to another region.
 pub const TTL_CEILING: Duration = Duration::from_secs(300);

@@ -1,0 +1,26 @@
+//! What bad input gets: one clear sentence, and the policy in force stays.
+
+mod cases;
+mod reload;
+mod resolver;
+mod start;
+
+use std::{net::IpAddr, time::Duration};
+
+use anyhow::Result;
+use lab::{place::Place, process::run};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether a connection to `address`, port 443, comes about.
+fn connects(place: &Place, address: &str) -> Result<bool> {
+    let mut bash = place.command("bash");
+    bash.arg("-c")
+        .arg(format!("exec 3<>/dev/tcp/{address}/443"));
+    Ok(run(bash, MINUTE)?.status.success())
+}
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}

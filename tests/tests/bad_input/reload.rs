@@ -1,0 +1,115 @@
+//! A running daemon that is given bad input keeps its policy, raises an alarm, and recovers.
+
+use std::fs;
+
+use anyhow::Result;
+use enforcer::control::Status;
+use lab::{Lab, enforcer::Enforcer};
+
+use crate::{
+    MINUTE,
+    cases::{CASES, Case, Input, mend, shown, tags},
+    connects,
+};
+
+/// Bad only for a daemon that runs.
+const LATER_CASES: [Case; 2] = [
+    Case {
+        what: "older service tags",
+        spoil: |input| tags(input, |file| file["changeNumber"] = 0.into()),
+        says: &["older (change number 0)", "those in force (1)"],
+    },
+    Case {
+        what: "another scope",
+        spoil: |input| {
+            let scope = input.lab.device_cgroup().path();
+            let other = input.lab.cgroup().path();
+            let scope_is = |path| format!("scope = {path:?}");
+            input.enforcer.edit(&scope_is(scope), &scope_is(other))
+        },
+        says: &["scope cannot change", "restart"],
+    },
+];
+
+#[test]
+fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
+    let good = fs::read_to_string(enforcer.config())?;
+    let input = Input {
+        lab: &lab,
+        enforcer: &enforcer,
+    };
+    let before = policy(&enforcer.told()?);
+    for case in CASES.iter().chain(&LATER_CASES) {
+        (case.spoil)(&input)?;
+        enforcer.signal(libc::SIGHUP)?;
+        let status = enforcer.await_told(case.what, MINUTE, |status| refusal(status).is_some())?;
+        let told = refusal(&status).unwrap_or_default();
+        for words in case.says.iter().chain(&["the one in force stays"]) {
+            assert!(
+                told.contains(words),
+                "{}: no {words:?} in {told}",
+                case.what
+            );
+        }
+        assert_eq!(policy(&status), before, "{}", case.what);
+        assert!(!connects(&lab.device(), "203.0.113.66")?, "{}", case.what);
+        lab.pull()?;
+
+        mend(&input, &good)?;
+        enforcer.signal(libc::SIGHUP)?;
+        enforcer.await_told("the alarm ends", MINUTE, |status| refusal(status).is_none())?;
+    }
+    Ok(())
+}
+
+#[test]
+fn endpoints_with_the_trailing_commas_of_the_sample_are_good() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
+    let input = Input {
+        lab: &lab,
+        enforcer: &enforcer,
+    };
+    let is_from_file = |status: &Status| {
+        let mut names = status
+            .registries
+            .iter()
+            .flat_map(|registry| &registry.names);
+        names.any(|name| name.origin.contains("shown.json"))
+    };
+    assert!(!is_from_file(&enforcer.told()?));
+    shown(&input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
+    enforcer.signal(libc::SIGHUP)?;
+    let status = enforcer.await_told("the file is taken", MINUTE, is_from_file)?;
+    assert_eq!(refusal(&status), None);
+    lab.pull()?;
+    Ok(())
+}
+
+/// What the alarm about refused input says.
+fn refusal(status: &Status) -> Option<&str> {
+    let mut alarms = status.alarms.iter();
+    let alarm = alarms.find(|alarm| alarm.kind == "config-refused");
+    alarm.map(|alarm| alarm.message.as_str())
+}
+
+/// What a refused input may not change.
+fn policy(status: &Status) -> impl PartialEq + std::fmt::Debug + use<> {
+    let names = status
+        .registries
+        .iter()
+        .flat_map(|registry| &registry.names);
+    (
+        status.mode,
+        status.scope.clone(),
+        status.default_allow,
+        names.map(|name| name.name.clone()).collect::<Vec<_>>(),
+        (
+            status.tags.change_number,
+            status.tags.ipv4_prefixes,
+            status.tags.ipv6_prefixes,
+        ),
+    )
+}

@@ -1,0 +1,107 @@
+//! A daemon that cannot start says why in one line, and ends with 2.
+
+use std::{fs, process::Command};
+
+use anyhow::Result;
+use lab::{
+    Lab,
+    enforcer::{Enforcer, binary},
+    process::{Finished, run},
+};
+
+use crate::{
+    MINUTE,
+    cases::{CASES, Input, mend},
+};
+
+#[test]
+fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let good = fs::read_to_string(enforcer.config())?;
+    let input = Input {
+        lab: &lab,
+        enforcer: &enforcer,
+    };
+    for case in &CASES {
+        (case.spoil)(&input)?;
+        assert_refused(case.what, &enforcer.ask(["run"])?, case.says);
+        mend(&input, &good)?;
+    }
+    assert!(!lab.bpffs().join("pins").exists(), "something was pinned");
+
+    enforcer.edit(&format!("{:?}", lab.device_cgroup().path()), "\"/nowhere\"")?;
+    let says = ["/nowhere is not a cgroup", "name a directory below"];
+    assert_refused("a scope that is not there", &enforcer.ask(["run"])?, &says);
+    enforcer.configure(&good)?;
+
+    enforcer.edit(
+        &format!("pins = {:?}", lab.bpffs().join("pins")),
+        &format!("pins = {:?}", lab.dir().join("pins")),
+    )?;
+    let says = ["is not on a BPF file system", "mount -t bpf"];
+    assert_refused("pins elsewhere", &enforcer.ask(["run"])?, &says);
+    assert!(!lab.dir().join("pins").exists());
+    Ok(())
+}
+
+#[test]
+fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let says = ["the kernel refused", "run as root", "CAP_BPF"];
+    assert_refused(
+        "root without capabilities",
+        &unprivileged(&lab, &enforcer, &["--bounding-set=-all"])?,
+        &says,
+    );
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    assert_refused(
+        "another user",
+        &unprivileged(&lab, &enforcer, &nobody)?,
+        &says,
+    );
+
+    let pins = lab.bpffs().join("pins");
+    let other = pins.join("v0");
+    fs::create_dir_all(&other)?;
+    let says = ["are of another version (found v0)", "unload"];
+    assert_refused("pins of another version", &enforcer.ask(["run"])?, &says);
+    assert!(other.exists(), "they stay");
+    fs::remove_dir(other)?;
+
+    enforcer.run()?;
+    let first = enforcer.told()?;
+    let says = ["another egress-enforcer runs", "paths.pins"];
+    assert_refused("another instance", &enforcer.ask(["run"])?, &says);
+    let still = enforcer.told()?;
+    assert_eq!((still.pid, still.started), (first.pid, first.started));
+    lab.pull()?;
+    Ok(())
+}
+
+/// Runs the daemon without the rights that it needs.
+fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finished> {
+    let mut command: Command = lab.world().device_place().command("setpriv");
+    command.args(less).arg(binary()?);
+    command.args(["run", "--config"]).arg(enforcer.config());
+    run(command, MINUTE)
+}
+
+fn assert_refused(what: &str, finished: &Finished, says: &[&str]) {
+    assert_eq!(finished.status.code(), Some(2), "{what}: {finished:?}");
+    assert_eq!(finished.stdout, "", "{what}");
+    assert_eq!(
+        finished.stderr.lines().count(),
+        1,
+        "{what}: {}",
+        finished.stderr
+    );
+    for words in says {
+        assert!(
+            finished.stderr.contains(words),
+            "{what}: no {words:?} in {}",
+            finished.stderr
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! Audit mode: everything is judged and told, nothing is dropped.
+
+use anyhow::Result;
+use lab::{EVIL_LOGIN, Lab, enforcer::Enforcer, wire::Wire, world::STORAGE};
+
+use crate::{ACCOUNT, MINUTE, REGIONS, ip, others};
+
+#[test]
+fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
+    enforcer.run()?;
+    let wire = Wire::watch(lab.world())?;
+    let device = lab.device();
+
+    assert!(lab.exfiltrate_sdk(&device)?.ok);
+    assert!(lab.exfiltrate_curl(&device)?.ok);
+    lab.push_to(EVIL_LOGIN, &device)?;
+    lab.pull()?;
+    let attempts = lab.attempt(&device, &ACCOUNT.map(ip), 1)?;
+    let failed = others(&attempts, None);
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(wire.packets_to(&STORAGE)? > 0);
+
+    let status = enforcer.await_told("the judgements are counted", MINUTE, |status| {
+        let counted = |reason| {
+            let mut counts = status.counters.counts.iter();
+            counts.any(|count| count.reason == reason && count.verdict == "deny")
+        };
+        counted("storage") && counted("registry")
+    })?;
+    let events = enforcer.events()?;
+    assert!(!events.is_empty(), "{status:?}");
+    assert!(
+        events.iter().all(|event| event.verdict == "audit"),
+        "{events:?}"
+    );
+    for reason in ["storage", "registry"] {
+        assert!(
+            events.iter().any(|event| event.reason == reason),
+            "{events:?}"
+        );
+    }
+    Ok(())
+}

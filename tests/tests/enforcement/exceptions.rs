@@ -1,0 +1,77 @@
+//! Exceptions: for one cgroup, until their end, with or without a daemon.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use lab::{Lab, cgroup::Cgroup, enforcer::Enforcer, place::Place, process::run};
+
+use crate::{MINUTE, REGIONS};
+
+/// From the configuration to the end of the exceptions.
+const TERM: Duration = Duration::from_secs(8);
+/// An attempt that starts this close to the end can fall on either side.
+const MARGIN: Duration = Duration::from_secs(1);
+
+#[test]
+fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Result<()> {
+    let lab = Lab::start()?;
+    let by_prefix = lab.device_cgroup().child("by-prefix")?;
+    let by_name = lab.device_cgroup().child("by-name")?;
+    let sibling = lab.device_cgroup().child("sibling")?;
+    let [prefixed, named, other] =
+        [&by_prefix, &by_name, &sibling].map(|cgroup| lab.device_in(cgroup));
+
+    let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    for place in [&prefixed, &named, &other] {
+        assert!(!connects(place)?, "closed before the exception");
+    }
+    let until = Timestamp::now() + TERM;
+    let more = [
+        exception(&by_prefix, "cidrs = [\"203.0.113.0/25\"]", until),
+        exception(&by_name, "names = [\"evil.blob.core.windows.net\"]", until),
+    ];
+    enforcer.edit("[paths]", &format!("{}\n[paths]", more.concat()))?;
+    enforcer.signal(libc::SIGHUP)?;
+    enforcer.await_told("both exceptions stand", TERM, |status| {
+        status.exceptions.len() == 2
+            && status
+                .exceptions
+                .iter()
+                .flat_map(|exception| &exception.names)
+                .any(|name| !name.addresses.is_empty())
+    })?;
+    assert!(lab.exfiltrate_curl(&named)?.ok, "the name is open");
+    assert!(!lab.exfiltrate_curl(&other)?.ok, "to its cgroup alone");
+
+    enforcer.kill()?;
+    let (mut open, mut closed) = (0, 0);
+    while closed < 3 {
+        let started = Timestamp::now();
+        let found = [connects(&prefixed)?, connects(&named)?];
+        assert!(!connects(&other)?, "the sibling stays closed");
+        if Timestamp::now() + MARGIN < until {
+            assert_eq!(found, [true; 2], "open until the end");
+            open += 1;
+        } else if started > until + MARGIN {
+            assert_eq!(found, [false; 2], "closed after the end");
+            closed += 1;
+        }
+    }
+    assert!(open > 0, "the end came before the first attempt");
+    Ok(())
+}
+
+fn exception(cgroup: &Cgroup, opens: &str, until: Timestamp) -> String {
+    format!(
+        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\n{opens}\nuntil = {until}\n",
+        cgroup.path()
+    )
+}
+
+/// Whether a connection to the bad actor's account comes about.
+fn connects(place: &Place) -> Result<bool> {
+    let mut bash = place.command("bash");
+    bash.args(["-c", "exec 3<>/dev/tcp/203.0.113.66/443"]);
+    Ok(run(bash, MINUTE)?.status.success())
+}

@@ -1,0 +1,51 @@
+//! What the daemon does in the lab: the pull works, the bad actor does not.
+
+mod audit;
+mod denials;
+mod events;
+mod exceptions;
+mod pulls;
+
+use std::{net::IpAddr, time::Duration};
+
+use anyhow::Result;
+use lab::{
+    clients::Attempt,
+    place::Place,
+    process::{Finished, run},
+};
+
+/// The regions of contoso's replicas.
+const REGIONS: [&str; 2] = ["eastus", "westus"];
+/// The bad actor's account.
+const ACCOUNT: [&str; 2] = ["203.0.113.66", "2001:db8:b10b::66"];
+/// `EPERM`, which the programs answer with.
+const DENIED: Option<i32> = Some(libc::EPERM);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Gets a page of the web server that has nothing to do with registries or storage.
+fn browse(place: &Place) -> Result<Finished> {
+    let mut curl = place.command("curl");
+    curl.args(["--disable", "--silent", "--show-error", "--insecure"])
+        .args([
+            "--noproxy",
+            "*",
+            "--max-time",
+            "10",
+            "https://www.example.org/",
+        ]);
+    run(curl, MINUTE)
+}
+
+/// The attempts that did not end with `errno`.
+fn others(attempts: &[Attempt], errno: Option<i32>) -> Vec<&Attempt> {
+    attempts
+        .iter()
+        .filter(|tried| tried.errno != errno)
+        .collect()
+}
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}

@@ -1,0 +1,113 @@
+//! Pulls while the addresses of the login server change.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, anyhow};
+use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer};
+
+use crate::{MINUTE, REGIONS};
+
+/// What the front end's answers are good for; they change as often.
+const TTL: u32 = 1;
+/// Front ends that take turns in the login server's answers.
+const FRONT_ENDS: u16 = 48;
+
+#[test]
+fn a_hundred_pulls_succeed_while_a_new_address_comes_and_an_old_one_goes_every_second() -> Result<()>
+{
+    let lab = Lab::start()?;
+    let answer = |turn| addresses((turn..turn + 4).map(|each| each % FRONT_ENDS));
+    lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
+    let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    let (pulls, turns) = while_addresses_change(&lab, answer, || pull_times(&lab, 100))?;
+    assert_eq!(pulls, Vec::<String>::new(), "refused or failed");
+    assert!(turns >= 10, "only {turns} changes");
+    let used = front_ends_used(&lab)?;
+    assert!(used.len() >= 10, "only {used:?} were used");
+    Ok(())
+}
+
+/// A single address in each answer, as the service has it: one that was seen stays open after the answers have left it.
+#[test]
+fn pulls_succeed_from_every_address_that_was_seen_before() -> Result<()> {
+    let lab = Lab::start()?;
+    let answer = |turn| addresses([turn % 8]);
+    lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    let seen_all = || {
+        enforcer.await_told("all front ends are known", MINUTE, |status| {
+            status.registries[0].names[0].addresses.len() == 16
+        })
+    };
+    let (pulls, _turns) = while_addresses_change(&lab, answer, || {
+        seen_all()?;
+        pull_times(&lab, 30)
+    })?;
+    assert_eq!(pulls, Vec::<String>::new(), "refused or failed");
+    let used = front_ends_used(&lab)?;
+    assert!(used.len() >= 4, "only {used:?} were used");
+    Ok(())
+}
+
+/// Works while the login server gets another answer every second; how often it did comes with the work's result.
+fn while_addresses_change<T>(
+    lab: &Lab,
+    answer: impl Fn(u16) -> Vec<IpAddr> + Sync,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, u16)> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let changing = scope.spawn(|| -> Result<u16> {
+            let mut turn = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let next = Instant::now() + Duration::from_secs(1);
+                lab.dns().set_addresses(CONTOSO_LOGIN, &answer(turn), TTL)?;
+                turn += 1;
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+            }
+            Ok(turn)
+        });
+        let result = work();
+        ended.store(true, Ordering::Relaxed);
+        let turns = changing
+            .join()
+            .map_err(|_panic| anyhow!("the changes panicked"))??;
+        Ok((result?, turns))
+    })
+}
+
+/// What the failed ones of `count` pulls said.
+fn pull_times(lab: &Lab, count: usize) -> Result<Vec<String>> {
+    let pulls = (0..count).map(|number| (number, lab.pull()));
+    Ok(pulls
+        .filter_map(|(number, pulled)| Some(format!("{number}: {:#}", pulled.err()?)))
+        .collect())
+}
+
+/// The addresses of front ends in the region eastus, both families.
+fn addresses(front_ends: impl IntoIterator<Item = u16>) -> Vec<IpAddr> {
+    let both = |number: u16| {
+        let last = number + 1;
+        [
+            IpAddr::from(Ipv4Addr::from_bits(
+                Ipv4Addr::new(198, 51, 100, 0).to_bits() | u32::from(last),
+            )),
+            IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, last)),
+        ]
+    };
+    front_ends.into_iter().flat_map(both).collect()
+}
+
+fn front_ends_used(lab: &Lab) -> Result<BTreeSet<IpAddr>> {
+    let requests = lab.requests()?.into_iter();
+    Ok(requests
+        .filter(|request| request.host == CONTOSO_LOGIN)
+        .map(|request| request.address)
+        .collect())
+}
