@@ -1,6 +1,8 @@
 //! The state of the daemon, and what each kind of news does to it. Nothing here waits.
 
-use std::collections::BTreeMap;
+mod feed;
+mod settle;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use jiff::Timestamp;
 
 use super::alarms::Alarms;
 use super::clock::Clock;
-use super::evaluate::{inputs, protected};
 use super::exceptions::Standing;
 use super::inherited::Inherited;
 use super::names::RegistryNames;
@@ -21,11 +22,10 @@ use crate::kernel::{
     Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
 use crate::name::Name;
-use crate::policy::{Desired, Held, Protected, Tables, compile, compile_tables};
+use crate::policy::{Held, Protected, Tables};
 use crate::resolver::answer::Answer;
 use crate::resolver::cache::{Cache, Settings};
 use crate::resolver::lookup::Lookup;
-use crate::resolver::system::system_resolvers;
 use crate::state;
 
 /// The daemon's state.
@@ -198,163 +198,6 @@ impl Engine {
 
     fn state_file(&self) -> PathBuf {
         self.sources.config.paths.state.join("state.json")
-    }
-
-    pub(super) fn adopt_sources(&mut self) {
-        let names: Vec<Name> = self.sources.all_names().cloned().collect();
-        self.cache.set_names(names, self.now());
-        self.registries.update(&self.sources, &self.cache);
-        self.standings.clear();
-        self.standings
-            .resize_with(self.sources.config.exceptions.len(), Standing::default);
-        for warning in self.sources.config.warnings(Timestamp::now()) {
-            tracing::warn!("{warning}");
-        }
-        self.follow_resolvers();
-    }
-
-    fn restore(&mut self) {
-        if self.options.ephemeral {
-            return;
-        }
-        let loaded = state::load(&self.state_file());
-        let state = loaded.unwrap_or_else(|error| {
-            self.alarms.raise("state-unreadable", "", error.to_string());
-            None
-        });
-        let Some(state) = state else { return };
-        let sources = &self.sources;
-        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
-        let refused = self
-            .cache
-            .restore(&state, &check, Timestamp::now(), self.since.elapsed());
-        for (name, address) in refused {
-            tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
-        }
-    }
-
-    /// Keeps what the daemon before opened: it may have been killed before it saved that.
-    fn inherit(&mut self) {
-        let until = self.now() + self.sources.config.dns.linger;
-        self.inherited = Inherited::new(self.held.allowed.keys(), &self.sources, until);
-    }
-
-    /// Takes the resolvers of the configuration, or those that the system has now.
-    fn follow_resolvers(&mut self) {
-        let servers = &self.sources.config.dns.servers;
-        let (ask, exempt) = if servers.is_empty() {
-            match system_resolvers() {
-                Ok(found) => (found.ask, found.exempt),
-                Err(error) => {
-                    return self
-                        .alarms
-                        .raise("resolvers-unknown", "", error.to_string());
-                }
-            }
-        } else {
-            (
-                servers.clone(),
-                servers.iter().map(SocketAddr::ip).collect(),
-            )
-        };
-        self.alarms.clear("resolvers-unknown", "");
-        if ask == self.ask && exempt == self.exempt && self.lookup.is_some() {
-            return;
-        }
-        match Lookup::new(&ask) {
-            Ok(lookup) => self.lookup = Some(lookup),
-            Err(error) => self
-                .alarms
-                .raise("resolvers-unknown", "", error.to_string()),
-        }
-        (self.ask, self.exempt) = (ask, exempt);
-    }
-
-    /// Applies, and raises an alarm where that fails: the policy in force stays.
-    pub(super) fn settle(&mut self) {
-        let applied = self.apply();
-        let message = applied.err().map(|error| {
-            format!("a change of policy is refused and the one in force stays: {error:#}")
-        });
-        self.alarms.set("change-refused", "", message);
-        self.look_around();
-    }
-
-    /// Evaluates what should be in force, and changes what is.
-    fn apply(&mut self) -> Result<()> {
-        self.refresh_exceptions();
-        self.registries.update(&self.sources, &self.cache);
-        let protected = protected(&self.sources, &self.always_open())?;
-        let unchanged = self
-            .in_force
-            .as_ref()
-            .filter(|(held, _)| *held == protected);
-        let same_tables = unchanged.map(|(_, tables)| tables.clone());
-        let new_tables = same_tables.is_none();
-        let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
-        let inputs = inputs(
-            &self.sources,
-            &self.cache,
-            &self.registries,
-            &self.standings,
-            &self.inherited,
-        );
-        let desired = compile(&inputs, tables.clone())?;
-        if !new_tables && self.holds(&desired)? {
-            return Ok(());
-        }
-        let generation = self.generation + 1;
-        if let Err(error) = self
-            .kernel
-            .maps
-            .apply(&self.held, &desired, new_tables, generation)
-        {
-            self.relearn_held()?;
-            return Err(error.into());
-        }
-        self.held = Held::of(&desired);
-        self.in_force = Some((protected, tables));
-        self.generation = generation;
-        self.applied = Timestamp::now();
-        Ok(())
-    }
-
-    /// DNS servers and the host's own addresses.
-    pub(super) fn always_open(&self) -> Vec<IpAddr> {
-        self.exempt.iter().chain(&self.own).copied().collect()
-    }
-
-    /// Whether the maps hold `desired` already, the protected set aside.
-    fn holds(&self, desired: &Desired) -> Result<bool, KernelError> {
-        let settings = self.kernel.maps.settings()?;
-        let same_settings = settings.switches == desired.switches
-            && settings.exception_level == desired.exception_level;
-        Ok(same_settings && Held::of(desired) == self.held)
-    }
-
-    fn refresh_exceptions(&mut self) {
-        let now = self.clock.now();
-        let mut failures = BTreeMap::new();
-        for (exception, standing) in self
-            .sources
-            .config
-            .exceptions
-            .iter()
-            .zip(&mut self.standings)
-        {
-            if let Err(error) = standing.refresh(exception, &self.root, now) {
-                failures.insert(exception.target.to_string(), error.to_string());
-            }
-        }
-        self.alarms.replace("exception-target", &failures);
-    }
-
-    /// After a failed change: reads back what the maps hold. Prefixes cannot be listed; what is believed of them stays.
-    fn relearn_held(&mut self) -> Result<(), KernelError> {
-        let prefixes = std::mem::take(&mut self.held.prefixes);
-        self.held = self.kernel.maps.held()?;
-        self.held.prefixes = prefixes;
-        Ok(())
     }
 }
 

@@ -1,0 +1,87 @@
+//! What the engine is fed with before it evaluates: names, resolvers, and the addresses of runs before this one.
+
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::daemon::exceptions::Standing;
+use crate::daemon::inherited::Inherited;
+use crate::name::Name;
+use crate::resolver::lookup::Lookup;
+use crate::resolver::system::system_resolvers;
+use crate::state;
+
+impl Engine {
+    /// Takes the names, exceptions and resolvers of the sources at hand.
+    pub(in crate::daemon) fn adopt_sources(&mut self) {
+        let names: Vec<Name> = self.sources.all_names().cloned().collect();
+        self.cache.set_names(names, self.now());
+        self.registries.update(&self.sources, &self.cache);
+        self.standings.clear();
+        self.standings
+            .resize_with(self.sources.config.exceptions.len(), Standing::default);
+        for warning in self.sources.config.warnings(Timestamp::now()) {
+            tracing::warn!("{warning}");
+        }
+        self.follow_resolvers();
+    }
+
+    /// Takes the addresses of the state file, as far as the answer check lets them in.
+    pub(super) fn restore(&mut self) {
+        if self.options.ephemeral {
+            return;
+        }
+        let loaded = state::load(&self.state_file());
+        let state = loaded.unwrap_or_else(|error| {
+            self.alarms.raise("state-unreadable", "", error.to_string());
+            None
+        });
+        let Some(state) = state else { return };
+        let sources = &self.sources;
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        let refused = self
+            .cache
+            .restore(&state, &check, Timestamp::now(), self.since.elapsed());
+        for (name, address) in refused {
+            tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
+        }
+    }
+
+    /// Keeps what the daemon before opened: it may have been killed before it saved that.
+    pub(super) fn inherit(&mut self) {
+        let until = self.now() + self.sources.config.dns.linger;
+        self.inherited = Inherited::new(self.held.allowed.keys(), &self.sources, until);
+    }
+
+    /// Takes the resolvers of the configuration, or those that the system has now.
+    pub(super) fn follow_resolvers(&mut self) {
+        let servers = &self.sources.config.dns.servers;
+        let (ask, exempt) = if servers.is_empty() {
+            match system_resolvers() {
+                Ok(found) => (found.ask, found.exempt),
+                Err(error) => {
+                    return self
+                        .alarms
+                        .raise("resolvers-unknown", "", error.to_string());
+                }
+            }
+        } else {
+            (
+                servers.clone(),
+                servers.iter().map(SocketAddr::ip).collect(),
+            )
+        };
+        self.alarms.clear("resolvers-unknown", "");
+        if ask == self.ask && exempt == self.exempt && self.lookup.is_some() {
+            return;
+        }
+        match Lookup::new(&ask) {
+            Ok(lookup) => self.lookup = Some(lookup),
+            Err(error) => self
+                .alarms
+                .raise("resolvers-unknown", "", error.to_string()),
+        }
+        (self.ask, self.exempt) = (ask, exempt);
+    }
+}

@@ -1,0 +1,101 @@
+//! Evaluate, compare, apply.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use anyhow::Result;
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::daemon::evaluate::{inputs, protected};
+use crate::kernel::KernelError;
+use crate::policy::{Desired, Held, compile, compile_tables};
+
+impl Engine {
+    /// Applies, and raises an alarm where that fails: the policy in force stays.
+    pub(in crate::daemon) fn settle(&mut self) {
+        let applied = self.apply();
+        let message = applied.err().map(|error| {
+            format!("a change of policy is refused and the one in force stays: {error:#}")
+        });
+        self.alarms.set("change-refused", "", message);
+        self.look_around();
+    }
+
+    /// Evaluates what should be in force, and changes what is.
+    pub(super) fn apply(&mut self) -> Result<()> {
+        self.refresh_exceptions();
+        self.registries.update(&self.sources, &self.cache);
+        let protected = protected(&self.sources, &self.always_open())?;
+        let unchanged = self
+            .in_force
+            .as_ref()
+            .filter(|(held, _)| *held == protected);
+        let same_tables = unchanged.map(|(_, tables)| tables.clone());
+        let new_tables = same_tables.is_none();
+        let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
+        let inputs = inputs(
+            &self.sources,
+            &self.cache,
+            &self.registries,
+            &self.standings,
+            &self.inherited,
+        );
+        let desired = compile(&inputs, tables.clone())?;
+        if !new_tables && self.holds(&desired)? {
+            return Ok(());
+        }
+        let generation = self.generation + 1;
+        if let Err(error) = self
+            .kernel
+            .maps
+            .apply(&self.held, &desired, new_tables, generation)
+        {
+            self.relearn_held()?;
+            return Err(error.into());
+        }
+        self.held = Held::of(&desired);
+        self.in_force = Some((protected, tables));
+        self.generation = generation;
+        self.applied = Timestamp::now();
+        Ok(())
+    }
+
+    /// DNS servers and the host's own addresses.
+    pub(in crate::daemon) fn always_open(&self) -> Vec<IpAddr> {
+        self.exempt.iter().chain(&self.own).copied().collect()
+    }
+
+    /// Whether the maps hold `desired` already, the protected set aside.
+    fn holds(&self, desired: &Desired) -> Result<bool, KernelError> {
+        let settings = self.kernel.maps.settings()?;
+        let same_settings = settings.switches == desired.switches
+            && settings.exception_level == desired.exception_level;
+        Ok(same_settings && Held::of(desired) == self.held)
+    }
+
+    fn refresh_exceptions(&mut self) {
+        let now = self.clock.now();
+        let mut failures = BTreeMap::new();
+        for (exception, standing) in self
+            .sources
+            .config
+            .exceptions
+            .iter()
+            .zip(&mut self.standings)
+        {
+            if let Err(error) = standing.refresh(exception, &self.root, now) {
+                failures.insert(exception.target.to_string(), error.to_string());
+            }
+        }
+        self.alarms.replace("exception-target", &failures);
+    }
+
+    /// After a failed change: reads back what the maps hold. Prefixes cannot be listed; what is believed of them stays.
+    fn relearn_held(&mut self) -> Result<(), KernelError> {
+        let prefixes = std::mem::take(&mut self.held.prefixes);
+        self.held = self.kernel.maps.held()?;
+        self.held.prefixes = prefixes;
+        Ok(())
+    }
+}
