@@ -109,7 +109,7 @@ mod tests {
             inherited.beside(Vec::new()),
             ["10.1.0.4".parse::<IpAddr>().unwrap()]
         );
-        let none = Inherited::new(keys.iter(), &sources("[protect]\n"), Duration::MAX);
+        let none = Inherited::new(keys.iter(), &sources("registry = []\n"), Duration::MAX);
         assert!(none.beside(Vec::new()).is_empty());
     }
 }
