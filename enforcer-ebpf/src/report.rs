@@ -84,7 +84,7 @@ fn denial(hook: Hook, cgroup: u64, origin: Origin, flow: Flow, decision: Decisio
         if now.wrapping_sub(fold.reported) < FOLD_WINDOW {
             return;
         }
-        folded = fold.folded - 1;
+        folded = fold.folded.saturating_sub(1);
     }
     let event = Event {
         time: now,

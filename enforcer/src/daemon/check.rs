@@ -33,7 +33,7 @@ impl Sources {
         match self.home(name) {
             Home::Registry => self.check_tag(REGISTRY_TAG, address),
             Home::Storage => self.check_tag(STORAGE_TAG, address),
-            Home::Elsewhere => AnswerVerdict::Accept,
+            Home::Elsewhere => self.check_elsewhere(address),
         }
     }
 
@@ -72,6 +72,21 @@ impl Sources {
             AnswerCheck::Strict => refuse(format!(
                 "it is not in {home}, and dns.answer-check is strict"
             )),
+        }
+    }
+
+    /// A name outside Azure's own zones: nothing says where it lies, but an answer must not open what the tags close.
+    fn check_elsewhere(&self, address: IpAddr) -> AnswerVerdict {
+        let closed = self
+            .tags
+            .families
+            .keys()
+            .find(|tag| self.lies_in(tag, address));
+        match closed {
+            Some(tag) => refuse(format!(
+                "it lies in {tag}, and the name in no zone of that service: a wrong or forged answer, or write the account's own name"
+            )),
+            None => AnswerVerdict::Accept,
         }
     }
 
@@ -242,6 +257,11 @@ mod tests {
             outcome(&sources, "logs.blob.core.windows.net", FRONT_END),
             "refused"
         );
-        assert_eq!(outcome(&sources, "evil-azurecr.io", FRONT_END), "accepted");
+        assert_eq!(outcome(&sources, "evil-azurecr.io", FRONT_END), "refused");
+        assert_eq!(outcome(&sources, "updates.example.com", STORAGE), "refused");
+        assert_eq!(
+            outcome(&sources, "updates.example.com", "8.8.8.8"),
+            "accepted"
+        );
     }
 }

@@ -23,6 +23,17 @@ impl Clock {
         }
     }
 
+    /// Takes `seen` for the least that the time can be: a clock that starts behind it, on a machine without a battery say, revives nothing
+    /// that has ended.
+    pub(super) fn not_before(&mut self, seen: Timestamp) {
+        if self.now() < seen {
+            *self = Self {
+                wall: seen,
+                boot: boot_clock(),
+            };
+        }
+    }
+
     /// The time that ends exceptions: a clock that is set back ends none of them later.
     pub(super) fn now(&self) -> Timestamp {
         self.expected(boot_clock()).max(Timestamp::now())
@@ -55,6 +66,20 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_starts_behind_what_was_seen_goes_on_from_there() {
+        let mut clock = Clock::trust();
+        let ahead = Timestamp::now() + SignedDuration::from_hours(24);
+        clock.not_before(ahead);
+        assert!(clock.now() >= ahead);
+        assert!(
+            clock.complaint().is_some(),
+            "it is told that the clock is behind"
+        );
+        clock.not_before(Timestamp::UNIX_EPOCH);
+        assert!(clock.now() >= ahead);
+    }
 
     #[test]
     fn a_clock_that_was_set_is_told_and_slewing_is_not() {

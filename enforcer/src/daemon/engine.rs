@@ -105,7 +105,10 @@ impl Engine {
         if is_takeover {
             engine.inherit();
         }
-        engine.apply().context("cannot put the policy in force")?;
+        if let Err(error) = engine.apply() {
+            engine.forget_addresses(&error);
+            engine.apply().context("cannot put the policy in force")?;
+        }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         Ok(engine)
     }
@@ -131,10 +134,10 @@ impl Engine {
     pub(super) fn idle(&self) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
         let idle = next.saturating_sub(self.now());
-        if self.sources.config.exceptions.is_empty() {
+        if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
         }
-        // Units with exceptions start and stop, and their cgroups with them.
+        // Units with exceptions start and stop, slices come and go, and their cgroups with them.
         idle.min(Duration::from_secs(1))
     }
 
@@ -154,6 +157,7 @@ impl Engine {
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
     pub(super) fn tick(&mut self) {
         let now = self.now();
+        self.follow_scope();
         self.inherited.expire(now);
         let gone = self.cache.expire(now);
         for (name, address) in &gone {

@@ -32,10 +32,27 @@ pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
             .iter()
             .any(|net| net.contains(&ip))
     };
+    // A resolver in a closed prefix stays reachable where the configuration names it, or where it is on the site's own networks.
+    let named = |ip: IpAddr| {
+        sources
+            .config
+            .dns
+            .servers
+            .iter()
+            .any(|server| server.ip() == ip)
+    };
+    let may_be_closed = |ip: IpAddr| named(ip) || !address(ip).is_global();
     let mut exempt: Vec<IpAddr> = candidates
         .iter()
         .map(|ip| sources.judged(*ip))
-        .filter(|ip| !in_tag(*ip) && (address(*ip).is_global() || closed(*ip)))
+        .filter(|ip| !in_tag(*ip))
+        .filter(|ip| {
+            if closed(*ip) {
+                may_be_closed(*ip)
+            } else {
+                address(*ip).is_global()
+            }
+        })
         .collect();
     exempt.sort_unstable();
     exempt.dedup();

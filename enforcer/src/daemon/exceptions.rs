@@ -73,11 +73,13 @@ impl Standing {
 
 /// The end in nanoseconds since boot; 0 where it lies behind.
 fn deadline(until: Timestamp, now: Timestamp) -> u64 {
-    let left = u64::try_from(until.duration_since(now).as_nanos()).unwrap_or(0);
-    if left == 0 {
+    let left = until.duration_since(now);
+    if !left.is_positive() {
         return 0;
     }
-    boot_clock().saturating_add(left)
+    let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX / 2);
+    // A boot clock that cannot be read stands at its end, and so does every exception.
+    boot_clock().checked_add(left).unwrap_or(0)
 }
 
 /// The cgroups of a target that exist now: a unit that does not run has none, and neither has a cgroup that is not there.
@@ -107,5 +109,10 @@ mod tests {
         assert_eq!(deadline(now, now), 0);
         let ahead = deadline(Timestamp::from_second(1_001).unwrap(), now);
         assert!(ahead > boot_clock());
+        let far = "2999-01-01T00:00:00Z".parse().unwrap();
+        assert!(
+            deadline(far, now) > ahead,
+            "an end that no clock here reaches is not a past one"
+        );
     }
 }

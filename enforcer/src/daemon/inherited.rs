@@ -7,6 +7,7 @@ use std::time::Duration;
 use enforcer_common::layout::AddressKey;
 
 use super::sources::Sources;
+use crate::policy::MAX_ALLOWED;
 use crate::resolver::answer::AnswerVerdict;
 
 /// The allowed set of a daemon that was killed before it could save it. It lingers, as the addresses of a name do that left the policy:
@@ -52,10 +53,11 @@ impl Inherited {
         }
     }
 
-    /// `known`, the addresses of names, and those that are left without one.
+    /// `known`, the addresses of names, and those that are left without one, as many as fit beside them.
     pub(super) fn beside(&self, mut known: Vec<IpAddr>) -> Vec<IpAddr> {
         let named: BTreeSet<IpAddr> = known.iter().copied().collect();
-        known.extend(self.addresses.difference(&named));
+        let room = MAX_ALLOWED.saturating_sub(named.len());
+        known.extend(self.addresses.difference(&named).take(room));
         known
     }
 }

@@ -7,16 +7,18 @@ use super::sources::Sources;
 use crate::name::Name;
 use crate::resolver::cache::Cache;
 
-/// Names of registries: those of the policy in force, and those that left it and whose addresses linger.
+/// Names of registries: those of the policy in force, and those that left it and whose addresses linger. A name that only an exception
+/// wants is not among them, whatever it was before: its addresses are that exception's alone.
 #[derive(Debug, Default)]
 pub(super) struct RegistryNames {
     names: BTreeSet<Name>,
 }
 
 impl RegistryNames {
-    /// Takes the registries' names of `sources`; former ones stay as long as `cache` holds addresses for them.
+    /// Takes the registries' names of `sources`; former ones stay while their addresses linger in `cache`.
     pub(super) fn update(&mut self, sources: &Sources, cache: &Cache) {
-        let lingering: BTreeSet<&Name> = cache.entries().map(|(name, _)| name).collect();
+        let departed = cache.entries().filter(|(_, entry)| entry.is_departed());
+        let lingering: BTreeSet<&Name> = departed.map(|(name, _)| name).collect();
         self.names.retain(|name| lingering.contains(name));
         self.names.extend(sources.registry_names().cloned());
     }

@@ -46,23 +46,18 @@ impl Maps {
         } else {
             None
         };
-        let opened = self.write_entries(&changes);
-        if let Err(error) = opened {
-            self.take_back(held, &changes);
-            return Err(error);
-        }
-        if let Some(fresh) = fresh {
-            self.switch(&fresh)?;
-        }
         let settings = Settings {
             switches: desired.switches,
             exception_level: desired.exception_level,
             generation,
         };
-        let what = "write the settings";
-        self.settings
-            .set(0, &settings, 0)
-            .map_err(KernelError::failed(what))?;
+        let changed = self
+            .write_entries(&changes)
+            .and_then(|()| self.switch_all(fresh, settings));
+        if let Err(error) = changed {
+            self.take_back(held, &changes);
+            return Err(error);
+        }
         self.remove_entries(&changes)
     }
 
@@ -117,6 +112,19 @@ impl Maps {
                 tracing::warn!(%error, "a prefix of an exception could not be taken back");
             }
         }
+    }
+
+    fn switch_all(
+        &mut self,
+        fresh: Option<Generation>,
+        settings: Settings,
+    ) -> Result<(), KernelError> {
+        if let Some(fresh) = fresh {
+            self.switch(&fresh)?;
+        }
+        self.settings
+            .set(0, &settings, 0)
+            .map_err(KernelError::failed("write the settings"))
     }
 
     /// Puts a generation in force, both families or none.

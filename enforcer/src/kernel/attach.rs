@@ -30,12 +30,16 @@ impl Kernel {
     pub fn attach(&mut self, scope: &Cgroup, lifetime: &mut Lifetime) -> Result<(), KernelError> {
         self.pin_explain()?;
         let judges = Hook::ALL.into_iter().map(Hook::word);
+        let mut held = Vec::new();
         for name in judges.chain([ORIGIN]) {
             let link = self.link(name, scope)?;
             match lifetime {
-                Lifetime::Held(links) => links.push(link),
+                Lifetime::Held(_) => held.push(link),
                 Lifetime::Pinned => self.replace_pin(name, link)?,
             }
+        }
+        if let Lifetime::Held(links) = lifetime {
+            *links = held;
         }
         Ok(())
     }

@@ -58,20 +58,37 @@ impl Cgroup {
     }
 }
 
+impl Cgroup {
+    /// Whether the directory at its path is still this cgroup: one that was removed and made anew is another.
+    pub fn is_current(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.id)
+    }
+}
+
 impl AsFd for Cgroup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
     }
 }
 
-/// The mount point of the cgroup v2 tree, from the mount table.
+/// The inode of the root of every cgroup v2 tree; a cgroup namespace shows another directory as the root.
+const ROOT_INODE: u64 = 1;
+
+/// The mount point of the whole cgroup v2 tree, from the mount table.
 ///
 /// # Errors
-/// [`KernelError::NoCgroup2`].
+/// [`KernelError::NoCgroup2`], [`KernelError::PartOfTree`].
 pub fn cgroup_root() -> Result<PathBuf, KernelError> {
     let what = "read /proc/self/mounts";
     let table = fs::read_to_string("/proc/self/mounts").map_err(KernelError::failed(what))?;
-    find_cgroup2(&table).ok_or(KernelError::NoCgroup2)
+    let root = find_cgroup2(&table).ok_or(KernelError::NoCgroup2)?;
+    let inode = fs::metadata(&root)
+        .map_err(KernelError::failed("look at the cgroup tree"))?
+        .ino();
+    if inode != ROOT_INODE {
+        return Err(KernelError::PartOfTree { path: root });
+    }
+    Ok(root)
 }
 
 /// The first mount of type `cgroup2` in a mount table (proc(5)).

@@ -36,10 +36,26 @@ pub enum KernelError {
     },
     /// The pin directory lies elsewhere than on a BPF file system.
     #[error(
-        "{path} is not on a BPF file system: mount -t bpf bpf /sys/fs/bpf, or set paths.pins to a directory on one"
+        "{path} is not on a BPF file system: mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on one"
     )]
     NotBpffs {
         /// The pin directory.
+        path: PathBuf,
+    },
+    /// Somebody else made the pin directory, or may write to it.
+    #[error(
+        "{path} is not root's alone: remove it (rm -r), and mount BPF file systems with -o mode=700"
+    )]
+    ForeignPins {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// This process sees only a part of the cgroup tree.
+    #[error(
+        "{path} is not the root of the cgroup tree but the part of it that a cgroup namespace shows: run outside of it (containers: --cgroupns=host)"
+    )]
+    PartOfTree {
+        /// Where the tree is mounted.
         path: PathBuf,
     },
     /// Another process holds the pins.

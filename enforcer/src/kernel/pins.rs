@@ -1,7 +1,8 @@
 //! Where maps, links and programs outlive the daemon.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Hook;
@@ -116,8 +117,10 @@ impl Pins {
                 path: self.base.clone(),
             });
         }
-        let what = || format!("make {}", self.root.display());
-        fs::create_dir_all(&self.root).map_err(KernelError::failed(what()))
+        for directory in [&self.base, &self.root] {
+            make_own(directory)?;
+        }
+        Ok(())
     }
 
     fn lock(&self) -> Result<PinLock, KernelError> {
@@ -174,6 +177,23 @@ impl Pins {
             self.root.display()
         )))
     }
+}
+
+/// Makes a directory that nobody but root may list, change or lock; one that is there must be so already.
+fn make_own(directory: &Path) -> Result<(), KernelError> {
+    let what = || format!("make {}", directory.display());
+    let made = DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(directory);
+    made.map_err(KernelError::failed(what()))?;
+    let found = fs::symlink_metadata(directory).map_err(KernelError::failed(what()))?;
+    if !found.is_dir() || found.uid() != 0 || found.mode() & 0o077 != 0 {
+        return Err(KernelError::ForeignPins {
+            path: directory.to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// Mounts a BPF file system at `path`.

@@ -110,8 +110,7 @@ fn bpffs(base: &Path) -> Finding {
         Some((fields.next()?, fields.next()?))
     });
     let over = kinds.find(|(path, kind)| *kind == "bpf" && base.starts_with(path));
-    let mend =
-        "mount -t bpf bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system";
+    let mend = "mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system";
     let can_mount = base.starts_with(BPFFS) && Path::new(BPFFS).is_dir();
     let found = match over {
         Some((path, _)) => path,

@@ -155,8 +155,12 @@ impl TagSnapshot {
 
     /// How old the tags are at `now`; `None` when their date is not known, or the clock stands before it.
     pub fn age(&self, now: Timestamp) -> Option<Duration> {
-        let published = Offset::UTC.to_timestamp(self.date?.at(0, 0, 0, 0)).ok()?;
-        Duration::try_from(now.duration_since(published)).ok()
+        Duration::try_from(now.duration_since(self.published()?)).ok()
+    }
+
+    /// The beginning of the day of publication; `None` when it is not known.
+    pub fn published(&self) -> Option<Timestamp> {
+        Offset::UTC.to_timestamp(self.date?.at(0, 0, 0, 0)).ok()
     }
 }
 

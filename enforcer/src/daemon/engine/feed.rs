@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 
-use super::Engine;
+use super::{Engine, cache_settings};
 use crate::daemon::exceptions::Standing;
 use crate::daemon::inherited::Inherited;
+use crate::kernel::{Cgroup, KernelError};
 use crate::name::Name;
+use crate::resolver::cache::Cache;
 use crate::resolver::lookup::Lookup;
 use crate::resolver::system::system_resolvers;
 use crate::state;
@@ -18,6 +20,9 @@ impl Engine {
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
+        if let Some(published) = self.sources.tags.published() {
+            self.clock.not_before(published);
+        }
         self.standings.clear();
         self.standings
             .resize_with(self.sources.config.exceptions.len(), Standing::default);
@@ -38,6 +43,13 @@ impl Engine {
             None
         });
         let Some(state) = state else { return };
+        let seen = state
+            .names
+            .values()
+            .flat_map(|addresses| addresses.values());
+        if let Some(latest) = seen.map(|seen| seen.last_seen).max() {
+            self.clock.not_before(latest);
+        }
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let refused = self
@@ -46,6 +58,39 @@ impl Engine {
         for (name, address) in refused {
             tracing::warn!(%name, %address, "an address of the state file is refused by the answer check");
         }
+    }
+
+    /// Starts without the addresses of earlier runs, where no policy can be made with them: protection does not wait for them.
+    pub(super) fn forget_addresses(&mut self, why: &anyhow::Error) {
+        self.cache = Cache::new(cache_settings(self.sources.config.dns.linger));
+        self.inherited = Inherited::default();
+        self.adopt_sources();
+        let message = format!("the addresses of earlier runs are not used: {why:#}");
+        self.alarms.raise("state-unreadable", "", message);
+    }
+
+    /// Attaches again where the governed cgroup was removed and made anew: the links went with the old one.
+    pub(super) fn follow_scope(&mut self) {
+        if self.scope.is_current() {
+            return self.alarms.clear("scope-gone", "");
+        }
+        match self.attach_anew() {
+            Ok(()) => tracing::warn!(
+                scope = %self.scope.path.display(),
+                "the governed cgroup was removed and made anew, and nothing was enforced in it: attached again"
+            ),
+            Err(error) => {
+                self.alarms
+                    .raise("scope-gone", "", format!("nothing is enforced: {error}"))
+            }
+        }
+    }
+
+    fn attach_anew(&mut self) -> Result<(), KernelError> {
+        let scope = Cgroup::open(&self.root, &self.scope.path)?;
+        self.kernel.attach(&scope, &mut self.lifetime)?;
+        self.scope = scope;
+        Ok(())
     }
 
     /// Keeps what the daemon before opened: it may have been killed before it saved that.

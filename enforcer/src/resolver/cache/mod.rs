@@ -8,7 +8,7 @@
 //!   which its family fails does not count towards `linger`, so an outage never shrinks a rotating set.
 //! - The families stand for themselves, but "no address of this family" is a success only beside addresses of the other.
 //! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
-//! - Beyond [`Settings::addresses`] per name, new addresses are refused and good ones stay.
+//! - Beyond [`Settings::addresses`] per name, and each name's share of [`Settings::total`], new addresses are refused and good ones stay.
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
@@ -53,6 +53,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// How many addresses one name can have, so that a lying resolver cannot fill the kernel's map.
     pub addresses: usize,
+    /// How many addresses all names can have together; each has an equal share.
+    pub total: usize,
     /// Where the jitter starts.
     pub seed: u64,
 }
@@ -68,6 +70,7 @@ impl Default for Settings {
             retry_max: Duration::from_secs(60),
             in_flight: 16,
             addresses: 256,
+            total: 6144,
             seed: 0,
         }
     }
@@ -93,6 +96,7 @@ pub struct Outcome {
 pub struct Cache {
     settings: Settings,
     entries: BTreeMap<Name, NameEntry>,
+    most_per_name: usize,
     jitter: Jitter,
 }
 
@@ -101,6 +105,7 @@ impl Cache {
     pub fn new(settings: Settings) -> Self {
         let jitter = Jitter::new(settings.seed);
         Self {
+            most_per_name: settings.addresses,
             settings,
             entries: BTreeMap::new(),
             jitter,
@@ -110,6 +115,8 @@ impl Cache {
     /// Makes `names` the names to resolve. New ones are due at once; those that leave keep their addresses for `linger`.
     pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>, now: Duration) {
         let wanted: BTreeSet<Name> = names.into_iter().collect();
+        let share = self.settings.total / wanted.len().max(1);
+        self.settings.addresses = share.clamp(1, self.most_per_name);
         for (name, entry) in &mut self.entries {
             if !wanted.contains(name) {
                 entry.depart(now);
