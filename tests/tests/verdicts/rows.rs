@@ -1,0 +1,497 @@
+//! What packet gets which verdict for which reason, by default `allow`.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use enforcer::policy::{Inputs, Layer, Protected};
+use enforcer_common::{
+    Class, Reason, Verdict,
+    Verdict::{Allow, Deny},
+};
+use lab::craft::{
+    Packet, ethernet,
+    protocol::{
+        DESTINATION_OPTIONS, ESP, FRAGMENT, GRE, ICMP, ICMPV6, IPIP, IPV6, NO_NEXT_HEADER, ROUTING,
+        SCTP, TCP, UDP,
+    },
+};
+
+/// A packet and what is to become of it.
+pub(crate) struct Row {
+    pub(crate) what: String,
+    pub(crate) packet: Vec<u8>,
+    pub(crate) verdict: Verdict,
+    pub(crate) reason: Reason,
+}
+
+fn row(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reason) -> Row {
+    Row {
+        what: what.into(),
+        packet: packet.bytes(),
+        verdict,
+        reason,
+    }
+}
+
+const OPEN: [&str; 2] = ["1.1.1.1", "2606:4700::1111"];
+const LOCAL: [&str; 2] = ["10.1.2.3", "fd00::3"];
+const STORAGE: [&str; 2] = ["20.38.98.100", "2603:1030:1::100"];
+const REGISTRY: [&str; 2] = ["20.42.66.11", "2603:1030:2::11"];
+const CLOSED: [&str; 2] = ["93.184.1.1", "2a00:dead::1"];
+const ALLOWED: [&str; 2] = ["20.42.66.10", "2603:1030:2::10"];
+const RESOLVER: [&str; 2] = ["8.8.8.8", "2001:4860:4860::8888"];
+/// Allowed, but in no prefix.
+const UNTAGGED: [&str; 2] = ["52.1.2.3", "2620:1ec::3"];
+/// Allowed, and local.
+const PRIVATE_ENDPOINT: &str = "10.1.0.4";
+const PLATFORM: &str = "168.63.129.16";
+
+/// One of each kind: address, the verdict on TCP to port 443, and on anything else.
+const KINDS: [([&str; 2], (Verdict, Reason), (Verdict, Reason)); 8] = {
+    const fn both(verdict: (Verdict, Reason)) -> ((Verdict, Reason), (Verdict, Reason)) {
+        (verdict, verdict)
+    }
+    const fn kind(
+        addresses: [&'static str; 2],
+        (https, other): ((Verdict, Reason), (Verdict, Reason)),
+    ) -> ([&'static str; 2], (Verdict, Reason), (Verdict, Reason)) {
+        (addresses, https, other)
+    }
+    let named = ((Allow, Reason::AllowedName), (Deny, Reason::WrongPort));
+    [
+        kind(OPEN, both((Allow, Reason::DefaultAllow))),
+        kind(LOCAL, both((Allow, Reason::Local))),
+        kind(STORAGE, both((Deny, Reason::Storage))),
+        kind(REGISTRY, both((Deny, Reason::Registry))),
+        kind(CLOSED, both((Deny, Reason::Configured))),
+        kind(ALLOWED, named),
+        kind(UNTAGGED, named),
+        kind(RESOLVER, both((Allow, Reason::Exempt))),
+    ]
+};
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+fn layer(class: Class, prefixes: &[&str]) -> Layer {
+    let prefixes = prefixes.iter().map(|text| text.parse().unwrap()).collect();
+    Layer { class, prefixes }
+}
+
+/// What the rows are judged by. `nat64` beside the well-known prefix.
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+pub(crate) fn protected(nat64: &[&str]) -> Protected {
+    Protected {
+        layers: vec![
+            layer(
+                Class::Configured,
+                &[
+                    "93.184.0.0/16",
+                    "10.66.0.0/16",
+                    "2a00:dead::/32",
+                    "fd66::/16",
+                ],
+            ),
+            layer(Class::Storage, &["20.38.98.0/24", "2603:1030:1::/48"]),
+            layer(Class::Registry, &["20.42.66.0/24", "2603:1030:2::/48"]),
+        ],
+        nat64: nat64.iter().map(|text| text.parse().unwrap()).collect(),
+        exempt: RESOLVER.map(ip).to_vec(),
+    }
+}
+
+pub(crate) fn inputs(default_allow: bool, audit: bool) -> Inputs {
+    let allowed = [ALLOWED, UNTAGGED, [PRIVATE_ENDPOINT, PRIVATE_ENDPOINT]];
+    Inputs {
+        audit,
+        default_allow,
+        allowed: allowed.as_flattened().iter().map(|text| ip(text)).collect(),
+        exceptions: Vec::new(),
+    }
+}
+
+pub(crate) const NAT64: [&str; 2] = ["2001:67c:64::/96", "2a00:64:64:64::/64"];
+
+pub(crate) fn rows() -> Vec<Row> {
+    let groups = [
+        transports(),
+        destinations(),
+        fragments(),
+        tunnels(),
+        extension_headers(),
+        source_routes(),
+        cut_short(),
+        unreadable(),
+        carriers(&|v4| carried_by(NAT64_96, v4)),
+        carriers(&nat64_64),
+        carriers(&|v4| v4.to_ipv6_mapped().into()),
+        carriers(&|v4| carried_by(0x0064_ff9b << 96, v4)),
+        carriers(&|v4| carried_by(0x0064_ff9b_0001 << 80 | 0xabcd << 64, v4)),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// Every kind of address, both families, every transport.
+fn transports() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, https, other) in KINDS {
+        for address in addresses.map(ip) {
+            let packet = Packet::new(address, TCP, 443);
+            rows.push(row(
+                format!("HTTPS to {address}"),
+                &packet,
+                https.0,
+                https.1,
+            ));
+            let transports = [
+                (TCP, 80),
+                (TCP, 0),
+                (TCP, 8443),
+                (TCP, 444),
+                (UDP, 443),
+                (UDP, 53),
+                (ICMP, 443),
+                (ICMPV6, 443),
+                (SCTP, 443),
+                (GRE, 443),
+                (ESP, 443),
+                (IPIP, 443),
+                (IPV6, 443),
+                (255, 443),
+                (33, 443),
+                (136, 443),
+                (253, 443),
+                (108, 443),
+            ];
+            for (kind, port) in transports {
+                let what = format!("protocol {kind} to port {port} of {address}");
+                rows.push(row(
+                    what,
+                    &Packet::new(address, kind, port),
+                    other.0,
+                    other.1,
+                ));
+            }
+        }
+    }
+    rows
+}
+
+fn destinations() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for local in [
+        "0.0.0.0",
+        "127.0.0.1",
+        "100.64.1.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "224.0.0.251",
+        "255.255.255.255",
+        PRIVATE_ENDPOINT,
+        "::",
+        "::1",
+        "fe80::1",
+        "ff02::fb",
+        "fd00::1",
+    ] {
+        for (kind, port) in [(TCP, 443), (UDP, 5353), (ICMP, 0)] {
+            let packet = Packet::new(ip(local), kind, port);
+            rows.push(row(format!("local {local}"), &packet, Allow, Reason::Local));
+        }
+    }
+    for (kind, port) in [(UDP, 53), (TCP, 80), (TCP, 32526), (ICMP, 0)] {
+        let packet = Packet::new(ip(PLATFORM), kind, port);
+        rows.push(row("the platform", &packet, Allow, Reason::Exempt));
+    }
+    for closed in ["10.66.0.0", "10.66.255.255", "fd66::1"] {
+        let packet = Packet::new(ip(closed), TCP, 443);
+        rows.push(row("local, but closed", &packet, Deny, Reason::Configured));
+    }
+    rows
+}
+
+fn fragments() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, https, other) in KINDS {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for bits in [0x2000, 0x2001, 0x0001, 0x1fff] {
+            let what = format!("fragment {bits:#x} to {}", addresses[0]);
+            rows.push(row(what, &v4.clone().fragment(bits), other.0, other.1));
+        }
+        let whole = v4.fragment(0x4000);
+        rows.push(row("not to be fragmented", &whole, https.0, https.1));
+        for bits in [0x0001_u16, 0x0009, 0x0008, 0xfff8] {
+            let [high, low] = bits.to_be_bytes();
+            let packet = v6.clone().behind(FRAGMENT, &[0, high, low, 0, 0, 0, 1]);
+            let what = format!("fragment {bits:#x} to {}", addresses[1]);
+            rows.push(row(what, &packet, other.0, other.1));
+        }
+        let atomic = v6.behind(FRAGMENT, &[0; 7]);
+        rows.push(row("an atomic fragment", &atomic, https.0, https.1));
+    }
+    rows
+}
+
+/// Judged by the outer destination: the inner one is another matter.
+fn tunnels() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, _, other) in KINDS {
+        for outer in addresses.map(ip) {
+            for inner in [STORAGE[0], STORAGE[1], OPEN[0], OPEN[1], ALLOWED[0]] {
+                let inside = Packet::new(ip(inner), TCP, 443).network();
+                let plain = if ip(inner).is_ipv4() { IPIP } else { IPV6 };
+                let gre_type = if ip(inner).is_ipv4() { 0x08 } else { 0x86 };
+                let gre = [vec![0, 0, gre_type, 0], inside.clone()].concat();
+                for (kind, payload) in [(plain, &inside), (GRE, &gre)] {
+                    let packet = Packet::new(outer, kind, 0).payload(payload);
+                    let what = format!("{inner} in a tunnel of protocol {kind} to {outer}");
+                    rows.push(row(what, &packet, other.0, other.1));
+                }
+            }
+        }
+    }
+    rows
+}
+
+fn extension_headers() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, https, other) in KINDS {
+        let packet = Packet::new(ip(addresses[1]), TCP, 443);
+        for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
+            let short = packet.clone().behind(kind, &[0; 7]);
+            rows.push(row(
+                format!("behind header {kind}"),
+                &short,
+                https.0,
+                https.1,
+            ));
+            let long = packet
+                .clone()
+                .behind(kind, &[vec![1], vec![0; 14]].concat());
+            rows.push(row(
+                format!("behind long header {kind}"),
+                &long,
+                https.0,
+                https.1,
+            ));
+        }
+        let signed = packet.clone().behind(51, &[vec![4], vec![0; 22]].concat());
+        rows.push(row(
+            "behind an authentication header",
+            &signed,
+            https.0,
+            https.1,
+        ));
+        let chain = |len: usize| {
+            (0..len).fold(packet.clone(), |packet, _| {
+                packet.behind(DESTINATION_OPTIONS, &[0; 7])
+            })
+        };
+        rows.push(row("behind seven headers", &chain(7), https.0, https.1));
+        rows.push(row("behind too many headers", &chain(8), other.0, other.1));
+        rows.push(row(
+            "behind far too many headers",
+            &chain(40),
+            other.0,
+            other.1,
+        ));
+        let none = Packet::new(ip(addresses[1]), NO_NEXT_HEADER, 443);
+        rows.push(row("nothing", &none, other.0, other.1));
+        rows.push(row(
+            "nothing behind a header",
+            &none.behind(0, &[0; 7]),
+            other.0,
+            other.1,
+        ));
+    }
+    rows
+}
+
+/// Denied whatever the first hop is: the last one is another.
+fn source_routes() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, https, _) in KINDS {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for kind in [131, 137] {
+            for before in [
+                vec![],
+                vec![1; 5],
+                vec![7, 7, 4, 0, 0, 0, 0],
+                vec![148, 4, 0, 0],
+            ] {
+                let options = [before, vec![kind, 7, 4, 20, 38, 98, 100]].concat();
+                let packet = v4.clone().options(&options);
+                rows.push(row(
+                    format!("source route {options:?}"),
+                    &packet,
+                    Deny,
+                    Reason::SourceRouted,
+                ));
+            }
+        }
+        for broken in [
+            vec![7, 0, 0, 0],
+            vec![7, 1, 0, 0],
+            vec![68, 41, 0, 0],
+            vec![7, 9, 0, 0],
+            vec![1, 1, 1, 7],
+        ] {
+            let packet = v4.clone().options(&broken);
+            rows.push(row(
+                format!("broken options {broken:?}"),
+                &packet,
+                Deny,
+                Reason::SourceRouted,
+            ));
+        }
+        for harmless in [
+            vec![1; 40],
+            vec![7, 7, 4, 0, 0, 0, 0],
+            vec![148, 4, 0, 0],
+            vec![0, 131, 7, 4],
+        ] {
+            let packet = v4.clone().options(&harmless);
+            rows.push(row(
+                format!("options {harmless:?}"),
+                &packet,
+                https.0,
+                https.1,
+            ));
+        }
+        for kind in [0, 2, 3, 4, 253] {
+            let route = |left: u8| [vec![2, kind, left], vec![0; 20]].concat();
+            let past = v6.clone().behind(ROUTING, &route(0));
+            rows.push(row(
+                format!("routing header {kind}, used up"),
+                &past,
+                https.0,
+                https.1,
+            ));
+            let routed = v6.clone().behind(ROUTING, &route(1));
+            rows.push(row(
+                format!("routing header {kind}"),
+                &routed,
+                Deny,
+                Reason::SourceRouted,
+            ));
+            let hidden = routed
+                .behind(DESTINATION_OPTIONS, &[0; 7])
+                .behind(0, &[0; 7]);
+            rows.push(row(
+                "a routing header behind others",
+                &hidden,
+                Deny,
+                Reason::SourceRouted,
+            ));
+        }
+    }
+    rows
+}
+
+/// With a destination, but without ports.
+fn cut_short() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, _, other) in KINDS {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for len in [20, 21, 23] {
+            rows.push(row(
+                format!("IPv4 of {len} bytes"),
+                &v4.clone().cut(len),
+                other.0,
+                other.1,
+            ));
+        }
+        let behind = v6.clone().behind(DESTINATION_OPTIONS, &[0; 7]);
+        for len in [40, 41, 43] {
+            rows.push(row(
+                format!("IPv6 of {len} bytes"),
+                &v6.clone().cut(len),
+                other.0,
+                other.1,
+            ));
+            let cut = behind.clone().cut(len + 8);
+            rows.push(row(
+                "IPv6 that ends behind its options",
+                &cut,
+                other.0,
+                other.1,
+            ));
+        }
+    }
+    rows
+}
+
+fn unreadable() -> Vec<Row> {
+    let [v4, v6] = OPEN.map(|text| Packet::new(ip(text), TCP, 443).network());
+    let mut frames = vec![
+        ("ARP", ethernet(0x0806, &v4)),
+        ("VLAN", ethernet(0x8100, &v4)),
+        ("MPLS", ethernet(0x8847, &v4)),
+        ("no protocol", ethernet(0, &v4)),
+        ("IPv6 called IPv4", ethernet(0x0800, &v6)),
+        (
+            "IPv4 called IPv6",
+            ethernet(0x86dd, &[v4.clone(), vec![0; 20]].concat()),
+        ),
+    ];
+    for first in [0x00, 0x05, 0x40, 0x44, 0x65, 0xf5] {
+        let mut packet = v4.clone();
+        packet[0] = first;
+        frames.push(("IPv4 with a wrong first byte", ethernet(0x0800, &packet)));
+    }
+    for first in [0x00, 0x45, 0x70, 0xf0] {
+        let mut packet = v6.clone();
+        packet[0] = first;
+        frames.push(("IPv6 with a wrong first byte", ethernet(0x86dd, &packet)));
+    }
+    let row = |(what, packet): (&str, Vec<u8>)| Row {
+        what: what.to_owned(),
+        packet,
+        verdict: Deny,
+        reason: Reason::Unreadable,
+    };
+    frames.into_iter().map(row).collect()
+}
+
+const NAT64_96: u128 = 0x2001_067c_0064 << 80;
+
+fn carried_by(prefix: u128, v4: Ipv4Addr) -> IpAddr {
+    IpAddr::V6((prefix | u128::from(u32::from(v4))).into())
+}
+
+/// RFC 6052 section 2.2: bits 64–71 carry none.
+fn nat64_64(v4: Ipv4Addr) -> IpAddr {
+    let prefix = 0x2a00_0064_0064_0064_u128 << 64;
+    IpAddr::V6((prefix | u128::from(u32::from(v4)) << 24).into())
+}
+
+/// An IPv4 address in an IPv6 packet gets the verdict of the IPv4 address.
+fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (addresses, https, other) in KINDS {
+        let IpAddr::V4(inner) = ip(addresses[0]) else {
+            continue;
+        };
+        let outer = carry(inner);
+        let packet = Packet::new(outer, TCP, 443);
+        rows.push(row(
+            format!("{inner} as {outer}"),
+            &packet,
+            https.0,
+            https.1,
+        ));
+        let udp = Packet::new(outer, UDP, 443);
+        rows.push(row(
+            format!("QUIC to {inner} as {outer}"),
+            &udp,
+            other.0,
+            other.1,
+        ));
+        let behind = packet.behind(DESTINATION_OPTIONS, &[0; 7]);
+        rows.push(row("the same behind a header", &behind, https.0, https.1));
+    }
+    rows
+}
