@@ -13,13 +13,13 @@ import struct
 import sys
 import time
 
-PORT, OTHER_PORT = 443, 80
+PORT, OTHER_PORT, SERVER_PORT = 443, 80, 8443
 EXPERIMENTAL = 253  # Reserved for experiments (RFC 3692).
 UDPLITE, MPTCP, SCTP = 136, 262, 132
 # Options that the socket module does not name (linux/in.h, in6.h, tcp.h, udp.h).
 IP_OPTIONS, IP_RETOPTS = 4, 7
 TCP_FASTOPEN_CONNECT, UDP_SEGMENT = 30, 103
-LOOSE, STRICT = 131, 137
+LOOSE = 131
 DATA = b"what the device knows"
 
 WAYS = {}
@@ -47,7 +47,7 @@ def packed(address):
 
 def opened(address, kind, protocol=0):
     any_socket = socket.socket(family(address), kind, protocol)
-    any_socket.settimeout(0.3)
+    any_socket.settimeout(0.2)
     return any_socket
 
 
@@ -300,11 +300,6 @@ def own_header_of_another_version(to, via):
 
 
 @way
-def own_header_too_short(to, via):
-    send_whole(to, header(to, first=0x44) + DATA)
-
-
-@way
 def own_header_source_route(to, via):
     route = bytes([LOOSE, 7, 4]) + packed(to) + bytes(1)
     send_whole(via, header(via, socket.IPPROTO_UDP, options=route) + DATA)
@@ -357,26 +352,21 @@ def ip_options(kind, hop):
     return bytes([kind, 7, 4]) + packed(hop) + bytes(1)
 
 
-def source_routed(to, kind, hop):
+def source_routed(to, hop):
     udp = opened(to, socket.SOCK_DGRAM)
-    udp.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, ip_options(kind, hop))
+    udp.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, ip_options(LOOSE, hop))
     udp.sendto(DATA, (to, PORT))
 
 
 @way
 def loose_source_route(to, via):
-    source_routed(to, LOOSE, via)
-
-
-@way
-def strict_source_route(to, via):
-    source_routed(to, STRICT, via)
+    source_routed(to, via)
 
 
 @way
 def source_route_over_the_address(to, via):
     """The packet goes to `to` first, and on from there."""
-    source_routed(via, LOOSE, to)
+    source_routed(via, to)
 
 
 @way
@@ -455,53 +445,62 @@ def options_before_udp(to, via):
     udp.sendto(DATA, (to, PORT))
 
 
-@way
-def in_another_user(to, via):
-    """A process without privileges."""
+def in_a_child(act):
+    """Runs `act` in another process; its error is ours."""
     child = os.fork()
     if child == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
         try:
-            udp_sendto(to, via)
+            act()
         except OSError as error:
             os._exit(error.errno)
         os._exit(0)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status:
         raise OSError(status, "in the child")
+
+
+@way
+def in_another_user(to, via):
+    def nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        udp_sendto(to, via)
+
+    in_a_child(nobody)
 
 
 @way
 def socket_passed_on(to, via):
     """Another process sends through a descriptor that it was handed."""
     ours, theirs = socket.socketpair()
-    child = os.fork()
-    if child == 0:
+    udp = opened(to, socket.SOCK_DGRAM)
+    socket.send_fds(ours, [b"x"], [udp.fileno()])
+
+    def receiver():
         _, [fd], _, _ = socket.recv_fds(theirs, 1, 1)
-        handed = socket.socket(fileno=fd)
-        try:
-            handed.sendto(DATA, (to, PORT))
-        except OSError as error:
-            os._exit(error.errno)
-        os._exit(0)
-    socket.send_fds(ours, [b"x"], [opened(to, socket.SOCK_DGRAM).fileno()])
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise OSError(status, "in the child")
+        socket.socket(fileno=fd).sendto(DATA, (to, PORT))
+
+    in_a_child(receiver)
 
 
 @way
 def packet_socket(to, via):
     """Below IP: a frame for the gateway."""
-    gateway = open("/sys/class/net/eth0/address").read()
+    udp_sendto(via, to)  # So that the gateway's hardware address is known.
+    neighbours = open("/proc/net/arp").read().splitlines()
+    gateway = next(line.split()[3] for line in neighbours if line.startswith("10.53.0.1 "))
+    packet = bytearray(header(to, source=packed("10.53.0.2")) + DATA)
+    packet[2:4] = struct.pack("!H", len(packet))
     link = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    neighbour = next(line.split()[3] for line in open("/proc/net/arp") if "10.53.0.1 " in line)
-    assert neighbour != gateway
-    frame = bytearray(header(to, source=packed("10.53.0.2")) + DATA)
-    frame[2:4] = struct.pack("!H", len(frame))
-    link.sendto(bytes(frame), ("eth0", 0x0800, 0, 0, bytes.fromhex(neighbour.replace(":", ""))))
+    link.sendto(bytes(packet), ("eth0", 0x0800, 0, 0, bytes.fromhex(gateway.replace(":", ""))))
+
+
+@way
+def until_refused(to, via):
+    for _ in range(1000):
+        udp_sendto(to, via)
+        time.sleep(0.01)
 
 
 @early
@@ -517,7 +516,7 @@ def early_connection(to, via):
     yield
     for _ in range(3):
         stream.send(DATA)
-        time.sleep(0.3)
+        time.sleep(0.05)
 
 
 @early
@@ -548,18 +547,21 @@ def early_and_moved_out(to, via):
     """The process leaves its cgroup for `via`; the socket stays where it was opened."""
     udp = opened(to, socket.SOCK_DGRAM)
     yield
-    child = os.fork()
-    if child == 0:
+
+    def mover():
         with open(via, "w") as procs:
             procs.write("0")
-        try:
-            udp.sendto(DATA, (to, PORT))
-        except OSError as error:
-            os._exit(error.errno)
-        os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise OSError(status, "in the child")
+        udp.sendto(DATA, (to, PORT))
+
+    in_a_child(mover)
+
+
+@early
+def early_server(to, via):
+    """Waits for connections on every address."""
+    server = socket.create_server(("::", SERVER_PORT), family=socket.AF_INET6, dualstack_ipv6=True)
+    yield
+    server.close()
 
 
 def attempt(act):

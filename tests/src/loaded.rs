@@ -1,10 +1,12 @@
 //! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
 //! cgroup of the lab's.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use enforcer::{
     kernel::{self, Counters, EventReader, Kernel, Lifetime, PinLock, Pins, Question},
-    policy::{Desired, Held, Inputs, Protected, compile, compile_tables},
+    policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
 };
 
 use crate::{Scratch, bpffs::Bpffs, cgroup::Cgroup};
@@ -16,6 +18,7 @@ pub struct Loaded {
     /// The programs, and the maps to look at.
     pub kernel: Kernel,
     held: Held,
+    tables: Option<Arc<Tables>>,
     generation: u64,
     pins: Pins,
     _lock: PinLock,
@@ -39,6 +42,7 @@ impl Loaded {
             lifetime: Lifetime::Held(Vec::new()),
             kernel: Kernel::load(&pins).context("load the programs")?,
             held: Held::default(),
+            tables: None,
             generation: 0,
             pins,
             _lock: lock,
@@ -84,8 +88,10 @@ impl Loaded {
     /// When the kernel refuses; then the policy is the old one.
     pub fn apply_compiled(&mut self, desired: &Desired) -> Result<()> {
         let next = self.generation + 1;
-        self.kernel.maps.apply(&self.held, desired, true, next)?;
+        let is_new = self.tables.as_ref() != Some(&desired.tables);
+        self.kernel.maps.apply(&self.held, desired, is_new, next)?;
         self.held = Held::of(desired);
+        self.tables = Some(Arc::clone(&desired.tables));
         self.generation = next;
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 mod events;
 mod exceptions;
+mod limits;
 mod packets;
 mod rows;
 mod sockets;

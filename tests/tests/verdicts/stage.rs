@@ -3,7 +3,8 @@
 use std::{
     fs,
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use lab::{
     process::run_with_input,
     world::{REGISTRIES, STORAGE, World},
 };
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 const WAYS_TOOL: &str = include_str!("../../lab/ways.py");
@@ -25,12 +27,9 @@ pub(crate) const STORAGE_MANY: [&str; 2] = ["20.38.0.0/16", "2603:1030:b10b::/48
 pub(crate) const REGISTRIES_MANY: [&str; 2] = ["20.42.0.0/16", "2603:1030:acc::/48"];
 /// Addresses that nothing closes.
 pub(crate) const OPEN_MANY: [&str; 2] = ["93.184.0.0/16", "2606:2800:80::/48"];
+const NAT64: [&str; 2] = ["64:ff9b::/96", "64:ff9b:1::/48"];
 const LIMIT: Duration = Duration::from_secs(240);
-pub(crate) const EPERM: Option<i32> = Some(libc_eperm());
-
-const fn libc_eperm() -> i32 {
-    nix::errno::Errno::EPERM as i32
-}
+pub(crate) const EPERM: Option<i32> = Some(Errno::EPERM as i32);
 
 /// Fields are dropped in order.
 pub(crate) struct Stage {
@@ -76,7 +75,7 @@ impl Stage {
     pub(crate) fn new() -> Result<Self> {
         let loaded = Loaded::new()?;
         let world = World::new(loaded.scratch(), loaded.cgroup())?;
-        for prefix in [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY].as_flattened() {
+        for prefix in [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64].as_flattened() {
             world
                 .cloud()
                 .ip(&format!("route add local {prefix} dev lo\n"))?;
@@ -104,7 +103,7 @@ impl Stage {
 
     /// Starts the process; it has opened what it opens early when this returns.
     pub(crate) fn start(&self, cgroup: &Cgroup, tries: &[Try]) -> Result<Begun> {
-        let flags = tempfile_dir(self.loaded.scratch().path())?;
+        let flags = new_dir(self.loaded.scratch().path())?;
         let (ready, go) = (flags.join("ready"), flags.join("go"));
         let mut tool = self
             .world
@@ -124,7 +123,7 @@ impl Stage {
 
 /// A process that waits for its start.
 pub(crate) struct Begun {
-    go: std::path::PathBuf,
+    go: PathBuf,
     thread: thread::JoinHandle<Result<String>>,
 }
 
@@ -140,9 +139,9 @@ impl Begun {
     }
 }
 
-fn tempfile_dir(scratch: &Path) -> Result<std::path::PathBuf> {
-    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+fn new_dir(scratch: &Path) -> Result<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = scratch.join(format!("tries-{number}"));
     fs::create_dir(&path)?;
     Ok(path)

@@ -76,7 +76,6 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
     ("own-header-later-fragment", WIRE, Other),
     ("own-header-of-another-version", WIRE, Never),
     ("own-header-bound-source", ONLY_V4, Other),
-    ("own-header-too-short", ONLY_V4, Never),
     ("own-header-source-route", ONLY_V4, Never),
     ("own-header-broken-options", ONLY_V4, Never),
     ("own-header-behind-headers", ONLY_V6, Other),
@@ -87,7 +86,6 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
     ("tunnel-gre", WIRE, Other),
     ("tunnel-esp", WIRE, Other),
     ("loose-source-route", ONLY_V4, Never),
-    ("strict-source-route", ONLY_V4, Never),
     ("source-route-over-the-address", ONLY_V4, Never),
     ("source-route-in-the-message", ONLY_V4, Never),
     ("source-route-tcp", ONLY_V4, Never),
@@ -110,16 +108,17 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
 ];
 
 /// Not in every kernel.
-const MAY_LACK: [&str; 6] = [
+const MAY_LACK: [&str; 7] = [
     "mptcp",
     "mptcp-fast-open",
     "sctp",
     "sctp-message",
     "udp-lite",
     "routing-header-2",
+    "routing-header-in-the-message",
 ];
-/// The refusal shows on the wire alone: a connection that is up retransmits, and SCTP too.
-const SILENT: [&str; 3] = ["early-connection", "sctp", "sctp-message"];
+/// The refusal shows on the wire alone: a connection that is up retransmits, SCTP too, and ping sockets of IPv6 do not tell.
+const SILENT: [&str; 4] = ["early-connection", "sctp", "sctp-message", "ping"];
 /// What counts packets reads no destination in these.
 const BLIND: [&str; 1] = ["own-header-of-another-version"];
 
