@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Result, ensure};
 use enforcer::policy::Inputs;
-use lab::{wire::Wire, world::DEVICE};
+use lab::{
+    wire::Wire,
+    world::{DEVICE, REGISTRIES, STORAGE},
+};
 use socket2::{Domain, Socket, Type};
 
 use crate::stage::{EPERM, Stage, Try, await_true, protected};
@@ -31,6 +34,10 @@ fn connects(stage: &Stage, source: &str, device: IpAddr) -> Result<bool> {
     let server = SocketAddr::new(device, SERVER_PORT);
     stage.world.cloud().run(|| {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        if source.is_ipv6() {
+            // A local route alone makes no IPv6 address one's own.
+            socket.set_freebind_v6(true)?;
+        }
         socket.bind(&source.into())?;
         Ok(socket
             .connect_timeout(&server.into(), Duration::from_secs(1))
@@ -76,6 +83,39 @@ fn a_socket_belongs_where_it_was_opened() -> Result<()> {
     await_true("the packet arrives", || {
         Ok(wire.packets_to(&["203.0.113.60/32"])? > 0)
     })
+}
+
+/// Resolvers connect a socket to each address of an answer, to sort them by the route: that sends nothing, so it is no denial of an
+/// allowed name.
+#[test]
+fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let allowed = ["198.51.100.40", "2001:db8:acc::40"];
+    let inputs = Inputs {
+        default_allow: true,
+        allowed: allowed
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()?,
+        ..Inputs::default()
+    };
+    stage.loaded.apply(&protected(), &inputs)?;
+    stage.attach()?;
+    let wire = Wire::watch(&stage.world)?;
+    for (way, address, errno) in [
+        ("udp-connect-only", allowed[0], None),
+        ("udp-connect-only", allowed[1], None),
+        ("udp-connected", allowed[0], EPERM),
+        ("udp-connected", allowed[1], EPERM),
+        ("udp-connect-only", "198.51.100.41", EPERM),
+        ("udp-connect-only", "203.0.113.41", EPERM),
+        ("udp-connect-only", "2001:db8:b10b::41", EPERM),
+    ] {
+        let outcome = stage.run(&stage.device, &[Try::plain(way, address.parse()?)])?;
+        assert_eq!(outcome[0].errno, errno, "{way} to {address}");
+    }
+    assert_eq!(wire.packets_to(&[REGISTRIES, STORAGE].concat())?, 0);
+    Ok(())
 }
 
 /// Packet sockets (`CAP_NET_RAW`) write frames below IP, where no cgroup is asked: a limit of these hooks, which the

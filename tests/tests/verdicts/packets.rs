@@ -96,7 +96,12 @@ fn a_prefix_in_the_local_use_nat64_range_is_read_with_its_own_length() -> Result
 fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
     let mut loaded = Loaded::new()?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
-    for address in ["1.1.1.1", "20.38.98.100", "64:ff9b::1.1.1.1"] {
+    for address in [
+        "1.1.1.1",
+        "20.38.98.100",
+        "64:ff9b::1.1.1.1",
+        "2606:4700::1111",
+    ] {
         let packet = Packet::new(ip(address), TCP, 443).bytes();
         assert_eq!(
             loaded.question()?.ask_packet(&packet)?.reason,

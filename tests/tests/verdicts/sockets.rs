@@ -5,16 +5,20 @@ mod ways;
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
 };
 
 use anyhow::Result;
 use enforcer::policy::Inputs;
 use ipnet::IpNet;
 use lab::wire::Wire;
+use socket2::{Domain, Socket, Type};
 
 use crate::stage::{EPERM, Outcome, Stage, Try, await_true, protected};
 use ways::{Case, Target, cases};
+
+/// More connections than there are cases: nobody accepts them.
+const BACKLOG: i32 = 4096;
 
 /// Packets that arrived for either address of a case.
 fn arrived(wire: &Wire, case: &Case) -> Result<u64> {
@@ -23,11 +27,13 @@ fn arrived(wire: &Wire, case: &Case) -> Result<u64> {
 }
 
 /// A server behind every address of the cloud, so that connections come about.
-fn listen(stage: &Stage) -> Result<Vec<TcpListener>> {
+fn listen(stage: &Stage) -> Result<Socket> {
     stage.world.cloud().run(|| {
-        let mut listeners = vec![TcpListener::bind("[::]:443")?];
-        listeners.extend(TcpListener::bind("0.0.0.0:443"));
-        Ok(listeners)
+        let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+        server.set_only_v6(false)?;
+        server.bind(&"[::]:443".parse::<SocketAddr>()?.into())?;
+        server.listen(BACKLOG)?;
+        Ok(server)
     })
 }
 
@@ -60,7 +66,7 @@ fn run(stage: &mut Stage, cases: &[Case], enforce: bool) -> Result<Vec<(Outcome,
 #[test]
 fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
     let mut stage = Stage::new()?;
-    let _listeners = listen(&stage)?;
+    let _server = listen(&stage)?;
     let cases = cases();
     let allowed = cases.iter().filter(|case| case.target == Target::Allowed);
     let inputs = Inputs {

@@ -21,7 +21,7 @@ use lab::{
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-const WAYS_TOOL: &str = include_str!("../../lab/ways.py");
+const WAYS_TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/ways");
 /// More of both, for tests that need many addresses; the cloud answers there too.
 pub(crate) const STORAGE_MANY: [&str; 2] = ["20.38.0.0/16", "2603:1030:b10b::/48"];
 pub(crate) const REGISTRIES_MANY: [&str; 2] = ["20.42.0.0/16", "2603:1030:acc::/48"];
@@ -40,7 +40,7 @@ pub(crate) struct Stage {
     pub(crate) loaded: Loaded,
 }
 
-/// One try of `lab/ways.py`.
+/// One try of `lab/ways`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Try {
     pub(crate) way: &'static str,
@@ -110,7 +110,7 @@ impl Stage {
             .device_place()
             .in_cgroup(cgroup)
             .command("python3");
-        tool.args(["-c", WAYS_TOOL]).arg(&ready).arg(&go);
+        tool.args(["-B", WAYS_TOOL]).arg(&ready).arg(&go);
         let input = serde_json::to_string(tries)?;
         let thread = thread::spawn(move || run_with_input(tool, &input, LIMIT)?.success());
         let deadline = Instant::now() + LIMIT;

@@ -1,4 +1,4 @@
-//! The cases: ways of `lab/ways.py`, each to a closed, an allowed and an open address, in every form
+//! The cases: ways of `lab/ways`, each to a closed, an allowed and an open address, in every form
 //! that an address can have on a socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -21,6 +21,8 @@ enum Form {
     Mapped,
     Nat64,
     LocalNat64,
+    /// Mapped, in the header of an IPv6 packet: raw sockets do not turn it into IPv4.
+    MappedOnWire,
 }
 
 /// What the packets of a way are.
@@ -33,11 +35,12 @@ enum Kind {
     /// Denied wherever they go: source-routed, or broken.
     Never,
 }
-use Form::{LocalNat64, Mapped, Nat64, V4, V6};
+use Form::{LocalNat64, Mapped, MappedOnWire, Nat64, V4, V6};
 use Kind::{Https, Never, Other};
 
 const ALL: &[Form] = &[V4, V6, Mapped, Nat64, LocalNat64];
 const WIRE: &[Form] = &[V4, V6, Nat64, LocalNat64];
+const RAW: &[Form] = &[V4, V6, Nat64, LocalNat64, MappedOnWire];
 const ONLY_V4: &[Form] = &[V4];
 const ONLY_V6: &[Form] = &[V6, Nat64, LocalNat64];
 
@@ -64,16 +67,16 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
     ("udp-lite", WIRE, Other),
     ("ping", WIRE, Other),
     ("raw-ping", WIRE, Other),
-    ("raw", WIRE, Other),
-    ("raw-connected", WIRE, Other),
-    ("raw-in-fragments", WIRE, Other),
+    ("raw", RAW, Other),
+    ("raw-connected", RAW, Other),
+    ("raw-in-fragments", RAW, Other),
     ("raw-tcp", WIRE, Other),
     ("raw-udp", WIRE, Other),
-    ("own-header", WIRE, Other),
-    ("own-header-past-its-address", WIRE, Other),
+    ("own-header", RAW, Other),
+    ("own-header-past-its-address", RAW, Other),
     ("own-header-connected", WIRE, Other),
     ("own-header-first-fragment", WIRE, Other),
-    ("own-header-later-fragment", WIRE, Other),
+    ("own-header-later-fragment", RAW, Other),
     ("own-header-of-another-version", WIRE, Never),
     ("own-header-bound-source", ONLY_V4, Other),
     ("own-header-source-route", ONLY_V4, Never),
@@ -208,7 +211,7 @@ fn address(target: Target, form: Form, number: u16) -> (IpAddr, IpAddr) {
     let to = match form {
         V4 => v4.into(),
         V6 => v6_of(target, number).into(),
-        Mapped => v4.to_ipv6_mapped().into(),
+        Mapped | MappedOnWire => v4.to_ipv6_mapped().into(),
         Nat64 => Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low).into(),
         LocalNat64 => Ipv6Addr::new(0x64, 0xff9b, 1, 0xfff, 0, 0, high, low).into(),
     };
@@ -240,7 +243,9 @@ fn hop(form: Form, number: u16) -> IpAddr {
     match form {
         V4 => v4.into(),
         Mapped => v4.to_ipv6_mapped().into(),
-        V6 | Nat64 | LocalNat64 => Ipv6Addr::new(0x2001, 0xdb8, 0x40, 0, 0, 0, 0, number).into(),
+        V6 | Nat64 | LocalNat64 | MappedOnWire => {
+            Ipv6Addr::new(0x2001, 0xdb8, 0x40, 0, 0, 0, 0, number).into()
+        }
     }
 }
 
