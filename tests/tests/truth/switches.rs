@@ -113,6 +113,7 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
 }
 
 /// Every second /25 of `count` different /24s: each takes a block of its own.
+#[expect(clippy::unwrap_used, reason = "25 is a length")]
 fn scattered(count: u32) -> Layer {
     let net = |at: u32| Ipv4Net::new(Ipv4Addr::from(0x0b00_0000 | at << 8), 25).unwrap();
     Layer {

@@ -23,11 +23,17 @@ use tokio::{
 
 use crate::stage::{EPERM, Stage, Try, await_true, protected};
 
-/// More than the ring buffer holds.
+/// More than the ring buffer holds, and than there are folds.
 const MANY: u32 = 10_000;
+const _: () = assert!(MANY > 2 * MAX_RECENT);
 
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
+}
+
+fn reader(runtime: &Runtime, stage: &Stage) -> Result<EventReader> {
+    let _inside = runtime.enter();
+    stage.loaded.events()
 }
 
 /// What is in the ring buffer by now.
@@ -70,10 +76,7 @@ fn count(counters: &Counters, hook: Hook, reason: Reason) -> u64 {
 fn a_denial_tells_who_where_how_and_why() -> Result<()> {
     let stage = stage(false)?;
     let runtime = runtime()?;
-    let mut reader = {
-        let _inside = runtime.enter();
-        stage.loaded.events()?
-    };
+    let mut reader = reader(&runtime, &stage)?;
     let device = loaded::open(&stage.device)?.id;
     for (way, to, hook, protocol, port) in [
         ("tcp", "203.0.113.100", Hook::Connect4, 6, 443),
@@ -108,10 +111,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
         );
         assert_eq!((event.protocol, event.port), (protocol, port), "{way}");
         assert_eq!((event.audited, event.folded), (0, 0), "{way}");
-        assert_eq!(
-            count(&stage.loaded.counters()?, hook, Reason::Storage) > 0,
-            true
-        );
+        assert!(count(&stage.loaded.counters()?, hook, Reason::Storage) > 0);
     }
     Ok(())
 }
@@ -120,10 +120,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
 fn like_denials_are_told_once_and_counted() -> Result<()> {
     let mut stage = stage(false)?;
     let runtime = runtime()?;
-    let mut reader = {
-        let _inside = runtime.enter();
-        stage.loaded.events()?
-    };
+    let mut reader = reader(&runtime, &stage)?;
     let to = "203.0.113.110";
     let tries = vec![Try::plain("udp-sendto", to.parse()?); 6];
     stage.run(&stage.device, &tries)?;
@@ -149,10 +146,7 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
 fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
     let stage = stage(true)?;
     let runtime = runtime()?;
-    let mut reader = {
-        let _inside = runtime.enter();
-        stage.loaded.events()?
-    };
+    let mut reader = reader(&runtime, &stage)?;
     let wire = Wire::watch(&stage.world)?;
     let tries = [
         Try::plain("udp-sendto", "203.0.113.120".parse()?),
@@ -217,10 +211,7 @@ fn a_full_ring_buffer_changes_no_verdict_and_counts_what_it_lost() -> Result<()>
     assert_eq!(allowed[0].errno, None);
 
     let runtime = runtime()?;
-    let mut reader = {
-        let _inside = runtime.enter();
-        loaded.events()?
-    };
+    let mut reader = reader(&runtime, &stage)?;
     let told = drain(&runtime, &mut reader)?.len() as u64;
     eprintln!("{MANY} denials: {told} told, {lost} lost");
     assert_eq!(told + lost, u64::from(MANY));
@@ -234,17 +225,13 @@ fn a_full_ring_buffer_changes_no_verdict_and_counts_what_it_lost() -> Result<()>
 fn denials_that_fell_out_of_the_folds_are_told_anew() -> Result<()> {
     let stage = stage(false)?;
     let runtime = runtime()?;
-    let mut reader = {
-        let _inside = runtime.enter();
-        stage.loaded.events()?
-    };
+    let mut reader = reader(&runtime, &stage)?;
     let mut told = 0;
     for start in (0..MANY).step_by(1000) {
         assert_eq!(deny(&stage.loaded, start..start + 1000)?, 0);
         told += drain(&runtime, &mut reader)?.len();
     }
     assert_eq!(told, MANY as usize, "each destination is new");
-    assert!(MANY > 2 * MAX_RECENT);
     assert_eq!(deny(&stage.loaded, 0..100)?, 0);
     let again = drain(&runtime, &mut reader)?;
     let first = again.first().context("some are told anew")?;

@@ -50,9 +50,11 @@ fn every_crafted_packet_gets_the_verdict_of_its_row() -> Result<()> {
 
 #[test]
 fn by_default_deny_what_nothing_opens_is_denied_too() -> Result<()> {
-    judge(false, false, |row| match row.reason {
-        Reason::DefaultAllow => Reason::DefaultDeny,
-        other => other,
+    judge(false, false, |row| {
+        if row.reason == Reason::DefaultAllow {
+            return Reason::DefaultDeny;
+        }
+        row.reason
     })?;
     Ok(())
 }

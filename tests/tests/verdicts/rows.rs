@@ -44,29 +44,41 @@ const UNTAGGED: [&str; 2] = ["52.1.2.3", "2620:1ec::3"];
 const PRIVATE_ENDPOINT: &str = "10.1.0.4";
 const PLATFORM: &str = "168.63.129.16";
 
-/// One of each kind: address, the verdict on TCP to port 443, and on anything else.
-const KINDS: [([&str; 2], (Verdict, Reason), (Verdict, Reason)); 8] = {
-    const fn both(verdict: (Verdict, Reason)) -> ((Verdict, Reason), (Verdict, Reason)) {
-        (verdict, verdict)
+type Ruling = (Verdict, Reason);
+
+/// What an address is to the policy: the ruling on TCP to port 443, and on anything else.
+struct Kind {
+    addresses: [&'static str; 2],
+    https: Ruling,
+    other: Ruling,
+}
+
+const fn same(addresses: [&'static str; 2], verdict: Verdict, reason: Reason) -> Kind {
+    Kind {
+        addresses,
+        https: (verdict, reason),
+        other: (verdict, reason),
     }
-    const fn kind(
-        addresses: [&'static str; 2],
-        (https, other): ((Verdict, Reason), (Verdict, Reason)),
-    ) -> ([&'static str; 2], (Verdict, Reason), (Verdict, Reason)) {
-        (addresses, https, other)
+}
+
+const fn named(addresses: [&'static str; 2]) -> Kind {
+    Kind {
+        addresses,
+        https: (Allow, Reason::AllowedName),
+        other: (Deny, Reason::WrongPort),
     }
-    let named = ((Allow, Reason::AllowedName), (Deny, Reason::WrongPort));
-    [
-        kind(OPEN, both((Allow, Reason::DefaultAllow))),
-        kind(LOCAL, both((Allow, Reason::Local))),
-        kind(STORAGE, both((Deny, Reason::Storage))),
-        kind(REGISTRY, both((Deny, Reason::Registry))),
-        kind(CLOSED, both((Deny, Reason::Configured))),
-        kind(ALLOWED, named),
-        kind(UNTAGGED, named),
-        kind(RESOLVER, both((Allow, Reason::Exempt))),
-    ]
-};
+}
+
+const KINDS: [Kind; 8] = [
+    same(OPEN, Allow, Reason::DefaultAllow),
+    same(LOCAL, Allow, Reason::Local),
+    same(STORAGE, Deny, Reason::Storage),
+    same(REGISTRY, Deny, Reason::Registry),
+    same(CLOSED, Deny, Reason::Configured),
+    named(ALLOWED),
+    named(UNTAGGED),
+    same(RESOLVER, Allow, Reason::Exempt),
+];
 
 #[expect(clippy::unwrap_used, reason = "the tests' own literals")]
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -135,7 +147,12 @@ pub(crate) fn rows() -> Vec<Row> {
 /// Every kind of address, both families, every transport.
 fn transports() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, https, other) in KINDS {
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
         for address in addresses.map(ip) {
             let packet = Packet::new(address, TCP, 443);
             rows.push(row(
@@ -227,7 +244,12 @@ fn nat64_64(v4: Ipv4Addr) -> IpAddr {
 /// An IPv4 address in an IPv6 packet gets the verdict of the IPv4 address.
 fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, https, other) in KINDS {
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
         let IpAddr::V4(inner) = ip(addresses[0]) else {
             continue;
         };

@@ -78,55 +78,72 @@ fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
 
     let free = run(&mut stage, &cases, false)?;
     let enforced = run(&mut stage, &cases, true)?;
-    let mut wrong = Vec::new();
-    let mut lacking = BTreeSet::new();
-    let (mut denied, mut passed) = (0, 0);
-    for ((case, free), (outcome, count)) in cases.iter().zip(&free).zip(&enforced) {
-        if case.may_lack && free.0.errno.is_some() && free.1 == 0 {
-            lacking.insert((case.way, free.0.errno));
-        } else if !case.is_blind && free.1 == 0 {
-            wrong.push(format!(
-                "{}: does not get out even when nothing is enforced: {free:?}",
-                case.name()
-            ));
-        }
-        if case.passes {
-            passed += 1;
-            if *count == 0 && free.1 > 0 {
-                wrong.push(format!("{}: is to pass: {outcome:?}", case.name()));
-            }
-            continue;
-        }
-        denied += 1;
-        if *count > 0 {
-            wrong.push(format!(
-                "{}: NOT DENIED: {count} packets, {outcome:?}",
-                case.name()
-            ));
-        }
-        if !case.is_silent && free.0.errno.is_none() && outcome.errno != EPERM {
-            wrong.push(format!(
-                "{}: denied, but the call says {outcome:?}",
-                case.name()
-            ));
-        }
-    }
-    let connects = cases
+    let results: Vec<Tried> = cases
         .iter()
-        .zip(&enforced)
-        .filter(|(case, _)| case.way == "tcp" && !case.passes);
-    let times: Vec<f64> = connects
-        .map(|(_, (outcome, _))| outcome.milliseconds)
+        .zip(free)
+        .zip(enforced)
+        .map(|((case, free), enforced)| Tried {
+            case,
+            free,
+            enforced,
+        })
         .collect();
-    let fastest = times.iter().copied().fold(f64::MAX, f64::min);
-    let slowest = times.iter().copied().fold(0.0, f64::max);
-    eprintln!(
-        "{denied} cases denied, {passed} pass; connect is refused in {fastest:.2} to {slowest:.2} ms"
-    );
-    for (way, errno) in lacking {
-        eprintln!("NOT RUN: {way}: this kernel lacks it (errno {errno:?})");
+    let passing = cases.iter().filter(|case| case.passes).count();
+    let lacking = results.iter().filter(|tried| tried.is_lacking());
+    let lacking: BTreeSet<&str> = lacking.map(|tried| tried.case.way).collect();
+    eprintln!("{} cases denied, {passing} pass", cases.len() - passing);
+    for way in lacking {
+        eprintln!("NOT RUN: {way}: this kernel lacks it");
     }
+    let wrong: Vec<String> = results.iter().filter_map(Tried::complaint).collect();
     assert_eq!(wrong, [""; 0]);
+    let fastest = refusal_times(&results).fold(f64::MAX, f64::min);
+    let slowest = refusal_times(&results).fold(0.0, f64::max);
+    eprintln!("connect is refused in {fastest:.2} to {slowest:.2} ms");
     assert!(fastest < 10.0, "refused at once, not by a timeout");
     Ok(())
+}
+
+/// A case without and with enforcement: how its calls ended, and how many of its packets arrived.
+struct Tried<'a> {
+    case: &'a Case,
+    free: (Outcome, u64),
+    enforced: (Outcome, u64),
+}
+
+impl Tried<'_> {
+    fn is_lacking(&self) -> bool {
+        self.case.may_lack && self.free.0.errno.is_some() && self.free.1 == 0
+    }
+
+    /// What is not as it should be.
+    fn complaint(&self) -> Option<String> {
+        let (outcome, arrived) = self.enforced;
+        let gets_out = self.free.1 > 0;
+        let tells = !self.case.is_silent && self.free.0.errno.is_none();
+        let problem = if !gets_out && !self.case.is_blind && !self.is_lacking() {
+            "does not get out even when nothing is enforced"
+        } else if self.case.passes && gets_out && arrived == 0 {
+            "is to pass"
+        } else if !self.case.passes && arrived > 0 {
+            "NOT DENIED"
+        } else if !self.case.passes && tells && outcome.errno != EPERM {
+            "denied, but the call does not say so"
+        } else {
+            return None;
+        };
+        let name = self.case.name();
+        Some(format!(
+            "{name}: {problem}: {:?}, enforced {:?}",
+            self.free, self.enforced
+        ))
+    }
+}
+
+/// How long `connect` to a closed address took, in milliseconds.
+fn refusal_times(results: &[Tried<'_>]) -> impl Iterator<Item = f64> {
+    let connects = results
+        .iter()
+        .filter(|tried| tried.case.way == "tcp" && !tried.case.passes);
+    connects.map(|tried| tried.enforced.0.milliseconds)
 }

@@ -7,11 +7,16 @@ use lab::craft::{
     protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
 };
 
-use super::{ALLOWED, KINDS, OPEN, Row, STORAGE, ip, row};
+use super::{ALLOWED, KINDS, Kind, OPEN, Row, STORAGE, ip, row};
 
 pub(super) fn fragments() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, https, other) in KINDS {
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
         let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
         for bits in [0x2000, 0x2001, 0x0001, 0x1fff] {
             let what = format!("fragment {bits:#x} to {}", addresses[0]);
@@ -34,7 +39,10 @@ pub(super) fn fragments() -> Vec<Row> {
 /// Judged by the outer destination: the inner one is another matter.
 pub(super) fn tunnels() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, _, other) in KINDS {
+    for Kind {
+        addresses, other, ..
+    } in KINDS
+    {
         for outer in addresses.map(ip) {
             for inner in [STORAGE[0], STORAGE[1], OPEN[0], OPEN[1], ALLOWED[0]] {
                 let inside = Packet::new(ip(inner), TCP, 443).network();
@@ -54,7 +62,12 @@ pub(super) fn tunnels() -> Vec<Row> {
 
 pub(super) fn extension_headers() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, https, other) in KINDS {
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
         let packet = Packet::new(ip(addresses[1]), TCP, 443);
         for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
             let short = packet.clone().behind(kind, &[0; 7]);
@@ -109,7 +122,10 @@ pub(super) fn extension_headers() -> Vec<Row> {
 /// Denied whatever the first hop is: the last one is another.
 pub(super) fn source_routes() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, https, _) in KINDS {
+    for Kind {
+        addresses, https, ..
+    } in KINDS
+    {
         let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
         for kind in [131, 137] {
             for before in [
@@ -190,7 +206,10 @@ pub(super) fn source_routes() -> Vec<Row> {
 /// With a destination, but without ports.
 pub(super) fn cut_short() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (addresses, _, other) in KINDS {
+    for Kind {
+        addresses, other, ..
+    } in KINDS
+    {
         let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
         for len in [20, 21, 23] {
             rows.push(row(
