@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions};
 use enforcer_common::layout::EXPLAIN;
-use enforcer_common::{Reason, Verdict};
+use enforcer_common::{Hook, Reason, Verdict};
 
-use super::{KernelError, Pins};
+use super::{Kernel, KernelError, Pins};
 
 /// `struct __sk_buff`: its length, and the offset of its control buffer (linux/bpf.h).
 const CONTEXT_LEN: usize = 192;
@@ -89,6 +89,29 @@ impl Question {
             reason,
             passes: run.return_value == 1,
         })
+    }
+}
+
+impl Kernel {
+    /// Whether the egress program itself, telemetry and all, lets a packet pass that begins with an Ethernet header. It gives no reason:
+    /// tests hold the answers of [`Question`] against it.
+    ///
+    /// # Errors
+    /// Where the kernel cannot run the program.
+    pub fn passes(&self, packet: &[u8]) -> Result<bool, KernelError> {
+        let program = self.programs.program(Hook::Egress.word());
+        let program: &CgroupSkb = program
+            .ok_or(KernelError::NoProgram)?
+            .try_into()
+            .map_err(KernelError::failed("find the egress program"))?;
+        let options = TestRunOptions {
+            data_in: Some(packet),
+            ..TestRunOptions::default()
+        };
+        let run = program
+            .test_run(options)
+            .map_err(KernelError::failed("run the egress program"))?;
+        Ok(run.return_value == 1)
     }
 }
 

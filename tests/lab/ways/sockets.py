@@ -1,0 +1,208 @@
+"""Sockets as programs use them, and raw ones without a header of their own."""
+
+import os
+import socket
+import struct
+import time
+
+from common import DATA, EXPERIMENTAL, MPTCP, OTHER_PORT, PORT, SCTP, TCP_FASTOPEN_CONNECT, UDPLITE, UDP_SEGMENT
+from common import connect, family, in_a_child, opened, way
+
+
+@way
+def tcp(to, via):
+    connect(to)
+
+
+@way
+def tcp_other_port(to, via):
+    connect(to, port=OTHER_PORT)
+
+
+@way
+def tcp_bound(to, via):
+    stream = opened(to, socket.SOCK_STREAM)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+    stream.bind(("", 0))
+    stream.connect((to, PORT))
+
+
+@way
+def tcp_fast_open(to, via):
+    opened(to, socket.SOCK_STREAM).sendto(DATA, socket.MSG_FASTOPEN, (to, PORT))
+
+
+@way
+def tcp_fast_open_connect(to, via):
+    stream = opened(to, socket.SOCK_STREAM)
+    stream.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
+    stream.connect((to, PORT))
+    stream.send(DATA)
+
+
+@way
+def tcp_after_refusal(to, via):
+    stream = opened(to, socket.SOCK_STREAM)
+    try:
+        stream.connect((to, PORT))
+    except PermissionError:
+        stream.connect((to, PORT))
+
+
+@way
+def mptcp(to, via):
+    connect(to, MPTCP)
+
+
+@way
+def mptcp_fast_open(to, via):
+    opened(to, socket.SOCK_STREAM, MPTCP).sendto(DATA, socket.MSG_FASTOPEN, (to, PORT))
+
+
+@way
+def sctp(to, via):
+    connect(to, SCTP)
+
+
+@way
+def sctp_message(to, via):
+    opened(to, socket.SOCK_SEQPACKET, SCTP).sendto(DATA, (to, PORT))
+
+
+@way
+def udp_sendto(to, via):
+    opened(to, socket.SOCK_DGRAM).sendto(DATA, (to, PORT))
+
+
+@way
+def udp_sendmsg(to, via):
+    opened(to, socket.SOCK_DGRAM).sendmsg([DATA, DATA], [], 0, (to, PORT))
+
+
+@way
+def udp_connect_only(to, via):
+    opened(to, socket.SOCK_DGRAM).connect((to, PORT))
+
+
+@way
+def udp_connected(to, via):
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.connect((to, PORT))
+    udp.send(DATA)
+
+
+@way
+def udp_connected_elsewhere(to, via):
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.connect((via, PORT))
+    udp.sendto(DATA, (to, PORT))
+
+
+@way
+def udp_corked(to, via):
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.sendto(DATA, socket.MSG_MORE, (to, PORT))
+    udp.sendto(DATA, (to, PORT))
+
+
+@way
+def udp_corked_elsewhere(to, via):
+    """The corked datagram keeps its first destination."""
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.sendto(DATA, socket.MSG_MORE, (to, PORT))
+    udp.sendto(DATA, (via, PORT))
+
+
+@way
+def udp_in_fragments(to, via):
+    opened(to, socket.SOCK_DGRAM).sendto(bytes(4000), (to, PORT))
+
+
+@way
+def udp_in_segments(to, via):
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+    udp.sendto(bytes(4000), (to, PORT))
+
+
+@way
+def udp_lite(to, via):
+    opened(to, socket.SOCK_DGRAM, UDPLITE).sendto(DATA, (to, PORT))
+
+
+@way
+def udp_reconnected(to, via):
+    udp = opened(to, socket.SOCK_DGRAM)
+    udp.connect((via, PORT))
+    udp.connect((to, PORT))
+    udp.send(DATA)
+
+
+def echo(to):
+    """An echo request; the kernel fills in the checksum of ICMPv6 alone."""
+    if family(to) == socket.AF_INET6:
+        return struct.pack("!BBHHH", 128, 0, 0, 7, 1)
+    return struct.pack("!BBHHH", 8, 0, 0xF7F7, 7, 1)
+
+
+def icmp(to):
+    return socket.IPPROTO_ICMPV6 if family(to) == socket.AF_INET6 else socket.IPPROTO_ICMP
+
+
+@way
+def ping(to, via):
+    opened(to, socket.SOCK_DGRAM, icmp(to)).sendto(echo(to), (to, 0))
+
+
+@way
+def raw_ping(to, via):
+    opened(to, socket.SOCK_RAW, icmp(to)).sendto(echo(to), (to, 0))
+
+
+@way
+def raw(to, via):
+    opened(to, socket.SOCK_RAW, EXPERIMENTAL).sendto(DATA, (to, 0))
+
+
+@way
+def raw_connected(to, via):
+    any_ip = opened(to, socket.SOCK_RAW, EXPERIMENTAL)
+    any_ip.connect((to, 0))
+    any_ip.send(DATA)
+
+
+@way
+def raw_in_fragments(to, via):
+    opened(to, socket.SOCK_RAW, EXPERIMENTAL).sendto(bytes(4000), (to, 0))
+
+
+@way
+def in_another_user(to, via):
+    def nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        udp_sendto(to, via)
+
+    in_a_child(nobody)
+
+
+@way
+def socket_passed_on(to, via):
+    """Another process sends through a descriptor that it was handed."""
+    ours, theirs = socket.socketpair()
+    udp = opened(to, socket.SOCK_DGRAM)
+    socket.send_fds(ours, [b"x"], [udp.fileno()])
+
+    def receiver():
+        _, [fd], _, _ = socket.recv_fds(theirs, 1, 1)
+        socket.socket(fileno=fd).sendto(DATA, (to, PORT))
+
+    in_a_child(receiver)
+
+
+@way
+def until_refused(to, via):
+    for _ in range(1000):
+        udp_sendto(to, via)
+        time.sleep(0.01)

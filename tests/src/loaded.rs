@@ -1,0 +1,133 @@
+//! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
+//! cgroup of the lab's.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use enforcer::{
+    kernel::{self, Counters, EventReader, Kernel, Lifetime, PinLock, Pins, Question},
+    policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
+};
+
+use crate::{Scratch, bpffs::Bpffs, cgroup::Cgroup};
+
+/// The loaded programs and their maps. Fields are dropped in order: what judges first, then what it
+/// stands on.
+pub struct Loaded {
+    lifetime: Lifetime,
+    /// The programs, and the maps to look at.
+    pub kernel: Kernel,
+    held: Held,
+    tables: Option<Arc<Tables>>,
+    generation: u64,
+    pins: Pins,
+    _lock: PinLock,
+    _bpffs: Bpffs,
+    cgroup: Cgroup,
+    scratch: Scratch,
+}
+
+impl Loaded {
+    /// Loads the programs. Nothing is attached, and nothing is in the maps.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the build has no kernel program in it.
+    pub fn new() -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
+        let cgroup = Cgroup::new(scratch.name())?;
+        let pins = Pins::new(&bpffs.path().join("pins"));
+        let lock = pins.prepare()?;
+        Ok(Self {
+            lifetime: Lifetime::Held(Vec::new()),
+            kernel: Kernel::load(&pins).context("load the programs")?,
+            held: Held::default(),
+            tables: None,
+            generation: 0,
+            pins,
+            _lock: lock,
+            _bpffs: bpffs,
+            cgroup,
+            scratch,
+        })
+    }
+
+    /// The lab's directory and name.
+    #[must_use]
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// A cgroup for the children to attach to.
+    #[must_use]
+    pub fn cgroup(&self) -> &Cgroup {
+        &self.cgroup
+    }
+
+    /// Attaches the programs to `cgroup`, as long as this value lives.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach(&mut self, cgroup: &Cgroup) -> Result<()> {
+        let scope = open(cgroup)?;
+        Ok(self.kernel.attach(&scope, &mut self.lifetime)?)
+    }
+
+    /// Compiles a policy and puts it in force whole.
+    ///
+    /// # Errors
+    /// When it does not fit; then the policy is the old one.
+    pub fn apply(&mut self, protected: &Protected, inputs: &Inputs) -> Result<()> {
+        let desired = compile(inputs, compile_tables(protected)?)?;
+        self.apply_compiled(&desired)
+    }
+
+    /// Puts a compiled policy in force.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then the policy is the old one.
+    pub fn apply_compiled(&mut self, desired: &Desired) -> Result<()> {
+        let next = self.generation + 1;
+        let is_new = self.tables.as_ref() != Some(&desired.tables);
+        self.kernel.maps.apply(&self.held, desired, is_new, next)?;
+        self.held = Held::of(desired);
+        self.tables = Some(Arc::clone(&desired.tables));
+        self.generation = next;
+        Ok(())
+    }
+
+    /// The program that answers with a reason; [`Self::attach`] pins it.
+    ///
+    /// # Errors
+    /// When nothing was attached yet.
+    pub fn question(&self) -> Result<Question> {
+        Ok(Question::open(&self.pins)?)
+    }
+
+    /// The reading end of the ring buffer; to be opened inside a runtime with I/O.
+    ///
+    /// # Errors
+    /// When it cannot be mapped.
+    pub fn events(&self) -> Result<EventReader> {
+        Ok(EventReader::open(&self.pins)?)
+    }
+
+    /// What the programs counted.
+    ///
+    /// # Errors
+    /// When the map cannot be read.
+    pub fn counters(&self) -> Result<Counters> {
+        Ok(self.kernel.maps.counters()?)
+    }
+}
+
+/// A cgroup of the lab's as the kernel interface takes it: with its id and its level.
+///
+/// # Errors
+/// When it is gone.
+pub fn open(cgroup: &Cgroup) -> Result<kernel::Cgroup> {
+    Ok(kernel::Cgroup::open(
+        &kernel::cgroup_root()?,
+        cgroup.path(),
+    )?)
+}

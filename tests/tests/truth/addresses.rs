@@ -1,0 +1,121 @@
+//! The addresses to ask for: borders of every published prefix, and chance.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::oracle::Interval;
+
+/// A small generator with a fixed seed (splitmix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn wide(&mut self) -> u128 {
+        u128::from(self.next()) << 64 | u128::from(self.next())
+    }
+
+    fn word(&mut self) -> u32 {
+        let [a, b, c, d, ..] = self.next().to_le_bytes();
+        u32::from_le_bytes([a, b, c, d])
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        let len = from.len() as u64;
+        from[(self.next() % len) as usize]
+    }
+}
+
+/// `count` addresses: the borders first, then chance.
+pub(crate) fn sample(raw: &[Interval], random: &mut Random, count: usize) -> Vec<IpAddr> {
+    let mut sample = Vec::with_capacity(count + 4);
+    for (first, last) in raw {
+        let around = [before(*first), *first, *last, after(*last)];
+        sample.extend(around.iter().flat_map(|address| carried(*address, random)));
+    }
+    assert!(sample.len() < count / 2, "{} borders", sample.len());
+    while sample.len() < count {
+        let interval = random.pick(raw);
+        sample.push(by_chance(interval, random));
+    }
+    sample
+}
+
+/// A sixth each: anywhere (IPv4, IPv6), near a prefix (twice), inside one, inside one and carried.
+fn by_chance(interval: Interval, random: &mut Random) -> IpAddr {
+    match random.next() % 6 {
+        0 => Ipv4Addr::from(random.word()).into(),
+        1 => Ipv6Addr::from(random.wide()).into(),
+        2 | 3 => near(interval.0, random),
+        4 => within(interval, random),
+        _ => {
+            let address = within(interval, random);
+            let forms = carried(address, random);
+            random.pick(&forms)
+        }
+    }
+}
+
+/// In the same IPv4 /8, or the same IPv6 /24 or /40.
+fn near(address: IpAddr, random: &mut Random) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let host = u32::MAX >> 8;
+            Ipv4Addr::from(u32::from(address) & !host | random.word() & host).into()
+        }
+        IpAddr::V6(address) => {
+            let host = u128::MAX >> random.pick(&[24, 40]);
+            Ipv6Addr::from(u128::from(address) & !host | random.wide() & host).into()
+        }
+    }
+}
+
+fn within((first, last): Interval, random: &mut Random) -> IpAddr {
+    match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => {
+            let host = u32::from(first) ^ u32::from(last);
+            Ipv4Addr::from(u32::from(first) | random.word() & host).into()
+        }
+        (IpAddr::V6(first), IpAddr::V6(last)) => {
+            let host = u128::from(first) ^ u128::from(last);
+            Ipv6Addr::from(u128::from(first) | random.wide() & host).into()
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => first,
+    }
+}
+
+/// The forms that an address can have in a packet.
+fn carried(address: IpAddr, random: &mut Random) -> Vec<IpAddr> {
+    let IpAddr::V4(v4) = address else {
+        return vec![address];
+    };
+    let [high, low] = [u32::from(v4) >> 16, u32::from(v4) & 0xffff].map(|half| half as u16);
+    let well_known = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low);
+    let any = |random: &mut Random| random.word() as u16;
+    let local = [any(random), any(random), any(random)];
+    let local = Ipv6Addr::new(0x64, 0xff9b, 1, local[0], local[1], local[2], high, low);
+    vec![
+        address,
+        v4.to_ipv6_mapped().into(),
+        well_known.into(),
+        local.into(),
+    ]
+}
+
+fn before(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from(u32::from(address).wrapping_sub(1)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address).wrapping_sub(1)).into(),
+    }
+}
+
+fn after(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => Ipv4Addr::from(u32::from(address).wrapping_add(1)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address).wrapping_add(1)).into(),
+    }
+}

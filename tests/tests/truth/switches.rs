@@ -1,0 +1,173 @@
+//! Whole sets are switched while packets are judged.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result};
+use enforcer::{
+    kernel::Question,
+    policy::{CompileError, Desired, Inputs, Layer, Protected, Tables, compile, compile_tables},
+};
+use enforcer_common::{Class, Reason, Verdict, layout::Binding, stride::MAX_BLOCKS};
+use ipnet::{IpNet, Ipv4Net};
+
+use crate::{NEWEST, OLDER, Oracle, Random, loaded, protected, published};
+
+const SWITCHES: usize = 50;
+const ASKED: usize = 200;
+
+fn is_closed(reason: Reason) -> bool {
+    matches!(reason, Reason::Storage | Reason::Registry)
+}
+
+/// Half IPv4, half IPv6: first addresses of prefixes that both files close.
+fn closed_by_both(one: &Oracle, other: &Oracle, random: &mut Random) -> Vec<IpAddr> {
+    let firsts = one.raw.iter().map(|(first, _)| *first);
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = firsts
+        .filter(|address| is_closed(other.reason(*address)))
+        .partition(IpAddr::is_ipv4);
+    let mut picked = Vec::new();
+    for family in [v4, v6] {
+        picked.extend((0..ASKED / 2).map(|_| random.pick(&family)));
+    }
+    picked
+}
+
+/// Closed by `one` and open by `other`.
+fn only_in(one: &Oracle, other: &Oracle) -> Result<IpAddr> {
+    let mut firsts = one.raw.iter().map(|(first, _)| *first);
+    firsts
+        .find(|address| other.reason(*address) == Reason::DefaultAllow)
+        .context("the files differ")
+}
+
+fn compiled(protected: &Protected) -> Result<Desired> {
+    let inputs = Inputs {
+        default_allow: true,
+        ..Inputs::default()
+    };
+    Ok(compile(&inputs, compile_tables(protected)?)?)
+}
+
+fn is_denied(question: &Question, address: IpAddr) -> Result<bool> {
+    Ok(question.ask(address, 6, 443)?.verdict == Verdict::Deny)
+}
+
+#[test]
+fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> Result<()> {
+    let (Some(newest), Some(older)) = (published(NEWEST), published(OLDER)) else {
+        eprintln!("NOT RUN: ../shared/data is not here");
+        return Ok(());
+    };
+    let (new, old) = (Oracle::read(&newest)?, Oracle::read(&older)?);
+    let asked = closed_by_both(&old, &new, &mut Random(crate::SEED));
+    let only_new = only_in(&new, &old)?;
+    let sets = [
+        compiled(&protected(&newest)?)?,
+        compiled(&protected(&older)?)?,
+    ];
+    let mut loaded = loaded(&protected(&older)?)?;
+    loaded.attach(&loaded.cgroup().child("scope")?)?;
+    let (question, watcher) = (loaded.question()?, loaded.question()?);
+
+    let (is_over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
+    let open = thread::scope(|scope| {
+        let asker = scope.spawn(|| {
+            let mut open = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                for address in &asked {
+                    if !is_denied(&question, *address)? {
+                        open.push(*address);
+                    }
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            anyhow::Ok(open)
+        });
+        let switched = (0..SWITCHES).try_for_each(|at| {
+            let before = answers.load(Ordering::Relaxed);
+            loaded.apply_compiled(&sets[at % 2])?;
+            assert_eq!(is_denied(&watcher, only_new)?, at % 2 == 0, "switch {at}");
+            while answers.load(Ordering::Relaxed) < before + ASKED as u64 && !asker.is_finished() {
+                thread::yield_now();
+            }
+            anyhow::Ok(())
+        });
+        is_over.store(true, Ordering::Relaxed);
+        switched.and(asker.join().unwrap())
+    })?;
+    let answers = answers.into_inner();
+    eprintln!(
+        "{answers} answers during {SWITCHES} switches, {} of them open",
+        open.len()
+    );
+    assert_eq!(open, [] as [IpAddr; 0]);
+    assert!(answers >= (SWITCHES * ASKED) as u64);
+    Ok(())
+}
+
+/// Every second /25 of `count` different /24s: each takes a block of its own.
+#[expect(clippy::unwrap_used, reason = "25 is a length")]
+fn scattered(count: u32) -> Layer {
+    let net = |at: u32| Ipv4Net::new(Ipv4Addr::from(0x0b00_0000 | at << 8), 25).unwrap();
+    Layer {
+        class: Class::Storage,
+        prefixes: (0..count).map(net).map(IpNet::V4).collect(),
+    }
+}
+
+#[test]
+fn a_set_that_does_not_fit_changes_nothing() -> Result<()> {
+    let small = Protected {
+        layers: vec![scattered(10)],
+        ..Protected::default()
+    };
+    let mut loaded = loaded(&small)?;
+    loaded.attach(&loaded.cgroup().child("scope")?)?;
+    let question = loaded.question()?;
+    let [closed, open] = ["11.0.9.1", "11.0.10.1"].map(|text| text.parse::<IpAddr>().unwrap());
+    let unchanged =
+        || -> Result<bool> { Ok(is_denied(&question, closed)? && !is_denied(&question, open)?) };
+    assert!(unchanged()?);
+    let before = (loaded.kernel.maps.held()?, loaded.kernel.maps.settings()?);
+
+    let large = Protected {
+        layers: vec![scattered(MAX_BLOCKS)],
+        ..Protected::default()
+    };
+    let refused = compile_tables(&large);
+    assert!(matches!(
+        refused,
+        Err(CompileError::TableFull { family: "IPv4", .. })
+    ));
+    assert!(loaded.apply(&large, &Inputs::default()).is_err());
+    assert!(unchanged()?);
+
+    let good = compiled(&small)?;
+    let entries = |count: u128| (0..count).map(|at| (at.to_be_bytes(), Binding::default()));
+    let too_many_addresses = Desired {
+        allowed: entries(10_000).collect(),
+        ..good.clone()
+    };
+    let too_many_blocks = Desired {
+        tables: Arc::new(Tables {
+            blocks: vec![[0; 256]; MAX_BLOCKS as usize + 1],
+            rows: good.tables.rows.clone(),
+        }),
+        allowed: entries(5).collect(),
+        ..good
+    };
+    for desired in [too_many_addresses, too_many_blocks] {
+        assert!(loaded.apply_compiled(&desired).is_err());
+        assert!(unchanged()?);
+        let after = (loaded.kernel.maps.held()?, loaded.kernel.maps.settings()?);
+        assert_eq!(after, before, "neither entries nor settings");
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Exceptions: whom they cover, what they open, and when they end.
+
+use std::{fs, net::IpAddr, os::unix::fs::chown};
+
+use anyhow::Result;
+use enforcer::{
+    kernel::{boot_clock, unit_cgroups},
+    policy::{ExceptionInput, Inputs},
+};
+use lab::{cgroup::Cgroup, loaded, wire::Wire};
+
+use crate::stage::{EPERM, Stage, Try, await_true, protected};
+
+const MILLISECOND: u64 = 1_000_000;
+const NEVER: u64 = u64::MAX;
+const USER: u32 = 65_534;
+
+fn exception(cgroup: &Cgroup, deadline: u64) -> Result<ExceptionInput> {
+    let cgroup = loaded::open(cgroup)?;
+    Ok(ExceptionInput {
+        cgroup: cgroup.id,
+        level: cgroup.level,
+        deadline,
+        prefixes: Vec::new(),
+        addresses: Vec::new(),
+    })
+}
+
+fn inputs(exceptions: Vec<ExceptionInput>) -> Inputs {
+    Inputs {
+        default_allow: true,
+        exceptions,
+        ..Inputs::default()
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// The errors of `ways` to one address each, from a process in `cgroup`.
+fn errors(
+    stage: &Stage,
+    cgroup: &Cgroup,
+    ways: &[(&'static str, &str)],
+) -> Result<Vec<Option<i32>>> {
+    let tries: Vec<Try> = ways
+        .iter()
+        .map(|(way, to)| Try::plain(way, ip(to)))
+        .collect();
+    let outcomes = stage.run(cgroup, &tries)?;
+    Ok(outcomes.iter().map(|outcome| outcome.errno).collect())
+}
+
+#[test]
+fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let unit = stage.device.child("unit.service")?;
+    let below = unit.child("worker")?;
+    let deep = below.child("thread")?;
+    let sibling = stage.device.child("other.service")?;
+    let opened = ExceptionInput {
+        prefixes: vec!["203.0.113.64/26".parse()?, "2001:db8:b10b:1::/64".parse()?],
+        ..exception(&unit, NEVER)?
+    };
+    stage.loaded.apply(&protected(), &inputs(vec![opened]))?;
+    stage.attach()?;
+
+    let inside = [
+        ("udp-sendto", "203.0.113.70"),
+        ("raw", "203.0.113.71"),
+        ("udp-sendto", "2001:db8:b10b:1::70"),
+        ("raw", "2001:db8:b10b:1::71"),
+        ("udp-sendto", "::ffff:203.0.113.72"),
+    ];
+    for cgroup in [&unit, &below, &deep] {
+        assert_eq!(errors(&stage, cgroup, &inside)?, [None; 5], "{cgroup:?}");
+    }
+    for cgroup in [&stage.device, &sibling] {
+        assert_eq!(errors(&stage, cgroup, &inside)?, [EPERM; 5], "{cgroup:?}");
+    }
+    let outside = [
+        ("udp-sendto", "203.0.113.63"),
+        ("udp-sendto", "203.0.113.128"),
+        ("raw", "2001:db8:b10b:2::1"),
+        ("udp-sendto", "198.51.100.70"),
+    ];
+    assert_eq!(
+        errors(&stage, &unit, &outside)?,
+        [EPERM; 4],
+        "beside its prefixes"
+    );
+
+    stage.loaded.apply(&protected(), &inputs(vec![]))?;
+    assert_eq!(errors(&stage, &unit, &inside)?, [EPERM; 5], "withdrawn");
+    Ok(())
+}
+
+#[test]
+fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let unit = stage.device.child("unit.service")?;
+    let named = ExceptionInput {
+        addresses: vec![ip("203.0.113.80"), ip("2001:db8:b10b::80")],
+        ..exception(&unit, NEVER)?
+    };
+    stage.loaded.apply(&protected(), &inputs(vec![named]))?;
+    stage.attach()?;
+    for address in ["203.0.113.80", "2001:db8:b10b::80"] {
+        let wire = Wire::watch(&stage.world)?;
+        let ways = [
+            "tcp-other-port",
+            "udp-sendto",
+            "udp-connected",
+            "raw",
+            "raw-ping",
+        ];
+        let ways = ways.map(|way| (way, address));
+        assert_eq!(errors(&stage, &unit, &ways)?, [EPERM; 5], "{address}");
+        assert_eq!(errors(&stage, &stage.device, &[("tcp", address)])?, [EPERM]);
+        let host = ipnet::IpNet::from(ip(address)).to_string();
+        assert_eq!(wire.packets_to(&[&host])?, 0);
+        assert_ne!(errors(&stage, &unit, &[("tcp", address)])?, [EPERM]);
+        await_true("the connection is tried", || {
+            Ok(wire.packets_to(&[&host])? > 0)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let prefixes = vec!["203.0.113.90/32".parse()?];
+    let until = |stage: &Stage, deadline| -> Result<Inputs> {
+        Ok(inputs(vec![ExceptionInput {
+            prefixes: prefixes.clone(),
+            addresses: vec![ip("203.0.113.91")],
+            ..exception(&stage.device, deadline)?
+        }]))
+    };
+    let far = until(&stage, NEVER)?;
+    stage.loaded.apply(&protected(), &far)?;
+    stage.attach()?;
+    let to = ip("203.0.113.90");
+    let tries = [
+        Try::plain("udp-sendto", to),
+        Try::plain("tcp", ip("203.0.113.91")),
+        Try::plain("until-refused", to),
+        Try::plain("tcp", ip("203.0.113.91")),
+        Try::plain("raw", to),
+    ];
+    let begun = stage.start(&stage.device, &tries)?;
+    let deadline = boot_clock() + 300 * MILLISECOND;
+    let near = until(&stage, deadline)?;
+    stage.loaded.apply(&protected(), &near)?;
+    let outcomes = begun.go(|| Ok(()))?;
+    assert!(boot_clock() >= deadline);
+    let errors: Vec<Option<i32>> = outcomes.iter().map(|outcome| outcome.errno).collect();
+    assert_eq!(errors[0], None);
+    assert_ne!(errors[1], EPERM);
+    assert_eq!(errors[2..], [EPERM; 3]);
+    Ok(())
+}
+
+#[test]
+fn a_directory_that_a_user_named_after_a_unit_gets_nothing() -> Result<()> {
+    let stage = Stage::new()?;
+    let root = stage.device.path().to_owned();
+    let own = |cgroup: &Cgroup| chown(cgroup.path(), Some(USER), Some(USER));
+    let system = stage.device.child("system.slice")?;
+    let unit = system.child("agent.service")?;
+    let users = stage.device.child("user.slice")?;
+    let user = users.child("user-1000.slice")?;
+    let session = user.child("user@1000.service")?;
+    let delegated = session.child("app.slice")?;
+    let below_theirs = delegated.child("agent.service")?;
+    let theirs = users.child("agent.service")?;
+    let their_slice = stage.device.child("mine.slice")?;
+    let in_their_slice = their_slice.child("agent.service")?;
+    let in_a_unit = unit.child("agent.service")?;
+    for cgroup in [&session, &delegated, &below_theirs, &theirs, &their_slice] {
+        own(cgroup)?;
+    }
+    let paths: Vec<_> = unit_cgroups(&root, "agent.service")?;
+    let paths: Vec<_> = paths.iter().map(|cgroup| cgroup.path.as_path()).collect();
+    assert_eq!(
+        paths,
+        [unit.path()],
+        "not {in_their_slice:?}, {in_a_unit:?}"
+    );
+    fs::metadata(theirs.path())?;
+    Ok(())
+}

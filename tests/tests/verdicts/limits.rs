@@ -1,0 +1,133 @@
+//! What goes past the sockets that are judged, and what the hooks on cgroups cannot see.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use enforcer::policy::Inputs;
+use lab::{
+    wire::Wire,
+    world::{DEVICE, REGISTRIES, STORAGE},
+};
+use socket2::{Domain, Socket, Type};
+
+use crate::stage::{EPERM, Stage, Try, await_true, protected};
+
+const SERVER_PORT: u16 = 8443;
+
+fn enforced() -> Result<Stage> {
+    let mut stage = Stage::new()?;
+    let inputs = Inputs {
+        default_allow: true,
+        ..Inputs::default()
+    };
+    stage.loaded.apply(&protected(), &inputs)?;
+    stage.attach()?;
+    Ok(stage)
+}
+
+/// Whether a connection from `source` in the cloud to the device's server comes about.
+fn connects(stage: &Stage, source: &str, device: IpAddr) -> Result<bool> {
+    let source = SocketAddr::new(source.parse()?, 0);
+    let server = SocketAddr::new(device, SERVER_PORT);
+    stage.world.cloud().run(|| {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        if source.is_ipv6() {
+            // A local route alone makes no IPv6 address one's own.
+            socket.set_freebind_v6(true)?;
+        }
+        socket.bind(&source.into())?;
+        Ok(socket
+            .connect_timeout(&server.into(), Duration::from_secs(1))
+            .is_ok())
+    })
+}
+
+#[test]
+fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
+    let stage = enforced()?;
+    let server = Try::plain("early-server", DEVICE[0]);
+    let begun = stage.start(&stage.device, &[server])?;
+    begun.go(|| {
+        for (open, closed, device) in [
+            ("192.0.2.80", "203.0.113.50", DEVICE[0]),
+            ("2001:db8:80::80", "2001:db8:b10b::50", DEVICE[1]),
+        ] {
+            ensure!(connects(&stage, open, device)?, "{open} is to be served");
+            ensure!(!connects(&stage, closed, device)?, "{closed} is served");
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// A socket belongs to the cgroup that its process was in when it opened it: with a scope below the root, one that was
+/// opened outside stays outside. Every socket is inside of the default scope, the root.
+#[test]
+fn a_socket_belongs_where_it_was_opened() -> Result<()> {
+    let stage = enforced()?;
+    let wire = Wire::watch(&stage.world)?;
+    let to = "203.0.113.60".parse()?;
+    let moved = |to: IpAddr, cgroup: &lab::cgroup::Cgroup| Try {
+        via: cgroup.path().join("cgroup.procs").display().to_string(),
+        ..Try::plain("early-and-moved-out", to)
+    };
+    let inside = stage.run(&stage.device, &[moved(to, &stage.outside)])?;
+    assert_eq!(inside[0].errno, EPERM, "opened inside");
+    assert_eq!(wire.packets_to(&["203.0.113.60/32"])?, 0);
+
+    let outside = stage.run(&stage.outside, &[moved(to, &stage.device)])?;
+    assert_eq!(outside[0].errno, None, "opened outside");
+    await_true("the packet arrives", || {
+        Ok(wire.packets_to(&["203.0.113.60/32"])? > 0)
+    })
+}
+
+/// Resolvers connect a socket to each address of an answer, to sort them by the route: that sends nothing, so it is no denial of an
+/// allowed name.
+#[test]
+fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let allowed = ["198.51.100.40", "2001:db8:acc::40"];
+    let inputs = Inputs {
+        default_allow: true,
+        allowed: allowed
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()?,
+        ..Inputs::default()
+    };
+    stage.loaded.apply(&protected(), &inputs)?;
+    stage.attach()?;
+    let wire = Wire::watch(&stage.world)?;
+    for (way, address, errno) in [
+        ("udp-connect-only", allowed[0], None),
+        ("udp-connect-only", allowed[1], None),
+        ("udp-connected", allowed[0], EPERM),
+        ("udp-connected", allowed[1], EPERM),
+        ("udp-connect-only", "198.51.100.41", EPERM),
+        ("udp-connect-only", "203.0.113.41", EPERM),
+        ("udp-connect-only", "2001:db8:b10b::41", EPERM),
+    ] {
+        let outcome = stage.run(&stage.device, &[Try::plain(way, address.parse()?)])?;
+        assert_eq!(outcome[0].errno, errno, "{way} to {address}");
+    }
+    assert_eq!(wire.packets_to(&[REGISTRIES, STORAGE].concat())?, 0);
+    Ok(())
+}
+
+/// Packet sockets (`CAP_NET_RAW`) write frames below IP, where no cgroup is asked: a limit of these hooks, which the
+/// programs on the uplinks are for.
+#[test]
+fn a_frame_below_ip_is_not_seen_by_the_hooks_on_cgroups() -> Result<()> {
+    let stage = enforced()?;
+    let wire = Wire::watch(&stage.world)?;
+    let frame = Try::plain("packet-socket", "203.0.113.61".parse()?);
+    let outcome = stage.run(&stage.device, &[frame])?;
+    assert_eq!(outcome[0].errno, None);
+    await_true("the frame arrives", || {
+        Ok(wire.packets_to(&["203.0.113.61/32"])? > 0)
+    })
+}

@@ -1,0 +1,272 @@
+//! Headers that hide or change where a packet goes: fragments, tunnels, options, routes, and what cannot
+//! be read.
+
+use enforcer_common::{Reason, Verdict::Deny};
+use lab::craft::{
+    Packet, ethernet,
+    protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
+};
+
+use super::{ALLOWED, KINDS, Kind, OPEN, Row, STORAGE, ip, row};
+
+pub(super) fn fragments() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for bits in [0x2000, 0x2001, 0x0001, 0x1fff] {
+            let what = format!("fragment {bits:#x} to {}", addresses[0]);
+            rows.push(row(what, &v4.clone().fragment(bits), other.0, other.1));
+        }
+        let whole = v4.fragment(0x4000);
+        rows.push(row("not to be fragmented", &whole, https.0, https.1));
+        for bits in [0x0001_u16, 0x0009, 0x0008, 0xfff8] {
+            let [high, low] = bits.to_be_bytes();
+            let packet = v6.clone().behind(FRAGMENT, &[0, high, low, 0, 0, 0, 1]);
+            let what = format!("fragment {bits:#x} to {}", addresses[1]);
+            rows.push(row(what, &packet, other.0, other.1));
+        }
+        let atomic = v6.behind(FRAGMENT, &[0; 7]);
+        rows.push(row("an atomic fragment", &atomic, https.0, https.1));
+    }
+    rows
+}
+
+/// Judged by the outer destination: the inner one is another matter.
+pub(super) fn tunnels() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Kind {
+        addresses, other, ..
+    } in KINDS
+    {
+        for outer in addresses.map(ip) {
+            for inner in [STORAGE[0], STORAGE[1], OPEN[0], OPEN[1], ALLOWED[0]] {
+                let inside = Packet::new(ip(inner), TCP, 443).network();
+                let plain = if ip(inner).is_ipv4() { IPIP } else { IPV6 };
+                let gre_type = if ip(inner).is_ipv4() { 0x08 } else { 0x86 };
+                let gre = [vec![0, 0, gre_type, 0], inside.clone()].concat();
+                for (kind, payload) in [(plain, &inside), (GRE, &gre)] {
+                    let packet = Packet::new(outer, kind, 0).payload(payload);
+                    let what = format!("{inner} in a tunnel of protocol {kind} to {outer}");
+                    rows.push(row(what, &packet, other.0, other.1));
+                }
+            }
+        }
+    }
+    rows
+}
+
+pub(super) fn extension_headers() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Kind {
+        addresses,
+        https,
+        other,
+    } in KINDS
+    {
+        let packet = Packet::new(ip(addresses[1]), TCP, 443);
+        for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
+            let short = packet.clone().behind(kind, &[0; 7]);
+            rows.push(row(
+                format!("behind header {kind}"),
+                &short,
+                https.0,
+                https.1,
+            ));
+            let long = packet
+                .clone()
+                .behind(kind, &[vec![1], vec![0; 14]].concat());
+            rows.push(row(
+                format!("behind long header {kind}"),
+                &long,
+                https.0,
+                https.1,
+            ));
+        }
+        let signed = packet.clone().behind(51, &[vec![4], vec![0; 22]].concat());
+        rows.push(row(
+            "behind an authentication header",
+            &signed,
+            https.0,
+            https.1,
+        ));
+        let chain = |len: usize| {
+            (0..len).fold(packet.clone(), |packet, _| {
+                packet.behind(DESTINATION_OPTIONS, &[0; 7])
+            })
+        };
+        rows.push(row("behind seven headers", &chain(7), https.0, https.1));
+        rows.push(row("behind too many headers", &chain(8), other.0, other.1));
+        rows.push(row(
+            "behind far too many headers",
+            &chain(40),
+            other.0,
+            other.1,
+        ));
+        let none = Packet::new(ip(addresses[1]), NO_NEXT_HEADER, 443);
+        rows.push(row("nothing", &none, other.0, other.1));
+        rows.push(row(
+            "nothing behind a header",
+            &none.behind(0, &[0; 7]),
+            other.0,
+            other.1,
+        ));
+    }
+    rows
+}
+
+/// Denied whatever the first hop is: the last one is another.
+pub(super) fn source_routes() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Kind {
+        addresses, https, ..
+    } in KINDS
+    {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for kind in [131, 137] {
+            for before in [
+                vec![],
+                vec![1; 5],
+                vec![7, 7, 4, 0, 0, 0, 0],
+                vec![148, 4, 0, 0],
+            ] {
+                let options = [before, vec![kind, 7, 4, 20, 38, 98, 100]].concat();
+                let packet = v4.clone().options(&options);
+                rows.push(row(
+                    format!("source route {options:?}"),
+                    &packet,
+                    Deny,
+                    Reason::SourceRouted,
+                ));
+            }
+        }
+        for broken in [
+            vec![7, 0, 0, 0],
+            vec![7, 1, 0, 0],
+            vec![68, 41, 0, 0],
+            vec![7, 9, 0, 0],
+            vec![1, 1, 1, 7],
+        ] {
+            let packet = v4.clone().options(&broken);
+            rows.push(row(
+                format!("broken options {broken:?}"),
+                &packet,
+                Deny,
+                Reason::SourceRouted,
+            ));
+        }
+        for harmless in [
+            vec![1; 40],
+            vec![7, 7, 4, 0, 0, 0, 0],
+            vec![148, 4, 0, 0],
+            vec![0, 131, 7, 4],
+        ] {
+            let packet = v4.clone().options(&harmless);
+            rows.push(row(
+                format!("options {harmless:?}"),
+                &packet,
+                https.0,
+                https.1,
+            ));
+        }
+        for kind in [0, 2, 3, 4, 253] {
+            let route = |left: u8| [vec![2, kind, left], vec![0; 20]].concat();
+            let past = v6.clone().behind(ROUTING, &route(0));
+            rows.push(row(
+                format!("routing header {kind}, used up"),
+                &past,
+                https.0,
+                https.1,
+            ));
+            let routed = v6.clone().behind(ROUTING, &route(1));
+            rows.push(row(
+                format!("routing header {kind}"),
+                &routed,
+                Deny,
+                Reason::SourceRouted,
+            ));
+            let hidden = routed
+                .behind(DESTINATION_OPTIONS, &[0; 7])
+                .behind(0, &[0; 7]);
+            rows.push(row(
+                "a routing header behind others",
+                &hidden,
+                Deny,
+                Reason::SourceRouted,
+            ));
+        }
+    }
+    rows
+}
+
+/// With a destination, but without ports.
+pub(super) fn cut_short() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for Kind {
+        addresses, other, ..
+    } in KINDS
+    {
+        let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
+        for len in [20, 21, 23] {
+            rows.push(row(
+                format!("IPv4 of {len} bytes"),
+                &v4.clone().cut(len),
+                other.0,
+                other.1,
+            ));
+        }
+        let behind = v6.clone().behind(DESTINATION_OPTIONS, &[0; 7]);
+        for len in [40, 41, 43] {
+            rows.push(row(
+                format!("IPv6 of {len} bytes"),
+                &v6.clone().cut(len),
+                other.0,
+                other.1,
+            ));
+            let cut = behind.clone().cut(len + 8);
+            rows.push(row(
+                "IPv6 that ends behind its options",
+                &cut,
+                other.0,
+                other.1,
+            ));
+        }
+    }
+    rows
+}
+
+pub(super) fn unreadable() -> Vec<Row> {
+    let [v4, v6] = OPEN.map(|text| Packet::new(ip(text), TCP, 443).network());
+    let mut frames = vec![
+        ("ARP", ethernet(0x0806, &v4)),
+        ("VLAN", ethernet(0x8100, &v4)),
+        ("MPLS", ethernet(0x8847, &v4)),
+        ("no protocol", ethernet(0, &v4)),
+        ("IPv6 called IPv4", ethernet(0x0800, &v6)),
+        (
+            "IPv4 called IPv6",
+            ethernet(0x86dd, &[v4.clone(), vec![0; 20]].concat()),
+        ),
+    ];
+    for first in [0x00, 0x05, 0x40, 0x44, 0x65, 0xf5] {
+        let mut packet = v4.clone();
+        packet[0] = first;
+        frames.push(("IPv4 with a wrong first byte", ethernet(0x0800, &packet)));
+    }
+    for first in [0x00, 0x45, 0x70, 0xf0] {
+        let mut packet = v6.clone();
+        packet[0] = first;
+        frames.push(("IPv6 with a wrong first byte", ethernet(0x86dd, &packet)));
+    }
+    let row = |(what, packet): (&str, Vec<u8>)| Row {
+        what: what.to_owned(),
+        packet,
+        verdict: Deny,
+        reason: Reason::Unreadable,
+    };
+    frames.into_iter().map(row).collect()
+}
