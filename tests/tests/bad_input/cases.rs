@@ -7,22 +7,22 @@ use lab::{Lab, enforcer::Enforcer};
 use serde_json::{Value, json};
 
 /// One bad input.
-pub struct Case {
+pub(crate) struct Case {
     /// What is bad.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Makes it so, from a good configuration.
-    pub spoil: fn(&Input<'_>) -> Result<()>,
+    pub(crate) spoil: fn(&Input<'_>) -> Result<()>,
     /// What the answer has to say: the thing, what is wrong, and the mend.
-    pub says: &'static [&'static str],
+    pub(crate) says: &'static [&'static str],
 }
 
 /// A good configuration with its files, to spoil.
-pub struct Input<'a> {
-    pub lab: &'a Lab,
-    pub enforcer: &'a Enforcer,
+pub(crate) struct Input<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) enforcer: &'a Enforcer,
 }
 
-pub const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 18] = [
     Case {
         what: "a missing file",
         spoil: |input| Ok(fs::remove_file(input.enforcer.config())?),
@@ -172,7 +172,12 @@ pub const CASES: [Case; 18] = [
 
 /// Writes what `az acr show-endpoints` prints, with the trailing commas of Microsoft's sample, and has it used in
 /// place of regions.
-pub fn shown(input: &Input<'_>, registry: &str, data_endpoint: &str, end: &str) -> Result<()> {
+pub(crate) fn shown(
+    input: &Input<'_>,
+    registry: &str,
+    data_endpoint: &str,
+    end: &str,
+) -> Result<()> {
     let text = format!(
         "{{\n  \"loginServer\": \"{registry}.azurecr.io\",\n  \"dataEndpoints\": [\n    {{\n      \"region\": \"eastus\",\n      \
          \"endpoint\": \"{data_endpoint}\",\n    }},\n  ],\n{end}"
@@ -184,7 +189,7 @@ pub fn shown(input: &Input<'_>, registry: &str, data_endpoint: &str, end: &str) 
 }
 
 /// Has service tags used that differ from the lab's by `change`.
-pub fn tags(input: &Input<'_>, change: impl FnOnce(&mut Value)) -> Result<()> {
+pub(crate) fn tags(input: &Input<'_>, change: impl FnOnce(&mut Value)) -> Result<()> {
     let text = fs::read_to_string(input.lab.world().service_tags())?;
     let mut tags = serde_json::from_str(&text)?;
     change(&mut tags);
@@ -220,7 +225,7 @@ fn file(input: &Input<'_>, name: &str) -> PathBuf {
 }
 
 /// Makes the configuration good again.
-pub fn mend(input: &Input<'_>, good: &str) -> Result<()> {
+pub(crate) fn mend(input: &Input<'_>, good: &str) -> Result<()> {
     let config = input.enforcer.config();
     if config.is_dir() {
         fs::remove_dir(&config).context("remove the directory in the configuration's place")?;

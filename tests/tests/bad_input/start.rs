@@ -49,7 +49,7 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
 fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
-    let says = ["the kernel refused", "run as root", "CAP_BPF"];
+    let says = ["not permitted", "run as root", "CAP_BPF"];
     assert_refused(
         "root without capabilities",
         &unprivileged(&lab, &enforcer, &["--bounding-set=-all"])?,

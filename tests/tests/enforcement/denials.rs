@@ -59,7 +59,7 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
     assert!(before?.iter().all(|upload| upload.ok));
     lab.push_to(EVIL_LOGIN, &device)?;
 
-    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let wire = Wire::watch(lab.world())?;
     let after: Result<[Exfiltration; 2]> = uploads();
     let [by_sdk, by_curl] = after?;

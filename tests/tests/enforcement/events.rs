@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
-use lab::{
-    Lab,
-    enforcer::Enforcer,
-    place::Place,
-    process::{Running, run},
-};
+use lab::{Lab, enforcer::Enforcer, place::Place, process::Running};
 
 use crate::{MINUTE, REGIONS};
 

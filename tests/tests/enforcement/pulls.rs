@@ -18,6 +18,8 @@ const TTL: u32 = 1;
 /// Front ends that take turns in the login server's answers.
 const FRONT_ENDS: u16 = 48;
 
+/// Each answer has addresses of the one before it, so that a client finds one that the daemon knows already: an address that
+/// stands alone in its answer is refused until the daemon has asked too, a second later at most.
 #[test]
 fn a_hundred_pulls_succeed_while_a_new_address_comes_and_an_old_one_goes_every_second() -> Result<()>
 {
