@@ -95,7 +95,9 @@ impl Program {
             attach_type: CGROUP_EGRESS,
             ..Load::default()
         };
-        Ok(Self(made(PROG_LOAD, &mut attributes).context("load a program")?))
+        Ok(Self(
+            made(PROG_LOAD, &mut attributes).context("load a program")?,
+        ))
     }
 
     /// The program behind a pinned link.
@@ -106,9 +108,15 @@ impl Program {
         let link = pinned(pin)?;
         // The beginning of `struct bpf_link_info`: type, id, program's id.
         let mut info = [0_u32; 3];
-        let mut attributes = (link.as_raw_fd(), 12_u32, pointer(info.as_mut_ptr().cast_const()));
+        let mut attributes = (
+            link.as_raw_fd(),
+            12_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
         call(INFO_BY_FD, &mut attributes).context("look at a link")?;
-        Ok(Self(by_id(PROG_BY_ID, info[2]).context("open the program of a link")?))
+        Ok(Self(
+            by_id(PROG_BY_ID, info[2]).context("open the program of a link")?,
+        ))
     }
 
     /// What the program returns for `packet`, which begins with an Ethernet header, and how long one of `repeat` runs takes.
@@ -136,7 +144,9 @@ impl Map {
     /// When the kernel refuses.
     pub(crate) fn trie(capacity: usize) -> Result<Self> {
         let mut attributes = [LPM_TRIE, 8, 4, u32::try_from(capacity)?, NO_PREALLOC];
-        Ok(Self(made(MAP_CREATE, &mut attributes).context("make a trie")?))
+        Ok(Self(
+            made(MAP_CREATE, &mut attributes).context("make a trie")?,
+        ))
     }
 
     /// A pinned map.

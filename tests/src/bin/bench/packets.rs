@@ -43,7 +43,11 @@ pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Co
     let mut costs = Vec::new();
     for kind in targets.kinds()? {
         check_verdicts(program, &kind)?;
-        let packets: Vec<Vec<u8>> = kind.addresses.iter().map(|address| packet(*address)).collect();
+        let packets: Vec<Vec<u8>> = kind
+            .addresses
+            .iter()
+            .map(|address| packet(*address))
+            .collect();
         let is_v4 = kind.addresses.iter().all(IpAddr::is_ipv4);
         costs.push(Cost {
             title: kind.title,
@@ -67,7 +71,11 @@ pub(crate) fn passes(program: &Program, address: IpAddr) -> Result<bool> {
 }
 
 fn check_verdicts(program: &Program, kind: &Kind) -> Result<()> {
-    ensure!(!kind.addresses.is_empty(), "{}: no address of the kind", kind.title);
+    ensure!(
+        !kind.addresses.is_empty(),
+        "{}: no address of the kind",
+        kind.title
+    );
     for address in &kind.addresses {
         ensure!(
             passes(program, *address)? == kind.passes,
@@ -81,7 +89,11 @@ fn check_verdicts(program: &Program, kind: &Kind) -> Result<()> {
 fn compare(without: &Program, with: &Program, packets: &[Vec<u8>]) -> Result<Paired> {
     let mut rounds = Vec::new();
     for _round in 0..ROUNDS {
-        rounds.push([mean(without, packets)?, mean(with, packets)?, mean(without, packets)?]);
+        rounds.push([
+            mean(without, packets)?,
+            mean(with, packets)?,
+            mean(without, packets)?,
+        ]);
     }
     Ok(Paired::of(&rounds))
 }

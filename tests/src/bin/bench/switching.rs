@@ -53,7 +53,10 @@ pub(crate) fn reload(
         let started = Instant::now();
         enforcer.signal(libc::SIGHUP)?;
         while passes(program, address)? == closes {
-            ensure!(started.elapsed() < WITHIN, "a reload does not come into force");
+            ensure!(
+                started.elapsed() < WITHIN,
+                "a reload does not come into force"
+            );
             std::thread::sleep(Duration::from_micros(200));
         }
         times.push(started.elapsed().as_secs_f64() * 1e3);

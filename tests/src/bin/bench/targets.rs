@@ -57,6 +57,19 @@ impl Targets {
         Ok([v4.network().into(), v6.network().into()])
     }
 
+    /// A storage address.
+    ///
+    /// # Errors
+    /// When the bundle has none over IPv4.
+    pub(crate) fn denied_v4(&self) -> Result<IpAddr> {
+        let storage = self
+            .storage()?
+            .v4()
+            .first()
+            .context("no storage over IPv4")?;
+        Ok(storage.network().into())
+    }
+
     /// Every kind of destination.
     ///
     /// # Errors
@@ -71,11 +84,19 @@ impl Targets {
         let (near_v4, near_v6) = (self.near_misses(false)?, self.near_misses(true)?);
         let (denied_v4, denied_v6) = (self.denied(false)?, self.denied(true)?);
         Ok(vec![
-            kind("IPv4, elsewhere", self.elsewhere(EACH, Self::random_v4), true),
+            kind(
+                "IPv4, elsewhere",
+                self.elsewhere(EACH, Self::random_v4),
+                true,
+            ),
             kind("IPv4, next to a storage prefix", near_v4, true),
             kind("IPv4, allowed registry", vec![allowed_v4], true),
             kind("IPv4, storage: denied", denied_v4, false),
-            kind("IPv6, elsewhere", self.elsewhere(EACH, Self::random_v6), true),
+            kind(
+                "IPv6, elsewhere",
+                self.elsewhere(EACH, Self::random_v6),
+                true,
+            ),
             kind("IPv6, next to a storage prefix", near_v6, true),
             kind("IPv6, allowed registry", vec![allowed_v6], true),
             kind("IPv6, storage: denied", denied_v6, false),
@@ -95,10 +116,12 @@ impl Targets {
         let storage = self.storage()?;
         let ends: Vec<IpAddr> = if v6 {
             let ends = storage.v6().iter().map(|net| u128::from(net.broadcast()));
-            ends.map(|end| Ipv6Addr::from(end.wrapping_add(1)).into()).collect()
+            ends.map(|end| Ipv6Addr::from(end.wrapping_add(1)).into())
+                .collect()
         } else {
             let ends = storage.v4().iter().map(|net| u32::from(net.broadcast()));
-            ends.map(|end| Ipv4Addr::from(end.wrapping_add(1)).into()).collect()
+            ends.map(|end| Ipv4Addr::from(end.wrapping_add(1)).into())
+                .collect()
         };
         let misses = ends.into_iter().filter(|address| !self.covers(*address));
         Ok(spread(misses.collect()))
@@ -107,9 +130,17 @@ impl Targets {
     fn denied(&self, v6: bool) -> Result<Vec<IpAddr>> {
         let storage = self.storage()?;
         Ok(spread(if v6 {
-            storage.v6().iter().map(|net| net.network().into()).collect()
+            storage
+                .v6()
+                .iter()
+                .map(|net| net.network().into())
+                .collect()
         } else {
-            storage.v4().iter().map(|net| net.network().into()).collect()
+            storage
+                .v4()
+                .iter()
+                .map(|net| net.network().into())
+                .collect()
         }))
     }
 

@@ -114,8 +114,13 @@ fn send(socket: &UdpSocket, to: &[IpAddr]) -> Result<f64> {
         for batch in messages.chunks_mut(BATCH) {
             let wanted = u32::try_from(batch.len())?;
             // SAFETY: every message points to an address and a payload that outlive the call.
-            let count = unsafe { libc::sendmmsg(socket.as_raw_fd(), batch.as_mut_ptr(), wanted, 0) };
-            ensure!(count == i32::try_from(wanted)?, "sendmmsg: {}", io::Error::last_os_error());
+            let count =
+                unsafe { libc::sendmmsg(socket.as_raw_fd(), batch.as_mut_ptr(), wanted, 0) };
+            ensure!(
+                count == i32::try_from(wanted)?,
+                "sendmmsg: {}",
+                io::Error::last_os_error()
+            );
             sent += batch.len();
         }
     }
@@ -151,7 +156,10 @@ fn time_to_eperm(socket: &Socket, to: IpAddr) -> Result<f64> {
         let refused = socket.connect(&target);
         times.push(started.elapsed().as_secs_f64() * 1e9);
         let errno = refused.err().and_then(|error| error.raw_os_error());
-        ensure!(errno == Some(libc::EPERM), "connect to a denied address: errno {errno:?}");
+        ensure!(
+            errno == Some(libc::EPERM),
+            "connect to a denied address: errno {errno:?}"
+        );
     }
     Ok(median(times))
 }

@@ -3,12 +3,7 @@
 use std::{fs, net::IpAddr, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
-use lab::{
-    azurite::HOST,
-    process::Finished,
-    wire::Wire,
-    world::STORAGE,
-};
+use lab::{azurite::HOST, process::Finished, wire::Wire, world::STORAGE};
 use serde_json::Value;
 
 use crate::{
@@ -48,7 +43,10 @@ pub(crate) fn play(teller: &mut Teller) -> Result<()> {
     unload(&stage, teller)?;
     drop(stage);
     let gone = traces.iter().all(|trace| !trace.exists());
-    teller.check(gone, "the lab is gone: its servers, its cgroups, its directory");
+    teller.check(
+        gone,
+        "the lab is gone: its servers, its cgroups, its directory",
+    );
 
     teller.line("");
     table.lines().iter().for_each(|line| teller.line(line));
@@ -61,7 +59,10 @@ fn build(teller: &mut Teller) -> Result<Stage> {
     teller.say("account, and a web site. The device is a network namespace with a cgroup. Nothing leaves this machine.");
     let started = Instant::now();
     let stage = Stage::build()?;
-    teller.say(format_args!("Built in {:.1} s.", started.elapsed().as_secs_f64()));
+    teller.say(format_args!(
+        "Built in {:.1} s.",
+        started.elapsed().as_secs_f64()
+    ));
     Ok(stage)
 }
 
@@ -88,7 +89,10 @@ fn enforce(stage: &mut Stage, teller: &mut Teller) -> Result<()> {
     teller.quote(&endpoints);
     for region in ["eastus", "westus"] {
         let name = format!("contoso.{region}.data.azurecr.io");
-        teller.check(endpoints.contains(&name), &format!("{name} is among the endpoints"));
+        teller.check(
+            endpoints.contains(&name),
+            &format!("{name} is among the endpoints"),
+        );
     }
     Ok(())
 }
@@ -108,14 +112,23 @@ fn tell(stage: &Stage, teller: &mut Teller) -> Result<()> {
     teller.say(format_args!("egress-enforcer events (the last {DENIALS})"));
     let lines = stage.enforcer().ask(["events"])?.success()?;
     teller.quote(&last(&lines, DENIALS));
-    let sentence = format!("the denial of the upload names its process: {}", culprit.as_deref().unwrap_or("none"));
-    teller.check(culprit.is_some_and(|command| command.starts_with("python")), &sentence);
+    let sentence = format!(
+        "the denial of the upload names its process: {}",
+        culprit.as_deref().unwrap_or("none")
+    );
+    teller.check(
+        culprit.is_some_and(|command| command.starts_with("python")),
+        &sentence,
+    );
 
     teller.say(format_args!("egress-enforcer explain {account}"));
     let explained: Finished = stage.enforcer().ask(["explain", &account])?;
     teller.quote(&explained.stdout);
     let denied = explained.status.code() == Some(1) && explained.stdout.contains("denied");
-    teller.check(denied, &format!("explain says that {account} ({HOST}) is denied"));
+    teller.check(
+        denied,
+        &format!("explain says that {account} ({HOST}) is denied"),
+    );
     Ok(())
 }
 
@@ -123,7 +136,9 @@ fn tell(stage: &Stage, teller: &mut Teller) -> Result<()> {
 fn culprit(events: &Value, address: &str) -> Option<String> {
     let mut events = events.as_array()?.iter();
     let denial = events.find(|event| {
-        event["destination"] == address && event["verdict"] == "deny" && event["reason"] == "storage"
+        event["destination"] == address
+            && event["verdict"] == "deny"
+            && event["reason"] == "storage"
     })?;
     denial["command"].as_str().map(str::to_owned)
 }
@@ -152,7 +167,10 @@ fn unload(stage: &Stage, teller: &mut Teller) -> Result<()> {
         .context("unload")?;
     let outcome = Thing::Upload.attempt(stage)?;
     let works = matches!(outcome, Outcome::Works(_));
-    teller.check(works, "nothing is enforced any more: the upload works again");
+    teller.check(
+        works,
+        "nothing is enforced any more: the upload works again",
+    );
     teller.say("Cleaning up.");
     Ok(())
 }

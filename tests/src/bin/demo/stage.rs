@@ -137,7 +137,10 @@ impl Stage {
     fn await_endpoints(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<()> {
         let deadline = Instant::now() + NOTICED_WITHIN;
         loop {
-            let endpoints = self.enforcer.json(["endpoints"]).context("ask the daemon")?;
+            let endpoints = self
+                .enforcer
+                .json(["endpoints"])
+                .context("ask the daemon")?;
             if holds(&endpoints) {
                 return Ok(());
             }

@@ -52,8 +52,8 @@ impl Teller {
     /// The outcome of one try.
     pub(crate) fn tried(&mut self, thing: Thing, outcome: &Outcome, as_told: bool) {
         let word = format!("{:<8}", outcome.word());
-        let sentence = format!("{}: {}", thing.title(), outcome.detail());
-        self.judged(&word, &sentence, as_told);
+        self.judged(&word, thing.title(), as_told);
+        self.line(format_args!("            {}", outcome.detail()));
     }
 
     /// Something that has to be so.
@@ -65,7 +65,10 @@ impl Teller {
     /// An end before the end.
     pub(crate) fn failed(&mut self, error: &anyhow::Error) {
         self.unexpected += 1;
-        self.line(format_args!("\n{}", self.red("The demonstration broke off:")));
+        self.line(format_args!(
+            "\n{}",
+            self.red("The demonstration broke off:")
+        ));
         self.line(format_args!("{error:#}"));
     }
 

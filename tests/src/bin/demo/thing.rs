@@ -145,7 +145,10 @@ fn layers_from(requests: &[Request]) -> Option<&str> {
     let redirected = |asked: &&Request| asked.status == 307 && asked.host == CONTOSO_LOGIN;
     requests.iter().find(redirected)?;
     let served = |asked: &&Request| asked.status == 200 && asked.host.contains(".data.");
-    requests.iter().find(served).map(|asked| asked.host.as_str())
+    requests
+        .iter()
+        .find(served)
+        .map(|asked| asked.host.as_str())
 }
 
 fn upload(lab: &Lab) -> Result<Outcome> {
