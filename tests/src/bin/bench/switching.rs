@@ -25,11 +25,12 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// When the kernel refuses.
 pub(crate) fn bare(pins: &Path) -> Result<f64> {
     let outer = Map::pinned(&pins.join(PROTECTED_V4))?;
-    let inner = outer.inner()?.number()?.to_ne_bytes();
+    let inner = outer.inner()?;
+    let number = inner.number()?.to_ne_bytes();
     let mut times = Vec::new();
     for _round in 0..ROUNDS {
         let started = Instant::now();
-        outer.set(&[0; 4], &inner)?;
+        outer.set(&[0; 4], &number)?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
     }
     Ok(median(times))
