@@ -121,18 +121,24 @@ pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) 
 /// Judges a flow.
 #[inline(always)]
 pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
-    let (destination, class) = classify(flow.destination, view);
-    let is_https = flow.transport == Transport::Tcp(HTTPS);
-    let reason = match class {
-        Class::Open => decide_open(is_https, destination, view),
-        Class::Exempt => Reason::Exempt,
-        Class::Storage => decide_named(is_https, destination, view).unwrap_or(Reason::Storage),
-        Class::Registry => decide_named(is_https, destination, view).unwrap_or(Reason::Registry),
-        Class::Configured => {
-            decide_named(is_https, destination, view).unwrap_or(Reason::Configured)
-        }
-        Class::Nat64(_) | Class::Unknown if destination.is_global() => Reason::NoTable,
-        Class::Nat64(_) | Class::Unknown => Reason::Local,
+    judge(flow.destination, flow.transport == Transport::Tcp(HTTPS), view)
+}
+
+/// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
+/// do it to sort the addresses of an allowed name. The packets of such a socket are judged as they leave.
+#[inline(always)]
+pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
+    let names_open = matches!(flow.transport, Transport::Tcp(HTTPS) | Transport::Udp(_));
+    judge(flow.destination, names_open, view)
+}
+
+/// `names_open`: whether the protocol and port are such that a name opens them.
+#[inline(always)]
+fn judge(destination: Address, names_open: bool, view: &impl PolicyView) -> Decision {
+    let (destination, class) = classify(destination, view);
+    let reason = match closed_by(class, destination, view) {
+        Ok(closed) => decide_named(names_open, destination, view).unwrap_or(closed),
+        Err(settled) => settled,
     };
     Decision {
         reason,
@@ -140,17 +146,33 @@ pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
     }
 }
 
-/// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
-/// do it to sort the addresses of an allowed name. The packets of such a socket are judged as they leave.
+/// What applies unless an exception or an allowed name says otherwise; an error where neither is asked.
 #[inline(always)]
-pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
-    let decision = decide(flow, view);
-    match (decision.reason, flow.transport) {
-        (Reason::WrongPort, Transport::Udp(_)) => Decision {
-            reason: Reason::AllowedName,
-            ..decision
-        },
-        _ => decision,
+fn closed_by(
+    class: Class,
+    destination: Address,
+    view: &impl PolicyView,
+) -> Result<Reason, Reason> {
+    match class {
+        Class::Open => {
+            if !destination.is_global() {
+                return Err(Reason::Local);
+            }
+            let switches = view.switches();
+            if switches.open_needs_no_lookup() {
+                return Err(Reason::DefaultAllow);
+            }
+            if switches.default_allows() {
+                return Ok(Reason::DefaultAllow);
+            }
+            Ok(Reason::DefaultDeny)
+        }
+        Class::Exempt => Err(Reason::Exempt),
+        Class::Storage => Ok(Reason::Storage),
+        Class::Registry => Ok(Reason::Registry),
+        Class::Configured => Ok(Reason::Configured),
+        Class::Nat64(_) | Class::Unknown if destination.is_global() => Err(Reason::NoTable),
+        Class::Nat64(_) | Class::Unknown => Err(Reason::Local),
     }
 }
 
@@ -180,33 +202,16 @@ fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
     (destination, view.class(destination))
 }
 
-/// No configured prefix covers the destination.
-#[inline(always)]
-fn decide_open(is_https: bool, destination: Address, view: &impl PolicyView) -> Reason {
-    if !destination.is_global() {
-        return Reason::Local;
-    }
-    let switches = view.switches();
-    if switches.open_needs_no_lookup() {
-        return Reason::DefaultAllow;
-    }
-    let named = decide_named(is_https, destination, view);
-    if switches.default_allows() {
-        return named.unwrap_or(Reason::DefaultAllow);
-    }
-    named.unwrap_or(Reason::DefaultDeny)
-}
-
 /// What exceptions and allowed names say about the destination, if anything.
 #[inline(always)]
-fn decide_named(is_https: bool, destination: Address, view: &impl PolicyView) -> Option<Reason> {
+fn decide_named(names_open: bool, destination: Address, view: &impl PolicyView) -> Option<Reason> {
     let named = match view.exception(destination) {
         Some(Exception::Prefix) => return Some(Reason::ExceptionPrefix),
         Some(Exception::Name) => Reason::ExceptionName,
         None if view.is_allowed(destination) => Reason::AllowedName,
         None => return None,
     };
-    if is_https {
+    if names_open {
         return Some(named);
     }
     Some(Reason::WrongPort)

@@ -6,17 +6,50 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
 };
 use aya_ebpf::programs::{SkBuffContext, SockContext};
-use enforcer_common::layout::{COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter};
-use enforcer_common::{Decision, Event, Flow, Hook, Verdict};
+use enforcer_common::layout::{AddressKey, COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter};
+use enforcer_common::{Decision, Event, Flow, Hook, Reason};
 
 use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
-use crate::view;
+use crate::view::{self, opaque};
+
+/// What is counted and told of a decision, in numbers that the verifier cannot tell apart: one path through this module serves all.
+struct Told {
+    hook: Hook,
+    reason: u32,
+    protocol: u32,
+    port: u32,
+    destination: AddressKey,
+}
+
+impl Told {
+    #[inline(always)]
+    fn new(hook: Hook, flow: Flow, decision: Decision) -> Self {
+        Self {
+            hook,
+            reason: opaque(decision.reason as u32),
+            protocol: opaque(flow.transport.protocol() as u32),
+            port: opaque(flow.transport.port() as u32),
+            destination: decision.destination.key(),
+        }
+    }
+
+    #[inline(always)]
+    fn counter(&self) -> u32 {
+        counter(self.hook, Reason::Local) + self.reason
+    }
+
+    #[inline(always)]
+    fn denied(&self) -> bool {
+        self.reason >= Reason::WrongPort as u32
+    }
+}
 
 /// Counts a packet, and reports its denial.
 #[inline(always)]
 pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
-    count(counter(Hook::Egress, decision.reason));
-    if decision.verdict() == Verdict::Allow {
+    let told = Told::new(Hook::Egress, flow, decision);
+    count(told.counter());
+    if !told.denied() {
         return;
     }
     // SAFETY: the context is the kernel's for the length of the program.
@@ -25,19 +58,20 @@ pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
     // SAFETY: an origin that is replaced while it is read gives a wrong name in a report at worst.
     let origin = unsafe { ORIGINS.get(&cookie) }.copied().unwrap_or_default();
-    denial(Hook::Egress, cgroup, origin, flow, decision);
+    denial(&told, cgroup, origin);
 }
 
 /// Counts a call, and reports its denial.
 #[inline(always)]
 pub(crate) fn attempt(hook: Hook, flow: Flow, decision: Decision) {
-    count(counter(hook, decision.reason));
-    if decision.verdict() == Verdict::Allow {
+    let told = Told::new(hook, flow, decision);
+    count(told.counter());
+    if !told.denied() {
         return;
     }
     // SAFETY: the helper takes no pointer.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    denial(hook, cgroup, current_origin(), flow, decision);
+    denial(&told, cgroup, current_origin());
 }
 
 /// Remembers which process opens a socket.
@@ -67,11 +101,11 @@ fn count(index: u32) {
 
 /// Sends an event, or adds the denial to the fold of one that was sent lately.
 #[inline(always)]
-fn denial(hook: Hook, cgroup: u64, origin: Origin, flow: Flow, decision: Decision) {
+fn denial(told: &Told, cgroup: u64, origin: Origin) {
     let key = FoldKey {
         cgroup,
-        destination: decision.destination.key(),
-        reason: decision.reason as u64,
+        destination: told.destination,
+        reason: told.reason as u64,
     };
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
@@ -94,10 +128,10 @@ fn denial(hook: Hook, cgroup: u64, origin: Origin, flow: Flow, decision: Decisio
         uid: origin.uid,
         command: origin.command,
         folded: folded as u32,
-        port: flow.transport.port(),
-        protocol: flow.transport.protocol(),
-        hook: hook as u8,
-        reason: decision.reason as u8,
+        port: told.port as u16,
+        protocol: told.protocol as u8,
+        hook: told.hook as u8,
+        reason: told.reason as u8,
         audited: view::audits() as u8,
         reserved: [0; 6],
     };

@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
-use crate::build::{self, Profile};
+use crate::build;
 
 /// Sets up, builds and becomes the demonstration.
 ///
 /// # Errors
 /// When set-up or a build fails, or the demonstration cannot start.
 pub(crate) fn task() -> Result<()> {
-    build::become_lab_program("demo", Profile::Dev, &[])
+    build::become_lab_program("demo", &[])
 }

@@ -1,0 +1,194 @@
+//! The real daemon with the real bundle in a lab, and everything that is measured of it.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use enforcer::policy::{Layer, Protected, compile_tables};
+use enforcer_common::{Class, Hook, layout::VERSION};
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    enforcer::{Enforcer, binary, configuration},
+};
+
+use crate::{
+    bpf::Program,
+    machine::Machine,
+    memory::{self, Resident},
+    packets::{self, Cost, passes},
+    start,
+    stats::quartiles,
+    switching,
+    targets::Targets,
+    traffic::{self, Costs, Order},
+};
+
+/// Starts that are timed.
+const STARTS: usize = 10;
+/// When memory is looked at again.
+const LATER: Duration = Duration::from_secs(60);
+const NAMES_WITHIN: Duration = Duration::from_secs(15);
+
+/// Everything that the report holds.
+pub(crate) struct Figures {
+    pub(crate) machine: Machine,
+    /// Bytes of the binary.
+    pub(crate) binary: u64,
+    pub(crate) is_static: bool,
+    /// Milliseconds from `exec` to enforcing: quartiles.
+    pub(crate) start: [f64; 3],
+    pub(crate) memory_at_start: Resident,
+    pub(crate) memory_later: Resident,
+    pub(crate) packets: Vec<Cost>,
+    pub(crate) traffic: Costs,
+    pub(crate) sizes: Sizes,
+    /// Bytes of kernel memory by map.
+    pub(crate) maps: Vec<(&'static str, u64)>,
+    /// Milliseconds.
+    pub(crate) switch: f64,
+    pub(crate) reload: f64,
+}
+
+/// The bundle, and the tables made of it.
+pub(crate) struct Sizes {
+    pub(crate) change_number: u32,
+    pub(crate) date: String,
+    pub(crate) v4_prefixes: usize,
+    pub(crate) v6_prefixes: usize,
+    pub(crate) blocks: usize,
+    pub(crate) rows: usize,
+}
+
+/// Measures everything: about a minute and a half.
+///
+/// # Errors
+/// When the lab or the daemon does not do its part.
+pub(crate) fn measure() -> Result<Figures> {
+    let machine = Machine::look()?;
+    let mut targets = Targets::load()?;
+    let lab = Lab::start()?;
+    let allowed = targets.allowed()?;
+    for name in [CONTOSO_LOGIN, "contoso.eastus.data.azurecr.io"] {
+        lab.dns().set_addresses(name, &allowed, 10)?;
+    }
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let open = with_bundle(&lab, &enforcer, &[])?;
+    enforcer.configure(&open)?;
+    let denied = targets.denied_v4()?;
+    let start = starts(&lab, &mut enforcer, denied)?;
+
+    enforcer.run()?;
+    let started = Instant::now();
+    let pins = lab.bpffs().join(format!("pins/v{VERSION}"));
+    let program = Program::of_link(&pins.join(format!("link_{}", Hook::Egress.word())))?;
+    await_allowed(&program, allowed)?;
+    let memory_at_start = Resident::of(enforcer.pid()?)?;
+    let packets = packets::measure(&program, &mut targets)?;
+    let order = Order {
+        governed: lab.device_cgroup().path().to_owned(),
+        elsewhere: targets.internet(1024),
+        near: targets.near_misses(false)?,
+        allowed: allowed[0],
+        denied,
+    };
+    let traffic = traffic::measure(&lab, &order)?;
+    sleep(LATER.saturating_sub(started.elapsed()));
+    let memory_later = Resident::of(enforcer.pid()?)?;
+
+    let elsewhere = order.elsewhere[0];
+    let closed = with_bundle(&lab, &enforcer, &[elsewhere])?;
+    Ok(Figures {
+        machine,
+        binary: fs::metadata(binary()?)?.len(),
+        is_static: is_static(&binary()?)?,
+        start,
+        memory_at_start,
+        memory_later,
+        packets,
+        traffic,
+        sizes: sizes(&targets)?,
+        maps: memory::of_maps(&pins)?,
+        switch: switching::bare(&pins)?,
+        reload: switching::reload(&enforcer, &program, elsewhere, [&open, &closed])?,
+    })
+}
+
+/// The lab's configuration with the bundle instead of the lab's service tags, and with `closed` addresses.
+fn with_bundle(lab: &Lab, enforcer: &Enforcer, closed: &[IpAddr]) -> Result<String> {
+    let config = enforcer.config();
+    let directory = config.parent().unwrap_or(Path::new("/"));
+    let text = configuration(lab, directory, &["eastus"], "");
+    let prefixes: Vec<String> = closed.iter().map(|ip| format!("\"{ip}/32\"")).collect();
+    let cidrs = format!("cidrs = [{}]", prefixes.join(", "));
+    let is_tags = |line: &&str| line.starts_with("service-tags");
+    ensure!(
+        text.lines().any(|line| is_tags(&line)),
+        "the lab's configuration names no service tags"
+    );
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| if is_tags(&line) { &cidrs } else { line })
+        .collect();
+    Ok(lines.join("\n"))
+}
+
+/// Quartiles of the milliseconds of several starts, each with nothing pinned before.
+fn starts(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<[f64; 3]> {
+    let mut times = Vec::new();
+    for _start in 0..STARTS {
+        times.push(start::measure(lab, enforcer, denied)?);
+        enforcer.kill()?;
+        enforcer.ask(["unload"])?.success()?;
+    }
+    Ok(quartiles(times))
+}
+
+fn await_allowed(program: &Program, allowed: [IpAddr; 2]) -> Result<()> {
+    let deadline = Instant::now() + NAMES_WITHIN;
+    for address in allowed {
+        while !passes(program, address)? {
+            ensure!(
+                Instant::now() < deadline,
+                "{address} does not come to be allowed"
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
+}
+
+fn sizes(targets: &Targets) -> Result<Sizes> {
+    let (storage, registries) = (targets.storage()?, targets.registries()?);
+    let layer = |class, prefixes: Vec<_>| Layer { class, prefixes };
+    let tables = compile_tables(&Protected {
+        layers: vec![
+            layer(Class::Storage, storage.iter().collect()),
+            layer(Class::Registry, registries.iter().collect()),
+        ],
+        nat64: Vec::new(),
+        exempt: Vec::new(),
+    })?;
+    let bundle = &targets.bundle;
+    Ok(Sizes {
+        change_number: bundle.change_number,
+        date: bundle
+            .date
+            .map_or("unknown".to_owned(), |date| date.to_string()),
+        v4_prefixes: storage.v4().len() + registries.v4().len(),
+        v6_prefixes: storage.v6().len() + registries.v6().len(),
+        blocks: tables.blocks.len(),
+        rows: tables.rows.len(),
+    })
+}
+
+/// Whether no dynamic linker is asked for: a `PT_INTERP` holds its path as text (elf(5)).
+fn is_static(binary: &Path) -> Result<bool> {
+    let bytes = fs::read(binary)?;
+    let head = &bytes[..bytes.len().min(4096)];
+    Ok(!head.windows(8).any(|window| window == b"ld-linux"))
+}

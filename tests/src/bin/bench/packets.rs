@@ -1,0 +1,168 @@
+//! What the program costs a packet, by test runs of the attached program.
+
+use std::net::IpAddr;
+
+use anyhow::{Result, ensure};
+use ipnet::Ipv4Net;
+
+use crate::{
+    bpf::{Map, Program},
+    stats::Paired,
+    targets::{Kind, Targets},
+};
+
+/// Runs of one measurement, and measurements of each kind.
+const REPEAT: u32 = 10_000;
+const ROUNDS: usize = 15;
+
+/// `r0 = 1; exit`: lets everything pass.
+const NO_OP: [u64; 2] = [instruction(0xb7, 0, 0, 0, 1), EXIT];
+const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
+
+/// A program's cost for one kind of destination.
+pub(crate) struct Cost {
+    pub(crate) title: &'static str,
+    /// Over a program that does nothing.
+    pub(crate) enforcer: Paired,
+    /// A bare lookup in the kernel's own trie of the same prefixes (IPv4).
+    pub(crate) trie: Option<Paired>,
+}
+
+/// Measures the program for every kind of destination.
+///
+/// # Errors
+/// When a program cannot be loaded or run, or its verdict is not the one that it has to be.
+pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Cost>> {
+    let no_op = Program::load(&NO_OP)?;
+    let prefixes: Vec<Ipv4Net> = [targets.storage()?, targets.registries()?]
+        .iter()
+        .flat_map(|set| set.v4().to_vec())
+        .collect();
+    let map = filled_trie(&prefixes)?;
+    let trie = Program::load(&lookup_in(&map)?)?;
+    let mut costs = Vec::new();
+    for kind in targets.kinds()? {
+        check_verdicts(program, &kind)?;
+        let packets: Vec<Vec<u8>> = kind
+            .addresses
+            .iter()
+            .map(|address| packet(*address))
+            .collect();
+        let is_v4 = kind.addresses.iter().all(IpAddr::is_ipv4);
+        costs.push(Cost {
+            title: kind.title,
+            enforcer: compare(&no_op, program, &packets)?,
+            trie: if is_v4 {
+                Some(compare(&no_op, &trie, &packets)?)
+            } else {
+                None
+            },
+        });
+    }
+    Ok(costs)
+}
+
+/// Whether the program lets a packet to `address` pass.
+///
+/// # Errors
+/// When it cannot be run.
+pub(crate) fn passes(program: &Program, address: IpAddr) -> Result<bool> {
+    Ok(program.run(&packet(address), 1)?.0 == 1)
+}
+
+fn check_verdicts(program: &Program, kind: &Kind) -> Result<()> {
+    ensure!(
+        !kind.addresses.is_empty(),
+        "{}: no address of the kind",
+        kind.title
+    );
+    for address in &kind.addresses {
+        ensure!(
+            passes(program, *address)? == kind.passes,
+            "{}: the verdict on {address} is not the one that it has to be",
+            kind.title
+        );
+    }
+    Ok(())
+}
+
+fn compare(without: &Program, with: &Program, packets: &[Vec<u8>]) -> Result<Paired> {
+    let mut rounds = Vec::new();
+    for _round in 0..ROUNDS {
+        rounds.push([
+            mean(without, packets)?,
+            mean(with, packets)?,
+            mean(without, packets)?,
+        ]);
+    }
+    Ok(Paired::of(&rounds))
+}
+
+/// Nanoseconds per run, over all packets.
+fn mean(program: &Program, packets: &[Vec<u8>]) -> Result<f64> {
+    let mut sum = 0.0;
+    for packet in packets {
+        sum += program.run(packet, REPEAT)?.1.as_secs_f64() * 1e9;
+    }
+    Ok(sum / packets.len() as f64)
+}
+
+/// A TCP segment to port 443 with an Ethernet header, as test runs want it.
+fn packet(destination: IpAddr) -> Vec<u8> {
+    let mut packet = vec![0; 12];
+    match destination {
+        IpAddr::V4(address) => {
+            packet.extend([0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+            packet.extend([0; 4]);
+            packet.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            packet.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
+            packet.extend([0; 16]);
+            packet.extend(address.octets());
+        }
+    }
+    packet.extend([0x80, 0x00, 0x01, 0xbb]);
+    packet.extend([0; 16]);
+    packet
+}
+
+fn filled_trie(prefixes: &[Ipv4Net]) -> Result<Map> {
+    let map = Map::trie(prefixes.len())?;
+    for prefix in prefixes {
+        let bits = u32::from(prefix.prefix_len()).to_ne_bytes();
+        map.set(&[bits, prefix.network().octets()].concat(), &[1, 0, 0, 0])?;
+    }
+    Ok(map)
+}
+
+/// Reads the destination from the packet, looks it up in `map`, and lets everything pass.
+fn lookup_in(map: &Map) -> Result<[u64; 15]> {
+    let [data, data_end] = [76, 80];
+    Ok([
+        instruction(0x61, 2, 1, data, 0),
+        instruction(0x61, 3, 1, data_end, 0),
+        instruction(0xbf, 4, 2, 0, 0),
+        instruction(0x07, 4, 0, 0, 20),
+        instruction(0x2d, 4, 3, 8, 0),
+        instruction(0x61, 5, 2, 16, 0),
+        instruction(0x63, 10, 5, -4, 0),
+        instruction(0x62, 10, 0, -8, 32),
+        instruction(0x18, 1, 1, 0, i32::try_from(map.number()?)?),
+        0,
+        instruction(0xbf, 2, 10, 0, 0),
+        instruction(0x07, 2, 0, 0, -8),
+        instruction(0x85, 0, 0, 0, 1),
+        NO_OP[0],
+        EXIT,
+    ])
+}
+
+/// One instruction (RFC 9669, section 3): operation, destination and source register, offset, immediate value.
+const fn instruction(code: u8, to: u8, from: u8, offset: i16, value: i32) -> u64 {
+    let registers = to | from << 4;
+    (code as u64)
+        | (registers as u64) << 8
+        | (offset as u16 as u64) << 16
+        | (value as u32 as u64) << 32
+}

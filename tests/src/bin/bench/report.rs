@@ -1,0 +1,214 @@
+//! The report, in Markdown.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::{daemon::Figures, stats::Paired};
+
+const MIB: f64 = 1024.0 * 1024.0;
+/// Budgets: bytes of the binary, KiB in memory, milliseconds to enforcing.
+const BINARY: f64 = 8.0;
+const RESIDENT: f64 = 16.0;
+const START: f64 = 300.0;
+
+/// The report on `figures`, made by `command`.
+pub(crate) fn write(figures: &Figures, command: &str) -> String {
+    Report { figures, command }.to_string()
+}
+
+struct Report<'a> {
+    figures: &'a Figures,
+    command: &'a str,
+}
+
+impl Display for Report<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(out, "# What it costs\n")?;
+        writeln!(
+            out,
+            "Made by `{}`, which measures everything anew in about two minutes.\n",
+            self.command
+        )?;
+        self.machine(out)?;
+        self.budgets(out)?;
+        self.packets(out)?;
+        self.calls(out)?;
+        self.tables(out)
+    }
+}
+
+impl Report<'_> {
+    fn machine(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let machine = &self.figures.machine;
+        writeln!(
+            out,
+            "Linux {}, {} × {}, `bpf_jit_enable` {}, Spectre v2: {}. Load average at the start: {}.\n",
+            machine.kernel,
+            machine.processors,
+            machine.processor,
+            machine.jit,
+            machine.spectre,
+            machine.load
+        )?;
+        writeln!(
+            out,
+            "Figures of one machine are worth little elsewhere; differences and ratios within one run are worth more. Each cost below was\n\
+             measured between two measurements without it. *Noise* is the difference between those two, so of nothing: what is smaller\n\
+             than its spread is not told apart from zero. Quartiles stand in brackets.\n"
+        )
+    }
+
+    fn budgets(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let figures = self.figures;
+        let (early, late) = (figures.memory_at_start, figures.memory_later);
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        let linking = if figures.is_static {
+            "static"
+        } else {
+            "NOT static"
+        };
+        let [fast, median, slow] = figures.start;
+        writeln!(
+            out,
+            "## Size, memory, start\n\n| what | measured | budget | |\n|---|---|---|---|"
+        )?;
+        let binary = figures.binary as f64 / MIB;
+        row(
+            out,
+            &format!("release binary, {linking}, with programs and service tags"),
+            binary,
+            "MiB",
+            BINARY,
+        )?;
+        row(
+            out,
+            "resident memory (`VmRSS`) once enforcing",
+            mib(early.all),
+            "MiB",
+            RESIDENT,
+        )?;
+        row(
+            out,
+            "the same a minute later, after the measurements below",
+            mib(late.all),
+            "MiB",
+            RESIDENT,
+        )?;
+        row(
+            out,
+            "of that, shared with nobody",
+            mib(late.private),
+            "MiB",
+            RESIDENT,
+        )?;
+        row(
+            out,
+            &format!("`exec` to enforcing, nothing pinned before [{fast:.0}–{slow:.0}]"),
+            median,
+            "ms",
+            START,
+        )?;
+        writeln!(out)
+    }
+
+    fn packets(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "## Per packet, in the kernel\n\n\
+             `BPF_PROG_TEST_RUN` of the attached egress program, counters included, over a program that does nothing ({:.0} ns a run, most of it\n\
+             the loop). The trie is a bare lookup of the same prefixes in an `LPM_TRIE`, with no verdict. A loop keeps tables in the cache, so both\n\
+             are lower bounds; the trie's, which follows pointers, more so.\n\n\
+             | destination | enforcer, ns | noise | trie lookup, ns |\n|---|---|---|---|",
+            self.figures
+                .packets
+                .first()
+                .map_or(f64::NAN, |cost| cost.enforcer.without)
+        )?;
+        for cost in &self.figures.packets {
+            let trie = cost
+                .trie
+                .as_ref()
+                .map_or("–".to_owned(), |trie| spread(trie.added));
+            let (added, noise) = (spread(cost.enforcer.added), spread(cost.enforcer.noise));
+            writeln!(out, "| {} | {added} | {noise} | {trie} |", cost.title)?;
+        }
+        writeln!(out)
+    }
+
+    fn calls(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let traffic = &self.figures.traffic;
+        writeln!(
+            out,
+            "## Per call, as a sender sees it\n\n\
+             One process, one network namespace, two sockets: one made in a governed cgroup, one beside it. Datagrams of 64 bytes by `sendmmsg`\n\
+             over a veth pair pass both hooks, `sendmsg4` and `egress`.\n\n\
+             | call | without, ns | added, ns | ratio | noise, ns |\n|---|---|---|---|---|"
+        )?;
+        call(
+            out,
+            "datagram to one of 1,024 addresses elsewhere",
+            &traffic.elsewhere,
+        )?;
+        call(out, "datagram next to a storage prefix", &traffic.near)?;
+        call(
+            out,
+            "`connect` of a datagram socket to an allowed address",
+            &traffic.connect,
+        )?;
+        let microseconds = traffic.denied / 1000.0;
+        writeln!(
+            out,
+            "\nA TCP `connect` to a storage address fails with `EPERM` after {microseconds:.1} µs (median).\n"
+        )
+    }
+
+    fn tables(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let (sizes, maps) = (&self.figures.sizes, &self.figures.maps);
+        let kib = |bytes: u64| bytes as f64 / 1024.0;
+        writeln!(
+            out,
+            "## Tables\n\n\
+             The bundle of {} (change number {}): {} IPv4 prefixes in {} blocks of 512 bytes, {} IPv6 prefixes in {} rows of 24 bytes.\n",
+            sizes.date,
+            sizes.change_number,
+            sizes.v4_prefixes,
+            sizes.blocks,
+            sizes.v6_prefixes,
+            sizes.rows
+        )?;
+        writeln!(out, "| map | kernel memory, KiB |\n|---|---|")?;
+        for (name, bytes) in maps {
+            writeln!(out, "| `{name}` | {:.0} |", kib(*bytes))?;
+        }
+        let all = maps.iter().map(|(_, bytes)| bytes).sum();
+        writeln!(out, "| all | {:.0} |\n", kib(all))?;
+        writeln!(
+            out,
+            "Switching to another generation takes {:.1} ms: the call returns when no program uses the one before. From `SIGHUP` until packets are\n\
+             judged by a changed set, everything included, it is {:.0} ms (medians).",
+            self.figures.switch, self.figures.reload
+        )
+    }
+}
+
+fn row(out: &mut Formatter<'_>, what: &str, value: f64, unit: &str, budget: f64) -> fmt::Result {
+    let judged = if value < budget { "within" } else { "OVER" };
+    let digits = usize::from(unit == "MiB");
+    writeln!(
+        out,
+        "| {what} | {value:.digits$} {unit} | {budget} {unit} | {judged} |"
+    )
+}
+
+fn call(out: &mut Formatter<'_>, what: &str, paired: &Paired) -> fmt::Result {
+    let (added, noise) = (spread(paired.added), spread(paired.noise));
+    writeln!(
+        out,
+        "| {what} | {:.0} | {added} | {:.2} | {noise} |",
+        paired.without,
+        paired.ratio()
+    )
+}
+
+fn spread([lower, median, upper]: [f64; 3]) -> String {
+    format!("{median:.1} [{lower:.1}, {upper:.1}]")
+}

@@ -1,0 +1,62 @@
+//! From `exec` to enforcing: a process of the governed cgroup asks the kernel all the time.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use lab::{Lab, enforcer::Enforcer, process::run};
+use nix::time::{ClockId, clock_gettime};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Between two attempts.
+const POLL: Duration = Duration::from_micros(500);
+/// How long the asking process gets to be there before the daemon starts.
+const HEAD_START: Duration = Duration::from_millis(150);
+/// After so many attempts nothing enforces.
+const ATTEMPTS: u32 = 20_000;
+
+/// Starts the daemon with nothing pinned, and returns the milliseconds from before its `exec` until a `connect` to `denied` from the
+/// governed cgroup fails with `EPERM`. The packet hook is attached before the hook that answers so.
+///
+/// # Errors
+/// When it does not come to enforce.
+pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<f64> {
+    let mut command = lab.device().command(std::env::current_exe()?);
+    command.arg("probe").arg(denied.to_string());
+    thread::scope(|scope| {
+        let probe = scope.spawn(|| run(command, Duration::from_secs(30))?.success());
+        thread::sleep(HEAD_START);
+        let started = now()?;
+        enforcer.run()?;
+        let said = probe.join().ok().context("the asking thread panicked")??;
+        let enforcing: u64 = said.trim().parse().context("read when it was refused")?;
+        Ok(enforcing.saturating_sub(started) as f64 / 1e6)
+    })
+}
+
+/// The asking process: prints when it was refused, on the clock of [`now`].
+///
+/// # Errors
+/// When it never is.
+pub(crate) fn child(address: &str) -> Result<String> {
+    let target = SockAddr::from(SocketAddr::new(address.parse()?, 443));
+    for _attempt in 0..ATTEMPTS {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        let error = socket.connect(&target).err();
+        if error.and_then(|error| error.raw_os_error()) == Some(libc::EPERM) {
+            return Ok(now()?.to_string());
+        }
+        thread::sleep(POLL);
+    }
+    bail!("nothing refuses a connection to {address}")
+}
+
+/// Nanoseconds on a clock that all processes share.
+fn now() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(u64::try_from(now.tv_sec())? * 1_000_000_000 + u64::try_from(now.tv_nsec())?)
+}

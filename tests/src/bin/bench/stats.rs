@@ -1,0 +1,67 @@
+//! Medians and differences of paired measurements.
+
+use serde::{Deserialize, Serialize};
+
+/// A cost with and without something, measured in turn in one run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Paired {
+    /// Nanoseconds without it, the median.
+    pub(crate) without: f64,
+    /// Nanoseconds that it adds: lower quartile, median, upper quartile.
+    pub(crate) added: [f64; 3],
+    /// The same of nothing: the difference between the two measurements without it.
+    pub(crate) noise: [f64; 3],
+}
+
+impl Paired {
+    /// Of rounds that each hold a measurement without, one with, and one more without.
+    pub(crate) fn of(rounds: &[[f64; 3]]) -> Self {
+        let mean = |round: &[f64; 3]| f64::midpoint(round[0], round[2]);
+        Self {
+            without: quartiles(rounds.iter().map(mean))[1],
+            added: quartiles(rounds.iter().map(|round| round[1] - mean(round))),
+            noise: quartiles(rounds.iter().map(|round| round[2] - round[0])),
+        }
+    }
+
+    /// How many times the cost without it.
+    pub(crate) fn ratio(&self) -> f64 {
+        (self.without + self.added[1]) / self.without
+    }
+}
+
+/// The median.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    quartiles(values)[1]
+}
+
+/// Lower quartile, median and upper quartile: the values at a quarter, a half and three quarters of the sorted list.
+pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| {
+        let at = (sorted.len().saturating_sub(1) * quarter).div_ceil(4);
+        sorted.get(at).copied().unwrap_or(f64::NAN)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quartiles_stand_at_the_quarters_of_the_sorted_values() {
+        assert_eq!(quartiles([5.0, 1.0, 3.0, 2.0, 4.0]), [2.0, 3.0, 4.0]);
+        assert_eq!(median([7.0]), 7.0);
+        assert!(median([]).is_nan());
+    }
+
+    #[test]
+    fn what_is_added_is_held_against_both_neighbours() {
+        let paired = Paired::of(&[[10.0, 15.0, 12.0]]);
+        assert_eq!(paired.without, 11.0);
+        assert_eq!(paired.added[1], 4.0);
+        assert_eq!(paired.noise[1], 2.0);
+        assert!((paired.ratio() - 15.0 / 11.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,188 @@
+//! Destinations of every kind, taken from the service tags that the binary carries.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::{Context, Result};
+use enforcer::{
+    azure::{PrefixSet, TagSnapshot, bundle},
+    config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
+};
+
+/// Addresses of each kind.
+const EACH: usize = 16;
+
+/// The bundle's prefixes, to choose destinations from.
+pub(crate) struct Targets {
+    /// The bundle for the public cloud.
+    pub(crate) bundle: TagSnapshot,
+    random: u64,
+}
+
+/// Addresses of one kind, and one family.
+pub(crate) struct Kind {
+    pub(crate) title: &'static str,
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Whether packets there pass.
+    pub(crate) passes: bool,
+}
+
+impl Targets {
+    /// Reads the bundle.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub(crate) fn load() -> Result<Self> {
+        Ok(Self {
+            bundle: bundle::load(Cloud::Public)?,
+            random: 0x9e37_79b9_7f4a_7c15,
+        })
+    }
+
+    pub(crate) fn storage(&self) -> Result<&PrefixSet> {
+        Ok(self.bundle.family(STORAGE_TAG)?)
+    }
+
+    pub(crate) fn registries(&self) -> Result<&PrefixSet> {
+        Ok(self.bundle.family(REGISTRY_TAG)?)
+    }
+
+    /// Two addresses for contoso, one of each family, in the prefixes of registries.
+    ///
+    /// # Errors
+    /// When a family has none.
+    pub(crate) fn allowed(&self) -> Result<[IpAddr; 2]> {
+        let registries = self.registries()?;
+        let v4 = registries.v4().first().context("no registry over IPv4")?;
+        let v6 = registries.v6().first().context("no registry over IPv6")?;
+        Ok([v4.network().into(), v6.network().into()])
+    }
+
+    /// A storage address.
+    ///
+    /// # Errors
+    /// When the bundle has none over IPv4.
+    pub(crate) fn denied_v4(&self) -> Result<IpAddr> {
+        let storage = self
+            .storage()?
+            .v4()
+            .first()
+            .context("no storage over IPv4")?;
+        Ok(storage.network().into())
+    }
+
+    /// Every kind of destination.
+    ///
+    /// # Errors
+    /// As [`Targets::allowed`].
+    pub(crate) fn kinds(&mut self) -> Result<Vec<Kind>> {
+        let [allowed_v4, allowed_v6] = self.allowed()?;
+        let kind = |title, addresses, passes| Kind {
+            title,
+            addresses,
+            passes,
+        };
+        let (near_v4, near_v6) = (self.near_misses(false)?, self.near_misses(true)?);
+        let (denied_v4, denied_v6) = (self.denied(false)?, self.denied(true)?);
+        Ok(vec![
+            kind(
+                "IPv4, elsewhere",
+                self.elsewhere(EACH, Self::random_v4),
+                true,
+            ),
+            kind("IPv4, next to a storage prefix", near_v4, true),
+            kind("IPv4, allowed registry", vec![allowed_v4], true),
+            kind("IPv4, storage: denied", denied_v4, false),
+            kind(
+                "IPv6, elsewhere",
+                self.elsewhere(EACH, Self::random_v6),
+                true,
+            ),
+            kind("IPv6, next to a storage prefix", near_v6, true),
+            kind("IPv6, allowed registry", vec![allowed_v6], true),
+            kind("IPv6, storage: denied", denied_v6, false),
+        ])
+    }
+
+    /// `count` IPv4 addresses in no prefix of the bundle, anywhere.
+    pub(crate) fn internet(&mut self, count: usize) -> Vec<IpAddr> {
+        self.elsewhere(count, Self::random_v4)
+    }
+
+    /// Addresses right behind a storage prefix and in no prefix.
+    ///
+    /// # Errors
+    /// When the bundle has no such tag.
+    pub(crate) fn near_misses(&self, v6: bool) -> Result<Vec<IpAddr>> {
+        let storage = self.storage()?;
+        let ends: Vec<IpAddr> = if v6 {
+            let ends = storage.v6().iter().map(|net| u128::from(net.broadcast()));
+            ends.map(|end| Ipv6Addr::from(end.wrapping_add(1)).into())
+                .collect()
+        } else {
+            let ends = storage.v4().iter().map(|net| u32::from(net.broadcast()));
+            ends.map(|end| Ipv4Addr::from(end.wrapping_add(1)).into())
+                .collect()
+        };
+        let misses = ends.into_iter().filter(|address| !self.covers(*address));
+        Ok(spread(misses.collect()))
+    }
+
+    fn denied(&self, v6: bool) -> Result<Vec<IpAddr>> {
+        let storage = self.storage()?;
+        Ok(spread(if v6 {
+            storage
+                .v6()
+                .iter()
+                .map(|net| net.network().into())
+                .collect()
+        } else {
+            storage
+                .v4()
+                .iter()
+                .map(|net| net.network().into())
+                .collect()
+        }))
+    }
+
+    fn elsewhere(&mut self, count: usize, random: fn(&mut Self) -> IpAddr) -> Vec<IpAddr> {
+        let mut found = Vec::new();
+        while found.len() < count {
+            let address = random(self);
+            if !self.covers(address) {
+                found.push(address);
+            }
+        }
+        found
+    }
+
+    fn covers(&self, address: IpAddr) -> bool {
+        let mut families = self.bundle.families.values();
+        families.any(|prefixes| prefixes.contains(address))
+    }
+
+    /// In 11.0.0.0–99.255.255.255: globally routable but for nothing.
+    fn random_v4(&mut self) -> IpAddr {
+        let [_, second, third, fourth, pick, ..] = self.next().to_be_bytes();
+        IpAddr::from([11 + pick % 89, second, third, fourth])
+    }
+
+    /// In 2000::/4, where addresses are handed out from.
+    fn random_v6(&mut self) -> IpAddr {
+        let bits = u128::from(self.next()) << 64 | u128::from(self.next());
+        Ipv6Addr::from(bits >> 4 | 2 << 124).into()
+    }
+
+    /// The next number of a xorshift generator: the same in every run.
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+/// At most [`EACH`] of them, evenly spread over the list.
+fn spread(all: Vec<IpAddr>) -> Vec<IpAddr> {
+    let step = (all.len() / EACH).max(1);
+    all.into_iter().step_by(step).take(EACH).collect()
+}

@@ -1,0 +1,174 @@
+//! The lab with its daemon, and in which phase the demonstration is.
+
+use std::{
+    net::IpAddr,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer};
+use serde_json::Value;
+
+/// Seconds that an address of the login server is good for, as in the service.
+const LIFETIME: u32 = 10;
+/// The longest that the daemon may take to see a new address.
+const NOTICED_WITHIN: Duration = Duration::from_secs(20);
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Who keeps the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nobody.
+    Before,
+    /// The kernel, with a daemon that follows the names.
+    Enforced,
+    /// The kernel alone.
+    Killed,
+}
+
+impl Phase {
+    /// All, in order.
+    pub(crate) const ALL: [Self; 3] = [Self::Before, Self::Enforced, Self::Killed];
+
+    /// The heading of its column.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Enforced => "enforced",
+            Self::Killed => "daemon killed",
+        }
+    }
+
+    /// An address of contoso's login server that it has in no other phase.
+    pub(crate) fn fresh_address(self) -> IpAddr {
+        let last = match self {
+            Self::Before => 21,
+            Self::Enforced => 22,
+            Self::Killed => 23,
+        };
+        [198, 51, 100, last].into()
+    }
+}
+
+/// Where everything is tried.
+pub(crate) struct Stage {
+    // Dropped in this order: the daemon's cgroup is a child of the lab's.
+    enforcer: Enforcer,
+    lab: Lab,
+    phase: Phase,
+}
+
+impl Stage {
+    /// A lab, and a daemon that does not run yet.
+    ///
+    /// # Errors
+    /// When the lab cannot be built.
+    pub(crate) fn build() -> Result<Self> {
+        let lab = Lab::start()?;
+        let enforcer = Enforcer::prepare(&lab, &["eastus", "westus"], "")?;
+        Ok(Self {
+            enforcer,
+            lab,
+            phase: Phase::Before,
+        })
+    }
+
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    pub(crate) fn enforcer(&self) -> &Enforcer {
+        &self.enforcer
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Starts the daemon and waits until it knows an address of every name.
+    ///
+    /// # Errors
+    /// When it does not start, or does not resolve the names in time.
+    pub(crate) fn enforce(&mut self) -> Result<()> {
+        self.enforcer.run()?;
+        self.phase = Phase::Enforced;
+        self.await_endpoints("every name has an address", |endpoints| {
+            let names = names(endpoints);
+            !names.is_empty() && names.iter().all(|name| !addresses(name).is_empty())
+        })
+    }
+
+    /// Kills the daemon with `SIGKILL`.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.phase = Phase::Killed;
+        self.enforcer.kill()
+    }
+
+    /// Gives contoso's login server `address` and, while a daemon runs, waits until it knows: as long as that takes, the
+    /// device's own resolver would hand out the old address too. Says in words how long it took, where it took any time.
+    ///
+    /// # Errors
+    /// When the lab's servers do not take the change or the daemon does not see it in time.
+    pub(crate) fn move_login_server(&self, address: IpAddr) -> Result<String> {
+        let changed = Instant::now();
+        self.lab
+            .dns()
+            .set_addresses(CONTOSO_LOGIN, &[address], LIFETIME)?;
+        if self.phase != Phase::Enforced || self.knows(address)? {
+            return Ok(String::new());
+        }
+        self.await_endpoints("the new address is known", |endpoints| {
+            is_login_address(endpoints, address)
+        })?;
+        let seconds = changed.elapsed().as_secs_f64();
+        Ok(format!(" (known {seconds:.1} s after the change)"))
+    }
+
+    fn knows(&self, address: IpAddr) -> Result<bool> {
+        let endpoints = self.enforcer.json(["endpoints"])?;
+        Ok(is_login_address(&endpoints, address))
+    }
+
+    fn await_endpoints(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<()> {
+        let deadline = Instant::now() + NOTICED_WITHIN;
+        loop {
+            let endpoints = self
+                .enforcer
+                .json(["endpoints"])
+                .context("ask the daemon")?;
+            if holds(&endpoints) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                bail!("after {NOTICED_WITHIN:?} it still is not so that {what}: {endpoints}");
+            }
+            sleep(POLL);
+        }
+    }
+}
+
+fn is_login_address(endpoints: &Value, address: IpAddr) -> bool {
+    let names = names(endpoints);
+    let login = names.iter().find(|name| name["name"] == CONTOSO_LOGIN);
+    login.is_some_and(|login| addresses(login).contains(&address.to_string().as_str()))
+}
+
+/// The names of all registries in what `endpoints --json` prints.
+fn names(endpoints: &Value) -> Vec<&Value> {
+    let registries = endpoints["registries"].as_array().into_iter().flatten();
+    registries
+        .flat_map(|registry| registry["names"].as_array().into_iter().flatten())
+        .collect()
+}
+
+fn addresses(name: &Value) -> Vec<&str> {
+    let addresses = name["addresses"].as_array().into_iter().flatten();
+    addresses
+        .filter_map(|address| address["address"].as_str())
+        .collect()
+}
