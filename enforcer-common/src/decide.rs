@@ -121,7 +121,11 @@ pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) 
 /// Judges a flow.
 #[inline(always)]
 pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
-    judge(flow.destination, flow.transport == Transport::Tcp(HTTPS), view)
+    judge(
+        flow.destination,
+        flow.transport == Transport::Tcp(HTTPS),
+        view,
+    )
 }
 
 /// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
@@ -148,11 +152,7 @@ fn judge(destination: Address, names_open: bool, view: &impl PolicyView) -> Deci
 
 /// What applies unless an exception or an allowed name says otherwise; an error where neither is asked.
 #[inline(always)]
-fn closed_by(
-    class: Class,
-    destination: Address,
-    view: &impl PolicyView,
-) -> Result<Reason, Reason> {
+fn closed_by(class: Class, destination: Address, view: &impl PolicyView) -> Result<Reason, Reason> {
     match class {
         Class::Open => {
             if !destination.is_global() {

@@ -6,7 +6,9 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
 };
 use aya_ebpf::programs::{SkBuffContext, SockContext};
-use enforcer_common::layout::{AddressKey, COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter};
+use enforcer_common::layout::{
+    AddressKey, COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter,
+};
 use enforcer_common::{Decision, Event, Flow, Hook, Reason};
 
 use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};

@@ -19,7 +19,10 @@ pub struct Name(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// A `*` stands in it; policy takes whole names only.
-    #[error("\"{0}\" is a wildcard: it would open every account it matches; write whole names")]
+    #[error(
+        "\"{0}\" is a wildcard: it would open every account it matches; write whole names (Azure shows wildcards while dedicated data \
+         endpoints are off: az acr update --name REGISTRY --data-endpoint-enabled)"
+    )]
     Wildcard(String),
     /// Not a name by RFC 1035 and RFC 1123.
     #[error(

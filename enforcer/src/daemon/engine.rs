@@ -47,6 +47,7 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) inherited: Inherited,
     since: Instant,
+    hastened: Duration,
     lookup: Option<Lookup>,
     exempt: Vec<IpAddr>,
     own: Vec<IpAddr>,
@@ -84,6 +85,7 @@ impl Engine {
             clock: Clock::trust(),
             inherited: Inherited::default(),
             since: Instant::now(),
+            hastened: Duration::ZERO,
             lookup: None,
             exempt: Vec::new(),
             own: own_addresses()?,
@@ -139,6 +141,16 @@ impl Engine {
         }
         // Units with exceptions start and stop, slices come and go, and their cgroups with them.
         idle.min(Duration::from_secs(1))
+    }
+
+    /// A registry was refused: perhaps an allowed one whose new address only the client has seen. Asks for all names again, so that the
+    /// client's next try finds it open; no oftener than any name may be asked.
+    pub(super) fn registry_refused(&mut self) {
+        let now = self.now();
+        if now.saturating_sub(self.hastened) >= TTL_FLOOR {
+            self.hastened = now;
+            self.cache.hasten(now);
+        }
     }
 
     /// Takes an answer, and puts what follows from it in force.

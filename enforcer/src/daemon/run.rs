@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use enforcer_common::Event;
 use enforcer_common::layout::{FOLD_WINDOW, FoldKey, MAX_RECENT};
+use enforcer_common::{Event, Reason};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -218,6 +218,12 @@ impl Daemon {
         let settled = Instant::now() + Duration::from_nanos(FOLD_WINDOW) + Duration::from_secs(1);
         for event in events {
             self.tell(event);
+        }
+        if events
+            .iter()
+            .any(|event| event.reason == Reason::Registry as u8)
+        {
+            self.engine.borrow_mut().registry_refused();
         }
         let waiting: usize = self.folds.values().map(Vec::len).sum();
         let room = MOST_FOLDS.saturating_sub(waiting);

@@ -64,7 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             linger: Duration::from_secs(15 * 60),
-            ttl_floor: Duration::from_secs(5),
+            ttl_floor: Duration::from_secs(1),
             ttl_ceiling: Duration::from_secs(300),
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(60),
@@ -127,6 +127,15 @@ impl Cache {
                 .entry(name)
                 .or_insert_with(|| NameEntry::new(now))
                 .stay(now);
+        }
+    }
+
+    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer.
+    pub fn hasten(&mut self, now: Duration) {
+        for entry in self.entries.values_mut() {
+            if !entry.ask.is_asking() {
+                entry.ask.finish(now);
+            }
         }
     }
 

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn refresh_follows_the_ttl_between_floor_and_ceiling() {
         let settings = Settings::default();
-        assert_eq!(refresh(seconds(0), &settings), seconds(5));
+        assert_eq!(refresh(seconds(0), &settings), settings.ttl_floor);
         assert_eq!(refresh(seconds(10), &settings), seconds(10));
         let mut jitter = Jitter::new(7);
         for _ in 0..1000 {

@@ -62,7 +62,7 @@ fn gaps(asked: &[(Name, Duration)], name: &Name) -> Vec<Duration> {
 
 #[test]
 fn a_name_is_asked_at_its_ttl_and_a_little_later() {
-    for (ttl, shortest, longest) in [(0, 5, 6), (10, 10, 11), (100, 100, 110), (86_400, 270, 300)] {
+    for (ttl, shortest, longest) in [(0, 1, 2), (10, 10, 11), (100, 100, 110), (86_400, 270, 300)] {
         let mut cache = Cache::new(Settings::default());
         cache.set_names(names(1), at(0));
         let asked = run(&mut cache, at(6 * 3600), |_| good(ttl));
@@ -166,4 +166,20 @@ fn a_name_that_left_while_asked_holds_no_place() {
     cache.set_names(names(2).split_off(1), at(1));
     assert_eq!(cache.next_wake(), Some(at(1)));
     assert_eq!(cache.due(at(1)), names(2)[1..]);
+}
+
+#[test]
+fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(2), at(0));
+    let [first, second] = cache.due(at(0)).try_into().unwrap();
+    cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(0));
+    cache.hasten(at(2));
+    assert_eq!(
+        cache.due(at(2)),
+        [first.clone()],
+        "{second} waits for its answer"
+    );
+    cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
+    assert!(cache.due(at(3)).is_empty());
 }
