@@ -177,7 +177,7 @@ fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
     cache.hasten(at(2));
     assert_eq!(
         cache.due(at(2)),
-        [first.clone()],
+        std::slice::from_ref(&first),
         "{second} waits for its answer"
     );
     cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
