@@ -3,6 +3,7 @@
 pub mod cloud;
 mod error;
 mod model;
+mod prefix;
 mod raw;
 mod registry;
 #[cfg(test)]
