@@ -1,13 +1,14 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name ← state ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
+//! `enforcer-common ← name ← file ← state ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
 
 pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+mod file;
 pub mod kernel;
 pub mod name;
 pub mod policy;

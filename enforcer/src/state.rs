@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::file::read_up_to;
 use crate::name::Name;
 
 #[cfg(test)]
@@ -108,11 +109,12 @@ impl State {
 /// [`StateError::Unusable`]. The file is then moved to the same path with `.corrupt` added, so that the next save does not
 /// overwrite it.
 pub fn load(path: &Path) -> Result<Option<State>, StateError> {
-    let file = match File::open(path) {
+    let read = match read_up_to(path, MAX_SIZE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened,
+        Err(error) => Err(Unusable::Unreadable(error)),
+        Ok(None) => Err(Unusable::TooLarge),
+        Ok(Some(text)) => parse(&text),
     };
-    let read = file.map_err(Unusable::Unreadable).and_then(read);
     read.map(Some).map_err(|reason| StateError::Unusable {
         path: path.to_owned(),
         reason,
@@ -131,19 +133,12 @@ pub fn save(path: &Path, state: &State) -> Result<(), StateError> {
     })
 }
 
-fn read(file: File) -> Result<State, Unusable> {
-    let mut text = Vec::new();
-    file.take(MAX_SIZE + 1)
-        .read_to_end(&mut text)
-        .map_err(Unusable::Unreadable)?;
-    if text.len() as u64 > MAX_SIZE {
-        return Err(Unusable::TooLarge);
-    }
-    let Versioned { version } = serde_json::from_slice(&text).map_err(Unusable::Corrupt)?;
+fn parse(text: &[u8]) -> Result<State, Unusable> {
+    let Versioned { version } = serde_json::from_slice(text).map_err(Unusable::Corrupt)?;
     if version != VERSION {
         return Err(Unusable::OtherVersion(version));
     }
-    serde_json::from_slice(&text).map_err(Unusable::Corrupt)
+    serde_json::from_slice(text).map_err(Unusable::Corrupt)
 }
 
 /// As much of a state file as every version has.

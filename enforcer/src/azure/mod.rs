@@ -2,7 +2,6 @@
 
 pub mod bundle;
 pub mod endpoints;
-mod file;
 mod prefixes;
 mod relaxed;
 pub mod tags;

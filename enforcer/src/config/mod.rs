@@ -3,6 +3,7 @@
 pub mod cloud;
 mod error;
 mod model;
+mod prefix;
 mod raw;
 mod registry;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 mod validate;
 mod value;
 
+use std::io;
 use std::path::Path;
 
 pub use cloud::{Cloud, EndpointKind};
@@ -21,7 +23,11 @@ pub use model::{
 
 use self::error::Fault;
 use self::value::{FromText, Region};
+use crate::file::read_within;
 use crate::name::Name;
+
+/// The largest configuration that is read, in bytes: room for some thousand registries.
+const MAX_FILE: u64 = 1 << 20;
 
 /// Reads and validates the file at `path`. A file that cannot be read is an error, never the defaults.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
@@ -37,7 +43,9 @@ pub fn load_paths(path: &Path) -> Result<Paths, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+    let bytes = read_within(path, MAX_FILE);
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    text.map_err(|source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
     })

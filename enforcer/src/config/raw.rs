@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::value::{Absolute, File, Nat64, Reason, Regions, ResourceId, Tag, Text, Unit};
+use super::value::{
+    Absolute, CgroupPath, File, Nat64, Reason, Regions, ResourceId, Tag, Text, Unit,
+};
 use super::{AnswerCheck, Cloud, DefaultAction, Mode};
 use crate::name::Name;
 
@@ -36,7 +38,7 @@ pub(super) struct RawProtect {
     pub(super) cloud: Cloud,
     pub(super) service_tags: Option<Text<File>>,
     #[serde(default)]
-    pub(super) cidrs: Vec<Text<IpNet>>,
+    pub(super) cidrs: Vec<Spanned<Text<IpNet>>>,
     #[serde(default)]
     pub(super) default: DefaultAction,
     pub(super) max_age: Option<Spanned<Text<Duration>>>,
@@ -55,7 +57,7 @@ pub(super) struct RawRegistry {
     #[serde(default, rename = "resource-id")]
     pub(super) _resource_id: Option<ResourceId>,
     #[serde(default)]
-    pub(super) private_endpoints: Vec<Text<IpNet>>,
+    pub(super) private_endpoints: Vec<Spanned<Text<IpNet>>>,
 }
 
 #[derive(Deserialize)]
@@ -63,11 +65,11 @@ pub(super) struct RawRegistry {
 pub(super) struct RawException {
     pub(super) reason: Option<Text<Reason>>,
     pub(super) unit: Option<Text<Unit>>,
-    pub(super) cgroup: Option<Text<Absolute>>,
+    pub(super) cgroup: Option<Text<CgroupPath>>,
     #[serde(default)]
     pub(super) names: Vec<Text<Name>>,
     #[serde(default)]
-    pub(super) cidrs: Vec<Text<IpNet>>,
+    pub(super) cidrs: Vec<Spanned<Text<IpNet>>>,
     pub(super) until: Option<Spanned<toml::value::Datetime>>,
 }
 

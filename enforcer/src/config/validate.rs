@@ -4,13 +4,15 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::Ipv6Net;
 use toml::Spanned;
 
 use super::error::Fault;
+use super::prefix::{closed, opened};
 use super::raw::{RawConfig, RawDns, RawException, RawPaths, RawProtect, RawRegistry};
 use super::registry::{data_endpoint_problem, login_server_problem, regions_problem};
-use super::value::{Absolute, File, Reason, Text, Unit, instant};
-use super::{Cloud, Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
+use super::value::{Absolute, CgroupPath, File, Reason, Text, Unit, instant};
+use super::{Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
 use crate::name::Name;
 
 /// The shortest linger: with none, an address would close between the answer and the connection.
@@ -29,16 +31,15 @@ pub(super) fn validate(raw: RawConfig, base: &Path) -> Result<Config, Fault> {
         ));
     };
     let protect = protect(raw.protect, base)?;
+    let exceptions = raw.exception.into_iter();
     let config = Config {
         mode: raw.mode,
         scope: raw.scope.map(|Text(Absolute(path))| path),
-        registries: all_registries(registries, protect.cloud, base)?,
-        protect,
-        exceptions: raw
-            .exception
-            .into_iter()
-            .map(exception)
+        registries: all_registries(registries, &protect, base)?,
+        exceptions: exceptions
+            .map(|raw| exception(raw, &protect.nat64))
             .collect::<Result<_, _>>()?,
+        protect,
         dns: dns(raw.dns)?,
         paths: paths(raw.paths),
     };
@@ -54,14 +55,15 @@ fn protect(raw: RawProtect, base: &Path) -> Result<Protect, Fault> {
             .map(|Text(tag)| tag.0)
             .collect()
     });
+    let nat64: Vec<Ipv6Net> = raw.nat64.into_iter().map(|Text(prefix)| prefix.0).collect();
     let protect = Protect {
         tags: tags.unwrap_or(defaults.tags),
         cloud: raw.cloud,
         service_tags: raw.service_tags.map(|Text(File(file))| base.join(file)),
-        cidrs: values(raw.cidrs),
+        cidrs: closed(raw.cidrs, &nat64)?,
         default: raw.default,
         max_age: bounded(raw.max_age, defaults.max_age, MIN_MAX_AGE..=Duration::MAX)?,
-        nat64: raw.nat64.into_iter().map(|Text(prefix)| prefix.0).collect(),
+        nat64,
     };
     if protect.tags.is_empty()
         && protect.cidrs.is_empty()
@@ -77,7 +79,7 @@ fn protect(raw: RawProtect, base: &Path) -> Result<Protect, Fault> {
 
 fn all_registries(
     raw: Vec<Spanned<RawRegistry>>,
-    cloud: Cloud,
+    protect: &Protect,
     base: &Path,
 ) -> Result<Vec<Registry>, Fault> {
     let mut registries: Vec<Registry> = Vec::with_capacity(raw.len());
@@ -88,7 +90,7 @@ fn all_registries(
             .login_server
             .as_ref()
             .map_or(at.clone(), Spanned::span);
-        let registry = registry(entry, &at, cloud, base)?;
+        let registry = registry(entry, &at, protect, base)?;
         if registries
             .iter()
             .any(|other| other.login_server == registry.login_server)
@@ -107,9 +109,10 @@ fn all_registries(
 fn registry(
     raw: RawRegistry,
     at: &Range<usize>,
-    cloud: Cloud,
+    protect: &Protect,
     base: &Path,
 ) -> Result<Registry, Fault> {
+    let cloud = protect.cloud;
     let Some(login_server) = raw.login_server else {
         return Err(missing(
             at,
@@ -146,11 +149,11 @@ fn registry(
             .map(|name| name.into_inner().0)
             .collect(),
         endpoints_file: raw.endpoints_file.map(|Text(File(file))| base.join(file)),
-        private_endpoints: values(raw.private_endpoints),
+        private_endpoints: opened(raw.private_endpoints, &protect.nat64)?,
     })
 }
 
-fn exception(raw: Spanned<RawException>) -> Result<Exception, Fault> {
+fn exception(raw: Spanned<RawException>, nat64: &[Ipv6Net]) -> Result<Exception, Fault> {
     let at = raw.span();
     let raw = raw.into_inner();
     let Some(Text(Reason(reason))) = raw.reason else {
@@ -158,7 +161,7 @@ fn exception(raw: Spanned<RawException>) -> Result<Exception, Fault> {
     };
     let target = match (raw.unit, raw.cgroup) {
         (Some(Text(Unit(unit))), None) => Target::Unit(unit),
-        (None, Some(Text(Absolute(path)))) => Target::Cgroup(path),
+        (None, Some(Text(CgroupPath(path)))) => Target::Cgroup(path),
         (Some(_), Some(_)) => {
             return Err(Fault::new(at, "unit and cgroup both stand there; keep one"));
         }
@@ -171,7 +174,7 @@ fn exception(raw: Spanned<RawException>) -> Result<Exception, Fault> {
         }
     };
     let names: Vec<Name> = values(raw.names);
-    let cidrs = values(raw.cidrs);
+    let cidrs = opened(raw.cidrs, nat64)?;
     if names.is_empty() && cidrs.is_empty() {
         return Err(Fault::new(
             at,

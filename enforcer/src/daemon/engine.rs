@@ -3,7 +3,7 @@
 mod feed;
 mod settle;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::exceptions::Standing;
 use super::inherited::Inherited;
 use super::names::RegistryNames;
+use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR};
 use crate::kernel::{
@@ -40,7 +41,7 @@ pub(super) struct Engine {
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
     pub(super) alarms: Alarms,
-    pub(super) ask: Vec<SocketAddr>,
+    pub(super) resolvers: Resolvers,
     pub(super) generation: u64,
     pub(super) applied: Timestamp,
     pub(super) started: Timestamp,
@@ -48,8 +49,6 @@ pub(super) struct Engine {
     pub(super) inherited: Inherited,
     since: Instant,
     hastened: Duration,
-    lookup: Option<Lookup>,
-    exempt: Vec<IpAddr>,
     own: Vec<IpAddr>,
     in_force: Option<(Protected, Arc<Tables>)>,
     held: Held,
@@ -79,15 +78,13 @@ impl Engine {
             registries: RegistryNames::default(),
             standings: Vec::new(),
             alarms: Alarms::default(),
-            ask: Vec::new(),
+            resolvers: Resolvers::default(),
             applied: Timestamp::now(),
             started: Timestamp::now(),
             clock: Clock::trust(),
             inherited: Inherited::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
-            lookup: None,
-            exempt: Vec::new(),
             own: own_addresses()?,
             in_force: None,
             unsaved: false,
@@ -127,7 +124,7 @@ impl Engine {
             return None;
         }
         self.follow_resolvers();
-        let lookup = self.lookup.clone()?;
+        let lookup = self.resolvers.lookup()?;
         let names = self.cache.due(now);
         (!names.is_empty()).then_some((lookup, names))
     }
@@ -135,7 +132,7 @@ impl Engine {
     /// How long nothing is due.
     pub(super) fn idle(&self) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
-        let idle = next.saturating_sub(self.now());
+        let idle = self.resolvers.patience(next.saturating_sub(self.now()));
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
         }

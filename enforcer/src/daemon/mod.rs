@@ -10,6 +10,7 @@ mod inherited;
 mod names;
 mod reload;
 mod report;
+mod resolvers;
 mod run;
 mod sources;
 mod watch;

@@ -53,7 +53,12 @@ impl Engine {
                 })
                 .collect(),
             exceptions: self.exceptions_status(),
-            resolvers: self.ask.iter().map(ToString::to_string).collect(),
+            resolvers: self
+                .resolvers
+                .ask()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             alarms: self.alarms.all(),
             counters: self.kernel.maps.counters().unwrap_or_else(|error| {
                 tracing::warn!("{error}");

@@ -7,7 +7,7 @@ use enforcer_common::Class;
 
 use crate::azure::endpoints::{Endpoint, endpoints};
 use crate::azure::tags::check_successor;
-use crate::azure::{TagSnapshot, snapshot};
+use crate::azure::{PrefixSet, TagSnapshot, snapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
 use crate::policy::{Layer, judged};
 
@@ -72,6 +72,7 @@ impl Sources {
         }
         let tags = snapshot(&config.protect)?;
         check_resolvers(&config, &tags)?;
+        check_private_endpoints(&config, &tags)?;
         let cloud = config.protect.cloud;
         let endpoints: Result<_, _> = config
             .registries
@@ -146,4 +147,61 @@ fn check_resolvers(config: &Config, tags: &TagSnapshot) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An answer in a private endpoint's prefix is not held against the tags, so a prefix over another service's addresses would open those
+/// to whoever forges an answer.
+fn check_private_endpoints(config: &Config, tags: &TagSnapshot) -> Result<()> {
+    let others = tags
+        .families
+        .iter()
+        .filter(|(tag, _)| class_of(tag) != Class::Registry);
+    for (tag, closed) in others {
+        for registry in &config.registries {
+            let private = PrefixSet::from_iter(registry.private_endpoints.iter().copied());
+            if let Some(common) = private.first_common(closed) {
+                bail!(
+                    "registry.private-endpoints: those of {} and the service tag {tag} have {common} in common, \
+                     and no private endpoint of a registry lies there: write the prefixes of your own network",
+                    registry.login_server
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(private_endpoints: &str) -> Result<Sources> {
+        let text = format!(
+            "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nprivate-endpoints = [\"10.1.0.0/24\", \"{private_endpoints}\"]\n"
+        );
+        let config = config::parse(&text, "test.toml".as_ref())?;
+        Sources::read(&Options {
+            source: Source::Given(Box::new(config)),
+            audit: false,
+            ephemeral: true,
+            scope: None,
+        })
+    }
+
+    /// Addresses of a storage stamp and of a registry's front end that public documents show.
+    #[test]
+    fn a_private_endpoint_lies_in_no_other_service() {
+        for storage in ["52.239.169.228/32", "52.0.0.0/8"] {
+            let error = read(storage).unwrap_err().to_string();
+            for word in [
+                "registry.private-endpoints",
+                "contoso.azurecr.io",
+                "Storage",
+            ] {
+                assert!(error.contains(word), "no {word:?} in: {error}");
+            }
+        }
+        assert!(read("20.42.66.0/31").is_ok());
+        assert!(read("172.16.0.0/12").is_ok());
+    }
 }

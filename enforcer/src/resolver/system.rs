@@ -1,9 +1,10 @@
 //! The system's resolvers, as `resolv.conf` names them.
 
-use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::path::{Path, PathBuf};
+
+use crate::file::read_within;
 
 /// Where the host says which resolvers its programs ask.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -14,6 +15,8 @@ pub const UPSTREAM_FILES: [&str; 2] = [
 ];
 
 const DNS_PORT: u16 = 53;
+/// The largest `resolv.conf` that is read, in bytes: thousands of times what one takes.
+const MAX_FILE: u64 = 1 << 20;
 /// What resolv.conf(5) names besides `nameserver`; none of it matters for whole names.
 const OTHER_KEYWORDS: [&str; 4] = ["domain", "search", "sortlist", "options"];
 
@@ -127,7 +130,7 @@ impl SystemResolvers {
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
-    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+    Ok(String::from_utf8_lossy(&read_within(path, MAX_FILE)?).into_owned())
 }
 
 fn server(
@@ -173,6 +176,7 @@ fn interface_index(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::make_fifo;
 
     fn lo(name: &str) -> Option<u32> {
         (name == "eth0").then_some(7)
@@ -188,7 +192,7 @@ mod tests {
     ) -> (tempfile::TempDir, Result<SystemResolvers, ResolvConfError>) {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            fs::write(directory.path().join(name), text).unwrap();
+            std::fs::write(directory.path().join(name), text).unwrap();
         }
         let path = |name| directory.path().join(name);
         let (systemd, manager) = (path("systemd"), path("manager"));
@@ -258,6 +262,23 @@ mod tests {
         let found = found.unwrap();
         assert_eq!(found.ask, ["127.0.0.1:53".parse().unwrap()]);
         assert_eq!(found.warnings.len(), 1);
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_an_upstream_one_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let (main, fifo) = (directory.path().join("conf"), directory.path().join("fifo"));
+        std::fs::write(&main, "nameserver 127.0.0.53\n").unwrap();
+        make_fifo(&fifo);
+        let error = read(&fifo, &[], &lo).unwrap_err().to_string();
+        assert!(
+            error.contains("(is not a regular file); mend it"),
+            "{error}"
+        );
+        let found = read(&main, &[&fifo, Path::new("/dev/zero")], &lo).unwrap();
+        assert_eq!(found.exempt, [Ipv4Addr::new(127, 0, 0, 53)]);
+        assert!(found.warnings[0].contains("is not a regular file"));
+        assert_eq!(found.warnings.len(), 2);
     }
 
     #[test]

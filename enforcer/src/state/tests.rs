@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::file::make_fifo;
 
 fn sample() -> State {
     let seen = Seen {
@@ -96,12 +97,18 @@ fn a_file_over_the_limit_is_not_taken_in() {
 
 #[test]
 fn what_is_no_file_is_unreadable_and_moved_away() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("state.json");
-    fs::create_dir(&path).unwrap();
-    assert!(matches!(unusable(&path).0, Unusable::Unreadable(_)));
-    save(&path, &sample()).unwrap();
-    assert_eq!(load(&path).unwrap(), Some(sample()));
+    let occupy: [fn(&Path); 2] = [|path| fs::create_dir(path).unwrap(), make_fifo];
+    for occupy in occupy {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.json");
+        occupy(&path);
+        let (reason, message) = unusable(&path);
+        assert!(matches!(reason, Unusable::Unreadable(_)));
+        assert!(message.contains("is not a regular file"), "{message}");
+        assert!(directory.path().join("state.json.corrupt").exists());
+        save(&path, &sample()).unwrap();
+        assert_eq!(load(&path).unwrap(), Some(sample()));
+    }
 }
 
 #[test]

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 pub use self::error::EndpointError;
 pub use self::shown::parse;
-use super::file::read_up_to;
 pub use crate::config::EndpointKind;
 use crate::config::{Cloud, Registry};
+use crate::file::read_up_to;
 use crate::name::Name;
 
 /// The largest endpoints file that is read, in bytes: room for some thousand replicas.

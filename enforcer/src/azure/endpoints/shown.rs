@@ -5,9 +5,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Endpoint, EndpointError, EndpointKind, Origin, kind_of};
-use crate::azure::file::without_byte_order_mark;
 use crate::azure::relaxed::blank_trailing_commas;
 use crate::config::Cloud;
+use crate::file::without_byte_order_mark;
 use crate::name::{Name, NameError};
 
 #[derive(Deserialize)]

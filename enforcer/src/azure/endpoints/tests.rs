@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::file::make_fifo;
 
 fn contoso() -> Registry {
     Registry {
@@ -207,7 +208,7 @@ fn a_file_cut_short_or_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_too_large_is_an_error() {
+fn a_file_that_is_missing_none_or_too_large_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(MAX_FILE + 1).unwrap();
     let registry = |file: &Path| Registry {
@@ -216,12 +217,13 @@ fn a_file_that_is_missing_or_too_large_is_an_error() {
     };
     let error = endpoints(&registry(file.path()), Cloud::Public).unwrap_err();
     assert!(matches!(error, EndpointError::TooLarge { .. }), "{error}");
-    let error = endpoints(
-        &registry(Path::new("/nonexistent/contoso.json")),
-        Cloud::Public,
-    )
-    .unwrap_err();
-    assert!(matches!(error, EndpointError::Unreadable { .. }), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    let (missing, fifo) = (directory.path().join("none"), directory.path().join("fifo"));
+    make_fifo(&fifo);
+    for path in [&missing, &fifo] {
+        let error = endpoints(&registry(path), Cloud::Public).unwrap_err();
+        assert!(matches!(error, EndpointError::Unreadable { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -22,8 +22,8 @@ use self::check::Family;
 pub use self::error::TagError;
 use self::published::Published;
 use super::PrefixSet;
-use super::file::read_up_to;
 use crate::config::Cloud;
+use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
 const MAX_FILE: u64 = 64 << 20;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::azure::file::without_byte_order_mark;
+use crate::file::without_byte_order_mark;
 
 /// What is taken from the file; text is borrowed from its bytes.
 pub(super) struct Published<'a> {

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{Protect, REGISTRY_TAG, STORAGE_TAG};
+use crate::file::make_fifo;
 
 fn wanted() -> [String; 2] {
     [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned)
@@ -222,15 +223,17 @@ fn an_address_of_registries_and_of_storage_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_missing_or_too_large_is_an_error() {
+fn a_file_that_is_missing_none_or_too_large_is_an_error() {
     let large = tempfile::NamedTempFile::new().unwrap();
     large.as_file().set_len(MAX_FILE + 1).unwrap();
     let read = |path: &Path| import_file(path, Cloud::Public, &wanted());
     assert!(matches!(read(large.path()), Err(TagError::TooLarge { .. })));
-    assert!(matches!(
-        read(Path::new("/nonexistent.json")),
-        Err(TagError::Unreadable { .. })
-    ));
+    let directory = tempfile::tempdir().unwrap();
+    let (missing, fifo) = (directory.path().join("none"), directory.path().join("fifo"));
+    make_fifo(&fifo);
+    for path in [&missing, &fifo] {
+        assert!(matches!(read(path), Err(TagError::Unreadable { .. })));
+    }
 }
 
 #[test]

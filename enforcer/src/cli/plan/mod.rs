@@ -192,6 +192,8 @@ fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use enforcer_common::layout::MAX_PREFIXES;
+
     use super::*;
 
     pub(super) const CONFIG: &str = r#"
@@ -260,11 +262,11 @@ mod tests {
 
     #[test]
     fn what_the_maps_cannot_hold_is_refused() {
-        let text = CONFIG.replace("203.0.113.0/24", "::/64");
+        let prefixes: Vec<String> = (0..=MAX_PREFIXES)
+            .map(|index| format!("2001:db8:{index:x}::/48"))
+            .collect();
+        let text = CONFIG.replace("203.0.113.0/24", &prefixes.join("\", \""));
         let (_, refused) = planned(&text, "2026-01-01T00:00:00Z");
-        assert!(
-            refused.to_string().contains("covers the IPv4-mapped range"),
-            "{refused}"
-        );
+        assert!(refused.contains("4097 prefixes of exceptions"), "{refused}");
     }
 }

@@ -58,6 +58,50 @@ fn an_exception_says_why_for_whom_what_and_until_when() {
 }
 
 #[test]
+fn an_exception_is_for_one_part_of_the_host_that_the_kernel_can_tell_apart() {
+    let target = |target: &str| {
+        exception(&format!(
+            "{target}\nreason = \"r\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z"
+        ))
+    };
+    for root in [
+        "/",
+        "//",
+        "/./",
+        "/sys/fs/cgroup",
+        "/sys/fs/cgroup/unified/",
+    ] {
+        refused(
+            &target(&format!("cgroup = \"{root}\"")),
+            "4: exception.cgroup",
+            &["every process", "[[registry]]", "protect.default"],
+        );
+    }
+    refused(
+        &target("unit = \"-.slice\""),
+        "4: exception.unit",
+        &["every process"],
+    );
+    let deep = |levels: usize| {
+        target(&format!(
+            "cgroup = \"/sys/fs/cgroup{}\"",
+            "/a".repeat(levels)
+        ))
+    };
+    assert!(read(&deep(16)).is_ok());
+    refused(
+        &deep(17),
+        "4: exception.cgroup",
+        &["17 levels", "down to level 16"],
+    );
+    refused(
+        &target("cgroup = \"/a/../../b\""),
+        "4: exception.cgroup",
+        &["without \"..\""],
+    );
+}
+
+#[test]
 fn the_end_of_an_exception_is_an_instant() {
     let until = |until: &str| {
         exception(&format!(

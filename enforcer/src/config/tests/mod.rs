@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::*;
+use crate::file::make_fifo;
 
 const MINIMAL: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n";
 
@@ -74,6 +75,26 @@ fn a_file_that_cannot_be_read_is_an_error_and_never_the_defaults() {
     );
     assert!(error.contains("--config"), "{error}");
     assert!(load(Path::new("/")).is_err());
+}
+
+#[test]
+fn what_is_no_configuration_file_is_refused_without_waiting_for_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let (fifo, huge) = (directory.path().join("fifo"), directory.path().join("huge"));
+    make_fifo(&fifo);
+    let file = std::fs::File::create(&huge).unwrap();
+    file.set_len(MAX_FILE + 1).unwrap();
+    for (path, problem) in [
+        (fifo.as_path(), "is not a regular file"),
+        (Path::new("/dev/zero"), "is not a regular file"),
+        (huge.as_path(), "is larger than 1048576 bytes"),
+    ] {
+        let place = format!("{}: cannot be read ({problem}); write it", path.display());
+        let error = load(path).unwrap_err().to_string();
+        assert!(error.starts_with(&place), "{error}");
+        let error = load_paths(path).unwrap_err().to_string();
+        assert!(error.starts_with(&place), "{error}");
+    }
 }
 
 #[test]

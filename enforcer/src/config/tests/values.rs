@@ -33,6 +33,39 @@ fn a_prefix_has_to_be_exact() {
 }
 
 #[test]
+fn a_prefix_that_is_judged_as_ipv4_is_refused() {
+    let nat64 = "[protect]\nnat64 = [\"2001:db8:64::/96\"]\n";
+    let closed = |cidr: &str| format!("{MINIMAL}{nat64}cidrs = [\n\"{cidr}\"]\n");
+    let private = |cidr: &str| format!("{MINIMAL}private-endpoints = [\n\"{cidr}\"]\n{nat64}");
+    let opened = |cidr: &str| {
+        let keys = "reason = \"r\"\nunit = \"a.service\"\nuntil = 2027-01-31T00:00:00Z";
+        exception(&format!("{keys}\ncidrs = [\n\"{cidr}\"]\n{nat64}"))
+    };
+    let says = ["judged as IPv4", "write the IPv4 prefix"];
+    for inside in [
+        "64:ff9b::1400:0/104",
+        "64:ff9b:1:2::/64",
+        "2001:db8:64::1400:0/104",
+    ] {
+        refused(&closed(inside), "6: protect.cidrs", &says);
+        refused(&private(inside), "4: registry.private-endpoints", &says);
+        refused(&opened(inside), "8: exception.cidrs", &says);
+    }
+    for covering in ["64:ff9b::/32", "64::/16", "::/3", "::/80"] {
+        refused(&closed(covering), "6: protect.cidrs", &says);
+        refused(&opened(covering), "8: exception.cidrs", &says);
+    }
+    let around = "2001:db8::/32";
+    refused(&closed(around), "6: protect.cidrs", &says);
+    assert!(read(&opened(around)).is_ok());
+    for beside in ["64:ff9b:2::/48", "64:ff9b:0:1::/64", "2001:db8:65::/48"] {
+        assert!(read(&closed(beside)).is_ok(), "{beside}");
+        assert!(read(&opened(beside)).is_ok(), "{beside}");
+        assert!(read(&private(beside)).is_ok(), "{beside}");
+    }
+}
+
+#[test]
 fn nat64_prefixes_have_the_lengths_that_exist() {
     let nat64 = |prefix: &str| format!("{MINIMAL}[protect]\nnat64 = [\"{prefix}\"]\n");
     for length in [32, 40, 48, 56, 64, 96] {

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::path::{Component, PathBuf};
 use std::time::Duration;
 
+use enforcer_common::layout::MAX_LEVEL;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
@@ -17,6 +18,14 @@ use crate::name::Name;
 
 /// The systemd unit types that have a cgroup (systemd.resource-control(5)).
 const UNIT_TYPES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
+
+/// Where the cgroup v2 tree is mounted by convention (file-hierarchy(7), and beside cgroup v1): a cgroup is named by its path there as well.
+const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+/// The unit of the root cgroup (systemd.special(7)).
+const ROOT_SLICE: &str = "-.slice";
+/// Why no exception is for the root cgroup.
+const EVERYBODY: &str = "is every process of the host; name one unit or cgroup \
+                         (what is open to all stands in [[registry]] and protect.default)";
 
 /// A value that is written as one string.
 pub(super) trait FromText: Sized {
@@ -172,7 +181,35 @@ impl FromText for Unit {
                 "\"{text}\" is not a unit's full name; write one such as \"agent.service\""
             ));
         }
+        if text == ROOT_SLICE {
+            return Err(format!("\"{text}\" {EVERYBODY}"));
+        }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// A cgroup below the root, as deep as the kernel program looks at most.
+pub(super) struct CgroupPath(pub(super) PathBuf);
+
+impl FromText for CgroupPath {
+    const EXPECTED: &'static str =
+        "the path of a cgroup in quotes, such as \"/system.slice/agent.service\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let Absolute(path) = Absolute::from_text(text)?;
+        let mut mounts = CGROUP_MOUNTS.iter();
+        let below = mounts.find_map(|mount| path.strip_prefix(mount).ok());
+        let parts = below.unwrap_or(&path).components();
+        let level = parts.filter(|part| *part != Component::RootDir).count();
+        if level == 0 {
+            return Err(format!("\"{text}\" {EVERYBODY}"));
+        }
+        if level > MAX_LEVEL as usize {
+            return Err(format!(
+                "\"{text}\" is {level} levels deep, and an exception acts on cgroups down to level {MAX_LEVEL}; name one above it"
+            ));
+        }
+        Ok(Self(path))
     }
 }
 

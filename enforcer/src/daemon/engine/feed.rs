@@ -1,6 +1,6 @@
 //! What the engine is fed with before it evaluates: names, resolvers, and the addresses of runs before this one.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 
@@ -10,8 +10,6 @@ use crate::daemon::inherited::Inherited;
 use crate::kernel::{Cgroup, KernelError};
 use crate::name::Name;
 use crate::resolver::cache::Cache;
-use crate::resolver::lookup::Lookup;
-use crate::resolver::system::system_resolvers;
 use crate::state;
 
 impl Engine {
@@ -101,32 +99,8 @@ impl Engine {
 
     /// Takes the resolvers of the configuration, or those that the system has now.
     pub(super) fn follow_resolvers(&mut self) {
-        let servers = &self.sources.config.dns.servers;
-        let (ask, exempt) = if servers.is_empty() {
-            match system_resolvers() {
-                Ok(found) => (found.ask, found.exempt),
-                Err(error) => {
-                    return self
-                        .alarms
-                        .raise("resolvers-unknown", "", error.to_string());
-                }
-            }
-        } else {
-            (
-                servers.clone(),
-                servers.iter().map(SocketAddr::ip).collect(),
-            )
-        };
-        self.alarms.clear("resolvers-unknown", "");
-        if ask == self.ask && exempt == self.exempt && self.lookup.is_some() {
-            return;
-        }
-        match Lookup::new(&ask) {
-            Ok(lookup) => self.lookup = Some(lookup),
-            Err(error) => self
-                .alarms
-                .raise("resolvers-unknown", "", error.to_string()),
-        }
-        (self.ask, self.exempt) = (ask, exempt);
+        let followed = self.resolvers.follow(&self.sources.config.dns.servers);
+        let message = followed.err().map(|error| error.to_string());
+        self.alarms.set("resolvers-unknown", "", message);
     }
 }

@@ -63,7 +63,12 @@ impl Engine {
 
     /// DNS servers and the host's own addresses.
     pub(in crate::daemon) fn always_open(&self) -> Vec<IpAddr> {
-        self.exempt.iter().chain(&self.own).copied().collect()
+        self.resolvers
+            .exempt()
+            .iter()
+            .chain(&self.own)
+            .copied()
+            .collect()
     }
 
     /// Whether the maps hold `desired` already, the protected set aside.

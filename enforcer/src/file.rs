@@ -1,0 +1,119 @@
+//! Reading the files that configuration and convention name: regular files only, and no more of them than a bound.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// The bytes of the regular file at `path`, or `None` when it has more than `limit` bytes. Symbolic links are followed. Whatever
+/// stands there, nothing waits for another process: a FIFO or a device is opened without blocking, and refused before it is read.
+///
+/// # Errors
+/// What the system says, or that it is no regular file.
+pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let (file, expected) = open_regular(path)?;
+    if expected > limit {
+        return Ok(None);
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
+    let read = file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok((u64::try_from(read).is_ok_and(|read| read <= limit)).then_some(bytes))
+}
+
+/// The bytes of the regular file at `path`, as [`read_up_to`] reads them.
+///
+/// # Errors
+/// As there, and [`io::ErrorKind::FileTooLarge`] when it has more than `limit` bytes.
+pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_up_to(path, limit)?.ok_or_else(|| {
+        let problem = format!("is larger than {limit} bytes");
+        io::Error::new(io::ErrorKind::FileTooLarge, problem)
+    })
+}
+
+/// `bytes` without the UTF-8 byte order mark that some tools put before a file.
+pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// The file at `path`, open for reading, and its length in bytes. A terminal does not become the daemon's own.
+fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            // What opening a socket says (open(2)), and a device file without its device.
+            Some(libc::ENXIO) => not_regular(),
+            _ => error,
+        })?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(not_regular());
+    }
+    Ok((file, metadata.len()))
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")
+}
+
+/// Makes a FIFO that nobody writes to: opening it for reading blocks for ever.
+#[cfg(test)]
+pub(crate) fn make_fifo(path: &Path) {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+    // SAFETY: the pointer is to a string that ends in NUL and outlives the call.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_file_over_the_limit_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"12345").unwrap();
+        assert_eq!(
+            read_up_to(file.path(), 5).unwrap().as_deref(),
+            Some(&b"12345"[..])
+        );
+        assert_eq!(read_up_to(file.path(), 4).unwrap(), None);
+        let error = read_within(file.path(), 4).unwrap_err();
+        assert_eq!(error.to_string(), "is larger than 4 bytes");
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_it_says_ends_at_the_limit() {
+        let status = Path::new("/proc/self/status");
+        assert_eq!(std::fs::metadata(status).unwrap().len(), 0);
+        assert_eq!(read_up_to(status, 64).unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (fifo, socket) = (directory.path().join("fifo"), directory.path().join("sock"));
+        make_fifo(&fifo);
+        let _listener = UnixListener::bind(&socket).unwrap();
+        for path in [&fifo, &socket, directory.path(), Path::new("/dev/zero")] {
+            let error = read_up_to(path, 1024).unwrap_err().to_string();
+            assert_eq!(error, "is not a regular file", "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_leads_to_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, link) = (directory.path().join("..data"), directory.path().join("it"));
+        std::fs::write(&file, b"text").unwrap();
+        symlink("..data", &link).unwrap();
+        assert_eq!(read_within(&link, 1024).unwrap(), b"text");
+        std::fs::remove_file(&file).unwrap();
+        let error = read_within(&link, 1024).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
