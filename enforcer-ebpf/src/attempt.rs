@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_get_current_ancestor_cgroup_id;
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::{Address, Flow, Hook, Transport};
 
-use crate::view::{Ancestry, KernelPolicy};
+use crate::view::{KernelPolicy, Subject, exception_among};
 
 /// `IPPROTO_TCP`.
 const TCP: u32 = 6;
@@ -67,10 +67,18 @@ fn transport(context: &SockAddrContext) -> Transport {
 /// The process that makes the call.
 pub(crate) struct CurrentTask;
 
-impl Ancestry for CurrentTask {
+impl Subject for CurrentTask {
     #[inline(always)]
-    fn ancestor(&self, level: u32) -> u64 {
-        // SAFETY: the helper takes no pointer.
-        unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) }
+    fn exception(&self, high: u64, low: u64) -> u32 {
+        exception_of_task(high, low)
     }
+}
+
+/// Exported for the verifier's sake, as [`crate::view`] says.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn exception_of_task(high: u64, low: u64) -> u32 {
+    // SAFETY: the helper takes no pointer. A level below that of the process's cgroup gives 0.
+    let ancestor = |level| unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) };
+    exception_among(ancestor, high, low)
 }

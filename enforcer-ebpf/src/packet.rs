@@ -10,7 +10,7 @@ use enforcer_common::{
     Bytes, Decision, Flow, PacketError, Transport, Verdict, decide_packet, read_ipv4, read_ipv6,
 };
 
-use crate::view::{Ancestry, KernelPolicy};
+use crate::view::{KernelPolicy, Subject, exception_among};
 
 /// Ethernet types (IEEE 802) as `__sk_buff` holds them: in network byte order.
 const IPV4: u32 = 0x0800_u16.to_be() as u32;
@@ -96,10 +96,12 @@ impl Bytes for Packet<'_> {
     }
 }
 
-impl Ancestry for Packet<'_> {
+impl Subject for Packet<'_> {
+    // Not a function of its own: where the kernel has no BTF of itself, the verifier takes no packet as the argument of one.
     #[inline(always)]
-    fn ancestor(&self, level: u32) -> u64 {
-        // SAFETY: the context points to the kernel's `__sk_buff` for the length of the program.
-        unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level as i32) }
+    fn exception(&self, high: u64, low: u64) -> u32 {
+        // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
+        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level as i32) };
+        exception_among(ancestor, high, low)
     }
 }

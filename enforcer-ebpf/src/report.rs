@@ -6,74 +6,42 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
 };
 use aya_ebpf::programs::{SkBuffContext, SockContext};
-use enforcer_common::layout::{
-    AddressKey, COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter,
-};
-use enforcer_common::{Decision, Event, Flow, Hook, Reason};
+use enforcer_common::layout::{COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter};
+use enforcer_common::{Address, Decision, Event, Flow, Hook, Verdict};
 
 use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
-use crate::view::{self, opaque};
-
-/// What is counted and told of a decision, in numbers that the verifier cannot tell apart: one path through this module serves all.
-struct Told {
-    hook: Hook,
-    reason: u32,
-    protocol: u32,
-    port: u32,
-    destination: AddressKey,
-}
-
-impl Told {
-    #[inline(always)]
-    fn new(hook: Hook, flow: Flow, decision: Decision) -> Self {
-        Self {
-            hook,
-            reason: opaque(decision.reason as u32),
-            protocol: opaque(flow.transport.protocol() as u32),
-            port: opaque(flow.transport.port() as u32),
-            destination: decision.destination.key(),
-        }
-    }
-
-    #[inline(always)]
-    fn counter(&self) -> u32 {
-        counter(self.hook, Reason::Local) + self.reason
-    }
-
-    #[inline(always)]
-    fn denied(&self) -> bool {
-        self.reason >= Reason::WrongPort as u32
-    }
-}
+use crate::view::{self, halves, joined};
 
 /// Counts a packet, and reports its denial.
 #[inline(always)]
 pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
-    let told = Told::new(Hook::Egress, flow, decision);
-    count(told.counter());
-    if !told.denied() {
+    count(counter(Hook::Egress, decision.reason));
+    if decision.verdict() == Verdict::Allow {
         return;
     }
     // SAFETY: the context is the kernel's for the length of the program.
     let cgroup = unsafe { bpf_skb_cgroup_id(context.as_ptr().cast()) };
     // SAFETY: as above.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
-    // SAFETY: an origin that is replaced while it is read gives a wrong name in a report at worst.
-    let origin = unsafe { ORIGINS.get(&cookie) }.copied().unwrap_or_default();
-    denial(&told, cgroup, origin);
+    let [high, low] = halves(decision.destination);
+    report_packet(
+        facts(Hook::Egress, flow, decision),
+        cgroup,
+        cookie,
+        high,
+        low,
+    );
 }
 
 /// Counts a call, and reports its denial.
 #[inline(always)]
 pub(crate) fn attempt(hook: Hook, flow: Flow, decision: Decision) {
-    let told = Told::new(hook, flow, decision);
-    count(told.counter());
-    if !told.denied() {
+    count(counter(hook, decision.reason));
+    if decision.verdict() == Verdict::Allow {
         return;
     }
-    // SAFETY: the helper takes no pointer.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    denial(&told, cgroup, current_origin());
+    let [high, low] = halves(decision.destination);
+    report_attempt(facts(hook, flow, decision), high, low);
 }
 
 /// Remembers which process opens a socket.
@@ -101,13 +69,41 @@ fn count(index: u32) {
     }
 }
 
+/// What is told of a denial besides the address, in one number: from byte 4 down hook, reason, protocol, and the port in two.
+#[inline(always)]
+fn facts(hook: Hook, flow: Flow, decision: Decision) -> u64 {
+    let (protocol, port) = (flow.transport.protocol(), flow.transport.port());
+    (hook as u64) << 32 | (decision.reason as u64) << 24 | (protocol as u64) << 16 | port as u64
+}
+
+/// Reports the denial of a packet. Exported for the verifier's sake, as [`crate::view`] says.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn report_packet(facts: u64, cgroup: u64, cookie: u64, high: u64, low: u64) -> u32 {
+    // SAFETY: an origin that is replaced while it is read gives a wrong name in a report at worst.
+    let origin = unsafe { ORIGINS.get(&cookie) }.copied().unwrap_or_default();
+    denial(facts, cgroup, origin, joined(high, low));
+    0
+}
+
+/// Reports the denial of a call. Exported as [`report_packet`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn report_attempt(facts: u64, high: u64, low: u64) -> u32 {
+    // SAFETY: the helper takes no pointer.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    denial(facts, cgroup, current_origin(), joined(high, low));
+    0
+}
+
 /// Sends an event, or adds the denial to the fold of one that was sent lately.
 #[inline(always)]
-fn denial(told: &Told, cgroup: u64, origin: Origin) {
+fn denial(facts: u64, cgroup: u64, origin: Origin, destination: Address) {
+    let reason = (facts >> 24) as u8;
     let key = FoldKey {
         cgroup,
-        destination: told.destination,
-        reason: told.reason as u64,
+        destination: destination.key(),
+        reason: reason as u64,
     };
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
@@ -130,10 +126,10 @@ fn denial(told: &Told, cgroup: u64, origin: Origin) {
         uid: origin.uid,
         command: origin.command,
         folded: folded as u32,
-        port: told.port as u16,
-        protocol: told.protocol as u8,
-        hook: told.hook as u8,
-        reason: told.reason as u8,
+        port: facts as u16,
+        protocol: (facts >> 16) as u8,
+        hook: (facts >> 32) as u8,
+        reason,
         audited: view::audits() as u8,
         reserved: [0; 6],
     };

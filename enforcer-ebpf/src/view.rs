@@ -1,11 +1,9 @@
 //! The policy as the maps hold it.
 
-use core::hint::black_box;
-
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use enforcer_common::interval::{self, Row, Rows};
-use enforcer_common::layout::{AddressKey, Deadline, MAX_LEVEL, ScopedAddress, Settings, Switches};
+use enforcer_common::layout::{Deadline, MAX_LEVEL, ScopedAddress, Settings, Switches};
 use enforcer_common::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
@@ -24,24 +22,16 @@ fn settings() -> Settings {
     SETTINGS.get(0).copied().unwrap_or_default()
 }
 
-/// `code`, of which the verifier no longer knows the value. It would otherwise follow every code on a path of its own through all that
-/// comes after, and a program that is judged for a second at each start would be refused by older kernels for its length.
-#[inline(always)]
-pub(crate) fn opaque(code: u32) -> u32 {
-    let unknown = settings().generation as u32;
-    code.wrapping_add(unknown.wrapping_sub(black_box(unknown)))
-}
-
-/// Where a socket or process stands in the cgroup tree.
-pub(crate) trait Ancestry {
-    /// The id of its ancestor at `level` (the root is 0), itself included; 0 below its own level.
-    fn ancestor(&self, level: u32) -> u64;
+/// Whose cgroup counts: a packet's or a process's.
+pub(crate) trait Subject {
+    /// [`exception_among`] its cgroup and that one's ancestors.
+    fn exception(&self, high: u64, low: u64) -> u32;
 }
 
 /// The policy in force, for a socket or process.
-pub(crate) struct KernelPolicy<'a, A>(pub(crate) &'a A);
+pub(crate) struct KernelPolicy<'a, S>(pub(crate) &'a S);
 
-impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
+impl<S: Subject> PolicyView for KernelPolicy<'_, S> {
     #[inline(always)]
     fn switches(&self) -> Switches {
         settings().switches
@@ -49,10 +39,14 @@ impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
 
     #[inline(always)]
     fn class(&self, address: Address) -> Class {
-        match address.v4() {
-            Some(address) => stride::lookup(&LiveBlocks, address),
-            None => interval::lookup(&LiveRows, address),
-        }
+        let code = match address.v4() {
+            Some(address) => class_of_v4(address),
+            None => {
+                let [high, low] = halves(address);
+                class_of_v6(high, low)
+            }
+        };
+        Class::from_code(code as u16)
     }
 
     #[inline(always)]
@@ -63,35 +57,39 @@ impl<A: Ancestry> PolicyView for KernelPolicy<'_, A> {
 
     #[inline(always)]
     fn exception(&self, address: Address) -> Option<Exception> {
-        let deepest = settings().exception_level;
-        let key = address.key();
-        for level in 1..=MAX_LEVEL {
-            if level > deepest {
-                return None;
-            }
-            let cgroup = self.0.ancestor(level);
-            // SAFETY: the value is not read.
-            let has_exceptions = unsafe { EXC_CGROUPS.get(&cgroup) }.is_some();
-            if has_exceptions && let Some(exception) = covers(cgroup, key) {
-                return Some(exception);
-            }
+        let [high, low] = halves(address);
+        match self.0.exception(high, low) {
+            BY_PREFIX => Some(Exception::Prefix),
+            BY_NAME => Some(Exception::Name),
+            _ => None,
         }
-        None
     }
 }
 
+/// How an exception covers an address, as functions with numbers for arguments say it; anything else is no exception.
+const BY_PREFIX: u32 = 1;
+const BY_NAME: u32 = 2;
+
+/// How an exception for one of the cgroups that `ancestor` names, by their level, covers an address.
 #[inline(always)]
-fn covers(cgroup: u64, address: AddressKey) -> Option<Exception> {
-    let key = ScopedAddress::new(cgroup, address);
-    // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
-    let named = unsafe { EXC_ADDRESSES.get(&key) }.copied();
-    let prefixed = EXC_PREFIXES
-        .get(&Key::new(ScopedAddress::BITS, key))
-        .copied();
-    if prefixed.is_some_and(is_ahead) {
-        return Some(Exception::Prefix);
+pub(crate) fn exception_among(ancestor: impl Fn(u32) -> u64, high: u64, low: u64) -> u32 {
+    let deepest = settings().exception_level;
+    for level in 1..=MAX_LEVEL {
+        if level > deepest {
+            return 0;
+        }
+        let cgroup = ancestor(level);
+        // SAFETY: the value is not read.
+        let has_exceptions = unsafe { EXC_CGROUPS.get(&cgroup) }.is_some();
+        if !has_exceptions {
+            continue;
+        }
+        let covered = exception_of(cgroup, high, low);
+        if covered != 0 {
+            return covered;
+        }
     }
-    named.is_some_and(is_ahead).then_some(Exception::Name)
+    0
 }
 
 #[inline(always)]
@@ -99,6 +97,55 @@ fn is_ahead(deadline: Deadline) -> bool {
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     now < deadline
+}
+
+// The verifier judges a function with an exported name once, for all arguments, and not on every path that leads to it (Linux 5.6; older
+// ones as if it were written in place). Arguments and result have to be numbers.
+
+/// The code of the class of an IPv4 address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn class_of_v4(address: u32) -> u32 {
+    stride::lookup(&LiveBlocks, address).code() as u32
+}
+
+/// The code of the class of an IPv6 address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn class_of_v6(high: u64, low: u64) -> u32 {
+    interval::lookup(&LiveRows, joined(high, low)).code() as u32
+}
+
+/// How an exception of `cgroup` covers an address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn exception_of(cgroup: u64, high: u64, low: u64) -> u32 {
+    let key = ScopedAddress::new(cgroup, joined(high, low).key());
+    // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
+    let named = unsafe { EXC_ADDRESSES.get(&key) }.copied();
+    let prefixed = EXC_PREFIXES
+        .get(&Key::new(ScopedAddress::BITS, key))
+        .copied();
+    if prefixed.is_some_and(is_ahead) {
+        return BY_PREFIX;
+    }
+    if named.is_some_and(is_ahead) {
+        return BY_NAME;
+    }
+    0
+}
+
+/// An address as two numbers.
+#[inline(always)]
+pub(crate) fn halves(address: Address) -> [u64; 2] {
+    let bits = address.bits();
+    [(bits >> 64) as u64, bits as u64]
+}
+
+/// The address of two numbers.
+#[inline(always)]
+pub(crate) fn joined(high: u64, low: u64) -> Address {
+    Address::from_v6((high as u128) << 64 | low as u128)
 }
 
 struct LiveBlocks;
