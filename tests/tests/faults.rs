@@ -57,7 +57,7 @@ fn a_full_event_buffer_changes_no_verdict_and_is_told() -> Result<()> {
     );
     assert_eq!(scene.wire.packets_to(&STORAGE)?, 0);
 
-    let lost = |status: &Value| status["counters"]["lost_events"].as_u64() > Some(0);
+    let lost = |status: &Value| status["counters"]["lost-events"].as_u64() > Some(0);
     scene.enforcer.await_status("lost events", lost)?;
     let told = scene.enforcer.ask(["status"])?.success()?;
     assert!(told.contains("told by no event"), "{told}");
