@@ -129,7 +129,9 @@ pub fn load(path: &Path) -> Result<Option<State>, StateError> {
 /// [`StateError::NotSaved`], with the old file whole.
 pub fn save(path: &Path, state: &State) -> Result<(), StateError> {
     save_with(path, |file| {
-        serde_json::to_writer(io::BufWriter::new(file), state).map_err(io::Error::from)
+        let mut writer = io::BufWriter::new(file);
+        serde_json::to_writer(&mut writer, state)?;
+        writer.flush()
     })
 }
 

@@ -13,6 +13,7 @@ pub mod bpffs;
 pub mod cache;
 pub mod cgroup;
 pub mod clients;
+pub mod clock;
 pub mod craft;
 pub mod dns;
 pub mod enforcer;

@@ -1,11 +1,18 @@
 //! The daemon comes and goes, and changes its mind; the rule stays. Real traffic, judged on the wire.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
+use enforcer_common::layout::VERSION;
 use lab::{
     dns::Fault,
     enforcer::binary,
+    process::Running,
     scene::{EVIL, RATE, Scene},
     stream::Plan,
 };
@@ -64,6 +71,35 @@ fn ten_restarts_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()> 
         scene.enforcer.run()?;
     }
     scene.check(&stream.end()?)
+}
+
+#[test]
+fn a_daemon_killed_at_any_point_of_its_start_leaves_no_gap_and_nothing_behind() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let stream = scene.stream()?;
+    scene.enforcer.kill()?;
+    let begun = Instant::now();
+    scene.enforcer.run()?;
+    let start = begun.elapsed();
+    scene.enforcer.kill()?;
+    for part in 1..=8 {
+        let half_started = Running::start("enforcer", scene.enforcer.command(["run"])?)?;
+        thread::sleep(start * part / 8);
+        drop(half_started);
+    }
+    // As if it had died between two steps: a link waits, and its place is empty.
+    let pins = scene.pins().join(format!("v{VERSION}"));
+    let links = |name: &str| pins.join(name);
+    fs::rename(links("link_egress"), links("link_egress_new"))?;
+    scene.enforcer.run()?;
+    scene.check(&stream.end()?)?;
+
+    scene.enforcer.kill()?;
+    fs::rename(links("link_connect4"), links("link_connect4_new"))?;
+    scene.enforcer.ask(["unload"])?.success()?;
+    assert!(!scene.pins().exists());
+    assert!(scene.lab.exfiltrate_curl(&scene.lab.device())?.ok);
+    Ok(())
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl Kernel {
     fn replace_pin(&self, name: &str, link: FdLink) -> Result<(), KernelError> {
         let failed = || format!("pin the link {name}");
         let place = self.pins.link(name);
-        let beside = self.pins.link(&format!("{name}_new"));
+        let beside = self.pins.waiting_link(name);
         if beside.exists() {
             fs::remove_file(&beside).map_err(KernelError::failed(failed()))?;
         }

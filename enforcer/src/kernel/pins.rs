@@ -51,6 +51,11 @@ impl Pins {
         self.root.join(format!("link_{name}"))
     }
 
+    /// Where a new link waits to take its place.
+    pub(super) fn waiting_link(&self, name: &str) -> PathBuf {
+        self.root.join(format!("link_{name}_new"))
+    }
+
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.root.join(format!("program_{name}"))
     }
@@ -151,15 +156,18 @@ impl Pins {
         Ok(())
     }
 
-    /// Ends enforcement: removes the links, then everything else. Every removal is tried; the first error is returned.
+    /// Ends enforcement: removes the links, those too that a killed daemon left waiting, then everything else. Every removal is tried; the first error is returned.
     ///
     /// # Errors
     /// Where something could not be removed.
     pub fn remove(&self) -> Result<(), KernelError> {
         let programs = [EXPLAIN].map(|name| self.program(name));
         let maps = MAPS.map(|name| self.map(name));
+        let judges = Hook::ALL.into_iter().map(Hook::word);
+        let waiting = judges.chain([ORIGIN]).map(|name| self.waiting_link(name));
         let files = self
             .links()
+            .chain(waiting)
             .chain(programs)
             .chain(maps)
             .filter(|path| path.exists());
