@@ -105,8 +105,10 @@ impl Engine {
             engine.inherit();
         }
         if let Err(error) = engine.apply() {
-            engine.forget_addresses(&error);
+            engine.forget_addresses();
             engine.apply().context("cannot put the policy in force")?;
+            let message = format!("the addresses of earlier runs are not used: {error:#}");
+            engine.alarms.raise("state-unreadable", "", message);
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         Ok(engine)

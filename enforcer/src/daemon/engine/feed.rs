@@ -59,12 +59,10 @@ impl Engine {
     }
 
     /// Starts without the addresses of earlier runs, where no policy can be made with them: protection does not wait for them.
-    pub(super) fn forget_addresses(&mut self, why: &anyhow::Error) {
+    pub(super) fn forget_addresses(&mut self) {
         self.cache = Cache::new(cache_settings(self.sources.config.dns.linger));
         self.inherited = Inherited::default();
         self.adopt_sources();
-        let message = format!("the addresses of earlier runs are not used: {why:#}");
-        self.alarms.raise("state-unreadable", "", message);
     }
 
     /// Attaches again where the governed cgroup was removed and made anew: the links went with the old one.
