@@ -95,7 +95,9 @@ fn cgroups(
         let path = cgroup.path.strip_prefix(root).unwrap_or(&cgroup.path);
         (cgroup.id, cgroup.level, Path::new("/").join(path))
     };
-    Ok(found.into_iter().map(below).collect())
+    // Level 0 is everybody, and no exception.
+    let found = found.into_iter().filter(|cgroup| cgroup.level > 0);
+    Ok(found.map(below).collect())
 }
 
 #[cfg(test)]

@@ -115,7 +115,10 @@ pub enum CompileError {
 /// # Errors
 /// [`CompileError::TableFull`] where it does not fit; then nothing of it may be applied.
 pub fn compile_tables(protected: &Protected) -> Result<Arc<Tables>, CompileError> {
-    let nat64 = protected.nat64.iter().map(|net| Layer {
+    // The longest prefix last: that is the one that counts, as in `judged`.
+    let mut nat64 = protected.nat64.clone();
+    nat64.sort_unstable_by_key(Ipv6Net::prefix_len);
+    let nat64 = nat64.iter().map(|net| Layer {
         class: Class::Nat64(net.prefix_len()),
         prefixes: vec![IpNet::V6(*net)],
     });

@@ -113,3 +113,26 @@ fn an_ipv6_exception_never_opens_ipv4() {
     });
     assert!(matches!(refused, Err(CompileError::TooBroad(_))));
 }
+
+#[test]
+fn of_nested_nat64_prefixes_the_longest_counts_in_any_order() {
+    let carrier = "2a00:64::20.38.98.100";
+    for order in [
+        ["2a00:64::/96", "2a00:64::/32"],
+        ["2a00:64::/32", "2a00:64::/96"],
+    ] {
+        let nat64 = order.map(|text| text.parse().unwrap()).to_vec();
+        let tables = compile_tables(&Protected {
+            nat64: nat64.clone(),
+            ..Protected::default()
+        });
+        assert_eq!(
+            tables.unwrap().class(address(ip(carrier))),
+            Class::Nat64(96)
+        );
+        assert_eq!(
+            super::super::judged(ip(carrier), &nat64),
+            ip("20.38.98.100")
+        );
+    }
+}
