@@ -21,8 +21,8 @@ use crate::{
     machine::Machine,
     memory::{self, Resident},
     packets::{self, Cost, passes},
-    start,
-    stats::quartiles,
+    start::{self, Start},
+    stats::{median, quartiles},
     switching,
     targets::Targets,
     traffic::{self, Costs, Order},
@@ -42,6 +42,8 @@ pub(crate) struct Figures {
     pub(crate) is_static: bool,
     /// Milliseconds from `exec` to enforcing: quartiles.
     pub(crate) start: [f64; 3],
+    /// Milliseconds of processor time of a start.
+    pub(crate) start_processor: f64,
     pub(crate) memory_at_start: Resident,
     pub(crate) memory_later: Resident,
     pub(crate) packets: Vec<Cost>,
@@ -80,7 +82,7 @@ pub(crate) fn measure() -> Result<Figures> {
     let open = with_bundle(&lab, &enforcer, &[])?;
     enforcer.configure(&open)?;
     let denied = targets.denied_v4()?;
-    let start = starts(&lab, &mut enforcer, denied)?;
+    let starts = starts(&lab, &mut enforcer, denied)?;
 
     enforcer.run()?;
     let started = Instant::now();
@@ -106,7 +108,8 @@ pub(crate) fn measure() -> Result<Figures> {
         machine,
         binary: fs::metadata(binary()?)?.len(),
         is_static: is_static(&binary()?)?,
-        start,
+        start: quartiles(starts.iter().map(|start| start.enforcing)),
+        start_processor: median(starts.iter().map(|start| start.processor)),
         memory_at_start,
         memory_later,
         packets,
@@ -137,15 +140,15 @@ fn with_bundle(lab: &Lab, enforcer: &Enforcer, closed: &[IpAddr]) -> Result<Stri
     Ok(lines.join("\n"))
 }
 
-/// Quartiles of the milliseconds of several starts, each with nothing pinned before.
-fn starts(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<[f64; 3]> {
-    let mut times = Vec::new();
+/// Several starts, each with nothing pinned before.
+fn starts(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<Vec<Start>> {
+    let mut starts = Vec::new();
     for _start in 0..STARTS {
-        times.push(start::measure(lab, enforcer, denied)?);
+        starts.push(start::measure(lab, enforcer, denied)?);
         enforcer.kill()?;
         enforcer.ask(["unload"])?.success()?;
     }
-    Ok(quartiles(times))
+    Ok(starts)
 }
 
 fn await_allowed(program: &Program, allowed: [IpAddr; 2]) -> Result<()> {

@@ -107,7 +107,11 @@ impl Report<'_> {
             "ms",
             START,
         )?;
-        writeln!(out)
+        writeln!(
+            out,
+            "\nA start takes {:.0} ms of processor time, most of it the verifier's; the rest of the time to enforcing is waiting for a processor.\n",
+            figures.start_processor
+        )
     }
 
     fn packets(&self, out: &mut Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! From `exec` to enforcing: a process of the governed cgroup asks the kernel all the time.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
     thread,
     time::Duration,
@@ -18,12 +19,21 @@ const HEAD_START: Duration = Duration::from_millis(150);
 /// After so many attempts nothing enforces.
 const ATTEMPTS: u32 = 20_000;
 
-/// Starts the daemon with nothing pinned, and returns the milliseconds from before its `exec` until a `connect` to `denied` from the
-/// governed cgroup fails with `EPERM`. The packet hook is attached before the hook that answers so.
+/// One start, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// From before `exec` until a `connect` to a closed address is refused.
+    pub(crate) enforcing: f64,
+    /// Processor time that the daemon took until it answered on its socket, a little later. The machine's load does not change it much.
+    pub(crate) processor: f64,
+}
+
+/// Starts the daemon with nothing pinned, while a process of the governed cgroup tries to connect to `denied`. The packet hook is attached
+/// before the hook that refuses it.
 ///
 /// # Errors
 /// When it does not come to enforce.
-pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<f64> {
+pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<Start> {
     let mut command = lab.device().command(std::env::current_exe()?);
     command.arg("probe").arg(denied.to_string());
     thread::scope(|scope| {
@@ -31,10 +41,21 @@ pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Res
         thread::sleep(HEAD_START);
         let started = now()?;
         enforcer.run()?;
+        let processor = processor_time(enforcer.pid()?)?;
         let said = probe.join().ok().context("the asking thread panicked")??;
         let enforcing: u64 = said.trim().parse().context("read when it was refused")?;
-        Ok(enforcing.saturating_sub(started) as f64 / 1e6)
+        Ok(Start {
+            enforcing: enforcing.saturating_sub(started) as f64 / 1e6,
+            processor,
+        })
     })
+}
+
+/// Milliseconds on a processor; the first number of `/proc/<pid>/schedstat` counts nanoseconds.
+fn processor_time(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+    let nanoseconds = text.split(' ').next().context("an empty schedstat")?;
+    Ok(nanoseconds.parse::<f64>()? / 1e6)
 }
 
 /// The asking process: prints when it was refused, on the clock of [`now`].

@@ -1,21 +1,13 @@
 //! The lab with its daemon, and in which phase the demonstration is.
 
-use std::{
-    net::IpAddr,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer};
 use serde_json::Value;
 
 /// Seconds that an address of the login server is good for, as in the service.
 const LIFETIME: u32 = 10;
-/// The longest that the daemon may take to see a new address.
-const NOTICED_WITHIN: Duration = Duration::from_secs(20);
-/// Between two looks.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Who keeps the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,10 +86,8 @@ impl Stage {
     pub(crate) fn enforce(&mut self) -> Result<()> {
         self.enforcer.run()?;
         self.phase = Phase::Enforced;
-        self.await_endpoints("every name has an address", |endpoints| {
-            let names = names(endpoints);
-            !names.is_empty() && names.iter().all(|name| !addresses(name).is_empty())
-        })
+        self.enforcer.await_names()?;
+        Ok(())
     }
 
     /// Kills the daemon with `SIGKILL`.
@@ -122,53 +112,26 @@ impl Stage {
         if self.phase != Phase::Enforced || self.knows(address)? {
             return Ok(String::new());
         }
-        self.await_endpoints("the new address is known", |endpoints| {
-            is_login_address(endpoints, address)
-        })?;
+        self.enforcer
+            .await_status("the new address is known", |status| {
+                is_login_address(status, address)
+            })?;
         let seconds = changed.elapsed().as_secs_f64();
         Ok(format!(" (known {seconds:.1} s after the change)"))
     }
 
     fn knows(&self, address: IpAddr) -> Result<bool> {
-        let endpoints = self.enforcer.json(["endpoints"])?;
-        Ok(is_login_address(&endpoints, address))
-    }
-
-    fn await_endpoints(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<()> {
-        let deadline = Instant::now() + NOTICED_WITHIN;
-        loop {
-            let endpoints = self
-                .enforcer
-                .json(["endpoints"])
-                .context("ask the daemon")?;
-            if holds(&endpoints) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                bail!("after {NOTICED_WITHIN:?} it still is not so that {what}: {endpoints}");
-            }
-            sleep(POLL);
-        }
+        Ok(is_login_address(&self.enforcer.status()?, address))
     }
 }
 
-fn is_login_address(endpoints: &Value, address: IpAddr) -> bool {
-    let names = names(endpoints);
-    let login = names.iter().find(|name| name["name"] == CONTOSO_LOGIN);
-    login.is_some_and(|login| addresses(login).contains(&address.to_string().as_str()))
-}
-
-/// The names of all registries in what `endpoints --json` prints.
-fn names(endpoints: &Value) -> Vec<&Value> {
-    let registries = endpoints["registries"].as_array().into_iter().flatten();
+/// Whether the daemon's `status` has `address` among those of contoso's login server.
+fn is_login_address(status: &Value, address: IpAddr) -> bool {
+    let address = address.to_string();
+    let registries = status["registries"].as_array().into_iter().flatten();
     registries
         .flat_map(|registry| registry["names"].as_array().into_iter().flatten())
-        .collect()
-}
-
-fn addresses(name: &Value) -> Vec<&str> {
-    let addresses = name["addresses"].as_array().into_iter().flatten();
-    addresses
-        .filter_map(|address| address["address"].as_str())
-        .collect()
+        .filter(|name| name["name"] == CONTOSO_LOGIN)
+        .flat_map(|name| name["addresses"].as_array().into_iter().flatten())
+        .any(|open| open["address"] == address.as_str())
 }
