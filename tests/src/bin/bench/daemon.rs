@@ -66,7 +66,7 @@ pub(crate) struct Sizes {
     pub(crate) rows: usize,
 }
 
-/// Measures everything: about a minute and a half.
+/// Measures everything: about a minute.
 ///
 /// # Errors
 /// When the lab or the daemon does not do its part.

@@ -25,7 +25,7 @@ impl Display for Report<'_> {
         writeln!(out, "# What it costs\n")?;
         writeln!(
             out,
-            "Made by `{}`, which measures everything anew in about two minutes.\n",
+            "Made by `{}`, which measures everything anew in about a minute.\n",
             self.command
         )?;
         self.machine(out)?;
@@ -109,7 +109,7 @@ impl Report<'_> {
         )?;
         writeln!(
             out,
-            "\nA start takes {:.0} ms of processor time, most of it the verifier's; the rest of the time to enforcing is waiting for a processor.\n",
+            "\nA start takes {:.0} ms of processor time; the rest is waiting, for a processor or until the kernel has switched tables.\n",
             figures.start_processor
         )
     }
