@@ -132,7 +132,6 @@ fn refuse(why: impl Into<std::borrow::Cow<'static, str>>) -> AnswerVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::{Options, Source};
 
     const CONFIG: &str = r#"
         [protect]
@@ -145,15 +144,7 @@ mod tests {
     "#;
 
     fn sources(extra: &str) -> Sources {
-        let text = format!("{CONFIG}\n{extra}");
-        let config = crate::config::parse(&text, "test.toml".as_ref()).unwrap();
-        Sources::read(&Options {
-            source: Source::Given(Box::new(config)),
-            audit: false,
-            ephemeral: true,
-            scope: None,
-        })
-        .unwrap()
+        Sources::of_text(&format!("{CONFIG}\n{extra}"))
     }
 
     /// Whether it is accepted as tagged, accepted as untagged, or refused.

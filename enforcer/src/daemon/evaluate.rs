@@ -41,14 +41,14 @@ pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
             .iter()
             .any(|server| server.ip() == ip)
     };
-    let may_be_closed = |ip: IpAddr| named(ip) || !address(ip).is_global();
+    let stays_open = |ip: IpAddr| named(ip) || !address(ip).is_global();
     let mut exempt: Vec<IpAddr> = candidates
         .iter()
         .map(|ip| sources.judged(*ip))
         .filter(|ip| !in_tag(*ip))
         .filter(|ip| {
             if closed(*ip) {
-                may_be_closed(*ip)
+                stays_open(*ip)
             } else {
                 address(*ip).is_global()
             }
@@ -83,5 +83,38 @@ pub(super) fn inputs(
                 standing.inputs(exception, cache, &judged)
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exempt addresses among candidates of every kind, with this at the end of the configuration.
+    fn exempt(more: &str) -> Vec<String> {
+        let text = "registry = []\n[protect]\ncidrs = [\"52.1.0.0/16\", \"10.0.0.0/8\"]\n";
+        let candidates = [
+            "8.8.8.8",
+            "192.168.0.1",
+            "10.0.0.53",
+            "52.1.2.3",
+            "52.239.169.228",
+            "64:ff9b::52.239.169.228",
+        ];
+        let candidates = candidates.map(|text| text.parse().unwrap());
+        let protected = protected(&Sources::of_text(&format!("{text}{more}")), &candidates);
+        let exempt = protected.unwrap().exempt;
+        exempt.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nobody_is_exempt_by_being_named_a_resolver_inside_what_is_closed() {
+        assert_eq!(exempt(""), ["8.8.8.8", "10.0.0.53"]);
+    }
+
+    #[test]
+    fn a_resolver_of_the_configuration_stays_open_in_a_closed_prefix() {
+        let named = exempt("[dns]\nservers = [\"52.1.2.3\"]\n");
+        assert_eq!(named, ["8.8.8.8", "10.0.0.53", "52.1.2.3"]);
     }
 }

@@ -65,20 +65,6 @@ impl Inherited {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::{Options, Source};
-
-    fn sources(config: &str) -> Sources {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("config.toml");
-        std::fs::write(&file, config).unwrap();
-        Sources::read(&Options {
-            source: Source::File(file),
-            audit: false,
-            ephemeral: false,
-            scope: None,
-        })
-        .unwrap()
-    }
 
     fn key(address: &str) -> AddressKey {
         match address.parse().unwrap() {
@@ -92,8 +78,11 @@ mod tests {
     #[test]
     fn it_lingers_beside_what_names_hold_and_ends() {
         let keys = [key("10.1.0.4"), key("10.1.0.5")];
-        let mut inherited =
-            Inherited::new(keys.iter(), &sources(CONTOSO), Duration::from_secs(900));
+        let mut inherited = Inherited::new(
+            keys.iter(),
+            &Sources::of_text(CONTOSO),
+            Duration::from_secs(900),
+        );
         let (first, second): (IpAddr, IpAddr) =
             ("10.1.0.4".parse().unwrap(), "10.1.0.5".parse().unwrap());
         inherited.expire(Duration::from_secs(899));
@@ -106,12 +95,16 @@ mod tests {
     fn what_no_registry_may_have_is_not_taken_over() {
         let keys = [key("10.1.0.4"), key("2001:db8::1")];
         let closed = format!("{CONTOSO}[protect]\ncidrs = [\"2001:db8::/32\"]\n");
-        let inherited = Inherited::new(keys.iter(), &sources(&closed), Duration::MAX);
+        let inherited = Inherited::new(keys.iter(), &Sources::of_text(&closed), Duration::MAX);
         assert_eq!(
             inherited.beside(Vec::new()),
             ["10.1.0.4".parse::<IpAddr>().unwrap()]
         );
-        let none = Inherited::new(keys.iter(), &sources("registry = []\n"), Duration::MAX);
+        let none = Inherited::new(
+            keys.iter(),
+            &Sources::of_text("registry = []\n"),
+            Duration::MAX,
+        );
         assert!(none.beside(Vec::new()).is_empty());
     }
 }

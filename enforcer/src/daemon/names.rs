@@ -59,24 +59,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::daemon::{Options, Source};
     use crate::resolver::answer::{Answer, AnswerVerdict, LookupFailure, Resolved};
     use crate::resolver::cache::Settings;
 
     const REGISTRY: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n";
     const EXCEPTION: &str = "registry = []\n[[exception]]\nreason = \"one unit pulls\"\nunit = \"puller.service\"\n\
         names = [\"contoso.azurecr.io\"]\nuntil = 2999-01-01T00:00:00Z\n";
-
-    fn sources(text: &str) -> Sources {
-        let config = crate::config::parse(text, "test.toml".as_ref()).unwrap();
-        Sources::read(&Options {
-            source: Source::Given(Box::new(config)),
-            audit: false,
-            ephemeral: true,
-            scope: None,
-        })
-        .unwrap()
-    }
 
     fn resolved() -> (Name, Cache) {
         let name: Name = "contoso.azurecr.io".parse().unwrap();
@@ -98,10 +86,10 @@ mod tests {
     fn a_name_that_moves_to_an_exception_is_open_for_nobody_else() {
         let (name, mut cache) = resolved();
         let mut registries = RegistryNames::default();
-        registries.update(&sources(REGISTRY), &cache);
+        registries.update(&Sources::of_text(REGISTRY), &cache);
         assert_eq!(registries.addresses(&cache).len(), 1);
         cache.set_names([name], Duration::from_secs(1));
-        registries.update(&sources(EXCEPTION), &cache);
+        registries.update(&Sources::of_text(EXCEPTION), &cache);
         assert!(registries.addresses(&cache).is_empty());
     }
 
@@ -109,12 +97,12 @@ mod tests {
     fn a_name_that_leaves_keeps_its_addresses_while_they_linger() {
         let (_, mut cache) = resolved();
         let mut registries = RegistryNames::default();
-        registries.update(&sources(REGISTRY), &cache);
+        registries.update(&Sources::of_text(REGISTRY), &cache);
         cache.set_names([], Duration::from_secs(1));
-        registries.update(&sources("registry = []"), &cache);
+        registries.update(&Sources::of_text("registry = []"), &cache);
         assert_eq!(registries.addresses(&cache).len(), 1);
         cache.expire(Duration::from_secs(3600));
-        registries.update(&sources("registry = []"), &cache);
+        registries.update(&Sources::of_text("registry = []"), &cache);
         assert!(registries.addresses(&cache).is_empty());
     }
 }

@@ -125,6 +125,21 @@ impl Sources {
     }
 }
 
+#[cfg(test)]
+impl Sources {
+    /// The sources of a configuration, for tests.
+    pub(super) fn of_text(text: &str) -> Self {
+        let config = config::parse(text, "test.toml".as_ref()).unwrap();
+        Self::read(&Options {
+            source: Source::Given(Box::new(config)),
+            audit: false,
+            ephemeral: true,
+            scope: None,
+        })
+        .unwrap()
+    }
+}
+
 /// The class of a tag, regional ones like the global one.
 fn class_of(tag: &str) -> Class {
     match tag.split('.').next() {

@@ -16,6 +16,7 @@ impl Engine {
     /// Takes the names, exceptions and resolvers of the sources at hand.
     pub(in crate::daemon) fn adopt_sources(&mut self) {
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
+        self.cache.set_linger(self.sources.config.dns.linger);
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
         if let Some(published) = self.sources.tags.published() {

@@ -51,7 +51,7 @@ impl Engine {
             .maps
             .apply(&self.held, &desired, new_tables, generation)
         {
-            self.relearn_held()?;
+            self.relearn_held(&desired)?;
             return Err(error.into());
         }
         self.held = Held::of(&desired);
@@ -96,11 +96,17 @@ impl Engine {
         self.alarms.replace("exception-target", &failures);
     }
 
-    /// After a failed change: reads back what the maps hold. Prefixes cannot be listed; what is believed of them stays.
-    fn relearn_held(&mut self) -> Result<(), KernelError> {
-        let prefixes = std::mem::take(&mut self.held.prefixes);
-        self.held = self.kernel.maps.held()?;
-        self.held.prefixes = prefixes;
+    /// After a failed change: reads back what the maps hold. The tables may be either set, so the next change writes them. Prefixes cannot be
+    /// listed: each that was or should be there is held with an end that none has, so the next change writes or removes it.
+    fn relearn_held(&mut self, desired: &Desired) -> Result<(), KernelError> {
+        self.in_force = None;
+        let keys = self.held.prefixes.keys().chain(desired.prefixes.keys());
+        self.held.prefixes = keys.map(|key| (*key, 0)).collect();
+        let found = self.kernel.maps.held()?;
+        self.held = Held {
+            prefixes: std::mem::take(&mut self.held.prefixes),
+            ..found
+        };
         Ok(())
     }
 }

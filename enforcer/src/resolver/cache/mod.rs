@@ -130,6 +130,11 @@ impl Cache {
         }
     }
 
+    /// Changes how long addresses stay, those that linger already included.
+    pub fn set_linger(&mut self, linger: Duration) {
+        self.settings.linger = linger;
+    }
+
     /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer.
     pub fn hasten(&mut self, now: Duration) {
         for entry in self.entries.values_mut() {

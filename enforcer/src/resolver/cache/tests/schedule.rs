@@ -183,3 +183,15 @@ fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
     cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
     assert!(cache.due(at(3)).is_empty());
 }
+
+#[test]
+fn a_new_linger_counts_for_what_lingers_already() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(1), at(0));
+    let [name] = cache.due(at(0)).try_into().unwrap();
+    cache.answered(&name, good(10), &|_, _| AnswerVerdict::Accept, at(0));
+    cache.set_names([], at(1));
+    assert!(cache.expire(at(60)).is_empty());
+    cache.set_linger(at(30));
+    assert_eq!(cache.expire(at(60)).len(), 1);
+}
