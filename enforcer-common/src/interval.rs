@@ -46,7 +46,7 @@ pub fn lookup(rows: &impl Rows, address: Address) -> Class {
     let mut class = Class::Open.code();
     let mut half = MAX_ROWS / 2;
     for _ in 0..STEPS {
-        let probe = found + half;
+        let probe = found.wrapping_add(half);
         half /= 2;
         if probe > count {
             continue;

@@ -93,15 +93,15 @@ fn is_source_routed(packet: &impl Bytes, len: u32) -> bool {
         if at >= len {
             return at > len;
         }
-        let Some([kind]) = packet.at::<1>(IPV4_LEN + at) else {
+        let Some([kind]) = packet.at::<1>(at.wrapping_add(IPV4_LEN)) else {
             return true;
         };
         match kind {
             END_OF_OPTIONS => return false,
             LOOSE_ROUTE | STRICT_ROUTE => return true,
-            NO_OPERATION => at += 1,
-            _ => match packet.at::<1>(IPV4_LEN + at + 1) {
-                Some([option_len @ 2..=40]) => at += u32::from(option_len),
+            NO_OPERATION => at = at.wrapping_add(1),
+            _ => match packet.at::<1>(at.wrapping_add(IPV4_LEN + 1)) {
+                Some([option_len @ 2..=40]) => at = at.wrapping_add(option_len.into()),
                 Some(_) | None => return true,
             },
         }
@@ -159,11 +159,11 @@ fn follow_extensions(packet: &impl Bytes, first: u8) -> Chain {
             return Chain::Ends(Transport::Hidden(next));
         }
         protocol = next;
-        offset += match unit {
+        offset = offset.wrapping_add(match unit {
             8 => 8 + 8 * u32::from(len),
             4 => 8 + 4 * u32::from(len),
             _ => 8,
-        };
+        });
     }
     Chain::Ends(Transport::Hidden(protocol))
 }

@@ -82,8 +82,8 @@ impl Packet<'_> {
 impl Bytes for Packet<'_> {
     #[inline(always)]
     fn fixed<const AT: usize, const N: usize>(&self) -> Option<[u8; N]> {
-        let start = self.0.data() + AT;
-        if start + N > self.0.data_end() {
+        let start = self.0.data().wrapping_add(AT);
+        if start.wrapping_add(N) > self.0.data_end() {
             return self.load(AT as u32);
         }
         // SAFETY: the one direct read of packet memory; the bytes lie before `data_end`, and arrays of bytes need no alignment.

@@ -65,7 +65,7 @@ fn current_origin() -> Origin {
 fn count(index: u32) {
     if let Some(value) = COUNTERS.get_ptr_mut(index) {
         // SAFETY: the pointer is this CPU's own slot.
-        unsafe { *value += 1 };
+        unsafe { *value = (*value).wrapping_add(1) };
     }
 }
 
@@ -112,7 +112,7 @@ fn denial(facts: u64, cgroup: u64, origin: Origin, destination: Address) {
     if let Some(fold) = fold {
         // SAFETY: entries of a hash map stay readable for the length of the program; lost counts are harmless.
         let fold = unsafe { &mut *fold };
-        fold.folded += 1;
+        fold.folded = fold.folded.wrapping_add(1);
         if now.wrapping_sub(fold.reported) < FOLD_WINDOW {
             return;
         }

@@ -1,7 +1,7 @@
 //! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
 //! cgroup of the lab's.
 
-use std::sync::Arc;
+use std::{env, fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result};
 use enforcer::{
@@ -10,6 +10,9 @@ use enforcer::{
 };
 
 use crate::{Scratch, bpffs::Bpffs, cgroup::Cgroup};
+
+/// Names another build of the kernel programs, for the tests to load instead of the one in the enforcer's crate.
+pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
 
 /// The loaded programs and their maps. Fields are dropped in order: what judges first, then what it
 /// stands on.
@@ -40,7 +43,7 @@ impl Loaded {
         let lock = pins.prepare()?;
         Ok(Self {
             lifetime: Lifetime::Held(Vec::new()),
-            kernel: Kernel::load(&pins).context("load the programs")?,
+            kernel: load(&pins).context("load the programs")?,
             held: Held::default(),
             tables: None,
             generation: 0,
@@ -130,4 +133,13 @@ pub fn open(cgroup: &Cgroup) -> Result<kernel::Cgroup> {
         &kernel::cgroup_root()?,
         cgroup.path(),
     )?)
+}
+
+fn load(pins: &Pins) -> Result<Kernel> {
+    let Some(path) = env::var_os(OBJECT) else {
+        return Ok(Kernel::load(pins)?);
+    };
+    let path = Path::new(&path);
+    let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(Kernel::load_object(pins, &bytes)?)
 }

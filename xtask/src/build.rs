@@ -1,6 +1,6 @@
 //! The `egress-enforcer` binary.
 
-use std::{os::unix::process::CommandExt as _, path::PathBuf};
+use std::{fs, os::unix::process::CommandExt as _, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -26,18 +26,51 @@ pub(crate) fn task(release: bool) -> Result<()> {
 /// # Errors
 /// When the build fails.
 pub(crate) fn release_binary() -> Result<PathBuf> {
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    Ok(release(std::env::consts::ARCH)?.binary)
+}
+
+/// What a release build leaves.
+pub(crate) struct Release {
+    /// The static binary.
+    pub(crate) binary: PathBuf,
+    /// The kernel programs that are inside it, as an ELF object.
+    pub(crate) object: PathBuf,
+}
+
+/// Builds as for shipping, for machines of `arch` (as in `x86_64`).
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn release(arch: &str) -> Result<Release> {
+    let target = format!("{arch}-unknown-linux-musl");
     let mut cargo = env::cargo();
     cargo
         .args(["build", "--locked", "--package", "enforcer", "--release"])
-        .args(["--target", &target]);
-    Step {
-        title: "release build of egress-enforcer",
+        .args(["--message-format=json-render-diagnostics", "--target"])
+        .arg(&target);
+    let title = format!("release build of egress-enforcer for {arch}");
+    let log = Step {
+        title: &title,
         usual: "3 min, seconds when unchanged",
-        log: "build-release",
+        log: &format!("build-release-{arch}"),
     }
     .run(&mut cargo)?;
-    Ok(env::target().join(target).join("release/egress-enforcer"))
+    let told =
+        fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let out = out_dir(&told).context("cargo did not say where the kernel programs are")?;
+    Ok(Release {
+        binary: env::target().join(target).join("release/egress-enforcer"),
+        object: out.join("enforcer-ebpf"),
+    })
+}
+
+/// Where the build script of the crate `enforcer` wrote, from what cargo told in JSON.
+fn out_dir(told: &str) -> Option<PathBuf> {
+    let line = told.lines().find(|line| {
+        line.contains("\"reason\":\"build-script-executed\"") && line.contains("/enforcer#")
+    })?;
+    let (_, rest) = line.split_once("\"out_dir\":\"")?;
+    Some(rest.split_once('"')?.0.into())
 }
 
 /// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.
@@ -73,4 +106,19 @@ fn dev_binary() -> Result<PathBuf> {
     }
     .run(env::cargo().args(["build", "--locked", "--package", "enforcer"]))?;
     Ok(env::target().join("debug/egress-enforcer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_build_scripts_directory_is_found_among_what_cargo_tells() {
+        let told = r#"   Compiling enforcer v0.1.0
+{"reason":"build-script-executed","package_id":"registry#anyhow@1.0.104","out_dir":"/target/anyhow/out"}
+{"reason":"build-script-executed","package_id":"path+file:///src/enforcer#0.1.0","env":[],"out_dir":"/target/enforcer-1/out"}
+"#;
+        assert_eq!(out_dir(told), Some("/target/enforcer-1/out".into()));
+        assert_eq!(out_dir("nothing"), None);
+    }
 }

@@ -33,7 +33,15 @@ impl Kernel {
     /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinVersion`],
     /// [`KernelError::Verifier`].
     pub fn load(pins: &Pins) -> Result<Self, KernelError> {
-        if OBJECT.is_empty() {
+        Self::load_object(pins, OBJECT)
+    }
+
+    /// As [`Kernel::load`], from another build of the programs: an ELF object whose bytes begin at a multiple of 8.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn load_object(pins: &Pins, object: &[u8]) -> Result<Self, KernelError> {
+        if object.is_empty() {
             return Err(KernelError::NoProgram);
         }
         check_version()?;
@@ -43,7 +51,7 @@ impl Kernel {
             loader.map_pin_path(name, pins.map(name));
         }
         let mut programs = loader
-            .load(OBJECT)
+            .load(object)
             .map_err(|error| load_error(pins, error))?;
         for (name, program) in programs.programs_mut() {
             load_program(program).map_err(|error| program_error(name, error))?;
