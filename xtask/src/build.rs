@@ -1,6 +1,6 @@
 //! The `egress-enforcer` binary.
 
-use std::{fs, os::unix::process::CommandExt as _, path::PathBuf};
+use std::{env::consts::ARCH, fs, os::unix::process::CommandExt as _, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -26,7 +26,7 @@ pub(crate) fn task(release: bool) -> Result<()> {
 /// # Errors
 /// When the build fails.
 pub(crate) fn release_binary() -> Result<PathBuf> {
-    Ok(release(std::env::consts::ARCH)?.binary)
+    Ok(release(ARCH)?.binary)
 }
 
 /// What a release build leaves.
@@ -42,7 +42,7 @@ pub(crate) struct Release {
 /// # Errors
 /// When the build fails.
 pub(crate) fn release(arch: &str) -> Result<Release> {
-    let target = format!("{arch}-unknown-linux-musl");
+    let target = env::static_target(arch);
     let mut cargo = env::cargo();
     cargo
         .args(["build", "--locked", "--package", "enforcer", "--release"])
@@ -83,14 +83,14 @@ pub(crate) fn become_lab_program(name: &str, args: &[String]) -> Result<()> {
     let title = format!("build of {name}");
     let mut cargo = env::cargo();
     cargo.args(["build", "--locked", "--package", "enforcer-tests"]);
-    cargo.args(["--bin", name]);
+    cargo.args(["--bin", name, "--target", &env::own_target()]);
     Step {
         title: &title,
         usual: "2 min, seconds when unchanged",
         log: "build-lab-program",
     }
     .run(&mut cargo)?;
-    let program = env::target().join("debug").join(name);
+    let program = env::dev_dir(ARCH).join(name);
     let error = env::command(&program)
         .env("EGRESS_ENFORCER_BIN", enforcer)
         .args(args)
@@ -104,8 +104,12 @@ fn dev_binary() -> Result<PathBuf> {
         usual: "1 min, seconds when unchanged",
         log: "build",
     }
-    .run(env::cargo().args(["build", "--locked", "--package", "enforcer"]))?;
-    Ok(env::target().join("debug/egress-enforcer"))
+    .run(
+        env::cargo()
+            .args(["build", "--locked", "--package", "enforcer"])
+            .args(["--target", &env::own_target()]),
+    )?;
+    Ok(env::dev_dir(ARCH).join("egress-enforcer"))
 }
 
 #[cfg(test)]

@@ -23,6 +23,21 @@ pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
+/// The target of static binaries for machines of `arch` (as in `x86_64`).
+pub(crate) fn static_target(arch: &str) -> String {
+    format!("{arch}-unknown-linux-musl")
+}
+
+/// The target of everything that runs here: tests, too, link the C library that is shipped, and one build serves all of them.
+pub(crate) fn own_target() -> String {
+    static_target(env::consts::ARCH)
+}
+
+/// Where development builds for `arch` end.
+pub(crate) fn dev_dir(arch: &str) -> PathBuf {
+    target().join(static_target(arch)).join("debug")
+}
+
 /// `program` in the workspace, with the project's own tools first in its search path.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -37,6 +52,8 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 pub(crate) fn cargo() -> Command {
     let mut command = command("cargo");
     command.env("EGRESS_ENFORCER_BPF", "build");
+    // The lab's certificates bring C code that calls no C library, so the compiler of the host will do.
+    command.env(format!("CC_{}", own_target().replace('-', "_")), "cc");
     for (name, _) in env::vars_os() {
         if is_set_by_cargo_run(&name) {
             command.env_remove(name);

@@ -102,6 +102,7 @@ fn unit_tests(report: &mut Report, filters: &[String]) {
         },
         env::cargo()
             .args(["test", "--locked", "--no-fail-fast", "--workspace"])
+            .args(["--target", &env::own_target()])
             .args(NO_UNIT_TESTS)
             // Shows what a passing test said: the ones that could not run say so.
             .args(["--", "--show-output"])
@@ -132,6 +133,8 @@ fn lab_tests(report: &mut Report, filters: &[String]) {
                 "--locked",
                 "--no-fail-fast",
                 "--package=enforcer-tests",
+                "--target",
+                &env::own_target(),
             ])
             .args(["--", "--show-output", "--test-threads=1"])
             .args(filters),
