@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::control::Alarm;
 
+/// The kind of the alarm that the configuration's file is not in force.
+pub(super) const CONFIG_REFUSED: &str = "config-refused";
+
 /// The alarms that stand, by kind and what they are about.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {

@@ -18,9 +18,9 @@ use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
-use crate::config::{TTL_CEILING, TTL_FLOOR};
+use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
 use crate::kernel::{
-    Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
+    Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
 use crate::name::Name;
 use crate::policy::{Held, Protected, Tables};
@@ -131,15 +131,28 @@ impl Engine {
         (!names.is_empty()).then_some((lookup, names))
     }
 
-    /// How long nothing is due.
-    pub(super) fn idle(&self) -> Duration {
+    /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
+    pub(super) fn idle(&self, patience: Duration) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
-        if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
+        if self.awaited().is_empty() {
             return idle;
         }
-        // Units with exceptions start and stop, slices come and go, and their cgroups with them.
-        idle.min(Duration::from_secs(1))
+        let ends = self.standings.iter().filter_map(Standing::left);
+        ends.fold(idle.min(patience), Duration::min)
+    }
+
+    /// The cgroups that the policy speaks of: units with exceptions start and stop, slices come and go.
+    pub(super) fn awaited(&self) -> Awaited {
+        let mut awaited = Awaited::default();
+        awaited.paths.extend(self.sources.config.scope.clone());
+        for exception in &self.sources.config.exceptions {
+            match &exception.target {
+                Target::Unit(unit) => awaited.units.insert(unit.clone()),
+                Target::Cgroup(path) => awaited.paths.insert(path.clone()),
+            };
+        }
+        awaited
     }
 
     /// A registry was refused: perhaps an allowed one whose new address only the client has seen. Asks for all names again, so that the

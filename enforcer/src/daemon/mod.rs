@@ -3,6 +3,7 @@
 mod alarms;
 mod check;
 mod clock;
+mod denials;
 mod engine;
 mod evaluate;
 mod exceptions;
@@ -12,6 +13,7 @@ mod reload;
 mod report;
 mod resolvers;
 mod run;
+mod service;
 mod sources;
 mod watch;
 

@@ -107,23 +107,41 @@ fn find_cgroup2(table: &str) -> Option<PathBuf> {
 /// Where a directory of the tree cannot be read.
 pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError> {
     let mut found = Vec::new();
-    let mut slices = vec![(root.to_owned(), 0)];
-    while let Some((slice, depth)) = slices.pop() {
+    each_slice(root, &mut |slice| {
         let candidate = slice.join(unit);
         if is_roots_directory(&candidate) {
-            found.push(Cgroup::open(root, &candidate)?);
+            // One that cannot be opened went in between.
+            found.extend(Cgroup::open(root, &candidate).ok());
         }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Visits `root` and every slice of root's below it, each before what is in it is listed.
+pub(super) fn each_slice(
+    root: &Path,
+    visit: &mut dyn FnMut(&Path) -> Result<(), KernelError>,
+) -> Result<(), KernelError> {
+    let mut slices = vec![(root.to_owned(), 0)];
+    while let Some((slice, depth)) = slices.pop() {
+        visit(&slice)?;
         if depth < MAX_SLICES {
             let below = subslices(&slice).map_err(KernelError::failed("read the cgroup tree"))?;
             slices.extend(below.into_iter().map(|path| (path, depth + 1)));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
+/// The slices in a directory; none where it has gone.
 fn subslices(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
     let mut slices = Vec::new();
-    for entry in fs::read_dir(directory)? {
+    for entry in entries {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new("slice")) && is_roots_directory(&path) {
             slices.push(path);
