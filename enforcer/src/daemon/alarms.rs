@@ -40,6 +40,11 @@ impl Alarms {
         }
     }
 
+    /// Whether an alarm about `subject` stands.
+    pub(super) fn stands(&self, kind: &'static str, subject: &str) -> bool {
+        self.standing.contains_key(&(kind, subject.to_owned()))
+    }
+
     /// Raises the alarm where there is a message, else ends it.
     pub(super) fn set(&mut self, kind: &'static str, subject: &str, message: Option<String>) {
         match message {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
-use super::alarms::Alarms;
+use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::clock::Clock;
 use super::exceptions::Standing;
 use super::inherited::Inherited;
@@ -63,7 +63,7 @@ impl Engine {
     /// # Errors
     /// Where anything of that fails; then what was in force before still is.
     pub(super) fn start(options: Options) -> Result<Self> {
-        let sources = Sources::read(&options)?;
+        let (sources, refused) = Sources::read_or_accepted(&options)?;
         let root = cgroup_root()?;
         let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
         let pins = Pins::new(&sources.config.paths.pins);
@@ -99,6 +99,7 @@ impl Engine {
             held,
             generation,
         };
+        engine.alarms.set(CONFIG_REFUSED, "", refused);
         engine.adopt_sources();
         engine.restore();
         if is_takeover {
@@ -111,6 +112,7 @@ impl Engine {
             engine.alarms.raise("state-unreadable", "", message);
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
+        engine.keep_configuration();
         Ok(engine)
     }
 

@@ -1,5 +1,6 @@
 //! The daemon: evaluate what should be, compare it with what is, apply the difference, tell about it.
 
+mod accepted;
 mod alarms;
 mod check;
 mod clock;

@@ -27,6 +27,7 @@ impl Engine {
                 self.adopt_sources();
                 self.recheck();
                 self.settle();
+                self.keep_configuration();
                 tracing::info!("configuration read anew");
             }
             Err(error) => {

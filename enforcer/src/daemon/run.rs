@@ -294,7 +294,7 @@ impl Source for Told {
     /// Looks around first: what needs attention is told as it is now.
     fn status(&self) -> Status {
         let mut engine = self.engine.borrow_mut();
-        engine.look_around();
+        engine.look_around_for_answer();
         engine.status()
     }
 
