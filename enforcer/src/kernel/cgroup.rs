@@ -75,7 +75,7 @@ impl AsFd for Cgroup {
 }
 
 /// The inode of the root of every cgroup v2 tree; a cgroup namespace shows another directory as the root.
-const ROOT_INODE: u64 = 1;
+pub(super) const ROOT_INODE: u64 = 1;
 
 /// The mount point of the whole cgroup v2 tree, from the mount table.
 ///
@@ -95,7 +95,7 @@ pub fn cgroup_root() -> Result<PathBuf, KernelError> {
 }
 
 /// The first mount of type `cgroup2` in a mount table (proc(5)).
-fn find_cgroup2(table: &str) -> Option<PathBuf> {
+pub(super) fn find_cgroup2(table: &str) -> Option<PathBuf> {
     let mut rows = table.lines().map(|line| line.split(' '));
     rows.find_map(|mut row| {
         let (_device, path, kind) = (row.next()?, row.next()?, row.next()?);

@@ -16,6 +16,9 @@ pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
 /// Characters of a verifier log that stand in an error: its end says why.
 const LOG_END: usize = 2000;
 
+/// What the verifier says of programs that only a process with `CAP_PERFMON` may load.
+const UNPRIVILEGED: &str = "prohibited for !root";
+
 /// Programs that passed the verifier, and the maps that they read.
 pub struct Kernel {
     pub(super) programs: Ebpf,
@@ -64,6 +67,25 @@ impl Kernel {
     }
 }
 
+impl Kernel {
+    /// Has the kernel make maps and take the programs, and lets go of both: nothing is pinned or attached.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn rehearse() -> Result<(), KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NoProgram);
+        }
+        check_version()?;
+        let loaded = EbpfLoader::new().load(OBJECT);
+        let mut programs = loaded.map_err(KernelError::failed("create the maps"))?;
+        for (name, program) in programs.programs_mut() {
+            load_program(program).map_err(|error| program_error(name, error))?;
+        }
+        Ok(())
+    }
+}
+
 fn check_version() -> Result<(), KernelError> {
     let what = "read the kernel's version";
     let version = KernelVersion::current().map_err(KernelError::failed(what))?;
@@ -99,6 +121,12 @@ fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
 fn program_error(name: &str, error: ProgramError) -> KernelError {
     if let ProgramError::LoadError { verifier_log, .. } = &error {
         let log = verifier_log.to_string();
+        if log.contains(UNPRIVILEGED) {
+            let what = format!(
+                "load the program {name} (the verifier judges it as one without CAP_PERFMON)"
+            );
+            return KernelError::Privilege { what };
+        }
         if !log.is_empty() {
             let skipped = log.char_indices().rev().nth(LOG_END);
             return KernelError::Verifier {

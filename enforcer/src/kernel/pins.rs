@@ -89,10 +89,13 @@ impl Pins {
     /// Whether anything is pinned. Changes nothing.
     ///
     /// # Errors
-    /// [`KernelError::PinVersion`], and where this process may not look.
+    /// [`KernelError::PinVersion`], [`KernelError::ForeignPins`], and where this process may not look.
     pub fn exist(&self) -> Result<bool, KernelError> {
         match fs::metadata(&self.base) {
-            Ok(_) => self.check_version().map(|()| true),
+            Ok(_) => {
+                check_own(&self.base)?;
+                self.check_version().map(|()| true)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => {
                 let what = format!("look at the pins in {}", self.base.display());
@@ -195,6 +198,11 @@ fn make_own(directory: &Path) -> Result<(), KernelError> {
         .recursive(true)
         .create(directory);
     made.map_err(KernelError::failed(what()))?;
+    check_own(directory)
+}
+
+fn check_own(directory: &Path) -> Result<(), KernelError> {
+    let what = || format!("look at {}", directory.display());
     let found = fs::symlink_metadata(directory).map_err(KernelError::failed(what()))?;
     if !found.is_dir() || found.uid() != 0 || found.mode() & 0o077 != 0 {
         return Err(KernelError::ForeignPins {
