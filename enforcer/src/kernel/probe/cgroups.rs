@@ -42,7 +42,7 @@ pub(super) fn classifiers(facts: &Facts) -> Finding {
             .mounts()
             .any(|mount| mount.kind == "cgroup" && mount.has(name))
     };
-    let mounted: Vec<&str> = names.into_iter().filter(|name| is_one(&name)).collect();
+    let mounted: Vec<&str> = names.into_iter().filter(is_one).collect();
     let what = "cgroup v1 socket classes";
     if mounted.is_empty() {
         return Finding::new(what, true, "none", "");

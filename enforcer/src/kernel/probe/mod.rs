@@ -55,6 +55,7 @@ fn judge(facts: &Facts, pins: &Pins) -> Vec<Finding> {
         programs::jit(facts),
         programs::types(facts),
         programs::lockdown(facts),
+        programs::unprivileged(facts),
         programs::locked_memory(facts),
         cgroups::tree(facts),
         cgroups::classifiers(facts),

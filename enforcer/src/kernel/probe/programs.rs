@@ -53,6 +53,13 @@ pub(super) fn lockdown(facts: &Facts) -> Finding {
     Finding::new("kernel lockdown", true, found, "")
 }
 
+/// Who has no capability for BPF is what this is about; the daemon has.
+pub(super) fn unprivileged(facts: &Facts) -> Finding {
+    let setting = facts.unprivileged.as_deref().unwrap_or("unknown");
+    let found = format!("unprivileged_bpf_disabled = {setting}: no hindrance");
+    Finding::new("BPF without privilege", true, found, "")
+}
+
 pub(super) fn locked_memory(facts: &Facts) -> Finding {
     let what = "locked memory";
     if facts.version() >= NO_LOCKED_MEMORY {
@@ -166,6 +173,7 @@ mod tests {
         assert!(finding.fit && finding.found.starts_with("confidentiality: no hindrance"));
         assert_eq!(lockdown(&Facts::default()).found, "none");
         assert_eq!(types(&facts).found, "not there, and not needed");
+        assert!(unprivileged(&facts).fit);
     }
 
     #[test]
@@ -222,7 +230,7 @@ mod tests {
         let executable = executable.filter(|header| number(header + 8, 8) & 4 != 0);
         let code = executable.flat_map(|header| {
             let (start, length) = (index(header + 0x18, 8), index(header + 0x20, 8));
-            object[start..start + length].chunks_exact(8)
+            object[start..start + length].as_chunks::<8>().0
         });
         let calls = code.filter(|instruction| instruction[0] == 0x85 && instruction[1] >> 4 == 0);
         calls
