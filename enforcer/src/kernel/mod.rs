@@ -6,6 +6,7 @@ mod cgroup;
 mod counters;
 mod error;
 mod events;
+mod link;
 mod maps;
 mod object;
 mod own;
@@ -13,6 +14,7 @@ mod pins;
 mod probe;
 mod question;
 mod readable;
+mod versions;
 mod view;
 
 pub use attach::Lifetime;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use aya::util::KernelVersion;
+use enforcer_common::layout::VERSION;
 use serde::{Deserialize, Serialize};
 
 use super::object::FLOOR;
 use super::pins::BPFFS;
-use super::{OBJECT, Pins, cgroup_root};
+use super::{KernelError, OBJECT, Pins, cgroup_root};
 
 /// Capabilities (capability.h) that loading and attaching take, by their bit.
 const CAPABILITIES: [(u32, &str); 3] =
@@ -49,6 +50,7 @@ pub fn probe(pins: &Pins) -> Vec<Finding> {
         jit(),
         cgroup2(),
         bpffs(pins.base()),
+        layout(pins),
         capabilities(),
     ]
 }
@@ -123,6 +125,20 @@ fn bpffs(base: &Path) -> Finding {
         found,
         mend,
     )
+}
+
+/// Pins of another version are no hindrance: `run` takes over from them.
+fn layout(pins: &Pins) -> Finding {
+    let (fit, found) = match pins.judge() {
+        Ok(true) => (true, format!("in force, layout version {VERSION}")),
+        Ok(false) => (true, "none in force".to_owned()),
+        Err(KernelError::OtherVersion { version, .. }) => (
+            true,
+            format!("in force, layout version {version}; `run` takes over with version {VERSION}"),
+        ),
+        Err(error) => (false, error.to_string()),
+    };
+    Finding::new("pins", fit, found, "do what is said there")
 }
 
 fn capabilities() -> Finding {
