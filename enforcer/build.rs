@@ -16,9 +16,11 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-env-changed={SWITCH}");
     println!("cargo::rerun-if-changed=../enforcer-common");
     if env::var(SWITCH).as_deref() == Ok("build") {
+        let is_next = env::var_os("CARGO_FEATURE_LAYOUT_NEXT").is_some();
         let package = Package {
             name: PROGRAM,
             root_dir: "../enforcer-ebpf",
+            features: if is_next { &["layout-next"] } else { &[] },
             ..Package::default()
         };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;

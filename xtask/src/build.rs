@@ -73,6 +73,26 @@ fn out_dir(told: &str) -> Option<PathBuf> {
     Some(rest.split_once('"')?.0.into())
 }
 
+/// Builds the enforcer as a version with other layouts (`layout-next`), for the tests of upgrades, and returns its path. It shares every
+/// dependency with the tests' own builds.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn next_layout_binary() -> Result<PathBuf> {
+    const NAME: &str = "egress-enforcer-next";
+    let mut cargo = env::cargo();
+    cargo
+        .args(["build", "--locked", "--package", "enforcer"])
+        .args(["--bin", NAME, "--features", "layout-next"]);
+    Step {
+        title: "build of egress-enforcer with other layouts",
+        usual: "1 min, seconds when unchanged",
+        log: "build-next",
+    }
+    .run(&mut cargo)?;
+    Ok(env::target().join("debug").join(NAME))
+}
+
 /// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ impl Engine {
         let pins = Pins::new(&sources.config.paths.pins);
         let lock = pins.prepare()?;
         let lifetime = lifetime(&options, &pins)?;
-        let is_takeover = !pins.attached().is_empty();
+        let is_takeover = pins.have_links();
         let kernel = Kernel::load(&pins)?;
         let held = kernel.maps.held()?;
         let generation = kernel.maps.settings()?.generation;
@@ -102,9 +102,7 @@ impl Engine {
         engine.alarms.set(CONFIG_REFUSED, "", refused);
         engine.adopt_sources();
         engine.restore();
-        if is_takeover {
-            engine.inherit();
-        }
+        engine.inherit(is_takeover);
         if let Err(error) = engine.apply() {
             engine.forget_addresses();
             engine.apply().context("cannot put the policy in force")?;
@@ -113,6 +111,7 @@ impl Engine {
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         engine.keep_configuration();
+        engine.end_other_versions();
         Ok(engine)
     }
 
@@ -235,7 +234,7 @@ fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
     if !options.ephemeral {
         return Ok(Lifetime::Pinned);
     }
-    if pins.attached().is_empty() {
+    if !pins.any_judge()? {
         return Ok(Lifetime::Held(Vec::new()));
     }
     Err(KernelError::Enforcing {

@@ -30,7 +30,7 @@ impl Engine {
         let config = &self.sources.config;
         let registries = config.registries.iter().zip(&self.sources.endpoints);
         Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: crate::VERSION.to_owned(),
             pid: std::process::id(),
             started: self.started,
             mode: config.mode,

@@ -8,6 +8,7 @@ mod clock_watch;
 mod counters;
 mod error;
 mod events;
+mod link;
 mod maps;
 mod object;
 mod own;
@@ -15,6 +16,7 @@ mod pins;
 mod probe;
 mod question;
 mod readable;
+mod versions;
 mod view;
 
 pub use attach::Lifetime;

@@ -33,7 +33,7 @@ impl Kernel {
     /// keep the old one until they are replaced.
     ///
     /// # Errors
-    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinVersion`],
+    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinLayout`],
     /// [`KernelError::Verifier`].
     pub fn load(pins: &Pins) -> Result<Self, KernelError> {
         Self::load_object(pins, OBJECT)
@@ -109,9 +109,9 @@ fn load_program(program: &mut Program) -> Result<(), ProgramError> {
 
 fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
     if let EbpfError::MapError(MapError::IncompatiblePinnedMap { name, .. }) = &error {
-        return KernelError::PinVersion {
+        return KernelError::PinLayout {
             path: pins.base().to_owned(),
-            detail: format!("the map {name} has another layout"),
+            name: name.to_owned(),
         };
     }
     KernelError::failed("create the maps")(error)

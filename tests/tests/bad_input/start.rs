@@ -1,6 +1,10 @@
 //! A daemon that cannot start says why in one line, and ends with 2.
 
-use std::{fs, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
 
 use anyhow::Result;
 use enforcer::control::Status;
@@ -97,10 +101,11 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
     );
 
     let pins = lab.bpffs().join("pins");
-    let other = pins.join("v0");
+    let other = pins.join("v01");
     fs::create_dir_all(&other)?;
-    let says = ["are of another version (found v0)", "unload"];
-    assert_refused("pins of another version", &enforcer.ask(["run"])?, &says);
+    fs::set_permissions(&pins, Permissions::from_mode(0o700))?;
+    let says = ["v01 is in the way", "remove it"];
+    assert_refused("no version's pins", &enforcer.ask(["run"])?, &says);
     assert!(other.exists(), "they stay");
     fs::remove_dir(other)?;
 

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use enforcer_common::layout::VERSION;
+
 use super::Finding;
 use super::facts::Facts;
-use crate::kernel::Pins;
 use crate::kernel::pins::BPFFS;
+use crate::kernel::{KernelError, Pins};
 
 /// `CAP_SYS_ADMIN` (capability.h), which mounting takes.
 const SYS_ADMIN: u32 = 21;
@@ -33,13 +35,18 @@ pub(super) fn file_system(facts: &Facts, base: &Path) -> Finding {
     Finding::new(what, false, "not mounted", mend)
 }
 
+/// Pins of another version are no hindrance: `run` takes over from them.
 pub(super) fn owner(pins: &Pins) -> Finding {
-    let mend = "do what is said there";
-    match pins.exist() {
-        Ok(true) => Finding::new("pins", true, "of this version, root's", mend),
-        Ok(false) => Finding::new("pins", true, "none yet", mend),
-        Err(error) => Finding::new("pins", false, error.to_string(), mend),
-    }
+    let (fit, found) = match pins.judge() {
+        Ok(true) => (true, format!("in force, layout version {VERSION}")),
+        Ok(false) => (true, "none in force".to_owned()),
+        Err(KernelError::OtherVersion { version, .. }) => (
+            true,
+            format!("in force, layout version {version}; `run` takes over with version {VERSION}"),
+        ),
+        Err(error) => (false, error.to_string()),
+    };
+    Finding::new("pins", fit, found, "do what is said there")
 }
 
 #[cfg(test)]
@@ -75,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn pins_of_another_version_or_owner_are_unfit() {
+    fn pins_of_another_owner_and_what_is_no_pin_are_unfit() {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().join("pins");
         let found = || owner(&Pins::new(&base));
-        assert_eq!(found().found, "none yet");
-        std::fs::create_dir_all(base.join("v0")).unwrap();
+        assert_eq!(found().found, "none in force");
+        std::fs::create_dir_all(base.join("stray")).unwrap();
         assert!(!found().fit);
-        std::fs::remove_dir(base.join("v0")).unwrap();
+        std::fs::remove_dir(base.join("stray")).unwrap();
         let mode = |mode| {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
             std::fs::set_permissions(&base, mode).unwrap();
