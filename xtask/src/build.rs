@@ -83,14 +83,15 @@ pub(crate) fn next_layout_binary() -> Result<PathBuf> {
     let mut cargo = env::cargo();
     cargo
         .args(["build", "--locked", "--package", "enforcer"])
-        .args(["--bin", NAME, "--features", "layout-next"]);
+        .args(["--bin", NAME, "--features", "layout-next"])
+        .args(["--target", &env::own_target()]);
     Step {
         title: "build of egress-enforcer with other layouts",
         usual: "1 min, seconds when unchanged",
         log: "build-next",
     }
     .run(&mut cargo)?;
-    Ok(env::target().join("debug").join(NAME))
+    Ok(env::dev_dir(ARCH).join(NAME))
 }
 
 /// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.

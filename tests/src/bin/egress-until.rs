@@ -19,8 +19,39 @@ use nix::unistd::Pid;
 
 /// `BPF_OBJ_PIN` and `BPF_LINK_CREATE` of linux/bpf.h.
 const BPF_COMMANDS: [u64; 2] = [6, 28];
+/// `PTRACE_GET_SYSCALL_INFO` of linux/ptrace.h.
+const GET_SYSCALL_INFO: u16 = 0x420e;
 /// `PTRACE_SYSCALL_INFO_ENTRY` of linux/ptrace.h.
 const ENTRY: u8 = 1;
+
+/// `struct ptrace_syscall_info` (linux/ptrace.h) as far as it is filled in where a call begins.
+#[derive(Default)]
+#[repr(C)]
+struct SyscallInfo {
+    /// Why it stopped, in the first byte, and where.
+    head: [u64; 3],
+    number: u64,
+    arguments: [u64; 6],
+}
+
+impl SyscallInfo {
+    fn of(pid: Pid) -> io::Result<Self> {
+        let mut info = Self::default();
+        // SAFETY: the kernel writes no more than the size says, and the structure outlives the call.
+        let written = unsafe {
+            libc::ptrace(
+                GET_SYSCALL_INFO.into(),
+                pid.as_raw(),
+                size_of::<Self>(),
+                &raw mut info,
+            )
+        };
+        if written < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(info)
+    }
+}
 
 fn main() -> Result<()> {
     let mut arguments = env::args_os().skip(1);
@@ -75,15 +106,13 @@ enum Call {
 
 impl Call {
     fn of(pid: Pid) -> Result<Self> {
-        let info = ptrace::syscall_info(pid)?;
-        if info.op != ENTRY {
+        let info = SyscallInfo::of(pid)?;
+        if info.head[0].to_ne_bytes()[0] != ENTRY {
             return Ok(Self::Other);
         }
-        // SAFETY: `op` says that this part of the union is filled in.
-        let (number, arguments) = unsafe { (info.u.entry.nr, info.u.entry.args) };
-        let number = i64::try_from(number)?;
+        let number = i64::try_from(info.number)?;
         let is_step = match number {
-            libc::SYS_bpf => BPF_COMMANDS.contains(&arguments[0]),
+            libc::SYS_bpf => BPF_COMMANDS.contains(&info.arguments[0]),
             libc::SYS_mkdirat | libc::SYS_unlinkat | libc::SYS_renameat | libc::SYS_renameat2 => {
                 true
             }
