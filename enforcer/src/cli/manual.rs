@@ -176,7 +176,7 @@ fn rest(page: &mut Roff) {
         ),
         (
             state.as_path(),
-            "Names and addresses that were learnt, for a start without a network.",
+            "Names and addresses that were learnt, for a start without a network, and the last valid configuration, for one with an invalid.",
         ),
         (
             socket.as_path(),
