@@ -95,13 +95,11 @@ fn commands(page: &mut Roff, parents: &str, command: &clap::Command) {
         }
         page.control("SS", [name.as_str()]);
         let about = command.get_long_about().or(command.get_about());
-        let mut paragraphs = 0;
-        for paragraph in about.unwrap().to_string().split("\n\n") {
-            if paragraphs > 0 {
+        for (index, paragraph) in about.unwrap().to_string().split("\n\n").enumerate() {
+            if index > 0 {
                 page.control("PP", []);
             }
             page.text([roman(format!("{}.", paragraph.trim_end_matches('.')))]);
-            paragraphs += 1;
         }
         for argument in command.get_arguments() {
             if !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help" {
