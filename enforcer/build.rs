@@ -27,6 +27,14 @@ fn main() -> Result<()> {
         // SAFETY: no other thread runs here. Opens `-Z build-std` to the nested cargo alone: set for the whole build,
         // it would rebuild the crates that watch it, and have some of them use unstable features.
         unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
+        // The line table names source files, and the binary carries it: without the machine's own directories.
+        for name in [
+            "CARGO_UNSTABLE_TRIM_PATHS",
+            "CARGO_PROFILE_RELEASE_TRIM_PATHS",
+        ] {
+            // SAFETY: as above.
+            unsafe { env::set_var(name, "true") };
+        }
         if !is_release() {
             check_overflow();
         }

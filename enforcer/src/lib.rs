@@ -8,6 +8,8 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+#[cfg(test)]
+mod documents;
 mod file;
 pub mod kernel;
 pub mod name;

@@ -16,6 +16,7 @@ const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 /// When something cannot be brought; the message names it and what to do.
 pub(crate) fn all() -> Result<()> {
     for_lab()?;
+    tools::cargo_deb()?;
     tools::cargo_deny()
 }
 
@@ -35,6 +36,24 @@ pub(crate) fn for_lab() -> Result<()> {
 pub(crate) fn for_build() -> Result<()> {
     apt::install(&PACKAGES)?;
     tools::bpf_linker()
+}
+
+/// What a Debian package needs beside a build.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_deb() -> Result<()> {
+    for_build()?;
+    tools::cargo_deb()
+}
+
+/// What all kinds of packages need beside a build.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_dist() -> Result<()> {
+    for_deb()?;
+    apt::install(&["rpm"])
 }
 
 /// The script says itself what it does; nothing that it brings is started.

@@ -2,6 +2,8 @@
 
 pub mod cloud;
 mod error;
+#[cfg(test)]
+mod manual;
 mod model;
 mod prefix;
 mod raw;

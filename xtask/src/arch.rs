@@ -1,0 +1,30 @@
+//! The machines that binaries and packages are made for.
+
+use clap::ValueEnum;
+
+/// A kind of machine, by Debian's name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arch {
+    Amd64,
+    Arm64,
+}
+
+impl Arch {
+    pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
+
+    /// Debian's name.
+    pub(crate) fn debian(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The name that the kernel, RPM and Rust use.
+    pub(crate) fn kernel(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+}
