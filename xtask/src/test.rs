@@ -112,12 +112,12 @@ fn unit_tests(report: &mut Report, filters: &[String]) {
 
 /// One at a time: they share the machine's cgroups, and some measure.
 fn lab_tests(report: &mut Report, filters: &[String]) {
-    let mut binary = None;
+    let mut binaries = None;
     report.check("egress-enforcer for the lab", || {
-        binary = Some(build::release_binary()?);
+        binaries = Some((build::release_binary()?, build::next_layout_binary()?));
         Ok(Outcome::Passed)
     });
-    let Some(binary) = binary else {
+    let Some((binary, next)) = binaries else {
         return;
     };
     report.command(
@@ -128,6 +128,7 @@ fn lab_tests(report: &mut Report, filters: &[String]) {
         },
         env::cargo()
             .env("EGRESS_ENFORCER_BIN", binary)
+            .env("EGRESS_ENFORCER_BIN_NEXT", next)
             .args([
                 "test",
                 "--locked",
