@@ -5,6 +5,7 @@
     reason = "the tasks talk to the person who runs them"
 )]
 
+mod arch;
 mod bench;
 mod build;
 mod demo;
@@ -16,6 +17,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => test::task(&filters),
         Task::Run { args } => run::task(&args),
         Task::Bench { args } => bench::task(&args),
+        Task::Vm(options) => vm::task(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,4 +76,6 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run the tests that face the kernel in virtual machines with Debian's kernels
+    Vm(vm::Options),
 }
