@@ -1,6 +1,8 @@
 //! Virtual machines that boot Debian's own kernels.
 
 pub(crate) mod apt;
+mod cpio;
+mod kernel;
 pub(crate) mod qemu;
 
 use anyhow::Result;
@@ -19,38 +21,12 @@ pub(crate) struct Options {
 /// # Errors
 /// When something fails.
 pub(crate) fn task(options: &Options) -> Result<()> {
-    use crate::arch::Arch;
-    for (suite, arch, pattern) in [
-        (
-            "bullseye",
-            Arch::Amd64,
-            "linux-image-5\\.10\\.[0-9.-]+-cloud-amd64",
-        ),
-        (
-            "bookworm",
-            Arch::Amd64,
-            "linux-image-6\\.1\\.[0-9.-]+-cloud-amd64",
-        ),
-        (
-            "trixie",
-            Arch::Amd64,
-            "linux-image-6\\.12\\.[^ ]+-cloud-amd64",
-        ),
-        ("sid", Arch::Amd64, "linux-image-[0-9][^ ]+-cloud-amd64"),
-        (
-            "bookworm",
-            Arch::Arm64,
-            "linux-image-6\\.1\\.[0-9.-]+-cloud-arm64",
-        ),
-        (
-            "trixie",
-            Arch::Arm64,
-            "linux-image-6\\.12\\.[^ ]+-cloud-arm64",
-        ),
-    ] {
-        let suite = apt::Suite::open(suite, arch)?;
-        let package = suite.newest(pattern)?;
-        println!("{package:?} {}", suite.download(&package)?.display());
+    for kernel in &kernel::ALL {
+        let unpacked = kernel.bring()?;
+        println!("{} {}", unpacked.release, unpacked.image.display());
+        for m in unpacked.modules(&["veth", "sctp", "dummy"])? {
+            println!("  {} {}", m.name, m.contents.len());
+        }
     }
     let _ = (&options.kernels, options.list);
     Ok(())

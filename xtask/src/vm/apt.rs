@@ -21,7 +21,7 @@ const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 /// A suite of Debian for one kind of machine, with its security updates.
 #[derive(Debug)]
 pub(crate) struct Suite {
-    name: &'static str,
+    name: String,
     arch: Arch,
     /// Lists, state and configuration.
     dir: PathBuf,
@@ -40,11 +40,15 @@ impl Suite {
     ///
     /// # Errors
     /// When the machine's sources name no mirror, or there are no lists and none can be read.
-    pub(crate) fn open(name: &'static str, arch: Arch) -> Result<Self> {
+    pub(crate) fn open(name: &str, arch: Arch) -> Result<Self> {
         let dir = cache()?
             .join("apt")
             .join(format!("{name}-{}", arch.debian()));
-        let suite = Self { name, arch, dir };
+        let suite = Self {
+            name: name.to_owned(),
+            arch,
+            dir,
+        };
         let _lock = suite.lock()?;
         suite.configure()?;
         if suite.is_fresh() {
@@ -65,11 +69,23 @@ impl Suite {
     /// # Errors
     /// When none does.
     pub(crate) fn newest(&self, pattern: &str) -> Result<Package> {
+        let mut newest: Option<Package> = None;
+        for package in self.matching(pattern)? {
+            if newest.as_ref().is_none_or(|old| package.is_newer(old)) {
+                newest = Some(package);
+            }
+        }
+        newest.with_context(|| format!("apt-cache shows no version of {pattern}"))
+    }
+
+    /// All packages whose whole names match, each in its newest version.
+    ///
+    /// # Errors
+    /// As [`Suite::newest`].
+    pub(crate) fn matching(&self, pattern: &str) -> Result<Vec<Package>> {
         let pattern = format!("^{pattern}$");
-        let found = said(
-            self.apt("apt-cache")
-                .args(["search", "--names-only", &pattern]),
-        )?;
+        let mut search = self.apt("apt-cache");
+        let found = said(search.args(["search", "--names-only", &pattern]))?;
         let names: Vec<&str> = found
             .lines()
             .filter_map(|line| Some(line.split_once(" - ")?.0))
@@ -80,18 +96,9 @@ impl Suite {
             self.name,
             self.arch.debian()
         );
-        let shown = said(
-            self.apt("apt-cache")
-                .args(["show", "--no-all-versions"])
-                .args(names),
-        )?;
-        let mut newest: Option<Package> = None;
-        for package in packages(&shown) {
-            if newest.as_ref().is_none_or(|old| package.is_newer(old)) {
-                newest = Some(package);
-            }
-        }
-        newest.with_context(|| format!("apt-cache shows no version of {pattern}"))
+        let mut show = self.apt("apt-cache");
+        let shown = said(show.args(["show", "--no-all-versions"]).args(names))?;
+        Ok(packages(&shown))
     }
 
     /// The package's file, brought unless the cache has that version.
@@ -145,7 +152,7 @@ impl Suite {
     /// # Errors
     /// As [`Suite::open`].
     pub(crate) fn sources(&self) -> Result<String> {
-        Ok(Mirror::of_machine()?.sources(self.name))
+        Ok(Mirror::of_machine()?.sources(&self.name))
     }
 
     fn apt(&self, program: &str) -> Command {
