@@ -2,8 +2,10 @@
 
 pub(crate) mod apt;
 mod cpio;
+mod image;
 mod kernel;
 pub(crate) mod qemu;
+mod userland;
 
 use anyhow::Result;
 
@@ -21,12 +23,42 @@ pub(crate) struct Options {
 /// # Errors
 /// When something fails.
 pub(crate) fn task(options: &Options) -> Result<()> {
-    for kernel in &kernel::ALL {
+    let script = std::fs::read_to_string("/tmp/vm-script.sh")?;
+    for name in &options.kernels {
+        let kernel = kernel::Kernel::named(name)?;
         let unpacked = kernel.bring()?;
-        println!("{} {}", unpacked.release, unpacked.image.display());
-        for m in unpacked.modules(&["veth", "sctp", "dummy"])? {
-            println!("  {} {}", m.name, m.contents.len());
+        let programs: Vec<image::Program> = std::env::var("VMP")
+            .unwrap_or_default()
+            .split(' ')
+            .map(|p| {
+                let (n, p) = p.split_once('=').unwrap();
+                image::Program {
+                    path: p.into(),
+                    name: n.into(),
+                }
+            })
+            .collect();
+        let initrd = image::write(
+            name,
+            &userland::archive(kernel.arch)?,
+            &unpacked,
+            &programs,
+            &script,
+        )?;
+        let ran = qemu::Guest {
+            name,
+            arch: kernel.arch,
+            kernel: &unpacked.image,
+            initrd: Some(&initrd),
+            parameters: "random.trust_cpu=on loglevel=4",
+            memory_mib: 1024,
+            drives: &[],
+            arguments: &[],
+            limit: std::time::Duration::from_secs(900),
+            shown: |_| true,
         }
+        .run()?;
+        println!("{:?} {} {}", ran.result, ran.seconds, ran.log.display());
     }
     let _ = (&options.kernels, options.list);
     Ok(())

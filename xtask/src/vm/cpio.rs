@@ -17,6 +17,7 @@ const DIRECTORY: u32 = 0o040_755;
 const FILE: u32 = 0o100_644;
 const PROGRAM: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
+const LINK: u32 = 0o120_777;
 
 /// An archive that grows by calls. Everything in it belongs to root.
 #[derive(Debug)]
@@ -60,6 +61,10 @@ impl<W: Write> Archive<W> {
 
     pub(crate) fn program(&mut self, path: &str, contents: &[u8]) -> Result<()> {
         self.entry(path, PROGRAM, (0, 0), contents)
+    }
+
+    pub(crate) fn link(&mut self, path: &str, target: &str) -> Result<()> {
+        self.entry(path, LINK, (0, 0), target.as_bytes())
     }
 
     pub(crate) fn character_device(&mut self, path: &str, major: u32, minor: u32) -> Result<()> {
