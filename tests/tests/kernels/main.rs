@@ -13,9 +13,9 @@ use lab::{
     loaded::Loaded,
 };
 
-/// Says a fact on a line of its own, for programs that read the output: the test runner leaves its own lines unfinished.
+/// Says a fact on a line of its own, for programs that read the output.
 fn tell(what: &str, fields: &[&str]) {
-    eprintln!("\nEGRESS-{what} {}", fields.join("\t"));
+    eprintln!("EGRESS-{what} {}", fields.join("\t"));
 }
 
 #[test]
