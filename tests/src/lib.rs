@@ -9,6 +9,7 @@
 //! Everything here needs root. A test that panics gets the end of each server's log on stderr.
 
 pub mod azurite;
+pub mod bpf;
 pub mod bpffs;
 pub mod cache;
 pub mod cgroup;
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod craft;
 pub mod dns;
 pub mod enforcer;
+pub mod features;
 mod image;
 mod lab;
 pub mod loaded;

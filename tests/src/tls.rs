@@ -1,23 +1,25 @@
 //! One certificate authority and its leaves. Clients trust it through their own flags and
 //! environment, never through the machine's store.
 
+#[cfg(feature = "certificates")]
+mod made;
+#[cfg(not(feature = "certificates"))]
+mod made {
+    use anyhow::{Result, bail};
+
+    use super::Tls;
+    use crate::Scratch;
+
+    pub(super) fn all(_: &Scratch) -> Result<Tls> {
+        bail!("these tests are built without certificates: the lab's servers cannot start")
+    }
+}
+
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use anyhow::Result;
 
 use crate::Scratch;
-
-/// The names in the service's own certificates: they cannot tell customers apart.
-const REGISTRY_NAMES: [&str; 5] = [
-    "*.azurecr.io",
-    "*.eastus.data.azurecr.io",
-    "*.westus.data.azurecr.io",
-    "*.eastus.geo.azurecr.io",
-    "*.westus.geo.azurecr.io",
-];
-const STORAGE_NAMES: [&str; 1] = ["*.blob.core.windows.net"];
-const INTERNET_NAMES: [&str; 1] = ["www.example.org"];
 
 /// A certificate and its key, as PEM files.
 #[derive(Debug)]
@@ -46,21 +48,7 @@ impl Tls {
     /// # Errors
     /// When a certificate cannot be made or written.
     pub fn new(scratch: &Scratch) -> Result<Self> {
-        let dir = scratch.dir("tls")?;
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Egress lab");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().context("make a key")?;
-        let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
-        scratch.file("tls/ca.crt", issuer.pem())?;
-        Ok(Self {
-            registry: leaf(&issuer, scratch, "registry", &REGISTRY_NAMES)?,
-            storage: leaf(&issuer, scratch, "storage", &STORAGE_NAMES)?,
-            internet: leaf(&issuer, scratch, "internet", &INTERNET_NAMES)?,
-            dir,
-        })
+        made::all(scratch)
     }
 
     /// The authority's certificate: for `SSL_CERT_FILE`, `curl --cacert`, `connection_verify=`.
@@ -75,23 +63,4 @@ impl Tls {
     pub fn cert_dir(&self) -> &Path {
         &self.dir
     }
-}
-
-fn leaf(
-    issuer: &CertifiedIssuer<'_, KeyPair>,
-    scratch: &Scratch,
-    name: &str,
-    names: &[&str],
-) -> Result<Leaf> {
-    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let mut params = CertificateParams::new(names).context("name a certificate")?;
-    params.distinguished_name.push(DnType::CommonName, name);
-    let key = KeyPair::generate().context("make a key")?;
-    let cert = params
-        .signed_by(&key, issuer)
-        .context("sign a certificate")?;
-    Ok(Leaf {
-        cert: scratch.file(&format!("tls/{name}.pem"), cert.pem())?,
-        key: scratch.file(&format!("tls/{name}-key.pem"), key.serialize_pem())?,
-    })
 }

@@ -106,7 +106,7 @@ fn without_this_machine() -> Result<OsString> {
 }
 
 /// Where the build script of the crate `enforcer` wrote, from what cargo told in JSON.
-fn out_dir(told: &str) -> Option<PathBuf> {
+pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
     let line = told.lines().find(|line| {
         line.contains("\"reason\":\"build-script-executed\"") && line.contains("/enforcer#")
     })?;

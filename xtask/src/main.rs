@@ -19,6 +19,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => test::task(&filters),
         Task::Run { args } => run::task(&args),
         Task::Bench { args } => bench::task(&args),
+        Task::Vm(options) => vm::task(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -82,4 +84,6 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Run the tests that face the kernel in virtual machines with Debian's kernels
+    Vm(vm::Options),
 }

@@ -32,11 +32,18 @@ pub(crate) enum Outcome {
 
 /// Tests as cargo's test runner counts them.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
+pub(crate) struct Counts {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
     /// Tests that passed and said `NOT RUN`: the runner counts them as passed, this program does not.
-    skipped: u64,
+    pub(crate) skipped: u64,
+}
+
+impl Counts {
+    /// The tests in what cargo's test runner printed.
+    pub(crate) fn of(log: &str) -> Self {
+        count(log, not_run(log).len() as u64)
+    }
 }
 
 impl Report {
@@ -145,7 +152,7 @@ fn read_log(log: &Path) -> Counts {
 
 /// The first `NOT RUN` line of each test that passed and has one, with the test's name. With `--show-output`
 /// the runner prints what a test said under `---- NAME stdout ----`.
-fn not_run(log: &str) -> Vec<String> {
+pub(crate) fn not_run(log: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut test = None;
     for line in log.lines().map(str::trim) {

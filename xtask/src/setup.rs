@@ -10,6 +10,9 @@ use crate::env;
 /// Linker and C library for every build; LLVM 22 is what bpf-linker links to, and what Rust 1.98 is made with.
 const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 
+/// What virtual machines run in, and what decompresses the modules of their kernels.
+const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
+
 /// Everything.
 ///
 /// # Errors
@@ -27,6 +30,15 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn for_lab() -> Result<()> {
     for_build()?;
     lab()
+}
+
+/// What virtual machines and the builds for them need.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_vm() -> Result<()> {
+    for_build()?;
+    apt::install(&VM_PACKAGES)
 }
 
 /// What a build with kernel programs needs.

@@ -13,11 +13,11 @@ use enforcer::policy::{Layer, Protected, compile_tables};
 use enforcer_common::{Class, Hook, layout::VERSION};
 use lab::{
     CONTOSO_LOGIN, Lab,
+    bpf::Program,
     enforcer::{Enforcer, binary, configuration},
 };
 
 use crate::{
-    bpf::Program,
     machine::Machine,
     memory::{self, Resident},
     packets::{self, Cost, passes},

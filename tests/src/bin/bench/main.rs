@@ -3,7 +3,6 @@
 //! `bench [--write FILE]` prints a report, or writes it. Every cost is a difference or a ratio between things measured in turn in one run,
 //! with the spread of the differences and that of nothing against nothing.
 
-mod bpf;
 mod daemon;
 mod machine;
 mod memory;

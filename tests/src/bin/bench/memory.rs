@@ -4,8 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use enforcer_common::layout::{MAPS, PROTECTED_V4, PROTECTED_V6};
-
-use crate::bpf::Map;
+use lab::bpf::Map;
 
 /// Memory of a process, in KiB.
 #[derive(Clone, Copy, Debug)]

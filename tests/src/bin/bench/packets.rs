@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use anyhow::{Result, ensure};
 use ipnet::Ipv4Net;
+use lab::bpf::{Map, Program};
 
 use crate::{
-    bpf::{Map, Program},
     stats::Paired,
     targets::{Kind, Targets},
 };

@@ -8,13 +8,12 @@ use std::{
 
 use anyhow::{Result, ensure};
 use enforcer_common::layout::PROTECTED_V4;
-use lab::enforcer::Enforcer;
-
-use crate::{
+use lab::{
     bpf::{Map, Program},
-    packets::passes,
-    stats::median,
+    enforcer::Enforcer,
 };
+
+use crate::{packets::passes, stats::median};
 
 const ROUNDS: usize = 9;
 const WITHIN: Duration = Duration::from_secs(5);

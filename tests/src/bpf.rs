@@ -1,4 +1,5 @@
-//! The few calls of bpf(2) that the measurements make themselves: programs to compare with, test runs, and looks at what the daemon pinned.
+//! The few calls of bpf(2) that tests and measurements make themselves: programs of a few instructions, test runs, and looks at what is
+//! loaded or pinned.
 //!
 //! Layouts and numbers are those of linux/bpf.h.
 
@@ -21,22 +22,73 @@ const MAP_UPDATE: libc::c_int = 2;
 const PROG_LOAD: libc::c_int = 5;
 const OBJ_GET: libc::c_int = 7;
 const TEST_RUN: libc::c_int = 10;
+const PROG_NEXT_ID: libc::c_int = 11;
 const PROG_BY_ID: libc::c_int = 13;
 const MAP_BY_ID: libc::c_int = 14;
 const INFO_BY_FD: libc::c_int = 15;
+const LINK_CREATE: libc::c_int = 28;
 
 const LPM_TRIE: u32 = 11;
 const NO_PREALLOC: u32 = 1;
-const CGROUP_SKB: u32 = 8;
-const CGROUP_EGRESS: u32 = 1;
+/// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Packets that leave a cgroup.
+    Egress,
+    /// `connect` of IPv4 sockets in a cgroup.
+    Connect4,
+    /// Packets that leave an interface, through a link (tcx).
+    Tcx,
+}
+
+impl Place {
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Self::Egress => (8, 1),
+            Self::Connect4 => (18, 10),
+            Self::Tcx => (3, 47),
+        }
+    }
+}
+
+/// How a link is made, beside its program and its target: zero unless a newer kernel is asked for more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attach {
+    /// `BPF_F_…`.
+    pub flags: u32,
+    /// The revision that the target's list of programs is expected to be at.
+    pub expected_revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Link {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    relative: u64,
+    expected_revision: u64,
+}
+
+/// What the kernel tells of a loaded program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Instructions after verification.
+    pub instructions: u32,
+    /// Instructions that the verifier looked at, all paths added; `None` where the kernel does not tell (before 5.16).
+    pub verified: Option<u32>,
+}
 
 /// A loaded program.
 #[derive(Debug)]
-pub(crate) struct Program(OwnedFd);
+pub struct Program(OwnedFd);
 
 /// A map.
 #[derive(Debug)]
-pub(crate) struct Map(OwnedFd);
+pub struct Map(OwnedFd);
 
 #[repr(C)]
 #[derive(Default)]
@@ -45,7 +97,9 @@ struct Load {
     instructions_len: u32,
     instructions: u64,
     license: u64,
-    log: [u64; 2],
+    log_level: u32,
+    log_len: u32,
+    log: u64,
     kernel_and_flags: u64,
     name: [u8; 16],
     interface: u32,
@@ -86,25 +140,108 @@ impl Program {
     ///
     /// # Errors
     /// When the kernel refuses them.
-    pub(crate) fn load(instructions: &[u64]) -> Result<Self> {
+    pub fn load(instructions: &[u64]) -> Result<Self> {
+        Self::load_for(Place::Egress, instructions)
+    }
+
+    /// Loads instructions as a program for `place`.
+    ///
+    /// # Errors
+    /// When the kernel refuses them; the error holds the end of what its verifier says.
+    pub fn load_for(place: Place, instructions: &[u64]) -> Result<Self> {
+        let (kind, attach_type) = place.numbers();
+        let mut log = vec![0_u8; 1 << 16];
         let mut attributes = Load {
-            kind: CGROUP_SKB,
+            kind,
             instructions_len: u32::try_from(instructions.len())?,
             instructions: pointer(instructions.as_ptr()),
             license: pointer(c"Dual MIT/GPL".as_ptr()),
-            attach_type: CGROUP_EGRESS,
+            log_level: 1,
+            log_len: u32::try_from(log.len())?,
+            log: pointer(log.as_mut_ptr().cast_const()),
+            attach_type,
             ..Load::default()
         };
-        Ok(Self(
-            made(PROG_LOAD, &mut attributes).context("load a program")?,
-        ))
+        let loaded = made(PROG_LOAD, &mut attributes);
+        let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
+        let said = String::from_utf8_lossy(said);
+        Ok(Self(loaded.with_context(|| {
+            format!("load a program: {}", said.trim())
+        })?))
+    }
+
+    /// Attaches it with a link to `target`: the descriptor of a cgroup, or the index of an interface of the thread's network. The link
+    /// ends with the value that is returned.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach(&self, place: Place, target: u32, attach: Attach) -> io::Result<OwnedFd> {
+        let mut attributes = Link {
+            program: raw(&self.0).map_err(io::Error::other)?,
+            target,
+            attach_type: place.numbers().1,
+            flags: attach.flags,
+            relative: 0,
+            expected_revision: attach.expected_revision,
+        };
+        made(LINK_CREATE, &mut attributes)
+    }
+
+    /// What the kernel tells of it.
+    ///
+    /// # Errors
+    /// When it tells nothing.
+    pub fn told(&self) -> Result<Told> {
+        // `struct bpf_prog_info`, as long as Linux 5.16 has it.
+        let mut info = [0_u32; 58];
+        let mut attributes = (
+            self.0.as_raw_fd(),
+            232_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
+        call(INFO_BY_FD, &mut attributes).context("look at a program")?;
+        let name: Vec<u8> = info[16..20]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .take_while(|byte| *byte != 0)
+            .collect();
+        Ok(Told {
+            name: String::from_utf8_lossy(&name).into_owned(),
+            instructions: info[5] / 8,
+            verified: Some(info[54]).filter(|count| *count > 0),
+        })
+    }
+
+    /// The ids of all programs that are loaded.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn ids() -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        let mut attributes = [0_u32; 3];
+        loop {
+            match call(PROG_NEXT_ID, &mut attributes) {
+                Ok(_) => ids.push(attributes[1]),
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(ids),
+                Err(error) => return Err(error).context("list the loaded programs"),
+            }
+            attributes[0] = attributes[1];
+        }
+    }
+
+    /// The program `id`.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn by_id(id: u32) -> Result<Self> {
+        Ok(Self(by_id(PROG_BY_ID, id).context("open a program")?))
     }
 
     /// The program behind a pinned link.
     ///
     /// # Errors
     /// When nothing is pinned there.
-    pub(crate) fn of_link(pin: &Path) -> Result<Self> {
+    pub fn of_link(pin: &Path) -> Result<Self> {
         let link = pinned(pin)?;
         // The beginning of `struct bpf_link_info`: type, id, program's id.
         let mut info = [0_u32; 3];
@@ -123,7 +260,7 @@ impl Program {
     ///
     /// # Errors
     /// When the kernel cannot run it.
-    pub(crate) fn run(&self, packet: &[u8], repeat: u32) -> Result<(u32, Duration)> {
+    pub fn run(&self, packet: &[u8], repeat: u32) -> Result<(u32, Duration)> {
         let mut attributes = Run {
             program: raw(&self.0)?,
             input_len: u32::try_from(packet.len())?,
@@ -142,7 +279,7 @@ impl Map {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn trie(capacity: usize) -> Result<Self> {
+    pub fn trie(capacity: usize) -> Result<Self> {
         let mut attributes = [LPM_TRIE, 8, 4, u32::try_from(capacity)?, NO_PREALLOC];
         Ok(Self(
             made(MAP_CREATE, &mut attributes).context("make a trie")?,
@@ -153,7 +290,7 @@ impl Map {
     ///
     /// # Errors
     /// When nothing is pinned there.
-    pub(crate) fn pinned(pin: &Path) -> Result<Self> {
+    pub fn pinned(pin: &Path) -> Result<Self> {
         Ok(Self(pinned(pin)?))
     }
 
@@ -161,7 +298,7 @@ impl Map {
     ///
     /// # Errors
     /// When it holds none.
-    pub(crate) fn inner(&self) -> Result<Self> {
+    pub fn inner(&self) -> Result<Self> {
         let mut id = 0_u32;
         let mut attributes = Element {
             map: raw(&self.0)?,
@@ -177,7 +314,7 @@ impl Map {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
         let mut attributes = Element {
             map: raw(&self.0)?,
             key: pointer(key.as_ptr()),
@@ -192,7 +329,7 @@ impl Map {
     ///
     /// # Errors
     /// Never: a descriptor is not negative.
-    pub(crate) fn number(&self) -> Result<u32> {
+    pub fn number(&self) -> Result<u32> {
         raw(&self.0)
     }
 
@@ -200,7 +337,7 @@ impl Map {
     ///
     /// # Errors
     /// When the kernel does not say.
-    pub(crate) fn memory(&self) -> Result<u64> {
+    pub fn memory(&self) -> Result<u64> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()))?;
         let line = info.lines().find_map(|line| line.strip_prefix("memlock:"));
         let bytes = line.context("the kernel does not tell a map's memory")?;

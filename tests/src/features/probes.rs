@@ -1,0 +1,119 @@
+//! One function for each feature: a program of a few instructions, loaded and sometimes attached for a moment.
+//!
+//! Instructions are those of Documentation/bpf/standardization/instruction-set.rst; helpers have the numbers of linux/bpf.h.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use anyhow::{Context, Result, bail};
+
+use super::Grounds;
+use crate::bpf::{Attach, Map, Place, Program};
+
+const RETURN_1: [u64; 2] = [0x0000_0001_0000_00b7, 0x95];
+/// `BPF_F_PREORDER`.
+const PREORDER: u32 = 1 << 6;
+/// The loopback interface of every network namespace.
+const LOOPBACK: u32 = 1;
+
+pub(super) fn coarse_clock(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Egress, 160)
+}
+
+pub(super) fn loop_by_call(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Egress, 181)
+}
+
+pub(super) fn compare_strings(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Egress, 182)
+}
+
+pub(super) fn set_return(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Connect4, 187)
+}
+
+pub(super) fn process_of_packet(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Egress, 14)
+}
+
+pub(super) fn network_of_packet(_: &Grounds) -> Result<bool> {
+    has_helper(Place::Egress, 122)
+}
+
+pub(super) fn verified_instructions(_: &Grounds) -> Result<bool> {
+    Ok(Program::load(&RETURN_1)?.told()?.verified.is_some())
+}
+
+pub(super) fn tcx(grounds: &Grounds) -> Result<bool> {
+    let program = match Program::load_for(Place::Tcx, &RETURN_1) {
+        Ok(program) => program,
+        // Older kernels do not know the place that the program is for.
+        Err(_) => return Ok(false),
+    };
+    grounds.netns.run(|| {
+        Ok(program
+            .attach(Place::Tcx, LOOPBACK, Attach::default())
+            .is_ok())
+    })
+}
+
+pub(super) fn preorder(grounds: &Grounds) -> Result<bool> {
+    let attach = Attach {
+        flags: PREORDER,
+        ..Attach::default()
+    };
+    attached(grounds, attach).map(|error| error.is_none())
+}
+
+/// A revision that no cgroup is at: refused as stale by a kernel that looks.
+pub(super) fn revision(grounds: &Grounds) -> Result<bool> {
+    let attach = Attach {
+        expected_revision: 1 << 40,
+        ..Attach::default()
+    };
+    attached(grounds, attach).map(|error| error == Some(libc::ESTALE))
+}
+
+/// 10.0.0.0/8, twice.
+pub(super) fn full_trie(_: &Grounds) -> Result<bool> {
+    let map = Map::trie(1)?;
+    let mut key = 8_u32.to_ne_bytes().to_vec();
+    key.extend([10, 0, 0, 0]);
+    map.set(&key, &[0; 4])?;
+    Ok(map.set(&key, &[0; 4]).is_ok())
+}
+
+/// The error number with which attaching to the cgroup fails.
+fn attached(grounds: &Grounds, attach: Attach) -> Result<Option<i32>> {
+    let program = Program::load(&RETURN_1)?;
+    let made = |attach| {
+        program
+            .attach(Place::Egress, number(&grounds.cgroup)?, attach)
+            .map_err(Into::into)
+    };
+    let plain: Result<OwnedFd> = made(Attach::default());
+    drop(plain.context("attach a program in the way that every kernel knows")?);
+    match program.attach(Place::Egress, number(&grounds.cgroup)?, attach) {
+        Ok(_) => Ok(None),
+        Err(error) => Ok(Some(error.raw_os_error().unwrap_or(0))),
+    }
+}
+
+fn number(fd: &OwnedFd) -> Result<u32> {
+    Ok(u32::try_from(fd.as_raw_fd())?)
+}
+
+/// Calls the helper with no good arguments: one that is there is refused for its arguments, one that is not for itself.
+fn has_helper(place: Place, helper: u64) -> Result<bool> {
+    let call = (helper << 32) | 0x85;
+    let Err(error) = Program::load_for(place, &[call, RETURN_1[0], RETURN_1[1]]) else {
+        return Ok(true);
+    };
+    let said = format!("{error:#}");
+    let is_unknown = ["invalid func ", "unknown func ", "cannot use helper "]
+        .iter()
+        .any(|words| said.contains(words));
+    if !is_unknown && !said.contains("R1") && !said.contains("R2") && !said.contains("arg#") {
+        bail!("helper {helper}: neither there nor missing: {said}");
+    }
+    Ok(!is_unknown)
+}

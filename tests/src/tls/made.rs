@@ -1,0 +1,56 @@
+//! Makes the authority and its leaves.
+
+use anyhow::{Context, Result};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use super::{Leaf, Tls};
+use crate::Scratch;
+
+/// The names in the service's own certificates: they cannot tell customers apart.
+const REGISTRY_NAMES: [&str; 5] = [
+    "*.azurecr.io",
+    "*.eastus.data.azurecr.io",
+    "*.westus.data.azurecr.io",
+    "*.eastus.geo.azurecr.io",
+    "*.westus.geo.azurecr.io",
+];
+const STORAGE_NAMES: [&str; 1] = ["*.blob.core.windows.net"];
+const INTERNET_NAMES: [&str; 1] = ["www.example.org"];
+
+/// Everything, in the directory `tls` of `scratch`.
+pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
+    let dir = scratch.dir("tls")?;
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Egress lab");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().context("make a key")?;
+    let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
+    scratch.file("tls/ca.crt", issuer.pem())?;
+    Ok(Tls {
+        registry: leaf(&issuer, scratch, "registry", &REGISTRY_NAMES)?,
+        storage: leaf(&issuer, scratch, "storage", &STORAGE_NAMES)?,
+        internet: leaf(&issuer, scratch, "internet", &INTERNET_NAMES)?,
+        dir,
+    })
+}
+
+fn leaf(
+    issuer: &CertifiedIssuer<'_, KeyPair>,
+    scratch: &Scratch,
+    name: &str,
+    names: &[&str],
+) -> Result<Leaf> {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).context("name a certificate")?;
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate().context("make a key")?;
+    let cert = params
+        .signed_by(&key, issuer)
+        .context("sign a certificate")?;
+    Ok(Leaf {
+        cert: scratch.file(&format!("tls/{name}.pem"), cert.pem())?,
+        key: scratch.file(&format!("tls/{name}-key.pem"), key.serialize_pem())?,
+    })
+}

@@ -1,0 +1,272 @@
+//! The shipped binary: started, asked, killed under a policy that is to stay, started again, unloaded.
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use lab::{
+    Scratch,
+    bpffs::Bpffs,
+    cgroup::Cgroup,
+    enforcer::binary,
+    process::{Finished, Server, run, run_with_input},
+    wire::Wire,
+    world::World,
+};
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::{
+    resolver::{self, Names},
+    tell,
+};
+
+const WAYS_TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/ways");
+const NAMES: Names = &[
+    ("contoso.azurecr.io", Ipv4Addr::new(198, 51, 100, 10)),
+    (
+        "contoso.eastus.data.azurecr.io",
+        Ipv4Addr::new(198, 51, 100, 140),
+    ),
+];
+const ALLOWED: &str = "198.51.100.10";
+const OTHER_REGISTRY: &str = "198.51.100.50";
+const STORAGE: [&str; 2] = ["203.0.113.66", "2001:db8:b10b::66"];
+/// Software emulation of another processor takes its time.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Resident memory that a small device has to spare, in KiB.
+const MEMORY: u64 = 16 * 1024;
+
+/// Fields are dropped in order.
+struct Grounds {
+    daemon: Option<Server>,
+    world: World,
+    device: Cgroup,
+    home: Cgroup,
+    _cgroup: Cgroup,
+    bpffs: Bpffs,
+    scratch: Scratch,
+}
+
+impl Grounds {
+    fn new() -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
+        let cgroup = Cgroup::new(scratch.name())?;
+        let world = World::new(&scratch, &cgroup)?;
+        resolver::start(&world, NAMES)?;
+        Ok(Self {
+            daemon: None,
+            world,
+            device: cgroup.child("device")?,
+            home: cgroup.child("enforcer")?,
+            _cgroup: cgroup,
+            bpffs,
+            scratch,
+        })
+    }
+
+    /// Writes the configuration, with `protect` in its section of that name.
+    fn configure(&self, protect: &str) -> Result<()> {
+        let dir = self.scratch.path();
+        let text = format!(
+            "scope = {:?}\n[protect]\n{protect}\n[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nregions = [\"eastus\"]\n\
+             [dns]\nservers = [\"10.53.0.53\"]\n[paths]\npins = {:?}\nstate = {:?}\nruntime = {:?}\n",
+            self.device.path(),
+            self.pins(),
+            dir.join("state"),
+            dir.join("run"),
+        );
+        self.scratch.file("config.toml", text).map(drop)
+    }
+
+    fn pins(&self) -> PathBuf {
+        self.bpffs.path().join("pins")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let place = self.world.device_place().in_cgroup(&self.home);
+        let mut command = place.command(binary()?);
+        command
+            .args(arguments)
+            .arg("--config")
+            .arg(self.scratch.path().join("config.toml"));
+        Ok(command)
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Result<Finished> {
+        run(self.command(arguments)?, LIMIT)
+    }
+
+    fn status(&self) -> Result<Value> {
+        let finished = self.ask(&["status", "--json"])?;
+        serde_json::from_str(&finished.stdout).context(finished.stderr)
+    }
+
+    /// Starts the daemon and waits until `is_done` holds of its status.
+    fn start(&mut self, is_done: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut daemon = Server::start("daemon", self.command(&["run"])?, self.scratch.path())?;
+        let deadline = Instant::now() + LIMIT;
+        let status = loop {
+            if let Some(ended) = daemon.wait(Duration::ZERO)? {
+                bail!("the daemon ended ({ended}): {}", daemon.log_tail());
+            }
+            match self.status() {
+                Ok(status) if is_done(&status["daemon"]) => break status,
+                last if Instant::now() >= deadline => bail!("{last:?}\n{}", daemon.log_tail()),
+                Ok(_) | Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        self.daemon = Some(daemon);
+        Ok(status)
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        let daemon = self.daemon.take().context("the daemon does not run")?;
+        let pid = libc::pid_t::try_from(daemon.pid())?;
+        // SAFETY: kill(2) takes two integers; the child is not reaped while `daemon` holds it.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        drop(daemon);
+        Ok(())
+    }
+
+    /// The error numbers with which connections to port 443 of `addresses` end on the device.
+    fn connect(&self, addresses: &[&str]) -> Result<Vec<Option<i64>>> {
+        let tries: Vec<Value> = addresses
+            .iter()
+            .map(|to| serde_json::json!({"way": "tcp", "to": to, "via": to}))
+            .collect();
+        let place = self.world.device_place().in_cgroup(&self.device);
+        let mut tool = place.command("python3");
+        tool.args(["-B", WAYS_TOOL]);
+        let said = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
+        let outcomes: Vec<Value> = serde_json::from_str(&said)?;
+        Ok(outcomes
+            .iter()
+            .map(|outcome| outcome["errno"].as_i64())
+            .collect())
+    }
+
+    /// Contoso is reached, and neither another registry nor a storage account.
+    fn check(&self, when: &str) -> Result<()> {
+        let ended = self.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])?;
+        let refused = Some(i64::from(libc::EPERM));
+        ensure!(
+            ended == [None, refused, refused, refused],
+            "{when}: {ended:?}"
+        );
+        Ok(())
+    }
+}
+
+/// A server behind every address of the cloud.
+fn listen(world: &World) -> Result<Socket> {
+    world.cloud().run(|| {
+        let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+        server.set_only_v6(false)?;
+        server.bind(&"[::]:443".parse::<std::net::SocketAddr>()?.into())?;
+        server.listen(64)?;
+        Ok(server)
+    })
+}
+
+fn has_names(daemon: &Value) -> bool {
+    let registries = daemon["registries"].as_array().into_iter().flatten();
+    let mut names = registries
+        .flat_map(|registry| registry["names"].as_array())
+        .flatten();
+    let has_addresses = |name: &Value| {
+        name["addresses"]
+            .as_array()
+            .is_some_and(|found| !found.is_empty())
+    };
+    daemon.is_object() && names.all(has_addresses)
+}
+
+fn generation(status: &Value) -> Result<u64> {
+    status["daemon"]["generation"]
+        .as_u64()
+        .with_context(|| format!("no generation: {status}"))
+}
+
+#[test]
+fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result<()> {
+    let mut grounds = Grounds::new()?;
+    let tags = format!("service-tags = {:?}", grounds.world.service_tags());
+    grounds.configure(&tags)?;
+    let _server = listen(&grounds.world)?;
+    ensure!(
+        grounds.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])? == [None; 4],
+        "everything can be reached while nothing is enforced"
+    );
+    let wire = Wire::watch(&grounds.world)?;
+
+    let first = grounds.start(has_names)?;
+    grounds.check("the daemon runs")?;
+    for (address, code) in [
+        (ALLOWED, 0),
+        (OTHER_REGISTRY, 1),
+        (STORAGE[0], 1),
+        (STORAGE[1], 1),
+    ] {
+        assert_eq!(
+            grounds.ask(&["explain", address])?.code(),
+            Some(code),
+            "{address}"
+        );
+    }
+
+    grounds.kill()?;
+    grounds.check("the daemon was killed")?;
+    let pinned = grounds.status()?;
+    assert_eq!(
+        (&pinned["enforcing"], &pinned["daemon"]),
+        (&true.into(), &Value::Null)
+    );
+
+    let second = grounds.start(has_names)?;
+    assert!(
+        generation(&second)? > generation(&first)?,
+        "{first} {second}"
+    );
+    grounds.check("the next daemon runs")?;
+    assert_eq!(
+        wire.packets_to(&["203.0.113.0/24", "2001:db8:b10b::/48"])?,
+        0
+    );
+
+    grounds.kill()?;
+    grounds.ask(&["unload"])?.success()?;
+    assert!(!grounds.pins().exists());
+    ensure!(
+        grounds.connect(&[STORAGE[0], STORAGE[1]])? == [None; 2],
+        "nothing is enforced any more"
+    );
+    Ok(())
+}
+
+/// With the service tags of the binary, as on a device.
+#[test]
+fn the_daemon_is_small_enough_for_a_small_device() -> Result<()> {
+    let mut grounds = Grounds::new()?;
+    grounds.configure("")?;
+    grounds.start(Value::is_object)?;
+    let pid = grounds
+        .daemon
+        .as_ref()
+        .context("the daemon does not run")?
+        .pid();
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = line.context("the kernel does not tell resident memory")?;
+    let resident: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    tell("RESIDENT", &[&resident.to_string()]);
+    assert!(resident < MEMORY, "{resident} KiB");
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! What this kernel can do, what the programs cost its verifier, and the daemon on it, with nothing else around: all of it also runs
+//! in virtual machines with Debian's kernels.
+
+mod daemon;
+mod resolver;
+
+use anyhow::Result;
+use lab::{
+    Scratch,
+    bpf::Program,
+    cgroup::Cgroup,
+    features::{ALL, Grounds, release},
+    loaded::Loaded,
+};
+
+/// Says a fact on a line of its own, for programs that read the output.
+fn tell(what: &str, fields: &[&str]) {
+    eprintln!("EGRESS-{what} {}", fields.join("\t"));
+}
+
+#[test]
+fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let cgroup = Cgroup::new(scratch.name())?;
+    let grounds = Grounds::new(&cgroup)?;
+    let (release, series) = release()?;
+    let mut wrong = Vec::new();
+    for feature in ALL {
+        let is_there = feature.is_there(&grounds)?;
+        let word = if is_there { "present" } else { "absent" };
+        let (major, minor) = feature.since;
+        tell(
+            "FEATURE",
+            &[
+                word,
+                &format!("{major}.{minor}"),
+                feature.name,
+                feature.purpose,
+            ],
+        );
+        if is_there != feature.belongs_to(series) {
+            wrong.push(format!("{}: {word} on {release}", feature.name));
+        }
+    }
+    assert_eq!(wrong, [""; 0], "the table in lab::features is wrong");
+    Ok(())
+}
+
+/// Steps of the verifier, all paths added, and instructions; a kernel before 5.16 does not tell the former.
+#[test]
+fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
+    let before = Program::ids()?;
+    let _loaded = Loaded::new()?;
+    let mut programs = Vec::new();
+    for id in Program::ids()? {
+        if !before.contains(&id) {
+            programs.push(Program::by_id(id)?.told()?);
+        }
+    }
+    let ours = [
+        "egress", "explain", "connect4", "connect6", "sendmsg4", "sendmsg6", "origin",
+    ];
+    for name in ours {
+        let told = programs.iter().find(|told| told.name == name);
+        let told = told.unwrap_or_else(|| panic!("{name} is not among {programs:?}"));
+        let verified = told
+            .verified
+            .map_or("-".to_owned(), |count| count.to_string());
+        tell("COST", &[name, &verified, &told.instructions.to_string()]);
+    }
+    Ok(())
+}

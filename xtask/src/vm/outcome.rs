@@ -1,0 +1,217 @@
+//! What a guest came to, read from its console.
+
+use std::{fmt, time::Duration};
+
+use anyhow::Result;
+
+use super::{
+    qemu::Ran,
+    suite::{Guest, PROFILE},
+};
+use crate::report::Counts;
+
+/// Of one kernel.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// As `./x vm` takes it.
+    pub(crate) name: &'static str,
+    pub(crate) machine: &'static str,
+    /// As `uname -r` prints it.
+    pub(crate) release: String,
+    /// Of Debian's package.
+    pub(crate) version: String,
+    pub(crate) counts: Counts,
+    pub(crate) seconds: f64,
+    /// What went wrong besides tests: it did not boot, hung, or ended without a word.
+    pub(crate) error: Option<String>,
+    pub(crate) features: Vec<Feature>,
+    pub(crate) costs: Vec<Cost>,
+    /// Tests that could not run, with the reason.
+    pub(crate) lacking: Vec<String>,
+    /// Resident memory of the daemon, in KiB.
+    pub(crate) resident: Option<u64>,
+    failures: Vec<String>,
+}
+
+/// As the tests tell it: see `tests/tests/kernels`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Feature {
+    pub(crate) is_there: bool,
+    pub(crate) since: String,
+    pub(crate) name: String,
+    pub(crate) purpose: String,
+}
+
+/// What a program costs the verifier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cost {
+    /// Of the build: `release` or `dev`.
+    pub(crate) profile: String,
+    pub(crate) program: String,
+    /// Instructions looked at, all paths added; `None` where the kernel does not tell.
+    pub(crate) verified: Option<u64>,
+    pub(crate) instructions: u64,
+}
+
+impl Outcome {
+    pub(super) fn of(guest: &Guest, ran: Result<Ran>, took: Duration) -> Self {
+        let mut outcome = Self {
+            name: guest.kernel.name,
+            machine: guest.kernel.arch.kernel(),
+            release: guest.files.release.clone(),
+            version: guest.files.version.clone(),
+            counts: Counts::default(),
+            seconds: took.as_secs_f64(),
+            error: None,
+            features: Vec::new(),
+            costs: Vec::new(),
+            lacking: Vec::new(),
+            resident: None,
+            failures: Vec::new(),
+        };
+        match ran {
+            Err(error) => outcome.error = Some(format!("{error:#}")),
+            Ok(ran) => {
+                outcome.read(&ran.console);
+                if ran.result.is_none() {
+                    ran.print_tail(outcome.name);
+                    outcome.error = Some("it ended without a result".to_owned());
+                } else if ran.result != Some(0) && outcome.counts.failed == 0 {
+                    ran.print_tail(outcome.name);
+                    outcome.error = Some("a test program failed and counted no failure".to_owned());
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Whether tests ran, and all of them passed.
+    pub(crate) fn is_good(&self) -> bool {
+        self.error.is_none() && self.counts.failed == 0 && self.counts.passed > 0
+    }
+
+    /// Prints what the failed tests said.
+    pub(crate) fn print_failures(&self) {
+        for line in &self.failures {
+            println!("    {}: {line}", self.name);
+        }
+    }
+
+    fn read(&mut self, console: &str) {
+        self.counts = Counts::of(console);
+        self.lacking = crate::report::not_run(console);
+        self.failures = failures(console);
+        let mut profile = String::new();
+        for line in console.lines() {
+            if let Some(name) = line.strip_prefix(PROFILE) {
+                profile = name.to_owned();
+            } else if let Some(rest) = line.strip_prefix("EGRESS-FEATURE ") {
+                self.features.extend(feature(rest));
+            } else if let Some(rest) = line.strip_prefix("EGRESS-COST ") {
+                self.costs.extend(cost(&profile, rest));
+            } else if let Some(rest) = line.strip_prefix("EGRESS-RESIDENT ") {
+                self.resident = rest.parse().ok();
+            }
+        }
+    }
+}
+
+/// One line.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self {
+            name,
+            release,
+            counts,
+            seconds,
+            ..
+        } = self;
+        let word = if self.is_good() { "passed" } else { "FAILED" };
+        write!(
+            f,
+            "{name:<11} {release:<27} {word:<7} {} passed, {} failed, {} skipped, {seconds:.0} s",
+            counts.passed, counts.failed, counts.skipped
+        )?;
+        if let Some(resident) = self.resident {
+            write!(f, ", daemon {resident} KiB")?;
+        }
+        match &self.error {
+            Some(error) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn feature(rest: &str) -> Option<Feature> {
+    let mut fields = rest.split('\t');
+    Some(Feature {
+        is_there: fields.next()? == "present",
+        since: fields.next()?.to_owned(),
+        name: fields.next()?.to_owned(),
+        purpose: fields.next()?.to_owned(),
+    })
+}
+
+fn cost(profile: &str, rest: &str) -> Option<Cost> {
+    let mut fields = rest.split('\t');
+    Some(Cost {
+        profile: profile.to_owned(),
+        program: fields.next()?.to_owned(),
+        verified: fields.next()?.parse().ok(),
+        instructions: fields.next()?.parse().ok()?,
+    })
+}
+
+/// What the test runner prints between its heading and its result.
+fn failures(console: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut is_inside = false;
+    for line in console.lines() {
+        is_inside = (is_inside || line == "failures:") && !line.starts_with("test result:");
+        if is_inside && !line.is_empty() {
+            found.push(line.to_owned());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_read_from_their_lines() {
+        let expected = Feature {
+            is_there: true,
+            since: "5.17".to_owned(),
+            name: "a loop".to_owned(),
+            purpose: "turns".to_owned(),
+        };
+        assert_eq!(feature("present\t5.17\ta loop\tturns"), Some(expected));
+        assert_eq!(feature("present"), None);
+        let cost = |verified| Cost {
+            profile: "dev".to_owned(),
+            program: "egress".to_owned(),
+            verified,
+            instructions: 7,
+        };
+        assert_eq!(super::cost("dev", "egress\t-\t7"), Some(cost(None)));
+        assert_eq!(super::cost("dev", "egress\t9\t7"), Some(cost(Some(9))));
+    }
+
+    #[test]
+    fn what_failed_tests_said_is_kept() {
+        let console = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nwhy\n\nfailures:\n    a\n\n\
+                       test result: FAILED. 1 passed; 1 failed;\nmore\n";
+        assert_eq!(
+            failures(console),
+            [
+                "failures:",
+                "---- a stdout ----",
+                "why",
+                "failures:",
+                "    a"
+            ]
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! A virtual machine that runs once: a kernel with an initial RAM disk, its serial console streamed, its end awaited.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{arch::Arch, env};
+
+/// A guest prints this and its result, as a shell's exit status, on a line of its console.
+pub(crate) const RESULT: &str = "EGRESS-GUEST-RESULT ";
+const POLL: Duration = Duration::from_millis(50);
+/// How much of a console a failure shows.
+const TAIL_LINES: usize = 60;
+
+/// What to boot.
+#[derive(Debug)]
+pub(crate) struct Guest<'a> {
+    /// Stands before each line of the console, and in the name of its log, `target/xtask/vm-NAME.log`.
+    pub(crate) name: &'a str,
+    pub(crate) arch: Arch,
+    pub(crate) kernel: &'a Path,
+    pub(crate) initrd: Option<&'a Path>,
+    /// Of the kernel, in addition to the console.
+    pub(crate) parameters: &'a str,
+    pub(crate) memory_mib: u32,
+    /// Raw images, the first as `/dev/vda`; what is written to them is lost with the guest.
+    pub(crate) drives: &'a [&'a Path],
+    /// More arguments for QEMU.
+    pub(crate) arguments: &'a [OsString],
+    /// A guest that runs longer is killed.
+    pub(crate) limit: Duration,
+    /// Which lines of the console are worth a reader's time; all are in the log.
+    pub(crate) shown: fn(&str) -> bool,
+}
+
+/// What a guest came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Everything on the console.
+    pub(crate) console: String,
+    pub(crate) log: PathBuf,
+    /// What the guest said that its work came to; `None` when it ended without a word.
+    pub(crate) result: Option<i32>,
+    pub(crate) seconds: f64,
+}
+
+impl Guest<'_> {
+    /// Boots it and waits for its end.
+    ///
+    /// # Errors
+    /// When QEMU cannot start or the guest exceeds its limit; by then the end of its console has been printed. A guest
+    /// that says that its work failed is no error here.
+    pub(crate) fn run(&self) -> Result<Ran> {
+        let log = self.log()?;
+        let started = Instant::now();
+        let mut child = Guard(self.start()?);
+        let output = child.0.stdout.take().context("QEMU has no output")?;
+        let reader = thread::spawn({
+            let (name, log, shown) = (self.name.to_owned(), log.clone(), self.shown);
+            move || stream(output, &name, &log, shown)
+        });
+        let status = self.wait(&mut child.0, started);
+        drop(child);
+        let console = match reader.join() {
+            Ok(console) => console?,
+            Err(_panic) => bail!("the thread that reads the console panicked"),
+        };
+        let ran = Ran {
+            result: result(&console),
+            console,
+            log,
+            seconds: started.elapsed().as_secs_f64(),
+        };
+        if let Err(error) = status {
+            ran.print_tail(self.name);
+            return Err(error.context(format!("{}; whole log: {}", self.name, ran.log.display())));
+        }
+        Ok(ran)
+    }
+
+    fn log(&self) -> Result<PathBuf> {
+        let dir = env::target().join("xtask");
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir.join(format!("vm-{}.log", self.name)))
+    }
+
+    /// `setpriv` has the kernel end QEMU together with the thread that starts it.
+    fn start(&self) -> Result<Child> {
+        let mut command = env::command("setpriv");
+        command
+            .args(["--pdeathsig", "KILL"])
+            .args(machine(self.arch))
+            .args(["-accel", "tcg,thread=multi", "-smp", "2"])
+            .args(["-m", &self.memory_mib.to_string()])
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .args(["-no-reboot", "-nodefaults"])
+            .args(["-device", "virtio-rng-pci"])
+            .arg("-kernel")
+            .arg(self.kernel)
+            .args(["-append", &self.append()]);
+        if let Some(initrd) = self.initrd {
+            command.arg("-initrd").arg(initrd);
+        }
+        for drive in self.drives {
+            let mut value = OsString::from("if=virtio,format=raw,snapshot=on,file=");
+            value.push(drive);
+            command.arg("-drive").arg(value);
+        }
+        command.args(self.arguments);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
+        command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}"))
+    }
+
+    /// A panic ends the guest at once: `-no-reboot` turns its restart into an end.
+    fn append(&self) -> String {
+        let console = match self.arch {
+            Arch::Amd64 => "ttyS0",
+            Arch::Arm64 => "ttyAMA0",
+        };
+        format!("console={console} panic=-1 {}", self.parameters)
+    }
+
+    fn wait(&self, child: &mut Child, started: Instant) -> Result<()> {
+        loop {
+            if let Some(status) = child.try_wait().context("cannot wait for QEMU")? {
+                if status.success() {
+                    return Ok(());
+                }
+                bail!("QEMU failed ({status})");
+            }
+            if started.elapsed() >= self.limit {
+                bail!("killed: still running after {:?}", self.limit);
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Ran {
+    /// Prints the end of the console.
+    pub(crate) fn print_tail(&self, name: &str) {
+        println!("    ---- end of the console of {name}");
+        let lines: Vec<&str> = self.console.lines().collect();
+        for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+            println!("    {line}");
+        }
+        println!("    ---- whole log: {}", self.log.display());
+    }
+}
+
+/// Killed and reaped at the end.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // One that has ended already is neither killed nor waited for twice.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Software emulation signs pointers a hundred times faster in a way of its own than in the architecture's.
+fn machine(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::Amd64 => &["qemu-system-x86_64", "-M", "pc", "-cpu", "max"],
+        Arch::Arm64 => &[
+            "qemu-system-aarch64",
+            "-M",
+            "virt",
+            "-cpu",
+            "max,pauth-impdef=on",
+        ],
+    }
+}
+
+/// Copies the console to its log and, line by line, to the reader; returns all of it.
+fn stream(output: impl Read, name: &str, log: &Path, shown: fn(&str) -> bool) -> Result<String> {
+    let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut console = String::new();
+    let mut reader = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line);
+        if read.context("cannot read the console")? == 0 {
+            return Ok(console);
+        }
+        log.write_all(&line)?;
+        let text = readable(&line);
+        if shown(&text) {
+            println!("    {name}: {text}");
+        }
+        console.push_str(&text);
+        console.push('\n');
+    }
+}
+
+/// Without what firmware and terminals put between the letters.
+fn readable(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut kept = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            // ECMA-48: a sequence ends with a letter.
+            while chars.next_if(|char| !char.is_ascii_alphabetic()).is_some() {}
+            chars.next();
+        } else if !char.is_control() || char == '\t' {
+            kept.push(char);
+        }
+    }
+    kept.trim_end().to_owned()
+}
+
+/// The last one counts; a line of the kernel's may stand before it.
+fn result(console: &str) -> Option<i32> {
+    let mut lines = console.lines().rev();
+    lines.find_map(|line| line.split_once(RESULT)?.1.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_is_the_last_one_that_the_guest_says() {
+        let console = format!("{RESULT}3\nno {RESULT}x\n[ 1.0] noise {RESULT}0\nend\n");
+        assert_eq!(result(&console), Some(0));
+        assert_eq!(result("nothing\n"), None);
+    }
+
+    #[test]
+    fn a_line_is_kept_without_control_sequences() {
+        assert_eq!(readable(b"\x1b[2J\x1b[01;01Hready\r\n"), "ready");
+        assert_eq!(readable(b"a\tb \xff\n"), "a\tb \u{fffd}");
+    }
+}

@@ -1,0 +1,229 @@
+//! The programs that run in a guest: the tests that face the kernel, the shipped binary, and both builds of the kernel programs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{
+    Extent,
+    image::{self, Program},
+    kernel::{Kernel, Unpacked},
+    qemu::{self, Ran},
+    userland,
+};
+use crate::{arch::Arch, build, env, step::Step};
+
+/// Test programs of the crate `enforcer-tests`.
+const TESTS: [&str; 2] = ["kernels", "verdicts"];
+/// Says which build of the kernel programs the tests after it load.
+pub(super) const PROFILE: &str = "EGRESS-GUEST-PROFILE ";
+const MEMORY_MIB: u32 = 1024;
+
+/// Everything for one kind of machine.
+#[derive(Debug)]
+pub(super) struct Suite {
+    arch: Arch,
+    userland: PathBuf,
+    programs: Vec<Program>,
+}
+
+/// A guest that is ready to run.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) kernel: &'static Kernel,
+    pub(super) files: Unpacked,
+    initrd: PathBuf,
+}
+
+impl Suite {
+    /// Builds the programs for `arch`.
+    ///
+    /// # Errors
+    /// When a build fails.
+    pub(super) fn build(arch: Arch) -> Result<Self> {
+        let release = build::release(arch.kernel())?;
+        let told = build_tests(arch)?;
+        let out =
+            build::out_dir(&told).context("cargo did not say where the kernel programs are")?;
+        let mut programs = vec![
+            program(release.binary, "egress-enforcer"),
+            program(release.object, "release.o"),
+            program(out.join("enforcer-ebpf"), "dev.o"),
+        ];
+        for name in TESTS {
+            let path = executable(&told, name)
+                .with_context(|| format!("cargo did not say where the test {name} is"))?;
+            programs.push(program(stripped(&path, arch, name)?, name));
+        }
+        Ok(Self {
+            arch,
+            userland: userland::archive(arch)?,
+            programs,
+        })
+    }
+
+    /// Writes the file system for a guest with `kernel`.
+    ///
+    /// # Errors
+    /// When the kernel cannot be brought, or the file system not written.
+    pub(super) fn guest(&self, kernel: &'static Kernel, extent: Extent) -> Result<Guest> {
+        ensure!(
+            kernel.arch == self.arch,
+            "{} is of another machine",
+            kernel.name
+        );
+        let files = kernel.bring()?;
+        let script = script(extent);
+        let initrd = image::write(kernel.name, &self.userland, &files, &self.programs, &script)?;
+        Ok(Guest {
+            kernel,
+            files,
+            initrd,
+        })
+    }
+}
+
+impl Guest {
+    /// # Errors
+    /// As [`qemu::Guest::run`].
+    pub(super) fn run(&self, limit: Duration) -> Result<Ran> {
+        let ran = qemu::Guest {
+            name: self.kernel.name,
+            arch: self.kernel.arch,
+            kernel: &self.files.image,
+            initrd: Some(&self.initrd),
+            // The processor's random numbers will do, and nobody types here.
+            parameters: "random.trust_cpu=on loglevel=4",
+            memory_mib: MEMORY_MIB,
+            drives: &[],
+            arguments: &[],
+            limit,
+            shown: is_worth_showing,
+        }
+        .run();
+        // It is large, and made anew for each run.
+        drop(fs::remove_file(&self.initrd));
+        ran
+    }
+}
+
+fn program(path: PathBuf, name: &str) -> Program {
+    Program {
+        path,
+        name: name.to_owned(),
+    }
+}
+
+/// Development builds, as the lab's tests are built: on this machine's own kind nothing is built twice.
+fn build_tests(arch: Arch) -> Result<String> {
+    let mut cargo = env::cargo();
+    cargo
+        .args(["test", "--no-run", "--locked", "--package=enforcer-tests"])
+        .args(["--message-format=json-render-diagnostics", "--target"])
+        .arg(env::static_target(arch.kernel()));
+    for name in TESTS {
+        cargo.args(["--test", name]);
+    }
+    if arch != Arch::host()? {
+        // The lab's certificates need a C compiler for that machine; what runs in a guest needs no certificates.
+        cargo.arg("--no-default-features");
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+    }
+    let title = format!("build of the guests' tests for {}", arch.kernel());
+    let log = Step {
+        title: &title,
+        usual: "2 min, seconds when unchanged",
+        log: &format!("vm-build-{}", arch.debian()),
+    }
+    .run(&mut cargo)?;
+    fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))
+}
+
+/// The program of the test `name`, from what cargo told in JSON.
+fn executable(told: &str, name: &str) -> Option<PathBuf> {
+    let target = format!("\"name\":\"{name}\"");
+    let line = told.lines().find(|line| {
+        line.contains("\"reason\":\"compiler-artifact\"")
+            && line.contains("\"kind\":[\"test\"]")
+            && line.contains(&target)
+    })?;
+    let (_, rest) = line.split_once("\"executable\":\"")?;
+    Some(rest.split_once('"')?.0.into())
+}
+
+/// Without what a debugger reads: five sixths of it, which an emulated processor would copy. A build for another machine has
+/// none, and this machine's `strip` does not know it.
+fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
+    if arch != Arch::host()? {
+        return Ok(path.to_owned());
+    }
+    let out = env::target().join("xtask").join(format!("vm-{name}"));
+    let status = env::command("strip")
+        .arg("-o")
+        .args([&out, path])
+        .status()
+        .context("cannot start strip")?;
+    ensure!(status.success(), "strip failed on {}", path.display());
+    Ok(out)
+}
+
+/// The daemon has the release build inside, so its tests run with that alone.
+fn script(extent: Extent) -> String {
+    let run = |profile: &str, test: &str, filters: &str| {
+        format!(
+            "export EGRESS_LAB_OBJECT=/suite/{profile}.o\necho \"{PROFILE}{profile}\"\n\
+             /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
+        )
+    };
+    let mut script = "export EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n".to_owned();
+    script.push_str(&run("release", "kernels", ""));
+    script.push_str(&run("release", "verdicts", ""));
+    script.push_str(&run("dev", "kernels", "the_verifier"));
+    let filters = match extent {
+        Extent::Brief => "packets",
+        Extent::Whole => "",
+    };
+    script.push_str(&run("dev", "verdicts", filters));
+    script
+}
+
+/// Which test runs, and what goes wrong.
+fn is_worth_showing(line: &str) -> bool {
+    ["test ", "Error:", "EGRESS-GUEST-", "lab: ", "init: "]
+        .iter()
+        .any(|start| line.starts_with(start))
+        || ["panicked at", "Kernel panic", "Oops", "BUG:", "FAILED"]
+            .iter()
+            .any(|part| line.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tests_program_is_found_among_what_cargo_tells() {
+        let told = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"kernels"},"executable":"/wrong"}
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernels"},"executable":"/target/kernels-1"}
+"#;
+        assert_eq!(
+            executable(told, "kernels"),
+            Some("/target/kernels-1".into())
+        );
+        assert_eq!(executable(told, "verdicts"), None);
+    }
+
+    #[test]
+    fn both_builds_of_the_kernel_programs_are_run() {
+        for extent in [Extent::Brief, Extent::Whole] {
+            let script = script(extent);
+            for profile in ["release", "dev"] {
+                assert!(script.contains(&format!("{PROFILE}{profile}")), "{script}");
+            }
+        }
+    }
+}
