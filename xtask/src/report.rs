@@ -66,6 +66,26 @@ impl Report {
         self.add(title, outcome, started, Counts::default());
     }
 
+    /// Adds what another thread did meanwhile.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+    }
+
+    /// Adds tests that ran elsewhere.
+    pub(crate) fn tests(&mut self, title: &str, good: bool, seconds: f64, tests: Counts) {
+        let outcome = if good {
+            Outcome::Passed
+        } else {
+            Outcome::Failed
+        };
+        self.rows.push(Row {
+            title: title.to_owned(),
+            outcome,
+            seconds,
+            tests,
+        });
+    }
+
     /// Prints the table and, last, `N passed, N failed, N skipped`: the tests, and one failure for each failed step
     /// that counted none.
     ///

@@ -1,6 +1,6 @@
 //! Every check and test.
 
-use std::process::Command;
+use std::{process::Command, thread};
 
 use anyhow::Result;
 
@@ -10,8 +10,11 @@ use crate::{
     setup,
     step::Step,
     tidy,
+    vm::{self, Extent},
 };
 
+/// The oldest kernel that will do, the newest there is, and one of the other machine; `./x vm` runs all.
+const KERNELS: [&str; 3] = ["5.10", "newest", "6.12-arm64"];
 /// Crates that take no part in the unit tests: the kernel programs have no host build, the lab's tests need the lab.
 const NO_UNIT_TESTS: [&str; 2] = ["--exclude=enforcer-ebpf", "--exclude=enforcer-tests"];
 
@@ -26,8 +29,44 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
         checks(&mut report);
     }
     unit_tests(&mut report, filters);
-    lab_tests(&mut report, filters);
+    if filters.is_empty() {
+        lab_and_guests(&mut report);
+    } else {
+        lab_tests(&mut report, filters);
+    }
     report.close()
+}
+
+/// The lab's tests wait most of the time, guests compute: side by side they take as long as the longer of the two.
+fn lab_and_guests(report: &mut Report) {
+    thread::scope(|scope| {
+        let lab = scope.spawn(|| {
+            let mut report = Report::default();
+            lab_tests(&mut report, &[]);
+            report
+        });
+        guests(report);
+        match lab.join() {
+            Ok(lab) => report.absorb(lab),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    });
+}
+
+fn guests(report: &mut Report) {
+    let mut kernels = Vec::new();
+    report.check("tests on Debian's kernels, in virtual machines", || {
+        kernels = vm::matrix(&KERNELS, Extent::Brief)?;
+        Ok(Outcome::Passed)
+    });
+    for kernel in &kernels {
+        let title = format!("kernel {}, {}", kernel.release, kernel.machine);
+        report.tests(&title, kernel.is_good(), kernel.seconds, kernel.counts);
+    }
+    report.check("packages on a machine with systemd", || {
+        vm::systemd::task()?;
+        Ok(Outcome::Passed)
+    });
 }
 
 fn checks(report: &mut Report) {
