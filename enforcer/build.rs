@@ -16,15 +16,25 @@ fn main() -> Result<()> {
     println!("cargo::rerun-if-env-changed={SWITCH}");
     println!("cargo::rerun-if-changed=../enforcer-common");
     if env::var(SWITCH).as_deref() == Ok("build") {
+        let is_next = env::var_os("CARGO_FEATURE_LAYOUT_NEXT").is_some();
         let package = Package {
             name: PROGRAM,
             root_dir: "../enforcer-ebpf",
+            features: if is_next { &["layout-next"] } else { &[] },
             ..Package::default()
         };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
         // SAFETY: no other thread runs here. Opens `-Z build-std` to the nested cargo alone: set for the whole build,
         // it would rebuild the crates that watch it, and have some of them use unstable features.
         unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
+        // The line table names source files, and the binary carries it: without the machine's own directories.
+        for name in [
+            "CARGO_UNSTABLE_TRIM_PATHS",
+            "CARGO_PROFILE_RELEASE_TRIM_PATHS",
+        ] {
+            // SAFETY: as above.
+            unsafe { env::set_var(name, "true") };
+        }
         if !is_release() {
             check_overflow();
         }

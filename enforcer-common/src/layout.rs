@@ -7,8 +7,16 @@ use crate::interval::Row;
 use crate::reason::Reason;
 use crate::stride::Block;
 
-/// The version of everything in this module.
-pub const VERSION: u32 = 1;
+/// The version of everything in this module. A build with the feature `layout-next` has the version after it, with a layout of its own:
+/// the tests hand over between the two.
+pub const VERSION: u32 = 1 + cfg!(feature = "layout-next") as u32;
+/// Other versions whose [`ALLOWED`] holds the same keys and values, so that what is open there can be taken over from its pins. What
+/// another version opened is otherwise known from the state file alone.
+pub const SAME_ALLOWED: &[u32] = if cfg!(feature = "layout-next") {
+    &[VERSION - 1]
+} else {
+    &[]
+};
 
 /// `ARRAY[1]` of [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
@@ -83,12 +91,28 @@ pub const fn counter(hook: Hook, reason: Reason) -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Settings {
+    /// Moves everything behind it.
+    #[cfg(feature = "layout-next")]
+    pub moved: u64,
     /// See [`Switches`].
     pub switches: Switches,
     /// The deepest level of a cgroup that has an exception; 0 where none has.
     pub exception_level: u32,
     /// Counts the policies applied; for people, not for the programs.
     pub generation: u64,
+}
+
+impl Settings {
+    /// The settings of the policy that is the `generation`th.
+    pub fn new(switches: Switches, exception_level: u32, generation: u64) -> Self {
+        Self {
+            #[cfg(feature = "layout-next")]
+            moved: u64::MAX,
+            switches,
+            exception_level,
+            generation,
+        }
+    }
 }
 
 /// Mode, default and shortcuts in one word, so that a change is seen whole or not at all.
@@ -208,7 +232,14 @@ pub struct Origin {
 }
 
 const _: () = {
-    assert!(size_of::<Settings>() == 16);
+    assert!(
+        size_of::<Settings>()
+            == if cfg!(feature = "layout-next") {
+                24
+            } else {
+                16
+            }
+    );
     assert!(size_of::<Block>() == 512);
     assert!(size_of::<Row>() == 24);
     assert!(size_of::<Binding>() == 8);

@@ -8,9 +8,21 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+#[cfg(test)]
+mod documents;
 mod file;
 pub mod kernel;
 pub mod name;
 pub mod policy;
 pub mod resolver;
 pub mod state;
+
+#[cfg(all(feature = "layout-next", not(debug_assertions)))]
+compile_error!("layout-next makes a version for tests: no release build has it");
+
+/// What `--version`, `status` and the metrics call this build.
+pub const VERSION: &str = if cfg!(feature = "layout-next") {
+    concat!(env!("CARGO_PKG_VERSION"), "+layout-next")
+} else {
+    env!("CARGO_PKG_VERSION")
+};

@@ -16,14 +16,15 @@ use crate::name::Name;
 #[cfg(test)]
 mod tests;
 
-/// The layout of the file; another one is not read.
+/// The layout of the file; another one is not read. Daemons of before and after a change read each other's files as long as it stays: what
+/// is added is passed over by those who do not know it. It is raised where that would mislead them.
 const VERSION: u32 = 1;
 /// The largest file that is read, in bytes. 256 addresses for each of 100 names take about 3 MiB.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
 /// The contents of `state.json`: `{"version":1,"names":{NAME:{ADDRESS:{"first-seen":…,"last-seen":…}}}}`, times in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct State {
     version: u32,
     /// The addresses of each name.
@@ -32,7 +33,7 @@ pub struct State {
 
 /// When answers held an address, in wall time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub struct Seen {
     /// The first time.
     pub first_seen: Timestamp,
@@ -106,8 +107,8 @@ impl State {
 /// Reads the state file; `None` where there is none.
 ///
 /// # Errors
-/// [`StateError::Unusable`]. The file is then moved to the same path with `.corrupt` added, so that the next save does not
-/// overwrite it.
+/// [`StateError::Unusable`]. The file is then moved to the same path with `.corrupt` added, or with `.v` and its version where that is
+/// another, so that the next save does not overwrite it.
 pub fn load(path: &Path) -> Result<Option<State>, StateError> {
     let read = match read_up_to(path, MAX_SIZE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -117,8 +118,8 @@ pub fn load(path: &Path) -> Result<Option<State>, StateError> {
     };
     read.map(Some).map_err(|reason| StateError::Unusable {
         path: path.to_owned(),
+        aside: set_aside(path, &reason),
         reason,
-        aside: set_aside(path),
     })
 }
 
@@ -149,8 +150,14 @@ struct Versioned {
     version: u32,
 }
 
-fn set_aside(path: &Path) -> Aside {
-    let kept = with_suffix(path, ".corrupt");
+fn set_aside(path: &Path, reason: &Unusable) -> Aside {
+    let suffix = match reason {
+        Unusable::OtherVersion(version) => format!(".v{version}"),
+        Unusable::Unreadable(_) | Unusable::TooLarge | Unusable::Corrupt(_) => {
+            ".corrupt".to_owned()
+        }
+    };
+    let kept = with_suffix(path, &suffix);
     match fs::rename(path, &kept) {
         Ok(()) => Aside::Kept(kept),
         Err(error) => Aside::Stuck(error),

@@ -22,6 +22,8 @@ use crate::{
 
 /// Names the binary under test; `./x test` and `./x demo` set it.
 const BINARY: &str = "EGRESS_ENFORCER_BIN";
+/// Names the same program with other layouts, for the tests of upgrades; `./x test` sets it.
+const NEXT_BINARY: &str = "EGRESS_ENFORCER_BIN_NEXT";
 /// The longest that a start or a command may take.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -284,9 +286,21 @@ impl Enforcer {
 /// # Errors
 /// When it is not named.
 pub fn binary() -> Result<PathBuf> {
-    let binary = env::var_os(BINARY).with_context(|| {
+    named(BINARY)
+}
+
+/// The binary of a version with other layouts than [`binary`]'s.
+///
+/// # Errors
+/// When it is not named.
+pub fn next_binary() -> Result<PathBuf> {
+    named(NEXT_BINARY)
+}
+
+fn named(variable: &str) -> Result<PathBuf> {
+    let binary = env::var_os(variable).with_context(|| {
         format!(
-            "{BINARY} is not set: run this through ./x test, which builds the binary and names it"
+            "{variable} is not set: run this through ./x test, which builds the binary and names it"
         )
     })?;
     Ok(PathBuf::from(binary))

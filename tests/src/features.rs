@@ -87,7 +87,7 @@ pub const ALL: &[Feature] = &[
         name: "rewriting an entry of a full trie",
         purpose: "exceptions by prefix up to the last entry",
         since: (6, 13),
-        also: &[],
+        also: &[(6, 1), (6, 12)],
         probe: probes::full_trie,
     },
     Feature {
@@ -101,14 +101,14 @@ pub const ALL: &[Feature] = &[
         name: "programs before those of child cgroups (BPF_F_PREORDER)",
         purpose: "a verdict that comes first",
         since: (6, 15),
-        also: &[],
+        also: &[(6, 12)],
         probe: probes::preorder,
     },
     Feature {
         name: "order and revision of a cgroup's programs (mprog)",
         purpose: "noticing other programs on the cgroup",
         since: (6, 17),
-        also: &[],
+        also: &[(6, 12)],
         probe: probes::revision,
     },
 ];

@@ -70,13 +70,15 @@ fn an_unusable_state_file_is_set_aside_and_told() -> Result<()> {
     let mut scene = Scene::prepare(STREAM, "")?;
     let file = scene.enforcer.state().join("state.json");
     fs::create_dir_all(scene.enforcer.state())?;
-    for broken in ["{\"version\":1,\"names\":{\"contoso", "{\"version\":7}"] {
+    let aside = |suffix: &str| scene.enforcer.state().join(format!("state.json.{suffix}"));
+    let cases = [
+        ("{\"version\":1,\"names\":{\"contoso", aside("corrupt")),
+        ("{\"version\":7}", aside("v7")),
+    ];
+    for (broken, kept) in cases {
         fs::write(&file, broken)?;
         unusable_state_is_survived(&mut scene)?;
-        assert_eq!(
-            fs::read_to_string(scene.enforcer.state().join("state.json.corrupt"))?,
-            broken
-        );
+        assert_eq!(fs::read_to_string(kept)?, broken);
     }
     fs::remove_file(scene.enforcer.state().join("state.json.corrupt"))?;
     fs::remove_file(&file)?;

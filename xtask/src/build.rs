@@ -1,10 +1,19 @@
 //! The `egress-enforcer` binary.
 
-use std::{env::consts::ARCH, fs, os::unix::process::CommandExt as _, path::PathBuf};
+use std::{
+    env::consts::ARCH,
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
 
-use crate::{env, setup, step::Step};
+use crate::{
+    env, setup,
+    step::{Step, output_of},
+};
 
 /// Sets up, builds and says where the binary is.
 ///
@@ -47,7 +56,8 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
     cargo
         .args(["build", "--locked", "--package", "enforcer", "--release"])
         .args(["--message-format=json-render-diagnostics", "--target"])
-        .arg(&target);
+        .arg(&target)
+        .env("CARGO_ENCODED_RUSTFLAGS", without_this_machine()?);
     let title = format!("release build of egress-enforcer for {arch}");
     let log = Step {
         title: &title,
@@ -64,6 +74,37 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
     })
 }
 
+/// Compiler flags that keep the directories of one machine out of the binary, so that every machine makes the same.
+fn without_this_machine() -> Result<OsString> {
+    let about = output_of(env::command("rustc").args(["--version", "--verbose"]))?;
+    let commit = about
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "))
+        .context("rustc does not tell its commit")?;
+    let sysroot = output_of(env::command("rustc").args(["--print", "sysroot"]))?;
+    let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
+    let mut renamed = vec![
+        (library, format!("/rustc/{commit}")),
+        (env::root().to_owned(), "/egress-enforcer".to_owned()),
+    ];
+    // One directory for each registry or mirror that crates came from.
+    let sources = env::cargo_home()?.join("registry/src");
+    for entry in sources.read_dir().into_iter().flatten() {
+        renamed.push((entry?.path(), "/crates".to_owned()));
+    }
+    let mut flags = OsString::new();
+    for (from, to) in renamed {
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    Ok(flags)
+}
+
 /// Where the build script of the crate `enforcer` wrote, from what cargo told in JSON.
 pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
     let line = told.lines().find(|line| {
@@ -71,6 +112,27 @@ pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
     })?;
     let (_, rest) = line.split_once("\"out_dir\":\"")?;
     Some(rest.split_once('"')?.0.into())
+}
+
+/// Builds the enforcer as a version with other layouts (`layout-next`), for the tests of upgrades, and returns its path. It shares every
+/// dependency with the tests' own builds.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn next_layout_binary() -> Result<PathBuf> {
+    const NAME: &str = "egress-enforcer-next";
+    let mut cargo = env::cargo();
+    cargo
+        .args(["build", "--locked", "--package", "enforcer"])
+        .args(["--bin", NAME, "--features", "layout-next"])
+        .args(["--target", &env::own_target()]);
+    Step {
+        title: "build of egress-enforcer with other layouts",
+        usual: "1 min, seconds when unchanged",
+        log: "build-next",
+    }
+    .run(&mut cargo)?;
+    Ok(env::dev_dir(ARCH).join(NAME))
 }
 
 /// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.

@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use anyhow::{Context as _, Result};
+
 /// The workspace.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -21,6 +23,18 @@ pub(crate) fn cache() -> PathBuf {
 /// Where cargo builds.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// Where cargo keeps what it downloads.
+///
+/// # Errors
+/// Where neither `CARGO_HOME` nor `HOME` is set.
+pub(crate) fn cargo_home() -> Result<PathBuf> {
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let named = env::var_os("CARGO_HOME").map(PathBuf::from);
+    named
+        .or_else(home)
+        .context("neither CARGO_HOME nor HOME is set")
 }
 
 /// The target of static binaries for machines of `arch` (as in `x86_64`).

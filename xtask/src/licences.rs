@@ -1,6 +1,6 @@
 //! Licences, sources and security advisories of the dependencies, by cargo-deny; `deny.toml` has the rules.
 
-use std::{env::var_os, fs, path::PathBuf};
+use std::fs;
 
 use anyhow::Result;
 
@@ -54,8 +54,7 @@ pub(crate) fn advisories() -> Result<Outcome> {
 
 /// Whether cargo-deny has kept a copy from an earlier fetch, in the place it chooses by itself.
 fn has_database() -> bool {
-    let home = var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"));
-    let Some(cargo_home) = var_os("CARGO_HOME").map(PathBuf::from).or(home) else {
+    let Ok(cargo_home) = env::cargo_home() else {
         return false;
     };
     let Ok(entries) = fs::read_dir(cargo_home.join("advisory-dbs")) else {

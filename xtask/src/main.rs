@@ -9,8 +9,10 @@ mod arch;
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod env;
 mod licences;
+mod man;
 mod report;
 mod run;
 mod setup;
@@ -27,6 +29,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Setup => setup::all(),
         Task::Build { release } => build::task(release),
+        Task::Dist(options) => dist::task(&options),
+        Task::Man => man::task(),
         Task::Demo => demo::task(),
         Task::Test { filters } => test::task(&filters),
         Task::Run { args } => run::task(&args),
@@ -59,6 +63,10 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Make the packages, in target/dist
+    Dist(dist::Options),
+    /// Write the manual pages and completions again, from the program's own definitions
+    Man,
     /// Show in a lab on this machine what the enforcer lets through and what it stops
     Demo,
     /// Run every check and test, or only the tests whose names contain a FILTER

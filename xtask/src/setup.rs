@@ -19,6 +19,7 @@ const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils"
 /// When something cannot be brought; the message names it and what to do.
 pub(crate) fn all() -> Result<()> {
     for_lab()?;
+    tools::cargo_deb()?;
     tools::cargo_deny()
 }
 
@@ -47,6 +48,24 @@ pub(crate) fn for_vm() -> Result<()> {
 pub(crate) fn for_build() -> Result<()> {
     apt::install(&PACKAGES)?;
     tools::bpf_linker()
+}
+
+/// What a Debian package needs beside a build.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_deb() -> Result<()> {
+    for_build()?;
+    tools::cargo_deb()
+}
+
+/// What all kinds of packages need beside a build.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_dist() -> Result<()> {
+    for_deb()?;
+    apt::install(&["rpm"])
 }
 
 /// The script says itself what it does; nothing that it brings is started.

@@ -64,6 +64,26 @@ impl Step<'_> {
     }
 }
 
+/// What a command that takes no time answers on standard output, in no language but C's.
+///
+/// # Errors
+/// When it cannot start, does not succeed (with what it said), or answers no text.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = command
+        .env("LC_ALL", "C")
+        .output()
+        .with_context(|| format!("cannot run {name}"))?;
+    if !output.status.success() {
+        bail!(
+            "{}: {}",
+            shown(command),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{name} answers no text"))
+}
+
 fn run_logged(command: &mut Command, log: &Path) -> Result<ExitStatus> {
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     command.stdout(file.try_clone()?).stderr(file);

@@ -16,7 +16,7 @@ pub(super) const DEFAULT_CONFIG: &str = "/etc/egress-enforcer/config.toml";
 #[derive(Debug, Parser)]
 #[command(
     name = "egress-enforcer",
-    version,
+    version = crate::VERSION,
     after_help = "Exit codes: 0 done, 1 the answer is no (denied, invalid, unfit, not enforcing), 2 it could not be done."
 )]
 pub(super) struct Arguments {

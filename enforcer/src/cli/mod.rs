@@ -10,6 +10,8 @@ mod events;
 mod exit;
 mod explain;
 mod log;
+#[cfg(test)]
+mod manual;
 mod places;
 mod plan;
 mod printer;

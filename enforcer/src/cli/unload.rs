@@ -14,7 +14,7 @@ pub(super) fn unload(places: &Places, output: OutputArgs) -> Result<Exit> {
     let pins = Pins::new(&places.paths()?.pins);
     let outcome = if pins.exist()? {
         let _lock = lock(&pins)?;
-        let enforced = !pins.attached().is_empty();
+        let enforced = pins.any_judge()?;
         pins.remove()?;
         if enforced {
             Outcome::ENDED

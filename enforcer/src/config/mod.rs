@@ -2,6 +2,8 @@
 
 pub mod cloud;
 mod error;
+#[cfg(test)]
+mod manual;
 mod model;
 mod prefix;
 mod raw;
@@ -42,7 +44,11 @@ pub fn load_paths(path: &Path) -> Result<Paths, ConfigError> {
         .map_err(|fault| fault.locate(&text, path))
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// The text of the file at `path`.
+///
+/// # Errors
+/// [`ConfigError::Unreadable`]: it is not there, no regular file, too large, or no text.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
     let bytes = read_within(path, MAX_FILE);
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     text.map_err(|source| ConfigError::Unreadable {

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::control::Alarm;
 
+/// The kind of the alarm that the configuration's file is not in force.
+pub(super) const CONFIG_REFUSED: &str = "config-refused";
+
 /// The alarms that stand, by kind and what they are about.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
@@ -35,6 +38,11 @@ impl Alarms {
         if let Some(alarm) = self.standing.remove(&(kind, subject.to_owned())) {
             tracing::info!(kind, "mended: {}", alarm.message);
         }
+    }
+
+    /// Whether an alarm about `subject` stands.
+    pub(super) fn stands(&self, kind: &'static str, subject: &str) -> bool {
+        self.standing.contains_key(&(kind, subject.to_owned()))
     }
 
     /// Raises the alarm where there is a message, else ends it.

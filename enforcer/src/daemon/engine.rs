@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
-use super::alarms::Alarms;
+use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::clock::Clock;
 use super::exceptions::Standing;
 use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
-use crate::config::{TTL_CEILING, TTL_FLOOR};
+use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
 use crate::kernel::{
-    Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
+    Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
 use crate::name::Name;
 use crate::policy::{Held, Protected, Tables};
@@ -63,13 +63,13 @@ impl Engine {
     /// # Errors
     /// Where anything of that fails; then what was in force before still is.
     pub(super) fn start(options: Options) -> Result<Self> {
-        let sources = Sources::read(&options)?;
+        let (sources, refused) = Sources::read_or_accepted(&options)?;
         let root = cgroup_root()?;
         let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
         let pins = Pins::new(&sources.config.paths.pins);
         let lock = pins.prepare()?;
         let lifetime = lifetime(&options, &pins)?;
-        let is_takeover = !pins.attached().is_empty();
+        let is_takeover = pins.have_links();
         let kernel = Kernel::load(&pins)?;
         let held = kernel.maps.held()?;
         let generation = kernel.maps.settings()?.generation;
@@ -99,11 +99,10 @@ impl Engine {
             held,
             generation,
         };
+        engine.alarms.set(CONFIG_REFUSED, "", refused);
         engine.adopt_sources();
         engine.restore();
-        if is_takeover {
-            engine.inherit();
-        }
+        engine.inherit(is_takeover);
         if let Err(error) = engine.apply() {
             engine.forget_addresses();
             engine.apply().context("cannot put the policy in force")?;
@@ -111,6 +110,8 @@ impl Engine {
             engine.alarms.raise("state-unreadable", "", message);
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
+        engine.keep_configuration();
+        engine.end_other_versions();
         Ok(engine)
     }
 
@@ -131,15 +132,28 @@ impl Engine {
         (!names.is_empty()).then_some((lookup, names))
     }
 
-    /// How long nothing is due.
-    pub(super) fn idle(&self) -> Duration {
+    /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
+    pub(super) fn idle(&self, patience: Duration) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
-        if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
+        if self.awaited().is_empty() {
             return idle;
         }
-        // Units with exceptions start and stop, slices come and go, and their cgroups with them.
-        idle.min(Duration::from_secs(1))
+        let ends = self.standings.iter().filter_map(Standing::left);
+        ends.fold(idle.min(patience), Duration::min)
+    }
+
+    /// The cgroups that the policy speaks of: units with exceptions start and stop, slices come and go.
+    pub(super) fn awaited(&self) -> Awaited {
+        let mut awaited = Awaited::default();
+        awaited.paths.extend(self.sources.config.scope.clone());
+        for exception in &self.sources.config.exceptions {
+            match &exception.target {
+                Target::Unit(unit) => awaited.units.insert(unit.clone()),
+                Target::Cgroup(path) => awaited.paths.insert(path.clone()),
+            };
+        }
+        awaited
     }
 
     /// A registry was refused: perhaps an allowed one whose new address only the client has seen. Asks for all names again, so that the
@@ -220,7 +234,7 @@ fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
     if !options.ephemeral {
         return Ok(Lifetime::Pinned);
     }
-    if pins.attached().is_empty() {
+    if !pins.any_judge()? {
         return Ok(Lifetime::Held(Vec::new()));
     }
     Err(KernelError::Enforcing {

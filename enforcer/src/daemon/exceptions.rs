@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,6 +13,8 @@ use crate::resolver::cache::Cache;
 
 /// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
 const SLACK: u64 = 2_000_000_000;
+/// A look at an end that is due comes after it, not before.
+const ROUNDING: Duration = Duration::from_secs(1);
 
 /// One exception as it stands now.
 #[derive(Debug, Default)]
@@ -42,6 +45,12 @@ impl Standing {
             self.deadline = deadline;
         }
         Ok(changed)
+    }
+
+    /// How long it still stands; `None` once it has ended.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let left = self.deadline.saturating_sub(boot_clock());
+        (self.deadline > 0).then(|| Duration::from_nanos(left) + ROUNDING)
     }
 
     /// What this exception opens; nothing once it has ended.

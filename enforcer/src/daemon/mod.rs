@@ -1,8 +1,10 @@
 //! The daemon: evaluate what should be, compare it with what is, apply the difference, tell about it.
 
+mod accepted;
 mod alarms;
 mod check;
 mod clock;
+mod denials;
 mod engine;
 mod evaluate;
 mod exceptions;
@@ -12,6 +14,7 @@ mod reload;
 mod report;
 mod resolvers;
 mod run;
+mod service;
 mod sources;
 mod watch;
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 
+use super::alarms::CONFIG_REFUSED;
 use super::clock::Clock;
 use super::engine::Engine;
 use super::evaluate::{inputs, protected};
@@ -20,19 +21,20 @@ impl Engine {
         let fits = read.and_then(|fresh| self.try_out(&fresh).map(|()| fresh));
         match fits {
             Ok(fresh) => {
-                self.alarms.clear("config-refused", "");
+                self.alarms.clear(CONFIG_REFUSED, "");
                 self.sources = fresh;
                 self.clock = Clock::trust();
                 self.adopt_sources();
                 self.recheck();
                 self.settle();
+                self.keep_configuration();
                 tracing::info!("configuration read anew");
             }
             Err(error) => {
                 let message = format!(
                     "the new configuration is refused and the one in force stays: {error:#}"
                 );
-                self.alarms.raise("config-refused", "", message);
+                self.alarms.raise(CONFIG_REFUSED, "", message);
             }
         }
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use enforcer_common::Hook;
 use jiff::{SignedDuration, Timestamp};
 
+use super::alarms::CONFIG_REFUSED;
 use super::engine::Engine;
 use super::sources::Sources;
 use super::watch::failure;
 use crate::azure::endpoints::Endpoint;
-use crate::config::{DefaultAction, EndpointKind};
+use crate::config::{DefaultAction, EndpointKind, Mode};
 use crate::control::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, RegistryStatus, Status, TagsStatus,
 };
@@ -20,6 +21,8 @@ use crate::resolver::cache::{AddressEntry, Family, NameEntry};
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;
+/// Characters of the line for the service manager.
+const MOST_OF_SUMMARY: usize = 400;
 
 impl Engine {
     /// The whole state, for people and scripts.
@@ -27,7 +30,7 @@ impl Engine {
         let config = &self.sources.config;
         let registries = config.registries.iter().zip(&self.sources.endpoints);
         Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: crate::VERSION.to_owned(),
             pid: std::process::id(),
             started: self.started,
             mode: config.mode,
@@ -65,6 +68,15 @@ impl Engine {
                 Counters::default()
             }),
         }
+    }
+
+    /// The state in a line, for the service manager.
+    pub(super) fn summary(&self) -> String {
+        let mode = match self.sources.config.mode {
+            Mode::Enforce => "enforcing",
+            Mode::Audit => "audit, nothing is dropped",
+        };
+        summary(mode, self.generation, &self.alarms.all())
     }
 
     /// Names that resolve to `address`, in order.
@@ -217,7 +229,50 @@ impl Sources {
     }
 }
 
+/// Mode, generation, and what needs attention: a refused configuration in full, of the rest the kinds.
+fn summary(mode: &str, generation: u64, alarms: &[Alarm]) -> String {
+    let mut line = format!("{mode}, generation {generation}");
+    let mut kinds: Vec<&str> = alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+    kinds.dedup();
+    if !kinds.is_empty() {
+        line.push_str(&format!("; alarms: {}", kinds.join(", ")));
+    }
+    for refused in alarms.iter().filter(|alarm| alarm.kind == CONFIG_REFUSED) {
+        line.push_str(&format!("; {}", refused.message));
+    }
+    line.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .take(MOST_OF_SUMMARY)
+        .collect()
+}
+
 fn before_now(age: Duration) -> Timestamp {
     let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
     Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_what_needs_attention_in_one_line() {
+        assert_eq!(summary("enforcing", 7, &[]), "enforcing, generation 7");
+        let alarm = |kind: &str, message: &str| Alarm {
+            kind: kind.to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            message: message.to_owned(),
+        };
+        let alarms = [
+            alarm(CONFIG_REFUSED, "line 3:\nno such key"),
+            alarm("name-failing", "a"),
+            alarm("name-failing", "b"),
+        ];
+        assert_eq!(
+            summary("enforcing", 7, &alarms),
+            "enforcing, generation 7; alarms: config-refused, name-failing; line 3: no such key"
+        );
+        let long = [alarm(CONFIG_REFUSED, &"x".repeat(1000))];
+        assert_eq!(summary("enforcing", 7, &long).len(), MOST_OF_SUMMARY);
+    }
 }

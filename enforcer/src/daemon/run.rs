@@ -3,31 +3,32 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use enforcer_common::layout::{FOLD_WINDOW, FoldKey, MAX_RECENT};
-use enforcer_common::{Event, Reason};
+use enforcer_common::Event;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::engine::Engine;
+use super::service::Service;
 use super::sources::Options;
 use crate::control::identity::Identify;
 use crate::control::server::{Server, Source};
 use crate::control::{EventLog, Status, socket_path};
-use crate::kernel::{AddressWatch, EventReader};
+use crate::kernel::{AddressWatch, CgroupWatch, ClockWatch, EventReader};
 use crate::name::Name;
 use crate::resolver::answer::Answer;
 
 /// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
-/// Denials whose folds are waited for at a time; the kernel keeps no more.
-const MOST_FOLDS: usize = MAX_RECENT as usize;
+/// How long nobody looks for cgroups that may have come or gone: their coming and going is told.
+const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
+/// The same where the system does not tell.
+const CGROUPS_UNWATCHED: Duration = Duration::from_secs(1);
 /// How long changed addresses wait to be saved together.
 const SAVE_AFTER: Duration = Duration::from_secs(5);
 
@@ -59,17 +60,22 @@ enum News {
     Answer(Box<(Name, Answer)>),
     Denials(Vec<Event>),
     Addresses,
+    Cgroups,
+    Clock,
     Reload,
 }
 
-struct Daemon {
-    engine: Rc<RefCell<Engine>>,
-    log: Arc<EventLog>,
-    identify: Identify,
+pub(super) struct Daemon {
+    pub(super) engine: Rc<RefCell<Engine>>,
+    pub(super) log: Arc<EventLog>,
+    pub(super) identify: Identify,
+    service: Service,
     events: EventReader,
     addresses: AddressWatch,
+    cgroups: Option<CgroupWatch>,
+    clock: ClockWatch,
     lookups: JoinSet<(Name, Answer)>,
-    folds: BTreeMap<Instant, Vec<Event>>,
+    pub(super) folds: BTreeMap<Instant, Vec<Event>>,
     save_at: Option<Instant>,
     hangup: Signal,
     terminate: Signal,
@@ -86,10 +92,13 @@ impl Daemon {
         );
         let engine = Engine::start(options)?;
         let log = Arc::new(EventLog::default());
-        let daemon = Self {
+        let mut daemon = Self {
             identify: Identify::new(engine.root.clone()),
             events: EventReader::open(&engine.pins)?,
+            service: Service::of_environment(),
             addresses: AddressWatch::new()?,
+            cgroups: None,
+            clock: ClockWatch::new()?,
             lookups: JoinSet::new(),
             folds: BTreeMap::new(),
             save_at: None,
@@ -100,6 +109,7 @@ impl Daemon {
             interrupt,
         };
         daemon.listen();
+        daemon.watch_cgroups();
         Ok(daemon)
     }
 
@@ -121,8 +131,9 @@ impl Daemon {
         }
     }
 
-    fn announce(&self) {
+    fn announce(&mut self) {
         let status = self.engine.borrow().status();
+        self.service.ready(self.engine.borrow().summary());
         tracing::info!(
             mode = ?status.mode,
             scope = %status.scope.display(),
@@ -143,6 +154,12 @@ impl Daemon {
                 None => pending().await,
             }
         };
+        let cgroups = async {
+            match &self.cgroups {
+                Some(cgroups) => cgroups.changed().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
             _ = self.terminate.recv() => None,
@@ -151,15 +168,21 @@ impl Daemon {
             Ok(answer) = answer => Some(News::Answer(Box::new(answer))),
             () = sleep_until(wake) => Some(News::Due),
             Ok(()) = self.addresses.changed() => Some(News::Addresses),
+            Ok(()) = cgroups => Some(News::Cgroups),
+            Ok(()) = self.clock.set() => Some(News::Clock),
             Ok(events) = self.events.next(EVENT_BATCH) => Some(News::Denials(events)),
         }
     }
 
     /// When something is due, whatever else happens.
     fn wake(&self) -> Instant {
-        let idle = Instant::now() + self.engine.borrow().idle();
+        let patience = match self.cgroups {
+            Some(_) => CGROUPS_WATCHED,
+            None => CGROUPS_UNWATCHED,
+        };
+        let idle = Instant::now() + self.engine.borrow().idle(patience);
         let fold = self.folds.keys().next().copied();
-        [fold, self.save_at]
+        [fold, self.save_at, self.service.next_beat()]
             .into_iter()
             .flatten()
             .fold(idle, Instant::min)
@@ -170,7 +193,9 @@ impl Daemon {
             News::Due => self.do_what_is_due(),
             News::Answer(answer) => self.engine.borrow_mut().answered(&answer.0, answer.1),
             News::Denials(events) => self.report(&events),
-            News::Reload => self.engine.borrow_mut().reload(),
+            News::Reload => self.reload(),
+            News::Cgroups => self.follow_cgroups(),
+            News::Clock => self.engine.borrow_mut().tick(),
             News::Addresses => {
                 let changed = self.engine.borrow_mut().addresses_changed();
                 if let Err(error) = changed {
@@ -179,6 +204,38 @@ impl Daemon {
             }
         }
         self.ask();
+        self.service.status(self.engine.borrow().summary());
+        self.service.beat();
+    }
+
+    fn reload(&mut self) {
+        self.service.reloading();
+        self.engine.borrow_mut().reload();
+        self.watch_cgroups();
+        self.service.ready(self.engine.borrow().summary());
+    }
+
+    /// Watches for the cgroups that the configuration in force speaks of, and looks for them once it does. Where they cannot be watched,
+    /// they are looked for time and again.
+    fn watch_cgroups(&mut self) {
+        let mut engine = self.engine.borrow_mut();
+        let watch = CgroupWatch::new(&engine.root, engine.awaited());
+        let failed = watch.as_ref().err().map(ToString::to_string);
+        engine.alarms.set("cgroups-unwatched", "", failed);
+        self.cgroups = watch.ok();
+        engine.tick();
+    }
+
+    fn follow_cgroups(&mut self) {
+        if self
+            .cgroups
+            .as_ref()
+            .is_some_and(|cgroups| cgroups.follow().is_ok())
+        {
+            self.engine.borrow_mut().tick();
+        } else {
+            self.watch_cgroups();
+        }
     }
 
     fn do_what_is_due(&mut self) {
@@ -213,63 +270,8 @@ impl Daemon {
         }
     }
 
-    fn report(&mut self, events: &[Event]) {
-        // A little after the kernel stops folding, so that all that it folded is told.
-        let settled = Instant::now() + Duration::from_nanos(FOLD_WINDOW) + Duration::from_secs(1);
-        for event in events {
-            self.tell(event);
-        }
-        if events
-            .iter()
-            .any(|event| event.reason == Reason::Registry as u8)
-        {
-            self.engine.borrow_mut().registry_refused();
-        }
-        let waiting: usize = self.folds.values().map(Vec::len).sum();
-        let room = MOST_FOLDS.saturating_sub(waiting);
-        let awaited = self.folds.entry(settled).or_default();
-        awaited.extend(events.iter().take(room));
-    }
-
-    fn tell(&mut self, event: &Event) {
-        let engine = self.engine.borrow();
-        let record = self
-            .identify
-            .describe(event, |address: IpAddr| engine.names_of(address));
-        tracing::info!(
-            reason = record.reason,
-            destination = %record.destination,
-            port = record.port,
-            process = record.command,
-            pid = record.pid,
-            unit = record.unit,
-            folded = record.folded,
-            "{}",
-            record.verdict,
-        );
-        self.log.push(record);
-    }
-
-    /// Tells the denials that were folded after `event`, if no other event told them.
-    fn tell_fold(&mut self, event: &Event) {
-        let key = FoldKey {
-            cgroup: event.cgroup,
-            destination: event.destination,
-            reason: event.reason.into(),
-        };
-        let taken = self.engine.borrow_mut().kernel.maps.take_fold(&key);
-        match taken {
-            Ok(0) => {}
-            Ok(folded) => self.tell(&Event {
-                folded: u32::try_from(folded - 1).unwrap_or(u32::MAX),
-                time: crate::kernel::boot_clock(),
-                ..*event
-            }),
-            Err(error) => tracing::warn!("{error}"),
-        }
-    }
-
     fn stop(&mut self) {
+        self.service.stopping();
         let mut engine = self.engine.borrow_mut();
         engine.save();
         if engine.options.ephemeral {
@@ -289,8 +291,11 @@ struct Told {
 }
 
 impl Source for Told {
+    /// Looks around first: what needs attention is told as it is now.
     fn status(&self) -> Status {
-        self.engine.borrow().status()
+        let mut engine = self.engine.borrow_mut();
+        engine.look_around_for_answer();
+        engine.status()
     }
 
     fn events(&self) -> Arc<EventLog> {

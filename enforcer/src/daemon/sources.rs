@@ -1,6 +1,6 @@
 //! Everything that policy is made from and that files and the command line give: read together, taken together or not at all.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use enforcer_common::Class;
@@ -52,6 +52,8 @@ pub struct Sources {
     pub tags: TagSnapshot,
     /// The names of each registry, in the configuration's order.
     pub endpoints: Vec<Vec<Endpoint>>,
+    /// The configuration as it was written, where a file holds it.
+    pub text: Option<String>,
 }
 
 impl Sources {
@@ -60,10 +62,18 @@ impl Sources {
     /// # Errors
     /// The first thing that is unreadable or invalid; nothing of the rest may be used then.
     pub fn read(options: &Options) -> Result<Self> {
-        let mut config = match &options.source {
-            Source::File(path) => config::load(path)?,
-            Source::Given(config) => (**config).clone(),
-        };
+        match &options.source {
+            Source::File(path) => Self::of_text_at(config::read(path)?, path, options),
+            Source::Given(config) => Self::of_config((**config).clone(), None, options),
+        }
+    }
+
+    /// As [`Sources::read`], with `text` as the contents of the configuration at `path`.
+    pub(super) fn of_text_at(text: String, path: &Path, options: &Options) -> Result<Self> {
+        Self::of_config(config::parse(&text, path)?, Some(text), options)
+    }
+
+    fn of_config(mut config: Config, text: Option<String>, options: &Options) -> Result<Self> {
         if options.audit {
             config.mode = Mode::Audit;
         }
@@ -83,6 +93,7 @@ impl Sources {
             endpoints: endpoints?,
             config,
             tags,
+            text,
         })
     }
 

@@ -41,6 +41,15 @@ impl Engine {
         self.alarms.replace("address-untagged", &untagged);
     }
 
+    /// Looks around for somebody who asks. A clock that was set unnoticed ends exceptions, or has them stand again.
+    pub(super) fn look_around_for_answer(&mut self) {
+        if self.clock.complaint().is_some() == self.alarms.stands("clock-set", "") {
+            self.look_around();
+        } else {
+            self.tick();
+        }
+    }
+
     fn hook_missing(&self) -> Option<String> {
         let missing = Hook::ALL.len() - self.hooks().len();
         (missing > 0).then(|| {

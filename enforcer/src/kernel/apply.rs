@@ -46,11 +46,7 @@ impl Maps {
         } else {
             None
         };
-        let settings = Settings {
-            switches: desired.switches,
-            exception_level: desired.exception_level,
-            generation,
-        };
+        let settings = Settings::new(desired.switches, desired.exception_level, generation);
         let changed = self
             .write_entries(&changes)
             .and_then(|()| self.switch_all(fresh, settings));

@@ -1,16 +1,19 @@
 //! The cgroup v2 tree: where it is, and which units and ids stand where.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::KernelError;
 
 /// How deep units are looked for; systemd nests slices by the dashes in their names.
 const MAX_SLICES: u32 = 8;
+/// How many directories are looked at for a cgroup.
+const MOST_LOOKED_AT: usize = 4096;
 
 /// A cgroup, open.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl AsFd for Cgroup {
 }
 
 /// The inode of the root of every cgroup v2 tree; a cgroup namespace shows another directory as the root.
-const ROOT_INODE: u64 = 1;
+pub(super) const ROOT_INODE: u64 = 1;
 
 /// The mount point of the whole cgroup v2 tree, from the mount table.
 ///
@@ -92,7 +95,7 @@ pub fn cgroup_root() -> Result<PathBuf, KernelError> {
 }
 
 /// The first mount of type `cgroup2` in a mount table (proc(5)).
-fn find_cgroup2(table: &str) -> Option<PathBuf> {
+pub(super) fn find_cgroup2(table: &str) -> Option<PathBuf> {
     let mut rows = table.lines().map(|line| line.split(' '));
     rows.find_map(|mut row| {
         let (_device, path, kind) = (row.next()?, row.next()?, row.next()?);
@@ -107,23 +110,41 @@ fn find_cgroup2(table: &str) -> Option<PathBuf> {
 /// Where a directory of the tree cannot be read.
 pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError> {
     let mut found = Vec::new();
-    let mut slices = vec![(root.to_owned(), 0)];
-    while let Some((slice, depth)) = slices.pop() {
+    each_slice(root, &mut |slice| {
         let candidate = slice.join(unit);
         if is_roots_directory(&candidate) {
-            found.push(Cgroup::open(root, &candidate)?);
+            // One that cannot be opened went in between.
+            found.extend(Cgroup::open(root, &candidate).ok());
         }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Visits `root` and every slice of root's below it, each before what is in it is listed.
+pub(super) fn each_slice(
+    root: &Path,
+    visit: &mut dyn FnMut(&Path) -> Result<(), KernelError>,
+) -> Result<(), KernelError> {
+    let mut slices = vec![(root.to_owned(), 0)];
+    while let Some((slice, depth)) = slices.pop() {
+        visit(&slice)?;
         if depth < MAX_SLICES {
             let below = subslices(&slice).map_err(KernelError::failed("read the cgroup tree"))?;
             slices.extend(below.into_iter().map(|path| (path, depth + 1)));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
+/// The slices in a directory; none where it has gone.
 fn subslices(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
     let mut slices = Vec::new();
-    for entry in fs::read_dir(directory)? {
+    for entry in entries {
         let path = entry?.path();
         if path.extension() == Some(OsStr::new("slice")) && is_roots_directory(&path) {
             slices.push(path);
@@ -136,40 +157,31 @@ fn is_roots_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == 0)
 }
 
-/// The path of a cgroup below the root, by its id; `None` once it is gone.
+/// The path of a cgroup below the root, by its id; `None` once it is gone. Looks through the tree level by level, so that nobody hides
+/// another's cgroup behind many of their own, and gives up after `MOST_LOOKED_AT` directories. (open_by_handle_at(2) finds it at once,
+/// and takes `CAP_DAC_READ_SEARCH`, with which every file of the host can be read.)
 pub fn path_of(root: &Path, id: u64) -> Option<PathBuf> {
-    let mount = File::open(root).ok()?;
-    let directory = open_by_id(mount.as_fd(), id)?;
-    let path = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
-    let below = path.strip_prefix(root).ok()?;
-    Some(Path::new("/").join(below))
-}
-
-/// A `file_handle` (open_by_handle_at(2)) of kernfs: the node's id.
-#[repr(C)]
-struct KernfsHandle {
-    bytes: u32,
-    kind: i32,
-    id: u64,
-}
-
-/// `FILEID_KERNFS` of linux/exportfs.h.
-const FILEID_KERNFS: i32 = 0xfe;
-
-fn open_by_id(mount: BorrowedFd<'_>, id: u64) -> Option<OwnedFd> {
-    let mut handle = KernfsHandle {
-        bytes: 8,
-        kind: FILEID_KERNFS,
-        id,
-    };
-    let flags = libc::O_PATH | libc::O_CLOEXEC | libc::O_DIRECTORY;
-    // SAFETY: the handle has the layout of `struct file_handle` with the eight bytes that it announces.
-    let fd = unsafe { libc::open_by_handle_at(mount.as_raw_fd(), (&raw mut handle).cast(), flags) };
-    if fd < 0 {
-        return None;
+    if fs::metadata(root).ok()?.ino() == id {
+        return Some(PathBuf::from("/"));
     }
-    // SAFETY: the call succeeded, so the descriptor is new and nobody else's.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    let mut level = VecDeque::from([root.to_owned()]);
+    for _ in 0..MOST_LOOKED_AT {
+        // One that cannot be listed has gone.
+        let Ok(entries) = fs::read_dir(level.pop_front()?) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            let path = entry.path();
+            if entry.ino() == id {
+                return Some(Path::new("/").join(path.strip_prefix(root).ok()?));
+            }
+            level.push_back(path);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -187,5 +199,20 @@ mod tests {
             find_cgroup2("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"),
             None
         );
+    }
+
+    #[test]
+    fn a_cgroup_is_found_by_its_id_while_it_is_there() {
+        let tree = tempfile::tempdir().unwrap();
+        let inner = tree.path().join("system.slice/agent.service");
+        fs::create_dir_all(&inner).unwrap();
+        fs::create_dir(tree.path().join("user.slice")).unwrap();
+        let id = |path: &Path| fs::metadata(path).unwrap().ino();
+        let found = path_of(tree.path(), id(&inner)).unwrap();
+        assert_eq!(found, Path::new("/system.slice/agent.service"));
+        assert_eq!(path_of(tree.path(), id(tree.path())), Some("/".into()));
+        let gone = id(&inner);
+        fs::remove_dir(&inner).unwrap();
+        assert_eq!(path_of(tree.path(), gone), None);
     }
 }

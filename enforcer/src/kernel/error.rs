@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use enforcer_common::layout::VERSION;
+
 /// Why the kernel does not hold, or cannot be asked for, the policy.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -66,15 +68,33 @@ pub enum KernelError {
         /// The pin directory.
         path: PathBuf,
     },
-    /// Pins whose layout is another.
+    /// Another version's links judge, and not this one's.
     #[error(
-        "the pins in {path} are of another version ({detail}): end its enforcement with that version's `egress-enforcer unload`, then start this one"
+        "the pins in {path} judge, and are of layout version {version}, which this binary (layout version {VERSION}) cannot read: ask with the binary that made them, or let this one take over (systemctl restart egress-enforcer)"
     )]
-    PinVersion {
+    OtherVersion {
         /// The pin directory.
         path: PathBuf,
-        /// What differs.
-        detail: String,
+        /// The layout version.
+        version: u32,
+    },
+    /// Something in the pin directory that no version puts there.
+    #[error(
+        "{entry} is in the way: no version of egress-enforcer pins it; remove it, or set paths.pins to a directory that holds nothing else"
+    )]
+    UnknownPins {
+        /// What was found.
+        entry: PathBuf,
+    },
+    /// A pinned map of this version with a layout that this version does not have.
+    #[error(
+        "the map {name} in {path} was pinned by a build of the same version with other layouts: end its enforcement (`egress-enforcer unload`), then start this one"
+    )]
+    PinLayout {
+        /// The pin directory.
+        path: PathBuf,
+        /// The map.
+        name: String,
     },
     /// Enforcement that outlives its process is in force already.
     #[error(

@@ -3,20 +3,28 @@
 mod apply;
 mod attach;
 mod cgroup;
+mod cgroup_watch;
+mod clock_watch;
 mod counters;
 mod error;
 mod events;
+mod link;
 mod maps;
 mod object;
+mod outer;
 mod own;
 mod pins;
 mod probe;
 mod question;
+mod raw;
 mod readable;
+mod versions;
 mod view;
 
 pub use attach::Lifetime;
 pub use cgroup::{Cgroup, cgroup_root, path_of, unit_cgroups};
+pub use cgroup_watch::{Awaited, CgroupWatch};
+pub use clock_watch::ClockWatch;
 pub use counters::{Count, Counters};
 pub use error::KernelError;
 pub use events::EventReader;

@@ -6,7 +6,7 @@ use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
 
-use super::{KernelError, Maps, Pins};
+use super::{KernelError, Maps, Pins, outer};
 
 /// The compiled programs; empty in a build without the BPF toolchain.
 pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
@@ -15,6 +15,9 @@ pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "
 pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
 /// Characters of a verifier log that stand in an error: its end says why.
 const LOG_END: usize = 2000;
+
+/// What the verifier says of programs that only a process with `CAP_PERFMON` may load.
+const UNPRIVILEGED: &str = "prohibited for !root";
 
 /// Programs that passed the verifier, and the maps that they read.
 pub struct Kernel {
@@ -30,7 +33,7 @@ impl Kernel {
     /// keep the old one until they are replaced.
     ///
     /// # Errors
-    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinVersion`],
+    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinLayout`],
     /// [`KernelError::Verifier`].
     pub fn load(pins: &Pins) -> Result<Self, KernelError> {
         Self::load_object(pins, OBJECT)
@@ -46,6 +49,7 @@ impl Kernel {
         }
         check_version()?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
+        outer::prepare(pins)?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));
@@ -61,6 +65,25 @@ impl Kernel {
             maps: Maps::open(pins)?,
             pins: pins.clone(),
         })
+    }
+}
+
+impl Kernel {
+    /// Has the kernel make maps and take the programs, and lets go of both: nothing is pinned or attached.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn rehearse() -> Result<(), KernelError> {
+        if OBJECT.is_empty() {
+            return Err(KernelError::NoProgram);
+        }
+        check_version()?;
+        let loaded = EbpfLoader::new().load(OBJECT);
+        let mut programs = loaded.map_err(KernelError::failed("create the maps"))?;
+        for (name, program) in programs.programs_mut() {
+            load_program(program).map_err(|error| program_error(name, error))?;
+        }
+        Ok(())
     }
 }
 
@@ -87,9 +110,9 @@ fn load_program(program: &mut Program) -> Result<(), ProgramError> {
 
 fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
     if let EbpfError::MapError(MapError::IncompatiblePinnedMap { name, .. }) = &error {
-        return KernelError::PinVersion {
+        return KernelError::PinLayout {
             path: pins.base().to_owned(),
-            detail: format!("the map {name} has another layout"),
+            name: name.to_owned(),
         };
     }
     KernelError::failed("create the maps")(error)
@@ -99,6 +122,12 @@ fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
 fn program_error(name: &str, error: ProgramError) -> KernelError {
     if let ProgramError::LoadError { verifier_log, .. } = &error {
         let log = verifier_log.to_string();
+        if log.contains(UNPRIVILEGED) {
+            let what = format!(
+                "load the program {name} (the verifier judges it as one without CAP_PERFMON)"
+            );
+            return KernelError::Privilege { what };
+        }
         if !log.is_empty() {
             let skipped = log.char_indices().rev().nth(LOG_END);
             return KernelError::Verifier {

@@ -6,12 +6,14 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Hook;
-use enforcer_common::layout::{EXPLAIN, MAPS, ORIGIN, VERSION};
+use enforcer_common::layout::{AddressKey, MAPS, VERSION};
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::KernelError;
+use super::link::is_attached;
+use super::versions::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 
 /// The mount point that the system's own tools use.
 pub(super) const BPFFS: &str = "/sys/fs/bpf";
@@ -34,7 +36,7 @@ impl Pins {
     pub fn new(base: &Path) -> Self {
         Self {
             base: base.to_owned(),
-            root: base.join(format!("v{VERSION}")),
+            root: root_of(base, VERSION),
         }
     }
 
@@ -48,28 +50,28 @@ impl Pins {
     }
 
     pub(super) fn link(&self, name: &str) -> PathBuf {
-        self.root.join(format!("link_{name}"))
+        self.root.join(format!("{LINK_PREFIX}{name}"))
     }
 
     /// Where a new link waits to take its place.
     pub(super) fn waiting_link(&self, name: &str) -> PathBuf {
-        self.root.join(format!("link_{name}_new"))
+        self.root.join(format!("{LINK_PREFIX}{name}_new"))
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.root.join(format!("program_{name}"))
     }
 
-    /// The pins of the links, one per hook that judges and one for the origin of sockets.
-    fn links(&self) -> impl Iterator<Item = PathBuf> {
-        let judges = Hook::ALL.into_iter().map(Hook::word);
-        judges.chain([ORIGIN]).map(|name| self.link(name))
+    /// The hooks whose links are pinned and attached: they judge with or without a daemon.
+    pub fn attached(&self) -> Vec<Hook> {
+        let attached = |hook: &Hook| is_attached(&self.link(hook.word()));
+        Hook::ALL.into_iter().filter(attached).collect()
     }
 
-    /// The hooks whose links are pinned: they enforce with or without a daemon.
-    pub fn attached(&self) -> Vec<Hook> {
-        let pinned = |hook: &Hook| self.link(hook.word()).exists();
-        Hook::ALL.into_iter().filter(pinned).collect()
+    /// Whether a daemon of this version left links, attached or not: what its maps hold was in force.
+    pub fn have_links(&self) -> bool {
+        let pinned = |hook: Hook| self.link(hook.word()).exists();
+        Hook::ALL.into_iter().any(pinned)
     }
 
     /// Whether a policy is loaded.
@@ -86,13 +88,16 @@ impl Pins {
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
     }
 
-    /// Whether anything is pinned. Changes nothing.
+    /// Whether anything is pinned, by whichever version. Changes nothing.
     ///
     /// # Errors
-    /// [`KernelError::PinVersion`], and where this process may not look.
+    /// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and where this process may not look.
     pub fn exist(&self) -> Result<bool, KernelError> {
         match fs::metadata(&self.base) {
-            Ok(_) => self.check_version().map(|()| true),
+            Ok(_) => {
+                check_own(&self.base)?;
+                versions(&self.base).map(|_| true)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => {
                 let what = format!("look at the pins in {}", self.base.display());
@@ -101,14 +106,71 @@ impl Pins {
         }
     }
 
-    /// Makes the directory, takes the lock, and checks that nothing of another version is there.
+    /// Whether links of this version judge.
     ///
     /// # Errors
-    /// [`KernelError::NotBpffs`], [`KernelError::Locked`], [`KernelError::PinVersion`].
+    /// [`KernelError::OtherVersion`] where only another version's do, or this one's not at every hook; else as [`Pins::exist`].
+    pub fn judge(&self) -> Result<bool, KernelError> {
+        let attached = if self.exist()? {
+            self.attached().len()
+        } else {
+            0
+        };
+        if attached < Hook::ALL.len()
+            && let Some(version) = self.others()?.iter().find(|other| other.judges())
+        {
+            return Err(KernelError::OtherVersion {
+                path: self.base.clone(),
+                version: version.number,
+            });
+        }
+        Ok(attached > 0)
+    }
+
+    /// Whether links of any version judge.
+    ///
+    /// # Errors
+    /// As [`Pins::exist`].
+    pub fn any_judge(&self) -> Result<bool, KernelError> {
+        Ok(versions(&self.base)?.iter().any(Version::judges))
+    }
+
+    /// The addresses that other versions opened for allowed names, as far as their layouts are known.
+    ///
+    /// # Errors
+    /// Where a known one cannot be read.
+    pub fn allowed_by_others(&self) -> Result<Vec<AddressKey>, KernelError> {
+        let allowed = self.others()?;
+        let allowed = allowed.iter().map(Version::allowed);
+        Ok(allowed.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// Removes the pins of every other version, and tells which they were: this one's links judge by now.
+    ///
+    /// # Errors
+    /// Where something could not be removed.
+    pub fn remove_others(&self) -> Result<Vec<u32>, KernelError> {
+        let others = self.others()?;
+        let removed = others.iter().map(Version::remove);
+        removed.fold(Ok(()), Result::and)?;
+        Ok(others.iter().map(|other| other.number).collect())
+    }
+
+    fn others(&self) -> Result<Vec<Version>, KernelError> {
+        let mut others = versions(&self.base)?;
+        others.retain(|version| !version.is_own());
+        Ok(others)
+    }
+
+    /// Makes the directory and takes the lock, which is one for all versions.
+    ///
+    /// # Errors
+    /// [`KernelError::NotBpffs`], [`KernelError::Locked`], [`KernelError::UnknownPins`], [`KernelError::ForeignPins`].
     pub fn prepare(&self) -> Result<PinLock, KernelError> {
         self.make()?;
         let lock = self.lock()?;
-        self.check_version()?;
+        versions(&self.base)?;
+        make_own(&self.root)?;
         Ok(lock)
     }
 
@@ -122,18 +184,18 @@ impl Pins {
                 path: self.base.clone(),
             });
         }
-        for directory in [&self.base, &self.root] {
-            make_own(directory)?;
-        }
-        Ok(())
+        make_own(&self.base)
     }
 
     fn lock(&self) -> Result<PinLock, KernelError> {
         let what = || format!("lock {}", self.base.display());
         let directory = File::open(&self.base).map_err(KernelError::failed(what()))?;
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            Ok(directory) => Ok(PinLock {
+            Ok(directory) if self.is_still(&directory) => Ok(PinLock {
                 _directory: directory,
+            }),
+            Ok(_removed) => Err(KernelError::Locked {
+                path: self.base.clone(),
             }),
             Err((_, nix::Error::EWOULDBLOCK)) => Err(KernelError::Locked {
                 path: self.base.clone(),
@@ -142,48 +204,23 @@ impl Pins {
         }
     }
 
-    fn check_version(&self) -> Result<(), KernelError> {
-        let what = || format!("read {}", self.base.display());
-        for entry in fs::read_dir(&self.base).map_err(KernelError::failed(what()))? {
-            let entry = entry.map_err(KernelError::failed(what()))?;
-            if entry.path() != self.root {
-                return Err(KernelError::PinVersion {
-                    path: self.base.clone(),
-                    detail: format!("found {}", entry.file_name().display()),
-                });
-            }
-        }
-        Ok(())
+    /// Whether `locked` is the directory, and not one that an `unload` removed before it was locked.
+    fn is_still(&self, locked: &File) -> bool {
+        let numbers = |found: fs::Metadata| (found.dev(), found.ino());
+        let locked = locked.metadata().map(numbers).ok();
+        locked.is_some() && locked == fs::metadata(&self.base).map(numbers).ok()
     }
 
-    /// Ends enforcement: removes the links, those too that a killed daemon left waiting, then everything else. Every removal is tried; the first error is returned.
+    /// Ends enforcement: removes the pins of every version, links first. Every removal is tried; the first error is returned.
     ///
     /// # Errors
     /// Where something could not be removed.
     pub fn remove(&self) -> Result<(), KernelError> {
-        let programs = [EXPLAIN].map(|name| self.program(name));
-        let maps = MAPS.map(|name| self.map(name));
-        let judges = Hook::ALL.into_iter().map(Hook::word);
-        let waiting = judges.chain([ORIGIN]).map(|name| self.waiting_link(name));
-        let files = self
-            .links()
-            .chain(waiting)
-            .chain(programs)
-            .chain(maps)
-            .filter(|path| path.exists());
-        let mut outcome = Ok(());
-        for path in files {
-            outcome = outcome.and(fs::remove_file(&path));
-        }
-        for directory in [&self.root, &self.base] {
-            if directory.exists() {
-                outcome = outcome.and(fs::remove_dir(directory));
-            }
-        }
-        outcome.map_err(KernelError::failed(format!(
-            "remove {}",
-            self.root.display()
-        )))
+        let versions = versions(&self.base)?;
+        let removed = versions.iter().map(Version::remove);
+        removed.fold(Ok(()), Result::and)?;
+        let what = format!("remove {}", self.base.display());
+        fs::remove_dir(&self.base).map_err(KernelError::failed(what))
     }
 }
 
@@ -195,8 +232,13 @@ fn make_own(directory: &Path) -> Result<(), KernelError> {
         .recursive(true)
         .create(directory);
     made.map_err(KernelError::failed(what()))?;
+    check_own(directory)
+}
+
+fn check_own(directory: &Path) -> Result<(), KernelError> {
+    let what = || format!("look at {}", directory.display());
     let found = fs::symlink_metadata(directory).map_err(KernelError::failed(what()))?;
-    if !found.is_dir() || found.uid() != 0 || found.mode() & 0o077 != 0 {
+    if !is_roots_alone(&found) {
         return Err(KernelError::ForeignPins {
             path: directory.to_owned(),
         });

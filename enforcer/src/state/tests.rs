@@ -55,19 +55,13 @@ fn a_missing_file_is_no_error() {
 #[test]
 fn an_unusable_file_is_named_and_kept_aside() {
     type Case = (&'static str, fn(&Unusable) -> bool);
-    let cases: [Case; 6] = [
+    let cases: [Case; 4] = [
         ("", |r| matches!(r, Unusable::Corrupt(_))),
         (r#"{"version":1,"names":{"#, |r| {
             matches!(r, Unusable::Corrupt(_))
         }),
         (r#"{"version":1,"names":{"*.azurecr.io":{}}}"#, |r| {
             matches!(r, Unusable::Corrupt(_))
-        }),
-        (r#"{"version":1,"names":{},"more":1}"#, |r| {
-            matches!(r, Unusable::Corrupt(_))
-        }),
-        (r#"{"version":2,"hosts":[]}"#, |r| {
-            matches!(r, Unusable::OtherVersion(2))
         }),
         ("[1]", |r| matches!(r, Unusable::Corrupt(_))),
     ];
@@ -83,6 +77,35 @@ fn an_unusable_file_is_named_and_kept_aside() {
         assert_eq!(fs::read_to_string(kept).unwrap(), text);
         assert_eq!(load(&path).unwrap(), None);
     }
+}
+
+#[test]
+fn what_a_later_daemon_added_is_passed_over() {
+    let text = r#"{"version":1,"more":[1],"names":{"contoso.azurecr.io":{"20.45.122.144":{"first-seen":
+        "2026-10-01T08:00:00Z","last-seen":"2026-10-01T09:30:00Z","asked-of":"10.0.0.1"}}}}"#;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    fs::write(&path, text).unwrap();
+    let state = load(&path).unwrap().unwrap();
+    let names: Vec<_> = state.names.values().map(BTreeMap::len).collect();
+    assert_eq!(names, [1]);
+}
+
+#[test]
+fn a_file_of_another_version_is_kept_for_it_and_survives_what_comes_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let text = r#"{"version":2,"hosts":[]}"#;
+    fs::write(&path, text).unwrap();
+    let (reason, message) = unusable(&path);
+    assert!(matches!(reason, Unusable::OtherVersion(2)), "{reason}");
+    assert!(message.contains("has version 2, this daemon reads version 1"));
+    assert!(message.contains("state.json.v2"), "{message}");
+    save(&path, &sample()).unwrap();
+    fs::write(&path, "damaged").unwrap();
+    assert!(matches!(unusable(&path).0, Unusable::Corrupt(_)));
+    let kept = directory.path().join("state.json.v2");
+    assert_eq!(fs::read_to_string(kept).unwrap(), text);
 }
 
 #[test]

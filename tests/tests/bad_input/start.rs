@@ -1,8 +1,13 @@
 //! A daemon that cannot start says why in one line, and ends with 2.
 
-use std::{fs, process::Command};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::Command,
+};
 
 use anyhow::Result;
+use enforcer::control::Status;
 use lab::{
     Lab,
     enforcer::{Enforcer, binary},
@@ -45,6 +50,39 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     Ok(())
 }
 
+/// After a restart of the host nothing is pinned: the rule comes from the copy of the configuration, or from nowhere.
+#[test]
+fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says_so() -> Result<()>
+{
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::start(&lab, &["eastus"], "")?;
+    let good = fs::read_to_string(enforcer.config())?;
+    enforcer.end(libc::SIGTERM)?;
+    enforcer.ask(["unload"])?.success()?;
+    enforcer.edit("[protect]", "[protekt]")?;
+    assert_eq!(enforcer.ask(["check"])?.code(), Some(1));
+    enforcer.run()?;
+    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    let is_refused = |status: &Status| {
+        let mut alarms = status.alarms.iter();
+        alarms.find(|alarm| alarm.kind == "config-refused").cloned()
+    };
+    let message = is_refused(&enforcer.told()?)
+        .map(|alarm| alarm.message)
+        .unwrap_or_default();
+    for words in ["protekt", "the last accepted one", "is in force"] {
+        assert!(message.contains(words), "no {words:?} in {message}");
+    }
+    assert!(enforcer.metrics()?.contains("config-refused"));
+    lab.pull()?;
+    enforcer.configure(&good)?;
+    enforcer.signal(libc::SIGHUP)?;
+    enforcer.await_told("the alarm ends", MINUTE, |status| {
+        is_refused(status).is_none()
+    })?;
+    Ok(())
+}
+
 #[test]
 fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     let lab = Lab::start()?;
@@ -63,10 +101,11 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
     );
 
     let pins = lab.bpffs().join("pins");
-    let other = pins.join("v0");
+    let other = pins.join("v01");
     fs::create_dir_all(&other)?;
-    let says = ["are of another version (found v0)", "unload"];
-    assert_refused("pins of another version", &enforcer.ask(["run"])?, &says);
+    fs::set_permissions(&pins, Permissions::from_mode(0o700))?;
+    let says = ["v01 is in the way", "remove it"];
+    assert_refused("no version's pins", &enforcer.ask(["run"])?, &says);
     assert!(other.exists(), "they stay");
     fs::remove_dir(other)?;
 

@@ -15,10 +15,16 @@ const BPF_LINKER: Tool = Tool {
     version: "0.13.0",
     usual: "45 s",
 };
-/// Checks licences, sources and advisories. Built without optimisation: 1 min instead of 3, and it runs for a second.
+/// Checks licences, sources and advisories. Built without optimisation: 1 min instead of 3.
 const CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
+    usual: "1 min",
+};
+/// Makes Debian packages, with the maintainer scripts that Debian's own helper would write.
+const CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
     usual: "1 min",
 };
 
@@ -38,15 +44,13 @@ pub(super) fn bpf_linker() -> Result<()> {
 /// # Errors
 /// When the build fails.
 pub(super) fn cargo_deny() -> Result<()> {
-    if CARGO_DENY.is_there() {
-        return Ok(());
-    }
-    CARGO_DENY.build(
-        CARGO_DENY
-            .install()
-            .arg("--debug")
-            .env("CARGO_PROFILE_DEV_DEBUG", "0"),
-    )
+    CARGO_DENY.build_quickly()
+}
+
+/// # Errors
+/// When the build fails.
+pub(super) fn cargo_deb() -> Result<()> {
+    CARGO_DEB.build_quickly()
 }
 
 struct Tool {
@@ -65,6 +69,16 @@ impl Tool {
             println!("==> {wanted}: already there");
         }
         there
+    }
+
+    /// Without optimisation: it runs for a second.
+    fn build_quickly(&self) -> Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        let mut install = self.install();
+        install.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        self.build(&mut install)
     }
 
     fn install(&self) -> Command {

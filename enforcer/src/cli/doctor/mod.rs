@@ -1,6 +1,7 @@
 //! `doctor`: whether this machine has what is needed, and how to mend what is not.
 
 mod resolvers;
+mod unit;
 
 use std::fmt;
 
@@ -20,7 +21,7 @@ use crate::azure::bundle;
 use crate::config::Cloud;
 use crate::kernel::{Finding, Pins, probe};
 
-/// Looks at the kernel, the file systems, this process, the clock, the configuration and the resolvers.
+/// Looks at the kernel, the file systems, this process, the clock, the configuration, the resolvers and the service.
 pub(super) fn doctor(places: &Places, output: OutputArgs) -> Result<Exit> {
     let now = Timestamp::now();
     // A configuration that cannot be read is a finding of its own.
@@ -30,6 +31,7 @@ pub(super) fn doctor(places: &Places, output: OutputArgs) -> Result<Exit> {
     findings.push(clock(now)?);
     findings.push(configuration(places, now));
     findings.extend(resolvers::resolvers(config.as_ref())?);
+    findings.extend(unit::unit());
     let fit = findings.iter().all(|finding| finding.fit);
     Printer::stdout(output.json).report(&Diagnosis { fit, findings })?;
     Ok(if fit { Exit::Done } else { Exit::No })

@@ -68,13 +68,14 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
 /// The pins, where what they hold is in force.
 fn pins_in_force(paths: &Paths, daemon_runs: bool) -> Result<Pins> {
     let pins = Pins::new(&paths.pins);
-    if !pins.exist()? || !pins.are_loaded() {
+    let enforced = pins.judge()?;
+    if !pins.are_loaded() {
         return Err(KernelError::NotLoaded {
             path: paths.pins.clone(),
         }
         .into());
     }
-    if !daemon_runs && pins.attached().is_empty() {
+    if !daemon_runs && !enforced {
         bail!(
             "nothing is enforced: no daemon answers, and what is pinned in {} is attached nowhere; start the daemon, or clear away what a killed one left (`egress-enforcer unload`)",
             paths.pins.display()

@@ -55,7 +55,7 @@ struct Pinned {
 
 fn of_pins(paths: &Paths) -> Result<Report> {
     let pins = Pins::new(&paths.pins);
-    if !pins.exist()? || pins.attached().is_empty() {
+    if !pins.judge()? {
         return Ok(Report::of_nothing());
     }
     let maps = Maps::open(&pins)?;

@@ -57,6 +57,7 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         config,
         tags,
         endpoints: Vec::new(),
+        text: None,
     })?;
     let written = write_whole(&imported.place, 0o644, |new| {
         new.write_all(&bytes)?;

@@ -27,8 +27,8 @@ pub(super) struct Home {
 #[derive(Debug)]
 pub(super) struct Homes {
     root: PathBuf,
-    /// The most recently used one last.
-    known: Vec<(u64, Home)>,
+    /// The most recently used one last; `None` for one that was gone before it was met.
+    known: Vec<(u64, Option<Home>)>,
 }
 
 impl Homes {
@@ -44,16 +44,16 @@ impl Homes {
         let known = self.known.iter().position(|(known, _)| *known == id);
         let home = match known {
             Some(at) => self.known.remove(at).1,
-            None => Home::at(&printable::path(&path_of(&self.root, id)?)),
+            None => path_of(&self.root, id).map(|path| Home::at(&printable::path(&path))),
         };
-        Some(self.remember(id, home))
+        self.remember(id, home)
     }
 
-    fn remember(&mut self, id: u64, home: Home) -> &Home {
+    fn remember(&mut self, id: u64, home: Option<Home>) -> Option<&Home> {
         if self.known.len() == MOST_HOMES {
             self.known.remove(0);
         }
-        &self.known.push_mut((id, home)).1
+        self.known.push_mut((id, home)).1.as_ref()
     }
 }
 
@@ -189,13 +189,13 @@ mod tests {
         let mut homes = Homes::new("/nowhere".into());
         let most = u64::try_from(MOST_HOMES).unwrap();
         for id in 0..most {
-            homes.remember(id, Home::at(Path::new("/a")));
+            homes.remember(id, Some(Home::at(Path::new("/a"))));
         }
         assert!(homes.find(0).is_some(), "0 is the most recent one");
-        homes.remember(most, Home::at(Path::new("/b")));
+        homes.remember(most, Some(Home::at(Path::new("/b"))));
         assert_eq!(homes.known.len(), MOST_HOMES);
-        assert!(homes.find(1).is_none(), "1 was the oldest");
         assert!(homes.find(0).is_some());
+        assert!(homes.find(1).is_none(), "1 was the oldest");
         assert_eq!(homes.find(most).unwrap().path, Path::new("/b"));
     }
 }

@@ -12,7 +12,12 @@ use tokio::net::{UnixListener, UnixSocket};
 use tracing::warn;
 
 use crate::control::{ControlError, GROUP};
+use crate::file::read_within;
 
+/// group(5).
+const GROUPS: &str = "/etc/group";
+/// The largest one that is read, in bytes.
+const MOST_GROUPS: u64 = 1 << 20;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 16;
 
@@ -23,9 +28,10 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, ControlError> {
     let socket = UnixSocket::new_stream().map_err(failed("make", path))?;
     socket.bind(path).map_err(failed("bind", path))?;
     // A socket that does not listen refuses connections, so the mode comes in between.
-    let group = fs::read_to_string("/etc/group")
+    let group = read_within(Path::new(GROUPS), MOST_GROUPS)
+        .inspect_err(|error| warn!("the control socket is for root only: {GROUPS} {error}"))
         .ok()
-        .and_then(|groups| group_id(&groups, GROUP));
+        .and_then(|groups| group_id(&String::from_utf8_lossy(&groups), GROUP));
     restrict(path, group).map_err(failed("set the mode of", path))?;
     socket.listen(BACKLOG).map_err(failed("listen on", path))
 }
@@ -69,7 +75,7 @@ fn refuses(path: &Path) -> Result<bool, Errno> {
     Ok(connected == Err(Errno::ECONNREFUSED))
 }
 
-/// Mode 0660 for the group, or 0600 where there is none or it cannot be given.
+/// Mode 0660 for the group, or 0600 where there is none or it cannot be given: that takes `CAP_CHOWN`, or to be a member.
 fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     let Some(group) = group else {

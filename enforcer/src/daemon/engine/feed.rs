@@ -90,10 +90,33 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps what the daemon before opened: it may have been killed before it saved that.
-    pub(super) fn inherit(&mut self) {
+    /// Keeps what the daemon before opened: it may have been killed before it saved that. One of this version left it in the maps at hand;
+    /// of another version's it is read as far as its layout is known.
+    pub(super) fn inherit(&mut self, is_takeover: bool) {
         let until = self.now() + self.sources.config.dns.linger;
-        self.inherited = Inherited::new(self.held.allowed.keys(), &self.sources, until);
+        let others = self.pins.allowed_by_others().unwrap_or_else(|error| {
+            self.alarms.raise("state-unreadable", "", error.to_string());
+            Vec::new()
+        });
+        let own = self.held.allowed.keys().filter(|_| is_takeover);
+        self.inherited = Inherited::new(own.chain(&others), &self.sources, until);
+    }
+
+    /// Ends the judgement of the versions that this one takes over from; until then a packet passes only if both let it.
+    pub(super) fn end_other_versions(&mut self) {
+        match self.pins.remove_others() {
+            Ok(others) => {
+                for version in others {
+                    tracing::info!("took over from pins of layout version {version}");
+                }
+            }
+            Err(error) => {
+                let message = format!(
+                    "an earlier policy is in force beside this one, and closes what it does not open: {error}"
+                );
+                self.alarms.raise("other-version", "", message);
+            }
+        }
     }
 
     /// Takes the resolvers of the configuration, or those that the system has now.

@@ -1,0 +1,102 @@
+//! The service, where systemd runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::kernel::Finding;
+
+/// There where systemd is the service manager (sd_booted(3)).
+const BOOTED: &str = "/run/systemd/system";
+const UNIT: &str = "egress-enforcer.service";
+
+/// What systemd says of the service; `None` where there is no systemd to ask.
+pub(super) fn unit() -> Option<Finding> {
+    if !Path::new(BOOTED).is_dir() {
+        return None;
+    }
+    let asked = Command::new("systemctl")
+        .args([
+            "show",
+            "--property=LoadState,ActiveState,SubState,UnitFileState,StatusText",
+            UNIT,
+        ])
+        .stdin(Stdio::null())
+        .output();
+    match asked {
+        Ok(said) if said.status.success() => Some(judge(&String::from_utf8_lossy(&said.stdout))),
+        Ok(_) | Err(_) => {
+            let found = "systemd does not answer";
+            Some(Finding::new("service", true, found, ""))
+        }
+    }
+}
+
+/// A service that is not started yet is no hindrance; one that fails is.
+fn judge(said: &str) -> Finding {
+    let properties: BTreeMap<&str, &str> = said
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .collect();
+    let of = |key| properties.get(key).copied().unwrap_or_default();
+    let what = "service";
+    let enable = "systemctl enable --now egress-enforcer";
+    if of("LoadState") == "not-found" {
+        return Finding::new(
+            what,
+            true,
+            "no unit is installed: nothing starts the daemon at boot",
+            "",
+        );
+    }
+    if of("LoadState") == "masked" {
+        let mend = format!("systemctl unmask egress-enforcer && {enable}");
+        return Finding::new(what, false, "masked", &mend);
+    }
+    let mut found = format!("{} ({})", of("ActiveState"), of("SubState"));
+    if !of("StatusText").is_empty() {
+        found = format!("{found}: {}", of("StatusText"));
+    }
+    if of("UnitFileState") == "disabled" {
+        found.push_str(&format!("; not started at boot ({enable})"));
+    }
+    let fit = of("ActiveState") != "failed" && of("SubState") != "auto-restart";
+    let mend = "journalctl -u egress-enforcer says why; systemctl restart egress-enforcer once that is mended";
+    Finding::new(what, fit, found, mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_fails_is_unfit_and_one_not_started_is_not() {
+        let judge = |load: &str, active: &str, sub: &str| {
+            super::judge(&format!(
+                "LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState=disabled\nStatusText=\n"
+            ))
+        };
+        assert!(judge("loaded", "active", "running").fit);
+        assert!(judge("not-found", "inactive", "dead").fit);
+        let waiting = judge("loaded", "inactive", "dead");
+        assert!(
+            waiting.fit && waiting.found.contains("not started at boot"),
+            "{waiting:?}"
+        );
+        assert!(!judge("loaded", "failed", "failed").fit);
+        assert!(
+            judge("loaded", "activating", "auto-restart")
+                .mend
+                .contains("journalctl")
+        );
+        assert!(judge("masked", "inactive", "dead").mend.contains("unmask"));
+    }
+
+    #[test]
+    fn the_status_of_the_service_is_told() {
+        let running = judge(
+            "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nStatusText=enforcing, generation 7\n",
+        );
+        assert_eq!(running.found, "active (running): enforcing, generation 7");
+    }
+}

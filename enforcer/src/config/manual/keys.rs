@@ -1,0 +1,261 @@
+//! Every key of the configuration, as egress-enforcer.toml(5) explains it.
+
+use super::Default::{Is, Means, Required};
+use super::{Key, Section};
+
+/// The sections in the order of the manual page.
+pub(super) const SECTIONS: [Section; 6] = [
+    Section {
+        name: "",
+        about: "Keys before the first section.",
+        keys: &[
+            Key(
+                "mode",
+                "\"enforce\" or \"audit\"",
+                Is("\"enforce\""),
+                "\"audit\"",
+                "What is denied is dropped, or only reported.",
+            ),
+            Key(
+                "scope",
+                "absolute path",
+                Means("the root of the cgroup v2 mount: every process of the host"),
+                "\"/sys/fs/cgroup/plant.slice\"",
+                "The cgroup v2 directory that is judged, with all below it.",
+            ),
+            Key(
+                "registry",
+                "sections",
+                Required,
+                "[]",
+                "One section [[registry]] for each registry. A host that pulls from none has the line registry = [] instead.",
+            ),
+            Key(
+                "exception",
+                "sections",
+                Means("none"),
+                "[]",
+                "One section [[exception]] for each unit or cgroup that needs more.",
+            ),
+            Key(
+                "protect",
+                "section",
+                Means("the defaults below"),
+                "{}",
+                "What is closed.",
+            ),
+            Key(
+                "dns",
+                "section",
+                Means("the defaults below"),
+                "{}",
+                "How names are resolved.",
+            ),
+            Key(
+                "paths",
+                "section",
+                Means("the defaults below"),
+                "{}",
+                "Where pins, state and the socket are.",
+            ),
+        ],
+    },
+    Section {
+        name: "protect",
+        about: "What is closed unless a name or an exception opens it.",
+        keys: &[
+            Key(
+                "tags",
+                "list of names",
+                Is("[\"Storage\", \"AzureContainerRegistry\"]"),
+                "[\"Storage\", \"AzureContainerRegistry\", \"AzureFrontDoor\"]",
+                "Service tags; each stands for itself and its regional tags. Without AzureContainerRegistry every registry takes pushes.",
+            ),
+            Key(
+                "cloud",
+                "\"public\", \"us-government\" or \"china\"",
+                Is("\"public\""),
+                "\"public\"",
+                "The cloud whose service tags and suffixes apply: azurecr.io, azurecr.us or azurecr.cn.",
+            ),
+            Key(
+                "service-tags",
+                "file",
+                Means("the bundle in the program"),
+                "\"ServiceTags_Public.json\"",
+                "A service-tags file as Azure publishes it. tags import replaces it.",
+            ),
+            Key(
+                "cidrs",
+                "list of prefixes",
+                Is("[]"),
+                "[\"203.0.113.0/24\"]",
+                "More prefixes to close.",
+            ),
+            Key(
+                "default",
+                "\"allow\" or \"deny\"",
+                Is("\"allow\""),
+                "\"deny\"",
+                "What happens to everything else. With \"deny\" the host reaches nothing but what is named here.",
+            ),
+            Key(
+                "max-age",
+                "duration",
+                Is("\"90d\""),
+                "\"30d\"",
+                "Service tags that were published longer ago are reported by status, in the log and in the metrics. At least 7 days.",
+            ),
+            Key(
+                "nat64",
+                "list of prefixes",
+                Is("[]"),
+                "[\"2001:db8:64::/96\"]",
+                "NAT64 prefixes besides 64:ff9b::/96: an address behind one is judged as the IPv4 address in it.",
+            ),
+        ],
+    },
+    Section {
+        name: "registry",
+        about: "One for each registry that stays reachable, on TCP port 443.",
+        keys: &[
+            Key(
+                "login-server",
+                "host name",
+                Required,
+                "\"contoso.azurecr.io\"",
+                "Where docker login goes.",
+            ),
+            Key(
+                "regions",
+                "list of regions",
+                Means("none"),
+                "[\"eastus\", \"westus\"]",
+                "The regions of its replicas: each opens the data endpoint of that region, contoso.eastus.data.azurecr.io say.",
+            ),
+            Key(
+                "data-endpoints",
+                "list of host names",
+                Is("[]"),
+                "[\"contoso.westeurope.geo.azurecr.io\"]",
+                "Whole names of data or regional endpoints of this registry.",
+            ),
+            Key(
+                "endpoints-file",
+                "file",
+                Means("none"),
+                "\"contoso.json\"",
+                "What az acr show-endpoints printed. It is read again whenever it changes.",
+            ),
+            Key(
+                "private-endpoints",
+                "list of prefixes",
+                Is("[]"),
+                "[\"10.1.0.0/24\"]",
+                "Where Private Link puts the endpoints of this registry.",
+            ),
+        ],
+    },
+    Section {
+        name: "exception",
+        about: "One for each unit or cgroup that needs more than everybody, with a reason and an end. It has names or cidrs, or both, and either unit or cgroup.",
+        keys: &[
+            Key(
+                "reason",
+                "text",
+                Required,
+                "\"Azure Monitor agent uploads its logs\"",
+                "Why it exists. status and explain show it.",
+            ),
+            Key(
+                "unit",
+                "unit name",
+                Means("see cgroup"),
+                "\"azuremonitoragent.service\"",
+                "The systemd unit by its full name.",
+            ),
+            Key(
+                "cgroup",
+                "path",
+                Means("see unit"),
+                "\"/system.slice/azuremonitoragent.service\"",
+                "The cgroup by its path below the cgroup v2 root.",
+            ),
+            Key(
+                "names",
+                "list of host names",
+                Is("[]"),
+                "[\"contosologs.blob.core.windows.net\"]",
+                "Whole names that it may reach on TCP port 443. A wildcard would open every account and is refused.",
+            ),
+            Key(
+                "cidrs",
+                "list of prefixes",
+                Is("[]"),
+                "[\"203.0.113.0/24\"]",
+                "Prefixes that it may reach, on every port.",
+            ),
+            Key(
+                "until",
+                "date and time",
+                Required,
+                "2027-01-31T00:00:00Z",
+                "From this instant on it opens nothing, whether the daemon runs or not.",
+            ),
+        ],
+    },
+    Section {
+        name: "dns",
+        about: "How names are resolved.",
+        keys: &[
+            Key(
+                "servers",
+                "list of addresses",
+                Is("[]"),
+                "[\"10.0.0.53\", \"[2001:db8::53]:5353\"]",
+                "The resolvers to ask and to trust. With none, those of the system.",
+            ),
+            Key(
+                "linger",
+                "duration",
+                Is("\"15m\""),
+                "\"1h\"",
+                "How long an address stays open after an answer last held it: 1 second to 24 hours.",
+            ),
+            Key(
+                "answer-check",
+                "\"known\" or \"strict\"",
+                Is("\"known\""),
+                "\"strict\"",
+                "With \"known\", an address that belongs to another protected tag is refused. With \"strict\", only addresses of the registry tag and of private-endpoints are taken.",
+            ),
+        ],
+    },
+    Section {
+        name: "paths",
+        about: "Absolute directories. Several instances can live side by side, each with its own.",
+        keys: &[
+            Key(
+                "pins",
+                "absolute path",
+                Is("\"/sys/fs/bpf/egress-enforcer\""),
+                "\"/sys/fs/bpf/plant\"",
+                "Where programs and maps outlive the daemon, on a BPF file system.",
+            ),
+            Key(
+                "state",
+                "absolute path",
+                Is("\"/var/lib/egress-enforcer\""),
+                "\"/var/lib/plant\"",
+                "What outlives a restart of the host.",
+            ),
+            Key(
+                "runtime",
+                "absolute path",
+                Is("\"/run/egress-enforcer\""),
+                "\"/run/plant\"",
+                "Where the control socket is.",
+            ),
+        ],
+    },
+];

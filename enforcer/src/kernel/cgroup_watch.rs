@@ -1,0 +1,216 @@
+//! The news that cgroups came or went, so that nobody has to look for them time and again.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
+use tokio::io::unix::AsyncFd;
+
+use super::KernelError;
+use super::cgroup::each_slice;
+use super::readable::readable;
+
+const WHAT: &str = "watch the cgroup tree";
+
+/// The cgroups that a policy speaks of, whether they exist or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Awaited {
+    /// Units, as [`super::unit_cgroups`] looks for them.
+    pub units: BTreeSet<String>,
+    /// Directories in the tree, whole or below its root.
+    pub paths: BTreeSet<PathBuf>,
+}
+
+impl Awaited {
+    /// Whether there is nothing to wait for.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty() && self.paths.is_empty()
+    }
+
+    /// Whether a directory of this name may be one of them, or lead to one.
+    fn concerns(&self, name: &OsStr) -> bool {
+        let leads_to_unit = Path::new(name).extension() == Some(OsStr::new("slice"));
+        let is_unit = || {
+            name.to_str()
+                .is_some_and(|name| self.units.contains(name) || leads_to_unit)
+        };
+        let is_part = |path: &PathBuf| path.components().any(|part| part.as_os_str() == name);
+        (!self.units.is_empty() && is_unit()) || self.paths.iter().any(is_part)
+    }
+}
+
+/// Tells when one of the awaited cgroups may have come or gone.
+#[derive(Debug)]
+pub struct CgroupWatch {
+    root: PathBuf,
+    awaited: Awaited,
+    events: AsyncFd<Events>,
+}
+
+/// An inotify instance, as the event loop takes it.
+#[derive(Debug)]
+struct Events(Inotify);
+
+impl AsRawFd for Events {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl CgroupWatch {
+    /// Watches for `awaited` in the tree that is mounted at `root`: every directory that leads to one of them.
+    ///
+    /// # Errors
+    /// Where the system has no watch left (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
+    pub fn new(root: &Path, awaited: Awaited) -> Result<Self, KernelError> {
+        let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
+        let inotify = Inotify::init(flags).map_err(KernelError::failed(WHAT))?;
+        let watch = Self {
+            root: root.to_owned(),
+            awaited,
+            events: readable(Events(inotify), WHAT)?,
+        };
+        watch.follow()?;
+        Ok(watch)
+    }
+
+    /// Watches the directories too that were made since; those that are gone are watched no longer. What is made in a directory after this
+    /// is told, and what was made before can be found.
+    ///
+    /// # Errors
+    /// As [`CgroupWatch::new`].
+    pub fn follow(&self) -> Result<(), KernelError> {
+        if !self.awaited.units.is_empty() {
+            each_slice(&self.root, &mut |slice| self.add(slice).map(|_found| ()))?;
+        }
+        for path in &self.awaited.paths {
+            self.follow_path(path)?;
+        }
+        Ok(())
+    }
+
+    fn follow_path(&self, path: &Path) -> Result<(), KernelError> {
+        let below = path.strip_prefix(&self.root).unwrap_or(path);
+        let mut directory = self.root.clone();
+        for part in below.components() {
+            if !self.add(&directory)? {
+                break;
+            }
+            if let Component::Normal(name) = part {
+                directory.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches a directory; whether it is there.
+    fn add(&self, directory: &Path) -> Result<bool, KernelError> {
+        let told = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
+        let flags = told | AddWatchFlags::IN_ONLYDIR | AddWatchFlags::IN_DONT_FOLLOW;
+        match self.events.get_ref().0.add_watch(directory, flags) {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Err(error) => Err(KernelError::failed(WHAT)(error)),
+        }
+    }
+
+    /// Waits until one of the awaited may have come or gone. Which one is not told: the tree is to be looked at anew, after
+    /// [`CgroupWatch::follow`].
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub async fn changed(&self) -> Result<(), KernelError> {
+        loop {
+            let mut ready = self
+                .events
+                .readable()
+                .await
+                .map_err(KernelError::failed(WHAT))?;
+            match ready.get_inner().0.read_events() {
+                Ok(events) if events.iter().any(|event| self.concerns(event)) => return Ok(()),
+                Ok(_) => {}
+                Err(Errno::EAGAIN) => ready.clear_ready(),
+                Err(error) => return Err(KernelError::failed(WHAT)(error)),
+            }
+        }
+    }
+
+    fn concerns(&self, event: &InotifyEvent) -> bool {
+        let lost = event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW);
+        let named = event.name.as_deref();
+        lost || named.is_some_and(|name| self.awaited.concerns(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn awaited(units: &[&str], paths: &[&Path]) -> Awaited {
+        Awaited {
+            units: units.iter().map(|unit| (*unit).to_owned()).collect(),
+            paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn only_names_on_the_way_to_an_awaited_cgroup_concern() {
+        let awaited = awaited(&["agent.service"], &[Path::new("/plant/line")]);
+        let concerns = |name: &str| awaited.concerns(OsStr::new(name));
+        for name in ["agent.service", "system.slice", "plant", "line"] {
+            assert!(concerns(name), "{name}");
+        }
+        for name in ["other.service", "session-3.scope", "cgroup.procs"] {
+            assert!(!concerns(name), "{name}");
+        }
+        let no_units = self::awaited(&[], &[Path::new("/plant")]);
+        assert!(!no_units.concerns(OsStr::new("system.slice")));
+    }
+
+    /// Makes a change, and waits until it is told.
+    async fn told(watch: &CgroupWatch, change: impl FnOnce() -> std::io::Result<()>) {
+        change().unwrap();
+        let long = Duration::from_secs(20);
+        let news = timeout(long, watch.changed()).await;
+        news.expect("it is told").unwrap();
+        watch.follow().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_unit_is_told_in_slices_that_are_made_later_and_made_anew() {
+        let tree = tempfile::tempdir().unwrap();
+        let slice = tree.path().join("plant.slice");
+        let nested = slice.join("plant-line.slice");
+        let unit = nested.join("agent.service");
+        let watch = CgroupWatch::new(tree.path(), awaited(&["agent.service"], &[])).unwrap();
+        for _ in 0..2 {
+            told(&watch, || fs::create_dir(&slice)).await;
+            told(&watch, || fs::create_dir(&nested)).await;
+            fs::create_dir(nested.join("other.service")).unwrap();
+            told(&watch, || fs::create_dir(&unit)).await;
+            told(&watch, || fs::remove_dir(&unit)).await;
+            fs::remove_dir(nested.join("other.service")).unwrap();
+            told(&watch, || fs::remove_dir(&nested)).await;
+            told(&watch, || fs::remove_dir(&slice)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_is_told_from_the_first_part_on_that_is_missing() {
+        let tree = tempfile::tempdir().unwrap();
+        let (outer, inner) = (tree.path().join("plant"), tree.path().join("plant/line"));
+        let below = Path::new("/plant/line");
+        let watch = CgroupWatch::new(tree.path(), awaited(&[], &[below])).unwrap();
+        told(&watch, || fs::create_dir(&outer)).await;
+        told(&watch, || fs::create_dir(&inner)).await;
+        told(&watch, || fs::remove_dir(&inner)).await;
+    }
+}

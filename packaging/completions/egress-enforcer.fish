@@ -1,0 +1,113 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_egress_enforcer_global_optspecs
+    string join \n config= h/help V/version
+end
+
+function __fish_egress_enforcer_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_egress_enforcer_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_egress_enforcer_using_subcommand
+    set -l cmd (__fish_egress_enforcer_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -s V -l version -d 'Print version'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "run" -d 'Load the policy, enforce it, and follow names and files'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "status" -d 'Tell whether the policy is in force, and what it opens'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "explain" -d 'Say whether a destination is reachable, and why'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "events" -d 'Print denials'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "endpoints" -d 'Print every registry with its names and addresses'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "tags" -d 'The service tags that are closed'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "doctor" -d 'Tell whether this machine has what is needed'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "unload" -d 'End enforcement and remove all that is loaded'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l scope -d 'Judge this cgroup and all below it [default: `scope` of the configuration, or the cgroup v2 root]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l registry -d 'Keep this registry reachable, without a configuration file; needs --ephemeral' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l region -d 'A region in which the registries have replicas' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l data-endpoint -d 'A whole name of a data endpoint or regional endpoint of the registries' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l audit -d 'Decide and report everything, drop nothing'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l ephemeral -d 'End enforcement when this process ends'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -s v -l verbose -d 'Log more; twice for everything'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l port -d 'The destination port' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t''
+udp\t''
+icmp\t''"
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Judge as for this systemd unit, with its exceptions' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l since -d 'Print what came after the event with this number' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l follow -d 'Go on printing as denials happen'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l json -d 'Print JSON: one document, or with --follow one a line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "show" -d 'Print the protected set in force and where it came from'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l force -d 'Take an older file too'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l cloud -d 'Its cloud: public, us-government or china' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print the protected set in force and where it came from'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l json -d 'Print one JSON document'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand completions" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "run" -d 'Load the policy, enforce it, and follow names and files'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "status" -d 'Tell whether the policy is in force, and what it opens'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "explain" -d 'Say whether a destination is reachable, and why'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "events" -d 'Print denials'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "endpoints" -d 'Print every registry with its names and addresses'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "tags" -d 'The service tags that are closed'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "doctor" -d 'Tell whether this machine has what is needed'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "unload" -d 'End enforcement and remove all that is loaded'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "show" -d 'Print the protected set in force and where it came from'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'

@@ -1,0 +1,301 @@
+//! The daemon as a service: what systemd is told and when, and how quiet it is.
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use enforcer::control::Status;
+use enforcer_common::{Hook, layout::VERSION};
+use lab::{
+    Lab,
+    cgroup::Cgroup,
+    enforcer::{Enforcer, binary},
+    place::Place,
+    process::{Running, run},
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+/// How long the daemon is watched doing nothing.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// systemd's end of the line.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn new(lab: &Lab) -> Result<Self> {
+        let socket = UnixDatagram::bind(Self::path(lab))?;
+        socket.set_read_timeout(Some(LIMIT))?;
+        Ok(Self(socket))
+    }
+
+    fn path(lab: &Lab) -> std::path::PathBuf {
+        lab.dir().join("notify")
+    }
+
+    /// `command`, as systemd starts it.
+    fn starts(lab: &Lab, mut command: Command) -> Command {
+        command.env("NOTIFY_SOCKET", Self::path(lab));
+        command
+    }
+
+    fn hears(&self) -> Result<String> {
+        let mut message = [0; 4096];
+        let length = self.0.recv(&mut message).context("systemd hears nothing")?;
+        Ok(String::from_utf8(message[..length].to_vec())?)
+    }
+
+    /// The next message that holds `line` whole; `None` once nothing comes for `patience`.
+    fn hears_within(&self, patience: Duration, line: &str) -> Result<bool> {
+        self.0.set_read_timeout(Some(patience))?;
+        let mut message = [0; 4096];
+        let outcome = loop {
+            match self.0.recv(&mut message) {
+                Ok(length) => {
+                    let text = str::from_utf8(&message[..length])?;
+                    if text.lines().any(|found| found == line) {
+                        break true;
+                    }
+                }
+                Err(_timeout) => break false,
+            }
+        };
+        self.0.set_read_timeout(Some(LIMIT))?;
+        Ok(outcome)
+    }
+
+    /// Messages until one that begins with `start`, which is returned.
+    fn hears_at_last(&self, start: &str) -> Result<String> {
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            let message = self.hears()?;
+            if message.starts_with(start) {
+                return Ok(message);
+            }
+        }
+        bail!("systemd never hears {start}")
+    }
+
+    /// One that says why in its status, after a reload that it announced.
+    fn hears_of_a_reload(&self) -> Result<String> {
+        let announced = self.hears_at_last("RELOADING=1")?;
+        let moment = announced
+            .lines()
+            .find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+        let moment: u64 = moment.context("no moment")?.parse()?;
+        ensure!(moment > 0, "{announced}");
+        self.hears_at_last("READY=1\nSTATUS=")
+    }
+}
+
+#[test]
+fn systemd_hears_of_readiness_once_it_is_enforced_and_of_every_reload() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let manager = Manager::new(&lab)?;
+    let command = Manager::starts(&lab, enforcer.command(["run"])?);
+    let mut daemon = Running::start("enforcer", command)?;
+    let first = manager.hears()?;
+    assert!(
+        first.starts_with("READY=1\nSTATUS=enforcing, generation "),
+        "{first}"
+    );
+    let pins = lab.bpffs().join("pins").join(format!("v{VERSION}"));
+    for hook in Hook::ALL {
+        let pin = pins.join(format!("link_{}", hook.word()));
+        assert!(pin.exists(), "ready before {} is attached", hook.word());
+    }
+    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "enforced");
+
+    daemon.signal(libc::SIGHUP)?;
+    let status = manager.hears_of_a_reload()?;
+    assert!(!status.contains("config-refused"), "{status}");
+
+    let good = fs::read_to_string(enforcer.config())?;
+    enforcer.configure("mode = \"off\"")?;
+    daemon.signal(libc::SIGHUP)?;
+    let status = manager.hears_of_a_reload()?;
+    for words in ["config-refused", "config.toml:1", "the one in force stays"] {
+        assert!(status.contains(words), "no {words:?} in {status}");
+    }
+    enforcer.configure(&good)?;
+    daemon.signal(libc::SIGHUP)?;
+    assert!(!manager.hears_of_a_reload()?.contains("config-refused"));
+
+    daemon.signal(libc::SIGTERM)?;
+    manager.hears_at_last("STOPPING=1")?;
+    let ended = daemon.wait(LIMIT)?.context("it does not end")?;
+    assert!(ended.success(), "{ended}");
+    Ok(())
+}
+
+#[test]
+fn the_watchdog_hears_from_an_idle_daemon_and_not_from_one_that_hangs() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let manager = Manager::new(&lab)?;
+    let mut command = Manager::starts(&lab, enforcer.command(["run"])?);
+    command.env("WATCHDOG_USEC", "2000000");
+    let daemon = Running::start("enforcer", command)?;
+    for _ in 0..3 {
+        assert!(manager.hears_within(LIMIT, "WATCHDOG=1")?);
+    }
+    daemon.signal(libc::SIGSTOP)?;
+    // What it said before it was stopped.
+    while manager.hears_within(Duration::from_secs(1), "WATCHDOG=1")? {}
+    assert!(!manager.hears_within(Duration::from_secs(3), "WATCHDOG=1")?);
+    daemon.signal(libc::SIGCONT)?;
+    assert!(manager.hears_within(LIMIT, "WATCHDOG=1")?);
+    Ok(())
+}
+
+#[test]
+fn an_idle_daemon_sleeps_and_finds_a_unit_as_soon_as_it_starts() -> Result<()> {
+    let lab = Lab::start()?;
+    let scope = Cgroup::new(&format!("{}.slice", lab.name()))?;
+    let mut enforcer = Enforcer::prepare(&lab, &[], "")?;
+    let text = fs::read_to_string(enforcer.config())?;
+    let paths = text.split_once("[paths]").context("no paths")?.1;
+    enforcer.configure(&format!(
+        "scope = {:?}\nregistry = []\n[[exception]]\nreason = \"a test\"\nunit = \"agent.service\"\n\
+         cidrs = [\"203.0.113.0/25\"]\nuntil = 2999-01-01T00:00:00Z\n[dns]\nservers = [\"192.0.2.53\"]\n[paths]{paths}",
+        scope.path()
+    ))?;
+    enforcer.run()?;
+    let nested = scope.path().join("plant.slice");
+    let unit = nested.join("agent.service");
+    let found = |status: &Status| !status.exceptions[0].cgroups.is_empty();
+    for _ in 0..2 {
+        fs::create_dir(&nested)?;
+        fs::create_dir(&unit)?;
+        enforcer.await_told("the unit is found", LIMIT, found)?;
+        fs::remove_dir(&unit)?;
+        fs::remove_dir(&nested)?;
+        enforcer.await_told("the unit is gone", LIMIT, |status| !found(status))?;
+    }
+
+    let pid = enforcer.pid()?;
+    // What the last change of the tree left to do.
+    thread::sleep(Duration::from_secs(1));
+    let (before, begun) = (effort(pid)?, Instant::now());
+    thread::sleep(IDLE);
+    let after = effort(pid)?;
+    eprintln!("idle for {:?}: {before:?} to {after:?}", begun.elapsed());
+    assert!(after.wakeups - before.wakeups <= 2, "{before:?} {after:?}");
+    assert_eq!(after.ticks, before.ticks);
+    Ok(())
+}
+
+#[derive(Debug)]
+struct Effort {
+    /// Of all threads.
+    wakeups: u64,
+    /// Hundredths of a second in user and kernel mode.
+    ticks: u64,
+}
+
+fn effort(pid: u32) -> Result<Effort> {
+    let mut wakeups = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(task?.path().join("status"))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        wakeups += line
+            .context("no count of switches")?
+            .trim()
+            .parse::<u64>()?;
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields = stat.rsplit_once(')').context("no command")?.1;
+    let times = fields.split_ascii_whitespace().skip(14 - 3).take(2);
+    let ticks = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    Ok(Effort { wakeups, ticks })
+}
+
+/// The figure and its limit are of `systemd-analyze security`.
+#[test]
+fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
+    let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging"));
+    let unit = packaging.join("egress-enforcer.service");
+    let mut analyze = Place::default().command("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--no-pager", "--threshold=25"]);
+    let Ok(analyzed) = run(
+        {
+            analyze.arg(&unit);
+            analyze
+        },
+        LIMIT,
+    ) else {
+        eprintln!("NOT RUN: systemd-analyze is not here (package systemd)");
+        return Ok(());
+    };
+    assert!(
+        analyzed.status.success(),
+        "{}{}",
+        analyzed.stdout,
+        analyzed.stderr
+    );
+    assert!(
+        analyzed.stdout.contains("Overall exposure level"),
+        "{}",
+        analyzed.stdout
+    );
+
+    let mut verify = Place::default().command("systemd-analyze");
+    verify
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .arg(&unit);
+    let said = run(verify, LIMIT)?.stderr;
+    let own = said
+        .lines()
+        .filter(|line| line.contains("egress-enforcer.service:"));
+    let wrong: Vec<&str> = own
+        .filter(|line| !line.contains("is not executable"))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    Ok(())
+}
+
+/// The capabilities of the unit are enough, and none is too many.
+#[test]
+fn the_capabilities_of_the_unit_are_those_that_it_takes() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let unit = include_str!("../../packaging/egress-enforcer.service");
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let granted: Vec<&str> = line.context("no bounding set")?.split(' ').collect();
+    for left_out in std::iter::once(None).chain(granted.iter().map(Some)) {
+        let names = granted.iter().filter(|name| Some(*name) != left_out);
+        let set: String = names
+            .map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase()))
+            .collect();
+        let mut command = lab.world().device_place().command("setpriv");
+        command
+            .arg(format!("--bounding-set=-all{set}"))
+            .arg("--no-new-privs")
+            .arg(binary()?);
+        command.args(["run", "--config"]).arg(enforcer.config());
+        let manager = Manager::new(&lab)?;
+        let mut daemon = Running::start("enforcer", Manager::starts(&lab, command))?;
+        match left_out {
+            None => assert!(manager.hears()?.starts_with("READY=1"), "it is not enough"),
+            Some(name) => {
+                let ended = daemon
+                    .wait(LIMIT)?
+                    .with_context(|| format!("not needed: {name}"))?;
+                assert_eq!(ended.code(), Some(2), "without {name}");
+            }
+        }
+        drop(daemon);
+        fs::remove_file(Manager::path(&lab))?;
+    }
+    Ok(())
+}
