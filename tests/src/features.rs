@@ -22,8 +22,10 @@ pub struct Feature {
     pub since: (u32, u32),
     /// Older series that have it all the same, in their stable releases.
     pub also: &'static [(u32, u32)],
-    probe: fn(&Grounds) -> Result<bool>,
 }
+
+/// Finds out whether this kernel has a feature, by trying.
+pub type Probe = fn(&Grounds) -> Result<bool>;
 
 /// Where probes may attach something for a moment: a cgroup without processes, a network without a way out.
 #[derive(Debug)]
@@ -32,95 +34,117 @@ pub struct Grounds {
     netns: Netns,
 }
 
-/// Oldest first. Releases are those of the commits that brought each; what follows from the tests' own runs is said there.
-pub const ALL: &[Feature] = &[
-    Feature {
-        name: "coarse clock (bpf_ktime_get_coarse_ns)",
-        purpose: "cheaper time stamps of events",
-        since: (5, 11),
-        also: &[],
-        probe: probes::coarse_clock,
-    },
-    Feature {
-        name: "verified instructions told (verified_insns)",
-        purpose: "what a start costs the verifier",
-        since: (5, 16),
-        also: &[],
-        probe: probes::verified_instructions,
-    },
-    Feature {
-        name: "loops by call (bpf_loop)",
-        purpose: "longer headers with less verification",
-        since: (5, 17),
-        also: &[],
-        probe: probes::loop_by_call,
-    },
-    Feature {
-        name: "string comparison (bpf_strncmp)",
-        purpose: "names in handshakes",
-        since: (5, 17),
-        also: &[],
-        probe: probes::compare_strings,
-    },
-    Feature {
-        name: "own errors from connect (bpf_set_retval)",
-        purpose: "EACCES or ECONNREFUSED in the place of EPERM",
-        since: (5, 18),
-        also: &[],
-        probe: probes::set_return,
-    },
-    Feature {
-        name: "programs on interfaces through links (tcx)",
-        purpose: "frames of packet sockets and virtual machines",
-        since: (6, 6),
-        also: &[],
-        probe: probes::tcx,
-    },
-    Feature {
-        name: "process of a packet (bpf_get_current_pid_tgid in cgroup_skb)",
-        purpose: "events of raw sockets without remembering their origin",
-        since: (6, 10),
-        also: &[],
-        probe: probes::process_of_packet,
-    },
-    Feature {
-        name: "rewriting an entry of a full trie",
-        purpose: "exceptions by prefix up to the last entry",
-        since: (6, 13),
-        also: &[],
-        probe: probes::full_trie,
-    },
-    Feature {
-        name: "network of a packet (bpf_get_netns_cookie in cgroup_skb)",
-        purpose: "exceptions for a network namespace",
-        since: (6, 15),
-        also: &[],
-        probe: probes::network_of_packet,
-    },
-    Feature {
-        name: "programs before those of child cgroups (BPF_F_PREORDER)",
-        purpose: "a verdict that comes first",
-        since: (6, 15),
-        also: &[],
-        probe: probes::preorder,
-    },
-    Feature {
-        name: "order and revision of a cgroup's programs (mprog)",
-        purpose: "noticing other programs on the cgroup",
-        since: (6, 17),
-        also: &[],
-        probe: probes::revision,
-    },
+/// Oldest first. Releases are those of the commits that brought each; `also` is what the tests found in Debian's stable kernels.
+pub const ALL: &[(Feature, Probe)] = &[
+    (
+        Feature {
+            name: "coarse clock (bpf_ktime_get_coarse_ns)",
+            purpose: "cheaper time stamps of events",
+            since: (5, 11),
+            also: &[],
+        },
+        probes::coarse_clock,
+    ),
+    (
+        Feature {
+            name: "verified instructions told (verified_insns)",
+            purpose: "what a start costs the verifier",
+            since: (5, 16),
+            also: &[],
+        },
+        probes::verified_instructions,
+    ),
+    (
+        Feature {
+            name: "loops by call (bpf_loop)",
+            purpose: "longer headers with less verification",
+            since: (5, 17),
+            also: &[],
+        },
+        probes::loop_by_call,
+    ),
+    (
+        Feature {
+            name: "string comparison (bpf_strncmp)",
+            purpose: "names in handshakes",
+            since: (5, 17),
+            also: &[],
+        },
+        probes::compare_strings,
+    ),
+    (
+        Feature {
+            name: "own errors from connect (bpf_set_retval)",
+            purpose: "EACCES or ECONNREFUSED in the place of EPERM",
+            since: (5, 18),
+            also: &[],
+        },
+        probes::set_return,
+    ),
+    (
+        Feature {
+            name: "programs on interfaces through links (tcx)",
+            purpose: "frames of packet sockets and virtual machines",
+            since: (6, 6),
+            also: &[],
+        },
+        probes::tcx,
+    ),
+    (
+        Feature {
+            name: "process of a packet (bpf_get_current_pid_tgid in cgroup_skb)",
+            purpose: "events of raw sockets without remembering their origin",
+            since: (6, 10),
+            also: &[],
+        },
+        probes::process_of_packet,
+    ),
+    (
+        Feature {
+            name: "rewriting an entry of a full trie",
+            purpose: "exceptions by prefix up to the last entry",
+            since: (6, 13),
+            also: &[(6, 1), (6, 12)],
+        },
+        probes::full_trie,
+    ),
+    (
+        Feature {
+            name: "network of a packet (bpf_get_netns_cookie in cgroup_skb)",
+            purpose: "exceptions for a network namespace",
+            since: (6, 15),
+            also: &[],
+        },
+        probes::network_of_packet,
+    ),
+    (
+        Feature {
+            name: "programs before those of child cgroups (BPF_F_PREORDER)",
+            purpose: "a verdict that comes first",
+            since: (6, 15),
+            also: &[(6, 12)],
+        },
+        probes::preorder,
+    ),
+    (
+        Feature {
+            name: "order and revision of a cgroup's programs (mprog)",
+            purpose: "noticing other programs on the cgroup",
+            since: (6, 17),
+            also: &[(6, 12)],
+        },
+        probes::revision,
+    ),
 ];
 
 /// The answer to a connection over IPv6 is judged. Before, it leaves under the listening socket, which the packet is not of, and no
-/// program runs; what is sent on the connection is judged. [`ALL`] does not hold it: a connection has to be tried.
+/// program runs; what is sent on the connection is judged. [`ALL`] does not hold it: a connection has to be tried. Found by trying: Linux 5.10
+/// lacks it, 6.12 has it.
 pub const ANSWERS_JUDGED: Feature = Feature {
     name: "answers to connections over IPv6 judged",
     purpose: "a closed address cannot open a connection to a server here",
     since: (6, 12),
     also: &[],
-    probe: |_| Ok(true),
 };
 
 impl Grounds {
@@ -137,12 +161,13 @@ impl Grounds {
 }
 
 impl Feature {
-    /// Whether this kernel has it, found out by trying.
-    ///
-    /// # Errors
-    /// When that cannot be tried.
-    pub fn is_there(&self, grounds: &Grounds) -> Result<bool> {
-        (self.probe)(grounds).context(self.name)
+    /// The line that tells programs which read the output of tests whether this kernel has it.
+    #[must_use]
+    pub fn line(&self, is_there: bool) -> String {
+        let word = if is_there { "present" } else { "absent" };
+        let (major, minor) = self.since;
+        let Self { name, purpose, .. } = self;
+        format!("EGRESS-FEATURE {word}\t{major}.{minor}\t{name}\t{purpose}")
     }
 
     /// Whether a kernel of `release`, `(major, minor)`, is to have it.
@@ -181,7 +206,11 @@ mod tests {
 
     #[test]
     fn a_feature_belongs_to_its_first_release_and_to_all_later_ones() {
-        let tcx = ALL.iter().find(|feature| feature.since == (6, 6)).unwrap();
+        let tcx = ALL
+            .iter()
+            .find(|(feature, _)| feature.since == (6, 6))
+            .unwrap();
+        let (tcx, _) = tcx;
         assert!(!tcx.belongs_to((6, 5)) && !tcx.belongs_to((5, 19)));
         assert!(tcx.belongs_to((6, 6)) && tcx.belongs_to((7, 0)));
     }

@@ -1,6 +1,5 @@
 //! The machines that binaries and packages are made for.
 
-use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 /// A kind of machine, by Debian's name for it.
@@ -12,19 +11,6 @@ pub(crate) enum Arch {
 
 impl Arch {
     pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
-
-    /// The kind that this program runs on.
-    ///
-    /// # Errors
-    /// On any other kind: nothing is built for it.
-    pub(crate) fn host() -> Result<Self> {
-        let name = std::env::consts::ARCH;
-        let found = Self::ALL.into_iter().find(|arch| arch.kernel() == name);
-        match found {
-            Some(arch) => Ok(arch),
-            None => bail!("egress-enforcer is built for x86_64 and aarch64, and this is {name}"),
-        }
-    }
 
     /// Debian's name.
     pub(crate) fn debian(self) -> &'static str {
@@ -40,10 +26,5 @@ impl Arch {
             Self::Amd64 => "x86_64",
             Self::Arm64 => "aarch64",
         }
-    }
-
-    /// The target of static binaries (rust-toolchain.toml).
-    pub(crate) fn target(self) -> String {
-        format!("{}-unknown-linux-musl", self.kernel())
     }
 }

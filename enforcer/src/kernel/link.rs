@@ -1,10 +1,12 @@
 //! What a pinned link is attached to.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::{fs, io};
+
+use super::raw;
 
 /// `BPF_OBJ_GET` of linux/bpf.h.
 const OBJ_GET: libc::c_int = 7;
@@ -41,21 +43,8 @@ fn open(place: &Path) -> io::Result<OwnedFd> {
         bpf_fd: 0,
         file_flags: 0,
     };
-    // SAFETY: the attributes and the NUL-terminated path outlive the call, and the size is the structure's own.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            OBJ_GET,
-            &raw const attributes,
-            size_of::<ObjGet>(),
-        )
-    };
-    let fd = RawFd::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel made the descriptor for this call alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    // SAFETY: the NUL-terminated path outlives the call, and the attributes are of this command.
+    unsafe { raw::made(OBJ_GET, &attributes) }
 }
 
 #[cfg(test)]

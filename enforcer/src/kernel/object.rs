@@ -6,7 +6,7 @@ use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
 
-use super::{KernelError, Maps, Pins};
+use super::{KernelError, Maps, Pins, outer};
 
 /// The compiled programs; empty in a build without the BPF toolchain.
 pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
@@ -49,6 +49,7 @@ impl Kernel {
         }
         check_version()?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
+        outer::prepare(pins)?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

@@ -4,7 +4,7 @@
 mod daemon;
 mod resolver;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use lab::{
     Scratch,
     bpf::Program,
@@ -25,21 +25,11 @@ fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
     let grounds = Grounds::new(&cgroup)?;
     let (release, series) = release()?;
     let mut wrong = Vec::new();
-    for feature in ALL {
-        let is_there = feature.is_there(&grounds)?;
-        let word = if is_there { "present" } else { "absent" };
-        let (major, minor) = feature.since;
-        tell(
-            "FEATURE",
-            &[
-                word,
-                &format!("{major}.{minor}"),
-                feature.name,
-                feature.purpose,
-            ],
-        );
+    for (feature, probe) in ALL {
+        let is_there = probe(&grounds).with_context(|| feature.name)?;
+        eprintln!("{}", feature.line(is_there));
         if is_there != feature.belongs_to(series) {
-            wrong.push(format!("{}: {word} on {release}", feature.name));
+            wrong.push(format!("{}: {is_there} on {release}", feature.name));
         }
     }
     assert_eq!(wrong, [""; 0], "the table in lab::features is wrong");

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use enforcer::policy::Inputs;
 use lab::{
+    features::{ANSWERS_JUDGED, release},
     wire::Wire,
     world::{DEVICE, REGISTRIES, STORAGE},
 };
@@ -49,6 +50,7 @@ fn connects(stage: &Stage, source: &str, device: IpAddr) -> Result<bool> {
 fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
     let stage = enforced()?;
     let server = Try::plain("early-server", DEVICE[0]);
+    let (_, series) = release()?;
     let begun = stage.start(&stage.device, &[server])?;
     begun.go(|| {
         for (open, closed, device) in [
@@ -59,7 +61,12 @@ fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
             await_true("an open address is served", || {
                 connects(&stage, open, device)
             })?;
-            ensure!(!connects(&stage, closed, device)?, "{closed} is served");
+            let judged = device.is_ipv4() || ANSWERS_JUDGED.belongs_to(series);
+            let served = connects(&stage, closed, device)?;
+            if device.is_ipv6() {
+                eprintln!("{}", ANSWERS_JUDGED.line(!served));
+            }
+            ensure!(served != judged, "{closed} is served: {served}");
         }
         Ok(())
     })?;

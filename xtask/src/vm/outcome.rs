@@ -106,7 +106,9 @@ impl Outcome {
             if let Some(name) = line.strip_prefix(PROFILE) {
                 profile = name.to_owned();
             } else if let Some(rest) = line.strip_prefix("EGRESS-FEATURE ") {
-                self.features.extend(feature(rest));
+                // Both builds of the kernel programs tell the same.
+                let new = feature(rest).filter(|new| !self.features.contains(new));
+                self.features.extend(new);
             } else if let Some(rest) = line.strip_prefix("EGRESS-COST ") {
                 self.costs.extend(cost(&profile, rest));
             } else if let Some(rest) = line.strip_prefix("EGRESS-RESIDENT ") {

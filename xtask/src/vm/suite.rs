@@ -128,7 +128,7 @@ fn build_tests(arch: Arch) -> Result<String> {
     for name in TESTS {
         cargo.args(["--test", name]);
     }
-    if arch != Arch::host()? {
+    if !is_own(arch) {
         // The lab's certificates need a C compiler for that machine; what runs in a guest needs no certificates.
         cargo.arg("--no-default-features");
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
@@ -141,6 +141,11 @@ fn build_tests(arch: Arch) -> Result<String> {
     }
     .run(&mut cargo)?;
     fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))
+}
+
+/// Whether `arch` is that of this machine.
+fn is_own(arch: Arch) -> bool {
+    arch.kernel() == std::env::consts::ARCH
 }
 
 /// The program of the test `name`, from what cargo told in JSON.
@@ -158,7 +163,7 @@ fn executable(told: &str, name: &str) -> Option<PathBuf> {
 /// Without what a debugger reads: five sixths of it, which an emulated processor would copy. A build for another machine has
 /// none, and this machine's `strip` does not know it.
 fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
-    if arch != Arch::host()? {
+    if !is_own(arch) {
         return Ok(path.to_owned());
     }
     let out = env::target().join("xtask").join(format!("vm-{name}"));
@@ -179,7 +184,10 @@ fn script(extent: Extent) -> String {
              /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
         )
     };
-    let mut script = "export EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n".to_owned();
+    let mut script = format!(
+        "{}\nexport EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n",
+        compile_ways()
+    );
     script.push_str(&run("release", "kernels", ""));
     script.push_str(&run("release", "verdicts", ""));
     script.push_str(&run("dev", "kernels", "the_verifier"));
@@ -189,6 +197,14 @@ fn script(extent: Extent) -> String {
     };
     script.push_str(&run("dev", "verdicts", filters));
     script
+}
+
+/// The tests start the interpreter dozens of times and have it keep nothing: what it compiles once here, it finds each time.
+fn compile_ways() -> String {
+    let modules =
+        "errno, json, os, socket, struct, sys, time, common, headers, opened_early, sockets";
+    let ways = env::root().join("tests/lab/ways");
+    format!("(cd {ways:?} && python3 -c 'import {modules}')")
 }
 
 /// Which test runs, and what goes wrong.
