@@ -41,9 +41,4 @@ impl Arch {
             Self::Arm64 => "aarch64",
         }
     }
-
-    /// The target of static binaries (rust-toolchain.toml).
-    pub(crate) fn target(self) -> String {
-        format!("{}-unknown-linux-musl", self.kernel())
-    }
 }
