@@ -46,7 +46,9 @@ events_name_who() {
     systemctl daemon-reload
     systemctl start lab-exfiltrates
     within 5 sh -c "egress-enforcer events --json | grep lab-exfiltrates.service"
-    egress-enforcer events --json | grep lab-exfiltrates.service | grep egress-guest | grep -q $PROTECTED || fail "no process or address"
+    egress-enforcer events --json | grep -C 15 '"unit": "lab-exfiltrates.service"' >/run/lab/event
+    grep -q egress-guest /run/lab/event || fail "no process: $(cat /run/lab/event)"
+    grep -q $PROTECTED /run/lab/event || fail "no address: $(cat /run/lab/event)"
 }
 
 group() {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     arch::Arch,
     env,
-    step::Step,
+    step::{Step, output_of},
     vm::{
         apt::{self, Suite},
         kernel::Unpacked,
@@ -101,9 +101,11 @@ pub(super) fn of_a_run(
 ) -> Result<PathBuf> {
     let dir = apt::made(env::target().join("vm"))?;
     let disk = dir.join("systemd.ext4");
-    run(env::command("cp")
-        .arg("--sparse=always")
-        .args([base, &disk]))?;
+    output_of(
+        env::command("cp")
+            .arg("--sparse=always")
+            .args([base, &disk]),
+    )?;
     let mut orders = Orders::default();
     orders.directory("/lab");
     orders.directory("/lab/modules");
@@ -195,7 +197,7 @@ fn executable(path: &Path, dir: &Path, name: &str) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let stripped = dir.join(name);
-    run(env::command("strip").arg("-o").args([&stripped, path]))?;
+    output_of(env::command("strip").arg("-o").args([&stripped, path]))?;
     Ok(stripped)
 }
 
@@ -227,18 +229,6 @@ fn is_fresh(image: &Path) -> bool {
             .duration_since(made)
             .is_ok_and(|age| age < FRESH)
     })
-}
-
-fn run(command: &mut std::process::Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use crate::{arch::Arch, build, dist, env, vm::apt};
+use crate::{arch::Arch, build, dist, env, step::output_of, vm::apt};
 
 /// Makes all three, and returns them with the names under which the guest has them.
 ///
@@ -37,21 +37,21 @@ fn again(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Re
     if tree.exists() {
         fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
     }
-    done(
+    output_of(
         env::command("dpkg-deb")
             .arg("--raw-extract")
             .args([package, &tree]),
     )?;
     if let Some(program) = program {
         let installed = tree.join("usr/bin/egress-enforcer");
-        done(env::command("strip").arg("-o").args([&installed, program]))?;
+        output_of(env::command("strip").arg("-o").args([&installed, program]))?;
     }
     let control = tree.join("DEBIAN/control");
     let text = fs::read_to_string(&control).context("a package has no control file")?;
     let changed: Vec<String> = text.lines().map(|line| with_suffix(line, suffix)).collect();
     fs::write(&control, changed.join("\n") + "\n").context("cannot write a control file")?;
     let made = dir.join(name).with_extension("deb");
-    done(
+    output_of(
         env::command("dpkg-deb")
             .args(["-Zgzip", "-z1", "--root-owner-group", "--build"])
             .args([&tree, &made]),
@@ -65,16 +65,4 @@ fn with_suffix(line: &str, suffix: &str) -> String {
     } else {
         line.to_owned()
     }
-}
-
-fn done(command: &mut std::process::Command) -> Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
 }
