@@ -182,8 +182,12 @@ fn try_allowed(plan: &Plan, round: usize, totals: &mut Totals) {
     }
 }
 
-/// A TLS front end answers a line of plain HTTP with an error, and that is an answer.
-fn converse(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
+/// Connects, says a line of plain HTTP and waits for an answer: a TLS front end's is an error, and that is one. Returns the
+/// number of packets that were sent again.
+///
+/// # Errors
+/// The step that failed, and why.
+pub fn converse(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
     let at = |step| move |error| (step, error);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(at("connect"))?;
     stream

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::world::World;
+use crate::{netns::Netns, world::World};
 
 /// Packets by destination.
 type Counts = BTreeMap<IpAddr, u64>;
@@ -40,9 +40,17 @@ impl Wire {
     /// # Errors
     /// When the kernel gives no packet socket.
     pub fn watch(world: &World) -> Result<Self> {
+        Self::of(world.cloud())
+    }
+
+    /// As [`Wire::watch`], at the end of the link that is in `cloud`.
+    ///
+    /// # Errors
+    /// As [`Wire::watch`].
+    pub fn of(cloud: &Netns) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let counting = Arc::clone(&shared);
-        let thread = world.cloud().run(|| {
+        let thread = cloud.run(|| {
             let socket = packet_socket().context("listen to the link")?;
             Ok(thread::Builder::new().spawn(move || counting.count(socket))?)
         })?;

@@ -135,13 +135,11 @@ pub(crate) fn next_layout_binary() -> Result<PathBuf> {
     Ok(env::dev_dir(ARCH).join(NAME))
 }
 
-/// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.
+/// Builds the program `name` of the tests crate, and returns its path.
 ///
 /// # Errors
-/// When set-up or a build fails, or the program cannot start.
-pub(crate) fn become_lab_program(name: &str, args: &[String]) -> Result<()> {
-    setup::for_lab()?;
-    let enforcer = release_binary()?;
+/// When the build fails.
+pub(crate) fn lab_program(name: &str) -> Result<PathBuf> {
     let title = format!("build of {name}");
     let mut cargo = env::cargo();
     cargo.args(["build", "--locked", "--package", "enforcer-tests"]);
@@ -152,7 +150,17 @@ pub(crate) fn become_lab_program(name: &str, args: &[String]) -> Result<()> {
         log: "build-lab-program",
     }
     .run(&mut cargo)?;
-    let program = env::dev_dir(ARCH).join(name);
+    Ok(env::dev_dir(ARCH).join(name))
+}
+
+/// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.
+///
+/// # Errors
+/// When set-up or a build fails, or the program cannot start.
+pub(crate) fn become_lab_program(name: &str, args: &[String]) -> Result<()> {
+    setup::for_lab()?;
+    let enforcer = release_binary()?;
+    let program = lab_program(name)?;
     let error = env::command(&program)
         .env("EGRESS_ENFORCER_BIN", enforcer)
         .args(args)

@@ -12,6 +12,14 @@ const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 
 /// What virtual machines run in, and what decompresses the modules of their kernels.
 const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
+/// The emulator, and what makes its disk; `debugfs` is of e2fsprogs, `strip` of binutils.
+const VM_SYSTEMD: [&str; 5] = [
+    "qemu-system-x86",
+    "mmdebstrap",
+    "debian-archive-keyring",
+    "e2fsprogs",
+    "binutils",
+];
 
 /// Everything.
 ///
@@ -66,6 +74,15 @@ pub(crate) fn for_deb() -> Result<()> {
 pub(crate) fn for_dist() -> Result<()> {
     for_deb()?;
     apt::install(&["rpm"])
+}
+
+/// What the virtual machine with systemd needs: the packages that it installs are made, too.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_vm_systemd() -> Result<()> {
+    for_deb()?;
+    apt::install(&VM_SYSTEMD)
 }
 
 /// The script says itself what it does; nothing that it brings is started.

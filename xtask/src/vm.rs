@@ -8,6 +8,7 @@ mod kernel;
 mod outcome;
 pub(crate) mod qemu;
 mod suite;
+mod systemd;
 mod userland;
 
 use std::{
@@ -47,6 +48,9 @@ pub(crate) struct Options {
     /// Write down what each kernel has, and what the programs cost there
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+    /// Show the packages, from installation to purge, on a machine with systemd, and boot no other kernel
+    #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "write"])]
+    systemd: bool,
 }
 
 /// How much runs in a guest.
@@ -61,6 +65,9 @@ pub(crate) enum Extent {
 /// # Errors
 /// When a kernel is not known, something cannot be brought or built, or a guest's tests fail; all of them have run by then.
 pub(crate) fn task(options: &Options) -> Result<()> {
+    if options.systemd {
+        return systemd::task();
+    }
     if options.list {
         for Kernel {
             name, arch, suite, ..

@@ -2,6 +2,7 @@
 //! front of the lab's own stands before unbound only while faults are asked for.
 
 mod faults;
+mod fixed;
 mod message;
 mod zones;
 
@@ -16,6 +17,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 pub use self::faults::Fault;
+pub use self::fixed::{Names, serve};
 pub use self::message::{Answer, Kind, rcode};
 use self::{faults::Front, zones::Zones};
 use crate::{

@@ -1,6 +1,6 @@
 //! Two network namespaces joined by a veth pair: the cloud, and the device that uses it.
 
-mod service_tags;
+pub mod service_tags;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -54,8 +54,8 @@ impl World {
     /// # Errors
     /// When the kernel refuses, or `ip` is missing.
     pub fn new(scratch: &Scratch, cgroup: &Cgroup) -> Result<Self> {
-        let (cloud, device) = (Netns::new()?, Netns::new()?);
-        cloud.ip(&cloud_lines(&device))?;
+        let device = Netns::new()?;
+        let cloud = cloud(&device.path())?;
         device.ip(&device_lines())?;
         Ok(Self {
             cloud_place: with_resolver(cloud.place(), scratch, "cloud")?,
@@ -99,8 +99,18 @@ impl World {
     }
 }
 
+/// The cloud alone, its link's other end, `eth0`, in the network namespace that is the file `device`.
+///
+/// # Errors
+/// When the kernel refuses, or `ip` is missing.
+pub fn cloud(device: &Path) -> Result<Netns> {
+    let cloud = Netns::new()?;
+    cloud.ip(&cloud_lines(device))?;
+    Ok(cloud)
+}
+
 /// A `local` route makes a whole prefix answer; `cloud0` is the device's gateway.
-fn cloud_lines(device: &Netns) -> String {
+fn cloud_lines(device: &Path) -> String {
     let mut lines = format!(
         "link set lo up\n\
          link add cloud0 type veth peer name eth0 netns {}\n\
@@ -109,7 +119,7 @@ fn cloud_lines(device: &Netns) -> String {
          address add fd53::1/64 dev cloud0 nodad\n\
          address add {RESOLVER_V6}/64 dev cloud0 nodad\n\
          link set cloud0 up\n",
-        device.path().display(),
+        device.display(),
     );
     for prefix in [REGISTRIES, STORAGE, INTERNET].as_flattened() {
         lines.push_str(&format!("route add local {prefix} dev lo\n"));

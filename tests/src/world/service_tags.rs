@@ -34,7 +34,10 @@ struct Properties {
 }
 
 /// The file's text, with `change_number` for the whole file.
-pub(super) fn file(change_number: u32) -> Result<String> {
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn file(change_number: u32) -> Result<String> {
     let (registry, storage) = ("AzureContainerRegistry", "AzureStorage");
     let values = vec![
         tag("AzureContainerRegistry", "", 0, registry, &[REGISTRIES]),

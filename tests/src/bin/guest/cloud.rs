@@ -1,0 +1,83 @@
+//! The cloud: every registry and every storage account of the lab answers on port 443, and a resolver knows the allowed names.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use lab::{
+    dns,
+    netns::Netns,
+    wire::Wire,
+    world::{self, RESOLVER_V4, STORAGE},
+};
+
+/// The lab's addresses of contoso.
+const LOGIN: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, 0x10)),
+];
+const DATA_EASTUS: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 130))];
+const DATA_WESTUS: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 210))];
+const NAMES: dns::Names<'static> = &[
+    ("contoso.azurecr.io", &LOGIN),
+    ("contoso.eastus.data.azurecr.io", &DATA_EASTUS),
+    ("contoso.westus.data.azurecr.io", &DATA_WESTUS),
+];
+/// How long a client may take to say something.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the count is written down.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
+
+/// Makes the cloud, linked to the network of process 1, and serves until it is killed. `directory/leaked` has the number of
+/// packets that came for storage accounts; the resolver is silent while `directory/silent` exists; `directory/ready` says that
+/// all is there.
+pub(crate) fn serve(directory: &Path) -> Result<()> {
+    let cloud = world::cloud(Path::new("/proc/1/ns/net"))?;
+    let wire = Wire::of(&cloud)?;
+    let (front_ends, resolver) = sockets(&cloud)?;
+    thread::spawn(move || {
+        for client in front_ends.incoming().flatten() {
+            thread::spawn(move || answer(client));
+        }
+    });
+    let silent = directory.join("silent");
+    thread::spawn(move || dns::serve(&resolver, NAMES, || silent.exists()));
+    let write = |name: &str, text: &str| {
+        let partial = directory.join("partial");
+        fs::write(&partial, text).context("write a count")?;
+        fs::rename(partial, directory.join(name)).context("write a count")
+    };
+    write("ready", "")?;
+    loop {
+        write("leaked", &format!("{}\n", wire.packets_to(&STORAGE)?))?;
+        thread::sleep(COUNT_EVERY);
+    }
+}
+
+fn sockets(cloud: &Netns) -> Result<(TcpListener, UdpSocket)> {
+    cloud.run(|| {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 443));
+        let resolver = SocketAddr::from((RESOLVER_V4, 53));
+        Ok((
+            TcpListener::bind(any).context("listen on port 443")?,
+            UdpSocket::bind(resolver).context("listen on port 53")?,
+        ))
+    })
+}
+
+/// One line for whatever was said. A client that goes away ends its connection, as with a real server.
+fn answer(mut client: TcpStream) -> Option<()> {
+    client.set_read_timeout(Some(PATIENCE)).ok()?;
+    let mut said = [0; 512];
+    let length = client.read(&mut said).ok()?;
+    if length > 0 {
+        client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
+    }
+    Some(())
+}

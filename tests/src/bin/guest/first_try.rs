@@ -1,0 +1,71 @@
+//! Tries to reach a storage account from early boot on, and writes down what came of it and when.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    net::SocketAddr,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use nix::time::{ClockId, clock_gettime};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::PROTECTED;
+
+const PAUSE: Duration = Duration::from_millis(2);
+/// How long the tries go on with the interface up.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+/// `IFF_UP` (netdevice(7)).
+const UP: u32 = 1;
+
+/// Writes a line for each change to `file`: microseconds of the monotonic clock, as systemd counts them, and what is so from
+/// then on: `refused` (`EPERM`), `no-route`, `sent`, or the interface's `up`.
+pub(crate) fn record(file: &Path) -> Result<()> {
+    let mut out = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut last = "";
+    let mut up_since: Option<Instant> = None;
+    while up_since.is_none_or(|since| since.elapsed() < AFTERWARDS) {
+        // The interface is looked at first: what is tried after that counts as after it.
+        if up_since.is_none() && is_up()? {
+            up_since = Some(Instant::now());
+            tell(&mut out, "up")?;
+        }
+        let now = attempt()?;
+        if now != last {
+            last = now;
+            tell(&mut out, now)?;
+        }
+        thread::sleep(PAUSE);
+    }
+    tell(&mut out, "end")
+}
+
+fn tell(out: &mut File, what: &str) -> Result<()> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    let micros = now.tv_sec() * 1_000_000 + now.tv_nsec() / 1000;
+    Ok(writeln!(out, "{micros} {what}")?)
+}
+
+fn is_up() -> Result<bool> {
+    let flags = fs::read_to_string("/sys/class/net/eth0/flags").context("there is no eth0")?;
+    let digits = flags.trim().trim_start_matches("0x");
+    Ok(u32::from_str_radix(digits, 16).context("flags of eth0")? & UP != 0)
+}
+
+fn attempt() -> Result<&'static str> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    let tried = socket.connect(&SocketAddr::from((PROTECTED, 443)).into());
+    let Err(error) = tried else {
+        return Ok("sent");
+    };
+    match error.raw_os_error() {
+        Some(libc::EINPROGRESS) => Ok("sent"),
+        Some(libc::EPERM) => Ok("refused"),
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => Ok("no-route"),
+        _ => Err(io::Error::into(error)),
+    }
+}

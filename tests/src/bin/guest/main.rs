@@ -1,0 +1,81 @@
+//! What a virtual machine with systemd runs beside the enforcer: a cloud to talk to, and what talks to it. `tests/vm` has the
+//! units and the scenario that call it.
+//!
+//! `egress-guest cloud DIR` · `first-try FILE` · `try ADDRESS` · `stream RATE END` · `service-tags`
+
+mod cloud;
+mod first_try;
+
+use std::{
+    env,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use lab::{
+    stream::{self, Plan},
+    world::service_tags,
+};
+
+/// The bad actor's storage account.
+const PROTECTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
+/// How often a stream looks whether it should end.
+const LOOK: Duration = Duration::from_millis(50);
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["cloud", directory] => cloud::serve(Path::new(directory)),
+        ["first-try", file] => first_try::record(Path::new(file)),
+        ["try", address] => say(outcome(address.parse().context("no address")?)),
+        ["stream", rate, end] => stream_until(rate.parse().context("no rate")?, Path::new(end)),
+        ["service-tags"] => say(&service_tags::file(1)?),
+        _ => bail!("egress-guest has no such command: {}", words.join(" ")),
+    }
+}
+
+/// `answered`, `refused` (`EPERM`), or what else came.
+fn outcome(address: Ipv4Addr) -> &'static str {
+    match stream::converse(SocketAddr::from((address, 443))) {
+        Ok(_retransmissions) => "answered",
+        Err((_step, error)) if error.raw_os_error() == Some(libc::EPERM) => "refused",
+        Err((_step, error)) if error.kind() == io::ErrorKind::NetworkUnreachable => "no network",
+        Err((_step, error)) if error.kind() == io::ErrorKind::TimedOut => "no answer",
+        Err(_) => "another error",
+    }
+}
+
+/// Connects to the allowed and to the protected addresses until the file `end` is there. Fails when one to an allowed
+/// address got no answer, or one to a protected address was not refused.
+fn stream_until(rate: u32, end: &Path) -> Result<()> {
+    let ended = AtomicBool::new(false);
+    let totals = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.exists() {
+                thread::sleep(LOOK);
+            }
+            ended.store(true, Ordering::Relaxed);
+        });
+        stream::generate(&Plan::of_the_lab(rate), &ended)
+    });
+    say(&serde_json::to_string(&totals)?)?;
+    ensure!(
+        totals.failed.is_empty() && totals.passed.is_empty(),
+        "the stream lost or leaked"
+    );
+    ensure!(
+        totals.answered > 0 && totals.refused > 0,
+        "the stream did nothing"
+    );
+    Ok(())
+}
+
+fn say(text: &str) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{text}")?)
+}

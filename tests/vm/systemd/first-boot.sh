@@ -1,0 +1,174 @@
+# From a machine without the package to the restart.
+
+first_try_passes() {
+    within 60 first_try_has_ended
+    told "$(tr '\n' ' ' </run/lab/first-try)"
+    grep -q ' sent$' /run/lab/first-try || fail "a storage account cannot be reached at all"
+    ! grep -q ' refused$' /run/lab/first-try || fail "something refuses without the package"
+    [ "$(leaked)" -gt 0 ] || fail "the cloud counts no packets"
+    for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
+}
+
+install() {
+    mkdir -p /etc/egress-enforcer
+    cp /lab/config.toml /etc/egress-enforcer/
+    /lab/egress-guest service-tags >/etc/egress-enforcer/ServiceTags_Lab.json
+    installs previous
+    [ "$(systemctl is-enabled egress-enforcer)" = enabled ] || fail "not enabled"
+    is_active || fail "not active: $(property ActiveState)"
+}
+
+ready() {
+    systemctl restart egress-enforcer
+    # Ready means attached: nothing is waited for.
+    wants refused $PROTECTED
+    within 20 has_address $LOGIN
+    enforced
+    told "installed size $(dpkg-query -W -f '${Installed-Size}' egress-enforcer) KiB, $(grep VmRSS /proc/"$(pid)"/status | tr -s '\t ' ' ')"
+}
+
+doctor() { egress-enforcer doctor; }
+
+sandbox() {
+    exposure=$(systemd-analyze security --no-pager egress-enforcer | tail -n 1)
+    told "$exposure"
+    tenths=$(echo "$exposure" | sed -n 's/.*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
+    [ "$tenths" -le 25 ] || fail "more exposed than 2.5: $exposure"
+    journalctl -q -b -u egress-enforcer -o cat _PID="$(pid)" | grep -q . || fail "nothing of the daemon's in the journal"
+    ! touch "/proc/$(pid)/root/etc/lab" 2>/dev/null || fail "the daemon's /etc can be written"
+    grep -q 'NoNewPrivs:.1' "/proc/$(pid)/status" || fail "new privileges can be had"
+    grep -q 'Seccomp:.2' "/proc/$(pid)/status" || fail "no system call is filtered"
+    ! journalctl -q -b -k --grep 'type=1326.*egress' | grep . || fail "a system call was refused"
+}
+
+events_name_who() {
+    printf '[Service]\nType=oneshot\nExecStart=/lab/egress-guest try %s\n' $PROTECTED >/run/systemd/system/lab-exfiltrates.service
+    systemctl daemon-reload
+    systemctl start lab-exfiltrates
+    within 5 sh -c "egress-enforcer events --json | grep lab-exfiltrates.service"
+    egress-enforcer events --json | grep -C 15 '"unit": "lab-exfiltrates.service"' >/run/lab/event
+    grep -q egress-guest /run/lab/event || fail "no process: $(cat /run/lab/event)"
+    grep -q $PROTECTED /run/lab/event || fail "no address: $(cat /run/lab/event)"
+}
+
+group() {
+    useradd --system --no-create-home --groups egress-enforcer lab-member
+    useradd --system --no-create-home lab-stranger
+    as() { setpriv --reuid "$1" --regid "$1" --init-groups --no-new-privs "$2" "$3"; }
+    as lab-member egress-enforcer status || fail "a member of the group is not told: $(as lab-member egress-enforcer status 2>&1)"
+    ! as lab-stranger egress-enforcer status || fail "a stranger is told"
+}
+
+reload() {
+    sed -i 's/"eastus"/"eastus", "westus"/' /etc/egress-enforcer/config.toml
+    wants refused $DATA_WESTUS
+    systemctl reload egress-enforcer
+    within 20 has_address $DATA_WESTUS
+    wants answered $DATA_WESTUS
+    is_active || fail "not active after a reload"
+}
+
+reload_of_nonsense() {
+    main=$(pid)
+    cp /etc/egress-enforcer/config.toml /lab/kept
+    echo 'nonsense = true' >/etc/egress-enforcer/config.toml
+    ! systemctl reload egress-enforcer || fail "a broken configuration was taken"
+    journalctl -q -b -u egress-enforcer -n 20 -o cat | grep -q nonsense || fail "the journal does not name the key"
+    cp /lab/kept /etc/egress-enforcer/config.toml
+    is_active && [ "$(pid)" = "$main" ] || fail "the daemon ended"
+    wants answered $DATA_WESTUS
+    enforced
+}
+
+watchdog() {
+    mkdir -p /run/systemd/system/egress-enforcer.service.d
+    printf '[Service]\nWatchdogSec=4s\n' >/run/systemd/system/egress-enforcer.service.d/lab.conf
+    systemctl daemon-reload
+    systemctl restart egress-enforcer
+    main=$(pid)
+    kill -STOP "$main"
+    is_new() {
+        enforced
+        is_active && [ "$(pid)" != "$main" ]
+    }
+    within 40 is_new
+    journalctl -q -b -u egress-enforcer -o cat | grep -i watchdog | tail -n 1
+    journalctl -q -b -u egress-enforcer -o cat | grep -qi 'watchdog timeout' || fail "it was not the watchdog"
+    rm -r /run/systemd/system/egress-enforcer.service.d
+    systemctl daemon-reload
+    systemctl restart egress-enforcer
+}
+
+kills() {
+    for _time in 1 2 3 4 5; do
+        main=$(pid)
+        kill -KILL "$main"
+        is_back() { is_active && [ "$(pid)" != "$main" ]; }
+        within 20 is_back
+    done
+}
+
+upgrades() {
+    for version in current next current; do
+        installs $version
+        is_active || fail "not active after the upgrade to $version"
+        enforced
+    done
+}
+
+stop() {
+    systemctl stop egress-enforcer
+    enforced
+    [ -e $PINS ] || fail "no pins"
+    systemctl start egress-enforcer
+}
+
+container() {
+    mkdir -p /lab/container/rootfs/bin /lab/container/rootfs/proc
+    cp /bin/busybox /lab/container/rootfs/bin/
+    ln -sf busybox /lab/container/rootfs/bin/sh
+    cp container.json /lab/container/config.json
+    cat >/lab/container/rootfs/work.sh <<'W'
+echo "protected: $(echo | busybox nc -w 3 203.0.113.66 443 2>&1)"
+echo "allowed: $(echo x | busybox nc -w 3 198.51.100.10 443 2>&1)"
+W
+    said=$(runc run --bundle /lab/container lab-one)
+    echo "$said"
+    echo "$said" | grep -q 'protected: .*Operation not permitted' || fail "a container is not refused"
+    echo "$said" | grep -q 'allowed: .*HTTP/1.0 400' || fail "a container gets no answer"
+    egress-enforcer events --json | grep -q lab-containers || fail "no event names the container"
+    # A network of its own changes nothing.
+    sed -i 's/{ "type": "pid" }/{ "type": "network" }, &/' /lab/container/config.json
+    runc run --bundle /lab/container lab-two | grep -q 'protected: .*Operation not permitted' || fail "a container with its own network is not refused"
+    [ "$(leaked)" = "$1" ] || fail "packets came through"
+}
+
+idle() {
+    ticks() { cut -d' ' -f14,15 "/proc/$(pid)/stat" | tr ' ' + ; }
+    switches() { sed -n 's/^voluntary_ctxt_switches:.//p' "/proc/$(pid)/status"; }
+    sleep 5
+    cpu=$(ticks)
+    woken=$(switches)
+    sleep 60
+    cpu=$(($(ticks) - ($cpu)))
+    woken=$(($(switches) - woken))
+    told "in 60 s: $cpu ticks of 10 ms, woken $woken times, $(grep VmRSS "/proc/$(pid)/status" | tr -s '\t ' ' ')"
+    [ $cpu -le 1 ] || fail "$cpu ticks of processor time in an idle minute"
+}
+
+step without-the-package-a-first-try-passes first_try_passes
+step install-enables-and-starts install
+step ready-means-enforced ready
+step doctor-finds-the-machine-fit doctor
+step sandbox-holds sandbox
+step events-name-process-and-unit events_name_who
+step status-is-for-the-group group
+step reload-takes-a-new-region reload
+step reload-refuses-nonsense reload_of_nonsense
+step container-is-judged-like-any-process container "$(leaked)"
+step watchdog-ends-a-hung-daemon-and-enforcement-goes-on watchdog
+step kills-lose-and-leak-nothing under_traffic kills
+step upgrades-lose-and-leak-nothing under_traffic upgrades
+step stop-keeps-enforcing stop
+step idle-takes-no-processor-time idle
+touch /lab/silent

@@ -1,0 +1,14 @@
+# What the guest shows. One line for each step on the console: "ok NAME" or "not ok NAME: why". The machine's side knows which
+# steps there have to be. The first boot ends before a restart, the second one at the end.
+set -u
+cd /lab
+. /lab/steps.sh
+if [ -e /lab/second-boot ]; then
+    . /lab/second-boot.sh
+else
+    . /lab/first-boot.sh
+    touch /lab/second-boot
+fi
+echo "EGRESS-GUEST-RESULT $failed"
+sync
+poweroff --force

@@ -1,0 +1,72 @@
+# From the restart, without a resolver, to the purge.
+
+since_boot() { sed -n "s/ $1\$//p" /run/lab/first-try | head -n 1; }
+
+before_the_first_interface() {
+    within 60 first_try_has_ended
+    told "$(tr '\n' ' ' </run/lab/first-try)"
+    refused=$(since_boot refused) up=$(since_boot up)
+    [ -n "$refused" ] && [ -n "$up" ] || fail "never refused, or never up"
+    [ "$refused" -lt "$up" ] || fail "up at $up, refused from $refused on"
+    ! grep -q ' sent$' /run/lab/first-try || fail "something was sent"
+    [ "$(leaked)" = 0 ] || fail "$(leaked) packets came through"
+}
+
+before_network_pre() {
+    active=$(property ActiveEnterTimestampMonotonic)
+    network=$(systemctl show -P ActiveEnterTimestampMonotonic network-pre.target)
+    told "ready at $active, network-pre.target at $network microseconds"
+    [ "$network" -gt 0 ] && [ "$active" -gt 0 ] || fail "one of them was not reached"
+    [ "$active" -le "$network" ] || fail "too late"
+}
+
+from_the_state_file() {
+    [ -e /run/lab/silent ] || fail "the resolver answers"
+    has_address $LOGIN || fail "the address is not known"
+    enforced
+    wants answered $DATA_WESTUS
+}
+
+removed() {
+    before=$(leaked)
+    dpkg --remove egress-enforcer
+    [ ! -e /usr/bin/egress-enforcer ] || fail "the program is still there"
+    wants refused $PROTECTED
+    wants refused $EVIL
+    wants answered $LOGIN
+    [ "$(leaked)" = "$before" ] || fail "packets came through"
+}
+
+purged() {
+    dpkg --purge egress-enforcer
+    for path in $PINS /var/lib/egress-enforcer /run/egress-enforcer /etc/egress-enforcer/config.toml \
+        /lib/systemd/system/egress-enforcer.service /etc/systemd/system/sysinit.target.wants/egress-enforcer.service; do
+        [ ! -e "$path" ] && [ ! -L "$path" ] || fail "$path is left"
+    done
+    for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
+}
+
+# Whatever the kernel lets the programs do under lockdown, doctor and the service have to say the same.
+locked_down() {
+    echo confidentiality >/sys/kernel/security/lockdown
+    rm -f /run/lab/silent
+    mkdir -p /etc/egress-enforcer
+    cp /lab/config.toml /etc/egress-enforcer/
+    /lab/egress-guest service-tags >/etc/egress-enforcer/ServiceTags_Lab.json
+    installs current || true
+    fit=yes
+    egress-enforcer doctor || fit=no
+    if is_active; then runs=yes; else runs=no; fi
+    told "lockdown=$(cat /sys/kernel/security/lockdown): doctor finds it fit: $fit; the service runs: $runs"
+    egress-enforcer doctor | grep -i lockdown || true
+    [ $fit = $runs ] || fail "doctor and the service differ"
+    [ $runs = no ] || wants refused $PROTECTED
+}
+
+step boot-enforces-before-the-first-interface-is-up before_the_first_interface
+step boot-enforces-before-network-pre-target before_network_pre
+step boot-without-a-resolver-starts-from-the-state-file from_the_state_file
+step doctor-still-finds-the-machine-fit egress-enforcer doctor
+step remove-keeps-enforcing removed
+step purge-leaves-nothing purged
+step lockdown-is-told-as-it-is locked_down

@@ -1,0 +1,69 @@
+# Words of the scenario.
+PROTECTED=203.0.113.66
+EVIL=198.51.100.50
+LOGIN=198.51.100.10
+DATA_WESTUS=198.51.100.210
+PINS=/sys/fs/bpf/egress-enforcer
+failed=0
+
+# step NAME COMMAND…: runs it in a shell that stops at the first failure, and tells what came of it.
+step() {
+    name=$1
+    shift
+    if (set -eu; "$@") >/run/lab/step 2>&1 </dev/null; then
+        echo "ok $name ($(cut -d' ' -f1 /proc/uptime) s)"
+        sed 's/^/    /' /run/lab/step | grep '^    told: ' || true
+    else
+        failed=1
+        echo "not ok $name: $(tail -n 1 /run/lab/step)"
+        sed 's/^/    /' /run/lab/step | tail -n 25
+        journalctl -q -b -u egress-enforcer -n 15 -o short-monotonic --no-pager | sed 's/^/    journal: /'
+    fi
+}
+# A figure for the reader.
+told() { echo "told: $*"; }
+fail() { echo "$*"; exit 1; }
+
+# Exit statuses do not end a shell inside a condition, so every wish says itself what it wanted.
+tried() { /lab/egress-guest try "$1" || true; }
+wants() { # wants OUTCOME ADDRESS
+    came=$(tried "$2")
+    [ "$came" = "$1" ] || fail "$2: $came, and not $1"
+}
+leaked() { sleep 0.3; cat /run/lab/leaked; }
+enforced() {
+    before=$(leaked)
+    for address in $PROTECTED $EVIL; do wants refused "$address"; done
+    wants answered $LOGIN
+    [ "$(leaked)" = "$before" ] || fail "packets came through"
+}
+first_try_has_ended() { grep -q ' end$' /run/lab/first-try; }
+property() { systemctl show -P "$1" egress-enforcer; }
+pid() { property MainPID; }
+# within SECONDS COMMAND…
+within() {
+    seconds=$1
+    shift
+    for _try in $(seq $((seconds * 5))); do
+        if "$@"; then return 0; fi
+        sleep 0.2
+    done
+    fail "not within $seconds s: $*"
+}
+is_active() { [ "$(property ActiveState)" = active ]; }
+has_address() { egress-enforcer endpoints 2>/dev/null | grep -q "$1"; }
+installs() { DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "/lab/$1.deb"; }
+# under_traffic COMMAND…: nothing is lost and nothing leaks meanwhile.
+under_traffic() {
+    before=$(leaked)
+    rm -f /run/lab/end
+    /lab/egress-guest stream 40 /run/lab/end >/run/lab/totals 2>&1 &
+    stream=$!
+    sleep 1
+    "$@"
+    sleep 1
+    touch /run/lab/end
+    wait $stream || fail "the stream: $(cat /run/lab/totals)"
+    [ "$(leaked)" = "$before" ] || fail "packets came through"
+    told "$(cat /run/lab/totals)"
+}

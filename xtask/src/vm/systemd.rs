@@ -1,0 +1,201 @@
+//! A Debian machine with systemd: the packages are installed, upgraded, restarted and purged on it, and every step is shown.
+//!
+//! The guest's side is in `tests/vm/systemd`; it prints a line for each step.
+
+mod image;
+mod packages;
+
+use std::{ffi::OsString, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use super::{
+    kernel::Kernel,
+    qemu::{Guest, Ran},
+};
+use crate::{arch::Arch, build, setup};
+
+/// One that is in wide use and has all that the enforcer can use.
+const KERNEL: &str = "6.12";
+/// The steps of each boot, in order. One that is not shown is as bad as one that fails.
+const BOOTS: [Boot; 2] = [
+    Boot {
+        name: "systemd-first-boot",
+        limit: Duration::from_secs(600),
+        steps: &[
+            "without-the-package-a-first-try-passes",
+            "install-enables-and-starts",
+            "ready-means-enforced",
+            "doctor-finds-the-machine-fit",
+            "sandbox-holds",
+            "events-name-process-and-unit",
+            "status-is-for-the-group",
+            "reload-takes-a-new-region",
+            "reload-refuses-nonsense",
+            "container-is-judged-like-any-process",
+            "watchdog-ends-a-hung-daemon-and-enforcement-goes-on",
+            "kills-lose-and-leak-nothing",
+            "upgrades-lose-and-leak-nothing",
+            "stop-keeps-enforcing",
+            "idle-takes-no-processor-time",
+        ],
+    },
+    Boot {
+        name: "systemd-second-boot",
+        limit: Duration::from_secs(300),
+        steps: &[
+            "boot-enforces-before-the-first-interface-is-up",
+            "boot-enforces-before-network-pre-target",
+            "boot-without-a-resolver-starts-from-the-state-file",
+            "doctor-still-finds-the-machine-fit",
+            "remove-keeps-enforcing",
+            "purge-leaves-nothing",
+            "lockdown-is-told-as-it-is",
+        ],
+    },
+];
+/// Nothing waits for a terminal, and nothing is slowed down for processors that this one is not.
+const PARAMETERS: &str = "root=/dev/nvme0n1 rw quiet loglevel=4 mitigations=off systemd.show_status=0 \
+     systemd.mask=getty@tty1.service systemd.mask=serial-getty@ttyS0.service";
+
+/// One start of the machine.
+struct Boot {
+    name: &'static str,
+    limit: Duration,
+    steps: &'static [&'static str],
+}
+
+/// Makes the machine, and shows every step.
+///
+/// # Errors
+/// When something cannot be made, or with every step that failed or was not shown.
+pub(crate) fn task() -> Result<()> {
+    ensure!(
+        Arch::host()? == Arch::Amd64,
+        "the machine with systemd is an x86_64 one, and runs programs that are built for this machine"
+    );
+    setup::for_vm_systemd()?;
+    let kernel = Kernel::named(KERNEL)?.bring()?;
+    let base = image::base()?;
+    let mut files = packages::all()?;
+    files.push((build::lab_program("egress-guest")?, "egress-guest"));
+    let disk = image::of_a_run(&base, &kernel, &files)?;
+    let mut wrong = Vec::new();
+    for boot in &BOOTS {
+        let ran = start(boot, &kernel.image, &disk)?;
+        let found = judge(boot.steps, &ran.console);
+        if found.is_empty() && ran.result == Some(0) {
+            println!(
+                "    {}: {} steps in {:.0} s",
+                boot.name,
+                boot.steps.len(),
+                ran.seconds
+            );
+            continue;
+        }
+        ran.print_tail(boot.name);
+        wrong.extend(
+            found
+                .into_iter()
+                .map(|what| format!("{}: {what}", boot.name)),
+        );
+        if ran.result.is_none() {
+            bail!(
+                "{} ended without a result:\n{}",
+                boot.name,
+                wrong.join("\n")
+            );
+        }
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{} steps are not as they should be:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    Ok(())
+}
+
+fn start(boot: &Boot, kernel: &Path, disk: &Path) -> Result<Ran> {
+    let mut drive = OsString::from("if=none,id=root,format=raw,cache=unsafe,file=");
+    drive.push(disk);
+    // Debian's kernels have a driver for these disks, and for no others, before any module is loaded.
+    let arguments = [
+        "-drive".into(),
+        drive,
+        "-device".into(),
+        "nvme,serial=root,drive=root".into(),
+    ];
+    Guest {
+        name: boot.name,
+        arch: Arch::Amd64,
+        kernel,
+        initrd: None,
+        parameters: PARAMETERS,
+        memory_mib: 768,
+        drives: &[],
+        arguments: &arguments,
+        limit: boot.limit,
+        shown: is_told,
+    }
+    .run()
+    .with_context(|| format!("{} did not come to its end", boot.name))
+}
+
+fn is_told(line: &str) -> bool {
+    let line = line.trim_start();
+    ["ok ", "not ok ", "told: "]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
+/// What is wrong with a boot's console.
+fn judge(steps: &[&str], console: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for step in steps {
+        let is_ok = |line: &str| {
+            let rest = line
+                .strip_prefix("ok ")
+                .and_then(|rest| rest.strip_prefix(step));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        if !console.lines().any(is_ok) {
+            wrong.push(failure(step, console));
+        }
+    }
+    wrong
+}
+
+fn failure(step: &str, console: &str) -> String {
+    let line = format!("not ok {step}:");
+    let said = console.lines().find(|said| said.starts_with(&line));
+    said.map_or_else(|| format!("{step} was not shown"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_has_to_be_shown_and_to_have_passed() {
+        let console = "[ 1.0] noise\nok one (2.0 s)\nnot ok two: no reason\nok threefold\n";
+        assert_eq!(judge(&["one"], console), [""; 0]);
+        assert_eq!(
+            judge(&["one", "two", "three"], console),
+            ["not ok two: no reason", "three was not shown"]
+        );
+    }
+
+    #[test]
+    fn the_steps_are_those_of_the_scenario() {
+        let dir = crate::env::root().join("tests/vm/systemd");
+        for (boot, script) in BOOTS.iter().zip(["first-boot.sh", "second-boot.sh"]) {
+            let text = std::fs::read_to_string(dir.join(script)).unwrap();
+            let steps: Vec<&str> = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("step ")?.split(' ').next())
+                .collect();
+            assert_eq!(steps, boot.steps, "{script}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The packages that the machine installs: the one that is shipped, the same as an older version, and a newer one whose maps
+//! have other layouts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{arch::Arch, build, dist, env, step::output_of, vm::apt};
+
+/// Makes all three, and returns them with the names under which the guest has them.
+///
+/// # Errors
+/// When a build or dpkg-deb fails.
+pub(super) fn all() -> Result<Vec<(PathBuf, &'static str)>> {
+    let current = dist::debian_package(Arch::Amd64, &dist::Options::default())?;
+    let previous = again(&current, "previous", "~previous", None)?;
+    let next = again(
+        &current,
+        "next",
+        "+next",
+        Some(&build::next_layout_binary()?),
+    )?;
+    Ok(vec![
+        (previous, "previous.deb"),
+        (current, "current.deb"),
+        (next, "next.deb"),
+    ])
+}
+
+/// The package with `suffix` to its version, and with another program where one is given.
+fn again(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Result<PathBuf> {
+    let dir = apt::made(env::target().join("vm"))?;
+    let tree = dir.join(name);
+    if tree.exists() {
+        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
+    }
+    output_of(
+        env::command("dpkg-deb")
+            .arg("--raw-extract")
+            .args([package, &tree]),
+    )?;
+    if let Some(program) = program {
+        let installed = tree.join("usr/bin/egress-enforcer");
+        output_of(env::command("strip").arg("-o").args([&installed, program]))?;
+    }
+    let control = tree.join("DEBIAN/control");
+    let text = fs::read_to_string(&control).context("a package has no control file")?;
+    let changed: Vec<String> = text.lines().map(|line| with_suffix(line, suffix)).collect();
+    fs::write(&control, changed.join("\n") + "\n").context("cannot write a control file")?;
+    let made = dir.join(name).with_extension("deb");
+    output_of(
+        env::command("dpkg-deb")
+            .args(["-Zgzip", "-z1", "--root-owner-group", "--build"])
+            .args([&tree, &made]),
+    )?;
+    Ok(made)
+}
+
+fn with_suffix(line: &str, suffix: &str) -> String {
+    if line.starts_with("Version: ") {
+        format!("{line}{suffix}")
+    } else {
+        line.to_owned()
+    }
+}
