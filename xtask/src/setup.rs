@@ -3,6 +3,8 @@
 mod apt;
 mod tools;
 
+use std::{panic::resume_unwind, thread};
+
 use anyhow::{Context as _, Result, ensure};
 
 use crate::env;
@@ -21,14 +23,24 @@ const VM_SYSTEMD: [&str; 5] = [
     "binutils",
 ];
 
+/// `systemd-analyze` judges the unit.
+const TEST_PACKAGES: [&str; 1] = ["systemd"];
+
 /// Everything.
 ///
 /// # Errors
 /// When something cannot be brought; the message names it and what to do.
 pub(crate) fn all() -> Result<()> {
-    for_lab()?;
-    tools::cargo_deb()?;
-    tools::cargo_deny()
+    apt::install(&[&PACKAGES[..], &VM_PACKAGES, &VM_SYSTEMD, &TEST_PACKAGES].concat())?;
+    // One waits for the network, the other computes.
+    thread::scope(|scope| {
+        let lab = scope.spawn(lab);
+        let tools = tools::bpf_linker()
+            .and_then(|()| tools::cargo_deb())
+            .and_then(|()| tools::cargo_deny());
+        let lab = lab.join().unwrap_or_else(|panic| resume_unwind(panic));
+        tools.and(lab)
+    })
 }
 
 /// What the lab and the demonstration need.

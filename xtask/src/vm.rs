@@ -8,7 +8,7 @@ mod kernel;
 mod outcome;
 pub(crate) mod qemu;
 mod suite;
-mod systemd;
+pub(crate) mod systemd;
 mod userland;
 
 use std::{

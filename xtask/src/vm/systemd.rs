@@ -5,7 +5,7 @@
 mod image;
 mod packages;
 
-use std::{ffi::OsString, path::Path, time::Duration};
+use std::{env::consts::ARCH, ffi::OsString, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -71,7 +71,7 @@ struct Boot {
 /// When something cannot be made, or with every step that failed or was not shown.
 pub(crate) fn task() -> Result<()> {
     ensure!(
-        Arch::host()? == Arch::Amd64,
+        ARCH == Arch::Amd64.kernel(),
         "the machine with systemd is an x86_64 one, and runs programs that are built for this machine"
     );
     setup::for_vm_systemd()?;
