@@ -153,7 +153,9 @@ idle() {
     cpu=$(($(ticks) - ($cpu)))
     woken=$(($(switches) - woken))
     told "in 60 s: $cpu ticks of 10 ms, woken $woken times, $(grep VmRSS "/proc/$(pid)/status" | tr -s '\t ' ' ')"
-    [ $cpu -le 1 ] || fail "$cpu ticks of processor time in an idle minute"
+    # Names are asked for again within the minute, and the watchdog is told twice; an emulated processor takes tens of times longer.
+    [ "$woken" -le 30 ] || fail "woken $woken times in an idle minute"
+    [ "$cpu" -le 30 ] || fail "$cpu ticks of processor time in an idle minute"
 }
 
 step without-the-package-a-first-try-passes first_try_passes

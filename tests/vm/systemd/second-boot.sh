@@ -27,6 +27,14 @@ from_the_state_file() {
     wants answered $DATA_WESTUS
 }
 
+# It tells of a resolver that does not answer, and only of that.
+doctor() {
+    ! egress-enforcer doctor >/run/lab/doctor || fail "a dead resolver goes unseen"
+    [ "$(grep -c unfit /run/lab/doctor)" = 1 ] || fail "more is unfit: $(cat /run/lab/doctor)"
+    rm /run/lab/silent
+    egress-enforcer doctor
+}
+
 removed() {
     before=$(leaked)
     dpkg --remove egress-enforcer
@@ -66,7 +74,7 @@ locked_down() {
 step boot-enforces-before-the-first-interface-is-up before_the_first_interface
 step boot-enforces-before-network-pre-target before_network_pre
 step boot-without-a-resolver-starts-from-the-state-file from_the_state_file
-step doctor-still-finds-the-machine-fit egress-enforcer doctor
+step doctor-still-finds-the-machine-fit doctor
 step remove-keeps-enforcing removed
 step purge-leaves-nothing purged
 step lockdown-is-told-as-it-is locked_down
