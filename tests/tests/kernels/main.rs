@@ -14,6 +14,10 @@ use lab::{
 };
 
 /// Says a fact on a line of its own, for programs that read the output.
+#[expect(
+    clippy::print_stderr,
+    reason = "the output of a test is for whoever runs it"
+)]
 fn tell(what: &str, fields: &[&str]) {
     eprintln!("EGRESS-{what} {}", fields.join("\t"));
 }

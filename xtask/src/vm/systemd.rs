@@ -16,7 +16,7 @@ use super::{
 use crate::{arch::Arch, build, setup};
 
 /// One that is in wide use and has all that the enforcer can use.
-const KERNEL: &str = "6.12";
+const KERNEL: &str = "6.1";
 /// The steps of each boot, in order. One that is not shown is as bad as one that fails.
 const BOOTS: [Boot; 2] = [
     Boot {
