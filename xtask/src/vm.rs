@@ -116,7 +116,7 @@ pub(crate) fn matrix(names: &[&str], extent: Extent) -> Result<Vec<Outcome>> {
         if kernels.peek().is_none() {
             continue;
         }
-        let suite = Suite::build(arch)?;
+        let suite = Suite::build(arch, extent)?;
         for kernel in kernels {
             guests.push(suite.guest(kernel, extent)?);
         }

@@ -1,6 +1,7 @@
 //! The programs that run in a guest: the tests that face the kernel, the shipped binary, and both builds of the kernel programs.
 
 use std::{
+    env::consts::ARCH,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -44,13 +45,23 @@ impl Suite {
     ///
     /// # Errors
     /// When a build fails.
-    pub(super) fn build(arch: Arch) -> Result<Self> {
-        let release = build::release(arch.kernel())?;
+    pub(super) fn build(arch: Arch, extent: Extent) -> Result<Self> {
         let told = build_tests(arch)?;
         let out =
             build::out_dir(&told).context("cargo did not say where the kernel programs are")?;
+        let release = build::release(match extent {
+            Extent::Brief => ARCH,
+            Extent::Whole => arch.kernel(),
+        })?;
+        // A brief run spares another machine the release build, which takes as long as all else for it: the daemon is then a development
+        // build, and the kernel programs are this machine's: the same instructions, for BPF knows no machine.
+        let daemon = if release_is_for(arch, extent) {
+            release.binary
+        } else {
+            env::dev_dir(arch.kernel()).join("egress-enforcer")
+        };
         let mut programs = vec![
-            program(release.binary, "egress-enforcer"),
+            program(daemon, "egress-enforcer"),
             program(release.object, "release.o"),
             program(out.join("enforcer-ebpf"), "dev.o"),
         ];
@@ -118,20 +129,28 @@ fn program(path: PathBuf, name: &str) -> Program {
     }
 }
 
+fn release_is_for(arch: Arch, extent: Extent) -> bool {
+    extent == Extent::Whole || is_own(arch)
+}
+
 /// Development builds, as the lab's tests are built: on this machine's own kind nothing is built twice.
 fn build_tests(arch: Arch) -> Result<String> {
     let mut cargo = env::cargo();
     cargo
-        .args(["test", "--no-run", "--locked", "--package=enforcer-tests"])
+        .args(["build", "--locked", "--package=enforcer-tests"])
         .args(["--message-format=json-render-diagnostics", "--target"])
         .arg(env::static_target(arch.kernel()));
     for name in TESTS {
         cargo.args(["--test", name]);
     }
     if !is_own(arch) {
+        cargo.args(["--package=enforcer", "--bin=egress-enforcer"]);
         // The lab's certificates need a C compiler for that machine; what runs in a guest needs no certificates.
         cargo.arg("--no-default-features");
-        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // An emulated processor feels each instruction.
+        cargo
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     }
     let title = format!("build of the guests' tests for {}", arch.kernel());
     let log = Step {
@@ -145,7 +164,7 @@ fn build_tests(arch: Arch) -> Result<String> {
 
 /// Whether `arch` is that of this machine.
 fn is_own(arch: Arch) -> bool {
-    arch.kernel() == std::env::consts::ARCH
+    arch.kernel() == ARCH
 }
 
 /// The program of the test `name`, from what cargo told in JSON.
