@@ -5,6 +5,7 @@ use aya::programs::{Program, ProgramError};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::{KernelError, Maps, Pins, outer};
 
@@ -49,6 +50,7 @@ impl Kernel {
         }
         check_version()?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
+        lock_memory();
         outer::prepare(pins)?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
@@ -96,6 +98,16 @@ fn check_version() -> Result<(), KernelError> {
         });
     }
     Ok(())
+}
+
+/// Before Linux 5.11 maps count as locked memory, of which a process started from a shell may have 64 KiB. Where the limit cannot be raised,
+/// making a map says so.
+fn lock_memory() {
+    if KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 11, 0))
+        && let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
+    {
+        tracing::debug!("the limit of locked memory stays: {error}");
+    }
 }
 
 fn load_program(program: &mut Program) -> Result<(), ProgramError> {
