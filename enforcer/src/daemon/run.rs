@@ -240,6 +240,9 @@ impl Daemon {
 
     fn do_what_is_due(&mut self) {
         let now = Instant::now();
+        if self.cgroups.is_none() {
+            self.watch_cgroups();
+        }
         self.engine.borrow_mut().tick();
         if self.save_at.is_some_and(|at| at <= now) {
             self.save_at = None;

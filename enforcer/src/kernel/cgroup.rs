@@ -1,7 +1,7 @@
 //! The cgroup v2 tree: where it is, and which units and ids stand where.
 
-use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,8 +12,9 @@ use super::KernelError;
 
 /// How deep units are looked for; systemd nests slices by the dashes in their names.
 const MAX_SLICES: u32 = 8;
-/// How many directories are looked at for a cgroup.
-const MOST_LOOKED_AT: usize = 4096;
+/// How many cgroups one look through the tree takes down, and how many bytes their paths may have in all: users make and name their own.
+const MOST_SEEN: usize = 4096;
+const MOST_BYTES: usize = 1 << 20;
 
 /// A cgroup, open.
 #[derive(Debug)]
@@ -157,31 +158,40 @@ fn is_roots_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == 0)
 }
 
-/// The path of a cgroup below the root, by its id; `None` once it is gone. Looks through the tree level by level, so that nobody hides
-/// another's cgroup behind many of their own, and gives up after `MOST_LOOKED_AT` directories. (open_by_handle_at(2) finds it at once,
-/// and takes `CAP_DAC_READ_SEARCH`, with which every file of the host can be read.)
-pub fn path_of(root: &Path, id: u64) -> Option<PathBuf> {
-    if fs::metadata(root).ok()?.ino() == id {
-        return Some(PathBuf::from("/"));
-    }
-    let mut level = VecDeque::from([root.to_owned()]);
-    for _ in 0..MOST_LOOKED_AT {
-        // One that cannot be listed has gone.
-        let Ok(entries) = fs::read_dir(level.pop_front()?) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
+/// The cgroups of the tree by their ids, as paths below its root. Looks level by level, so that what the system made comes before what its
+/// users nest below, and ends where that is too much. (open_by_handle_at(2) finds one at once, and takes `CAP_DAC_READ_SEARCH`, with which
+/// every file of the host can be read.)
+pub fn paths_by_id(root: &Path) -> HashMap<u64, PathBuf> {
+    let mut found = HashMap::new();
+    let Ok(top) = fs::metadata(root) else {
+        return found;
+    };
+    found.insert(top.ino(), PathBuf::from("/"));
+    let mut bytes = 0;
+    let mut level = VecDeque::from([PathBuf::from("/")]);
+    while let Some(path) = level.pop_front() {
+        // One that cannot be listed has gone, or is nested too deep for a path.
+        for (id, name) in children(&join(root, &path)) {
+            let child = path.join(name);
+            bytes += child.as_os_str().len();
+            if found.len() >= MOST_SEEN || bytes > MOST_BYTES {
+                return found;
             }
-            let path = entry.path();
-            if entry.ino() == id {
-                return Some(Path::new("/").join(path.strip_prefix(root).ok()?));
-            }
-            level.push_back(path);
+            found.insert(id, child.clone());
+            level.push_back(child);
         }
     }
-    None
+    found
+}
+
+fn join(root: &Path, below: &Path) -> PathBuf {
+    root.join(below.strip_prefix("/").unwrap_or(below))
+}
+
+fn children(directory: &Path) -> impl Iterator<Item = (u64, OsString)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| (entry.ino(), entry.file_name()))
 }
 
 #[cfg(test)]
@@ -202,17 +212,42 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_is_found_by_its_id_while_it_is_there() {
+    fn cgroups_are_found_by_their_ids_while_they_are_there() {
         let tree = tempfile::tempdir().unwrap();
         let inner = tree.path().join("system.slice/agent.service");
         fs::create_dir_all(&inner).unwrap();
         fs::create_dir(tree.path().join("user.slice")).unwrap();
         let id = |path: &Path| fs::metadata(path).unwrap().ino();
-        let found = path_of(tree.path(), id(&inner)).unwrap();
-        assert_eq!(found, Path::new("/system.slice/agent.service"));
-        assert_eq!(path_of(tree.path(), id(tree.path())), Some("/".into()));
+        let found = paths_by_id(tree.path());
+        assert_eq!(found.len(), 4);
+        assert_eq!(found[&id(&inner)], Path::new("/system.slice/agent.service"));
+        assert_eq!(found[&id(tree.path())], Path::new("/"));
         let gone = id(&inner);
         fs::remove_dir(&inner).unwrap();
-        assert_eq!(path_of(tree.path(), gone), None);
+        assert!(!paths_by_id(tree.path()).contains_key(&gone));
+    }
+
+    #[test]
+    fn a_tree_that_somebody_fills_is_not_taken_down_whole() {
+        let tree = tempfile::tempdir().unwrap();
+        let system = tree.path().join("system.slice");
+        fs::create_dir(&system).unwrap();
+        let mut users = tree.path().join("user.slice");
+        for _ in 0..12 {
+            users.push("n".repeat(250));
+        }
+        fs::create_dir_all(&users).unwrap();
+        for number in 0..500 {
+            fs::create_dir(users.join(number.to_string())).unwrap();
+        }
+        let found = paths_by_id(tree.path());
+        let bytes: usize = found.values().map(|path| path.as_os_str().len()).sum();
+        assert!(bytes <= MOST_BYTES + 1, "{bytes}");
+        assert!(found.len() < 500);
+        assert!(
+            found
+                .values()
+                .any(|path| path == Path::new("/system.slice"))
+        );
     }
 }

@@ -22,7 +22,7 @@ mod versions;
 mod view;
 
 pub use attach::Lifetime;
-pub use cgroup::{Cgroup, cgroup_root, path_of, unit_cgroups};
+pub use cgroup::{Cgroup, cgroup_root, paths_by_id, unit_cgroups};
 pub use cgroup_watch::{Awaited, CgroupWatch};
 pub use clock_watch::ClockWatch;
 pub use counters::{Count, Counters};

@@ -80,6 +80,7 @@ impl Kernel {
             return Err(KernelError::NoProgram);
         }
         check_version()?;
+        lock_memory();
         let loaded = EbpfLoader::new().load(OBJECT);
         let mut programs = loaded.map_err(KernelError::failed("create the maps"))?;
         for (name, program) in programs.programs_mut() {

@@ -1,12 +1,17 @@
 //! The cgroup of an event: its path, and the unit and container that the path tells.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::printable;
-use crate::kernel::path_of;
+use crate::kernel::paths_by_id;
 
 /// Cgroups that are remembered: the path of one that is gone cannot be found any more.
 const MOST_HOMES: usize = 128;
+/// Looks through the tree in one go, and after those one in this time: a look at a tree that somebody filled takes tens of milliseconds.
+const MOST_LOOKS: u32 = 16;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The hexadecimal digits of a container's id, as every runtime writes it.
 const ID_DIGITS: usize = 64;
 /// The types of unit, other than slices, that have a cgroup (systemd.resource-control(5)).
@@ -27,8 +32,18 @@ pub(super) struct Home {
 #[derive(Debug)]
 pub(super) struct Homes {
     root: PathBuf,
-    /// The most recently used one last; `None` for one that was gone before it was met.
-    known: Vec<(u64, Option<Home>)>,
+    /// The most recently used one last.
+    known: Vec<(u64, Home)>,
+    /// What the last look through the tree found.
+    tree: HashMap<u64, PathBuf>,
+    looks: Looks,
+}
+
+/// How often the tree may be looked through: anybody's cgroups can be gone before they are met, and asking for them in vain costs a look each.
+#[derive(Debug)]
+struct Looks {
+    left: u32,
+    since: Instant,
 }
 
 impl Homes {
@@ -36,24 +51,51 @@ impl Homes {
         Self {
             root,
             known: Vec::new(),
+            tree: HashMap::new(),
+            looks: Looks {
+                left: MOST_LOOKS,
+                since: Instant::now(),
+            },
         }
     }
 
-    /// `None` where the cgroup is gone and was not met before.
+    /// `None` where the cgroup is gone and was not met before, or where too many were looked for of late.
     pub(super) fn find(&mut self, id: u64) -> Option<&Home> {
         let known = self.known.iter().position(|(known, _)| *known == id);
         let home = match known {
             Some(at) => self.known.remove(at).1,
-            None => path_of(&self.root, id).map(|path| Home::at(&printable::path(&path))),
+            None => Home::at(&printable::path(self.look(id)?)),
         };
-        self.remember(id, home)
+        Some(self.remember(id, home))
     }
 
-    fn remember(&mut self, id: u64, home: Option<Home>) -> Option<&Home> {
+    fn look(&mut self, id: u64) -> Option<&Path> {
+        if !self.tree.contains_key(&id) && self.looks.take(Instant::now()) {
+            self.tree = paths_by_id(&self.root);
+        }
+        self.tree.get(&id).map(PathBuf::as_path)
+    }
+
+    fn remember(&mut self, id: u64, home: Home) -> &Home {
         if self.known.len() == MOST_HOMES {
             self.known.remove(0);
         }
-        self.known.push_mut((id, home)).1.as_ref()
+        &self.known.push_mut((id, home)).1
+    }
+}
+
+impl Looks {
+    /// Whether there is one left; they come back one by one.
+    fn take(&mut self, now: Instant) -> bool {
+        let back = now.saturating_duration_since(self.since).as_secs() / LOOK_EVERY.as_secs();
+        if back > 0 {
+            let back = u32::try_from(back).unwrap_or(MOST_LOOKS);
+            self.left = self.left.saturating_add(back).min(MOST_LOOKS);
+            self.since = now;
+        }
+        let is_left = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_left
     }
 }
 
@@ -189,13 +231,27 @@ mod tests {
         let mut homes = Homes::new("/nowhere".into());
         let most = u64::try_from(MOST_HOMES).unwrap();
         for id in 0..most {
-            homes.remember(id, Some(Home::at(Path::new("/a"))));
+            homes.remember(id, Home::at(Path::new("/a")));
         }
         assert!(homes.find(0).is_some(), "0 is the most recent one");
-        homes.remember(most, Some(Home::at(Path::new("/b"))));
+        homes.remember(most, Home::at(Path::new("/b")));
         assert_eq!(homes.known.len(), MOST_HOMES);
         assert!(homes.find(0).is_some());
         assert!(homes.find(1).is_none(), "1 was the oldest");
         assert_eq!(homes.find(most).unwrap().path, Path::new("/b"));
+    }
+
+    #[test]
+    fn cgroups_that_are_gone_do_not_have_the_tree_looked_through_time_and_again() {
+        let now = Instant::now();
+        let mut looks = Looks {
+            left: MOST_LOOKS,
+            since: now,
+        };
+        let granted = |looks: &mut Looks, now| (0..1000).filter(|_| looks.take(now)).count();
+        assert_eq!(granted(&mut looks, now), MOST_LOOKS as usize);
+        assert_eq!(granted(&mut looks, now + LOOK_EVERY * 3), 3);
+        let later = now + LOOK_EVERY * 1000;
+        assert_eq!(granted(&mut looks, later), MOST_LOOKS as usize);
     }
 }
