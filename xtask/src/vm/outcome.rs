@@ -26,7 +26,7 @@ pub(crate) struct Outcome {
     pub(crate) error: Option<String>,
     pub(crate) features: Vec<Feature>,
     pub(crate) costs: Vec<Cost>,
-    /// Tests that could not run, with the reason.
+    /// What a test said that it could not try, each once.
     pub(crate) lacking: Vec<String>,
     /// Resident memory of the daemon, in KiB.
     pub(crate) resident: Option<u64>,
@@ -99,7 +99,7 @@ impl Outcome {
 
     fn read(&mut self, console: &str) {
         self.counts = Counts::of(console);
-        self.lacking = crate::report::not_run(console);
+        self.lacking = lacking(console);
         self.failures = failures(console);
         let mut profile = String::new();
         for line in console.lines() {
@@ -142,6 +142,17 @@ impl fmt::Display for Outcome {
             None => Ok(()),
         }
     }
+}
+
+fn lacking(console: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let lines = console.lines();
+    for line in lines.filter_map(|line| line.strip_prefix("NOT RUN: ")) {
+        if !found.iter().any(|known| known == line) {
+            found.push(line.to_owned());
+        }
+    }
+    found
 }
 
 fn feature(rest: &str) -> Option<Feature> {
@@ -199,6 +210,12 @@ mod tests {
         };
         assert_eq!(super::cost("dev", "egress\t-\t7"), Some(cost(None)));
         assert_eq!(super::cost("dev", "egress\t9\t7"), Some(cost(Some(9))));
+    }
+
+    #[test]
+    fn what_could_not_be_tried_is_told_once() {
+        let console = "---- a stdout ----\nNOT RUN: x: this kernel lacks it\nNOT RUN: y: no\n\nNOT RUN: x: this kernel lacks it\n";
+        assert_eq!(lacking(console), ["x: this kernel lacks it", "y: no"]);
     }
 
     #[test]
