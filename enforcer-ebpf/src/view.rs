@@ -8,7 +8,8 @@ use enforcer_common::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
 use crate::maps::{
-    ALLOWED, EXC_ADDRESSES, EXC_CGROUPS, EXC_PREFIXES, PROTECTED_V4, PROTECTED_V6, SETTINGS,
+    ALLOWED, BlockMap, EXC_ADDRESSES, EXC_CGROUPS, EXC_PREFIXES, PROTECTED_V4, PROTECTED_V6,
+    RowMap, SETTINGS,
 };
 
 /// Whether denials are only reported. Unknown means that they are enforced.
@@ -106,14 +107,22 @@ fn is_ahead(deadline: Deadline) -> bool {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn class_of_v4(address: u32) -> u32 {
-    stride::lookup(&LiveBlocks, address).code() as u32
+    let class = match PROTECTED_V4.get(0) {
+        Some(blocks) => stride::lookup(&Generation(blocks), address),
+        None => Class::Unknown,
+    };
+    class.code() as u32
 }
 
 /// The code of the class of an IPv6 address.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn class_of_v6(high: u64, low: u64) -> u32 {
-    interval::lookup(&LiveRows, joined(high, low)).code() as u32
+    let class = match PROTECTED_V6.get(0) {
+        Some(rows) => interval::lookup(&Generation(rows), joined(high, low)),
+        None => Class::Unknown,
+    };
+    class.code() as u32
 }
 
 /// How an exception of `cgroup` covers an address.
@@ -148,21 +157,21 @@ pub(crate) fn joined(high: u64, low: u64) -> Address {
     Address::from_v6((high as u128) << 64 | low as u128)
 }
 
-struct LiveBlocks;
+/// One family's table as it was when the look-up began. A look-up that asked the outer map at each step would read two tables where they
+/// are switched meanwhile, and take an entry of the one for a place in the other.
+struct Generation<'a, M>(&'a M);
 
-impl Blocks for LiveBlocks {
+impl Blocks for Generation<'_, BlockMap> {
     #[inline(always)]
     fn entry(&self, block: u32, index: u8) -> Option<u16> {
-        let block = PROTECTED_V4.get_value(0, &block)?;
+        let block = self.0.get(block)?;
         Some(block[index as usize])
     }
 }
 
-struct LiveRows;
-
-impl Rows for LiveRows {
+impl Rows for Generation<'_, RowMap> {
     #[inline(always)]
     fn row(&self, index: u32) -> Option<Row> {
-        PROTECTED_V6.get_value(0, &index).copied()
+        self.0.get(index).copied()
     }
 }

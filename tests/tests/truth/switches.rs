@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 use anyhow::{Context, Result};
@@ -19,8 +19,10 @@ use ipnet::{IpNet, Ipv4Net};
 
 use crate::{NEWEST, OLDER, Oracle, Random, loaded, protected, published};
 
-const SWITCHES: usize = 50;
+const SWITCHES: usize = 300;
 const ASKED: usize = 200;
+/// Threads that ask: more than the machine has processors, so that look-ups are interrupted half-way, too.
+const ASKERS: usize = 4;
 
 fn is_closed(reason: Reason) -> bool {
     matches!(reason, Reason::Storage | Reason::Registry)
@@ -78,7 +80,7 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
 
     let (is_over, answers) = (AtomicBool::new(false), AtomicU64::new(0));
     let open = thread::scope(|scope| {
-        let asker = scope.spawn(|| {
+        let ask = || {
             let mut open = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
                 for address in &asked {
@@ -89,20 +91,24 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
                 }
             }
             anyhow::Ok(open)
-        });
+        };
+        let askers = [(); ASKERS].map(|()| scope.spawn(ask));
         let switched = (0..SWITCHES).try_for_each(|at| {
             let before = answers.load(Ordering::Relaxed);
             loaded.apply_compiled(&sets[at % 2])?;
             assert_eq!(is_denied(&watcher, only_new)?, at % 2 == 0, "switch {at}");
-            while answers.load(Ordering::Relaxed) < before + ASKED as u64 && !asker.is_finished() {
+            while answers.load(Ordering::Relaxed) < before + ASKED as u64
+                && !askers.iter().any(ScopedJoinHandle::is_finished)
+            {
                 thread::yield_now();
             }
             anyhow::Ok(())
         });
         is_over.store(true, Ordering::Relaxed);
-        switched.and(asker.join().unwrap())
+        let open = askers.map(|asker| asker.join().unwrap()).into_iter();
+        switched.and(open.collect::<Result<Vec<_>>>())
     })?;
-    let answers = answers.into_inner();
+    let (answers, open) = (answers.into_inner(), open.concat());
     eprintln!(
         "{answers} answers during {SWITCHES} switches, {} of them open",
         open.len()
