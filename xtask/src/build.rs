@@ -105,6 +105,14 @@ fn without_this_machine() -> Result<OsString> {
     Ok(flags)
 }
 
+/// Writes `program` without its symbols to `place`.
+///
+/// # Errors
+/// When strip(1) does not do it.
+pub(crate) fn strip(program: &Path, place: &Path) -> Result<()> {
+    output_of(env::command("strip").arg("-o").args([place, program])).map(drop)
+}
+
 /// Where the build script of the crate `enforcer` wrote, from what cargo told in JSON.
 pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
     let line = told.lines().find(|line| {

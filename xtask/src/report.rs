@@ -55,7 +55,7 @@ impl Report {
             .log_path()
             .map(|log| read_log(&log))
             .unwrap_or_default();
-        self.add(step.title, outcome, started, tests);
+        self.add(step.title, outcome, started.elapsed().as_secs_f64(), tests);
     }
 
     /// Runs a check that is a function.
@@ -63,7 +63,12 @@ impl Report {
         let started = Instant::now();
         println!("==> {title}");
         let outcome = print_error(check());
-        self.add(title, outcome, started, Counts::default());
+        self.add(
+            title,
+            outcome,
+            started.elapsed().as_secs_f64(),
+            Counts::default(),
+        );
     }
 
     /// Adds what another thread did meanwhile.
@@ -78,12 +83,7 @@ impl Report {
         } else {
             Outcome::Failed
         };
-        self.rows.push(Row {
-            title: title.to_owned(),
-            outcome,
-            seconds,
-            tests,
-        });
+        self.add(title, outcome, seconds, tests);
     }
 
     /// Prints the table and, last, `N passed, N failed, N skipped`: the tests, and one failure for each failed step
@@ -119,8 +119,7 @@ impl Report {
         Ok(())
     }
 
-    fn add(&mut self, title: &str, outcome: Outcome, started: Instant, tests: Counts) {
-        let seconds = started.elapsed().as_secs_f64();
+    fn add(&mut self, title: &str, outcome: Outcome, seconds: f64, tests: Counts) {
         self.rows.push(Row {
             title: title.to_owned(),
             outcome,
@@ -225,7 +224,7 @@ mod tests {
             report.add(
                 "step",
                 *outcome,
-                Instant::now(),
+                0.0,
                 Counts {
                     passed: *passed,
                     failed: *failed,

@@ -14,9 +14,8 @@ const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 
 /// What virtual machines run in, and what decompresses the modules of their kernels.
 const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
-/// The emulator, and what makes its disk; `debugfs` is of e2fsprogs, `strip` of binutils.
-const VM_SYSTEMD: [&str; 5] = [
-    "qemu-system-x86",
+/// What makes the disk of the machine with systemd; `debugfs` is of e2fsprogs, `strip` of binutils.
+const VM_SYSTEMD: [&str; 4] = [
     "mmdebstrap",
     "debian-archive-keyring",
     "e2fsprogs",
@@ -94,6 +93,7 @@ pub(crate) fn for_dist() -> Result<()> {
 /// As [`all`].
 pub(crate) fn for_vm_systemd() -> Result<()> {
     for_deb()?;
+    for_vm()?;
     apt::install(&VM_SYSTEMD)
 }
 

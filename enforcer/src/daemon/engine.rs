@@ -136,7 +136,7 @@ impl Engine {
     pub(super) fn idle(&self, patience: Duration) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
-        if self.awaited().is_empty() {
+        if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
         }
         let ends = self.standings.iter().filter_map(Standing::left);

@@ -242,8 +242,9 @@ impl Daemon {
         let now = Instant::now();
         if self.cgroups.is_none() {
             self.watch_cgroups();
+        } else {
+            self.engine.borrow_mut().tick();
         }
-        self.engine.borrow_mut().tick();
         if self.save_at.is_some_and(|at| at <= now) {
             self.save_at = None;
             self.engine.borrow_mut().save();

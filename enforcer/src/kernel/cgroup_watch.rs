@@ -25,11 +25,6 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// Whether there is nothing to wait for.
-    pub fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.paths.is_empty()
-    }
-
     /// Whether a directory of this name may be one of them, or lead to one.
     fn concerns(&self, name: &OsStr) -> bool {
         let leads_to_unit = Path::new(name).extension() == Some(OsStr::new("slice"));

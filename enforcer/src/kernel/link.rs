@@ -27,7 +27,7 @@ pub(super) fn is_attached(place: &Path) -> bool {
         let told = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd()))?;
         Ok(cgroup_id(&told).is_some_and(|id| id != 0))
     };
-    place.exists() && attached().unwrap_or(false)
+    attached().unwrap_or(false)
 }
 
 /// The line `cgroup_id` of a link's fdinfo; 0 once the link is detached.

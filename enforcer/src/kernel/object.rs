@@ -45,52 +45,37 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::load`].
     pub fn load_object(pins: &Pins, object: &[u8]) -> Result<Self, KernelError> {
-        if object.is_empty() {
-            return Err(KernelError::NoProgram);
-        }
-        check_version()?;
+        prepare(object)?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
-        lock_memory();
         outer::prepare(pins)?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));
         }
-        let mut programs = loader
-            .load(object)
-            .map_err(|error| load_error(pins, error))?;
-        for (name, program) in programs.programs_mut() {
-            load_program(program).map_err(|error| program_error(name, error))?;
-        }
+        let programs = loader.load(object);
         Ok(Self {
-            programs,
+            programs: loaded(programs.map_err(|error| load_error(pins, error))?)?,
             maps: Maps::open(pins)?,
             pins: pins.clone(),
         })
     }
-}
 
-impl Kernel {
     /// Has the kernel make maps and take the programs, and lets go of both: nothing is pinned or attached.
     ///
     /// # Errors
     /// As [`Kernel::load`].
     pub fn rehearse() -> Result<(), KernelError> {
-        if OBJECT.is_empty() {
-            return Err(KernelError::NoProgram);
-        }
-        check_version()?;
-        lock_memory();
-        let loaded = EbpfLoader::new().load(OBJECT);
-        let mut programs = loaded.map_err(KernelError::failed("create the maps"))?;
-        for (name, program) in programs.programs_mut() {
-            load_program(program).map_err(|error| program_error(name, error))?;
-        }
-        Ok(())
+        prepare(OBJECT)?;
+        let programs = EbpfLoader::new().load(OBJECT);
+        loaded(programs.map_err(KernelError::failed("create the maps"))?).map(drop)
     }
 }
 
-fn check_version() -> Result<(), KernelError> {
+/// Whether there is something to load and a kernel to take it, which is given the memory for it.
+fn prepare(object: &[u8]) -> Result<(), KernelError> {
+    if object.is_empty() {
+        return Err(KernelError::NoProgram);
+    }
     let what = "read the kernel's version";
     let version = KernelVersion::current().map_err(KernelError::failed(what))?;
     if version < KernelVersion::new(FLOOR.0, FLOOR.1, FLOOR.2) {
@@ -98,17 +83,26 @@ fn check_version() -> Result<(), KernelError> {
             found: super::probe::kernel_release(),
         });
     }
+    if version < KernelVersion::new(5, 11, 0) {
+        lock_memory();
+    }
     Ok(())
 }
 
 /// Before Linux 5.11 maps count as locked memory, of which a process started from a shell may have 64 KiB. Where the limit cannot be raised,
 /// making a map says so.
 fn lock_memory() {
-    if KernelVersion::current().is_ok_and(|version| version < KernelVersion::new(5, 11, 0))
-        && let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)
-    {
+    if let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
         tracing::debug!("the limit of locked memory stays: {error}");
     }
+}
+
+/// Has the verifier take the programs.
+fn loaded(mut programs: Ebpf) -> Result<Ebpf, KernelError> {
+    for (name, program) in programs.programs_mut() {
+        load_program(program).map_err(|error| program_error(name, error))?;
+    }
+    Ok(programs)
 }
 
 fn load_program(program: &mut Program) -> Result<(), ProgramError> {

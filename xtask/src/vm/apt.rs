@@ -13,7 +13,11 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use self::mirror::Mirror;
-use crate::{arch::Arch, env, step::Step};
+use crate::{
+    arch::Arch,
+    env,
+    step::{Step, output_of},
+};
 
 /// How long the lists of a suite are taken for current.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
@@ -85,7 +89,7 @@ impl Suite {
     pub(crate) fn matching(&self, pattern: &str) -> Result<Vec<Package>> {
         let pattern = format!("^{pattern}$");
         let mut search = self.apt("apt-cache");
-        let found = said(search.args(["search", "--names-only", &pattern]))?;
+        let found = output_of(search.args(["search", "--names-only", &pattern]))?;
         let names: Vec<&str> = found
             .lines()
             .filter_map(|line| Some(line.split_once(" - ")?.0))
@@ -97,7 +101,7 @@ impl Suite {
             self.arch.debian()
         );
         let mut show = self.apt("apt-cache");
-        let shown = said(show.args(["show", "--no-all-versions"]).args(names))?;
+        let shown = output_of(show.args(["show", "--no-all-versions"]).args(names))?;
         Ok(packages(&shown))
     }
 
@@ -206,12 +210,7 @@ impl Suite {
     }
 
     fn is_fresh(&self) -> bool {
-        let written = fs::metadata(self.stamp()).and_then(|meta| meta.modified());
-        written.is_ok_and(|time| {
-            SystemTime::now()
-                .duration_since(time)
-                .is_ok_and(|age| age < FRESH)
-        })
+        is_younger(&self.stamp(), FRESH)
     }
 
     /// Two runs may want the same suite at once.
@@ -248,7 +247,7 @@ pub(crate) fn cache() -> Result<PathBuf> {
 /// When dpkg-deb cannot.
 pub(crate) fn unpack(deb: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
-    said(env::command("dpkg-deb").arg("--extract").args([deb, into])).map(drop)
+    output_of(env::command("dpkg-deb").arg("--extract").args([deb, into])).map(drop)
 }
 
 /// A directory, made where it is missing.
@@ -258,6 +257,13 @@ pub(crate) fn unpack(deb: &Path, into: &Path) -> Result<()> {
 pub(crate) fn made(dir: PathBuf) -> Result<PathBuf> {
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     Ok(dir)
+}
+
+/// Whether a file is there and was written less than `age` ago.
+pub(crate) fn is_younger(path: &Path, age: Duration) -> bool {
+    let written = fs::metadata(path).and_then(|meta| meta.modified());
+    let old = written.map(|time| SystemTime::now().duration_since(time));
+    old.is_ok_and(|old| old.is_ok_and(|old| old < age))
 }
 
 /// The machine's own settings, a proxy say, stay; its hooks do not run. Suites that are no longer updated let their lists
@@ -326,20 +332,6 @@ fn find(dir: &Path, prefix: &str) -> Result<Option<PathBuf>> {
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     let read = fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     read.map(|entry| Ok(entry?.path())).collect()
-}
-
-/// What a command that succeeded said.
-fn said(command: &mut Command) -> Result<String> {
-    let output = command
-        .output()
-        .with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} failed ({}): {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

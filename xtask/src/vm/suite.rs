@@ -49,13 +49,11 @@ impl Suite {
         let told = build_tests(arch)?;
         let out =
             build::out_dir(&told).context("cargo did not say where the kernel programs are")?;
-        let release = build::release(match extent {
-            Extent::Brief => ARCH,
-            Extent::Whole => arch.kernel(),
-        })?;
         // A brief run spares another machine the release build, which takes as long as all else for it: the daemon is then a development
         // build, and the kernel programs are this machine's: the same instructions, for BPF knows no machine.
-        let daemon = if release_is_for(arch, extent) {
+        let is_released = extent == Extent::Whole || is_own(arch);
+        let release = build::release(if is_released { arch.kernel() } else { ARCH })?;
+        let daemon = if is_released {
             release.binary
         } else {
             env::dev_dir(arch.kernel()).join("egress-enforcer")
@@ -129,10 +127,6 @@ fn program(path: PathBuf, name: &str) -> Program {
     }
 }
 
-fn release_is_for(arch: Arch, extent: Extent) -> bool {
-    extent == Extent::Whole || is_own(arch)
-}
-
 /// Development builds, as the lab's tests are built: on this machine's own kind nothing is built twice.
 fn build_tests(arch: Arch) -> Result<String> {
     let mut cargo = env::cargo();
@@ -186,12 +180,7 @@ fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let out = env::target().join("xtask").join(format!("vm-{name}"));
-    let status = env::command("strip")
-        .arg("-o")
-        .args([&out, path])
-        .status()
-        .context("cannot start strip")?;
-    ensure!(status.success(), "strip failed on {}", path.display());
+    build::strip(path, &out)?;
     Ok(out)
 }
 

@@ -6,11 +6,9 @@ use enforcer_common::layout::VERSION;
 
 use super::Finding;
 use super::facts::Facts;
+use super::rights::SYS_ADMIN;
 use crate::kernel::pins::BPFFS;
 use crate::kernel::{KernelError, Pins};
-
-/// `CAP_SYS_ADMIN` (capability.h), which mounting takes.
-const SYS_ADMIN: u32 = 21;
 
 pub(super) fn file_system(facts: &Facts, base: &Path) -> Finding {
     let what = "BPF file system for the pins";

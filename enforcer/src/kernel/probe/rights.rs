@@ -19,8 +19,8 @@ const CAPABILITIES: [Capability; 3] = [
         "programs as the kernel's verifier takes them",
     ),
 ];
-/// `CAP_SYS_ADMIN` stands in for the first and the last.
-const SYS_ADMIN: u32 = 21;
+/// `CAP_SYS_ADMIN` stands in for the first and the last; mounting takes it.
+pub(super) const SYS_ADMIN: u32 = 21;
 /// `CAP_NET_ADMIN` has no stand-in.
 const NET_ADMIN: u32 = 12;
 

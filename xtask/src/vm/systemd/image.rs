@@ -3,14 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     arch::Arch,
-    env,
+    build, env,
     step::{Step, output_of},
     vm::{
         apt::{self, Suite},
@@ -63,7 +63,7 @@ const UNITS: [(&str, &str); 3] = [
 /// When mmdebstrap or mke2fs fails.
 pub(super) fn base() -> Result<PathBuf> {
     let image = apt::cache()?.join(format!("systemd-{SUITE}-{VERSION}.ext4"));
-    if is_fresh(&image) {
+    if apt::is_younger(&image, FRESH) {
         return Ok(image);
     }
     let tree = image.with_extension("root");
@@ -197,7 +197,7 @@ fn executable(path: &Path, dir: &Path, name: &str) -> Result<PathBuf> {
         return Ok(path.to_owned());
     }
     let stripped = dir.join(name);
-    output_of(env::command("strip").arg("-o").args([&stripped, path]))?;
+    build::strip(path, &stripped)?;
     Ok(stripped)
 }
 
@@ -220,15 +220,6 @@ fn debian(tree: &Path) -> Result<()> {
     }
     .run(&mut mmdebstrap)
     .map(drop)
-}
-
-fn is_fresh(image: &Path) -> bool {
-    let made = fs::metadata(image).and_then(|meta| meta.modified());
-    made.is_ok_and(|made| {
-        SystemTime::now()
-            .duration_since(made)
-            .is_ok_and(|age| age < FRESH)
-    })
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn again(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Re
     )?;
     if let Some(program) = program {
         let installed = tree.join("usr/bin/egress-enforcer");
-        output_of(env::command("strip").arg("-o").args([&installed, program]))?;
+        build::strip(program, &installed)?;
     }
     let control = tree.join("DEBIAN/control");
     let text = fs::read_to_string(&control).context("a package has no control file")?;
