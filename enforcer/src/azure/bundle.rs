@@ -87,6 +87,7 @@ fn parse(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
         date: header.date,
         origin: TagOrigin::Bundle,
         families: families.collect(),
+        added: None,
     })
 }
 
