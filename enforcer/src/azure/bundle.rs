@@ -16,6 +16,15 @@ pub fn load(cloud: Cloud) -> Result<TagSnapshot, TagError> {
     parse(text(cloud), cloud)
 }
 
+/// The service tags of `cloud` that an earlier run exported as `text`.
+pub fn kept(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
+    let tags = parse(text, cloud)?;
+    Ok(TagSnapshot {
+        origin: TagOrigin::Kept,
+        ..tags
+    })
+}
+
 /// The bundle's text for the published file at `file`.
 pub fn generate(file: &Path, cloud: Cloud) -> Result<String, TagError> {
     let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);

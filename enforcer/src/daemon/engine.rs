@@ -1,8 +1,10 @@
 //! The state of the daemon, and what each kind of news does to it. Nothing here waits.
 
 mod feed;
+mod follow;
 mod settle;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +16,14 @@ use jiff::Timestamp;
 use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::clock::Clock;
 use super::exceptions::Standing;
+use super::feeds::Feeds;
 use super::inherited::Inherited;
+use super::kept::Kept;
 use super::names::RegistryNames;
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
+use crate::control::{EventRecord, TagsChange};
 use crate::kernel::{
     Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
@@ -47,6 +52,11 @@ pub(super) struct Engine {
     pub(super) started: Timestamp,
     pub(super) clock: Clock,
     pub(super) inherited: Inherited,
+    pub(super) feeds: Feeds,
+    pub(super) tags_change: Option<TagsChange>,
+    /// What `events` is still to tell.
+    pub(super) notes: Vec<EventRecord>,
+    kept: Kept,
     since: Instant,
     hastened: Duration,
     own: Vec<IpAddr>,
@@ -83,6 +93,10 @@ impl Engine {
             started: Timestamp::now(),
             clock: Clock::trust(),
             inherited: Inherited::default(),
+            feeds: Feeds::new(seed()),
+            tags_change: None,
+            notes: Vec::new(),
+            kept: Kept::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
             own: own_addresses()?,
@@ -100,7 +114,11 @@ impl Engine {
             generation,
         };
         engine.alarms.set(CONFIG_REFUSED, "", refused);
+        engine.feeds.follow(&engine.sources);
+        engine.restore_sources()?;
+        engine.open_for_itself();
         engine.adopt_sources();
+        engine.warn();
         engine.restore();
         engine.inherit(is_takeover);
         if let Err(error) = engine.apply() {
@@ -111,6 +129,7 @@ impl Engine {
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         engine.keep_configuration();
+        engine.keep();
         engine.end_other_versions();
         Ok(engine)
     }
@@ -135,6 +154,8 @@ impl Engine {
     /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
     pub(super) fn idle(&self, patience: Duration) -> Duration {
         let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
+        let asks = self.feeds.next_wake().filter(|_| self.reach().is_some());
+        let next = asks.map_or(next, |asks| asks.min(next));
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
@@ -230,6 +251,11 @@ impl Engine {
     }
 }
 
+/// Another number at each start, so that hosts that start together do not ask together.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
     if !options.ephemeral {
         return Ok(Lifetime::Pinned);
@@ -258,6 +284,7 @@ fn cache_settings(linger: Duration) -> Settings {
         linger,
         ttl_floor: TTL_FLOOR,
         ttl_ceiling: TTL_CEILING,
+        seed: seed(),
         ..Settings::default()
     }
 }

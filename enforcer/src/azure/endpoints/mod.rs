@@ -5,7 +5,7 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -52,8 +52,8 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// The names of `registry`, each once: the login server first, then those from regions, whole names, and its file.
-pub fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
+/// The names of `registry` that follow from the configuration alone: the login server first, then those from regions, then whole names.
+pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
     let mut found = vec![Endpoint {
         name: registry.login_server.clone(),
         kind: EndpointKind::LoginServer,
@@ -75,22 +75,35 @@ pub fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, End
             origin: Origin::Configured,
         });
     }
-    if let Some(file) = &registry.endpoints_file {
-        let bytes = read_up_to(file, MAX_FILE)
-            .map_err(|source| EndpointError::Unreadable {
-                file: file.clone(),
-                source,
-            })?
-            .ok_or_else(|| EndpointError::TooLarge { file: file.clone() })?;
-        found.extend(parse(bytes, file, &registry.login_server, cloud)?);
-    }
-    let mut unique: Vec<Endpoint> = Vec::with_capacity(found.len());
-    for endpoint in found {
+    Ok(found)
+}
+
+/// The names of the registry behind `login_server` in its endpoints `file`.
+pub fn of_file(
+    file: &Path,
+    login_server: &Name,
+    cloud: Cloud,
+) -> Result<Vec<Endpoint>, EndpointError> {
+    let bytes = read_up_to(file, MAX_FILE)
+        .map_err(|source| EndpointError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?
+        .ok_or_else(|| EndpointError::TooLarge {
+            file: file.to_owned(),
+        })?;
+    parse(bytes, file, login_server, cloud)
+}
+
+/// Each name once, as it comes first.
+pub fn unique(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<Endpoint> {
+    let mut unique: Vec<Endpoint> = Vec::new();
+    for endpoint in endpoints {
         if unique.iter().all(|known| known.name != endpoint.name) {
             unique.push(endpoint);
         }
     }
-    Ok(unique)
+    unique
 }
 
 fn in_region(registry: &Registry, region: &str, cloud: Cloud) -> Result<Endpoint, EndpointError> {

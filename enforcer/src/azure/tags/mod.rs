@@ -50,6 +50,8 @@ pub enum TagOrigin {
     Bundle,
     /// A published file.
     File(PathBuf),
+    /// What an earlier run kept of a file or a URL.
+    Kept,
 }
 
 /// Reads the published file at `file`; see [`import`].
@@ -169,6 +171,7 @@ impl std::fmt::Display for TagOrigin {
         match self {
             Self::Bundle => formatter.write_str("the bundle in the binary"),
             Self::File(file) => file.display().fmt(formatter),
+            Self::Kept => formatter.write_str("what an earlier run kept"),
         }
     }
 }
