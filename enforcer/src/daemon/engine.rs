@@ -27,6 +27,7 @@ use crate::policy::{Held, Protected, Tables};
 use crate::resolver::answer::Answer;
 use crate::resolver::cache::{Cache, Settings};
 use crate::resolver::lookup::Lookup;
+use crate::resolver::pace::Pace;
 use crate::state;
 
 /// The daemon's state.
@@ -38,6 +39,7 @@ pub(super) struct Engine {
     pub(super) pins: Pins,
     pub(super) kernel: Kernel,
     pub(super) cache: Cache,
+    pub(super) pace: Pace,
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
     pub(super) alarms: Alarms,
@@ -75,6 +77,7 @@ impl Engine {
         let generation = kernel.maps.settings()?.generation;
         let mut engine = Self {
             cache: Cache::new(cache_settings(sources.config.dns.linger)),
+            pace: Pace::default(),
             registries: RegistryNames::default(),
             standings: Vec::new(),
             alarms: Alarms::default(),
@@ -123,18 +126,22 @@ impl Engine {
     /// The names to ask now, and whom to ask; they count as asked.
     pub(super) fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
         let now = self.now();
-        if self.cache.next_wake().is_none_or(|wake| wake > now) {
+        if self
+            .cache
+            .next_wake(&self.pace)
+            .is_none_or(|wake| wake > now)
+        {
             return None;
         }
         self.follow_resolvers();
         let lookup = self.resolvers.lookup()?;
-        let names = self.cache.due(now);
+        let names = self.cache.due(now, &mut self.pace);
         (!names.is_empty()).then_some((lookup, names))
     }
 
     /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
     pub(super) fn idle(&self, patience: Duration) -> Duration {
-        let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
+        let next = self.cache.next_wake(&self.pace).unwrap_or(TTL_CEILING);
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;

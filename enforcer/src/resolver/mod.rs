@@ -3,4 +3,5 @@
 pub mod answer;
 pub mod cache;
 pub mod lookup;
+pub mod pace;
 pub mod system;
