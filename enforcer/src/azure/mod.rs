@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod endpoints;
 mod prefixes;
+pub mod regions;
 mod relaxed;
 pub mod tags;
 #[cfg(test)]
