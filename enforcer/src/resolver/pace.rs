@@ -17,28 +17,36 @@ const KEPT_BACK: usize = 2;
 pub struct Pace {
     /// When the last queries went, oldest first; no more than fit in a window.
     sent: VecDeque<Duration>,
+    /// Whether names of the policy leave a search its turn.
+    owes_search: bool,
 }
 
 impl Pace {
     /// How many lookups of names of the policy may start now.
     pub fn lookups(&self, now: Duration) -> usize {
-        let counted = self.sent.iter().filter(|sent| **sent + WINDOW > now);
-        QUERIES_PER_SECOND.saturating_sub(counted.count()) / QUERIES_PER_LOOKUP
+        self.free(now).saturating_sub(usize::from(self.owes_search))
     }
 
     /// How many lookups may start now that search for new names.
     pub fn searches(&self, now: Duration) -> usize {
-        self.lookups(now).saturating_sub(KEPT_BACK)
+        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
+        self.free(now).saturating_sub(kept_back)
     }
 
     /// When a name of the policy may be looked up, as time since the start; it can lie in the past.
     pub fn next_lookup(&self) -> Duration {
-        self.next(QUERIES_PER_LOOKUP)
+        self.next(QUERIES_PER_LOOKUP * (1 + usize::from(self.owes_search)))
     }
 
     /// When a search for a new name may start, as time since the start; it can lie in the past.
     pub fn next_search(&self) -> Duration {
-        self.next(QUERIES_PER_LOOKUP * (KEPT_BACK + 1))
+        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
+        self.next(QUERIES_PER_LOOKUP * (1 + kept_back))
+    }
+
+    /// Says whether a search has waited so long that it is to have the next turn, however many names of the policy are due.
+    pub fn owe_search(&mut self, owes: bool) {
+        self.owes_search = owes;
     }
 
     /// Counts a lookup that starts now.
@@ -59,6 +67,12 @@ impl Pace {
             self.sent.pop_front();
         }
         self.sent.push_back(now);
+    }
+
+    /// How many lookups fit into the window.
+    fn free(&self, now: Duration) -> usize {
+        let counted = self.sent.iter().filter(|sent| **sent + WINDOW > now);
+        QUERIES_PER_SECOND.saturating_sub(counted.count()) / QUERIES_PER_LOOKUP
     }
 
     /// When that many queries may go at once.
@@ -101,19 +115,32 @@ mod tests {
         assert_eq!((pace.lookups(ms(0)), pace.next_lookup()), (2, ms(0)));
     }
 
+    #[test]
+    fn a_search_that_is_owed_its_turn_gets_one() {
+        let mut pace = Pace::default();
+        for _ in 0..9 {
+            pace.start(ms(0));
+        }
+        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (0, 1));
+        pace.owe_search(true);
+        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (1, 0));
+        assert_eq!((pace.next_search(), pace.next_lookup()), (ms(0), WINDOW));
+    }
+
     proptest! {
         #[test]
         fn no_second_sees_more_queries_and_what_waits_may_go_in_time(
-            steps in prop::collection::vec((0..700_u64, 0..4_usize), 1..200)
+            steps in prop::collection::vec((0..700_u64, 0..4_usize, any::<bool>()), 1..200)
         ) {
             let (mut pace, mut now, mut sent) = (Pace::default(), ms(0), Vec::new());
-            for (wait, wanted) in steps {
+            for (wait, wanted, owes) in steps {
                 now += ms(wait);
                 for _ in 0..wanted {
                     now = now.max(pace.next_query());
                     pace.send(now);
                     sent.push(now);
                 }
+                pace.owe_search(owes);
                 prop_assert_eq!(pace.lookups(now) > 0, pace.next_lookup() <= now);
                 prop_assert_eq!(pace.searches(now) > 0, pace.next_search() <= now);
             }

@@ -12,10 +12,10 @@
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
-mod address;
+pub(in crate::resolver) mod address;
 mod entry;
-mod persist;
-mod schedule;
+pub(in crate::resolver) mod persist;
+pub(in crate::resolver) mod schedule;
 
 #[cfg(test)]
 mod tests;
@@ -136,12 +136,11 @@ impl Cache {
         self.settings.linger = linger;
     }
 
-    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer.
+    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer,
+    /// those that wait for room keep their place.
     pub fn hasten(&mut self, now: Duration) {
         for entry in self.entries.values_mut() {
-            if !entry.ask.is_asking() {
-                entry.ask.finish(now);
-            }
+            entry.ask.hasten(now);
         }
     }
 

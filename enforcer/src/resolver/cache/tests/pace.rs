@@ -116,6 +116,21 @@ fn a_sign_of_change_is_followed_at_the_pace() {
     assert!(after.iter().all(|(_, at)| *at <= sign + 7 * SECOND));
 }
 
+#[test]
+fn unending_signs_of_change_starve_no_name() {
+    let mut cache = Cache::new(Settings::default());
+    cache.set_names(names(60), Duration::ZERO);
+    let end = Duration::from_secs(120);
+    let signs: Vec<Duration> = (0..120).map(Duration::from_secs).collect();
+    let delay = Duration::from_millis(40);
+    let asked = run(&mut cache, end, &signs, delay, |_| answer(300, false));
+    assert!(most_in_a_second(&asked) <= LOOKUPS_PER_SECOND);
+    for name in names(60) {
+        let gap = longest_gap(&asked, &name, end);
+        assert!(gap <= Duration::from_secs(9), "{name}: {gap:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
