@@ -12,6 +12,7 @@ pub mod daemon;
 mod documents;
 mod file;
 pub mod https;
+mod jitter;
 pub mod kernel;
 pub mod name;
 pub mod policy;

@@ -127,7 +127,6 @@ fn exception(since: Timestamp) -> ExceptionStatus {
             kind: None,
             origin: "exception".to_owned(),
             confirmed: None,
-            confirmed: None,
             addresses: Vec::new(),
             chain: Vec::new(),
             resolved: None,

@@ -32,7 +32,17 @@ use crate::policy::{Held, Protected, Tables};
 use crate::resolver::answer::Answer;
 use crate::resolver::cache::{Cache, Settings};
 use crate::resolver::lookup::Lookup;
+use crate::resolver::pace::Pace;
 use crate::state;
+
+/// Why a name is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// It is allowed.
+    Policy,
+    /// It may be a replica's.
+    Search,
+}
 
 /// The daemon's state.
 pub(super) struct Engine {
@@ -43,6 +53,7 @@ pub(super) struct Engine {
     pub(super) pins: Pins,
     pub(super) kernel: Kernel,
     pub(super) cache: Cache,
+    pub(super) pace: Pace,
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
     pub(super) alarms: Alarms,
@@ -85,6 +96,7 @@ impl Engine {
         let generation = kernel.maps.settings()?.generation;
         let mut engine = Self {
             cache: Cache::new(cache_settings(sources.config.dns.linger)),
+            pace: Pace::default(),
             registries: RegistryNames::default(),
             standings: Vec::new(),
             alarms: Alarms::default(),
@@ -114,7 +126,7 @@ impl Engine {
             generation,
         };
         engine.alarms.set(CONFIG_REFUSED, "", refused);
-        engine.feeds.follow(&engine.sources);
+        engine.feeds.follow(&engine.sources, Duration::ZERO);
         engine.restore_sources()?;
         engine.open_for_itself();
         engine.adopt_sources();
@@ -139,21 +151,31 @@ impl Engine {
         self.since.elapsed()
     }
 
-    /// The names to ask now, and whom to ask; they count as asked.
-    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
+    /// The names to ask now, and whom to ask; they count as asked. Those of the policy come before those that replicas are looked for by.
+    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<(Asker, Name)>)> {
         let now = self.now();
-        if self.cache.next_wake().is_none_or(|wake| wake > now) {
+        if self.next_question().is_none_or(|wake| wake > now) {
             return None;
         }
         self.follow_resolvers();
         let lookup = self.resolvers.lookup()?;
-        let names = self.cache.due(now);
+        let of_policy = self.cache.due(now, &mut self.pace).into_iter();
+        let mut names: Vec<_> = of_policy.map(|name| (Asker::Policy, name)).collect();
+        let sought = self.feeds.discovery.due(now, &mut self.pace).into_iter();
+        names.extend(sought.map(|name| (Asker::Search, name)));
         (!names.is_empty()).then_some((lookup, names))
+    }
+
+    /// When the next name is due.
+    fn next_question(&self) -> Option<Duration> {
+        let of_policy = self.cache.next_wake(&self.pace);
+        let sought = self.feeds.discovery.next_wake(&self.pace);
+        of_policy.into_iter().chain(sought).min()
     }
 
     /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
     pub(super) fn idle(&self, patience: Duration) -> Duration {
-        let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
+        let next = self.next_question().unwrap_or(TTL_CEILING);
         let asks = self.feeds.next_wake().filter(|_| self.reach().is_some());
         let next = asks.map_or(next, |asks| asks.min(next));
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
@@ -188,8 +210,11 @@ impl Engine {
     }
 
     /// Takes an answer, and puts what follows from it in force.
-    pub(super) fn answered(&mut self, name: &Name, answer: Answer) {
+    pub(super) fn answered(&mut self, asker: Asker, name: &Name, answer: Answer) {
         let now = self.now();
+        if asker == Asker::Search {
+            return self.searched(name, &answer);
+        }
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let outcome = self.cache.answered(name, answer, &check, now);

@@ -12,7 +12,7 @@ use crate::azure::{TagSnapshot, bundle, wanted};
 use crate::config::{Cloud, Protect, Registry};
 use crate::file::read_up_to;
 use crate::name::Name;
-use crate::state::write_whole;
+use crate::state::{Replicas, write_whole};
 
 /// The names that sources gave.
 const NAMES: &str = "sources.json";
@@ -39,8 +39,8 @@ pub(super) struct KeptNames {
     pub(super) file: BTreeMap<Name, Timestamp>,
     /// Those that Azure Resource Manager told.
     pub(super) manager: BTreeMap<Name, Timestamp>,
-    /// Those that DNS told, with their regions.
-    pub(super) discovered: BTreeMap<Name, Timestamp>,
+    /// Regions for which DNS told one.
+    pub(super) discovered: BTreeMap<String, Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +111,13 @@ impl Kept {
         let origin = Origin::File(file);
         let endpoints = endpoints(names, &registry.login_server, cloud, &origin);
         (!endpoints.is_empty()).then_some(endpoints)
+    }
+
+    /// The replicas that DNS told, of all registries.
+    pub(super) fn replicas(&self) -> Replicas {
+        let kept = self.names.iter();
+        kept.map(|(login_server, kept)| (login_server.clone(), kept.discovered.clone()))
+            .collect()
     }
 
     /// What is kept of a registry.

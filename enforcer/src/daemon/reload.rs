@@ -23,7 +23,7 @@ impl Engine {
         match fits {
             Ok(fresh) => {
                 self.alarms.clear(CONFIG_REFUSED, "");
-                self.feeds.follow(&fresh);
+                self.feeds.follow(&fresh, self.now());
                 self.sources = fresh;
                 self.open_for_itself();
                 self.clock = Clock::trust();

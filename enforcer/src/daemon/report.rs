@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alarms::CONFIG_REFUSED;
 use super::engine::Engine;
+use super::feeds::Clocks;
 use super::sources::Sources;
 use super::watch::failure;
 use crate::azure::endpoints::Endpoint;
@@ -30,6 +31,10 @@ impl Engine {
         let config = &self.sources.config;
         let registries = config.registries.iter().zip(&self.sources.endpoints);
         let registries = registries.enumerate();
+        let clocks = Clocks {
+            wall: &|at| self.wall(at),
+            now: self.now(),
+        };
         Status {
             version: crate::VERSION.to_owned(),
             pid: std::process::id(),
@@ -50,7 +55,7 @@ impl Engine {
                 changed: self.tags_change.clone(),
                 ..self.sources.tags_status()
             },
-            sources: self.feeds.statuses(config, &|at| self.wall(at)),
+            sources: self.feeds.statuses(config, &clocks),
             registries: registries
                 .map(|(index, (registry, names))| RegistryStatus {
                     login_server: registry.login_server.clone(),
@@ -129,7 +134,9 @@ impl Engine {
     /// `index` is the registry's in the configuration.
     fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
         let name = &endpoint.name;
-        let (origin, confirmed) = self.feeds.provenance(&self.sources, index, name);
+        let (origin, confirmed) = self
+            .feeds
+            .provenance(&self.sources, index, name, self.now());
         NameStatus {
             confirmed,
             ..self.name_status(name, Some(endpoint.kind), origin)
@@ -241,7 +248,7 @@ impl Sources {
             ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
             ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
             cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
-            added_by_api: tags.added,
+            added_by_api: 0,
             changed: None,
         }
     }

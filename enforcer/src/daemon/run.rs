@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::Engine;
+use super::engine::{Asker, Engine};
 use super::feeds::Fetched;
 use super::files::FileWatch;
 use super::service::Service;
@@ -59,7 +59,7 @@ async fn serve(options: Options) -> Result<()> {
 /// What can happen.
 enum News {
     Due,
-    Answer(Box<(Name, Answer)>),
+    Answer(Box<(Asker, Name, Answer)>),
     Denials(Vec<Event>),
     Addresses,
     Cgroups,
@@ -78,7 +78,7 @@ pub(super) struct Daemon {
     addresses: AddressWatch,
     cgroups: Option<CgroupWatch>,
     clock: ClockWatch,
-    lookups: JoinSet<(Name, Answer)>,
+    lookups: JoinSet<(Asker, Name, Answer)>,
     fetches: JoinSet<Fetched>,
     files: Option<FileWatch>,
     pub(super) folds: BTreeMap<Instant, Vec<Event>>,
@@ -214,7 +214,10 @@ impl Daemon {
     fn take(&mut self, news: News) {
         match news {
             News::Due => self.do_what_is_due(),
-            News::Answer(answer) => self.engine.borrow_mut().answered(&answer.0, answer.1),
+            News::Answer(answer) => {
+                let (asker, name, answer) = *answer;
+                self.engine.borrow_mut().answered(asker, &name, answer);
+            }
             News::Denials(events) => self.report(&events),
             News::Reload => self.reload(),
             News::Cgroups => self.follow_cgroups(),
@@ -315,11 +318,11 @@ impl Daemon {
     /// Starts the lookups that are due.
     fn ask(&mut self) {
         if let Some((lookup, names)) = self.engine.borrow_mut().due() {
-            for name in names {
+            for (asker, name) in names {
                 let lookup = lookup.clone();
                 self.lookups.spawn_local(async move {
                     let answer = lookup.resolve(&name).await;
-                    (name, answer)
+                    (asker, name, answer)
                 });
             }
         }

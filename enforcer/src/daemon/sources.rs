@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use enforcer_common::Class;
 
 use self::given::Given;
+pub(super) use self::merge::Found;
 use super::kept::Kept;
 use crate::azure::endpoints::Endpoint;
 use crate::azure::tags::check_successor;

@@ -40,6 +40,10 @@ pub enum Origin {
     Region(String),
     /// It stands in this endpoints file.
     File(PathBuf),
+    /// Azure Resource Manager told it.
+    Manager,
+    /// DNS has it, in this region's own addresses.
+    Discovered(String),
 }
 
 impl std::fmt::Display for Origin {
@@ -48,6 +52,8 @@ impl std::fmt::Display for Origin {
             Self::Configured => formatter.write_str("configuration"),
             Self::Region(region) => write!(formatter, "region {region}"),
             Self::File(file) => file.display().fmt(formatter),
+            Self::Manager => formatter.write_str("Azure Resource Manager"),
+            Self::Discovered(region) => write!(formatter, "DNS, region {region}"),
         }
     }
 }
@@ -60,7 +66,7 @@ pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, En
         origin: Origin::Configured,
     }];
     for region in &registry.regions {
-        found.push(in_region(registry, region, cloud)?);
+        found.push(in_region(&registry.login_server, region, cloud)?);
     }
     for name in &registry.data_endpoints {
         let kind = kind_of(
@@ -106,17 +112,23 @@ pub fn unique(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<Endpoint> {
     unique
 }
 
-fn in_region(registry: &Registry, region: &str, cloud: Cloud) -> Result<Endpoint, EndpointError> {
+/// The data endpoint of a registry's replica in `region`.
+///
+/// # Errors
+/// Where the two make no name.
+pub fn in_region(
+    login_server: &Name,
+    region: &str,
+    cloud: Cloud,
+) -> Result<Endpoint, EndpointError> {
     let wrong = || EndpointError::Region {
         region: region.to_owned(),
-        login_server: registry.login_server.clone(),
+        login_server: login_server.clone(),
     };
-    let label = cloud
-        .login_label(&registry.login_server)
-        .ok_or_else(wrong)?;
+    let label = cloud.login_label(login_server).ok_or_else(wrong)?;
     let text = format!("{label}.{region}.data.{}", cloud.registry_suffix());
     let name: Name = text.parse().or(Err(wrong()))?;
-    if cloud.endpoint_kind(&registry.login_server, &name) != Some(EndpointKind::Data) {
+    if cloud.endpoint_kind(login_server, &name) != Some(EndpointKind::Data) {
         return Err(wrong());
     }
     Ok(Endpoint {

@@ -22,7 +22,7 @@ use self::check::Family;
 pub use self::error::TagError;
 use self::published::Published;
 use super::PrefixSet;
-use crate::config::Cloud;
+use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
@@ -41,6 +41,8 @@ pub struct TagSnapshot {
     pub origin: TagOrigin,
     /// By tag name, its prefixes united with those of its regional tags.
     pub families: BTreeMap<String, PrefixSet>,
+    /// By region as it stands in data endpoint names (`francecentral`), the prefixes of its registries.
+    pub registry_regions: BTreeMap<String, PrefixSet>,
 }
 
 /// Where service tags came from.
@@ -106,8 +108,12 @@ pub fn import(
         });
     }
     let mut families = BTreeMap::new();
+    let mut registry_regions = BTreeMap::new();
     for name in wanted {
         let family = Family::gather(name, &published.tags, file)?;
+        if name == REGISTRY_TAG {
+            registry_regions = family.by_region();
+        }
         families.insert(name.clone(), family.into_checked_union(file)?);
     }
     check::registries_are_apart_from_storage(&families, file)?;
@@ -117,6 +123,7 @@ pub fn import(
         date: date_in_file_name(file),
         origin: TagOrigin::File(file.to_owned()),
         families,
+        registry_regions,
     })
 }
 

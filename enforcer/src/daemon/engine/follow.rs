@@ -14,6 +14,8 @@ use crate::daemon::changes::{changes_of_names, changes_of_tags};
 use crate::daemon::feeds::{Fetch, Fetched};
 use crate::daemon::kept::Kept;
 use crate::daemon::sources::Sources;
+use crate::name::Name;
+use crate::resolver::answer::Answer;
 use crate::resolver::cache::Family;
 
 impl Engine {
@@ -40,6 +42,20 @@ impl Engine {
             self.feeds.refuse(before, message, self.now());
             self.look_around();
         }
+    }
+
+    /// Takes the answer to a search for a replica.
+    pub(super) fn searched(&mut self, name: &Name, answer: &Answer) {
+        let now = self.now();
+        let sources = &self.sources;
+        let judged = |address| sources.judged(address);
+        let discovery = &mut self.feeds.discovery;
+        if discovery.answered(name, answer, &sources.tags, &judged, now)
+            && let Err(error) = self.follow_found()
+        {
+            tracing::warn!("what DNS shows of replicas leads to no policy: {error:#}");
+        }
+        self.look_around();
     }
 
     /// Reads a watched file anew. One that cannot be used changes nothing.
@@ -78,6 +94,7 @@ impl Engine {
         self.adopt_sources();
         if new_tags {
             self.recheck();
+            self.feeds.tags_changed(&self.sources, self.now());
         }
         self.settle();
         for message in changes_of_names(&before, &self.sources) {
@@ -97,7 +114,7 @@ impl Engine {
     }
 
     /// Addresses of the hosts that are asked; `None` while DNS has not answered for one.
-    fn reach(&self) -> Option<Reach> {
+    pub(super) fn reach(&self) -> Option<Reach> {
         let mut reach = Reach::default();
         for host in self.feeds.hosts() {
             let (_, entry) = self.cache.entries().find(|(name, _)| **name == host)?;
@@ -123,7 +140,7 @@ impl Engine {
         if !self.options.ephemeral {
             let config = &self.sources.config;
             let (kept, damaged) = Kept::load(&config.paths.state, config.protect.cloud);
-            self.feeds.restore(&kept, config);
+            self.feeds.restore(&kept, config, self.since.elapsed());
             self.kept = kept;
             let damaged = (!damaged.is_empty()).then(|| damaged.join("; "));
             self.alarms.set("kept-unreadable", "", damaged);
@@ -136,11 +153,11 @@ impl Engine {
     }
 
     /// Keeps what the sources say for the next start.
-    pub(super) fn keep(&mut self) {
+    pub(in crate::daemon) fn keep(&mut self) {
         if self.options.ephemeral {
             return;
         }
-        let kept = self.feeds.keep(&self.sources);
+        let kept = self.feeds.keep(&self.sources, self.now());
         let saved = kept.save(&self.kept, &self.sources.config.paths.state);
         if saved.is_ok() {
             self.kept = kept;

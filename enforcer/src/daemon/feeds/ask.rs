@@ -4,12 +4,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
-
 use super::Feeds;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
-use crate::azure::manager::{Azure, FetchError, Reach, TagAdditions, TagsFile};
+use crate::azure::manager::{FetchError, Reach, TagAdditions, TagsFile};
 use crate::azure::tags::check_successor;
 use crate::azure::wanted;
 use crate::config::Config;
@@ -46,28 +44,27 @@ impl Feeds {
         let Some(azure) = self.azure.clone() else {
             return Vec::new();
         };
+        let with = || (azure.clone(), reach.clone());
         let mut due: Vec<Fetch> = Vec::new();
         for registry in &config.registries {
             let polled = self.managers.get_mut(&registry.login_server);
             let Some((polled, id)) = polled.zip(registry.resource_id.clone()) else {
                 continue;
             };
-            if polled.poll.is_due(now) {
-                polled.poll.started(now);
-                due.push(ask_manager(
-                    azure.clone(),
-                    registry.login_server.clone(),
-                    id,
-                    reach.clone(),
-                ));
+            if polled.starts(now) {
+                let ((azure, reach), name) = (with(), registry.login_server.clone());
+                due.push(Box::pin(async move {
+                    let answer = azure.registry(&name, &id, &reach).await;
+                    Fetched::Registry(name, answer)
+                }));
             }
         }
+        let wanted = || wanted(&config.protect);
         if let Some((url, polled)) = &mut self.url
-            && polled.poll.is_due(now)
+            && polled.starts(now)
         {
-            polled.poll.started(now);
-            let (azure, reach, url) = (azure.clone(), reach.clone(), url.clone());
-            let (etag, wanted) = (self.etag.clone(), wanted(&config.protect));
+            let ((azure, reach), wanted) = (with(), wanted());
+            let (url, etag) = (url.clone(), self.etag.clone());
             due.push(Box::pin(async move {
                 Fetched::Url(
                     azure
@@ -77,11 +74,10 @@ impl Feeds {
             }));
         }
         if let Some((subscription, polled)) = &mut self.api
-            && polled.poll.is_due(now)
+            && polled.starts(now)
         {
-            polled.poll.started(now);
-            let (reach, subscription) = (reach.clone(), subscription.clone());
-            let wanted = wanted(&config.protect);
+            let ((azure, reach), wanted) = (with(), wanted());
+            let subscription = subscription.clone();
             due.push(Box::pin(async move {
                 Fetched::Api(azure.service_tags(&subscription, &wanted, &reach).await)
             }));
@@ -98,26 +94,13 @@ impl Feeds {
     ) -> Option<Before> {
         match fetched {
             Fetched::Registry(name, answer) => {
-                let polled = self.managers.get_mut(&name)?;
-                let said = answer.map(|endpoints| polled.said(endpoints, now));
-                match said {
-                    Ok(before) => before.map(|before| Before::Registry(name, before)),
-                    Err(error) => {
-                        polled.failed(error.to_string(), error.retry_after(), now);
-                        None
-                    }
-                }
+                let before = self.managers.get_mut(&name)?.take(answer, now)?;
+                Some(Before::Registry(name, before))
             }
             Fetched::Url(answer) => self.take_url(answer, in_force, now),
             Fetched::Api(answer) => {
                 let (_, polled) = self.api.as_mut()?;
-                match answer {
-                    Ok(more) => polled.said(more, now).map(Before::Api),
-                    Err(error) => {
-                        polled.failed(error.to_string(), error.retry_after(), now);
-                        None
-                    }
-                }
+                polled.take(answer, now).map(Before::Api)
             }
         }
     }
@@ -129,23 +112,22 @@ impl Feeds {
         now: Duration,
     ) -> Option<Before> {
         let (_, polled) = self.url.as_mut()?;
-        let file = match answer {
-            Ok(Some(file)) => file,
-            Ok(None) => {
-                polled.good(now);
-                return None;
-            }
-            Err(error) => {
-                polled.failed(error.to_string(), error.retry_after(), now);
-                return None;
-            }
+        let Some(file) = answer.transpose() else {
+            polled.good(now);
+            return None;
         };
-        if let Err(error) = check_successor(in_force, &file.tags, false) {
+        if let Ok(file) = &file
+            && let Err(error) = check_successor(in_force, &file.tags, false)
+        {
             polled.failed(error.to_string(), None, now);
             return None;
         }
-        self.etag = file.etag;
-        polled.said(file.tags, now).map(Before::Url)
+        if let Ok(file) = &file {
+            self.etag.clone_from(&file.etag);
+        }
+        polled
+            .take(file.map(|file| file.tags), now)
+            .map(Before::Url)
     }
 
     /// Takes back an answer that leads to no policy.

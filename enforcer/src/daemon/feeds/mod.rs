@@ -14,17 +14,19 @@ use jiff::Timestamp;
 pub(super) use self::ask::{Fetch, Fetched};
 pub(super) use self::polled::SOURCE_FAILING;
 use self::polled::{Polled, Standing};
+pub(super) use self::told::Clocks;
 use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
-use crate::azure::TagSnapshot;
 use crate::azure::endpoints::{Endpoint, Origin};
 use crate::azure::manager::{Azure, TagAdditions};
+use crate::azure::{TagSnapshot, regions};
 use crate::config::{Config, HttpsUrl};
 use crate::name::Name;
+use crate::resolver::discovery::Discovery;
 
 /// The sources of names and prefixes that can change while the daemon runs.
-#[derive(Default)]
 pub(super) struct Feeds {
+    pub(super) discovery: Discovery,
     files: BTreeMap<PathBuf, Standing>,
     managers: BTreeMap<Name, Polled<Vec<Endpoint>>>,
     url: Option<(HttpsUrl, Polled<TagSnapshot>)>,
@@ -38,13 +40,19 @@ impl Feeds {
     /// No sources yet; hosts with different seeds ask at different times.
     pub(super) fn new(seed: u64) -> Self {
         Self {
+            discovery: Discovery::new(seed),
+            files: BTreeMap::new(),
+            managers: BTreeMap::new(),
+            url: None,
+            etag: None,
+            api: None,
+            azure: None,
             seed,
-            ..Self::default()
         }
     }
 
     /// Follows what `sources` call for from now on. What a source said that was followed before stays.
-    pub(super) fn follow(&mut self, sources: &Sources) {
+    pub(super) fn follow(&mut self, sources: &Sources, now: Duration) {
         let config = &sources.config;
         let mut files = std::mem::take(&mut self.files);
         for file in config.watched_files() {
@@ -77,16 +85,34 @@ impl Feeds {
                 let said = api.and_then(|(_, polled)| polled.into_last());
                 (wanted, Polled::new(every, self.seed, said))
             });
+        self.search(sources, now);
         self.azure = asks(config).then(|| Rc::new(Azure::new(&config.azure, config.protect.cloud)));
     }
 
+    /// Takes other service tags: they may name other regions.
+    pub(super) fn tags_changed(&mut self, sources: &Sources, now: Duration) {
+        self.search(sources, now);
+        self.discovery.tags_changed(now);
+    }
+
+    fn search(&mut self, sources: &Sources, now: Duration) {
+        let config = &sources.config;
+        let regions = regions::all(&sources.tags, &config.discovery.regions);
+        let interval = config.discovery.interval;
+        let cloud = config.protect.cloud;
+        self.discovery
+            .set(&config.registries, cloud, &regions, interval, now);
+    }
+
     /// Takes what an earlier run kept.
-    pub(super) fn restore(&mut self, kept: &Kept, config: &Config) {
+    pub(super) fn restore(&mut self, kept: &Kept, config: &Config, now: Duration) {
+        let cloud = config.protect.cloud;
+        self.discovery
+            .restore(&kept.replicas(), cloud, Timestamp::now(), now);
         for (login_server, polled) in &mut self.managers {
             let Some(names) = kept.of(login_server).map(|kept| &kept.manager) else {
                 continue;
             };
-            let cloud = config.protect.cloud;
             let names_of = endpoints(names, login_server, cloud, &Origin::Manager);
             if !names_of.is_empty() {
                 polled.restore(names_of, names.values().max().copied());
@@ -98,8 +124,9 @@ impl Feeds {
     }
 
     /// What the next run should know.
-    pub(super) fn keep(&self, sources: &Sources) -> Kept {
+    pub(super) fn keep(&self, sources: &Sources, now: Duration) -> Kept {
         let config = &sources.config;
+        let mut replicas = self.discovery.persist(Timestamp::now(), now);
         let files = config.registries.iter().zip(sources.given.files());
         let names = files.map(|(registry, file)| {
             let login_server = &registry.login_server;
@@ -114,7 +141,7 @@ impl Feeds {
                         polled.standing.confirmed,
                     )
                 }),
-                ..KeptNames::default()
+                discovered: replicas.remove(login_server).unwrap_or_default(),
             };
             (login_server.clone(), kept)
         });
@@ -160,7 +187,9 @@ impl Feeds {
 impl Found for Feeds {
     fn endpoints(&self, login_server: &Name) -> Vec<Endpoint> {
         let manager = self.managers.get(login_server).and_then(Polled::last);
-        manager.into_iter().flatten().cloned().collect()
+        let mut endpoints = manager.cloned().unwrap_or_default();
+        endpoints.extend(self.discovery.endpoints(login_server).cloned());
+        endpoints
     }
 
     fn tags(&self, given: &TagSnapshot) -> anyhow::Result<TagSnapshot> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::azure::manager::FetchError;
 use crate::azure::poll::Poll;
 use crate::control::Alarm;
 
@@ -74,10 +75,31 @@ impl<T: PartialEq> Polled<T> {
         self.standing.confirmed = confirmed;
     }
 
-    /// Takes an answer; what it said before, where that is something else.
-    pub(super) fn said(&mut self, answer: T, now: Duration) -> Option<Option<T>> {
-        self.good(now);
-        (self.last.as_ref() != Some(&answer)).then(|| self.last.replace(answer))
+    /// Whether it is to be asked now; if so, it counts as asked.
+    pub(super) fn starts(&mut self, now: Duration) -> bool {
+        let is_due = self.poll.is_due(now);
+        if is_due {
+            self.poll.started(now);
+        }
+        is_due
+    }
+
+    /// Takes an answer; what it said before, where it says something else now.
+    pub(super) fn take(
+        &mut self,
+        answer: Result<T, FetchError>,
+        now: Duration,
+    ) -> Option<Option<T>> {
+        match answer {
+            Ok(answer) => {
+                self.good(now);
+                (self.last.as_ref() != Some(&answer)).then(|| self.last.replace(answer))
+            }
+            Err(error) => {
+                self.failed(error.to_string(), error.retry_after(), now);
+                None
+            }
+        }
     }
 
     /// Notes that what it last said still holds.

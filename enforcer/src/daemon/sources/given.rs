@@ -15,7 +15,7 @@ use crate::daemon::kept::Kept;
 #[derive(Clone, Debug)]
 pub(in crate::daemon) struct Given {
     /// The service tags of the file, or else of the bundle.
-    pub(super) tags: TagSnapshot,
+    pub(in crate::daemon) tags: TagSnapshot,
     /// By registry, the names that follow from the configuration alone.
     configured: Vec<Vec<Endpoint>>,
     /// By registry, those of its endpoints file.
