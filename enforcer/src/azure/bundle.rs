@@ -146,6 +146,7 @@ impl<'t> Contents<'t> {
             change_number: self.change_number?,
             date: self.date,
             origin: TagOrigin::Bundle,
+            added: None,
             families: sets(self.prefixes),
             registry_regions: sets(self.regions),
         })
@@ -230,6 +231,7 @@ mod tests {
             change_number: 1,
             date: None,
             origin: TagOrigin::Bundle,
+            added: None,
             families: [(
                 REGISTRY_TAG.to_owned(),
                 set(&["192.0.2.0/24", "2001:db8::/32"]),

@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod endpoints;
+pub mod identity;
 pub mod manager;
 pub mod poll;
 mod prefixes;

@@ -64,6 +64,24 @@ impl Cloud {
         }
     }
 
+    /// The host of Azure Resource Manager.
+    pub const fn manager_host(self) -> &'static str {
+        match self {
+            Self::Public => "management.azure.com",
+            Self::UsGovernment => "management.usgovcloudapi.net",
+            Self::China => "management.chinacloudapi.cn",
+        }
+    }
+
+    /// The host of Microsoft Entra ID that hands out tokens.
+    pub const fn login_host(self) -> &'static str {
+        match self {
+            Self::Public => "login.microsoftonline.com",
+            Self::UsGovernment => "login.microsoftonline.us",
+            Self::China => "login.chinacloudapi.cn",
+        }
+    }
+
     /// The value of `cloud` in the published service-tags file.
     pub const fn service_tags_name(self) -> &'static str {
         match self {
@@ -196,6 +214,15 @@ mod tests {
             "contoso.blob.core.windows.net",
         ] {
             assert_eq!(kind(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_that_are_asked_are_names() {
+        for cloud in Cloud::ALL {
+            for host in [cloud.manager_host(), cloud.login_host()] {
+                assert_eq!(name(host).as_str(), host);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ const REASON: &str = "egress-enforcer asks for names and service tags";
 impl Engine {
     /// Opens the hosts that sources are asked at, where the enforcer has a cgroup of its own.
     pub(super) fn open_for_itself(&mut self) {
-        let names = self.feeds.hosts();
+        let names = self.feeds.hosts(&self.sources.config);
         if names.is_empty() {
             return self.alarms.clear("own-traffic", "");
         }

@@ -248,7 +248,10 @@ impl Sources {
             ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
             ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
             cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
-            added_by_api: 0,
+            added_by_api: tags.added.as_ref().map_or(0, |added| {
+                let families = added.families.values();
+                families.map(|prefixes| prefixes.iter().count()).sum()
+            }),
             changed: None,
         }
     }

@@ -25,7 +25,7 @@ use self::connect::Stream;
 pub use self::error::HttpsError;
 pub use self::message::{Request, Response};
 use self::roots::Roots;
-pub use self::url::{Url, UrlError};
+pub use self::url::{Url, UrlError, encoded};
 
 /// Bytes of an answer's head, and of a body's piece in memory.
 const BUFFER: usize = 64 << 10;

@@ -88,6 +88,15 @@ impl Url {
         self.security == other.security && self.port() == other.port()
     }
 
+    /// Another path on the same server.
+    ///
+    /// # Errors
+    /// When `path_and_query`, which begins with `/`, is none.
+    pub fn join(&self, path_and_query: &str) -> Result<Self, UrlError> {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        format!("{scheme}://{}{path_and_query}", self.authority()).parse()
+    }
+
     pub(super) fn security(&self) -> &Security {
         &self.security
     }
@@ -134,6 +143,19 @@ impl FromStr for Url {
             security,
         })
     }
+}
+
+/// `text` as it stands in a query or a form: letters, digits and `-._~` as they are, and all else as `%XX` (RFC 3986 section 2).
+pub fn encoded(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            result.push(char::from(byte));
+        } else {
+            result.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    result
 }
 
 /// The part of a text that holds no password and no signature.
@@ -225,6 +247,15 @@ mod tests {
         );
         let error = "http://a.example/x?sig=secret".parse::<Url>().unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn what_has_a_meaning_in_a_query_is_encoded() {
+        assert_eq!(
+            encoded("https://a.b/c?d=e&f g+ü"),
+            "https%3A%2F%2Fa.b%2Fc%3Fd%3De%26f%20g%2B%C3%BC"
+        );
+        assert_eq!(encoded("aZ09-._~"), "aZ09-._~");
     }
 
     #[test]

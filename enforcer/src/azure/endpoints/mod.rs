@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use self::error::EndpointError;
 pub use self::shown::parse;
 pub use crate::config::EndpointKind;
-use crate::config::{Cloud, Registry};
+use crate::config::{Cloud, Registry, ResourceId};
 use crate::file::read_up_to;
 use crate::name::Name;
 
@@ -139,7 +139,7 @@ pub fn in_region(
 }
 
 /// What `name`, found at `place`, is to the registry; names of other registries are refused.
-fn kind_of(
+pub(super) fn kind_of(
     name: &Name,
     login_server: &Name,
     cloud: Cloud,
@@ -152,4 +152,19 @@ fn kind_of(
             name: name.clone(),
             login_server: login_server.clone(),
         })
+}
+
+/// That the resource `id` has no data endpoint that could be opened.
+pub(super) fn without_data_endpoints(
+    id: &ResourceId,
+    login_server: &Name,
+    cloud: Cloud,
+) -> EndpointError {
+    EndpointError::DataEndpointsOffInResource {
+        resource: id.to_string(),
+        registry: cloud
+            .login_label(login_server)
+            .unwrap_or(login_server.as_str())
+            .to_owned(),
+    }
 }

@@ -47,6 +47,11 @@ impl Family {
         regions
     }
 
+    /// Whether neither the tag nor a regional one of it is there.
+    pub(super) fn is_absent(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// The prefixes of all members, which the global tag has to have as well.
     pub(super) fn into_checked_union(self, file: &Path) -> Result<PrefixSet, TagError> {
         let is_global = |(tag, _): &&(String, PrefixSet)| *tag == self.name;

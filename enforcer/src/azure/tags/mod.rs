@@ -4,6 +4,7 @@
 
 mod check;
 mod error;
+mod more;
 mod published;
 #[cfg(test)]
 mod published_figures;
@@ -20,13 +21,15 @@ use jiff::tz::Offset;
 
 use self::check::Family;
 pub use self::error::TagError;
+pub(in crate::azure) use self::more::MoreTagsReader;
+pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
 use super::PrefixSet;
 use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
-const MAX_FILE: u64 = 64 << 20;
+pub(in crate::azure) const MAX_FILE: u64 = 64 << 20;
 
 /// The prefixes of some service tags at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub struct TagSnapshot {
     pub families: BTreeMap<String, PrefixSet>,
     /// By region as it stands in data endpoint names (`francecentral`), the prefixes of its registries.
     pub registry_regions: BTreeMap<String, PrefixSet>,
+    /// What the Service Tag Discovery API added, when it was asked; it is part of `families`.
+    pub added: Option<AddedTags>,
 }
 
 /// Where service tags came from.
@@ -54,6 +59,8 @@ pub enum TagOrigin {
     File(PathBuf),
     /// What an earlier run kept of a file or a URL.
     Kept,
+    /// A published file at this URL, which is written without its query.
+    Url(String),
 }
 
 /// Reads the published file at `file`; see [`import`].
@@ -95,10 +102,11 @@ pub fn import(
     expected: Cloud,
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
-    let published = Published::parse(bytes, wanted).map_err(|source| TagError::Malformed {
-        file: file.to_owned(),
-        source,
-    })?;
+    let published =
+        Published::<u32>::parse(bytes, wanted).map_err(|source| TagError::Malformed {
+            file: file.to_owned(),
+            source,
+        })?;
     if published.cloud != expected.service_tags_name() {
         let found = published.cloud.into_owned();
         return Err(TagError::OtherCloud {
@@ -124,6 +132,7 @@ pub fn import(
         origin: TagOrigin::File(file.to_owned()),
         families,
         registry_regions,
+        added: None,
     })
 }
 
@@ -179,6 +188,7 @@ impl std::fmt::Display for TagOrigin {
             Self::Bundle => formatter.write_str("the bundle in the binary"),
             Self::File(file) => file.display().fmt(formatter),
             Self::Kept => formatter.write_str("what an earlier run kept"),
+            Self::Url(url) => formatter.write_str(url),
         }
     }
 }

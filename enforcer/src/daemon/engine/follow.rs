@@ -116,7 +116,7 @@ impl Engine {
     /// Addresses of the hosts that are asked; `None` while DNS has not answered for one.
     pub(super) fn reach(&self) -> Option<Reach> {
         let mut reach = Reach::default();
-        for host in self.feeds.hosts() {
+        for host in self.feeds.hosts(&self.sources.config) {
             let (_, entry) = self.cache.entries().find(|(name, _)| **name == host)?;
             let addresses: Vec<_> = entry.addresses().map(|(address, _)| address).collect();
             let families = [Family::V4, Family::V6].map(|family| entry.family(family));

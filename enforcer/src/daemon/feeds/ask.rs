@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Feeds;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
-use crate::azure::manager::{FetchError, Reach, TagAdditions, TagsFile};
+use crate::azure::manager::{FetchError, FetchedTags, MoreTags, Reach};
 use crate::azure::tags::check_successor;
 use crate::azure::wanted;
 use crate::config::Config;
@@ -20,17 +20,17 @@ pub(in crate::daemon) type Fetch = Pin<Box<dyn Future<Output = Fetched>>>;
 pub(in crate::daemon) enum Fetched {
     /// Resource Manager, about the registry behind this login server.
     Registry(Name, Result<Vec<Endpoint>, FetchError>),
-    /// The URL of service tags; nothing where they have not changed.
-    Url(Result<Option<TagsFile>, FetchError>),
+    /// The URL of service tags.
+    Url(Result<FetchedTags, FetchError>),
     /// The Service Tag Discovery API.
-    Api(Result<TagAdditions, FetchError>),
+    Api(Result<MoreTags, FetchError>),
 }
 
 /// What a source said before the answer that [`Feeds::take`] took: for [`Feeds::refuse`].
 pub(in crate::daemon) enum Before {
     Registry(Name, Option<Vec<Endpoint>>),
     Url(Option<TagSnapshot>),
-    Api(Option<TagAdditions>),
+    Api(Option<MoreTags>),
 }
 
 impl Feeds {
@@ -52,10 +52,10 @@ impl Feeds {
                 continue;
             };
             if polled.starts(now) {
-                let ((azure, reach), name) = (with(), registry.login_server.clone());
+                let ((azure, reach), registry) = (with(), registry.clone());
                 due.push(Box::pin(async move {
-                    let answer = azure.registry(&name, &id, &reach).await;
-                    Fetched::Registry(name, answer)
+                    let answer = azure.registry(&registry, &id, &reach).await;
+                    Fetched::Registry(registry.login_server, answer)
                 }));
             }
         }
@@ -64,13 +64,9 @@ impl Feeds {
             && polled.starts(now)
         {
             let ((azure, reach), wanted) = (with(), wanted());
-            let (url, etag) = (url.clone(), self.etag.clone());
+            let (url, last) = (url.clone(), self.validator.clone());
             due.push(Box::pin(async move {
-                Fetched::Url(
-                    azure
-                        .tags_file(&url, etag.as_deref(), &wanted, &reach)
-                        .await,
-                )
+                Fetched::Url(azure.tags_file(&url, last.as_ref(), &wanted, &reach).await)
             }));
         }
         if let Some((subscription, polled)) = &mut self.api
@@ -107,27 +103,28 @@ impl Feeds {
 
     fn take_url(
         &mut self,
-        answer: Result<Option<TagsFile>, FetchError>,
+        answer: Result<FetchedTags, FetchError>,
         in_force: &TagSnapshot,
         now: Duration,
     ) -> Option<Before> {
         let (_, polled) = self.url.as_mut()?;
-        let Some(file) = answer.transpose() else {
-            polled.good(now);
-            return None;
+        let new = match answer {
+            Ok(FetchedTags::Unchanged) => {
+                polled.good(now);
+                return None;
+            }
+            Ok(FetchedTags::New { tags, validator }) => Ok((*tags, validator)),
+            Err(error) => Err(error),
         };
-        if let Ok(file) = &file
-            && let Err(error) = check_successor(in_force, &file.tags, false)
-        {
-            polled.failed(error.to_string(), None, now);
-            return None;
+        if let Ok((tags, validator)) = &new {
+            if let Err(error) = check_successor(in_force, tags, false) {
+                polled.failed(error.to_string(), None, now);
+                return None;
+            }
+            self.validator.clone_from(validator);
         }
-        if let Ok(file) = &file {
-            self.etag.clone_from(&file.etag);
-        }
-        polled
-            .take(file.map(|file| file.tags), now)
-            .map(Before::Url)
+        let before = polled.take(new.map(|(tags, _)| tags), now);
+        before.map(Before::Url)
     }
 
     /// Takes back an answer that leads to no policy.
@@ -139,7 +136,7 @@ impl Feeds {
                 }
             }
             Before::Url(before) => {
-                self.etag = None;
+                self.validator = None;
                 if let Some((_, polled)) = &mut self.url {
                     polled.refuse(before, message, now);
                 }

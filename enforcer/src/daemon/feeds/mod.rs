@@ -18,11 +18,14 @@ pub(super) use self::told::Clocks;
 use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
 use crate::azure::endpoints::{Endpoint, Origin};
-use crate::azure::manager::{Azure, TagAdditions};
+use crate::azure::manager::{Azure, MoreTags, Validator};
 use crate::azure::{TagSnapshot, regions};
 use crate::config::{Config, HttpsUrl};
 use crate::name::Name;
 use crate::resolver::discovery::Discovery;
+
+/// What the Service Tag Discovery API is called in alarms and errors.
+const API: &str = "the Service Tag Discovery API";
 
 /// The sources of names and prefixes that can change while the daemon runs.
 pub(super) struct Feeds {
@@ -30,8 +33,9 @@ pub(super) struct Feeds {
     files: BTreeMap<PathBuf, Standing>,
     managers: BTreeMap<Name, Polled<Vec<Endpoint>>>,
     url: Option<(HttpsUrl, Polled<TagSnapshot>)>,
-    etag: Option<String>,
-    api: Option<(String, Polled<TagAdditions>)>,
+    /// What stands for the file that was fetched last.
+    validator: Option<Validator>,
+    api: Option<(String, Polled<MoreTags>)>,
     azure: Option<Rc<Azure>>,
     seed: u64,
 }
@@ -44,7 +48,7 @@ impl Feeds {
             files: BTreeMap::new(),
             managers: BTreeMap::new(),
             url: None,
-            etag: None,
+            validator: None,
             api: None,
             azure: None,
             seed,
@@ -75,7 +79,7 @@ impl Feeds {
             let said = same.and_then(|(_, polled)| polled.into_last());
             (wanted, Polled::new(every, self.seed, said))
         });
-        self.etag = None;
+        self.validator = None;
         let api = self.api.take();
         self.api = config
             .protect
@@ -166,13 +170,9 @@ impl Feeds {
     }
 
     /// The hosts that are asked, which the enforcer opens for itself.
-    pub(super) fn hosts(&self) -> Vec<Name> {
-        let url = self.url.iter().map(|(url, _)| url.host().clone());
-        let azure = self
-            .azure
-            .iter()
-            .filter(|_| !self.managers.is_empty() || self.api.is_some());
-        url.chain(azure.flat_map(|azure| azure.hosts())).collect()
+    pub(super) fn hosts(&self, config: &Config) -> Vec<Name> {
+        let azure = self.azure.iter();
+        azure.flat_map(|azure| azure.hosts(config)).collect()
     }
 
     /// The newest of the service tags that replace each other.
@@ -195,7 +195,7 @@ impl Found for Feeds {
     fn tags(&self, given: &TagSnapshot) -> anyhow::Result<TagSnapshot> {
         let base = self.base(given);
         match self.api.as_ref().and_then(|(_, polled)| polled.last()) {
-            Some(more) => Ok(base.with_added(more)?),
+            Some(more) => Ok(base.with_added(more, API)?),
             None => Ok(base.clone()),
         }
     }

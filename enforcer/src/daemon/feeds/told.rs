@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Feeds;
 use super::polled::{Polled, SOURCE_FAILING, Standing};
+use super::{API, Feeds};
 use crate::azure::endpoints::Origin;
 use crate::config::{Config, Registry};
 use crate::control::{Alarm, SourceStatus};
@@ -116,7 +116,7 @@ impl Feeds {
         let url = self.url.iter();
         let url = url.map(|(url, polled)| (url.to_string(), &polled.standing));
         let api = self.api.iter().map(|(_, polled)| {
-            let what = "the Service Tag Discovery API".to_owned();
+            let what = API.to_owned();
             (what, &polled.standing)
         });
         let standings = files.chain(managers).chain(url).chain(api);

@@ -26,11 +26,11 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::cache::Failing;
-use super::cache::schedule::Jitter;
 use super::pace::Pace;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{Cloud, Registry};
+use crate::jitter::Jitter;
 use crate::name::Name;
 use probe::Probe;
 use verdict::Verdict;

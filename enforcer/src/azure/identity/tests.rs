@@ -1,0 +1,1 @@
+pub(super) const PRINCIPAL: &str = include_str!("test_principal.pem");
