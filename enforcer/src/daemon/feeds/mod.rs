@@ -2,6 +2,8 @@
 
 mod ask;
 mod polled;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::collections::BTreeMap;
