@@ -6,6 +6,7 @@ pub mod identity;
 pub mod manager;
 pub mod poll;
 mod prefixes;
+pub mod regions;
 mod relaxed;
 pub mod tags;
 #[cfg(test)]

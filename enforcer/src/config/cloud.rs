@@ -115,6 +115,13 @@ impl Cloud {
         (!label.contains('.')).then_some(label)
     }
 
+    /// Whether the data endpoints of this login server can be named after regions. A registry's own name is alphanumeric, so a hyphen means
+    /// that the login server carries a domain name label hash, and its endpoints are given by Azure, not built.
+    pub fn builds_endpoints(self, login_server: &Name) -> bool {
+        self.login_label(login_server)
+            .is_some_and(|label| !label.contains('-'))
+    }
+
     /// What `name` is to the registry behind `login_server`; `None` when it is no name of that registry.
     pub fn endpoint_kind(self, login_server: &Name, name: &Name) -> Option<EndpointKind> {
         let registry = self.login_label(login_server)?;
@@ -173,6 +180,14 @@ mod tests {
             Some(Cloud::China)
         );
         assert_eq!(Cloud::of_login_server(&name("contoso.azurecr.de")), None);
+    }
+
+    #[test]
+    fn endpoints_of_a_login_server_with_a_hash_are_not_built() {
+        let cloud = Cloud::Public;
+        assert!(cloud.builds_endpoints(&name("contoso.azurecr.io")));
+        assert!(!cloud.builds_endpoints(&name("contoso-e7ggejfuhzhgedc8.azurecr.io")));
+        assert!(!cloud.builds_endpoints(&name("contoso.azurecr.us")));
     }
 
     #[test]

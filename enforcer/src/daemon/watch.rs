@@ -6,6 +6,7 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::engine::Engine;
+use super::feeds::SOURCE_FAILING;
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, Family, NameEntry};
@@ -37,8 +38,27 @@ impl Engine {
             untagged.extend(untagged_of(name, entry));
         }
         self.alarms.replace("name-failing", &failing);
+        self.report_sources();
         self.alarms.replace("answer-refused", &refused);
         self.alarms.replace("address-untagged", &untagged);
+    }
+
+    /// Raises and ends the alarms of sources, and notes both.
+    fn report_sources(&mut self) {
+        let failing: BTreeMap<String, String> = self.feeds.failing();
+        let stands: Vec<String> = self.alarms.subjects(SOURCE_FAILING);
+        for subject in stands
+            .iter()
+            .filter(|subject| !failing.contains_key(*subject))
+        {
+            self.note("source-mended", format!("{subject} is good again"));
+        }
+        for (subject, message) in &failing {
+            if !stands.contains(subject) {
+                self.note("source-failing", message.clone());
+            }
+        }
+        self.alarms.replace(SOURCE_FAILING, &failing);
     }
 
     /// Looks around for somebody who asks. A clock that was set unnoticed ends exceptions, or has them stand again.

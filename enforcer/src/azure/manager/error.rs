@@ -82,7 +82,7 @@ pub enum Problem {
 
 impl Thing {
     /// The error that fetching this met.
-    pub(super) fn failed(&self, problem: impl Into<Problem>) -> FetchError {
+    pub(crate) fn failed(&self, problem: impl Into<Problem>) -> FetchError {
         FetchError {
             thing: Box::new(self.clone()),
             problem: Box::new(problem.into()),

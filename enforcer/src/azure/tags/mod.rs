@@ -25,7 +25,7 @@ pub(in crate::azure) use self::more::MoreTagsReader;
 pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
 use super::PrefixSet;
-use crate::config::Cloud;
+use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
@@ -44,6 +44,8 @@ pub struct TagSnapshot {
     pub origin: TagOrigin,
     /// By tag name, its prefixes united with those of its regional tags.
     pub families: BTreeMap<String, PrefixSet>,
+    /// By region as it stands in data endpoint names (`francecentral`), the prefixes of its registries.
+    pub registry_regions: BTreeMap<String, PrefixSet>,
     /// What the Service Tag Discovery API added, when it was asked; it is part of `families`.
     pub added: Option<AddedTags>,
 }
@@ -55,6 +57,8 @@ pub enum TagOrigin {
     Bundle,
     /// A published file.
     File(PathBuf),
+    /// What an earlier run kept of a file or a URL.
+    Kept,
     /// A published file at this URL, which is written without its query.
     Url(String),
 }
@@ -112,8 +116,12 @@ pub fn import(
         });
     }
     let mut families = BTreeMap::new();
+    let mut registry_regions = BTreeMap::new();
     for name in wanted {
         let family = Family::gather(name, &published.tags, file)?;
+        if name == REGISTRY_TAG {
+            registry_regions = family.by_region();
+        }
         families.insert(name.clone(), family.into_checked_union(file)?);
     }
     check::registries_are_apart_from_storage(&families, file)?;
@@ -123,6 +131,7 @@ pub fn import(
         date: date_in_file_name(file),
         origin: TagOrigin::File(file.to_owned()),
         families,
+        registry_regions,
         added: None,
     })
 }
@@ -178,6 +187,7 @@ impl std::fmt::Display for TagOrigin {
         match self {
             Self::Bundle => formatter.write_str("the bundle in the binary"),
             Self::File(file) => file.display().fmt(formatter),
+            Self::Kept => formatter.write_str("what an earlier run kept"),
             Self::Url(url) => formatter.write_str(url),
         }
     }

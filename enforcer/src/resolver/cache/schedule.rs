@@ -8,7 +8,7 @@ use crate::jitter::SPREAD;
 
 /// Whether a name is being asked, and when it is asked next.
 #[derive(Debug)]
-pub(super) enum Ask {
+pub(in crate::resolver) enum Ask {
     /// Due at that time.
     Waiting(Duration),
     /// Asked at that time.
@@ -16,37 +16,44 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    pub(super) fn start(&mut self, now: Duration) {
+    pub(in crate::resolver) fn start(&mut self, now: Duration) {
         *self = Self::InFlight(now);
     }
 
-    pub(super) fn finish(&mut self, due: Duration) {
+    pub(in crate::resolver) fn finish(&mut self, due: Duration) {
         *self = Self::Waiting(due);
     }
 
+    /// Makes a name that waits due at that time, if it is not due sooner.
+    pub(in crate::resolver) fn hasten(&mut self, due: Duration) {
+        if let Self::Waiting(waiting) = self {
+            *waiting = due.min(*waiting);
+        }
+    }
+
     /// When the name is asked next, were there room; a lost question makes it due again.
-    pub(super) fn next(&self) -> Duration {
+    pub(in crate::resolver) fn next(&self) -> Duration {
         match self {
             Self::Waiting(due) => *due,
             Self::InFlight(since) => *since + LOST_AFTER,
         }
     }
 
-    pub(super) fn is_due(&self, now: Duration) -> bool {
+    pub(in crate::resolver) fn is_due(&self, now: Duration) -> bool {
         self.next() <= now
     }
 
     /// Whether it is being asked, lost or not.
-    pub(super) fn is_asking(&self) -> bool {
+    pub(in crate::resolver) fn is_asking(&self) -> bool {
         matches!(self, Self::InFlight(_))
     }
 
-    pub(super) fn is_in_flight(&self, now: Duration) -> bool {
+    pub(in crate::resolver) fn is_in_flight(&self, now: Duration) -> bool {
         self.is_asking() && !self.is_due(now)
     }
 
     /// When time alone lets the name be asked; a waiting one needs room among those in flight.
-    pub(super) fn wake(&self, has_room: bool) -> Option<Duration> {
+    pub(in crate::resolver) fn wake(&self, has_room: bool) -> Option<Duration> {
         match self {
             Self::Waiting(_) if !has_room => None,
             Self::Waiting(_) | Self::InFlight(_) => Some(self.next()),
@@ -55,20 +62,20 @@ impl Ask {
 }
 
 /// The wait after a successful answer: its TTL within floor and ceiling, with room for the spread below the ceiling.
-pub(super) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
+pub(in crate::resolver) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
     let longest = settings.ttl_ceiling * SPREAD / (SPREAD + 1);
     ttl.min(longest).max(settings.ttl_floor)
 }
 
 /// The wait after that many failures in a row, with room for the spread below the longest.
-pub(super) fn backoff(failures: u32, settings: &Settings) -> Duration {
-    let longest = settings.retry_max * SPREAD / (SPREAD + 1);
+pub(in crate::resolver) fn backoff(
+    failures: u32,
+    shortest: Duration,
+    longest: Duration,
+) -> Duration {
+    let longest = longest * SPREAD / (SPREAD + 1);
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-    settings
-        .retry_min
-        .saturating_mul(doubled)
-        .min(longest)
-        .max(settings.retry_min)
+    shortest.saturating_mul(doubled).min(longest).max(shortest)
 }
 
 #[cfg(test)]
@@ -94,11 +101,13 @@ mod tests {
     #[test]
     fn backoff_doubles_from_the_shortest_to_the_longest_wait() {
         let settings = Settings::default();
-        let waits: Vec<_> = (1..=6).map(|n| backoff(n, &settings).as_secs()).collect();
+        let waits: Vec<_> = (1..=6)
+            .map(|n| backoff(n, settings.retry_min, settings.retry_max).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32]);
         let mut jitter = Jitter::new(7);
         for failures in [7, 8, 40, u32::MAX] {
-            let wait = jitter.spread(backoff(failures, &settings));
+            let wait = jitter.spread(backoff(failures, settings.retry_min, settings.retry_max));
             assert!(wait <= seconds(60) && wait >= seconds(54), "{wait:?}");
         }
     }
