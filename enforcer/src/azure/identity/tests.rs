@@ -97,6 +97,21 @@ async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
 }
 
 #[tokio::test]
+async fn questions_at_the_same_time_ask_for_one_token() {
+    let server = TestServer::plain(|_| answer(200, &[], GRANTED)).await;
+    let environment = Environment {
+        instance_metadata: format!("http://127.0.0.1:{}", server.port),
+        ..nowhere()
+    };
+    let credential = credential(&azure(CredentialKind::ManagedIdentity), environment, 1);
+    let (client, reach) = (Client::new(), Reach::new());
+    let ask = || credential.token(&client, &reach);
+    let (one, two, three) = tokio::join!(ask(), ask(), ask());
+    assert!(one.is_ok() && two.is_ok() && three.is_ok());
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_tells_its_code_and_the_mend_and_nothing_else() {
     let text = r#"{"error":"invalid_request","error_description":"Identity not found x7"}"#;
     let server = TestServer::plain(|_| answer(400, &[("Retry-After", "7")], text)).await;

@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use super::check::{Family, registries_are_apart_from_storage};
 use super::published::{Published, Tag};
 use super::{PrefixSet, TagError, TagSnapshot};
-use crate::config::Cloud;
+use crate::config::{Cloud, REGISTRY_TAG};
 
 /// What the API knows of some families of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct MoreTags {
     pub change_number: u32,
     /// By tag name, its prefixes united with those of its regional tags. Families that the list lacks are missing here.
     pub families: BTreeMap<String, PrefixSet>,
+    /// By region as it stands in data endpoint names, the prefixes of its registries.
+    pub registry_regions: BTreeMap<String, PrefixSet>,
 }
 
 /// What a snapshot got from the API besides its own prefixes.
@@ -81,8 +83,12 @@ impl<'w> MoreTagsReader<'w> {
     /// All pages together, with the checks of a published file for the families that are there.
     pub(in crate::azure) fn finish(self) -> Result<MoreTags, TagError> {
         let mut families = BTreeMap::new();
+        let mut registry_regions = BTreeMap::new();
         for name in self.wanted {
             let family = Family::gather(name, &self.tags, &self.source)?;
+            if name == REGISTRY_TAG {
+                registry_regions = family.by_region();
+            }
             if !family.is_absent() {
                 families.insert(name.clone(), family.into_checked_union(&self.source)?);
             }
@@ -99,6 +105,7 @@ impl<'w> MoreTagsReader<'w> {
             cloud: self.cloud,
             change_number: self.change_number.ok_or_else(missing)?,
             families,
+            registry_regions,
         })
     }
 }
@@ -131,6 +138,10 @@ impl TagSnapshot {
             }
         }
         registries_are_apart_from_storage(&whole.families, &file)?;
+        for (region, prefixes) in &more.registry_regions {
+            let known = whole.registry_regions.entry(region.clone()).or_default();
+            *known = known.union(prefixes);
+        }
         whole.added = Some(AddedTags {
             change_number: more.change_number,
             families: added,
@@ -145,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::azure::TagOrigin;
-    use crate::config::{REGISTRY_TAG, STORAGE_TAG};
+    use crate::config::STORAGE_TAG;
 
     fn set(prefixes: &[&str]) -> PrefixSet {
         prefixes
@@ -267,6 +278,7 @@ mod tests {
         let tags = [
             tag("Storage", &["192.0.2.0/25", "203.0.113.0/24"]),
             tag(REGISTRY_TAG, &["198.51.100.128/25"]),
+            tag("AzureContainerRegistry.NewRegion", &["198.51.100.128/25"]),
         ];
         let more = read(&[page(&tags, None)]).unwrap();
         let whole = snapshot().with_added(&more, "the API").unwrap();
@@ -278,6 +290,11 @@ mod tests {
             whole.families[REGISTRY_TAG],
             snapshot().families[REGISTRY_TAG]
         );
+        assert_eq!(
+            whole.registry_regions["newregion"],
+            set(&["198.51.100.128/25"])
+        );
+        assert!(whole.registry_regions.len() > 10, "the known regions stay");
         let added = whole.added.as_ref().unwrap();
         assert_eq!(added.change_number, 63);
         assert_eq!(
