@@ -1,6 +1,8 @@
 //! The cloud's front ends. As in the service, one front end serves many customers: the address says
 //! which kind of endpoint and which region it is, the name which customer.
 
+pub mod guarded;
+
 use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
@@ -124,6 +126,7 @@ http {{
     }}
     map $tenant $backend {{ contoso {CONTOSO}; default {OTHERS}; }}
 
+{guarded}
 {login_server}{data_server}{storage_server}{internet_server}}}
 "#,
         login = geo([LOGIN_EASTUS, LOGIN_WESTUS].as_flattened(), "login"),
@@ -136,6 +139,7 @@ http {{
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
+        guarded = guarded::conf(&tls.registry),
     )
 }
 

@@ -10,6 +10,7 @@ use crate::name::Name;
 
 /// What this step is called.
 const POLICY: &str = "policy";
+const NOBODY: &str = "no daemon runs, and no valid configuration says what is open";
 
 /// Who tells what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ enum Teller {
 pub(super) struct Known {
     teller: Teller,
     names: Vec<Name>,
+    /// Whether more are found while the daemon runs.
+    grows: bool,
 }
 
 impl Known {
@@ -37,20 +40,25 @@ impl Known {
             return Self {
                 teller: Teller::Daemon,
                 names: names.map(|known| known.name.clone()).collect(),
+                grows: false,
             };
         }
         let Some(sources) = sources else {
             return Self {
                 teller: Teller::Nobody,
                 names: Vec::new(),
+                grows: false,
             };
         };
         let pairs = sources.config.registries.iter().zip(&sources.endpoints);
         let own = pairs.filter(|(registry, _)| registry.login_server == target.login);
-        let names = own.flat_map(|(_, endpoints)| endpoints);
+        let names = own.clone().flat_map(|(_, endpoints)| endpoints);
         Self {
             teller: Teller::Configuration,
             names: names.map(|endpoint| endpoint.name.clone()).collect(),
+            grows: own
+                .map(|(registry, _)| registry)
+                .any(|registry| registry.discover || registry.resource_id.is_some()),
         }
     }
 
@@ -101,23 +109,33 @@ impl Known {
         Finding::new(POLICY, true, found, "")
     }
 
-    /// Whether the data endpoint that the registry uses is open here; `None` where nothing is enforced.
-    pub(super) fn judge_endpoint(&self, target: &Target, endpoint: &Name) -> Option<Finding> {
+    /// Whether the data endpoint that the registry uses is open here.
+    ///
+    /// # Errors
+    /// Why that is not known.
+    pub(super) fn judge_endpoint(
+        &self,
+        target: &Target,
+        endpoint: &Name,
+    ) -> Result<Finding, String> {
+        let open = self.names.contains(endpoint);
+        let entry = advice::entry(target, endpoint);
         if self.teller == Teller::Nobody {
-            return None;
+            return Err(format!(
+                "whether {endpoint} is open here: {NOBODY}; to open it, {entry}"
+            ));
         }
-        let fit = self.names.contains(endpoint);
-        let found = if fit {
+        if self.grows && !open {
+            return Err(format!(
+                "whether {endpoint} is open here: the daemon finds such names, so look again while it runs"
+            ));
+        }
+        let found = if open {
             format!("{endpoint} is among the names that are open here")
         } else {
             format!("{endpoint} is not among the names that are open here: pulls fail")
         };
-        Some(Finding::new(
-            POLICY,
-            fit,
-            found,
-            &advice::entry(target, endpoint),
-        ))
+        Ok(Finding::new(POLICY, open, found, &entry))
     }
 }
 
@@ -167,10 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_daemon_is_to_find_is_not_called_closed() {
+        let text = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nregions = \"discover\"\n";
+        let config = crate::config::parse(text, "config.toml".as_ref()).unwrap();
+        let sources = Sources::read(&crate::daemon::Options {
+            source: crate::daemon::Source::Given(Box::new(config)),
+            audit: false,
+            ephemeral: false,
+            scope: None,
+        })
+        .unwrap();
+        let target = target("contoso");
+        let known = Known::new(&target, None, Some(&sources));
+        let data = "contoso.eastus.data.azurecr.io".parse().unwrap();
+        let open = known.judge_endpoint(&target, &data).unwrap_err();
+        assert!(open.contains("while it runs"), "{open}");
+        assert!(known.judge_endpoint(&target, &target.login).unwrap().fit);
+    }
+
+    #[test]
     fn where_nothing_is_configured_nothing_is_closed() {
         let target = target("contoso");
         let known = Known::new(&target, None, None);
         assert!(known.judge_registry(&target).fit);
-        assert!(known.judge_endpoint(&target, &target.login).is_none());
+        let open = known.judge_endpoint(&target, &target.login).unwrap_err();
+        assert!(open.contains("[[registry]]"), "{open}");
     }
 }

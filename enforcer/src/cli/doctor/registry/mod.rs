@@ -52,6 +52,11 @@ pub(super) fn registry(
         report.leave(format!("what the daemon has open: {error}"));
         None
     });
+    if let Some(proxy) = proxy() {
+        report.leave(format!(
+            "how it looks through the proxy that {proxy} names: all of this asks directly"
+        ));
+    }
     let known = Known::new(&target, status.as_ref(), sources.as_ref());
     let sources = match sources {
         Some(sources) => sources,
@@ -67,6 +72,14 @@ pub(super) fn registry(
     };
     wait_for(visit.make(&mut report))??;
     report.finish()
+}
+
+/// The variable that has clients take a proxy, where there is one.
+fn proxy() -> Option<&'static str> {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .find(set)
 }
 
 /// The bundle of service tags and the usual answer check, where there is no configuration.

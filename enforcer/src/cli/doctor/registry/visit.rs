@@ -163,8 +163,9 @@ impl Visit {
     /// Has the data endpoint serve the blob's first byte.
     async fn fetch(&self, report: &mut Report, redirect: Redirect) -> Result<()> {
         let host = &redirect.host;
-        if let Some(finding) = self.known.judge_endpoint(&self.target, host) {
-            report.tell(finding)?;
+        match self.known.judge_endpoint(&self.target, host) {
+            Ok(finding) => _ = report.tell(finding)?,
+            Err(open) => report.leave(open),
         }
         let mut way = Way::default();
         for (name, answer) in self.wire.resolve(vec![host.clone()]).await? {
