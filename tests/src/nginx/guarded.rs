@@ -20,7 +20,8 @@ const BASIC: &str = "cHVsbGVyOm5vdC1hLXNlY3JldC1vZi1hbnlib2R5";
 /// What opens the registries, for the scope that is asked for.
 const TOKEN: &str = "a-token.of-the.lab";
 
-/// Maps and servers for the web server's configuration. `leaf`: the registries' certificate.
+/// Maps and servers for the web server's configuration. `leaf`: the registries' certificate. Values are too long for the usual buckets of
+/// maps, so they are matched by expressions.
 pub(super) fn conf(leaf: &Leaf) -> String {
     let dedicated = "https://fabrikam.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false&s=a-signature";
     let shared = format!(
@@ -28,11 +29,11 @@ pub(super) fn conf(leaf: &Leaf) -> String {
     );
     let maps = format!(
         "map $http_authorization $challenge {{\n\
-         \"Bearer {TOKEN}\" \"\";\n\
+         \"~^Bearer {TOKEN}$\" \"\";\n\
          default 'Bearer realm=\"https://$host/oauth2/token\",service=\"$host\"';\n}}\n\
          map \"$host $http_authorization\" $known {{\n\
-         \"{DEDICATED_LOGIN} Basic {BASIC}\" yes;\n\
-         \"{SHARED_LOGIN} \" yes;\n\
+         \"~^{DEDICATED_LOGIN} Basic {BASIC}$\" yes;\n\
+         \"~^{SHARED_LOGIN} $\" yes;\n\
          default no;\n}}\n\
          map \"$known $arg_service $arg_scope\" $granted {{\n\
          \"~^yes {DEDICATED_LOGIN} repository:app:pull$\" yes;\n\
