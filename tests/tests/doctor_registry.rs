@@ -15,8 +15,9 @@ use serde_json::Value;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const DATA: &str = "fabrikam.eastus.data.azurecr.io";
+const OTHER_DATA: &str = "fabrikam.westus.data.azurecr.io";
 const DEDICATED: &str =
-    "[[registry]]\nlogin-server = \"fabrikam.azurecr.io\"\nregions = [\"eastus\"]\n";
+    "[[registry]]\nlogin-server = \"fabrikam.azurecr.io\"\nregions = [\"eastus\", \"westus\"]\n";
 
 struct Scene {
     enforcer: Enforcer,
@@ -31,6 +32,7 @@ impl Scene {
             (DEDICATED_LOGIN, "eus-3.fe.azcr.io"),
             (SHARED_LOGIN, "eus-3.fe.azcr.io"),
             (DATA, "eus-0.data.azcr.io"),
+            (OTHER_DATA, "wus-0.data.azcr.io"),
         ] {
             lab.dns().set_alias(name, target, 300)?;
         }
@@ -103,6 +105,11 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
         .into_iter()
         .any(|request| request.host == DATA && request.status == 206);
     assert!(served, "the data endpoint served no first byte");
+    let reached = format!("{OTHER_DATA} can be reached");
+    assert!(
+        report["findings"].to_string().contains(&reached),
+        "{report:#}"
+    );
     assert!(scene.wrong_credentials_are_told(&pull)?);
     assert!(scene.without_an_image_the_rest_is_unproved()?);
     assert!(scene.what_enforcement_closes_leads_to_explain()?);

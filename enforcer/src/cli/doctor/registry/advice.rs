@@ -4,7 +4,7 @@ use super::target::Target;
 use crate::name::Name;
 
 /// What is said where regions are not known.
-pub(super) const SOME_REGION: &str = "REGION";
+const SOME_REGION: &str = "REGION";
 
 /// What to run, in the order in which no client loses its way (learn.microsoft.com, "Azure Container Registry mitigating data exfiltration with
 /// dedicated data endpoints"). `regions`: those that are known to hold a replica. `check`: the command line that proves it.
@@ -12,7 +12,7 @@ pub(super) fn migration(target: &Target, regions: &[String], check: &str) -> Str
     let registry = target.resource();
     let enable = format!("az acr update --name {registry} --data-endpoint-enabled");
     let list = format!("az acr show-endpoints --name {registry}");
-    let file = format!("/etc/egress-enforcer/{registry}.json");
+    let file = endpoints_file(target);
     let known = format!("{list} > {file}");
     let fragment = |endpoints: &str| {
         format!(
@@ -38,19 +38,41 @@ pub(super) fn migration(target: &Target, regions: &[String], check: &str) -> Str
     format!(
         "turn to dedicated data endpoints (service tier Premium), in this order, so that no client loses its way:\n  \
          1. {list} --query \"dataEndpoints[].region\" --output tsv   (the region of every replica)\n  \
-         2. for each of them open {pattern}, TCP port 443, in every firewall on the way, and here (then reload):\n{by_region}\n  \
+         2. for each of them open {pattern}, TCP port 443, in every firewall on the way, and here, as the one section of this registry (then reload):\n{by_region}\n  \
          3. {enable}\n  \
          4. {known}, which can take the place of `regions`:\n{by_file}\n  \
          5. {check}"
     )
 }
 
-/// Lines that name the registry with these endpoints in the configuration.
-pub(super) fn entry(target: &Target, endpoint: &Name) -> String {
+/// Lines that open `endpoint`. `named`: whether the configuration has a section of the registry.
+pub(super) fn entry(target: &Target, endpoint: &Name, named: bool) -> String {
+    let login = &target.login;
+    let line = format!("data-endpoints = [\"{endpoint}\"]");
+    if named {
+        return format!(
+            "add to the registry's section in the configuration, below login-server = \"{login}\", and reload:\n  {line}"
+        );
+    }
     format!(
-        "add to the configuration and reload:\n  [[registry]]\n  login-server = \"{}\"\n  data-endpoints = [\"{endpoint}\"]",
-        target.login
+        "add to the configuration and reload:\n  [[registry]]\n  login-server = \"{login}\"\n  {line}"
     )
+}
+
+/// Lines that name the registry, with the regions that are known to hold a replica.
+pub(super) fn section(target: &Target, regions: &[String]) -> String {
+    let login = &target.login;
+    let endpoints = if target.is_hashed() {
+        format!("endpoints-file = \"{}\"", endpoints_file(target))
+    } else {
+        format!("regions = [{}]", quoted(regions))
+    };
+    format!("[[registry]]\n  login-server = \"{login}\"\n  {endpoints}")
+}
+
+/// Where the output of `az acr show-endpoints` is kept.
+fn endpoints_file(target: &Target) -> String {
+    format!("/etc/egress-enforcer/{}.json", target.resource())
 }
 
 /// The region in a data endpoint's or regional endpoint's name.
@@ -126,7 +148,7 @@ mod tests {
             assert_eq!(config.registries[0].login_server, target.login, "{text}");
         }
         let endpoint: Name = "contoso.eastus.data.azurecr.io".parse().unwrap();
-        let entry = entry(&target, &endpoint);
+        let entry = entry(&target, &endpoint, false);
         let config =
             config::parse(entry.split_once('\n').unwrap().1, "config.toml".as_ref()).unwrap();
         assert_eq!(config.registries[0].data_endpoints, [endpoint]);

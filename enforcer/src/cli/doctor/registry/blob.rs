@@ -95,6 +95,14 @@ pub(super) fn judge_data(host: &Name, answer: &Answer) -> Finding {
     }
 }
 
+/// What any answer of the data endpoint `host` says: without a signed address it serves nothing.
+pub(super) fn judge_reach(host: &Name, answer: &Answer) -> Finding {
+    match answer {
+        Ok(_) => Finding::new(DATA, true, format!("{host} can be reached"), ""),
+        Err(why) => unanswered(DATA, host, why),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +202,8 @@ mod tests {
         assert!(judge_data(&host, &answer(206)).fit);
         assert!(judge_data(&host, &answer(200)).fit);
         assert!(!judge_data(&host, &answer(403)).fit);
+        assert!(judge_reach(&host, &answer(403)).fit);
+        assert!(!judge_reach(&host, &Err(Unanswered::Refused)).fit);
         let refused = judge_data(&host, &Err(Unanswered::Refused));
         assert!(
             refused.mend.contains("explain contoso.eastus"),

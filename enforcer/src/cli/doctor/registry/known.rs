@@ -2,6 +2,7 @@
 
 use super::advice;
 use super::target::Target;
+use crate::cli::words::count;
 use crate::config::EndpointKind;
 use crate::control::Status;
 use crate::daemon::Sources;
@@ -84,8 +85,8 @@ impl Known {
         names.filter(move |name| kind(name) == Some(EndpointKind::Data))
     }
 
-    /// Whether the registry is open here at all.
-    pub(super) fn judge_registry(&self, target: &Target) -> Finding {
+    /// Whether the registry is open here at all. `regions`: those that are known to hold a replica.
+    pub(super) fn judge_registry(&self, target: &Target, regions: &[String]) -> Finding {
         let login = &target.login;
         let who = match self.teller {
             Teller::Daemon => "the daemon",
@@ -99,13 +100,14 @@ impl Known {
         if self.names.is_empty() {
             let found = format!("{who} does not know {login}, so it is closed");
             let mend = format!(
-                "where this host is to pull from there, add to the configuration and reload:\n  [[registry]]\n  login-server = \"{login}\"\n  regions = [\"{}\"]",
-                advice::SOME_REGION
+                "where this host is to pull from there, add to the configuration and reload:\n  {}",
+                advice::section(target, regions)
             );
             return Finding::new(POLICY, false, found, &mend);
         }
         let data = self.data_endpoints(target).count();
-        let found = format!("{who} has {login} open, with {data} data endpoints");
+        let data = count(data, "data endpoint", "data endpoints");
+        let found = format!("{who} has {login} open, with {data}");
         Finding::new(POLICY, true, found, "")
     }
 
@@ -119,7 +121,7 @@ impl Known {
         endpoint: &Name,
     ) -> Result<Finding, String> {
         let open = self.names.contains(endpoint);
-        let entry = advice::entry(target, endpoint);
+        let entry = advice::entry(target, endpoint, !self.names.is_empty());
         if self.teller == Teller::Nobody {
             return Err(format!(
                 "whether {endpoint} is open here: {NOBODY}; to open it, {entry}"
@@ -154,7 +156,7 @@ mod tests {
         let status = sample::status();
         let target = target("contoso");
         let known = Known::new(&target, Some(&status), None);
-        assert!(known.judge_registry(&target).fit);
+        assert!(known.judge_registry(&target, &[]).fit);
         assert_eq!(known.names(&target).len(), 2);
         let data: Name = "contoso.eastus.data.azurecr.io".parse().unwrap();
         assert_eq!(known.data_endpoints(&target).collect::<Vec<_>>(), [&data]);
@@ -179,7 +181,7 @@ mod tests {
     fn a_registry_that_nobody_named_is_closed() {
         let target = target("other");
         let known = Known::new(&target, Some(&sample::status()), None);
-        let finding = known.judge_registry(&target);
+        let finding = known.judge_registry(&target, &[]);
         assert!(!finding.fit && finding.mend.contains("login-server = \"other.azurecr.io\""));
         assert_eq!(known.names(&target), std::slice::from_ref(&target.login));
     }
@@ -207,7 +209,7 @@ mod tests {
     fn where_nothing_is_configured_nothing_is_closed() {
         let target = target("contoso");
         let known = Known::new(&target, None, None);
-        assert!(known.judge_registry(&target).fit);
+        assert!(known.judge_registry(&target, &[]).fit);
         let open = known.judge_endpoint(&target, &target.login).unwrap_err();
         assert!(open.contains("[[registry]]"), "{open}");
     }

@@ -1,10 +1,12 @@
 //! One visit: every step that a pull takes, up to the first byte of a blob.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, RANGE};
 
 use super::addresses::{Way, judge_answer};
-use super::blob::{Redirect, judge_data, judge_redirect};
+use super::blob::{Redirect, judge_data, judge_reach, judge_redirect};
 use super::challenge::Bearer;
 use super::credentials::Credentials;
 use super::door::{self, Door, judge_login, judge_token};
@@ -39,43 +41,56 @@ impl Visit {
     /// # Errors
     /// Where the report cannot be written.
     pub(super) async fn make(&self, report: &mut Report) -> Result<()> {
-        report.tell(self.known.judge_registry(&self.target))?;
-        let login = self.look_up(report).await?;
-        if login.addresses.is_empty() {
-            self.leave(report);
-            return Ok(());
-        }
-        let answer = self.ask(&login, "/v2/", &[]).await?;
-        let (finding, door) = judge_login(&self.target, &answer);
-        report.tell(finding)?;
-        let redirect = match (&self.image, door) {
-            (Some(_), Door::Shut) | (None, _) => None,
-            (Some(image), Door::Open) => self.pull(report, &login, image, None).await?,
-            (Some(image), Door::Token(bearer)) => {
-                match self.token(report, &login, image, &bearer).await? {
-                    Some(token) => self.pull(report, &login, image, Some(token)).await?,
-                    None => None,
-                }
+        let ways = self.look_up(report).await?;
+        let login = ways.get(&self.target.login).cloned().unwrap_or_default();
+        let policy = self
+            .known
+            .judge_registry(&self.target, &self.regions(&login));
+        report.tell(policy)?;
+        let redirect = self.enter(report, &login).await?;
+        let served = match redirect {
+            Some(redirect) => {
+                self.fetch(report, &redirect).await?;
+                Some(redirect.host)
             }
+            None => None,
         };
-        if let Some(redirect) = redirect {
-            return self.fetch(report, redirect).await;
-        }
+        self.reach_others(report, &ways, served.as_ref()).await?;
         self.leave(report);
         Ok(())
     }
 
-    /// Looks up all names; the way to the login server.
-    async fn look_up(&self, report: &mut Report) -> Result<Way> {
-        let mut login = Way::default();
+    /// Looks up all names; the way to each that has an address.
+    async fn look_up(&self, report: &mut Report) -> Result<BTreeMap<Name, Way>> {
+        let mut ways = BTreeMap::new();
         for (name, answer) in self.wire.resolve(self.known.names(&self.target)).await? {
             let (finding, way) = judge_answer(&self.sources, &name, &answer);
             report.tell(finding)?;
-            if name == self.target.login {
-                login = way;
+            if !way.addresses.is_empty() {
+                ways.insert(name, way);
             }
         }
-        Ok(login)
+        Ok(ways)
+    }
+
+    /// From the login server's first answer to where a blob is.
+    async fn enter(&self, report: &mut Report, login: &Way) -> Result<Option<Redirect>> {
+        if login.addresses.is_empty() {
+            return Ok(None);
+        }
+        let answer = self.ask(login, "/v2/", &[]).await?;
+        let (finding, door) = judge_login(&self.target, &answer);
+        report.tell(finding)?;
+        match (&self.image, door) {
+            (Some(_), Door::Shut) | (None, _) => Ok(None),
+            (Some(image), Door::Open) => self.pull(report, login, image, None).await,
+            (Some(image), Door::Token(bearer)) => {
+                match self.token(report, login, image, &bearer).await? {
+                    Some(token) => self.pull(report, login, image, Some(token)).await,
+                    None => Ok(None),
+                }
+            }
+        }
     }
 
     async fn token(
@@ -161,7 +176,7 @@ impl Visit {
     }
 
     /// Has the data endpoint serve the blob's first byte.
-    async fn fetch(&self, report: &mut Report, redirect: Redirect) -> Result<()> {
+    async fn fetch(&self, report: &mut Report, redirect: &Redirect) -> Result<()> {
         let host = &redirect.host;
         match self.known.judge_endpoint(&self.target, host) {
             Ok(finding) => _ = report.tell(finding)?,
@@ -179,23 +194,25 @@ impl Visit {
         let range = [(RANGE, HeaderValue::from_static("bytes=0-0"))];
         let answer = self.wire.get(&redirect.url, &way.addresses, &range).await;
         report.tell(judge_data(host, &answer))?;
-        self.leave_others(report, host);
         Ok(())
     }
 
-    /// The replicas that did not serve this host now.
-    fn leave_others(&self, report: &mut Report, host: &Name) {
+    /// Whether the data endpoints besides `served` answer: Azure sends this host to one replica at a time, and later to another.
+    async fn reach_others(
+        &self,
+        report: &mut Report,
+        ways: &BTreeMap<Name, Way>,
+        served: Option<&Name>,
+    ) -> Result<()> {
         let others = self.known.data_endpoints(&self.target);
-        let others: Vec<&str> = others
-            .filter(|name| *name != host)
-            .map(Name::as_str)
-            .collect();
-        if !others.is_empty() {
-            report.leave(format!(
-                "whether the blobs of other replicas can be reached ({}): Azure sends this host to one replica at a time",
-                others.join(", ")
-            ));
+        for host in others.filter(|name| Some(*name) != served) {
+            if let Some(way) = ways.get(host) {
+                let url: Url = format!("https://{host}/").parse()?;
+                let answer = self.wire.get(&url, &way.addresses, &[]).await;
+                report.tell(judge_reach(host, &answer))?;
+            }
         }
+        Ok(())
     }
 
     fn leave(&self, report: &mut Report) {
