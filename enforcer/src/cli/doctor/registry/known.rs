@@ -100,7 +100,7 @@ impl Known {
         if self.names.is_empty() {
             let found = format!("{who} does not know {login}, so it is closed");
             let mend = format!(
-                "where this host is to pull from there, add to the configuration and reload:\n  {}",
+                "where this host is to pull from there, add to the configuration, with the region of every replica, and reload:\n  {}",
                 advice::section(target, regions)
             );
             return Finding::new(POLICY, false, found, &mend);
