@@ -1,8 +1,6 @@
 //! The cloud's front ends. As in the service, one front end serves many customers: the address says
 //! which kind of endpoint and which region it is, the name which customer.
 
-pub mod guarded;
-
 use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
@@ -139,7 +137,7 @@ http {{
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
-        guarded = guarded::conf(&tls.registry),
+        guarded = crate::guarded::conf(&tls.registry),
     )
 }
 
@@ -201,7 +199,7 @@ fn internet_server(leaf: &Leaf) -> String {
 }
 
 /// A front end refuses what is addressed to another kind of endpoint.
-fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
+pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(
         "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, Lab,
     enforcer::{Enforcer, binary},
-    nginx::guarded::{DEDICATED_LOGIN, PASSWORD, SHARED_ACCOUNT, SHARED_LOGIN, USER},
+    guarded::{DEDICATED_LOGIN, PASSWORD, SHARED_ACCOUNT, SHARED_LOGIN, USER},
     place::Place,
     process::{Finished, run_with_input},
     registry::IMAGE,

@@ -1,8 +1,7 @@
 //! Registries that want a token, as every registry of the service does: a challenge on each request without one, and tokens from the
 //! login server itself. They hold what the registry of all other customers holds.
 
-use super::server;
-use crate::{registry::OTHERS, tls::Leaf};
+use crate::{nginx::server, registry::OTHERS, tls::Leaf};
 
 /// The login server of a registry with dedicated data endpoints, that is open to [`USER`] only.
 pub const DEDICATED_LOGIN: &str = "fabrikam.azurecr.io";
@@ -22,7 +21,7 @@ const TOKEN: &str = "a-token.of-the.lab";
 
 /// Maps and servers for the web server's configuration. `leaf`: the registries' certificate. Values are too long for the usual buckets of
 /// maps, so they are matched by expressions.
-pub(super) fn conf(leaf: &Leaf) -> String {
+pub(crate) fn conf(leaf: &Leaf) -> String {
     let dedicated = "https://fabrikam.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false&s=a-signature";
     let shared = format!(
         "https://{SHARED_ACCOUNT}/x//docker/registry/v2/blobs/$digest/data?sp=r&sr=b&sig=a-signature"
