@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
+use rustls_native_certs::CertificateResult;
 
 use super::HttpsError;
 
@@ -50,9 +51,13 @@ impl Roots {
     }
 }
 
-/// The roots of the system; those that cannot be read as a certificate are passed over.
+/// The roots of the system.
 fn system() -> Result<RootCertStore, HttpsError> {
-    let found = rustls_native_certs::load_native_certs();
+    trusted(rustls_native_certs::load_native_certs())
+}
+
+/// The certificates in `found`; what is none is passed over.
+fn trusted(found: CertificateResult) -> Result<RootCertStore, HttpsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
@@ -80,5 +85,29 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, HttpsError> {
 impl fmt::Debug for Roots {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Roots")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::CertificateDer;
+
+    use super::*;
+
+    #[test]
+    fn a_system_that_trusts_nobody_is_told_how_to_mend_it() {
+        let mut found = CertificateResult::default();
+        let error = trusted(found).unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "install the package ca-certificates, or name a file with them in SSL_CERT_FILE"
+            ),
+            "{error}"
+        );
+        found = CertificateResult::default();
+        found
+            .certs
+            .push(CertificateDer::from(b"no certificate".to_vec()));
+        assert!(matches!(trusted(found), Err(HttpsError::Roots { .. })));
     }
 }

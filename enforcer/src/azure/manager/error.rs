@@ -139,7 +139,12 @@ impl fmt::Display for FetchError {
             Problem::Refused { status, .. } => {
                 write!(formatter, "{thing}: {}", meaning(thing, *status))
             }
-            other => write!(formatter, "{thing}: {other}"),
+            problem @ (Problem::NotResolved(_)
+            | Problem::Credential(_)
+            | Problem::Https(_)
+            | Problem::Malformed(_)
+            | Problem::Pages(_)
+            | Problem::Url(_)) => write!(formatter, "{thing}: {problem}"),
         }
     }
 }
@@ -180,7 +185,7 @@ fn meaning(thing: &Thing, status: StatusCode) -> String {
         _ if status.is_server_error() => {
             format!("the server is not well ({code}); it is asked again later")
         }
-        _ if status.is_redirection() => format!(
+        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => format!(
             "the server sends elsewhere ({code}), which is not followed; write the address of the thing itself"
         ),
         _ => format!("the server answers {code}; check what answers there"),

@@ -51,6 +51,24 @@ impl Azure {
         }
     }
 
+    /// Asks a test's server on `port` as every host, as `azure` and `environment` say.
+    #[cfg(test)]
+    pub(in crate::azure) fn on(
+        client: Client,
+        port: u16,
+        azure: &config::Azure,
+        environment: Environment,
+    ) -> Self {
+        let at = |host: &str| format!("https://{host}:{port}/").parse().unwrap();
+        let cloud = Cloud::Public;
+        Self {
+            client,
+            credential: Credential::at(azure, cloud, environment, at(cloud.login_host())),
+            cloud,
+            manager: at(cloud.manager_host()),
+        }
+    }
+
     /// The hosts that `config` has this ask; each has to be in the [`Reach`] of a question. Services within the host (the
     /// instance metadata service and the agent of Azure Arc) have no name, and need none.
     pub fn hosts(&self, config: &Config) -> BTreeSet<Name> {
