@@ -8,6 +8,8 @@
 //!
 //! Everything here needs root. A test that panics gets the end of each server's log on stderr.
 
+#[cfg(feature = "certificates")]
+pub mod azure;
 pub mod azurite;
 pub mod bpf;
 pub mod bpffs;

@@ -16,6 +16,11 @@ const REGISTRY_NAMES: [&str; 5] = [
 ];
 const STORAGE_NAMES: [&str; 1] = ["*.blob.core.windows.net"];
 const INTERNET_NAMES: [&str; 1] = ["www.example.org"];
+const AZURE_NAMES: [&str; 3] = [
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "mirror.example.org",
+];
 
 /// Everything, in the directory `tls` of `scratch`.
 pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
@@ -32,6 +37,7 @@ pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
         registry: leaf(&issuer, scratch, "registry", &REGISTRY_NAMES)?,
         storage: leaf(&issuer, scratch, "storage", &STORAGE_NAMES)?,
         internet: leaf(&issuer, scratch, "internet", &INTERNET_NAMES)?,
+        azure: leaf(&issuer, scratch, "azure", &AZURE_NAMES)?,
         dir,
     })
 }
