@@ -1,5 +1,6 @@
 //! Configuration: TOML → validated values, with errors that name file, line and key.
 
+mod azure;
 pub mod cloud;
 mod error;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod value;
 use std::io;
 use std::path::Path;
 
+pub use azure::{Azure, CredentialKind, Discovery, HttpsUrl, ResourceId};
 pub use cloud::{Cloud, EndpointKind};
 pub use error::ConfigError;
 pub use model::{
@@ -97,6 +99,8 @@ impl Config {
         let registry = |login_server| Registry {
             login_server,
             regions: regions.clone(),
+            discover: false,
+            resource_id: None,
             data_endpoints: Vec::new(),
             endpoints_file: None,
             private_endpoints: Vec::new(),
@@ -111,6 +115,8 @@ impl Config {
             registries: login_servers.into_iter().map(registry).collect(),
             exceptions: Vec::new(),
             dns: Dns::default(),
+            azure: Azure::default(),
+            discovery: Discovery::default(),
             paths: Paths::default(),
         })
     }

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Cloud;
+use super::{Azure, Cloud, Discovery, HttpsUrl, ResourceId};
 use crate::name::Name;
 
 /// Answers with a shorter TTL are asked again no sooner than this. A resolver that caches hands out what is left of the
@@ -39,6 +39,10 @@ pub struct Config {
     pub exceptions: Vec<Exception>,
     /// How names are resolved.
     pub dns: Dns,
+    /// Who asks Azure Resource Manager, and how often.
+    pub azure: Azure,
+    /// How replicas are looked for in DNS.
+    pub discovery: Discovery,
     /// Where pins, state and sockets live.
     pub paths: Paths,
 }
@@ -63,6 +67,12 @@ pub struct Protect {
     pub cloud: Cloud,
     /// A published service-tags file; `None` means the bundle in the binary.
     pub service_tags: Option<PathBuf>,
+    /// Where newer ones are fetched.
+    pub service_tags_url: Option<HttpsUrl>,
+    /// The subscription, a GUID, on whose behalf the Service Tag Discovery API is asked.
+    pub service_tags_subscription: Option<String>,
+    /// How often the URL and the API are asked.
+    pub service_tags_poll: Duration,
     /// More prefixes to close.
     pub cidrs: Vec<IpNet>,
     /// The verdict for destinations that nothing else decides.
@@ -91,6 +101,10 @@ pub struct Registry {
     pub login_server: Name,
     /// Regions of its replicas, as they stand in data endpoint names (`eastus`).
     pub regions: Vec<String>,
+    /// Whether DNS is searched for replicas in every known region.
+    pub discover: bool,
+    /// Its resource, for asking Azure Resource Manager.
+    pub resource_id: Option<ResourceId>,
     /// Whole names of data or regional endpoints of this registry.
     pub data_endpoints: Vec<Name>,
     /// A file with what `az acr show-endpoints` prints.
@@ -163,6 +177,9 @@ impl Default for Protect {
             tags: vec![STORAGE_TAG.to_owned(), REGISTRY_TAG.to_owned()],
             cloud: Cloud::default(),
             service_tags: None,
+            service_tags_url: None,
+            service_tags_subscription: None,
+            service_tags_poll: Duration::from_hours(24),
             cidrs: Vec::new(),
             default: DefaultAction::default(),
             max_age: Duration::from_hours(90 * 24),

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::value::{
-    Absolute, CgroupPath, File, Nat64, Reason, Regions, ResourceId, Tag, Text, Unit,
+    Absolute, CgroupPath, File, Guid, Nat64, Reason, Region, Regions, Tag, Text, Unit,
 };
-use super::{AnswerCheck, Cloud, DefaultAction, Mode};
+use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId};
 use crate::name::Name;
 
 #[derive(Deserialize)]
@@ -26,6 +26,9 @@ pub(super) struct RawConfig {
     pub(super) exception: Vec<Spanned<RawException>>,
     #[serde(default)]
     pub(super) dns: RawDns,
+    pub(super) azure: Option<Spanned<RawAzure>>,
+    #[serde(default)]
+    pub(super) discovery: RawDiscovery,
     #[serde(default)]
     pub(super) paths: RawPaths,
 }
@@ -37,6 +40,9 @@ pub(super) struct RawProtect {
     #[serde(default)]
     pub(super) cloud: Cloud,
     pub(super) service_tags: Option<Text<File>>,
+    pub(super) service_tags_url: Option<Text<HttpsUrl>>,
+    pub(super) service_tags_subscription: Option<Text<Guid>>,
+    pub(super) service_tags_poll: Option<Spanned<Text<Duration>>>,
     #[serde(default)]
     pub(super) cidrs: Vec<Spanned<Text<IpNet>>>,
     #[serde(default)]
@@ -54,8 +60,7 @@ pub(super) struct RawRegistry {
     #[serde(default)]
     pub(super) data_endpoints: Vec<Spanned<Text<Name>>>,
     pub(super) endpoints_file: Option<Text<File>>,
-    #[serde(default, rename = "resource-id")]
-    pub(super) _resource_id: Option<ResourceId>,
+    pub(super) resource_id: Option<Spanned<Text<ResourceId>>>,
     #[serde(default)]
     pub(super) private_endpoints: Vec<Spanned<Text<IpNet>>>,
 }
@@ -81,6 +86,27 @@ pub(super) struct RawDns {
     pub(super) linger: Option<Spanned<Text<Duration>>>,
     #[serde(default)]
     pub(super) answer_check: AnswerCheck,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawAzure {
+    #[serde(default)]
+    pub(super) credential: CredentialKind,
+    pub(super) tenant_id: Option<Text<Guid>>,
+    pub(super) client_id: Option<Text<Guid>>,
+    pub(super) client_secret_file: Option<Text<File>>,
+    pub(super) client_certificate_file: Option<Text<File>>,
+    pub(super) federated_token_file: Option<Text<File>>,
+    pub(super) poll: Option<Spanned<Text<Duration>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawDiscovery {
+    #[serde(default)]
+    pub(super) regions: Vec<Text<Region>>,
+    pub(super) interval: Option<Spanned<Text<Duration>>>,
 }
 
 #[derive(Default, Deserialize)]

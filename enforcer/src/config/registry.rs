@@ -1,6 +1,6 @@
 //! Rules for registries, the same for the file and for the command line.
 
-use super::Cloud;
+use super::{Cloud, ResourceId};
 use crate::name::Name;
 
 /// Why `name` is no login server in `cloud`.
@@ -32,6 +32,23 @@ pub(super) fn regions_problem(login_server: &Name, cloud: Cloud) -> Option<Strin
         format!(
             "the endpoints of {login_server} cannot be built from regions, as its name carries a hash; \
              give endpoints-file (what `az acr show-endpoints` prints) or data-endpoints"
+        )
+    })
+}
+
+/// Why `id` is no resource of the registry behind `login_server`: its label is the registry's name, with a hash where there is one.
+pub(super) fn resource_problem(
+    login_server: &Name,
+    id: &ResourceId,
+    cloud: Cloud,
+) -> Option<String> {
+    let label = cloud.login_label(login_server)?;
+    let name = label.split('-').next().unwrap_or(label);
+    (!name.eq_ignore_ascii_case(&id.name)).then(|| {
+        format!(
+            "the resource id is that of the registry \"{}\", and {login_server} is another; write what \
+             `az acr show --name {name} --query id` prints",
+            id.name
         )
     })
 }

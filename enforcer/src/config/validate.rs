@@ -7,11 +7,14 @@ use std::time::Duration;
 use ipnet::Ipv6Net;
 use toml::Spanned;
 
+use super::azure::{azure, discovery, poll};
 use super::error::Fault;
 use super::prefix::{closed, opened};
 use super::raw::{RawConfig, RawDns, RawException, RawPaths, RawProtect, RawRegistry};
-use super::registry::{data_endpoint_problem, login_server_problem, regions_problem};
-use super::value::{Absolute, CgroupPath, File, Reason, Text, Unit, instant};
+use super::registry::{
+    data_endpoint_problem, login_server_problem, regions_problem, resource_problem,
+};
+use super::value::{Absolute, CgroupPath, File, Guid, Reason, Regions, Text, Unit, instant};
 use super::{Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
 use crate::name::Name;
 
@@ -41,6 +44,8 @@ pub(super) fn validate(raw: RawConfig, base: &Path) -> Result<Config, Fault> {
             .collect::<Result<_, _>>()?,
         protect,
         dns: dns(raw.dns)?,
+        azure: azure(raw.azure, base)?,
+        discovery: discovery(raw.discovery)?,
         paths: paths(raw.paths),
     };
     Ok(config)
@@ -60,6 +65,9 @@ fn protect(raw: RawProtect, base: &Path) -> Result<Protect, Fault> {
         tags: tags.unwrap_or(defaults.tags),
         cloud: raw.cloud,
         service_tags: raw.service_tags.map(|Text(File(file))| base.join(file)),
+        service_tags_url: raw.service_tags_url.map(|Text(url)| url),
+        service_tags_subscription: raw.service_tags_subscription.map(|Text(Guid(guid))| guid),
+        service_tags_poll: poll(raw.service_tags_poll, defaults.service_tags_poll)?,
         cidrs: closed(raw.cidrs, &nat64)?,
         default: raw.default,
         max_age: bounded(raw.max_age, defaults.max_age, MIN_MAX_AGE..=Duration::MAX)?,
@@ -126,9 +134,13 @@ fn registry(
     if let Some(regions) = raw
         .regions
         .as_ref()
-        .filter(|regions| !regions.get_ref().0.is_empty())
+        .filter(|regions| regions.get_ref().builds_names())
     {
         refuse(&regions.span(), regions_problem(&login_server, cloud))?;
+    }
+    if let Some(resource) = &raw.resource_id {
+        let Text(id) = resource.get_ref();
+        refuse(&resource.span(), resource_problem(&login_server, id, cloud))?;
     }
     for endpoint in &raw.data_endpoints {
         let Text(name) = endpoint.get_ref();
@@ -137,12 +149,12 @@ fn registry(
             data_endpoint_problem(&login_server, name, cloud),
         )?;
     }
+    let regions = raw.regions.map(Spanned::into_inner);
     Ok(Registry {
         login_server,
-        regions: raw
-            .regions
-            .map(|regions| regions.into_inner().0)
-            .unwrap_or_default(),
+        discover: matches!(regions, Some(Regions::Discover)),
+        regions: regions.map(Regions::listed).unwrap_or_default(),
+        resource_id: raw.resource_id.map(|id| id.into_inner().0),
         data_endpoints: raw
             .data_endpoints
             .into_iter()
@@ -216,7 +228,7 @@ pub(super) fn paths(raw: RawPaths) -> Paths {
     }
 }
 
-fn bounded(
+pub(super) fn bounded(
     written: Option<Spanned<Text<Duration>>>,
     default: Duration,
     bounds: std::ops::RangeInclusive<Duration>,
@@ -250,7 +262,7 @@ fn refuse(at: &Range<usize>, problem: Option<String>) -> Result<(), Fault> {
     problem.map_or(Ok(()), |problem| Err(Fault::new(at.clone(), problem)))
 }
 
-fn missing(at: &Range<usize>, key: &str, example: &str) -> Fault {
+pub(super) fn missing(at: &Range<usize>, key: &str, example: &str) -> Fault {
     Fault::new(
         at.clone(),
         format!("{key} is missing; add {key} = {example}"),

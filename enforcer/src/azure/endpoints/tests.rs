@@ -7,6 +7,8 @@ fn contoso() -> Registry {
     Registry {
         login_server: "contoso.azurecr.io".parse().unwrap(),
         regions: Vec::new(),
+        discover: false,
+        resource_id: None,
         data_endpoints: Vec::new(),
         endpoints_file: None,
         private_endpoints: Vec::new(),

@@ -4,7 +4,7 @@ use super::Default::{Is, Means, Required};
 use super::{Key, Section};
 
 /// The sections in the order of the manual page.
-pub(super) const SECTIONS: [Section; 6] = [
+pub(super) const SECTIONS: [Section; 8] = [
     Section {
         name: "",
         about: "Keys before the first section.",
@@ -52,6 +52,20 @@ pub(super) const SECTIONS: [Section; 6] = [
                 "How names are resolved.",
             ),
             Key(
+                "azure",
+                "section",
+                Means("the defaults below"),
+                "{}",
+                "Who asks Azure Resource Manager, and how often.",
+            ),
+            Key(
+                "discovery",
+                "section",
+                Means("the defaults below"),
+                "{}",
+                "How replicas are looked for in DNS.",
+            ),
+            Key(
                 "paths",
                 "section",
                 Means("the defaults below"),
@@ -83,7 +97,28 @@ pub(super) const SECTIONS: [Section; 6] = [
                 "file",
                 Means("the bundle in the program"),
                 "\"ServiceTags_Public.json\"",
-                "A service-tags file as Azure publishes it. tags import replaces it.",
+                "A service-tags file as Azure publishes it. It is read again whenever it changes; tags import replaces it.",
+            ),
+            Key(
+                "service-tags-url",
+                "https URL",
+                Means("none"),
+                "\"https://mirror.example.com/ServiceTags_Public.json\"",
+                "Where newer service-tags files are fetched. The last good one outlives a restart.",
+            ),
+            Key(
+                "service-tags-subscription",
+                "GUID",
+                Means("none"),
+                "\"00000000-0000-0000-0000-000000000000\"",
+                "The subscription on whose behalf the Service Tag Discovery API is asked, with the identity of [azure]. What it names is closed as well; it opens nothing, as its data are a part of the file's and up to four weeks late.",
+            ),
+            Key(
+                "service-tags-poll",
+                "duration",
+                Is("\"24h\""),
+                "\"12h\"",
+                "How often the URL and the API are asked: 1 second to 7 days.",
             ),
             Key(
                 "cidrs",
@@ -128,10 +163,10 @@ pub(super) const SECTIONS: [Section; 6] = [
             ),
             Key(
                 "regions",
-                "list of regions",
+                "list of regions, or \"discover\"",
                 Means("none"),
                 "[\"eastus\", \"westus\"]",
-                "The regions of its replicas: each opens the data endpoint of that region, contoso.eastus.data.azurecr.io say.",
+                "The regions of its replicas: each opens the data endpoint of that region, contoso.eastus.data.azurecr.io say. With \"discover\", those of all known regions that DNS has an address for, in the region's own prefixes.",
             ),
             Key(
                 "data-endpoints",
@@ -146,6 +181,13 @@ pub(super) const SECTIONS: [Section; 6] = [
                 Means("none"),
                 "\"contoso.json\"",
                 "What az acr show-endpoints printed. It is read again whenever it changes.",
+            ),
+            Key(
+                "resource-id",
+                "resource id",
+                Means("none"),
+                "\"/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/plant/providers/Microsoft.ContainerRegistry/registries/contoso\"",
+                "Its resource: Azure Resource Manager is asked for its endpoints, with the identity of [azure], which needs the right Microsoft.ContainerRegistry/registries/read.",
             ),
             Key(
                 "private-endpoints",
@@ -228,6 +270,81 @@ pub(super) const SECTIONS: [Section; 6] = [
                 Is("\"known\""),
                 "\"strict\"",
                 "With \"known\", an address that belongs to another protected tag is refused. With \"strict\", only addresses of the registry tag and of private-endpoints are taken.",
+            ),
+        ],
+    },
+    Section {
+        name: "azure",
+        about: "Who asks Azure Resource Manager, and how often. Nothing is asked unless resource-id or service-tags-subscription is set.",
+        keys: &[
+            Key(
+                "credential",
+                "\"auto\", \"managed-identity\", \"arc\", \"workload-identity\" or \"service-principal\"",
+                Is("\"auto\""),
+                "\"managed-identity\"",
+                "The identity. With \"auto\", the first of the others that this host has, in that order.",
+            ),
+            Key(
+                "tenant-id",
+                "GUID",
+                Means("the environment variable AZURE_TENANT_ID"),
+                "\"00000000-0000-0000-0000-000000000000\"",
+                "The Entra tenant of a service principal or a federated identity.",
+            ),
+            Key(
+                "client-id",
+                "GUID",
+                Means("the environment variable AZURE_CLIENT_ID, or the system-assigned identity"),
+                "\"00000000-0000-0000-0000-000000000000\"",
+                "The application, or the user-assigned managed identity.",
+            ),
+            Key(
+                "client-secret-file",
+                "file",
+                Means("none"),
+                "\"principal.secret\"",
+                "The secret of a service principal, for nobody else to read.",
+            ),
+            Key(
+                "client-certificate-file",
+                "file",
+                Means("none"),
+                "\"principal.pem\"",
+                "The certificate and the PKCS#8 key of a service principal, for nobody else to read.",
+            ),
+            Key(
+                "federated-token-file",
+                "file",
+                Means("the environment variable AZURE_FEDERATED_TOKEN_FILE"),
+                "\"/var/run/secrets/azure/tokens/azure-identity-token\"",
+                "The token that a federated identity presents; it is read each time it is needed.",
+            ),
+            Key(
+                "poll",
+                "duration",
+                Is("\"5m\""),
+                "\"1m\"",
+                "How often Resource Manager is asked for each registry: 1 second to 7 days.",
+            ),
+        ],
+    },
+    Section {
+        name: "discovery",
+        about: "How replicas are looked for in DNS, for registries with regions = \"discover\".",
+        keys: &[
+            Key(
+                "regions",
+                "list of regions",
+                Is("[]"),
+                "[\"eastus3\"]",
+                "Regions besides those that the program and the service tags know.",
+            ),
+            Key(
+                "interval",
+                "duration",
+                Is("\"1h\""),
+                "\"15m\"",
+                "How often each region is asked for: 1 second to 7 days.",
             ),
         ],
     },

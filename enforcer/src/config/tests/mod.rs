@@ -1,3 +1,4 @@
+mod azure;
 mod exceptions;
 mod registries;
 mod values;

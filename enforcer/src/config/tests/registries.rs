@@ -1,27 +1,62 @@
 use super::*;
 
+const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
 #[test]
-fn what_is_for_a_later_version_is_refused_and_not_ignored() {
-    refused(
-        &registry("regions = \"discover\""),
-        "3: registry.regions",
-        &["later version", "endpoints-file"],
-    );
-    refused(
-        &registry("resource-id = \"/subscriptions/x\""),
-        "3: registry.resource-id",
-        &["later version"],
-    );
+fn regions_are_a_list_or_are_discovered() {
+    let discovered = read(&registry("regions = \"discover\"")).unwrap();
+    assert!(discovered.registries[0].discover && discovered.registries[0].regions.is_empty());
+    let listed = read(&registry("regions = [\"eastus\"]")).unwrap();
+    assert!(!listed.registries[0].discover);
     refused(
         &registry("regions = \"eastus\""),
         "3: registry.regions",
-        &["regions = [\"eastus\"]"],
+        &["regions = [\"eastus\"]", "discover"],
     );
     refused(
         &registry("regions = 3"),
         "3: registry.regions",
         &["a list of regions"],
     );
+}
+
+#[test]
+fn a_resource_id_is_that_of_the_same_registry() {
+    let of = |name: &str| {
+        let provider = "providers/microsoft.containerregistry/registries";
+        registry(&format!(
+            "resource-id = \"/subscriptions/{GUID}/resourceGroups/plant-1/{provider}/{name}\""
+        ))
+    };
+    let id = read(&of("Contoso")).unwrap().registries[0]
+        .resource_id
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (id.resource_group.as_str(), id.name.as_str()),
+        ("plant-1", "Contoso")
+    );
+    assert_eq!(id.subscription, GUID);
+    refused(
+        &of("fabrikam"),
+        "3: registry.resource-id",
+        &["fabrikam", "--name contoso"],
+    );
+    for wrong in [
+        "",
+        "/subscriptions/x",
+        "contoso",
+        &format!("/subscriptions/{GUID}/resourceGroups/../x"),
+    ] {
+        refused(
+            &registry(&format!("resource-id = \"{wrong}\"")),
+            "3: registry.resource-id",
+            &["--query id"],
+        );
+    }
+    for escape in ["contoso/../fabrikam", "contoso?x", "contoso/replications"] {
+        assert!(read(&of(escape)).is_err(), "{escape}");
+    }
 }
 
 #[test]
@@ -97,6 +132,8 @@ fn whole_endpoint_names_are_those_of_the_same_registry() {
 fn the_endpoints_of_a_name_with_a_hash_are_not_built_from_regions() {
     let hashed = "[[registry]]\nlogin-server = \"contoso-e7ggejfuhzhgedc8.azurecr.io\"\n";
     let text = format!("{hashed}regions = [\"eastus\"]\n");
+    refused(&text, "3: registry.regions", &["hash", "endpoints-file"]);
+    let text = format!("{hashed}regions = \"discover\"\n");
     refused(&text, "3: registry.regions", &["hash", "endpoints-file"]);
     let text =
         format!("{hashed}data-endpoints = [\"contoso-e7ggejfuhzhgedc8.eastus.data.azurecr.io\"]\n");

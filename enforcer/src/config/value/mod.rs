@@ -1,5 +1,6 @@
 //! Values of the configuration that are written as strings, each with the error its writer needs.
 
+mod azure;
 mod network;
 mod regions;
 
@@ -12,8 +13,9 @@ use enforcer_common::layout::MAX_LEVEL;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+pub(super) use self::azure::Guid;
 pub(super) use self::network::Nat64;
-pub(super) use self::regions::{Regions, ResourceId};
+pub(super) use self::regions::Regions;
 use crate::name::Name;
 
 /// The systemd unit types that have a cgroup (systemd.resource-control(5)).

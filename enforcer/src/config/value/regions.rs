@@ -1,4 +1,4 @@
-//! `regions`, and what is kept for a later version.
+//! `regions`.
 
 use std::fmt;
 
@@ -6,8 +6,31 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::{Region, Text};
 
-/// `regions`: a list; `"discover"` is kept for asking Azure Resource Manager.
-pub(in crate::config) struct Regions(pub(in crate::config) Vec<String>);
+/// `regions`: a list, or a word.
+pub(in crate::config) enum Regions {
+    /// These.
+    Listed(Vec<String>),
+    /// Those for which DNS has a name.
+    Discover,
+}
+
+impl Regions {
+    /// Those that are listed.
+    pub(in crate::config) fn listed(self) -> Vec<String> {
+        match self {
+            Self::Listed(regions) => regions,
+            Self::Discover => Vec::new(),
+        }
+    }
+
+    /// Whether names are built from regions.
+    pub(in crate::config) fn builds_names(&self) -> bool {
+        match self {
+            Self::Listed(regions) => !regions.is_empty(),
+            Self::Discover => true,
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Regions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -21,16 +44,16 @@ impl<'de> Visitor<'de> for RegionsVisitor {
     type Value = Regions;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of regions, such as [\"eastus\"]")
+        formatter.write_str("a list of regions, such as [\"eastus\"], or \"discover\"")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Regions, E> {
         if text == "discover" {
-            return Err(E::custom(
-                "\"discover\" (asking Azure Resource Manager) is for a later version; list the regions, or give endpoints-file",
-            ));
+            return Ok(Regions::Discover);
         }
-        Err(E::custom(format!("write a list: regions = [\"{text}\"]")))
+        Err(E::custom(format!(
+            "write a list: regions = [\"{text}\"], or \"discover\""
+        )))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Regions, A::Error> {
@@ -43,17 +66,6 @@ impl<'de> Visitor<'de> for RegionsVisitor {
             }
             regions.push(region);
         }
-        Ok(Regions(regions))
-    }
-}
-
-/// A key that is kept for a later version: whatever stands there is refused.
-pub(in crate::config) struct ResourceId;
-
-impl<'de> Deserialize<'de> for ResourceId {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom(
-            "asking Azure Resource Manager is for a later version; remove the key and list regions, or give endpoints-file",
-        ))
+        Ok(Regions::Listed(regions))
     }
 }

@@ -1,0 +1,123 @@
+//! Identifiers and addresses of Azure's own services.
+
+use super::{FromText, Name};
+use crate::config::azure::{HttpsUrl, ResourceId};
+
+/// The lengths of the groups of a GUID.
+const GUID: [usize; 5] = [8, 4, 4, 4, 12];
+/// The longest URL that is taken, in bytes.
+const MAX_URL: usize = 2048;
+/// What names a registry in Azure Resource Manager; upper and lower case are the same there.
+const PROVIDER: [&str; 3] = ["providers", "Microsoft.ContainerRegistry", "registries"];
+
+/// A subscription, tenant or client.
+pub(in crate::config) struct Guid(pub(in crate::config) String);
+
+impl FromText for Guid {
+    const EXPECTED: &'static str = "a GUID in quotes";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if is_guid(text) {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(format!(
+            "\"{text}\" is no GUID; write one such as \"00000000-0000-0000-0000-000000000000\""
+        ))
+    }
+}
+
+impl FromText for ResourceId {
+    const EXPECTED: &'static str = "the resource id of a registry in quotes";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "\"{text}\" is no resource id of a registry; write what \
+                 `az acr show --name <registry> --query id` prints: \"/subscriptions/<guid>/resourceGroups/<group>\
+                 /providers/Microsoft.ContainerRegistry/registries/<registry>\""
+            )
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        let [
+            "",
+            subscriptions,
+            subscription,
+            groups,
+            group,
+            provider @ ..,
+            name,
+        ] = &parts[..]
+        else {
+            return Err(wrong());
+        };
+        let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+        let is_registry = same(subscriptions, "subscriptions")
+            && same(groups, "resourceGroups")
+            && provider.len() == PROVIDER.len()
+            && provider
+                .iter()
+                .zip(PROVIDER)
+                .all(|(one, other)| same(one, other))
+            && is_guid(subscription)
+            && is_group(group)
+            && is_registry(name);
+        if !is_registry {
+            return Err(wrong());
+        }
+        Ok(Self {
+            subscription: subscription.to_ascii_lowercase(),
+            resource_group: (*group).to_owned(),
+            name: (*name).to_owned(),
+        })
+    }
+}
+
+impl FromText for HttpsUrl {
+    const EXPECTED: &'static str = "a URL in quotes that begins with https://";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong = |problem: &str| {
+            format!(
+                "\"{text}\" {problem}; write one such as \"https://mirror.example.com/ServiceTags_Public.json\""
+            )
+        };
+        let rest = text
+            .strip_prefix("https://")
+            .ok_or_else(|| wrong("does not begin with https://"))?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        if authority.contains('@') {
+            return Err(wrong("carries a user name, which belongs in no URL"));
+        }
+        let is_plain = path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.contains('#');
+        if !path.starts_with('/') || !is_plain || text.len() > MAX_URL {
+            return Err(wrong("is no URL of a file"));
+        }
+        let host: Name = authority
+            .parse()
+            .or(Err(wrong("names no host, or a port other than 443")))?;
+        Ok(Self {
+            text: format!("https://{host}{path}"),
+            host,
+        })
+    }
+}
+
+fn is_guid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let fits =
+        |group: &str, len| group.len() == len && group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.len() == GUID.len() && groups.iter().zip(GUID).all(|(group, len)| fits(group, len))
+}
+
+/// Resource groups: up to 90 letters, digits, `_ - . ( )` (resource-name-rules).
+fn is_group(text: &str) -> bool {
+    let fits =
+        |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | '(' | ')');
+    (1..=90).contains(&text.chars().count()) && text.is_ascii() && text.chars().all(fits)
+}
+
+/// Registries: 5 to 50 letters and digits (resource-name-rules).
+fn is_registry(text: &str) -> bool {
+    (5..=50).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
