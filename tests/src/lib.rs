@@ -30,6 +30,7 @@ pub mod nginx;
 pub mod place;
 pub mod process;
 pub mod registry;
+pub mod replicas;
 pub mod scene;
 mod scratch;
 pub mod stream;
