@@ -47,9 +47,9 @@ pub(super) fn all(
             let shared = Arc::clone(shared);
             // A thread stays in the network of the one that made it.
             threads.push(netns.run(move || {
-                bound(address).with_context(|| format!("listen at {address}"))?;
+                let socket = bound(address).with_context(|| format!("listen at {address}"))?;
                 let name = format!("lab-{service:?}");
-                let serve = move || serve(service, address, &tls, &shared);
+                let serve = move || serve(service, socket, address, &tls, &shared);
                 Ok(thread::Builder::new().name(name).spawn(serve)?)
             })?);
         }
@@ -84,11 +84,12 @@ fn bound(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// A closed socket is what refuses connections.
-fn serve(service: Service, address: SocketAddr, tls: &Tls, shared: &Arc<Shared>) {
-    let mut socket = None;
+fn serve(service: Service, socket: Socket, address: SocketAddr, tls: &Tls, shared: &Arc<Shared>) {
+    let mut socket = Some(socket);
     while !shared.has_ended() {
         if shared.fault(service) == Some(Fault::Refused) {
             socket = None;
+            shared.state().open.remove(&address);
             thread::sleep(LOOK);
             continue;
         }
@@ -96,6 +97,7 @@ fn serve(service: Service, address: SocketAddr, tls: &Tls, shared: &Arc<Shared>)
             socket = bound(address).ok();
             continue;
         };
+        shared.state().open.insert(address);
         let Ok((connection, _client)) = listening.accept() else {
             continue;
         };

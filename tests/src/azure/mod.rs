@@ -83,11 +83,13 @@ impl Azure {
     /// Has `service` fail this way from here on.
     pub fn fail(&self, service: Service, fault: Fault) {
         self.shared.state().faults.insert(service, fault);
+        self.settle(service);
     }
 
     /// Has `service` answer rightly from here on.
     pub fn mend(&self, service: Service) {
         self.shared.state().faults.remove(&service);
+        self.settle(service);
     }
 
     /// What Resource Manager says of the registry `contoso`: the hosts of its data endpoints.
@@ -176,6 +178,22 @@ impl Azure {
         let mut secrets = self.shared.state().secrets.clone();
         secrets.extend(self.principal.secrets());
         secrets
+    }
+}
+
+impl Azure {
+    /// Waits until the sockets of `service` are there, or are not.
+    fn settle(&self, service: Service) {
+        let is_open = self.shared.fault(service) != Some(Fault::Refused);
+        let (_netns, addresses) = self.grounds.of(service);
+        let is_settled = |address| self.shared.state().open.contains(address) == is_open;
+        while !addresses.iter().all(is_settled) && !self.has_stopped() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
     }
 }
 

@@ -121,7 +121,6 @@ fn cloud_lines(netns: &Path) -> String {
     lines
 }
 
-/// A `local` route makes a whole prefix answer.
 fn lines() -> String {
     let mut lines = "link set lo up\n\
          address add 10.54.0.2/24 dev eth0\n\
@@ -130,8 +129,10 @@ fn lines() -> String {
          route add default via 10.54.0.1\n\
          route add default via fd54::1\n"
         .to_owned();
-    for prefix in ROUTED {
-        lines.push_str(&format!("route add local {prefix} dev lo\n"));
+    let named = Service::ALL.into_iter().filter_map(address_of).flatten();
+    for address in named.chain([IMDS.ip()]) {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        lines.push_str(&format!("address add {address}/{length} dev lo\n"));
     }
     lines
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -103,6 +104,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) faults: BTreeMap<Service, Fault>,
     pub(super) requests: Vec<Request>,
+    /// Where somebody listens.
+    pub(super) open: BTreeSet<SocketAddr>,
     pub(super) known: Known,
     pub(super) data_endpoints: Vec<String>,
     /// Tokens that Resource Manager takes.
@@ -125,6 +128,7 @@ impl Shared {
         let state = State {
             faults: BTreeMap::new(),
             requests: Vec::new(),
+            open: BTreeSet::new(),
             known: principal.known(),
             data_endpoints: vec!["contoso.eastus.data.azurecr.io".to_owned()],
             valid: BTreeSet::new(),
