@@ -15,8 +15,8 @@ use crate::{
     world::{REPLICAS, Region},
 };
 
-/// Lifetime of a data endpoint's address, in seconds.
-const TTL: u32 = 10;
+/// Lifetime of a data endpoint's address, in seconds: short, as replicas of these tests follow each other quickly.
+const TTL: u32 = 1;
 
 /// A replica of contoso's registry.
 #[derive(Clone, Debug)]

@@ -128,8 +128,8 @@ fn names_certificate(head: &Value, certificate: &[u8]) -> bool {
         .into_iter()
         .any(|(key, algorithm)| {
             let thumbprint = digest(algorithm, certificate);
-            let url_safe = BASE64_URL_SAFE_NO_PAD.encode(&thumbprint);
-            let standard = BASE64_STANDARD.encode(&thumbprint);
+            let url_safe = BASE64_URL_SAFE_NO_PAD.encode(thumbprint);
+            let standard = BASE64_STANDARD.encode(thumbprint);
             head[key] == url_safe.as_str() || head[key] == standard.as_str()
         })
 }

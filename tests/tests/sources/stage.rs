@@ -1,0 +1,346 @@
+//! What the tests stand on: a lab, a cloud to ask in it, the daemon, and an eye on the wire.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    Lab,
+    azure::{Azure, CLIENT, TENANT, resource_id},
+    enforcer::{Enforcer, configuration},
+    place::Place,
+    process::run,
+    replicas::Replica,
+    stream::{Plan, Stream},
+    wire::Wire,
+};
+use serde_json::Value;
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
+/// The kind of the alarm that a source fails.
+const FAILING: &str = "source-failing";
+/// Tries to connect to port 443 until it works, and prints when that was; makes a file at the first refusal.
+const KNOCK: &str = "exec 4<> <(:)
+    until { : 3<>/dev/tcp/$1/443; } 2>/dev/null; do : >\"$2\"; read -rt 0.005 -u 4; done
+    echo $EPOCHREALTIME";
+
+/// Everything at once. Fields are dropped in order.
+pub(crate) struct Stage {
+    pub(crate) wire: Wire,
+    pub(crate) enforcer: Enforcer,
+    pub(crate) azure: Azure,
+    pub(crate) lab: Lab,
+}
+
+impl Stage {
+    /// Everything but the daemon is started.
+    pub(crate) fn prepare() -> Result<Self> {
+        let lab = Lab::start()?;
+        let azure = Azure::start(&lab)?;
+        let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+        enforcer.lay_over(azure.var_opt(), Path::new("/var/opt"))?;
+        Ok(Self {
+            wire: Wire::watch(lab.world())?,
+            enforcer,
+            azure,
+            lab,
+        })
+    }
+
+    /// Writes the configuration: lines of contoso's registry, of `[protect]`, and whole sections.
+    pub(crate) fn configure(&self, registry: &str, protect: &str, more: &str) -> Result<()> {
+        let directory = self.lab.dir().join("enforcer");
+        let text = configuration(&self.lab, &directory, &["eastus"], more)
+            .replace("regions = [\"eastus\"]", registry)
+            .replace("[protect]", &format!("[protect]\n{protect}"));
+        self.enforcer.configure(&text)
+    }
+
+    /// Configures and starts the daemon, and waits until every name has an address.
+    pub(crate) fn start(&mut self, registry: &str, protect: &str, more: &str) -> Result<()> {
+        self.configure(registry, protect, more)?;
+        self.run_with(&[])?;
+        self.enforcer.await_names()?;
+        Ok(())
+    }
+
+    /// Starts the daemon with the lab's authority and these variables in its environment.
+    pub(crate) fn run_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
+        let mut command = self.enforcer.command(["run"])?;
+        command.env("SSL_CERT_FILE", self.lab.tls().ca());
+        command.env_remove("SSL_CERT_DIR");
+        command.envs(variables.iter().copied());
+        self.enforcer.run_as(command)
+    }
+
+    /// Ends the daemon in peace.
+    pub(crate) fn end(&mut self) -> Result<()> {
+        ensure!(
+            self.enforcer.end(libc::SIGTERM)?.success(),
+            "{}",
+            self.enforcer.log()
+        );
+        Ok(())
+    }
+
+    /// A path in the lab's directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.lab.dir().join(name)
+    }
+
+    /// How long after the start of `change` the device can connect to port 443 of `address`, to which it is refused before.
+    pub(crate) fn open_after(
+        &self,
+        address: IpAddr,
+        change: impl FnOnce() -> Result<()>,
+    ) -> Result<Duration> {
+        let refused = tempfile::NamedTempFile::new_in(self.lab.dir())?.into_temp_path();
+        fs::remove_file(&refused)?;
+        let mut knock = self.lab.device().command("bash");
+        knock
+            .args(["-c", KNOCK, "knock"])
+            .arg(address.to_string())
+            .arg(&refused);
+        let (start, said) = thread::scope(|scope| {
+            let knocking = scope.spawn(|| run(knock, LIMIT));
+            while !refused.exists() && !knocking.is_finished() {
+                thread::sleep(LOOK);
+            }
+            ensure!(refused.exists(), "{address} is open before");
+            let start = SystemTime::now();
+            change()?;
+            let said = knocking
+                .join()
+                .map_err(|_panic| anyhow::anyhow!("a panic"))?;
+            anyhow::Ok((start, said.with_context(|| self.enforcer.log())?.success()?))
+        })?;
+        let opened: f64 = said.trim().parse().with_context(|| said.clone())?;
+        let began = start.duration_since(SystemTime::UNIX_EPOCH)?;
+        Ok(Duration::from_secs_f64(opened).saturating_sub(began))
+    }
+
+    /// Whether the device can connect to port 443 of `address`; a refusal has to be the kernel programs'.
+    pub(crate) fn reaches(&self, address: IpAddr) -> Result<bool> {
+        self.reaches_from(&self.lab.device(), address)
+    }
+
+    /// As [`Stage::reaches`], from another place.
+    pub(crate) fn reaches_from(&self, place: &Place, address: IpAddr) -> Result<bool> {
+        let mut bash = place.command("bash");
+        bash.arg("-c").arg(format!(": 3<>/dev/tcp/{address}/443"));
+        let said = run(bash, LIMIT)?;
+        let is_refused = said.stderr.contains("Operation not permitted");
+        ensure!(said.status.success() || is_refused, "{address}: {said:?}");
+        Ok(said.status.success())
+    }
+
+    /// Has the login server send clients to `replica`, and pulls from there.
+    pub(crate) fn pulls_from(&self, replica: &Replica) -> Result<()> {
+        self.lab.serve_from(Some(replica.region.name))?;
+        let pulled = self.lab.pull();
+        self.lab.serve_from(None)?;
+        pulled.with_context(|| self.enforcer.log())?;
+        let requests = self.lab.requests()?;
+        let is_served = requests
+            .iter()
+            .any(|request| replica.addresses.contains(&request.address));
+        ensure!(is_served, "{} has served nothing", replica.host);
+        Ok(())
+    }
+
+    /// Waits until at least `count` sources fail, and until the status, the metrics and the log all say so.
+    pub(crate) fn await_failing(&self, count: usize) -> Result<Vec<String>> {
+        let what = format!("{count} sources fail");
+        let status = self.await_told(&what, |status| failing(status).len() >= count)?;
+        let failing = failing(&status);
+        let metrics = self.enforcer.metrics()?;
+        let row = format!(
+            "egress_enforcer_alarms{{kind=\"{FAILING}\"}} {}",
+            failing.len()
+        );
+        ensure!(metrics.contains(&row), "{failing:#?}\n{metrics}");
+        let log = self.enforcer.log();
+        ensure!(log.contains(FAILING), "{log}");
+        Ok(failing)
+    }
+
+    /// Waits until no source fails.
+    pub(crate) fn await_mended(&self) -> Result<()> {
+        self.await_told("no source fails", |status| failing(status).is_empty())?;
+        Ok(())
+    }
+
+    /// Waits until the status is as wanted.
+    pub(crate) fn await_told(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let status = serde_json::to_value(self.enforcer.told()?)?;
+            if wanted(&status) {
+                return Ok(status);
+            }
+            let alarms = &status["alarms"];
+            ensure!(
+                Instant::now() < deadline,
+                "not within {LIMIT:?}: {what}: {alarms:#}\n{}",
+                self.enforcer.log()
+            );
+            thread::sleep(LOOK * 4);
+        }
+    }
+
+    /// Waits until the daemon has an address for this name.
+    pub(crate) fn await_name(&self, host: &str) -> Result<Value> {
+        self.await_told(&format!("{host} has an address"), |status| {
+            names(status).any(|name| name["name"] == host && has_address(name))
+        })
+    }
+
+    /// Waits until the daemon knows the addresses of a replica.
+    pub(crate) fn await_replica(&self, replica: &Replica) -> Result<()> {
+        let has = |name: &Value, address: &IpAddr| {
+            let known = name["addresses"].as_array().into_iter().flatten();
+            let text = address.to_string();
+            known
+                .filter_map(|known| known["address"].as_str())
+                .any(|known| known == text)
+        };
+        let host = replica.host.as_str();
+        self.await_told(&format!("{replica:?} is known"), |status| {
+            let mut names = names(status).filter(|name| name["name"] == host);
+            names.any(|name| replica.addresses.iter().all(|address| has(name, address)))
+        })?;
+        Ok(())
+    }
+
+    /// A stream of the device's connections to contoso, which all succeed, and of attempts at `protected`, which all fail.
+    pub(crate) fn stream(&self, protected: &[IpAddr], rate: u32) -> Result<Stream> {
+        let plan = Plan {
+            protected: protected.to_vec(),
+            rate,
+            ..Plan::of_the_lab(rate)
+        };
+        let streamer = Path::new(env!("CARGO_BIN_EXE_egress-stream"));
+        Stream::start(streamer, &self.lab.device(), &plan)
+    }
+
+    /// Ends a stream; returns how many attempts at `protected` were refused, which all have to be.
+    pub(crate) fn end_stream(&self, stream: Stream, protected: &[IpAddr]) -> Result<u64> {
+        let totals = stream.end()?;
+        let prefixes: Vec<String> = protected
+            .iter()
+            .map(IpAddr::to_string)
+            .map(prefix)
+            .collect();
+        let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+        let leaked = self.wire.packets_to(&prefixes)?;
+        let flawless = totals.passed.is_empty() && totals.failed.is_empty();
+        ensure!(
+            flawless && leaked == 0,
+            "{leaked} packets leaked: {totals:#?}\n{}",
+            self.enforcer.log()
+        );
+        ensure!(
+            totals.refused > 0 && totals.answered > 0,
+            "too few to judge: {totals:?}"
+        );
+        Ok(totals.refused)
+    }
+
+    /// Fails where a token or a secret is in the log, in what the daemon tells, or in its state directory.
+    pub(crate) fn secrets_are_nowhere(&self) -> Result<()> {
+        let mut told = vec![self.enforcer.log(), self.enforcer.metrics()?];
+        for command in ["status", "endpoints", "doctor"] {
+            told.push(self.enforcer.ask([command])?.stdout);
+            told.push(self.enforcer.ask([command, "--json"])?.stdout);
+        }
+        told.push(serde_json::to_string(&self.enforcer.events()?)?);
+        told.extend(files_below(&self.enforcer.state())?);
+        told.extend(files_below(&self.enforcer.runtime())?);
+        let secrets = self.azure.secrets();
+        ensure!(secrets.len() > 3, "too few secrets to judge");
+        for secret in &secrets {
+            // Whole lines of them, and parts that would do as well.
+            let found = told.iter().find(|text| text.contains(secret.as_str()));
+            ensure!(found.is_none(), "{secret} is told: {found:?}");
+        }
+        Ok(())
+    }
+}
+
+/// `[azure]` with these lines.
+pub(crate) fn azure(lines: &str) -> String {
+    format!("[azure]\npoll = \"2s\"\n{lines}\n")
+}
+
+/// The lines of a service principal with a secret.
+pub(crate) fn with_secret(azure: &Azure) -> String {
+    let file = &azure.principal().secret_file;
+    principal(&format!("client-secret-file = {file:?}"))
+}
+
+/// The lines of a service principal.
+pub(crate) fn principal(proof: &str) -> String {
+    format!(
+        "credential = \"service-principal\"\ntenant-id = {TENANT:?}\nclient-id = {CLIENT:?}\n{proof}"
+    )
+}
+
+/// The line of contoso's resource.
+pub(crate) fn by_resource() -> String {
+    format!("resource-id = {:?}", resource_id("contoso"))
+}
+
+/// The messages of the alarms that a source fails.
+pub(crate) fn failing(status: &Value) -> Vec<String> {
+    let alarms = status["alarms"].as_array().into_iter().flatten();
+    alarms
+        .filter(|alarm| alarm["kind"] == FAILING)
+        .map(|alarm| alarm["message"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+/// All names of the registries.
+pub(crate) fn names(status: &Value) -> impl Iterator<Item = &Value> {
+    let registries = status["registries"].as_array().into_iter().flatten();
+    registries.flat_map(|registry| registry["names"].as_array().into_iter().flatten())
+}
+
+/// The names of contoso, in order.
+pub(crate) fn hosts(status: &Value) -> Vec<String> {
+    let texts = names(status).filter_map(|name| name["name"].as_str());
+    let mut hosts: Vec<String> = texts.map(str::to_owned).collect();
+    hosts.sort();
+    hosts
+}
+
+fn has_address(name: &Value) -> bool {
+    name["addresses"]
+        .as_array()
+        .is_some_and(|addresses| !addresses.is_empty())
+}
+
+fn prefix(address: String) -> String {
+    let length = if address.contains(':') { 128 } else { 32 };
+    format!("{address}/{length}")
+}
+
+fn files_below(directory: &Path) -> Result<Vec<String>> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            texts.extend(files_below(&path)?);
+        } else if path.is_file() {
+            texts.push(String::from_utf8_lossy(&fs::read(path)?).into_owned());
+        }
+    }
+    Ok(texts)
+}
