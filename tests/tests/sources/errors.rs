@@ -88,7 +88,7 @@ fn play(scenario: &Scenario) -> Result<()> {
         .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
     if scenario.sources == 1 {
         // Each question needs a token of its own.
-        stage.azure.set_token_life(1);
+        stage.azure.set_token_life(60);
     }
     for service in scenario.services {
         stage.azure.mend(*service);

@@ -68,7 +68,14 @@ impl Stage {
     pub(crate) fn start(&mut self, registry: &str, protect: &str, more: &str) -> Result<()> {
         self.configure(registry, protect, more)?;
         self.run_with(&[])?;
-        self.enforcer.await_names()?;
+        self.await_names()
+    }
+
+    /// Waits until every name has an address. Asks without the command line, which would run in the daemon's cgroup.
+    pub(crate) fn await_names(&self) -> Result<()> {
+        self.await_told("every name has an address", |status| {
+            names(status).all(has_address)
+        })?;
         Ok(())
     }
 

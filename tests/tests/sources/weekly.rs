@@ -62,7 +62,7 @@ fn update(old: &Path, new: &Path) -> Result<String> {
         .enforcer
         .edit(&lab_file, &format!("service-tags = {:?}", file.path()))?;
     stage.run_with(&[])?;
-    stage.enforcer.await_names()?;
+    stage.await_names()?;
     await_number(&stage, before.change_number)?;
 
     let stream = stage.stream(&probed, RATE)?;
