@@ -12,7 +12,7 @@ use lab::{
     world::{RESOLVER_V4, RESOLVER_V6},
 };
 
-use crate::stage::{Stage, hosts};
+use crate::{stage::Stage, told::hosts};
 
 /// Queries that one second may see.
 const MOST: u64 = 20;

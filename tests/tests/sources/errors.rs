@@ -8,7 +8,10 @@ use lab::{
     replicas::Replica,
 };
 
-use crate::stage::{Stage, azure, by_resource, hosts, with_secret};
+use crate::{
+    stage::{Stage, azure, by_resource, with_secret},
+    told::hosts,
+};
 
 const FAULTS: [Fault; 10] = [
     Fault::Status(401),

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use anyhow::Result;
 use lab::replicas::{Replica, WatchedFile, Way, data_endpoint, endpoints};
 
-use crate::stage::{Stage, hosts};
+use crate::{stage::Stage, told::hosts};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TRIES: usize = 3;

@@ -10,4 +10,5 @@ mod mirrored;
 mod realm;
 mod stage;
 mod stand_in;
+mod told;
 mod weekly;

@@ -10,7 +10,10 @@ use lab::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::{LIMIT, Stage, azure, failing, with_secret};
+use crate::{
+    stage::{LIMIT, Stage, azure, with_secret},
+    told::failing,
+};
 
 /// The web server that has nothing to do with registries or storage, until a newer file says so.
 const NEWLY_CLOSED: &str = "192.0.2.80";
