@@ -14,6 +14,10 @@ use crate::stage::{LIMIT, Stage, azure, by_resource, with_secret};
 
 const SERVICES: [Service; 3] = [Service::ResourceManager, Service::Entra, Service::Mirror];
 
+const PROTECT: &str = "default = \"deny\"
+service-tags-url = \"https://mirror.example.org/ServiceTags_Public.json\"
+service-tags-poll = \"2s\"";
+
 #[test]
 fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Result<()> {
     let mut stage = Stage::prepare()?;
@@ -22,14 +26,9 @@ fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Res
     let others = [stage.lab.device(), stage.lab.device_in(&sibling)];
     let addresses = addresses()?;
     for address in &addresses {
-        assert!(
-            stage.reaches(*address)?,
-            "{address} is no address to judge by"
-        );
+        assert!(stage.reaches(*address)?, "{address} tells nothing");
     }
-
     stage.enforcer.move_to(own);
-    let protect = "default = \"deny\"\nservice-tags-url = \"https://mirror.example.org/ServiceTags_Public.json\"\nservice-tags-poll = \"2s\"";
     let replica = Replica::number(0);
     replica.appear(&stage.lab)?;
     stage
@@ -38,7 +37,7 @@ fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Res
     stage
         .azure
         .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
-    stage.start(&by_resource(), protect, &azure(&with_secret(&stage.azure)))?;
+    stage.start(&by_resource(), PROTECT, &azure(&with_secret(&stage.azure)))?;
     stage.await_replica(&replica)?;
     stage.await_mended()?;
     for service in SERVICES {

@@ -3,6 +3,7 @@
 mod churn;
 mod closed;
 mod discovered;
+mod discovery_api;
 mod errors;
 mod files;
 mod manager;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use lab::{
-    azure::{CLIENT, Service, TENANT},
+    azure::{Azure, CLIENT, Fault, Service, TENANT},
     replicas::Replica,
 };
 
@@ -14,62 +14,69 @@ use crate::stage::{Stage, azure, by_resource, principal, with_secret};
 const ONE_POLL: Duration = Duration::from_millis(2200 + 800);
 
 /// A kind of credential.
-struct Kind<'a> {
-    name: &'a str,
+struct Kind {
+    name: &'static str,
     /// Lines of `[azure]`.
     lines: String,
     /// Variables of the daemon's environment.
-    variables: Vec<(&'a str, &'a str)>,
+    variables: Vec<(&'static str, String)>,
     /// Who gives the token.
     service: Service,
+}
+
+impl Kind {
+    fn new(name: &'static str, service: Service, lines: impl Into<String>) -> Self {
+        Self {
+            name,
+            lines: lines.into(),
+            variables: Vec::new(),
+            service,
+        }
+    }
+
+    /// All of them, then what is found without being named, in its order.
+    fn all(azure: &Azure) -> Vec<Self> {
+        let files = azure.principal();
+        let [federated, certificate] =
+            [&files.federated_file, &files.certificate_file].map(|path| path.display().to_string());
+        let of_workload = format!(
+            "credential = \"workload-identity\"\ntenant-id = {TENANT:?}\nclient-id = {CLIENT:?}\nfederated-token-file = {federated:?}"
+        );
+        let of_certificate = principal(&format!("client-certificate-file = {certificate:?}"));
+        let of_machine = "credential = \"managed-identity\"";
+        let mut kinds = vec![
+            Self::new("managed identity", Service::Imds, of_machine),
+            Self::new("Azure Arc", Service::Arc, "credential = \"arc\""),
+            Self::new("workload identity", Service::Entra, of_workload),
+            Self::new("secret", Service::Entra, with_secret(azure)),
+            Self::new("certificate", Service::Entra, of_certificate),
+            Self::new("auto, on a virtual machine", Service::Imds, ""),
+            Self::new("auto, with Azure Arc", Service::Arc, ""),
+            Self::new("auto, with a workload's variables", Service::Entra, ""),
+        ];
+        if let Some(last) = kinds.last_mut() {
+            last.variables = vec![
+                ("AZURE_TENANT_ID", TENANT.to_owned()),
+                ("AZURE_CLIENT_ID", CLIENT.to_owned()),
+                ("AZURE_FEDERATED_TOKEN_FILE", federated),
+            ];
+        }
+        kinds
+    }
 }
 
 #[test]
 fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_of_credential()
 -> Result<()> {
     let mut stage = Stage::prepare()?;
-    let files = stage.azure.principal();
-    let [federated, certificate] =
-        [&files.federated_file, &files.certificate_file].map(|path| path.display().to_string());
-    let kind = |name, lines: &str, service| Kind {
-        name,
-        lines: lines.to_owned(),
-        variables: Vec::new(),
-        service,
-    };
-    let of_workload = format!(
-        "credential = \"workload-identity\"\ntenant-id = {TENANT:?}\nclient-id = {CLIENT:?}\nfederated-token-file = {federated:?}"
-    );
-    let of_certificate = principal(&format!("client-certificate-file = {certificate:?}"));
-    let kinds = [
-        kind(
-            "managed identity",
-            "credential = \"managed-identity\"",
-            Service::Imds,
-        ),
-        kind("Azure Arc", "credential = \"arc\"", Service::Arc),
-        kind("workload identity", &of_workload, Service::Entra),
-        kind("secret", &with_secret(&stage.azure), Service::Entra),
-        kind("certificate", &of_certificate, Service::Entra),
-        kind("auto, on a virtual machine", "", Service::Imds),
-        kind("auto, with Azure Arc", "", Service::Arc),
-        Kind {
-            variables: vec![
-                ("AZURE_TENANT_ID", TENANT),
-                ("AZURE_CLIENT_ID", CLIENT),
-                ("AZURE_FEDERATED_TOKEN_FILE", &federated),
-            ],
-            ..kind("auto, with a workload's variables", "", Service::Entra)
-        },
-    ];
     let mut hosts = vec!["contoso.eastus.data.azurecr.io".to_owned()];
-    for (number, kind) in (0..).zip(&kinds) {
+    for (number, kind) in (0..).zip(Kind::all(&stage.azure)) {
         stage.azure.mend(kind.service);
-        let took = found_by(&mut stage, kind, &Replica::number(number), &mut hosts)?;
+        let took = found_by(&mut stage, &kind, &Replica::number(number), &mut hosts)?;
         eprintln!("{}: open after {took:.0?}", kind.name);
         assert!(took < ONE_POLL, "{}: {took:?}", kind.name);
         if kind.service != Service::Entra {
-            stage.azure.fail(kind.service, lab::azure::Fault::Refused);
+            stage.azure.fail(kind.service, Fault::Refused);
         }
     }
     Ok(())
@@ -78,13 +85,17 @@ fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_
 /// How long it takes until a replica that Resource Manager comes to list is open.
 fn found_by(
     stage: &mut Stage,
-    kind: &Kind<'_>,
+    kind: &Kind,
     replica: &Replica,
     hosts: &mut Vec<String>,
 ) -> Result<Duration> {
     let asked = stage.azure.count(kind.service);
     stage.configure(&by_resource(), "", &azure(&kind.lines))?;
-    stage.run_with(&kind.variables)?;
+    let variables = kind.variables.iter();
+    let variables: Vec<(&str, &str)> = variables
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    stage.run_with(&variables)?;
     stage.await_name(&hosts[hosts.len() - 1])?;
     stage.await_mended()?;
     replica.appear(&stage.lab)?;
