@@ -8,6 +8,8 @@
 //!
 //! Everything here needs root. A test that panics gets the end of each server's log on stderr.
 
+#[cfg(feature = "certificates")]
+pub mod azure;
 pub mod azurite;
 pub mod bpf;
 pub mod bpffs;
@@ -29,6 +31,7 @@ pub mod nginx;
 pub mod place;
 pub mod process;
 pub mod registry;
+pub mod replicas;
 pub mod scene;
 mod scratch;
 pub mod stream;
