@@ -35,7 +35,7 @@ pub struct Enforcer {
     directory: PathBuf,
     logs: PathBuf,
     starts: u32,
-    _cgroup: Cgroup,
+    cgroup: Cgroup,
 }
 
 impl Enforcer {
@@ -53,7 +53,7 @@ impl Enforcer {
             logs: lab.dir().to_owned(),
             directory,
             starts: 0,
-            _cgroup: cgroup,
+            cgroup,
         };
         enforcer.configure(&configuration(lab, &enforcer.directory, regions, more))?;
         Ok(enforcer)
@@ -67,6 +67,21 @@ impl Enforcer {
         let mut enforcer = Self::prepare(lab, regions, more)?;
         enforcer.run()?;
         Ok(enforcer)
+    }
+
+    /// Has the daemon and its commands run in `cgroup`, in the governed part of the tree for example.
+    pub fn move_to(&mut self, cgroup: Cgroup) {
+        self.place = self.place.clone().in_cgroup(&cgroup);
+        self.cgroup = cgroup;
+    }
+
+    /// Has the daemon and its commands see `source` at `target`.
+    ///
+    /// # Errors
+    /// When `target` does not exist.
+    pub fn lay_over(&mut self, source: &Path, target: &Path) -> Result<()> {
+        self.place = self.place.clone().with_bind(source, target)?;
+        Ok(())
     }
 
     /// The configuration file.

@@ -238,6 +238,15 @@ impl Lab {
         Ok(logs)
     }
 
+    /// Has login servers send clients to the data endpoint of a region of [`crate::world::REPLICAS`], or else to that of their own
+    /// region, as the service does: without a signal to the client.
+    ///
+    /// # Errors
+    /// When the front ends cannot be told.
+    pub fn serve_from(&self, region: Option<&str>) -> Result<()> {
+        self.nginx.serve_from(region)
+    }
+
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache
     }

@@ -8,6 +8,8 @@
 //!
 //! Everything here needs root. A test that panics gets the end of each server's log on stderr.
 
+#[cfg(feature = "certificates")]
+pub mod azure;
 pub mod azurite;
 pub mod bpf;
 pub mod bpffs;
@@ -19,6 +21,7 @@ pub mod craft;
 pub mod dns;
 pub mod enforcer;
 pub mod features;
+pub mod guarded;
 mod image;
 mod lab;
 pub mod loaded;
@@ -28,6 +31,7 @@ pub mod nginx;
 pub mod place;
 pub mod process;
 pub mod registry;
+pub mod replicas;
 pub mod scene;
 mod scratch;
 pub mod stream;

@@ -1,7 +1,12 @@
 //! The cloud's front ends. As in the service, one front end serves many customers: the address says
 //! which kind of endpoint and which region it is, the name which customer.
 
-use std::{fs, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -14,7 +19,9 @@ use crate::{
     process::{Server, accepts},
     registry::{CONTOSO, OTHERS},
     tls::{Leaf, Tls},
-    world::{DATA_EASTUS, DATA_WESTUS, INTERNET, LOGIN_EASTUS, LOGIN_WESTUS, STORAGE, World},
+    world::{
+        DATA_EASTUS, DATA_WESTUS, INTERNET, LOGIN_EASTUS, LOGIN_WESTUS, REPLICAS, STORAGE, World,
+    },
 };
 
 /// A request that a front end has answered.
@@ -42,6 +49,7 @@ pub struct Nginx {
     server: Server,
     cloud: Netns,
     access_log: PathBuf,
+    serving: PathBuf,
 }
 
 impl Nginx {
@@ -51,7 +59,8 @@ impl Nginx {
     /// When the configuration cannot be written or the server cannot be started.
     pub fn start(cache: &Cache, world: &World, tls: &Tls, scratch: &Scratch) -> Result<Self> {
         let dir = scratch.dir("nginx")?;
-        let conf = scratch.file("nginx/nginx.conf", conf(tls))?;
+        let serving = scratch.dir("nginx/serving")?;
+        let conf = scratch.file("nginx/nginx.conf", conf(tls, &serving))?;
         let mut command = cache.debian(&world.cloud_place(), "usr/sbin/nginx");
         command
             .arg("-p")
@@ -63,6 +72,7 @@ impl Nginx {
             server: Server::start("nginx", command, scratch.path())?,
             cloud: world.cloud().clone(),
             access_log: dir.join("access.log"),
+            serving,
         })
     }
 
@@ -79,6 +89,24 @@ impl Nginx {
         })
     }
 
+    /// Has login servers send clients to the data endpoint of a region of [`REPLICAS`], or else to that of their own region.
+    ///
+    /// # Errors
+    /// When that cannot be written down.
+    pub fn serve_from(&self, region: Option<&str>) -> Result<()> {
+        // The new region first: clients are never without one.
+        if let Some(region) = region {
+            fs::write(self.serving.join(region), "").context("switch a login server")?;
+        }
+        for entry in fs::read_dir(&self.serving).context("switch a login server")? {
+            let entry = entry.context("switch a login server")?;
+            if region.is_none_or(|region| entry.file_name() != region) {
+                fs::remove_file(entry.path()).context("switch a login server")?;
+            }
+        }
+        Ok(())
+    }
+
     /// All requests answered so far, oldest first.
     ///
     /// # Errors
@@ -93,7 +121,9 @@ impl Nginx {
 
 /// It stays one process and root: the kernel forgets "die with the parent" when a process changes
 /// its user, and a killed master leaves its workers behind.
-fn conf(tls: &Tls) -> String {
+fn conf(tls: &Tls, serving: &Path) -> String {
+    let replicas = REPLICAS.map(|region| region.data);
+    let of_replicas = REPLICAS.map(|region| geo(&region.data, region.name));
     format!(
         r#"
 daemon off;
@@ -120,22 +150,30 @@ http {{
     }}
     geo $server_addr $region {{
         default none;
-        {eastus} {westus}
+        {eastus} {westus} {replicas}
     }}
     map $tenant $backend {{ contoso {CONTOSO}; default {OTHERS}; }}
 
+{guarded}
 {login_server}{data_server}{storage_server}{internet_server}}}
 "#,
         login = geo([LOGIN_EASTUS, LOGIN_WESTUS].as_flattened(), "login"),
-        data = geo([DATA_EASTUS, DATA_WESTUS].as_flattened(), "data"),
+        data = geo(
+            [&[DATA_EASTUS, DATA_WESTUS], replicas.as_slice()]
+                .concat()
+                .as_flattened(),
+            "data"
+        ),
+        replicas = of_replicas.join(" "),
         storage = geo(&STORAGE, "storage"),
         internet = geo(&INTERNET, "internet"),
         eastus = geo([LOGIN_EASTUS, DATA_EASTUS].as_flattened(), "eastus"),
         westus = geo([LOGIN_WESTUS, DATA_WESTUS].as_flattened(), "westus"),
-        login_server = login_server(&tls.registry),
+        login_server = login_server(&tls.registry, serving),
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
+        guarded = crate::guarded::conf(&tls.registry),
     )
 }
 
@@ -148,23 +186,36 @@ fn geo(prefixes: &[&str], value: &str) -> String {
 }
 
 /// A blob is fetched from the data endpoint of the region that serves the request, whatever region
-/// was asked for. Handshakes without a known name end here, as at a front end with a wildcard.
-fn login_server(leaf: &Leaf) -> String {
-    let body = "\
-        location ~ ^/v2/(?<repo>.+)/blobs/(?<digest>sha256:[0-9a-f]+)$ {
-            if ($request_method = GET) {
-                return 307 https://$tenant.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false;
-            }
+/// was asked for: that of the address, or one that [`Nginx::serve_from`] names. Handshakes without a known name end here, as at a front end with a wildcard.
+fn login_server(leaf: &Leaf, serving: &Path) -> String {
+    let switches = REPLICAS.map(|region| {
+        let file = serving.join(region.name);
+        format!(
+            "if (-f {}) {{ set $served {}; }}\n",
+            file.display(),
+            region.name
+        )
+    });
+    let body = format!(
+        "\
+        location ~ ^/v2/(?<repo>.+)/blobs/(?<digest>sha256:[0-9a-f]+)$ {{
+            set $served $region;
+            {}
+            if ($request_method = GET) {{
+                return 307 https://$tenant.$served.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false;
+            }}
             proxy_pass http://$backend;
-        }
-        location / { proxy_pass http://$backend; }
-";
+        }}
+        location / {{ proxy_pass http://$backend; }}
+",
+        switches.concat()
+    );
     server(
         "login",
         true,
         r"~^(?<tenant>[a-z0-9]+)(\.[a-z0-9]+\.geo)?\.azurecr\.io$",
         leaf,
-        body,
+        &body,
     )
 }
 
@@ -197,7 +248,7 @@ fn internet_server(leaf: &Leaf) -> String {
 }
 
 /// A front end refuses what is addressed to another kind of endpoint.
-fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
+pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(
         "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\

@@ -40,6 +40,8 @@ pub struct Tls {
     pub storage: Leaf,
     /// For the unrelated web server.
     pub internet: Leaf,
+    /// For the stand-in of Azure.
+    pub azure: Leaf,
 }
 
 impl Tls {

@@ -44,6 +44,10 @@ pub(super) enum Asker {
     Search,
 }
 
+/// How long nobody looks whether the hooks still have their pins: a look takes fifty system calls, and names are due many times a second.
+/// Whoever asks for the status has it look at once.
+const HOOKS_UNSEEN: Duration = Duration::from_secs(10);
+
 /// The daemon's state.
 pub(super) struct Engine {
     pub(super) options: Options,
@@ -70,6 +74,7 @@ pub(super) struct Engine {
     kept: Kept,
     since: Instant,
     hastened: Duration,
+    pub(super) hooks_seen: Duration,
     own: Vec<IpAddr>,
     in_force: Option<(Protected, Arc<Tables>)>,
     held: Held,
@@ -111,6 +116,7 @@ impl Engine {
             kept: Kept::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
+            hooks_seen: Duration::ZERO,
             own: own_addresses()?,
             in_force: None,
             unsaved: false,
@@ -222,7 +228,11 @@ impl Engine {
             tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
         }
         self.unsaved |= !outcome.added.is_empty();
-        self.settle();
+        if outcome.is_news() {
+            self.settle();
+        } else {
+            self.look_around();
+        }
     }
 
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
@@ -236,6 +246,9 @@ impl Engine {
         }
         self.unsaved |= !gone.is_empty();
         self.settle();
+        if now.saturating_sub(self.hooks_seen) >= HOOKS_UNSEEN {
+            self.look_at_hooks();
+        }
     }
 
     /// Takes the host's addresses anew.

@@ -15,11 +15,10 @@ use crate::resolver::cache::{Failing, Family, NameEntry};
 type Found = BTreeMap<String, String>;
 
 impl Engine {
-    /// Raises and ends the alarms that follow from the state.
+    /// Raises and ends the alarms that follow from the state at hand.
     pub(super) fn look_around(&mut self) {
         self.alarms
             .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
-        self.alarms.set("hook-missing", "", self.hook_missing());
         self.alarms.set("clock-set", "", self.clock.complaint());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
@@ -68,6 +67,13 @@ impl Engine {
         } else {
             self.tick();
         }
+        self.look_at_hooks();
+    }
+
+    /// Raises or ends the alarm about pins that are gone: root's hand can do that at any time, and nothing tells.
+    pub(super) fn look_at_hooks(&mut self) {
+        self.hooks_seen = self.now();
+        self.alarms.set("hook-missing", "", self.hook_missing());
     }
 
     fn hook_missing(&self) -> Option<String> {

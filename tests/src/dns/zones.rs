@@ -11,11 +11,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 /// The last, the root, makes every other name not exist.
-const ZONES: [&str; 7] = [
+const ZONES: [&str; 9] = [
     "azurecr.io",
     "azcr.io",
     "trafficmanager.net",
     "cloudapp.azure.com",
+    "azure.com",
+    "microsoftonline.com",
     "core.windows.net",
     "example.org",
     ".",

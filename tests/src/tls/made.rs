@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::{Leaf, Tls};
-use crate::Scratch;
+use crate::{Scratch, world::REPLICAS};
 
 /// The names in the service's own certificates: they cannot tell customers apart.
 const REGISTRY_NAMES: [&str; 5] = [
@@ -16,6 +16,11 @@ const REGISTRY_NAMES: [&str; 5] = [
 ];
 const STORAGE_NAMES: [&str; 1] = ["*.blob.core.windows.net"];
 const INTERNET_NAMES: [&str; 1] = ["www.example.org"];
+const AZURE_NAMES: [&str; 3] = [
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "mirror.example.org",
+];
 
 /// Everything, in the directory `tls` of `scratch`.
 pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
@@ -29,18 +34,25 @@ pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
     let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
     scratch.file("tls/ca.crt", issuer.pem())?;
     Ok(Tls {
-        registry: leaf(&issuer, scratch, "registry", &REGISTRY_NAMES)?,
+        registry: leaf(&issuer, scratch, "registry", &registry_names())?,
         storage: leaf(&issuer, scratch, "storage", &STORAGE_NAMES)?,
         internet: leaf(&issuer, scratch, "internet", &INTERNET_NAMES)?,
+        azure: leaf(&issuer, scratch, "azure", &AZURE_NAMES)?,
         dir,
     })
 }
 
-fn leaf(
+fn registry_names() -> Vec<String> {
+    let replicas = REPLICAS.map(|region| format!("*.{}.data.azurecr.io", region.name));
+    let names = REGISTRY_NAMES.iter().map(ToString::to_string);
+    names.chain(replicas).collect()
+}
+
+fn leaf<N: ToString>(
     issuer: &CertifiedIssuer<'_, KeyPair>,
     scratch: &Scratch,
     name: &str,
-    names: &[&str],
+    names: &[N],
 ) -> Result<Leaf> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).context("name a certificate")?;

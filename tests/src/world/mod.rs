@@ -31,10 +31,72 @@ pub const DATA_EASTUS: [&str; 2] = ["198.51.100.128/26", "2001:db8:acc:80::/64"]
 pub const DATA_WESTUS: [&str; 2] = ["198.51.100.192/26", "2001:db8:acc:81::/64"];
 /// All container registries: the four lists above.
 pub const REGISTRIES: [&str; 2] = ["198.51.100.0/24", "2001:db8:acc::/48"];
+/// All registries in the regions of [`REPLICAS`], besides [`REGISTRIES`].
+pub const REPLICA_REGISTRIES: [&str; 1] = ["198.18.0.0/21"];
+/// Regions in which a fresh lab has no replica: each has data endpoints only, for [`crate::replicas`] to place one there.
+pub const REPLICAS: [Region; 8] = [
+    Region::new(
+        "westeurope",
+        "WestEurope",
+        ["198.18.0.0/24", "2001:db8:acc:90::/64"],
+    ),
+    Region::new(
+        "northeurope",
+        "NorthEurope",
+        ["198.18.1.0/24", "2001:db8:acc:91::/64"],
+    ),
+    Region::new(
+        "japaneast",
+        "JapanEast",
+        ["198.18.2.0/24", "2001:db8:acc:92::/64"],
+    ),
+    Region::new(
+        "southindia",
+        "SouthIndia",
+        ["198.18.3.0/24", "2001:db8:acc:93::/64"],
+    ),
+    Region::new(
+        "westus2",
+        "WestUS2",
+        ["198.18.4.0/24", "2001:db8:acc:94::/64"],
+    ),
+    Region::new(
+        "eastus2",
+        "EastUS2",
+        ["198.18.5.0/24", "2001:db8:acc:95::/64"],
+    ),
+    Region::new(
+        "westus3",
+        "WestUS3",
+        ["198.18.6.0/24", "2001:db8:acc:96::/64"],
+    ),
+    Region::new(
+        "swedencentral",
+        "SwedenCentral",
+        ["198.18.7.0/24", "2001:db8:acc:97::/64"],
+    ),
+];
 /// Storage accounts, the bad actor's among them.
 pub const STORAGE: [&str; 2] = ["203.0.113.0/24", "2001:db8:b10b::/48"];
 /// A web server that has nothing to do with registries or storage.
 pub const INTERNET: [&str; 2] = ["192.0.2.80/32", "2001:db8:80::80/128"];
+
+/// A region as Azure names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// In host names.
+    pub name: &'static str,
+    /// In service tags.
+    pub tag: &'static str,
+    /// Its data endpoints, IPv4 and IPv6.
+    pub data: [&'static str; 2],
+}
+
+impl Region {
+    const fn new(name: &'static str, tag: &'static str, data: [&'static str; 2]) -> Self {
+        Self { name, tag, data }
+    }
+}
 
 /// The two namespaces. Every address of the lists above answers in the cloud.
 #[derive(Debug)]
@@ -121,7 +183,8 @@ fn cloud_lines(device: &Path) -> String {
          link set cloud0 up\n",
         device.display(),
     );
-    for prefix in [REGISTRIES, STORAGE, INTERNET].as_flattened() {
+    let prefixes = [REGISTRIES, STORAGE, INTERNET];
+    for prefix in prefixes.as_flattened().iter().chain(&REPLICA_REGISTRIES) {
         lines.push_str(&format!("route add local {prefix} dev lo\n"));
     }
     lines

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::{DATA_EASTUS, DATA_WESTUS, LOGIN_EASTUS, LOGIN_WESTUS, REGISTRIES, STORAGE};
+use super::{DATA_EASTUS, DATA_WESTUS, LOGIN_EASTUS, LOGIN_WESTUS, REGISTRIES, REPLICAS, STORAGE};
 
 /// The names of the fields are Azure's.
 #[derive(Serialize)]
@@ -16,8 +16,8 @@ struct File {
 
 #[derive(Serialize)]
 struct Tag {
-    name: &'static str,
-    id: &'static str,
+    name: String,
+    id: String,
     properties: Properties,
 }
 
@@ -39,8 +39,10 @@ struct Properties {
 /// When it cannot be written as JSON.
 pub fn file(change_number: u32) -> Result<String> {
     let (registry, storage) = ("AzureContainerRegistry", "AzureStorage");
-    let values = vec![
-        tag("AzureContainerRegistry", "", 0, registry, &[REGISTRIES]),
+    let replicas = REPLICAS.map(|region| region.data);
+    let all_registries = [&[REGISTRIES], replicas.as_slice()].concat();
+    let mut values = vec![
+        tag("AzureContainerRegistry", "", 0, registry, &all_registries),
         tag(
             "AzureContainerRegistry.EastUS",
             "eastus",
@@ -64,6 +66,10 @@ pub fn file(change_number: u32) -> Result<String> {
             &[["203.0.113.0/25", "2001:db8:b10b::/49"]],
         ),
     ];
+    for (number, region) in (40..).zip(&REPLICAS) {
+        let name = format!("AzureContainerRegistry.{}", region.tag);
+        values.push(tag(&name, region.name, number, registry, &[region.data]));
+    }
     let file = File {
         change_number,
         cloud: "Public",
@@ -74,7 +80,7 @@ pub fn file(change_number: u32) -> Result<String> {
 
 /// The published file has null network features for many tags; here the regional ones.
 fn tag(
-    name: &'static str,
+    name: &str,
     region: &'static str,
     region_id: u32,
     system_service: &'static str,
@@ -90,8 +96,8 @@ fn tag(
         network_features: region.is_empty().then_some(["API", "NSG", "UDR", "FW"]),
     };
     Tag {
-        name,
-        id: name,
+        name: name.to_owned(),
+        id: name.to_owned(),
         properties,
     }
 }

@@ -92,6 +92,13 @@ pub struct Outcome {
     pub recovered: Vec<Family>,
 }
 
+impl Outcome {
+    /// Whether anything changed that others go by.
+    pub fn is_news(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 /// All allowed names with their addresses.
 #[derive(Debug)]
 pub struct Cache {

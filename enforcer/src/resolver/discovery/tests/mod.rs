@@ -4,6 +4,8 @@ mod pace;
 mod persist;
 mod properties;
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::azure::bundle;
 use crate::azure::regions;
@@ -29,8 +31,9 @@ fn east_us() -> Name {
     name("contoso.eastus.data.azurecr.io")
 }
 
-fn tags() -> TagSnapshot {
-    bundle::load(Cloud::Public).unwrap()
+fn tags() -> &'static TagSnapshot {
+    static TAGS: LazyLock<TagSnapshot> = LazyLock::new(|| bundle::load(Cloud::Public).unwrap());
+    &TAGS
 }
 
 fn registry(login_server: &str) -> Registry {
@@ -46,7 +49,7 @@ fn registry(login_server: &str) -> Registry {
 }
 
 fn set(discovery: &mut Discovery, registries: &[Registry], now: Duration) {
-    let regions = regions::all(&tags(), &[]);
+    let regions = regions::all(tags(), &[]);
     discovery.set(registries, Cloud::Public, &regions, HOUR, now);
 }
 
@@ -83,7 +86,7 @@ fn failed(failure: LookupFailure) -> Answer {
 }
 
 fn tell(discovery: &mut Discovery, name: &Name, answer: &Answer, now: Duration) -> bool {
-    discovery.answered(name, answer, &tags(), &|address| address, now)
+    discovery.answered(name, answer, tags(), &|address| address, now)
 }
 
 fn replicas(discovery: &Discovery, now: Duration) -> Vec<String> {
@@ -157,7 +160,7 @@ fn the_address_inside_a_nat64_one_counts() {
     let translated = answer(&["64:ff9b::142a:4200"]);
     assert!(!tell(&mut discovery, &east_us(), &translated, at(0)));
     let judged = |_: IpAddr| EAST_US.parse().unwrap();
-    assert!(discovery.answered(&east_us(), &translated, &tags(), &judged, at(0)));
+    assert!(discovery.answered(&east_us(), &translated, tags(), &judged, at(0)));
 }
 
 #[test]

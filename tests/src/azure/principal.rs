@@ -1,0 +1,141 @@
+//! The service principal that Entra knows, with everything it can prove itself with.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::tokens;
+use crate::{
+    Scratch,
+    place::Place,
+    process::{Finished, run},
+};
+
+/// The subscription of contoso's registry.
+pub const SUBSCRIPTION: &str = "00000000-0000-4000-8000-00000000515b";
+/// Its resource group.
+pub const RESOURCE_GROUP: &str = "plant";
+/// The directory of contoso.
+pub const TENANT: &str = "00000000-0000-4000-8000-000000007e4a";
+/// The service principal's application, and the machine's own.
+pub const CLIENT: &str = "00000000-0000-4000-8000-00000000c11e";
+
+/// The longest that making a key may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The resource id of a registry in the stand-in's subscription.
+#[must_use]
+pub fn resource_id(registry: &str) -> String {
+    format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers/Microsoft.ContainerRegistry/registries/{registry}"
+    )
+}
+
+/// Its files on the device.
+#[derive(Debug)]
+pub struct Principal {
+    /// Holds the client secret.
+    pub secret_file: PathBuf,
+    /// Holds the federated token of a workload.
+    pub federated_file: PathBuf,
+    /// Holds a certificate and its private key (PKCS #8), as PEM.
+    pub certificate_file: PathBuf,
+    directory: PathBuf,
+    known: Known,
+}
+
+/// What Entra knows of it.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) secret: String,
+    pub(super) federated: String,
+    /// DER.
+    pub(super) certificate: Vec<u8>,
+    /// An RSA public key (RFC 8017, A.1.1), DER.
+    pub(super) public_key: Vec<u8>,
+}
+
+impl Principal {
+    /// Makes all of it in the directory `principal` of `scratch`.
+    pub(super) fn new(scratch: &Scratch) -> Result<Self> {
+        let directory = scratch.dir("principal")?;
+        let (certificate, public_key) = certificate(&directory)?;
+        let known = Known {
+            secret: tokens::random()?,
+            federated: format!(
+                "eyJhbGciOiJSUzI1NiJ9.{}.{}",
+                tokens::random()?,
+                tokens::random()?
+            ),
+            certificate,
+            public_key,
+        };
+        Ok(Self {
+            // Files that people write end with a line break.
+            secret_file: scratch.file("principal/secret", format!("{}\n", known.secret))?,
+            federated_file: scratch.file("principal/federated", &known.federated)?,
+            certificate_file: directory.join("both.pem"),
+            directory,
+            known,
+        })
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known.clone()
+    }
+
+    /// What it proves itself with, the private key line by line.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let key = fs::read_to_string(self.directory.join("key.pem")).unwrap_or_default();
+        let lines = key.lines().filter(|line| line.len() > 40);
+        let mut secrets: Vec<String> = lines.map(str::to_owned).collect();
+        secrets.extend([self.known.secret.clone(), self.known.federated.clone()]);
+        secrets
+    }
+}
+
+/// A self-signed certificate with an RSA key, the kind that Entra takes; its DER form and that of its public key.
+fn certificate(directory: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
+    let openssl = |arguments: &[&str]| {
+        let mut command = Place::default().command("openssl");
+        command.args(arguments).current_dir(directory);
+        run(command, LIMIT)
+            .and_then(Finished::success)
+            .context("make a certificate")
+    };
+    openssl(&[
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=egress-enforcer",
+        "-keyout",
+        "key.pem",
+        "-out",
+        "certificate.pem",
+    ])?;
+    openssl(&[
+        "rsa",
+        "-in",
+        "key.pem",
+        "-RSAPublicKey_out",
+        "-outform",
+        "DER",
+        "-out",
+        "public.der",
+    ])?;
+    let read = |name: &str| fs::read(directory.join(name)).with_context(|| format!("read {name}"));
+    let (pem, key) = (read("certificate.pem")?, read("key.pem")?);
+    fs::write(directory.join("both.pem"), [pem.as_slice(), &key].concat())?;
+    let der = CertificateDer::from_pem_slice(&pem).context("read the certificate")?;
+    Ok((der.to_vec(), read("public.der")?))
+}
