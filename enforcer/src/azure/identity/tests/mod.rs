@@ -1,3 +1,6 @@
+mod arc;
+mod entra;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -6,12 +9,11 @@ use super::*;
 use crate::https::test_server::{Answer, Asked, HERE, TestServer, answer};
 
 /// A certificate and its RSA key, made for these tests.
-pub(super) const PRINCIPAL: &str = include_str!("test_principal.pem");
+pub(super) const PRINCIPAL: &str = include_str!("../test_principal.pem");
 
 const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const GRANTED: &str = r#"{"access_token":"t0ken","expires_in":"3599","expires_on":"1506484173","token_type":"Bearer"}"#;
 const LOGIN: &str = "login.microsoftonline.com";
-const FORM: &str = "POST /01234567-89ab-cdef-0123-456789abcdef/oauth2/v2.0/token";
 
 fn azure(credential: CredentialKind) -> config::Azure {
     config::Azure {
@@ -159,194 +161,6 @@ async fn what_is_no_token_is_an_error_that_quotes_nothing() {
             "{body}: {error}"
         );
     }
-}
-
-/// The agent of Azure Arc, whose challenge names `realm`.
-fn agent(realm: String) -> impl Fn(&Asked) -> Answer + Send + Sync {
-    move |asked| {
-        if asked.header("metadata") != Some("true") {
-            return answer(400, &[], "");
-        }
-        match asked.header("authorization") {
-            None => answer(
-                401,
-                &[("WWW-Authenticate", &format!("Basic realm={realm}"))],
-                "",
-            ),
-            Some("Basic s3cret") => answer(200, &[], GRANTED),
-            Some(_) => answer(403, &[], ""),
-        }
-    }
-}
-
-async fn with_agent(tokens: &Path, realm: String) -> Result<Token, CredentialError> {
-    let server = TestServer::plain(agent(realm)).await;
-    let base = format!("http://localhost:{}", server.port);
-    let environment = Environment {
-        identity_endpoint: Some(format!("{base}/metadata/identity/oauth2/token")),
-        imds_endpoint: Some(base),
-        arc_tokens: tokens.to_owned(),
-        ..nowhere()
-    };
-    let credential = credential(&azure(CredentialKind::Arc), environment, 1);
-    let result = credential.token(&Client::new(), &Reach::new()).await;
-    let line = "GET /metadata/identity/oauth2/token?api-version=2019-11-01&resource=https%3A%2F%2Fmanagement.azure.com";
-    assert!(server.asked().iter().all(|asked| asked.line == line));
-    assert_eq!(server.asked().len(), 1 + usize::from(result.is_ok()));
-    result
-}
-
-#[tokio::test]
-async fn the_agent_of_arc_is_shown_its_own_secret_file_and_no_other() {
-    let place = tempfile::tempdir().unwrap();
-    let tokens = place.path().join("tokens");
-    fs::create_dir_all(tokens.join("deeper")).unwrap();
-    for file in [
-        "good.key",
-        "secret.txt",
-        "deeper/x.key",
-        ".key",
-        "../outside.key",
-    ] {
-        fs::write(tokens.join(file), "s3cret").unwrap();
-    }
-    let at = |name: &str| tokens.join(name).display().to_string();
-    assert!(with_agent(&tokens, at("good.key")).await.is_ok());
-    assert!(
-        with_agent(&tokens, format!("\"{}\"", at("good.key")))
-            .await
-            .is_ok()
-    );
-    for realm in [
-        at("secret.txt"),
-        at("deeper/x.key"),
-        at(".key"),
-        at("../outside.key"),
-        at("../tokens/good.key"),
-        at("./good.key"),
-        at("/good.key"),
-        at("good.key/"),
-        place.path().join("outside.key").display().to_string(),
-        "good.key".to_owned(),
-        String::new(),
-    ] {
-        let error = with_agent(&tokens, realm.clone())
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("is not opened"), "{realm}: {error}");
-    }
-    let error = with_agent(&tokens, at("none.key"))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("none.key: cannot be read"), "{error}");
-}
-
-#[tokio::test]
-async fn a_secret_or_a_certificate_makes_a_service_principal() {
-    let place = tempfile::tempdir().unwrap();
-    let server = entra(answer(
-        200,
-        &[],
-        r#"{"access_token":"t0ken","expires_in":3599}"#,
-    ))
-    .await;
-    let secret_file = Some(secret(place.path(), "s&cret=\n"));
-    let with_secret = config::Azure {
-        client_secret_file: secret_file,
-        ..principal()
-    };
-    let one = credential(&with_secret, nowhere(), server.port);
-    assert!(one.needs_login_host());
-    one.token(&server.client(), &reach()).await.unwrap();
-    let other = tempfile::tempdir().unwrap();
-    let with_certificate = config::Azure {
-        client_certificate_file: Some(secret(other.path(), PRINCIPAL)),
-        ..principal()
-    };
-    let two = credential(&with_certificate, nowhere(), server.port);
-    two.token(&server.client(), &reach()).await.unwrap();
-    let asked = server.asked();
-    let common = "client_id=client&grant_type=client_credentials&scope=https%3A%2F%2Fmanagement.azure.com%2F.default";
-    assert_eq!(asked[0].line, FORM);
-    assert_eq!(
-        asked[0].header("content-type"),
-        Some("application/x-www-form-urlencoded")
-    );
-    assert_eq!(asked[0].body, format!("{common}&client_secret=s%26cret%3D"));
-    let signed = format!(
-        "{common}&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJ"
-    );
-    assert!(asked[1].body.starts_with(&signed), "{}", asked[1].body);
-}
-
-#[tokio::test]
-async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
-    let place = tempfile::tempdir().unwrap();
-    // Too short a life to be kept.
-    let server = entra(answer(
-        200,
-        &[],
-        r#"{"access_token":"t0ken","expires_in":60}"#,
-    ))
-    .await;
-    let file = place.path().join("token");
-    let environment = Environment {
-        tenant_id: Some(GUID.to_owned()),
-        client_id: Some("client".to_owned()),
-        federated_token_file: Some(file.clone()),
-        authority_host: Some(format!("https://{LOGIN}/")),
-        ..nowhere()
-    };
-    let federated = azure(CredentialKind::WorkloadIdentity);
-    let one = credential(&federated, environment.clone(), server.port);
-    for text in ["first", "second"] {
-        fs::write(&file, text).unwrap();
-        one.token(&server.client(), &reach()).await.unwrap();
-    }
-    let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
-    assert!(bodies[0].ends_with("client_assertion=first"), "{bodies:?}");
-    assert!(bodies[1].ends_with("client_assertion=second"), "{bodies:?}");
-    let elsewhere = Environment {
-        authority_host: Some("https://login.evil.example/".to_owned()),
-        ..environment.clone()
-    };
-    let tenant = Environment {
-        tenant_id: Some("x/../y".to_owned()),
-        ..environment
-    };
-    for (environment, why) in [(elsewhere, "AZURE_AUTHORITY_HOST"), (tenant, "no tenant")] {
-        let one = credential(&federated, environment, server.port);
-        let error = one
-            .token(&server.client(), &reach())
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(why), "{error}");
-    }
-    assert_eq!(server.asked().len(), 2);
-}
-
-#[tokio::test]
-async fn entra_needs_an_address_and_its_refusals_keep_the_secret() {
-    let place = tempfile::tempdir().unwrap();
-    let text = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret s3cret"}"#;
-    let server = entra(answer(401, &[], text)).await;
-    let azure = config::Azure {
-        client_secret_file: Some(secret(place.path(), "s3cret")),
-        ..principal()
-    };
-    let one = credential(&azure, nowhere(), server.port);
-    let error = one
-        .token(&server.client(), &Reach::new())
-        .await
-        .unwrap_err();
-    assert_eq!(error.not_resolved().map(Name::as_str), Some(LOGIN));
-    let error = one.token(&server.client(), &reach()).await.unwrap_err();
-    let shown = format!("{error} {error:?} {one:?}");
-    assert!(shown.contains("answers 401 (AADSTS7000215)"), "{shown}");
-    assert!(!shown.contains("s3cret"), "{shown}");
 }
 
 #[tokio::test]
