@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name ← file ← state ← config ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
+//! `enforcer-common ← name ← file ← state ← config ← https ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
 
 pub mod azure;
 pub mod cli;
@@ -11,6 +11,8 @@ pub mod daemon;
 #[cfg(test)]
 mod documents;
 mod file;
+pub mod https;
+mod jitter;
 pub mod kernel;
 pub mod name;
 pub mod policy;

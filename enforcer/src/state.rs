@@ -31,6 +31,9 @@ pub struct State {
     pub names: BTreeMap<Name, BTreeMap<IpAddr, Seen>>,
 }
 
+/// Replicas that DNS showed: by login server and region, when it last did, in wall time.
+pub type Replicas = BTreeMap<Name, BTreeMap<String, Timestamp>>;
+
 /// When answers held an address, in wall time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -89,9 +89,14 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; an
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l registry -d 'Look at this registry, by its login server or its name, instead of this machine' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l image -d 'An image in the registry, to see where its blobs come from; nothing of it is kept' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l username -d 'The user to ask for a token as; without one, anybody' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l password-file -d 'Read the user\'s password from this file' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l password-stdin -d 'Read the user\'s password from standard input'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l json -d 'Print one JSON document'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -s h -l help -d 'Print help'

@@ -21,6 +21,7 @@ pub mod craft;
 pub mod dns;
 pub mod enforcer;
 pub mod features;
+pub mod guarded;
 mod image;
 mod lab;
 pub mod loaded;

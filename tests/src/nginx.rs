@@ -154,6 +154,7 @@ http {{
     }}
     map $tenant $backend {{ contoso {CONTOSO}; default {OTHERS}; }}
 
+{guarded}
 {login_server}{data_server}{storage_server}{internet_server}}}
 "#,
         login = geo([LOGIN_EASTUS, LOGIN_WESTUS].as_flattened(), "login"),
@@ -172,6 +173,7 @@ http {{
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
+        guarded = crate::guarded::conf(&tls.registry),
     )
 }
 
@@ -246,7 +248,7 @@ fn internet_server(leaf: &Leaf) -> String {
 }
 
 /// A front end refuses what is addressed to another kind of endpoint.
-fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
+pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(
         "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\

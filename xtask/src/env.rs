@@ -66,7 +66,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 pub(crate) fn cargo() -> Command {
     let mut command = command("cargo");
     command.env("EGRESS_ENFORCER_BPF", "build");
-    // The lab's certificates bring C code that calls no C library, so the compiler of the host will do.
+    // What there is of C code calls no C library, so the compiler of the host will do.
     command.env(format!("CC_{}", own_target().replace('-', "_")), "cc");
     for (name, _) in env::vars_os() {
         if is_set_by_cargo_run(&name) {

@@ -12,6 +12,13 @@ use crate::env;
 /// Linker and C library for every build; LLVM 22 is what bpf-linker links to, and what Rust 1.98 is made with.
 const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 
+/// Compiles ring for the other kind of machine that packages are made for.
+const OTHER_COMPILER: [&str; 1] = if cfg!(target_arch = "aarch64") {
+    ["gcc-x86-64-linux-gnu"]
+} else {
+    ["gcc-aarch64-linux-gnu"]
+};
+
 /// What virtual machines run in, and what decompresses the modules of their kernels.
 const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
 /// What makes the disk of the machine with systemd; `debugfs` is of e2fsprogs, `strip` of binutils.
@@ -30,7 +37,14 @@ const TEST_PACKAGES: [&str; 1] = ["systemd"];
 /// # Errors
 /// When something cannot be brought; the message names it and what to do.
 pub(crate) fn all() -> Result<()> {
-    apt::install(&[&PACKAGES[..], &VM_PACKAGES, &VM_SYSTEMD, &TEST_PACKAGES].concat())?;
+    let packages = [
+        &PACKAGES[..],
+        &OTHER_COMPILER,
+        &VM_PACKAGES,
+        &VM_SYSTEMD,
+        &TEST_PACKAGES,
+    ];
+    apt::install(&packages.concat())?;
     // One waits for the network, the other computes.
     thread::scope(|scope| {
         let lab = scope.spawn(lab);
@@ -57,7 +71,7 @@ pub(crate) fn for_lab() -> Result<()> {
 /// As [`all`].
 pub(crate) fn for_vm() -> Result<()> {
     for_build()?;
-    apt::install(&VM_PACKAGES)
+    apt::install(&[&OTHER_COMPILER[..], &VM_PACKAGES].concat())
 }
 
 /// What a build with kernel programs needs.
@@ -84,7 +98,7 @@ pub(crate) fn for_deb() -> Result<()> {
 /// As [`all`].
 pub(crate) fn for_dist() -> Result<()> {
     for_deb()?;
-    apt::install(&["rpm"])
+    apt::install(&[&OTHER_COMPILER[..], &["rpm"]].concat())
 }
 
 /// What the virtual machine with systemd needs: the packages that it installs are made, too.

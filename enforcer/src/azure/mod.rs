@@ -2,7 +2,11 @@
 
 pub mod bundle;
 pub mod endpoints;
+pub mod identity;
+pub mod manager;
+pub mod poll;
 mod prefixes;
+pub mod regions;
 mod relaxed;
 pub mod tags;
 #[cfg(test)]

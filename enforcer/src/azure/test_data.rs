@@ -15,10 +15,21 @@ pub(super) const NEWEST: [(Cloud, &str); 3] = [
     (Cloud::China, "ServiceTags_China_20260720.json"),
 ];
 
-/// The path of a published file beside the workspace; says so when it is not there, past the capture of passing tests.
+/// The path of a published file; says so when it is not there.
 pub(super) fn service_tags(file: &str) -> Option<PathBuf> {
+    shared(&Path::new("service-tags").join(file))
+}
+
+/// The published list of the public cloud's physical regions, one a line; says so when it is not there.
+pub(super) fn regions() -> Option<String> {
+    let path = shared(Path::new("azure-regions.txt"))?;
+    Some(std::fs::read_to_string(path).unwrap())
+}
+
+/// A file beside the workspace; says so when it is not there, past the capture of passing tests.
+fn shared(file: &Path) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let path = workspace.join("../shared/data/service-tags").join(file);
+    let path = workspace.join("../shared/data").join(file);
     if !path.is_file() {
         writeln!(std::io::stderr(), "NOT RUN: ../shared/data is not here").unwrap();
         return None;

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
 
+use super::doctor::Image;
 use crate::config::Cloud;
 use crate::name::Name;
 
@@ -48,7 +49,10 @@ pub(super) enum Command {
     #[command(subcommand)]
     Tags(TagsCommand),
     /// Tell whether this machine has what is needed
-    Doctor(OutputArgs),
+    ///
+    /// With --registry, tell instead where that registry stands with dedicated data endpoints: its names, its login server and, with --image,
+    /// whether its blobs come from a dedicated data endpoint or from a shared storage account, and then what to run in which order.
+    Doctor(DoctorArgs),
     /// End enforcement and remove all that is loaded
     Unload(OutputArgs),
     /// Print a completion script for a shell
@@ -107,6 +111,33 @@ pub(super) struct ExplainArgs {
     pub(super) unit: Option<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RegistryArgs {
+    /// Look at this registry, by its login server or its name, instead of this machine
+    #[arg(long, value_name = "NAME")]
+    pub(super) registry: Option<String>,
+    /// An image in the registry, to see where its blobs come from; nothing of it is kept
+    #[arg(long, value_name = "REPO[:TAG]", requires = "registry")]
+    pub(super) image: Option<Image>,
+    /// The user to ask for a token as; without one, anybody
+    #[arg(long, value_name = "USER", requires = "image", requires = "password")]
+    pub(super) username: Option<String>,
+    /// Read the user's password from standard input
+    #[arg(long, group = "password", requires = "username")]
+    pub(super) password_stdin: bool,
+    /// Read the user's password from this file
+    #[arg(long, value_name = "FILE", group = "password", requires = "username")]
+    pub(super) password_file: Option<PathBuf>,
 }
 
 /// A protocol to ask about.
@@ -200,6 +231,27 @@ mod tests {
                 "{line}"
             );
         }
+    }
+
+    #[test]
+    fn a_user_has_one_password_and_something_to_ask_for() {
+        let image = "doctor --registry contoso --image app:1";
+        for line in [
+            "doctor --image app:1",
+            "doctor --registry contoso --username u --password-stdin",
+            &format!("{image} --username u"),
+            &format!("{image} --password-stdin"),
+        ] {
+            assert_eq!(
+                parse(line).unwrap_err(),
+                ErrorKind::MissingRequiredArgument,
+                "{line}"
+            );
+        }
+        let twice = format!("{image} --username u --password-stdin --password-file f");
+        assert_eq!(parse(&twice).unwrap_err(), ErrorKind::ArgumentConflict);
+        assert!(parse(&format!("{image} --username u --password-file f")).is_ok());
+        assert!(parse(image).is_ok());
     }
 
     #[test]

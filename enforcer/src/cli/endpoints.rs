@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::places::Places;
 use super::printer::Printer;
 use super::table::Table;
-use super::words::{age, instant, kind, span};
+use super::words::{age, instant, kind, or_dash, span};
 use crate::control::{NameStatus, RegistryStatus};
 
 /// Prints what the daemon knows of the registries.
@@ -40,7 +40,15 @@ impl fmt::Display for Endpoints {
         }
         for registry in &self.registries {
             writeln!(formatter, "{}", registry.login_server)?;
-            let head = ["NAME", "KIND", "FROM", "ADDRESS", "SEEN FOR", "LINGERS"];
+            let head = [
+                "NAME",
+                "KIND",
+                "FROM",
+                "CONFIRMED",
+                "ADDRESS",
+                "SEEN FOR",
+                "LINGERS",
+            ];
             let mut table = Table::new(2, head);
             let names = registry.names.iter();
             for row in names.flat_map(|name| address_rows(name, self.now)) {
@@ -56,12 +64,13 @@ impl fmt::Display for Endpoints {
 }
 
 /// The rows of one name, one for each address.
-fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 6]> {
+fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 7]> {
     let head = |address: String, seen: String, remaining: String| {
         [
             name.name.to_string(),
             kind(name.kind).to_owned(),
             name.origin.clone(),
+            or_dash(name.confirmed.map(instant).unwrap_or_default()),
             address,
             seen,
             remaining,
@@ -114,10 +123,10 @@ mod tests {
         };
         let expected = "\
 contoso.azurecr.io
-  NAME                            KIND   FROM           ADDRESS                    SEEN FOR  LINGERS
-  contoso.azurecr.io              login  configuration  20.42.66.0                 10m       14m 55s
-  contoso.azurecr.io              login  configuration  2603:1030::66 (in no tag)  10m       14m 55s
-  contoso.eastus.data.azurecr.io  data   region eastus  -                          -         -
+  NAME                            KIND   FROM           CONFIRMED  ADDRESS                    SEEN FOR  LINGERS
+  contoso.azurecr.io              login  configuration  -          20.42.66.0                 10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          2603:1030::66 (in no tag)  10m       14m 55s
+  contoso.eastus.data.azurecr.io  data   region eastus  -          -                          -         -
   contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
   contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
   contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage

@@ -1,4 +1,4 @@
-//! `events`: denials, as they were or as they happen.
+//! `events`: denials and what else changed, as it was or as it happens.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -56,7 +56,7 @@ struct Events(Vec<Line>);
 impl fmt::Display for Events {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(formatter, "no denial is held");
+            return writeln!(formatter, "no event is held");
         }
         self.0
             .iter()
@@ -72,6 +72,14 @@ struct Line(EventRecord);
 impl fmt::Display for Line {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(event) = self;
+        if let Some(message) = &event.message {
+            let time = instant(event.time);
+            return write!(
+                formatter,
+                "{time}  {:5}  {:17}  {message}",
+                event.verdict, event.reason
+            );
+        }
         let names: Vec<&str> = event.names.iter().map(|name| name.as_str()).collect();
         let line = format!(
             "{}  {:5}  {:17}  {:21}  {:4}  {}  {}  {}",
@@ -93,9 +101,12 @@ impl fmt::Display for Line {
 }
 
 fn destination(event: &EventRecord) -> String {
+    let Some(address) = event.destination else {
+        return or_dash(String::new());
+    };
     event.port.map_or_else(
-        || event.destination.to_string(),
-        |port| SocketAddr::new(event.destination, port).to_string(),
+        || address.to_string(),
+        |port| SocketAddr::new(address, port).to_string(),
     )
 }
 
@@ -126,7 +137,7 @@ mod tests {
         let registry = EventRecord {
             verdict: "audit".to_owned(),
             reason: "configured-prefix".to_owned(),
-            destination: "2603:1030::66".parse().unwrap(),
+            destination: Some("2603:1030::66".parse().unwrap()),
             port: None,
             protocol: "icmp".to_owned(),
             names: vec![
@@ -139,17 +150,22 @@ mod tests {
             folded: 0,
             ..sample::event()
         };
-        let events = Events(vec![Line(storage), Line(registry)]);
+        let note = EventRecord {
+            time: storage.time,
+            ..EventRecord::note("names", "contoso.azurecr.io: westus came".to_owned())
+        };
+        let events = Events(vec![Line(storage), Line(registry), Line(note)]);
         let expected = "\
 2026-01-01T00:12:00Z  deny   storage            20.38.98.100:443       tcp   -  curl(1234)  build.service  ×5
 2026-01-01T00:12:00Z  audit  configured-prefix  2603:1030::66          icmp  a.azurecr.io,b.azurecr.io  -  container 0123456789ab
+2026-01-01T00:12:00Z  note   names              contoso.azurecr.io: westus came
 ";
         assert_eq!(events.to_string(), expected);
     }
 
     #[test]
-    fn nothing_denied_is_said() {
-        assert_eq!(Events(Vec::new()).to_string(), "no denial is held\n");
+    fn nothing_held_is_said() {
+        assert_eq!(Events(Vec::new()).to_string(), "no event is held\n");
     }
 
     #[test]

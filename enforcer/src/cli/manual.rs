@@ -34,7 +34,7 @@ const SIGNALS: [(&str, &str); 2] = [
     ),
 ];
 
-const EXAMPLES: [(&str, &str); 6] = [
+const EXAMPLES: [(&str, &str); 7] = [
     (
         "egress-enforcer run --ephemeral --registry contoso.azurecr.io --region eastus",
         "Enforce until Ctrl-C, without a configuration.",
@@ -54,6 +54,10 @@ const EXAMPLES: [(&str, &str); 6] = [
     (
         "egress-enforcer events --follow",
         "Print refusals as they happen.",
+    ),
+    (
+        "egress-enforcer doctor --registry contoso.azurecr.io --image app:1",
+        "Say whether pulls from that registry live with enforcement, and what to do where they do not.",
     ),
     (
         "systemctl stop egress-enforcer && egress-enforcer unload",

@@ -53,7 +53,7 @@ fn perform(places: &Places, command: Command) -> Result<Exit> {
         Command::Events(args) => events::events(places, &args),
         Command::Endpoints(output) => endpoints::endpoints(places, output),
         Command::Tags(command) => tags::tags(places, command),
-        Command::Doctor(output) => doctor::doctor(places, output),
+        Command::Doctor(args) => doctor::doctor(places, args),
         Command::Unload(output) => unload::unload(places, output),
         Command::Completions { shell } => completions::completions(shell),
     }

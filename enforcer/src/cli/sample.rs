@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::config::{EndpointKind, Mode};
 use crate::control::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, Status,
-    TagsStatus,
+    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, SourceStatus,
+    Status, TagsStatus,
 };
 use crate::kernel::{Count, Counters};
 
@@ -32,6 +32,7 @@ pub(super) fn status() -> Status {
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),
         default_allow: true,
         tags: tags(),
+        sources: vec![source()],
         registries: vec![RegistryStatus {
             login_server: "contoso.azurecr.io".parse().unwrap(),
             names: vec![login(), data()],
@@ -61,7 +62,8 @@ pub(super) fn event() -> EventRecord {
         time: at("12:00.123456789"),
         verdict: "deny".to_owned(),
         reason: "storage".to_owned(),
-        destination: "20.38.98.100".parse().unwrap(),
+        message: None,
+        destination: Some("20.38.98.100".parse().unwrap()),
         port: Some(443),
         protocol: "tcp".to_owned(),
         names: Vec::new(),
@@ -100,6 +102,23 @@ fn tags() -> TagsStatus {
         ipv4_prefixes: 100,
         ipv6_prefixes: 50,
         cidrs: vec!["198.51.100.0/24".to_owned()],
+        added_by_api: 0,
+        changed: None,
+    }
+}
+
+fn source() -> SourceStatus {
+    SourceStatus {
+        kind: "endpoints-file".to_owned(),
+        source: "/etc/egress-enforcer/contoso.json".to_owned(),
+        registry: Some("contoso.azurecr.io".parse().unwrap()),
+        confirmed: Some(at("04:00")),
+        next: None,
+        failing: Some(Alarm {
+            kind: "source-failing".to_owned(),
+            since: at("06:00"),
+            message: "contoso.json: names no data endpoint".to_owned(),
+        }),
     }
 }
 
@@ -108,6 +127,7 @@ fn name(name: &str, kind: Option<EndpointKind>, origin: &str) -> NameStatus {
         name: name.parse().unwrap(),
         kind,
         origin: origin.to_owned(),
+        confirmed: None,
         addresses: Vec::new(),
         chain: Vec::new(),
         resolved: None,

@@ -125,9 +125,10 @@ impl fmt::Display for ResourceId {
     }
 }
 
+/// Without the query, which may hold a signature.
 impl fmt::Display for HttpsUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.text)
+        formatter.write_str(self.text.split('?').next().unwrap_or_default())
     }
 }
 

@@ -64,6 +64,24 @@ impl Cloud {
         }
     }
 
+    /// The host of Azure Resource Manager.
+    pub const fn manager_host(self) -> &'static str {
+        match self {
+            Self::Public => "management.azure.com",
+            Self::UsGovernment => "management.usgovcloudapi.net",
+            Self::China => "management.chinacloudapi.cn",
+        }
+    }
+
+    /// The host of Microsoft Entra ID that hands out tokens.
+    pub const fn login_host(self) -> &'static str {
+        match self {
+            Self::Public => "login.microsoftonline.com",
+            Self::UsGovernment => "login.microsoftonline.us",
+            Self::China => "login.chinacloudapi.cn",
+        }
+    }
+
     /// The value of `cloud` in the published service-tags file.
     pub const fn service_tags_name(self) -> &'static str {
         match self {
@@ -95,6 +113,13 @@ impl Cloud {
             .strip_suffix(self.registry_suffix())?
             .strip_suffix('.')?;
         (!label.contains('.')).then_some(label)
+    }
+
+    /// Whether the data endpoints of this login server can be named after regions. A registry's own name is alphanumeric, so a hyphen means
+    /// that the login server carries a domain name label hash, and its endpoints are given by Azure, not built.
+    pub fn builds_endpoints(self, login_server: &Name) -> bool {
+        self.login_label(login_server)
+            .is_some_and(|label| !label.contains('-'))
     }
 
     /// What `name` is to the registry behind `login_server`; `None` when it is no name of that registry.
@@ -158,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_of_a_login_server_with_a_hash_are_not_built() {
+        let cloud = Cloud::Public;
+        assert!(cloud.builds_endpoints(&name("contoso.azurecr.io")));
+        assert!(!cloud.builds_endpoints(&name("contoso-e7ggejfuhzhgedc8.azurecr.io")));
+        assert!(!cloud.builds_endpoints(&name("contoso.azurecr.us")));
+    }
+
+    #[test]
     fn only_names_of_the_same_registry_are_its_endpoints() {
         let kind = |text| Cloud::Public.endpoint_kind(&name("contoso.azurecr.io"), &name(text));
         assert_eq!(kind("contoso.azurecr.io"), Some(EndpointKind::LoginServer));
@@ -181,6 +214,15 @@ mod tests {
             "contoso.blob.core.windows.net",
         ] {
             assert_eq!(kind(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_hosts_that_are_asked_are_names() {
+        for cloud in Cloud::ALL {
+            for host in [cloud.manager_host(), cloud.login_host()] {
+                assert_eq!(name(host).as_str(), host);
+            }
         }
     }
 

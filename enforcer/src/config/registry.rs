@@ -24,11 +24,10 @@ pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> 
     ))
 }
 
-/// Why data endpoints cannot be named after regions: a registry name is alphanumeric, so a hyphen means that the
-/// login server carries a domain name label hash, and its endpoints are given by Azure, not built.
+/// Why data endpoints cannot be named after regions.
 pub(super) fn regions_problem(login_server: &Name, cloud: Cloud) -> Option<String> {
-    let hashed = cloud.login_label(login_server)?.contains('-');
-    hashed.then(|| {
+    cloud.login_label(login_server)?;
+    (!cloud.builds_endpoints(login_server)).then(|| {
         format!(
             "the endpoints of {login_server} cannot be built from regions, as its name carries a hash; \
              give endpoints-file (what `az acr show-endpoints` prints) or data-endpoints"

@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{NameStatus, Status};
+use super::{NameStatus, SourceStatus, Status};
 use crate::config::Mode;
 
 #[cfg(test)]
@@ -34,6 +34,7 @@ impl Collector for Snapshot {
         page.daemon(&self.0)?;
         page.decisions(&self.0)?;
         page.tags(&self.0)?;
+        page.sources(&self.0)?;
         page.names(&self.0)?;
         page.alarms(&self.0)?;
         page.exceptions(&self.0)
@@ -104,6 +105,24 @@ impl Page<'_> {
         };
         let help = "The age of the service tags in force, in days.";
         self.gauge("egress_enforcer_tags_age_days", help, whole(age))
+    }
+
+    fn sources(&mut self, status: &Status) -> fmt::Result {
+        let labels = |source: &SourceStatus| {
+            let registry = source.registry.as_ref();
+            let registry = registry.map_or(String::new(), ToString::to_string);
+            let (kind, source) = (source.kind.clone(), source.source.clone());
+            [("kind", kind), ("source", source), ("registry", registry)]
+        };
+        let sources = || status.sources.iter();
+        let help = "Whether a source of names or prefixes fails (1) or not (0); what it last said stays in force.";
+        let failing = sources().map(|source| (labels(source), i64::from(source.failing.is_some())));
+        self.family("egress_enforcer_source_failing", help, failing)?;
+        let help = "When a source was last read and found good, in seconds since 1970.";
+        let metric = "egress_enforcer_source_confirmed_timestamp_seconds";
+        let confirmed =
+            sources().filter_map(|source| Some((labels(source), source.confirmed?.as_second())));
+        self.family(metric, help, confirmed)
     }
 
     fn names(&mut self, status: &Status) -> fmt::Result {

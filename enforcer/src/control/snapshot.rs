@@ -38,6 +38,8 @@ pub struct Status {
     pub default_allow: bool,
     /// The protected set.
     pub tags: TagsStatus,
+    /// Where names and prefixes come from while the daemon runs.
+    pub sources: Vec<SourceStatus>,
     /// The registries with their names and addresses.
     pub registries: Vec<RegistryStatus>,
     /// The exceptions.
@@ -74,6 +76,56 @@ pub struct TagsStatus {
     pub ipv6_prefixes: usize,
     /// More prefixes that are closed, from the configuration.
     pub cidrs: Vec<String>,
+    /// Prefixes that the Service Tag Discovery API added to those of the file.
+    pub added_by_api: usize,
+    /// The last switch to other prefixes since the daemon started.
+    pub changed: Option<TagsChange>,
+}
+
+/// A switch of the protected set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct TagsChange {
+    /// When.
+    pub at: Timestamp,
+    /// The change number before.
+    pub from: u32,
+    /// The change number since.
+    pub to: u32,
+    /// Aggregated prefixes that came.
+    pub added: usize,
+    /// Aggregated prefixes that went.
+    pub removed: usize,
+    /// Milliseconds that compiling, writing, reading back and switching took.
+    pub took_ms: u64,
+}
+
+impl std::fmt::Display for TagsChange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "from change {} to {}: {} prefixes came, {} went, in {} ms",
+            self.from, self.to, self.added, self.removed, self.took_ms
+        )
+    }
+}
+
+/// A source of names or prefixes that can change while the daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceStatus {
+    /// "endpoints-file", "resource-manager", "dns-discovery", "service-tags-file", "service-tags-url" or "service-tags-api".
+    pub kind: String,
+    /// The file, the resource id, the URL or the subscription; for discovery, the login server.
+    pub source: String,
+    /// The login server of the registry that it is about; `None` for service tags.
+    pub registry: Option<Name>,
+    /// When it was last read, and found good.
+    pub confirmed: Option<Timestamp>,
+    /// When it is asked again at the latest; `None` where it is watched.
+    pub next: Option<Timestamp>,
+    /// Since when it fails, and why; what it last said stays in force.
+    pub failing: Option<Alarm>,
 }
 
 /// One registry.
@@ -94,8 +146,10 @@ pub struct NameStatus {
     pub name: Name,
     /// What it serves; `None` for a name of an exception.
     pub kind: Option<EndpointKind>,
-    /// Where the name came from, in words ("region eastus", "contoso.json").
+    /// Where the name came from, in words ("region eastus", "contoso.json"), each source of it.
     pub origin: String,
+    /// When a source last named it, where that is known.
+    pub confirmed: Option<Timestamp>,
     /// Addresses that are open for it.
     pub addresses: Vec<AddressStatus>,
     /// The aliases of the last answer, in order.
@@ -164,12 +218,15 @@ pub struct EventRecord {
     pub sequence: u64,
     /// When.
     pub time: Timestamp,
-    /// "deny", or "audit" where it was let through.
+    /// "deny", or "audit" where it was let through; "note" where something changed.
     pub verdict: String,
-    /// [`enforcer_common::Reason::word`].
+    /// [`enforcer_common::Reason::word`]; of a note, what changed: "names", "service-tags", "source-failing" or "source-mended".
     pub reason: String,
-    /// Where it went.
-    pub destination: IpAddr,
+    /// What a note says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Where it went; `None` of a note.
+    pub destination: Option<IpAddr>,
     /// The port, where there is one.
     pub port: Option<u16>,
     /// "tcp", "udp", "icmp", or the IP protocol number.
@@ -194,4 +251,30 @@ pub struct EventRecord {
     pub container: Option<String>,
     /// Denials like this one since the event before it.
     pub folded: u64,
+}
+
+impl EventRecord {
+    /// Something other than a denial: a change of names or prefixes, or a source that begins or ceases to fail.
+    pub fn note(reason: &str, message: String) -> Self {
+        Self {
+            sequence: 0,
+            time: Timestamp::now(),
+            verdict: "note".to_owned(),
+            reason: reason.to_owned(),
+            message: Some(message),
+            destination: None,
+            port: None,
+            protocol: String::new(),
+            names: Vec::new(),
+            hook: String::new(),
+            pid: None,
+            uid: None,
+            command: None,
+            executable: None,
+            cgroup: None,
+            unit: None,
+            container: None,
+            folded: 0,
+        }
+    }
 }

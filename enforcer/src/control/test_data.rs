@@ -23,6 +23,7 @@ pub(super) fn status() -> Status {
         config: None,
         default_allow: true,
         tags: tags(),
+        sources: vec![source()],
         registries: vec![RegistryStatus {
             login_server: "contoso.azurecr.io".parse().unwrap(),
             names: vec![login_server(resolved)],
@@ -47,7 +48,8 @@ pub(super) fn event() -> EventRecord {
         time: "2026-08-22T12:00:02Z".parse().unwrap(),
         verdict: "deny".to_owned(),
         reason: "storage".to_owned(),
-        destination: "20.60.0.4".parse().unwrap(),
+        message: None,
+        destination: Some("20.60.0.4".parse().unwrap()),
         port: Some(443),
         protocol: "tcp".to_owned(),
         names: Vec::new(),
@@ -75,6 +77,23 @@ fn tags() -> TagsStatus {
         ipv4_prefixes: 900,
         ipv6_prefixes: 80,
         cidrs: Vec::new(),
+        added_by_api: 0,
+        changed: None,
+    }
+}
+
+fn source() -> SourceStatus {
+    SourceStatus {
+        kind: "endpoints-file".to_owned(),
+        source: "/etc/egress-enforcer/contoso.json".to_owned(),
+        registry: Some("contoso.azurecr.io".parse().unwrap()),
+        confirmed: Some("2026-08-22T12:00:03Z".parse().unwrap()),
+        next: None,
+        failing: Some(Alarm {
+            kind: "source-failing".to_owned(),
+            since: "2026-08-22T12:00:04Z".parse().unwrap(),
+            message: "contoso.json: names no data endpoint".to_owned(),
+        }),
     }
 }
 
@@ -83,6 +102,7 @@ fn login_server(resolved: Timestamp) -> NameStatus {
         name: "contoso.azurecr.io".parse().unwrap(),
         kind: Some(EndpointKind::LoginServer),
         origin: "login-server".to_owned(),
+        confirmed: None,
         addresses: vec![AddressStatus {
             address: "20.62.128.1".parse().unwrap(),
             first_seen: resolved,
@@ -106,6 +126,7 @@ fn exception(since: Timestamp) -> ExceptionStatus {
             name: "logs.blob.core.windows.net".parse().unwrap(),
             kind: None,
             origin: "exception".to_owned(),
+            confirmed: None,
             addresses: Vec::new(),
             chain: Vec::new(),
             resolved: None,

@@ -17,7 +17,8 @@ const FILE: &str = "accepted.toml";
 
 impl Sources {
     /// Reads everything that `options` name. Where the configuration is refused and an earlier one was accepted, that one counts, and the
-    /// second value says so. Files that it names are read where the configuration names them: there is no copy of those.
+    /// second value says so. Files that it names are read where the configuration names them; of one that cannot be used, what was last
+    /// kept of its contents counts.
     ///
     /// # Errors
     /// As [`Sources::read`], where no copy can be used either.
@@ -29,12 +30,17 @@ impl Sources {
         let Source::File(file) = &options.source else {
             return Err(refused);
         };
+        let kept = || Self::of_text_and_kept(config::read(file)?, file, options);
+        if let Some(sources) = (!options.ephemeral).then(kept).and_then(Result::ok) {
+            return Ok((sources, None));
+        }
         let state = config::load_paths(file).unwrap_or_default().state;
         let copy = state.join(FILE);
         if options.ephemeral || !copy.exists() {
             return Err(refused);
         }
-        let accepted = text_of_root(&copy).and_then(|text| Self::of_text_at(text, file, options));
+        let accepted =
+            text_of_root(&copy).and_then(|text| Self::of_text_and_kept(text, file, options));
         match accepted {
             Ok(sources) => Ok((sources, Some(complaint(&refused, &copy)))),
             Err(error) => Err(refused.context(format!(

@@ -45,6 +45,12 @@ impl Alarms {
         self.standing.contains_key(&(kind, subject.to_owned()))
     }
 
+    /// What the standing alarms of `kind` are about.
+    pub(super) fn subjects(&self, kind: &'static str) -> Vec<String> {
+        let of_kind = self.standing.keys().filter(|key| key.0 == kind);
+        of_kind.map(|key| key.1.clone()).collect()
+    }
+
     /// Raises the alarm where there is a message, else ends it.
     pub(super) fn set(&mut self, kind: &'static str, subject: &str, message: Option<String>) {
         match message {
@@ -55,13 +61,8 @@ impl Alarms {
 
     /// Makes the alarms of `kind` exactly these, by subject and message.
     pub(super) fn replace(&mut self, kind: &'static str, now: &BTreeMap<String, String>) {
-        let standing: Vec<String> = self
-            .standing
-            .keys()
-            .filter(|key| key.0 == kind)
-            .map(|key| key.1.clone())
-            .collect();
-        for subject in standing
+        for subject in self
+            .subjects(kind)
             .iter()
             .filter(|subject| !now.contains_key(*subject))
         {

@@ -21,7 +21,7 @@ enum Home {
 
 impl Sources {
     /// Whether `name` may lead to `address`.
-    pub(super) fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
+    pub(crate) fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
         let judged = self.judged(address);
         if !plausible(address) || !plausible(judged) {
             return refuse("no service can have this address");
@@ -46,12 +46,7 @@ impl Sources {
         if self.lies_in(home, address) {
             return AnswerVerdict::Accept;
         }
-        let other = self
-            .tags
-            .families
-            .keys()
-            .find(|tag| self.lies_in(tag, address));
-        if let Some(other) = other {
+        if let Some(other) = self.tag_of(address) {
             return refuse(format!(
                 "it lies in {other}, where this name has no address: a wrong or forged answer"
             ));
@@ -77,17 +72,20 @@ impl Sources {
 
     /// A name outside Azure's own zones: nothing says where it lies, but an answer must not open what the tags close.
     fn check_elsewhere(&self, address: IpAddr) -> AnswerVerdict {
-        let closed = self
-            .tags
-            .families
-            .keys()
-            .find(|tag| self.lies_in(tag, address));
-        match closed {
+        match self.tag_of(address) {
             Some(tag) => refuse(format!(
                 "it lies in {tag}, and the name in no zone of that service: a wrong or forged answer, or write the account's own name"
             )),
             None => AnswerVerdict::Accept,
         }
+    }
+
+    /// The service tag, of those that are read, that has `address`.
+    pub(crate) fn tag_of(&self, address: IpAddr) -> Option<&str> {
+        let address = self.judged(address);
+        let mut tags = self.tags.families.keys();
+        tags.find(|tag| self.lies_in(tag, address))
+            .map(String::as_str)
     }
 
     fn lies_in(&self, tag: &str, address: IpAddr) -> bool {

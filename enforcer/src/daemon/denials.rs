@@ -39,7 +39,7 @@ impl Daemon {
             .describe(event, |address: IpAddr| engine.names_of(address));
         tracing::info!(
             reason = record.reason,
-            destination = %record.destination,
+            destination = record.destination.map(tracing::field::display),
             port = record.port,
             process = record.command,
             pid = record.pid,

@@ -1,8 +1,10 @@
 //! The state of the daemon, and what each kind of news does to it. Nothing here waits.
 
 mod feed;
+mod follow;
 mod settle;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,11 +16,14 @@ use jiff::Timestamp;
 use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::clock::Clock;
 use super::exceptions::Standing;
+use super::feeds::Feeds;
 use super::inherited::Inherited;
+use super::kept::Kept;
 use super::names::RegistryNames;
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
+use crate::control::{EventRecord, TagsChange};
 use crate::kernel::{
     Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
@@ -27,7 +32,21 @@ use crate::policy::{Held, Protected, Tables};
 use crate::resolver::answer::Answer;
 use crate::resolver::cache::{Cache, Settings};
 use crate::resolver::lookup::Lookup;
+use crate::resolver::pace::Pace;
 use crate::state;
+
+/// Why a name is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// It is allowed.
+    Policy,
+    /// It may be a replica's.
+    Search,
+}
+
+/// How long nobody looks whether the hooks still have their pins: a look takes fifty system calls, and names are due many times a second.
+/// Whoever asks for the status has it look at once.
+const HOOKS_UNSEEN: Duration = Duration::from_secs(10);
 
 /// The daemon's state.
 pub(super) struct Engine {
@@ -38,6 +57,7 @@ pub(super) struct Engine {
     pub(super) pins: Pins,
     pub(super) kernel: Kernel,
     pub(super) cache: Cache,
+    pub(super) pace: Pace,
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
     pub(super) alarms: Alarms,
@@ -47,8 +67,14 @@ pub(super) struct Engine {
     pub(super) started: Timestamp,
     pub(super) clock: Clock,
     pub(super) inherited: Inherited,
+    pub(super) feeds: Feeds,
+    pub(super) tags_change: Option<TagsChange>,
+    /// What `events` is still to tell.
+    pub(super) notes: Vec<EventRecord>,
+    kept: Kept,
     since: Instant,
     hastened: Duration,
+    pub(super) hooks_seen: Duration,
     own: Vec<IpAddr>,
     in_force: Option<(Protected, Arc<Tables>)>,
     held: Held,
@@ -75,6 +101,7 @@ impl Engine {
         let generation = kernel.maps.settings()?.generation;
         let mut engine = Self {
             cache: Cache::new(cache_settings(sources.config.dns.linger)),
+            pace: Pace::default(),
             registries: RegistryNames::default(),
             standings: Vec::new(),
             alarms: Alarms::default(),
@@ -83,8 +110,13 @@ impl Engine {
             started: Timestamp::now(),
             clock: Clock::trust(),
             inherited: Inherited::default(),
+            feeds: Feeds::new(seed()),
+            tags_change: None,
+            notes: Vec::new(),
+            kept: Kept::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
+            hooks_seen: Duration::ZERO,
             own: own_addresses()?,
             in_force: None,
             unsaved: false,
@@ -100,7 +132,11 @@ impl Engine {
             generation,
         };
         engine.alarms.set(CONFIG_REFUSED, "", refused);
+        engine.feeds.follow(&engine.sources, Duration::ZERO);
+        engine.restore_sources()?;
+        engine.open_for_itself();
         engine.adopt_sources();
+        engine.warn();
         engine.restore();
         engine.inherit(is_takeover);
         if let Err(error) = engine.apply() {
@@ -111,6 +147,7 @@ impl Engine {
         }
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         engine.keep_configuration();
+        engine.keep();
         engine.end_other_versions();
         Ok(engine)
     }
@@ -120,21 +157,33 @@ impl Engine {
         self.since.elapsed()
     }
 
-    /// The names to ask now, and whom to ask; they count as asked.
-    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<Name>)> {
+    /// The names to ask now, and whom to ask; they count as asked. Those of the policy come before those that replicas are looked for by.
+    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<(Asker, Name)>)> {
         let now = self.now();
-        if self.cache.next_wake().is_none_or(|wake| wake > now) {
+        if self.next_question().is_none_or(|wake| wake > now) {
             return None;
         }
         self.follow_resolvers();
         let lookup = self.resolvers.lookup()?;
-        let names = self.cache.due(now);
+        let of_policy = self.cache.due(now, &mut self.pace).into_iter();
+        let mut names: Vec<_> = of_policy.map(|name| (Asker::Policy, name)).collect();
+        let sought = self.feeds.discovery.due(now, &mut self.pace).into_iter();
+        names.extend(sought.map(|name| (Asker::Search, name)));
         (!names.is_empty()).then_some((lookup, names))
+    }
+
+    /// When the next name is due.
+    fn next_question(&self) -> Option<Duration> {
+        let of_policy = self.cache.next_wake(&self.pace);
+        let sought = self.feeds.discovery.next_wake(&self.pace);
+        of_policy.into_iter().chain(sought).min()
     }
 
     /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
     pub(super) fn idle(&self, patience: Duration) -> Duration {
-        let next = self.cache.next_wake().unwrap_or(TTL_CEILING);
+        let next = self.next_question().unwrap_or(TTL_CEILING);
+        let asks = self.feeds.next_wake().filter(|_| self.reach().is_some());
+        let next = asks.map_or(next, |asks| asks.min(next));
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
@@ -167,8 +216,11 @@ impl Engine {
     }
 
     /// Takes an answer, and puts what follows from it in force.
-    pub(super) fn answered(&mut self, name: &Name, answer: Answer) {
+    pub(super) fn answered(&mut self, asker: Asker, name: &Name, answer: Answer) {
         let now = self.now();
+        if asker == Asker::Search {
+            return self.searched(name, &answer);
+        }
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let outcome = self.cache.answered(name, answer, &check, now);
@@ -176,7 +228,11 @@ impl Engine {
             tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
         }
         self.unsaved |= !outcome.added.is_empty();
-        self.settle();
+        if outcome.is_news() {
+            self.settle();
+        } else {
+            self.look_around();
+        }
     }
 
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
@@ -190,6 +246,9 @@ impl Engine {
         }
         self.unsaved |= !gone.is_empty();
         self.settle();
+        if now.saturating_sub(self.hooks_seen) >= HOOKS_UNSEEN {
+            self.look_at_hooks();
+        }
     }
 
     /// Takes the host's addresses anew.
@@ -230,6 +289,11 @@ impl Engine {
     }
 }
 
+/// Another number at each start, so that hosts that start together do not ask together.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
     if !options.ephemeral {
         return Ok(Lifetime::Pinned);
@@ -258,6 +322,7 @@ fn cache_settings(linger: Duration) -> Settings {
         linger,
         ttl_floor: TTL_FLOOR,
         ttl_ceiling: TTL_CEILING,
+        seed: seed(),
         ..Settings::default()
     }
 }

@@ -2,14 +2,19 @@
 
 mod accepted;
 mod alarms;
+mod changes;
 mod check;
 mod clock;
 mod denials;
 mod engine;
 mod evaluate;
 mod exceptions;
+mod feeds;
+mod files;
 mod inherited;
+mod kept;
 mod names;
+mod own;
 mod reload;
 mod report;
 mod resolvers;

@@ -18,16 +18,21 @@ impl Engine {
     /// Reads the configuration and all that it names anew. What is invalid or does not fit changes nothing and raises an alarm.
     pub(super) fn reload(&mut self) {
         let read = self.sources.reread(&self.options);
+        let read = read.and_then(|fresh| fresh.with(&self.feeds));
         let fits = read.and_then(|fresh| self.try_out(&fresh).map(|()| fresh));
         match fits {
             Ok(fresh) => {
                 self.alarms.clear(CONFIG_REFUSED, "");
+                self.feeds.follow(&fresh, self.now());
                 self.sources = fresh;
+                self.open_for_itself();
                 self.clock = Clock::trust();
                 self.adopt_sources();
+                self.warn();
                 self.recheck();
                 self.settle();
                 self.keep_configuration();
+                self.keep();
                 tracing::info!("configuration read anew");
             }
             Err(error) => {
@@ -40,7 +45,7 @@ impl Engine {
     }
 
     /// Compiles what `fresh` leads to.
-    fn try_out(&self, fresh: &Sources) -> Result<()> {
+    pub(super) fn try_out(&self, fresh: &Sources) -> Result<()> {
         let tables = compile_tables(&protected(fresh, &self.always_open())?)?;
         let mut registries = RegistryNames::default();
         registries.update(fresh, &self.cache);
@@ -55,7 +60,7 @@ impl Engine {
         Ok(())
     }
 
-    fn recheck(&mut self) {
+    pub(super) fn recheck(&mut self) {
         let sources = &self.sources;
         self.inherited.recheck(sources);
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::alarms::CONFIG_REFUSED;
 use super::engine::Engine;
+use super::feeds::Clocks;
 use super::sources::Sources;
 use super::watch::failure;
 use crate::azure::endpoints::Endpoint;
@@ -29,6 +30,11 @@ impl Engine {
     pub(super) fn status(&self) -> Status {
         let config = &self.sources.config;
         let registries = config.registries.iter().zip(&self.sources.endpoints);
+        let registries = registries.enumerate();
+        let clocks = Clocks {
+            wall: &|at| self.wall(at),
+            now: self.now(),
+        };
         Status {
             version: crate::VERSION.to_owned(),
             pid: std::process::id(),
@@ -45,13 +51,17 @@ impl Engine {
             applied: self.applied,
             config: self.options.source.file(),
             default_allow: config.protect.default == DefaultAction::Allow,
-            tags: self.sources.tags_status(),
+            tags: TagsStatus {
+                changed: self.tags_change.clone(),
+                ..self.sources.tags_status()
+            },
+            sources: self.feeds.statuses(config, &clocks),
             registries: registries
-                .map(|(registry, names)| RegistryStatus {
+                .map(|(index, (registry, names))| RegistryStatus {
                     login_server: registry.login_server.clone(),
                     names: names
                         .iter()
-                        .map(|endpoint| self.endpoint_status(endpoint))
+                        .map(|endpoint| self.endpoint_status(index, endpoint))
                         .collect(),
                 })
                 .collect(),
@@ -121,9 +131,16 @@ impl Engine {
             .collect()
     }
 
-    fn endpoint_status(&self, endpoint: &Endpoint) -> NameStatus {
-        let origin = endpoint.origin.to_string();
-        self.name_status(&endpoint.name, Some(endpoint.kind), origin)
+    /// `index` is the registry's in the configuration.
+    fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
+        let name = &endpoint.name;
+        let (origin, confirmed) = self
+            .feeds
+            .provenance(&self.sources, index, name, self.now());
+        NameStatus {
+            confirmed,
+            ..self.name_status(name, Some(endpoint.kind), origin)
+        }
     }
 
     fn name_status(&self, name: &Name, kind: Option<EndpointKind>, origin: String) -> NameStatus {
@@ -131,6 +148,7 @@ impl Engine {
             name: name.clone(),
             kind,
             origin,
+            confirmed: None,
             addresses: Vec::new(),
             chain: Vec::new(),
             resolved: None,
@@ -190,9 +208,14 @@ impl Engine {
         }
     }
 
-    /// The wall time of a moment since the start.
+    /// The wall time of a moment since the start, behind or ahead.
     fn wall(&self, at: Duration) -> Timestamp {
-        before_now(self.now().saturating_sub(at))
+        let now = self.now();
+        let ahead = SignedDuration::try_from(at.saturating_sub(now));
+        let moment = before_now(now.saturating_sub(at));
+        moment
+            .checked_add(ahead.unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -225,6 +248,11 @@ impl Sources {
             ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
             ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
             cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+            added_by_api: tags.added.as_ref().map_or(0, |added| {
+                let families = added.families.values();
+                families.map(|prefixes| prefixes.iter().count()).sum()
+            }),
+            changed: None,
         }
     }
 }

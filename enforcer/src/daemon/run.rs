@@ -13,7 +13,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::Engine;
+use super::engine::{Asker, Engine};
+use super::feeds::Fetched;
+use super::files::FileWatch;
 use super::service::Service;
 use super::sources::Options;
 use crate::control::identity::Identify;
@@ -57,11 +59,13 @@ async fn serve(options: Options) -> Result<()> {
 /// What can happen.
 enum News {
     Due,
-    Answer(Box<(Name, Answer)>),
+    Answer(Box<(Asker, Name, Answer)>),
     Denials(Vec<Event>),
     Addresses,
     Cgroups,
     Clock,
+    Files,
+    Fetched(Box<Fetched>),
     Reload,
 }
 
@@ -74,7 +78,9 @@ pub(super) struct Daemon {
     addresses: AddressWatch,
     cgroups: Option<CgroupWatch>,
     clock: ClockWatch,
-    lookups: JoinSet<(Name, Answer)>,
+    lookups: JoinSet<(Asker, Name, Answer)>,
+    fetches: JoinSet<Fetched>,
+    files: Option<FileWatch>,
     pub(super) folds: BTreeMap<Instant, Vec<Event>>,
     save_at: Option<Instant>,
     hangup: Signal,
@@ -100,6 +106,8 @@ impl Daemon {
             cgroups: None,
             clock: ClockWatch::new()?,
             lookups: JoinSet::new(),
+            fetches: JoinSet::new(),
+            files: None,
             folds: BTreeMap::new(),
             save_at: None,
             engine: Rc::new(RefCell::new(engine)),
@@ -110,6 +118,7 @@ impl Daemon {
         };
         daemon.listen();
         daemon.watch_cgroups();
+        daemon.watch_files();
         Ok(daemon)
     }
 
@@ -154,6 +163,18 @@ impl Daemon {
                 None => pending().await,
             }
         };
+        let fetched = async {
+            match self.fetches.join_next().await {
+                Some(fetched) => fetched,
+                None => pending().await,
+            }
+        };
+        let files = async {
+            match &mut self.files {
+                Some(files) => files.changed().await,
+                None => pending().await,
+            }
+        };
         let cgroups = async {
             match &self.cgroups {
                 Some(cgroups) => cgroups.changed().await,
@@ -166,6 +187,8 @@ impl Daemon {
             _ = self.interrupt.recv() => None,
             _ = self.hangup.recv() => Some(News::Reload),
             Ok(answer) = answer => Some(News::Answer(Box::new(answer))),
+            Ok(fetched) = fetched => Some(News::Fetched(Box::new(fetched))),
+            () = files => Some(News::Files),
             () = sleep_until(wake) => Some(News::Due),
             Ok(()) = self.addresses.changed() => Some(News::Addresses),
             Ok(()) = cgroups => Some(News::Cgroups),
@@ -191,11 +214,16 @@ impl Daemon {
     fn take(&mut self, news: News) {
         match news {
             News::Due => self.do_what_is_due(),
-            News::Answer(answer) => self.engine.borrow_mut().answered(&answer.0, answer.1),
+            News::Answer(answer) => {
+                let (asker, name, answer) = *answer;
+                self.engine.borrow_mut().answered(asker, &name, answer);
+            }
             News::Denials(events) => self.report(&events),
             News::Reload => self.reload(),
             News::Cgroups => self.follow_cgroups(),
             News::Clock => self.engine.borrow_mut().tick(),
+            News::Files => self.follow_files(),
+            News::Fetched(fetched) => self.engine.borrow_mut().fetched(*fetched),
             News::Addresses => {
                 let changed = self.engine.borrow_mut().addresses_changed();
                 if let Err(error) = changed {
@@ -204,6 +232,9 @@ impl Daemon {
             }
         }
         self.ask();
+        for note in std::mem::take(&mut self.engine.borrow_mut().notes) {
+            self.log.push(note);
+        }
         self.service.status(self.engine.borrow().summary());
         self.service.beat();
     }
@@ -212,6 +243,7 @@ impl Daemon {
         self.service.reloading();
         self.engine.borrow_mut().reload();
         self.watch_cgroups();
+        self.watch_files();
         self.service.ready(self.engine.borrow().summary());
     }
 
@@ -238,8 +270,33 @@ impl Daemon {
         }
     }
 
+    /// Watches the files that the configuration in force names.
+    fn watch_files(&mut self) {
+        let mut engine = self.engine.borrow_mut();
+        let mut files = engine.sources.config.watched_files().peekable();
+        let watch = files
+            .peek()
+            .is_some()
+            .then(|| FileWatch::new(files))
+            .transpose();
+        let failed = watch.as_ref().err().map(|error| {
+            format!("{error:#}: endpoints and service tags are read again on reload only")
+        });
+        engine.alarms.set("files-unwatched", "", failed);
+        self.files = watch.unwrap_or_default();
+    }
+
+    /// Reads the files anew that changed.
+    fn follow_files(&mut self) {
+        let Some(files) = &mut self.files else { return };
+        for file in files.take() {
+            self.engine.borrow_mut().file_changed(&file);
+        }
+    }
+
     fn do_what_is_due(&mut self) {
         let now = Instant::now();
+        self.follow_files();
         if self.cgroups.is_none() {
             self.watch_cgroups();
         } else {
@@ -261,13 +318,16 @@ impl Daemon {
     /// Starts the lookups that are due.
     fn ask(&mut self) {
         if let Some((lookup, names)) = self.engine.borrow_mut().due() {
-            for name in names {
+            for (asker, name) in names {
                 let lookup = lookup.clone();
                 self.lookups.spawn_local(async move {
                     let answer = lookup.resolve(&name).await;
-                    (name, answer)
+                    (asker, name, answer)
                 });
             }
+        }
+        for fetch in self.engine.borrow_mut().fetches() {
+            self.fetches.spawn_local(fetch);
         }
         if self.save_at.is_none() && self.engine.borrow().is_unsaved() {
             self.save_at = Some(Instant::now() + SAVE_AFTER);

@@ -1,13 +1,19 @@
 //! Everything that policy is made from and that files and the command line give: read together, taken together or not at all.
 
+mod given;
+mod merge;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use enforcer_common::Class;
 
-use crate::azure::endpoints::{Endpoint, endpoints};
+use self::given::Given;
+pub(super) use self::merge::Found;
+use super::kept::Kept;
+use crate::azure::endpoints::Endpoint;
 use crate::azure::tags::check_successor;
-use crate::azure::{PrefixSet, TagSnapshot, snapshot};
+use crate::azure::{PrefixSet, TagSnapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
 use crate::policy::{Layer, judged};
 
@@ -43,8 +49,8 @@ impl Source {
     }
 }
 
-/// What files and the command line say, validated as a whole.
-#[derive(Debug)]
+/// What files, the command line and the sources that are followed say, validated as a whole.
+#[derive(Clone, Debug)]
 pub struct Sources {
     /// The configuration, with the command line's word over it.
     pub config: Config,
@@ -54,6 +60,8 @@ pub struct Sources {
     pub endpoints: Vec<Vec<Endpoint>>,
     /// The configuration as it was written, where a file holds it.
     pub text: Option<String>,
+    /// What the configuration and the files that it names say of it.
+    pub(super) given: Given,
 }
 
 impl Sources {
@@ -64,37 +72,65 @@ impl Sources {
     pub fn read(options: &Options) -> Result<Self> {
         match &options.source {
             Source::File(path) => Self::of_text_at(config::read(path)?, path, options),
-            Source::Given(config) => Self::of_config((**config).clone(), None, options),
+            Source::Given(config) => {
+                Self::of_config((**config).clone(), None, options, &Kept::default())
+            }
         }
     }
 
     /// As [`Sources::read`], with `text` as the contents of the configuration at `path`.
     pub(super) fn of_text_at(text: String, path: &Path, options: &Options) -> Result<Self> {
-        Self::of_config(config::parse(&text, path)?, Some(text), options)
+        let config = config::parse(&text, path)?;
+        Self::of_config(config, Some(text), options, &Kept::default())
     }
 
-    fn of_config(mut config: Config, text: Option<String>, options: &Options) -> Result<Self> {
+    /// As [`Sources::of_text_at`], with what an earlier run kept in place of a file that cannot be used.
+    pub(super) fn of_text_and_kept(text: String, path: &Path, options: &Options) -> Result<Self> {
+        let config = config::parse(&text, path)?;
+        let (kept, _) = Kept::load(&config.paths.state, config.protect.cloud);
+        Self::of_config(config, Some(text), options, &kept)
+    }
+
+    /// The service tags of `tags` and nothing open, for trying them out.
+    pub(crate) fn of_tags(config: Config, tags: TagSnapshot) -> Self {
+        let given = Given::of_tags(tags);
+        Self {
+            config,
+            tags: given.tags.clone(),
+            endpoints: Vec::new(),
+            text: None,
+            given,
+        }
+    }
+
+    fn of_config(
+        mut config: Config,
+        text: Option<String>,
+        options: &Options,
+        kept: &Kept,
+    ) -> Result<Self> {
         if options.audit {
             config.mode = Mode::Audit;
         }
         if options.scope.is_some() {
             config.scope.clone_from(&options.scope);
         }
-        let tags = snapshot(&config.protect)?;
-        check_resolvers(&config, &tags)?;
-        check_private_endpoints(&config, &tags)?;
-        let cloud = config.protect.cloud;
-        let endpoints: Result<_, _> = config
-            .registries
-            .iter()
-            .map(|registry| endpoints(registry, cloud))
-            .collect();
-        Ok(Self {
-            endpoints: endpoints?,
+        let given = Given::read(&config, kept)?;
+        let sources = Self {
+            tags: given.tags.clone(),
+            endpoints: given.endpoints(),
             config,
-            tags,
             text,
-        })
+            given,
+        };
+        sources.check()?;
+        Ok(sources)
+    }
+
+    /// Whether configuration and service tags go together.
+    fn check(&self) -> Result<()> {
+        check_resolvers(&self.config, &self.tags)?;
+        check_private_endpoints(&self.config, &self.tags)
     }
 
     /// Reads everything anew; the service tags must not be older than those in force.
@@ -104,7 +140,7 @@ impl Sources {
     pub(super) fn reread(&self, options: &Options) -> Result<Self> {
         let fresh = Self::read(options)?;
         if fresh.tags.cloud == self.tags.cloud {
-            check_successor(&self.tags, &fresh.tags, false)?;
+            check_successor(&self.given.tags, &fresh.tags, false)?;
         }
         if fresh.config.paths != self.config.paths || fresh.config.scope != self.config.scope {
             bail!("paths and scope cannot change while the daemon runs: restart it for that");

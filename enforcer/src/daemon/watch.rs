@@ -6,6 +6,7 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::engine::Engine;
+use super::feeds::SOURCE_FAILING;
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, Family, NameEntry};
@@ -14,11 +15,10 @@ use crate::resolver::cache::{Failing, Family, NameEntry};
 type Found = BTreeMap<String, String>;
 
 impl Engine {
-    /// Raises and ends the alarms that follow from the state.
+    /// Raises and ends the alarms that follow from the state at hand.
     pub(super) fn look_around(&mut self) {
         self.alarms
             .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
-        self.alarms.set("hook-missing", "", self.hook_missing());
         self.alarms.set("clock-set", "", self.clock.complaint());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
@@ -37,8 +37,27 @@ impl Engine {
             untagged.extend(untagged_of(name, entry));
         }
         self.alarms.replace("name-failing", &failing);
+        self.report_sources();
         self.alarms.replace("answer-refused", &refused);
         self.alarms.replace("address-untagged", &untagged);
+    }
+
+    /// Raises and ends the alarms of sources, and notes both.
+    fn report_sources(&mut self) {
+        let failing: BTreeMap<String, String> = self.feeds.failing();
+        let stands: Vec<String> = self.alarms.subjects(SOURCE_FAILING);
+        for subject in stands
+            .iter()
+            .filter(|subject| !failing.contains_key(*subject))
+        {
+            self.note("source-mended", format!("{subject} is good again"));
+        }
+        for (subject, message) in &failing {
+            if !stands.contains(subject) {
+                self.note("source-failing", message.clone());
+            }
+        }
+        self.alarms.replace(SOURCE_FAILING, &failing);
     }
 
     /// Looks around for somebody who asks. A clock that was set unnoticed ends exceptions, or has them stand again.
@@ -48,6 +67,13 @@ impl Engine {
         } else {
             self.tick();
         }
+        self.look_at_hooks();
+    }
+
+    /// Raises or ends the alarm about pins that are gone: root's hand can do that at any time, and nothing tells.
+    pub(super) fn look_at_hooks(&mut self) {
+        self.hooks_seen = self.now();
+        self.alarms.set("hook-missing", "", self.hook_missing());
     }
 
     fn hook_missing(&self) -> Option<String> {

@@ -2,5 +2,7 @@
 
 pub mod answer;
 pub mod cache;
+pub mod discovery;
 pub mod lookup;
+pub mod pace;
 pub mod system;

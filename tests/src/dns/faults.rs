@@ -1,7 +1,7 @@
 //! Faults of a resolver that the real one cannot be made to show.
 //!
 //! unbound listens on the wildcard address; the front binds the resolver's own addresses, which the
-//! kernel prefers, and passes on what it does not spoil. It exists only while there are faults.
+//! kernel prefers, and passes on what it does not spoil. It exists only while there are faults, or while it counts.
 
 use std::{
     io::{self, Read, Write},
@@ -63,6 +63,8 @@ struct Shared {
     ended: AtomicBool,
     /// A fault with a name counts before one without; of equals the latest.
     faults: Mutex<Vec<(Option<String>, Fault)>>,
+    /// When each datagram with a question came.
+    asked: Mutex<Vec<Instant>>,
 }
 
 impl Front {
@@ -84,6 +86,10 @@ impl Front {
 
     pub(super) fn fail(&self, name: Option<&str>, fault: Fault) {
         locked(&self.shared.faults).push((name.map(str::to_ascii_lowercase), fault));
+    }
+
+    pub(super) fn asked(&self) -> Vec<Instant> {
+        locked(&self.shared.asked).clone()
     }
 
     fn serve(&mut self, address: SocketAddr) -> Result<()> {
@@ -162,6 +168,7 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
             let Ok((length, client)) = socket.recv_from(&mut buffer) else {
                 continue;
             };
+            locked(&shared.asked).push(Instant::now());
             let query = buffer[..length].to_vec();
             scope.spawn(move || {
                 if let Some(answer) = shared.answer(&query, false) {

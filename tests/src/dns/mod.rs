@@ -1,5 +1,5 @@
 //! The names of the lab: PowerDNS holds the zones, unbound resolves them for the device, and a
-//! front of the lab's own stands before unbound only while faults are asked for.
+//! front of the lab's own stands before unbound only while faults or a count are asked for.
 
 mod faults;
 mod fixed;
@@ -11,7 +11,7 @@ use std::{
     path::PathBuf,
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -143,7 +143,22 @@ impl Dns {
         self.front(|front| front.fail(Some(name), fault))
     }
 
-    /// Ends all faults: unbound itself answers again.
+    /// Notes when each question comes to the resolver, from here on.
+    ///
+    /// # Errors
+    /// As [`Self::fail_mode`].
+    pub fn watch(&self) -> Result<()> {
+        self.front(|_front| ())
+    }
+
+    /// When each datagram with a question came since [`Self::watch`], in order.
+    pub fn asked(&self) -> Vec<Instant> {
+        locked(&self.front)
+            .as_ref()
+            .map_or_else(Vec::new, Front::asked)
+    }
+
+    /// Ends all faults and the watch: unbound itself answers again.
     pub fn mend(&self) {
         drop(locked(&self.front).take());
     }

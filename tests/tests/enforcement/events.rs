@@ -34,7 +34,7 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
         assert_eq!(event.pid, Some(pid), "{event:?}");
         assert_eq!(event.command.as_deref(), Some("leaker"), "{event:?}");
         assert_eq!(event.uid, Some(0));
-        assert_eq!(event.destination.to_string(), "203.0.113.66");
+        assert_eq!(event.destination, Some("203.0.113.66".parse()?));
         assert_eq!((event.port, event.protocol.as_str()), (Some(443), "udp"));
         assert_eq!(
             (event.verdict.as_str(), event.reason.as_str()),

@@ -139,7 +139,7 @@ fn build_tests(arch: Arch) -> Result<String> {
     }
     if !is_own(arch) {
         cargo.args(["--package=enforcer", "--bin=egress-enforcer"]);
-        // The lab's certificates need a C compiler for that machine; what runs in a guest needs no certificates.
+        // What runs in a guest needs no certificates.
         cargo.arg("--no-default-features");
         // An emulated processor feels each instruction.
         cargo

@@ -68,6 +68,37 @@ pub enum EndpointError {
         /// The file.
         file: PathBuf,
     },
+    /// The resource belongs to another registry.
+    #[error(
+        "{resource}: is {found}, not {expected}; mend registry.resource-id (az acr show --name <registry> --query id)"
+    )]
+    OtherResource {
+        /// The resource.
+        resource: String,
+        /// Its login server.
+        found: Name,
+        /// The login server in the configuration.
+        expected: Name,
+    },
+    /// Azure Resource Manager says that dedicated data endpoints are off.
+    #[error(
+        "{resource}: dedicated data endpoints are off and layers come from storage accounts that nobody can name; \
+         open the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled)"
+    )]
+    DataEndpointsOffInResource {
+        /// The resource.
+        resource: String,
+        /// The registry's name.
+        registry: String,
+    },
+    /// Something else than a host name stands where one has to.
+    #[error("{resource}: {source}; check what answers for Azure Resource Manager")]
+    NoNameInResource {
+        /// The resource.
+        resource: String,
+        /// What is wrong with it.
+        source: NameError,
+    },
     /// A name belongs to another registry, or to none.
     #[error(
         "{place}: {name} is no endpoint of {login_server} and would open another registry; remove it"

@@ -5,14 +5,14 @@ mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub use self::error::EndpointError;
 pub use self::shown::parse;
 pub use crate::config::EndpointKind;
-use crate::config::{Cloud, Registry};
+use crate::config::{Cloud, Registry, ResourceId};
 use crate::file::read_up_to;
 use crate::name::Name;
 
@@ -40,6 +40,10 @@ pub enum Origin {
     Region(String),
     /// It stands in this endpoints file.
     File(PathBuf),
+    /// Azure Resource Manager told it.
+    Manager,
+    /// DNS has it, in this region's own addresses.
+    Discovered(String),
 }
 
 impl std::fmt::Display for Origin {
@@ -48,19 +52,21 @@ impl std::fmt::Display for Origin {
             Self::Configured => formatter.write_str("configuration"),
             Self::Region(region) => write!(formatter, "region {region}"),
             Self::File(file) => file.display().fmt(formatter),
+            Self::Manager => formatter.write_str("Azure Resource Manager"),
+            Self::Discovered(region) => write!(formatter, "DNS, region {region}"),
         }
     }
 }
 
-/// The names of `registry`, each once: the login server first, then those from regions, whole names, and its file.
-pub fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
+/// The names of `registry` that follow from the configuration alone: the login server first, then those from regions, then whole names.
+pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
     let mut found = vec![Endpoint {
         name: registry.login_server.clone(),
         kind: EndpointKind::LoginServer,
         origin: Origin::Configured,
     }];
     for region in &registry.regions {
-        found.push(in_region(registry, region, cloud)?);
+        found.push(in_region(&registry.login_server, region, cloud)?);
     }
     for name in &registry.data_endpoints {
         let kind = kind_of(
@@ -75,35 +81,54 @@ pub fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, End
             origin: Origin::Configured,
         });
     }
-    if let Some(file) = &registry.endpoints_file {
-        let bytes = read_up_to(file, MAX_FILE)
-            .map_err(|source| EndpointError::Unreadable {
-                file: file.clone(),
-                source,
-            })?
-            .ok_or_else(|| EndpointError::TooLarge { file: file.clone() })?;
-        found.extend(parse(bytes, file, &registry.login_server, cloud)?);
-    }
-    let mut unique: Vec<Endpoint> = Vec::with_capacity(found.len());
-    for endpoint in found {
+    Ok(found)
+}
+
+/// The names of the registry behind `login_server` in its endpoints `file`.
+pub fn of_file(
+    file: &Path,
+    login_server: &Name,
+    cloud: Cloud,
+) -> Result<Vec<Endpoint>, EndpointError> {
+    let bytes = read_up_to(file, MAX_FILE)
+        .map_err(|source| EndpointError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?
+        .ok_or_else(|| EndpointError::TooLarge {
+            file: file.to_owned(),
+        })?;
+    parse(bytes, file, login_server, cloud)
+}
+
+/// Each name once, as it comes first.
+pub fn unique(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<Endpoint> {
+    let mut unique: Vec<Endpoint> = Vec::new();
+    for endpoint in endpoints {
         if unique.iter().all(|known| known.name != endpoint.name) {
             unique.push(endpoint);
         }
     }
-    Ok(unique)
+    unique
 }
 
-fn in_region(registry: &Registry, region: &str, cloud: Cloud) -> Result<Endpoint, EndpointError> {
+/// The data endpoint of a registry's replica in `region`.
+///
+/// # Errors
+/// Where the two make no name.
+pub fn in_region(
+    login_server: &Name,
+    region: &str,
+    cloud: Cloud,
+) -> Result<Endpoint, EndpointError> {
     let wrong = || EndpointError::Region {
         region: region.to_owned(),
-        login_server: registry.login_server.clone(),
+        login_server: login_server.clone(),
     };
-    let label = cloud
-        .login_label(&registry.login_server)
-        .ok_or_else(wrong)?;
+    let label = cloud.login_label(login_server).ok_or_else(wrong)?;
     let text = format!("{label}.{region}.data.{}", cloud.registry_suffix());
     let name: Name = text.parse().or(Err(wrong()))?;
-    if cloud.endpoint_kind(&registry.login_server, &name) != Some(EndpointKind::Data) {
+    if cloud.endpoint_kind(login_server, &name) != Some(EndpointKind::Data) {
         return Err(wrong());
     }
     Ok(Endpoint {
@@ -114,7 +139,7 @@ fn in_region(registry: &Registry, region: &str, cloud: Cloud) -> Result<Endpoint
 }
 
 /// What `name`, found at `place`, is to the registry; names of other registries are refused.
-fn kind_of(
+pub(super) fn kind_of(
     name: &Name,
     login_server: &Name,
     cloud: Cloud,
@@ -127,4 +152,19 @@ fn kind_of(
             name: name.clone(),
             login_server: login_server.clone(),
         })
+}
+
+/// That the resource `id` has no data endpoint that could be opened.
+pub(super) fn without_data_endpoints(
+    id: &ResourceId,
+    login_server: &Name,
+    cloud: Cloud,
+) -> EndpointError {
+    EndpointError::DataEndpointsOffInResource {
+        resource: id.to_string(),
+        registry: cloud
+            .login_label(login_server)
+            .unwrap_or(login_server.as_str())
+            .to_owned(),
+    }
 }

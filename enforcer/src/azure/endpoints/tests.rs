@@ -3,6 +3,15 @@ use std::path::Path;
 use super::*;
 use crate::file::make_fifo;
 
+/// All names that a configuration gives, those of its file among them.
+fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
+    let mut found = configured(registry, cloud)?;
+    if let Some(file) = &registry.endpoints_file {
+        found.extend(of_file(file, &registry.login_server, cloud)?);
+    }
+    Ok(unique(found))
+}
+
 fn contoso() -> Registry {
     Registry {
         login_server: "contoso.azurecr.io".parse().unwrap(),

@@ -33,6 +33,25 @@ impl Family {
         })
     }
 
+    /// The prefixes of each regional tag. A region's name in host names is what the tag's name ends in, in lower case; the file's own
+    /// `region` differs from it in a dozen tags.
+    pub(super) fn by_region(&self) -> BTreeMap<String, PrefixSet> {
+        let mut regions: BTreeMap<String, PrefixSet> = BTreeMap::new();
+        for (tag, prefixes) in &self.members {
+            let suffix = tag.strip_prefix(&self.name);
+            if let Some(region) = suffix.and_then(|suffix| suffix.strip_prefix('.')) {
+                let known = regions.entry(region.to_ascii_lowercase()).or_default();
+                *known = known.union(prefixes);
+            }
+        }
+        regions
+    }
+
+    /// Whether neither the tag nor a regional one of it is there.
+    pub(super) fn is_absent(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// The prefixes of all members, which the global tag has to have as well.
     pub(super) fn into_checked_union(self, file: &Path) -> Result<PrefixSet, TagError> {
         let is_global = |(tag, _): &&(String, PrefixSet)| *tag == self.name;

@@ -4,6 +4,7 @@
 
 mod check;
 mod error;
+mod more;
 mod published;
 #[cfg(test)]
 mod published_figures;
@@ -20,13 +21,15 @@ use jiff::tz::Offset;
 
 use self::check::Family;
 pub use self::error::TagError;
+pub(in crate::azure) use self::more::MoreTagsReader;
+pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
 use super::PrefixSet;
-use crate::config::Cloud;
+use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
-const MAX_FILE: u64 = 64 << 20;
+pub(in crate::azure) const MAX_FILE: u64 = 64 << 20;
 
 /// The prefixes of some service tags at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,10 @@ pub struct TagSnapshot {
     pub origin: TagOrigin,
     /// By tag name, its prefixes united with those of its regional tags.
     pub families: BTreeMap<String, PrefixSet>,
+    /// By region as it stands in data endpoint names (`francecentral`), the prefixes of its registries.
+    pub registry_regions: BTreeMap<String, PrefixSet>,
+    /// What the Service Tag Discovery API added, when it was asked; it is part of `families`.
+    pub added: Option<AddedTags>,
 }
 
 /// Where service tags came from.
@@ -50,6 +57,10 @@ pub enum TagOrigin {
     Bundle,
     /// A published file.
     File(PathBuf),
+    /// What an earlier run kept of a file or a URL.
+    Kept,
+    /// A published file at this URL, which is written without its query.
+    Url(String),
 }
 
 /// Reads the published file at `file`; see [`import`].
@@ -91,10 +102,11 @@ pub fn import(
     expected: Cloud,
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
-    let published = Published::parse(bytes, wanted).map_err(|source| TagError::Malformed {
-        file: file.to_owned(),
-        source,
-    })?;
+    let published =
+        Published::<u32>::parse(bytes, wanted).map_err(|source| TagError::Malformed {
+            file: file.to_owned(),
+            source,
+        })?;
     if published.cloud != expected.service_tags_name() {
         let found = published.cloud.into_owned();
         return Err(TagError::OtherCloud {
@@ -104,8 +116,12 @@ pub fn import(
         });
     }
     let mut families = BTreeMap::new();
+    let mut registry_regions = BTreeMap::new();
     for name in wanted {
         let family = Family::gather(name, &published.tags, file)?;
+        if name == REGISTRY_TAG {
+            registry_regions = family.by_region();
+        }
         families.insert(name.clone(), family.into_checked_union(file)?);
     }
     check::registries_are_apart_from_storage(&families, file)?;
@@ -115,6 +131,8 @@ pub fn import(
         date: date_in_file_name(file),
         origin: TagOrigin::File(file.to_owned()),
         families,
+        registry_regions,
+        added: None,
     })
 }
 
@@ -169,6 +187,8 @@ impl std::fmt::Display for TagOrigin {
         match self {
             Self::Bundle => formatter.write_str("the bundle in the binary"),
             Self::File(file) => file.display().fmt(formatter),
+            Self::Kept => formatter.write_str("what an earlier run kept"),
+            Self::Url(url) => formatter.write_str(url),
         }
     }
 }

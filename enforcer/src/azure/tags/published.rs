@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::file::without_byte_order_mark;
 
-/// What is taken from the file; text is borrowed from its bytes.
-pub(super) struct Published<'a> {
-    pub(super) change_number: u32,
+/// What is taken from the file; text is borrowed from its bytes. `N` is how change numbers are written: the file has
+/// numbers, the Service Tag Discovery API has strings.
+pub(super) struct Published<'a, N> {
+    pub(super) change_number: N,
     pub(super) cloud: Cow<'a, str>,
     pub(super) tags: Vec<Tag<'a>>,
+    /// Where a list of the API goes on.
+    pub(super) next_link: Option<Cow<'a, str>>,
 }
 
 /// One tag with its prefixes as written.
@@ -21,17 +25,29 @@ pub(super) struct Tag<'a> {
     pub(super) prefixes: Vec<Cow<'a, str>>,
 }
 
+impl Tag<'_> {
+    /// The same, without the bytes that it was read from.
+    pub(super) fn into_owned(self) -> Tag<'static> {
+        let prefixes = self.prefixes.into_iter();
+        Tag {
+            name: Cow::Owned(self.name.into_owned()),
+            prefixes: prefixes.map(|text| Cow::Owned(text.into_owned())).collect(),
+        }
+    }
+}
+
 /// Whether the tag `name` is `family` or one of its regional tags.
 pub(super) fn is_of_family(name: &str, family: &str) -> bool {
     name.strip_prefix(family)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-impl<'a> Published<'a> {
+impl<'a, N: Deserialize<'a>> Published<'a, N> {
     /// Reads the tags of the families `wanted` and skips the others.
     pub(super) fn parse(bytes: &'a [u8], wanted: &[String]) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(bytes));
-        let published = FileSeed { wanted }.deserialize(&mut json)?;
+        let number = PhantomData;
+        let published = FileSeed { wanted, number }.deserialize(&mut json)?;
         json.end()?;
         Ok(published)
     }
@@ -43,6 +59,7 @@ enum FileField {
     ChangeNumber,
     Cloud,
     Values,
+    NextLink,
     #[serde(other)]
     Other,
 }
@@ -68,28 +85,28 @@ struct Properties<'a> {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Clone, Copy)]
-struct FileSeed<'w> {
+struct FileSeed<'w, N> {
     wanted: &'w [String],
+    number: PhantomData<N>,
 }
 
-impl<'de> DeserializeSeed<'de> for FileSeed<'_> {
-    type Value = Published<'de>;
+impl<'de, N: Deserialize<'de>> DeserializeSeed<'de> for FileSeed<'_, N> {
+    type Value = Published<'de, N>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for FileSeed<'_> {
-    type Value = Published<'de>;
+impl<'de, N: Deserialize<'de>> Visitor<'de> for FileSeed<'_, N> {
+    type Value = Published<'de, N>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object with changeNumber, cloud and values")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut change_number, mut cloud, mut tags) = (None, None, None);
+        let (mut change_number, mut cloud, mut tags, mut next_link) = (None, None, None, None);
         while let Some(field) = map.next_key()? {
             match field {
                 FileField::ChangeNumber => change_number = Some(map.next_value()?),
@@ -98,6 +115,9 @@ impl<'de> Visitor<'de> for FileSeed<'_> {
                     tags = Some(map.next_value_seed(TagsSeed {
                         wanted: self.wanted,
                     })?)
+                }
+                FileField::NextLink => {
+                    next_link = map.next_value::<Option<Text<'de>>>()?.map(|text| text.0)
                 }
                 FileField::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -108,6 +128,7 @@ impl<'de> Visitor<'de> for FileSeed<'_> {
             change_number: change_number.ok_or_else(|| A::Error::missing_field("changeNumber"))?,
             cloud: cloud.ok_or_else(|| A::Error::missing_field("cloud"))?,
             tags: tags.ok_or_else(|| A::Error::missing_field("values"))?,
+            next_link,
         })
     }
 }

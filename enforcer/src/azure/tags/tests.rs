@@ -57,6 +57,26 @@ fn a_tag_stands_for_itself_and_its_regions_and_nothing_else() {
 }
 
 #[test]
+fn a_region_of_registries_is_named_after_its_tag() {
+    let mut tags = tags();
+    tags[3] = tag("AzureContainerRegistry", &["198.51.100.0/24"]);
+    for (region, prefixes) in [
+        ("EastUS", "198.51.100.0/26"),
+        ("FranceCentral", "198.51.100.64/26"),
+    ] {
+        tags.push(tag(
+            &format!("AzureContainerRegistry.{region}"),
+            &[prefixes],
+        ));
+    }
+    let regions = read(&file(&tags)).unwrap().registry_regions;
+    let names: Vec<&str> = regions.keys().map(String::as_str).collect();
+    assert_eq!(names, ["eastus", "francecentral"]);
+    assert!(regions["francecentral"].contains("198.51.100.64".parse().unwrap()));
+    assert!(!regions["francecentral"].contains("198.51.100.1".parse().unwrap()));
+}
+
+#[test]
 fn the_order_of_the_keys_and_escapes_do_not_matter() {
     let text = r#"{"values":[
         {"properties":{"addressPrefixes":["192.0.2.0\/24"]},"name":"St\u006frage"},

@@ -1,5 +1,6 @@
 //! `doctor`: whether this machine has what is needed, and how to mend what is not.
 
+mod registry;
 mod resolvers;
 mod unit;
 
@@ -10,7 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde::Serialize;
 
-use super::args::OutputArgs;
+pub(super) use self::registry::Image;
+use super::args::{DoctorArgs, OutputArgs};
 use super::exit::{Exit, chain};
 use super::places::Places;
 use super::plan::plan;
@@ -21,8 +23,16 @@ use crate::azure::bundle;
 use crate::config::Cloud;
 use crate::kernel::{Finding, Pins, probe};
 
+/// Looks at this machine, or at a registry.
+pub(super) fn doctor(places: &Places, args: DoctorArgs) -> Result<Exit> {
+    match &args.registry.registry {
+        Some(name) => registry::registry(places, name, &args.registry, args.output),
+        None => machine(places, args.output),
+    }
+}
+
 /// Looks at the kernel, the file systems, this process, the clock, the configuration, the resolvers and the service.
-pub(super) fn doctor(places: &Places, output: OutputArgs) -> Result<Exit> {
+fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     let now = Timestamp::now();
     // A configuration that cannot be read is a finding of its own.
     let paths = places.paths().unwrap_or_default();

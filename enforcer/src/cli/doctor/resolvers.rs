@@ -12,11 +12,11 @@ use crate::kernel::Finding;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
 use crate::resolver::lookup::Lookup;
-use crate::resolver::system::system_resolvers;
+use crate::resolver::system::{ResolvConfError, system_resolvers};
 
 /// A resolver that takes longer would hold up every pull.
 const PATIENCE: Duration = Duration::from_secs(2);
-const MEND: &str =
+pub(super) const MEND: &str =
     "mend the network or /etc/resolv.conf, or name other resolvers under [dns] servers";
 
 /// Asks each resolver for the first registry of the configuration or, where there is none, for the registries' common domain.
@@ -24,24 +24,44 @@ const MEND: &str =
 /// # Errors
 /// Where no event loop can be had.
 pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Finding>> {
-    let configured = config.map(|config| config.dns.servers.clone());
-    let servers = match configured.filter(|servers| !servers.is_empty()) {
-        Some(servers) => servers,
-        None => match system_resolvers() {
-            Ok(found) => found.ask,
-            Err(error) => {
-                return Ok(vec![Finding::new(
-                    "resolvers",
-                    false,
-                    error.to_string(),
-                    MEND,
-                )]);
-            }
-        },
+    let servers = match servers(config) {
+        Ok(servers) => servers,
+        Err(error) => {
+            let found = error.to_string();
+            return Ok(vec![Finding::new("resolvers", false, found, MEND)]);
+        }
     };
     let registry = config.and_then(|config| config.registries.first());
     let registry = registry.map(|registry| registry.login_server.clone());
     wait_for(ask_all(servers, registry))?
+}
+
+/// Whom the daemon asks: the resolvers of the configuration or, where it names none, the system's.
+///
+/// # Errors
+/// Where the system's cannot be read.
+pub(super) fn servers(config: Option<&Config>) -> Result<Vec<SocketAddr>, ResolvConfError> {
+    let configured = config.map(|config| config.dns.servers.clone());
+    match configured.filter(|servers| !servers.is_empty()) {
+        Some(servers) => Ok(servers),
+        None => Ok(system_resolvers()?.ask),
+    }
+}
+
+/// Why an answer has no address, and whether a resolver says that there is none.
+pub(super) fn failure(answer: &Answer) -> Option<(&LookupFailure, bool)> {
+    let families = [&answer.v4, &answer.v6].into_iter();
+    let failures: Vec<&LookupFailure> = families
+        .filter_map(|family| family.as_ref().err())
+        .collect();
+    let denial = failures.iter().find(|failure| {
+        matches!(
+            failure,
+            LookupFailure::NxDomain | LookupFailure::NoAddress { .. }
+        )
+    });
+    let telling = denial.or(failures.first())?;
+    Some((telling, denial.is_some()))
 }
 
 async fn ask_all(servers: Vec<SocketAddr>, registry: Option<Name>) -> Result<Vec<Finding>> {
@@ -82,23 +102,14 @@ fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Finding 
         let found = format!("{name} has {addresses} addresses");
         return Finding::new(what, true, found, MEND);
     }
-    let failures: Vec<&LookupFailure> = families
-        .iter()
-        .filter_map(|family| family.as_ref().err())
-        .collect();
-    let denial = failures.iter().find(|failure| {
-        matches!(
-            failure,
-            LookupFailure::NxDomain | LookupFailure::NoAddress { .. }
-        )
-    });
-    let telling = denial.or(failures.first());
-    let found = telling.map_or_else(String::new, |failure| format!("{name}: {failure}"));
-    if denial.is_some() && must_exist {
+    let failure = failure(answer);
+    let found = failure.map_or_else(String::new, |(failure, _)| format!("{name}: {failure}"));
+    let denied = failure.is_some_and(|(_, denied)| denied);
+    if denied && must_exist {
         let mend = "check login-server in the configuration, and that this resolver knows the Internet's names";
         return Finding::new(what, false, found, mend);
     }
-    Finding::new(what, denial.is_some(), found, MEND)
+    Finding::new(what, denied, found, MEND)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `status`: whether the policy is in force, by the daemon's word or, where none runs, by what is pinned.
 
 mod shown;
+mod sources;
 
 use anyhow::Result;
 use enforcer_common::Hook;

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use super::sources::sources;
 use super::{Pinned, Report};
 use crate::cli::table::Table;
 use crate::cli::words::{count, instant, kind, list, or_dash};
@@ -26,6 +27,9 @@ fn shown_daemon(status: &Status, formatter: &mut Formatter<'_>) -> Result {
     write!(formatter, "{}", facts(status))?;
     let names = names(status);
     write!(formatter, "\n{names}")?;
+    if !status.sources.is_empty() {
+        write!(formatter, "\n{}", sources(&status.sources))?;
+    }
     if !status.exceptions.is_empty() {
         write!(formatter, "\n{}", exceptions(&status.exceptions))?;
     }
@@ -236,6 +240,9 @@ enforcing
   contoso.azurecr.io              login      20.42.66.0 2603:1030::66  good
   contoso.eastus.data.azurecr.io  data       -                         failing since 2026-01-01T00:05:00Z: no resolver answered in time
   logs.blob.core.windows.net      exception  -                         not resolved yet
+
+  SOURCE                             OF                  CONFIRMED             STATE
+  /etc/egress-enforcer/contoso.json  contoso.azurecr.io  2026-01-01T00:04:00Z  failing since 2026-01-01T00:06:00Z: contoso.json: names no data endpoint
 
   EXCEPTION FOR       RUNS AS                      UNTIL                 PREFIXES  REASON
   unit agent.service  /system.slice/agent.service  2027-01-31T00:00:00Z  -         logs

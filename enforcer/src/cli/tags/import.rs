@@ -53,12 +53,7 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         change_number_before: current.change_number,
         from_before: current.origin.to_string(),
     };
-    compile_for_nobody(&Sources {
-        config,
-        tags,
-        endpoints: Vec::new(),
-        text: None,
-    })?;
+    compile_for_nobody(&Sources::of_tags(config, tags))?;
     let written = write_whole(&imported.place, 0o644, |new| {
         new.write_all(&bytes)?;
         // The place's name need not have the date that the file's name has.

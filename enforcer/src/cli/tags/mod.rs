@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::places::Places;
 use super::printer::Printer;
 use super::table::Table;
-use super::words::list;
+use super::words::{instant, list};
 use crate::azure::bundle;
 use crate::config::Cloud;
 use crate::control::TagsStatus;
@@ -95,6 +95,14 @@ impl fmt::Display for Shown {
         table.row(["from".to_owned(), tags.source.clone()]);
         table.row(["change".to_owned(), tags.change_number.to_string()]);
         table.row(["published".to_owned(), format!("{date}{age}")]);
+        if tags.added_by_api > 0 {
+            let added = format!("{} prefixes of the Discovery API", tags.added_by_api);
+            table.row(["added".to_owned(), added]);
+        }
+        if let Some(change) = &tags.changed {
+            let change = format!("{} {change}", instant(change.at));
+            table.row(["switched".to_owned(), change]);
+        }
         write!(formatter, "{table}")
     }
 }
@@ -103,12 +111,24 @@ impl fmt::Display for Shown {
 mod tests {
     use super::*;
     use crate::cli::sample;
+    use crate::control::TagsChange;
 
     #[test]
     fn a_person_reads_what_is_closed_and_how_old_it_is() {
         let shown = Shown {
             in_force: true,
-            tags: sample::status().tags,
+            tags: TagsStatus {
+                added_by_api: 2,
+                changed: Some(TagsChange {
+                    at: sample::at("10:00"),
+                    from: 373,
+                    to: 375,
+                    added: 3,
+                    removed: 1,
+                    took_ms: 21,
+                }),
+                ..sample::status().tags
+            },
         };
         let expected = "\
 in force
@@ -119,6 +139,8 @@ in force
   from       the bundle in the binary
   change     375
   published  2025-10-28 (65 days old; an alarm from 90 on)
+  added      2 prefixes of the Discovery API
+  switched   2026-01-01T00:10:00Z from change 373 to 375: 3 prefixes came, 1 went, in 21 ms
 ";
         assert_eq!(shown.to_string(), expected);
     }

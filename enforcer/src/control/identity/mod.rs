@@ -45,7 +45,8 @@ impl Identify {
             verdict: if event.audited == 0 { "deny" } else { "audit" }.to_owned(),
             reason: Reason::from_code(event.reason)
                 .map_or_else(|| event.reason.to_string(), |known| known.word().to_owned()),
-            destination,
+            message: None,
+            destination: Some(destination),
             port: (event.port != 0).then_some(event.port),
             protocol: protocol(event.protocol),
             names: names(destination),

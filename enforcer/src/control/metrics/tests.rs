@@ -26,6 +26,12 @@ egress_enforcer_tags_change_number 401
 # HELP egress_enforcer_tags_age_days The age of the service tags in force, in days.
 # TYPE egress_enforcer_tags_age_days gauge
 egress_enforcer_tags_age_days 12
+# HELP egress_enforcer_source_failing Whether a source of names or prefixes fails (1) or not (0); what it last said stays in force.
+# TYPE egress_enforcer_source_failing gauge
+egress_enforcer_source_failing{kind="endpoints-file",source="/etc/egress-enforcer/contoso.json",registry="contoso.azurecr.io"} 1
+# HELP egress_enforcer_source_confirmed_timestamp_seconds When a source was last read and found good, in seconds since 1970.
+# TYPE egress_enforcer_source_confirmed_timestamp_seconds gauge
+egress_enforcer_source_confirmed_timestamp_seconds{kind="endpoints-file",source="/etc/egress-enforcer/contoso.json",registry="contoso.azurecr.io"} 1787400003
 # HELP egress_enforcer_name_addresses Addresses that are open for an allowed name.
 # TYPE egress_enforcer_name_addresses gauge
 egress_enforcer_name_addresses{name="contoso.azurecr.io"} 1

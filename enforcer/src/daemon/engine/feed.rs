@@ -25,10 +25,14 @@ impl Engine {
         self.standings.clear();
         self.standings
             .resize_with(self.sources.config.exceptions.len(), Standing::default);
+        self.follow_resolvers();
+    }
+
+    /// Says what is legal in the configuration, and yet probably not meant.
+    pub(in crate::daemon) fn warn(&self) {
         for warning in self.sources.config.warnings(Timestamp::now()) {
             tracing::warn!("{warning}");
         }
-        self.follow_resolvers();
     }
 
     /// Takes the addresses of the state file, as far as the answer check lets them in.

@@ -102,20 +102,20 @@ pub struct Refusal {
 
 /// A point in time that can lie before the daemon's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
+pub(in crate::resolver) struct Moment {
     at: Duration,
     earlier: Duration,
 }
 
 impl Moment {
-    fn before(now: Duration, age: Duration) -> Self {
+    pub(in crate::resolver) fn before(now: Duration, age: Duration) -> Self {
         Self {
             at: now,
             earlier: age,
         }
     }
 
-    fn age(self, now: Duration) -> Duration {
+    pub(in crate::resolver) fn age(self, now: Duration) -> Duration {
         now.saturating_sub(self.at).saturating_add(self.earlier)
     }
 

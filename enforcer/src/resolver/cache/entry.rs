@@ -130,7 +130,8 @@ impl NameEntry {
             .into_iter()
             .filter(|state| state.failing.is_none())
             .map(|state| refresh(state.ttl, settings));
-        let retry = (self.failures > 0).then(|| backoff(self.failures, settings));
+        let retry = (self.failures > 0)
+            .then(|| backoff(self.failures, settings.retry_min, settings.retry_max));
         good.chain(retry).min().unwrap_or(settings.ttl_ceiling)
     }
 

@@ -12,10 +12,10 @@
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
-mod address;
+pub(in crate::resolver) mod address;
 mod entry;
-mod persist;
-mod schedule;
+pub(in crate::resolver) mod persist;
+pub(in crate::resolver) mod schedule;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +29,7 @@ pub use address::{AddressEntry, Refusal};
 pub use entry::{Failing, Family, FamilyState, NameEntry};
 
 use super::answer::{Answer, AnswerCheck, LookupFailure};
+use super::pace::Pace;
 use crate::name::Name;
 use schedule::Jitter;
 
@@ -91,6 +92,13 @@ pub struct Outcome {
     pub recovered: Vec<Family>,
 }
 
+impl Outcome {
+    /// Whether anything changed that others go by.
+    pub fn is_news(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 /// All allowed names with their addresses.
 #[derive(Debug)]
 pub struct Cache {
@@ -135,18 +143,18 @@ impl Cache {
         self.settings.linger = linger;
     }
 
-    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer.
+    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer,
+    /// those that wait for room keep their place.
     pub fn hasten(&mut self, now: Duration) {
         for entry in self.entries.values_mut() {
-            if !entry.ask.is_asking() {
-                entry.ask.finish(now);
-            }
+            entry.ask.hasten(now);
         }
     }
 
-    /// The names to ask now, longest overdue first. They count as in flight until [`Cache::answered`].
-    pub fn due(&mut self, now: Duration) -> Vec<Name> {
+    /// The names to ask now, longest overdue first, as many as `pace` has room for. They count as in flight until [`Cache::answered`].
+    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<Name> {
         let free = self.settings.in_flight.saturating_sub(self.busy(now));
+        let free = free.min(pace.lookups(now));
         let mut due: Vec<_> = self
             .entries
             .iter_mut()
@@ -157,6 +165,7 @@ impl Cache {
             .take(free)
             .map(|(name, entry)| {
                 entry.ask.start(now);
+                pace.start(now);
                 name.clone()
             })
             .collect()
@@ -164,13 +173,14 @@ impl Cache {
 
     /// When [`Cache::due`] or [`Cache::expire`] next have something to do, as time since the start; it can lie in the past.
     /// `None`: only an answer or other names can bring that.
-    pub fn next_wake(&self) -> Option<Duration> {
+    pub fn next_wake(&self, pace: &Pace) -> Option<Duration> {
         let asking = self.entries.values().filter(|e| e.ask.is_asking()).count();
         let has_room = asking < self.settings.in_flight;
         let entries = || self.entries.values();
         let asks = entries()
             .filter(|entry| !entry.is_departed())
-            .filter_map(|entry| entry.ask.wake(has_room));
+            .filter_map(|entry| entry.ask.wake(has_room))
+            .map(|wake| wake.max(pace.next_lookup()));
         let ends = entries().filter_map(|entry| entry.next_end(self.settings.linger));
         asks.chain(ends).min()
     }

@@ -70,10 +70,10 @@ impl Cache {
     }
 }
 
-fn age(now: Timestamp, seen: Timestamp) -> Duration {
+pub(in crate::resolver) fn age(now: Timestamp, seen: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(seen)).unwrap_or(Duration::ZERO)
 }
 
-fn before(now: Timestamp, age: Duration) -> Timestamp {
+pub(in crate::resolver) fn before(now: Timestamp, age: Duration) -> Timestamp {
     now.checked_sub(age).unwrap_or(Timestamp::MIN)
 }

@@ -1,15 +1,14 @@
-//! When a name is asked, and the jitter that spreads names out.
+//! When a name is asked.
 
 use std::time::Duration;
 
 use super::{LOST_AFTER, Settings};
-
-/// One part in this many of a wait is random.
-const SPREAD: u32 = 10;
+pub(super) use crate::jitter::Jitter;
+use crate::jitter::SPREAD;
 
 /// Whether a name is being asked, and when it is asked next.
 #[derive(Debug)]
-pub(super) enum Ask {
+pub(in crate::resolver) enum Ask {
     /// Due at that time.
     Waiting(Duration),
     /// Asked at that time.
@@ -17,37 +16,44 @@ pub(super) enum Ask {
 }
 
 impl Ask {
-    pub(super) fn start(&mut self, now: Duration) {
+    pub(in crate::resolver) fn start(&mut self, now: Duration) {
         *self = Self::InFlight(now);
     }
 
-    pub(super) fn finish(&mut self, due: Duration) {
+    pub(in crate::resolver) fn finish(&mut self, due: Duration) {
         *self = Self::Waiting(due);
     }
 
+    /// Makes a name that waits due at that time, if it is not due sooner.
+    pub(in crate::resolver) fn hasten(&mut self, due: Duration) {
+        if let Self::Waiting(waiting) = self {
+            *waiting = due.min(*waiting);
+        }
+    }
+
     /// When the name is asked next, were there room; a lost question makes it due again.
-    pub(super) fn next(&self) -> Duration {
+    pub(in crate::resolver) fn next(&self) -> Duration {
         match self {
             Self::Waiting(due) => *due,
             Self::InFlight(since) => *since + LOST_AFTER,
         }
     }
 
-    pub(super) fn is_due(&self, now: Duration) -> bool {
+    pub(in crate::resolver) fn is_due(&self, now: Duration) -> bool {
         self.next() <= now
     }
 
     /// Whether it is being asked, lost or not.
-    pub(super) fn is_asking(&self) -> bool {
+    pub(in crate::resolver) fn is_asking(&self) -> bool {
         matches!(self, Self::InFlight(_))
     }
 
-    pub(super) fn is_in_flight(&self, now: Duration) -> bool {
+    pub(in crate::resolver) fn is_in_flight(&self, now: Duration) -> bool {
         self.is_asking() && !self.is_due(now)
     }
 
     /// When time alone lets the name be asked; a waiting one needs room among those in flight.
-    pub(super) fn wake(&self, has_room: bool) -> Option<Duration> {
+    pub(in crate::resolver) fn wake(&self, has_room: bool) -> Option<Duration> {
         match self {
             Self::Waiting(_) if !has_room => None,
             Self::Waiting(_) | Self::InFlight(_) => Some(self.next()),
@@ -56,43 +62,20 @@ impl Ask {
 }
 
 /// The wait after a successful answer: its TTL within floor and ceiling, with room for the spread below the ceiling.
-pub(super) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
+pub(in crate::resolver) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
     let longest = settings.ttl_ceiling * SPREAD / (SPREAD + 1);
     ttl.min(longest).max(settings.ttl_floor)
 }
 
 /// The wait after that many failures in a row, with room for the spread below the longest.
-pub(super) fn backoff(failures: u32, settings: &Settings) -> Duration {
-    let longest = settings.retry_max * SPREAD / (SPREAD + 1);
+pub(in crate::resolver) fn backoff(
+    failures: u32,
+    shortest: Duration,
+    longest: Duration,
+) -> Duration {
+    let longest = longest * SPREAD / (SPREAD + 1);
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-    settings
-        .retry_min
-        .saturating_mul(doubled)
-        .min(longest)
-        .max(settings.retry_min)
-}
-
-/// A small random sequence (SplitMix64), the same for the same seed.
-#[derive(Debug)]
-pub(super) struct Jitter(u64);
-
-impl Jitter {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// `wait` and up to a tenth more.
-    pub(super) fn spread(&mut self, wait: Duration) -> Duration {
-        let [fraction, ..] = self.next().to_le_bytes();
-        wait + wait * u32::from(fraction) / (u32::from(u8::MAX) * SPREAD)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
+    shortest.saturating_mul(doubled).min(longest).max(shortest)
 }
 
 #[cfg(test)]
@@ -118,25 +101,14 @@ mod tests {
     #[test]
     fn backoff_doubles_from_the_shortest_to_the_longest_wait() {
         let settings = Settings::default();
-        let waits: Vec<_> = (1..=6).map(|n| backoff(n, &settings).as_secs()).collect();
+        let waits: Vec<_> = (1..=6)
+            .map(|n| backoff(n, settings.retry_min, settings.retry_max).as_secs())
+            .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32]);
         let mut jitter = Jitter::new(7);
         for failures in [7, 8, 40, u32::MAX] {
-            let wait = jitter.spread(backoff(failures, &settings));
+            let wait = jitter.spread(backoff(failures, settings.retry_min, settings.retry_max));
             assert!(wait <= seconds(60) && wait >= seconds(54), "{wait:?}");
         }
-    }
-
-    #[test]
-    fn the_spread_repeats_with_its_seed_and_differs_between_draws() {
-        let draw = |seed| {
-            let mut jitter = Jitter::new(seed);
-            [(); 8].map(|()| jitter.spread(seconds(100)))
-        };
-        assert_eq!(draw(1), draw(1));
-        assert_ne!(draw(1), draw(2));
-        let mut drawn = draw(1).to_vec();
-        drawn.dedup();
-        assert!(drawn.len() > 4, "{drawn:?}");
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Each question goes to one server at a time, first to the one that answered last. What is asked is the whole name and
 //! nothing else: no hosts file, no search domain, no cache. Spoofing has to guess the port, the ID and the letter case of
-//! the question, on a connected socket. A truncated answer is fetched again over TCP.
+//! the question, on a connected socket. A truncated answer is fetched again over TCP. Whatever has to be asked again, no second
+//! sees more than [`QUERIES_PER_SECOND`](super::pace::QUERIES_PER_SECOND) datagrams.
 
 mod chain;
+mod gate;
 mod server;
 
 #[cfg(test)]
@@ -23,6 +25,7 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 use super::answer::{Answer, LookupFailure, Resolved};
 use crate::name::Name;
 use chain::Walk;
+use gate::Gate;
 use server::Server;
 
 /// How long one question over one transport waits for its answer.
@@ -47,9 +50,10 @@ impl Lookup {
     /// # Errors
     /// When the DNS library cannot be set up.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, LookupFailure> {
+        let gate = Arc::new(Gate::new());
         let servers: Result<Vec<_>, _> = servers
             .iter()
-            .map(|address| Server::new(*address))
+            .map(|address| Server::new(*address, Arc::clone(&gate)))
             .collect();
         Ok(Self {
             servers: servers?.into(),

@@ -22,6 +22,7 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use super::TIMEOUT;
+use super::gate::Gate;
 use crate::resolver::answer::LookupFailure;
 
 /// A name server with its open connections.
@@ -30,7 +31,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(address: SocketAddr) -> Result<Self, LookupFailure> {
+    pub(super) fn new(address: SocketAddr, gate: Arc<Gate>) -> Result<Self, LookupFailure> {
         let tls = TlsConfig::new().map_err(failure)?;
         let context = Arc::new(PoolContext::new(options(), tls));
         let connections = [ProtocolConfig::Udp, ProtocolConfig::Tcp].map(|protocol| {
@@ -41,6 +42,7 @@ impl Server {
         let config = NameServerConfig::new(address.ip(), true, connections.into());
         let reach = Reach {
             address,
+            gate,
             tokio: TokioRuntimeProvider::new(),
         };
         Ok(Self {
@@ -116,6 +118,7 @@ fn negative(records: &NoRecords) -> LookupFailure {
 #[derive(Clone)]
 struct Reach {
     address: SocketAddr,
+    gate: Arc<Gate>,
     tokio: TokioRuntimeProvider,
 }
 
@@ -141,8 +144,10 @@ impl RuntimeProvider for Reach {
     }
 
     fn bind_udp(&self, local: SocketAddr, server: SocketAddr) -> Made<Connected> {
-        let address = self.address;
+        let (address, gate) = (self.address, Arc::clone(&self.gate));
         Box::pin(async move {
+            // A socket of its own for each datagram sent, so this is where every query passes.
+            gate.turn().await;
             let socket = UdpSocket::bind(local).await?;
             socket.connect(address).await?;
             Ok(Connected { socket, server })

@@ -1,11 +1,12 @@
 //! The measurements: size, memory, start, cost per packet and call, and what the tables occupy.
 //!
-//! `bench [--write FILE]` prints a report, or writes it. Every cost is a difference or a ratio between things measured in turn in one run,
+//! `bench [--write FILE]` prints a report, or writes it; `bench names` prints its part about many names. Every cost is a difference or a ratio between things measured in turn in one run,
 //! with the spread of the differences and that of nothing against nothing.
 
 mod daemon;
 mod machine;
 mod memory;
+mod names;
 mod packets;
 mod report;
 mod start;
@@ -44,10 +45,11 @@ fn task(arguments: &[&str]) -> Result<()> {
             fs::write(file, report).with_context(|| format!("write {file}"))?;
             format!("written: {file}\n")
         }
+        ["names"] => names::measure()?.to_string(),
         // How this program calls itself in the lab.
         ["probe", address] => start::child(address)?,
         ["traffic", order] => traffic::child(order)?,
-        _ => bail!("write:  ./x bench,  or  ./x bench -- --write FILE"),
+        _ => bail!("write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names"),
     };
     io::stdout().write_all(said.as_bytes()).context("print")
 }

@@ -25,13 +25,14 @@ impl Display for Report<'_> {
         writeln!(out, "# What it costs\n")?;
         writeln!(
             out,
-            "Made by `{}`, which measures everything anew in about a minute.\n",
+            "Made by `{}`, which measures everything anew in about three minutes.\n",
             self.command
         )?;
         self.machine(out)?;
         self.budgets(out)?;
         self.packets(out)?;
         self.calls(out)?;
+        write!(out, "{}", self.figures.names)?;
         self.tables(out)
     }
 }

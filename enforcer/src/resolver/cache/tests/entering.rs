@@ -77,12 +77,12 @@ fn a_name_that_leaves_keeps_its_addresses_for_the_linger() {
     cache.set_names([], at(100));
     cache.set_names([], at(500));
     assert!(entry(&cache).is_departed());
-    assert_eq!(cache.due(at(600)), []);
-    assert_eq!(cache.next_wake(), Some(at(1000)));
+    assert_eq!(due(&mut cache, at(600)), []);
+    assert_eq!(wake(&cache), Some(at(1000)));
     assert_eq!(expire(&mut cache, 999), [""; 0]);
     assert_eq!(expire(&mut cache, 1000), ["20.0.0.1"]);
     assert_eq!(cache.entries().count(), 0);
-    assert_eq!(cache.next_wake(), None);
+    assert_eq!(wake(&cache), None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
     let late = answer(&mut cache, only_v4(&["20.0.0.9"]), 2);
     assert_eq!(late, Outcome::default());
     cache.set_names([contoso()], at(3));
-    assert_eq!(cache.due(at(3)), [contoso()]);
+    assert_eq!(due(&mut cache, at(3)), [contoso()]);
     assert_eq!(expire(&mut cache, 24 * HOUR), [""; 0]);
     assert_eq!(addresses(&cache), ["20.0.0.1"]);
 }

@@ -23,7 +23,7 @@ fn an_address_lingers_from_the_first_answer_that_leaves_it_out() {
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.2"]), 100);
     answer(&mut cache, only_v4(&["20.0.0.3"]), 200);
-    assert_eq!(cache.next_wake(), Some(cache_due(&cache).min(at(1000))));
+    assert_eq!(wake(&cache), Some(cache_due(&cache).min(at(1000))));
     assert_eq!(expire(&mut cache, 999), [""; 0]);
     assert_eq!(expire(&mut cache, 1000), ["20.0.0.1"]);
     assert_eq!(expire(&mut cache, 1100), ["20.0.0.2"]);

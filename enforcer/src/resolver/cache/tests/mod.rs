@@ -2,6 +2,7 @@
 
 mod entering;
 mod lingering;
+mod pace;
 mod persist;
 mod properties;
 mod schedule;
@@ -92,6 +93,16 @@ fn entry(cache: &Cache) -> &NameEntry {
 fn addresses(cache: &Cache) -> Vec<String> {
     let all = cache.entries().flat_map(|(_, entry)| entry.addresses());
     all.map(|(address, _)| address.to_string()).collect()
+}
+
+/// What is due, were nothing asked before.
+fn due(cache: &mut Cache, now: Duration) -> Vec<Name> {
+    cache.due(now, &mut Pace::default())
+}
+
+/// When something is due, were nothing asked before.
+fn wake(cache: &Cache) -> Option<Duration> {
+    cache.next_wake(&Pace::default())
 }
 
 fn expire(cache: &mut Cache, seconds: u64) -> Vec<String> {

@@ -190,9 +190,9 @@ proptest! {
         let mut driven = Driven::new(Settings::default());
         for step in steps {
             driven.step(step);
-            let wake = driven.cache.next_wake().unwrap();
+            let wake = driven.cache.next_wake(&Pace::default()).unwrap();
             let gone = driven.cache.expire(wake);
-            let due = driven.cache.due(wake);
+            let due = driven.cache.due(wake, &mut Pace::default());
             prop_assert!(!gone.is_empty() || !due.is_empty());
         }
     }

@@ -1,6 +1,7 @@
 //! The schedule as the cache follows it, in simulated time.
 
 use super::super::*;
+use super::{due, wake};
 use crate::resolver::answer::{AnswerVerdict, Resolved};
 
 fn at(seconds: u64) -> Duration {
@@ -38,10 +39,10 @@ fn run(
     end: Duration,
     answer: impl Fn(Duration) -> Answer,
 ) -> Vec<(Name, Duration)> {
-    let mut asked = Vec::new();
-    while let Some(now) = cache.next_wake().filter(|wake| *wake <= end) {
+    let (mut asked, mut pace) = (Vec::new(), Pace::default());
+    while let Some(now) = cache.next_wake(&pace).filter(|wake| *wake <= end) {
         cache.expire(now);
-        let due = cache.due(now);
+        let due = cache.due(now, &mut pace);
         assert!(!due.is_empty(), "woken for nothing at {now:?}");
         for name in due {
             cache.answered(&name, answer(now), &|_, _| AnswerVerdict::Accept, now);
@@ -130,17 +131,20 @@ fn names_spread_out() {
 
 #[test]
 fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(Settings {
+        in_flight: 8,
+        ..Settings::default()
+    });
     cache.set_names(names(40), at(0));
-    let first = cache.due(at(0));
-    assert_eq!(first.len(), 16);
-    assert_eq!(cache.due(at(1)), []);
-    assert_eq!(cache.next_wake(), Some(at(30)));
+    let first = due(&mut cache, at(0));
+    assert_eq!(first.len(), 8);
+    assert_eq!(due(&mut cache, at(1)), []);
+    assert_eq!(wake(&cache), Some(at(30)));
     for name in &first[..3] {
         cache.answered(name, good(10), &|_, _| AnswerVerdict::Accept, at(1));
     }
-    assert_eq!(cache.next_wake(), Some(at(0)));
-    let second = cache.due(at(1));
+    assert_eq!(wake(&cache), Some(at(0)));
+    let second = due(&mut cache, at(1));
     assert_eq!(second.len(), 3);
     assert!(second.iter().all(|name| !first.contains(name)));
 }
@@ -149,10 +153,10 @@ fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
 fn a_lost_question_is_asked_again() {
     let mut cache = Cache::new(Settings::default());
     cache.set_names(names(1), at(0));
-    assert_eq!(cache.due(at(0)), names(1));
-    assert_eq!(cache.due(at(29)), []);
-    assert_eq!(cache.next_wake(), Some(at(30)));
-    assert_eq!(cache.due(at(30)), names(1));
+    assert_eq!(due(&mut cache, at(0)), names(1));
+    assert_eq!(due(&mut cache, at(29)), []);
+    assert_eq!(wake(&cache), Some(at(30)));
+    assert_eq!(due(&mut cache, at(30)), names(1));
 }
 
 #[test]
@@ -162,33 +166,33 @@ fn a_name_that_left_while_asked_holds_no_place() {
         ..Settings::default()
     });
     cache.set_names(names(1), at(0));
-    cache.due(at(0));
+    due(&mut cache, at(0));
     cache.set_names(names(2).split_off(1), at(1));
-    assert_eq!(cache.next_wake(), Some(at(1)));
-    assert_eq!(cache.due(at(1)), names(2)[1..]);
+    assert_eq!(wake(&cache), Some(at(1)));
+    assert_eq!(due(&mut cache, at(1)), names(2)[1..]);
 }
 
 #[test]
 fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
     let mut cache = Cache::new(Settings::default());
     cache.set_names(names(2), at(0));
-    let [first, second] = cache.due(at(0)).try_into().unwrap();
+    let [first, second] = due(&mut cache, at(0)).try_into().unwrap();
     cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(0));
     cache.hasten(at(2));
     assert_eq!(
-        cache.due(at(2)),
+        due(&mut cache, at(2)),
         std::slice::from_ref(&first),
         "{second} waits for its answer"
     );
     cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
-    assert!(cache.due(at(3)).is_empty());
+    assert!(due(&mut cache, at(3)).is_empty());
 }
 
 #[test]
 fn a_new_linger_counts_for_what_lingers_already() {
     let mut cache = Cache::new(Settings::default());
     cache.set_names(names(1), at(0));
-    let [name] = cache.due(at(0)).try_into().unwrap();
+    let [name] = due(&mut cache, at(0)).try_into().unwrap();
     cache.answered(&name, good(10), &|_, _| AnswerVerdict::Accept, at(0));
     cache.set_names([], at(1));
     assert!(cache.expire(at(60)).is_empty());

@@ -1,0 +1,171 @@
+//! Microsoft Entra ID: workload identity federation, and service principals with a secret or a certificate.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use super::token::read;
+use super::{CredentialProblem, Settings, Token, addresses, assertion, secret_file};
+use crate::azure::manager::Reach;
+use crate::config::Azure;
+use crate::https::{Client, Request, Url, encoded};
+
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The longest tenant that is taken: that of a domain name.
+const MAX_TENANT: usize = 253;
+
+/// Whether workload identity federation has a token to present.
+pub(super) fn has_federation(settings: &Settings) -> bool {
+    settings.azure.federated_token_file.is_some()
+        || settings.environment.federated_token_file.is_some()
+}
+
+/// Whether a service principal is configured.
+pub(super) fn has_principal(azure: &Azure) -> bool {
+    azure.client_secret_file.is_some() || azure.client_certificate_file.is_some()
+}
+
+/// Presents the token that the platform wrote, which is read anew each time: it lives for an hour or less.
+pub(super) async fn federated(
+    settings: &Settings,
+    client: &Client,
+    reach: &Reach,
+) -> Result<Token, CredentialProblem> {
+    let (azure, environment) = (&settings.azure, &settings.environment);
+    let file = azure
+        .federated_token_file
+        .as_ref()
+        .or(environment.federated_token_file.as_ref())
+        .ok_or_else(|| missing("azure.federated-token-file or AZURE_FEDERATED_TOKEN_FILE"))?;
+    let id = Identity::of(settings)?;
+    check_authority(settings)?;
+    let assertion = secret_file::read_shared(file)?;
+    let proof = signed(assertion.trim());
+    let mend = "check that the application trusts this token (its federated credential: issuer, subject and audience)";
+    ask(settings, client, reach, &id, &proof, mend).await
+}
+
+/// Presents the secret, or an assertion that the certificate's key signs.
+pub(super) async fn principal(
+    settings: &Settings,
+    client: &Client,
+    reach: &Reach,
+) -> Result<Token, CredentialProblem> {
+    let azure = &settings.azure;
+    if !has_principal(azure) {
+        return Err(missing(
+            "azure.client-secret-file or azure.client-certificate-file",
+        ));
+    }
+    let id = Identity::of(settings)?;
+    let (proof, mend) = match (&azure.client_certificate_file, &azure.client_secret_file) {
+        (Some(file), _) => (
+            certificate(settings, &id, file)?,
+            "check that this certificate is the application's (az ad app credential list) and that this host's clock is right",
+        ),
+        (None, Some(file)) => {
+            let secret = secret_file::read_own(file)?;
+            let proof = format!("client_secret={}", encoded(secret.trim()));
+            let mend = "check that the secret in azure.client-secret-file is the application's, and has not ended";
+            (proof, mend)
+        }
+        (None, None) => return Err(missing("azure.client-secret-file")),
+    };
+    ask(settings, client, reach, &id, &proof, mend).await
+}
+
+fn certificate(
+    settings: &Settings,
+    id: &Identity,
+    file: &Path,
+) -> Result<String, CredentialProblem> {
+    let pem = secret_file::read_own(file)?;
+    let audience = format!("https://{}{}", settings.login.host(), id.path());
+    let assertion = assertion::sign(&pem, &id.client, &audience, SystemTime::now());
+    assertion
+        .map(|assertion| signed(&assertion))
+        .map_err(|problem| CredentialProblem::File {
+            file: file.to_owned(),
+            problem: problem.to_owned(),
+        })
+}
+
+fn signed(assertion: &str) -> String {
+    format!(
+        "client_assertion_type={}&client_assertion={}",
+        encoded(JWT_BEARER),
+        encoded(assertion)
+    )
+}
+
+/// Whom the token is for.
+struct Identity {
+    tenant: String,
+    client: String,
+}
+
+impl Identity {
+    fn of(settings: &Settings) -> Result<Self, CredentialProblem> {
+        let (azure, environment) = (&settings.azure, &settings.environment);
+        let tenant = azure.tenant_id.as_ref().or(environment.tenant_id.as_ref());
+        let client = azure.client_id.as_ref().or(environment.client_id.as_ref());
+        let tenant = tenant.ok_or_else(|| missing("azure.tenant-id or AZURE_TENANT_ID"))?;
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        if tenant.len() > MAX_TENANT || !tenant.bytes().all(fits) {
+            let problem = "AZURE_TENANT_ID is no tenant; write its GUID";
+            return Err(CredentialProblem::NotHere(problem.to_owned()));
+        }
+        let client = client.ok_or_else(|| missing("azure.client-id or AZURE_CLIENT_ID"))?;
+        Ok(Self {
+            tenant: tenant.clone(),
+            client: client.clone(),
+        })
+    }
+
+    fn path(&self) -> String {
+        format!("/{}/oauth2/v2.0/token", self.tenant)
+    }
+}
+
+fn missing(what: &str) -> CredentialProblem {
+    CredentialProblem::NotHere(format!("not set up on this host; set {what} to use it"))
+}
+
+/// Refuses to present a token to a host that the cloud does not call its own.
+fn check_authority(settings: &Settings) -> Result<(), CredentialProblem> {
+    let Some(authority) = &settings.environment.authority_host else {
+        return Ok(());
+    };
+    let own = &settings.login;
+    let url = authority.parse::<Url>()?;
+    if url.host() == own.host() {
+        return Ok(());
+    }
+    Err(CredentialProblem::NotHere(format!(
+        "AZURE_AUTHORITY_HOST names {}, and this cloud's tokens come from {}; mend protect.cloud or the variable",
+        url.host(),
+        own.host()
+    )))
+}
+
+async fn ask(
+    settings: &Settings,
+    client: &Client,
+    reach: &Reach,
+    id: &Identity,
+    proof: &str,
+    mend: &'static str,
+) -> Result<Token, CredentialProblem> {
+    let url = settings.login.join(&id.path())?;
+    let addresses = addresses(&url, reach).map_err(CredentialProblem::NotResolved)?;
+    let body = format!(
+        "client_id={}&grant_type=client_credentials&scope={}&{proof}",
+        encoded(&id.client),
+        encoded(&format!("{}/.default", settings.resource))
+    );
+    let request = Request::post(url, body).header(CONTENT_TYPE, FORM);
+    let response = client.send(request, addresses).await?;
+    read(&response, settings.login.host(), mend)
+}

@@ -1,0 +1,62 @@
+//! What the process is told from outside about identities.
+
+use std::env;
+use std::path::PathBuf;
+
+/// Where the agent of Azure Arc puts the files that prove that a process may read them.
+const ARC_TOKENS: &str = "/var/opt/azcmagent/tokens";
+/// The instance metadata service of a virtual machine.
+const INSTANCE_METADATA: &str = "http://169.254.169.254";
+
+/// Variables and places that the standard tools of Azure use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// `IDENTITY_ENDPOINT`: where the agent of Azure Arc hands out tokens.
+    pub identity_endpoint: Option<String>,
+    /// `IMDS_ENDPOINT`: stands beside it on Azure Arc.
+    pub imds_endpoint: Option<String>,
+    /// `AZURE_TENANT_ID`.
+    pub tenant_id: Option<String>,
+    /// `AZURE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// `AZURE_FEDERATED_TOKEN_FILE`.
+    pub federated_token_file: Option<PathBuf>,
+    /// `AZURE_AUTHORITY_HOST`, such as `https://login.microsoftonline.com/`.
+    pub authority_host: Option<String>,
+    /// The directory of the secret files of Azure Arc.
+    pub arc_tokens: PathBuf,
+    /// Scheme and host of the instance metadata service.
+    pub instance_metadata: String,
+}
+
+impl Environment {
+    /// The environment of this process; empty variables count as missing.
+    pub fn of_process() -> Self {
+        let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            identity_endpoint: text("IDENTITY_ENDPOINT"),
+            imds_endpoint: text("IMDS_ENDPOINT"),
+            tenant_id: text("AZURE_TENANT_ID"),
+            client_id: text("AZURE_CLIENT_ID"),
+            federated_token_file: text("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+            authority_host: text("AZURE_AUTHORITY_HOST"),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Environment {
+    /// No variable set, and the usual places.
+    fn default() -> Self {
+        Self {
+            identity_endpoint: None,
+            imds_endpoint: None,
+            tenant_id: None,
+            client_id: None,
+            federated_token_file: None,
+            authority_host: None,
+            arc_tokens: PathBuf::from(ARC_TOKENS),
+            instance_metadata: INSTANCE_METADATA.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The managed identity of an Azure virtual machine.
+
+use std::time::Duration;
+
+use hyper::header::HeaderName;
+use hyper::header::HeaderValue;
+
+use super::token::read;
+use super::{CredentialProblem, Settings, Token};
+use crate::https::{Client, Request, Url, encoded};
+
+/// How long a host that may be no virtual machine of Azure is waited for.
+const PROBE: Duration = Duration::from_millis(1500);
+/// What the services within the host want to see, as no redirect and no form brings it.
+pub(super) const METADATA: HeaderName = HeaderName::from_static("metadata");
+pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
+
+/// Asks the instance metadata service; `is_probe` when it may not be there.
+pub(super) async fn token(
+    settings: &Settings,
+    client: &Client,
+    is_probe: bool,
+) -> Result<Token, CredentialProblem> {
+    let client_id = match &settings.azure.client_id {
+        // That of a service principal is no managed identity's.
+        Some(id) if !super::entra::has_principal(&settings.azure) => format!("&client_id={id}"),
+        _ => String::new(),
+    };
+    let url: Url = format!(
+        "{}/metadata/identity/oauth2/token?api-version=2018-02-01&resource={}{client_id}",
+        settings.environment.instance_metadata,
+        encoded(&format!("{}/", settings.resource))
+    )
+    .parse()?;
+    let mut request = Request::get(url).header(METADATA, TRUE);
+    if is_probe {
+        request = request.within(PROBE);
+    }
+    let response = client.send(request, &[]).await?;
+    let mend = "give the virtual machine a managed identity (az vm identity assign), and where it has \
+                several, name one in azure.client-id";
+    read(&response, "the instance metadata service", mend)
+}

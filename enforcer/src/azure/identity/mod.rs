@@ -1,0 +1,178 @@
+//! As whom Azure is asked: tokens for Azure Resource Manager.
+//!
+//! Wire formats: how-to-use-vm-token (virtual machines), managed-identity-authentication (Azure Arc), v2-oauth2-client-creds-grant-flow
+//! and certificate-credentials (Microsoft Entra ID). A token is in memory only, shows in no log, and ends with its credential.
+
+mod arc;
+mod assertion;
+mod cache;
+mod entra;
+mod environment;
+mod error;
+mod imds;
+mod secret_file;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use self::cache::Cache;
+pub use self::environment::Environment;
+pub use self::error::{CredentialError, CredentialProblem};
+pub use self::token::Token;
+use super::manager::Reach;
+use crate::config::{self, Cloud, CredentialKind};
+use crate::https::{Client, Url};
+use crate::name::Name;
+
+/// What is tried under `auto`, in this order.
+const AUTO: [CredentialKind; 4] = [
+    CredentialKind::ManagedIdentity,
+    CredentialKind::Arc,
+    CredentialKind::WorkloadIdentity,
+    CredentialKind::ServicePrincipal,
+];
+
+/// The configured credential. Under `auto` it is the first that works, which is then tried first.
+#[derive(Debug)]
+pub struct Credential {
+    settings: Settings,
+    candidates: Vec<CredentialKind>,
+    chosen: Cell<Option<CredentialKind>>,
+    cache: RefCell<Cache>,
+}
+
+/// What all credentials read.
+#[derive(Debug)]
+struct Settings {
+    azure: config::Azure,
+    environment: Environment,
+    /// Whose tokens are asked for, such as `https://management.azure.com`.
+    resource: String,
+    /// Scheme, host and port of Entra ID.
+    login: Url,
+}
+
+impl Credential {
+    /// The credential that `azure` calls for; `environment` fills what is missing there.
+    pub fn new(azure: &config::Azure, cloud: Cloud, environment: Environment) -> Self {
+        Self::at(azure, cloud, environment, cloud_url(cloud.login_host()))
+    }
+
+    /// As [`Credential::new`], with Entra ID at `login`.
+    pub(super) fn at(
+        azure: &config::Azure,
+        cloud: Cloud,
+        environment: Environment,
+        login: Url,
+    ) -> Self {
+        let candidates = match azure.credential {
+            CredentialKind::Auto => AUTO.to_vec(),
+            kind @ (CredentialKind::ManagedIdentity
+            | CredentialKind::Arc
+            | CredentialKind::WorkloadIdentity
+            | CredentialKind::ServicePrincipal) => vec![kind],
+        };
+        Self {
+            settings: Settings {
+                azure: azure.clone(),
+                environment,
+                resource: format!("https://{}", cloud.manager_host()),
+                login,
+            },
+            candidates,
+            chosen: Cell::new(None),
+            cache: RefCell::default(),
+        }
+    }
+
+    /// Whether Entra ID itself is asked, so that its host has to be open.
+    pub fn needs_login_host(&self) -> bool {
+        self.candidates.iter().any(|kind| match kind {
+            CredentialKind::WorkloadIdentity => entra::has_federation(&self.settings),
+            CredentialKind::ServicePrincipal => entra::has_principal(&self.settings.azure),
+            CredentialKind::ManagedIdentity | CredentialKind::Arc | CredentialKind::Auto => false,
+        })
+    }
+
+    /// Which credential handed out the last token.
+    pub fn chosen(&self) -> Option<CredentialKind> {
+        self.chosen.get()
+    }
+
+    /// A token that is good for five minutes and more, or that was just made.
+    ///
+    /// # Errors
+    /// One line with the reason of each credential that was tried.
+    pub async fn token(&self, client: &Client, reach: &Reach) -> Result<Token, CredentialError> {
+        if let Some(token) = self.cache.borrow().get(Instant::now()) {
+            return Ok(token);
+        }
+        let mut tried = Vec::new();
+        for kind in self.order() {
+            match self.ask(kind, client, reach).await {
+                Ok(token) => {
+                    self.chosen.set(Some(kind));
+                    self.cache.borrow_mut().store(token.clone());
+                    return Ok(token);
+                }
+                Err(problem) => tried.push((kind, problem)),
+            }
+        }
+        Err(CredentialError { tried })
+    }
+
+    /// Drops the token, which a server refused.
+    pub fn forget_token(&self) {
+        *self.cache.borrow_mut() = Cache::default();
+    }
+
+    fn order(&self) -> Vec<CredentialKind> {
+        let mut order = self.candidates.clone();
+        // Stable: the others keep their order.
+        order.sort_by_key(|kind| Some(*kind) != self.chosen.get());
+        order
+    }
+
+    async fn ask(
+        &self,
+        kind: CredentialKind,
+        client: &Client,
+        reach: &Reach,
+    ) -> Result<Token, CredentialProblem> {
+        let is_probe = self.candidates.len() > 1 && self.chosen.get() != Some(kind);
+        match kind {
+            CredentialKind::ManagedIdentity => imds::token(&self.settings, client, is_probe).await,
+            CredentialKind::Arc => arc::token(&self.settings, client).await,
+            CredentialKind::WorkloadIdentity => {
+                entra::federated(&self.settings, client, reach).await
+            }
+            CredentialKind::ServicePrincipal | CredentialKind::Auto => {
+                entra::principal(&self.settings, client, reach).await
+            }
+        }
+    }
+}
+
+/// The server of a host that is built in.
+#[expect(
+    clippy::expect_used,
+    reason = "the hosts are constants, and a test parses each"
+)]
+pub(super) fn cloud_url(host: &str) -> Url {
+    format!("https://{host}/").parse().expect("a host name")
+}
+
+/// The addresses of the host of `url`; `Err` with its name when there are none.
+pub(super) fn addresses<'r>(url: &Url, reach: &'r Reach) -> Result<&'r [IpAddr], Name> {
+    let Some(name) = url.name() else {
+        return Ok(&[]);
+    };
+    match reach.get(name) {
+        Some(addresses) if !addresses.is_empty() => Ok(addresses),
+        _ => Err(name.clone()),
+    }
+}

@@ -1,0 +1,115 @@
+//! Files that hold a secret.
+
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::unistd::geteuid;
+
+use super::CredentialProblem;
+use crate::file::{open_regular, read_within};
+
+/// The largest file with a secret that is read, in bytes.
+const MAX_FILE: u64 = 64 << 10;
+
+/// A secret of this program's own: only root, and a group that root names, may read it, and only root write it.
+pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
+    let wrong = |problem: String| CredentialProblem::File {
+        file: file.to_owned(),
+        problem,
+    };
+    let (mut opened, length) = open_regular(file).map_err(|error| wrong(unreadable(&error)))?;
+    let found = opened
+        .metadata()
+        .map_err(|error| wrong(unreadable(&error)))?;
+    let is_ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
+    if !is_ours || found.mode() & 0o027 != 0 {
+        return Err(wrong(format!(
+            "belongs to user {} with mode {:04o}, so others than root can read or change it; chown root and chmod 0600 it",
+            found.uid(),
+            found.mode() & 0o7777
+        )));
+    }
+    if length > MAX_FILE {
+        return Err(wrong(
+            "is larger than 64 KiB, so it holds no secret; check the path".to_owned(),
+        ));
+    }
+    let mut text = String::new();
+    opened
+        .by_ref()
+        .take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(unreadable(&error)))?;
+    Ok(text)
+}
+
+/// A secret that the platform wrote for this program and owns.
+pub(super) fn read_shared(file: &Path) -> Result<String, CredentialProblem> {
+    let wrong = |problem: String| CredentialProblem::File {
+        file: file.to_owned(),
+        problem,
+    };
+    let bytes = read_within(file, MAX_FILE).map_err(|error| wrong(unreadable(&error)))?;
+    String::from_utf8(bytes).or(Err(wrong("is no plain text; check the path".to_owned())))
+}
+
+fn unreadable(error: &io::Error) -> String {
+    format!("cannot be read ({error}); check the path and its permissions")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::file::make_fifo;
+
+    #[test]
+    fn a_secret_that_others_can_read_or_change_is_refused_with_the_mend() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "x7").unwrap();
+        for (mode, is_fine) in [
+            (0o600, true),
+            (0o400, true),
+            (0o640, true),
+            (0o644, false),
+            (0o660, false),
+            (0o604, false),
+            (0o602, false),
+        ] {
+            fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
+            let result = read_own(file.path());
+            assert_eq!(result.is_ok(), is_fine, "{mode:o}");
+            if let Err(error) = result {
+                let error = error.to_string();
+                assert!(error.contains(&format!("mode {mode:04o}")), "{error}");
+                assert!(
+                    error.ends_with("chmod 0600 it") && !error.contains("x7"),
+                    "{error}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_small_text_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        make_fifo(&at("fifo"));
+        fs::write(at("large"), vec![b'a'; 64 * 1024 + 1]).unwrap();
+        fs::write(at("binary"), [0xff, 0xfe]).unwrap();
+        for name in ["fifo", "large", "binary", "none"] {
+            if at(name).is_file() {
+                fs::set_permissions(at(name), Permissions::from_mode(0o600)).unwrap();
+            }
+            for read in [read_own, read_shared] {
+                assert!(
+                    matches!(read(&at(name)), Err(CredentialProblem::File { .. })),
+                    "{name}"
+                );
+            }
+        }
+    }
+}

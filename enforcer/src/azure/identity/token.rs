@@ -1,0 +1,196 @@
+//! Tokens, and the answers that they come in.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+use serde::Deserialize;
+
+use super::CredentialProblem;
+use crate::azure::manager::retry_after;
+use crate::https::Response;
+
+/// The longest life of a token that is believed.
+const LONGEST: Duration = Duration::from_hours(24);
+/// The longest error code that is shown.
+const MAX_CODE: usize = 64;
+
+/// A bearer token. It shows nowhere.
+#[derive(Clone)]
+pub struct Token {
+    header: HeaderValue,
+    expires: Instant,
+}
+
+impl Token {
+    /// The token `text`, which lives for `life` from `now` on; `None` when it could not stand in a header.
+    pub(super) fn new(text: &str, now: Instant, life: Duration) -> Option<Self> {
+        let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let mut header = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
+        header.set_sensitive(true);
+        let expires = now + life.min(LONGEST);
+        is_token.then_some(Self { header, expires })
+    }
+
+    /// The value of `Authorization`, marked as sensitive.
+    pub fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// When it ends.
+    pub(super) fn expires(&self) -> Instant {
+        self.expires
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Token")
+    }
+}
+
+/// What the servers answer; some write numbers as strings.
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Option<Number>,
+    expires_on: Option<Number>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Number(u64),
+    Text(String),
+}
+
+impl Number {
+    fn seconds(&self) -> Option<Duration> {
+        let seconds = match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+        };
+        seconds.map(Duration::from_secs)
+    }
+}
+
+/// What a refusal holds (RFC 6749 section 5.2).
+#[derive(Deserialize)]
+struct Refusal {
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+/// The token in `response` of `server`; `mend` is for when it is refused.
+pub(super) fn read(
+    response: &Response,
+    server: &str,
+    mend: &'static str,
+) -> Result<Token, CredentialProblem> {
+    if response.status() != StatusCode::OK {
+        return Err(refused(response, server, mend));
+    }
+    // No error of the parser is passed on: it may quote what it met.
+    let no_token = |problem| CredentialProblem::NoToken {
+        server: server.to_owned(),
+        problem,
+    };
+    let granted: Granted = serde_json::from_slice(response.body())
+        .or(Err(no_token("its answer is not a token in JSON")))?;
+    let life = life(&granted, SystemTime::now());
+    Token::new(&granted.access_token, Instant::now(), life)
+        .ok_or_else(|| no_token("its token is empty or no plain text"))
+}
+
+/// How long the token lives; one that does not tell is not used twice.
+fn life(granted: &Granted, now: SystemTime) -> Duration {
+    let relative = granted.expires_in.as_ref().and_then(Number::seconds);
+    let absolute = || {
+        let end = granted.expires_on.as_ref().and_then(Number::seconds)?;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        end.checked_sub(now)
+    };
+    relative.or_else(absolute).unwrap_or_default()
+}
+
+/// A refusal with its code, which says what is wrong, and without its description, which may hold anything.
+pub(super) fn refused(response: &Response, server: &str, mend: &'static str) -> CredentialProblem {
+    let refusal = serde_json::from_slice::<Refusal>(response.body()).ok();
+    CredentialProblem::Refused {
+        server: server.to_owned(),
+        status: response.status(),
+        code: refusal.as_ref().and_then(code),
+        mend,
+        retry_after: retry_after(response, SystemTime::now()),
+    }
+}
+
+/// The code of Entra ID (`AADSTS7000215`) when there is one, else that of OAuth (`invalid_client`).
+fn code(refusal: &Refusal) -> Option<String> {
+    let detail = refusal.error_description.as_deref().and_then(|text| {
+        let code = text.split(':').next()?;
+        let digits = code.strip_prefix("AADSTS")?;
+        let is_code = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (is_code && code.len() <= MAX_CODE).then(|| code.to_owned())
+    });
+    let plain = refusal.error.as_deref().filter(|code| {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+        code.len() <= MAX_CODE && code.bytes().all(fits)
+    });
+    detail.or_else(|| plain.map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(json: &str) -> Granted {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn lives_are_read_as_numbers_and_as_strings() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        for (fields, seconds) in [
+            (r#""expires_in":3599"#, 3599),
+            (r#""expires_in":"3599","expires_on":"1506484173""#, 3599),
+            (r#""expires_on":"1060""#, 60),
+            (r#""expires_on":1060"#, 60),
+            (r#""expires_on":"900""#, 0),
+            (r#""expires_in":"soon""#, 0),
+            (r#""refresh_token":"""#, 0),
+        ] {
+            let json = format!(r#"{{"access_token":"t",{fields}}}"#);
+            assert_eq!(life(&granted(&json), now).as_secs(), seconds, "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_token_shows_nowhere_and_lives_a_day_at_most() {
+        let now = Instant::now();
+        let token = Token::new("eyJsecret", now, Duration::MAX).unwrap();
+        assert_eq!(format!("{token:?}"), "Token");
+        assert_eq!(format!("{:?}", token.header()), "Sensitive");
+        assert_eq!(token.header().to_str().unwrap(), "Bearer eyJsecret");
+        assert_eq!(token.expires() - now, LONGEST);
+        for wrong in ["", "a b", "a\r\nHost: x", "ü"] {
+            assert!(Token::new(wrong, now, LONGEST).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_a_refusal_only_its_code_is_kept() {
+        let code = |json: &str| code(&serde_json::from_str(json).unwrap());
+        assert_eq!(
+            code(r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid x7"}"#),
+            Some("AADSTS7000215".to_owned())
+        );
+        assert_eq!(
+            code(r#"{"error":"invalid_request","error_description":"Identity not found"}"#),
+            Some("invalid_request".to_owned())
+        );
+        assert_eq!(code(r#"{"error":"Bearer x7"}"#), None);
+        assert_eq!(code(r#"{"error_description":"AADSTSx7: y"}"#), None);
+    }
+}

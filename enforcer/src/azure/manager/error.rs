@@ -1,0 +1,193 @@
+//! Why a fetch brings nothing: each names the thing and the mend, and never a token.
+
+use std::fmt;
+use std::time::Duration;
+
+use hyper::StatusCode;
+
+use crate::azure::TagError;
+use crate::azure::endpoints::EndpointError;
+use crate::azure::identity::CredentialError;
+use crate::config::ResourceId;
+use crate::https::{HttpsError, UrlError};
+use crate::name::Name;
+
+/// What is fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// A registry by its resource.
+    Registry(ResourceId),
+    /// The Service Tag Discovery API on behalf of this subscription.
+    ServiceTags(String),
+    /// A service-tags file at this URL.
+    TagsFile(String),
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(id) => id.fmt(formatter),
+            Self::ServiceTags(subscription) => {
+                write!(formatter, "service tags of subscription {subscription}")
+            }
+            // Without the query, which may hold a signature.
+            Self::TagsFile(url) => formatter.write_str(url.split('?').next().unwrap_or_default()),
+        }
+    }
+}
+
+/// Why a fetch brings nothing.
+#[derive(Debug)]
+pub struct FetchError {
+    thing: Box<Thing>,
+    problem: Box<Problem>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The host has no address yet.
+    #[error("{0} has no address; check that the resolvers answer for this name")]
+    NotResolved(Name),
+    /// Nobody is there to ask as.
+    #[error("no token: {0}")]
+    Credential(#[from] CredentialError),
+    /// There is no whole answer.
+    #[error(transparent)]
+    Https(#[from] HttpsError),
+    /// The answer is a refusal, a redirect, or that the server is busy or broken.
+    #[error("the server answers {}", status.as_u16())]
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// How long the server asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The answer is no JSON, cut short, or of another shape.
+    #[error("the answer is not what the API documents ({0}); check what answers there")]
+    Malformed(#[from] serde_json::Error),
+    /// The registry's names are refused.
+    #[error(transparent)]
+    Endpoints(#[from] EndpointError),
+    /// The service tags are refused.
+    #[error(transparent)]
+    Tags(#[from] TagError),
+    /// The list goes on elsewhere, or for ever.
+    #[error("the list {0}, and is refused; check what answers there")]
+    Pages(&'static str),
+    /// The address of the thing is none.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+}
+
+impl Thing {
+    /// The error that fetching this met.
+    pub(crate) fn failed(&self, problem: impl Into<Problem>) -> FetchError {
+        FetchError {
+            thing: Box::new(self.clone()),
+            problem: Box::new(problem.into()),
+        }
+    }
+}
+
+impl FetchError {
+    /// What went wrong.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// The host that has no address in the [`super::Reach`], when that is what is wrong.
+    pub fn not_resolved(&self) -> Option<&Name> {
+        match &*self.problem {
+            Problem::NotResolved(name) => Some(name),
+            Problem::Credential(error) => error.not_resolved(),
+            Problem::Https(_)
+            | Problem::Refused { .. }
+            | Problem::Malformed(_)
+            | Problem::Endpoints(_)
+            | Problem::Tags(_)
+            | Problem::Pages(_)
+            | Problem::Url(_) => None,
+        }
+    }
+
+    /// How long a server asks to wait before the next question, as it wrote it.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match &*self.problem {
+            Problem::Refused { retry_after, .. } => *retry_after,
+            Problem::Credential(error) => error.retry_after(),
+            Problem::NotResolved(_)
+            | Problem::Https(_)
+            | Problem::Malformed(_)
+            | Problem::Endpoints(_)
+            | Problem::Tags(_)
+            | Problem::Pages(_)
+            | Problem::Url(_) => None,
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thing = &self.thing;
+        match &*self.problem {
+            // These name the thing themselves.
+            Problem::Endpoints(error) => error.fmt(formatter),
+            Problem::Tags(error) => error.fmt(formatter),
+            Problem::Refused { status, .. } => {
+                write!(formatter, "{thing}: {}", meaning(thing, *status))
+            }
+            problem @ (Problem::NotResolved(_)
+            | Problem::Credential(_)
+            | Problem::Https(_)
+            | Problem::Malformed(_)
+            | Problem::Pages(_)
+            | Problem::Url(_)) => write!(formatter, "{thing}: {problem}"),
+        }
+    }
+}
+
+/// What a status means here, and the mend.
+fn meaning(thing: &Thing, status: StatusCode) -> String {
+    let code = status.as_u16();
+    match (status, thing) {
+        (StatusCode::UNAUTHORIZED, Thing::Registry(_) | Thing::ServiceTags(_)) => format!(
+            "Azure Resource Manager does not take the token ({code}); check that azure.tenant-id is the subscription's tenant, \
+             and this host's clock"
+        ),
+        (StatusCode::FORBIDDEN, Thing::Registry(_)) => format!(
+            "the identity may not read the registry ({code}); give it the right Microsoft.ContainerRegistry/registries/read there, \
+             as the role Reader has it"
+        ),
+        (StatusCode::FORBIDDEN, Thing::ServiceTags(_)) => format!(
+            "the identity may not list service tags ({code}); give it the right Microsoft.Network/locations/serviceTags/read on the \
+             subscription, as the role Reader has it"
+        ),
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Thing::TagsFile(_)) => {
+            format!("the server refuses the file ({code}); let this host read it without a log-in")
+        }
+        (StatusCode::NOT_FOUND, Thing::Registry(_)) => format!(
+            "there is no such registry ({code}); mend registry.resource-id (az acr show --name <registry> --query id), or remove it"
+        ),
+        (StatusCode::NOT_FOUND, Thing::ServiceTags(_)) => format!(
+            "there is no such subscription ({code}); mend protect.service-tags-subscription"
+        ),
+        (StatusCode::NOT_FOUND, Thing::TagsFile(_)) => {
+            format!("there is no such file ({code}); mend protect.service-tags-url")
+        }
+        (StatusCode::TOO_MANY_REQUESTS, _) => {
+            format!(
+                "the server is asked too often ({code}); it is asked again later, less often with a longer poll"
+            )
+        }
+        _ if status.is_server_error() => {
+            format!("the server is not well ({code}); it is asked again later")
+        }
+        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => format!(
+            "the server sends elsewhere ({code}), which is not followed; write the address of the thing itself"
+        ),
+        _ => format!("the server answers {code}; check what answers there"),
+    }
+}

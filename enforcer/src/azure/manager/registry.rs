@@ -1,0 +1,86 @@
+//! A registry as Azure Resource Manager tells it.
+
+use serde::Deserialize;
+
+use super::Problem;
+use crate::azure::endpoints::{
+    Endpoint, EndpointError, EndpointKind, Origin, kind_of, without_data_endpoints,
+};
+use crate::config::{Cloud, ResourceId};
+use crate::file::without_byte_order_mark;
+use crate::name::Name;
+
+/// The stable version that has `dataEndpointHostNames`. Fields of later ones are read when they are there.
+pub(super) const API_VERSION: &str = "2025-11-01";
+/// The most bytes of an answer: room for some thousand replicas.
+pub(super) const MOST_BYTES: u64 = 1 << 20;
+
+#[derive(Deserialize)]
+struct Resource {
+    properties: Properties,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Properties {
+    login_server: String,
+    data_endpoint_enabled: bool,
+    data_endpoint_host_names: Vec<String>,
+    #[serde(default)]
+    regional_endpoint_host_names: Option<Vec<String>>,
+}
+
+/// Reads the answer of `Registries - Get` for the resource `id`. All names are of the registry behind `login_server`, or none is
+/// returned.
+pub(super) fn parse(
+    bytes: &[u8],
+    login_server: &Name,
+    id: &ResourceId,
+    cloud: Cloud,
+) -> Result<Vec<Endpoint>, Problem> {
+    let resource: Resource = serde_json::from_slice(without_byte_order_mark(bytes))?;
+    let properties = resource.properties;
+    let found = name(&properties.login_server, id)?;
+    if found != *login_server {
+        return Err(EndpointError::OtherResource {
+            resource: id.to_string(),
+            found,
+            expected: login_server.clone(),
+        }
+        .into());
+    }
+    if !properties.data_endpoint_enabled || properties.data_endpoint_host_names.is_empty() {
+        return Err(without_data_endpoints(id, login_server, cloud).into());
+    }
+    let endpoint = |text: &String| {
+        let name = name(text, id)?;
+        let kind = kind_of(&name, login_server, cloud, &id.to_string())?;
+        Ok(Endpoint {
+            name,
+            kind,
+            origin: Origin::Manager,
+        })
+    };
+    let data = properties.data_endpoint_host_names;
+    let regional = properties.regional_endpoint_host_names.unwrap_or_default();
+    let endpoints: Vec<Endpoint> = data
+        .iter()
+        .chain(&regional)
+        .map(endpoint)
+        .collect::<Result<_, EndpointError>>()?;
+    if !endpoints
+        .iter()
+        .any(|endpoint| endpoint.kind == EndpointKind::Data)
+    {
+        return Err(without_data_endpoints(id, login_server, cloud).into());
+    }
+    Ok(endpoints)
+}
+
+fn name(text: &str, id: &ResourceId) -> Result<Name, EndpointError> {
+    text.parse()
+        .map_err(|source| EndpointError::NoNameInResource {
+            resource: id.to_string(),
+            source,
+        })
+}

@@ -1,0 +1,119 @@
+use serde_json::json;
+
+use super::super::tags_file::fetch;
+use super::*;
+use crate::azure::TagOrigin;
+use crate::config::{REGISTRY_TAG, STORAGE_TAG};
+
+const MIRROR: &str = "mirror.contoso.example";
+
+fn file() -> String {
+    json!({"changeNumber": 7, "cloud": "Public", "values": [
+        {"name": "Storage", "properties": {"addressPrefixes": ["192.0.2.0/24"]}},
+        {"name": "AzureContainerRegistry", "properties": {"addressPrefixes": ["198.51.100.0/24"]}}]})
+    .to_string()
+}
+
+async fn mirror(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> TestServer {
+    TestServer::tls(&[MIRROR], script).await
+}
+
+async fn ask(
+    server: &TestServer,
+    name: &str,
+    last: Option<&Validator>,
+) -> Result<FetchedTags, FetchError> {
+    let azure = Azure::on(
+        server.client(),
+        server.port,
+        &config::Azure::default(),
+        Environment::default(),
+    );
+    let text = format!("https://{MIRROR}:{}/{name}", server.port);
+    let thing = Thing::TagsFile(text.clone());
+    let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
+    let reach = Reach::from([(MIRROR.parse().unwrap(), HERE.to_vec())]);
+    fetch(&azure, text.parse().unwrap(), thing, last, &wanted, &reach).await
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_once_and_then_only_when_it_changed() {
+    let server = mirror(|asked| match asked.header("if-none-match") {
+        Some("W/\"a7\"") => answer(304, &[("ETag", "W/\"a7\"")], ""),
+        _ => answer(200, &[("ETag", "W/\"a7\"")], &file()),
+    })
+    .await;
+    let fetched = ask(&server, "ServiceTags_Public_20251028.json?sig=s3cret", None)
+        .await
+        .unwrap();
+    let FetchedTags::New { tags, validator } = fetched else {
+        panic!("it is new");
+    };
+    assert_eq!(tags.change_number, 7);
+    assert_eq!(tags.date, Some(jiff::civil::date(2025, 10, 28)));
+    let shown = format!(
+        "https://{MIRROR}:{}/ServiceTags_Public_20251028.json",
+        server.port
+    );
+    assert_eq!(tags.origin, TagOrigin::Url(shown));
+    assert_eq!(validator, Some(Validator::Etag("W/\"a7\"".to_owned())));
+    let again = ask(&server, "x.json", validator.as_ref()).await.unwrap();
+    assert_eq!(again, FetchedTags::Unchanged);
+    assert_eq!(server.asked()[1].header("authorization"), None);
+}
+
+#[tokio::test]
+async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
+    let date = "Tue, 28 Oct 2025 09:00:00 GMT";
+    let server = mirror(move |asked| match asked.header("if-modified-since") {
+        Some(_) => answer(304, &[], ""),
+        None => answer(200, &[("Last-Modified", date)], &file()),
+    })
+    .await;
+    let FetchedTags::New { tags, validator } = ask(&server, "tags.json", None).await.unwrap()
+    else {
+        panic!("it is new");
+    };
+    assert_eq!(tags.date, Some(jiff::civil::date(2025, 10, 28)));
+    assert_eq!(validator, Some(Validator::LastModified(date.to_owned())));
+    let again = ask(&server, "tags.json", validator.as_ref()).await.unwrap();
+    assert_eq!(again, FetchedTags::Unchanged);
+}
+
+#[tokio::test]
+async fn what_is_no_whole_file_is_refused_and_a_query_is_not_shown() {
+    let whole = file();
+    let half = whole[..whole.len() / 2].to_owned();
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{half}",
+        whole.len()
+    );
+    for (reply, why) in [
+        (answer(200, &[], &half), "not a whole service-tags file"),
+        (
+            answer(200, &[], &whole.replace("Public", "China")),
+            "is for the cloud \"China\"",
+        ),
+        (answer(304, &[], ""), "answers 304"),
+        (answer(401, &[], ""), "without a log-in"),
+        (answer(404, &[], ""), "mend protect.service-tags-url"),
+        (
+            answer(302, &[("Location", "https://evil.example/")], ""),
+            "not followed",
+        ),
+        (answer(503, &[], ""), "not well"),
+        (Answer::Bytes(cut.into_bytes()), "cut short"),
+    ] {
+        let server = mirror(move |_| reply.clone()).await;
+        let error = ask(&server, "tags.json?sig=s3cret", None)
+            .await
+            .unwrap_err();
+        let error = format!("{error}");
+        assert!(error.contains(why), "{error}");
+        assert!(
+            error.starts_with("https://mirror.contoso.example:"),
+            "{error}"
+        );
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+}

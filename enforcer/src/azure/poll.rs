@@ -1,0 +1,239 @@
+//! When a source is asked next: at an interval with jitter, and after failures with a growing wait.
+
+use std::time::Duration;
+
+use crate::jitter::{Jitter, SPREAD};
+
+/// The wait after the first failure; each further one doubles it, up to the interval.
+pub const FIRST_RETRY: Duration = Duration::from_secs(5);
+/// What a server may put the next question off by at most.
+pub const MOST_RETRY_AFTER: Duration = Duration::from_hours(1);
+/// A question without a result is given up after this long.
+const LOST_AFTER: Duration = Duration::from_mins(5);
+
+/// The schedule of one source. Times count from the start of the daemon, on a clock that does not go back.
+#[derive(Debug)]
+pub struct Poll {
+    interval: Duration,
+    jitter: Jitter,
+    next: Next,
+    failures: u32,
+    failing_since: Option<Duration>,
+    last_success: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Next {
+    At(Duration),
+    Running(Duration),
+}
+
+impl Poll {
+    /// Due at once; then every `interval` and up to a tenth more. Hosts with different seeds drift apart.
+    pub fn new(interval: Duration, seed: u64) -> Self {
+        Self {
+            interval,
+            jitter: Jitter::new(seed),
+            next: Next::At(Duration::ZERO),
+            failures: 0,
+            failing_since: None,
+            last_success: None,
+        }
+    }
+
+    /// Due within the first tenth of the interval after `now`, for questions that many hosts or names ask together.
+    #[must_use]
+    pub fn spread(mut self, now: Duration) -> Self {
+        let wait = self.jitter.spread(self.interval) - self.interval;
+        self.next = Next::At(now + wait);
+        self
+    }
+
+    /// Whether it is time to ask, and nobody is asking.
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.next_wake() <= now
+    }
+
+    /// When [`Poll::is_due`] turns true.
+    pub fn next_wake(&self) -> Duration {
+        match self.next {
+            Next::At(time) => time,
+            Next::Running(since) => since + LOST_AFTER,
+        }
+    }
+
+    /// Notes that the source is being asked.
+    pub fn started(&mut self, now: Duration) {
+        self.next = Next::Running(now);
+    }
+
+    /// Notes a good answer.
+    pub fn succeeded(&mut self, now: Duration) {
+        self.failures = 0;
+        self.failing_since = None;
+        self.last_success = Some(now);
+        self.wait(now, self.interval);
+    }
+
+    /// Notes a failure; `retry_after` is what the server asked for. It is taken up to [`MOST_RETRY_AFTER`], and never
+    /// makes the wait shorter.
+    pub fn failed(&mut self, now: Duration, retry_after: Option<Duration>) {
+        self.failures = self.failures.saturating_add(1);
+        self.failing_since.get_or_insert(now);
+        let doubled = 2_u32.saturating_pow(self.failures - 1);
+        let longest = self.interval.max(FIRST_RETRY);
+        let backoff = FIRST_RETRY.saturating_mul(doubled).min(longest);
+        let asked_for = retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);
+        self.wait(now, backoff.max(asked_for));
+    }
+
+    /// Makes it due now, as after a change of the configuration; what is running is not asked twice.
+    pub fn hurry(&mut self, now: Duration) {
+        if let Next::At(time) = &mut self.next {
+            *time = now.min(*time);
+        }
+    }
+
+    /// Since when every answer has been a failure; `None` when the last was good, or there was none yet.
+    pub fn failing_since(&self) -> Option<Duration> {
+        self.failing_since
+    }
+
+    /// When the last good answer came.
+    pub fn last_success(&self) -> Option<Duration> {
+        self.last_success
+    }
+
+    fn wait(&mut self, now: Duration, wait: Duration) {
+        self.next = Next::At(now + self.jitter.spread(wait));
+    }
+}
+
+/// The longest that `wait` becomes with its jitter.
+pub fn longest(wait: Duration) -> Duration {
+    wait + wait / SPREAD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_mins(5);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    /// Runs the clock from `from` to `until`, and answers each question as `good` says; the times of all questions.
+    fn run(
+        poll: &mut Poll,
+        from: Duration,
+        until: Duration,
+        good: impl Fn(Duration) -> bool,
+    ) -> Vec<Duration> {
+        let mut asked = Vec::new();
+        let mut now = from;
+        loop {
+            now = poll.next_wake().max(now);
+            if now >= until {
+                return asked;
+            }
+            assert!(poll.is_due(now));
+            poll.started(now);
+            assert!(!poll.is_due(now));
+            asked.push(now);
+            if good(now) {
+                poll.succeeded(now);
+            } else {
+                poll.failed(now, None);
+            }
+        }
+    }
+
+    fn gaps(times: &[Duration]) -> Vec<Duration> {
+        times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    #[test]
+    fn it_asks_at_once_and_then_at_its_interval_with_jitter() {
+        let mut poll = Poll::new(INTERVAL, 7);
+        let asked = run(&mut poll, Duration::ZERO, 10 * HOUR, |_| true);
+        assert_eq!(asked[0], Duration::ZERO);
+        let gaps = gaps(&asked);
+        assert!(
+            gaps.iter()
+                .all(|gap| (INTERVAL..=longest(INTERVAL)).contains(gap))
+        );
+        assert!(gaps.iter().any(|gap| *gap != gaps[0]));
+    }
+
+    #[test]
+    fn cut_off_for_an_hour_it_asks_seldom_and_recovers_by_itself() {
+        let mut poll = Poll::new(INTERVAL, 7);
+        run(&mut poll, Duration::ZERO, HOUR, |_| true);
+        let before = poll.last_success();
+        let asked = run(&mut poll, HOUR, 2 * HOUR, |_| false);
+        assert_eq!(poll.failing_since(), asked.first().copied());
+        assert_eq!(poll.last_success(), before);
+        // 5 s doubling up to the interval, then the interval: no storm.
+        assert!((14..=20).contains(&asked.len()), "{}", asked.len());
+        for (count, gap) in (0..).zip(gaps(&asked)) {
+            let expected = (FIRST_RETRY * 2_u32.saturating_pow(count)).min(INTERVAL);
+            assert!((expected..=longest(expected)).contains(&gap), "{gap:?}");
+        }
+        let asked = run(&mut poll, 2 * HOUR, 3 * HOUR, |_| true);
+        assert!(asked[0] - 2 * HOUR <= longest(INTERVAL));
+        assert_eq!(poll.failing_since(), None);
+        assert_eq!(poll.last_success(), asked.last().copied());
+    }
+
+    #[test]
+    fn retry_after_lengthens_the_wait_up_to_an_hour_and_never_shortens_it() {
+        for (asked_for, least) in [
+            (Duration::ZERO, FIRST_RETRY),
+            (Duration::from_secs(2), FIRST_RETRY),
+            (Duration::from_mins(20), Duration::from_mins(20)),
+            (Duration::from_hours(100), MOST_RETRY_AFTER),
+            (Duration::MAX, MOST_RETRY_AFTER),
+        ] {
+            let mut poll = Poll::new(INTERVAL, 7);
+            poll.failed(HOUR, Some(asked_for));
+            let wait = poll.next_wake() - HOUR;
+            assert!(
+                (least..=longest(least)).contains(&wait),
+                "{asked_for:?}: {wait:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_interval_shorter_than_the_first_retry_stays_above_it_after_failures() {
+        let mut poll = Poll::new(Duration::from_secs(1), 7);
+        for _ in 0..100 {
+            let now = poll.next_wake();
+            poll.failed(now, None);
+            assert!(poll.next_wake() - now >= FIRST_RETRY);
+        }
+    }
+
+    #[test]
+    fn hosts_with_different_seeds_do_not_stay_aligned() {
+        let asked = |seed| {
+            let mut poll = Poll::new(INTERVAL, seed).spread(Duration::ZERO);
+            run(&mut poll, Duration::ZERO, 12 * HOUR, |_| true)
+        };
+        let (one, other) = (asked(1), asked(2));
+        let together = one.iter().filter(|time| other.contains(time)).count();
+        assert!(together <= one.len() / 10, "{together} of {}", one.len());
+        assert!(one[0] <= INTERVAL / SPREAD && other[0] <= INTERVAL / SPREAD);
+    }
+
+    #[test]
+    fn a_lost_question_is_asked_again_and_a_running_one_is_not_hurried() {
+        let mut poll = Poll::new(INTERVAL, 7);
+        poll.started(HOUR);
+        poll.hurry(HOUR);
+        assert!(!poll.is_due(HOUR + LOST_AFTER / 2));
+        assert!(poll.is_due(HOUR + LOST_AFTER));
+        poll.succeeded(HOUR);
+        poll.hurry(HOUR + Duration::from_secs(1));
+        assert!(poll.is_due(HOUR + Duration::from_secs(1)));
+    }
+}

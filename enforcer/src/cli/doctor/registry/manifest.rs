@@ -1,0 +1,198 @@
+//! The manifest, which names the blobs of an image.
+
+use serde::Deserialize;
+
+use super::reply::{Answer, unanswered};
+use super::target::{Image, Target, is_digest};
+use crate::kernel::Finding;
+
+/// What this step is called.
+const IMAGE: &str = "image";
+/// The manifests that are understood: of one image, and of an image for several platforms.
+pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// What a manifest leads to: a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Manifest {
+    /// The manifest of one platform.
+    Platform(String),
+    /// The config blob.
+    Config(String),
+}
+
+#[derive(Deserialize)]
+struct Document {
+    config: Option<Descriptor>,
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+struct Descriptor {
+    digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: String,
+    architecture: String,
+}
+
+/// What the answer to the request for the manifest of `image` says, and where it leads. An index yields the entry for the architecture `own`
+/// (as Rust names it), or else the first.
+pub(super) fn judge_manifest(
+    target: &Target,
+    image: &Image,
+    own: &str,
+    answer: &Answer,
+) -> (Finding, Option<Manifest>) {
+    let reply = match answer {
+        Ok(reply) => reply,
+        Err(why) => return (unanswered(IMAGE, &target.login, why), None),
+    };
+    let unfit = |found: String, mend: &str| (Finding::new(IMAGE, false, found, mend), None);
+    match (reply.status, read(&reply.body, own)) {
+        (200, Some(manifest)) => {
+            let found = format!("{image} is there");
+            (Finding::new(IMAGE, true, found, ""), Some(manifest))
+        }
+        (200, None) => unfit(
+            format!("{image} has a manifest that names no config blob"),
+            "name an image that `docker pull` takes",
+        ),
+        (401 | 403, _) => unfit(
+            format!("{image} may not be pulled, {}", reply.outcome()),
+            "give credentials that may pull it (role AcrPull, or a token with content/read on this repository)",
+        ),
+        (404, _) => unfit(
+            format!("{image} is not there, {}", reply.outcome()),
+            &format!(
+                "name an image that the registry holds (az acr repository list --name {})",
+                target.resource()
+            ),
+        ),
+        _ => unfit(
+            format!("{image} does not come, {}", reply.outcome()),
+            "try again later",
+        ),
+    }
+}
+
+/// What is said of an index that leads to indexes only.
+pub(super) fn too_deep(image: &Image) -> Finding {
+    let found = format!("{image} is an index of indexes");
+    Finding::new(
+        IMAGE,
+        false,
+        found,
+        "name an image that `docker pull` takes",
+    )
+}
+
+fn read(body: &[u8], own: &str) -> Option<Manifest> {
+    let document: Document = serde_json::from_slice(body).ok()?;
+    let digest =
+        |descriptor: Descriptor| is_digest(&descriptor.digest).then_some(descriptor.digest);
+    if let Some(config) = document.config {
+        return digest(config).map(Manifest::Config);
+    }
+    let mut entries = document.manifests;
+    let fits = |entry: &Descriptor| {
+        let platform = entry.platform.as_ref();
+        platform.is_some_and(|platform| {
+            platform.os == "linux" && platform.architecture == architecture(own)
+        })
+    };
+    let chosen = entries.iter().position(fits).unwrap_or(0);
+    if entries.is_empty() {
+        return None;
+    }
+    digest(entries.swap_remove(chosen)).map(Manifest::Platform)
+}
+
+/// Go's name of an architecture, which images use (OCI image specification, "Image index").
+fn architecture(own: &str) -> &str {
+    match own {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::registry::reply::Reply;
+    use crate::config::Cloud;
+
+    fn digest(byte: &str) -> String {
+        format!("sha256:{}", byte.repeat(32))
+    }
+
+    fn judged(status: u16, body: &str) -> (Finding, Option<Manifest>) {
+        let target = Target::read("contoso", Cloud::Public).unwrap();
+        let reply = Reply {
+            status,
+            body: body.as_bytes().to_vec(),
+            ..Reply::default()
+        };
+        judge_manifest(&target, &"app:1".parse().unwrap(), "x86_64", &Ok(reply))
+    }
+
+    #[test]
+    fn a_manifest_leads_to_its_config_blob() {
+        let body = format!(
+            r#"{{"schemaVersion":2,"config":{{"digest":"{}"}},"layers":[]}}"#,
+            digest("aa")
+        );
+        let (finding, manifest) = judged(200, &body);
+        assert!(finding.fit);
+        assert_eq!(manifest, Some(Manifest::Config(digest("aa"))));
+    }
+
+    #[test]
+    fn an_index_leads_to_this_hosts_platform_or_else_the_first() {
+        let entry = |byte: &str, platform: &str| {
+            format!(
+                r#"{{"digest":"{}","platform":{{"os":"linux","architecture":"{platform}"}}}}"#,
+                digest(byte)
+            )
+        };
+        for (entries, chosen) in [
+            ([entry("aa", "arm64"), entry("bb", "amd64")], "bb"),
+            ([entry("aa", "arm64"), entry("bb", "s390x")], "aa"),
+        ] {
+            let (_, manifest) = judged(200, &format!(r#"{{"manifests":[{}]}}"#, entries.join(",")));
+            assert_eq!(manifest, Some(Manifest::Platform(digest(chosen))));
+        }
+    }
+
+    #[test]
+    fn no_digest_that_could_change_a_path_is_followed() {
+        for body in [
+            r#"{"config":{"digest":"sha256:../../x"}}"#,
+            r#"{"manifests":[{"digest":"x"}]}"#,
+            r#"{"manifests":[]}"#,
+            "{}",
+            "<html>",
+        ] {
+            let (finding, manifest) = judged(200, body);
+            assert!(!finding.fit && manifest.is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn no_manifest_is_told_by_its_cause() {
+        for (status, mend) in [
+            (401, "AcrPull"),
+            (403, "AcrPull"),
+            (404, "az acr repository list --name contoso"),
+            (500, "later"),
+        ] {
+            let (finding, _) = judged(status, "");
+            assert!(!finding.fit && finding.mend.contains(mend), "{finding:?}");
+        }
+    }
+}

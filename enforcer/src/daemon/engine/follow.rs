@@ -1,0 +1,170 @@
+//! Sources that change while the daemon runs: what they say now is put in force, or refused and reported.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::azure::manager::Reach;
+use crate::control::{EventRecord, TagsChange};
+use crate::daemon::changes::{changes_of_names, changes_of_tags};
+use crate::daemon::feeds::{Fetch, Fetched};
+use crate::daemon::kept::Kept;
+use crate::daemon::sources::Sources;
+use crate::name::Name;
+use crate::resolver::answer::Answer;
+use crate::resolver::cache::Family;
+
+impl Engine {
+    /// The questions to sources that are due. They wait until DNS has answered, well or badly, for each host that is asked.
+    pub(in crate::daemon) fn fetches(&mut self) -> Vec<Fetch> {
+        let now = self.now();
+        if self.feeds.next_wake().is_none_or(|wake| wake > now) {
+            return Vec::new();
+        }
+        let Some(reach) = self.reach() else {
+            return Vec::new();
+        };
+        self.feeds.due(&self.sources.config, &Rc::new(reach), now)
+    }
+
+    /// Takes the answer to one.
+    pub(in crate::daemon) fn fetched(&mut self, fetched: Fetched) {
+        let now = self.now();
+        let Some(before) = self.feeds.take(fetched, &self.sources.tags, now) else {
+            return self.look_around();
+        };
+        if let Err(error) = self.follow_found() {
+            let message = format!("what it says is refused: {error:#}");
+            self.feeds.refuse(before, message, self.now());
+            self.look_around();
+        }
+    }
+
+    /// Takes the answer to a search for a replica.
+    pub(super) fn searched(&mut self, name: &Name, answer: &Answer) {
+        let now = self.now();
+        let sources = &self.sources;
+        let judged = |address| sources.judged(address);
+        let discovery = &mut self.feeds.discovery;
+        if discovery.answered(name, answer, &sources.tags, &judged, now)
+            && let Err(error) = self.follow_found()
+        {
+            tracing::warn!("what DNS shows of replicas leads to no policy: {error:#}");
+        }
+        self.look_around();
+    }
+
+    /// Reads a watched file anew. One that cannot be used changes nothing.
+    pub(in crate::daemon) fn file_changed(&mut self, file: &Path) {
+        let mut given = self.sources.given.clone();
+        let followed = given.reread(&self.sources.config, file).and_then(|()| {
+            let fresh = Sources {
+                given,
+                ..self.sources.clone()
+            };
+            self.put(fresh.with(&self.feeds)?)
+        });
+        self.feeds
+            .read(file, followed.err().map(|error| format!("{error:#}")));
+        self.look_around();
+        self.keep();
+    }
+
+    /// Puts in force what files and sources say.
+    pub(super) fn follow_found(&mut self) -> Result<()> {
+        self.put(self.sources.with(&self.feeds)?)?;
+        self.keep();
+        Ok(())
+    }
+
+    /// Puts `fresh` in force, as far as it differs, and notes the difference.
+    fn put(&mut self, fresh: Sources) -> Result<()> {
+        let new_tags = fresh.tags != self.sources.tags;
+        if !new_tags && fresh.endpoints == self.sources.endpoints {
+            self.sources = fresh;
+            return Ok(());
+        }
+        let start = Instant::now();
+        self.try_out(&fresh)?;
+        let before = std::mem::replace(&mut self.sources, fresh);
+        self.adopt_sources();
+        if new_tags {
+            self.recheck();
+            self.feeds.tags_changed(&self.sources, self.now());
+        }
+        self.settle();
+        for message in changes_of_names(&before, &self.sources) {
+            self.note("names", message);
+        }
+        if new_tags {
+            let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let change = TagsChange {
+                at: Timestamp::now(),
+                took_ms,
+                ..changes_of_tags(&before.tags, &self.sources.tags)
+            };
+            self.note("service-tags", change.to_string());
+            self.tags_change = Some(change);
+        }
+        Ok(())
+    }
+
+    /// Addresses of the hosts that are asked; `None` while DNS has not answered for one.
+    pub(super) fn reach(&self) -> Option<Reach> {
+        let mut reach = Reach::default();
+        for host in self.feeds.hosts(&self.sources.config) {
+            let (_, entry) = self.cache.entries().find(|(name, _)| **name == host)?;
+            let addresses: Vec<_> = entry.addresses().map(|(address, _)| address).collect();
+            let families = [Family::V4, Family::V6].map(|family| entry.family(family));
+            let has_failed = families.iter().all(|family| family.failing.is_some());
+            if addresses.is_empty() && !has_failed {
+                return None;
+            }
+            reach.insert(host, addresses);
+        }
+        Some(reach)
+    }
+
+    /// Something that `events` tells.
+    pub(in crate::daemon) fn note(&mut self, what: &str, message: String) {
+        tracing::info!(what, "{message}");
+        self.notes.push(EventRecord::note(what, message));
+    }
+
+    /// Takes what an earlier run kept of the sources.
+    pub(super) fn restore_sources(&mut self) -> Result<()> {
+        if !self.options.ephemeral {
+            let config = &self.sources.config;
+            let (kept, damaged) = Kept::load(&config.paths.state, config.protect.cloud);
+            self.feeds.restore(&kept, config, self.since.elapsed());
+            self.kept = kept;
+            let damaged = (!damaged.is_empty()).then(|| damaged.join("; "));
+            self.alarms.set("kept-unreadable", "", damaged);
+        }
+        self.sources = self
+            .sources
+            .with(&self.feeds)
+            .context("cannot use what an earlier run kept")?;
+        Ok(())
+    }
+
+    /// Keeps what the sources say for the next start.
+    pub(in crate::daemon) fn keep(&mut self) {
+        if self.options.ephemeral {
+            return;
+        }
+        let kept = self.feeds.keep(&self.sources, self.now());
+        let saved = kept.save(&self.kept, &self.sources.config.paths.state);
+        if saved.is_ok() {
+            self.kept = kept;
+        }
+        let failed = saved.err().map(|error| {
+            format!("a start without a network would go by older names and service tags: {error}")
+        });
+        self.alarms.set("sources-unsaved", "", failed);
+    }
+}

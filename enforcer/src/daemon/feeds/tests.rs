@@ -1,0 +1,264 @@
+use std::collections::BTreeSet;
+
+use hyper::StatusCode;
+
+use super::*;
+use crate::azure::manager::{FetchError, FetchedTags, Problem, Thing};
+use crate::azure::{PrefixSet, endpoints::EndpointError};
+use crate::config::STORAGE_TAG;
+
+const HOUR: Duration = Duration::from_hours(1);
+const GUID: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A registry and service tags that Azure and a mirror are asked for.
+fn sources() -> Sources {
+    Sources::of_text(&format!(
+        "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n\
+         resource-id = \"/subscriptions/{GUID}/resourceGroups/plant/providers/Microsoft.ContainerRegistry/registries/contoso\"\n\
+         [protect]\nservice-tags-url = \"https://mirror.example.com/tags.json?sig=secret\"\nservice-tags-subscription = \"{GUID}\"\n"
+    ))
+}
+
+fn login_server() -> Name {
+    "contoso.azurecr.io".parse().unwrap()
+}
+
+/// What Resource Manager tells of a registry with a replica in each of `regions`.
+fn replicas(regions: &[&str]) -> Vec<Endpoint> {
+    let names = regions.iter().map(|region| {
+        let name = format!("contoso.{region}.data.azurecr.io");
+        (name.parse().unwrap(), Timestamp::UNIX_EPOCH)
+    });
+    let names = names.collect();
+    endpoints(
+        &names,
+        &login_server(),
+        crate::config::Cloud::Public,
+        &Origin::Manager,
+    )
+}
+
+/// Newer tags than the bundle's, with one more storage prefix.
+fn newer_tags(given: &TagSnapshot) -> TagSnapshot {
+    let mut tags = given.clone();
+    tags.change_number += 1;
+    let more: PrefixSet = ["203.0.113.0/24".parse().unwrap()].into_iter().collect();
+    let storage = tags.families.get_mut(STORAGE_TAG).unwrap();
+    *storage = storage.union(&more);
+    tags
+}
+
+/// One failure of every kind that a source can meet, by its number.
+fn failure(thing: &Thing, number: usize) -> FetchError {
+    let statuses = [401, 403, 404, 429, 500, 503];
+    if let Some(status) = statuses.get(number % (statuses.len() + 2)) {
+        let status = StatusCode::from_u16(*status).unwrap();
+        let retry_after =
+            (status == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(90));
+        return thing.failed(Problem::Refused {
+            status,
+            retry_after,
+        });
+    }
+    if number.is_multiple_of(2) {
+        return thing.failed(serde_json::from_str::<u32>("{\"cut").unwrap_err());
+    }
+    let file = PathBuf::from("answer");
+    thing.failed(EndpointError::NoDataEndpoint { file })
+}
+
+struct Scene {
+    sources: Sources,
+    feeds: Feeds,
+    things: [Thing; 3],
+}
+
+impl Scene {
+    fn new() -> Self {
+        let sources = sources();
+        let mut feeds = Feeds::new(7);
+        feeds.follow(&sources, Duration::ZERO);
+        let id = sources.config.registries[0].resource_id.clone().unwrap();
+        let things = [
+            Thing::Registry(id),
+            Thing::TagsFile("https://mirror.example.com/tags.json".to_owned()),
+            Thing::ServiceTags(GUID.to_owned()),
+        ];
+        Self {
+            sources,
+            feeds,
+            things,
+        }
+    }
+
+    /// Takes what is due at `now` as asked, and says which of the three sources that is.
+    fn asked(&mut self, now: Duration) -> [bool; 3] {
+        let (_, url) = self.feeds.url.as_mut().unwrap();
+        let url = url.starts(now);
+        let (_, api) = self.feeds.api.as_mut().unwrap();
+        let api = api.starts(now);
+        let manager = self.feeds.managers.get_mut(&login_server()).unwrap();
+        [manager.starts(now), url, api]
+    }
+
+    /// Answers what is due at `now` with failures, and says how many were.
+    fn fail(&mut self, now: Duration, number: usize) -> usize {
+        let [manager, url, api] = self.asked(now);
+        let mut failed = Vec::new();
+        let [of_manager, of_url, of_api] = &self.things;
+        if manager {
+            failed.push(Fetched::Registry(
+                login_server(),
+                Err(failure(of_manager, number)),
+            ));
+        }
+        if url {
+            failed.push(Fetched::Url(Err(failure(of_url, number))));
+        }
+        if api {
+            failed.push(Fetched::Api(Err(failure(of_api, number))));
+        }
+        let count = failed.len();
+        for answer in failed {
+            assert!(self.feeds.take(answer, &self.sources.tags, now).is_none());
+        }
+        count
+    }
+
+    fn succeed(&mut self, now: Duration, regions: &[&str], tags: &TagSnapshot) {
+        assert_eq!(self.asked(now), [true; 3]);
+        let answer = Fetched::Registry(login_server(), Ok(replicas(regions)));
+        self.feeds.take(answer, &self.sources.tags, now);
+        let tags = Box::new(tags.clone());
+        let answer = Fetched::Url(Ok(FetchedTags::New {
+            tags,
+            validator: None,
+        }));
+        self.feeds.take(answer, &self.sources.tags, now);
+        let more = MoreTags {
+            cloud: self.sources.tags.cloud,
+            change_number: 1,
+            families: BTreeMap::new(),
+        };
+        self.feeds
+            .take(Fetched::Api(Ok(more)), &self.sources.tags, now);
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let merged = self.sources.with(&self.feeds).unwrap();
+        let names = merged.endpoints.into_iter().flatten();
+        names.map(|endpoint| endpoint.name.to_string()).collect()
+    }
+
+    fn next_wake(&self) -> Duration {
+        self.feeds.next_wake().unwrap()
+    }
+}
+
+#[test]
+fn cut_off_for_an_hour_each_source_keeps_its_last_word_and_recovers_by_itself() {
+    let mut scene = Scene::new();
+    let tags = newer_tags(&scene.sources.tags);
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let (names, in_force) = (
+        scene.names(),
+        scene.sources.with(&scene.feeds).unwrap().tags,
+    );
+    assert!(
+        names.contains("contoso.eastus.data.azurecr.io"),
+        "{names:?}"
+    );
+    assert_eq!(in_force.change_number, tags.change_number);
+    assert!(scene.feeds.failing().is_empty());
+
+    // Tags are asked for once a day, so the outage begins when they are due.
+    let start = scene.feeds.url.as_ref().unwrap().1.poll.next_wake();
+    let start = start.max(scene.feeds.api.as_ref().unwrap().1.poll.next_wake());
+    let (mut now, mut questions) = (start, 0);
+    while now < start + HOUR {
+        questions += scene.fail(now, questions);
+        assert_eq!(scene.names(), names);
+        assert_eq!(
+            scene.sources.with(&scene.feeds).unwrap().tags.families,
+            in_force.families
+        );
+        now = scene.next_wake().max(now);
+    }
+    assert!(
+        (20..200).contains(&questions),
+        "{questions} questions in an hour"
+    );
+    assert_eq!(scene.feeds.failing().len(), 3);
+    let clocks = Clocks {
+        wall: &|_| Timestamp::UNIX_EPOCH,
+        now,
+    };
+    let statuses = scene.feeds.statuses(&scene.sources.config, &clocks);
+    assert!(
+        statuses.iter().all(|status| status.failing.is_some()),
+        "{statuses:?}"
+    );
+    let told = format!("{statuses:?}{:?}", scene.feeds.failing());
+    assert!(!told.contains("secret"), "{told}");
+
+    // Each is asked again by itself, at the latest after the longest wait.
+    now += Duration::from_hours(25);
+    let newest = newer_tags(&tags);
+    scene.succeed(now, &["eastus", "westus"], &newest);
+    assert!(scene.feeds.failing().is_empty());
+    assert!(scene.names().contains("contoso.westus.data.azurecr.io"));
+    let tags = scene.sources.with(&scene.feeds).unwrap().tags;
+    assert_eq!(tags.change_number, newest.change_number);
+}
+
+#[test]
+fn an_older_file_at_the_url_is_refused() {
+    let mut scene = Scene::new();
+    let tags = newer_tags(&scene.sources.tags);
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let older = Box::new(scene.sources.tags.clone());
+    let answer = Fetched::Url(Ok(FetchedTags::New {
+        tags: older,
+        validator: None,
+    }));
+    assert!(scene.feeds.take(answer, &tags, HOUR).is_none());
+    let failing = scene.feeds.failing();
+    assert!(
+        failing.values().any(|why| why.contains("older")),
+        "{failing:?}"
+    );
+    assert_eq!(scene.sources.with(&scene.feeds).unwrap().tags, {
+        let more = &scene.feeds.api.as_ref().unwrap().1;
+        tags.with_added(more.last().unwrap(), API).unwrap()
+    });
+}
+
+#[test]
+fn what_leads_to_no_policy_is_taken_back() {
+    let mut scene = Scene::new();
+    let tags = scene.sources.tags.clone();
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let answer = Fetched::Registry(login_server(), Ok(replicas(&["eastus", "westus"])));
+    let before = scene.feeds.take(answer, &tags, HOUR).unwrap();
+    scene.feeds.refuse(before, "does not fit".to_owned(), HOUR);
+    assert!(!scene.names().contains("contoso.westus.data.azurecr.io"));
+    assert!(scene.names().contains("contoso.eastus.data.azurecr.io"));
+    assert_eq!(scene.feeds.failing().len(), 1);
+}
+
+#[test]
+fn what_was_kept_is_known_before_anybody_answers() {
+    let mut scene = Scene::new();
+    let tags = newer_tags(&scene.sources.tags);
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let kept = scene.feeds.keep(&scene.sources, HOUR);
+    let mut next = Scene::new();
+    next.feeds
+        .restore(&kept, &next.sources.config, Duration::ZERO);
+    assert_eq!(next.names(), scene.names());
+    let restored = next.sources.with(&next.feeds).unwrap().tags;
+    assert_eq!(
+        (restored.change_number, restored.families),
+        (tags.change_number, tags.families)
+    );
+}

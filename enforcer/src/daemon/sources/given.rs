@@ -1,0 +1,126 @@
+//! What the configuration and the files that it names say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, unique};
+use crate::azure::tags::{check_successor, import_file};
+use crate::azure::{TagError, TagSnapshot, snapshot, wanted};
+use crate::config::{Config, Registry};
+use crate::daemon::kept::Kept;
+
+/// What the configuration and the files that it names say.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Given {
+    /// The service tags of the file, or else of the bundle.
+    pub(in crate::daemon) tags: TagSnapshot,
+    /// By registry, the names that follow from the configuration alone.
+    configured: Vec<Vec<Endpoint>>,
+    /// By registry, those of its endpoints file.
+    files: Vec<Vec<Endpoint>>,
+    /// Files that could not be used at the start, with why: what was kept of them stands in for them.
+    pub(in crate::daemon) unusable: BTreeMap<PathBuf, String>,
+}
+
+impl Given {
+    /// Reads everything that `config` names. A file that cannot be used is an error, unless `kept` has its last good contents.
+    pub(super) fn read(config: &Config, kept: &Kept) -> Result<Self> {
+        let mut unusable = BTreeMap::new();
+        let tags = snapshot(&config.protect);
+        let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
+        let cloud = config.protect.cloud;
+        let registries = || config.registries.iter();
+        let configured = registries().map(|registry| configured(registry, cloud));
+        let files = registries().map(|registry| {
+            let read = names_of_file(config, registry);
+            read.or_else(|error| stand_in_names(config, registry, kept, error, &mut unusable))
+        });
+        Ok(Self {
+            tags,
+            configured: configured.collect::<Result<_, _>>()?,
+            files: files.collect::<Result<_, _>>()?,
+            unusable,
+        })
+    }
+
+    /// These tags, and no registry.
+    pub(super) fn of_tags(tags: TagSnapshot) -> Self {
+        Self {
+            tags,
+            configured: Vec::new(),
+            files: Vec::new(),
+            unusable: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the one `file` anew, which endpoints or tags come from; nothing changes where it cannot be used.
+    pub(in crate::daemon) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
+        if config.protect.service_tags.as_deref() == Some(file) {
+            let protect = &config.protect;
+            let fresh = import_file(file, protect.cloud, &wanted(protect))?;
+            check_successor(&self.tags, &fresh, false)?;
+            self.tags = fresh;
+        }
+        for (registry, names) in config.registries.iter().zip(&mut self.files) {
+            if registry.endpoints_file.as_deref() == Some(file) {
+                *names = names_of_file(config, registry)?;
+            }
+        }
+        self.unusable.remove(file);
+        Ok(())
+    }
+
+    /// By registry, each name as often as something names it.
+    pub(in crate::daemon) fn names(&self) -> impl Iterator<Item = impl Iterator<Item = &Endpoint>> {
+        let registries = self.configured.iter().zip(&self.files);
+        registries.map(|(configured, file)| configured.iter().chain(file))
+    }
+
+    /// By registry, the names of its endpoints file.
+    pub(in crate::daemon) fn files(&self) -> &[Vec<Endpoint>] {
+        &self.files
+    }
+
+    /// By registry, each name once.
+    pub(super) fn endpoints(&self) -> Vec<Vec<Endpoint>> {
+        self.names().map(|names| unique(names.cloned())).collect()
+    }
+}
+
+fn names_of_file(config: &Config, registry: &Registry) -> Result<Vec<Endpoint>, EndpointError> {
+    let Some(file) = &registry.endpoints_file else {
+        return Ok(Vec::new());
+    };
+    of_file(file, &registry.login_server, config.protect.cloud)
+}
+
+fn stand_in_names(
+    config: &Config,
+    registry: &Registry,
+    kept: &Kept,
+    error: EndpointError,
+    unusable: &mut BTreeMap<PathBuf, String>,
+) -> Result<Vec<Endpoint>, EndpointError> {
+    let file = registry.endpoints_file.as_ref();
+    let Some((file, names)) = file.zip(kept.names_of_file(registry, config.protect.cloud)) else {
+        return Err(error);
+    };
+    unusable.insert(file.clone(), error.to_string());
+    Ok(names)
+}
+
+fn stand_in_tags(
+    config: &Config,
+    kept: &Kept,
+    error: TagError,
+    unusable: &mut BTreeMap<PathBuf, String>,
+) -> Result<TagSnapshot, TagError> {
+    let file = config.protect.service_tags.as_ref();
+    let Some((file, tags)) = file.zip(kept.tags(&config.protect)) else {
+        return Err(error);
+    };
+    unusable.insert(file.clone(), error.to_string());
+    Ok(tags.clone())
+}

@@ -1,0 +1,153 @@
+//! How many DNS queries go out in a second, whoever asks. No I/O: time comes in as a parameter.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// No second sees more queries than this: a burst would look like an attack to the resolver of a small site.
+pub const QUERIES_PER_SECOND: usize = 20;
+/// A lookup asks for A and for AAAA records.
+const QUERIES_PER_LOOKUP: usize = 2;
+/// A second, and a tenth of one for queries that are held up between here and the wire.
+const WINDOW: Duration = Duration::from_millis(1100);
+/// Lookups of a window that only names of the policy get, so that none waits behind a search for new names.
+const KEPT_BACK: usize = 2;
+
+/// The queries of the last second.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// When the last queries went, oldest first; no more than fit in a window.
+    sent: VecDeque<Duration>,
+    /// Whether names of the policy leave a search its turn.
+    owes_search: bool,
+}
+
+impl Pace {
+    /// How many lookups of names of the policy may start now.
+    pub fn lookups(&self, now: Duration) -> usize {
+        self.free(now).saturating_sub(usize::from(self.owes_search))
+    }
+
+    /// How many lookups may start now that search for new names.
+    pub fn searches(&self, now: Duration) -> usize {
+        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
+        self.free(now).saturating_sub(kept_back)
+    }
+
+    /// When a name of the policy may be looked up, as time since the start; it can lie in the past.
+    pub fn next_lookup(&self) -> Duration {
+        self.next(QUERIES_PER_LOOKUP * (1 + usize::from(self.owes_search)))
+    }
+
+    /// When a search for a new name may start, as time since the start; it can lie in the past.
+    pub fn next_search(&self) -> Duration {
+        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
+        self.next(QUERIES_PER_LOOKUP * (1 + kept_back))
+    }
+
+    /// Says whether a search has waited so long that it is to have the next turn, however many names of the policy are due.
+    pub fn owe_search(&mut self, owes: bool) {
+        self.owes_search = owes;
+    }
+
+    /// Counts a lookup that starts now.
+    pub fn start(&mut self, now: Duration) {
+        for _ in 0..QUERIES_PER_LOOKUP {
+            self.send(now);
+        }
+    }
+
+    /// When one more query may go, as time since the start; it can lie in the past.
+    pub(super) fn next_query(&self) -> Duration {
+        self.next(1)
+    }
+
+    /// Counts one query that goes now.
+    pub(super) fn send(&mut self, now: Duration) {
+        if self.sent.len() == QUERIES_PER_SECOND {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+    }
+
+    /// How many lookups fit into the window.
+    fn free(&self, now: Duration) -> usize {
+        let counted = self.sent.iter().filter(|sent| **sent + WINDOW > now);
+        QUERIES_PER_SECOND.saturating_sub(counted.count()) / QUERIES_PER_LOOKUP
+    }
+
+    /// When that many queries may go at once.
+    fn next(&self, queries: usize) -> Duration {
+        let too_many = (self.sent.len() + queries).checked_sub(QUERIES_PER_SECOND + 1);
+        let oldest = too_many.and_then(|index| self.sent.get(index));
+        oldest.map_or(Duration::ZERO, |sent| *sent + WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn ten_lookups_go_at_once_and_the_next_when_a_second_has_passed() {
+        let mut pace = Pace::default();
+        assert_eq!((pace.lookups(ms(0)), pace.next_lookup()), (10, ms(0)));
+        for _ in 0..10 {
+            pace.start(ms(0));
+        }
+        assert_eq!((pace.lookups(ms(1000)), pace.next_lookup()), (0, WINDOW));
+        assert_eq!(pace.lookups(WINDOW), 10);
+    }
+
+    #[test]
+    fn a_search_leaves_room_for_names_of_the_policy() {
+        let mut pace = Pace::default();
+        for _ in 0..8 {
+            assert_ne!(pace.searches(ms(0)), 0);
+            pace.start(ms(0));
+        }
+        assert_eq!((pace.searches(ms(0)), pace.next_search()), (0, WINDOW));
+        assert_eq!((pace.lookups(ms(0)), pace.next_lookup()), (2, ms(0)));
+    }
+
+    #[test]
+    fn a_search_that_is_owed_its_turn_gets_one() {
+        let mut pace = Pace::default();
+        for _ in 0..9 {
+            pace.start(ms(0));
+        }
+        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (0, 1));
+        pace.owe_search(true);
+        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (1, 0));
+        assert_eq!((pace.next_search(), pace.next_lookup()), (ms(0), WINDOW));
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_sees_more_queries_and_what_waits_may_go_in_time(
+            steps in prop::collection::vec((0..700_u64, 0..4_usize, any::<bool>()), 1..200)
+        ) {
+            let (mut pace, mut now, mut sent) = (Pace::default(), ms(0), Vec::new());
+            for (wait, wanted, owes) in steps {
+                now += ms(wait);
+                for _ in 0..wanted {
+                    now = now.max(pace.next_query());
+                    pace.send(now);
+                    sent.push(now);
+                }
+                pace.owe_search(owes);
+                prop_assert_eq!(pace.lookups(now) > 0, pace.next_lookup() <= now);
+                prop_assert_eq!(pace.searches(now) > 0, pace.next_search() <= now);
+            }
+            for (index, first) in sent.iter().enumerate() {
+                let second = sent[index..].iter().take_while(|at| **at < *first + ms(1000));
+                prop_assert!(second.count() <= QUERIES_PER_SECOND);
+            }
+        }
+    }
+}

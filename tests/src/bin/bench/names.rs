@@ -1,0 +1,169 @@
+//! What following many names costs: ten registries with six replicas each, whose answers hold for ten seconds.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    fs,
+    net::IpAddr,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use lab::{Lab, enforcer::Enforcer};
+
+use crate::{daemon::with_bundle, memory::Resident, targets::Targets};
+
+const REGISTRIES: usize = 10;
+const REGIONS: [&str; 6] = [
+    "eastus",
+    "westeurope",
+    "swedencentral",
+    "japaneast",
+    "brazilsouth",
+    "uksouth",
+];
+/// Seconds.
+const TTL: u32 = 10;
+/// How long the daemon gets before it is measured.
+const SETTLED: Duration = Duration::from_secs(15);
+/// How long it is measured.
+const MEASURED: Duration = Duration::from_secs(60);
+/// `USER_HZ`: what `/proc/<pid>/stat` counts in, on every architecture that is built for.
+const TICKS_PER_SECOND: f64 = 100.0;
+/// Budgets: per cent of one processor, MiB, queries in any second.
+const PROCESSOR: f64 = 1.0;
+const RESIDENT: f64 = 16.0;
+const QUERIES: usize = 20;
+
+/// The figures.
+pub(crate) struct Names {
+    /// How many names are followed.
+    count: usize,
+    /// Per cent of one processor.
+    processor: f64,
+    resident: Resident,
+    /// Queries a second that the resolver saw while the daemon was measured.
+    average: f64,
+    /// The most that it saw in any second since the start.
+    most: usize,
+}
+
+/// Measures in a lab of its own: about two minutes.
+///
+/// # Errors
+/// When the lab or the daemon does not do its part.
+pub(crate) fn measure() -> Result<Names> {
+    let lab = Lab::start()?;
+    let names = names();
+    for (name, addresses) in names.iter().zip(addresses(&Targets::load()?)?) {
+        lab.dns().set_addresses(name, &addresses, TTL)?;
+    }
+    lab.dns().watch()?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    let contoso = with_bundle(&lab, &enforcer, &REGIONS, &[])?;
+    enforcer.configure(&(contoso + &others()))?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    sleep(SETTLED);
+
+    let pid = enforcer.pid()?;
+    let (before, from) = (processor_time(pid)?, Instant::now());
+    sleep(MEASURED);
+    let (after, until) = (processor_time(pid)?, Instant::now());
+    let seconds = (until - from).as_secs_f64();
+    let asked = lab.dns().asked();
+    let measured = asked.iter().filter(|at| (from..until).contains(*at));
+    Ok(Names {
+        count: names.len(),
+        processor: (after - before) / seconds * 100.0,
+        resident: Resident::of(pid)?,
+        average: measured.count() as f64 / seconds,
+        most: most_in_a_second(&asked),
+    })
+}
+
+fn labels() -> Vec<String> {
+    let others = (1..REGISTRIES).map(|number| format!("registry{number}"));
+    std::iter::once("contoso".to_owned())
+        .chain(others)
+        .collect()
+}
+
+fn names() -> Vec<String> {
+    let of_registry = |label: String| {
+        let replicas = REGIONS.map(|region| format!("{label}.{region}.data.azurecr.io"));
+        std::iter::once(format!("{label}.azurecr.io")).chain(replicas)
+    };
+    labels().into_iter().flat_map(of_registry).collect()
+}
+
+/// The configuration of all registries but contoso.
+fn others() -> String {
+    let table = |label: &String| {
+        format!("\n[[registry]]\nlogin-server = \"{label}.azurecr.io\"\nregions = {REGIONS:?}\n")
+    };
+    labels().iter().skip(1).map(table).collect()
+}
+
+/// One address of each family for each name, no two the same, in the prefixes of registries.
+fn addresses(targets: &Targets) -> Result<Vec<[IpAddr; 2]>> {
+    let registries = targets.registries()?;
+    let v4 = registries.v4().iter().map(|net| net.network().into());
+    let v6 = registries.v6().iter().map(|net| net.network().into());
+    Ok(v4.zip(v6).map(|(v4, v6)| [v4, v6]).collect())
+}
+
+/// Seconds on a processor, of all threads, in user space and in the kernel (proc_pid_stat(5), fields 14 and 15).
+fn processor_time(pid: u32) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name in brackets and can hold anything.
+    let (_, rest) = text.rsplit_once(") ").context("a stat without a name")?;
+    let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<u32>);
+    let ticks: Vec<u32> = ticks.collect::<Result<_, _>>()?;
+    Ok(f64::from(ticks.iter().sum::<u32>()) / TICKS_PER_SECOND)
+}
+
+fn most_in_a_second(asked: &[Instant]) -> usize {
+    let second_from = |index: usize| {
+        let end = asked[index] + Duration::from_secs(1);
+        asked[index..].iter().take_while(|at| **at < end).count()
+    };
+    (0..asked.len()).map(second_from).max().unwrap_or(0)
+}
+
+impl Display for Names {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let judged = |is_within| if is_within { "within" } else { "OVER" };
+        let (processor, resident) = (self.processor, self.resident.all as f64 / 1024.0);
+        let is_calm = judged(self.most <= QUERIES);
+        writeln!(
+            out,
+            "## Names\n\n\
+             {REGISTRIES} registries with {} replicas each, {} names, in the lab, with the bundle. Each answer holds for {TTL} s. `./x bench -- names` measures this alone.\n\n\
+             | what | measured | budget | |\n|---|---|---|---|",
+            REGIONS.len(),
+            self.count
+        )?;
+        writeln!(
+            out,
+            "| processor time over {} s, of one processor | {processor:.2} % | {PROCESSOR} % | {} |",
+            MEASURED.as_secs(),
+            judged(processor < PROCESSOR)
+        )?;
+        writeln!(
+            out,
+            "| resident memory (`VmRSS`) | {resident:.1} MiB | {RESIDENT} MiB | {} |",
+            judged(resident < RESIDENT)
+        )?;
+        writeln!(
+            out,
+            "| queries that the resolver saw, most in any second, the start included | {} | {QUERIES} | {is_calm} |",
+            self.most
+        )?;
+        writeln!(
+            out,
+            "| queries a second, on average | {:.1} | | |\n",
+            self.average
+        )
+    }
+}

@@ -1,0 +1,225 @@
+//! What `doctor --registry` says of registries on either side of the move to dedicated data endpoints.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    CONTOSO_LOGIN, EVIL_LOGIN, Lab,
+    enforcer::{Enforcer, binary},
+    guarded::{DEDICATED_LOGIN, PASSWORD, SHARED_ACCOUNT, SHARED_LOGIN, USER},
+    place::Place,
+    process::{Finished, run_with_input},
+    registry::IMAGE,
+};
+use serde_json::Value;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const DATA: &str = "fabrikam.eastus.data.azurecr.io";
+const OTHER_DATA: &str = "fabrikam.westus.data.azurecr.io";
+const DEDICATED: &str =
+    "[[registry]]\nlogin-server = \"fabrikam.azurecr.io\"\nregions = [\"eastus\", \"westus\"]\n";
+
+struct Scene {
+    enforcer: Enforcer,
+    lab: Lab,
+}
+
+impl Scene {
+    /// A lab that knows the guarded registries; the configuration of the daemon, not started, ends with `more`.
+    fn prepare(more: &str) -> Result<Self> {
+        let lab = Lab::start()?;
+        for (name, target) in [
+            (DEDICATED_LOGIN, "eus-3.fe.azcr.io"),
+            (SHARED_LOGIN, "eus-3.fe.azcr.io"),
+            (DATA, "eus-0.data.azcr.io"),
+            (OTHER_DATA, "wus-0.data.azcr.io"),
+        ] {
+            lab.dns().set_alias(name, target, 300)?;
+        }
+        let enforcer = Enforcer::prepare(&lab, &["eastus"], more)?;
+        Ok(Self { enforcer, lab })
+    }
+
+    /// `egress-enforcer doctor ARGUMENTS` in `place`, with `input` on its standard input.
+    fn doctor(&self, place: &Place, arguments: &str, input: &str) -> Result<Finished> {
+        let mut command = place.command(binary()?);
+        command.arg("doctor").args(arguments.split_whitespace());
+        command.arg("--config").arg(self.enforcer.config());
+        command.env("SSL_CERT_FILE", self.lab.tls().ca());
+        run_with_input(command, input, LIMIT)
+    }
+
+    /// As [`Scene::doctor`] on the device with `--json`: the exit code and the report.
+    fn report(&self, arguments: &str, input: &str) -> Result<(Option<i32>, Value)> {
+        let arguments = format!("{arguments} --json");
+        let finished = self.doctor(&self.lab.device(), &arguments, input)?;
+        let report =
+            serde_json::from_str(&finished.stdout).with_context(|| format!("{finished:?}"))?;
+        ensure!(!holds_a_secret(&finished), "{finished:?}");
+        Ok((finished.code(), report))
+    }
+}
+
+fn holds_a_secret(finished: &Finished) -> bool {
+    [PASSWORD, "a-token.of-the.lab", "a-signature"]
+        .iter()
+        .any(|secret| finished.stdout.contains(secret) || finished.stderr.contains(secret))
+}
+
+fn finding<'a>(report: &'a Value, what: &str) -> Result<&'a Value> {
+    let mut findings = report["findings"].as_array().into_iter().flatten();
+    findings
+        .find(|finding| finding["what"] == what)
+        .with_context(|| format!("no finding on {what}: {report:#}"))
+}
+
+fn text<'a>(finding: &'a Value, field: &str) -> &'a str {
+    finding[field].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force() -> Result<()> {
+    let mut scene = Scene::prepare(DEDICATED)?;
+    scene.enforcer.run()?;
+    scene.enforcer.await_names()?;
+    let pull = format!("--registry fabrikam --image {IMAGE} --username {USER} --password-stdin");
+    let (code, report) = scene.report(&pull, &format!("{PASSWORD}\n"))?;
+    assert_eq!(
+        (code, &report["fit"]),
+        (Some(0), &Value::Bool(true)),
+        "{report:#}"
+    );
+    assert!(
+        text(finding(&report, "blobs")?, "found").contains(DATA),
+        "{report:#}"
+    );
+    assert_eq!(finding(&report, "data endpoint")?["fit"], true);
+    let name = finding(&report, &format!("name {DEDICATED_LOGIN}"))?;
+    assert!(
+        text(name, "found").contains("198.51.100.10 in AzureContainerRegistry"),
+        "{name}"
+    );
+    let served = scene
+        .lab
+        .requests()?
+        .into_iter()
+        .any(|request| request.host == DATA && request.status == 206);
+    assert!(served, "the data endpoint served no first byte");
+    let reached = format!("{OTHER_DATA} can be reached");
+    assert!(
+        report["findings"].to_string().contains(&reached),
+        "{report:#}"
+    );
+    assert!(scene.wrong_credentials_are_told(&pull)?);
+    assert!(scene.without_an_image_the_rest_is_unproved()?);
+    assert!(scene.what_enforcement_closes_leads_to_explain()?);
+    Ok(())
+}
+
+impl Scene {
+    fn wrong_credentials_are_told(&self, pull: &str) -> Result<bool> {
+        let (code, report) = self.report(pull, "something else")?;
+        let token = finding(&report, "token")?;
+        ensure!(code == Some(1) && token["fit"] == false, "{report:#}");
+        Ok(text(token, "found").contains("these credentials are refused"))
+    }
+
+    fn without_an_image_the_rest_is_unproved(&self) -> Result<bool> {
+        let (code, report) = self.report("--registry fabrikam", "")?;
+        ensure!(code == Some(0), "{report:#}");
+        Ok(report["unproved"].to_string().contains("--image REPO"))
+    }
+
+    fn what_enforcement_closes_leads_to_explain(&self) -> Result<bool> {
+        let (code, report) = self.report(&format!("--registry {EVIL_LOGIN}"), "")?;
+        let login = finding(&report, "login server")?;
+        ensure!(code == Some(1) && login["fit"] == false, "{report:#}");
+        ensure!(text(login, "found").contains("EPERM"), "{login}");
+        Ok(text(login, "mend").contains("egress-enforcer explain evil.azurecr.io"))
+    }
+}
+
+#[test]
+fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order() -> Result<()> {
+    let scene = Scene::prepare("")?;
+    let shown = scene.doctor(
+        &scene.lab.device(),
+        &format!("--registry northwind --image {SHARED_LOGIN}/{IMAGE}"),
+        "",
+    )?;
+    assert_eq!(shown.code(), Some(1), "{shown:?}");
+    assert!(!holds_a_secret(&shown), "{shown:?}");
+    assert!(
+        shown
+            .stdout
+            .contains(&format!("shared storage account {SHARED_ACCOUNT}")),
+        "{}",
+        shown.stdout
+    );
+    let steps = [
+        "open northwind.REGION.data.azurecr.io",
+        "regions = [\"eastus\"]",
+        "az acr update --name northwind --data-endpoint-enabled",
+        "az acr show-endpoints --name northwind >",
+        "egress-enforcer doctor --registry northwind.azurecr.io --image app:1",
+    ];
+    let advice = shown.stdout.split_once("✗ unfit     blobs");
+    let (_, advice) = advice.context("no advice")?;
+    let at = steps.map(|step| advice.find(step));
+    assert!(
+        at.iter().all(Option::is_some) && at.is_sorted(),
+        "{at:?}\n{advice}"
+    );
+    let asked = scene
+        .lab
+        .requests()?
+        .into_iter()
+        .any(|request| request.host == SHARED_ACCOUNT);
+    assert!(!asked, "the storage account was asked");
+    Ok(())
+}
+
+#[test]
+fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Result<()> {
+    let scene = Scene::prepare("")?;
+    let (code, report) =
+        scene.report(&format!("--registry {CONTOSO_LOGIN} --image {IMAGE}"), "")?;
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        finding(&report, "login server")?["fit"],
+        false,
+        "{report:#}"
+    );
+    assert_eq!(
+        finding(&report, "data endpoint")?["fit"],
+        true,
+        "{report:#}"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
+    let scene = Scene::prepare("")?;
+    let password = scene.lab.dir().join("password");
+    fs::write(&password, "two\nlines")?;
+    let file = format!(
+        "--registry contoso --image app --username u --password-file {}",
+        password.display()
+    );
+    for (arguments, said) in [
+        ("--registry registry.example.org", "no login server"),
+        (
+            "--registry contoso --image app --username u --password-file /nonexistent",
+            "/nonexistent",
+        ),
+        (&*file, "not one line"),
+    ] {
+        let finished = scene.doctor(&scene.lab.device(), arguments, "")?;
+        assert!(
+            finished.refusal()?.contains(said),
+            "{arguments}: {finished:?}"
+        );
+    }
+    Ok(())
+}
