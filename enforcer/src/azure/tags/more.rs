@@ -21,6 +21,22 @@ pub struct MoreTags {
     pub families: BTreeMap<String, PrefixSet>,
 }
 
+impl MoreTags {
+    /// These and what the API said before: a later answer can be an older or a shorter list, and takes nothing away.
+    #[must_use]
+    pub fn and(mut self, before: &Self) -> Self {
+        if before.cloud != self.cloud {
+            return self;
+        }
+        for (name, known) in &before.families {
+            let family = self.families.entry(name.clone()).or_default();
+            *family = family.union(known);
+        }
+        self.change_number = self.change_number.max(before.change_number);
+        self
+    }
+}
+
 /// What a snapshot got from the API besides its own prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddedTags {
@@ -260,6 +276,21 @@ mod tests {
         for end in 0..text.len() {
             assert!(read(&[text.as_bytes()[..end].to_vec()]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn a_later_answer_takes_nothing_away() {
+        let first = read(&[page(&[tag("Storage", &["203.0.113.0/24"])], None)]).unwrap();
+        let later = [
+            tag("Storage", &["192.0.2.0/25"]),
+            tag(REGISTRY_TAG, &["198.51.100.128/25"]),
+        ];
+        let both = read(&[page(&later, None)]).unwrap().and(&first);
+        assert_eq!(
+            both.families[STORAGE_TAG],
+            set(&["192.0.2.0/25", "203.0.113.0/24"])
+        );
+        assert_eq!(both.families[REGISTRY_TAG], set(&["198.51.100.128/25"]));
     }
 
     #[test]
