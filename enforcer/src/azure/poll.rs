@@ -18,8 +18,6 @@ pub struct Poll {
     jitter: Jitter,
     next: Next,
     failures: u32,
-    failing_since: Option<Duration>,
-    last_success: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -29,24 +27,20 @@ enum Next {
 }
 
 impl Poll {
-    /// Due at once; then every `interval` and up to a tenth more. Hosts with different seeds drift apart.
+    /// Due at once; then each `interval`, or up to a tenth of it earlier. Hosts with different seeds drift apart.
     pub fn new(interval: Duration, seed: u64) -> Self {
         Self {
             interval,
             jitter: Jitter::new(seed),
             next: Next::At(Duration::ZERO),
             failures: 0,
-            failing_since: None,
-            last_success: None,
         }
     }
 
     /// Due within the first tenth of the interval after `now`, for questions that many hosts or names ask together.
-    #[must_use]
-    pub fn spread(mut self, now: Duration) -> Self {
+    pub fn spread(&mut self, now: Duration) {
         let wait = self.jitter.spread(self.interval) - self.interval;
         self.next = Next::At(now + wait);
-        self
     }
 
     /// Whether it is time to ask, and nobody is asking.
@@ -70,38 +64,18 @@ impl Poll {
     /// Notes a good answer.
     pub fn succeeded(&mut self, now: Duration) {
         self.failures = 0;
-        self.failing_since = None;
-        self.last_success = Some(now);
-        self.wait(now, self.interval);
+        self.wait(now, self.interval * SPREAD / (SPREAD + 1));
     }
 
     /// Notes a failure; `retry_after` is what the server asked for. It is taken up to [`MOST_RETRY_AFTER`], and never
     /// makes the wait shorter.
     pub fn failed(&mut self, now: Duration, retry_after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
-        self.failing_since.get_or_insert(now);
         let doubled = 2_u32.saturating_pow(self.failures - 1);
         let longest = self.interval.max(FIRST_RETRY);
         let backoff = FIRST_RETRY.saturating_mul(doubled).min(longest);
         let asked_for = retry_after.unwrap_or_default().min(MOST_RETRY_AFTER);
         self.wait(now, backoff.max(asked_for));
-    }
-
-    /// Makes it due now, as after a change of the configuration; what is running is not asked twice.
-    pub fn hurry(&mut self, now: Duration) {
-        if let Next::At(time) = &mut self.next {
-            *time = now.min(*time);
-        }
-    }
-
-    /// Since when every answer has been a failure; `None` when the last was good, or there was none yet.
-    pub fn failing_since(&self) -> Option<Duration> {
-        self.failing_since
-    }
-
-    /// When the last good answer came.
-    pub fn last_success(&self) -> Option<Duration> {
-        self.last_success
     }
 
     fn wait(&mut self, now: Duration, wait: Duration) {
@@ -157,10 +131,8 @@ mod tests {
         let asked = run(&mut poll, Duration::ZERO, 10 * HOUR, |_| true);
         assert_eq!(asked[0], Duration::ZERO);
         let gaps = gaps(&asked);
-        assert!(
-            gaps.iter()
-                .all(|gap| (INTERVAL..=longest(INTERVAL)).contains(gap))
-        );
+        let shortest = INTERVAL * SPREAD / (SPREAD + 1);
+        assert!(gaps.iter().all(|gap| (shortest..=INTERVAL).contains(gap)));
         assert!(gaps.iter().any(|gap| *gap != gaps[0]));
     }
 
@@ -168,10 +140,7 @@ mod tests {
     fn cut_off_for_an_hour_it_asks_seldom_and_recovers_by_itself() {
         let mut poll = Poll::new(INTERVAL, 7);
         run(&mut poll, Duration::ZERO, HOUR, |_| true);
-        let before = poll.last_success();
         let asked = run(&mut poll, HOUR, 2 * HOUR, |_| false);
-        assert_eq!(poll.failing_since(), asked.first().copied());
-        assert_eq!(poll.last_success(), before);
         // 5 s doubling up to the interval, then the interval: no storm.
         assert!((14..=20).contains(&asked.len()), "{}", asked.len());
         for (count, gap) in (0..).zip(gaps(&asked)) {
@@ -180,8 +149,6 @@ mod tests {
         }
         let asked = run(&mut poll, 2 * HOUR, 3 * HOUR, |_| true);
         assert!(asked[0] - 2 * HOUR <= longest(INTERVAL));
-        assert_eq!(poll.failing_since(), None);
-        assert_eq!(poll.last_success(), asked.last().copied());
     }
 
     #[test]
@@ -216,7 +183,8 @@ mod tests {
     #[test]
     fn hosts_with_different_seeds_do_not_stay_aligned() {
         let asked = |seed| {
-            let mut poll = Poll::new(INTERVAL, seed).spread(Duration::ZERO);
+            let mut poll = Poll::new(INTERVAL, seed);
+            poll.spread(Duration::ZERO);
             run(&mut poll, Duration::ZERO, 12 * HOUR, |_| true)
         };
         let (one, other) = (asked(1), asked(2));
@@ -226,14 +194,10 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_question_is_asked_again_and_a_running_one_is_not_hurried() {
+    fn a_lost_question_is_asked_again() {
         let mut poll = Poll::new(INTERVAL, 7);
         poll.started(HOUR);
-        poll.hurry(HOUR);
         assert!(!poll.is_due(HOUR + LOST_AFTER / 2));
         assert!(poll.is_due(HOUR + LOST_AFTER));
-        poll.succeeded(HOUR);
-        poll.hurry(HOUR + Duration::from_secs(1));
-        assert!(poll.is_due(HOUR + Duration::from_secs(1)));
     }
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::endpoints::{Endpoint, Origin};
+use crate::azure::manager::MoreTags;
 use crate::azure::{TagSnapshot, bundle, wanted};
 use crate::config::{Cloud, Protect, Registry};
 use crate::file::read_up_to;
@@ -18,6 +19,8 @@ use crate::state::{Replicas, write_whole};
 const NAMES: &str = "sources.json";
 /// The service tags of a file or a URL, as the bundle is written.
 const TAGS: &str = "service-tags.bundle";
+/// What the Service Tag Discovery API added to them, in the same way.
+const MORE: &str = "service-tags-api.bundle";
 /// The layout of `sources.json`; another one is not read.
 const VERSION: u32 = 1;
 /// The largest files that are read, in bytes: some thousand replicas, and ten times the public cloud's tags.
@@ -29,6 +32,7 @@ const MAX_TAGS: u64 = 4 << 20;
 pub(super) struct Kept {
     names: BTreeMap<Name, KeptNames>,
     tags: Option<TagSnapshot>,
+    more: Option<TagSnapshot>,
 }
 
 /// The names of one registry by source, each with when it was last confirmed.
@@ -50,9 +54,14 @@ struct NamesFile {
 }
 
 impl Kept {
-    /// These names and tags.
-    pub(super) fn new(names: BTreeMap<Name, KeptNames>, tags: Option<TagSnapshot>) -> Self {
-        Self { names, tags }
+    /// These names and tags, and what the Discovery API added.
+    pub(super) fn new(
+        names: BTreeMap<Name, KeptNames>,
+        tags: Option<TagSnapshot>,
+        more: Option<&MoreTags>,
+    ) -> Self {
+        let more = more.map(MoreTags::to_snapshot);
+        Self { names, tags, more }
     }
 
     /// Reads what is kept in the directory `state`, of tags those of `cloud`. The second value says what of it cannot be used.
@@ -62,9 +71,11 @@ impl Kept {
             Ok(names) => kept.names = names.unwrap_or_default(),
             Err(error) => damaged.push(format!("{}: {error}", state.join(NAMES).display())),
         }
-        match tags(&state.join(TAGS), cloud) {
-            Ok(tags) => kept.tags = tags,
-            Err(error) => damaged.push(format!("{}: {error}", state.join(TAGS).display())),
+        for (file, slot) in [(TAGS, &mut kept.tags), (MORE, &mut kept.more)] {
+            match tags(&state.join(file), cloud) {
+                Ok(tags) => *slot = tags,
+                Err(error) => damaged.push(format!("{}: {error}", state.join(file).display())),
+            }
         }
         (kept, damaged)
     }
@@ -87,10 +98,21 @@ impl Kept {
             };
             write(NAMES, &serde_json::to_vec(&file)?)?;
         }
-        match &self.tags {
-            Some(tags) if self.tags != before.tags => write(TAGS, bundle::export(tags).as_bytes()),
-            Some(_) | None => Ok(()),
+        let tags = [
+            (TAGS, &self.tags, &before.tags),
+            (MORE, &self.more, &before.more),
+        ];
+        for (file, tags, before) in tags {
+            if let Some(tags) = tags.as_ref().filter(|tags| Some(*tags) != before.as_ref()) {
+                write(file, bundle::export(tags).as_bytes())?;
+            }
         }
+        Ok(())
+    }
+
+    /// What the Service Tag Discovery API added.
+    pub(super) fn more(&self) -> Option<MoreTags> {
+        self.more.clone().map(MoreTags::from)
     }
 
     /// The service tags, where they have all that `protect` calls for.
@@ -199,6 +221,7 @@ mod tests {
         Kept::new(
             [("contoso.azurecr.io".parse().unwrap(), names)].into(),
             Some(tags),
+            None,
         )
     }
 

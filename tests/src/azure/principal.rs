@@ -1,7 +1,9 @@
 //! The service principal that Entra knows, with everything it can prove itself with.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -75,10 +77,15 @@ impl Principal {
             certificate,
             public_key,
         };
+        let file = |name: &str, contents: &str| -> Result<PathBuf> {
+            let path = directory.join(name);
+            private(&path, contents.as_bytes())?;
+            Ok(path)
+        };
         Ok(Self {
             // Files that people write end with a line break.
-            secret_file: scratch.file("principal/secret", format!("{}\n", known.secret))?,
-            federated_file: scratch.file("principal/federated", &known.federated)?,
+            secret_file: file("secret", &format!("{}\n", known.secret))?,
+            federated_file: file("federated", &known.federated)?,
             certificate_file: directory.join("both.pem"),
             directory,
             known,
@@ -97,6 +104,15 @@ impl Principal {
         secrets.extend([self.known.secret.clone(), self.known.federated.clone()]);
         secrets
     }
+}
+
+/// Writes a file that root alone can read.
+fn private(path: &Path, contents: &[u8]) -> Result<()> {
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o600).open(path);
+    opened
+        .and_then(|mut file| file.write_all(contents))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 /// A self-signed certificate with an RSA key, the kind that Entra takes; its DER form and that of its public key.
@@ -135,7 +151,10 @@ fn certificate(directory: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     ])?;
     let read = |name: &str| fs::read(directory.join(name)).with_context(|| format!("read {name}"));
     let (pem, key) = (read("certificate.pem")?, read("key.pem")?);
-    fs::write(directory.join("both.pem"), [pem.as_slice(), &key].concat())?;
+    private(
+        &directory.join("both.pem"),
+        &[pem.as_slice(), &key].concat(),
+    )?;
     let der = CertificateDer::from_pem_slice(&pem).context("read the certificate")?;
     Ok((der.to_vec(), read("public.der")?))
 }

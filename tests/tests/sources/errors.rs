@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
     azure::{Azure, Fault, SUBSCRIPTION, Service},
-    replicas::Replica,
+    replicas::{Replica, renumbered},
 };
 
 use crate::{
@@ -89,6 +89,9 @@ fn play(scenario: &Scenario) -> Result<()> {
     stage
         .azure
         .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
+    let tags = renumbered(stage.lab.world().service_tags(), 1)?;
+    let tags = tags["values"].as_array().cloned().unwrap_or_default();
+    stage.azure.set_tag_pages(1, vec![tags]);
     if scenario.sources == 1 {
         // Each question needs a token of its own.
         stage.azure.set_token_life(60);

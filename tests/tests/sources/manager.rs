@@ -73,7 +73,7 @@ fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_
     for (number, kind) in (0..).zip(Kind::all(&stage.azure)) {
         stage.azure.mend(kind.service);
         let took = found_by(&mut stage, &kind, &Replica::number(number), &mut hosts)?;
-        eprintln!("{}: open after {took:.0?}", kind.name);
+        eprintln!("{}: open after {took:.2?}", kind.name);
         assert!(took < ONE_POLL, "{}: {took:?}", kind.name);
         if kind.service != Service::Entra {
             stage.azure.fail(kind.service, Fault::Refused);

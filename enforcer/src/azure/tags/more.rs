@@ -10,7 +10,7 @@ use serde::de::Error as _;
 
 use super::check::{Family, registries_are_apart_from_storage};
 use super::published::{Published, Tag};
-use super::{PrefixSet, TagError, TagSnapshot};
+use super::{PrefixSet, TagError, TagOrigin, TagSnapshot};
 use crate::config::{Cloud, REGISTRY_TAG};
 
 /// What the API knows of some families of tags.
@@ -24,6 +24,44 @@ pub struct MoreTags {
     pub families: BTreeMap<String, PrefixSet>,
     /// By region as it stands in data endpoint names, the prefixes of its registries.
     pub registry_regions: BTreeMap<String, PrefixSet>,
+}
+
+impl MoreTags {
+    /// These and what the API said before: a later answer can be an older or a shorter list, and takes nothing away.
+    #[must_use]
+    pub fn and(mut self, before: &Self) -> Self {
+        if before.cloud != self.cloud {
+            return self;
+        }
+        unite(&mut self.families, &before.families);
+        unite(&mut self.registry_regions, &before.registry_regions);
+        self.change_number = self.change_number.max(before.change_number);
+        self
+    }
+
+    /// As a snapshot, to be kept like one.
+    pub fn to_snapshot(&self) -> TagSnapshot {
+        TagSnapshot {
+            cloud: self.cloud,
+            change_number: self.change_number,
+            date: None,
+            origin: TagOrigin::Kept,
+            families: self.families.clone(),
+            registry_regions: self.registry_regions.clone(),
+            added: None,
+        }
+    }
+}
+
+impl From<TagSnapshot> for MoreTags {
+    fn from(kept: TagSnapshot) -> Self {
+        Self {
+            cloud: kept.cloud,
+            change_number: kept.change_number,
+            families: kept.families,
+            registry_regions: kept.registry_regions,
+        }
+    }
 }
 
 /// What a snapshot got from the API besides its own prefixes.
@@ -141,14 +179,18 @@ impl TagSnapshot {
             }
         }
         registries_are_apart_from_storage(&whole.families, &file)?;
-        for (region, prefixes) in &more.registry_regions {
-            let known = whole.registry_regions.entry(region.clone()).or_default();
-            *known = known.union(prefixes);
-        }
+        unite(&mut whole.registry_regions, &more.registry_regions);
         whole.added = Some(AddedTags {
             change_number: more.change_number,
             families: added,
         });
         Ok(whole)
+    }
+}
+
+fn unite(sets: &mut BTreeMap<String, PrefixSet>, more: &BTreeMap<String, PrefixSet>) {
+    for (name, more) in more {
+        let set = sets.entry(name.clone()).or_default();
+        *set = set.union(more);
     }
 }

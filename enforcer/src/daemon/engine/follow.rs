@@ -149,6 +149,7 @@ impl Engine {
             .sources
             .with(&self.feeds)
             .context("cannot use what an earlier run kept")?;
+        self.feeds.tags_changed(&self.sources, self.now());
         Ok(())
     }
 

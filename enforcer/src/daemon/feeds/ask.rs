@@ -96,6 +96,10 @@ impl Feeds {
             Fetched::Url(answer) => self.take_url(answer, in_force, now),
             Fetched::Api(answer) => {
                 let (_, polled) = self.api.as_mut()?;
+                let answer = answer.map(|more| match polled.last() {
+                    Some(before) => more.and(before),
+                    None => more,
+                });
                 polled.take(answer, now).map(Before::Api)
             }
         }

@@ -122,7 +122,11 @@ impl Feeds {
             let names_of = endpoints(names, login_server, cloud, &Origin::Manager);
             if !names_of.is_empty() {
                 polled.restore(names_of, names.values().max().copied());
+                polled.poll.spread(now);
             }
+        }
+        if let (Some((_, polled)), Some(more)) = (&mut self.api, kept.more()) {
+            polled.restore(more, None);
         }
         if let (Some((_, polled)), Some(tags)) = (&mut self.url, kept.tags(&config.protect)) {
             polled.restore(tags.clone(), None);
@@ -153,7 +157,8 @@ impl Feeds {
         });
         let follows_tags = self.url.is_some() || config.protect.service_tags.is_some();
         let tags = follows_tags.then(|| self.base(&sources.given.tags).clone());
-        Kept::new(names.collect(), tags)
+        let more = self.api.as_ref().and_then(|(_, polled)| polled.last());
+        Kept::new(names.collect(), tags, more)
     }
 
     /// Notes that a watched file was read, or why it cannot be used.

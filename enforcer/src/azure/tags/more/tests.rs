@@ -120,6 +120,21 @@ fn a_list_that_a_file_would_be_refused_for_is_refused() {
 }
 
 #[test]
+fn a_later_answer_takes_nothing_away() {
+    let first = read(&[page(&[tag("Storage", &["203.0.113.0/24"])], None)]).unwrap();
+    let later = [
+        tag("Storage", &["192.0.2.0/25"]),
+        tag(REGISTRY_TAG, &["198.51.100.128/25"]),
+    ];
+    let both = read(&[page(&later, None)]).unwrap().and(&first);
+    assert_eq!(
+        both.families[STORAGE_TAG],
+        set(&["192.0.2.0/25", "203.0.113.0/24"])
+    );
+    assert_eq!(both.families[REGISTRY_TAG], set(&["198.51.100.128/25"]));
+}
+
+#[test]
 fn what_is_added_is_named_and_nothing_is_taken_away() {
     let tags = [
         tag("Storage", &["192.0.2.0/25", "203.0.113.0/24"]),
