@@ -91,6 +91,14 @@ pub enum EndpointError {
         /// The registry's name.
         registry: String,
     },
+    /// Azure Resource Manager names no data endpoint although they are on.
+    #[error(
+        "{resource}: no data endpoint is named although they are enabled, so no layer could be pulled; check the registry (az acr show-endpoints)"
+    )]
+    NoDataEndpointInResource {
+        /// The resource.
+        resource: String,
+    },
     /// Something else than a host name stands where one has to.
     #[error("{resource}: {source}; check what answers for Azure Resource Manager")]
     NoNameInResource {

@@ -154,8 +154,8 @@ pub(super) fn kind_of(
         })
 }
 
-/// That the resource `id` has no data endpoint that could be opened.
-pub(super) fn without_data_endpoints(
+/// That the resource `id` has its data endpoints switched off.
+pub(super) fn data_endpoints_off(
     id: &ResourceId,
     login_server: &Name,
     cloud: Cloud,

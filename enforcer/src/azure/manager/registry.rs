@@ -1,10 +1,13 @@
 //! A registry as Azure Resource Manager tells it.
 
+use std::time::Duration;
+
 use serde::Deserialize;
+use serde::de::Error as _;
 
 use super::Problem;
 use crate::azure::endpoints::{
-    Endpoint, EndpointError, EndpointKind, Origin, kind_of, without_data_endpoints,
+    Endpoint, EndpointError, EndpointKind, Origin, data_endpoints_off, kind_of,
 };
 use crate::config::{Cloud, ResourceId};
 use crate::file::without_byte_order_mark;
@@ -14,6 +17,8 @@ use crate::name::Name;
 pub(super) const API_VERSION: &str = "2025-11-01";
 /// The most bytes of an answer: room for some thousand replicas.
 pub(super) const MOST_BYTES: u64 = 1 << 20;
+/// How long an answer may take.
+pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize)]
 struct Resource {
@@ -25,8 +30,7 @@ struct Resource {
 struct Properties {
     login_server: String,
     data_endpoint_enabled: bool,
-    data_endpoint_host_names: Vec<String>,
-    #[serde(default)]
+    data_endpoint_host_names: Option<Vec<String>>,
     regional_endpoint_host_names: Option<Vec<String>>,
 }
 
@@ -49,9 +53,11 @@ pub(super) fn parse(
         }
         .into());
     }
-    if !properties.data_endpoint_enabled || properties.data_endpoint_host_names.is_empty() {
-        return Err(without_data_endpoints(id, login_server, cloud).into());
+    if !properties.data_endpoint_enabled {
+        return Err(data_endpoints_off(id, login_server, cloud).into());
     }
+    let data = properties.data_endpoint_host_names;
+    let data = data.ok_or_else(|| serde_json::Error::missing_field("dataEndpointHostNames"))?;
     let endpoint = |text: &String| {
         let name = name(text, id)?;
         let kind = kind_of(&name, login_server, cloud, &id.to_string())?;
@@ -61,18 +67,16 @@ pub(super) fn parse(
             origin: Origin::Manager,
         })
     };
-    let data = properties.data_endpoint_host_names;
     let regional = properties.regional_endpoint_host_names.unwrap_or_default();
     let endpoints: Vec<Endpoint> = data
         .iter()
         .chain(&regional)
         .map(endpoint)
         .collect::<Result<_, EndpointError>>()?;
-    if !endpoints
-        .iter()
-        .any(|endpoint| endpoint.kind == EndpointKind::Data)
-    {
-        return Err(without_data_endpoints(id, login_server, cloud).into());
+    let is_data = |endpoint: &Endpoint| endpoint.kind == EndpointKind::Data;
+    if !endpoints.iter().any(is_data) {
+        let resource = id.to_string();
+        return Err(EndpointError::NoDataEndpointInResource { resource }.into());
     }
     Ok(endpoints)
 }

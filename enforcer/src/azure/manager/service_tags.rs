@@ -1,15 +1,16 @@
 //! The Service Tag Discovery API: `Service Tags - List` of `Microsoft.Network`.
 
 use std::path::Path;
+use std::time::Instant;
 
-use super::{Azure, FetchError, Problem, Reach, Thing};
+use super::{Azure, Bounds, FetchError, Problem, Reach, TAGS_TIME, Thing};
 pub use crate::azure::tags::MoreTags;
 use crate::azure::tags::{MAX_FILE, MoreTagsReader};
 use crate::config::Cloud;
 use crate::https::Url;
 
 const API_VERSION: &str = "2024-05-01";
-/// The most pages of one list; the bytes of all are bounded by [`MAX_FILE`].
+/// The most pages of one list; the bytes of all are bounded by [`MAX_FILE`], and their time by [`TAGS_TIME`].
 const MOST_PAGES: usize = 64;
 
 /// A region of the cloud. The API wants one and lists all the same.
@@ -39,8 +40,13 @@ pub(super) async fn fetch(
     )?;
     let mut reader = MoreTagsReader::new(azure.cloud, wanted, Path::new(&source));
     let mut room = MAX_FILE;
+    let until = Instant::now() + TAGS_TIME;
     for _ in 0..MOST_PAGES {
-        let response = azure.ask(&thing, url, reach, room).await?;
+        let bounds = Bounds {
+            bytes: room,
+            time: until.saturating_duration_since(Instant::now()),
+        };
+        let response = azure.ask(&thing, url, reach, bounds).await?;
         let read = u64::try_from(response.body().len()).unwrap_or(u64::MAX);
         room = room.saturating_sub(read);
         let link = reader.page(response.body());

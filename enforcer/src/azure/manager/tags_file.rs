@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use super::{Azure, FetchError, Reach, Thing, good, resolved};
+use super::{Azure, FetchError, Reach, TAGS_TIME, Thing, good, resolved};
 use crate::azure::tags::{self, MAX_FILE};
 use crate::azure::{TagOrigin, TagSnapshot};
 use crate::https::{Request, Response, Url};
@@ -51,7 +51,7 @@ pub(super) async fn fetch(
 ) -> Result<FetchedTags, FetchError> {
     let addresses = resolved(&thing, &url, reach)?;
     let shown = url.to_string();
-    let mut request = Request::get(url).at_most(MAX_FILE);
+    let mut request = Request::get(url).at_most(MAX_FILE).within(TAGS_TIME);
     if let Some((name, value)) = last.and_then(condition) {
         request = request.header(name, value);
     }

@@ -1,5 +1,8 @@
 //! Tags from the Service Tag Discovery API, which lag behind the published file and may only add to it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,7 @@ use serde::de::Error as _;
 use super::check::{Family, registries_are_apart_from_storage};
 use super::published::{Published, Tag};
 use super::{PrefixSet, TagError, TagSnapshot};
-use crate::config::Cloud;
+use crate::config::{Cloud, REGISTRY_TAG};
 
 /// What the API knows of some families of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub struct MoreTags {
     pub change_number: u32,
     /// By tag name, its prefixes united with those of its regional tags. Families that the list lacks are missing here.
     pub families: BTreeMap<String, PrefixSet>,
+    /// By region as it stands in data endpoint names, the prefixes of its registries.
+    pub registry_regions: BTreeMap<String, PrefixSet>,
 }
 
 impl MoreTags {
@@ -97,8 +102,12 @@ impl<'w> MoreTagsReader<'w> {
     /// All pages together, with the checks of a published file for the families that are there.
     pub(in crate::azure) fn finish(self) -> Result<MoreTags, TagError> {
         let mut families = BTreeMap::new();
+        let mut registry_regions = BTreeMap::new();
         for name in self.wanted {
             let family = Family::gather(name, &self.tags, &self.source)?;
+            if name == REGISTRY_TAG {
+                registry_regions = family.by_region();
+            }
             if !family.is_absent() {
                 families.insert(name.clone(), family.into_checked_union(&self.source)?);
             }
@@ -115,6 +124,7 @@ impl<'w> MoreTagsReader<'w> {
             cloud: self.cloud,
             change_number: self.change_number.ok_or_else(missing)?,
             families,
+            registry_regions,
         })
     }
 }
@@ -147,196 +157,14 @@ impl TagSnapshot {
             }
         }
         registries_are_apart_from_storage(&whole.families, &file)?;
+        for (region, prefixes) in &more.registry_regions {
+            let known = whole.registry_regions.entry(region.clone()).or_default();
+            *known = known.union(prefixes);
+        }
         whole.added = Some(AddedTags {
             change_number: more.change_number,
             families: added,
         });
         Ok(whole)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::azure::TagOrigin;
-    use crate::config::{REGISTRY_TAG, STORAGE_TAG};
-
-    fn set(prefixes: &[&str]) -> PrefixSet {
-        prefixes
-            .iter()
-            .map(|prefix| prefix.parse::<ipnet::IpNet>().unwrap())
-            .collect()
-    }
-
-    fn wanted() -> [String; 2] {
-        [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned)
-    }
-
-    fn tag(name: &str, prefixes: &[&str]) -> Value {
-        json!({"name": name, "id": name, "properties": {"changeNumber": "3", "region": "", "systemService": "AzureStorage",
-               "addressPrefixes": prefixes}})
-    }
-
-    fn page(tags: &[Value], next: Option<&str>) -> Vec<u8> {
-        let mut page = json!({"name": "Public", "id": "/subscriptions/x", "type": "Microsoft.Network/serviceTags",
-                              "changeNumber": "63", "cloud": "Public", "values": tags});
-        if let Some(next) = next {
-            page["nextLink"] = next.into();
-        }
-        page.to_string().into_bytes()
-    }
-
-    fn read(pages: &[Vec<u8>]) -> Result<MoreTags, TagError> {
-        let wanted = wanted();
-        let mut reader = MoreTagsReader::new(Cloud::Public, &wanted, Path::new("the API"));
-        for page in pages {
-            reader.page(page)?;
-        }
-        reader.finish()
-    }
-
-    fn snapshot() -> TagSnapshot {
-        TagSnapshot {
-            families: BTreeMap::from([
-                (STORAGE_TAG.to_owned(), set(&["192.0.2.0/24"])),
-                (REGISTRY_TAG.to_owned(), set(&["198.51.100.0/24"])),
-            ]),
-            origin: TagOrigin::Bundle,
-            ..crate::azure::bundle::load(Cloud::Public).unwrap()
-        }
-    }
-
-    #[test]
-    fn pages_make_one_list_and_a_regional_tag_may_stand_before_its_global_one() {
-        let pages = [
-            page(
-                &[tag("Storage.EastUS", &["203.0.113.0/25"])],
-                Some("https://next/"),
-            ),
-            page(
-                &[
-                    tag("Storage", &["203.0.113.0/24"]),
-                    tag("Sql", &["10.0.0.0/1"]),
-                ],
-                Some(""),
-            ),
-        ];
-        let wanted = wanted();
-        let mut reader = MoreTagsReader::new(Cloud::Public, &wanted, Path::new("the API"));
-        assert_eq!(
-            reader.page(&pages[0]).unwrap().as_deref(),
-            Some("https://next/")
-        );
-        assert_eq!(reader.page(&pages[1]).unwrap(), None);
-        let more = reader.finish().unwrap();
-        assert_eq!(more.change_number, 63);
-        assert_eq!(
-            more.families,
-            BTreeMap::from([(STORAGE_TAG.to_owned(), set(&["203.0.113.0/24"]))])
-        );
-    }
-
-    #[test]
-    fn a_list_that_a_file_would_be_refused_for_is_refused() {
-        let storage = || tag("Storage", &["203.0.113.0/24"]);
-        for (tags, why) in [
-            (vec![], "has no tag \"Storage\""),
-            (
-                vec![tag("Storage.EastUS", &["203.0.113.0/24"])],
-                "has no tag",
-            ),
-            (
-                vec![storage(), tag("Storage.EastUS", &["10.0.0.0/24"])],
-                "lacks",
-            ),
-            (vec![tag("Storage", &["0.0.0.0/0"])], "shorter than"),
-            (vec![tag("Storage", &["203.0.113.7/24"])], "bits set"),
-            (
-                vec![storage(), tag(REGISTRY_TAG, &["203.0.113.7/32"])],
-                "is in \"AzureContainerRegistry\" and in \"Storage\"",
-            ),
-        ] {
-            let error = read(&[page(&tags, None)]).unwrap_err().to_string();
-            assert!(error.contains(why), "{error}");
-        }
-        let text = String::from_utf8(page(&[storage()], None)).unwrap();
-        for wrong in [
-            text.replace("\"63\"", "63"),
-            text.replace("\"63\"", "\"x\""),
-        ] {
-            let error = read(&[wrong.into_bytes()]).unwrap_err();
-            assert!(matches!(error, TagError::Malformed { .. }), "{error}");
-        }
-        let other = text
-            .replace("\"cloud\":\"Public\"", "\"cloud\":\"China\"")
-            .into_bytes();
-        assert!(matches!(read(&[other]), Err(TagError::OtherCloud { .. })));
-        for end in 0..text.len() {
-            assert!(read(&[text.as_bytes()[..end].to_vec()]).is_err(), "{end}");
-        }
-    }
-
-    #[test]
-    fn a_later_answer_takes_nothing_away() {
-        let first = read(&[page(&[tag("Storage", &["203.0.113.0/24"])], None)]).unwrap();
-        let later = [
-            tag("Storage", &["192.0.2.0/25"]),
-            tag(REGISTRY_TAG, &["198.51.100.128/25"]),
-        ];
-        let both = read(&[page(&later, None)]).unwrap().and(&first);
-        assert_eq!(
-            both.families[STORAGE_TAG],
-            set(&["192.0.2.0/25", "203.0.113.0/24"])
-        );
-        assert_eq!(both.families[REGISTRY_TAG], set(&["198.51.100.128/25"]));
-    }
-
-    #[test]
-    fn what_is_added_is_named_and_nothing_is_taken_away() {
-        let tags = [
-            tag("Storage", &["192.0.2.0/25", "203.0.113.0/24"]),
-            tag(REGISTRY_TAG, &["198.51.100.128/25"]),
-        ];
-        let more = read(&[page(&tags, None)]).unwrap();
-        let whole = snapshot().with_added(&more, "the API").unwrap();
-        assert_eq!(
-            whole.families[STORAGE_TAG],
-            set(&["192.0.2.0/24", "203.0.113.0/24"])
-        );
-        assert_eq!(
-            whole.families[REGISTRY_TAG],
-            snapshot().families[REGISTRY_TAG]
-        );
-        let added = whole.added.as_ref().unwrap();
-        assert_eq!(added.change_number, 63);
-        assert_eq!(
-            added.families,
-            BTreeMap::from([(STORAGE_TAG.to_owned(), set(&["203.0.113.0/24"]))])
-        );
-        assert_eq!(whole.change_number, snapshot().change_number);
-    }
-
-    #[test]
-    fn an_added_registry_prefix_in_storage_has_the_whole_answer_refused() {
-        let tags = [
-            tag("Storage", &["203.0.113.0/24"]),
-            tag(REGISTRY_TAG, &["192.0.2.128/25"]),
-        ];
-        let more = read(&[page(&tags, None)]).unwrap();
-        let error = snapshot()
-            .with_added(&more, "the API")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("the API: 192.0.2.128/25 is in"),
-            "{error}"
-        );
-        let china = MoreTags {
-            cloud: Cloud::China,
-            ..more
-        };
-        assert!(snapshot().with_added(&china, "the API").is_err());
     }
 }

@@ -139,6 +139,7 @@ impl Scene {
             cloud: self.sources.tags.cloud,
             change_number: 1,
             families: BTreeMap::new(),
+            registry_regions: BTreeMap::new(),
         };
         self.feeds
             .take(Fetched::Api(Ok(more)), &self.sources.tags, now);

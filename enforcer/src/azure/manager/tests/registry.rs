@@ -94,17 +94,22 @@ fn preview_fields_may_be_missing_or_null_and_others_may_not() {
 fn data_endpoints_that_are_off_tell_how_to_enable_them() {
     let mut off = resource(&["contoso.eastus.data.azurecr.io"], None);
     off["properties"]["dataEndpointEnabled"] = json!(false);
-    for resource in [
-        off,
-        resource(&[], None),
-        resource(&["contoso.eastus.geo.azurecr.io"], None),
-    ] {
+    let mut without_names = off.clone();
+    without_names["properties"]["dataEndpointHostNames"] = Value::Null;
+    for resource in [off, without_names] {
         let error = read(&resource).unwrap_err().to_string();
         assert!(error.starts_with(&id().to_string()), "{error}");
         assert!(
             error.contains("az acr update --name contoso --data-endpoint-enabled"),
             "{error}"
         );
+    }
+    for resource in [
+        resource(&[], None),
+        resource(&["contoso.eastus.geo.azurecr.io"], None),
+    ] {
+        let error = read(&resource).unwrap_err().to_string();
+        assert!(error.contains("no data endpoint is named"), "{error}");
     }
 }
 

@@ -99,6 +99,23 @@ fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
 }
 
 #[test]
+fn an_answer_like_the_last_one_is_no_news() {
+    let mut cache = cache();
+    assert!(
+        answer(
+            &mut cache,
+            only_v4(&["20.0.0.1", "40.0.0.1", "52.0.0.1"]),
+            0
+        )
+        .is_news()
+    );
+    assert!(!answer(&mut cache, only_v4(&["40.0.0.1", "52.0.0.1"]), 10).is_news());
+    assert!(answer(&mut cache, failed(LookupFailure::Timeout), 20).is_news());
+    assert!(!answer(&mut cache, failed(LookupFailure::Timeout), 30).is_news());
+    assert!(answer(&mut cache, only_v4(&["20.0.0.1"]), 40).is_news());
+}
+
+#[test]
 fn a_changed_check_removes_what_it_refuses() {
     let mut cache = cache();
     let both = only_v4(&["20.0.0.1", "52.0.0.1", "40.0.0.1"]);

@@ -1,0 +1,83 @@
+use super::*;
+
+/// The agent of Azure Arc, whose challenge names `realm`.
+fn agent(realm: String) -> impl Fn(&Asked) -> Answer + Send + Sync {
+    move |asked| {
+        if asked.header("metadata") != Some("true") {
+            return answer(400, &[], "");
+        }
+        match asked.header("authorization") {
+            None => answer(
+                401,
+                &[("WWW-Authenticate", &format!("Basic realm={realm}"))],
+                "",
+            ),
+            Some("Basic s3cret") => answer(200, &[], GRANTED),
+            Some(_) => answer(403, &[], ""),
+        }
+    }
+}
+
+async fn with_agent(tokens: &Path, realm: String) -> Result<Token, CredentialError> {
+    let server = TestServer::plain(agent(realm)).await;
+    let base = format!("http://localhost:{}", server.port);
+    let environment = Environment {
+        identity_endpoint: Some(format!("{base}/metadata/identity/oauth2/token")),
+        imds_endpoint: Some(base),
+        arc_tokens: tokens.to_owned(),
+        ..nowhere()
+    };
+    let credential = credential(&azure(CredentialKind::Arc), environment, 1);
+    let result = credential.token(&Client::new(), &Reach::new()).await;
+    let line = "GET /metadata/identity/oauth2/token?api-version=2019-11-01&resource=https%3A%2F%2Fmanagement.azure.com";
+    assert!(server.asked().iter().all(|asked| asked.line == line));
+    assert_eq!(server.asked().len(), 1 + usize::from(result.is_ok()));
+    result
+}
+
+#[tokio::test]
+async fn the_agent_of_arc_is_shown_its_own_secret_file_and_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let tokens = place.path().join("tokens");
+    fs::create_dir_all(tokens.join("deeper")).unwrap();
+    for file in [
+        "good.key",
+        "secret.txt",
+        "deeper/x.key",
+        ".key",
+        "../outside.key",
+    ] {
+        fs::write(tokens.join(file), "s3cret").unwrap();
+    }
+    let at = |name: &str| tokens.join(name).display().to_string();
+    assert!(with_agent(&tokens, at("good.key")).await.is_ok());
+    assert!(
+        with_agent(&tokens, format!("\"{}\"", at("good.key")))
+            .await
+            .is_ok()
+    );
+    for realm in [
+        at("secret.txt"),
+        at("deeper/x.key"),
+        at(".key"),
+        at("../outside.key"),
+        at("../tokens/good.key"),
+        at("./good.key"),
+        at("/good.key"),
+        at("good.key/"),
+        place.path().join("outside.key").display().to_string(),
+        "good.key".to_owned(),
+        String::new(),
+    ] {
+        let error = with_agent(&tokens, realm.clone())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("is not opened"), "{realm}: {error}");
+    }
+    let error = with_agent(&tokens, at("none.key"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("none.key: cannot be read"), "{error}");
+}
