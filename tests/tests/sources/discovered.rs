@@ -36,7 +36,7 @@ fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_thei
         "",
         "[discovery]\ninterval = \"10s\"\n",
     )?;
-    stage.run_with(&[])?;
+    stage.run()?;
     let busiest = busiest_second(&stage, 8)?;
     eprintln!("at most {busiest} queries in a second");
     assert!(busiest <= MOST, "{busiest} queries in a second");

@@ -131,7 +131,7 @@ fn starts_without(stage: &mut Stage, scenario: &Scenario, replica: &Replica) -> 
         stage.azure.fail(*service, Fault::Refused);
     }
     stage.end()?;
-    stage.run_with(&[])?;
+    stage.run()?;
     stage.await_failing(scenario.sources)?;
     stage.await_replica(replica)?;
     stage.pulls_from(replica)?;

@@ -97,7 +97,7 @@ fn a_file_that_goes_away_is_told_and_closes_nothing() -> Result<()> {
     stage.pulls_from(&known)?;
     // The daemon's next life does not depend on the file either.
     stage.end()?;
-    stage.run_with(&[])?;
+    stage.run()?;
     stage.await_failing(1)?;
     stage.await_replica(&known)?;
     stage.pulls_from(&known)?;
@@ -114,7 +114,7 @@ fn a_replica_that_leaves_the_file_stays_open_for_the_time_of_linger_and_not_long
     let file = WatchedFile::new(stage.path("watched"), Way::Rename, &both)?;
     stage.configure(&by_file(&file), "", "")?;
     stage.enforcer.edit("linger = \"15m\"", "linger = \"4s\"")?;
-    stage.run_with(&[])?;
+    stage.run()?;
     stage.await_replica(&leaving)?;
     let left = Instant::now();
     file.replace(&endpoints(&["eastus"]))?;

@@ -95,7 +95,7 @@ fn found_by(
     let variables: Vec<(&str, &str)> = variables
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    stage.run_with(&variables)?;
+    stage.run_with(&["-vv"], &variables)?;
     stage.await_name(&hosts[hosts.len() - 1])?;
     stage.await_mended()?;
     replica.appear(&stage.lab)?;

@@ -112,7 +112,7 @@ fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
     await_number(&stage, 2)?;
     stage.azure.fail(Service::Mirror, Fault::Refused);
     stage.end()?;
-    stage.run_with(&[])?;
+    stage.run()?;
     await_number(&stage, 2)?;
     assert!(!stage.reaches(NEWLY_CLOSED.parse()?)?);
     stage.await_failing(1)?;

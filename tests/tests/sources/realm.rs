@@ -80,7 +80,7 @@ fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Re
     for case in cases(&stage)? {
         stage.azure.set_realm(Some(&case.realm));
         let opens = Opens::of(&case.file)?;
-        stage.run_with(&[])?;
+        stage.run()?;
         stage.await_failing(1)?;
         ensure!(!opens.were_seen(), "{} was opened", case.realm);
         stage.lab.pull()?;
@@ -99,7 +99,7 @@ fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Re
     // The watch sees the honest way, so it would have seen the others.
     stage.azure.set_realm(None);
     let opens = Opens::of(&stage.azure.var_opt().join("azcmagent/tokens"))?;
-    stage.run_with(&[])?;
+    stage.run()?;
     stage
         .azure
         .await_requests(Service::ResourceManager, 1, LIMIT, |request| {

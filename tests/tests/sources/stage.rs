@@ -64,13 +64,22 @@ impl Stage {
     /// Configures and starts the daemon, and waits until every name has an address.
     pub(crate) fn start(&mut self, registry: &str, protect: &str, more: &str) -> Result<()> {
         self.configure(registry, protect, more)?;
-        self.run_with(&[])?;
+        self.run()?;
         self.await_names()
     }
 
-    /// Starts the daemon with the lab's authority and these variables in its environment.
-    pub(crate) fn run_with(&mut self, variables: &[(&str, &str)]) -> Result<()> {
-        let mut command = self.enforcer.command(["run"])?;
+    /// Starts the daemon as it is configured.
+    pub(crate) fn run(&mut self) -> Result<()> {
+        self.run_with(&[], &[])
+    }
+
+    /// As [`Stage::run`], with more arguments, and variables in its environment.
+    pub(crate) fn run_with(
+        &mut self,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<()> {
+        let mut command = self.enforcer.command([&["run"], arguments].concat())?;
         command.env("SSL_CERT_FILE", self.lab.tls().ca());
         command.env_remove("SSL_CERT_DIR");
         command.envs(variables.iter().copied());

@@ -61,7 +61,7 @@ fn update(old: &Path, new: &Path) -> Result<String> {
     stage
         .enforcer
         .edit(&lab_file, &format!("service-tags = {:?}", file.path()))?;
-    stage.run_with(&[])?;
+    stage.run()?;
     stage.await_names()?;
     await_number(&stage, before.change_number)?;
 
