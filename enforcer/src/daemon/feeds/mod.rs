@@ -202,7 +202,7 @@ impl Found for Feeds {
     fn tags(&self, given: &TagSnapshot) -> anyhow::Result<TagSnapshot> {
         let base = self.base(given);
         match self.api.as_ref().and_then(|(_, polled)| polled.last()) {
-            Some(more) => Ok(base.with_added(more, API)?),
+            Some(more) => Ok(base.with_added(more)),
             None => Ok(base.clone()),
         }
     }

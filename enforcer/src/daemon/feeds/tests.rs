@@ -230,7 +230,7 @@ fn an_older_file_at_the_url_is_refused() {
     );
     assert_eq!(scene.sources.with(&scene.feeds).unwrap().tags, {
         let more = &scene.feeds.api.as_ref().unwrap().1;
-        tags.with_added(more.last().unwrap(), API).unwrap()
+        tags.with_added(more.last().unwrap())
     });
 }
 
