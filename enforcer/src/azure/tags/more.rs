@@ -170,15 +170,25 @@ impl TagSnapshot {
         };
         // Storage first: where the two differ among themselves, what is closed stays closed.
         let is_registry = |name: &String| is_of_family(name, REGISTRY_TAG);
-        let (last, first) = self.families.keys().partition::<Vec<_>, _>(|name| is_registry(name));
+        let (last, first) = self
+            .families
+            .keys()
+            .partition::<Vec<_>, _>(|name| is_registry(name));
         for name in first.into_iter().chain(last) {
             if let Some(new) = more.families.get(name) {
                 whole.add(name, new, &mut added);
             }
         }
-        let registries = whole.families.get(REGISTRY_TAG).cloned().unwrap_or_default();
+        let registries = whole
+            .families
+            .get(REGISTRY_TAG)
+            .cloned()
+            .unwrap_or_default();
         let known = |(region, set): (&String, &PrefixSet)| {
-            let set: PrefixSet = set.iter().filter(|prefix| registries.covers(*prefix)).collect();
+            let set: PrefixSet = set
+                .iter()
+                .filter(|prefix| registries.covers(*prefix))
+                .collect();
             (!set.is_empty()).then(|| (region.clone(), set))
         };
         let regions = more.registry_regions.iter().filter_map(known).collect();
@@ -215,7 +225,9 @@ fn foreign(families: &BTreeMap<String, PrefixSet>, name: &str) -> PrefixSet {
     } else {
         return PrefixSet::default();
     };
-    let others = families.iter().filter(|(name, _)| is_of_family(name, other));
+    let others = families
+        .iter()
+        .filter(|(name, _)| is_of_family(name, other));
     others.flat_map(|(_, set)| set.iter()).collect()
 }
 

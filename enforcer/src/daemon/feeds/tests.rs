@@ -56,6 +56,7 @@ fn failure(thing: &Thing, number: usize) -> FetchError {
         let retry_after =
             (status == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(90));
         return thing.failed(Problem::Refused {
+            identity: None,
             status,
             retry_after,
         });

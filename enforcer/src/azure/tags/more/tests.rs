@@ -183,7 +183,10 @@ fn what_registries_and_storage_would_share_is_left_out_and_the_rest_is_added() {
         ]),
         registry_regions: BTreeMap::from([
             ("newregion".to_owned(), set(&["192.0.2.128/25"])),
-            ("otherregion".to_owned(), set(&["2001:db8::/64", "203.0.113.7/32"])),
+            (
+                "otherregion".to_owned(),
+                set(&["2001:db8::/64", "203.0.113.7/32"]),
+            ),
         ]),
     };
     let whole = snapshot().with_added(&more);
@@ -204,7 +207,10 @@ fn what_registries_and_storage_would_share_is_left_out_and_the_rest_is_added() {
     let added = whole.added.unwrap();
     assert_eq!(added.left_out.into_iter().collect::<PrefixSet>(), left_out);
     assert!(!whole.registry_regions.contains_key("newregion"));
-    assert_eq!(whole.registry_regions["otherregion"], set(&["2001:db8::/64"]));
+    assert_eq!(
+        whole.registry_regions["otherregion"],
+        set(&["2001:db8::/64"])
+    );
 }
 
 #[test]
