@@ -9,7 +9,7 @@ pub const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// What a server may put the next question off by at most.
 pub const MOST_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// A question without a result is given up after this long.
-const LOST_AFTER: Duration = Duration::from_mins(10);
+pub(in crate::azure) const LOST_AFTER: Duration = Duration::from_mins(10);
 
 /// The schedule of one source. Times count from the start of the daemon, on a clock that does not go back.
 #[derive(Debug)]

@@ -36,6 +36,9 @@ const CHINA: [&str; 6] = [
     "chinanorth3",
 ];
 
+/// The most regions that are taken from tags: each is a name to ask for, for each registry.
+const MOST_FROM_TAGS: usize = 256;
+
 /// The regions of `cloud` that were known when this was built, sorted.
 pub const fn known(cloud: Cloud) -> &'static [&'static str] {
     match cloud {
@@ -45,11 +48,17 @@ pub const fn known(cloud: Cloud) -> &'static [&'static str] {
     }
 }
 
-/// All regions where a replica may be: those known, those that `tags` name, and `more` of the configuration.
+/// All regions where a replica may be: those known, those that `tags` name besides (256 at most), and `more` of the configuration.
 pub fn all(tags: &TagSnapshot, more: &[String]) -> BTreeSet<String> {
-    let known = known(tags.cloud).iter().map(|region| (*region).to_owned());
-    let named = tags.registry_regions.keys().chain(more).cloned();
-    known.chain(named).collect()
+    let known = known(tags.cloud);
+    let named = tags.registry_regions.keys();
+    let new = named.filter(|region| !known.contains(&region.as_str()));
+    let new = new.take(MOST_FROM_TAGS).chain(more).cloned();
+    known
+        .iter()
+        .map(|region| (*region).to_owned())
+        .chain(new)
+        .collect()
 }
 
 #[cfg(test)]
@@ -90,5 +99,16 @@ mod tests {
             assert!(regions.contains(region), "{region}");
         }
         assert!(!known(Cloud::Public).contains(&"southeastus3"));
+    }
+
+    #[test]
+    fn tags_that_name_more_regions_than_there_are_crowd_out_no_other() {
+        let mut tags = bundle::load(Cloud::Public).unwrap();
+        let invented = (0..5000).map(|n| (format!("a{n}"), crate::azure::PrefixSet::default()));
+        tags.registry_regions.extend(invented);
+        let more = ["newregion".to_owned()];
+        let regions = all(&tags, &more);
+        assert_eq!(regions.len(), PUBLIC.len() + MOST_FROM_TAGS + more.len());
+        assert!(regions.contains("newregion") && regions.contains("westus3"));
     }
 }

@@ -73,8 +73,8 @@ pub struct ResourceId {
     pub name: String,
 }
 
-/// An `https://` URL whose host is a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An `https://` URL whose host is a name. Its query, which may hold a signature, shows nowhere.
+#[derive(Clone, PartialEq, Eq)]
 pub struct HttpsUrl {
     pub(super) text: String,
     pub(super) host: Name,
@@ -125,10 +125,27 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// Without the query, which may hold a signature.
+/// Without the query.
 impl fmt::Display for HttpsUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.text.split('?').next().unwrap_or_default())
+        formatter.write_str(without_secrets(&self.text))
+    }
+}
+
+impl fmt::Debug for HttpsUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "HttpsUrl({self})")
+    }
+}
+
+/// What of a text that should be a URL can be shown: neither its query, which may hold a signature, nor user and password.
+pub(crate) fn without_secrets(text: &str) -> &str {
+    let before_query = text.split(['?', '#']).next().unwrap_or_default();
+    match before_query.rsplit_once('@') {
+        Some((_user, host)) => host,
+        // A password that has one of these, or a signature: nobody can tell.
+        None if text.contains('@') => "https://…",
+        None => before_query,
     }
 }
 

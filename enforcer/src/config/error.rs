@@ -114,12 +114,14 @@ fn position_in(value: &Spanned<DeValue<'_>>, offset: usize) -> Option<Position> 
     inner.or_else(|| value.span().contains(&offset).then_some(Position::Here))
 }
 
-/// The key on the line of `offset`, for lines that the parser gave up.
+/// The key on the line of `offset`, for lines that the parser gave up; no part of a value, which may be a secret.
 fn key_on_line(text: &str, offset: usize) -> Option<String> {
     let start = text
         .get(..offset)?
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
     let line = text.get(start..)?.lines().next()?;
-    line.split_once('=').map(|(key, _)| key.trim().to_owned())
+    let (key, _value) = line.split_once('=')?;
+    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    Some(key.trim().to_owned()).filter(|key| key.chars().all(is_bare))
 }

@@ -17,6 +17,7 @@ mod value;
 use std::io;
 use std::path::Path;
 
+pub(crate) use azure::without_secrets;
 pub use azure::{Azure, CredentialKind, Discovery, HttpsUrl, ResourceId};
 pub use cloud::{Cloud, EndpointKind};
 pub use error::ConfigError;

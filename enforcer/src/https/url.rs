@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
+use crate::config::without_secrets;
 use crate::name::Name;
 
 /// Where a virtual machine of Azure asks its host; nothing leaves the physical machine.
@@ -114,7 +115,7 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let wrong = |problem| UrlError {
-            text: shown(text).to_owned(),
+            text: without_secrets(text).to_owned(),
             problem,
         };
         let Ok(uri) = text.parse::<Uri>() else {
@@ -156,12 +157,6 @@ pub fn encoded(text: &str) -> String {
         }
     }
     result
-}
-
-/// The part of a text that holds no password and no signature.
-fn shown(text: &str) -> &str {
-    let before_query = text.split(['?', '#']).next().unwrap_or_default();
-    before_query.rsplit('@').next().unwrap_or_default()
 }
 
 /// The addresses of a host that may be spoken to without TLS.

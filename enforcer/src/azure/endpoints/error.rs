@@ -107,6 +107,18 @@ pub enum EndpointError {
         /// What is wrong with it.
         source: NameError,
     },
+    /// More names than any registry has replicas, which would fill what the kernel and the resolvers hold.
+    #[error(
+        "{place}: has {found} names, more than {limit}; check that they are the registry's (az acr show-endpoints)"
+    )]
+    TooManyNames {
+        /// The file, or the resource.
+        place: String,
+        /// How many there are.
+        found: usize,
+        /// The most that are taken.
+        limit: usize,
+    },
     /// A name belongs to another registry, or to none.
     #[error(
         "{place}: {name} is no endpoint of {login_server} and would open another registry; remove it"

@@ -19,6 +19,9 @@ use crate::name::Name;
 /// The largest endpoints file that is read, in bytes: room for some thousand replicas.
 const MAX_FILE: u64 = 1 << 20;
 
+/// The most names that a file or Resource Manager may tell of one registry: some for each region that there is.
+const MOST_NAMES: usize = 256;
+
 /// A name of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
@@ -152,6 +155,18 @@ pub(super) fn kind_of(
             name: name.clone(),
             login_server: login_server.clone(),
         })
+}
+
+/// Refuses more than 256 names, told at `place`, for one registry.
+pub(super) fn check_count(found: usize, place: &str) -> Result<(), EndpointError> {
+    if found > MOST_NAMES {
+        return Err(EndpointError::TooManyNames {
+            place: place.to_owned(),
+            found,
+            limit: MOST_NAMES,
+        });
+    }
+    Ok(())
 }
 
 /// That the resource `id` has its data endpoints switched off.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Endpoint, EndpointError, EndpointKind, Origin, kind_of};
+use super::{Endpoint, EndpointError, EndpointKind, Origin, check_count, kind_of};
 use crate::azure::relaxed::blank_trailing_commas;
 use crate::config::Cloud;
 use crate::file::without_byte_order_mark;
@@ -50,9 +50,11 @@ pub fn parse(
     }
     let data = shown.data_endpoints.unwrap_or_default();
     let regional = shown.regional_endpoints.unwrap_or_default();
+    let place = file.display().to_string();
+    check_count(data.len() + regional.len(), &place)?;
     let endpoint = |shown: &ShownEndpoint| {
         let name = name(&shown.endpoint, file, login_server, cloud)?;
-        let kind = kind_of(&name, login_server, cloud, &file.display().to_string())?;
+        let kind = kind_of(&name, login_server, cloud, &place)?;
         Ok(Endpoint {
             name,
             kind,

@@ -259,3 +259,15 @@ fn a_name_with_a_hash_keeps_it_in_its_data_endpoints() {
         Err(EndpointError::Foreign { .. })
     ));
 }
+
+#[test]
+fn more_names_than_256_are_refused() {
+    let names: Vec<String> = (0..257)
+        .map(|n| format!("contoso.r{n}.data.azurecr.io"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(read(&shown(&names[..256], &[])).unwrap().len(), 256);
+    let error = read(&shown(&names, &[])).unwrap_err();
+    assert!(matches!(error, EndpointError::TooManyNames { .. }));
+    assert!(error.to_string().starts_with("contoso.json: has 257 names"));
+}

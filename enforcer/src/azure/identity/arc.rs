@@ -1,7 +1,7 @@
 //! The identity of an Azure Arc-enabled server: its agent hands out tokens to who can read a file of the agent's.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,10 @@ const ENDPOINT: &str = "http://localhost:40342/metadata/identity/oauth2/token";
 const MAX_SECRET: u64 = 4096;
 const SERVER: &str = "the agent of Azure Arc";
 const MEND: &str = "check the agent (azcmagent check), and that the server is connected";
+
+/// The agent's files are for its own group, and the service has no right to pass over that.
+const FOR_MEMBERS: &str = "it is for members of the group himds: run systemctl edit egress-enforcer, \
+    write [Service] and below it SupplementaryGroups=himds, then systemctl restart egress-enforcer";
 
 /// Asks the agent, proves that its secret file can be read, and asks again.
 pub(super) async fn token(
@@ -50,8 +54,12 @@ fn endpoint(environment: &Environment) -> Result<&str, CredentialProblem> {
     {
         return Ok(endpoint);
     }
-    if environment.arc_tokens.is_dir() {
-        return Ok(ENDPOINT);
+    match fs::metadata(&environment.arc_tokens) {
+        Ok(found) if found.is_dir() => return Ok(ENDPOINT),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(unreadable(&environment.arc_tokens, &error));
+        }
+        Ok(_) | Err(_) => {}
     }
     Err(CredentialProblem::NotHere(format!(
         "no agent of Azure Arc is installed ({} is missing, and IDENTITY_ENDPOINT with IMDS_ENDPOINT not set); connect the server with azcmagent",
@@ -89,18 +97,25 @@ fn proof(tokens: &Path, name: &Path) -> Result<HeaderValue, CredentialProblem> {
         file: file.clone(),
         problem,
     };
-    let unreadable = |error: io::Error| {
-        wrong(format!(
-            "cannot be read ({error}); run as root, or as a member of the group himds"
-        ))
-    };
     let secret = secret(tokens, &file)
-        .map_err(unreadable)?
+        .map_err(|error| unreadable(&file, &error))?
         .map_err(|problem| wrong(problem.to_owned()))?;
     let mut value = HeaderValue::try_from(format!("Basic {}", secret.trim()))
         .or(Err(wrong("is no plain text; check the agent".to_owned())))?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Why `file` of the agent's cannot be read, and whether it is for want of a right to.
+fn unreadable(file: &Path, error: &io::Error) -> CredentialProblem {
+    let mend = match error.kind() {
+        ErrorKind::PermissionDenied => FOR_MEMBERS,
+        _ => MEND,
+    };
+    CredentialProblem::File {
+        file: file.to_owned(),
+        problem: format!("cannot be read ({error}); {mend}"),
+    }
 }
 
 /// The content of a secret file of the agent's; the inner error says why it is not used.
@@ -136,8 +151,9 @@ fn open(path: &Path, flags: i32) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use nix::unistd::{Uid, geteuid, setfsuid};
 
     use super::*;
     use crate::file::make_fifo;
@@ -169,6 +185,67 @@ mod tests {
         fs::set_permissions(tokens.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let error = proof("good.key").unwrap_err().to_string();
         assert!(error.contains("not the agent's alone"), "{error}");
+    }
+
+    /// What `asks` meets as a user who is neither root nor the owner of anything; only this thread is that.
+    fn as_nobody<T>(asks: impl FnOnce() -> T) -> T {
+        setfsuid(Uid::from_raw(65534));
+        let result = asks();
+        setfsuid(geteuid());
+        result
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_told_from_an_agent_that_is() {
+        let place = tempfile::tempdir().unwrap();
+        let closed = place.path().join("azcmagent");
+        let tokens = closed.join("tokens");
+        fs::create_dir_all(&tokens).unwrap();
+        fs::write(tokens.join("good.key"), "c2VjcmV0").unwrap();
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let environment = Environment {
+            arc_tokens: tokens.clone(),
+            ..Environment::default()
+        };
+        let mend = "SupplementaryGroups=himds";
+        let told = |problem: CredentialProblem, file: &Path| {
+            let text = problem.to_string();
+            assert!(text.starts_with(&format!("{}: ", file.display())), "{text}");
+            assert!(
+                text.contains("Permission denied") && text.contains(mend),
+                "{text}"
+            );
+        };
+        set(place.path(), 0o755);
+        set(&closed, 0o000);
+        told(as_nobody(|| endpoint(&environment)).unwrap_err(), &tokens);
+        set(&closed, 0o755);
+        let (key, file) = (Path::new("good.key"), tokens.join("good.key"));
+        for (directory_mode, file_mode) in [(0o000, 0o644), (0o755, 0o000)] {
+            set(&file, file_mode);
+            set(&tokens, directory_mode);
+            assert_eq!(as_nobody(|| endpoint(&environment)).unwrap(), ENDPOINT);
+            told(as_nobody(|| proof(&tokens, key)).unwrap_err(), &file);
+            set(&tokens, 0o755);
+        }
+        let nowhere = Environment {
+            arc_tokens: place.path().join("none"),
+            ..Environment::default()
+        };
+        let error = endpoint(&nowhere).unwrap_err().to_string();
+        assert!(
+            error.contains("no agent of Azure Arc") && !error.contains(mend),
+            "{error}"
+        );
+        let error = proof(&tokens, Path::new("none.key"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("cannot be read") && !error.contains(mend),
+            "{error}"
+        );
     }
 
     #[test]

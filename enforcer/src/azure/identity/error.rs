@@ -118,3 +118,14 @@ fn name(kind: CredentialKind) -> &'static str {
         CredentialKind::ServicePrincipal => "service-principal",
     }
 }
+
+/// Who asks, for those who give it rights.
+pub(in crate::azure) fn in_words(kind: Option<CredentialKind>) -> &'static str {
+    match kind {
+        Some(CredentialKind::ManagedIdentity) => "the managed identity of this virtual machine",
+        Some(CredentialKind::Arc) => "the identity of this Azure Arc-enabled server",
+        Some(CredentialKind::WorkloadIdentity) => "the federated workload identity",
+        Some(CredentialKind::ServicePrincipal) => "the service principal in the section [azure]",
+        Some(CredentialKind::Auto) | None => "the identity",
+    }
+}

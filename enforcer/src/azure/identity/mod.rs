@@ -23,6 +23,7 @@ use tokio::sync::Mutex;
 
 use self::cache::Cache;
 pub use self::environment::Environment;
+pub(super) use self::error::in_words;
 pub use self::error::{CredentialError, CredentialProblem};
 pub use self::token::Token;
 use super::manager::Reach;
@@ -134,6 +135,12 @@ impl Credential {
     /// Drops the token, which a server refused.
     pub fn forget_token(&self) {
         *self.cache.borrow_mut() = Cache::default();
+    }
+
+    /// As long as this is held, nobody gets a token.
+    #[cfg(test)]
+    pub(super) async fn asking_held(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.asking.lock().await
     }
 
     fn order(&self) -> Vec<CredentialKind> {

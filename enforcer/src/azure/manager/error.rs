@@ -7,8 +7,8 @@ use hyper::StatusCode;
 
 use crate::azure::TagError;
 use crate::azure::endpoints::EndpointError;
-use crate::azure::identity::CredentialError;
-use crate::config::ResourceId;
+use crate::azure::identity::{CredentialError, in_words};
+use crate::config::{CredentialKind, ResourceId};
 use crate::https::{HttpsError, UrlError};
 use crate::name::Name;
 
@@ -54,11 +54,16 @@ pub enum Problem {
     /// There is no whole answer.
     #[error(transparent)]
     Https(#[from] HttpsError),
+    /// The answer, or the token to ask with, is not there in time.
+    #[error("no whole answer within {0:?}; check the network, or try again later")]
+    Late(Duration),
     /// The answer is a refusal, a redirect, or that the server is busy or broken.
     #[error("the server answers {}", status.as_u16())]
     Refused {
         /// The status.
         status: StatusCode,
+        /// Who asked, when anybody in particular.
+        identity: Option<CredentialKind>,
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
     },
@@ -101,6 +106,7 @@ impl FetchError {
             Problem::NotResolved(name) => Some(name),
             Problem::Credential(error) => error.not_resolved(),
             Problem::Https(_)
+            | Problem::Late(_)
             | Problem::Refused { .. }
             | Problem::Malformed(_)
             | Problem::Endpoints(_)
@@ -117,6 +123,7 @@ impl FetchError {
             Problem::Credential(error) => error.retry_after(),
             Problem::NotResolved(_)
             | Problem::Https(_)
+            | Problem::Late(_)
             | Problem::Malformed(_)
             | Problem::Endpoints(_)
             | Problem::Tags(_)
@@ -135,12 +142,15 @@ impl fmt::Display for FetchError {
             // These name the thing themselves.
             Problem::Endpoints(error) => error.fmt(formatter),
             Problem::Tags(error) => error.fmt(formatter),
-            Problem::Refused { status, .. } => {
-                write!(formatter, "{thing}: {}", meaning(thing, *status))
+            Problem::Refused {
+                status, identity, ..
+            } => {
+                write!(formatter, "{thing}: {}", meaning(thing, *status, *identity))
             }
             problem @ (Problem::NotResolved(_)
             | Problem::Credential(_)
             | Problem::Https(_)
+            | Problem::Late(_)
             | Problem::Malformed(_)
             | Problem::Pages(_)
             | Problem::Url(_)) => write!(formatter, "{thing}: {problem}"),
@@ -149,19 +159,20 @@ impl fmt::Display for FetchError {
 }
 
 /// What a status means here, and the mend.
-fn meaning(thing: &Thing, status: StatusCode) -> String {
+fn meaning(thing: &Thing, status: StatusCode, identity: Option<CredentialKind>) -> String {
     let code = status.as_u16();
+    let identity = in_words(identity);
     match (status, thing) {
         (StatusCode::UNAUTHORIZED, Thing::Registry(_) | Thing::ServiceTags(_)) => format!(
-            "Azure Resource Manager does not take the token ({code}); check that azure.tenant-id is the subscription's tenant, \
+            "Azure Resource Manager does not take the token of {identity} ({code}); check that azure.tenant-id is the subscription's tenant, \
              and this host's clock"
         ),
         (StatusCode::FORBIDDEN, Thing::Registry(_)) => format!(
-            "the identity may not read the registry ({code}); give it the right Microsoft.ContainerRegistry/registries/read there, \
+            "{identity} may not read the registry ({code}); give it the right Microsoft.ContainerRegistry/registries/read there, \
              as the role Reader has it"
         ),
         (StatusCode::FORBIDDEN, Thing::ServiceTags(_)) => format!(
-            "the identity may not list service tags ({code}); give it the right Microsoft.Network/locations/serviceTags/read on the \
+            "{identity} may not list service tags ({code}); give it the right Microsoft.Network/locations/serviceTags/read on the \
              subscription, as the role Reader has it"
         ),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Thing::TagsFile(_)) => {

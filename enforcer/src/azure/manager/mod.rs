@@ -22,12 +22,19 @@ pub use self::service_tags::MoreTags;
 pub use self::tags_file::{FetchedTags, Validator};
 use super::endpoints::Endpoint;
 use super::identity::{Credential, Environment, addresses, cloud_url};
-use crate::config::{self, Cloud, Config, HttpsUrl, Registry, ResourceId};
+use super::poll::LOST_AFTER;
+use crate::config::{self, Cloud, Config, CredentialKind, HttpsUrl, Registry, ResourceId};
 use crate::https::{Client, Request, Response, Url};
 use crate::name::Name;
 
-/// How long the service tags, some megabytes, may take over a slow line. A [`super::poll::Poll`] waits longer.
+/// How long the service tags, some megabytes, may take over a slow line.
 const TAGS_TIME: Duration = Duration::from_mins(4);
+/// How long a question may take, the wait for a token included, which others may be asking for.
+const WHOLE_TIME: Duration = Duration::from_mins(8);
+const _: () = assert!(
+    TAGS_TIME.as_secs() < WHOLE_TIME.as_secs() && WHOLE_TIME.as_secs() < LOST_AFTER.as_secs(),
+    "a question that counts as lost has ended"
+);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The addresses of the hosts that are asked, as the caller has resolved and opened them.
@@ -106,15 +113,14 @@ impl Azure {
         reach: &Reach,
     ) -> Result<Vec<Endpoint>, FetchError> {
         let thing = Thing::Registry(id.clone());
-        let url = self.at(
-            &format!("{id}?api-version={}", registry::API_VERSION),
-            &thing,
-        )?;
+        let path = format!("{id}?api-version={}", registry::API_VERSION);
+        let url = self.at(&path, &thing)?;
         let bounds = Bounds {
             bytes: registry::MOST_BYTES,
             time: registry::MOST_TIME,
         };
-        let response = self.ask(&thing, url, reach, bounds).await?;
+        let asked = self.ask(&thing, url, reach, bounds);
+        let response = in_time(&thing, WHOLE_TIME, asked).await?;
         registry::parse(response.body(), &registry.login_server, id, self.cloud)
             .map_err(|problem| thing.failed(problem))
     }
@@ -130,7 +136,9 @@ impl Azure {
         wanted: &[String],
         reach: &Reach,
     ) -> Result<MoreTags, FetchError> {
-        service_tags::fetch(self, subscription, wanted, reach).await
+        let thing = Thing::ServiceTags(subscription.to_owned());
+        let fetched = service_tags::fetch(self, subscription, &thing, wanted, reach);
+        in_time(&thing, WHOLE_TIME, fetched).await
     }
 
     /// The published file at `url`, unless it is still the one that `last` stands for.
@@ -144,12 +152,11 @@ impl Azure {
         wanted: &[String],
         reach: &Reach,
     ) -> Result<FetchedTags, FetchError> {
-        // Without the query, which may hold a signature.
-        let shown = url.as_str().split('?').next().unwrap_or_default();
-        let thing = Thing::TagsFile(shown.to_owned());
+        let thing = Thing::TagsFile(url.to_string());
         let url = url.as_str().parse::<Url>();
         let url = url.map_err(|error| thing.failed(error))?;
-        tags_file::fetch(self, url, thing, last, wanted, reach).await
+        let fetched = tags_file::fetch(self, url, &thing, last, wanted, reach);
+        in_time(&thing, WHOLE_TIME, fetched).await
     }
 
     /// What is at `path_and_query` of Resource Manager.
@@ -180,7 +187,7 @@ impl Azure {
         if response.status() == StatusCode::UNAUTHORIZED {
             self.credential.forget_token();
         }
-        good(thing, response)
+        good(thing, response, self.credential.chosen())
     }
 }
 
@@ -196,13 +203,30 @@ fn resolved<'r>(thing: &Thing, url: &Url, reach: &'r Reach) -> Result<&'r [IpAdd
     addresses(url, reach).map_err(|name| thing.failed(Problem::NotResolved(name)))
 }
 
-/// `response` when its status is 200.
-fn good(thing: &Thing, response: Response) -> Result<Response, FetchError> {
+/// What `asked` answers, unless it takes longer than `time`.
+async fn in_time<T>(
+    thing: &Thing,
+    time: Duration,
+    asked: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
+    match tokio::time::timeout(time, asked).await {
+        Ok(result) => result,
+        Err(_elapsed) => Err(thing.failed(Problem::Late(time))),
+    }
+}
+
+/// `response` when its status is 200; `identity` asked.
+fn good(
+    thing: &Thing,
+    response: Response,
+    identity: Option<CredentialKind>,
+) -> Result<Response, FetchError> {
     if response.status() == StatusCode::OK {
         return Ok(response);
     }
     Err(thing.failed(Problem::Refused {
         status: response.status(),
+        identity,
         retry_after: retry_after(&response, SystemTime::now()),
     }))
 }

@@ -7,7 +7,7 @@ use serde::de::Error as _;
 
 use super::Problem;
 use crate::azure::endpoints::{
-    Endpoint, EndpointError, EndpointKind, Origin, data_endpoints_off, kind_of,
+    Endpoint, EndpointError, EndpointKind, Origin, check_count, data_endpoints_off, kind_of,
 };
 use crate::config::{Cloud, ResourceId};
 use crate::file::without_byte_order_mark;
@@ -58,16 +58,18 @@ pub(super) fn parse(
     }
     let data = properties.data_endpoint_host_names;
     let data = data.ok_or_else(|| serde_json::Error::missing_field("dataEndpointHostNames"))?;
+    let place = id.to_string();
+    let regional = properties.regional_endpoint_host_names.unwrap_or_default();
+    check_count(data.len() + regional.len(), &place)?;
     let endpoint = |text: &String| {
         let name = name(text, id)?;
-        let kind = kind_of(&name, login_server, cloud, &id.to_string())?;
+        let kind = kind_of(&name, login_server, cloud, &place)?;
         Ok(Endpoint {
             name,
             kind,
             origin: Origin::Manager,
         })
     };
-    let regional = properties.regional_endpoint_host_names.unwrap_or_default();
     let endpoints: Vec<Endpoint> = data
         .iter()
         .chain(&regional)
@@ -75,8 +77,7 @@ pub(super) fn parse(
         .collect::<Result<_, EndpointError>>()?;
     let is_data = |endpoint: &Endpoint| endpoint.kind == EndpointKind::Data;
     if !endpoints.iter().any(is_data) {
-        let resource = id.to_string();
-        return Err(EndpointError::NoDataEndpointInResource { resource }.into());
+        return Err(EndpointError::NoDataEndpointInResource { resource: place }.into());
     }
     Ok(endpoints)
 }

@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 use super::{Azure, FetchError, Reach, TAGS_TIME, Thing, good, resolved};
-use crate::azure::tags::{self, MAX_FILE};
+use crate::azure::tags::{self, MAX_FETCHED};
 use crate::azure::{TagOrigin, TagSnapshot};
 use crate::https::{Request, Response, Url};
 
@@ -44,14 +44,14 @@ pub enum FetchedTags {
 pub(super) async fn fetch(
     azure: &Azure,
     url: Url,
-    thing: Thing,
+    thing: &Thing,
     last: Option<&Validator>,
     wanted: &[String],
     reach: &Reach,
 ) -> Result<FetchedTags, FetchError> {
-    let addresses = resolved(&thing, &url, reach)?;
+    let addresses = resolved(thing, &url, reach)?;
     let shown = url.to_string();
-    let mut request = Request::get(url).at_most(MAX_FILE).within(TAGS_TIME);
+    let mut request = Request::get(url).at_most(MAX_FETCHED).within(TAGS_TIME);
     if let Some((name, value)) = last.and_then(condition) {
         request = request.header(name, value);
     }
@@ -60,13 +60,15 @@ pub(super) async fn fetch(
     if last.is_some() && response.status() == StatusCode::NOT_MODIFIED {
         return Ok(FetchedTags::Unchanged);
     }
-    let response = good(&thing, response)?;
+    let response = good(thing, response, None)?;
     let tags = tags::import(response.body(), Path::new(&shown), azure.cloud, wanted);
     let tags = tags.map_err(|error| thing.failed(error))?;
     Ok(FetchedTags::New {
         validator: validator(&response),
         tags: Box::new(TagSnapshot {
-            date: tags.date.or_else(|| last_modified(&response)),
+            date: tags
+                .date
+                .or_else(|| last_modified(&response, Timestamp::now())),
             origin: TagOrigin::Url(shown),
             ..tags
         }),
@@ -88,9 +90,9 @@ fn validator(response: &Response) -> Option<Validator> {
         .or_else(|| modified().map(Validator::LastModified))
 }
 
-/// The day on which the server says that the file was written.
-fn last_modified(response: &Response) -> Option<Date> {
+/// The day on which the server says that the file was written; one to come would keep the file young for ever.
+fn last_modified(response: &Response, now: Timestamp) -> Option<Date> {
     let text = response.header(LAST_MODIFIED.as_str())?;
     let written = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
-    Some(Offset::UTC.to_datetime(written).date())
+    (written <= now).then(|| Offset::UTC.to_datetime(written).date())
 }

@@ -119,9 +119,40 @@ pub enum TagError {
     },
     /// The file is older than what is in force.
     #[error(
-        "the service tags are older (change number {new}) than those in force ({current}); get a newer file, or force it"
+        "the service tags are older (change number {new}) than those in force ({current}); get a newer file, or, where those in force are \
+         wrong, take older ones with `egress-enforcer tags import FILE --force` and then systemctl restart egress-enforcer"
     )]
     Older {
+        /// The change number in force.
+        current: u32,
+        /// The change number of the file.
+        new: u32,
+    },
+    /// Much of what is in force is missing.
+    #[error(
+        "{source_name}: lacks {gone} of the {of} {what} of \"{tag}\" that are in force, more than any later list does; check it, and \
+         where it is right take it with `egress-enforcer tags import FILE --force`, or name another URL in protect.service-tags-url"
+    )]
+    Shrunk {
+        /// Where the tags come from.
+        source_name: String,
+        /// The tag.
+        tag: String,
+        /// How many are missing.
+        gone: u64,
+        /// Of how many.
+        of: u64,
+        /// Of what.
+        what: &'static str,
+    },
+    /// The change number leaves no room for true ones.
+    #[error(
+        "{source_name}: its change number {new} is far above the one in force ({current}), and later files would count as older; check it, \
+         and where it is right take it with `egress-enforcer tags import FILE --force`, or name another URL in protect.service-tags-url"
+    )]
+    FarAhead {
+        /// Where the tags come from.
+        source_name: String,
         /// The change number in force.
         current: u32,
         /// The change number of the file.

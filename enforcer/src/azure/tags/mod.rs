@@ -4,6 +4,7 @@
 
 mod check;
 mod error;
+mod fetched;
 mod more;
 mod published;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use jiff::tz::Offset;
 
 use self::check::Family;
 pub use self::error::TagError;
+pub use self::fetched::check_fetched;
 pub(in crate::azure) use self::more::MoreTagsReader;
 pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
@@ -29,7 +31,9 @@ use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
-pub(in crate::azure) const MAX_FILE: u64 = 64 << 20;
+const MAX_FILE: u64 = 64 << 20;
+/// The most bytes of a list that comes over a network, where it is in memory as a whole: three times the largest published so far.
+pub(in crate::azure) const MAX_FETCHED: u64 = 16 << 20;
 
 /// The prefixes of some service tags at one point in time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,13 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use serde::de::Error as _;
 
 use super::check::{Family, registries_are_apart_from_storage};
-use super::published::{Published, Tag};
+use super::published::{Published, Tag, is_of_family};
 use super::{PrefixSet, TagError, TagOrigin, TagSnapshot};
-use crate::config::{Cloud, REGISTRY_TAG};
+use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 
 /// What the API knows of some families of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct AddedTags {
     pub change_number: u32,
     /// By tag name, the prefixes that the snapshot lacked, whole or in part.
     pub families: BTreeMap<String, PrefixSet>,
+    /// The prefixes that were not added, as registries and storage would share them; a real list has none.
+    pub left_out: Vec<IpNet>,
 }
 
 /// Puts the pages of a list together.
@@ -152,40 +155,80 @@ impl<'w> MoreTagsReader<'w> {
 }
 
 impl TagSnapshot {
-    /// These tags and what `more` adds to them: nothing is taken away, and families that are not here stay out. `source` is named
-    /// in errors.
-    ///
-    /// # Errors
-    /// When registries and storage would share an address, or `more` is of another cloud; then nothing of it is taken.
-    pub fn with_added(&self, more: &MoreTags, source: &str) -> Result<Self, TagError> {
-        let file = PathBuf::from(source);
-        if more.cloud != self.cloud {
-            return Err(TagError::OtherCloud {
-                file,
-                found: more.cloud.service_tags_name().to_owned(),
-                expected: self.cloud,
-            });
-        }
+    /// These tags and what `more` adds to them: nothing is taken away, and families that are not here stay out. A prefix that
+    /// registries and storage would share is left out, and so is all of another cloud.
+    #[must_use]
+    pub fn with_added(&self, more: &MoreTags) -> Self {
         let mut whole = self.clone();
-        let mut added = BTreeMap::new();
-        for (name, known) in &mut whole.families {
-            let Some(new) = more.families.get(name) else {
-                continue;
-            };
-            let lacking: PrefixSet = new.iter().filter(|prefix| !known.covers(*prefix)).collect();
-            if !lacking.is_empty() {
-                *known = known.union(&lacking);
-                added.insert(name.clone(), lacking);
+        if more.cloud != self.cloud {
+            return whole;
+        }
+        let mut added = AddedTags {
+            change_number: more.change_number,
+            families: BTreeMap::new(),
+            left_out: Vec::new(),
+        };
+        // Storage first: where the two differ among themselves, what is closed stays closed.
+        let is_registry = |name: &String| is_of_family(name, REGISTRY_TAG);
+        let (last, first) = self
+            .families
+            .keys()
+            .partition::<Vec<_>, _>(|name| is_registry(name));
+        for name in first.into_iter().chain(last) {
+            if let Some(new) = more.families.get(name) {
+                whole.add(name, new, &mut added);
             }
         }
-        registries_are_apart_from_storage(&whole.families, &file)?;
-        unite(&mut whole.registry_regions, &more.registry_regions);
-        whole.added = Some(AddedTags {
-            change_number: more.change_number,
-            families: added,
-        });
-        Ok(whole)
+        let registries = whole
+            .families
+            .get(REGISTRY_TAG)
+            .cloned()
+            .unwrap_or_default();
+        let known = |(region, set): (&String, &PrefixSet)| {
+            let set: PrefixSet = set
+                .iter()
+                .filter(|prefix| registries.covers(*prefix))
+                .collect();
+            (!set.is_empty()).then(|| (region.clone(), set))
+        };
+        let regions = more.registry_regions.iter().filter_map(known).collect();
+        unite(&mut whole.registry_regions, &regions);
+        whole.added = Some(added);
+        whole
     }
+
+    /// Adds to the family `name` what it lacks of `new` and the other root does not have.
+    fn add(&mut self, name: &str, new: &PrefixSet, added: &mut AddedTags) {
+        let Some(known) = self.families.get(name) else {
+            return;
+        };
+        let foreign = foreign(&self.families, name);
+        let lacking = new.iter().filter(|prefix| !known.covers(*prefix));
+        let (left_out, lacking): (Vec<IpNet>, Vec<IpNet>) =
+            lacking.partition(|prefix| foreign.intersects(&PrefixSet::from_iter([*prefix])));
+        added.left_out.extend(left_out);
+        if !lacking.is_empty() {
+            let lacking: PrefixSet = lacking.into_iter().collect();
+            let whole = known.union(&lacking);
+            self.families.insert(name.to_owned(), whole);
+            added.families.insert(name.to_owned(), lacking);
+        }
+    }
+}
+
+/// What a family may not have: the addresses of storage for one of registries, and the other way round.
+fn foreign(families: &BTreeMap<String, PrefixSet>, name: &str) -> PrefixSet {
+    let other = if is_of_family(name, REGISTRY_TAG) {
+        STORAGE_TAG
+    } else if is_of_family(name, STORAGE_TAG) {
+        REGISTRY_TAG
+    } else {
+        return PrefixSet::default();
+    };
+    let others = families
+        .iter()
+        .filter(|(name, _)| is_of_family(name, other));
+    others.flat_map(|(_, set)| set.iter()).collect()
 }
 
 fn unite(sets: &mut BTreeMap<String, PrefixSet>, more: &BTreeMap<String, PrefixSet>) {

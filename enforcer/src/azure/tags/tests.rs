@@ -265,10 +265,9 @@ fn an_older_file_is_refused_unless_forced() {
     };
     assert!(check_successor(&current, &with(8), false).is_ok());
     assert!(check_successor(&current, &with(7), false).is_ok());
-    assert!(matches!(
-        check_successor(&current, &with(6), false),
-        Err(TagError::Older { current: 7, new: 6 })
-    ));
+    let error = check_successor(&current, &with(6), false).unwrap_err();
+    assert!(matches!(error, TagError::Older { current: 7, new: 6 }));
+    assert!(error.to_string().contains("tags import FILE --force"));
     assert!(check_successor(&current, &with(6), true).is_ok());
 }
 

@@ -75,3 +75,42 @@ fn service_tags_are_fetched_over_https_from_a_named_host() {
         &["GUID"],
     );
 }
+
+#[test]
+fn no_error_and_no_debug_output_shows_a_secret_of_a_url() {
+    let secrets = ["sig=secret", "user:secret", "secret@", "sig=", "secret"];
+    let quoted = [
+        "http://mirror.example.com/x?sig=secret",
+        "https://user:secret@mirror.example.com/x?sig=secret",
+        "https://user:secret?@mirror.example.com/x",
+        "https://user:secret#@mirror.example.com/x",
+        "https://mirror.example.com/x?sig=secret#x",
+        "https://mirror.example.com/x?user:secret@ x",
+        "https://mirror.example.com:8443/x?sig=secret",
+        "https://mirror.example.com?sig=secret",
+        "user:secret@mirror.example.com/x?sig=secret",
+    ];
+    let mut written: Vec<String> = quoted.map(|url| format!("\"{url}\"")).to_vec();
+    for url in quoted {
+        // Not quoted, not ended, no string, and over several lines.
+        written.push(url.to_owned());
+        written.push(format!("\"{url}"));
+        written.push(format!("[\"{url}\"]"));
+        written.push(format!("{{ url = \"{url}\" }}"));
+        written.push(format!("\"\"\"\n{url}"));
+        written.push(format!("\"\"\"\n{url}\\q\"\"\""));
+    }
+    for value in written {
+        let text = protect(&format!("service-tags-url = {value}"));
+        let error = parse(&text, Path::new("/etc/x.toml")).expect_err(&text);
+        for shown in [error.to_string(), format!("{error:?}")] {
+            let found = secrets.iter().find(|secret| shown.contains(**secret));
+            assert_eq!(found, None, "{value}: {shown}");
+        }
+    }
+    let url = "https://mirror.example.com/x.json?sig=secret";
+    let config = read(&protect(&format!("service-tags-url = \"{url}\""))).unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("HttpsUrl(https://mirror.example.com/x.json)"));
+    assert!(!shown.contains("sig"), "{shown}");
+}

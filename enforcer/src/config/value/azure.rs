@@ -1,7 +1,7 @@
 //! Identifiers and addresses of Azure's own services.
 
 use super::{FromText, Name};
-use crate::config::azure::{HttpsUrl, ResourceId};
+use crate::config::azure::{HttpsUrl, ResourceId, without_secrets};
 
 /// The lengths of the groups of a GUID.
 const GUID: [usize; 5] = [8, 4, 4, 4, 12];
@@ -78,7 +78,8 @@ impl FromText for HttpsUrl {
     fn from_text(text: &str) -> Result<Self, String> {
         let wrong = |problem: &str| {
             format!(
-                "\"{text}\" {problem}; write one such as \"https://mirror.example.com/ServiceTags_Public.json\""
+                "\"{}\" {problem}; write one such as \"https://mirror.example.com/ServiceTags_Public.json\"",
+                without_secrets(text)
             )
         };
         let rest = text

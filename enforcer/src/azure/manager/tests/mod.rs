@@ -95,6 +95,40 @@ fn only_the_hosts_that_the_configuration_calls_for_are_asked() {
 }
 
 #[tokio::test]
+async fn a_question_that_hangs_ends_with_an_error() {
+    let thing = Thing::ServiceTags(GUID.to_owned());
+    let never = std::future::pending::<Result<(), FetchError>>();
+    let error = in_time(&thing, Duration::ZERO, never).await.unwrap_err();
+    assert!(matches!(error.problem(), Problem::Late(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("service tags of subscription")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_token_that_never_comes_ends_before_it_counts_as_lost() {
+    let scene = Scene::new(|_| answer(200, &[], "")).await;
+    let _others_ask = scene.azure.credential.asking_held().await;
+    let error = scene.azure.registry(&contoso(), &id(), &reach()).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error.problem(), Problem::Late(WHOLE_TIME)),
+        "{error}"
+    );
+    let error = scene
+        .azure
+        .service_tags(GUID, &["Storage".to_owned()], &reach())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error.problem(), Problem::Late(WHOLE_TIME)),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn retry_after_is_seconds_or_a_date() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_700);
     for (text, expected) in [

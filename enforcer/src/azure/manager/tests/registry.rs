@@ -143,11 +143,36 @@ fn a_foreign_name_a_wildcard_or_another_registry_is_refused_whole() {
     );
 }
 
+#[test]
+fn more_names_than_256_are_refused() {
+    let names = |count: usize, kind: &str| -> Vec<String> {
+        let names = (0..count).map(|n| format!("contoso.r{n}.{kind}.azurecr.io"));
+        names.collect()
+    };
+    let read = |data: usize, regional: usize| {
+        let (data, regional) = (names(data, "data"), names(regional, "geo"));
+        let data: Vec<&str> = data.iter().map(String::as_str).collect();
+        let regional: Vec<&str> = regional.iter().map(String::as_str).collect();
+        read(&resource(&data, Some(&regional)))
+    };
+    assert_eq!(read(128, 128).unwrap().len(), 256);
+    let error = read(128, 129).unwrap_err().to_string();
+    assert!(error.contains("has 257 names, more than 256"), "{error}");
+}
+
 #[tokio::test]
 async fn each_refusal_tells_what_to_do() {
     for (status, why) in [
         (401, "azure.tenant-id"),
+        (
+            401,
+            "the token of the managed identity of this virtual machine (401)",
+        ),
         (403, "Microsoft.ContainerRegistry/registries/read"),
+        (
+            403,
+            "the managed identity of this virtual machine may not read",
+        ),
         (404, "mend registry.resource-id"),
         (429, "too often"),
         (500, "not well (500)"),

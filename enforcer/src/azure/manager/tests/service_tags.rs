@@ -79,6 +79,11 @@ async fn a_list_that_goes_on_elsewhere_or_for_ever_is_refused() {
 async fn refusals_and_other_shapes_are_told_apart() {
     for (status, body, why) in [
         (403, "", "Microsoft.Network/locations/serviceTags/read"),
+        (
+            403,
+            "",
+            "the managed identity of this virtual machine may not",
+        ),
         (404, "", "protect.service-tags-subscription"),
         (200, "{}", "missing field `changeNumber`"),
         (
@@ -100,4 +105,18 @@ async fn refusals_and_other_shapes_are_told_apart() {
         );
         assert!(error.contains(why), "{error}");
     }
+}
+
+#[tokio::test]
+async fn all_pages_together_have_a_bound() {
+    let scene = Scene::new(|asked| {
+        let host = asked.header("host").unwrap_or_default();
+        let next = format!("https://{host}/again");
+        let page = page(STORAGE_TAG, "203.0.113.0/24", Some(&next));
+        answer(200, &[], &format!("{page}{}", " ".repeat(6 << 20)))
+    })
+    .await;
+    let error = ask(&scene).await.unwrap_err().to_string();
+    assert!(error.contains("larger than"), "{error}");
+    assert_eq!(scene.manager.asked().len(), 3);
 }

@@ -33,7 +33,7 @@ async fn ask(
     let thing = Thing::TagsFile(text.split('?').next().unwrap().to_owned());
     let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
     let reach = Reach::from([(MIRROR.parse().unwrap(), HERE.to_vec())]);
-    fetch(&azure, text.parse().unwrap(), thing, last, &wanted, &reach).await
+    fetch(&azure, text.parse().unwrap(), &thing, last, &wanted, &reach).await
 }
 
 #[tokio::test]
@@ -78,6 +78,27 @@ async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
     assert_eq!(validator, Some(Validator::LastModified(date.to_owned())));
     let again = ask(&server, "tags.json", validator.as_ref()).await.unwrap();
     assert_eq!(again, FetchedTags::Unchanged);
+}
+
+#[tokio::test]
+async fn a_date_to_come_is_no_date() {
+    let date = "Fri, 31 Dec 9999 00:00:00 GMT";
+    let server = mirror(move |_| answer(200, &[("Last-Modified", date)], &file())).await;
+    let fetched = ask(&server, "tags.json", None).await.unwrap();
+    let FetchedTags::New { tags, validator } = fetched else {
+        panic!("it is new");
+    };
+    assert_eq!(tags.date, None);
+    assert_eq!(validator, Some(Validator::LastModified(date.to_owned())));
+}
+
+#[tokio::test]
+async fn more_than_16_mib_are_not_taken() {
+    let large = " ".repeat((16 << 20) + 1);
+    let server = mirror(move |_| answer(200, &[], &large)).await;
+    let error = ask(&server, "tags.json", None).await.unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("larger than 16777216 bytes"), "{error}");
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ fn what_is_added_is_named_and_nothing_is_taken_away() {
         tag("AzureContainerRegistry.NewRegion", &["198.51.100.128/25"]),
     ];
     let more = read(&[page(&tags, None)]).unwrap();
-    let whole = snapshot().with_added(&more, "the API").unwrap();
+    let whole = snapshot().with_added(&more);
     assert_eq!(
         whole.families[STORAGE_TAG],
         set(&["192.0.2.0/24", "203.0.113.0/24"])
@@ -158,6 +158,7 @@ fn what_is_added_is_named_and_nothing_is_taken_away() {
     assert!(whole.registry_regions.len() > 10, "the known regions stay");
     let added = whole.added.as_ref().unwrap();
     assert_eq!(added.change_number, 63);
+    assert!(added.left_out.is_empty());
     assert_eq!(
         added.families,
         BTreeMap::from([(STORAGE_TAG.to_owned(), set(&["203.0.113.0/24"]))])
@@ -166,23 +167,58 @@ fn what_is_added_is_named_and_nothing_is_taken_away() {
 }
 
 #[test]
-fn an_added_registry_prefix_in_storage_has_the_whole_answer_refused() {
-    let tags = [
-        tag("Storage", &["203.0.113.0/24"]),
-        tag(REGISTRY_TAG, &["192.0.2.128/25"]),
-    ];
-    let more = read(&[page(&tags, None)]).unwrap();
-    let error = snapshot()
-        .with_added(&more, "the API")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("the API: 192.0.2.128/25 is in"),
-        "{error}"
+fn what_registries_and_storage_would_share_is_left_out_and_the_rest_is_added() {
+    let more = MoreTags {
+        cloud: Cloud::Public,
+        change_number: 63,
+        families: BTreeMap::from([
+            (
+                STORAGE_TAG.to_owned(),
+                set(&["203.0.113.0/24", "198.51.100.128/25"]),
+            ),
+            (
+                REGISTRY_TAG.to_owned(),
+                set(&["192.0.2.128/25", "203.0.113.7/32", "2001:db8::/48"]),
+            ),
+        ]),
+        registry_regions: BTreeMap::from([
+            ("newregion".to_owned(), set(&["192.0.2.128/25"])),
+            (
+                "otherregion".to_owned(),
+                set(&["2001:db8::/64", "203.0.113.7/32"]),
+            ),
+        ]),
+    };
+    let whole = snapshot().with_added(&more);
+    assert_eq!(
+        whole.families,
+        BTreeMap::from([
+            (
+                STORAGE_TAG.to_owned(),
+                set(&["192.0.2.0/24", "203.0.113.0/24"])
+            ),
+            (
+                REGISTRY_TAG.to_owned(),
+                set(&["198.51.100.0/24", "2001:db8::/48"])
+            ),
+        ])
     );
+    let left_out = set(&["198.51.100.128/25", "192.0.2.128/25", "203.0.113.7/32"]);
+    let added = whole.added.unwrap();
+    assert_eq!(added.left_out.into_iter().collect::<PrefixSet>(), left_out);
+    assert!(!whole.registry_regions.contains_key("newregion"));
+    assert_eq!(
+        whole.registry_regions["otherregion"],
+        set(&["2001:db8::/64"])
+    );
+}
+
+#[test]
+fn of_a_list_of_another_cloud_nothing_is_taken() {
+    let storage = tag("Storage", &["203.0.113.0/24"]);
     let china = MoreTags {
         cloud: Cloud::China,
-        ..more
+        ..read(&[page(&[storage], None)]).unwrap()
     };
-    assert!(snapshot().with_added(&china, "the API").is_err());
+    assert_eq!(snapshot().with_added(&china), snapshot());
 }
