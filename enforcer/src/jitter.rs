@@ -20,6 +20,12 @@ impl Jitter {
         wait + wait * u32::from(fraction) / (u32::from(u8::MAX) * SPREAD)
     }
 
+    /// Any part of `wait`.
+    pub(crate) fn up_to(&mut self, wait: Duration) -> Duration {
+        let [fraction, ..] = self.next().to_le_bytes();
+        wait * u32::from(fraction) / u32::from(u8::MAX)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

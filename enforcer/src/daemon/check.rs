@@ -42,6 +42,17 @@ impl Sources {
         judged(address, &self.config.protect.nat64)
     }
 
+    /// Whether it lies in `protect.cidrs`.
+    pub(super) fn is_in_cidrs(&self, address: IpAddr) -> bool {
+        let mut cidrs = self.config.protect.cidrs.iter();
+        cidrs.any(|closed| closed.contains(&address))
+    }
+
+    /// Whether nothing but a name or an exception opens it.
+    pub(super) fn is_closed(&self, address: IpAddr) -> bool {
+        self.tag_of(address).is_some() || self.is_in_cidrs(address)
+    }
+
     fn check_tag(&self, home: &str, address: IpAddr) -> AnswerVerdict {
         if self.lies_in(home, address) {
             return AnswerVerdict::Accept;
@@ -51,13 +62,7 @@ impl Sources {
                 "it lies in {other}, where this name has no address: a wrong or forged answer"
             ));
         }
-        if self
-            .config
-            .protect
-            .cidrs
-            .iter()
-            .any(|closed| closed.contains(&address))
-        {
+        if self.is_in_cidrs(address) {
             return refuse(
                 "it lies in protect.cidrs and in no private-endpoints: a wrong or forged answer",
             );

@@ -71,6 +71,8 @@ pub(super) struct Engine {
     pub(super) tags_change: Option<TagsChange>,
     /// What `events` is still to tell.
     pub(super) notes: Vec<EventRecord>,
+    /// Since when the enforcer has no cgroup of its own to open hosts for.
+    pub(super) crowded: Option<Duration>,
     kept: Kept,
     since: Instant,
     hastened: Duration,
@@ -113,6 +115,7 @@ impl Engine {
             feeds: Feeds::new(seed()),
             tags_change: None,
             notes: Vec::new(),
+            crowded: None,
             kept: Kept::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
@@ -133,7 +136,7 @@ impl Engine {
         };
         engine.alarms.set(CONFIG_REFUSED, "", refused);
         engine.feeds.follow(&engine.sources, Duration::ZERO);
-        engine.restore_sources()?;
+        engine.restore_sources();
         engine.open_for_itself();
         engine.adopt_sources();
         engine.warn();
@@ -239,6 +242,7 @@ impl Engine {
     pub(super) fn tick(&mut self) {
         let now = self.now();
         self.follow_scope();
+        self.open_for_itself();
         self.inherited.expire(now);
         let gone = self.cache.expire(now);
         for (name, address) in &gone {
@@ -290,7 +294,7 @@ impl Engine {
 }
 
 /// Another number at each start, so that hosts that start together do not ask together.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

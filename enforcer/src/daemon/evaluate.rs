@@ -17,21 +17,8 @@ use crate::resolver::cache::Cache;
 /// An address in a service tag is never exempt, whoever claims it: a resolver that a DHCP server named, say. Local ones need no exemption,
 /// but where a prefix of the configuration closes them.
 pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Protected> {
-    let in_tag = |ip: IpAddr| {
-        sources
-            .tags
-            .families
-            .values()
-            .any(|prefixes| prefixes.contains(ip))
-    };
-    let closed = |ip: IpAddr| {
-        sources
-            .config
-            .protect
-            .cidrs
-            .iter()
-            .any(|net| net.contains(&ip))
-    };
+    let in_tag = |ip: IpAddr| sources.tag_of(ip).is_some();
+    let closed = |ip: IpAddr| sources.is_in_cidrs(ip);
     // A resolver in a closed prefix stays reachable where the configuration names it, or where it is on the site's own networks.
     let named = |ip: IpAddr| {
         sources

@@ -50,7 +50,7 @@ impl Sources {
             .exceptions
             .iter()
             .flat_map(|exception| &exception.names);
-        self.registry_names().chain(exceptions)
+        self.registry_names().chain(exceptions).chain(&self.hosts)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the enforcer opens for itself: the hosts that it asks, for its own cgroup and nobody else's.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 
 use super::engine::Engine;
@@ -11,38 +13,68 @@ use crate::config::{DefaultAction, Exception, Target};
 
 /// Why it is open, as `status` shows it.
 const REASON: &str = "egress-enforcer asks for names and service tags";
+/// The shell of `systemctl reload` is in the service's cgroup for a moment, which is nothing to tell.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Opens the hosts that sources are asked at, where the enforcer has a cgroup of its own.
+    /// Has the hosts resolved that sources are asked at, and opens them where the enforcer has a cgroup of its own.
     pub(super) fn open_for_itself(&mut self) {
-        let names = self.feeds.hosts(&self.sources.config);
-        if names.is_empty() {
+        let hosts = self.feeds.hosts(&self.sources.config);
+        let is_open =
+            |exception: &Exception| exception.reason == REASON && exception.names == hosts;
+        let is_done = self.sources.config.exceptions.iter().any(is_open);
+        if hosts.is_empty() || is_done {
+            self.crowded = None;
             return self.alarms.clear("own-traffic", "");
         }
-        let path = own_cgroup(&self.root);
-        // Where everything but Azure's storage and registries is open, so are these hosts.
-        let is_needed = self.sources.config.protect.default == DefaultAction::Deny;
-        let refused = path.as_ref().err().filter(|_| is_needed).map(|error| {
+        let is_known = self.sources.hosts == hosts;
+        self.sources.hosts.clone_from(&hosts);
+        match own_cgroup(&self.root) {
+            Ok(path) => {
+                self.sources.config.exceptions.push(Exception {
+                    reason: REASON.to_owned(),
+                    target: Target::Cgroup(path),
+                    names: hosts,
+                    cidrs: Vec::new(),
+                    until: Timestamp::MAX,
+                });
+                self.crowded = None;
+                self.alarms.clear("own-traffic", "");
+                self.adopt_sources();
+            }
+            Err(error) => {
+                if !is_known {
+                    self.adopt_sources();
+                }
+                self.tell_of_crowd(&error);
+            }
+        }
+    }
+
+    /// Where everything but Azure's storage and registries is open, so are these hosts, unless they are among those.
+    fn tell_of_crowd(&mut self, error: &anyhow::Error) {
+        let now = self.now();
+        let since = *self.crowded.get_or_insert(now);
+        let config = &self.sources.config;
+        let closed = |name| {
+            let entry = self.cache.entries().find(|(found, _)| *found == name);
+            let addresses = entry.into_iter().flat_map(|(_, entry)| entry.addresses());
+            let mut addresses = addresses.map(|(address, _)| self.sources.judged(address));
+            addresses.any(|address| self.sources.is_closed(address))
+        };
+        let is_needed =
+            config.protect.default == DefaultAction::Deny || self.sources.hosts.iter().any(closed);
+        let told = (is_needed && now.saturating_sub(since) >= PATIENCE).then(|| {
             format!(
-                "Azure and service tags cannot be asked: {error:#}, and what opens for it would open for others; \
-                 run the enforcer as a service, in a cgroup of its own"
+                "sources cannot be asked for names and service tags: {error:#}, and what opens for the enforcer would open for others; \
+                 run it as a service, in a cgroup of its own"
             )
         });
-        self.alarms.set("own-traffic", "", refused);
-        self.sources
-            .config
-            .exceptions
-            .extend(path.ok().map(|path| Exception {
-                reason: REASON.to_owned(),
-                target: Target::Cgroup(path),
-                names,
-                cidrs: Vec::new(),
-                until: Timestamp::MAX,
-            }));
+        self.alarms.set("own-traffic", "", told);
     }
 }
 
-/// The path of this process's cgroup below the cgroup v2 mount at `root`, if nobody else is in it.
+/// The path of this process's cgroup below the cgroup v2 mount at `root`, if it is root's, and nobody else is in it or below.
 fn own_cgroup(root: &Path) -> Result<PathBuf> {
     let told = fs::read_to_string("/proc/self/cgroup").context("its cgroup is not known")?;
     let path = told.lines().find_map(|line| line.strip_prefix("0::"));
@@ -51,11 +83,29 @@ fn own_cgroup(root: &Path) -> Result<PathBuf> {
     if inside.as_os_str().is_empty() || inside.starts_with("..") {
         bail!("it runs in the root cgroup");
     }
-    let processes = root.join(inside).join("cgroup.procs");
-    let processes = fs::read_to_string(&processes)
-        .with_context(|| format!("{} cannot be read", processes.display()))?;
+    let directory = root.join(inside);
+    let read = |file: &str| {
+        let file = directory.join(file);
+        fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))
+    };
+    let owner = fs::metadata(&directory).map(|found| found.uid());
+    ensure!(
+        owner.is_ok_and(|owner| owner == 0),
+        "its cgroup, {}, is not root's",
+        path.display()
+    );
+    let below = read("cgroup.stat")?;
+    let has_none = below.lines().any(|line| line == "nr_descendants 0");
+    ensure!(
+        has_none,
+        "there are cgroups below its own, {}",
+        path.display()
+    );
     let own = std::process::id().to_string();
-    match processes.lines().find(|process| *process != own) {
+    match read("cgroup.procs")?
+        .lines()
+        .find(|process| *process != own)
+    {
         None => Ok(path),
         Some(other) => bail!("process {other} is in its cgroup, {}", path.display()),
     }

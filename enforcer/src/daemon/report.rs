@@ -232,6 +232,17 @@ impl Sources {
         ))
     }
 
+    /// What the Discovery API says and the other service tags contradict.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let left_out = &self.tags.added.as_ref()?.left_out;
+        let first = left_out.first()?;
+        Some(format!(
+            "the Service Tag Discovery API has {} prefixes, {first} among them, that the service tags in force contradict: they are left \
+             out; if the API is right, import a newer file",
+            left_out.len()
+        ))
+    }
+
     /// The protected set that these make.
     pub fn tags_status(&self) -> TagsStatus {
         let protect = &self.config.protect;

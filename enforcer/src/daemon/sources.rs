@@ -15,6 +15,7 @@ use crate::azure::endpoints::Endpoint;
 use crate::azure::tags::check_successor;
 use crate::azure::{PrefixSet, TagSnapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
+use crate::name::Name;
 use crate::policy::{Layer, judged};
 
 /// How the daemon was started.
@@ -62,6 +63,8 @@ pub struct Sources {
     pub text: Option<String>,
     /// What the configuration and the files that it names say of it.
     pub(super) given: Given,
+    /// The hosts that sources are asked at.
+    pub(super) hosts: Vec<Name>,
 }
 
 impl Sources {
@@ -100,6 +103,7 @@ impl Sources {
             endpoints: Vec::new(),
             text: None,
             given,
+            hosts: Vec::new(),
         }
     }
 
@@ -122,6 +126,7 @@ impl Sources {
             config,
             text,
             given,
+            hosts: Vec::new(),
         };
         sources.check()?;
         Ok(sources)

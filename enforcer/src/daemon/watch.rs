@@ -44,20 +44,52 @@ impl Engine {
 
     /// Raises and ends the alarms of sources, and notes both.
     fn report_sources(&mut self) {
-        let failing: BTreeMap<String, String> = self.feeds.failing();
-        let stands: Vec<String> = self.alarms.subjects(SOURCE_FAILING);
-        for subject in stands
+        let standing = self.feeds.standing();
+        let raised = self.alarms.subjects(SOURCE_FAILING);
+        let failing: Found = standing
             .iter()
-            .filter(|subject| !failing.contains_key(*subject))
-        {
-            self.note("source-mended", format!("{subject} is good again"));
+            .filter_map(|(what, failing)| Some((what.clone(), failing.clone()?)))
+            .collect();
+        for subject in raised.iter().filter(|what| !failing.contains_key(*what)) {
+            let message = match standing.contains_key(subject) {
+                true => format!("{subject} is good again"),
+                false => format!("{subject} is no source any more"),
+            };
+            self.note("source-mended", message);
         }
         for (subject, message) in &failing {
-            if !stands.contains(subject) {
-                self.note("source-failing", message.clone());
+            if !raised.contains(subject) {
+                self.note(SOURCE_FAILING, message.clone());
             }
         }
         self.alarms.replace(SOURCE_FAILING, &failing);
+        self.alarms
+            .replace("replica-elsewhere", &self.replicas_elsewhere());
+        let left_out = self.sources.left_out();
+        self.alarms.set("tags-contradict", "", left_out);
+    }
+
+    /// Replicas that DNS may show, and the service tags do not know.
+    fn replicas_elsewhere(&self) -> Found {
+        let registries = self.sources.config.registries.iter();
+        let sought = registries.filter(|registry| registry.discover);
+        let found = sought.filter_map(|registry| {
+            let login_server = &registry.login_server;
+            let open = |name: &Name| self.sources.registry_names().any(|open| open == name);
+            let elsewhere = self.feeds.discovery.elsewhere(login_server);
+            let mut elsewhere = elsewhere.filter(|(name, _)| !open(name));
+            let (name, addresses) = elsewhere.next()?;
+            let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let more = elsewhere.count();
+            let message = format!(
+                "{name} leads to {}, outside its region's registry prefixes{}: if it is a replica, newer service tags or \
+                 data-endpoints open it",
+                addresses.join(", "),
+                if more > 0 { format!(", and {more} more do alike") } else { String::new() }
+            );
+            Some((login_server.to_string(), message))
+        });
+        found.collect()
     }
 
     /// Looks around for somebody who asks. A clock that was set unnoticed ends exceptions, or has them stand again.

@@ -111,7 +111,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "GUID",
                 Means("none"),
                 "\"00000000-0000-0000-0000-000000000000\"",
-                "The subscription on whose behalf the Service Tag Discovery API is asked, with the identity of [azure]. What it names is closed as well; it opens nothing, as its data are a part of the file's and up to four weeks late.",
+                "The subscription on whose behalf the Service Tag Discovery API is asked, with the identity of [azure], which needs the right Microsoft.Network/locations/serviceTags/read. What it names is closed as well; it opens nothing, as its data are a part of the file's and up to four weeks late.",
             ),
             Key(
                 "service-tags-poll",
@@ -303,14 +303,14 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "file",
                 Means("none"),
                 "\"principal.secret\"",
-                "The secret of a service principal, for nobody else to read.",
+                "The secret of a service principal. It belongs to root, mode 0600 or 0640.",
             ),
             Key(
                 "client-certificate-file",
                 "file",
                 Means("none"),
                 "\"principal.pem\"",
-                "The certificate and the PKCS#8 key of a service principal, for nobody else to read.",
+                "The certificate of a service principal and its unencrypted RSA key (PKCS#8, 2048 to 4096 bits), as PEM. It belongs to root, mode 0600 or 0640.",
             ),
             Key(
                 "federated-token-file",

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 
-use super::Engine;
+use super::{Engine, seed};
 use crate::azure::manager::Reach;
 use crate::control::{EventRecord, TagsChange};
 use crate::daemon::changes::{changes_of_names, changes_of_tags};
-use crate::daemon::feeds::{Fetch, Fetched};
+use crate::daemon::feeds::{Feeds, Fetch, Fetched};
 use crate::daemon::kept::Kept;
 use crate::daemon::sources::Sources;
 use crate::name::Name;
@@ -37,11 +37,14 @@ impl Engine {
         let Some(before) = self.feeds.take(fetched, &self.sources.tags, now) else {
             return self.look_around();
         };
-        if let Err(error) = self.follow_found() {
-            let message = format!("what it says is refused: {error:#}");
-            self.feeds.refuse(before, message, self.now());
-            self.look_around();
+        match self.follow_found() {
+            Ok(()) => self.feeds.accept(&before, self.now()),
+            Err(error) => {
+                let message = format!("what it says is refused: {error:#}");
+                self.feeds.refuse(before, message, self.now());
+            }
         }
+        self.look_around();
     }
 
     /// Takes the answer to a search for a replica.
@@ -135,22 +138,33 @@ impl Engine {
         self.notes.push(EventRecord::note(what, message));
     }
 
-    /// Takes what an earlier run kept of the sources.
-    pub(super) fn restore_sources(&mut self) -> Result<()> {
+    /// Takes what an earlier run kept of the sources. What of it cannot be used is told, and keeps nothing from starting.
+    pub(super) fn restore_sources(&mut self) {
+        let now = self.now();
+        let mut unusable = Vec::new();
         if !self.options.ephemeral {
             let config = &self.sources.config;
-            let (kept, damaged) = Kept::load(&config.paths.state, config.protect.cloud);
-            self.feeds.restore(&kept, config, self.since.elapsed());
-            self.kept = kept;
-            let damaged = (!damaged.is_empty()).then(|| damaged.join("; "));
-            self.alarms.set("kept-unreadable", "", damaged);
+            (self.kept, unusable) = Kept::load(&config.paths.state, config.protect.cloud);
+            self.feeds.restore(&self.kept, config, now);
         }
-        self.sources = self
-            .sources
-            .with(&self.feeds)
-            .context("cannot use what an earlier run kept")?;
-        self.feeds.tags_changed(&self.sources, self.now());
-        Ok(())
+        match self.sources.with(&self.feeds) {
+            Ok(sources) => {
+                self.sources = sources;
+                self.feeds.tags_changed(&self.sources, now);
+            }
+            Err(error) => {
+                unusable.push(format!("{error:#}"));
+                self.feeds = Feeds::new(seed());
+                self.feeds.follow(&self.sources, now);
+            }
+        }
+        let unusable = (!unusable.is_empty()).then(|| {
+            format!(
+                "what an earlier run kept of the sources is not used: {}",
+                unusable.join("; ")
+            )
+        });
+        self.alarms.set("kept-unreadable", "", unusable);
     }
 
     /// Keeps what the sources say for the next start.

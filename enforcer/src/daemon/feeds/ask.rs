@@ -8,25 +8,24 @@ use super::Feeds;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::azure::manager::{FetchError, FetchedTags, MoreTags, Reach};
-use crate::azure::tags::check_successor;
-use crate::azure::wanted;
-use crate::config::Config;
+use crate::azure::tags::{check_fetched, check_successor};
+use crate::config::{Config, HttpsUrl, ResourceId};
 use crate::name::Name;
 
 /// A question on its way.
 pub(in crate::daemon) type Fetch = Pin<Box<dyn Future<Output = Fetched>>>;
 
-/// The answer to one.
+/// The answer to one, with what was asked: meanwhile that may be no source any more.
 pub(in crate::daemon) enum Fetched {
     /// Resource Manager, about the registry behind this login server.
-    Registry(Name, Result<Vec<Endpoint>, FetchError>),
+    Registry(Name, ResourceId, Result<Vec<Endpoint>, FetchError>),
     /// The URL of service tags.
-    Url(Result<FetchedTags, FetchError>),
-    /// The Service Tag Discovery API.
-    Api(Result<MoreTags, FetchError>),
+    Url(HttpsUrl, Result<FetchedTags, FetchError>),
+    /// The Service Tag Discovery API, for this subscription.
+    Api(String, Result<MoreTags, FetchError>),
 }
 
-/// What a source said before the answer that [`Feeds::take`] took: for [`Feeds::refuse`].
+/// What a source said before the answer that [`Feeds::take`] took: for [`Feeds::accept`] or [`Feeds::refuse`].
 pub(in crate::daemon) enum Before {
     Registry(Name, Option<Vec<Endpoint>>),
     Url(Option<TagSnapshot>),
@@ -41,41 +40,41 @@ impl Feeds {
         reach: &Rc<Reach>,
         now: Duration,
     ) -> Vec<Fetch> {
-        let Some(azure) = self.azure.clone() else {
+        let Some((_, azure)) = self.azure.clone() else {
             return Vec::new();
         };
         let with = || (azure.clone(), reach.clone());
         let mut due: Vec<Fetch> = Vec::new();
         for registry in &config.registries {
-            let polled = self.managers.get_mut(&registry.login_server);
-            let Some((polled, id)) = polled.zip(registry.resource_id.clone()) else {
-                continue;
-            };
-            if polled.starts(now) {
+            if let Some(polled) = self.managers.get_mut(&registry.login_server)
+                && polled.starts(now)
+            {
                 let ((azure, reach), registry) = (with(), registry.clone());
+                let id = polled.source.clone();
                 due.push(Box::pin(async move {
                     let answer = azure.registry(&registry, &id, &reach).await;
-                    Fetched::Registry(registry.login_server, answer)
+                    Fetched::Registry(registry.login_server, id, answer)
                 }));
             }
         }
-        let wanted = || wanted(&config.protect);
-        if let Some((url, polled)) = &mut self.url
+        if let Some(polled) = &mut self.url
             && polled.starts(now)
         {
-            let ((azure, reach), wanted) = (with(), wanted());
-            let (url, last) = (url.clone(), self.validator.clone());
+            let ((azure, reach), wanted) = (with(), self.wanted.clone());
+            let (url, last) = (polled.source.clone(), self.fetched.validator.clone());
             due.push(Box::pin(async move {
-                Fetched::Url(azure.tags_file(&url, last.as_ref(), &wanted, &reach).await)
+                let answer = azure.tags_file(&url, last.as_ref(), &wanted, &reach).await;
+                Fetched::Url(url, answer)
             }));
         }
-        if let Some((subscription, polled)) = &mut self.api
+        if let Some(polled) = &mut self.api
             && polled.starts(now)
         {
-            let ((azure, reach), wanted) = (with(), wanted());
-            let subscription = subscription.clone();
+            let ((azure, reach), wanted) = (with(), self.wanted.clone());
+            let subscription = polled.source.clone();
             due.push(Box::pin(async move {
-                Fetched::Api(azure.service_tags(&subscription, &wanted, &reach).await)
+                let answer = azure.service_tags(&subscription, &wanted, &reach).await;
+                Fetched::Api(subscription, answer)
             }));
         }
         due
@@ -89,13 +88,20 @@ impl Feeds {
         now: Duration,
     ) -> Option<Before> {
         match fetched {
-            Fetched::Registry(name, answer) => {
-                let before = self.managers.get_mut(&name)?.take(answer, now)?;
+            Fetched::Registry(name, id, answer) => {
+                let polled = self.managers.get_mut(&name)?;
+                if polled.source != id {
+                    return None;
+                }
+                let before = polled.take(answer, now)?;
                 Some(Before::Registry(name, before))
             }
-            Fetched::Url(answer) => self.take_url(answer, in_force, now),
-            Fetched::Api(answer) => {
-                let (_, polled) = self.api.as_mut()?;
+            Fetched::Url(url, answer) => self.take_url(&url, answer, in_force, now),
+            Fetched::Api(subscription, answer) => {
+                let polled = self.api.as_mut()?;
+                if polled.source != subscription {
+                    return None;
+                }
                 let answer = answer.map(|more| match polled.last() {
                     Some(before) => more.and(before),
                     None => more,
@@ -107,28 +113,64 @@ impl Feeds {
 
     fn take_url(
         &mut self,
+        url: &HttpsUrl,
         answer: Result<FetchedTags, FetchError>,
         in_force: &TagSnapshot,
         now: Duration,
     ) -> Option<Before> {
-        let (_, polled) = self.url.as_mut()?;
-        let new = match answer {
+        let polled = self.url.as_mut().filter(|polled| polled.source == *url)?;
+        let (tags, validator) = match answer {
+            Ok(FetchedTags::New { tags, validator }) => (tags, validator),
             Ok(FetchedTags::Unchanged) => {
-                polled.good(now);
+                match &self.fetched.refused {
+                    None => polled.good(now),
+                    Some(why) => polled.failed(why.clone(), None, now),
+                }
                 return None;
             }
-            Ok(FetchedTags::New { tags, validator }) => Ok((*tags, validator)),
-            Err(error) => Err(error),
+            Err(error) => {
+                polled.failed(error.to_string(), error.retry_after(), now);
+                return None;
+            }
         };
-        if let Ok((tags, validator)) = &new {
-            if let Err(error) = check_successor(in_force, tags, false) {
-                polled.failed(error.to_string(), None, now);
-                return None;
-            }
-            self.validator.clone_from(validator);
+        if !self
+            .wanted
+            .iter()
+            .all(|tag| tags.families.contains_key(tag))
+        {
+            // It was asked for before the configuration named another tag, and is being asked for again.
+            return None;
         }
-        let before = polled.take(new.map(|(tags, _)| tags), now);
-        before.map(Before::Url)
+        self.fetched.validator = validator;
+        let checked = check_successor(in_force, &tags, false);
+        let checked = checked.and_then(|()| check_fetched(in_force, &tags));
+        self.fetched.refused = checked.err().map(|error| error.to_string());
+        if let Some(why) = self.fetched.refused.clone() {
+            polled.failed(why, None, now);
+            return None;
+        }
+        polled.take(Ok(*tags), now).map(Before::Url)
+    }
+
+    /// Notes that what was taken is in force.
+    pub(in crate::daemon) fn accept(&mut self, before: &Before, now: Duration) {
+        match before {
+            Before::Registry(name, _) => {
+                if let Some(polled) = self.managers.get_mut(name) {
+                    polled.good(now);
+                }
+            }
+            Before::Url(_) => {
+                if let Some(polled) = &mut self.url {
+                    polled.good(now);
+                }
+            }
+            Before::Api(_) => {
+                if let Some(polled) = &mut self.api {
+                    polled.good(now);
+                }
+            }
+        }
     }
 
     /// Takes back an answer that leads to no policy.
@@ -140,13 +182,13 @@ impl Feeds {
                 }
             }
             Before::Url(before) => {
-                self.validator = None;
-                if let Some((_, polled)) = &mut self.url {
+                self.fetched.refused = Some(message.clone());
+                if let Some(polled) = &mut self.url {
                     polled.refuse(before, message, now);
                 }
             }
             Before::Api(before) => {
-                if let Some((_, polled)) = &mut self.api {
+                if let Some(polled) = &mut self.api {
                     polled.refuse(before, message, now);
                 }
             }

@@ -21,8 +21,8 @@ use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
 use crate::azure::endpoints::{Endpoint, Origin};
 use crate::azure::manager::{Azure, MoreTags, Validator};
-use crate::azure::{TagSnapshot, regions};
-use crate::config::{Config, HttpsUrl};
+use crate::azure::{TagSnapshot, regions, wanted};
+use crate::config::{self, Config, HttpsUrl, Registry, ResourceId};
 use crate::name::Name;
 use crate::resolver::discovery::Discovery;
 
@@ -33,13 +33,22 @@ const API: &str = "the Service Tag Discovery API";
 pub(super) struct Feeds {
     pub(super) discovery: Discovery,
     files: BTreeMap<PathBuf, Standing>,
-    managers: BTreeMap<Name, Polled<Vec<Endpoint>>>,
-    url: Option<(HttpsUrl, Polled<TagSnapshot>)>,
-    /// What stands for the file that was fetched last.
-    validator: Option<Validator>,
-    api: Option<(String, Polled<MoreTags>)>,
-    azure: Option<Rc<Azure>>,
+    managers: BTreeMap<Name, Polled<ResourceId, Vec<Endpoint>>>,
+    url: Option<Polled<HttpsUrl, TagSnapshot>>,
+    /// The file that was fetched last.
+    fetched: FetchedFile,
+    /// By subscription.
+    api: Option<Polled<String, MoreTags>>,
+    azure: Option<(config::Azure, Rc<Azure>)>,
+    wanted: Vec<String>,
     seed: u64,
+}
+
+/// What a mirror calls the file that was fetched last, and why it was refused, if it was: it need not be fetched again for that.
+#[derive(Default)]
+struct FetchedFile {
+    validator: Option<Validator>,
+    refused: Option<String>,
 }
 
 impl Feeds {
@@ -50,9 +59,10 @@ impl Feeds {
             files: BTreeMap::new(),
             managers: BTreeMap::new(),
             url: None,
-            validator: None,
+            fetched: FetchedFile::default(),
             api: None,
             azure: None,
+            wanted: Vec::new(),
             seed,
         }
     }
@@ -66,33 +76,46 @@ impl Feeds {
             standing.set(sources.given.unusable.get(file).cloned());
             self.files.insert(file.to_owned(), standing);
         }
+        let is_same = |(asked, _): &&(config::Azure, _)| *asked == config.azure;
+        let others = self.azure.as_ref().filter(is_same).is_none();
         let mut managers = std::mem::take(&mut self.managers);
-        let asked = config.registries.iter();
-        for registry in asked.filter(|registry| registry.resource_id.is_some()) {
-            let name = registry.login_server.clone();
-            let said = managers.remove(&name).and_then(Polled::into_last);
-            let polled = Polled::new(config.azure.poll, self.seed, said);
-            self.managers.insert(name, polled);
+        for registry in &config.registries {
+            let Some(id) = registry.resource_id.clone() else {
+                continue;
+            };
+            let login_server = registry.login_server.clone();
+            let polled = Polled::new(id, config.azure.poll, self.seed);
+            let polled = polled.after(managers.remove(&login_server), others);
+            self.managers.insert(login_server, polled);
         }
-        let every = config.protect.service_tags_poll;
+        self.follow_tags(config, others);
+        if others || !asks(config) {
+            let azure = || Rc::new(Azure::new(&config.azure, config.protect.cloud));
+            self.azure = asks(config).then(|| (config.azure.clone(), azure()));
+        }
+        self.search(sources, now);
+    }
+
+    /// `others`: another identity asks.
+    fn follow_tags(&mut self, config: &Config, others: bool) {
+        let protect = &config.protect;
+        let every = protect.service_tags_poll;
+        let wanted = wanted(protect);
+        let anew = wanted != self.wanted;
+        self.wanted = wanted;
         let url = self.url.take();
-        self.url = config.protect.service_tags_url.clone().map(|wanted| {
-            let same = url.filter(|(url, _)| *url == wanted);
-            let said = same.and_then(|(_, polled)| polled.into_last());
-            (wanted, Polled::new(every, self.seed, said))
+        let of_url = url.as_ref().map(|polled| polled.source.clone());
+        self.url = protect.service_tags_url.clone().map(|source| {
+            if anew || of_url.as_ref() != Some(&source) {
+                self.fetched = FetchedFile::default();
+            }
+            Polled::new(source, every, self.seed).after(url, anew)
         });
-        self.validator = None;
         let api = self.api.take();
-        self.api = config
-            .protect
+        self.api = protect
             .service_tags_subscription
             .clone()
-            .map(|wanted| {
-                let said = api.and_then(|(_, polled)| polled.into_last());
-                (wanted, Polled::new(every, self.seed, said))
-            });
-        self.search(sources, now);
-        self.azure = asks(config).then(|| Rc::new(Azure::new(&config.azure, config.protect.cloud)));
+            .map(|source| Polled::new(source, every, self.seed).after(api, anew || others));
     }
 
     /// Takes other service tags: they may name other regions.
@@ -121,15 +144,14 @@ impl Feeds {
             };
             let names_of = endpoints(names, login_server, cloud, &Origin::Manager);
             if !names_of.is_empty() {
-                polled.restore(names_of, names.values().max().copied());
-                polled.poll.spread(now);
+                polled.restore(names_of, names.values().max().copied(), now);
             }
         }
-        if let (Some((_, polled)), Some(more)) = (&mut self.api, kept.more()) {
-            polled.restore(more, None);
+        if let Some((polled, more)) = self.api.as_mut().zip(kept.more()) {
+            polled.restore(more, None, now);
         }
-        if let (Some((_, polled)), Some(tags)) = (&mut self.url, kept.tags(&config.protect)) {
-            polled.restore(tags.clone(), None);
+        if let Some((polled, tags)) = self.url.as_mut().zip(kept.tags(&config.protect)) {
+            polled.restore(tags.clone(), None, now);
         }
     }
 
@@ -156,8 +178,8 @@ impl Feeds {
             (login_server.clone(), kept)
         });
         let follows_tags = self.url.is_some() || config.protect.service_tags.is_some();
-        let tags = follows_tags.then(|| self.base(&sources.given.tags).clone());
-        let more = self.api.as_ref().and_then(|(_, polled)| polled.last());
+        let tags = follows_tags.then(|| self.base(config, &sources.given.tags).clone());
+        let more = self.api.as_ref().and_then(Polled::last);
         Kept::new(names.collect(), tags, more)
     }
 
@@ -171,39 +193,51 @@ impl Feeds {
     /// When [`Feeds::due`] next has something to ask, as time since the start.
     pub(super) fn next_wake(&self) -> Option<Duration> {
         let managers = self.managers.values().map(|polled| polled.poll.next_wake());
-        let url = self.url.iter().map(|(_, polled)| polled.poll.next_wake());
-        let api = self.api.iter().map(|(_, polled)| polled.poll.next_wake());
+        let url = self.url.iter().map(|polled| polled.poll.next_wake());
+        let api = self.api.iter().map(|polled| polled.poll.next_wake());
         managers.chain(url).chain(api).min()
     }
 
     /// The hosts that are asked, which the enforcer opens for itself.
     pub(super) fn hosts(&self, config: &Config) -> Vec<Name> {
         let azure = self.azure.iter();
-        azure.flat_map(|azure| azure.hosts(config)).collect()
+        azure.flat_map(|(_, azure)| azure.hosts(config)).collect()
     }
 
-    /// The newest of the service tags that replace each other.
-    fn base<'a>(&'a self, given: &'a TagSnapshot) -> &'a TagSnapshot {
-        let url = self.url.as_ref().and_then(|(_, polled)| polled.last());
-        let newer = url
-            .filter(|tags| tags.cloud == given.cloud && tags.change_number > given.change_number);
+    /// The newest of the service tags that replace each other, where it has all that the others have.
+    fn base<'a>(&'a self, config: &Config, given: &'a TagSnapshot) -> &'a TagSnapshot {
+        let is_asked = config.protect.service_tags_url.is_some();
+        let url = self.url.as_ref().filter(|_| is_asked);
+        let newer = url.and_then(Polled::last).filter(|tags| {
+            tags.cloud == given.cloud
+                && tags.change_number > given.change_number
+                && wanted(&config.protect)
+                    .iter()
+                    .all(|tag| tags.families.contains_key(tag))
+        });
         newer.unwrap_or(given)
     }
 }
 
 impl Found for Feeds {
-    fn endpoints(&self, login_server: &Name) -> Vec<Endpoint> {
-        let manager = self.managers.get(login_server).and_then(Polled::last);
-        let mut endpoints = manager.cloned().unwrap_or_default();
-        endpoints.extend(self.discovery.endpoints(login_server).cloned());
+    fn endpoints(&self, registry: &Registry) -> Vec<Endpoint> {
+        let login_server = &registry.login_server;
+        let manager = self.managers.get(login_server);
+        let manager = manager.filter(|_| registry.resource_id.is_some());
+        let told = manager.and_then(Polled::last);
+        let mut endpoints = told.cloned().unwrap_or_default();
+        let replicas = self.discovery.endpoints(login_server);
+        endpoints.extend(replicas.filter(|_| registry.discover).cloned());
         endpoints
     }
 
-    fn tags(&self, given: &TagSnapshot) -> anyhow::Result<TagSnapshot> {
-        let base = self.base(given);
-        match self.api.as_ref().and_then(|(_, polled)| polled.last()) {
-            Some(more) => Ok(base.with_added(more)),
-            None => Ok(base.clone()),
+    fn tags(&self, config: &Config, given: &TagSnapshot) -> TagSnapshot {
+        let base = self.base(config, given);
+        let is_asked = config.protect.service_tags_subscription.is_some();
+        let api = self.api.as_ref().filter(|_| is_asked);
+        match api.and_then(Polled::last) {
+            Some(more) => base.with_added(more),
+            None => base.clone(),
         }
     }
 }

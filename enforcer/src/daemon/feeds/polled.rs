@@ -41,22 +41,39 @@ impl Standing {
     }
 }
 
-/// A source that is asked time and again.
-pub(super) struct Polled<T> {
+/// A source that is asked time and again; `K` tells it from another one.
+pub(super) struct Polled<K, T> {
+    pub(super) source: K,
     pub(super) poll: Poll,
     pub(super) standing: Standing,
+    every: Duration,
     last: Option<T>,
 }
 
-impl<T: PartialEq> Polled<T> {
-    /// To be asked at once and then `every` so often; it said `last` before.
-    pub(super) fn new(every: Duration, seed: u64, last: Option<(T, Standing)>) -> Self {
-        let (last, standing) = last.unzip();
+impl<K: PartialEq, T: PartialEq> Polled<K, T> {
+    /// Asks `source` at once and then `every` so often.
+    pub(super) fn new(source: K, every: Duration, seed: u64) -> Self {
         Self {
+            source,
             poll: Poll::new(every, seed),
-            standing: standing.unwrap_or_default(),
-            last,
+            standing: Standing::default(),
+            every,
+            last: None,
         }
+    }
+
+    /// Takes the place of `before`: as it is where it asks the same source as often, and `anew` does not hold. What it last said stays in any
+    /// case, until another word takes its place.
+    pub(super) fn after(mut self, before: Option<Self>, anew: bool) -> Self {
+        let Some(before) = before else { return self };
+        let is_same = before.source == self.source;
+        if is_same && before.every == self.every && !anew {
+            return before;
+        }
+        self.standing.confirmed = before.standing.confirmed;
+        self.standing.failing = before.standing.failing.filter(|_| is_same);
+        self.last = before.last;
+        self
     }
 
     /// What it last said.
@@ -64,15 +81,11 @@ impl<T: PartialEq> Polled<T> {
         self.last.as_ref()
     }
 
-    /// What it last said, and how it stands, for one that takes its place.
-    pub(super) fn into_last(self) -> Option<(T, Standing)> {
-        self.last.map(|last| (last, self.standing))
-    }
-
-    /// Takes what an earlier run knew.
-    pub(super) fn restore(&mut self, last: T, confirmed: Option<Timestamp>) {
+    /// Takes what an earlier run knew. Hosts that start together then ask at different times.
+    pub(super) fn restore(&mut self, last: T, confirmed: Option<Timestamp>, now: Duration) {
         self.last = Some(last);
         self.standing.confirmed = confirmed;
+        self.poll.spread(now);
     }
 
     /// Whether it is to be asked now; if so, it counts as asked.
@@ -84,17 +97,18 @@ impl<T: PartialEq> Polled<T> {
         is_due
     }
 
-    /// Takes an answer; what it said before, where it says something else now.
+    /// Takes an answer; what it said before, where it says something else now. That is good only once it is in force.
     pub(super) fn take(
         &mut self,
         answer: Result<T, FetchError>,
         now: Duration,
     ) -> Option<Option<T>> {
         match answer {
-            Ok(answer) => {
+            Ok(answer) if self.last.as_ref() == Some(&answer) => {
                 self.good(now);
-                (self.last.as_ref() != Some(&answer)).then(|| self.last.replace(answer))
+                None
             }
+            Ok(answer) => Some(self.last.replace(answer)),
             Err(error) => {
                 self.failed(error.to_string(), error.retry_after(), now);
                 None
@@ -102,7 +116,7 @@ impl<T: PartialEq> Polled<T> {
         }
     }
 
-    /// Notes that what it last said still holds.
+    /// Notes that what it last said holds.
     pub(super) fn good(&mut self, now: Duration) {
         self.poll.succeeded(now);
         self.standing.set(None);

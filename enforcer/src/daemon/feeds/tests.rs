@@ -68,6 +68,13 @@ fn failure(thing: &Thing, number: usize) -> FetchError {
     thing.failed(EndpointError::NoDataEndpoint { file })
 }
 
+fn new_file(tags: &TagSnapshot) -> FetchedTags {
+    FetchedTags::New {
+        tags: Box::new(tags.clone()),
+        validator: Some(Validator::Etag("\"1\"".to_owned())),
+    }
+}
+
 struct Scene {
     sources: Sources,
     feeds: Feeds,
@@ -94,30 +101,42 @@ impl Scene {
 
     /// Takes what is due at `now` as asked, and says which of the three sources that is.
     fn asked(&mut self, now: Duration) -> [bool; 3] {
-        let (_, url) = self.feeds.url.as_mut().unwrap();
-        let url = url.starts(now);
-        let (_, api) = self.feeds.api.as_mut().unwrap();
-        let api = api.starts(now);
+        let url = self.feeds.url.as_mut().unwrap().starts(now);
+        let api = self.feeds.api.as_mut().unwrap().starts(now);
         let manager = self.feeds.managers.get_mut(&login_server()).unwrap();
         [manager.starts(now), url, api]
+    }
+
+    fn of_manager(&self, answer: Result<Vec<Endpoint>, FetchError>) -> Fetched {
+        let id = self.sources.config.registries[0].resource_id.clone();
+        Fetched::Registry(login_server(), id.unwrap(), answer)
+    }
+
+    fn of_url(&self, answer: Result<FetchedTags, FetchError>) -> Fetched {
+        let url = self.sources.config.protect.service_tags_url.clone();
+        Fetched::Url(url.unwrap(), answer)
+    }
+
+    /// Takes an answer at `now` and has it in force.
+    fn take(&mut self, answer: Fetched, now: Duration) {
+        if let Some(before) = self.feeds.take(answer, &self.sources.tags, now) {
+            self.feeds.accept(&before, now);
+        }
     }
 
     /// Answers what is due at `now` with failures, and says how many were.
     fn fail(&mut self, now: Duration, number: usize) -> usize {
         let [manager, url, api] = self.asked(now);
-        let mut failed = Vec::new();
         let [of_manager, of_url, of_api] = &self.things;
+        let mut failed = Vec::new();
         if manager {
-            failed.push(Fetched::Registry(
-                login_server(),
-                Err(failure(of_manager, number)),
-            ));
+            failed.push(self.of_manager(Err(failure(of_manager, number))));
         }
         if url {
-            failed.push(Fetched::Url(Err(failure(of_url, number))));
+            failed.push(self.of_url(Err(failure(of_url, number))));
         }
         if api {
-            failed.push(Fetched::Api(Err(failure(of_api, number))));
+            failed.push(Fetched::Api(GUID.to_owned(), Err(failure(of_api, number))));
         }
         let count = failed.len();
         for answer in failed {
@@ -128,22 +147,21 @@ impl Scene {
 
     fn succeed(&mut self, now: Duration, regions: &[&str], tags: &TagSnapshot) {
         assert_eq!(self.asked(now), [true; 3]);
-        let answer = Fetched::Registry(login_server(), Ok(replicas(regions)));
-        self.feeds.take(answer, &self.sources.tags, now);
-        let tags = Box::new(tags.clone());
-        let answer = Fetched::Url(Ok(FetchedTags::New {
-            tags,
-            validator: None,
-        }));
-        self.feeds.take(answer, &self.sources.tags, now);
+        self.take(self.of_manager(Ok(replicas(regions))), now);
+        self.take(self.of_url(Ok(new_file(tags))), now);
         let more = MoreTags {
             cloud: self.sources.tags.cloud,
             change_number: 1,
             families: BTreeMap::new(),
             registry_regions: BTreeMap::new(),
         };
-        self.feeds
-            .take(Fetched::Api(Ok(more)), &self.sources.tags, now);
+        self.take(Fetched::Api(GUID.to_owned(), Ok(more)), now);
+    }
+
+    fn failing(&self) -> BTreeMap<String, String> {
+        let standing = self.feeds.standing().into_iter();
+        let failing = standing.filter_map(|(what, failing)| Some((what, failing?)));
+        failing.collect()
     }
 
     fn names(&self) -> BTreeSet<String> {
@@ -171,11 +189,11 @@ fn cut_off_for_an_hour_each_source_keeps_its_last_word_and_recovers_by_itself() 
         "{names:?}"
     );
     assert_eq!(in_force.change_number, tags.change_number);
-    assert!(scene.feeds.failing().is_empty());
+    assert!(scene.failing().is_empty());
 
     // Tags are asked for once a day, so the outage begins when they are due.
-    let start = scene.feeds.url.as_ref().unwrap().1.poll.next_wake();
-    let start = start.max(scene.feeds.api.as_ref().unwrap().1.poll.next_wake());
+    let start = scene.feeds.url.as_ref().unwrap().poll.next_wake();
+    let start = start.max(scene.feeds.api.as_ref().unwrap().poll.next_wake());
     let (mut now, mut questions) = (start, 0);
     while now < start + HOUR {
         questions += scene.fail(now, questions);
@@ -190,7 +208,7 @@ fn cut_off_for_an_hour_each_source_keeps_its_last_word_and_recovers_by_itself() 
         (20..200).contains(&questions),
         "{questions} questions in an hour"
     );
-    assert_eq!(scene.feeds.failing().len(), 3);
+    assert_eq!(scene.failing().len(), 3);
     let clocks = Clocks {
         wall: &|_| Timestamp::UNIX_EPOCH,
         now,
@@ -200,52 +218,100 @@ fn cut_off_for_an_hour_each_source_keeps_its_last_word_and_recovers_by_itself() 
         statuses.iter().all(|status| status.failing.is_some()),
         "{statuses:?}"
     );
-    let told = format!("{statuses:?}{:?}", scene.feeds.failing());
+    let told = format!("{statuses:?}{:?}", scene.failing());
     assert!(!told.contains("secret"), "{told}");
 
     // Each is asked again by itself, at the latest after the longest wait.
     now += Duration::from_hours(25);
     let newest = newer_tags(&tags);
     scene.succeed(now, &["eastus", "westus"], &newest);
-    assert!(scene.feeds.failing().is_empty());
+    assert!(scene.failing().is_empty());
     assert!(scene.names().contains("contoso.westus.data.azurecr.io"));
     let tags = scene.sources.with(&scene.feeds).unwrap().tags;
     assert_eq!(tags.change_number, newest.change_number);
 }
 
 #[test]
-fn an_older_file_at_the_url_is_refused() {
+fn an_older_file_at_the_url_is_refused_and_not_fetched_again() {
     let mut scene = Scene::new();
     let tags = newer_tags(&scene.sources.tags);
     scene.succeed(Duration::ZERO, &["eastus"], &tags);
-    let older = Box::new(scene.sources.tags.clone());
-    let answer = Fetched::Url(Ok(FetchedTags::New {
-        tags: older,
-        validator: None,
-    }));
-    assert!(scene.feeds.take(answer, &tags, HOUR).is_none());
-    let failing = scene.feeds.failing();
-    assert!(
-        failing.values().any(|why| why.contains("older")),
-        "{failing:?}"
-    );
-    assert_eq!(scene.sources.with(&scene.feeds).unwrap().tags, {
-        let more = &scene.feeds.api.as_ref().unwrap().1;
-        tags.with_added(more.last().unwrap())
-    });
+    let in_force = scene.sources.with(&scene.feeds).unwrap().tags;
+    let older = scene.of_url(Ok(new_file(&scene.sources.tags)));
+    assert!(scene.feeds.take(older, &tags, HOUR).is_none());
+    for now in [HOUR, 2 * HOUR] {
+        let failing = scene.failing();
+        assert!(
+            failing.values().any(|why| why.contains("older")),
+            "{failing:?}"
+        );
+        assert_eq!(scene.sources.with(&scene.feeds).unwrap().tags, in_force);
+        assert!(scene.feeds.fetched.validator.is_some());
+        let unchanged = scene.of_url(Ok(FetchedTags::Unchanged));
+        assert!(scene.feeds.take(unchanged, &tags, now).is_none());
+    }
 }
 
 #[test]
-fn what_leads_to_no_policy_is_taken_back() {
+fn what_leads_to_no_policy_is_taken_back_and_asked_for_ever_less_often() {
     let mut scene = Scene::new();
     let tags = scene.sources.tags.clone();
     scene.succeed(Duration::ZERO, &["eastus"], &tags);
-    let answer = Fetched::Registry(login_server(), Ok(replicas(&["eastus", "westus"])));
-    let before = scene.feeds.take(answer, &tags, HOUR).unwrap();
-    scene.feeds.refuse(before, "does not fit".to_owned(), HOUR);
+    let confirmed = scene.feeds.managers[&login_server()].standing.confirmed;
+    let (mut now, mut waits) = (HOUR, Vec::new());
+    for _ in 0..4 {
+        let answer = scene.of_manager(Ok(replicas(&["eastus", "westus"])));
+        let before = scene.feeds.take(answer, &tags, now).unwrap();
+        scene.feeds.refuse(before, "does not fit".to_owned(), now);
+        let polled = &scene.feeds.managers[&login_server()];
+        assert_eq!(polled.standing.confirmed, confirmed);
+        waits.push(polled.poll.next_wake() - now);
+        now = polled.poll.next_wake();
+    }
+    assert!(waits[3] > 2 * waits[0], "{waits:?}");
     assert!(!scene.names().contains("contoso.westus.data.azurecr.io"));
     assert!(scene.names().contains("contoso.eastus.data.azurecr.io"));
-    assert_eq!(scene.feeds.failing().len(), 1);
+    assert_eq!(scene.failing().len(), 1);
+}
+
+#[test]
+fn what_the_configuration_no_longer_calls_for_is_gone_with_it_and_strangers_are_not_heard() {
+    let mut scene = Scene::new();
+    let tags = newer_tags(&scene.sources.tags);
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let bare = Sources::of_text("[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n");
+    let merged = bare.with(&scene.feeds).unwrap();
+    assert_eq!(merged.endpoints[0].len(), 1);
+    assert_eq!(merged.tags.change_number, bare.tags.change_number);
+    let late = [
+        scene.of_manager(Ok(replicas(&["westus"]))),
+        scene.of_url(Ok(new_file(&newer_tags(&tags)))),
+    ];
+    scene.feeds.follow(&bare, HOUR);
+    for answer in late {
+        assert!(scene.feeds.take(answer, &tags, HOUR).is_none());
+    }
+}
+
+#[test]
+fn the_same_sources_are_not_asked_anew_on_reload_and_another_url_keeps_the_last_word() {
+    let mut scene = Scene::new();
+    let tags = newer_tags(&scene.sources.tags);
+    scene.succeed(Duration::ZERO, &["eastus"], &tags);
+    let wake = scene.next_wake();
+    scene.feeds.follow(&sources(), HOUR);
+    assert_eq!(scene.next_wake(), wake);
+    assert!(scene.feeds.fetched.validator.is_some());
+    let mut moved = sources();
+    let other = Sources::of_text(
+        "registry = []\n[protect]\nservice-tags-url = \"https://other.example.com/x\"\n",
+    );
+    moved.config.protect.service_tags_url = other.config.protect.service_tags_url;
+    scene.feeds.follow(&moved, HOUR);
+    assert!(scene.feeds.fetched.validator.is_none());
+    assert!(scene.feeds.url.as_ref().unwrap().poll.is_due(HOUR));
+    let in_force = moved.with(&scene.feeds).unwrap().tags;
+    assert_eq!(in_force.change_number, tags.change_number);
 }
 
 #[test]

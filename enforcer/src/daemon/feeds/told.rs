@@ -40,8 +40,8 @@ impl Feeds {
                 statuses.push(status("endpoints-file", file, login_server, standing, None));
             }
             let manager = self.managers.get(&registry.login_server);
-            if let Some((polled, id)) = manager.zip(registry.resource_id.as_ref()) {
-                let (id, next) = (id.to_string(), clocks.next(polled));
+            if let Some(polled) = manager {
+                let (id, next) = (polled.source.to_string(), clocks.next(polled));
                 let standing = &polled.standing;
                 statuses.push(status("resource-manager", id, login_server, standing, next));
             }
@@ -59,21 +59,21 @@ impl Feeds {
             let file = file.display().to_string();
             status("service-tags-file", file, None, standing, None)
         });
-        let url = self.url.as_ref().map(|(url, polled)| {
+        let url = self.url.as_ref().map(|polled| {
             let next = clocks.next(polled);
             status(
                 "service-tags-url",
-                url.to_string(),
+                polled.source.to_string(),
                 None,
                 &polled.standing,
                 next,
             )
         });
-        let api = self.api.as_ref().map(|(subscription, polled)| {
+        let api = self.api.as_ref().map(|polled| {
             let next = clocks.next(polled);
             status(
                 "service-tags-api",
-                subscription.clone(),
+                polled.source.clone(),
                 None,
                 &polled.standing,
                 next,
@@ -105,8 +105,8 @@ impl Feeds {
         )
     }
 
-    /// Why sources fail, by what they are.
-    pub(in crate::daemon) fn failing(&self) -> BTreeMap<String, String> {
+    /// Every source by what it is, and why it fails, if it does.
+    pub(in crate::daemon) fn standing(&self) -> BTreeMap<String, Option<String>> {
         let files = self.files.iter();
         let files = files.map(|(file, standing)| (file.display().to_string(), standing));
         let managers = self.managers.iter().map(|(login_server, polled)| {
@@ -114,20 +114,20 @@ impl Feeds {
             (what, &polled.standing)
         });
         let url = self.url.iter();
-        let url = url.map(|(url, polled)| (url.to_string(), &polled.standing));
-        let api = self.api.iter().map(|(_, polled)| {
-            let what = API.to_owned();
-            (what, &polled.standing)
-        });
+        let url = url.map(|polled| (polled.source.to_string(), &polled.standing));
+        let api = self.api.iter();
+        let api = api.map(|polled| (API.to_owned(), &polled.standing));
         let standings = files.chain(managers).chain(url).chain(api);
-        let failing = standings.filter_map(|(what, standing)| {
-            Some((what, standing.failing.as_ref()?.message.clone()))
+        let standings = standings.map(|(what, standing)| {
+            let failing = standing.failing.as_ref();
+            (what, failing.map(|failing| failing.message.clone()))
         });
         let search = self.discovery.failing();
-        let search =
-            search.map(|failing| ("the search in DNS".to_owned(), failing.error.to_string()));
-        let told = failing.chain(search).map(|(what, why)| {
-            let message = format!("{what}: {why}; what it said before stays in force");
+        let search = search.map(|failing| failing.error.to_string());
+        let all = standings.chain([("the search in DNS".to_owned(), search)]);
+        let told = all.map(|(what, failing)| {
+            let message =
+                failing.map(|why| format!("{what}: {why}; what it said before stays in force"));
             (what, message)
         });
         told.collect()
@@ -170,7 +170,7 @@ impl Feeds {
 }
 
 impl Clocks<'_> {
-    fn next<T: PartialEq>(&self, polled: &Polled<T>) -> Option<Timestamp> {
+    fn next<K: PartialEq, T: PartialEq>(&self, polled: &Polled<K, T>) -> Option<Timestamp> {
         Some((self.wall)(polled.poll.next_wake()))
     }
 }
