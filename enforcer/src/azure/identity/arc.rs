@@ -108,9 +108,10 @@ fn proof(tokens: &Path, name: &Path) -> Result<HeaderValue, CredentialProblem> {
 
 /// Why `file` of the agent's cannot be read, and whether it is for want of a right to.
 fn unreadable(file: &Path, error: &io::Error) -> CredentialProblem {
-    let mend = match error.kind() {
-        ErrorKind::PermissionDenied => FOR_MEMBERS,
-        _ => MEND,
+    let mend = if error.kind() == ErrorKind::PermissionDenied {
+        FOR_MEMBERS
+    } else {
+        MEND
     };
     CredentialProblem::File {
         file: file.to_owned(),
