@@ -49,7 +49,7 @@ type Inode = (u64, u64);
 pub(super) struct Stamp(Option<(Inode, u64, [i64; 4])>);
 
 impl Stamp {
-    /// The state that `file` is in. One that is read after this is in this state or shows another one from then on.
+    /// The state that `file` is in now. Where it is read after this, no change is lost: it shows in the next state.
     pub(super) fn of(file: &Path) -> Self {
         let Ok(found) = fs::metadata(file) else {
             return Self(None);
