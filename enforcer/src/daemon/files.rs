@@ -7,69 +7,128 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, recommended_watcher};
-use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::{Instant, sleep_until};
+use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::kernel::{DirectoryWatch, KernelError};
 
 /// How long the rest of a change is waited for: tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
+/// How long nobody looks at files of which nothing is told: the directory of one may be missing, or beyond inotify's sight (a network file
+/// system, a mount over it).
+const LOOK: Duration = Duration::from_secs(60);
+/// Buffers of events that are taken in one go, so that a flood of them holds nothing up.
+const EVENT_BUFFERS: usize = 64;
 /// Symbolic links that are followed from a file's name to the file; the kernel follows as many (path_resolution(7)).
 const MAX_LINKS: usize = 40;
+/// What is told of a directory: what takes the right to write to it or to a file in it. Anybody may read, and reading tells nothing.
+const TOLD: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
+    .union(AddWatchFlags::IN_CREATE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(AddWatchFlags::IN_MOVED_FROM)
+    .union(AddWatchFlags::IN_MOVED_TO)
+    .union(AddWatchFlags::IN_DELETE_SELF)
+    .union(AddWatchFlags::IN_MOVE_SELF);
 
 /// Tells when one of some files may have changed. Their directories are watched, so that it does not matter whether a file is written, renamed
 /// into place, or reached through a symbolic link that now leads elsewhere.
 pub(super) struct FileWatch {
-    watcher: RecommendedWatcher,
-    changed: Receiver<()>,
+    directories: DirectoryWatch,
+    watched: BTreeMap<Inode, WatchDescriptor>,
     quiet_at: Option<Instant>,
-    seen: BTreeMap<PathBuf, Option<Stamp>>,
+    look_at: Instant,
+    seen: BTreeMap<PathBuf, Stamp>,
 }
 
-/// What tells one state of a file from the next: device, inode, length, and the times of the last write and the last change.
-type Stamp = (u64, u64, u64, [i64; 4]);
+/// What tells a directory from another of its name: device and inode.
+type Inode = (u64, u64);
+
+/// What tells one state of a file from the next: device, inode, length, and the times of the last write and the last change; nothing where
+/// there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(Option<(Inode, u64, [i64; 4])>);
+
+impl Stamp {
+    /// The state that `file` is in now. Where it is read after this, no change is lost: it shows in the next state.
+    pub(super) fn of(file: &Path) -> Self {
+        let Ok(found) = fs::metadata(file) else {
+            return Self(None);
+        };
+        let times = [
+            found.mtime(),
+            found.mtime_nsec(),
+            found.ctime(),
+            found.ctime_nsec(),
+        ];
+        Self(Some(((found.dev(), found.ino()), found.len(), times)))
+    }
+}
 
 impl FileWatch {
-    /// Watches `files` as they are now.
+    /// Watches the files of `seen`, each with its state from before it was read.
     ///
     /// # Errors
-    /// Where the system has no watch left (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
-    pub(super) fn new<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Self> {
-        let (tell, changed) = channel(1);
-        let watcher = recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| !is_reading(event.kind)) {
-                // Where there is no room, a change is waiting to be told already.
-                tell.try_send(()).unwrap_or_default();
-            }
-        });
+    /// Where the system has no inotify instance left (`fs.inotify.max_user_instances`).
+    pub(super) fn new(seen: BTreeMap<PathBuf, Stamp>) -> Result<Self, KernelError> {
         let mut watch = Self {
-            watcher: watcher.context("cannot watch files")?,
-            changed,
+            directories: DirectoryWatch::new("watch files")?,
+            watched: BTreeMap::new(),
             quiet_at: None,
-            seen: files.map(|file| (file.to_owned(), stamp(file))).collect(),
+            look_at: Instant::now() + LOOK,
+            seen,
         };
         watch.follow();
         Ok(watch)
     }
 
-    /// Waits until something changes in the directories, and then for the rest of it. Nothing is lost where the waiting is given up.
+    /// Waits until something changes in the directories, and then for the rest of it, or until it is time to look all the same. Nothing is
+    /// lost where the waiting is given up.
     pub(super) async fn changed(&mut self) {
         let quiet_at = match self.quiet_at {
             Some(quiet_at) => quiet_at,
-            None if self.changed.recv().await.is_none() => return pending().await,
-            None => *self.quiet_at.insert(Instant::now() + QUIET),
+            None => {
+                if timeout_at(self.look_at, self.news()).await.is_err() {
+                    return;
+                }
+                *self.quiet_at.insert(Instant::now() + QUIET)
+            }
         };
         sleep_until(quiet_at).await;
         self.quiet_at = None;
+        for _ in 0..EVENT_BUFFERS {
+            let events = self.directories.waiting();
+            if events.is_empty() {
+                break;
+            }
+            self.note(&events);
+        }
     }
 
-    /// The files that are not what they were when this was last asked.
+    async fn news(&mut self) {
+        match self.directories.next().await {
+            Ok(events) => self.note(&events),
+            Err(_untold) => pending().await,
+        }
+    }
+
+    /// Forgets the directories that the kernel watches no longer, and all of them where it may have failed to say so.
+    fn note(&mut self, events: &[InotifyEvent]) {
+        for event in events {
+            if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                self.watched.clear();
+            } else if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                self.watched.retain(|_, watch| *watch != event.wd);
+            }
+        }
+    }
+
+    /// The files that are not what they were when this was last asked, or before they were read.
     pub(super) fn take(&mut self) -> Vec<PathBuf> {
+        self.look_at = Instant::now() + LOOK;
         self.follow();
         let mut changed = Vec::new();
         for (file, seen) in &mut self.seen {
-            let now = stamp(file);
+            let now = Stamp::of(file);
             if now != *seen {
                 *seen = now;
                 changed.push(file.clone());
@@ -78,25 +137,43 @@ impl FileWatch {
         changed
     }
 
-    /// Watches the directories that lead to the files now. One that is missing is looked for again with the next change, and in time.
+    /// Watches the directories that lead to the files now, and no others. One that is missing is looked for again with the next change, and
+    /// in time.
     fn follow(&mut self) {
-        let directories: BTreeSet<PathBuf> = self
-            .seen
-            .keys()
-            .flat_map(|file| directories(file))
-            .collect();
-        for directory in directories {
-            let watched = self.watcher.watch(&directory, RecursiveMode::NonRecursive);
-            if let Err(error) = watched {
-                tracing::debug!(directory = %directory.display(), "not watched: {error}");
+        let files = self.seen.keys();
+        let leading: BTreeSet<PathBuf> = files.flat_map(|file| directories(file)).collect();
+        let mut before = std::mem::take(&mut self.watched);
+        for directory in leading {
+            let Some(inode) = inode(&directory) else {
+                continue;
+            };
+            if !self.watched.contains_key(&inode) {
+                let watch = before.remove(&inode).or_else(|| self.watch(&directory));
+                self.watched.extend(watch.map(|watch| (inode, watch)));
+            }
+        }
+        for watch in before.into_values() {
+            // A directory that was replaced as it was looked at may stand under two inodes.
+            if !self.watched.values().any(|used| *used == watch)
+                && let Err(error) = self.directories.remove(watch)
+            {
+                tracing::debug!("watched no longer: {error}");
             }
         }
     }
+
+    fn watch(&self, directory: &Path) -> Option<WatchDescriptor> {
+        let added = self.directories.add(directory, TOLD);
+        added.unwrap_or_else(|error| {
+            tracing::debug!(directory = %directory.display(), "not watched: {error}");
+            None
+        })
+    }
 }
 
-/// Whether somebody, the daemon itself perhaps, only read.
-fn is_reading(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
+fn inode(directory: &Path) -> Option<Inode> {
+    let found = fs::metadata(directory).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// The directories in which a change can make another file of this name: its own, and those of the links that it leads through.
@@ -112,7 +189,6 @@ fn directories(file: &Path) -> Vec<PathBuf> {
             false => directory,
         };
         directories.push(directory.to_owned());
-        directories.extend(directory.canonicalize());
         let Ok(target) = fs::read_link(&file) else {
             break;
         };
@@ -121,84 +197,5 @@ fn directories(file: &Path) -> Vec<PathBuf> {
     directories
 }
 
-fn stamp(file: &Path) -> Option<Stamp> {
-    let found = fs::metadata(file).ok()?;
-    let times = [
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime(),
-        found.ctime_nsec(),
-    ];
-    Some((found.dev(), found.ino(), found.len(), times))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use tokio::time::timeout;
-
-    use super::*;
-
-    /// Makes a change and says which files are told, which may take a while on a busy machine.
-    async fn told(watch: &mut FileWatch, change: impl FnOnce()) -> Vec<PathBuf> {
-        change();
-        loop {
-            let long = Duration::from_secs(20);
-            timeout(long, watch.changed()).await.expect("it is told");
-            let changed = watch.take();
-            if !changed.is_empty() {
-                return changed;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_file_is_told_however_it_is_replaced() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        let (file, other) = (at("contoso.json"), at("other.json"));
-        fs::write(&file, "1").unwrap();
-        let mut watch = FileWatch::new([file.as_path(), other.as_path()].into_iter()).unwrap();
-        assert!(watch.take().is_empty());
-        assert_eq!(
-            told(&mut watch, || fs::write(&file, "22").unwrap()).await,
-            [&*file]
-        );
-        let renamed = || {
-            fs::write(at("new"), "333").unwrap();
-            fs::rename(at("new"), &file).unwrap();
-        };
-        assert_eq!(told(&mut watch, renamed).await, [&*file]);
-        assert_eq!(
-            told(&mut watch, || fs::remove_file(&file).unwrap()).await,
-            [&*file]
-        );
-        assert_eq!(
-            told(&mut watch, || fs::write(&other, "4").unwrap()).await,
-            [&*other]
-        );
-    }
-
-    /// Kubernetes keeps each version in a directory of its own, and moves one link.
-    #[tokio::test]
-    async fn a_file_behind_a_link_that_moves_is_told() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = |name: &str| directory.path().join(name);
-        for version in ["..1", "..2"] {
-            fs::create_dir(at(version)).unwrap();
-            fs::write(at(version).join("contoso.json"), version).unwrap();
-        }
-        symlink("..1", at("..data")).unwrap();
-        symlink("..data/contoso.json", at("contoso.json")).unwrap();
-        let file = at("contoso.json");
-        let mut watch = FileWatch::new([file.as_path()].into_iter()).unwrap();
-        let moved = || {
-            symlink("..2", at("..new")).unwrap();
-            fs::rename(at("..new"), at("..data")).unwrap();
-        };
-        assert_eq!(told(&mut watch, moved).await, [&*file]);
-        let in_place = || fs::write(at("..2/contoso.json"), "more").unwrap();
-        assert_eq!(told(&mut watch, in_place).await, [&*file]);
-    }
-}
+mod tests;

@@ -270,20 +270,20 @@ impl Daemon {
         }
     }
 
-    /// Watches the files that the configuration in force names.
+    /// Watches the files that the configuration in force names, and reads those anew that changed since they were read.
     fn watch_files(&mut self) {
         let mut engine = self.engine.borrow_mut();
-        let mut files = engine.sources.config.watched_files().peekable();
-        let watch = files
-            .peek()
-            .is_some()
+        let files = engine.sources.given.stamps().clone();
+        let watch = (!files.is_empty())
             .then(|| FileWatch::new(files))
             .transpose();
         let failed = watch.as_ref().err().map(|error| {
-            format!("{error:#}: endpoints and service tags are read again on reload only")
+            format!("{error}: endpoints and service tags are read again on reload only")
         });
         engine.alarms.set("files-unwatched", "", failed);
+        drop(engine);
         self.files = watch.unwrap_or_default();
+        self.follow_files();
     }
 
     /// Reads the files anew that changed.
@@ -296,7 +296,6 @@ impl Daemon {
 
     fn do_what_is_due(&mut self) {
         let now = Instant::now();
-        self.follow_files();
         if self.cgroups.is_none() {
             self.watch_cgroups();
         } else {

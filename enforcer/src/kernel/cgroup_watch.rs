@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::path::{Component, Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
-use tokio::io::unix::AsyncFd;
+use nix::sys::inotify::{AddWatchFlags, InotifyEvent};
 
 use super::KernelError;
 use super::cgroup::each_slice;
-use super::readable::readable;
+use super::inotify::DirectoryWatch;
 
 const WHAT: &str = "watch the cgroup tree";
 
@@ -42,17 +39,7 @@ impl Awaited {
 pub struct CgroupWatch {
     root: PathBuf,
     awaited: Awaited,
-    events: AsyncFd<Events>,
-}
-
-/// An inotify instance, as the event loop takes it.
-#[derive(Debug)]
-struct Events(Inotify);
-
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
+    directories: DirectoryWatch,
 }
 
 impl CgroupWatch {
@@ -61,12 +48,10 @@ impl CgroupWatch {
     /// # Errors
     /// Where the system has no watch left (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
     pub fn new(root: &Path, awaited: Awaited) -> Result<Self, KernelError> {
-        let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
-        let inotify = Inotify::init(flags).map_err(KernelError::failed(WHAT))?;
         let watch = Self {
             root: root.to_owned(),
             awaited,
-            events: readable(Events(inotify), WHAT)?,
+            directories: DirectoryWatch::new(WHAT)?,
         };
         watch.follow()?;
         Ok(watch)
@@ -104,12 +89,8 @@ impl CgroupWatch {
     /// Watches a directory; whether it is there.
     fn add(&self, directory: &Path) -> Result<bool, KernelError> {
         let told = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
-        let flags = told | AddWatchFlags::IN_ONLYDIR | AddWatchFlags::IN_DONT_FOLLOW;
-        match self.events.get_ref().0.add_watch(directory, flags) {
-            Ok(_) => Ok(true),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
-            Err(error) => Err(KernelError::failed(WHAT)(error)),
-        }
+        let told = told | AddWatchFlags::IN_DONT_FOLLOW;
+        Ok(self.directories.add(directory, told)?.is_some())
     }
 
     /// Waits until one of the awaited may have come or gone. Which one is not told: the tree is to be looked at anew, after
@@ -119,16 +100,9 @@ impl CgroupWatch {
     /// Where the kernel does not tell.
     pub async fn changed(&self) -> Result<(), KernelError> {
         loop {
-            let mut ready = self
-                .events
-                .readable()
-                .await
-                .map_err(KernelError::failed(WHAT))?;
-            match ready.get_inner().0.read_events() {
-                Ok(events) if events.iter().any(|event| self.concerns(event)) => return Ok(()),
-                Ok(_) => {}
-                Err(Errno::EAGAIN) => ready.clear_ready(),
-                Err(error) => return Err(KernelError::failed(WHAT)(error)),
+            let events = self.directories.next().await?;
+            if events.iter().any(|event| self.concerns(event)) {
+                return Ok(());
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, uniq
 use crate::azure::tags::{check_successor, import_file};
 use crate::azure::{TagError, TagSnapshot, snapshot, wanted};
 use crate::config::{Config, Registry};
+use crate::daemon::files::Stamp;
 use crate::daemon::kept::Kept;
 
 /// What the configuration and the files that it names say.
@@ -22,11 +23,16 @@ pub(in crate::daemon) struct Given {
     files: Vec<Vec<Endpoint>>,
     /// Files that could not be used at the start, with why: what was kept of them stands in for them.
     pub(in crate::daemon) unusable: BTreeMap<PathBuf, String>,
+    /// The state of each file from before it was read, so that a change while it was read shows.
+    stamps: BTreeMap<PathBuf, Stamp>,
 }
 
 impl Given {
     /// Reads everything that `config` names. A file that cannot be used is an error, unless `kept` has its last good contents.
     pub(super) fn read(config: &Config, kept: &Kept) -> Result<Self> {
+        let files = config.watched_files();
+        let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
+        let stamps = stamps.collect();
         let mut unusable = BTreeMap::new();
         let tags = snapshot(&config.protect);
         let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
@@ -42,6 +48,7 @@ impl Given {
             configured: configured.collect::<Result<_, _>>()?,
             files: files.collect::<Result<_, _>>()?,
             unusable,
+            stamps,
         })
     }
 
@@ -52,11 +59,13 @@ impl Given {
             configured: Vec::new(),
             files: Vec::new(),
             unusable: BTreeMap::new(),
+            stamps: BTreeMap::new(),
         }
     }
 
     /// Reads the one `file` anew, which endpoints or tags come from; nothing changes where it cannot be used.
     pub(in crate::daemon) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
+        let stamp = Stamp::of(file);
         if config.protect.service_tags.as_deref() == Some(file) {
             let protect = &config.protect;
             let fresh = import_file(file, protect.cloud, &wanted(protect))?;
@@ -69,6 +78,7 @@ impl Given {
             }
         }
         self.unusable.remove(file);
+        self.stamps.insert(file.to_owned(), stamp);
         Ok(())
     }
 
@@ -81,6 +91,11 @@ impl Given {
     /// By registry, the names of its endpoints file.
     pub(in crate::daemon) fn files(&self) -> &[Vec<Endpoint>] {
         &self.files
+    }
+
+    /// The files, each with its state from before it was read.
+    pub(in crate::daemon) fn stamps(&self) -> &BTreeMap<PathBuf, Stamp> {
+        &self.stamps
     }
 
     /// By registry, each name once.
