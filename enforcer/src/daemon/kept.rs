@@ -27,6 +27,17 @@ const VERSION: u32 = 1;
 const MAX_NAMES: u64 = 1 << 20;
 const MAX_TAGS: u64 = 4 << 20;
 
+/// Removes the service tags that are kept in the directory `state`, so that the next start goes by those that are given.
+///
+/// # Errors
+/// Where they are there and cannot be removed.
+pub fn forget_tags(state: &Path) -> io::Result<()> {
+    match std::fs::remove_file(state.join(TAGS)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// What sources last said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Kept {

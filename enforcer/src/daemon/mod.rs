@@ -23,5 +23,6 @@ mod service;
 mod sources;
 mod watch;
 
+pub use kept::forget_tags;
 pub use run::run;
 pub use sources::{Options, Source, Sources};

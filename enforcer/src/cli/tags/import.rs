@@ -18,7 +18,7 @@ use crate::cli::places::Places;
 use crate::cli::plan::compile_for_nobody;
 use crate::cli::printer::Printer;
 use crate::config::{Config, Protect};
-use crate::daemon::Sources;
+use crate::daemon::{Sources, forget_tags};
 use crate::state::write_whole;
 
 /// Imports `file`; an older one than that in force only with `force`.
@@ -53,6 +53,7 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         change_number_before: current.change_number,
         from_before: current.origin.to_string(),
     };
+    let state = config.paths.state.clone();
     compile_for_nobody(&Sources::of_tags(config, tags))?;
     let written = write_whole(&imported.place, 0o644, |new| {
         new.write_all(&bytes)?;
@@ -60,6 +61,11 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         new.set_times(FileTimes::new().set_modified(published))
     });
     written.with_context(|| format!("cannot write {}", imported.place.display()))?;
+    if force {
+        // Newer ones that a URL gave would win at the next start.
+        forget_tags(&state)
+            .with_context(|| format!("cannot remove the tags kept in {}", state.display()))?;
+    }
     Ok(imported)
 }
 
@@ -116,7 +122,7 @@ impl fmt::Display for Imported {
         let next = if self.older {
             "a running daemon does not go back by itself: systemctl restart egress-enforcer"
         } else {
-            "a running daemon takes it up on reload: systemctl reload egress-enforcer"
+            "a running daemon takes it up within a second: see `egress-enforcer tags show`"
         };
         writeln!(formatter, "{next}")
     }
@@ -149,7 +155,8 @@ mod tests {
     }
 
     fn config(directory: &TempDir, protect: &str) -> Config {
-        let text = format!("registry = []\n[protect]\n{protect}");
+        let state = directory.path().display();
+        let text = format!("registry = []\n[protect]\n{protect}\n[paths]\nstate = \"{state}\"\n");
         crate::config::parse(&text, &directory.path().join("config.toml")).unwrap()
     }
 
@@ -178,11 +185,14 @@ mod tests {
         let refused = put(parsed(), &file, false).unwrap_err();
         assert!(refused.to_string().contains("--force"), "{refused}");
         assert!(!directory.path().join("tags.json").exists());
+        let kept = directory.path().join("service-tags.bundle");
+        fs::write(&kept, "newer ones that a URL gave").unwrap();
         let forced = put(parsed(), &file, true).unwrap();
         assert!(
             forced.older && forced.to_string().contains("restart"),
             "{forced}"
         );
+        assert!(!kept.exists(), "they would win at the next start");
     }
 
     #[test]

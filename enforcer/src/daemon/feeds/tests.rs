@@ -57,6 +57,7 @@ fn failure(thing: &Thing, number: usize) -> FetchError {
             (status == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(90));
         return thing.failed(Problem::Refused {
             status,
+            identity: None,
             retry_after,
         });
     }
