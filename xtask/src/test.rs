@@ -164,7 +164,7 @@ fn lab_tests(report: &mut Report, filters: &[String]) {
     report.command(
         &Step {
             title: "lab tests",
-            usual: "5 min",
+            usual: "10 min",
             log: "test-lab",
         },
         env::cargo()

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::engine::Engine;
 use super::feeds::SOURCE_FAILING;
+use crate::control::EventRecord;
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, Family, NameEntry};
@@ -59,7 +60,9 @@ impl Engine {
         }
         for (subject, message) in &failing {
             if !raised.contains(subject) {
-                self.note(SOURCE_FAILING, message.clone());
+                // The alarm logs it.
+                self.notes
+                    .push(EventRecord::note(SOURCE_FAILING, message.clone()));
             }
         }
         self.alarms.replace(SOURCE_FAILING, &failing);
