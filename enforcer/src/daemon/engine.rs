@@ -166,7 +166,12 @@ impl Engine {
         if self.next_question().is_none_or(|wake| wake > now) {
             return None;
         }
+        // A new resolver is exempt before it is asked.
+        let exempt = self.resolvers.exempt().to_vec();
         self.follow_resolvers();
+        if self.resolvers.exempt() != exempt {
+            self.settle();
+        }
         let lookup = self.resolvers.lookup()?;
         let of_policy = self.cache.due(now, &mut self.pace).into_iter();
         let mut names: Vec<_> = of_policy.map(|name| (Asker::Policy, name)).collect();
