@@ -1,4 +1,6 @@
-//! A denial as it travels through the ring buffer.
+//! Denials and lessons as they travel through the ring buffer.
+
+use crate::layout::{NAME_BYTES, NameKey};
 
 /// The program that judged. Codes are counter indices and stand in events: append, never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,6 +103,116 @@ impl Event {
             reason: u8::from_ne_bytes(take(&mut rest)?),
             audited: u8::from_ne_bytes(take(&mut rest)?),
             reserved: take(&mut rest)?,
+        })
+    }
+}
+
+/// A denial for what a ClientHello says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct NamedEvent {
+    /// The denial.
+    pub event: Event,
+    /// The server name as it was written, or as much of it as came; the rest is zero.
+    pub name: NameKey,
+}
+
+const NAMED_EVENT_LEN: usize = EVENT_LEN + NAME_BYTES;
+const _: () = assert!(size_of::<NamedEvent>() == NAMED_EVENT_LEN);
+
+/// What came of a DNS answer to an allowed name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Outcome {
+    /// Its addresses are open; one lesson for each.
+    Learned = 0,
+    /// It was truncated, went over TCP or past a bound of the reader: to be asked again.
+    Unusable = 1,
+    /// An address lies where the name has none, or needs more checks than the kernel makes.
+    Unchecked = 2,
+    /// There was no room for it.
+    Full = 3,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the codes.
+    pub const ALL: [Self; 4] = [Self::Learned, Self::Unusable, Self::Unchecked, Self::Full];
+
+    /// The word in status and metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Learned => "learned",
+            Self::Unusable => "unusable",
+            Self::Unchecked => "unchecked",
+            Self::Full => "full",
+        }
+    }
+}
+
+/// What the kernel tells the daemon of a DNS answer to an allowed name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Lesson {
+    /// Nanoseconds since boot.
+    pub time: u64,
+    /// The address, as [`crate::Address::key`]; zero where it is not about one.
+    pub address: [u8; 16],
+    /// [`crate::layout::NameEntry::id`].
+    pub name: u32,
+    /// The answer's time to live, in seconds.
+    pub ttl: u32,
+    /// The code of the [`Outcome`].
+    pub outcome: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+const LESSON_LEN: usize = 40;
+const _: () = assert!(size_of::<Lesson>() == LESSON_LEN);
+
+/// A record of the ring buffer; its length says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are alive at a time, and there is no allocator here"
+)]
+pub enum Record {
+    /// A denial.
+    Denial(Event),
+    /// A denial with a server name.
+    Named(NamedEvent),
+    /// A DNS answer.
+    Lesson(Lesson),
+}
+
+impl Record {
+    /// The record in `bytes`; `None` where no record has this length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if let Some(event) = Event::from_bytes(bytes) {
+            return Some(Self::Denial(event));
+        }
+        if bytes.len() == NAMED_EVENT_LEN {
+            let (event, name) = bytes.split_at_checked(EVENT_LEN)?;
+            return Some(Self::Named(NamedEvent {
+                event: Event::from_bytes(event)?,
+                name: name.try_into().ok()?,
+            }));
+        }
+        Lesson::from_bytes(bytes).map(Self::Lesson)
+    }
+}
+
+impl Lesson {
+    fn from_bytes(record: &[u8]) -> Option<Self> {
+        let record: &[u8; LESSON_LEN] = record.try_into().ok()?;
+        let mut rest = record.as_slice();
+        Some(Self {
+            time: u64::from_ne_bytes(take(&mut rest)?),
+            address: take(&mut rest)?,
+            name: u32::from_ne_bytes(take(&mut rest)?),
+            ttl: u32::from_ne_bytes(take(&mut rest)?),
+            outcome: u32::from_ne_bytes(take(&mut rest)?),
+            reserved: u32::from_ne_bytes(take(&mut rest)?),
         })
     }
 }

@@ -9,14 +9,10 @@ use crate::stride::Block;
 
 /// The version of everything in this module. A build with the feature `layout-next` has the version after it, with a layout of its own:
 /// the tests hand over between the two.
-pub const VERSION: u32 = 1 + cfg!(feature = "layout-next") as u32;
+pub const VERSION: u32 = 2 + cfg!(feature = "layout-next") as u32;
 /// Other versions whose [`ALLOWED`] holds the same keys and values, so that what is open there can be taken over from its pins. What
 /// another version opened is otherwise known from the state file alone.
-pub const SAME_ALLOWED: &[u32] = if cfg!(feature = "layout-next") {
-    &[VERSION - 1]
-} else {
-    &[]
-};
+pub const SAME_ALLOWED: &[u32] = &[VERSION - 1];
 
 /// `ARRAY[1]` of [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
@@ -32,7 +28,7 @@ pub const EXCEPTION_CGROUPS: &str = "EXC_CGROUPS";
 pub const EXCEPTION_PREFIXES: &str = "EXC_PREFIXES";
 /// `HASH` of [`ScopedAddress`] to a [`Deadline`]: addresses that names of exceptions resolve to.
 pub const EXCEPTION_ADDRESSES: &str = "EXC_ADDRESSES";
-/// `RINGBUF` of [`crate::Event`].
+/// `RINGBUF` of [`crate::Record`]s.
 pub const EVENTS: &str = "EVENTS";
 /// `LRU_HASH` of [`FoldKey`] to [`Fold`].
 pub const FOLDS: &str = "FOLDS";
@@ -40,9 +36,24 @@ pub const FOLDS: &str = "FOLDS";
 pub const COUNTERS: &str = "COUNTERS";
 /// `LRU_HASH` of a socket cookie (`u64`) to [`Origin`].
 pub const ORIGINS: &str = "ORIGINS";
+/// `HASH` of [`NameKey`] to [`NameEntry`]: the allowed names.
+pub const NAMES: &str = "NAMES";
+/// `HASH` of [`Opening`] to a [`Deadline`]: which names lead to which addresses, as the daemon knows it.
+pub const BOUND: &str = "BOUND";
+/// `HASH` of [`Opening`] to a [`Deadline`]: what the kernel learned from DNS answers and the daemon has not taken over yet.
+pub const LEARNED: &str = "LEARNED";
+/// `HASH` of [`AddressKey`] to a number from 1 on (`u32`): the DNS servers whose answers are believed.
+pub const SERVERS: &str = "SERVERS";
 
-/// Every map, in the order in which they are pinned.
-pub const MAPS: [&str; 11] = [
+/// `SK_STORAGE` of [`crate::dns::Asked`]: the sockets of trusted network namespaces that ask DNS servers.
+pub const ASKERS: &str = "ASKERS";
+
+/// `SK_STORAGE` of [`crate::hello::Handshake`]: how far the first bytes of each connection to an allowed address were read. The number
+/// is that of its layout: versions that have a map of this name share it, so that a connection outlives the hand-over between them.
+pub const HANDSHAKES: &str = "HANDSHAKES_1";
+
+/// Every map but the programs' scratch, in the order in which they are pinned.
+pub const MAPS: [&str; 17] = [
     SETTINGS,
     PROTECTED_V4,
     PROTECTED_V6,
@@ -54,12 +65,20 @@ pub const MAPS: [&str; 11] = [
     FOLDS,
     COUNTERS,
     ORIGINS,
+    NAMES,
+    BOUND,
+    LEARNED,
+    SERVERS,
+    ASKERS,
+    HANDSHAKES,
 ];
 
 /// The program that answers `explain`: the egress program's judgement without its telemetry, for test runs.
 pub const EXPLAIN: &str = "explain";
 /// The program that remembers which process opened a socket. It allows everything.
 pub const ORIGIN: &str = "origin";
+/// The program that reads DNS answers as they come in. It allows everything.
+pub const LEARN: &str = "learn";
 
 /// Entries of [`ALLOWED`] and of [`EXCEPTION_ADDRESSES`].
 pub const MAX_ADDRESSES: u32 = 8192;
@@ -67,9 +86,19 @@ pub const MAX_ADDRESSES: u32 = 8192;
 pub const MAX_SCOPES: u32 = 256;
 /// Entries of [`EXCEPTION_PREFIXES`].
 pub const MAX_PREFIXES: u32 = 4096;
+/// Entries of [`NAMES`].
+pub const MAX_NAMES: u32 = 4096;
+/// Entries of [`BOUND`].
+pub const MAX_BOUND: u32 = 32_768;
+/// Entries of [`LEARNED`]: two for each address.
+pub const MAX_LEARNED: u32 = 8192;
+/// Entries of [`SERVERS`].
+pub const MAX_SERVERS: u32 = 64;
+/// Bytes of a [`NameKey`]; a name has 253 at most (RFC 1035 section 2.3.4).
+pub const NAME_BYTES: usize = 256;
 /// Entries of [`FOLDS`] and of [`ORIGINS`].
 pub const MAX_RECENT: u32 = 4096;
-/// Bytes of [`EVENTS`]: about 3,000 events.
+/// Bytes of [`EVENTS`]: about 3,000 events without a name.
 pub const EVENT_BYTES: u32 = 256 * 1024;
 /// How deep in the tree a cgroup with an exception may stand, the root being level 0.
 pub const MAX_LEVEL: u32 = 16;
@@ -100,17 +129,43 @@ pub struct Settings {
     pub exception_level: u32,
     /// Counts the policies applied; for people, not for the programs.
     pub generation: u64,
+    /// Changes after each change that may close something: what was verified before is then looked up again.
+    pub epoch: u64,
+    /// What the kernel learns from DNS answers.
+    pub learning: Learning,
+}
+
+/// Whether and for how long the kernel opens what DNS answers say. All zero means: nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Learning {
+    /// How long a learned address stays open past its TTL, in nanoseconds.
+    pub linger: u64,
+    /// The cookie of a network namespace whose sockets are trusted beside those of the initial one; 0 for none.
+    pub network: u64,
+    /// Whether anything is learned (1 or 0).
+    pub enabled: u32,
+    /// Whether addresses in no tag are refused (1 or 0; `answer-check = "strict"`).
+    pub strict: u32,
 }
 
 impl Settings {
     /// The settings of the policy that is the `generation`th.
-    pub fn new(switches: Switches, exception_level: u32, generation: u64) -> Self {
+    pub fn new(
+        switches: Switches,
+        exception_level: u32,
+        generation: u64,
+        epoch: u64,
+        learning: Learning,
+    ) -> Self {
         Self {
             #[cfg(feature = "layout-next")]
             moved: u64::MAX,
             switches,
             exception_level,
             generation,
+            epoch,
+            learning,
         }
     }
 }
@@ -156,6 +211,68 @@ impl Switches {
 
 /// An address as [`crate::Address::key`].
 pub type AddressKey = [u8; 16];
+
+/// A name in lower case, labels parted by dots, none at the end, the rest zero. `*` as the whole second label stands for any one label.
+pub type NameKey = [u8; NAME_BYTES];
+
+/// What the programs know of an allowed name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct NameEntry {
+    /// Its number in [`Opening`], from 1 on; the same while the name stays allowed.
+    pub id: u32,
+    /// See the constants.
+    pub flags: u32,
+    /// The cgroup of the exception that has the name, or 0.
+    pub cgroup: u64,
+    /// When that exception ends.
+    pub deadline: Deadline,
+}
+
+impl NameEntry {
+    /// A registry has it, so it opens for everybody.
+    pub const REGISTRY: u32 = 1;
+    /// Its addresses lie in `AzureContainerRegistry`.
+    pub const IN_REGISTRY_TAG: u32 = 2;
+    /// Its addresses lie in `Storage`.
+    pub const IN_STORAGE_TAG: u32 = 4;
+    /// The kernel is not to learn it but to tell the daemon: more than one cgroup has it, or answers need more checks.
+    pub const ASK_DAEMON: u32 = 8;
+    /// Names in handshakes do not count at its addresses (`sni = "off"`): learned with [`Opening::ANY_NAME`], too.
+    pub const UNCHECKED: u32 = 16;
+}
+
+/// An address, for somebody, by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
+pub struct Opening {
+    /// The cgroup of an exception; 0 for everybody.
+    pub cgroup: u64,
+    /// The address.
+    pub address: AddressKey,
+    /// [`NameEntry::id`]; [`Opening::ADDRESS`] or [`Opening::ANY_NAME`].
+    pub name: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+impl Opening {
+    /// In the place of a name: the address is open, by whichever name ([`LEARNED`] only).
+    pub const ADDRESS: u32 = 0;
+    /// In the place of a name: names are not looked at there (`sni = "off"`).
+    pub const ANY_NAME: u32 = u32::MAX;
+
+    /// The opening of `address` by `name` for `cgroup`.
+    #[inline(always)]
+    pub const fn new(cgroup: u64, address: AddressKey, name: u32) -> Self {
+        Self {
+            cgroup,
+            address,
+            name,
+            reserved: 0,
+        }
+    }
+}
 
 /// What an allowed address is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -221,7 +338,7 @@ pub struct Fold {
 
 /// The process that opened or used a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Origin {
     /// The thread group.
     pub pid: u32,
@@ -235,14 +352,16 @@ const _: () = {
     assert!(
         size_of::<Settings>()
             == if cfg!(feature = "layout-next") {
-                24
+                56
             } else {
-                16
+                48
             }
     );
     assert!(size_of::<Block>() == 512);
     assert!(size_of::<Row>() == 24);
     assert!(size_of::<Binding>() == 8);
+    assert!(size_of::<NameEntry>() == 24);
+    assert!(size_of::<Opening>() == 32);
     assert!(size_of::<ScopedAddress>() == 24);
     assert!(size_of::<FoldKey>() == 32);
     assert!(size_of::<Fold>() == 16);

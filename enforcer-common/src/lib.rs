@@ -9,7 +9,9 @@
 mod address;
 mod class;
 mod decide;
+pub mod dns;
 mod event;
+pub mod hello;
 pub mod interval;
 pub mod layout;
 mod packet;
@@ -24,6 +26,6 @@ pub use decide::{
     Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
     decide_packet, judged,
 };
-pub use event::{Event, Hook};
-pub use packet::{Bytes, PacketError, read_ipv4, read_ipv6};
+pub use event::{Event, Hook, Lesson, NamedEvent, Outcome, Record};
+pub use packet::{Bytes, PacketError, Words, established, read_ipv4, read_ipv6};
 pub use reason::Reason;

@@ -1,5 +1,9 @@
 //! Reads from a packet what the rule needs: the destination, and how far the transport can be known.
 
+mod established;
+
+pub use self::established::{Words, established};
+
 use crate::address::Address;
 use crate::decide::{Flow, Transport};
 

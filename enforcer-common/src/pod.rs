@@ -4,7 +4,9 @@ use aya::Pod;
 
 use crate::event::Event;
 use crate::interval::Row;
-use crate::layout::{Binding, Fold, FoldKey, Origin, ScopedAddress, Settings, Switches};
+use crate::layout::{
+    Binding, Fold, FoldKey, NameEntry, Opening, Origin, ScopedAddress, Settings, Switches,
+};
 
 macro_rules! pod {
     ($($layout:ty),+ $(,)?) => {
@@ -21,6 +23,8 @@ pod!(
     Event,
     Fold,
     FoldKey,
+    NameEntry,
+    Opening,
     Origin,
     Row,
     ScopedAddress,

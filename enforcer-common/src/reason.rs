@@ -32,14 +32,34 @@ pub enum Reason {
     Unreadable = 14,
     /// Denied: the protected set could not be read.
     NoTable = 15,
+    /// Denied: the connection's first bytes are no TLS ClientHello.
+    NotTls = 16,
+    /// Denied: the ClientHello does not parse within bounds.
+    HelloUnreadable = 17,
+    /// Denied: the ClientHello names no server.
+    NoServerName = 18,
+    /// Denied: the server name is no allowed one.
+    ServerNameUnknown = 19,
+    /// Denied: the server name is allowed, and does not lead to this address.
+    ServerNameElsewhere = 20,
+    /// Denied: a segment of the ClientHello is missing or comes out of its order.
+    HelloOutOfOrder = 21,
+    /// Denied: data in the SYN (TCP Fast Open) before a name was seen.
+    FastOpen = 22,
+    /// Denied: urgent data before a name was seen.
+    Urgent = 23,
+    /// Denied: how the connection began was not seen.
+    Unwatched = 24,
+    /// Denied: TCP that does not come from a TCP socket.
+    NotASocket = 25,
 }
 
 impl Reason {
     /// One more than the largest code.
-    pub const COUNT: u32 = 16;
+    pub const COUNT: u32 = 32;
 
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 24] = [
         Self::Local,
         Self::Exempt,
         Self::ExceptionPrefix,
@@ -54,6 +74,16 @@ impl Reason {
         Self::SourceRouted,
         Self::Unreadable,
         Self::NoTable,
+        Self::NotTls,
+        Self::HelloUnreadable,
+        Self::NoServerName,
+        Self::ServerNameUnknown,
+        Self::ServerNameElsewhere,
+        Self::HelloOutOfOrder,
+        Self::FastOpen,
+        Self::Urgent,
+        Self::Unwatched,
+        Self::NotASocket,
     ];
 
     /// The reason of a code that a map or an event holds.
@@ -83,6 +113,16 @@ impl Reason {
             Self::SourceRouted => "source-routed",
             Self::Unreadable => "unreadable-packet",
             Self::NoTable => "no-table",
+            Self::NotTls => "not-tls",
+            Self::HelloUnreadable => "hello-unreadable",
+            Self::NoServerName => "no-server-name",
+            Self::ServerNameUnknown => "server-name-unknown",
+            Self::ServerNameElsewhere => "server-name-elsewhere",
+            Self::HelloOutOfOrder => "hello-out-of-order",
+            Self::FastOpen => "fast-open",
+            Self::Urgent => "urgent-data",
+            Self::Unwatched => "unwatched",
+            Self::NotASocket => "not-a-socket",
         }
     }
 
@@ -107,6 +147,22 @@ impl Reason {
             Self::SourceRouted => "the packet is source-routed past its destination field",
             Self::Unreadable => "the packet has no IP header that can be read",
             Self::NoTable => "the protected set could not be read",
+            Self::NotTls => {
+                "what it sends is no TLS, and only TLS to an allowed name is open there"
+            }
+            Self::HelloUnreadable => "its TLS ClientHello cannot be read within bounds",
+            Self::NoServerName => "its TLS ClientHello names no server",
+            Self::ServerNameUnknown => "its TLS ClientHello names a server that is no allowed name",
+            Self::ServerNameElsewhere => {
+                "its TLS ClientHello names an allowed name that does not lead to this address"
+            }
+            Self::HelloOutOfOrder => "a part of its TLS ClientHello is missing or out of order",
+            Self::FastOpen => {
+                "it sends data in the SYN (TCP Fast Open), before its TLS ClientHello can be judged"
+            }
+            Self::Urgent => "it sends urgent data before its TLS ClientHello was judged",
+            Self::Unwatched => "the connection began before the enforcer watched: connect again",
+            Self::NotASocket => "it is TCP that does not come from a TCP socket",
         }
     }
 }

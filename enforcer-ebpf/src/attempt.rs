@@ -79,6 +79,6 @@ impl Subject for CurrentTask {
 #[inline(never)]
 extern "C" fn exception_of_task(high: u64, low: u64) -> u32 {
     // SAFETY: the helper takes no pointer. A level below that of the process's cgroup gives 0.
-    let ancestor = |level| unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) };
+    let ancestor = |level| unsafe { bpf_get_current_ancestor_cgroup_id(level) };
     exception_among(ancestor, high, low)
 }

@@ -3,15 +3,23 @@
 #![no_std]
 #![no_main]
 
+mod asker;
 mod attempt;
+mod desk;
+mod handshake;
+mod learn;
+mod lookup;
 mod maps;
 mod packet;
 mod report;
+mod scratch;
 mod view;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::{Decision, Hook, Verdict, decide, decide_connect};
+
+use crate::handshake::Stray;
 
 /// What a cgroup program returns to let a packet or call go on.
 const PASS: i32 = 1;
@@ -21,18 +29,20 @@ const DROP: i32 = 0;
 /// Every packet of every socket in scope. Linux 4.10.
 #[cgroup_skb(egress)]
 fn egress(context: SkBuffContext) -> i32 {
-    let (flow, decision) = packet::judge(&context);
-    let code = enforce(decision);
-    report::packet(&context, flow, decision);
+    let judged = packet::judge(&context, Stray::Denied);
+    let code = enforce(judged.decision);
+    let flow = judged.flow;
+    report::packet(&context, judged);
+    asker::note(&context, flow);
     code
 }
 
 /// [`egress`] for test runs: no telemetry, and the reason in the control buffer. Never attached.
 #[cgroup_skb(egress)]
 fn explain(mut context: SkBuffContext) -> i32 {
-    let (_, decision) = packet::judge(&context);
-    packet::leave_reason(&mut context, decision);
-    enforce(decision)
+    let judged = packet::judge(&context, Stray::First);
+    packet::leave_reason(&mut context, judged.decision);
+    enforce(judged.decision)
 }
 
 /// `connect` on an IPv4 socket. Linux 4.17.
@@ -66,12 +76,21 @@ fn origin(context: SockContext) -> i32 {
     PASS
 }
 
+/// Every packet that a socket in scope receives: opens what DNS answers say before anybody reads them. Decides nothing. Linux 4.10.
+#[cgroup_skb(ingress)]
+fn learn(context: SkBuffContext) -> i32 {
+    learn::answer(&context);
+    PASS
+}
+
 #[inline(always)]
 fn connect(context: &SockAddrContext, hook: Hook) -> i32 {
+    handshake::forget(context);
     let flow = attempt::flow(context, hook);
     let decision = decide_connect(&flow, &attempt::POLICY);
     let code = enforce(decision);
     report::attempt(hook, flow, decision);
+    asker::mark(context, flow);
     code
 }
 
@@ -81,6 +100,7 @@ fn send(context: &SockAddrContext, hook: Hook) -> i32 {
     let decision = decide(&flow, &attempt::POLICY);
     let code = enforce(decision);
     report::attempt(hook, flow, decision);
+    asker::mark(context, flow);
     code
 }
 

@@ -1,15 +1,23 @@
 //! The maps. Names, sizes and layouts are `enforcer_common::layout`'s; a test holds the names against it.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::btf_maps::{
+    Array, ArrayOfMaps, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SkStorage,
+};
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
+use enforcer_common::dns::Asked;
+use enforcer_common::hello::Handshake;
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
-    AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_COUNTERS,
-    MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, Origin, ScopedAddress, Settings,
+    AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_BOUND,
+    MAX_COUNTERS, MAX_LEARNED, MAX_NAMES, MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, MAX_SERVERS,
+    NameEntry, NameKey, Opening, Origin, ScopedAddress, Settings,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
+
+use crate::desk::Desk;
+use crate::scratch::{MAX_BUSY, MAX_DESKS, SLOTS, Scratch};
 
 /// Memory only for the entries that there are.
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
@@ -57,3 +65,35 @@ pub(crate) static COUNTERS: PerCpuArray<u64, { MAX_COUNTERS as usize }> = PerCpu
 
 #[btf_map]
 pub(crate) static ORIGINS: LruHashMap<u64, Origin, { MAX_RECENT as usize }> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static NAMES: HashMap<NameKey, NameEntry, { MAX_NAMES as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static BOUND: HashMap<Opening, Deadline, { MAX_BOUND as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static LEARNED: HashMap<Opening, Deadline, { MAX_LEARNED as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static SERVERS: HashMap<AddressKey, u32, { MAX_SERVERS as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static ASKERS: SkStorage<Asked> = SkStorage::new();
+
+#[btf_map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
+
+/// Which scratches are in use.
+#[btf_map]
+pub(crate) static BUSY: HashMap<u32, u32, { MAX_BUSY as usize }, ON_DEMAND> = HashMap::new();
+
+#[btf_map]
+pub(crate) static HANDSHAKES_1: SkStorage<Handshake> = SkStorage::new();
+
+#[btf_map]
+pub(crate) static DESKS: PerCpuArray<Desk, { MAX_DESKS as usize }> = PerCpuArray::new();

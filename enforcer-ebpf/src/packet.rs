@@ -1,25 +1,42 @@
 //! A packet at `cgroup_skb`: its bytes, its cgroup, its verdict.
 
+use core::hint::black_box;
 use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::bindings::__sk_buff;
-use aya_ebpf::helpers::{bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes};
+use aya_ebpf::bindings::{__sk_buff, bpf_sock};
+use aya_ebpf::helpers::{bpf_sk_fullsock, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes};
 use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::dns::Segment;
+use enforcer_common::layout::NameKey;
 use enforcer_common::{
-    Bytes, Decision, Flow, PacketError, Transport, Verdict, decide_packet, read_ipv4, read_ipv6,
+    Bytes, Decision, Flow, PacketError, Transport, Verdict, Words, decide_packet, established,
+    read_ipv4, read_ipv6,
 };
 
+use crate::handshake::{self, HTTPS, Stray};
 use crate::view::{KernelPolicy, Subject, exception_among};
 
 /// Ethernet types (IEEE 802) as `__sk_buff` holds them: in network byte order.
 const IPV4: u32 = 0x0800_u16.to_be() as u32;
 const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 
-/// Judges the packet at hand, and says what of it could be read.
+/// What came of a packet.
+pub(crate) struct Judged<'a> {
+    /// What of it could be read.
+    pub(crate) flow: Flow,
+    pub(crate) decision: Decision,
+    /// The server name that it is denied for.
+    pub(crate) name: Option<&'a NameKey>,
+}
+
+/// Judges the packet at hand.
 #[inline(always)]
-pub(crate) fn judge(context: &SkBuffContext) -> (Flow, Decision) {
+pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
     let packet = Packet(context);
+    if let Some(passes) = verified(&packet) {
+        return passes;
+    }
     let read = match packet.protocol() {
         IPV4 => read_ipv4(&packet),
         IPV6 => read_ipv6(&packet),
@@ -30,7 +47,30 @@ pub(crate) fn judge(context: &SkBuffContext) -> (Flow, Decision) {
         destination: decision.destination,
         transport: Transport::Hidden(0),
     });
-    (flow, decision)
+    let (decision, name) = handshake::judge(&packet, flow, decision, stray);
+    Judged {
+        flow,
+        decision,
+        name,
+    }
+}
+
+/// What comes of a packet of a connection whose ClientHello was read, where nothing has to be looked up again for it.
+#[inline(always)]
+fn verified<'a>(packet: &Packet<'_>) -> Option<Judged<'a>> {
+    let destination = established(packet)?;
+    let reason = handshake::verified(packet, destination)?;
+    Some(Judged {
+        flow: Flow {
+            destination,
+            transport: Transport::Tcp(HTTPS),
+        },
+        decision: Decision {
+            reason,
+            destination,
+        },
+        name: None,
+    })
 }
 
 /// Leaves verdict and reason where a test run can read them.
@@ -44,12 +84,33 @@ pub(crate) fn leave_reason(context: &mut SkBuffContext, decision: Decision) {
     unsafe { (*context.as_ptr().cast::<__sk_buff>()).cb[1] = denied as u32 };
 }
 
-struct Packet<'a>(&'a SkBuffContext);
+pub(crate) struct Packet<'a>(pub(crate) &'a SkBuffContext);
 
 impl Packet<'_> {
     #[inline(always)]
-    fn raw(&self) -> *mut __sk_buff {
+    pub(crate) fn raw(&self) -> *mut __sk_buff {
         self.0.as_ptr().cast()
+    }
+
+    /// `len` bytes, 1 to 8, the first one lowest and the rest zero.
+    #[inline(always)]
+    pub(crate) fn word(&self, offset: u32, len: u32) -> Option<u64> {
+        // Linux 5.10 learns nothing from a number not being 0, but what one is below it does; hidden, so that the two stay apart.
+        let less = black_box(len.wrapping_sub(1));
+        if less > 7 {
+            return None;
+        }
+        let mut word = [0; 8];
+        // SAFETY: the buffer has room for eight bytes.
+        let status = unsafe {
+            bpf_skb_load_bytes(
+                self.raw().cast(),
+                offset,
+                word.as_mut_ptr().cast(),
+                less.wrapping_add(1),
+            )
+        };
+        (status == 0).then_some(u64::from_le_bytes(word))
     }
 
     #[inline(always)]
@@ -58,9 +119,55 @@ impl Packet<'_> {
         unsafe { (*self.raw()).protocol }
     }
 
+    /// Bytes of the whole packet.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).len }
+    }
+
+    /// Its addresses and ports.
+    #[inline(always)]
+    pub(crate) fn segment(&self) -> Option<Segment> {
+        match self.protocol() {
+            IPV4 => Segment::read_ipv4(self),
+            IPV6 => Segment::read_ipv6(self),
+            _ => None,
+        }
+    }
+
+    /// Whose packet it is, be that half a socket.
+    #[inline(always)]
+    pub(crate) fn sender(&self) -> Option<*mut bpf_sock> {
+        // SAFETY: as above.
+        let socket = unsafe { (*self.raw()).__bindgen_anon_2.sk };
+        (!socket.is_null()).then_some(socket)
+    }
+
+    /// Whose packet it is, where that is a socket with all that belongs to one.
+    #[inline(always)]
+    pub(crate) fn socket(&self) -> Option<*mut bpf_sock> {
+        let socket = self.sender()?;
+        // SAFETY: the socket is the kernel's for the length of the program.
+        let socket = unsafe { bpf_sk_fullsock(socket) };
+        if socket.is_null() { None } else { Some(socket) }
+    }
+
+    /// A [`Plain`] at the constant offset `AT`, where it is linear.
+    #[inline(always)]
+    fn linear<const AT: usize, T: Plain>(&self) -> Option<T> {
+        let start = self.0.data().wrapping_add(AT);
+        if start.wrapping_add(size_of::<T>()) > self.0.data_end() {
+            return None;
+        }
+        // SAFETY: the one direct read of packet memory; all of it lies before `data_end`, and any bytes are a `Plain`. The verifier sees
+        // to its alignment where a machine needs one.
+        Some(unsafe { *(start as *const T) })
+    }
+
     /// `N` bytes through the helper, which also reaches what is not linear.
     #[inline(always)]
-    fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
+    pub(crate) fn load<const N: usize>(&self, offset: u32) -> Option<[u8; N]> {
         let mut bytes = MaybeUninit::<[u8; N]>::uninit();
         // SAFETY: the buffer holds `N` bytes, and the helper writes all of them or fails.
         let status = unsafe {
@@ -79,15 +186,17 @@ impl Packet<'_> {
     }
 }
 
+/// What any bytes are one of.
+trait Plain: Copy {}
+
+impl<const N: usize> Plain for [u8; N] {}
+
+impl<const N: usize> Plain for [u32; N] {}
+
 impl Bytes for Packet<'_> {
     #[inline(always)]
     fn fixed<const AT: usize, const N: usize>(&self) -> Option<[u8; N]> {
-        let start = self.0.data().wrapping_add(AT);
-        if start.wrapping_add(N) > self.0.data_end() {
-            return self.load(AT as u32);
-        }
-        // SAFETY: the one direct read of packet memory; the bytes lie before `data_end`, and arrays of bytes need no alignment.
-        Some(unsafe { *(start as *const [u8; N]) })
+        self.linear::<AT, _>().or_else(|| self.load(AT as u32))
     }
 
     #[inline(always)]
@@ -96,12 +205,19 @@ impl Bytes for Packet<'_> {
     }
 }
 
+impl Words for Packet<'_> {
+    #[inline(always)]
+    fn words<const N: usize>(&self) -> Option<[u32; N]> {
+        self.linear::<0, _>()
+    }
+}
+
 impl Subject for Packet<'_> {
     // Not a function of its own: where the kernel has no BTF of itself, the verifier takes no packet as the argument of one.
     #[inline(always)]
     fn exception(&self, high: u64, low: u64) -> u32 {
         // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
-        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level as i32) };
+        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level) };
         exception_among(ancestor, high, low)
     }
 }

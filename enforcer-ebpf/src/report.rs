@@ -6,15 +6,23 @@ use aya_ebpf::helpers::{
     bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
 };
 use aya_ebpf::programs::{SkBuffContext, SockContext};
-use enforcer_common::layout::{COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, Origin, counter};
-use enforcer_common::{Address, Decision, Event, Flow, Hook, Verdict};
+use enforcer_common::layout::{
+    COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, NAME_BYTES, NameKey, Origin, counter,
+};
+use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
 use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
+use crate::packet::Judged;
 use crate::view::{self, halves, joined};
 
 /// Counts a packet, and reports its denial.
 #[inline(always)]
-pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
+pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {
+    let Judged {
+        flow,
+        decision,
+        name,
+    } = judged;
     count(counter(Hook::Egress, decision.reason));
     if decision.verdict() == Verdict::Allow {
         return;
@@ -24,13 +32,54 @@ pub(crate) fn packet(context: &SkBuffContext, flow: Flow, decision: Decision) {
     // SAFETY: as above.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
     let [high, low] = halves(decision.destination);
-    report_packet(
-        facts(Hook::Egress, flow, decision),
-        cgroup,
-        cookie,
-        high,
-        low,
-    );
+    let facts = facts(Hook::Egress, flow, decision);
+    match name {
+        None => drop(report_packet(facts, cgroup, cookie, high, low)),
+        Some(name) => report_named(facts, cgroup, cookie, decision.destination, name),
+    }
+}
+
+/// Reports the denial of a packet for the server name in it.
+#[inline(always)]
+fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name: &NameKey) {
+    let [high, low] = halves(destination);
+    let folded = fold(facts, cgroup, high, low);
+    if folded == FOLDED {
+        return;
+    }
+    let Some(mut record) = EVENTS.reserve_untyped::<NamedEvent>(0) else {
+        count(COUNTER_LOST);
+        return;
+    };
+    // SAFETY: as in `report_packet`.
+    let origin = unsafe { ORIGINS.get(&cookie) }.unwrap_or(&NOBODY);
+    let place = record.as_mut_ptr();
+    // SAFETY: the record is the program's own until it is submitted, and both parts of it are written.
+    unsafe {
+        write_event(
+            &raw mut (*place).event,
+            facts,
+            cgroup,
+            origin,
+            destination,
+            folded,
+        );
+        copy_words::<{ NAME_BYTES / 8 }>(name.as_ptr().cast(), (&raw mut (*place).name).cast());
+    }
+    record.submit(0);
+}
+
+/// Copies word by word: there is no room on the stack, and bytes would each take some.
+///
+/// # Safety
+/// Both are valid, aligned, and as long.
+#[inline(always)]
+unsafe fn copy_words<const N: usize>(from: *const [u64; N], to: *mut [u64; N]) {
+    let (from, to): (*const u64, *mut u64) = (from.cast(), to.cast());
+    for word in 0..N {
+        // SAFETY: within both, as the caller promises. Volatile, so that it stays as many single words.
+        unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
+    }
 }
 
 /// Counts a call, and reports its denial.
@@ -81,7 +130,7 @@ fn facts(hook: Hook, flow: Flow, decision: Decision) -> u64 {
 #[inline(never)]
 extern "C" fn report_packet(facts: u64, cgroup: u64, cookie: u64, high: u64, low: u64) -> u32 {
     // SAFETY: an origin that is replaced while it is read gives a wrong name in a report at worst.
-    let origin = unsafe { ORIGINS.get(&cookie) }.copied().unwrap_or_default();
+    let origin = unsafe { ORIGINS.get(&cookie) }.unwrap_or(&NOBODY);
     denial(facts, cgroup, origin, joined(high, low));
     0
 }
@@ -92,54 +141,109 @@ extern "C" fn report_packet(facts: u64, cgroup: u64, cookie: u64, high: u64, low
 extern "C" fn report_attempt(facts: u64, high: u64, low: u64) -> u32 {
     // SAFETY: the helper takes no pointer.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    denial(facts, cgroup, current_origin(), joined(high, low));
+    denial(facts, cgroup, &current_origin(), joined(high, low));
     0
 }
 
 /// Sends an event, or adds the denial to the fold of one that was sent lately.
 #[inline(always)]
-fn denial(facts: u64, cgroup: u64, origin: Origin, destination: Address) {
-    let reason = (facts >> 24) as u8;
+fn denial(facts: u64, cgroup: u64, origin: &Origin, destination: Address) {
+    let [high, low] = halves(destination);
+    let folded = fold(facts, cgroup, high, low);
+    if folded == FOLDED {
+        return;
+    }
+    let Some(mut record) = EVENTS.reserve_untyped::<Event>(0) else {
+        count(COUNTER_LOST);
+        return;
+    };
+    // SAFETY: the record is the program's own until it is submitted.
+    unsafe {
+        write_event(
+            record.as_mut_ptr(),
+            facts,
+            cgroup,
+            origin,
+            destination,
+            folded,
+        )
+    };
+    record.submit(0);
+}
+
+/// Whoever is not known.
+static NOBODY: Origin = Origin {
+    pid: 0,
+    uid: 0,
+    command: [0; 16],
+};
+
+/// In place of a number of folded denials: this one is folded, too.
+const FOLDED: u64 = u64::MAX;
+
+/// How many denials like this one were folded since the last report, if it is time for another. Exported as [`report_packet`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn fold(facts: u64, cgroup: u64, high: u64, low: u64) -> u64 {
     let key = FoldKey {
         cgroup,
-        destination: destination.key(),
-        reason: reason as u64,
+        destination: joined(high, low).key(),
+        reason: u64::from((facts >> 24) as u8),
     };
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let fold = FOLDS.get_ptr_mut(&key);
     let mut folded = 0;
-    if let Some(fold) = fold {
+    if let Some(fold) = FOLDS.get_ptr_mut(&key) {
         // SAFETY: entries of a hash map stay readable for the length of the program; lost counts are harmless.
         let fold = unsafe { &mut *fold };
         fold.folded = fold.folded.wrapping_add(1);
         if now.wrapping_sub(fold.reported) < FOLD_WINDOW {
-            return;
+            return FOLDED;
         }
         folded = fold.folded.saturating_sub(1);
-    }
-    let event = Event {
-        time: now,
-        cgroup,
-        destination: key.destination,
-        pid: origin.pid,
-        uid: origin.uid,
-        command: origin.command,
-        folded: folded as u32,
-        port: facts as u16,
-        protocol: (facts >> 16) as u8,
-        hook: (facts >> 32) as u8,
-        reason,
-        audited: view::audits() as u8,
-        reserved: [0; 6],
-    };
-    if EVENTS.output(&event, 0).is_err() {
-        count(COUNTER_LOST);
-        return;
     }
     let reported = Fold {
         reported: now,
         folded: 0,
     };
     let _may_fail = FOLDS.insert(&key, &reported, 0);
+    folded
+}
+
+/// Writes an event where it leaves from: there is little room on the stack.
+///
+/// # Safety
+/// `place` is valid for writes.
+#[inline(always)]
+unsafe fn write_event(
+    place: *mut Event,
+    facts: u64,
+    cgroup: u64,
+    origin: &Origin,
+    destination: Address,
+    folded: u64,
+) {
+    // SAFETY: as the caller promises; every field is written.
+    unsafe {
+        // SAFETY: the helper takes no pointer.
+        (&raw mut (*place).time).write(bpf_ktime_get_boot_ns());
+        (&raw mut (*place).cgroup).write(cgroup);
+        copy_words(
+            &halves(destination).map(u64::to_be),
+            (&raw mut (*place).destination).cast(),
+        );
+        (&raw mut (*place).pid).write(origin.pid);
+        (&raw mut (*place).uid).write(origin.uid);
+        copy_words::<2>(
+            (&raw const origin.command).cast(),
+            (&raw mut (*place).command).cast(),
+        );
+        (&raw mut (*place).folded).write(folded as u32);
+        (&raw mut (*place).port).write(facts as u16);
+        (&raw mut (*place).protocol).write((facts >> 16) as u8);
+        (&raw mut (*place).hook).write((facts >> 32) as u8);
+        (&raw mut (*place).reason).write((facts >> 24) as u8);
+        (&raw mut (*place).audited).write(view::audits() as u8);
+        (&raw mut (*place).reserved).write([0; 6]);
+    }
 }

@@ -3,13 +3,13 @@
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use enforcer_common::interval::{self, Row, Rows};
-use enforcer_common::layout::{Deadline, MAX_LEVEL, ScopedAddress, Settings, Switches};
+use enforcer_common::layout::{Deadline, MAX_LEVEL, Opening, ScopedAddress, Settings, Switches};
 use enforcer_common::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
 use crate::maps::{
-    ALLOWED, BlockMap, EXC_ADDRESSES, EXC_CGROUPS, EXC_PREFIXES, PROTECTED_V4, PROTECTED_V6,
-    RowMap, SETTINGS,
+    ALLOWED, BOUND, BlockMap, EXC_ADDRESSES, EXC_CGROUPS, EXC_PREFIXES, LEARNED, PROTECTED_V4,
+    PROTECTED_V6, RowMap, SETTINGS,
 };
 
 /// Whether denials are only reported. Unknown means that they are enforced.
@@ -19,7 +19,7 @@ pub(crate) fn audits() -> bool {
 }
 
 #[inline(always)]
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     SETTINGS.get(0).copied().unwrap_or_default()
 }
 
@@ -52,8 +52,8 @@ impl<S: Subject> PolicyView for KernelPolicy<'_, S> {
 
     #[inline(always)]
     fn is_allowed(&self, address: Address) -> bool {
-        // SAFETY: the value is not read.
-        unsafe { ALLOWED.get(&address.key()) }.is_some()
+        let [high, low] = halves(address);
+        is_open(high, low) != 0
     }
 
     #[inline(always)]
@@ -73,31 +73,55 @@ const BY_NAME: u32 = 2;
 
 /// How an exception for one of the cgroups that `ancestor` names, by their level, covers an address.
 #[inline(always)]
-pub(crate) fn exception_among(ancestor: impl Fn(u32) -> u64, high: u64, low: u64) -> u32 {
+pub(crate) fn exception_among(ancestor: impl Fn(i32) -> u64, high: u64, low: u64) -> u32 {
+    let covered = first_scope(ancestor, |cgroup| {
+        let covered = exception_of(cgroup, high, low);
+        (covered != 0).then_some(covered)
+    });
+    covered.unwrap_or(0)
+}
+
+/// What `found` gives first, of the cgroups with exceptions among those that `ancestor` names by their level.
+#[inline(always)]
+pub(crate) fn first_scope<T>(
+    ancestor: impl Fn(i32) -> u64,
+    found: impl Fn(u64) -> Option<T>,
+) -> Option<T> {
     let deepest = settings().exception_level;
     for level in 1..=MAX_LEVEL {
         if level > deepest {
-            return 0;
+            return None;
         }
-        let cgroup = ancestor(level);
+        let cgroup = ancestor(level as i32);
         // SAFETY: the value is not read.
         let has_exceptions = unsafe { EXC_CGROUPS.get(&cgroup) }.is_some();
         if !has_exceptions {
             continue;
         }
-        let covered = exception_of(cgroup, high, low);
-        if covered != 0 {
-            return covered;
+        let found = found(cgroup);
+        if found.is_some() {
+            return found;
         }
     }
-    0
+    None
 }
 
 #[inline(always)]
-fn is_ahead(deadline: Deadline) -> bool {
+pub(crate) fn is_ahead(deadline: Deadline) -> bool {
+    if deadline == Deadline::MAX {
+        return true;
+    }
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     now < deadline
+}
+
+/// When what DNS answers opened ends, where that is ahead.
+#[inline(always)]
+fn learned(opening: &Opening) -> Option<Deadline> {
+    // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
+    let deadline = unsafe { LEARNED.get(opening) }.copied();
+    deadline.filter(|deadline| is_ahead(*deadline))
 }
 
 // The verifier judges a function with an exported name once, for all arguments, and not on every path that leads to it (Linux 5.6; older
@@ -138,10 +162,45 @@ extern "C" fn exception_of(cgroup: u64, high: u64, low: u64) -> u32 {
     if prefixed.is_some_and(is_ahead) {
         return BY_PREFIX;
     }
-    if named.is_some_and(is_ahead) {
+    if named.is_some_and(is_ahead) || learned(&anybody(cgroup, high, low)).is_some() {
         return BY_NAME;
     }
     0
+}
+
+/// Whether an allowed name leads to an address (1 or 0).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn is_open(high: u64, low: u64) -> u32 {
+    // SAFETY: the value is not read.
+    let allowed = || unsafe { ALLOWED.get(&joined(high, low).key()) }.is_some();
+    // Once more at the end: the daemon takes over what was learned between the first look and the second.
+    u32::from(allowed() || learned(&anybody(0, high, low)).is_some() || allowed())
+}
+
+/// Until when one of two names, whose numbers are the halves of `names`, is bound to an address for `cgroup`; 0 where neither is.
+#[unsafe(no_mangle)]
+#[inline(never)]
+pub(crate) extern "C" fn binding_of(cgroup: u64, high: u64, low: u64, names: u64) -> u64 {
+    let address = joined(high, low).key();
+    for name in [(names >> 32) as u32, names as u32] {
+        if name == 0 {
+            continue;
+        }
+        let opening = Opening::new(cgroup, address, name);
+        // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
+        let bound = unsafe { BOUND.get(&opening) }.copied();
+        let bound = bound.filter(|deadline| is_ahead(*deadline));
+        if let Some(deadline) = bound.or_else(|| learned(&opening)) {
+            return deadline;
+        }
+    }
+    0
+}
+
+#[inline(always)]
+fn anybody(cgroup: u64, high: u64, low: u64) -> Opening {
+    Opening::new(cgroup, joined(high, low).key(), Opening::ADDRESS)
 }
 
 /// An address as two numbers.

@@ -1,4 +1,4 @@
-//! The storage account of a bad actor: `evil.blob.core.windows.net`, Microsoft's storage emulator.
+//! The storage accounts of a bad actor and of contoso, behind one address: Microsoft's storage emulator.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -18,11 +18,13 @@ use crate::{
 /// The emulator behind the front end, inside the cloud.
 pub(crate) const AZURITE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 10000);
 
-/// The account's host name.
+/// The host name of contoso's account.
+pub const CONTOSO_HOST: &str = "contosologs.blob.core.windows.net";
+/// The host name of the bad actor's account.
 pub const HOST: &str = "evil.blob.core.windows.net";
-/// The account's name, the first label of its host name.
+/// That account's name, the first label of its host name.
 pub const ACCOUNT: &str = "evil";
-/// The account's key, base64; it opens nothing but this emulator.
+/// The accounts' key, base64; it opens nothing but this emulator.
 pub const ACCOUNT_KEY: &str = "bm90IGEgc2VjcmV0OiB0aGUgbGFiJ3Mgb3duIHN0b3JhZ2UgZW11bGF0b3I=";
 
 /// The running emulator.
@@ -46,7 +48,10 @@ impl Azurite {
             .args(["--blobPort", &AZURITE.port().to_string()])
             .arg("--location")
             .arg(scratch.dir("azurite-data")?)
-            .env("AZURITE_ACCOUNTS", format!("{ACCOUNT}:{ACCOUNT_KEY}"));
+            .env(
+                "AZURITE_ACCOUNTS",
+                format!("{ACCOUNT}:{ACCOUNT_KEY};contosologs:{ACCOUNT_KEY}"),
+            );
         Ok(Self {
             server: Server::start("azurite", command, scratch.path())?,
             cloud: world.cloud().clone(),

@@ -27,6 +27,7 @@ const PROG_BY_ID: libc::c_int = 13;
 const MAP_BY_ID: libc::c_int = 14;
 const INFO_BY_FD: libc::c_int = 15;
 const LINK_CREATE: libc::c_int = 28;
+const ENABLE_STATS: libc::c_int = 32;
 
 const LPM_TRIE: u32 = 11;
 const NO_PREALLOC: u32 = 1;
@@ -192,14 +193,7 @@ impl Program {
     /// # Errors
     /// When it tells nothing.
     pub fn told(&self) -> Result<Told> {
-        // `struct bpf_prog_info`, as long as Linux 5.16 has it.
-        let mut info = [0_u32; 58];
-        let mut attributes = (
-            self.0.as_raw_fd(),
-            232_u32,
-            pointer(info.as_mut_ptr().cast_const()),
-        );
-        call(INFO_BY_FD, &mut attributes).context("look at a program")?;
+        let info = self.info()?;
         let name: Vec<u8> = info[16..20]
             .iter()
             .flat_map(|word| word.to_ne_bytes())
@@ -210,6 +204,18 @@ impl Program {
             instructions: info[5] / 8,
             verified: Some(info[54]).filter(|count| *count > 0),
         })
+    }
+
+    /// `struct bpf_prog_info`, as long as Linux 5.16 has it.
+    fn info(&self) -> Result<[u32; 58]> {
+        let mut info = [0_u32; 58];
+        let mut attributes = (
+            self.0.as_raw_fd(),
+            232_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
+        call(INFO_BY_FD, &mut attributes).context("look at a program")?;
+        Ok(info)
     }
 
     /// The ids of all programs that are loaded.
@@ -256,6 +262,24 @@ impl Program {
         ))
     }
 
+    /// A pinned program.
+    ///
+    /// # Errors
+    /// When nothing is pinned there.
+    pub fn pinned(pin: &Path) -> Result<Self> {
+        Ok(Self(pinned(pin)?))
+    }
+
+    /// How often it ran while the kernel counted, and how long it took in all.
+    ///
+    /// # Errors
+    /// When the kernel tells nothing.
+    pub fn ran(&self) -> Result<(u64, Duration)> {
+        let info = self.info()?;
+        let long = |at: usize| u64::from(info[at + 1]) << 32 | u64::from(info[at]);
+        Ok((long(50), Duration::from_nanos(long(48))))
+    }
+
     /// What the program returns for `packet`, which begins with an Ethernet header, and how long one of `repeat` runs takes.
     ///
     /// # Errors
@@ -272,6 +296,16 @@ impl Program {
         call(TEST_RUN, &mut attributes).context("run a program")?;
         Ok((attributes.code, started.elapsed() / repeat))
     }
+}
+
+/// Has the kernel count how often programs run, and for how long, until the value is dropped. Linux 5.8.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn count_runs() -> Result<OwnedFd> {
+    // `BPF_STATS_RUN_TIME`.
+    let mut kind = 0_u32;
+    made(ENABLE_STATS, &mut kind).context("count the runs of programs")
 }
 
 impl Map {

@@ -22,7 +22,7 @@ use crate::{
 const STORAGE_TOOL: &str = include_str!("../lab/storage.py");
 const ATTEMPTS_TOOL: &str = include_str!("../lab/attempts.py");
 /// Longer than any client's own time limit.
-const LIMIT: Duration = Duration::from_secs(90);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(300);
 
 /// A pull that succeeded.
@@ -90,7 +90,7 @@ impl Clients<'_> {
     }
 
     /// Pushes the image in the lab's `image` directory to `login_server` with skopeo.
-    pub(crate) fn push(&self, place: &Place, login_server: &str) -> Result<()> {
+    pub(crate) fn push(&self, place: &Place, login_server: &str, limit: Duration) -> Result<()> {
         let home = tempfile::tempdir_in(self.dir).context("make a directory for a push")?;
         let image = crate::image::make(home.path())?;
         let mut push = skopeo(self.cache, place, home.path());
@@ -98,7 +98,7 @@ impl Clients<'_> {
             .arg(self.tls.cert_dir())
             .arg(image)
             .arg(format!("docker://{login_server}/stolen:1"));
-        run(push, LIMIT)?
+        run(push, limit)?
             .success()
             .with_context(|| format!("push to {login_server}"))?;
         Ok(())

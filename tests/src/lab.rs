@@ -1,6 +1,6 @@
 //! The whole lab in one value.
 
-use std::{fs, net::IpAddr, path::Path, thread};
+use std::{fs, net::IpAddr, path::Path, process::Command, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 
@@ -10,12 +10,12 @@ use crate::{
     bpffs::Bpffs,
     cache::Cache,
     cgroup::Cgroup,
-    clients::{Attempt, Clients, Exfiltration, PullReport},
+    clients::{Attempt, Clients, Exfiltration, LIMIT, PullReport},
     dns::Dns,
     nginx::{Nginx, Request},
     place::Place,
     process::log_tail,
-    registry::{CONTOSO, OTHERS, Registry},
+    registry::{CONTOSO, OTHERS, Registry, skopeo},
     tls::Tls,
     world::World,
 };
@@ -182,7 +182,15 @@ impl Lab {
     /// # Errors
     /// When the push fails: what the client said.
     pub fn push_to(&self, login_server: &str, place: &Place) -> Result<()> {
-        self.clients().push(place, login_server)
+        self.push_within(LIMIT, login_server, place)
+    }
+
+    /// As [`Lab::push_to`], given up after `limit`.
+    ///
+    /// # Errors
+    /// As [`Lab::push_to`], and when it takes longer.
+    pub fn push_within(&self, limit: Duration, login_server: &str, place: &Place) -> Result<()> {
+        self.clients().push(place, login_server, limit)
     }
 
     /// Uploads to the bad actor's account on the device with the Azure SDK.
@@ -245,6 +253,18 @@ impl Lab {
     /// When the front ends cannot be told.
     pub fn serve_from(&self, region: Option<&str>) -> Result<()> {
         self.nginx.serve_from(region)
+    }
+
+    /// A command for a Debian program of the lab, named as in its package, in `place`.
+    #[must_use]
+    pub fn program(&self, place: &Place, program: &str) -> Command {
+        self.cache.debian(place, program)
+    }
+
+    /// skopeo in `place`, with its caches in the lab's directory.
+    #[must_use]
+    pub fn skopeo(&self, place: &Place) -> Command {
+        skopeo(&self.cache, place, &self.dir().join("skopeo"))
     }
 
     pub(crate) fn cache(&self) -> &Cache {

@@ -1,13 +1,18 @@
 //! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
 //! cgroup of the lab's.
 
-use std::{env, fs, path::Path, sync::Arc};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result};
 use enforcer::{
     kernel::{self, Counters, EventReader, Kernel, Lifetime, PinLock, Pins, Question},
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
 };
+use enforcer_common::layout::VERSION;
 
 use crate::{Scratch, bpffs::Bpffs, cgroup::Cgroup};
 
@@ -113,6 +118,12 @@ impl Loaded {
     /// When it cannot be mapped.
     pub fn events(&self) -> Result<EventReader> {
         Ok(EventReader::open(&self.pins)?)
+    }
+
+    /// Where a map is pinned.
+    #[must_use]
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.pins.base().join(format!("v{VERSION}")).join(name)
     }
 
     /// What the programs counted.

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
+    hello::{client_hello, name_at},
     place::{Place, check},
     process::Running,
 };
@@ -34,7 +35,7 @@ const PORTS: [u16; 3] = [53, 443, 8125];
 /// What a stream does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// TLS front ends, in turn: each connection sends a line and waits for the answer.
+    /// TLS front ends, in turn: each connection sends a ClientHello and waits for the answer.
     pub allowed: Vec<SocketAddr>,
     /// Each round makes one TCP connection and sends one UDP datagram to each of them.
     pub protected: Vec<IpAddr>,
@@ -182,8 +183,8 @@ fn try_allowed(plan: &Plan, round: usize, totals: &mut Totals) {
     }
 }
 
-/// Connects, says a line of plain HTTP and waits for an answer: a TLS front end's is an error, and that is one. Returns the
-/// number of packets that were sent again.
+/// Connects, sends a ClientHello with a name that leads there and waits for an answer, whatever it is. Returns the number of packets
+/// that were sent again.
 ///
 /// # Errors
 /// The step that failed, and why.
@@ -194,7 +195,7 @@ pub fn converse(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
         .set_read_timeout(Some(PATIENCE))
         .map_err(at("limit"))?;
     stream
-        .write_all(b"GET / HTTP/1.0\r\n\r\n")
+        .write_all(&client_hello(&name_at(address)))
         .map_err(at("send"))?;
     let mut answer = [0; 512];
     let length = stream.read(&mut answer).map_err(at("answer"))?;

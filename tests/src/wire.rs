@@ -117,7 +117,7 @@ impl Shared {
 }
 
 /// Receives each packet on the link, both ways, from its network header on (packet(7)).
-fn packet_socket() -> io::Result<Socket> {
+pub(crate) fn packet_socket() -> io::Result<Socket> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     let socket = Socket::new(
         Domain::PACKET,

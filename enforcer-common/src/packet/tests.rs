@@ -3,6 +3,7 @@
 use super::*;
 
 mod agreement;
+mod established;
 mod ipv4;
 mod ipv6;
 mod naive;

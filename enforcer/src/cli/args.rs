@@ -109,6 +109,9 @@ pub(super) struct ExplainArgs {
     /// Judge as for this systemd unit, with its exceptions
     #[arg(long)]
     pub(super) unit: Option<String>,
+    /// Judge a TLS handshake that names this server
+    #[arg(long, value_name = "NAME")]
+    pub(super) sni: Option<String>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }
@@ -264,7 +267,7 @@ mod tests {
     fn unknown_words_are_errors() {
         assert_eq!(parse("statsu").unwrap_err(), ErrorKind::InvalidSubcommand);
         assert_eq!(
-            parse("explain 1.2.3.4 --sni a.io").unwrap_err(),
+            parse("explain 1.2.3.4 --name a.io").unwrap_err(),
             ErrorKind::UnknownArgument
         );
         assert_eq!(

@@ -13,6 +13,7 @@ use super::places::Places;
 use super::printer::Printer;
 use super::table::Table;
 use super::words::{age, instant, kind, or_dash, span};
+use crate::config::Sni;
 use crate::control::{NameStatus, RegistryStatus};
 
 /// Prints what the daemon knows of the registries.
@@ -58,6 +59,14 @@ impl fmt::Display for Endpoints {
             for name in &registry.names {
                 notes(name, formatter)?;
             }
+            for pattern in &registry.patterns {
+                let addresses: Vec<_> = pattern.addresses.iter().map(ToString::to_string).collect();
+                let learned = or_dash(addresses.join(", "));
+                writeln!(formatter, "  {} (learned): {learned}", pattern.pattern)?;
+            }
+            if registry.sni == Sni::Off {
+                writeln!(formatter, "  sni = \"off\": handshakes need not name it")?;
+            }
         }
         Ok(())
     }
@@ -82,8 +91,9 @@ fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 7]> {
     }
     let rows = name.addresses.iter().map(|address| {
         let untagged = if address.untagged { " (in no tag)" } else { "" };
+        let learned = if address.learned { " (learned)" } else { "" };
         head(
-            format!("{}{untagged}", address.address),
+            format!("{}{untagged}{learned}", address.address),
             age(address.first_seen, now),
             span(address.remaining),
         )

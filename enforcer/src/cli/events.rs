@@ -93,6 +93,9 @@ impl fmt::Display for Line {
             place(event),
         );
         formatter.write_str(&line)?;
+        if let Some(name) = &event.server_name {
+            write!(formatter, "  sni {name}")?;
+        }
         if event.folded > 0 {
             write!(formatter, "  ×{}", event.folded.saturating_add(1))?;
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
-use crate::config::{EndpointKind, Mode};
+use crate::config::{EndpointKind, Mode, Sni};
 use crate::control::{
     AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, SourceStatus,
     Status, TagsStatus,
@@ -31,9 +31,13 @@ pub(super) fn status() -> Status {
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),
         default_allow: true,
+        lessons: [("learned".to_owned(), 5)].into(),
+        weaknesses: Vec::new(),
         tags: tags(),
         sources: vec![source()],
         registries: vec![RegistryStatus {
+            sni: Sni::Required,
+            patterns: Vec::new(),
             login_server: "contoso.azurecr.io".parse().unwrap(),
             names: vec![login(), data()],
         }],
@@ -67,6 +71,7 @@ pub(super) fn event() -> EventRecord {
         port: Some(443),
         protocol: "tcp".to_owned(),
         names: Vec::new(),
+        server_name: None,
         hook: "connect4".to_owned(),
         pid: Some(1234),
         uid: Some(0),
@@ -143,6 +148,7 @@ fn address(address: &str, untagged: bool) -> AddressStatus {
         last_seen: at("09:55"),
         remaining: 895,
         untagged,
+        learned: false,
     }
 }
 

@@ -23,8 +23,9 @@ pub use cloud::{Cloud, EndpointKind};
 pub use error::ConfigError;
 pub use model::{
     AnswerCheck, Config, DefaultAction, Dns, Exception, Mode, Paths, Protect, REGISTRY_TAG,
-    Registry, STORAGE_TAG, TTL_CEILING, TTL_FLOOR, Target,
+    Registry, STORAGE_TAG, Sni, TTL_CEILING, TTL_FLOOR, Target,
 };
+pub use value::EndpointPattern;
 
 use self::error::Fault;
 use self::value::{FromText, Region};
@@ -105,6 +106,8 @@ impl Config {
             data_endpoints: Vec::new(),
             endpoints_file: None,
             private_endpoints: Vec::new(),
+            patterns: Vec::new(),
+            sni: Sni::Required,
         };
         Ok(Self {
             mode: Mode::default(),

@@ -8,7 +8,7 @@ use ipnet::{IpNet, Ipv6Net};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Azure, Cloud, Discovery, HttpsUrl, ResourceId};
+use super::{Azure, Cloud, Discovery, EndpointPattern, HttpsUrl, ResourceId};
 use crate::name::Name;
 
 /// Answers with a shorter TTL are asked again no sooner than this. A resolver that caches hands out what is left of the
@@ -109,8 +109,23 @@ pub struct Registry {
     pub data_endpoints: Vec<Name>,
     /// A file with what `az acr show-endpoints` prints.
     pub endpoints_file: Option<PathBuf>,
+    /// `<registry>.*.data.<suffix>`: endpoints in any region, which the kernel opens as their names are resolved.
+    pub patterns: Vec<EndpointPattern>,
     /// Where Private Link puts its endpoints.
     pub private_endpoints: Vec<IpNet>,
+    /// Whether handshakes must name it.
+    pub sni: Sni,
+}
+
+/// Whether a connection's TLS handshake must carry an allowed name that leads to its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sni {
+    /// It must.
+    #[default]
+    Required,
+    /// Any TCP to port 443 passes: whoever else has the address can be reached through it.
+    Off,
 }
 
 /// One `[[exception]]`.
@@ -126,6 +141,8 @@ pub struct Exception {
     pub cidrs: Vec<IpNet>,
     /// The instant at which it ends.
     pub until: Timestamp,
+    /// Whether handshakes must name one of its names.
+    pub sni: Sni,
 }
 
 /// Whom an exception is for.
@@ -147,6 +164,8 @@ pub struct Dns {
     pub linger: Duration,
     /// How an answer's addresses are held against the service tags.
     pub answer_check: AnswerCheck,
+    /// Whether the kernel opens the addresses of allowed names as answers come in.
+    pub learn: bool,
 }
 
 /// How an answer's addresses are held against the service tags.
@@ -194,6 +213,7 @@ impl Default for Dns {
             servers: Vec::new(),
             linger: Duration::from_mins(15),
             answer_check: AnswerCheck::default(),
+            learn: true,
         }
     }
 }
@@ -227,6 +247,24 @@ impl Config {
             )
         });
         open_door.into_iter().chain(expired).collect()
+    }
+
+    /// What it leaves open that it need not, one sentence each.
+    pub fn weaknesses(&self) -> Vec<String> {
+        let registries = self.registries.iter();
+        let registries = registries.filter(|registry| registry.sni == Sni::Off);
+        let registries = registries.map(|registry| format!("{}", registry.login_server));
+        let exceptions = self.exceptions.iter();
+        let exceptions = exceptions.filter(|exception| exception.sni == Sni::Off);
+        let exceptions =
+            exceptions.map(|exception| format!("the exception for {}", exception.target));
+        let off = registries.chain(exceptions);
+        off.map(|whose| {
+            format!(
+                "{whose} has sni = \"off\": whoever else is behind its addresses can be reached through them"
+            )
+        })
+        .collect()
     }
 
     /// The files besides the configuration itself that shape the policy: a change in one calls for a new evaluation.

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::value::{
-    Absolute, CgroupPath, File, Guid, Nat64, Reason, Region, Regions, Tag, Text, Unit,
+    Absolute, CgroupPath, EndpointName, File, Guid, Nat64, Reason, Region, Regions, Tag, Text, Unit,
 };
-use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId};
+use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId, Sni};
 use crate::name::Name;
 
 #[derive(Deserialize)]
@@ -58,11 +58,13 @@ pub(super) struct RawRegistry {
     pub(super) login_server: Option<Spanned<Text<Name>>>,
     pub(super) regions: Option<Spanned<Regions>>,
     #[serde(default)]
-    pub(super) data_endpoints: Vec<Spanned<Text<Name>>>,
+    pub(super) data_endpoints: Vec<Spanned<Text<EndpointName>>>,
     pub(super) endpoints_file: Option<Text<File>>,
     pub(super) resource_id: Option<Spanned<Text<ResourceId>>>,
     #[serde(default)]
     pub(super) private_endpoints: Vec<Spanned<Text<IpNet>>>,
+    #[serde(default)]
+    pub(super) sni: Sni,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,8 @@ pub(super) struct RawException {
     #[serde(default)]
     pub(super) cidrs: Vec<Spanned<Text<IpNet>>>,
     pub(super) until: Option<Spanned<toml::value::Datetime>>,
+    #[serde(default)]
+    pub(super) sni: Sni,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,6 +90,7 @@ pub(super) struct RawDns {
     pub(super) linger: Option<Spanned<Text<Duration>>>,
     #[serde(default)]
     pub(super) answer_check: AnswerCheck,
+    pub(super) learn: Option<bool>,
 }
 
 #[derive(Deserialize)]

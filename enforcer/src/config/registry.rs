@@ -1,6 +1,6 @@
 //! Rules for registries, the same for the file and for the command line.
 
-use super::{Cloud, ResourceId};
+use super::{Cloud, EndpointPattern, ResourceId};
 use crate::name::Name;
 
 /// Why `name` is no login server in `cloud`.
@@ -73,4 +73,14 @@ pub(super) fn data_endpoint_problem(
             ))
         }
     }
+}
+
+/// Why `pattern` is none of the registry behind `login_server`.
+pub(super) fn pattern_problem(
+    login_server: &Name,
+    pattern: &EndpointPattern,
+    cloud: Cloud,
+) -> Option<String> {
+    let problem = data_endpoint_problem(login_server, pattern.example(), cloud)?;
+    Some(problem.replace(pattern.example().as_str(), pattern.as_str()))
 }

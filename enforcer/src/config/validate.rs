@@ -12,9 +12,11 @@ use super::error::Fault;
 use super::prefix::{closed, opened};
 use super::raw::{RawConfig, RawDns, RawException, RawPaths, RawProtect, RawRegistry};
 use super::registry::{
-    data_endpoint_problem, login_server_problem, regions_problem, resource_problem,
+    data_endpoint_problem, login_server_problem, pattern_problem, regions_problem, resource_problem,
 };
-use super::value::{Absolute, CgroupPath, File, Guid, Reason, Regions, Text, Unit, instant};
+use super::value::{
+    Absolute, CgroupPath, EndpointName, File, Guid, Reason, Regions, Text, Unit, instant, parted,
+};
 use super::{Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
 use crate::name::Name;
 
@@ -144,24 +146,25 @@ fn registry(
     }
     for endpoint in &raw.data_endpoints {
         let Text(name) = endpoint.get_ref();
-        refuse(
-            &endpoint.span(),
-            data_endpoint_problem(&login_server, name, cloud),
-        )?;
+        let problem = match name {
+            EndpointName::Whole(name) => data_endpoint_problem(&login_server, name, cloud),
+            EndpointName::Pattern(pattern) => pattern_problem(&login_server, pattern, cloud),
+        };
+        refuse(&endpoint.span(), problem)?;
     }
     let regions = raw.regions.map(Spanned::into_inner);
+    let endpoints = raw.data_endpoints.into_iter();
+    let (data_endpoints, patterns) = parted(endpoints.map(|name| name.into_inner().0));
     Ok(Registry {
         login_server,
         discover: matches!(regions, Some(Regions::Discover)),
         regions: regions.map(Regions::listed).unwrap_or_default(),
         resource_id: raw.resource_id.map(|id| id.into_inner().0),
-        data_endpoints: raw
-            .data_endpoints
-            .into_iter()
-            .map(|name| name.into_inner().0)
-            .collect(),
+        data_endpoints,
+        patterns,
         endpoints_file: raw.endpoints_file.map(|Text(File(file))| base.join(file)),
         private_endpoints: opened(raw.private_endpoints, &protect.nat64)?,
+        sni: raw.sni,
     })
 }
 
@@ -207,6 +210,7 @@ fn exception(raw: Spanned<RawException>, nat64: &[Ipv6Net]) -> Result<Exception,
         names,
         cidrs,
         until,
+        sni: raw.sni,
     })
 }
 
@@ -215,6 +219,7 @@ fn dns(raw: RawDns) -> Result<Dns, Fault> {
         servers: values(raw.servers),
         linger: bounded(raw.linger, Dns::default().linger, MIN_LINGER..=MAX_LINGER)?,
         answer_check: raw.answer_check,
+        learn: raw.learn.unwrap_or(Dns::default().learn),
     })
 }
 

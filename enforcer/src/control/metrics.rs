@@ -89,6 +89,15 @@ impl Page<'_> {
                 .encode_family(&labels)?
                 .encode_counter::<NoLabelSet, _, u64>(&count.count, None)?;
         }
+        let help = "DNS answers to allowed names that the kernel read, by what came of them.";
+        let mut lessons =
+            self.0
+                .encode_descriptor("egress_enforcer_lessons", help, None, MetricType::Counter)?;
+        for (outcome, count) in &status.lessons {
+            lessons
+                .encode_family(&[("outcome", outcome)])?
+                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        }
         let help = "Denials that were enforced and counted, but found no room to be reported.";
         let name = "egress_enforcer_events_lost";
         self.0

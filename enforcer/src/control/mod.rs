@@ -18,8 +18,8 @@ pub use error::ControlError;
 pub use event_log::EventLog;
 pub use metrics::metrics;
 pub use snapshot::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, SourceStatus,
-    Status, TagsChange, TagsStatus,
+    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
+    SourceStatus, Status, TagsChange, TagsStatus,
 };
 
 /// Members of this group may ask the daemon.

@@ -1,12 +1,13 @@
 //! The state of the daemon as `/status` and `/events` tell it, and as the command line prints it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{EndpointKind, Mode};
+use crate::config::{EndpointKind, Mode, Sni};
 use crate::kernel::Counters;
 use crate::name::Name;
 
@@ -36,6 +37,12 @@ pub struct Status {
     pub config: Option<PathBuf>,
     /// What is open where nothing closes it.
     pub default_allow: bool,
+    /// DNS answers to allowed names that the kernel read, by what came of them; empty where it learns nothing.
+    #[serde(default)]
+    pub lessons: BTreeMap<String, u64>,
+    /// What the configuration leaves open that it need not, a sentence each.
+    #[serde(default)]
+    pub weaknesses: Vec<String>,
     /// The protected set.
     pub tags: TagsStatus,
     /// Where names and prefixes come from while the daemon runs.
@@ -136,6 +143,22 @@ pub struct RegistryStatus {
     pub login_server: Name,
     /// Its names.
     pub names: Vec<NameStatus>,
+    /// Patterns of its names, with the addresses that were learned for each.
+    #[serde(default)]
+    pub patterns: Vec<PatternStatus>,
+    /// Whether handshakes must name it ("required" or "off").
+    #[serde(default)]
+    pub sni: Sni,
+}
+
+/// A pattern of names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PatternStatus {
+    /// As it is written.
+    pub pattern: String,
+    /// Addresses that are open for it.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// One allowed name.
@@ -176,6 +199,9 @@ pub struct AddressStatus {
     pub remaining: u64,
     /// In no service tag: a sign that the tags are stale.
     pub untagged: bool,
+    /// Learned by the kernel from an answer to a program, and in none to the daemon.
+    #[serde(default)]
+    pub learned: bool,
 }
 
 /// One exception.
@@ -233,6 +259,9 @@ pub struct EventRecord {
     pub protocol: String,
     /// Allowed names that resolve there.
     pub names: Vec<Name>,
+    /// The server name that the handshake carried, where that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
     /// The hook that judged.
     pub hook: String,
     /// The process, where it is known.
@@ -266,6 +295,7 @@ impl EventRecord {
             port: None,
             protocol: String::new(),
             names: Vec::new(),
+            server_name: None,
             hook: String::new(),
             pid: None,
             uid: None,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::config::{EndpointKind, Mode};
+use crate::config::{EndpointKind, Mode, Sni};
 use crate::kernel::{Count, Counters};
 
 /// A status with something in every field that metrics show.
@@ -22,9 +22,13 @@ pub(super) fn status() -> Status {
         applied: resolved,
         config: None,
         default_allow: true,
+        lessons: [("learned".to_owned(), 5)].into(),
+        weaknesses: Vec::new(),
         tags: tags(),
         sources: vec![source()],
         registries: vec![RegistryStatus {
+            sni: Sni::Required,
+            patterns: Vec::new(),
             login_server: "contoso.azurecr.io".parse().unwrap(),
             names: vec![login_server(resolved)],
         }],
@@ -53,6 +57,7 @@ pub(super) fn event() -> EventRecord {
         port: Some(443),
         protocol: "tcp".to_owned(),
         names: Vec::new(),
+        server_name: None,
         hook: "connect4".to_owned(),
         pid: Some(42),
         uid: Some(1000),
@@ -109,6 +114,7 @@ fn login_server(resolved: Timestamp) -> NameStatus {
             last_seen: resolved,
             remaining: 900,
             untagged: false,
+            learned: false,
         }],
         chain: Vec::new(),
         resolved: Some(resolved),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use enforcer_common::layout::NameEntry;
 use ipnet::IpNet;
 
 use super::sources::Sources;
@@ -34,6 +35,15 @@ impl Sources {
             Home::Registry => self.check_tag(REGISTRY_TAG, address),
             Home::Storage => self.check_tag(STORAGE_TAG, address),
             Home::Elsewhere => self.check_elsewhere(address),
+        }
+    }
+
+    /// Where the addresses of `name` may lie, as [`NameEntry`] has it.
+    pub(super) fn home_flags(&self, name: &Name) -> u32 {
+        match self.home(name) {
+            Home::Registry => NameEntry::IN_REGISTRY_TAG,
+            Home::Storage => NameEntry::IN_STORAGE_TAG,
+            Home::Elsewhere => 0,
         }
     }
 

@@ -4,6 +4,7 @@ mod feed;
 mod follow;
 mod settle;
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -19,7 +20,9 @@ use super::exceptions::Standing;
 use super::feeds::Feeds;
 use super::inherited::Inherited;
 use super::kept::Kept;
+use super::lessons::LessonCounts;
 use super::names::RegistryNames;
+use super::patterns::Patterns;
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
@@ -28,7 +31,7 @@ use crate::kernel::{
     Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
 };
 use crate::name::Name;
-use crate::policy::{Held, Protected, Tables};
+use crate::policy::{Held, NameIds, Protected, Tables};
 use crate::resolver::answer::Answer;
 use crate::resolver::cache::{Cache, Settings};
 use crate::resolver::lookup::Lookup;
@@ -73,6 +76,11 @@ pub(super) struct Engine {
     pub(super) notes: Vec<EventRecord>,
     /// Since when the enforcer has no cgroup of its own to open hosts for.
     pub(super) crowded: Option<Duration>,
+    pub(super) ids: NameIds,
+    pub(super) patterns: Patterns,
+    pub(super) lessons: LessonCounts,
+    /// Addresses that the kernel learned and the answer check refuses.
+    pub(super) refused_lessons: BTreeSet<IpAddr>,
     kept: Kept,
     since: Instant,
     hastened: Duration,
@@ -80,7 +88,7 @@ pub(super) struct Engine {
     own: Vec<IpAddr>,
     in_force: Option<(Protected, Arc<Tables>)>,
     held: Held,
-    unsaved: bool,
+    pub(super) unsaved: bool,
     lifetime: Lifetime,
     _lock: PinLock,
 }
@@ -116,6 +124,10 @@ impl Engine {
             tags_change: None,
             notes: Vec::new(),
             crowded: None,
+            ids: NameIds::of(&held.names),
+            patterns: Patterns::default(),
+            lessons: LessonCounts::default(),
+            refused_lessons: BTreeSet::new(),
             kept: Kept::default(),
             since: Instant::now(),
             hastened: Duration::ZERO,
@@ -142,12 +154,14 @@ impl Engine {
         engine.warn();
         engine.restore();
         engine.inherit(is_takeover);
+        engine.take_over_lessons();
         if let Err(error) = engine.apply() {
             engine.forget_addresses();
             engine.apply().context("cannot put the policy in force")?;
             let message = format!("the addresses of earlier runs are not used: {error:#}");
             engine.alarms.raise("state-unreadable", "", message);
         }
+        engine.forget_lessons();
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         engine.keep_configuration();
         engine.keep();
@@ -192,6 +206,8 @@ impl Engine {
         let next = self.next_question().unwrap_or(TTL_CEILING);
         let asks = self.feeds.next_wake().filter(|_| self.reach().is_some());
         let next = asks.map_or(next, |asks| asks.min(next));
+        let ends = self.patterns.next_end(self.sources.config.dns.linger);
+        let next = ends.map_or(next, |ends| ends.min(next));
         let idle = self.resolvers.patience(next.saturating_sub(self.now()));
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
@@ -254,7 +270,10 @@ impl Engine {
             tracing::debug!(%name, %address, "lingered long enough");
         }
         self.unsaved |= !gone.is_empty();
+        self.patterns.expire(self.sources.config.dns.linger, now);
+        self.take_over_lessons();
         self.settle();
+        self.forget_lessons();
         if now.saturating_sub(self.hooks_seen) >= HOOKS_UNSEEN {
             self.look_at_hooks();
         }
@@ -291,6 +310,11 @@ impl Engine {
     /// Whether addresses changed since they were last saved.
     pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved && !self.options.ephemeral
+    }
+
+    /// What the maps hold.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
     }
 
     fn state_file(&self) -> PathBuf {

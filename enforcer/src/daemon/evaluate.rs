@@ -5,12 +5,10 @@ use std::net::IpAddr;
 use anyhow::Result;
 
 use super::exceptions::Standing;
-use super::inherited::Inherited;
-use super::names::RegistryNames;
+use super::known::Origins;
 use super::sources::Sources;
 use crate::config::{DefaultAction, Mode};
-use crate::policy::{Inputs, Protected, address};
-use crate::resolver::cache::Cache;
+use crate::policy::{Inputs, NameIds, Protected, address};
 
 /// What decides the protected set: the closed prefixes, and the addresses that stay open all the same.
 ///
@@ -50,26 +48,25 @@ pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
     })
 }
 
-/// What decides the rest.
-pub(super) fn inputs(
-    sources: &Sources,
-    cache: &Cache,
-    registries: &RegistryNames,
-    standings: &[Standing],
-    inherited: &Inherited,
-) -> Inputs {
-    let exceptions = sources.config.exceptions.iter().zip(standings);
-    let allowed = registries.addresses(cache).into_iter();
+/// What decides the rest, learning aside. New names get new numbers in `ids`.
+pub(super) fn inputs(origins: &Origins<'_>, standings: &[Standing], ids: &mut NameIds) -> Inputs {
+    let sources = origins.sources;
+    let exceptions = || sources.config.exceptions.iter().zip(standings);
+    let scoped = exceptions()
+        .map(|(exception, standing)| (&*exception.names, standing.scopes(), exception.sni));
+    let allowed = origins.registries.addresses(origins.cache).into_iter();
+    let allowed = allowed.chain(origins.patterns.all_addresses());
+    let allowed = allowed.map(|ip| sources.judged(ip)).collect();
+    let judged = |ip| sources.judged(ip);
+    let opened = exceptions()
+        .flat_map(|(exception, standing)| standing.inputs(exception, origins.cache, &judged));
     Inputs {
         audit: sources.config.mode == Mode::Audit,
         default_allow: sources.config.protect.default == DefaultAction::Allow,
-        allowed: inherited.beside(allowed.map(|ip| sources.judged(ip)).collect()),
-        exceptions: exceptions
-            .flat_map(|(exception, standing)| {
-                let judged = |ip| sources.judged(ip);
-                standing.inputs(exception, cache, &judged)
-            })
-            .collect(),
+        allowed: origins.inherited.beside(allowed),
+        exceptions: opened.collect(),
+        names: origins.names(scoped, ids),
+        ..Inputs::default()
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{Exception, Target};
 use crate::kernel::{Cgroup, KernelError, boot_clock, unit_cgroups};
-use crate::policy::ExceptionInput;
+use crate::policy::{ExceptionInput, Scope};
 use crate::resolver::cache::Cache;
 
 /// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
@@ -51,6 +51,16 @@ impl Standing {
     pub(super) fn left(&self) -> Option<Duration> {
         let left = self.deadline.saturating_sub(boot_clock());
         (self.deadline > 0).then(|| Duration::from_nanos(left) + ROUNDING)
+    }
+
+    /// Whom it opens names to, and until when; nobody once it has ended.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        let cgroups = self.cgroups.iter().filter(|_| self.deadline > 0);
+        let scope = |(cgroup, _, _): &(u64, u32, std::path::PathBuf)| Scope {
+            cgroup: *cgroup,
+            deadline: self.deadline,
+        };
+        cgroups.map(scope).collect()
     }
 
     /// What this exception opens; nothing once it has ended.

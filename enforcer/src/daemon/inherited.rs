@@ -53,6 +53,11 @@ impl Inherited {
         }
     }
 
+    /// The addresses, which every allowed name of a registry may lead to: the daemon before this one knew which.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.addresses.iter().copied()
+    }
+
     /// `known`, the addresses of names, and those that are left without one, as many as fit beside them.
     pub(super) fn beside(&self, mut known: Vec<IpAddr>) -> Vec<IpAddr> {
         let named: BTreeSet<IpAddr> = known.iter().copied().collect();

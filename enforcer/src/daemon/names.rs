@@ -1,9 +1,10 @@
 //! Which names are resolved, and for whom their addresses are open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::sources::Sources;
+use crate::config::Sni;
 use crate::name::Name;
 use crate::resolver::cache::Cache;
 
@@ -11,7 +12,8 @@ use crate::resolver::cache::Cache;
 /// wants is not among them, whatever it was before: its addresses are that exception's alone.
 #[derive(Debug, Default)]
 pub(super) struct RegistryNames {
-    names: BTreeSet<Name>,
+    /// With whether handshakes need not name them.
+    names: BTreeMap<Name, bool>,
 }
 
 impl RegistryNames {
@@ -19,15 +21,27 @@ impl RegistryNames {
     pub(super) fn update(&mut self, sources: &Sources, cache: &Cache) {
         let departed = cache.entries().filter(|(_, entry)| entry.is_departed());
         let lingering: BTreeSet<&Name> = departed.map(|(name, _)| name).collect();
-        self.names.retain(|name| lingering.contains(name));
-        self.names.extend(sources.registry_names().cloned());
+        self.names.retain(|name, _| lingering.contains(name));
+        let registries = sources.config.registries.iter().zip(&sources.endpoints);
+        for (registry, endpoints) in registries {
+            let unchecked = registry.sni == Sni::Off;
+            let names = endpoints.iter().map(|endpoint| endpoint.name.clone());
+            self.names.extend(names.map(|name| (name, unchecked)));
+        }
+    }
+
+    /// The names, each with whether handshakes need not name it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Name, bool)> {
+        self.names
+            .iter()
+            .map(|(name, unchecked)| (name, *unchecked))
     }
 
     /// The addresses of these names, each as often as names lead there.
     pub(super) fn addresses(&self, cache: &Cache) -> Vec<IpAddr> {
         let entries = cache
             .entries()
-            .filter(|(name, _)| self.names.contains(name));
+            .filter(|(name, _)| self.names.contains_key(name));
         entries
             .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address))
             .collect()

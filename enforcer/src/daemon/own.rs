@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use jiff::Timestamp;
 
 use super::engine::Engine;
-use crate::config::{DefaultAction, Exception, Target};
+use crate::config::{DefaultAction, Exception, Sni, Target};
 
 /// Why it is open, as `status` shows it.
 const REASON: &str = "egress-enforcer asks for names and service tags";
@@ -37,6 +37,7 @@ impl Engine {
                     names: hosts,
                     cidrs: Vec::new(),
                     until: Timestamp::MAX,
+                    sni: Sni::Required,
                 });
                 self.crowded = None;
                 self.alarms.clear("own-traffic", "");

@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::engine::Engine;
 use super::evaluate::{inputs, protected};
 use super::exceptions::Standing;
+use super::known::Origins;
 use super::names::RegistryNames;
 use super::sources::Sources;
 use crate::name::Name;
@@ -55,7 +56,14 @@ impl Engine {
             standing.refresh(exception, &self.root, self.clock.now())?;
             standings.push(standing);
         }
-        let inputs = inputs(fresh, &self.cache, &registries, &standings, &self.inherited);
+        let origins = Origins {
+            sources: fresh,
+            cache: &self.cache,
+            registries: &registries,
+            patterns: &self.patterns,
+            inherited: &self.inherited,
+        };
+        let inputs = inputs(&origins, &standings, &mut self.ids.clone());
         compile(&inputs, tables)?;
         Ok(())
     }

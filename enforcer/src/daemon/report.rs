@@ -1,9 +1,10 @@
 //! What the engine tells: its status, its alarms, and the names behind an address.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enforcer_common::Hook;
+use enforcer_common::{Hook, Outcome};
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarms::CONFIG_REFUSED;
@@ -12,9 +13,10 @@ use super::feeds::Clocks;
 use super::sources::Sources;
 use super::watch::failure;
 use crate::azure::endpoints::Endpoint;
-use crate::config::{DefaultAction, EndpointKind, Mode};
+use crate::config::{DefaultAction, EndpointKind, EndpointPattern, Mode, Registry};
 use crate::control::{
-    AddressStatus, Alarm, ExceptionStatus, NameStatus, RegistryStatus, Status, TagsStatus,
+    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, Status,
+    TagsStatus,
 };
 use crate::kernel::Counters;
 use crate::name::Name;
@@ -51,6 +53,8 @@ impl Engine {
             applied: self.applied,
             config: self.options.source.file(),
             default_allow: config.protect.default == DefaultAction::Allow,
+            lessons: self.lesson_counts(),
+            weaknesses: config.weaknesses(),
             tags: TagsStatus {
                 changed: self.tags_change.clone(),
                 ..self.sources.tags_status()
@@ -59,6 +63,8 @@ impl Engine {
             registries: registries
                 .map(|(index, (registry, names))| RegistryStatus {
                     login_server: registry.login_server.clone(),
+                    sni: registry.sni,
+                    patterns: self.pattern_statuses(registry),
                     names: names
                         .iter()
                         .map(|endpoint| self.endpoint_status(index, endpoint))
@@ -129,6 +135,22 @@ impl Engine {
                 ended: exception.until <= self.clock.now(),
             })
             .collect()
+    }
+
+    fn lesson_counts(&self) -> BTreeMap<String, u64> {
+        let learns = self.sources.config.dns.learn;
+        let outcomes = Outcome::ALL.into_iter().filter(|_| learns);
+        outcomes
+            .map(|outcome| (outcome.word().to_owned(), self.lessons.of(outcome)))
+            .collect()
+    }
+
+    fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {
+        let status = |pattern: &EndpointPattern| PatternStatus {
+            pattern: pattern.to_string(),
+            addresses: self.patterns.addresses(pattern).collect(),
+        };
+        registry.patterns.iter().map(status).collect()
     }
 
     /// `index` is the registry's in the configuration.
@@ -205,6 +227,7 @@ impl Engine {
             last_seen: before_now(seen.last_seen_age(now)),
             remaining: linger.saturating_sub(left_out).as_secs(),
             untagged: seen.is_untagged(),
+            learned: seen.is_learned(),
         }
     }
 

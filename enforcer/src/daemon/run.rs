@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use enforcer_common::Event;
+use enforcer_common::{Event, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -60,7 +60,7 @@ async fn serve(options: Options) -> Result<()> {
 enum News {
     Due,
     Answer(Box<(Asker, Name, Answer)>),
-    Denials(Vec<Event>),
+    Records(Vec<Record>),
     Addresses,
     Cgroups,
     Clock,
@@ -193,7 +193,7 @@ impl Daemon {
             Ok(()) = self.addresses.changed() => Some(News::Addresses),
             Ok(()) = cgroups => Some(News::Cgroups),
             Ok(()) = self.clock.set() => Some(News::Clock),
-            Ok(events) = self.events.next(EVENT_BATCH) => Some(News::Denials(events)),
+            Ok(events) = self.events.next(EVENT_BATCH) => Some(News::Records(events)),
         }
     }
 
@@ -218,7 +218,7 @@ impl Daemon {
                 let (asker, name, answer) = *answer;
                 self.engine.borrow_mut().answered(asker, &name, answer);
             }
-            News::Denials(events) => self.report(&events),
+            News::Records(records) => self.report(&records),
             News::Reload => self.reload(),
             News::Cgroups => self.follow_cgroups(),
             News::Clock => self.engine.borrow_mut().tick(),

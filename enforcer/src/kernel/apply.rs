@@ -11,6 +11,7 @@ use enforcer_common::stride::MAX_BLOCKS;
 
 use super::KernelError;
 use super::maps::{BlockMap, Maps, RowMap};
+use super::view::boot_clock;
 use crate::policy::{Desired, Held, MapChanges, Tables, diff};
 
 impl Maps {
@@ -24,6 +25,9 @@ impl Maps {
             allowed: entries(&self.allowed)?,
             cgroups: entries(&self.cgroups)?,
             addresses: entries(&self.addresses)?,
+            names: entries(&self.names)?,
+            bound: entries(&self.bound)?,
+            servers: entries(&self.servers)?,
             prefixes: BTreeMap::new(),
         })
     }
@@ -46,7 +50,13 @@ impl Maps {
         } else {
             None
         };
-        let settings = Settings::new(desired.switches, desired.exception_level, generation);
+        let mut settings = Settings::new(
+            desired.switches,
+            desired.exception_level,
+            generation,
+            self.settings()?.epoch,
+            desired.learning,
+        );
         let changed = self
             .write_entries(&changes)
             .and_then(|()| self.switch_all(fresh, settings));
@@ -54,10 +64,17 @@ impl Maps {
             self.take_back(held, &changes);
             return Err(error);
         }
-        self.remove_entries(&changes)
+        self.remove_entries(&changes)?;
+        // Only once all is gone: what a flow looks up again in the new epoch, it believes until the next. No two versions have the same one.
+        settings.epoch = boot_clock();
+        self.write_settings(settings)
     }
 
+    /// Names and what they lead to come before the addresses, so that no address is open and its name unknown.
     fn write_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
+        write(&mut self.names, &changes.names, "an allowed name")?;
+        write(&mut self.bound, &changes.bound, "where a name leads")?;
+        write(&mut self.servers, &changes.servers, "a DNS server")?;
         write(
             &mut self.allowed,
             &changes.allowed,
@@ -86,6 +103,9 @@ impl Maps {
         remove(&mut self.cgroups, &changes.cgroups.remove)?;
         remove(&mut self.allowed, &changes.allowed.remove)?;
         remove(&mut self.addresses, &changes.addresses.remove)?;
+        remove(&mut self.bound, &changes.bound.remove)?;
+        remove(&mut self.names, &changes.names.remove)?;
+        remove(&mut self.servers, &changes.servers.remove)?;
         for (key, bits) in &changes.prefixes.remove {
             let key = Key::new(*bits, *key);
             gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))?;
@@ -98,6 +118,9 @@ impl Maps {
         restore(&mut self.allowed, &held.allowed, &changes.allowed);
         restore(&mut self.addresses, &held.addresses, &changes.addresses);
         restore(&mut self.cgroups, &held.cgroups, &changes.cgroups);
+        restore(&mut self.names, &held.names, &changes.names);
+        restore(&mut self.bound, &held.bound, &changes.bound);
+        restore(&mut self.servers, &held.servers, &changes.servers);
         for ((key, bits), _) in &changes.prefixes.write {
             let entry = Key::new(*bits, *key);
             let undone = match held.prefixes.get(&(*key, *bits)) {
@@ -118,6 +141,10 @@ impl Maps {
         if let Some(fresh) = fresh {
             self.switch(&fresh)?;
         }
+        self.write_settings(settings)
+    }
+
+    fn write_settings(&mut self, settings: Settings) -> Result<(), KernelError> {
         self.settings
             .set(0, &settings, 0)
             .map_err(KernelError::failed("write the settings"))
@@ -195,7 +222,10 @@ fn write<K: Pod, V: Pod>(
     Ok(())
 }
 
-fn remove<K: Pod, V: Pod>(map: &mut HashMap<MapData, K, V>, keys: &[K]) -> Result<(), KernelError> {
+pub(super) fn remove<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    keys: &[K],
+) -> Result<(), KernelError> {
     for key in keys {
         gone(map.remove(key)).map_err(KernelError::failed("remove an entry"))?;
     }

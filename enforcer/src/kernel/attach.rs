@@ -8,7 +8,7 @@ use aya::programs::{
     ProgramError,
 };
 use enforcer_common::Hook;
-use enforcer_common::layout::{EXPLAIN, ORIGIN};
+use enforcer_common::layout::{EXPLAIN, LEARN, ORIGIN};
 
 use super::{Cgroup, Kernel, KernelError};
 
@@ -31,7 +31,7 @@ impl Kernel {
         self.pin_explain()?;
         let judges = Hook::ALL.into_iter().map(Hook::word);
         let mut held = Vec::new();
-        for name in judges.chain([ORIGIN]) {
+        for name in judges.chain([ORIGIN, LEARN]) {
             let link = self.link(name, scope)?;
             match lifetime {
                 Lifetime::Held(_) => held.push(link),
@@ -50,7 +50,7 @@ impl Kernel {
             .programs
             .program_mut(name)
             .ok_or(KernelError::NoProgram)?;
-        attach_one(program, scope).map_err(failed())
+        attach_one(name, program, scope).map_err(failed())
     }
 
     /// Pins `link` beside its final place, then renames it there: the pin that was there goes in the same step.
@@ -79,12 +79,17 @@ impl Kernel {
     }
 }
 
-fn attach_one(program: &mut Program, scope: &Cgroup) -> Result<FdLink, ProgramError> {
+fn attach_one(name: &str, program: &mut Program, scope: &Cgroup) -> Result<FdLink, ProgramError> {
     // Links always allow others beside them; aya passes the flags of the other modes on, and the kernel refuses those.
     let mode = CgroupAttachMode::Single;
     if let Program::CgroupSkb(_) = program {
         let program: &mut CgroupSkb = program.try_into()?;
-        let id = program.attach(scope, CgroupSkbAttachType::Egress, mode)?;
+        let way = if name == LEARN {
+            CgroupSkbAttachType::Ingress
+        } else {
+            CgroupSkbAttachType::Egress
+        };
+        let id = program.attach(scope, way, mode)?;
         return Ok(program.take_link(id)?.try_into()?);
     }
     if let Program::CgroupSockAddr(_) = program {

@@ -1,7 +1,7 @@
-//! Reads denials from the ring buffer.
+//! Reads denials and lessons from the ring buffer.
 
 use aya::maps::{MapData, RingBuf};
-use enforcer_common::Event;
+use enforcer_common::Record;
 use enforcer_common::layout::{Fold, FoldKey};
 use tokio::io::unix::AsyncFd;
 
@@ -26,11 +26,11 @@ impl EventReader {
         })
     }
 
-    /// Waits for events and takes up to `most` of them.
+    /// Waits for records and takes up to `most` of them.
     ///
     /// # Errors
     /// Where the buffer cannot be waited for.
-    pub async fn next(&mut self, most: usize) -> Result<Vec<Event>, KernelError> {
+    pub async fn next(&mut self, most: usize) -> Result<Vec<Record>, KernelError> {
         let what = "wait for events";
         loop {
             let mut ready = self
@@ -42,7 +42,7 @@ impl EventReader {
             while events.len() < most
                 && let Some(item) = ready.get_inner_mut().next()
             {
-                events.extend(Event::from_bytes(&item));
+                events.extend(Record::from_bytes(&item));
             }
             if events.len() < most {
                 ready.clear_ready();

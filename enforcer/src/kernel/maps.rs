@@ -5,7 +5,8 @@ use aya::maps::{
 };
 use enforcer_common::interval::Row;
 use enforcer_common::layout::{
-    self, AddressKey, Binding, Deadline, Fold, FoldKey, ScopedAddress, Settings,
+    self, AddressKey, Binding, Deadline, Fold, FoldKey, NameEntry, NameKey, Opening, ScopedAddress,
+    Settings,
 };
 use enforcer_common::stride::Block;
 
@@ -25,6 +26,10 @@ pub struct Maps {
     pub(super) addresses: HashMap<MapData, ScopedAddress, Deadline>,
     pub(super) folds: HashMap<MapData, FoldKey, Fold>,
     pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) names: HashMap<MapData, NameKey, NameEntry>,
+    pub(super) bound: HashMap<MapData, Opening, Deadline>,
+    pub(super) learned: HashMap<MapData, Opening, Deadline>,
+    pub(super) servers: HashMap<MapData, AddressKey, u32>,
 }
 
 impl Maps {
@@ -48,6 +53,10 @@ impl Maps {
             addresses: typed(pins, layout::EXCEPTION_ADDRESSES)?,
             folds: typed(pins, layout::FOLDS)?,
             counters: typed(pins, layout::COUNTERS)?,
+            names: typed(pins, layout::NAMES)?,
+            bound: typed(pins, layout::BOUND)?,
+            learned: typed(pins, layout::LEARNED)?,
+            servers: typed(pins, layout::SERVERS)?,
         })
     }
 

@@ -48,6 +48,7 @@ impl Kernel {
         prepare(object)?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
         outer::prepare(pins)?;
+        pins.share_handshakes()?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

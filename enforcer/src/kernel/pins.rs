@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Hook;
-use enforcer_common::layout::{AddressKey, MAPS, VERSION};
+use enforcer_common::layout::{AddressKey, HANDSHAKES, MAPS, VERSION};
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -86,6 +86,24 @@ impl Pins {
             return Ok(());
         }
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
+    }
+
+    /// Takes the connections that another version follows for one's own.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub(super) fn share_handshakes(&self) -> Result<(), KernelError> {
+        if self.have_links() {
+            return Ok(());
+        }
+        let others = self.others()?;
+        let Some(map) = others.iter().find_map(Version::handshakes) else {
+            return Ok(());
+        };
+        self.forget_map(HANDSHAKES)?;
+        let what = "take over the connections that are followed";
+        map.pin(self.map(HANDSHAKES))
+            .map_err(KernelError::failed(what))
     }
 
     /// Whether anything is pinned, by whichever version. Changes nothing.

@@ -6,11 +6,17 @@ use aya::programs::{CgroupSkb, CgroupSkbAttachType, TestRun as _, TestRunOptions
 use enforcer_common::layout::EXPLAIN;
 use enforcer_common::{Hook, Reason, Verdict};
 
+use super::hello::client_hello;
 use super::{Kernel, KernelError, Pins};
 
 /// `struct __sk_buff`: its length, and the offset of its control buffer (linux/bpf.h).
 const CONTEXT_LEN: usize = 192;
 const CONTROL_BUFFER: usize = 48;
+/// Length of an Ethernet header.
+const ETHERNET: usize = 14;
+/// The IP protocol number of TCP, and the port that names open.
+const TCP: u8 = 6;
+const HTTPS: u16 = 443;
 /// Ethernet, IPv6 and the ports.
 const MAX_PACKET: usize = 14 + 40 + 20;
 
@@ -53,6 +59,17 @@ impl Question {
     /// Where the kernel cannot run the program.
     pub fn ask(&self, destination: IpAddr, protocol: u8, port: u16) -> Result<Answer, KernelError> {
         self.ask_packet(&packet(destination, protocol, port))
+    }
+
+    /// The verdict for the first bytes of a TCP connection: a ClientHello that names `server_name`.
+    ///
+    /// # Errors
+    /// Where the kernel cannot run the program.
+    pub fn ask_hello(&self, destination: IpAddr, server_name: &str) -> Result<Answer, KernelError> {
+        let mut asked = packet(destination, TCP, HTTPS);
+        asked.extend(client_hello(server_name));
+        set_length(&mut asked);
+        self.ask_packet(&asked)
     }
 
     /// The verdict for a packet that begins with an Ethernet header.
@@ -112,6 +129,21 @@ impl Kernel {
             .test_run(options)
             .map_err(KernelError::failed("run the egress program"))?;
         Ok(run.return_value == 1)
+    }
+}
+
+/// Has the IP header and the TCP header of `packet` tell their lengths.
+fn set_length(packet: &mut [u8]) {
+    let is_v4 = packet.get(ETHERNET) == Some(&0x45);
+    let (at, header, tcp) = if is_v4 { (16, 0, 34) } else { (18, 40, 54) };
+    let length = packet.len() - ETHERNET - header;
+    let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
+    for (byte, value) in packet.iter_mut().skip(at).zip(length) {
+        *byte = value;
+    }
+    // Five words of header; ACK and PSH.
+    for (byte, value) in packet.iter_mut().skip(tcp + 12).zip([0x50, 0x18]) {
+        *byte = value;
     }
 }
 

@@ -3,15 +3,16 @@
 //! What all versions keep to, so that each can take over from each: in the base directory, which whoever runs has locked (flock), nothing
 //! but directories `v<layout version>` that are root's alone; in each of them nothing but pins, those of links with names that begin with
 //! `link_`. A version that takes over judges with links of its own before it removes the others' pins. It reads nothing there but
-//! [`ALLOWED`], and that only where [`SAME_ALLOWED`] says that it can.
+//! [`ALLOWED`], and that only where [`SAME_ALLOWED`] says that it can; and it shares [`HANDSHAKES`], whose name says its layout.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use aya::maps::{HashMap, Map, MapData};
-use enforcer_common::layout::{ALLOWED, AddressKey, Binding, SAME_ALLOWED, VERSION};
+use aya::maps::{HashMap, Map, MapData, MapType};
+use enforcer_common::hello::Handshake;
+use enforcer_common::layout::{ALLOWED, AddressKey, Binding, HANDSHAKES, SAME_ALLOWED, VERSION};
 
 use super::KernelError;
 use super::link::is_attached;
@@ -92,6 +93,18 @@ impl Version {
         let map = Map::from_map_data(data).map_err(what())?;
         let map = HashMap::<_, AddressKey, Binding>::try_from(map).map_err(what())?;
         map.keys().collect::<Result<_, _>>().map_err(what())
+    }
+
+    /// Its map of connections that are followed; none where it does not judge, or holds them otherwise.
+    pub(super) fn handshakes(&self) -> Option<MapData> {
+        if self.links().is_empty() {
+            return None;
+        }
+        let map = MapData::from_pin(self.root.join(HANDSHAKES)).ok()?;
+        let info = map.info().ok()?;
+        let is_alike = info.map_type().ok()? == MapType::SkStorage
+            && usize::try_from(info.value_size()).ok()? == size_of::<Handshake>();
+        is_alike.then_some(map)
     }
 
     /// Removes its pins, links first. Every removal is tried; the first error is returned.

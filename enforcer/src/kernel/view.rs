@@ -2,13 +2,14 @@
 
 use aya::maps::lpm_trie::Key;
 use enforcer_common::interval::{self, Row, Rows};
-use enforcer_common::layout::{ScopedAddress, Switches};
+use enforcer_common::layout::{NameKey, Opening, ScopedAddress, Switches};
 use enforcer_common::stride::{self, Blocks};
-use enforcer_common::{Address, Class, Exception, PolicyView};
+use enforcer_common::{Address, Class, Exception, PolicyView, Reason};
 use nix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 use super::maps::{BlockMap, Maps, RowMap};
+use crate::policy::name_key;
 
 /// The live maps, seen from a process in the given cgroups.
 pub struct LivePolicy<'a> {
@@ -67,7 +68,7 @@ impl PolicyView for LivePolicy<'_> {
     }
 
     fn is_allowed(&self, address: Address) -> bool {
-        self.maps.allowed.get(&address.key(), 0).is_ok()
+        self.maps.allowed.get(&address.key(), 0).is_ok() || self.has_learned(0, address)
     }
 
     fn exception(&self, address: Address) -> Option<Exception> {
@@ -82,10 +83,54 @@ impl PolicyView for LivePolicy<'_> {
                 return Some(Exception::Prefix);
             }
             let name = self.maps.addresses.get(&key, 0);
-            name.is_ok_and(|deadline| self.now < deadline)
-                .then_some(Exception::Name)
+            let named = name.is_ok_and(|deadline| self.now < deadline)
+                || self.has_learned(*cgroup, address);
+            named.then_some(Exception::Name)
         })
     }
+}
+
+impl LivePolicy<'_> {
+    /// What a handshake's server name makes of a verdict that `reason` allows for a name.
+    pub fn server_name(&self, destination: Address, reason: Reason, server_name: &str) -> Reason {
+        let opens = |name: u32| {
+            let scopes = std::iter::once(&0).chain(&self.cgroups);
+            let opening = |scope: &u64| Opening::new(*scope, destination.key(), name);
+            scopes.map(opening).any(|opening| self.has(&opening))
+        };
+        if opens(Opening::ANY_NAME) {
+            return reason;
+        }
+        let known = [name_key(server_name), wildcard_key(server_name)];
+        let mut known = known
+            .iter()
+            .filter_map(|key| self.maps.names.get(key, 0).ok());
+        match known.next() {
+            Some(entry) if opens(entry.id) => reason,
+            Some(_) => Reason::ServerNameElsewhere,
+            None => Reason::ServerNameUnknown,
+        }
+    }
+
+    fn has_learned(&self, cgroup: u64, address: Address) -> bool {
+        let opening = Opening::new(cgroup, address.key(), Opening::ADDRESS);
+        let deadline = self.maps.learned.get(&opening, 0);
+        deadline.is_ok_and(|deadline| self.now < deadline)
+    }
+
+    fn has(&self, opening: &Opening) -> bool {
+        let ahead = |deadline: Result<u64, _>| deadline.is_ok_and(|deadline| self.now < deadline);
+        ahead(self.maps.bound.get(opening, 0)) || ahead(self.maps.learned.get(opening, 0))
+    }
+}
+
+/// The key of the pattern that a name may match: any second label.
+fn wildcard_key(name: &str) -> NameKey {
+    let mut labels: Vec<&str> = name.split('.').collect();
+    if let Some(second) = labels.get_mut(1) {
+        *second = "*";
+    }
+    name_key(&labels.join("."))
 }
 
 impl Blocks for LivePolicy<'_> {

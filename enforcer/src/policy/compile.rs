@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use enforcer_common::Class;
 use enforcer_common::layout::{
-    AddressKey, Binding, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress, Switches,
+    AddressKey, Binding, Deadline, Learning, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, MAX_SERVERS,
+    NameEntry, NameKey, Opening, ScopedAddress, Switches,
 };
 use ipnet::{IpNet, Ipv6Net};
 
 use super::judged::address;
+use super::names::{self, NameInput};
 use super::table::{Layer, Tables};
 
 /// Addresses that the allowed set can hold.
@@ -41,6 +43,12 @@ pub struct Inputs {
     pub allowed: Vec<IpAddr>,
     /// Exceptions that have not ended.
     pub exceptions: Vec<ExceptionInput>,
+    /// The names behind these addresses.
+    pub names: Vec<NameInput>,
+    /// What the kernel learns by itself.
+    pub learning: Learning,
+    /// The DNS servers that it learns from.
+    pub servers: Vec<IpAddr>,
 }
 
 /// One exception for one cgroup.
@@ -75,6 +83,14 @@ pub struct Desired {
     pub prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
     /// Addresses of names of exceptions.
     pub addresses: BTreeMap<ScopedAddress, Deadline>,
+    /// Allowed names.
+    pub names: BTreeMap<NameKey, NameEntry>,
+    /// Which names lead where, for whom.
+    pub bound: BTreeMap<Opening, Deadline>,
+    /// DNS servers that are believed, by number.
+    pub servers: BTreeMap<AddressKey, u32>,
+    /// What the kernel learns by itself.
+    pub learning: Learning,
 }
 
 /// Why inputs give no policy. The policy in force stays.
@@ -145,6 +161,7 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         address.is_global() && tables.class(address) == Class::Open
     });
     let exceptions = Exceptions::compile(&inputs.exceptions)?;
+    let (names, bound) = names::compile(&inputs.names)?;
     Ok(Desired {
         switches: Switches::new(inputs.audit, inputs.default_allow, outside),
         exception_level: exceptions.level,
@@ -153,7 +170,17 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         cgroups: exceptions.cgroups,
         prefixes: exceptions.prefixes,
         addresses: exceptions.addresses,
+        names,
+        bound,
+        servers: servers(&inputs.servers),
+        learning: inputs.learning,
     })
+}
+
+/// The servers with their numbers, as many as there is room for: what answers the others give, the daemon learns.
+fn servers(servers: &[IpAddr]) -> BTreeMap<AddressKey, u32> {
+    let keys = servers.iter().map(|ip| address(*ip).key());
+    keys.take(MAX_SERVERS as usize).zip(1..).collect()
 }
 
 fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, Binding>, CompileError> {
@@ -266,7 +293,7 @@ fn later(deadline: &mut Deadline, nanoseconds: u64) {
     *deadline = nanoseconds.max(*deadline);
 }
 
-fn fits(
+pub(super) fn fits(
     needed: usize,
     capacity: usize,
     what: &'static str,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::layout::{AddressKey, Binding, Deadline, ScopedAddress};
+use enforcer_common::layout::{
+    AddressKey, Binding, Deadline, NameEntry, NameKey, Opening, ScopedAddress,
+};
 
 use super::Desired;
 
@@ -17,6 +19,12 @@ pub struct Held {
     pub prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
     /// Addresses of names of exceptions.
     pub addresses: BTreeMap<ScopedAddress, Deadline>,
+    /// Allowed names.
+    pub names: BTreeMap<NameKey, NameEntry>,
+    /// Which names lead where.
+    pub bound: BTreeMap<Opening, Deadline>,
+    /// DNS servers that are believed.
+    pub servers: BTreeMap<AddressKey, u32>,
 }
 
 impl Held {
@@ -27,6 +35,9 @@ impl Held {
             cgroups: desired.cgroups.clone(),
             prefixes: desired.prefixes.clone(),
             addresses: desired.addresses.clone(),
+            names: desired.names.clone(),
+            bound: desired.bound.clone(),
+            servers: desired.servers.clone(),
         }
     }
 }
@@ -71,6 +82,12 @@ pub struct Changes {
     pub prefixes: MapChanges<(ScopedAddress, u32), Deadline>,
     /// Addresses of names of exceptions.
     pub addresses: MapChanges<ScopedAddress, Deadline>,
+    /// Allowed names.
+    pub names: MapChanges<NameKey, NameEntry>,
+    /// Which names lead where.
+    pub bound: MapChanges<Opening, Deadline>,
+    /// DNS servers that are believed.
+    pub servers: MapChanges<AddressKey, u32>,
 }
 
 impl Changes {
@@ -80,6 +97,9 @@ impl Changes {
             && self.cgroups.is_empty()
             && self.prefixes.is_empty()
             && self.addresses.is_empty()
+            && self.names.is_empty()
+            && self.bound.is_empty()
+            && self.servers.is_empty()
     }
 }
 
@@ -90,6 +110,9 @@ pub fn diff(held: &Held, desired: &Desired) -> Changes {
         cgroups: MapChanges::between(&held.cgroups, &desired.cgroups),
         prefixes: MapChanges::between(&held.prefixes, &desired.prefixes),
         addresses: MapChanges::between(&held.addresses, &desired.addresses),
+        names: MapChanges::between(&held.names, &desired.names),
+        bound: MapChanges::between(&held.bound, &desired.bound),
+        servers: MapChanges::between(&held.servers, &desired.servers),
     }
 }
 

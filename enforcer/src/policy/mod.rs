@@ -3,6 +3,7 @@
 mod compile;
 mod diff;
 mod judged;
+mod names;
 mod table;
 
 pub use compile::{
@@ -10,4 +11,5 @@ pub use compile::{
 };
 pub use diff::{Changes, Held, MapChanges, diff};
 pub use judged::{address, judged};
+pub use names::{EVERYBODY, NameIds, NameInput, Scope, key as name_key, text as name_text};
 pub use table::{Layer, Tables};

@@ -63,6 +63,13 @@ pub enum AnswerVerdict {
     Refuse(Cow<'static, str>),
 }
 
+impl AnswerVerdict {
+    /// Whether the address stays out.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refuse(_))
+    }
+}
+
 /// The policy's answer check: whether a name may lead to an address.
 pub type AnswerCheck<'a> = &'a dyn Fn(&Name, IpAddr) -> AnswerVerdict;
 

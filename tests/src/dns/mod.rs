@@ -7,8 +7,9 @@ mod message;
 mod zones;
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -58,7 +59,7 @@ impl Dns {
         zones.write_all(&dir)?;
         scratch.file("dns/named.conf", zones::named_conf(&dir))?;
         scratch.file("dns/pdns.conf", pdns_conf(cache, scratch)?)?;
-        scratch.file("dns/unbound.conf", unbound_conf(scratch))?;
+        scratch.file("dns/unbound.conf", unbound_conf(&dir, true))?;
 
         let place = world.cloud_place();
         let mut authority = cache.debian(&place, "usr/sbin/pdns_server");
@@ -109,6 +110,16 @@ impl Dns {
     /// As [`Self::set_addresses`].
     pub fn rotate_addresses(&self, name: &str, addresses: &[IpAddr], ttl: u32) -> Result<()> {
         self.change(|zones| zones.set_addresses(name, addresses, ttl, true))
+    }
+
+    /// The resolver keeps no answer from here on: each question reaches the zones, and has their lifetimes in its answer.
+    ///
+    /// # Errors
+    /// When the resolver does not take the change.
+    pub fn keep_nothing(&self) -> Result<()> {
+        let conf = self.dir.join("unbound.conf");
+        fs::write(&conf, unbound_conf(&self.dir, false)).context("change unbound.conf")?;
+        self.tell_resolver(&["reload"])
     }
 
     /// Makes a name an alias (CNAME) of another, with `ttl` in seconds.
@@ -198,14 +209,17 @@ impl Dns {
             said.contains("parsed into memory"),
             "PowerDNS refused a changed zone: {said}"
         );
-        let mut flush = self
+        self.tell_resolver(&["flush_zone", "."])
+    }
+
+    fn tell_resolver(&self, words: &[&str]) -> Result<()> {
+        let mut tell = self
             .cache
             .debian(&Place::default(), "usr/sbin/unbound-control");
-        flush
-            .arg("-c")
+        tell.arg("-c")
             .arg(self.dir.join("unbound.conf"))
-            .args(["flush_zone", "."]);
-        control(flush).context("make unbound forget")?;
+            .args(words);
+        control(tell).context("control unbound")?;
         Ok(())
     }
 
@@ -270,7 +284,7 @@ fn pdns_conf(cache: &Cache, scratch: &Scratch) -> Result<String> {
 }
 
 /// It stays root: the kernel forgets "die with the parent" when a process changes its user.
-fn unbound_conf(scratch: &Scratch) -> String {
+fn unbound_conf(dir: &Path, keeps: bool) -> String {
     format!(
         r#"
 server:
@@ -293,13 +307,15 @@ server:
 remote-control:
     control-enable: yes
     control-use-cert: no
-    control-interface: {}/dns/unbound.ctl
+    control-interface: {}/unbound.ctl
 forward-zone:
     name: "."
     forward-addr: {}@{}
+    forward-no-cache: {}
 "#,
-        scratch.path().display(),
+        dir.display(),
         AUTHORITY.ip(),
         AUTHORITY.port(),
+        if keeps { "no" } else { "yes" },
     )
 }

@@ -52,7 +52,7 @@ fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
         }
     }
     let ours = [
-        "egress", "explain", "connect4", "connect6", "sendmsg4", "sendmsg6", "origin",
+        "egress", "explain", "connect4", "connect6", "sendmsg4", "sendmsg6", "origin", "learn",
     ];
     for name in ours {
         let told = programs.iter().find(|told| told.name == name);

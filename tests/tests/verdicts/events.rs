@@ -8,7 +8,7 @@ use enforcer::{
     policy::Inputs,
 };
 use enforcer_common::{
-    Event, Hook, Reason,
+    Event, Hook, Reason, Record,
     layout::{FoldKey, MAX_RECENT},
 };
 use lab::{
@@ -41,7 +41,10 @@ fn drain(runtime: &Runtime, reader: &mut EventReader) -> Result<Vec<Event>> {
     runtime.block_on(async {
         let mut events = Vec::new();
         while let Ok(more) = timeout(Duration::from_millis(200), reader.next(512)).await {
-            events.extend(more?);
+            events.extend(more?.into_iter().filter_map(|record| match record {
+                Record::Denial(event) => Some(event),
+                Record::Named(_) | Record::Lesson(_) => None,
+            }));
         }
         Ok(events)
     })

@@ -3,6 +3,8 @@
 
 mod events;
 mod exceptions;
+mod handshakes;
+mod learning;
 mod limits;
 mod packets;
 mod rows;

@@ -69,6 +69,14 @@ const fn named(addresses: [&'static str; 2]) -> Kind {
     }
 }
 
+/// The ruling on TCP to port 443 behind IPv6 extension headers: to an address that a name opens there is none, as no handshake is looked for.
+fn behind(https: Ruling) -> Ruling {
+    match https {
+        (Allow, Reason::AllowedName) => (Deny, Reason::HelloUnreadable),
+        other => other,
+    }
+}
+
 const KINDS: [Kind; 8] = [
     same(OPEN, Allow, Reason::DefaultAllow),
     same(LOCAL, Allow, Reason::Local),
@@ -119,7 +127,7 @@ pub(crate) fn inputs(default_allow: bool, audit: bool) -> Inputs {
         audit,
         default_allow,
         allowed: allowed.as_flattened().iter().map(|text| ip(text)).collect(),
-        exceptions: Vec::new(),
+        ..Inputs::default()
     }
 }
 
@@ -268,8 +276,9 @@ fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<Row> {
             other.0,
             other.1,
         ));
-        let behind = packet.behind(DESTINATION_OPTIONS, &[0; 7]);
-        rows.push(row("the same behind a header", &behind, https.0, https.1));
+        let hidden = packet.behind(DESTINATION_OPTIONS, &[0; 7]);
+        let https = behind(https);
+        rows.push(row("the same behind a header", &hidden, https.0, https.1));
     }
     rows
 }

@@ -27,7 +27,7 @@ fn any_fragment() -> impl Strategy<Value = u16> {
 }
 
 prop_compose! {
-    fn any_ipv4()(
+    pub(super) fn any_ipv4()(
         protocol in any_protocol(),
         bits in any_fragment(),
         options in vec(any_option(), 0..8),
@@ -62,7 +62,7 @@ fn any_extension() -> impl Strategy<Value = (u8, Vec<u8>)> {
 }
 
 prop_compose! {
-    fn any_ipv6()(
+    pub(super) fn any_ipv6()(
         headers in vec(any_extension(), 0..10),
         protocol in any_protocol(),
         payload in vec(any::<u8>(), 0..12),

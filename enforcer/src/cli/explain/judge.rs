@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use enforcer_common::{Flow, Reason, Transport, Verdict, decide};
+use enforcer_common::{Address, Flow, Reason, Transport, decide};
 use serde::Serialize;
 
 use crate::cli::args::Protocol;
@@ -97,11 +97,35 @@ impl Judge {
                 };
                 let judged: Result<Vec<_>> =
                     seats.iter().map(|seat| seat.judge(maps, &flow)).collect();
-                let strictest = judged?.into_iter().max_by_key(Judged::is_denied);
-                Ok(strictest.unwrap_or_else(Judged::outside))
+                Ok(strictest(judged?))
             }
         }
     }
+
+    /// The verdict on the first bytes of a TLS connection.
+    ///
+    /// # Errors
+    /// Where the kernel does not answer.
+    pub(super) fn ask_hello(&self, to: IpAddr, server_name: &str) -> Result<Judged> {
+        match self {
+            Self::Program(question) => {
+                let answer = question.ask_hello(to, server_name)?;
+                Ok(Judged::new(answer.reason, answer.passes))
+            }
+            Self::Rule(maps, seats) => {
+                let judged: Result<Vec<_>> = seats
+                    .iter()
+                    .map(|seat| seat.judge_hello(maps, address(to), server_name))
+                    .collect();
+                Ok(strictest(judged?))
+            }
+        }
+    }
+}
+
+fn strictest(judged: Vec<Judged>) -> Judged {
+    let strictest = judged.into_iter().max_by_key(Judged::is_denied);
+    strictest.unwrap_or_else(Judged::outside)
 }
 
 impl Seat {
@@ -110,10 +134,31 @@ impl Seat {
             return Ok(Judged::outside());
         };
         let decision = decide(flow, &LivePolicy::new(maps, cgroups.clone())?);
-        let audits = maps.settings()?.switches.audits();
-        let passes = decision.verdict() == Verdict::Allow || audits;
-        Ok(Judged::new(decision.reason, passes))
+        judged(maps, decision.reason)
     }
+
+    fn judge_hello(&self, maps: &Maps, destination: Address, server_name: &str) -> Result<Judged> {
+        let Self::Inside(cgroups) = self else {
+            return Ok(Judged::outside());
+        };
+        let policy = LivePolicy::new(maps, cgroups.clone())?;
+        let transport = Transport::Tcp(443);
+        let flow = Flow {
+            destination,
+            transport,
+        };
+        let decision = decide(&flow, &policy);
+        if !matches!(decision.reason, Reason::AllowedName | Reason::ExceptionName) {
+            return judged(maps, decision.reason);
+        }
+        let reason = policy.server_name(decision.destination, decision.reason, server_name);
+        judged(maps, reason)
+    }
+}
+
+fn judged(maps: &Maps, reason: Reason) -> Result<Judged> {
+    let audits = maps.settings()?.switches.audits();
+    Ok(Judged::new(reason, !reason.denies() || audits))
 }
 
 impl Judged {

@@ -23,6 +23,9 @@ use crate::config::Paths;
 use crate::kernel::{KernelError, Pins};
 use crate::name::Name;
 
+/// The port that names open.
+const HTTPS: u16 = 443;
+
 /// Asks about one destination: denied if any of its addresses is.
 pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
     let paths = places.paths()?;
@@ -32,6 +35,11 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         None
     });
     let pins = pins_in_force(&paths, status.is_some() || !notes.is_empty())?;
+    if args.sni.is_some() && (args.proto != Protocol::Tcp || args.port != HTTPS) {
+        bail!(
+            "--sni asks about a TLS handshake, which names are held against on TCP port 443 only: leave --proto and --port out"
+        );
+    }
     let judge = Judge::open(&pins, args.unit.as_deref(), status.as_ref())?;
     let destination = Destination::read(&args.destination, status.as_ref(), &mut notes)?;
     let mut explanation = Explanation {
@@ -39,6 +47,7 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         protocol: args.proto,
         port: (args.proto != Protocol::Icmp).then_some(args.port),
         unit: args.unit,
+        sni: args.sni,
         verdict: "allow",
         passes: true,
         name_allowed: destination.is_allowed(status.as_ref()),
@@ -48,7 +57,10 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         mend: None,
     };
     for address in destination.addresses() {
-        let judged = judge.ask(*address, args.proto, args.port)?;
+        let judged = match &explanation.sni {
+            Some(server_name) => judge.ask_hello(*address, server_name)?,
+            None => judge.ask(*address, args.proto, args.port)?,
+        };
         explanation.add(*address, judged, known_names(status.as_ref(), *address));
     }
     explanation.mend = mend(
@@ -92,6 +104,8 @@ struct Explanation {
     protocol: Protocol,
     port: Option<u16>,
     unit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sni: Option<String>,
     verdict: &'static str,
     passes: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,7 +145,7 @@ impl Explanation {
 
     /// Whether TCP port 443 is meant, the one that names open.
     fn is_https(&self) -> bool {
-        self.protocol == Protocol::Tcp && self.port == Some(443)
+        self.protocol == Protocol::Tcp && self.port == Some(HTTPS)
     }
 }
 
@@ -147,6 +161,7 @@ mod tests {
             protocol: Protocol::Tcp,
             port: Some(443),
             unit: None,
+            sni: None,
             verdict: "allow",
             passes: true,
             name_allowed: None,

@@ -41,9 +41,11 @@ impl Explanation {
         let port = self
             .port
             .map_or(String::new(), |port| format!(" port {port}"));
+        let sni = self.sni.as_ref();
+        let sni = sni.map_or(String::new(), |sni| format!(" with the server name {sni}"));
         let unit = self.unit.as_ref();
         let unit = unit.map_or(String::new(), |unit| format!(" from {unit}"));
-        format!("{}, {protocol}{port}{unit}", self.destination)
+        format!("{}, {protocol}{port}{sni}{unit}", self.destination)
     }
 
     fn word(&self) -> &'static str {

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::azure::TagSnapshot;
-use crate::azure::endpoints::Endpoint;
-use crate::config::{Config, DefaultAction, EndpointKind, Exception, Mode};
+use crate::azure::endpoints::{Endpoint, Origin};
+use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
 use crate::daemon::{Options, Source, Sources};
 use crate::name::Name;
 use crate::policy::{ExceptionInput, Inputs, Protected, compile, compile_tables};
@@ -58,7 +58,8 @@ struct Tag {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Open {
-    name: Name,
+    /// A whole name, or a pattern.
+    name: String,
     kind: EndpointKind,
     origin: String,
 }
@@ -94,7 +95,7 @@ pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
         scope: config.scope.clone(),
         default: config.protect.default,
         closed: closed(config, &sources.tags, now),
-        open: sources.endpoints.iter().flatten().map(open).collect(),
+        open: opened(&sources),
         exceptions: config
             .exceptions
             .iter()
@@ -149,14 +150,35 @@ pub(super) fn compile_for_nobody(sources: &Sources) -> Result<()> {
         default_allow: true,
         allowed: Vec::new(),
         exceptions: exceptions.map(input).collect(),
+        ..Inputs::default()
     };
     compile(&inputs, compile_tables(&protected)?)?;
     Ok(())
 }
 
+/// The names of all registries, then the patterns.
+fn opened(sources: &Sources) -> Vec<Open> {
+    let cloud = sources.config.protect.cloud;
+    let patterns = sources.config.registries.iter().flat_map(|registry| {
+        let kind = |pattern: &EndpointPattern| {
+            cloud.endpoint_kind(&registry.login_server, pattern.example())
+        };
+        let open = move |pattern: &EndpointPattern| {
+            Some(Open {
+                name: pattern.to_string(),
+                kind: kind(pattern)?,
+                origin: Origin::Configured.to_string(),
+            })
+        };
+        registry.patterns.iter().filter_map(open)
+    });
+    let names = sources.endpoints.iter().flatten().map(open);
+    names.chain(patterns).collect()
+}
+
 fn open(endpoint: &Endpoint) -> Open {
     Open {
-        name: endpoint.name.clone(),
+        name: endpoint.name.to_string(),
         kind: endpoint.kind,
         origin: endpoint.origin.to_string(),
     }
@@ -175,12 +197,13 @@ fn excepted(exception: &Exception, now: Timestamp) -> Excepted {
 
 fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
     let mut warnings = sources.config.warnings(now);
+    warnings.extend(sources.config.weaknesses());
     warnings.extend(sources.age_alarm(now));
     for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
-        if !names
+        let named = names
             .iter()
-            .any(|endpoint| endpoint.kind == EndpointKind::Data)
-        {
+            .any(|endpoint| endpoint.kind == EndpointKind::Data);
+        if !named && registry.patterns.is_empty() {
             warnings.push(format!(
                 "{}: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file",
                 registry.login_server

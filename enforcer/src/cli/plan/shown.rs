@@ -73,7 +73,7 @@ impl Plan {
         let mut names = Table::new(2, ["NAME", "KIND", "FROM"]);
         for open in &self.open {
             let kind = kind(Some(open.kind)).to_owned();
-            names.row([open.name.to_string(), kind, open.origin.clone()]);
+            names.row([open.name.clone(), kind, open.origin.clone()]);
         }
         format!("open\n{names}")
     }

@@ -1,5 +1,6 @@
 //! The status as a person reads it.
 
+use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 
 use super::sources::sources;
@@ -73,8 +74,24 @@ fn facts(status: &Status) -> Table {
     fact("hooks", list(&status.hooks));
     fact("closed", closed(&status.tags));
     fact("resolvers", or_dash(list(&status.resolvers)));
+    fact("learned", learned(&status.lessons));
     fact("denied", denied(&status.counters));
+    for weakness in &status.weaknesses {
+        fact("weak", weakness.clone());
+    }
     facts
+}
+
+/// What came of DNS answers.
+fn learned(lessons: &BTreeMap<String, u64>) -> String {
+    if lessons.is_empty() {
+        return "nothing: dns.learn is false".to_owned();
+    }
+    let some = lessons.iter().filter(|(_, count)| **count > 0);
+    let some: Vec<String> = some
+        .map(|(word, count)| format!("{word} {count}"))
+        .collect();
+    or_dash(some.join(", "))
 }
 
 fn facts_of_pinned(pinned: &Pinned) -> Table {
@@ -234,6 +251,7 @@ enforcing
   hooks      egress connect4 connect6 sendmsg4 sendmsg6
   closed     Storage AzureContainerRegistry 198.51.100.0/24 (cloud public; the bundle in the binary: change 375, 2025-10-28, 65 days old; 100 IPv4 and 50 IPv6 prefixes)
   resolvers  10.0.0.53:53
+  learned    learned 5
   denied     5 (storage 4, registry 1); 2 told by no event
 
   NAME                            KIND       ADDRESSES                 STATE

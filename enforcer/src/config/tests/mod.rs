@@ -1,5 +1,6 @@
 mod azure;
 mod exceptions;
+mod names;
 mod registries;
 mod values;
 

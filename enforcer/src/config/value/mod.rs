@@ -2,6 +2,7 @@
 
 mod azure;
 mod network;
+mod pattern;
 mod regions;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 pub(super) use self::azure::Guid;
 pub(super) use self::network::Nat64;
+pub use self::pattern::EndpointPattern;
+pub(super) use self::pattern::{EndpointName, parted};
 pub(super) use self::regions::Regions;
 use crate::name::Name;
 

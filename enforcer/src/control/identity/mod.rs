@@ -35,7 +35,12 @@ impl Identify {
     ///
     /// Text that the process chose (its command, the path of its program, the names of its cgroups) has control characters
     /// escaped, so that it is safe on a terminal.
-    pub fn describe(&mut self, event: &Event, names: impl Fn(IpAddr) -> Vec<Name>) -> EventRecord {
+    pub fn describe(
+        &mut self,
+        event: &Event,
+        server_name: Option<&str>,
+        names: impl Fn(IpAddr) -> Vec<Name>,
+    ) -> EventRecord {
         let destination = address(event.destination);
         let known = event.pid != 0;
         let home = self.homes.find(event.cgroup);
@@ -50,6 +55,7 @@ impl Identify {
             port: (event.port != 0).then_some(event.port),
             protocol: protocol(event.protocol),
             names: names(destination),
+            server_name: server_name.map(|name| printable::text(name.as_bytes())),
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             pid: known.then_some(event.pid),
@@ -110,14 +116,14 @@ mod tests {
     }
 
     fn describe(event: &Event) -> EventRecord {
-        Identify::new("/nowhere".into()).describe(event, |_| Vec::new())
+        Identify::new("/nowhere".into()).describe(event, None, |_| Vec::new())
     }
 
     #[test]
     fn an_event_is_told_in_words() {
         let name: Name = "contoso.azurecr.io".parse().unwrap();
         let mut identify = Identify::new("/nowhere".into());
-        let record = identify.describe(&event(), |address| {
+        let record = identify.describe(&event(), None, |address| {
             assert_eq!(address, "20.60.0.4".parse::<IpAddr>().unwrap());
             vec![name.clone()]
         });

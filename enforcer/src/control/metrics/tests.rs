@@ -17,6 +17,9 @@ egress_enforcer_applied_timestamp_seconds 1787400001
 # TYPE egress_enforcer_decisions counter
 egress_enforcer_decisions_total{hook="egress",reason="allowed-name",verdict="allow"} 12
 egress_enforcer_decisions_total{hook="connect4",reason="storage",verdict="deny"} 3
+# HELP egress_enforcer_lessons DNS answers to allowed names that the kernel read, by what came of them.
+# TYPE egress_enforcer_lessons counter
+egress_enforcer_lessons_total{outcome="learned"} 5
 # HELP egress_enforcer_events_lost Denials that were enforced and counted, but found no room to be reported.
 # TYPE egress_enforcer_events_lost counter
 egress_enforcer_events_lost_total 1

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use super::Engine;
 use crate::daemon::evaluate::{inputs, protected};
+use crate::daemon::known::Origins;
 use crate::kernel::KernelError;
-use crate::policy::{Desired, Held, compile, compile_tables};
+use crate::policy::{Desired, Held, Inputs, compile, compile_tables};
 
 impl Engine {
     /// Applies, and raises an alarm where that fails: the policy in force stays.
@@ -34,13 +35,7 @@ impl Engine {
         let same_tables = unchanged.map(|(_, tables)| tables.clone());
         let new_tables = same_tables.is_none();
         let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
-        let inputs = inputs(
-            &self.sources,
-            &self.cache,
-            &self.registries,
-            &self.standings,
-            &self.inherited,
-        );
+        let inputs = self.inputs();
         let desired = compile(&inputs, tables.clone())?;
         if !new_tables && self.holds(&desired)? {
             return Ok(());
@@ -55,10 +50,28 @@ impl Engine {
             return Err(error.into());
         }
         self.held = Held::of(&desired);
+        self.ids.retain(&self.held.names);
         self.in_force = Some((protected, tables));
         self.generation = generation;
         self.applied = Timestamp::now();
         Ok(())
+    }
+
+    /// What decides all but the protected set.
+    fn inputs(&mut self) -> Inputs {
+        let origins = Origins {
+            sources: &self.sources,
+            cache: &self.cache,
+            registries: &self.registries,
+            patterns: &self.patterns,
+            inherited: &self.inherited,
+        };
+        let inputs = inputs(&origins, &self.standings, &mut self.ids);
+        Inputs {
+            learning: self.learning(),
+            servers: self.servers(),
+            ..inputs
+        }
     }
 
     /// DNS servers and the host's own addresses.
@@ -75,7 +88,8 @@ impl Engine {
     fn holds(&self, desired: &Desired) -> Result<bool, KernelError> {
         let settings = self.kernel.maps.settings()?;
         let same_settings = settings.switches == desired.switches
-            && settings.exception_level == desired.exception_level;
+            && settings.exception_level == desired.exception_level
+            && settings.learning == desired.learning;
         Ok(same_settings && Held::of(desired) == self.held)
     }
 

@@ -14,9 +14,15 @@ pub struct AddressEntry {
     ttl: Duration,
     untagged: bool,
     left_out: Option<Duration>,
+    learned: bool,
 }
 
 impl AddressEntry {
+    /// Whether only answers to others held it: the kernel learned it.
+    pub fn is_learned(&self) -> bool {
+        self.learned
+    }
+
     /// How long ago the address was first seen in an answer.
     pub fn first_seen_age(&self, now: Duration) -> Duration {
         self.first_seen.age(now)
@@ -59,6 +65,7 @@ impl AddressEntry {
             ttl: Duration::ZERO,
             untagged,
             left_out: None,
+            learned: false,
         }
     }
 
@@ -67,6 +74,13 @@ impl AddressEntry {
         self.ttl = ttl.min(TTL_KEPT);
         self.untagged = untagged;
         self.left_out = None;
+        self.learned = false;
+    }
+
+    /// It was in an answer to somebody else, and in none to the daemon.
+    pub(super) fn learn(&mut self, now: Duration) {
+        self.left_out = Some(now);
+        self.learned = true;
     }
 
     /// Sets whether it is untagged; always `true`, for it stays.

@@ -203,6 +203,28 @@ impl Cache {
         outcome
     }
 
+    /// Takes in an address of `name` from an answer that somebody else received.
+    pub fn sighted(
+        &mut self,
+        name: &Name,
+        address: IpAddr,
+        ttl: Duration,
+        check: AnswerCheck<'_>,
+        now: Duration,
+    ) -> Outcome {
+        let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
+            return Outcome::default();
+        };
+        entry.sight(address, check(name, address), ttl, &self.settings, now)
+    }
+
+    /// Makes `name` due now.
+    pub fn hasten_name(&mut self, name: &Name, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.ask.hasten(now);
+        }
+    }
+
     /// Removes what has lingered long enough, and says what went.
     pub fn expire(&mut self, now: Duration) -> Vec<(Name, IpAddr)> {
         let linger = self.settings.linger;

@@ -18,6 +18,7 @@ use lab::{
 };
 
 use crate::{
+    handshakes::{self, Handshakes},
     machine::Machine,
     memory::{self, Resident},
     names::{self, Names},
@@ -48,6 +49,7 @@ pub(crate) struct Figures {
     pub(crate) memory_at_start: Resident,
     pub(crate) memory_later: Resident,
     pub(crate) packets: Vec<Cost>,
+    pub(crate) handshakes: Handshakes,
     pub(crate) traffic: Costs,
     pub(crate) names: Names,
     pub(crate) sizes: Sizes,
@@ -75,6 +77,7 @@ pub(crate) struct Sizes {
 pub(crate) fn measure() -> Result<Figures> {
     let machine = Machine::look()?;
     let names = names::measure()?;
+    let handshakes = handshakes::measure()?;
     let mut targets = Targets::load()?;
     let lab = Lab::start()?;
     let allowed = targets.allowed()?;
@@ -116,6 +119,7 @@ pub(crate) fn measure() -> Result<Figures> {
         memory_at_start,
         memory_later,
         packets,
+        handshakes,
         traffic,
         names,
         sizes: sizes(&targets)?,

@@ -1,9 +1,10 @@
 //! The measurements: size, memory, start, cost per packet and call, and what the tables occupy.
 //!
-//! `bench [--write FILE]` prints a report, or writes it; `bench names` prints its part about many names. Every cost is a difference or a ratio between things measured in turn in one run,
+//! `bench [--write FILE]` prints a report, or writes it; `bench names` and `bench handshakes` print their parts. Every cost is a difference or a ratio between things measured in turn in one run,
 //! with the spread of the differences and that of nothing against nothing.
 
 mod daemon;
+mod handshakes;
 mod machine;
 mod memory;
 mod names;
@@ -45,11 +46,15 @@ fn task(arguments: &[&str]) -> Result<()> {
             fs::write(file, report).with_context(|| format!("write {file}"))?;
             format!("written: {file}\n")
         }
+        ["handshakes"] => handshakes::measure()?.to_string(),
         ["names"] => names::measure()?.to_string(),
         // How this program calls itself in the lab.
         ["probe", address] => start::child(address)?,
         ["traffic", order] => traffic::child(order)?,
-        _ => bail!("write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names"),
+        ["look-up"] => handshakes::child()?,
+        _ => bail!(
+            "write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
+        ),
     };
     io::stdout().write_all(said.as_bytes()).context("print")
 }

@@ -33,7 +33,7 @@ pub(crate) struct Cost {
 /// # Errors
 /// When a program cannot be loaded or run, or its verdict is not the one that it has to be.
 pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Cost>> {
-    let no_op = Program::load(&NO_OP)?;
+    let no_op = no_op()?;
     let prefixes: Vec<Ipv4Net> = [targets.storage()?, targets.registries()?]
         .iter()
         .flat_map(|set| set.v4().to_vec())
@@ -60,6 +60,14 @@ pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Co
         });
     }
     Ok(costs)
+}
+
+/// A program that lets everything pass.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(crate) fn no_op() -> Result<Program> {
+    Program::load(&NO_OP)
 }
 
 /// Whether the program lets a packet to `address` pass.
@@ -107,23 +115,30 @@ fn mean(program: &Program, packets: &[Vec<u8>]) -> Result<f64> {
     Ok(sum / packets.len() as f64)
 }
 
-/// A TCP segment to port 443 with an Ethernet header, as test runs want it.
+/// A TCP segment without a payload.
 fn packet(destination: IpAddr) -> Vec<u8> {
+    segment(destination, &[])
+}
+
+/// A TCP segment to port 443 with an Ethernet header, as test runs want it.
+pub(crate) fn segment(destination: IpAddr, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0; 12];
+    let [v4_len, v6_len] = [40, 20].map(|headers| (headers + payload.len() as u16).to_be_bytes());
     match destination {
         IpAddr::V4(address) => {
-            packet.extend([0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
-            packet.extend([0; 4]);
+            packet.extend([0x08, 0x00, 0x45, 0, v4_len[0], v4_len[1]]);
+            packet.extend([0, 0, 0, 0, 64, 6, 0, 0, 0, 0, 0, 0]);
             packet.extend(address.octets());
         }
         IpAddr::V6(address) => {
-            packet.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
+            packet.extend([0x86, 0xdd, 0x60, 0, 0, 0, v6_len[0], v6_len[1], 6, 64]);
             packet.extend([0; 16]);
             packet.extend(address.octets());
         }
     }
     packet.extend([0x80, 0x00, 0x01, 0xbb]);
-    packet.extend([0; 16]);
+    packet.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0]);
+    packet.extend(payload);
     packet
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::{daemon::Figures, stats::Paired};
+use crate::{
+    daemon::Figures,
+    stats::{Paired, spread},
+};
 
 const MIB: f64 = 1024.0 * 1024.0;
 /// Budgets: bytes of the binary, KiB in memory, milliseconds to enforcing.
@@ -31,6 +34,7 @@ impl Display for Report<'_> {
         self.machine(out)?;
         self.budgets(out)?;
         self.packets(out)?;
+        write!(out, "{}", self.figures.handshakes)?;
         self.calls(out)?;
         write!(out, "{}", self.figures.names)?;
         self.tables(out)
@@ -212,8 +216,4 @@ fn call(out: &mut Formatter<'_>, what: &str, paired: &Paired) -> fmt::Result {
         paired.without,
         paired.ratio()
     )
-}
-
-fn spread([lower, median, upper]: [f64; 3]) -> String {
-    format!("{median:.1} [{lower:.1}, {upper:.1}]")
 }

@@ -45,6 +45,11 @@ pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     })
 }
 
+/// As reports show it.
+pub(crate) fn spread([lower, median, upper]: [f64; 3]) -> String {
+    format!("{median:.1} [{lower:.1}, {upper:.1}]")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

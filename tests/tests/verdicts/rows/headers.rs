@@ -7,7 +7,7 @@ use lab::craft::{
     protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
 };
 
-use super::{ALLOWED, KINDS, Kind, OPEN, Row, STORAGE, ip, row};
+use super::{ALLOWED, KINDS, Kind, OPEN, Row, STORAGE, behind, ip, row};
 
 pub(super) fn fragments() -> Vec<Row> {
     let mut rows = Vec::new();
@@ -31,6 +31,7 @@ pub(super) fn fragments() -> Vec<Row> {
             rows.push(row(what, &packet, other.0, other.1));
         }
         let atomic = v6.behind(FRAGMENT, &[0; 7]);
+        let https = behind(https);
         rows.push(row("an atomic fragment", &atomic, https.0, https.1));
     }
     rows
@@ -68,6 +69,7 @@ pub(super) fn extension_headers() -> Vec<Row> {
         other,
     } in KINDS
     {
+        let https = behind(https);
         let packet = Packet::new(ip(addresses[1]), TCP, 443);
         for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
             let short = packet.clone().behind(kind, &[0; 7]);
@@ -173,6 +175,7 @@ pub(super) fn source_routes() -> Vec<Row> {
                 https.1,
             ));
         }
+        let https = behind(https);
         for kind in [0, 2, 3, 4, 253] {
             let route = |left: u8| [vec![2, kind, left], vec![0; 20]].concat();
             let past = v6.clone().behind(ROUTING, &route(0));

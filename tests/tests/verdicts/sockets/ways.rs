@@ -98,7 +98,7 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
     ("routing-header-over-the-address", ONLY_V6, Never),
     ("routing-header-in-the-message", ONLY_V6, Never),
     ("routing-header-tcp", ONLY_V6, Never),
-    ("options-before-tcp", ONLY_V6, Https),
+    ("options-before-tcp", ONLY_V6, Other),
     ("options-before-udp", ONLY_V6, Other),
     ("in-another-user", ALL, Other),
     ("socket-passed-on", ALL, Other),
@@ -106,7 +106,7 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
     ("early-udp", ALL, Other),
     ("early-udp-connected", ALL, Other),
     ("early-raw-connected", WIRE, Other),
-    ("early-connection", &[V4, V6, Mapped], Https),
+    ("early-connection", &[V4, V6, Mapped], Other),
     ("early-and-moved-out", ALL, Other),
 ];
 
@@ -120,8 +120,15 @@ const MAY_LACK: [&str; 7] = [
     "routing-header-2",
     "routing-header-in-the-message",
 ];
-/// The refusal shows on the wire alone: a connection that is up retransmits, SCTP too, and ping sockets of IPv6 do not tell.
-const SILENT: [&str; 4] = ["early-connection", "sctp", "sctp-message", "ping"];
+/// The refusal shows on the wire alone: a connection that is up retransmits, as does one that is opened with options, SCTP too, and ping
+/// sockets of IPv6 do not tell.
+const SILENT: [&str; 5] = [
+    "early-connection",
+    "options-before-tcp",
+    "sctp",
+    "sctp-message",
+    "ping",
+];
 /// What counts packets reads no destination in these.
 const BLIND: [&str; 1] = ["own-header-of-another-version"];
 

@@ -66,6 +66,8 @@ fn contoso() -> Registry {
         data_endpoints: Vec::new(),
         endpoints_file: None,
         private_endpoints: Vec::new(),
+        patterns: Vec::new(),
+        sni: crate::config::Sni::Required,
     }
 }
 

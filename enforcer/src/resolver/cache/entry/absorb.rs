@@ -52,6 +52,43 @@ impl NameEntry {
         outcome
     }
 
+    /// Takes in one address of an answer that somebody else received. It lingers from now on, unless an answer of one's own holds it.
+    pub(in crate::resolver::cache) fn sight(
+        &mut self,
+        address: IpAddr,
+        verdict: AnswerVerdict,
+        ttl: Duration,
+        settings: &Settings,
+        now: Duration,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let untagged = match verdict {
+            AnswerVerdict::Accept => false,
+            AnswerVerdict::AcceptUntagged => true,
+            AnswerVerdict::Refuse(reason) => {
+                outcome.refused.push((address, reason));
+                self.note_refusals(&mut outcome, settings.linger, now);
+                return outcome;
+            }
+        };
+        let known = self.addresses.get(&address);
+        let answered = known.is_some_and(|entry| entry.left_out_age(now).is_none());
+        self.see(
+            address,
+            untagged,
+            ttl,
+            settings.addresses,
+            now,
+            &mut outcome,
+        );
+        if let Some(entry) = self.addresses.get_mut(&address)
+            && !answered
+        {
+            entry.learn(now);
+        }
+        outcome
+    }
+
     fn succeed(
         &mut self,
         family: Family,

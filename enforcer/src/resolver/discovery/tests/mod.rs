@@ -45,6 +45,8 @@ fn registry(login_server: &str) -> Registry {
         endpoints_file: None,
         resource_id: None,
         private_endpoints: vec!["10.1.0.0/24".parse().unwrap()],
+        patterns: Vec::new(),
+        sni: crate::config::Sni::Required,
     }
 }
 

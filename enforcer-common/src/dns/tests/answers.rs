@@ -1,0 +1,227 @@
+//! Answers.
+
+use super::*;
+
+const UNUSABLE: Result<Vec<u8>, Reply> = Err(Reply::Unusable);
+const NOTHING: Result<Vec<u8>, Reply> = Err(Reply::Nothing);
+
+#[test]
+fn every_address_of_the_name_counts() {
+    let message = Built::response().a(ASKED, 1).a(&wire(NAME), 2).a(ASKED, 3);
+    assert_eq!(message.read(), Ok(vec![1, 2, 3]));
+}
+
+#[test]
+fn an_answer_without_addresses_teaches_nothing() {
+    let answered = Built::response().a(ASKED, 7);
+    for (what, message) in [
+        ("empty", Built::response()),
+        ("no such name", answered.clone().set(3, 0x83)),
+        ("refused", answered.set(3, 0x85)),
+        ("text", Built::response().record(ASKED, 16, b"\x01a")),
+        (
+            "aliases only",
+            Built::response().alias(ASKED, &wire("b.example")),
+        ),
+        (
+            "addresses of the other family",
+            Built::response().record(ASKED, 28, &[0; 16]),
+        ),
+    ] {
+        assert_eq!(message.read(), NOTHING, "{what}");
+    }
+}
+
+#[test]
+fn a_truncated_answer_is_unusable() {
+    assert_eq!(Built::response().a(ASKED, 7).set(2, 0x83).read(), UNUSABLE);
+}
+
+#[test]
+fn aliases_lead_from_the_question_to_the_addresses() {
+    let message = Built::response()
+        .alias(ASKED, &wire("r.trafficmanager.net"))
+        .alias(
+            &wire("R.TrafficManager.net"),
+            &wire("eus.cloudapp.azure.com"),
+        )
+        .a(&wire("eus.cloudapp.azure.com"), 7)
+        .a(&wire("EUS.cloudapp.azure.com"), 8);
+    assert_eq!(message.read(), Ok(vec![7, 8]));
+}
+
+#[test]
+fn an_alias_may_be_compressed_in_data_and_owner() {
+    // "eastus", then a pointer to the question's second label.
+    let target = [&wire("eastus")[..7], &Built::pointer(12 + 8)].concat();
+    let message = Built::response();
+    let at = message.end() + 2 + 10;
+    let message = message.alias(ASKED, &target).a(&Built::pointer(at), 7);
+    assert_eq!(message.read(), Ok(vec![7]));
+}
+
+#[test]
+fn addresses_of_other_names_make_the_answer_unusable() {
+    for (what, message) in [
+        (
+            "of another name",
+            Built::response().a(&wire("evil.azurecr.io"), 7),
+        ),
+        (
+            "of another name beside the right one's",
+            Built::response().a(ASKED, 7).a(&wire("evil.azurecr.io"), 8),
+        ),
+        (
+            "of the question's name, which is an alias",
+            Built::response()
+                .alias(ASKED, &wire("b.example"))
+                .a(ASKED, 7),
+        ),
+        (
+            "before the alias",
+            Built::response()
+                .a(&wire("b.example"), 7)
+                .alias(ASKED, &wire("b.example")),
+        ),
+        (
+            "of a name that is an alias only after it",
+            Built::response()
+                .a(ASKED, 7)
+                .alias(ASKED, &wire("b.example")),
+        ),
+        (
+            "aliases in the wrong order",
+            Built::response()
+                .alias(&wire("b.example"), &wire("c.example"))
+                .alias(ASKED, &wire("b.example"))
+                .a(&wire("c.example"), 7),
+        ),
+        (
+            "an alias of somebody else",
+            Built::response()
+                .alias(&wire("evil.example"), &wire("b.example"))
+                .a(ASKED, 7),
+        ),
+        (
+            "two aliases",
+            Built::response()
+                .alias(ASKED, &wire("b.example"))
+                .alias(ASKED, &wire("c.example")),
+        ),
+    ] {
+        assert_eq!(message.read(), UNUSABLE, "{what}");
+    }
+}
+
+#[test]
+fn a_name_that_is_its_own_alias_has_no_addresses() {
+    assert_eq!(Built::response().alias(ASKED, ASKED).read(), NOTHING);
+}
+
+#[test]
+fn records_that_are_neither_addresses_nor_aliases_are_skipped() {
+    let chaos = Built::response().a(&wire("other.example"), 9);
+    let class = chaos.end() - 4 - 2 - 4 - 1;
+    let message = chaos
+        .set(class, 3)
+        .record(ASKED, 46, &[0; 40])
+        .record(&wire("evil.example"), 28, &[0; 16])
+        .a(ASKED, 7);
+    assert_eq!(message.read(), Ok(vec![7]));
+}
+
+#[test]
+fn what_follows_the_answers_is_not_read() {
+    let mut message = Built::response().a(ASKED, 7).set(9, 2).set(11, 1);
+    // EDNS (RFC 6891), and bytes that are nothing.
+    message
+        .0
+        .extend([0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
+    assert_eq!(message.read(), Ok(vec![7]));
+}
+
+#[test]
+fn thirty_two_records_are_read_and_no_more() {
+    let filled = |count| (0..count).fold(Built::response(), |message, at| message.a(ASKED, at));
+    assert_eq!(filled(32).read(), Ok((0..32).collect()));
+    assert_eq!(filled(33).read(), UNUSABLE);
+    assert_eq!(Built::response().a(ASKED, 7).set(6, 1).read(), UNUSABLE);
+}
+
+#[test]
+fn lengths_that_lie_make_the_answer_unusable() {
+    let message = Built::response().a(ASKED, 7);
+    let length = message.end() - 4 - 1;
+    for lie in [0, 3, 5, 16, 255] {
+        assert_eq!(message.clone().set(length, lie).read(), UNUSABLE, "{lie}");
+    }
+    assert_eq!(message.clone().set(length - 1, 0xff).read(), UNUSABLE);
+    assert_eq!(message.set(7, 2).read(), UNUSABLE, "one record more");
+    let alias = Built::response();
+    let length = alias.end() + 2 + 9;
+    let alias = alias
+        .alias(ASKED, &wire("b.example"))
+        .a(&wire("b.example"), 7);
+    for lie in [0, 10, 12, 40] {
+        assert_eq!(alias.clone().set(length, lie).read(), UNUSABLE, "{lie}");
+    }
+    for data in [&[0; 4][..], &[0; 15], &[0; 17]] {
+        let message = Built::question(&wire(NAME), 28).record(ASKED, 28, data);
+        assert_eq!(message.read(), UNUSABLE);
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_anywhere_opens_nothing() {
+    let whole = Built::response()
+        .alias(ASKED, &wire("b.example"))
+        .a(&wire("b.example"), 7);
+    let question = Built::response().end();
+    for end in question..whole.end() {
+        assert_eq!(
+            Built(whole.0[..end].to_vec()).read(),
+            UNUSABLE,
+            "{end} bytes"
+        );
+    }
+}
+
+#[test]
+fn addresses_of_both_families_are_as_on_the_wire() {
+    let reading = Reading::new();
+    let v6 = core::array::from_fn::<u8, 16, _>(|at| at as u8);
+    let message = Built::question(&wire(NAME), 28).record(ASKED, 28, &v6);
+    reading.set(&message.0);
+    reading.question(Side::Server, Reading::walk).unwrap();
+    let reply = reading.answers(|reading| reading.record(Reading::walk));
+    assert_eq!((reply, reading.kind()), (Reply::Addresses(1), Kind::Aaaa));
+    assert_eq!(reading.address(0), Some((v6, TTL)));
+    reading.set(&Built::response().a(ASKED, 7).0);
+    reading.question(Side::Server, Reading::walk).unwrap();
+    reading.answers(|reading| reading.record(Reading::walk));
+    let v4 = crate::Address::from_v4(u32::from_be_bytes([198, 51, 100, 7]));
+    assert_eq!(reading.address(0), Some((v4.key(), TTL)));
+}
+
+#[test]
+fn the_shortest_time_to_live_of_the_chain_counts() {
+    let chain = |alias: u32, address: u32| {
+        let message = Built::response();
+        let at = message.end() + 2 + 4;
+        let mut message = message.alias(ASKED, &wire("b.example"));
+        message.0[at..at + 4].copy_from_slice(&alias.to_be_bytes());
+        let at = message.end() + 11 + 4;
+        let mut message = message.a(&wire("b.example"), 7);
+        message.0[at..at + 4].copy_from_slice(&address.to_be_bytes());
+        let reading = Reading::new();
+        reading.set(&message.0);
+        reading.question(Side::Server, Reading::walk).unwrap();
+        reading.answers(|reading| reading.record(Reading::walk));
+        reading.address(0).map(|(_, ttl)| ttl)
+    };
+    assert_eq!(chain(5, 60), Some(5));
+    assert_eq!(chain(60, 5), Some(5));
+    assert_eq!(chain(0, 5), Some(0));
+    assert_eq!(chain(60, 0x8000_0000), Some(0), "RFC 2181");
+    assert_eq!(chain(60, u32::MAX), Some(0));
+}

@@ -1,0 +1,142 @@
+//! Questions.
+
+use super::*;
+
+fn asked(name: &[u8]) -> Option<(String, Question)> {
+    let reading = Reading::new();
+    reading.set(&Built::question(name, 1).0);
+    let question = reading.question(Side::Server, Reading::walk)?;
+    Some((text(reading.key()), question))
+}
+
+#[test]
+fn a_question_is_its_transaction_its_type_and_its_name_in_lower_case() {
+    let (name, question) = asked(&wire("ConToso.AZUREcr.iO")).unwrap();
+    assert_eq!(name, NAME);
+    assert_eq!(Some(question), Built::response().asked(), "0x20");
+    assert_eq!((question.id, question.kind), (0x1234, Kind::A));
+    let aaaa = Built::question(&wire(NAME), 28).asked().unwrap();
+    assert_eq!(aaaa.kind, Kind::Aaaa);
+    assert_eq!(aaaa.name, question.name);
+}
+
+#[test]
+fn only_one_question_for_addresses_on_the_internet_counts() {
+    let good = Built::response();
+    let class = good.end() - 1;
+    for (what, message) in [
+        ("no response", good.clone().set(2, 0x01)),
+        ("an update", good.clone().set(2, 0xa8)),
+        ("no question", good.clone().set(5, 0)),
+        ("two questions", good.clone().set(5, 2)),
+        ("256 questions more", good.clone().set(4, 1)),
+        ("mail servers", Built::question(&wire(NAME), 15)),
+        ("everything", Built::question(&wire(NAME), 255)),
+        ("256 types further", Built::question(&wire(NAME), 257)),
+        ("chaos", good.clone().set(class, 3)),
+        ("any class", good.clone().set(class, 255)),
+        ("the root", Built::question(&[0], 1)),
+    ] {
+        assert_eq!(message.asked(), None, "{what}");
+    }
+    assert!(good.asked().is_some());
+}
+
+#[test]
+fn a_client_asks_and_a_server_answers() {
+    let reading = Reading::new();
+    for (flags, side, other) in [
+        (0x01, Side::Client, Side::Server),
+        (0x81, Side::Server, Side::Client),
+    ] {
+        reading.set(&Built::response().set(2, flags).0);
+        assert!(reading.question(side, Reading::walk).is_some());
+        assert_eq!(reading.question(other, Reading::walk), None);
+    }
+}
+
+#[test]
+fn a_question_that_is_cut_anywhere_is_none() {
+    let whole = Built::response();
+    for end in 0..whole.end() {
+        assert_eq!(Built(whole.0[..end].to_vec()).asked(), None, "{end} bytes");
+    }
+}
+
+#[test]
+fn a_name_that_dots_cannot_spell_matches_nothing() {
+    let label = |bytes: &[u8]| {
+        let mut name = vec![u8::try_from(bytes.len()).unwrap()];
+        name.extend(bytes);
+        name.extend(wire("io"));
+        name
+    };
+    for bad in [
+        b"contoso.azurecr".as_slice(),
+        b"contoso\0",
+        b"*",
+        b"con toso",
+        b"c\xe9",
+        b"a\\b",
+    ] {
+        assert_eq!(asked(&label(bad)), None, "{bad:?}");
+    }
+    let (name, _) = asked(&label(b"my_reg-1")).unwrap();
+    assert_eq!(name, "my_reg-1.io");
+}
+
+#[test]
+fn names_one_character_off_are_others() {
+    let [right, others @ ..] = [
+        NAME,
+        "contosp.azurecr.io",
+        "contoso.azurecr.ip",
+        "contoso.azurecr.i",
+        "ontoso.azurecr.io",
+        "contosoazurecr.io",
+        "contoso.azurecr.io.io",
+        "x.contoso.azurecr.io",
+        "con.toso.azurecr.io",
+    ]
+    .map(|name| asked(&wire(name)).unwrap());
+    for other in others {
+        assert_ne!(other.0, right.0);
+        assert_ne!(other.1.name, right.1.name, "{}", other.0);
+        assert_ne!(other.1.word(1), right.1.word(1));
+    }
+}
+
+#[test]
+fn a_word_tells_transaction_type_server_and_name_apart() {
+    let question = Built::response().asked().unwrap();
+    let word = question.word(1);
+    assert!(word.is_some_and(|word| word != 0));
+    let others = [
+        Question {
+            id: 0x1235,
+            ..question
+        }
+        .word(1),
+        Question {
+            kind: Kind::Aaaa,
+            ..question
+        }
+        .word(1),
+        Question {
+            name: question.name ^ 1,
+            ..question
+        }
+        .word(1),
+        Question {
+            name: question.name ^ 1 << 63,
+            ..question
+        }
+        .word(1),
+        question.word(2),
+        question.word(127),
+    ];
+    assert!(others.iter().all(|other| other.is_some() && *other != word));
+    for none in [0, 128, u32::MAX] {
+        assert_eq!(question.word(none), None, "{none}");
+    }
+}

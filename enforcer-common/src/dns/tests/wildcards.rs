@@ -1,0 +1,59 @@
+//! The second label that may be any.
+
+use super::*;
+use crate::layout::NameKey;
+
+fn key(name: &str) -> NameKey {
+    let mut key = [0; 256];
+    key[..name.len()].copy_from_slice(name.as_bytes());
+    key
+}
+
+/// What the function says and what a reading holds, which are one.
+fn starred(name: &str) -> Option<String> {
+    let reading = Reading::new();
+    reading.set(&Built::question(&wire(name), 1).0);
+    assert!(reading.question(Side::Server, Reading::walk).is_some());
+    let read = Some(text(reading.wildcard())).filter(|key| !key.is_empty());
+    let said = wildcard(&key(name)).map(|key| text(&key.map(Cell::new)));
+    assert_eq!(read, said, "{name}");
+    read
+}
+
+#[test]
+fn the_second_label_and_no_other_gives_way() {
+    for (name, expected) in [
+        (
+            "contoso.eastus.data.azurecr.io",
+            Some("contoso.*.data.azurecr.io"),
+        ),
+        (
+            "contoso.e.data.azurecr.io",
+            Some("contoso.*.data.azurecr.io"),
+        ),
+        (
+            "contoso.x.y.data.azurecr.io",
+            Some("contoso.*.y.data.azurecr.io"),
+        ),
+        ("contoso.data.azurecr.io", Some("contoso.*.azurecr.io")),
+        ("contoso.azurecr.io", Some("contoso.*.io")),
+        ("azurecr.io", None),
+        ("localhost", None),
+    ] {
+        assert_eq!(starred(name).as_deref(), expected);
+    }
+}
+
+#[test]
+fn names_as_long_as_they_get_have_one_too() {
+    let long = vec!["a"; 127].join(".");
+    assert_eq!(starred(&long), Some(long.replacen("a.a", "a.*", 1)));
+    let wide = [
+        "a".repeat(63),
+        "b".repeat(63),
+        "c".repeat(63),
+        "d".repeat(61),
+    ]
+    .join(".");
+    assert_eq!(starred(&wide), Some(wide.replace(&"b".repeat(63), "*")));
+}

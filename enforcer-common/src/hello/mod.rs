@@ -1,0 +1,12 @@
+//! The TLS ClientHello that a connection begins with, as a server reads it: which name it asks for, followed from segment to segment.
+//!
+//! One record with one ClientHello (RFC 8446 section 4.1.2; 5246 section 7.4.1.2) is read, from length to length. What a server might
+//! read in another way is denied: lengths that do not add up, a second server name, a hello over several records.
+
+mod connection;
+mod name;
+mod reader;
+mod token;
+
+pub use connection::{Binding, Handshake, Names, Policy, Tcp};
+pub use reader::{Keys, MAX_TOKENS, Read, Reading, Segment, Want};

@@ -1,0 +1,135 @@
+//! The bytes of a server name, eight at a time, into the keys that [`crate::layout::NAMES`] may hold it under.
+
+use crate::layout::{NAME_BYTES, NameKey};
+
+/// A byte in each byte of a word.
+const fn each(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+const HIGH: u64 = each(0x80);
+
+/// The name as it is looked up. A part is written whole words at a time, hence the room behind the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
+pub(super) struct Written([u8; NAME_BYTES + 8]);
+
+impl Written {
+    pub(super) const EMPTY: Self = Self([0; NAME_BYTES + 8]);
+
+    /// Writes `word`, zeros and all.
+    #[inline(always)]
+    pub(super) fn put(&mut self, at: u32, word: u64) {
+        let at = (at & (NAME_BYTES as u32 - 1)) as usize;
+        if let Some(place) = self.0.get_mut(at..at + 8) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn key(&self) -> &NameKey {
+        let [key @ .., _, _, _, _, _, _, _, _] = &self.0;
+        key
+    }
+}
+
+/// The lowest `len` bytes of `word`, 1 to 8.
+#[inline(always)]
+pub(super) const fn lowest(word: u64, len: u32) -> u64 {
+    word & (u64::MAX >> (8_u32.wrapping_sub(len).wrapping_mul(8) & 63))
+}
+
+/// High bits of the bytes that are from `low` to `high`; of a word without high bits.
+#[inline(always)]
+const fn between(word: u64, low: u8, high: u8) -> u64 {
+    let from = word.wrapping_add(each(0x80 - low));
+    let past = word.wrapping_add(each(0x7f - high));
+    from & !past & HIGH
+}
+
+/// The first `len` bytes, 1 to 8, in lower case; `None` where one is not of a host name, as registries and resolvers know them: letters, digits,
+/// hyphen, underscore and dot.
+#[inline(always)]
+pub(super) const fn lower(word: u64, len: u32) -> Option<u64> {
+    let low = word & !HIGH;
+    let upper = between(low, b'A', b'Z');
+    let good = upper
+        | between(low, b'a', b'z')
+        | between(low, b'0', b'9')
+        | between(low, b'-', b'.')
+        | between(low, b'_', b'_');
+    let bad = (!good | word) & HIGH;
+    if lowest(bad, len) != 0 {
+        return None;
+    }
+    Some(lowest(word | (upper >> 2), len))
+}
+
+/// How many of the first `len` bytes, 1 to 8, belong to one label and the dot behind it, and whether that dot is there; of a lower-case
+/// word.
+#[inline(always)]
+pub(super) const fn label(word: u64, len: u32) -> (u32, bool) {
+    let dots = between(word, b'.', b'.');
+    if dots == 0 {
+        return (len, false);
+    }
+    // The bits below the lowest dot's: as many bytes as lie before and at it.
+    let below = dots.isolate_lowest_one().wrapping_sub(1);
+    let bytes = (below & each(1)).wrapping_mul(each(1)) >> 56;
+    (bytes as u32, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &[u8]) -> (u64, u32) {
+        let mut bytes = [0xaa; 8];
+        bytes[..text.len()].copy_from_slice(text);
+        (u64::from_le_bytes(bytes), text.len() as u32)
+    }
+
+    #[test]
+    fn every_byte_is_taken_or_refused_at_every_place() {
+        for byte in 0..=255_u8 {
+            let text = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            for len in 1..=8 {
+                for at in 0..len {
+                    let mut bytes = [b'X'; 8];
+                    bytes[at] = byte;
+                    let (word, len) = word(&bytes[..len]);
+                    let mut expected = [0; 8];
+                    expected[..len as usize].copy_from_slice(&bytes[..len as usize]);
+                    expected.make_ascii_lowercase();
+                    let expected = text.then_some(u64::from_le_bytes(expected));
+                    assert_eq!(lower(word, len), expected, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_ends_at_its_dot() {
+        for (text, expected) in [
+            ("a", (1, false)),
+            (".", (1, true)),
+            ("abcdefgh", (8, false)),
+            ("abcdefg.", (8, true)),
+            ("ab.cd.ef", (3, true)),
+            ("-.-.", (2, true)),
+            ("/0", (2, false)),
+        ] {
+            let (word, len) = word(text.as_bytes());
+            assert_eq!(label(lowest(word, len), len), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_written_where_it_belongs_and_nowhere_past_the_end() {
+        let mut name = Written::EMPTY;
+        name.put(255, u64::from_le_bytes(*b"abcdefgh"));
+        assert_eq!(name.key()[255], b'a');
+        name.put(256, 0);
+        assert_eq!(name.key()[..8], [0; 8]);
+    }
+}

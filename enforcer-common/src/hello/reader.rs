@@ -1,0 +1,268 @@
+//! Follows a ClientHello from segment to segment, from field to field.
+
+use super::name::{Written, label, lower, lowest};
+use super::token::{Place, Step, advance, begun};
+use crate::layout::NameKey;
+use crate::reason::Reason;
+
+/// Fields and parts of names that are read of one segment. A hello has 6 fields before its extensions; clients send some 20 of those, and an
+/// allowed name has a dozen parts at most.
+pub const MAX_TOKENS: u32 = 64;
+
+/// The payload of a segment, where it lies in its packet.
+pub trait Segment {
+    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
+    fn word(&self, offset: u32, len: u32) -> Option<u64>;
+
+    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
+    ///
+    /// # Errors
+    /// With the reason to deny the hello for.
+    #[inline(always)]
+    fn follow(
+        &self,
+        reading: &mut Reading,
+        keys: &mut Keys,
+        at: u32,
+        len: u32,
+    ) -> Result<Read, Reason> {
+        reading.begin(at, len, keys);
+        for _ in 0..MAX_TOKENS {
+            match reading.want() {
+                Want::Word(at, len) => {
+                    let word = self.word(at, len).ok_or(Reason::HelloUnreadable)?;
+                    reading.take_in(word, keys)?;
+                }
+                Want::End(read) => return Ok(read),
+                Want::Denied(reason) => return Err(reason),
+            }
+        }
+        Err(Reason::HelloUnreadable)
+    }
+}
+
+/// What a reader wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// So many bytes, 1 to 8, from there on: an offset and a length.
+    Word(u32, u32),
+    /// Nothing more of this segment.
+    End(Read),
+    /// Nothing more at all.
+    Denied(Reason),
+}
+
+/// How far a ClientHello was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub struct Reading {
+    place: Place,
+    /// The first bytes of a field that was cut.
+    part: u64,
+    /// How many.
+    have: u32,
+    /// Where in the segment the next byte is, and how many there are from it on.
+    at: u32,
+    rest: u32,
+    /// Bytes written to each key.
+    exact: u32,
+    wild: u32,
+    /// Labels behind the reader, and bytes of the one that it is in.
+    labels: u32,
+    label: u32,
+    /// Whether the name is there whole (1 or 0).
+    is_named: u32,
+}
+
+/// The name that is being read, as the two keys that it can be found under: itself, and with `*` for its second label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Keys {
+    exact: Written,
+    wild: Written,
+}
+
+impl Keys {
+    /// Without a name.
+    pub const EMPTY: Self = Self {
+        exact: Written::EMPTY,
+        wild: Written::EMPTY,
+    };
+
+    /// The name.
+    #[inline(always)]
+    pub fn exact(&self) -> &NameKey {
+        self.exact.key()
+    }
+
+    /// The name with `*` for its second label.
+    #[inline(always)]
+    pub fn wild(&self) -> &NameKey {
+        self.wild.key()
+    }
+}
+
+/// How far a segment led.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Not to the end of the ClientHello.
+    Part,
+    /// To its end: all of it was read.
+    Whole,
+}
+
+impl Reading {
+    /// Before the first byte.
+    pub const START: Self = Self {
+        place: Place::START,
+        part: 0,
+        have: 0,
+        at: 0,
+        rest: 0,
+        exact: 0,
+        wild: 0,
+        labels: 0,
+        label: 0,
+        is_named: 0,
+    };
+
+    /// Whether the name was read.
+    #[inline(always)]
+    pub const fn is_named(&self) -> bool {
+        self.is_named != 0
+    }
+
+    /// Begins with a segment whose payload, of `len` bytes, is at `at`.
+    #[inline(always)]
+    pub fn begin(&mut self, at: u32, len: u32, keys: &mut Keys) {
+        if self.exact == 0 {
+            *keys = Keys::EMPTY;
+        }
+        [self.at, self.rest] = [at, len];
+    }
+
+    /// What to do next.
+    #[inline(always)]
+    pub fn want(&mut self) -> Want {
+        if !self.skip() {
+            return Want::End(Read::Part);
+        }
+        if self.place.is(Step::End) {
+            return Want::End(Read::Whole);
+        }
+        if let Some(reason) = self.place.failure() {
+            return Want::Denied(reason);
+        }
+        if self.rest == 0 {
+            return Want::End(Read::Part);
+        }
+        Want::Word(self.at, self.wanted().min(self.rest))
+    }
+
+    /// Takes the bytes that were wanted, the first one lowest.
+    ///
+    /// # Errors
+    /// With the reason to deny the hello for.
+    #[inline(always)]
+    pub fn take_in(&mut self, word: u64, keys: &mut Keys) -> Result<(), Reason> {
+        let whole = if self.place.is(Step::Name) {
+            self.name(word, keys)?
+        } else {
+            self.field(word)
+        };
+        if let Some(word) = whole {
+            self.place = advance(self.place, word);
+        }
+        Ok(())
+    }
+
+    /// Bytes that are left of the field, or as many as are taken of a name at a time.
+    #[inline(always)]
+    fn wanted(&self) -> u32 {
+        if self.place.is(Step::Name) {
+            return u32::from(self.place.length).min(8);
+        }
+        u32::from(self.place.width).wrapping_sub(self.have)
+    }
+
+    /// Goes on to the next field; false where that lies past the segment.
+    #[inline(always)]
+    fn skip(&mut self) -> bool {
+        let skip = u32::from(self.place.skip);
+        if skip > self.rest {
+            self.place.skip = skip.wrapping_sub(self.rest) as u16;
+            return false;
+        }
+        self.place.skip = 0;
+        self.take(skip);
+        true
+    }
+
+    #[inline(always)]
+    fn take(&mut self, len: u32) {
+        self.at = self.at.wrapping_add(len);
+        self.rest = self.rest.wrapping_sub(len);
+    }
+
+    /// Takes bytes of a field, and gives it once it is whole.
+    #[inline(always)]
+    fn field(&mut self, word: u64) -> Option<u64> {
+        let wanted = self.wanted();
+        let len = wanted.min(self.rest);
+        let word = self.part | word << (self.have.wrapping_mul(8) & 63);
+        self.take(len);
+        if len < wanted {
+            self.part = word;
+            self.have = self.have.wrapping_add(len);
+            self.place = begun(self.place, word, self.have);
+            return None;
+        }
+        self.part = 0;
+        self.have = 0;
+        Some(word)
+    }
+
+    /// Takes the next bytes of the name, to the end of a label at most; gives no bytes once it is whole.
+    #[inline(always)]
+    fn name(&mut self, word: u64, keys: &mut Keys) -> Result<Option<u64>, Reason> {
+        let len = self.wanted().min(self.rest);
+        let word = lower(word, len).ok_or(Reason::HelloUnreadable)?;
+        let (taken, has_dot) = label(word, len);
+        self.take(taken);
+        self.write(keys, lowest(word, taken), taken, has_dot);
+        self.label = self.label.wrapping_add(taken);
+        if has_dot {
+            if self.label == 1 {
+                return Err(Reason::HelloUnreadable);
+            }
+            self.label = 0;
+            self.labels = self.labels.wrapping_add(1);
+        }
+        self.place.length = self.place.length.wrapping_sub(taken as u16);
+        if self.place.length > 0 {
+            return Ok(None);
+        }
+        if self.label == 0 {
+            return Err(Reason::HelloUnreadable);
+        }
+        self.is_named = 1;
+        Ok(Some(0))
+    }
+
+    #[inline(always)]
+    fn write(&mut self, keys: &mut Keys, word: u64, len: u32, has_dot: bool) {
+        keys.exact.put(self.exact, word);
+        self.exact = self.exact.wrapping_add(len);
+        let (word, len) = match (self.labels, has_dot) {
+            (1, true) => (u64::from(b'.'), 1),
+            (1, false) => (0, 0),
+            _ => (word, len),
+        };
+        keys.wild.put(self.wild, word);
+        self.wild = self.wild.wrapping_add(len);
+        if self.labels == 0 && has_dot {
+            keys.wild.put(self.wild, u64::from(b'*'));
+            self.wild = self.wild.wrapping_add(1);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The fields of a ClientHello that are looked at (RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3), one after another. Each is a few
+//! bytes, and says how far it is to the next.
+
+use crate::reason::Reason;
+
+/// Bytes that a record can carry (RFC 8446 section 5.1).
+const MAX_RECORD: u16 = 1 << 14;
+/// `ContentType` and `HandshakeType`.
+const HANDSHAKE_RECORD: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+/// The first byte of the version, from SSL 3.0 to TLS 1.3.
+const MAJOR: u8 = 3;
+/// Version and random.
+const VERSION_AND_RANDOM: u16 = 34;
+const MAX_SESSION_ID: u16 = 32;
+/// `ExtensionType` and `NameType`.
+const SERVER_NAME: u16 = 0;
+const HOST_NAME: u8 = 0;
+/// RFC 1035 section 2.3.4, as text without the last dot.
+const MAX_NAME: u16 = 253;
+
+/// The field that comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Step {
+    /// Type, version and length of the record.
+    Record = 0,
+    /// Type and length of the message.
+    Message = 1,
+    /// The length of the session id.
+    Session = 2,
+    /// The length of the cipher suites.
+    Suites = 3,
+    /// The length of the compression methods.
+    Compressions = 4,
+    /// The length of all extensions.
+    Extensions = 5,
+    /// Type and length of an extension, before the server's name.
+    Extension = 6,
+    /// All before the name in its extension.
+    ServerName = 7,
+    /// The name, which [`Place::length`] bytes are left of.
+    Name = 8,
+    /// Type and length of an extension behind the server's name.
+    Later = 9,
+    /// The end of the hello.
+    End = 10,
+    /// Nothing: [`Place::length`] has the code of the [`Reason`].
+    Failed = 11,
+}
+
+impl Step {
+    const fn width(self) -> u8 {
+        match self {
+            Self::Session | Self::Compressions => 1,
+            Self::Suites | Self::Extensions => 2,
+            Self::Message | Self::Extension | Self::Later => 4,
+            Self::Record | Self::ServerName => 5,
+            Self::Name | Self::End | Self::Failed => 0,
+        }
+    }
+
+    const fn of(code: u8) -> Self {
+        match code {
+            0 => Self::Record,
+            1 => Self::Message,
+            2 => Self::Session,
+            3 => Self::Suites,
+            4 => Self::Compressions,
+            5 => Self::Extensions,
+            6 => Self::Extension,
+            7 => Self::ServerName,
+            8 => Self::Name,
+            9 => Self::Later,
+            10 => Self::End,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Where in a ClientHello a reader is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(C)]
+pub(super) struct Place {
+    /// The code of the [`Step`].
+    step: u8,
+    /// Bytes of the field.
+    pub(super) width: u8,
+    /// Bytes before the field.
+    pub(super) skip: u16,
+    /// Bytes of the record behind the field.
+    left: u16,
+    /// What the step says.
+    pub(super) length: u16,
+}
+
+impl Place {
+    /// Before the first byte.
+    pub(super) const START: Self = Self::at(Step::Record, 0, 0);
+
+    const fn at(step: Step, skip: u16, left: u16) -> Self {
+        Self {
+            step: step as u8,
+            width: step.width(),
+            skip,
+            left,
+            length: 0,
+        }
+    }
+
+    const fn failed(reason: Reason) -> Self {
+        let mut place = Self::at(Step::Failed, 0, 0);
+        place.length = reason as u16;
+        place
+    }
+
+    #[inline(always)]
+    pub(super) const fn is(self, step: Step) -> bool {
+        self.step == step as u8
+    }
+
+    /// Why the hello is denied, where it is.
+    #[inline(always)]
+    pub(super) const fn failure(self) -> Option<Reason> {
+        if !self.is(Step::Failed) {
+            return None;
+        }
+        Some(match self.length {
+            code if code == Reason::NotTls as u16 => Reason::NotTls,
+            code if code == Reason::NoServerName as u16 => Reason::NoServerName,
+            _ => Reason::HelloUnreadable,
+        })
+    }
+}
+
+/// The place behind a field, whose bytes are in `word`, the first one lowest. Behind a name, no bytes.
+#[inline(always)]
+pub(super) fn advance(place: Place, word: u64) -> Place {
+    let [a, b, c, d, e, ..] = word.to_le_bytes();
+    let [first, second] = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+    let left = place.left;
+    let next = match Step::of(place.step) {
+        Step::Record => record(a, b, u16::from_be_bytes([d, e])),
+        Step::Message if a != CLIENT_HELLO => Err(Reason::NotTls),
+        Step::Message if b != 0 || u16::from_be_bytes([c, d]) != left => UNREADABLE,
+        Step::Message => enter(Step::Session, VERSION_AND_RANDOM, left),
+        Step::Session if u16::from(a) > MAX_SESSION_ID => UNREADABLE,
+        Step::Session => enter(Step::Suites, u16::from(a), left),
+        Step::Suites if first == 0 || first % 2 != 0 => UNREADABLE,
+        Step::Suites => enter(Step::Compressions, first, left),
+        Step::Compressions if a == 0 => UNREADABLE,
+        Step::Compressions if u16::from(a) == left => Err(Reason::NoServerName),
+        Step::Compressions => enter(Step::Extensions, u16::from(a), left),
+        Step::Extensions if first != left => UNREADABLE,
+        Step::Extensions if left == 0 => Err(Reason::NoServerName),
+        Step::Extensions => enter(Step::Extension, 0, left),
+        Step::Extension if first == SERVER_NAME => server_name(second, left),
+        Step::Extension if second == left => Err(Reason::NoServerName),
+        Step::Extension => enter(Step::Extension, second, left),
+        Step::ServerName => name(place, first, c, u16::from_be_bytes([d, e])),
+        Step::Name => behind(0, left),
+        Step::Later if first == SERVER_NAME => UNREADABLE,
+        Step::Later => behind(second, left),
+        Step::End | Step::Failed => UNREADABLE,
+    };
+    match next {
+        Ok(place) => place,
+        Err(reason) => Place::failed(reason),
+    }
+}
+
+/// The place while no more than the first `have` bytes of its field are there, 1 or more: what cannot become TLS any more waits for no others.
+#[inline(always)]
+pub(super) fn begun(place: Place, word: u64, have: u32) -> Place {
+    let [kind, major, ..] = word.to_le_bytes();
+    let is_tls = kind == HANDSHAKE_RECORD && (have < 2 || major == MAJOR);
+    if place.is(Step::Record) && !is_tls {
+        return Place::failed(Reason::NotTls);
+    }
+    place
+}
+
+const UNREADABLE: Result<Place, Reason> = Err(Reason::HelloUnreadable);
+
+/// The field of `step` after `skip` bytes of the `left` ones.
+#[inline(always)]
+fn enter(step: Step, skip: u16, left: u16) -> Result<Place, Reason> {
+    let before = skip.checked_add(step.width().into());
+    let left = before.and_then(|before| left.checked_sub(before));
+    let left = left.ok_or(Reason::HelloUnreadable)?;
+    Ok(Place::at(step, skip, left))
+}
+
+#[inline(always)]
+fn record(kind: u8, major: u8, len: u16) -> Result<Place, Reason> {
+    if kind != HANDSHAKE_RECORD || major != MAJOR {
+        return Err(Reason::NotTls);
+    }
+    if len > MAX_RECORD {
+        return UNREADABLE;
+    }
+    enter(Step::Message, 0, len)
+}
+
+/// Into the extension of `len` bytes that has the server's name.
+#[inline(always)]
+fn server_name(len: u16, left: u16) -> Result<Place, Reason> {
+    if len > left {
+        return UNREADABLE;
+    }
+    let mut place = enter(Step::ServerName, 0, left)?;
+    place.length = len;
+    Ok(place)
+}
+
+/// To the name, the only one of a list that fills its extension.
+#[inline(always)]
+fn name(place: Place, list: u16, kind: u8, len: u16) -> Result<Place, Reason> {
+    let fills = place.length.checked_sub(2) == Some(list) && list.checked_sub(3) == Some(len);
+    if !fills || kind != HOST_NAME || len == 0 || len > MAX_NAME {
+        return UNREADABLE;
+    }
+    let left = place.left.checked_sub(len);
+    let mut next = Place::at(Step::Name, 0, left.ok_or(Reason::HelloUnreadable)?);
+    next.length = len;
+    Ok(next)
+}
+
+/// To what follows the server's name, after `skip` bytes.
+#[inline(always)]
+fn behind(skip: u16, left: u16) -> Result<Place, Reason> {
+    if skip == left {
+        return Ok(Place::at(Step::End, skip, 0));
+    }
+    enter(Step::Later, skip, left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_every_code_has_the_step_of_that_code() {
+        for code in 0..12 {
+            assert_eq!(Step::of(code) as u8, code);
+        }
+        assert_eq!(Step::of(12), Step::Failed);
+        assert_eq!(Step::of(255), Step::Failed);
+    }
+}

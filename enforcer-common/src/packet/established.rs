@@ -1,0 +1,68 @@
+//! The packets of a connection that is open, told at a glance: most of the traffic to an allowed address.
+
+use super::TCP;
+use crate::address::Address;
+
+const HTTPS: u32 = 443;
+/// The first byte of an IPv4 header without options.
+const IPV4_PLAIN: u32 = 0x45;
+/// More fragments, or any fragment offset, in the second word of an IPv4 header.
+const FRAGMENT: u32 = 0x3fff;
+/// The flag that opens a connection, in the fourth word of a TCP header (RFC 9293 section 3.1).
+const SYN: u32 = 0x0002_0000;
+
+/// The words of a packet from its network header on, as they stand in memory.
+pub trait Words {
+    /// The first `N`; `None` where they do not lie at hand.
+    fn words<const N: usize>(&self) -> Option<[u32; N]>;
+}
+
+/// Where a packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection. `None` where any of that does not
+/// show at once: the packet is for [`super::read_ipv4`] or [`super::read_ipv6`] then.
+#[inline(always)]
+pub fn established(packet: &impl Words) -> Option<Address> {
+    let [first] = packet.words::<1>()?.map(u32::from_be);
+    if first >> 24 == IPV4_PLAIN {
+        return established_v4(packet.words()?.map(u32::from_be));
+    }
+    if first >> 28 == 6 {
+        return established_v6(packet.words()?.map(u32::from_be));
+    }
+    None
+}
+
+#[inline(always)]
+fn established_v4(words: [u32; 9]) -> Option<Address> {
+    let [
+        _,
+        identification,
+        protocol,
+        _,
+        destination,
+        ports,
+        _,
+        _,
+        flags,
+    ] = words;
+    let is_plain = identification & FRAGMENT == 0 && protocol >> 16 & 0xff == u32::from(TCP);
+    if is_plain && is_open(ports, flags) {
+        return Some(Address::from_v4(destination));
+    }
+    None
+}
+
+#[inline(always)]
+fn established_v6(words: [u32; 14]) -> Option<Address> {
+    let [_, next, _, _, _, _, a, b, c, d, ports, _, _, flags] = words;
+    let is_plain = next >> 8 & 0xff == u32::from(TCP);
+    if is_plain && is_open(ports, flags) {
+        let half = |upper, lower| u128::from(u64::from(upper) << 32 | u64::from(lower));
+        return Some(Address::from_v6(half(a, b) << 64 | half(c, d)));
+    }
+    None
+}
+
+#[inline(always)]
+const fn is_open(ports: u32, flags: u32) -> bool {
+    ports & 0xffff == HTTPS && flags & SYN == 0
+}

@@ -1,0 +1,99 @@
+//! What is told at a glance is what the readers read.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::agreement::{any_ipv4, any_ipv6};
+use super::*;
+
+const SYN: u8 = 0x02;
+const HTTPS: u16 = 443;
+
+impl Words for &[u8] {
+    fn words<const N: usize>(&self) -> Option<[u32; N]> {
+        let (words, _) = self.as_chunks::<4>();
+        let words: &[_; N] = words.first_chunk()?;
+        Some(words.map(u32::from_ne_bytes))
+    }
+}
+
+/// A TCP header without options, from port 4660.
+fn tcp(port: u16, flags: u8) -> Vec<u8> {
+    let mut header = vec![0x12, 0x34];
+    header.extend(port.to_be_bytes());
+    header.extend([0; 8]);
+    header.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
+    header
+}
+
+fn both(port: u16, flags: u8) -> [Option<Address>; 2] {
+    let tcp = tcp(port, flags);
+    let packets = [ipv4(TCP, 0, &[], &tcp), ipv6(&[], TCP, &tcp)];
+    packets.map(|packet| established(&packet.as_slice()))
+}
+
+#[test]
+fn an_open_connection_to_https_is_told_with_its_destination() {
+    let expected = [Address::from_v4(V4), Address::from_v6(V6)].map(Some);
+    for flags in (0..=u8::MAX).filter(|flags| flags & SYN == 0) {
+        assert_eq!(both(HTTPS, flags), expected, "flags {flags:#x}");
+    }
+}
+
+#[test]
+fn what_opens_a_connection_or_goes_elsewhere_is_not_told() {
+    for flags in (0..=u8::MAX).filter(|flags| flags & SYN != 0) {
+        assert_eq!(both(HTTPS, flags), [None; 2], "flags {flags:#x}");
+    }
+    for port in (0..=u16::MAX).filter(|port| *port != HTTPS) {
+        assert_eq!(both(port, 0x10), [None; 2], "port {port}");
+    }
+}
+
+#[test]
+fn options_fragments_extensions_and_other_protocols_are_not_told() {
+    let tcp = tcp(HTTPS, 0x10);
+    let packets = [
+        ipv4(UDP, 0, &[], &tcp),
+        ipv4(TCP, 0x2000, &[], &tcp),
+        ipv4(TCP, 1, &[], &tcp),
+        ipv4(TCP, 0, &[NO_OPERATION; 4], &tcp),
+        ipv6(&[], UDP, &tcp),
+        ipv6(&[extension(HOP_BY_HOP, 0)], TCP, &tcp),
+        ipv6(&[fragment(0)], TCP, &tcp),
+    ];
+    for packet in packets {
+        assert_eq!(established(&packet.as_slice()), None, "{packet:?}");
+    }
+}
+
+/// What the readers say of a packet, where `established` is to say the same or nothing.
+fn read(packet: &[u8]) -> Option<Address> {
+    let flow = match packet.first()? >> 4 {
+        4 => read_ipv4(&packet),
+        _ => read_ipv6(&packet),
+    };
+    let flow = flow.ok()?;
+    (flow.transport == Transport::Tcp(HTTPS)).then_some(flow.destination)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    #[test]
+    fn nothing_is_told_that_the_readers_do_not_read(
+        packet in prop_oneof![any_ipv4(), any_ipv6()],
+        tail in vec(any::<u8>(), 16..24),
+        is_https: bool,
+    ) {
+        let mut packet = packet;
+        packet.extend(tail);
+        let ports = if packet.first().is_some_and(|first| first >> 4 == 4) { 20 } else { 40 };
+        if is_https && let Some(port) = packet.get_mut(ports + 2..ports + 4) {
+            port.copy_from_slice(&HTTPS.to_be_bytes());
+        }
+        if let Some(told) = established(&packet.as_slice()) {
+            prop_assert_eq!(Some(told), read(&packet));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Hellos as clients send them, and what becomes of them on a bad day.
+
+use crate::hello::{
+    Extension, Hello, PADDING, SERVER_NAME, message, record, server_name, server_names,
+};
+use crate::random::Random;
+
+/// Bytes, and whether they are a hello that clients send, so that the reader must not refuse it.
+pub(crate) struct Sample {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) is_sound: bool,
+}
+
+const NAMES: [&str; 10] = [
+    "contoso.azurecr.io",
+    "CONTOSO.azurecr.IO",
+    "contosp.azurecr.io",
+    "contoso.eastus.data.azurecr.io",
+    "a",
+    "a.b",
+    "x_1.blob.core.windows.net",
+    "192.0.2.1",
+    "abcdefgh.abcdefgh.abcdefgh",
+    "abcdefg.hijklmn.opqrstu.vwx",
+];
+/// Lengths, types and bytes around names that are worth a try.
+const ODD: [u8; 12] = [0, 1, 2, 3, 4, 22, 32, 46, 47, 64, 0x80, 0xff];
+
+impl Sample {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let mut hello = hello(random);
+        let mut is_sound = true;
+        if random.one_in(6) {
+            is_sound = false;
+            bend(random, &mut hello);
+        }
+        let mut bytes = framed(random, &hello, &mut is_sound);
+        let damages = [0, 0, 1, 1, 2, 4][random.below(6)];
+        for _ in 0..damages {
+            damage(random, &mut bytes);
+        }
+        Self {
+            bytes,
+            is_sound: is_sound && damages == 0,
+        }
+    }
+}
+
+/// A name that a client could ask for.
+fn name(random: &mut Random) -> String {
+    if !random.one_in(4) {
+        return NAMES[random.below(NAMES.len())].to_owned();
+    }
+    let mut label = || "w".repeat(1 + random.below(20));
+    let labels: Vec<String> = (0..4).map(|_| label()).collect();
+    labels[..1 + random.below(4)].join(".")
+}
+
+fn hello(random: &mut Random) -> Hello {
+    let name = name(random);
+    let mut hello = match random.below(16) {
+        0 => Hello::modern(&name, random.below(10)),
+        _ => Hello::classic(&name),
+    };
+    hello.session = vec![9; [0, 1, 32][random.below(3)]];
+    hello.suites = vec![0x13; 2 * (1 + random.below(20))];
+    let extensions = hello.extensions.get_or_insert_default();
+    for _ in 0..random.below(4) {
+        let filler: Extension = (PADDING, vec![random.byte(); random.below(40)]);
+        extensions.insert(random.below(extensions.len() + 1), filler);
+    }
+    hello
+}
+
+/// Makes of it what clients do not send, with lengths that add up.
+fn bend(random: &mut Random, hello: &mut Hello) {
+    let names = [name(random), name(random)];
+    let [one, other] = [names[0].as_bytes(), names[1].as_bytes()];
+    let odd = [one, &[ODD[random.below(ODD.len())]], other].concat();
+    let extension = match random.below(8) {
+        0 => server_names(&[(0, one), (0, other)]),
+        1 => server_names(&[(1, one)]),
+        2 => server_names(&[(0, one), (1, other)]),
+        3 => server_names(&[]),
+        4 => server_name(b""),
+        5 => (SERVER_NAME, Vec::new()),
+        6 => server_name(&odd),
+        _ => server_name(one),
+    };
+    let Some(extensions) = &mut hello.extensions else {
+        return;
+    };
+    if random.one_in(2) {
+        extensions.retain(|(kind, _)| *kind != SERVER_NAME);
+    }
+    extensions.insert(random.below(extensions.len() + 1), extension);
+    if random.one_in(8) {
+        extensions.clear();
+    }
+    if random.one_in(8) {
+        hello.extensions = None;
+    }
+}
+
+/// In a record, mostly.
+fn framed(random: &mut Random, hello: &Hello, is_sound: &mut bool) -> Vec<u8> {
+    let message = message(&hello.body());
+    match random.below(24) {
+        0 => {
+            *is_sound = false;
+            let (first, second) = message.split_at(random.below(message.len()));
+            [record(first), record(second)].concat()
+        }
+        1 => {
+            *is_sound = false;
+            record(&[&message[..], &message].concat())
+        }
+        2 => [record(&message), vec![20, 3, 3, 0, 1, 1]].concat(),
+        _ => record(&message),
+    }
+}
+
+fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
+    let length = bytes.len();
+    if length == 0 {
+        return;
+    }
+    // The data of most extensions does not count.
+    let at = random.below(length).min(random.below(length.min(160)));
+    match random.below(7) {
+        0 => bytes[at] ^= 1 << random.below(8),
+        1 => bytes[at] = random.byte(),
+        2 => bytes[at] = ODD[random.below(ODD.len())],
+        3 => bytes[at] = bytes[at].wrapping_add(1),
+        4 => bytes.truncate(length - random.below(length.min(60))),
+        5 => bytes.insert(at, random.byte()),
+        _ => drop(bytes.remove(at)),
+    }
+}

@@ -1,0 +1,14 @@
+//! The reader of ClientHellos: on hellos built by hand, and against tls-parser on generated ones, most of them damaged.
+
+mod anywhere;
+mod connection;
+mod generate;
+mod hello;
+mod oracle;
+mod payload;
+#[path = "../random/mod.rs"]
+mod random;
+mod reference;
+mod refused;
+mod segments;
+mod world;

@@ -1,0 +1,202 @@
+//! Answers of DNS servers to marked sockets: opens their addresses before anybody reads them.
+
+use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
+use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::dns::{Kind, MAX_RECORDS, PORT, Reply};
+use enforcer_common::layout::{AddressKey, Deadline, NameEntry, Opening};
+use enforcer_common::{Address, Class, Lesson, Outcome, PolicyView as _};
+
+use crate::asker::{asked, server};
+use crate::attempt::POLICY;
+use crate::lookup::{asked_word, walk_name};
+use crate::maps::{EVENTS, LEARNED};
+use crate::packet::Packet;
+use crate::scratch::{INWARD, Scratch, enter, leave, scratch};
+use crate::view::{halves, joined, settings};
+
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+/// The longest that an address is kept for its time to live, in seconds: a day.
+const MAX_TTL: u32 = 86_400;
+
+/// What [`read_answer`] says of an answer that is unusable.
+const UNUSABLE: u32 = u32::MAX;
+
+/// Learns from the packet at hand, if it is an answer to a question that its socket asked.
+#[inline(always)]
+pub(crate) fn answer(context: &SkBuffContext) {
+    let _most_are_none = learn(&Packet(context));
+}
+
+#[inline(always)]
+fn learn(packet: &Packet<'_>) -> Option<()> {
+    let segment = packet.segment()?;
+    if segment.is_tcp || segment.source_port != PORT || settings().learning.enabled == 0 {
+        return None;
+    }
+    let asked = asked(packet)?;
+    let server = server(segment.source?)?;
+    let scratch = enter(INWARD)?;
+    let word = scratch
+        .load(packet, segment.data)
+        .and_then(|()| asked_word(INWARD, server));
+    if word.is_some_and(|word| asked.take(word)) {
+        take_answer(INWARD);
+    }
+    leave(INWARD);
+    Some(())
+}
+
+/// Opens what the answer in scratch `slot` says, and tells the daemon.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn take_answer(slot: u32) -> u32 {
+    let found = read_answer(slot);
+    if found == UNUSABLE {
+        let name = scratch(slot).map_or(0, |scratch| scratch.entry.get().id);
+        tell(Outcome::Unusable, name as u64, 0, 0);
+        return 0;
+    }
+    if found == 0 {
+        return 0;
+    }
+    for index in 0..MAX_RECORDS as u32 {
+        if take_address(slot, index) == 0 {
+            break;
+        }
+    }
+    0
+}
+
+/// How many addresses the answer in scratch `slot` gives, or [`UNUSABLE`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn read_answer(slot: u32) -> u32 {
+    let Some(scratch) = scratch(slot) else {
+        return 0;
+    };
+    match scratch.reading.answers(|_| read_record(slot) != 0) {
+        Reply::Addresses(found) => found,
+        Reply::Nothing => 0,
+        Reply::Unusable => UNUSABLE,
+    }
+}
+
+/// Reads the next record of the answer in scratch `slot`; 0 where it makes the answer unusable.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn read_record(slot: u32) -> u32 {
+    let walk = |_: &_| {
+        walk_name(slot);
+    };
+    scratch(slot).is_some_and(|scratch| scratch.reading.record(walk)) as u32
+}
+
+/// Opens an address of the answer in scratch `slot`, and tells the daemon; 0 where there is no such address.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn take_address(slot: u32, index: u32) -> u32 {
+    let Some(scratch) = scratch(slot) else {
+        return 0;
+    };
+    let Some((key, ttl)) = scratch.reading.address(index) else {
+        return 0;
+    };
+    let entry = scratch.entry.get();
+    let address = Address::from_v6(u128::from_be_bytes(key));
+    let outcome = if fits(scratch, &entry, address) {
+        open(&entry, address, ttl)
+    } else {
+        Outcome::Unchecked
+    };
+    let [high, low] = halves(address);
+    tell(outcome, (ttl as u64) << 32 | entry.id as u64, high, low);
+    1
+}
+
+/// Whether an address lies where the name has its addresses. What needs more checks than this does not.
+#[inline(always)]
+fn fits(scratch: &Scratch, entry: &NameEntry, address: Address) -> bool {
+    let has = |flag| entry.flags & flag != 0;
+    let is_inside_other = scratch.reading.kind() == Kind::Aaaa && address.v4().is_some();
+    if has(NameEntry::ASK_DAEMON) || is_inside_other {
+        return false;
+    }
+    match POLICY.class(address) {
+        Class::Registry => has(NameEntry::IN_REGISTRY_TAG),
+        Class::Storage => has(NameEntry::IN_STORAGE_TAG),
+        Class::Open => {
+            let settings = settings();
+            address.is_global()
+                && !settings.switches.default_allows()
+                && settings.learning.strict == 0
+        }
+        Class::Exempt | Class::Configured | Class::Nat64(_) | Class::Unknown => false,
+    }
+}
+
+#[inline(always)]
+fn open(entry: &NameEntry, address: Address, ttl: u32) -> Outcome {
+    let is_registry = entry.flags & NameEntry::REGISTRY != 0;
+    let scope = if is_registry { 0 } else { entry.cgroup };
+    let ttl = if ttl > MAX_TTL { MAX_TTL } else { ttl };
+    // SAFETY: the helper takes no pointer.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let mut deadline = now
+        .wrapping_add((ttl as u64).wrapping_mul(SECOND))
+        .saturating_add(settings().learning.linger);
+    if !is_registry {
+        if entry.deadline < deadline {
+            deadline = entry.deadline;
+        }
+        if scope == 0 || deadline <= now {
+            return Outcome::Unchecked;
+        }
+    }
+    let address = address.key();
+    // The name first: an address without one is open to nobody.
+    let any_name = entry.flags & NameEntry::UNCHECKED == 0
+        || extend(Opening::new(scope, address, Opening::ANY_NAME), deadline);
+    let is_written = any_name
+        && extend(Opening::new(scope, address, entry.id), deadline)
+        && extend(Opening::new(scope, address, Opening::ADDRESS), deadline);
+    if is_written {
+        Outcome::Learned
+    } else {
+        Outcome::Full
+    }
+}
+
+/// Writes an opening that ends no earlier than the one that is there.
+#[inline(always)]
+fn extend(opening: Opening, deadline: Deadline) -> bool {
+    // SAFETY: a deadline that changes while it is read is written anew at worst.
+    let held = unsafe { LEARNED.get(&opening) }.copied();
+    if held.is_some_and(|held| held >= deadline) {
+        return true;
+    }
+    LEARNED.insert(&opening, &deadline, 0).is_ok()
+}
+
+/// Tells the daemon what came of an answer; `name` is its number below the seconds to live.
+#[inline(always)]
+pub(crate) fn tell(outcome: Outcome, name: u64, high: u64, low: u64) {
+    tell_lesson(outcome as u32, name, high, low);
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_lesson(outcome: u32, name: u64, high: u64, low: u64) -> u32 {
+    let address: AddressKey = joined(high, low).key();
+    let lesson = Lesson {
+        // SAFETY: the helper takes no pointer.
+        time: unsafe { bpf_ktime_get_boot_ns() },
+        address,
+        name: name as u32,
+        ttl: (name >> 32) as u32,
+        outcome,
+        reserved: 0,
+    };
+    let _may_fail = EVENTS.output_untyped(&lesson, 0);
+    0
+}

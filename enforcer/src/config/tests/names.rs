@@ -1,0 +1,58 @@
+use super::*;
+
+#[test]
+fn a_pattern_of_data_endpoints_stands_for_any_region_of_its_own_registry() {
+    let config = read(&registry(
+        "data-endpoints = [\"Contoso.*.data.azurecr.io\", \"contoso.eastus.data.azurecr.io\"]",
+    ));
+    let config = config.unwrap();
+    let registry_read = &config.registries[0];
+    assert_eq!(
+        registry_read.patterns[0].as_str(),
+        "contoso.*.data.azurecr.io"
+    );
+    assert_eq!(registry_read.data_endpoints.len(), 1);
+    refused(
+        &registry("data-endpoints = [\"fabrikam.*.data.azurecr.io\"]"),
+        "3: registry.data-endpoints",
+        &["fabrikam.*.data.azurecr.io", "another registry"],
+    );
+    for wildcard in [
+        "*.azurecr.io",
+        "contoso.*.*.azurecr.io",
+        "*.blob.core.windows.net",
+    ] {
+        let text = registry(&format!("data-endpoints = [\"{wildcard}\"]"));
+        refused(&text, "3: registry.data-endpoints", &["wildcard"]);
+    }
+}
+
+#[test]
+fn handshakes_must_name_the_registry_unless_that_is_switched_off_and_told() {
+    let required = read(&registry("sni = \"required\"")).unwrap();
+    assert_eq!(required, read(MINIMAL).unwrap());
+    assert!(required.weaknesses().is_empty());
+    let off = read(&registry("sni = \"off\"")).unwrap();
+    assert_eq!(off.registries[0].sni, Sni::Off);
+    let told = off.weaknesses();
+    assert!(
+        told.len() == 1 && told[0].contains("contoso.azurecr.io"),
+        "{told:?}"
+    );
+    refused(
+        &registry("sni = \"on\""),
+        "3: registry.sni",
+        &["required", "off"],
+    );
+}
+
+#[test]
+fn the_kernel_learns_unless_it_is_told_not_to() {
+    assert!(read(MINIMAL).unwrap().dns.learn);
+    assert!(
+        !read(&format!("{MINIMAL}[dns]\nlearn = false\n"))
+            .unwrap()
+            .dns
+            .learn
+    );
+}

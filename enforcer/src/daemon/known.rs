@@ -1,0 +1,133 @@
+//! The allowed names as the kernel is to know them: whom each opens its addresses to, and which these are. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use enforcer_common::layout::Learning;
+
+use super::engine::Engine;
+use super::inherited::Inherited;
+use super::names::RegistryNames;
+use super::patterns::Patterns;
+use super::sources::Sources;
+use crate::config::{AnswerCheck, Sni};
+use crate::kernel::network_cookie;
+use crate::name::Name;
+use crate::policy::{EVERYBODY, NameIds, NameInput, Scope};
+use crate::resolver::cache::Cache;
+
+/// The port of DNS (RFC 1035 section 4.2.1).
+const DNS_PORT: u16 = 53;
+
+/// The names under their text.
+struct Known<'a> {
+    sources: &'a Sources,
+    ids: &'a mut NameIds,
+    names: BTreeMap<String, NameInput>,
+}
+
+impl Known<'_> {
+    /// Opens the addresses of a name to `scopes`.
+    fn open(
+        &mut self,
+        name: &str,
+        home: &Name,
+        scopes: &[Scope],
+        unchecked: bool,
+    ) -> &mut NameInput {
+        let ids = &mut *self.ids;
+        let input = self.names.entry(name.to_owned());
+        let input = input.or_insert_with(|| NameInput {
+            text: name.to_owned(),
+            id: ids.id(name),
+            home: self.sources.home_flags(home),
+            ..NameInput::default()
+        });
+        input.scopes.extend(scopes);
+        input.unchecked |= unchecked;
+        input
+    }
+}
+
+/// What the names of the policy are made from.
+pub(super) struct Origins<'a> {
+    pub(super) sources: &'a Sources,
+    pub(super) cache: &'a Cache,
+    pub(super) registries: &'a RegistryNames,
+    pub(super) patterns: &'a Patterns,
+    pub(super) inherited: &'a Inherited,
+}
+
+impl Origins<'_> {
+    /// All names: of registries, of their patterns, and of exceptions with whom these are for.
+    pub(super) fn names<'a>(
+        &self,
+        exceptions: impl Iterator<Item = (&'a [Name], Vec<Scope>, Sni)>,
+        ids: &mut NameIds,
+    ) -> Vec<NameInput> {
+        let mut known = Known {
+            sources: self.sources,
+            ids,
+            names: BTreeMap::new(),
+        };
+        for (name, unchecked) in self.registries.iter() {
+            let input = known.open(name.as_str(), name, &[EVERYBODY], unchecked);
+            input.departed = !self.sources.registry_names().any(|named| named == name);
+            input.addresses.extend(self.inherited.addresses());
+        }
+        for (pattern, unchecked, departed) in self.patterns.of(self.sources) {
+            let text = pattern.as_str();
+            let input = known.open(text, pattern.example(), &[EVERYBODY], unchecked);
+            input.departed = departed;
+            input.addresses.extend(self.patterns.addresses(pattern));
+            input.addresses.extend(self.inherited.addresses());
+        }
+        for (names, scopes, sni) in exceptions {
+            for name in names {
+                known.open(name.as_str(), name, &scopes, sni == Sni::Off);
+            }
+        }
+        let mut names: Vec<NameInput> = known.names.into_values().collect();
+        for input in &mut names {
+            self.lead(input);
+        }
+        names
+    }
+
+    /// Adds the addresses that answers gave.
+    fn lead(&self, input: &mut NameInput) {
+        let named = |(name, _): &(&Name, _)| name.as_str() == input.text;
+        if let Some((_, entry)) = self.cache.entries().find(named) {
+            let addresses = entry.addresses().map(|(address, _)| address);
+            input.addresses.extend(addresses);
+        }
+        for address in &mut input.addresses {
+            *address = self.sources.judged(*address);
+        }
+        input.addresses.sort_unstable();
+        input.addresses.dedup();
+    }
+}
+
+impl Engine {
+    /// What the kernel is to learn by itself.
+    pub(super) fn learning(&self) -> Learning {
+        let dns = &self.sources.config.dns;
+        Learning {
+            linger: u64::try_from(dns.linger.as_nanos()).unwrap_or(u64::MAX),
+            network: network_cookie(),
+            enabled: u32::from(dns.learn),
+            strict: u32::from(dns.answer_check == AnswerCheck::Strict),
+        }
+    }
+
+    /// The DNS servers whose answers the kernel believes: those on the port that it watches.
+    pub(super) fn servers(&self) -> Vec<IpAddr> {
+        let elsewhere = |ip: &IpAddr| {
+            let mut configured = self.sources.config.dns.servers.iter();
+            configured.any(|server| server.ip() == *ip && server.port() != DNS_PORT)
+        };
+        let servers = self.resolvers.exempt().iter().copied();
+        servers.filter(|ip| !elsewhere(ip)).collect()
+    }
+}

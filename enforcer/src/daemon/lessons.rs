@@ -1,0 +1,136 @@
+//! Takes over what the kernel learned from DNS answers.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use enforcer_common::layout::{AddressKey, Deadline, Opening, ScopedAddress};
+use enforcer_common::{Lesson, Outcome};
+
+use super::engine::Engine;
+use crate::kernel::boot_clock;
+use crate::name::Name;
+
+/// What came of lessons, by outcome, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LessonCounts([u64; Outcome::ALL.len()]);
+
+impl LessonCounts {
+    /// How often each outcome was.
+    pub(super) fn of(&self, outcome: Outcome) -> u64 {
+        self.0.get(outcome as usize).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, code: u32) {
+        let slot = usize::try_from(code).ok().and_then(|at| self.0.get_mut(at));
+        if let Some(count) = slot {
+            *count += 1;
+        }
+    }
+}
+
+impl Engine {
+    /// Takes over the addresses of these lessons, and asks at once for the names of which the kernel could use no answer.
+    pub(super) fn learn(&mut self, lessons: &[Lesson]) {
+        let now = self.now();
+        let mut is_news = false;
+        for lesson in lessons {
+            self.lessons.count(lesson.outcome);
+            let Some(name) = self.ids.name(lesson.name) else {
+                continue;
+            };
+            if lesson.outcome == Outcome::Learned as u32 {
+                let ttl = Duration::from_secs(lesson.ttl.into());
+                is_news |= self.sight(&name, ip(lesson.address), ttl, now);
+            } else if let Ok(name) = name.parse::<Name>() {
+                self.cache.hasten_name(&name, now);
+            }
+        }
+        if is_news {
+            self.unsaved = true;
+            self.settle();
+        }
+        self.forget_lessons();
+    }
+
+    /// Takes over whatever lies in the kernel: what an earlier run left there, and what was told in records that were lost.
+    pub(super) fn take_over_lessons(&mut self) {
+        let learned = self.kernel.maps.learned();
+        let learned = learned.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            Vec::new()
+        });
+        let now = self.now();
+        for (opening, deadline) in learned {
+            if let Some(name) = self.ids.name(opening.name)
+                && deadline > boot_clock()
+            {
+                self.sight(&name, ip(opening.address), Duration::ZERO, now);
+            }
+        }
+    }
+
+    /// Takes an address in for a name or a pattern, and says whether it is new there.
+    fn sight(&mut self, name: &str, address: IpAddr, ttl: Duration, now: Duration) -> bool {
+        let sources = &self.sources;
+        if let Some(pattern) = sources.pattern(name) {
+            if sources
+                .check_answer(pattern.example(), address)
+                .is_refusal()
+            {
+                self.refused_lessons.insert(address);
+                return false;
+            }
+            return self.patterns.see(pattern, address, now);
+        }
+        let Ok(name) = name.parse::<Name>() else {
+            return false;
+        };
+        let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
+        if check(&name, address).is_refusal() {
+            self.refused_lessons.insert(address);
+        }
+        // What the name has no more room for stays the kernel's until it ends there.
+        let outcome = self.cache.sighted(&name, address, ttl, &check, now);
+        for (ip, why) in &outcome.refused {
+            tracing::warn!(%name, address = %ip, "what the kernel learned is refused: {why}");
+        }
+        !outcome.added.is_empty()
+    }
+
+    /// Removes from the kernel's own what is in force by the daemon's word now, or over.
+    pub(super) fn forget_lessons(&mut self) {
+        let refused = std::mem::take(&mut self.refused_lessons);
+        let forgotten = self.kernel.maps.learned().and_then(|learned| {
+            let now = boot_clock();
+            let is_done = |(opening, deadline): &(Opening, Deadline)| {
+                let is_over = *deadline <= now || refused.contains(&ip(opening.address));
+                is_over || self.has_in_force(opening)
+            };
+            let done: Vec<Opening> = learned
+                .into_iter()
+                .filter(is_done)
+                .map(|(opening, _)| opening)
+                .collect();
+            self.kernel.maps.forget_learned(&done)
+        });
+        if let Err(error) = forgotten {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn has_in_force(&self, opening: &Opening) -> bool {
+        let held = self.held();
+        if opening.name != Opening::ADDRESS {
+            return held.bound.contains_key(opening);
+        }
+        let scoped = ScopedAddress::new(opening.cgroup, opening.address);
+        match opening.cgroup {
+            0 => held.allowed.contains_key(&opening.address),
+            _ => held.addresses.contains_key(&scoped),
+        }
+    }
+}
+
+fn ip(key: AddressKey) -> IpAddr {
+    Ipv6Addr::from(key).to_canonical()
+}

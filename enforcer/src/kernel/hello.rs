@@ -1,0 +1,31 @@
+//! A TLS ClientHello for the question what the kernel says of its server name.
+
+/// A ClientHello (RFC 8446 section 4.1.2) in a record of its own that names `server_name` (RFC 6066 section 3) and nothing else. A name of
+/// more than 65,000 bytes is cut there.
+pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
+    let name = server_name.as_bytes();
+    let name = name.get(..MOST_NAME).unwrap_or(name);
+    let entry = [vec![0], counted(name)].concat();
+    let extension = [vec![0, 0], counted(&counted(&entry))].concat();
+    let body = [
+        // TLS 1.2, as every hello says, the random and no session.
+        vec![3, 3],
+        vec![0; 32],
+        vec![0],
+        // TLS_AES_128_GCM_SHA256, and no compression.
+        vec![0, 2, 0x13, 0x01, 1, 0],
+        counted(&extension),
+    ]
+    .concat();
+    let handshake = [vec![1, 0], counted(&body)].concat();
+    [vec![22, 3, 1], counted(&handshake)].concat()
+}
+
+/// Bytes of a name that lengths of 16 bits leave room for.
+const MOST_NAME: usize = 65_000;
+
+/// `bytes` behind their length in 16 bits.
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    [length.to_be_bytes().as_slice(), bytes].concat()
+}

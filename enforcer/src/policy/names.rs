@@ -1,0 +1,254 @@
+//! Allowed names, and the addresses that each leads to, as the kernel holds them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use enforcer_common::layout::{
+    Deadline, MAX_BOUND, MAX_NAMES, NAME_BYTES, NameEntry, NameKey, Opening,
+};
+
+use super::CompileError;
+use super::compile::fits;
+use super::judged::address;
+
+/// The scope of registries: everybody.
+pub const EVERYBODY: Scope = Scope {
+    cgroup: 0,
+    deadline: Deadline::MAX,
+};
+
+/// Whom a name opens its addresses to, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The cgroup of an exception; 0 for everybody.
+    pub cgroup: u64,
+    /// In nanoseconds since boot.
+    pub deadline: Deadline,
+}
+
+/// An allowed name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameInput {
+    /// The name, or a pattern with `*` as its second label.
+    pub text: String,
+    /// Its number, from [`NameIds`].
+    pub id: u32,
+    /// Whom it opens its addresses to.
+    pub scopes: Vec<Scope>,
+    /// Where it leads.
+    pub addresses: Vec<IpAddr>,
+    /// Whether the names in handshakes do not count (`sni = "off"`).
+    pub unchecked: bool,
+    /// The flags of [`NameEntry`] that say where its addresses may lie and who learns them.
+    pub home: u32,
+    /// Whether it has left the sources, and only its addresses linger: the kernel learns no more of it.
+    pub departed: bool,
+}
+
+/// The numbers of names. They follow from the names, so that they are the same after a restart, and in another version.
+#[derive(Clone, Debug, Default)]
+pub struct NameIds {
+    ids: BTreeMap<NameKey, u32>,
+}
+
+impl NameIds {
+    /// The numbers in the maps that a daemon finds.
+    pub fn of(held: &BTreeMap<NameKey, NameEntry>) -> Self {
+        let ids = held.iter().map(|(key, entry)| (*key, entry.id)).collect();
+        Self { ids }
+    }
+
+    /// The number of a name.
+    pub fn id(&mut self, name: &str) -> u32 {
+        let key = key(name);
+        if let Some(known) = self.ids.get(&key) {
+            return *known;
+        }
+        let mut id = hash(name);
+        while id == Opening::ADDRESS
+            || id == Opening::ANY_NAME
+            || self.ids.values().any(|other| *other == id)
+        {
+            id = id.wrapping_add(1);
+        }
+        self.ids.insert(key, id);
+        id
+    }
+
+    /// The name with a number.
+    pub fn name(&self, id: u32) -> Option<String> {
+        let (key, _) = self.ids.iter().find(|(_, known)| **known == id)?;
+        Some(text(key))
+    }
+
+    /// Forgets the names that are in no policy any more.
+    pub fn retain(&mut self, names: &BTreeMap<NameKey, NameEntry>) {
+        self.ids.retain(|key, _| names.contains_key(key));
+    }
+}
+
+/// FNV-1a (Fowler, Noll and Vo) of 32 bits.
+fn hash(name: &str) -> u32 {
+    let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
+    lower.fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// The key of a name, which has at most 253 bytes.
+pub fn key(name: &str) -> NameKey {
+    let mut key = [0; NAME_BYTES];
+    for (to, from) in key.iter_mut().zip(name.bytes()) {
+        *to = from.to_ascii_lowercase();
+    }
+    key
+}
+
+/// The name in a key or an event.
+pub fn text(key: &NameKey) -> String {
+    let written = key.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(written).into_owned()
+}
+
+/// Names with their entries, and which addresses they are bound to.
+pub(super) type Compiled = (BTreeMap<NameKey, NameEntry>, BTreeMap<Opening, Deadline>);
+
+/// Compiles the names.
+pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
+    let mend = "allow fewer names";
+    fits(inputs.len(), MAX_NAMES as usize, "allowed names", mend)?;
+    let names = inputs.iter().map(|input| (key(&input.text), entry(input)));
+    let names = names.collect();
+    let mut bound = BTreeMap::new();
+    for input in inputs {
+        bind(input, &mut bound);
+    }
+    let what = "pairs of a name and an address";
+    fits(bound.len(), MAX_BOUND as usize, what, mend)?;
+    Ok((names, bound))
+}
+
+fn bind(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
+    let any = input.unchecked.then_some(Opening::ANY_NAME);
+    for ip in &input.addresses {
+        for scope in &input.scopes {
+            for name in any.into_iter().chain([input.id]) {
+                let opening = Opening::new(scope.cgroup, address(*ip).key(), name);
+                let deadline = bound.entry(opening).or_default();
+                *deadline = scope.deadline.max(*deadline);
+            }
+        }
+    }
+}
+
+fn entry(input: &NameInput) -> NameEntry {
+    let mut flags = input.home;
+    if input.unchecked {
+        flags |= NameEntry::UNCHECKED;
+    }
+    let mut entry = NameEntry {
+        id: input.id,
+        flags,
+        ..NameEntry::default()
+    };
+    match input.scopes.as_slice() {
+        _ if input.departed => entry.flags = 0,
+        scopes if scopes.contains(&EVERYBODY) => entry.flags |= NameEntry::REGISTRY,
+        [scope] => (entry.cgroup, entry.deadline) = (scope.cgroup, scope.deadline),
+        [] => {}
+        [_, _, ..] => entry.flags |= NameEntry::ASK_DAEMON,
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(text: &str, id: u32, scopes: &[Scope]) -> NameInput {
+        NameInput {
+            text: text.to_owned(),
+            id,
+            scopes: scopes.to_vec(),
+            addresses: vec!["20.42.66.0".parse().unwrap()],
+            ..NameInput::default()
+        }
+    }
+
+    fn only(inputs: &[NameInput]) -> NameEntry {
+        let (names, _) = compile(inputs).unwrap();
+        *names.values().next().unwrap()
+    }
+
+    const ONE: Scope = Scope {
+        cgroup: 7,
+        deadline: 100,
+    };
+    const OTHER: Scope = Scope {
+        cgroup: 8,
+        deadline: 50,
+    };
+
+    #[test]
+    fn two_names_of_one_address_are_bound_to_it_each_for_itself() {
+        let inputs = [
+            input("a.azurecr.io", 1, &[EVERYBODY]),
+            input("b.azurecr.io", 2, &[EVERYBODY]),
+        ];
+        let (names, bound) = compile(&inputs).unwrap();
+        assert_eq!(names.len(), 2);
+        let bound: Vec<_> = bound.keys().map(|opening| opening.name).collect();
+        assert_eq!(bound, [1, 2]);
+    }
+
+    #[test]
+    fn the_kernel_learns_for_one_scope_and_asks_about_more() {
+        let one = only(&[input("logs.blob.core.windows.net", 1, &[ONE])]);
+        assert_eq!((one.cgroup, one.deadline, one.flags), (7, 100, 0));
+        let two = only(&[input("logs.blob.core.windows.net", 1, &[ONE, OTHER])]);
+        assert_eq!((two.cgroup, two.flags), (0, NameEntry::ASK_DAEMON));
+        let both = only(&[input("contoso.azurecr.io", 1, &[ONE, EVERYBODY])]);
+        assert_eq!((both.cgroup, both.flags), (0, NameEntry::REGISTRY));
+    }
+
+    #[test]
+    fn of_a_name_that_left_nothing_more_is_learned() {
+        let mut left = input("contoso.azurecr.io", 1, &[EVERYBODY]);
+        left.departed = true;
+        left.home = NameEntry::IN_REGISTRY_TAG;
+        assert_eq!(only(&[left]).flags, 0);
+    }
+
+    #[test]
+    fn unchecked_names_open_their_addresses_to_any_name() {
+        let mut unchecked = input("contoso.azurecr.io", 1, &[EVERYBODY]);
+        unchecked.unchecked = true;
+        let (_, bound) = compile(&[unchecked]).unwrap();
+        assert!(
+            bound
+                .keys()
+                .any(|opening| opening.name == Opening::ANY_NAME)
+        );
+    }
+
+    #[test]
+    fn a_number_stays_a_names_own() {
+        let mut ids = NameIds::default();
+        let (first, second) = (ids.id("a.azurecr.io"), ids.id("b.azurecr.io"));
+        assert_ne!(first, second);
+        let entry = NameEntry {
+            id: second,
+            ..NameEntry::default()
+        };
+        let held = BTreeMap::from([(key("b.azurecr.io"), entry)]);
+        let mut found = NameIds::of(&held);
+        assert_eq!(found.id("B.azurecr.io"), second);
+        assert_ne!(found.id("c.azurecr.io"), second);
+        assert_eq!(found.name(second).as_deref(), Some("b.azurecr.io"));
+        assert_eq!(
+            NameIds::default().id("a.azurecr.io"),
+            first,
+            "another version gives the same"
+        );
+    }
+}

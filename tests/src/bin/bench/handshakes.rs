@@ -1,0 +1,207 @@
+//! What names cost: packets of a connection whose ClientHello was read, the ClientHello itself, and DNS answers.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    net::{IpAddr, ToSocketAddrs as _},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use enforcer_common::{
+    Hook,
+    layout::{EXPLAIN, LEARN, VERSION},
+};
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    bpf::{self, Program},
+    enforcer::Enforcer,
+    hello::padded_hello,
+    process::run,
+};
+
+use crate::{
+    daemon::with_bundle,
+    packets::{no_op, segment},
+    stats::{Paired, quartiles, spread},
+    targets::Targets,
+};
+
+/// Runs of one measurement of an open connection, and measurements.
+const REPEAT: u32 = 10_000;
+const ROUNDS: usize = 25;
+/// Hellos that are read.
+const HELLOS: usize = 2_000;
+/// Padding with which a hello has the size of a classic one of OpenSSL's, and of a post-quantum one, in bytes.
+const PADDINGS: [(&str, u16); 2] = [("classic", 400), ("post-quantum", 1_670)];
+/// Look-ups of the login server, with a question for each family.
+const LOOKUPS: usize = 2_000;
+/// Nanoseconds.
+const BUDGET: f64 = 25.0;
+
+/// The figures.
+pub(crate) struct Handshakes {
+    /// An open connection, by family.
+    open: Vec<(&'static str, Paired)>,
+    hellos: Vec<Hello>,
+    /// Nanoseconds of each program for each DNS packet.
+    asks: f64,
+    answers: f64,
+}
+
+struct Hello {
+    title: String,
+    bytes: usize,
+    /// Nanoseconds over those of a program that does nothing.
+    added: [f64; 3],
+}
+
+/// Measures in a lab of its own, with `explain`, which judges as the attached program does and takes the made-up socket of a test run for a
+/// client's, and with the attached programs `egress` and `learn`.
+///
+/// # Errors
+/// When the lab, the daemon or the kernel does not do its part.
+pub(crate) fn measure() -> Result<Handshakes> {
+    let targets = Targets::load()?;
+    let lab = Lab::start()?;
+    let allowed = targets.allowed()?;
+    for name in [CONTOSO_LOGIN, "contoso.eastus.data.azurecr.io"] {
+        lab.dns().set_addresses(name, &allowed, 10)?;
+    }
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    enforcer.configure(&with_bundle(&lab, &enforcer, &["eastus"], &[])?)?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let pins = lab.bpffs().join(format!("pins/v{VERSION}"));
+    let link = |name: &str| Program::of_link(&pins.join(format!("link_{name}")));
+    let explain = Program::pinned(&pins.join(format!("program_{EXPLAIN}")))?;
+    let no_op = no_op()?;
+    let mut open = Vec::new();
+    let mut hellos = Vec::new();
+    for (family, address) in ["IPv4", "IPv6"].into_iter().zip(allowed) {
+        let packet = hello_to(address, PADDINGS[0].1);
+        ensure!(explain.run(&packet, 2)?.0 == 1, "the hello does not pass");
+        open.push((family, compare(&no_op, &explain, &packet)?));
+        for kind in PADDINGS {
+            hellos.push(Hello::measure(kind, (family, address), [&no_op, &explain])?);
+        }
+    }
+    let [asks, answers] = look_ups(&lab, [&link(Hook::Egress.word())?, &link(LEARN)?])?;
+    Ok(Handshakes {
+        open,
+        hellos,
+        asks,
+        answers,
+    })
+}
+
+/// The look-ups' process.
+///
+/// # Errors
+/// When a name does not resolve.
+pub(crate) fn child() -> Result<String> {
+    for _lookup in 0..LOOKUPS {
+        let mut found = (CONTOSO_LOGIN, 443).to_socket_addrs()?;
+        ensure!(found.next().is_some(), "{CONTOSO_LOGIN} has no address");
+    }
+    Ok(String::new())
+}
+
+impl Hello {
+    fn measure(
+        (kind, padding): (&str, u16),
+        (family, address): (&str, IpAddr),
+        [without, with]: [&Program; 2],
+    ) -> Result<Self> {
+        Ok(Self {
+            title: format!("{kind}, {family}"),
+            bytes: padded_hello(CONTOSO_LOGIN, padding).len(),
+            added: one_at_a_time(without, with, &hello_to(address, padding))?,
+        })
+    }
+}
+
+fn hello_to(address: IpAddr, padding: u16) -> Vec<u8> {
+    segment(address, &padded_hello(CONTOSO_LOGIN, padding))
+}
+
+/// Of runs on one socket: the first reads the hello, all others find it read.
+fn compare(without: &Program, with: &Program, packet: &[u8]) -> Result<Paired> {
+    let mean = |program: &Program| -> Result<f64> {
+        Ok(program.run(packet, REPEAT)?.1.as_secs_f64() * 1e9)
+    };
+    let mut rounds = Vec::new();
+    for _round in 0..ROUNDS {
+        rounds.push([mean(without)?, mean(with)?, mean(without)?]);
+    }
+    Ok(Paired::of(&rounds))
+}
+
+/// Of runs that each have a socket of their own.
+fn one_at_a_time(without: &Program, with: &Program, packet: &[u8]) -> Result<[f64; 3]> {
+    let mut added = Vec::new();
+    for _hello in 0..HELLOS {
+        let [before, after] = [without.run(packet, 1)?.1, with.run(packet, 1)?.1];
+        added.push((after.as_secs_f64() - before.as_secs_f64()) * 1e9);
+    }
+    Ok(quartiles(added))
+}
+
+/// What a run of each program took on average while a process on the device did nothing but look up names.
+fn look_ups(lab: &Lab, programs: [&Program; 2]) -> Result<[f64; 2]> {
+    let counted = bpf::count_runs()?;
+    let before = [programs[0].ran()?, programs[1].ran()?];
+    let mut command = lab.device().command(std::env::current_exe()?);
+    command.arg("look-up");
+    run(command, Duration::from_secs(120))?.success()?;
+    let after = [programs[0].ran()?, programs[1].ran()?];
+    drop(counted);
+    let mut means = [0.0; 2];
+    for ((mean, before), after) in means.iter_mut().zip(before).zip(after) {
+        let runs = after
+            .0
+            .checked_sub(before.0)
+            .filter(|runs| *runs >= LOOKUPS as u64);
+        let runs = runs.context("the programs saw no look-ups")?;
+        *mean = (after.1 - before.1).as_secs_f64() * 1e9 / runs as f64;
+    }
+    Ok(means)
+}
+
+impl Display for Handshakes {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            out,
+            "## Names in the kernel\n\n\
+             A packet of a connection whose ClientHello was read and named an allowed name, over a program that does nothing, by test runs of `explain`,\n\
+             which judges as the attached program does: {REPEAT} runs on one socket. For a ClientHello each run has a socket of its own; what is\n\
+             measured holds the making of the socket's storage, and the call into the kernel makes it inexact. `./x bench -- handshakes` measures this alone.\n\n\
+             | what | added, ns | noise | budget | |\n|---|---|---|---|---|"
+        )?;
+        for (family, cost) in &self.open {
+            let judged = if cost.added[1] <= BUDGET {
+                "within"
+            } else {
+                "OVER"
+            };
+            let (added, noise) = (spread(cost.added), spread(cost.noise));
+            writeln!(
+                out,
+                "| packet of an open connection, {family} | {added} | {noise} | {BUDGET} | {judged} |"
+            )?;
+        }
+        for hello in &self.hellos {
+            let (bytes, added) = (hello.bytes, spread(hello.added));
+            writeln!(
+                out,
+                "| ClientHello of {bytes} bytes, {} | {added} | | | |",
+                hello.title
+            )?;
+        }
+        writeln!(
+            out,
+            "\nA DNS question of the device takes `egress` {:.0} ns, the answer, which opens its addresses, `learn` {:.0} ns (means of {LOOKUPS} look-ups of the login\n\
+             server in both families, as the kernel counts the runs of programs).\n",
+            self.asks, self.answers
+        )
+    }
+}

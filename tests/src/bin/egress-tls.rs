@@ -1,0 +1,14 @@
+//! Does the work that its input describes as a TLS client that trusts the authority in the file of its argument, and prints what
+//! came of it.
+
+use std::{env, io, path::Path};
+
+use anyhow::{Context, Result};
+use lab::tls_client::{Work, perform};
+
+fn main() -> Result<()> {
+    let ca = env::args().nth(1).context("no authority")?;
+    let work: Work = serde_json::from_reader(io::stdin()).context("read the work")?;
+    let said = perform(Path::new(&ca), &work)?;
+    Ok(io::Write::write_all(&mut io::stdout(), said.as_bytes())?)
+}

@@ -1,0 +1,104 @@
+//! A TLS ClientHello by hand, for what needs no more of TLS than its first message.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use crate::world::{DATA_EASTUS, DATA_WESTUS, INTERNET, REPLICAS, STORAGE};
+
+/// `ECDHE-ECDSA-AES128-GCM-SHA256` and the empty renegotiation info (RFC 5289, RFC 5746).
+const CIPHER_SUITES: [u8; 6] = [0, 4, 0xc0, 0x2b, 0, 0xff];
+/// `supported_groups`: secp256r1 (RFC 8422, section 5.1.1).
+const GROUPS: [u8; 8] = [0, 10, 0, 4, 0, 2, 0, 23];
+/// `signature_algorithms`: ecdsa_secp256r1_sha256 (RFC 8446, section 4.2.3).
+const SIGNATURES: [u8; 8] = [0, 13, 0, 4, 0, 2, 4, 3];
+
+/// A record with a ClientHello of TLS 1.2 (RFC 5246, section 7.4.1.2) that names `server`; none where it is empty.
+#[must_use]
+pub fn client_hello(server: &str) -> Vec<u8> {
+    let mut extensions = Vec::new();
+    if !server.is_empty() {
+        // One list with one entry of type host_name (RFC 6066, section 3).
+        let entry = [&[0], counted(server.as_bytes()).as_slice()].concat();
+        extensions.extend_from_slice(&[0, 0]);
+        extensions.extend(counted(&counted(&entry)));
+    }
+    extensions.extend(GROUPS);
+    extensions.extend(SIGNATURES);
+    let mut hello = vec![3, 3];
+    hello.extend([0x4c; 32]);
+    hello.push(0);
+    hello.extend(CIPHER_SUITES);
+    hello.extend([1, 0]);
+    hello.extend(counted(&extensions));
+    let handshake = [&[1, 0], counted(&hello).as_slice()].concat();
+    [&[22, 3, 1], counted(&handshake).as_slice()].concat()
+}
+
+/// The bytes behind their number in two bytes; nothing of the lab has more.
+fn counted(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u16).to_be_bytes(), bytes].concat()
+}
+
+/// The same, with an extension of `padding` bytes (RFC 7685) before all others.
+#[must_use]
+pub fn padded_hello(server: &str, padding: u16) -> Vec<u8> {
+    /// Where the lengths of the record, the message and the extensions are, the first extension behind them.
+    const LENGTHS: [usize; 3] = [3, 7, 52];
+    const EXTENSIONS: usize = 54;
+    let mut hello = client_hello(server);
+    for at in LENGTHS {
+        let length = u16::from_be_bytes([hello[at], hello[at + 1]]);
+        let length = length.saturating_add(padding).saturating_add(4);
+        hello[at..at + 2].copy_from_slice(&length.to_be_bytes());
+    }
+    let mut extension = vec![0, 21];
+    extension.extend(counted(&vec![0; usize::from(padding)]));
+    hello.splice(EXTENSIONS..EXTENSIONS, extension);
+    hello
+}
+
+/// A name that leads to `address` in the lab: contoso's where a registry is.
+#[must_use]
+pub fn name_at(address: SocketAddr) -> String {
+    let lies_in = |prefixes: &[&str]| {
+        let mut prefixes = prefixes.iter().filter_map(|each| each.parse().ok());
+        prefixes.any(|prefix: IpNet| prefix.contains::<&IpAddr>(&address.ip()))
+    };
+    let eastus = ("eastus", DATA_EASTUS);
+    let regions = [eastus, ("westus", DATA_WESTUS)].into_iter();
+    let mut regions = regions.chain(REPLICAS.map(|region| (region.name, region.data)));
+    match regions.find(|(_, data)| lies_in(data)) {
+        Some((region, _)) => format!("contoso.{region}.data.azurecr.io"),
+        None if lies_in(&STORAGE) => "evil.blob.core.windows.net".to_owned(),
+        None if lies_in(&INTERNET) => "www.example.org".to_owned(),
+        None => "contoso.azurecr.io".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_in_a_hello_is_that_of_what_follows() {
+        let hello = client_hello("contoso.azurecr.io");
+        let length = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+        assert_eq!(length(3), hello.len() - 5);
+        assert_eq!(length(7), hello.len() - 9);
+        assert!(hello.ends_with(&SIGNATURES));
+        assert!(client_hello("").len() < hello.len() - "contoso.azurecr.io".len());
+    }
+
+    #[test]
+    fn an_address_has_the_name_of_its_kind_of_endpoint() {
+        let name = |address: &str| name_at((address.parse::<IpAddr>().unwrap(), 443).into());
+        assert_eq!(name("198.51.100.10"), "contoso.azurecr.io");
+        assert_eq!(name("198.51.100.130"), "contoso.eastus.data.azurecr.io");
+        assert_eq!(
+            name("2001:db8:acc:92::1"),
+            "contoso.japaneast.data.azurecr.io"
+        );
+        assert_eq!(name("203.0.113.1"), "evil.blob.core.windows.net");
+    }
+}

@@ -1,0 +1,44 @@
+//! Where the server name decides nothing: in audit mode, and for a registry that has it switched off.
+
+use anyhow::{Context, Result};
+use lab::{CONTOSO_LOGIN, Lab, MALLORY_LOGIN, capture::Capture, enforcer::Enforcer};
+
+use crate::{LOGIN, REGIONS, await_event};
+
+#[test]
+fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    lab.push_to(MALLORY_LOGIN, &lab.device())?;
+    lab.pull()?;
+    let reason = "server-name-unknown";
+    await_event(&enforcer, "audit", reason, Some(MALLORY_LOGIN))?;
+    let events = enforcer.json(["events"])?;
+    let events = events.as_array().context("events are no list")?;
+    let mut names = events.iter().map(|event| &event["server-name"]);
+    assert!(!names.any(|name| name == CONTOSO_LOGIN), "{events:?}");
+    Ok(())
+}
+
+#[test]
+fn a_registry_with_sni_off_is_open_to_its_neighbours_and_status_tells() -> Result<()> {
+    let lab = Lab::start()?;
+    let capture = Capture::watch(lab.world())?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    enforcer.edit("\n[dns]", "sni = \"off\"\n\n[dns]")?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    lab.push_to(MALLORY_LOGIN, &lab.device())?;
+    lab.pull()?;
+    assert!(!capture.take()?.is_empty());
+    let status = enforcer.status()?;
+    assert_eq!(status["registries"][0]["sni"], "off", "{status:#?}");
+    let weaknesses = status["weaknesses"].as_array().context("no weaknesses")?;
+    assert_eq!(weaknesses.len(), 1, "{weaknesses:?}");
+    let explained = enforcer.ask(["explain", LOGIN[0], "--sni", MALLORY_LOGIN])?;
+    assert_eq!(explained.code(), Some(0), "{explained:?}");
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Clients of registries, at least one for each TLS library.
+
+use std::{net::IpAddr, process::Command, thread, time::Duration};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use lab::{
+    Lab,
+    place::Place,
+    process::{run, run_with_input},
+    registry::IMAGE,
+    tls_client::{PULL, PUSH, Say, What},
+};
+
+use crate::{BRIEFLY, LONG, say};
+
+/// The tool on Python's own TLS.
+pub(crate) const PYTHON_TOOL: &str = include_str!("../../lab/registry.py");
+/// How long a client that is to succeed may take.
+const PATIENT: Duration = Duration::from_secs(30);
+/// How long a client that is to be refused may try; one that is let through takes a tenth of it.
+const IMPATIENT: Duration = Duration::from_secs(3);
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// curl, on OpenSSL.
+    Curl,
+    /// Python, on OpenSSL.
+    Python,
+    /// OpenSSL's own.
+    OpenSsl,
+    /// GnuTLS' own.
+    GnuTls,
+    /// skopeo, on Go's TLS.
+    Skopeo,
+    /// The lab's, on rustls.
+    Rustls,
+    /// The same, with a ClientHello of post-quantum size.
+    RustlsLarge,
+}
+
+/// All of them.
+pub(crate) const CLIENTS: [Client; 7] = [
+    Client::Curl,
+    Client::Python,
+    Client::OpenSsl,
+    Client::GnuTls,
+    Client::Skopeo,
+    Client::Rustls,
+    Client::RustlsLarge,
+];
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Asks a registry for something.
+    Pull,
+    /// Begins an upload; curl, Python and skopeo send data as well.
+    Push,
+}
+
+/// What clients are sent for.
+#[derive(Clone, Copy)]
+pub(crate) struct Errand<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) host: &'a str,
+    /// Where the name leads.
+    pub(crate) address: IpAddr,
+    pub(crate) act: Act,
+    /// Whether they are expected to succeed, and so get the time.
+    pub(crate) is_allowed: bool,
+}
+
+/// Sends all clients at once; those that did not fare as they were expected to, with what they said.
+pub(crate) fn unexpected(errand: Errand<'_>) -> Result<Vec<(Client, String)>> {
+    let fared: Vec<_> = thread::scope(|scope| {
+        let running = CLIENTS.map(|client| (client, scope.spawn(move || client.run(errand))));
+        let ended = running.into_iter().map(|(client, thread)| {
+            let fared = thread.join().map_err(|_panic| anyhow!("a panic"))?;
+            anyhow::Ok((client, fared))
+        });
+        ended.collect::<Result<_>>()
+    })?;
+    let fared = fared.into_iter();
+    Ok(fared
+        .filter(|(_, fared)| fared.is_ok() != errand.is_allowed)
+        .map(|(client, fared)| match fared {
+            Ok(()) => (client, "succeeded".to_owned()),
+            Err(error) => (client, format!("{error:#}")),
+        })
+        .collect())
+}
+
+impl Client {
+    fn run(self, errand: Errand<'_>) -> Result<()> {
+        let place = errand.lab.device();
+        let limit = if errand.is_allowed {
+            PATIENT
+        } else {
+            IMPATIENT
+        };
+        match self {
+            Self::Curl => curl(errand, &place, limit),
+            Self::Python => python(errand, &place, limit),
+            Self::OpenSsl => {
+                let mut openssl = place.command("openssl");
+                openssl
+                    .args(["s_client", "-quiet", "-verify_return_error", "-CAfile"])
+                    .arg(errand.lab.tls().ca())
+                    .args(["-servername", errand.host, "-connect"])
+                    .arg(format!("{}:443", errand.host));
+                wrapped(openssl, errand, limit)
+            }
+            Self::GnuTls => {
+                let mut gnutls = errand.lab.program(&place, "usr/bin/gnutls-cli");
+                gnutls.arg("--x509cafile").arg(errand.lab.tls().ca());
+                gnutls.arg(errand.host);
+                wrapped(gnutls, errand, limit)
+            }
+            Self::Skopeo => skopeo(errand, &place, limit),
+            Self::Rustls => rustls(errand, false),
+            Self::RustlsLarge => rustls(errand, true),
+        }
+    }
+}
+
+fn request(act: Act) -> &'static str {
+    match act {
+        Act::Pull => PULL,
+        Act::Push => PUSH,
+    }
+}
+
+fn curl(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+    let (_method, path) = request(errand.act).split_once(' ').context("a request")?;
+    let mut curl = place.command("curl");
+    curl.args(["--disable", "--silent", "--show-error", "--fail"])
+        .args(["--noproxy", "*", "--cacert"])
+        .arg(errand.lab.tls().ca())
+        .arg(format!("https://{}{path}", errand.host));
+    if errand.act == Act::Push {
+        curl.args(["--data-binary", "@-"]);
+    }
+    run_with_input(curl, "what the device knows", limit)?.success()?;
+    Ok(())
+}
+
+fn python(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+    let (word, wanted) = match errand.act {
+        Act::Pull => ("pull", "\"answered\": 1"),
+        Act::Push => ("push", "202"),
+    };
+    let mut python = place.command("python3");
+    python
+        .args(["-c", PYTHON_TOOL, word, errand.host])
+        .arg(errand.lab.tls().ca());
+    let said = run(python, limit)?.success()?;
+    ensure!(said.contains(wanted), "{said}");
+    Ok(())
+}
+
+/// A request through a program that wraps its input in TLS.
+fn wrapped(client: Command, errand: Errand<'_>, limit: Duration) -> Result<()> {
+    let input = format!(
+        "{} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        request(errand.act),
+        errand.host
+    );
+    let said = run_with_input(client, &input, limit)?;
+    ensure!(said.stdout.contains("HTTP/1.1 20"), "{said:?}");
+    Ok(())
+}
+
+fn skopeo(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+    if errand.act == Act::Push {
+        return errand.lab.push_within(limit, errand.host, place);
+    }
+    let mut skopeo = errand.lab.skopeo(place);
+    skopeo
+        .args(["inspect", "--raw", "--no-creds", "--cert-dir"])
+        .arg(errand.lab.tls().cert_dir())
+        .arg(format!("docker://{}/{IMAGE}", errand.host));
+    run(skopeo, limit)?.success()?;
+    Ok(())
+}
+
+fn rustls(errand: Errand<'_>, large: bool) -> Result<()> {
+    let said = say(
+        errand.lab,
+        vec![Say {
+            to: (errand.address, 443).into(),
+            what: What::Handshake {
+                name: errand.host.to_owned(),
+                large,
+                request: request(errand.act).to_owned(),
+            },
+            cuts: Vec::new(),
+            patience: if errand.is_allowed { LONG } else { BRIEFLY },
+        }],
+    )?;
+    let answer = said.first().and_then(|said| said.answer.as_deref());
+    ensure!(
+        answer.is_some_and(|line| line.starts_with("HTTP/1.1 20")),
+        "{said:?}"
+    );
+    Ok(())
+}

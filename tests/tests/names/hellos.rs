@@ -1,0 +1,131 @@
+//! What a connection to an allowed address may begin with, and what is told of the rest.
+
+use anyhow::Result;
+use lab::{
+    CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
+    capture::Capture,
+    enforcer::Enforcer,
+    hello::client_hello,
+    process::run,
+    tls_client::{Said, Say, What},
+};
+
+use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, await_event, ip, say};
+
+/// An allowed name that leads elsewhere.
+const DATA_ENDPOINT: &str = "contoso.eastus.data.azurecr.io";
+
+#[test]
+fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> Result<()> {
+    let lab = Lab::start()?;
+    let capture = Capture::watch(lab.world())?;
+    let ways = ways();
+    let all = |patience| {
+        let each = |way: &Way| vec![at(0, &way.bytes, patience), at(1, &way.bytes, patience)];
+        say(&lab, ways.iter().flat_map(each).collect())
+    };
+    all(BRIEFLY)?;
+    let free = capture.take()?;
+    assert_eq!(free.len(), 2 * ways.len());
+    assert!(free.iter().all(|flow| !flow.bytes.is_empty()), "{free:?}");
+
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
+    let open = say(&lab, vec![at(0, &client_hello(CONTOSO_LOGIN), LONG)])?;
+    assert!(open[0].answer.is_some(), "{open:?}");
+    capture.take()?;
+    let refused = all(BRIEFLY)?;
+    let passed: Vec<&Said> = refused
+        .iter()
+        .filter(|said| said.answer.is_some())
+        .collect();
+    assert!(passed.is_empty(), "{passed:?}");
+    curl_without_a_name(&lab)?;
+    let flows = capture.take()?;
+    assert!(flows.len() > 2 * ways.len());
+    assert!(flows.iter().all(|flow| flow.bytes.is_empty()), "{flows:?}");
+    for way in &ways {
+        if way.is_told {
+            await_event(&enforcer, "deny", way.reason, way.name)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
+    for (name, code) in [(CONTOSO_LOGIN, 0), (MALLORY_LOGIN, 1), (DATA_ENDPOINT, 1)] {
+        for address in LOGIN {
+            let said = enforcer.ask(["explain", address, "--sni", name])?;
+            assert_eq!(said.code(), Some(code), "{name}: {said:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A first message that is to be refused.
+struct Way {
+    bytes: Vec<u8>,
+    reason: &'static str,
+    name: Option<&'static str>,
+    /// Whether it is the first with its reason: those after it are folded.
+    is_told: bool,
+}
+
+fn ways() -> Vec<Way> {
+    let way = |bytes, reason, name, is_told| Way {
+        bytes,
+        reason,
+        name,
+        is_told,
+    };
+    let mut broken = client_hello(CONTOSO_LOGIN);
+    // The handshake message is said to be a byte longer than its record.
+    broken[8] += 1;
+    vec![
+        way(client_hello(""), "no-server-name", None, true),
+        way(b"GET / HTTP/1.0\r\n\r\n".to_vec(), "not-tls", None, true),
+        way(
+            client_hello(MALLORY_LOGIN),
+            "server-name-unknown",
+            Some(MALLORY_LOGIN),
+            true,
+        ),
+        way(
+            client_hello(LOGIN[0]),
+            "server-name-unknown",
+            Some(LOGIN[0]),
+            false,
+        ),
+        way(
+            client_hello(DATA_ENDPOINT),
+            "server-name-elsewhere",
+            Some(DATA_ENDPOINT),
+            true,
+        ),
+        way(broken, "hello-unreadable", None, true),
+    ]
+}
+
+fn at(family: usize, bytes: &[u8], patience: u64) -> Say {
+    Say {
+        to: (ip(LOGIN[family]), 443).into(),
+        what: What::Bytes(bytes.to_vec()),
+        cuts: Vec::new(),
+        patience,
+    }
+}
+
+/// curl sends no name to a server that is given by its address (RFC 6066, section 3).
+fn curl_without_a_name(lab: &Lab) -> Result<()> {
+    let mut curl = lab.device().command("curl");
+    curl.args(["--disable", "--silent", "--insecure", "--noproxy", "*"]);
+    curl.args(["--max-time", "1", &format!("https://{}/v2/", LOGIN[0])]);
+    let said = run(curl, MINUTE)?;
+    // curl(1): the operation timed out.
+    anyhow::ensure!(said.code() == Some(28), "{said:?}");
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Names in the kernel, end to end: what the server name in a handshake opens, and what DNS answers open.
+
+mod audit;
+mod clients;
+mod front_end;
+mod hellos;
+mod pieces;
+mod race;
+mod replicas;
+mod storage;
+
+use std::{
+    net::IpAddr,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use lab::{
+    Lab,
+    enforcer::Enforcer,
+    tls_client::{Said, Say, Work, run_in},
+};
+use serde_json::Value;
+
+/// The region of contoso's data endpoint.
+const REGIONS: [&str; 1] = ["eastus"];
+/// Contoso's login server in the fresh lab, which is mallory's as well.
+const LOGIN: [&str; 2] = ["198.51.100.10", "2001:db8:acc::10"];
+/// The Rust client.
+const CLIENT: &str = env!("CARGO_BIN_EXE_egress-tls");
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long an event may take from the kernel to the command line.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client that is to be refused waits for an answer, in milliseconds; one that is let through is answered in 5.
+const BRIEFLY: u64 = 300;
+/// How long a client that is to be answered waits, in milliseconds.
+const LONG: u64 = 20_000;
+
+/// Has the Rust client say all of this on the device.
+fn say(lab: &Lab, all: Vec<Say>) -> Result<Vec<Said>> {
+    run_in(
+        Path::new(CLIENT),
+        &lab.device(),
+        lab.tls().ca(),
+        &Work::Say(all),
+    )
+}
+
+/// Waits until the command line prints an event of this reason that tells this server name; `None`: it tells none.
+fn await_event(enforcer: &Enforcer, verdict: &str, reason: &str, name: Option<&str>) -> Result<()> {
+    let is_wanted = |event: &Value| {
+        event["verdict"] == verdict
+            && event["reason"] == reason
+            && event["server-name"].as_str() == name
+    };
+    let deadline = Instant::now() + TOLD_WITHIN;
+    loop {
+        let events = enforcer.json(["events"])?;
+        let events = events.as_array().context("events are no list")?;
+        if events.iter().any(is_wanted) {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "no event of {verdict}, {reason} and {name:?}: {events:#?}"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "the tests' own literals")]
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}

@@ -1,0 +1,86 @@
+//! ClientHellos that come in pieces.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, Result};
+use lab::{
+    CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
+    capture::Capture,
+    enforcer::Enforcer,
+    tls_client::{PULL, Said, Say, What, hello},
+};
+
+use crate::{BRIEFLY, LOGIN, LONG, REGIONS, ip, say};
+
+/// How many ways to cut a hello in three are tried, of each size.
+const IN_THREE: usize = 500;
+
+#[test]
+fn a_hello_in_pieces_opens_contoso_and_no_neighbour_gets_its_whole_name() -> Result<()> {
+    let lab = Lab::start()?;
+    let capture = Capture::watch(lab.world())?;
+    let free = say(&lab, ways(MALLORY_LOGIN, false, LONG)?.split_off(600))?;
+    assert_eq!(unanswered(&free), Vec::<&Said>::new());
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
+    for large in [false, true] {
+        let said = say(&lab, ways(CONTOSO_LOGIN, large, LONG)?)?;
+        assert_eq!(unanswered(&said), Vec::<&Said>::new());
+        capture.take()?;
+
+        let said = say(&lab, ways(MALLORY_LOGIN, large, BRIEFLY)?)?;
+        assert_eq!(unanswered(&said).len(), said.len());
+        let flows = capture.take()?.into_iter();
+        let came: HashMap<_, _> = flows.map(|flow| (flow.client, flow.bytes.len())).collect();
+        for one in &said {
+            let came = *came.get(&one.from).context("a connection is not seen")?;
+            // Where segments end is the kernel's to say: what counts is that no name comes whole.
+            assert!(came < one.name_ends, "{came} bytes came of {one:?}");
+        }
+    }
+    Ok(())
+}
+
+/// The client's attempts with a hello cut in two everywhere, and in three in some places; IPv4 and IPv6 in turn.
+fn ways(name: &str, large: bool, patience: u64) -> Result<Vec<Say>> {
+    let length = hello(name, large)?.len();
+    let in_two = (1..length).map(|at| vec![at]);
+    let ways = in_two.chain(places(length).take(IN_THREE));
+    let attempt = |(number, cuts): (usize, Vec<usize>)| Say {
+        to: (ip(LOGIN[number % 2]), 443).into(),
+        what: What::Handshake {
+            name: name.to_owned(),
+            large,
+            request: PULL.to_owned(),
+        },
+        cuts,
+        patience,
+    };
+    Ok(ways.enumerate().map(attempt).collect())
+}
+
+/// Pairs of different places below `length`, in order: the same in each run (Steele and Vigna, "LXM", the step of a linear
+/// congruential generator).
+fn places(length: usize) -> impl Iterator<Item = Vec<usize>> {
+    let mut state: u64 = 0x5eed;
+    let mut next = move || {
+        state = state
+            .wrapping_mul(0xd134_2543_de82_ef95)
+            .wrapping_add(0x2545_f491_4f6c_dd1d);
+        1 + (state >> 33) as usize % (length - 1)
+    };
+    std::iter::repeat_with(move || vec![next(), next()])
+        .filter(|pair| pair[0] != pair[1])
+        .map(|mut pair| {
+            pair.sort_unstable();
+            pair
+        })
+}
+
+fn unanswered(said: &[Said]) -> Vec<&Said> {
+    let is_unanswered = |said: &&Said| {
+        let line = said.answer.as_deref();
+        line.is_none_or(|line| line != "HTTP/1.1 200 OK")
+    };
+    said.iter().filter(is_unanswered).collect()
+}

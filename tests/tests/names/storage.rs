@@ -1,0 +1,102 @@
+//! Storage accounts behind one address: an exception opens one of them, for its cgroup.
+
+use anyhow::{Context, Result};
+use lab::{
+    Lab,
+    azurite::{CONTOSO_HOST, HOST},
+    capture::Capture,
+    enforcer::Enforcer,
+    place::Place,
+    process::run_with_input,
+};
+
+use crate::{MINUTE, REGIONS};
+
+/// How long curl tries, in seconds: what is let through takes a tenth of it.
+const BRIEFLY: &str = "3";
+
+#[test]
+fn an_exception_opens_one_account_of_an_address_for_its_cgroup_and_no_other() -> Result<()> {
+    let lab = Lab::start()?;
+    let agent = lab.device_cgroup().child("agent")?;
+    let sibling = lab.device_cgroup().child("sibling")?;
+    let (agent, sibling) = (lab.device_in(&agent), lab.device_in(&sibling));
+    let capture = Capture::watch(lab.world())?;
+    for family in ["--ipv4", "--ipv6"] {
+        for host in [CONTOSO_HOST, HOST] {
+            assert!(uploads(&lab, &agent, family, host)?, "nothing is enforced");
+        }
+    }
+
+    let exception = format!(
+        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\nnames = [{CONTOSO_HOST:?}]\nuntil = 2100-01-01T00:00:00Z\n",
+        lab.device_cgroup().path().join("agent")
+    );
+    let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
+    enforcer.await_told("the exception's name has addresses", MINUTE, |status| {
+        let mut names = status.exceptions.iter().flat_map(|each| &each.names);
+        names.any(|name| name.addresses.len() == 2)
+    })?;
+    capture.take()?;
+    for family in ["--ipv4", "--ipv6"] {
+        let open = uploads(&lab, &agent, family, CONTOSO_HOST)?;
+        assert!(open, "{}", enforcer.log());
+        capture.take()?;
+        assert!(!uploads(&lab, &agent, family, HOST)?, "another account");
+        assert!(
+            !uploads(&lab, &sibling, family, CONTOSO_HOST)?,
+            "another cgroup"
+        );
+        assert!(
+            !uploads(&lab, &lab.device(), family, CONTOSO_HOST)?,
+            "the cgroup above"
+        );
+        let mut came = capture.take()?.into_iter();
+        assert!(came.all(|flow| flow.bytes.is_empty()), "something leaked");
+    }
+    Ok(())
+}
+
+/// Whether data arrives at the account's front end; whether it is taken there is another matter.
+fn uploads(lab: &Lab, place: &Place, family: &str, host: &str) -> Result<bool> {
+    let arrived = || {
+        let requests = lab.requests()?;
+        anyhow::Ok(
+            requests
+                .iter()
+                .filter(|request| request.sni == host)
+                .count(),
+        )
+    };
+    let before = arrived()?;
+    let mut curl = place.command("curl");
+    curl.args([
+        "--disable",
+        "--silent",
+        "--show-error",
+        "--noproxy",
+        "*",
+        family,
+    ])
+    .args([
+        "--max-time",
+        BRIEFLY,
+        "--request",
+        "PUT",
+        "--data-binary",
+        "@-",
+    ])
+    .args(["--header", "x-ms-blob-type: BlockBlob", "--cacert"])
+    .arg(lab.tls().ca())
+    .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
+    .arg(format!(
+        "https://{host}/loot/{}",
+        family.trim_start_matches('-')
+    ));
+    let said = run_with_input(curl, "what the device knows", MINUTE)?;
+    let answered = said.status.success();
+    let came = arrived()? > before;
+    anyhow::ensure!(answered == came, "{said:?}");
+    said.stdout.trim().parse::<u16>().context("no status")?;
+    Ok(answered)
+}

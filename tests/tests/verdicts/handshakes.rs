@@ -1,0 +1,9 @@
+//! What a connection to an address that a name opened may begin with.
+
+mod client;
+mod first;
+mod later;
+mod scene;
+mod scopes;
+mod sink;
+mod ways;

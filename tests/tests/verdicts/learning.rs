@@ -1,0 +1,8 @@
+//! What the kernel learns from DNS answers, and from which it learns nothing.
+
+mod forgery;
+mod genuine;
+mod message;
+mod refused;
+mod scene;
+mod server;

@@ -1,0 +1,186 @@
+//! Genuine answers that open nothing, and what the daemon is told of them.
+
+use std::net::{IpAddr, TcpListener};
+
+use anyhow::Result;
+use enforcer_common::Outcome;
+use lab::world::RESOLVER_V4;
+
+use super::genuine::saying;
+use super::message::{A, AAAA, ASKED, Answer, query, wire};
+use super::scene::{ACCOUNT, Asked, REGISTRY, Scene, ip, outcomes};
+
+const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
+const ADDRESS: &str = "198.51.100.77";
+
+/// What comes of asking for `name`, where the answer is `answer`; and how many openings.
+fn outcome(
+    scene: &Scene,
+    name: &str,
+    kind: u16,
+    answer: impl Fn(Answer) -> Answer + Send + 'static,
+) -> Result<(Vec<(Outcome, u32)>, usize)> {
+    let _server = saying(scene, answer)?;
+    let lessons = scene.lessons(|| {
+        scene.ask(&[Asked::once(SERVER, name, kind)])?;
+        Ok(())
+    })?;
+    Ok((outcomes(&lessons), scene.learned()?))
+}
+
+#[test]
+fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
+    let scene = Scene::new()?;
+    for (name, id, kind, address) in [
+        (REGISTRY, 1, A, "203.0.113.7"),
+        (REGISTRY, 1, AAAA, "2001:db8:b10b::7"),
+        (REGISTRY, 1, A, "93.184.0.1"),
+        (REGISTRY, 1, A, "10.0.0.1"),
+        (REGISTRY, 1, A, "127.0.0.1"),
+        (REGISTRY, 1, A, "0.0.0.0"),
+        (REGISTRY, 1, AAAA, "::1"),
+        (REGISTRY, 1, AAAA, "::ffff:198.51.100.77"),
+        (REGISTRY, 1, AAAA, "64:ff9b::198.51.100.77"),
+        (REGISTRY, 1, AAAA, "64:ff9b:1::198.51.100.77"),
+        (ACCOUNT, 3, A, "198.51.100.77"),
+        (ACCOUNT, 3, AAAA, "2001:db8:acc::7"),
+    ] {
+        let told = outcome(&scene, name, kind, move |answer| {
+            answer.address(ASKED, ip(address))
+        })?;
+        assert_eq!(
+            told,
+            (vec![(Outcome::Unchecked, id)], 0),
+            "{name} {address}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_address_in_no_tag_opens_only_where_all_else_is_closed() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let ask = |scene: &Scene, address: &'static str| {
+        outcome(scene, REGISTRY, A, move |answer| {
+            answer.address(ASKED, ip(address))
+        })
+    };
+    scene.apply(|inputs| inputs.default_allow = false)?;
+    let learned = (vec![(Outcome::Learned, 1)], 2);
+    assert_eq!(ask(&scene, "93.184.0.1")?, learned);
+    scene.forget()?;
+    let unchecked = (vec![(Outcome::Unchecked, 1)], 0);
+    assert_eq!(ask(&scene, "10.0.0.1")?, unchecked, "private");
+    scene.apply(|inputs| inputs.learning.strict = 1)?;
+    assert_eq!(ask(&scene, "93.184.0.1")?, unchecked, "strict");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    let unusable = (vec![(Outcome::Unusable, 1)], 0);
+    let told = outcome(&scene, REGISTRY, A, |answer| answer.set(2, 0x83))?;
+    assert_eq!(told, unusable, "truncated");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        answer
+            .address(&wire("b.example"), ip(ADDRESS))
+            .alias(REGISTRY, "b.example")
+    })?;
+    assert_eq!(told, unusable, "the alias after its address");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        (0..33).fold(answer, |answer, last| {
+            answer.address(ASKED, [198, 51, 100, last].into())
+        })
+    })?;
+    assert_eq!(told, unusable, "33 addresses");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        let at = u8::try_from(answer.0.len()).unwrap_or(0);
+        answer.address(&[0xc0, at], ip(ADDRESS))
+    })?;
+    assert_eq!(told, unusable, "a name that points to itself");
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_addresses_is_no_lesson() -> Result<()> {
+    let scene = Scene::new()?;
+    for code in [0x80, 0x82, 0x83, 0x85] {
+        let told = outcome(&scene, REGISTRY, A, move |answer| answer.set(3, code))?;
+        assert_eq!(told, (vec![], 0), "{code}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_question_over_tcp_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    let cloud = scene.stage.world.cloud();
+    let _server = cloud.run(|| Ok(TcpListener::bind((SERVER, 53))?))?;
+    let framed = |name: &str| {
+        let query = query(name, A);
+        let mut framed = (query.len() as u16).to_be_bytes().to_vec();
+        framed.extend(query);
+        framed
+    };
+    let ask = |query: Vec<u8>| {
+        let asked = Asked {
+            replies: 0,
+            query,
+            ..Asked::once(SERVER, REGISTRY, A).by("tcp")
+        };
+        scene.lessons(|| {
+            scene.ask(&[asked])?;
+            Ok(())
+        })
+    };
+    for (what, query) in [
+        ("in one segment", framed(REGISTRY)),
+        ("after a segment with the length", query(REGISTRY, A)),
+    ] {
+        assert_eq!(outcomes(&ask(query)?), [(Outcome::Unusable, 1)], "{what}");
+    }
+    assert_eq!(outcomes(&ask(framed("example.com"))?), []);
+    Ok(())
+}
+
+#[test]
+fn no_room_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    let _server =
+        super::server::Server::start(scene.stage.world.cloud(), SERVER, &[], Box::new(numbered()))?;
+    // Two openings each, and as many addresses as answers with 32 of them hold.
+    let asked = Asked {
+        rounds: 4096 / 32 + 1,
+        ..Asked::once(SERVER, REGISTRY, AAAA)
+    };
+    let lessons = scene.lessons(|| {
+        scene.ask(&[asked])?;
+        Ok(())
+    })?;
+    let of = |outcome| {
+        let outcomes = outcomes(&lessons);
+        outcomes
+            .iter()
+            .filter(|(found, _)| *found == outcome)
+            .count()
+    };
+    assert_eq!((of(Outcome::Learned), of(Outcome::Full)), (4096, 32));
+    assert_eq!(scene.learned()?, 8192);
+    Ok(())
+}
+
+/// 32 addresses, in each answer others.
+fn numbered() -> impl Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send {
+    let next = std::cell::Cell::new(0_u16);
+    move |query| {
+        let with = |answer: Answer, _| {
+            let [high, low] = next.get().to_be_bytes();
+            next.set(next.get() + 1);
+            let mut address = [0x20, 1, 0xd, 0xb8, 0xa, 0xcc, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            address[14..].copy_from_slice(&[high, low]);
+            answer.address(ASKED, address.into())
+        };
+        vec![(0, (0..32).fold(Answer::to(query), with).0)]
+    }
+}

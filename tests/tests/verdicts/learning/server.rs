@@ -1,0 +1,157 @@
+//! A DNS server of the tests' own, which says what it is told, and from where.
+
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::AsFd as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use lab::netns::Netns;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What to answer to a query: messages, each by the voice of a number. Voice 0 is the server itself.
+pub(super) type Script = Box<dyn Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send>;
+
+/// From where an answer comes.
+pub(super) enum Voice {
+    /// A socket at this address.
+    At(SocketAddr),
+    /// A raw socket that writes this IPv4 address, and port 53, into the packets' headers.
+    Spoofed([u8; 4]),
+}
+
+enum Mouth {
+    Datagrams(UdpSocket),
+    Raw(Socket, [u8; 4]),
+}
+
+/// It answers until it is dropped.
+pub(super) struct Server {
+    ended: Arc<AtomicBool>,
+    said: Arc<AtomicU64>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Server {
+    /// A server in `place` at port 53 of `address`, with `others` to speak beside it.
+    pub(super) fn start(
+        place: &Netns,
+        address: IpAddr,
+        others: &[Voice],
+        script: Script,
+    ) -> Result<Self> {
+        let own = Voice::At(SocketAddr::new(address, 53));
+        let mouths = place.run(|| {
+            let voices = [&own].into_iter().chain(others);
+            voices.map(Mouth::of).collect::<Result<Vec<_>>>()
+        })?;
+        let (ended, said) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let thread = thread::spawn({
+            let (ended, said) = (Arc::clone(&ended), Arc::clone(&said));
+            move || serve(&mouths, &script, &ended, &said)
+        });
+        Ok(Self {
+            ended,
+            said,
+            thread: Some(thread),
+        })
+    }
+
+    /// How many messages it has sent.
+    pub(super) fn said(&self) -> u64 {
+        self.said.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _its_panic_was_told = thread.join();
+        }
+    }
+}
+
+fn serve(mouths: &[Mouth], script: &Script, ended: &AtomicBool, said: &AtomicU64) {
+    let Some(Mouth::Datagrams(ear)) = mouths.first() else {
+        return;
+    };
+    let mut buffer = [0; 4096];
+    while !ended.load(Ordering::Relaxed) {
+        let (length, client) = match ear.recv_from(&mut buffer) {
+            Ok(received) => received,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+            Err(_) => return,
+        };
+        for (voice, message) in script(&buffer[..length]) {
+            let sent = mouths.get(voice).map(|mouth| mouth.say(&message, client));
+            if matches!(sent, Some(Ok(()))) {
+                said.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Mouth {
+    fn of(voice: &Voice) -> Result<Self> {
+        match voice {
+            Voice::At(address) => {
+                let socket = UdpSocket::bind(address).with_context(|| format!("{address}"))?;
+                socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+                Ok(Self::Datagrams(socket))
+            }
+            Voice::Spoofed(source) => {
+                let raw = Socket::new(
+                    Domain::IPV4,
+                    Type::RAW,
+                    Some(Protocol::from(libc::IPPROTO_RAW)),
+                )?;
+                Ok(Self::Raw(raw, *source))
+            }
+        }
+    }
+
+    fn say(&self, message: &[u8], client: SocketAddr) -> Result<()> {
+        match self {
+            Self::Datagrams(socket) => {
+                socket.send_to(message, client)?;
+            }
+            Self::Raw(socket, source) => {
+                let packet = packet(*source, client, message)?;
+                nix::sys::socket::sendto(
+                    std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd()),
+                    &packet,
+                    &nix::sys::socket::SockaddrStorage::from(client),
+                    nix::sys::socket::MsgFlags::empty(),
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A UDP datagram over IPv4 whose checksum is left out (RFC 768); the kernel fills in the other one.
+fn packet(source: [u8; 4], client: SocketAddr, message: &[u8]) -> Result<Vec<u8>> {
+    let IpAddr::V4(to) = client.ip() else {
+        anyhow::bail!("{client} is not IPv4");
+    };
+    let length = u16::try_from(message.len() + 8)?;
+    let mut packet = vec![0x45, 0];
+    packet.extend((length + 20).to_be_bytes());
+    packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+    packet.extend(source);
+    packet.extend(to.octets());
+    packet.extend(53_u16.to_be_bytes());
+    packet.extend(client.port().to_be_bytes());
+    packet.extend(length.to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(message);
+    Ok(packet)
+}
