@@ -56,7 +56,7 @@ fn what_is_no_client_hello_is_not_tls() {
 fn what_cannot_become_tls_is_refused_at_its_first_byte() {
     for len in 1..5 {
         is_refused("HTTP", &b"GET /"[..len], NotTls);
-        assert_eq!(whole(&World::new(), &patched(0, &[])[..len]), Ok(()));
+        assert_eq!(whole(&World::new(), &patched(0, &[])[..len]), Ok(false));
     }
     for len in 2..5 {
         is_refused("version 2", &patched(1, &[2])[..len], NotTls);
