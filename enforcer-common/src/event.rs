@@ -1,6 +1,6 @@
 //! Denials and lessons as they travel through the ring buffer.
 
-use crate::layout::{NAME_BYTES, NameKey};
+use crate::layout::{FoldKey, NAME_BYTES, NameKey};
 
 /// The program that judged. Codes are counter indices and stand in events: append, never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +77,9 @@ pub struct Event {
     /// 1 in audit mode: it was reported and let through.
     pub audited: u8,
     /// Zero.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
+    /// [`crate::layout::digest`] of the server name that it was denied for; 0 where there is none.
+    pub name: u32,
 }
 
 /// Bytes of an [`Event`] in the ring buffer.
@@ -103,7 +105,18 @@ impl Event {
             reason: u8::from_ne_bytes(take(&mut rest)?),
             audited: u8::from_ne_bytes(take(&mut rest)?),
             reserved: take(&mut rest)?,
+            name: u32::from_ne_bytes(take(&mut rest)?),
         })
+    }
+
+    /// What denials like this one are folded under.
+    pub const fn fold_key(&self) -> FoldKey {
+        FoldKey {
+            cgroup: self.cgroup,
+            destination: self.destination,
+            reason: self.reason as u32,
+            name: self.name,
+        }
     }
 }
 
@@ -170,6 +183,19 @@ pub struct Lesson {
 const LESSON_LEN: usize = 40;
 const _: () = assert!(size_of::<Lesson>() == LESSON_LEN);
 
+/// An answer that the kernel opened nothing by, and the name that was asked for: of a pattern, the entry's number does not tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct NamedLesson {
+    /// The lesson.
+    pub lesson: Lesson,
+    /// The name in the question.
+    pub name: NameKey,
+}
+
+const NAMED_LESSON_LEN: usize = LESSON_LEN + NAME_BYTES;
+const _: () = assert!(size_of::<NamedLesson>() == NAMED_LESSON_LEN);
+
 /// A record of the ring buffer; its length says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(
@@ -181,8 +207,10 @@ pub enum Record {
     Denial(Event),
     /// A denial with a server name.
     Named(NamedEvent),
-    /// A DNS answer.
+    /// A DNS answer that opened an address.
     Lesson(Lesson),
+    /// A DNS answer that is left to the daemon.
+    Unlearned(NamedLesson),
 }
 
 impl Record {
@@ -195,6 +223,13 @@ impl Record {
             let (event, name) = bytes.split_at_checked(EVENT_LEN)?;
             return Some(Self::Named(NamedEvent {
                 event: Event::from_bytes(event)?,
+                name: name.try_into().ok()?,
+            }));
+        }
+        if bytes.len() == NAMED_LESSON_LEN {
+            let (lesson, name) = bytes.split_at_checked(LESSON_LEN)?;
+            return Some(Self::Unlearned(NamedLesson {
+                lesson: Lesson::from_bytes(lesson)?,
                 name: name.try_into().ok()?,
             }));
         }
@@ -238,6 +273,7 @@ mod tests {
         assert_eq!(event.port.to_ne_bytes(), record[60..62]);
         assert_eq!((event.protocol, event.hook), (62, 63));
         assert_eq!((event.reason, event.audited), (64, 65));
+        assert_eq!(event.name.to_ne_bytes(), record[68..72]);
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub use decide::{
     Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
     decide_packet, judged,
 };
-pub use event::{Event, Hook, Lesson, NamedEvent, Outcome, Record};
+pub use event::{Event, Hook, Lesson, NamedEvent, NamedLesson, Outcome, Record};
 pub use packet::{Bytes, PacketError, Words, established, read_ipv4, read_ipv6};
 pub use reason::Reason;

@@ -52,6 +52,8 @@ pub enum Reason {
     Unwatched = 24,
     /// Denied: TCP that does not come from a TCP socket.
     NotASocket = 25,
+    /// Denied: the ClientHello names an IP address in the place of a server (RFC 6066 section 3 has none there).
+    ServerNameAddress = 26,
 }
 
 impl Reason {
@@ -59,7 +61,7 @@ impl Reason {
     pub const COUNT: u32 = 32;
 
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Local,
         Self::Exempt,
         Self::ExceptionPrefix,
@@ -84,6 +86,7 @@ impl Reason {
         Self::Urgent,
         Self::Unwatched,
         Self::NotASocket,
+        Self::ServerNameAddress,
     ];
 
     /// The reason of a code that a map or an event holds.
@@ -123,6 +126,7 @@ impl Reason {
             Self::Urgent => "urgent-data",
             Self::Unwatched => "unwatched",
             Self::NotASocket => "not-a-socket",
+            Self::ServerNameAddress => "server-name-address",
         }
     }
 
@@ -163,6 +167,9 @@ impl Reason {
             Self::Urgent => "it sends urgent data before its TLS ClientHello was judged",
             Self::Unwatched => "the connection began before the enforcer watched: connect again",
             Self::NotASocket => "it is TCP that does not come from a TCP socket",
+            Self::ServerNameAddress => {
+                "its TLS ClientHello names an IP address, where only an allowed name counts"
+            }
         }
     }
 }

@@ -69,15 +69,13 @@ fn note_question(packet: &Packet<'_>, destination: Address) -> Option<()> {
     let segment = packet.segment()?;
     let scratch = enter(OUTWARD)?;
     let word = read(scratch, packet, segment.is_tcp, segment.data, server);
-    let entry = scratch.entry.get();
-    leave(OUTWARD);
-    let word = word?;
-    if segment.is_tcp {
-        learn::tell(Outcome::Unusable, entry.id as u64, 0, 0);
-    } else {
-        asked.add(word);
+    match word {
+        Some(_) if segment.is_tcp => learn::tell(OUTWARD, Outcome::Unusable, 0, 0, 0),
+        Some(word) => asked.add(word),
+        None => {}
     }
-    Some(())
+    leave(OUTWARD);
+    word.map(|_| ())
 }
 
 /// The question in the packet's data. Over TCP a length precedes it (RFC 1035 section 4.2.2), if not in a segment of its own.

@@ -86,7 +86,7 @@ pub(crate) fn wanted(number: u32) -> Want {
 pub(crate) fn take(number: u32, word: u64) -> Result<(), Reason> {
     match hello_take(number, word) {
         0 => Ok(()),
-        _ => Err(Reason::HelloUnreadable),
+        code => Err(denial(code)),
     }
 }
 
@@ -102,6 +102,7 @@ fn denial(code: u32) -> Reason {
     match code {
         code if code == Reason::NotTls as u32 => Reason::NotTls,
         code if code == Reason::NoServerName as u32 => Reason::NoServerName,
+        code if code == Reason::ServerNameAddress as u32 => Reason::ServerNameAddress,
         _ => Reason::HelloUnreadable,
     }
 }
@@ -134,6 +135,11 @@ extern "C" fn hello_wanted(number: u32) -> u64 {
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn hello_take(number: u32, word: u64) -> u32 {
-    let taken = desk(number).map(|desk| desk.reading.take_in(word, &mut desk.keys));
-    u32::from(taken != Some(Ok(())))
+    let Some(desk) = desk(number) else {
+        return Reason::HelloUnreadable as u32;
+    };
+    match desk.reading.take_in(word, &mut desk.keys) {
+        Ok(()) => 0,
+        Err(reason) => reason as u32,
+    }
 }

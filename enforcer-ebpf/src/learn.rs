@@ -3,11 +3,12 @@
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::{Kind, MAX_RECORDS, PORT, Reply};
-use enforcer_common::layout::{AddressKey, Deadline, NameEntry, Opening};
-use enforcer_common::{Address, Class, Lesson, Outcome, PolicyView as _};
+use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, Opening};
+use enforcer_common::{Address, Class, Lesson, NamedLesson, Outcome, PolicyView as _};
 
 use crate::asker::{asked, server};
 use crate::attempt::POLICY;
+use crate::copy::copy_words;
 use crate::lookup::{asked_word, walk_name};
 use crate::maps::{EVENTS, LEARNED};
 use crate::packet::Packet;
@@ -53,8 +54,7 @@ fn learn(packet: &Packet<'_>) -> Option<()> {
 extern "C" fn take_answer(slot: u32) -> u32 {
     let found = read_answer(slot);
     if found == UNUSABLE {
-        let name = scratch(slot).map_or(0, |scratch| scratch.entry.get().id);
-        tell(Outcome::Unusable, name as u64, 0, 0);
+        tell(slot, Outcome::Unusable, 0, 0, 0);
         return 0;
     }
     if found == 0 {
@@ -110,7 +110,7 @@ extern "C" fn take_address(slot: u32, index: u32) -> u32 {
         Outcome::Unchecked
     };
     let [high, low] = halves(address);
-    tell(outcome, (ttl as u64) << 32 | entry.id as u64, high, low);
+    tell(slot, outcome, ttl, high, low);
     1
 }
 
@@ -178,25 +178,61 @@ fn extend(opening: Opening, deadline: Deadline) -> bool {
     LEARNED.insert(&opening, &deadline, 0).is_ok()
 }
 
-/// Tells the daemon what came of an answer; `name` is its number below the seconds to live.
+/// Tells the daemon what came of the message in scratch `slot`.
 #[inline(always)]
-pub(crate) fn tell(outcome: Outcome, name: u64, high: u64, low: u64) {
-    tell_lesson(outcome as u32, name, high, low);
+pub(crate) fn tell(slot: u32, outcome: Outcome, ttl: u32, high: u64, low: u64) {
+    match outcome {
+        Outcome::Learned => tell_learned(slot, ttl, high, low),
+        Outcome::Unusable | Outcome::Unchecked | Outcome::Full => {
+            tell_unlearned(slot, outcome as u32, ttl, high, low)
+        }
+    };
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn tell_lesson(outcome: u32, name: u64, high: u64, low: u64) -> u32 {
-    let address: AddressKey = joined(high, low).key();
-    let lesson = Lesson {
+extern "C" fn tell_learned(slot: u32, ttl: u32, high: u64, low: u64) -> u32 {
+    if let Some(scratch) = scratch(slot) {
+        let lesson = lesson(scratch, Outcome::Learned as u32, ttl, joined(high, low));
+        let _may_fail = EVENTS.output_untyped(&lesson, 0);
+    }
+    0
+}
+
+/// With the name that was asked for: the daemon is to ask for it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_unlearned(slot: u32, outcome: u32, ttl: u32, high: u64, low: u64) -> u32 {
+    let Some(scratch) = scratch(slot) else {
+        return 0;
+    };
+    let Some(mut record) = EVENTS.reserve_untyped::<NamedLesson>(0) else {
+        return 0;
+    };
+    let lesson = lesson(scratch, outcome, ttl, joined(high, low));
+    let place = record.as_mut_ptr();
+    // SAFETY: the record is the program's own until it is submitted, and both parts of it are written; cells have the layout of what they
+    // hold, and nobody writes the key meanwhile.
+    unsafe {
+        (&raw mut (*place).lesson).write(lesson);
+        copy_words::<{ NAME_BYTES / 8 }>(
+            scratch.reading.key().as_ptr().cast(),
+            (&raw mut (*place).name).cast(),
+        );
+    }
+    record.submit(0);
+    0
+}
+
+#[inline(always)]
+fn lesson(scratch: &Scratch, outcome: u32, ttl: u32, address: Address) -> Lesson {
+    Lesson {
         // SAFETY: the helper takes no pointer.
         time: unsafe { bpf_ktime_get_boot_ns() },
-        address,
-        name: name as u32,
-        ttl: (name >> 32) as u32,
+        address: address.key(),
+        name: scratch.entry.get().id,
+        ttl,
         outcome,
         reserved: 0,
-    };
-    let _may_fail = EVENTS.output_untyped(&lesson, 0);
-    0
+    }
 }

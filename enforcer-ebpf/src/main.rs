@@ -5,6 +5,7 @@
 
 mod asker;
 mod attempt;
+mod copy;
 mod desk;
 mod handshake;
 mod learn;

@@ -7,10 +7,11 @@ use aya_ebpf::helpers::{
 };
 use aya_ebpf::programs::{SkBuffContext, SockContext};
 use enforcer_common::layout::{
-    COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, NAME_BYTES, NameKey, Origin, counter,
+    COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, NAME_BYTES, NameKey, Origin, counter, digest,
 };
 use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
+use crate::copy::copy_words;
 use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
 use crate::packet::Judged;
 use crate::view::{self, halves, joined};
@@ -43,7 +44,10 @@ pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {
 #[inline(always)]
 fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name: &NameKey) {
     let [high, low] = halves(destination);
-    let folded = fold(facts, cgroup, high, low);
+    let words: *const u64 = name.as_ptr().cast();
+    // SAFETY: within the key, which is aligned as a word is.
+    let digest = digest((0..NAME_BYTES / 8).map(|word| unsafe { words.add(word).read() }));
+    let folded = fold(facts, cgroup, high, low, digest);
     if folded == FOLDED {
         return;
     }
@@ -63,23 +67,11 @@ fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name
             origin,
             destination,
             folded,
+            digest,
         );
         copy_words::<{ NAME_BYTES / 8 }>(name.as_ptr().cast(), (&raw mut (*place).name).cast());
     }
     record.submit(0);
-}
-
-/// Copies word by word: there is no room on the stack, and bytes would each take some.
-///
-/// # Safety
-/// Both are valid, aligned, and as long.
-#[inline(always)]
-unsafe fn copy_words<const N: usize>(from: *const [u64; N], to: *mut [u64; N]) {
-    let (from, to): (*const u64, *mut u64) = (from.cast(), to.cast());
-    for word in 0..N {
-        // SAFETY: within both, as the caller promises. Volatile, so that it stays as many single words.
-        unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
-    }
 }
 
 /// Counts a call, and reports its denial.
@@ -149,7 +141,7 @@ extern "C" fn report_attempt(facts: u64, high: u64, low: u64) -> u32 {
 #[inline(always)]
 fn denial(facts: u64, cgroup: u64, origin: &Origin, destination: Address) {
     let [high, low] = halves(destination);
-    let folded = fold(facts, cgroup, high, low);
+    let folded = fold(facts, cgroup, high, low, 0);
     if folded == FOLDED {
         return;
     }
@@ -166,6 +158,7 @@ fn denial(facts: u64, cgroup: u64, origin: &Origin, destination: Address) {
             origin,
             destination,
             folded,
+            0,
         )
     };
     record.submit(0);
@@ -184,11 +177,12 @@ const FOLDED: u64 = u64::MAX;
 /// How many denials like this one were folded since the last report, if it is time for another. Exported as [`report_packet`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn fold(facts: u64, cgroup: u64, high: u64, low: u64) -> u64 {
+extern "C" fn fold(facts: u64, cgroup: u64, high: u64, low: u64, name: u32) -> u64 {
     let key = FoldKey {
         cgroup,
         destination: joined(high, low).key(),
-        reason: u64::from((facts >> 24) as u8),
+        reason: u32::from((facts >> 24) as u8),
+        name,
     };
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
@@ -222,6 +216,7 @@ unsafe fn write_event(
     origin: &Origin,
     destination: Address,
     folded: u64,
+    name: u32,
 ) {
     // SAFETY: as the caller promises; every field is written.
     unsafe {
@@ -244,6 +239,7 @@ unsafe fn write_event(
         (&raw mut (*place).hook).write((facts >> 32) as u8);
         (&raw mut (*place).reason).write((facts >> 24) as u8);
         (&raw mut (*place).audited).write(view::audits() as u8);
-        (&raw mut (*place).reserved).write([0; 6]);
+        (&raw mut (*place).reserved).write([0; 2]);
+        (&raw mut (*place).name).write(name);
     }
 }

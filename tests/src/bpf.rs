@@ -3,9 +3,11 @@
 //!
 //! Layouts and numbers are those of linux/bpf.h.
 
+mod map;
+
 use std::{
     ffi::CString,
-    fs, io,
+    io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -16,21 +18,17 @@ use std::{
 
 use anyhow::{Context, Result};
 
-const MAP_CREATE: libc::c_int = 0;
-const MAP_LOOKUP: libc::c_int = 1;
-const MAP_UPDATE: libc::c_int = 2;
+pub use self::map::Map;
+
 const PROG_LOAD: libc::c_int = 5;
 const OBJ_GET: libc::c_int = 7;
 const TEST_RUN: libc::c_int = 10;
 const PROG_NEXT_ID: libc::c_int = 11;
 const PROG_BY_ID: libc::c_int = 13;
-const MAP_BY_ID: libc::c_int = 14;
 const INFO_BY_FD: libc::c_int = 15;
 const LINK_CREATE: libc::c_int = 28;
 const ENABLE_STATS: libc::c_int = 32;
 
-const LPM_TRIE: u32 = 11;
-const NO_PREALLOC: u32 = 1;
 /// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -87,10 +85,6 @@ pub struct Told {
 #[derive(Debug)]
 pub struct Program(OwnedFd);
 
-/// A map.
-#[derive(Debug)]
-pub struct Map(OwnedFd);
-
 #[repr(C)]
 #[derive(Default)]
 struct Load {
@@ -124,16 +118,6 @@ struct Run {
     cpu: u32,
     batch: u32,
     padding: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct Element {
-    map: u32,
-    padding: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
 }
 
 impl Program {
@@ -306,77 +290,6 @@ pub fn count_runs() -> Result<OwnedFd> {
     // `BPF_STATS_RUN_TIME`.
     let mut kind = 0_u32;
     made(ENABLE_STATS, &mut kind).context("count the runs of programs")
-}
-
-impl Map {
-    /// An empty trie of IPv4 prefixes.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn trie(capacity: usize) -> Result<Self> {
-        let mut attributes = [LPM_TRIE, 8, 4, u32::try_from(capacity)?, NO_PREALLOC];
-        Ok(Self(
-            made(MAP_CREATE, &mut attributes).context("make a trie")?,
-        ))
-    }
-
-    /// A pinned map.
-    ///
-    /// # Errors
-    /// When nothing is pinned there.
-    pub fn pinned(pin: &Path) -> Result<Self> {
-        Ok(Self(pinned(pin)?))
-    }
-
-    /// The map that a map of one map holds.
-    ///
-    /// # Errors
-    /// When it holds none.
-    pub fn inner(&self) -> Result<Self> {
-        let mut id = 0_u32;
-        let mut attributes = Element {
-            map: raw(&self.0)?,
-            key: pointer(&0_u32),
-            value: pointer(std::ptr::from_mut(&mut id).cast_const()),
-            ..Element::default()
-        };
-        call(MAP_LOOKUP, &mut attributes).context("look into a map of maps")?;
-        Ok(Self(by_id(MAP_BY_ID, id).context("open an inner map")?))
-    }
-
-    /// Writes one entry. Key and value are as long as the map was made for.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        let mut attributes = Element {
-            map: raw(&self.0)?,
-            key: pointer(key.as_ptr()),
-            value: pointer(value.as_ptr()),
-            ..Element::default()
-        };
-        call(MAP_UPDATE, &mut attributes).context("write into a map")?;
-        Ok(())
-    }
-
-    /// The descriptor, as instructions and maps of maps hold it.
-    ///
-    /// # Errors
-    /// Never: a descriptor is not negative.
-    pub fn number(&self) -> Result<u32> {
-        raw(&self.0)
-    }
-
-    /// Bytes of kernel memory, as the kernel accounts for them (`memlock` in proc_pid_fdinfo(5)).
-    ///
-    /// # Errors
-    /// When the kernel does not say.
-    pub fn memory(&self) -> Result<u64> {
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()))?;
-        let line = info.lines().find_map(|line| line.strip_prefix("memlock:"));
-        let bytes = line.context("the kernel does not tell a map's memory")?;
-        bytes.trim().parse().context("a map's memory")
-    }
 }
 
 fn pinned(pin: &Path) -> Result<OwnedFd> {

@@ -128,7 +128,10 @@ impl Handshake {
         let name = self.keys.exact();
         let is_about_it = matches!(
             reason,
-            Reason::HelloUnreadable | Reason::ServerNameUnknown | Reason::ServerNameElsewhere
+            Reason::HelloUnreadable
+                | Reason::ServerNameUnknown
+                | Reason::ServerNameElsewhere
+                | Reason::ServerNameAddress
         );
         (is_about_it && name[0] != 0).then_some(name)
     }
@@ -185,7 +188,8 @@ impl Handshake {
             }
             return Ok(());
         }
-        let verified = self.phase == VERIFIED && self.address == address;
+        // A SYN that carries data opens another connection of the same socket.
+        let verified = self.phase == VERIFIED && self.address == address && tcp.flags & SYN == 0;
         if !verified {
             self.names = [Opening::ANY_NAME, 0];
         }
@@ -279,7 +283,11 @@ impl Handshake {
         let number = |key| names.entry(key).map_or(0, |entry| entry.id);
         self.names = [number(self.keys.exact()), number(self.keys.wild())];
         if self.names == [0; 2] {
-            return Err(Reason::ServerNameUnknown);
+            return Err(if self.work.is_address() {
+                Reason::ServerNameAddress
+            } else {
+                Reason::ServerNameUnknown
+            });
         }
         let binding = names.binding(self.names);
         let binding = binding.ok_or(Reason::ServerNameElsewhere)?;
@@ -313,6 +321,7 @@ const fn lasts(reason: Reason) -> bool {
             | Reason::NoServerName
             | Reason::ServerNameUnknown
             | Reason::ServerNameElsewhere
+            | Reason::ServerNameAddress
             | Reason::Urgent
     )
 }
@@ -320,7 +329,7 @@ const fn lasts(reason: Reason) -> bool {
 /// The reason that a phase from [`CONDEMNED`] on holds.
 #[inline(always)]
 fn condemned(phase: u32) -> Reason {
-    const REASONS: [Reason; 8] = [
+    const REASONS: [Reason; 11] = [
         Reason::NotTls,
         Reason::HelloUnreadable,
         Reason::NoServerName,
@@ -329,6 +338,9 @@ fn condemned(phase: u32) -> Reason {
         Reason::HelloOutOfOrder,
         Reason::FastOpen,
         Reason::Urgent,
+        Reason::Unwatched,
+        Reason::NotASocket,
+        Reason::ServerNameAddress,
     ];
     let index = phase.wrapping_sub(CONDEMNED + Reason::NotTls as u32);
     let reason = REASONS.get(index as usize).copied();

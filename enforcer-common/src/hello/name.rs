@@ -65,6 +65,20 @@ pub(super) const fn lower(word: u64, len: u32) -> Option<u64> {
     Some(lowest(word | (upper >> 2), len))
 }
 
+/// Whether one of the first `len` bytes, 1 to 8, is a colon, as in an IPv6 address.
+#[inline(always)]
+pub(super) const fn has_colon(word: u64, len: u32) -> bool {
+    let colons = between(word & !HIGH, b':', b':') & !word;
+    lowest(colons, len) != 0
+}
+
+/// Whether the first `len` bytes, 1 to 8, are digits and dots; of a word that [`lower`] gave.
+#[inline(always)]
+pub(super) const fn is_numeric(word: u64, len: u32) -> bool {
+    let numeric = between(word, b'0', b'9') | between(word, b'.', b'.');
+    lowest(!numeric & HIGH, len) == 0
+}
+
 /// How many of the first `len` bytes, 1 to 8, belong to one label and the dot behind it, and whether that dot is there; of a lower-case
 /// word.
 #[inline(always)]
@@ -103,6 +117,25 @@ mod tests {
                     expected.make_ascii_lowercase();
                     let expected = text.then_some(u64::from_le_bytes(expected));
                     assert_eq!(lower(word, len), expected, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_from_a_name_by_every_byte() {
+        for byte in 0..=255_u8 {
+            for len in 1..=8 {
+                for at in 0..8 {
+                    let mut bytes = [b'7'; 8];
+                    bytes[at] = byte;
+                    let word = u64::from_le_bytes(bytes);
+                    let is_in = at < len as usize;
+                    assert_eq!(has_colon(word, len), is_in && byte == b':');
+                    if byte.is_ascii() {
+                        let other = !(byte.is_ascii_digit() || byte == b'.');
+                        assert_eq!(is_numeric(word, len), !(is_in && other));
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
-use super::name::{Written, label, lower, lowest};
+use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
 use super::token::{Place, Step, advance, begun};
 use crate::layout::NameKey;
 use crate::reason::Reason;
@@ -41,6 +41,9 @@ pub trait Segment {
     }
 }
 
+/// Digits of a group of an IPv6 address, and the colon behind it.
+const IPV6_GROUP: u32 = 5;
+
 /// What a reader wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
@@ -70,9 +73,14 @@ pub struct Reading {
     /// Labels behind the reader, and bytes of the one that it is in.
     labels: u32,
     label: u32,
-    /// Whether the name is there whole (1 or 0).
-    is_named: u32,
+    /// What is known of the name: [`NAMED`] and [`LETTERED`].
+    seen: u32,
 }
+
+/// The name is there whole.
+const NAMED: u32 = 1;
+/// It holds more than digits and dots.
+const LETTERED: u32 = 2;
 
 /// The name that is being read, as the two keys that it can be found under: itself, and with `*` for its second label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +131,19 @@ impl Reading {
         wild: 0,
         labels: 0,
         label: 0,
-        is_named: 0,
+        seen: 0,
     };
 
     /// Whether the name was read.
     #[inline(always)]
     pub const fn is_named(&self) -> bool {
-        self.is_named != 0
+        self.seen & NAMED != 0
+    }
+
+    /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
+    #[inline(always)]
+    pub const fn is_address(&self) -> bool {
+        self.seen == NAMED
     }
 
     /// Begins with a segment whose payload, of `len` bytes, is at `at`.
@@ -226,8 +240,14 @@ impl Reading {
     #[inline(always)]
     fn name(&mut self, word: u64, keys: &mut Keys) -> Result<Option<u64>, Reason> {
         let len = self.wanted().min(self.rest);
+        if self.is_ipv6(word, len) {
+            return Err(Reason::ServerNameAddress);
+        }
         let word = lower(word, len).ok_or(Reason::HelloUnreadable)?;
         let (taken, has_dot) = label(word, len);
+        if !is_numeric(word, taken) {
+            self.seen |= LETTERED;
+        }
         self.take(taken);
         self.write(keys, lowest(word, taken), taken, has_dot);
         self.label = self.label.wrapping_add(taken);
@@ -245,8 +265,15 @@ impl Reading {
         if self.label == 0 {
             return Err(Reason::HelloUnreadable);
         }
-        self.is_named = 1;
+        self.seen |= NAMED;
         Ok(Some(0))
+    }
+
+    /// Whether what begins the name, `len` bytes of it in `word`, begins an IPv6 address: a colon follows four bytes at most.
+    #[inline(always)]
+    fn is_ipv6(&self, word: u64, len: u32) -> bool {
+        let first = IPV6_GROUP.saturating_sub(self.label).min(len);
+        self.labels == 0 && first > 0 && has_colon(word, first)
     }
 
     #[inline(always)]

@@ -1,13 +1,14 @@
 //! What a hello must not be.
 
 use enforcer_common::Reason::{
-    self, HelloUnreadable, NoServerName, NotTls, ServerNameElsewhere, ServerNameUnknown,
+    self, HelloUnreadable, NoServerName, NotTls, ServerNameAddress, ServerNameElsewhere,
+    ServerNameUnknown,
 };
 
 use crate::hello::{
     Extension, Hello, PADDING, SERVER_NAME, message, record, server_name, server_names, sized,
 };
-use crate::world::{Client, ELSEWHERE, NAME, World, whole};
+use crate::world::{Client, ELSEWHERE, NAME, World, outcome, whole};
 
 fn is_refused(what: &str, bytes: &[u8], reason: Reason) {
     assert_eq!(whole(&World::new(), bytes), Err(reason), "{what}");
@@ -157,7 +158,6 @@ fn a_name_is_of_letters_digits_hyphens_underscores_and_single_dots() {
         "contoso.azurecr.io..",
         "contoso..azurecr.io",
         "contoso.azurecr..io",
-        "[::1]",
     ] {
         let hello = Hello::classic(name).bytes();
         assert_eq!(
@@ -184,7 +184,7 @@ fn a_name_is_of_letters_digits_hyphens_underscores_and_single_dots() {
 fn a_name_is_an_allowed_one_that_leads_here() {
     for name in [
         "example.com",
-        "192.0.2.1",
+        "192.0.2.1.example.com",
         "contoso",
         "contoso.azurecr.i",
         "contoso.azurecr.ioo",
@@ -198,6 +198,25 @@ fn a_name_is_an_allowed_one_that_leads_here() {
         &Hello::classic(ELSEWHERE).bytes(),
         ServerNameElsewhere,
     );
+}
+
+#[test]
+fn an_address_is_no_name() {
+    for address in [
+        "192.0.2.1",
+        "1",
+        "2001:db8::1",
+        "::1",
+        "fe80::",
+        "::ffff:192.0.2.1",
+    ] {
+        let hello = Hello::classic(address).bytes();
+        is_refused(address, &hello, ServerNameAddress);
+        for cut in 0..hello.len() {
+            let cut = outcome(&World::new(), &hello, &[cut]);
+            assert_eq!(cut, Err(ServerNameAddress), "{address}");
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enforcer_common::layout::{FOLD_WINDOW, FoldKey, MAX_RECENT};
+use enforcer_common::layout::{FOLD_WINDOW, MAX_RECENT};
 use enforcer_common::{Event, Reason, Record};
 use tokio::time::Instant;
 
@@ -12,6 +12,9 @@ use crate::policy::name_text;
 
 /// Denials whose folds are waited for at a time; the kernel keeps no more.
 const MOST_FOLDS: usize = MAX_RECENT as usize;
+
+/// A denial, and the server name that it was for.
+pub(super) type Denial = (Event, Option<String>);
 
 /// Whether an address may be one that an allowed name has lately, and that nobody told.
 fn is_a_stale_address(event: &Event) -> bool {
@@ -30,7 +33,10 @@ impl Daemon {
             match record {
                 Record::Denial(event) => events.push((*event, None)),
                 Record::Named(named) => events.push((named.event, Some(name_text(&named.name)))),
-                Record::Lesson(lesson) => lessons.push(*lesson),
+                Record::Lesson(lesson) => lessons.push((*lesson, None)),
+                Record::Unlearned(named) => {
+                    lessons.push((named.lesson, Some(name_text(&named.name))));
+                }
             }
         }
         for (event, server_name) in &events {
@@ -47,7 +53,7 @@ impl Daemon {
         let waiting: usize = self.folds.values().map(Vec::len).sum();
         let room = MOST_FOLDS.saturating_sub(waiting);
         let awaited = self.folds.entry(settled).or_default();
-        awaited.extend(events.iter().map(|(event, _)| event).take(room));
+        awaited.extend(events.into_iter().take(room));
     }
 
     fn tell(&mut self, event: &Event, server_name: Option<&str>) {
@@ -73,13 +79,10 @@ impl Daemon {
     }
 
     /// Tells the denials that were folded after `event`, if no other event told them.
-    pub(super) fn tell_fold(&mut self, event: &Event) {
-        let key = FoldKey {
-            cgroup: event.cgroup,
-            destination: event.destination,
-            reason: event.reason.into(),
-        };
-        let taken = self.engine.borrow_mut().kernel.maps.take_fold(&key);
+    pub(super) fn tell_fold(&mut self, (event, server_name): &Denial) {
+        let mut engine = self.engine.borrow_mut();
+        let taken = engine.kernel.maps.take_fold(&event.fold_key());
+        drop(engine);
         match taken {
             Ok(0) => {}
             Ok(folded) => {
@@ -88,7 +91,7 @@ impl Daemon {
                     time: crate::kernel::boot_clock(),
                     ..*event
                 };
-                self.tell(&folded, None);
+                self.tell(&folded, server_name.as_deref());
             }
             Err(error) => tracing::warn!("{error}"),
         }

@@ -30,10 +30,10 @@ impl LessonCounts {
 
 impl Engine {
     /// Takes over the addresses of these lessons, and asks at once for the names of which the kernel could use no answer.
-    pub(super) fn learn(&mut self, lessons: &[Lesson]) {
+    pub(super) fn learn(&mut self, lessons: &[(Lesson, Option<String>)]) {
         let now = self.now();
         let mut is_news = false;
-        for lesson in lessons {
+        for (lesson, asked) in lessons {
             self.lessons.count(lesson.outcome);
             let Some(name) = self.ids.name(lesson.name) else {
                 continue;
@@ -41,7 +41,7 @@ impl Engine {
             if lesson.outcome == Outcome::Learned as u32 {
                 let ttl = Duration::from_secs(lesson.ttl.into());
                 is_news |= self.sight(&name, ip(lesson.address), ttl, now);
-            } else if let Ok(name) = name.parse::<Name>() {
+            } else if let Some(Ok(name)) = asked.as_ref().map(|name| name.parse::<Name>()) {
                 self.cache.hasten_name(&name, now);
             }
         }

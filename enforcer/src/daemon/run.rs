@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use enforcer_common::{Event, Record};
+use enforcer_common::Record;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::denials::Denial;
 use super::engine::{Asker, Engine};
 use super::feeds::Fetched;
 use super::files::FileWatch;
@@ -81,7 +82,7 @@ pub(super) struct Daemon {
     lookups: JoinSet<(Asker, Name, Answer)>,
     fetches: JoinSet<Fetched>,
     files: Option<FileWatch>,
-    pub(super) folds: BTreeMap<Instant, Vec<Event>>,
+    pub(super) folds: BTreeMap<Instant, Vec<Denial>>,
     save_at: Option<Instant>,
     hangup: Signal,
     terminate: Signal,

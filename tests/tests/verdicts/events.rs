@@ -43,7 +43,7 @@ fn drain(runtime: &Runtime, reader: &mut EventReader) -> Result<Vec<Event>> {
         while let Ok(more) = timeout(Duration::from_millis(200), reader.next(512)).await {
             events.extend(more?.into_iter().filter_map(|record| match record {
                 Record::Denial(event) => Some(event),
-                Record::Named(_) | Record::Lesson(_) => None,
+                Record::Named(_) | Record::Lesson(_) | Record::Unlearned(_) => None,
             }));
         }
         Ok(events)
@@ -135,7 +135,8 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
     let key = FoldKey {
         cgroup: loaded::open(&stage.device)?.id,
         destination: mapped(to)?,
-        reason: Reason::Storage as u64,
+        reason: Reason::Storage as u32,
+        name: 0,
     };
     assert_eq!(stage.loaded.kernel.maps.take_fold(&key)?, 5);
     assert_eq!(stage.loaded.kernel.maps.take_fold(&key)?, 0);

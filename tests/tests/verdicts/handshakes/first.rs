@@ -38,7 +38,8 @@ fn nothing_of_a_hello_that_names_no_name_of_the_address_reaches_it() -> Result<(
     broken[8] += 1;
     let ways = [
         (client_hello(MALLORY), Reason::ServerNameUnknown),
-        (client_hello(LOGIN_AT[0]), Reason::ServerNameUnknown),
+        (client_hello(LOGIN_AT[0]), Reason::ServerNameAddress),
+        (client_hello(LOGIN_AT[1]), Reason::ServerNameAddress),
         (client_hello(DATA), Reason::ServerNameElsewhere),
         (client_hello(""), Reason::NoServerName),
         (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Reason::NotTls),

@@ -226,6 +226,7 @@ impl Scene {
 fn lesson(record: &Record) -> Option<Lesson> {
     match record {
         Record::Lesson(lesson) => Some(*lesson),
+        Record::Unlearned(named) => Some(named.lesson),
         Record::Denial(_) | Record::Named(_) => None,
     }
 }
