@@ -198,10 +198,6 @@ const _: () = assert!(size_of::<NamedLesson>() == NAMED_LESSON_LEN);
 
 /// A record of the ring buffer; its length says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "few are alive at a time, and there is no allocator here"
-)]
 pub enum Record {
     /// A denial.
     Denial(Event),

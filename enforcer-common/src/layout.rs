@@ -145,8 +145,8 @@ pub struct Learning {
     pub network: u64,
     /// Whether anything is learned (1 or 0).
     pub enabled: u32,
-    /// Whether addresses in no tag are refused (1 or 0; `answer-check = "strict"`).
-    pub strict: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 impl Settings {

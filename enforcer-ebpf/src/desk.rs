@@ -1,77 +1,101 @@
-//! Where a ClientHello is read: in memory of the CPU's, so that functions which take numbers alone can read on, and the verifier judges each
-//! once and not at every field. What was read before lies with the socket, and goes back there.
+//! Where a ClientHello is read: in a map, under its socket's cookie, so that functions which take numbers alone can read on, and the verifier
+//! judges each once and not at every field. What was read before lies with the socket, and goes back there.
 
+use aya_ebpf::EbpfContext as _;
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes};
+use core::hint::black_box;
 use core::ptr;
-
 use enforcer_common::Reason;
-use enforcer_common::hello::{Keys, Read, Reading, Want};
+use enforcer_common::hello::{Desk, KEPT, Read, Sent, Span, Want};
 
-use crate::maps::DESKS;
-use crate::scratch::{self, HELLO, MAX_DESKS};
+use crate::copy::copy_words;
+use crate::maps::{DESKS, PIECES};
+use crate::packet::Packet;
 
-/// What lies there.
-#[repr(C)]
-pub(crate) struct Desk {
-    reading: Reading,
-    keys: Keys,
+/// How many sockets can be at desks at a time: a process may be interrupted, or have to give way, while it is at one.
+pub(crate) const MAX_DESKS: u32 = 1024;
+/// How many pieces of segments can lie beside them.
+pub(crate) const MAX_PIECES: u32 = MAX_DESKS;
+
+const WORDS: usize = size_of::<Desk>() / 8;
+const _: () = assert!(align_of::<Desk>() == 8 && size_of::<Desk>().is_multiple_of(8));
+
+/// Lays `desk` down for the packet's socket, whose cookie it gives. A socket sends one packet at a time, so nobody else is there. To be
+/// followed by [`leave`].
+#[inline(always)]
+pub(crate) fn enter(packet: &Packet<'_>, desk: &Desk) -> Option<u64> {
+    // SAFETY: the context is the kernel's for the length of the program.
+    let socket = unsafe { bpf_get_socket_cookie(packet.0.as_ptr()) };
+    DESKS.insert(&socket, desk, 0).ok()?;
+    Some(socket)
 }
 
-/// A free desk of this CPU: its number, and what lies there. Where others that this one interrupts are at all of them, a packet is denied,
-/// and sent again. To be followed by [`leave`].
+/// Holds what of the packet was sent before against what was kept of it, and keeps the rest. False, too, where there is no room.
 #[inline(always)]
-pub(crate) fn enter() -> Option<(u32, &'static mut Desk)> {
-    let number = (0..MAX_DESKS).find(|number| scratch::lock(HELLO.wrapping_add(*number)))?;
-    Some((number, desk(number)?))
+pub(crate) fn hold(packet: &Packet<'_>, socket: u64, sent: Span) -> bool {
+    let span = sent.piece();
+    let [from, known, to] = sent.kept();
+    let is_same = load(packet, socket, span).is_some()
+        && hello_has(socket, span.offset, from, known) != 0
+        && hello_keep(socket, span.offset, known, to) != 0;
+    let _may_be_there = PIECES.remove(&socket);
+    is_same
 }
 
-/// Lets the next one in.
 #[inline(always)]
-pub(crate) fn leave(number: u32) {
-    scratch::leave(HELLO.wrapping_add(number));
+fn load(packet: &Packet<'_>, socket: u64, span: Span) -> Option<()> {
+    PIECES.insert(&socket, &desk(socket)?.sent, 0).ok()?;
+    let place = PIECES.get_ptr_mut(&socket)?;
+    // SAFETY: the entry is this socket's alone, and stays for as long as the program.
+    let place = unsafe { (*place).as_mut_ptr() };
+    // The compiler sees that the mask takes nothing away, where the verifier sees it from the mask alone.
+    let last = black_box(span.len.wrapping_sub(1)) & (KEPT - 1);
+    // SAFETY: there is room for `KEPT` bytes, and any bytes are good ones.
+    let status = unsafe {
+        bpf_skb_load_bytes(
+            packet.raw().cast(),
+            span.at,
+            place.cast(),
+            last.wrapping_add(1),
+        )
+    };
+    (status == 0).then_some(())
+}
+
+/// Takes back what lies there.
+#[inline(always)]
+pub(crate) fn leave(socket: u64, desk: &mut Desk) {
+    if let Some(place) = self::desk(socket) {
+        // SAFETY: both are of whole aligned words.
+        unsafe { copy_words::<WORDS>(ptr::from_ref(place).cast(), ptr::from_mut(desk).cast()) };
+    }
+    let _is_there = DESKS.remove(&socket);
 }
 
 #[inline(always)]
-fn desk(number: u32) -> Option<&'static mut Desk> {
-    let place = DESKS.get_ptr_mut(number)?;
-    // SAFETY: a value of an array stays for as long as the program; any bytes are one of these, and whoever is at the desk is alone there.
+fn piece(socket: u64) -> Option<&'static Sent> {
+    let place = PIECES.get_ptr(&socket)?;
+    // SAFETY: as in `desk`.
+    Some(unsafe { &*place })
+}
+
+#[inline(always)]
+fn desk(socket: u64) -> Option<&'static mut Desk> {
+    let place = DESKS.get_ptr_mut(&socket)?;
+    // SAFETY: an entry stays readable for as long as the program, and its socket's program is alone there.
     Some(unsafe { &mut *place })
-}
-
-impl Desk {
-    #[inline(always)]
-    pub(crate) fn put(&mut self, reading: &Reading, keys: &Keys) {
-        copy(reading, &mut self.reading);
-        copy(keys, &mut self.keys);
-    }
-
-    #[inline(always)]
-    pub(crate) fn get(&self, reading: &mut Reading, keys: &mut Keys) {
-        copy(&self.reading, reading);
-        copy(&self.keys, keys);
-    }
-}
-
-/// Copies word by word: the kernel's programs have no call for it, and the stack no room.
-#[inline(always)]
-fn copy<T>(from: &T, to: &mut T) {
-    const { assert!(align_of::<T>() == 8 && size_of::<T>().is_multiple_of(8)) };
-    let (from, to): (*const u64, *mut u64) = (ptr::from_ref(from).cast(), ptr::from_mut(to).cast());
-    for word in 0..size_of::<T>() / 8 {
-        // SAFETY: within both values, which are of whole aligned words. Volatile, so that it stays as many single words.
-        unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
-    }
 }
 
 /// Begins with a segment.
 #[inline(always)]
-pub(crate) fn begin_segment(number: u32, at: u32, len: u32) {
-    hello_begin(number, at, len);
+pub(crate) fn begin_segment(socket: u64, at: u32, len: u32) {
+    hello_begin(socket, at, len);
 }
 
 /// What the reader wants.
 #[inline(always)]
-pub(crate) fn wanted(number: u32) -> Want {
-    let wanted = hello_wanted(number);
+pub(crate) fn wanted(socket: u64) -> Want {
+    let wanted = hello_wanted(socket);
     let low = wanted as u32;
     match wanted >> 56 {
         WORD => Want::Word(low, (wanted >> 32) as u32 & 0xff),
@@ -83,8 +107,8 @@ pub(crate) fn wanted(number: u32) -> Want {
 
 /// Hands it what it wanted.
 #[inline(always)]
-pub(crate) fn take(number: u32, word: u64) -> Result<(), Reason> {
-    match hello_take(number, word) {
+pub(crate) fn take(socket: u64, word: u64) -> Result<(), Reason> {
+    match hello_take(socket, word) {
         0 => Ok(()),
         code => Err(denial(code)),
     }
@@ -109,19 +133,40 @@ fn denial(code: u32) -> Reason {
 
 // Functions with exported names, as in `view`.
 
+/// Whether the bytes of the socket's piece are those that were kept (1 or 0); see [`Sent::has`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_begin(number: u32, at: u32, len: u32) -> u32 {
-    if let Some(desk) = desk(number) {
-        desk.reading.begin(at, len, &mut desk.keys);
+extern "C" fn hello_has(socket: u64, base: u32, from: u32, to: u32) -> u32 {
+    let (Some(desk), Some(piece)) = (desk(socket), piece(socket)) else {
+        return 0;
+    };
+    desk.sent.has(piece, base, from, to) as u32
+}
+
+/// Keeps bytes of the socket's piece.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hello_keep(socket: u64, base: u32, from: u32, to: u32) -> u32 {
+    let (Some(desk), Some(piece)) = (desk(socket), piece(socket)) else {
+        return 0;
+    };
+    desk.sent.keep(piece, base, from, to);
+    1
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hello_begin(socket: u64, at: u32, len: u32) -> u32 {
+    if let Some(desk) = desk(socket) {
+        desk.begin(at, len);
     }
     0
 }
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_wanted(number: u32) -> u64 {
-    let Some(desk) = desk(number) else {
+extern "C" fn hello_wanted(socket: u64) -> u64 {
+    let Some(desk) = desk(socket) else {
         return DENIED << 56;
     };
     match desk.reading.want() {
@@ -134,11 +179,11 @@ extern "C" fn hello_wanted(number: u32) -> u64 {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_take(number: u32, word: u64) -> u32 {
-    let Some(desk) = desk(number) else {
+extern "C" fn hello_take(socket: u64, word: u64) -> u32 {
+    let Some(desk) = desk(socket) else {
         return Reason::HelloUnreadable as u32;
     };
-    match desk.reading.take_in(word, &mut desk.keys) {
+    match desk.take_in(word) {
         Ok(()) => 0,
         Err(reason) => reason as u32,
     }

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::helpers::{bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::hello::{
-    Binding, Handshake, Keys, MAX_TOKENS, Names, Read, Reading, Segment, Tcp, Want,
+    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Span, Tcp, Want,
 };
 use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
@@ -33,10 +33,10 @@ pub(crate) enum Stray {
 
 /// For whose name a packet of an open connection to port 443 passes, where what was read of its beginning says so.
 #[inline(always)]
-pub(crate) fn verified(packet: &Packet<'_>, destination: Address) -> Option<Reason> {
+pub(crate) fn verified(packet: &Packet<'_>, destination: Address, sequence: u32) -> Option<Reason> {
     // Not known to be a full one: the helper finds nothing for any other.
     let handshake = storage(packet.sender()?, 0)?;
-    handshake.verified(destination.key(), &Settings)
+    handshake.verified(destination.key(), sequence, &Settings)
 }
 
 /// Judges what a packet carries that `decision` lets through for a name; gives what was read of the server's name where it is denied.
@@ -193,32 +193,29 @@ impl Segment for Connection<'_> {
     }
 
     #[inline(always)]
-    fn follow(
-        &self,
-        reading: &mut Reading,
-        keys: &mut Keys,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
+    fn follow(&self, desk: &mut Desk, sent: Span, at: u32, len: u32) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
-        let (number, desk) = desk::enter().ok_or(Reason::Unwatched)?;
-        desk.put(reading, keys);
-        let read = read(self, number, at, len);
-        desk.get(reading, keys);
-        desk::leave(number);
+        let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
+        let is_same = sent.is_past() || desk::hold(self.packet, socket, sent);
+        let read = if is_same {
+            read(self, socket, at, len)
+        } else {
+            Err(Reason::HelloChanged)
+        };
+        desk::leave(socket, desk);
         read
     }
 }
 
-/// Reads a segment to its end, or to that of the hello, at the desk of this number.
+/// Reads a segment to its end, or to that of the hello, at the desk of a socket.
 #[inline(always)]
-fn read(segment: &impl Segment, number: u32, at: u32, len: u32) -> Result<Read, Reason> {
-    desk::begin_segment(number, at, len);
+fn read(segment: &impl Segment, socket: u64, at: u32, len: u32) -> Result<Read, Reason> {
+    desk::begin_segment(socket, at, len);
     for _ in 0..MAX_TOKENS {
-        match desk::wanted(number) {
+        match desk::wanted(socket) {
             Want::Word(at, len) => {
                 let word = segment.word(at, len).ok_or(Reason::HelloUnreadable)?;
-                desk::take(number, word)?;
+                desk::take(socket, word)?;
             }
             Want::End(read) => return Ok(read),
             Want::Denied(reason) => return Err(reason),

@@ -119,19 +119,14 @@ extern "C" fn take_address(slot: u32, index: u32) -> u32 {
 fn fits(scratch: &Scratch, entry: &NameEntry, address: Address) -> bool {
     let has = |flag| entry.flags & flag != 0;
     let is_inside_other = scratch.reading.kind() == Kind::Aaaa && address.v4().is_some();
-    if has(NameEntry::ASK_DAEMON) || is_inside_other {
+    // Where names in handshakes do not count, an address is all that stands between a forged answer and whoever is behind it.
+    if has(NameEntry::ASK_DAEMON) || has(NameEntry::UNCHECKED) || is_inside_other {
         return false;
     }
     match POLICY.class(address) {
         Class::Registry => has(NameEntry::IN_REGISTRY_TAG),
         Class::Storage => has(NameEntry::IN_STORAGE_TAG),
-        Class::Open => {
-            let settings = settings();
-            address.is_global()
-                && !settings.switches.default_allows()
-                && settings.learning.strict == 0
-        }
-        Class::Exempt | Class::Configured | Class::Nat64(_) | Class::Unknown => false,
+        Class::Open | Class::Exempt | Class::Configured | Class::Nat64(_) | Class::Unknown => false,
     }
 }
 
@@ -155,10 +150,7 @@ fn open(entry: &NameEntry, address: Address, ttl: u32) -> Outcome {
     }
     let address = address.key();
     // The name first: an address without one is open to nobody.
-    let any_name = entry.flags & NameEntry::UNCHECKED == 0
-        || extend(Opening::new(scope, address, Opening::ANY_NAME), deadline);
-    let is_written = any_name
-        && extend(Opening::new(scope, address, entry.id), deadline)
+    let is_written = extend(Opening::new(scope, address, entry.id), deadline)
         && extend(Opening::new(scope, address, Opening::ADDRESS), deadline);
     if is_written {
         Outcome::Learned

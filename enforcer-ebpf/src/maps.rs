@@ -7,7 +7,7 @@ use aya_ebpf::btf_maps::{
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
 use enforcer_common::dns::Asked;
-use enforcer_common::hello::Handshake;
+use enforcer_common::hello::{Desk, Handshake, Sent};
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_BOUND,
@@ -16,8 +16,8 @@ use enforcer_common::layout::{
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
-use crate::desk::Desk;
-use crate::scratch::{MAX_BUSY, MAX_DESKS, SLOTS, Scratch};
+use crate::desk::{MAX_DESKS, MAX_PIECES};
+use crate::scratch::{MAX_BUSY, SLOTS, Scratch};
 
 /// Memory only for the entries that there are.
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
@@ -96,4 +96,7 @@ pub(crate) static BUSY: HashMap<u32, u32, { MAX_BUSY as usize }, ON_DEMAND> = Ha
 pub(crate) static HANDSHAKES_1: SkStorage<Handshake> = SkStorage::new();
 
 #[btf_map]
-pub(crate) static DESKS: PerCpuArray<Desk, { MAX_DESKS as usize }> = PerCpuArray::new();
+pub(crate) static DESKS: HashMap<u64, Desk, { MAX_DESKS as usize }, ON_DEMAND> = HashMap::new();
+
+#[btf_map]
+pub(crate) static PIECES: HashMap<u64, Sent, { MAX_PIECES as usize }, ON_DEMAND> = HashMap::new();

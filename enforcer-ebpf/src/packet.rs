@@ -58,8 +58,8 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
 /// What comes of a packet of a connection whose ClientHello was read, where nothing has to be looked up again for it.
 #[inline(always)]
 fn verified<'a>(packet: &Packet<'_>) -> Option<Judged<'a>> {
-    let destination = established(packet)?;
-    let reason = handshake::verified(packet, destination)?;
+    let (destination, sequence) = established(packet)?;
+    let reason = handshake::verified(packet, destination, sequence)?;
     Some(Judged {
         flow: Flow {
             destination,

@@ -17,13 +17,6 @@ pub(crate) const OUTWARD: u32 = 0;
 pub(crate) const INWARD: u32 = 1;
 /// How many there are of each CPU.
 pub(crate) const SLOTS: u32 = 2;
-/// The first of the desks, where ClientHellos are read on their way out: a process may be interrupted while it is at one, or have to give way
-/// to another process.
-pub(crate) const HELLO: u32 = 2;
-/// How many desks there are of each CPU.
-pub(crate) const MAX_DESKS: u32 = 4;
-/// How many places there are of each CPU.
-const PLACES: u32 = HELLO + MAX_DESKS;
 /// How many can be in use at a time.
 pub(crate) const MAX_BUSY: u32 = 1024;
 
@@ -52,7 +45,7 @@ pub(crate) fn enter(slot: u32) -> Option<&'static Scratch> {
 
 /// Whether this CPU's place `slot` was free, and now is the caller's. To be followed by [`leave`].
 #[inline(always)]
-pub(crate) fn lock(slot: u32) -> bool {
+fn lock(slot: u32) -> bool {
     // One program may be interrupted by another, or have to give way to it, but stays on its CPU.
     BUSY.insert(&place(slot), &0, BPF_NOEXIST.into()).is_ok()
 }
@@ -67,7 +60,7 @@ pub(crate) fn leave(slot: u32) {
 fn place(slot: u32) -> u32 {
     // SAFETY: the helper takes no pointer.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    cpu.wrapping_mul(PLACES).wrapping_add(slot)
+    cpu.wrapping_mul(SLOTS).wrapping_add(slot)
 }
 
 impl Scratch {

@@ -1,52 +1,10 @@
 //! The first bytes of a TCP connection to an address that a name opened: a ClientHello that names a name bound to the address, or nothing.
 
-use super::reader::{Keys, Read, Reading, Segment};
+use super::reader::{Desk, Keys, Read, Reading, Segment};
+use super::sent::Span;
+use super::tcp::{SYN, Tcp, URG};
 use crate::layout::{AddressKey, Deadline, NameEntry, NameKey, Opening};
-use crate::packet::Bytes;
 use crate::reason::Reason;
-
-/// Flags of a TCP header (RFC 9293 section 3.1).
-const SYN: u8 = 0x02;
-const ACK: u8 = 0x10;
-const URG: u8 = 0x20;
-/// Bytes of a header without options.
-const MIN_HEADER: u32 = 20;
-
-/// What of a TCP segment counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tcp {
-    /// The sequence number.
-    pub sequence: u32,
-    /// The flags, RFC 9293's byte 13.
-    pub flags: u8,
-    /// Where in the packet the payload begins.
-    pub at: u32,
-    /// Bytes of the payload.
-    pub len: u32,
-}
-
-impl Tcp {
-    /// Reads the header at `at` of a packet of `len` bytes; `None` where the packet ends before it does.
-    #[inline(always)]
-    pub fn read(packet: &impl Bytes, at: u32, len: u32) -> Option<Self> {
-        let header: [u8; 10] = packet.at(at.wrapping_add(4))?;
-        let [a, b, c, d, _, _, _, _, offset, flags] = header;
-        let header = (u32::from(offset >> 4) * 4).max(MIN_HEADER);
-        let at = at.wrapping_add(header);
-        Some(Self {
-            sequence: u32::from_be_bytes([a, b, c, d]),
-            flags,
-            at,
-            len: len.saturating_sub(at),
-        })
-    }
-
-    /// Whether it opens a connection, or repeats the opening.
-    #[inline(always)]
-    pub const fn opens(self) -> bool {
-        self.flags & (SYN | ACK) == SYN
-    }
-}
 
 /// What may end what was verified.
 pub trait Policy {
@@ -91,12 +49,14 @@ pub struct Handshake {
     /// What the server name was found as; 0 where not.
     names: [u32; 2],
     phase: u32,
-    /// The sequence number of the next byte to read.
+    /// The sequence numbers of the first byte, and of the next byte to read.
+    first: u32,
     expected: u32,
+    /// Zero.
+    reserved: u32,
     done: Reading,
     /// As `done`, of the segment at hand: of no meaning once that is judged.
-    work: Reading,
-    keys: Keys,
+    work: Desk,
 }
 
 /// Values of [`Handshake::phase`]; those from [`CONDEMNED`] on are that and the code of a [`Reason`].
@@ -105,7 +65,21 @@ const FOLLOWING: u32 = 1;
 const VERIFIED: u32 = 2;
 const CONDEMNED: u32 = 256;
 
-const _: () = assert!(size_of::<Handshake>() == 680);
+/// How far a sequence number is ahead at most (RFC 9293 section 3.4); one that is further is behind.
+const AHEAD: u32 = i32::MAX as u32;
+
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Its hello was read, or names do not count.
+    Verified,
+    /// Its hello is being read.
+    Following,
+    /// It was denied for the name in its hello.
+    Condemned(Reason),
+}
+
+const _: () = assert!(size_of::<Handshake>() == 4784);
 
 impl Handshake {
     /// Of a connection whose opening was not seen.
@@ -116,16 +90,17 @@ impl Handshake {
         deadline: 0,
         names: [0; 2],
         phase: UNWATCHED,
+        first: 0,
         expected: 0,
+        reserved: 0,
         done: Reading::START,
-        work: Reading::START,
-        keys: Keys::EMPTY,
+        work: Desk::EMPTY,
     };
 
     /// The server name as far as it was read, in lower case, where a denial for `reason` is about it.
     #[inline(always)]
     pub fn name_for(&self, reason: Reason) -> Option<&NameKey> {
-        let name = self.keys.exact();
+        let name = self.work.keys.exact();
         let is_about_it = matches!(
             reason,
             Reason::HelloUnreadable
@@ -147,18 +122,25 @@ impl Handshake {
     pub fn begin(&mut self, address: AddressKey, sequence: u32) {
         self.phase = FOLLOWING;
         self.address = address;
+        self.first = sequence;
         self.expected = sequence;
         self.names = [0; 2];
         self.done = Reading::START;
-        self.keys = Keys::EMPTY;
+        self.work.keys = Keys::EMPTY;
     }
 
-    /// For whose name packets to `address` pass without another look, if they do. The verdict on segments that open a connection is not
-    /// to be asked here.
+    /// For whose name packets to `address` pass without another look, if they do: those behind the hello. The verdict on segments that open
+    /// a connection is not to be asked here.
     #[inline(always)]
-    pub fn verified(&self, address: AddressKey, policy: &impl Policy) -> Option<Reason> {
+    pub fn verified(
+        &self,
+        address: AddressKey,
+        sequence: u32,
+        policy: &impl Policy,
+    ) -> Option<Reason> {
         let holds = self.phase == VERIFIED
             && self.address == address
+            && sequence.wrapping_sub(self.expected) <= AHEAD
             && self.epoch == policy.epoch()
             && (self.deadline == Deadline::MAX || policy.is_ahead(self.deadline));
         if !holds {
@@ -188,22 +170,11 @@ impl Handshake {
             }
             return Ok(());
         }
-        // A SYN that carries data opens another connection of the same socket.
-        let verified = self.phase == VERIFIED && self.address == address && tcp.flags & SYN == 0;
-        if !verified {
-            self.names = [Opening::ANY_NAME, 0];
-        }
-        if let Some(binding) = names.binding(self.names) {
-            self.phase = VERIFIED;
-            self.address = address;
-            self.bind(binding, names);
-            return Ok(());
-        }
-        if verified {
-            return Err(Reason::ServerNameElsewhere);
-        }
-        let judged = self.payload(segment, tcp, address, names);
+        let judged = self
+            .standing(tcp, address, names)
+            .and_then(|standing| self.payload(segment, tcp, names, standing));
         if let Err(reason) = judged
+            && self.phase != VERIFIED
             && (lasts(reason) || names.audits())
         {
             // The kernel sends less of a refused segment when it tries again, and what comes before the name would pass. In audit mode all
@@ -213,67 +184,134 @@ impl Handshake {
         judged
     }
 
+    /// How the connection stands before a segment with a payload.
     #[inline(always)]
-    fn payload(
+    fn standing(
         &mut self,
-        segment: &impl Segment,
         tcp: Tcp,
         address: AddressKey,
         names: &impl Names,
-    ) -> Result<(), Reason> {
-        if tcp.flags & SYN != 0 {
+    ) -> Result<Standing, Reason> {
+        // A SYN that carries data opens another connection of the same socket.
+        let opens = tcp.flags & SYN != 0;
+        let verified = self.phase == VERIFIED && self.address == address && !opens;
+        if !verified {
+            self.names = [Opening::ANY_NAME, 0];
+        }
+        let epoch = names.epoch();
+        if let Some(binding) = names.binding(self.names) {
+            if !verified {
+                self.begin(address, tcp.sequence);
+                self.names = [Opening::ANY_NAME, 0];
+                self.phase = VERIFIED;
+            }
+            self.bind(binding, epoch);
+            return Ok(Standing::Verified);
+        }
+        if verified {
+            return Err(Reason::ServerNameElsewhere);
+        }
+        if opens {
+            if self.phase == VERIFIED {
+                self.phase = UNWATCHED;
+            }
             return Err(Reason::FastOpen);
         }
         if self.address != address {
             return Err(Reason::Unwatched);
         }
         match self.phase {
-            FOLLOWING => self.follow(segment, tcp, names, None),
+            FOLLOWING => Ok(Standing::Following),
             CONDEMNED.. => {
                 let reason = condemned(self.phase);
                 if !is_for_its_name(reason) || names.audits() {
                     return Err(reason);
                 }
-                self.follow(segment, tcp, names, Some(reason))
+                Ok(Standing::Condemned(reason))
             }
             _ => Err(Reason::Unwatched),
         }
     }
 
-    /// Reads on. What was denied for its name may go on where that has come to lead here, with a segment that has all of the name.
+    /// Holds what is sent again against what was sent before, and reads on.
     #[inline(always)]
-    fn follow(
+    fn payload(
         &mut self,
         segment: &impl Segment,
         tcp: Tcp,
         names: &impl Names,
-        denied: Option<Reason>,
+        standing: Standing,
     ) -> Result<(), Reason> {
-        if tcp.flags & URG != 0 {
-            return Err(Reason::Urgent);
-        }
-        let known = self.expected.wrapping_sub(tcp.sequence);
-        if known > i32::MAX as u32 {
-            return Err(Reason::HelloOutOfOrder);
-        }
-        // The kernel sends again what it sent before: nothing new to read.
-        if known >= tcp.len {
+        let taken = self.expected.wrapping_sub(self.first);
+        let behind = self.expected.wrapping_sub(tcp.sequence);
+        let is_verified = standing == Standing::Verified;
+        if behind > taken {
+            if !is_verified {
+                return Err(Reason::HelloOutOfOrder);
+            }
+            if behind <= AHEAD {
+                // Sequence numbers have come half around: what was the hello is long received.
+                self.first = tcp.sequence;
+                self.expected = tcp.sequence;
+            }
             return Ok(());
         }
-        let [at, len] = [tcp.at.wrapping_add(known), tcp.len.wrapping_sub(known)];
-        self.work = self.done;
-        let read = segment.follow(&mut self.work, &mut self.keys, at, len)?;
-        if self.work.is_named() {
+        let sent = Span {
+            at: tcp.at,
+            len: if is_verified {
+                tcp.len.min(behind)
+            } else {
+                tcp.len
+            },
+            offset: taken.wrapping_sub(behind),
+            taken,
+        };
+        if sent.len == 0 {
+            return Ok(());
+        }
+        if sent.is_forgotten() {
+            return Err(Reason::HelloChanged);
+        }
+        if !is_verified && tcp.flags & URG != 0 {
+            return Err(Reason::Urgent);
+        }
+        // What the kernel sends again has nothing new to read.
+        let len = sent.len.saturating_sub(behind);
+        self.work.reading = self.done;
+        let read = segment.follow(&mut self.work, sent, tcp.at.wrapping_add(behind), len)?;
+        if len == 0 {
+            return Ok(());
+        }
+        self.take_in(tcp, read, names, standing)
+    }
+
+    /// Takes in what was read. What was denied for its name may go on where that has come to lead here, with a segment that has all of the
+    /// name.
+    #[inline(always)]
+    fn take_in(
+        &mut self,
+        tcp: Tcp,
+        read: Read,
+        names: &impl Names,
+        standing: Standing,
+    ) -> Result<(), Reason> {
+        if self.work.reading.is_named() {
             self.look_up(names)?;
-        } else if let Some(reason) = denied {
+        } else if let Standing::Condemned(reason) = standing {
             return Err(reason);
         }
-        self.done = self.work;
-        self.expected = tcp.sequence.wrapping_add(tcp.len);
-        self.phase = match read {
-            Read::Whole => VERIFIED,
-            Read::Part => FOLLOWING,
-        };
+        self.done = self.work.reading;
+        match read {
+            Read::Whole => {
+                self.phase = VERIFIED;
+                let hello = self.done.at().wrapping_sub(tcp.at);
+                self.expected = tcp.sequence.wrapping_add(hello);
+            }
+            Read::Part => {
+                self.phase = FOLLOWING;
+                self.expected = tcp.sequence.wrapping_add(tcp.len);
+            }
+        }
         Ok(())
     }
 
@@ -281,23 +319,26 @@ impl Handshake {
     #[inline(always)]
     fn look_up(&mut self, names: &impl Names) -> Result<(), Reason> {
         let number = |key| names.entry(key).map_or(0, |entry| entry.id);
-        self.names = [number(self.keys.exact()), number(self.keys.wild())];
+        let keys = &self.work.keys;
+        self.names = [number(keys.exact()), number(keys.wild())];
         if self.names == [0; 2] {
-            return Err(if self.work.is_address() {
+            return Err(if self.work.reading.is_address() {
                 Reason::ServerNameAddress
             } else {
                 Reason::ServerNameUnknown
             });
         }
+        let epoch = names.epoch();
         let binding = names.binding(self.names);
         let binding = binding.ok_or(Reason::ServerNameElsewhere)?;
-        self.bind(binding, names);
+        self.bind(binding, epoch);
         Ok(())
     }
 
+    /// Keeps a binding. The `epoch` is that from before it was looked up: a change meanwhile has it looked up again.
     #[inline(always)]
-    fn bind(&mut self, binding: Binding, names: &impl Names) {
-        self.epoch = names.epoch();
+    fn bind(&mut self, binding: Binding, epoch: u64) {
+        self.epoch = epoch;
         self.cgroup = binding.cgroup;
         self.deadline = binding.deadline;
     }

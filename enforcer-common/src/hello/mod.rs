@@ -6,7 +6,11 @@
 mod connection;
 mod name;
 mod reader;
+mod sent;
+mod tcp;
 mod token;
 
-pub use connection::{Binding, Handshake, Names, Policy, Tcp};
-pub use reader::{Keys, MAX_TOKENS, Read, Reading, Segment, Want};
+pub use connection::{Binding, Handshake, Names, Policy};
+pub use reader::{Desk, Keys, MAX_TOKENS, Read, Reading, Segment, Want};
+pub use sent::{KEPT, Sent, Span};
+pub use tcp::Tcp;

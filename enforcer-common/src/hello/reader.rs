@@ -1,6 +1,7 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
 use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
+use super::sent::{Sent, Span};
 use super::token::{Place, Step, advance, begun};
 use crate::layout::NameKey;
 use crate::reason::Reason;
@@ -11,33 +12,91 @@ pub const MAX_TOKENS: u32 = 64;
 
 /// The payload of a segment, where it lies in its packet.
 pub trait Segment {
-    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
+    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end. Up to 7 bytes before the payload may
+    /// be asked for, whatever they are.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
+    /// Holds what of `sent` was sent before against what was kept of it, keeps the rest, and reads `len` bytes from `at` on. The kernel
+    /// programs have their own way, whose parts the verifier looks at once.
     ///
     /// # Errors
     /// With the reason to deny the hello for.
     #[inline(always)]
-    fn follow(
-        &self,
-        reading: &mut Reading,
-        keys: &mut Keys,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
-        reading.begin(at, len, keys);
+    fn follow(&self, desk: &mut Desk, sent: Span, at: u32, len: u32) -> Result<Read, Reason> {
+        if !sent.is_past() {
+            let span = sent.piece();
+            let mut piece = Sent::EMPTY;
+            for (index, first) in (0..span.len).step_by(8).enumerate() {
+                let word = self.word(
+                    span.at.wrapping_add(first),
+                    span.len.wrapping_sub(first).min(8),
+                );
+                piece.set(index, word.ok_or(Reason::HelloUnreadable)?);
+            }
+            if !desk.hold(&piece, sent) {
+                return Err(Reason::HelloChanged);
+            }
+        }
+        desk.begin(at, len);
         for _ in 0..MAX_TOKENS {
-            match reading.want() {
+            match desk.reading.want() {
                 Want::Word(at, len) => {
                     let word = self.word(at, len).ok_or(Reason::HelloUnreadable)?;
-                    reading.take_in(word, keys)?;
+                    desk.take_in(word)?;
                 }
                 Want::End(read) => return Ok(read),
                 Want::Denied(reason) => return Err(reason),
             }
         }
         Err(Reason::HelloUnreadable)
+    }
+}
+
+/// Where a hello is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Desk {
+    /// How far.
+    pub reading: Reading,
+    /// The name as far as it was read.
+    pub keys: Keys,
+    /// What was sent.
+    pub sent: Sent,
+}
+
+impl Desk {
+    /// Before the first byte.
+    pub const EMPTY: Self = Self {
+        reading: Reading::START,
+        keys: Keys::EMPTY,
+        sent: Sent::EMPTY,
+    };
+
+    /// Whether `piece`, which holds what is kept of `sent`, has the bytes that were sent before; keeps the others.
+    #[inline(always)]
+    pub fn hold(&mut self, piece: &Sent, sent: Span) -> bool {
+        let base = sent.piece().offset;
+        let [from, known, to] = sent.kept();
+        let is_same = self.sent.has(piece, base, from, known);
+        if is_same {
+            self.sent.keep(piece, base, known, to);
+        }
+        is_same
+    }
+
+    /// Begins with a segment whose payload, of `len` bytes, is at `at`.
+    #[inline(always)]
+    pub fn begin(&mut self, at: u32, len: u32) {
+        self.reading.begin(at, len, &mut self.keys);
+    }
+
+    /// Takes the bytes that were wanted, the first one lowest.
+    ///
+    /// # Errors
+    /// With the reason to deny the hello for.
+    #[inline(always)]
+    pub fn take_in(&mut self, word: u64) -> Result<(), Reason> {
+        self.reading.take_in(word, &mut self.keys)
     }
 }
 
@@ -146,9 +205,14 @@ impl Reading {
         self.seen == NAMED
     }
 
-    /// Begins with a segment whose payload, of `len` bytes, is at `at`.
+    /// Where in the segment the next byte is.
     #[inline(always)]
-    pub fn begin(&mut self, at: u32, len: u32, keys: &mut Keys) {
+    pub const fn at(&self) -> u32 {
+        self.at
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, at: u32, len: u32, keys: &mut Keys) {
         if self.exact == 0 {
             *keys = Keys::EMPTY;
         }
@@ -173,12 +237,8 @@ impl Reading {
         Want::Word(self.at, self.wanted().min(self.rest))
     }
 
-    /// Takes the bytes that were wanted, the first one lowest.
-    ///
-    /// # Errors
-    /// With the reason to deny the hello for.
     #[inline(always)]
-    pub fn take_in(&mut self, word: u64, keys: &mut Keys) -> Result<(), Reason> {
+    fn take_in(&mut self, word: u64, keys: &mut Keys) -> Result<(), Reason> {
         let whole = if self.place.is(Step::Name) {
             self.name(word, keys)?
         } else {

@@ -17,10 +17,10 @@ pub trait Words {
     fn words<const N: usize>(&self) -> Option<[u32; N]>;
 }
 
-/// Where a packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection. `None` where any of that does not
+/// Where a packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection, and its sequence number. `None` where any of that does not
 /// show at once: the packet is for [`super::read_ipv4`] or [`super::read_ipv6`] then.
 #[inline(always)]
-pub fn established(packet: &impl Words) -> Option<Address> {
+pub fn established(packet: &impl Words) -> Option<(Address, u32)> {
     let [first] = packet.words::<1>()?.map(u32::from_be);
     if first >> 24 == IPV4_PLAIN {
         return established_v4(packet.words()?.map(u32::from_be));
@@ -32,7 +32,7 @@ pub fn established(packet: &impl Words) -> Option<Address> {
 }
 
 #[inline(always)]
-fn established_v4(words: [u32; 9]) -> Option<Address> {
+fn established_v4(words: [u32; 9]) -> Option<(Address, u32)> {
     let [
         _,
         identification,
@@ -40,24 +40,25 @@ fn established_v4(words: [u32; 9]) -> Option<Address> {
         _,
         destination,
         ports,
-        _,
+        sequence,
         _,
         flags,
     ] = words;
     let is_plain = identification & FRAGMENT == 0 && protocol >> 16 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
-        return Some(Address::from_v4(destination));
+        return Some((Address::from_v4(destination), sequence));
     }
     None
 }
 
 #[inline(always)]
-fn established_v6(words: [u32; 14]) -> Option<Address> {
-    let [_, next, _, _, _, _, a, b, c, d, ports, _, _, flags] = words;
+fn established_v6(words: [u32; 14]) -> Option<(Address, u32)> {
+    let [_, next, _, _, _, _, a, b, c, d, ports, sequence, _, flags] = words;
     let is_plain = next >> 8 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
         let half = |upper, lower| u128::from(u64::from(upper) << 32 | u64::from(lower));
-        return Some(Address::from_v6(half(a, b) << 64 | half(c, d)));
+        let destination = Address::from_v6(half(a, b) << 64 | half(c, d));
+        return Some((destination, sequence));
     }
     None
 }

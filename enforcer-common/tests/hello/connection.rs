@@ -1,7 +1,6 @@
 //! How a connection begins and goes on.
 
 use enforcer_common::Reason;
-use enforcer_common::hello::Handshake;
 use enforcer_common::layout::{Deadline, Opening};
 
 use crate::hello::{Hello, record};
@@ -43,10 +42,7 @@ fn urgent_data_is_denied_for_good() {
 fn a_connection_that_was_not_seen_to_open_is_unwatched() {
     let world = World::new();
     let bytes = Hello::classic(NAME).bytes();
-    let mut client = Client {
-        handshake: Handshake::UNWATCHED,
-        first: START,
-    };
+    let mut client = Client::unwatched(START);
     let unwatched = Err(Reason::Unwatched);
     assert_eq!(client.part(&world, &bytes, 0..bytes.len()), unwatched);
     // What answers another's SYN opens nothing.
@@ -62,9 +58,15 @@ fn a_connection_to_another_address_than_it_opened_to_is_unwatched() {
     let mut client = Client::new(&world);
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
     assert_eq!(sent, Err(Reason::Unwatched));
-    assert_eq!(client.handshake.verified(OTHER_ADDRESS, &world), None);
+    assert_eq!(
+        client.handshake.verified(OTHER_ADDRESS, u32::MAX, &world),
+        None
+    );
     let (mut client, bytes) = verified(&world);
-    assert_eq!(client.handshake.verified(OTHER_ADDRESS, &world), None);
+    assert_eq!(
+        client.handshake.verified(OTHER_ADDRESS, u32::MAX, &world),
+        None
+    );
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
     assert_eq!(sent, Err(Reason::Unwatched));
 }
@@ -73,7 +75,7 @@ fn a_connection_to_another_address_than_it_opened_to_is_unwatched() {
 fn a_connection_that_begins_again_is_verified_again() {
     let world = World::new();
     let (mut client, bytes) = verified(&world);
-    assert_eq!(client.send(&world, ADDRESS, SYN, u32::MAX, &[]), Ok(()));
+    assert_eq!(client.open(&world), Ok(()));
     assert_eq!(client.verified(&world), None);
     let other = Hello::classic("example.com").bytes();
     let sent = client.clone().part(&world, &other, 0..other.len());
@@ -103,7 +105,7 @@ fn a_short_name_after_a_long_one_is_not_the_long_one() {
     let mut client = Client::new(&world);
     let long = Hello::classic("contoso.azurecr.example.com").bytes();
     assert!(client.part(&world, &long, 0..long.len()).is_err());
-    assert_eq!(client.send(&world, ADDRESS, SYN, u32::MAX, &[]), Ok(()));
+    assert_eq!(client.open(&world), Ok(()));
     let short = Hello::classic(NAME).bytes();
     assert_eq!(client.part(&world, &short, 0..short.len()), Ok(()));
     assert_eq!(client.verified(&world), Some(Reason::AllowedName));

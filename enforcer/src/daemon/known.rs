@@ -10,7 +10,7 @@ use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::patterns::Patterns;
 use super::sources::Sources;
-use crate::config::{AnswerCheck, Sni};
+use crate::config::Sni;
 use crate::kernel::network_cookie;
 use crate::name::Name;
 use crate::policy::{EVERYBODY, NameIds, NameInput, Scope};
@@ -117,7 +117,7 @@ impl Engine {
             linger: u64::try_from(dns.linger.as_nanos()).unwrap_or(u64::MAX),
             network: network_cookie(),
             enabled: u32::from(dns.learn),
-            strict: u32::from(dns.answer_check == AnswerCheck::Strict),
+            reserved: 0,
         }
     }
 

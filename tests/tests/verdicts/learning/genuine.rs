@@ -191,15 +191,3 @@ fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
     assert_eq!(scene.learned()?, 0, "it is over");
     Ok(())
 }
-
-#[test]
-fn where_names_in_handshakes_do_not_count_any_name_is_opened() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
-    let mut keys = openings(0, ip(V4), 1).to_vec();
-    keys.push(openings(0, ip(V4), Opening::ANY_NAME)[1]);
-    let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
-    assert_eq!(scene.ask(&[asked])?, [found(3)]);
-    Ok(())
-}

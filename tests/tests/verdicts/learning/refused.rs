@@ -58,21 +58,28 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
 }
 
 #[test]
-fn an_address_in_no_tag_opens_only_where_all_else_is_closed() -> Result<()> {
+fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() -> Result<()> {
     let mut scene = Scene::new()?;
-    let ask = |scene: &Scene, address: &'static str| {
-        outcome(scene, REGISTRY, A, move |answer| {
-            answer.address(ASKED, ip(address))
-        })
-    };
-    scene.apply(|inputs| inputs.default_allow = false)?;
-    let learned = (vec![(Outcome::Learned, 1)], 2);
-    assert_eq!(ask(&scene, "93.184.0.1")?, learned);
-    scene.forget()?;
-    let unchecked = (vec![(Outcome::Unchecked, 1)], 0);
-    assert_eq!(ask(&scene, "10.0.0.1")?, unchecked, "private");
-    scene.apply(|inputs| inputs.learning.strict = 1)?;
-    assert_eq!(ask(&scene, "93.184.0.1")?, unchecked, "strict");
+    for default_allow in [true, false] {
+        scene.apply(|inputs| inputs.default_allow = default_allow)?;
+        for address in ["93.184.0.1", "10.0.0.1"] {
+            let told = outcome(&scene, REGISTRY, A, |answer| {
+                answer.address(ASKED, ip(address))
+            })?;
+            assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0), "{address}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn where_names_in_handshakes_do_not_count_an_answer_opens_nothing() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        answer.address(ASKED, ip(ADDRESS))
+    })?;
+    assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0));
     Ok(())
 }
 
