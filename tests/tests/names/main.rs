@@ -19,6 +19,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Lab,
+    capture::Flow,
     enforcer::Enforcer,
     tls_client::{Said, Say, Work, run_in},
 };
@@ -68,6 +69,12 @@ fn await_event(enforcer: &Enforcer, verdict: &str, reason: &str, name: Option<&s
         );
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether all of `name` came over a connection.
+fn holds(flow: &Flow, name: &str) -> bool {
+    let mut places = flow.bytes.windows(name.len());
+    places.any(|place| place == name.as_bytes())
 }
 
 #[expect(clippy::unwrap_used, reason = "the tests' own literals")]
