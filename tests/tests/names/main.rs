@@ -4,6 +4,7 @@ mod audit;
 mod clients;
 mod front_end;
 mod hellos;
+mod kept;
 mod pieces;
 mod race;
 mod replicas;
