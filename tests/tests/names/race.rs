@@ -91,7 +91,7 @@ fn no_connection_is_refused_that_was_resolved_over_ipv6() -> Result<()> {
 #[test]
 fn with_learning_switched_off_the_same_clients_are_refused() -> Result<()> {
     let lab = Lab::start()?;
-    let (totals, denied) = with_daemon(&lab, "learn = false", A_THOUSAND, &lab.device())?;
+    let (totals, denied) = with_daemon(&lab, "learn = false", TEN_THOUSAND, &lab.device())?;
     assert!(denied > 0, "{totals:?}");
     assert!(!totals.failed.is_empty(), "{denied} were denied");
     Ok(())
