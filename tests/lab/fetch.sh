@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the lab runs into $LAB_CACHE (default: .cache/lab in the workspace):
 #   root/  Debian's servers and skopeo, unpacked and never installed
-#   venv/  the Azure SDK for Python
+#   venv/  the Azure SDK for Python, and TLS stacks with post-quantum hellos
 #   npm/   azurite
 # What the machine itself lacks (apt-packages.txt) is installed with apt. A second run is instant.
 # It speaks while it works and on errors; the tools' own output goes to $LAB_CACHE/fetch.log.
@@ -99,7 +99,7 @@ unpack_servers() {
 }
 
 make_venv() {
-    say "azure-storage-blob, into a Python venv"
+    say "azure-storage-blob, curl_cffi and pyOpenSSL, into a Python venv"
     rm -rf "$cache/venv"
     quietly python3 -m venv "$cache/venv"
     quietly "$cache/venv/bin/pip" install --disable-pip-version-check --no-input \

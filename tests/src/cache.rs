@@ -65,14 +65,14 @@ impl Cache {
     }
 }
 
-/// Debian keeps libraries in `lib/<architecture>-linux-gnu` and `usr/lib/<architecture>-linux-gnu`.
+/// Debian keeps libraries in `lib/<architecture>-linux-gnu` and `usr/lib/<architecture>-linux-gnu`, and systemd's below.
 fn library_path(root: &Path) -> Result<OsString> {
     let mut dirs = Vec::new();
     for lib in [root.join("lib"), root.join("usr/lib")] {
         for entry in fs::read_dir(&lib).into_iter().flatten() {
             let entry = entry.with_context(|| format!("list {}", lib.display()))?;
             if entry.file_name().to_string_lossy().contains("-linux-gnu") {
-                dirs.push(entry.path());
+                dirs.extend([entry.path(), entry.path().join("systemd")]);
             }
         }
     }

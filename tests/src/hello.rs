@@ -58,6 +58,49 @@ pub fn padded_hello(server: &str, padding: u16) -> Vec<u8> {
     hello
 }
 
+/// The groups that a ClientHello in one record brings key shares of (RFC 8446, section 4.2.8): none of TLS 1.2. `None` where it is
+/// not there whole.
+#[must_use]
+pub fn shares(hello: &[u8]) -> Option<Vec<u16>> {
+    const KEY_SHARE: u16 = 51;
+    // Behind the headers of the record and the message, the version and the random bytes.
+    let mut rest = hello.get(5 + 4 + 2 + 32..)?;
+    for width in [1, 2, 1] {
+        let _field = taken(&mut rest, width)?;
+    }
+    let mut extensions = taken(&mut rest, 2)?;
+    let mut shares = Vec::new();
+    while !extensions.is_empty() {
+        let kind = number(&mut extensions)?;
+        let mut data = taken(&mut extensions, 2)?;
+        if kind == KEY_SHARE {
+            let mut listed = taken(&mut data, 2)?;
+            while !listed.is_empty() {
+                shares.push(number(&mut listed)?);
+                let _share = taken(&mut listed, 2)?;
+            }
+        }
+    }
+    Some(shares)
+}
+
+fn number(rest: &mut &[u8]) -> Option<u16> {
+    let (number, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(u16::from_be_bytes(*number))
+}
+
+/// What stands behind its length, which takes `width` bytes.
+fn taken<'a>(rest: &mut &'a [u8], width: usize) -> Option<&'a [u8]> {
+    let (length, behind) = rest.split_at_checked(width)?;
+    let length = length
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let (taken, behind) = behind.split_at_checked(length)?;
+    *rest = behind;
+    Some(taken)
+}
+
 /// A name that leads to `address` in the lab: contoso's where a registry is.
 #[must_use]
 pub fn name_at(address: SocketAddr) -> String {
@@ -87,6 +130,8 @@ mod tests {
         assert_eq!(length(3), hello.len() - 5);
         assert_eq!(length(7), hello.len() - 9);
         assert!(hello.ends_with(&SIGNATURES));
+        assert_eq!(shares(&hello), Some(Vec::new()));
+        assert_eq!(shares(&hello[..hello.len() - 1]), None);
         assert!(client_hello("").len() < hello.len() - "contoso.azurecr.io".len());
     }
 

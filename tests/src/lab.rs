@@ -267,7 +267,9 @@ impl Lab {
         skopeo(&self.cache, place, &self.dir().join("skopeo"))
     }
 
-    pub(crate) fn cache(&self) -> &Cache {
+    /// The programs that were fetched.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
         &self.cache
     }
 

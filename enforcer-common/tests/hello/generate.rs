@@ -59,7 +59,7 @@ fn name(random: &mut Random) -> String {
 fn hello(random: &mut Random) -> Hello {
     let name = name(random);
     let mut hello = match random.below(16) {
-        0 => Hello::modern(&name, random.below(10)),
+        0 => Hello::modern(&name, random.below(12)),
         _ => Hello::classic(&name),
     };
     hello.session = vec![9; [0, 1, 32][random.below(3)]];

@@ -6,8 +6,11 @@ const GROUPS: u16 = 10;
 const SIGNATURES: u16 = 13;
 pub(crate) const PADDING: u16 = 21;
 const SESSION_TICKET: u16 = 35;
+const PRE_SHARED_KEY: u16 = 41;
 const VERSIONS: u16 = 43;
+const PSK_MODES: u16 = 45;
 const KEY_SHARE: u16 = 51;
+const ENCRYPTED_HELLO: u16 = 0xfe0d;
 const GREASE: u16 = 0x4a4a;
 
 /// Type and data.
@@ -39,21 +42,29 @@ impl Hello {
         }
     }
 
-    /// As TLS 1.3 clients send it, in more than one segment: with GREASE (RFC 8701), a ticket, a share of a post-quantum group and padding. The
-    /// server's name is extension number `place`, or the last one.
+    /// As TLS 1.3 clients send it, in more than one segment: with GREASE (RFC 8701), also in the place of an encrypted hello (RFC 9849, section
+    /// 6.2), a share of a post-quantum group, padding, and a ticket of an earlier connection, which comes last (RFC 8446, section 4.2.11).
+    /// The server's name is extension number `place`, or the last one before the ticket.
     pub(crate) fn modern(name: &str, place: usize) -> Self {
-        let share = [&[0x11, 0xec, 4, 0xc0][..], &[0x5a; 1216]].concat();
+        let greased = [0x2a, 0x2a, 0, 1, 0];
+        let share = [&greased[..], &[0x11, 0xec, 4, 0xc0], &[0x5a; 1216]].concat();
         let mut extensions = vec![
             (GREASE, Vec::new()),
-            (GROUPS, vec![0, 4, 0x11, 0xec, 0, 29]),
+            (GROUPS, vec![0, 6, 0x2a, 0x2a, 0x11, 0xec, 0, 29]),
             (SIGNATURES, vec![0, 4, 4, 3, 8, 4]),
-            (SESSION_TICKET, vec![0x7e; 160]),
-            (VERSIONS, vec![4, 3, 4, 3, 3]),
+            (ENCRYPTED_HELLO, encrypted_hello()),
+            (VERSIONS, vec![6, 0x6a, 0x6a, 3, 4, 3, 3]),
+            (PSK_MODES, vec![1, 1]),
             (KEY_SHARE, sized(2, &share)),
             (GREASE + 0x1010, vec![0]),
-            (PADDING, vec![0; 180]),
+            (SESSION_TICKET, Vec::new()),
+            (PADDING, vec![0; 80]),
+            (PRE_SHARED_KEY, ticket()),
         ];
-        extensions.insert(place.min(extensions.len()), server_name(name.as_bytes()));
+        extensions.insert(
+            place.min(extensions.len() - 1),
+            server_name(name.as_bytes()),
+        );
         Self {
             session: vec![0xe1; 32],
             suites: vec![0x3a, 0x3a, 0x13, 0x01, 0x13, 0x02],
@@ -93,6 +104,20 @@ impl Hello {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         record(&message(&self.body()))
     }
+}
+
+/// An outer hello's: a cipher suite, the number of a configuration, a key and what is encrypted.
+fn encrypted_hello() -> Vec<u8> {
+    let key = sized(2, &[0xb7; 32]);
+    let payload = sized(2, &[0xc1; 144]);
+    [&[0, 0, 1, 0, 1, 0x4d][..], &key, &payload].concat()
+}
+
+/// One identity with its age, and one binder.
+fn ticket() -> Vec<u8> {
+    let identity = [&sized(2, &[0x7e; 160])[..], &[1, 2, 3, 4]].concat();
+    let binder = sized(1, &[0x99; 32]);
+    [sized(2, &identity), sized(2, &binder)].concat()
 }
 
 /// A handshake message of type ClientHello.

@@ -3,7 +3,7 @@
 use enforcer_common::hello::{Segment, Tcp};
 
 /// Where the payload is in each packet.
-const AT: u32 = 52;
+pub(crate) const AT: u32 = 52;
 
 pub(crate) struct Payload<'a>(pub(crate) &'a [u8]);
 

@@ -1,9 +1,11 @@
 //! However a hello is cut, and whatever is sent twice, it means the same.
 
 use enforcer_common::Reason;
+use enforcer_common::hello::{Keys, Read, Reading, Segment};
 use enforcer_common::layout::Deadline;
 
 use crate::hello::{Hello, PADDING, server_name};
+use crate::payload::{AT, Payload};
 use crate::random::Random;
 use crate::world::{ACK, ADDRESS, Client, NAME, World, outcome, whole};
 
@@ -46,17 +48,52 @@ fn a_hello_means_the_same_cut_at_any_byte() {
     }
 }
 
+/// Of a classic hello the verdict, in every three segments; of all the reader's state, for any number of them.
 #[test]
-fn a_hello_means_the_same_in_three_segments() {
+fn a_classic_hello_means_the_same_in_any_three_segments() {
     let world = World::new();
-    let mut random = Random::new(3);
-    for (bytes, expected) in hellos() {
-        for _ in 0..20_000 {
-            let mut cuts = [0; 2].map(|_: u8| 1 + random.below(bytes.len() - 1));
-            cuts.sort_unstable();
-            assert_eq!(outcome(&world, &bytes, &cuts), expected, "at {cuts:?}");
+    let is_short = |(bytes, _): &(Vec<u8>, _)| bytes.len() < 200;
+    for (bytes, expected) in hellos().into_iter().filter(is_short) {
+        for second in 2..bytes.len() {
+            for first in 1..second {
+                let cuts = [first, second];
+                assert_eq!(outcome(&world, &bytes, &cuts), expected, "at {cuts:?}");
+            }
         }
     }
+}
+
+/// Where a segment that ends at `to` leads to the same state whatever came before it, so do any two, and any number of them.
+#[test]
+fn what_the_reader_knows_at_a_byte_does_not_depend_on_where_segments_ended_before() {
+    for (bytes, expected) in hellos() {
+        let started = (Reading::START, Keys::EMPTY);
+        let at_once: Vec<Known> = (0..=bytes.len())
+            .map(|to| read_on(started, &bytes, 0, to))
+            .collect();
+        assert!(expected.is_err() || at_once.iter().all(Result::is_ok));
+        for (from, known) in at_once.iter().enumerate().skip(1) {
+            let Ok((_, reading, keys)) = known else {
+                continue;
+            };
+            for (to, expected) in at_once.iter().enumerate().skip(from + 1) {
+                let known = read_on((*reading, *keys), &bytes, from, to);
+                assert!(known == *expected, "{from} and {to} of {bytes:?}");
+            }
+        }
+    }
+}
+
+/// What a reader knows between two segments, or why the hello is denied.
+type Known = Result<(Read, Reading, Keys), Reason>;
+
+fn read_on(before: (Reading, Keys), bytes: &[u8], from: usize, to: usize) -> Known {
+    let (mut reading, mut keys) = before;
+    let (at, len) = (AT + from as u32, (to - from) as u32);
+    let read = Payload(&bytes[..to]).follow(&mut reading, &mut keys, at, len)?;
+    // Where the segment was is of no meaning to the next one, which begins so.
+    reading.begin(0, 0, &mut keys);
+    Ok((read, reading, keys))
 }
 
 #[test]

@@ -48,15 +48,18 @@ def has(descriptor, key):
     return bpf(MAP_LOOKUP, attributes) == 0
 
 
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def ask(question, descriptor, keys):
     """Asks once; the messages that came, and which keys were there after the first."""
-    family = socket.AF_INET6 if ":" in question["to"] else socket.AF_INET
     found = []
     replies = 0
     query = bytes.fromhex(question["query"])
     way = question["way"]
     kind = socket.SOCK_STREAM if way == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(family, kind) as asker:
+    with socket.socket(family_of(question["to"]), kind) as asker:
         asker.settimeout(PATIENCE)
         server = (question["to"], 53)
         if way == "unconnected":
@@ -97,9 +100,9 @@ def be_alone(address, answer):
     libc.prctl(PR_SET_DUMPABLE, 1)
     with open("/proc/self/uid_map", "w") as users:
         users.write(f"0 {NOBODY} 1")
-    for line in ["link set lo up", f"address add {address}/32 dev lo"]:
+    for line in ["link set lo up", f"address add {address} dev lo"]:
         subprocess.run(["ip", *line.split()], check=True)
-    ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ear = socket.socket(family_of(address), socket.SOCK_DGRAM)
     ear.bind((address, 53))
 
     def serve():

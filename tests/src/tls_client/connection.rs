@@ -104,7 +104,6 @@ pub(super) fn converse(trust: &Trust, say: &Say) -> Result<Said> {
     let mut said = Said {
         from: stream.local_addr()?,
         length: 0,
-        name_ends: 0,
         cuts: say.cuts.clone(),
         answer: None,
         error: None,
@@ -136,19 +135,10 @@ fn answer(trust: &Trust, say: &Say, mut stream: TcpStream, said: &mut Said) -> R
             let mut session = trust.begin(name, *large)?;
             let hello = first_flight(&mut session)?;
             said.length = hello.len();
-            said.name_ends = end_of(&hello, name.as_bytes());
             write_pieces(&mut stream, &hello, &say.cuts)?;
             finish(session, stream, name, request)
         }
     }
-}
-
-/// Where `part` ends in `whole`; 0 where it is not.
-fn end_of(whole: &[u8], part: &[u8]) -> usize {
-    let mut places = whole.windows(part.len());
-    places
-        .position(|window| window == part)
-        .map_or(0, |at| at + part.len())
 }
 
 fn write_pieces(stream: &mut TcpStream, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
@@ -210,5 +200,7 @@ mod tests {
         assert_eq!((classic.len(), large.len()), (1, 1));
         assert!(classic.first().unwrap() < &400, "{classic:?}");
         assert!(large.first().unwrap() > &1400, "{large:?}");
+        let shares = crate::hello::shares(&hello("contoso.azurecr.io", true).unwrap());
+        assert_eq!(shares, Some(vec![0xfe30, 29]));
     }
 }

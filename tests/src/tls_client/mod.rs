@@ -26,7 +26,7 @@ pub const PUSH: &str = "POST /v2/stolen/blobs/uploads/";
 /// Longer than any work here takes.
 const LIMIT: Duration = Duration::from_secs(150);
 /// How many connections are under way at once.
-const AT_ONCE: usize = 48;
+const AT_ONCE: usize = 96;
 
 /// What a process of the client does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -78,8 +78,6 @@ pub struct Said {
     pub from: SocketAddr,
     /// How many bytes the first message had.
     pub length: usize,
-    /// Where the server's name ended in it; 0 where it has none.
-    pub name_ends: usize,
     /// Where pieces began.
     pub cuts: Vec<usize>,
     /// The HTTP status line, or that bytes came.

@@ -3,7 +3,11 @@
 use anyhow::{Context, Result};
 use lab::{CONTOSO_LOGIN, Lab, MALLORY_LOGIN, capture::Capture, enforcer::Enforcer};
 
-use crate::{LOGIN, REGIONS, await_event};
+use crate::{
+    BRIEFLY, LOGIN, REGIONS, await_event,
+    hellos::{at, ways},
+    say,
+};
 
 #[test]
 fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> Result<()> {
@@ -20,6 +24,31 @@ fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> 
     let events = events.as_array().context("events are no list")?;
     let mut names = events.iter().map(|event| &event["server-name"]);
     assert!(!names.any(|name| name == CONTOSO_LOGIN), "{events:?}");
+    Ok(())
+}
+
+#[test]
+fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()> {
+    let lab = Lab::start()?;
+    let capture = Capture::watch(lab.world())?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    for way in ways() {
+        capture.take()?;
+        let both = [0, 1].map(|family| at(family, &way.bytes, BRIEFLY));
+        say(&lab, both.to_vec())?;
+        let came: Vec<_> = capture.take()?.into_iter().map(|flow| flow.bytes).collect();
+        assert_eq!(came, [way.bytes.clone(), way.bytes], "{}", way.reason);
+        await_event(&enforcer, "audit", way.reason, way.name)?;
+    }
+    let events = enforcer.json(["events"])?;
+    let events = events.as_array().context("events are no list")?;
+    assert!(
+        events.iter().all(|event| event["verdict"] == "audit"),
+        "{events:?}"
+    );
     Ok(())
 }
 

@@ -15,16 +15,20 @@ use crate::{BRIEFLY, LONG, say};
 
 /// The tool on Python's own TLS.
 pub(crate) const PYTHON_TOOL: &str = include_str!("../../lab/registry.py");
+/// The tool on TLS stacks that offer a post-quantum group.
+const HYBRID_TOOL: &str = include_str!("../../lab/hybrid.py");
 /// How long a client that is to succeed may take.
 const PATIENT: Duration = Duration::from_secs(30);
 /// How long a client that is to be refused may try; one that is let through takes a tenth of it.
-const IMPATIENT: Duration = Duration::from_secs(3);
+const IMPATIENT: Duration = Duration::from_secs(5);
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     /// curl, on OpenSSL.
     Curl,
+    /// The same, without TLS 1.3.
+    CurlTls12,
     /// Python, on OpenSSL.
     Python,
     /// OpenSSL's own.
@@ -37,17 +41,24 @@ pub(crate) enum Client {
     Rustls,
     /// The same, with a ClientHello of post-quantum size.
     RustlsLarge,
+    /// curl on BoringSSL, which says what Chrome says: X25519MLKEM768, an encrypted hello's place, extensions in any order.
+    Chrome,
+    /// OpenSSL 4, which offers X25519MLKEM768 unless told otherwise.
+    OpenSslHybrid,
 }
 
 /// All of them.
-pub(crate) const CLIENTS: [Client; 7] = [
+pub(crate) const CLIENTS: [Client; 10] = [
     Client::Curl,
+    Client::CurlTls12,
     Client::Python,
     Client::OpenSsl,
     Client::GnuTls,
     Client::Skopeo,
     Client::Rustls,
     Client::RustlsLarge,
+    Client::Chrome,
+    Client::OpenSslHybrid,
 ];
 
 /// What a client does.
@@ -55,7 +66,7 @@ pub(crate) const CLIENTS: [Client; 7] = [
 pub(crate) enum Act {
     /// Asks a registry for something.
     Pull,
-    /// Begins an upload; curl, Python and skopeo send data as well.
+    /// Begins an upload; curls, Pythons and skopeo send data as well.
     Push,
 }
 
@@ -100,7 +111,8 @@ impl Client {
             IMPATIENT
         };
         match self {
-            Self::Curl => curl(errand, &place, limit),
+            Self::Curl => curl(errand, &place, &[], limit),
+            Self::CurlTls12 => curl(errand, &place, &["--tls-max", "1.2"], limit),
             Self::Python => python(errand, &place, limit),
             Self::OpenSsl => {
                 let mut openssl = place.command("openssl");
@@ -120,6 +132,8 @@ impl Client {
             Self::Skopeo => skopeo(errand, &place, limit),
             Self::Rustls => rustls(errand, false),
             Self::RustlsLarge => rustls(errand, true),
+            Self::Chrome => hybrid("boringssl", errand, &place, limit),
+            Self::OpenSslHybrid => hybrid("openssl", errand, &place, limit),
         }
     }
 }
@@ -131,10 +145,11 @@ fn request(act: Act) -> &'static str {
     }
 }
 
-fn curl(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+fn curl(errand: Errand<'_>, place: &Place, options: &[&str], limit: Duration) -> Result<()> {
     let (_method, path) = request(errand.act).split_once(' ').context("a request")?;
     let mut curl = place.command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--fail"])
+        .args(options)
         .args(["--noproxy", "*", "--cacert"])
         .arg(errand.lab.tls().ca())
         .arg(format!("https://{}{path}", errand.host));
@@ -156,6 +171,17 @@ fn python(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
         .arg(errand.lab.tls().ca());
     let said = run(python, limit)?.success()?;
     ensure!(said.contains(wanted), "{said}");
+    Ok(())
+}
+
+fn hybrid(stack: &str, errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+    let (method, path) = request(errand.act).split_once(' ').context("a request")?;
+    let mut python = place.command(errand.lab.cache().path("venv/bin/python"));
+    python
+        .args(["-B", "-c", HYBRID_TOOL, stack, method, path, errand.host])
+        .arg(errand.lab.tls().ca());
+    let said = run(python, limit)?.success()?;
+    ensure!(said.starts_with("20"), "{said}");
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! Two customers behind one address: which of them a client talks to is in its ClientHello alone.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     capture::{Capture, Flow},
     enforcer::Enforcer,
+    hello::shares,
 };
 
 use crate::{
     LOGIN, MINUTE, REGIONS,
     clients::{Act, CLIENTS, Errand, unexpected},
-    ip,
+    holds, ip,
 };
 
 /// Contoso's data endpoint in the fresh lab.
@@ -25,8 +26,10 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         let failed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, true))?;
         assert!(failed.is_empty(), "with nothing enforced: {failed:#?}");
     }
-    let reached = capture.take()?.into_iter().filter(names_mallory).count();
-    assert!(reached >= 2 * CLIENTS.len(), "{reached}");
+    let mut reached = capture.take()?;
+    reached.retain(|flow| holds(flow, MALLORY_LOGIN));
+    assert!(reached.len() >= 2 * CLIENTS.len(), "{}", reached.len());
+    are_of_every_kind(&reached)?;
 
     fresh_names(&lab)?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
@@ -36,7 +39,8 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         let failed = unexpected(errand(&lab, family, CONTOSO_LOGIN, Act::Pull, true))?;
         assert!(failed.is_empty(), "{failed:#?}\n{}", enforcer.log());
         lab.pull()?;
-        capture.take()?;
+        let hybrid = capture.take()?.into_iter().filter(is_hybrid).count();
+        assert!(hybrid >= 2, "{hybrid}");
 
         let before = lab.requests()?.len();
         let passed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, false))?;
@@ -51,6 +55,28 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         status.counters.denied() >= 2 * CLIENTS.len() as u64
     })?;
     Ok(())
+}
+
+/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2. Over both families.
+fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
+    for is_v4 in [true, false] {
+        let flows = || flows.iter().filter(|flow| flow.server.is_ipv4() == is_v4);
+        let hybrid = flows().filter(|flow| is_hybrid(flow)).count();
+        let old = flows()
+            .filter(|flow| shares(&flow.bytes).is_some_and(|shares| shares.is_empty()))
+            .count();
+        ensure!(hybrid >= 2 && old >= 1, "IPv4: {is_v4}; {hybrid} and {old}");
+    }
+    Ok(())
+}
+
+/// Whether a ClientHello of more than 1,400 bytes brings a share of X25519MLKEM768.
+fn is_hybrid(flow: &Flow) -> bool {
+    let length = flow
+        .bytes
+        .get(3..5)
+        .map_or(0, |length| u16::from_be_bytes([length[0], length[1]]));
+    length > 1400 && shares(&flow.bytes).is_some_and(|shares| shares.contains(&0x11ec))
 }
 
 fn errand<'a>(
@@ -81,9 +107,4 @@ fn fresh_names(lab: &Lab) -> Result<()> {
     lab.dns().set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), 1)?;
     let data = "contoso.eastus.data.azurecr.io";
     lab.dns().set_addresses(data, &DATA.map(ip), 1)
-}
-
-fn names_mallory(flow: &Flow) -> bool {
-    let mut windows = flow.bytes.windows(MALLORY_LOGIN.len());
-    windows.any(|window| window == MALLORY_LOGIN.as_bytes())
 }

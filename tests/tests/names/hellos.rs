@@ -67,13 +67,13 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
 }
 
 /// A first message that is to be refused.
-struct Way {
-    bytes: Vec<u8>,
-    reason: &'static str,
-    name: Option<&'static str>,
+pub(crate) struct Way {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reason: &'static str,
+    pub(crate) name: Option<&'static str>,
 }
 
-fn ways() -> Vec<Way> {
+pub(crate) fn ways() -> Vec<Way> {
     let way = |bytes, reason, name| Way {
         bytes,
         reason,
@@ -109,7 +109,7 @@ fn ways() -> Vec<Way> {
     ]
 }
 
-fn at(family: usize, bytes: &[u8], patience: u64) -> Say {
+pub(crate) fn at(family: usize, bytes: &[u8], patience: u64) -> Say {
     Say {
         to: (ip(LOGIN[family]), 443).into(),
         what: What::Bytes(bytes.to_vec()),

@@ -4,6 +4,7 @@ mod audit;
 mod clients;
 mod front_end;
 mod hellos;
+mod kept;
 mod pieces;
 mod race;
 mod replicas;
@@ -19,6 +20,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Lab,
+    capture::Flow,
     enforcer::Enforcer,
     tls_client::{Said, Say, Work, run_in},
 };
@@ -68,6 +70,12 @@ fn await_event(enforcer: &Enforcer, verdict: &str, reason: &str, name: Option<&s
         );
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Whether all of `name` came over a connection.
+fn holds(flow: &Flow, name: &str) -> bool {
+    let mut places = flow.bytes.windows(name.len());
+    places.any(|place| place == name.as_bytes())
 }
 
 #[expect(clippy::unwrap_used, reason = "the tests' own literals")]

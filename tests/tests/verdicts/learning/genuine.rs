@@ -1,6 +1,6 @@
 //! Answers that open what they say.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::Result;
 use enforcer::kernel::boot_clock;
@@ -17,6 +17,8 @@ use super::server::Server;
 const V4: &str = "198.51.100.77";
 const V6: &str = "2001:db8:acc::77";
 const SECOND: u64 = 1_000_000_000;
+/// As much as servers answer in one datagram (DNS flag day 2020).
+const LARGEST: usize = 1232;
 
 fn found(count: usize) -> Told {
     Told {
@@ -31,13 +33,17 @@ pub(super) fn saying(
     scene: &Scene,
     answer: impl Fn(Answer) -> Answer + Send + 'static,
 ) -> Result<Server> {
+    saying_at(scene, RESOLVER_V4.into(), answer)
+}
+
+/// As [`saying`], at another address.
+pub(super) fn saying_at(
+    scene: &Scene,
+    address: IpAddr,
+    answer: impl Fn(Answer) -> Answer + Send + 'static,
+) -> Result<Server> {
     let script = move |query: &[u8]| vec![(0, answer(Answer::to(query)).0)];
-    Server::start(
-        scene.stage.world.cloud(),
-        RESOLVER_V4.into(),
-        &[],
-        Box::new(script),
-    )
+    Server::start(scene.stage.world.cloud(), address, &[], Box::new(script))
 }
 
 /// Both families' addresses of the registry, by what is asked.
@@ -90,6 +96,49 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
     assert_eq!(scene.ask(&[asked])?, [found(48)]);
     assert_eq!(scene.learned()?, 48);
     Ok(())
+}
+
+#[test]
+fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> {
+    let mut scene = Scene::new()?;
+    for kind in [A, AAAA] {
+        let (answer, addresses) = large(kind);
+        let size = answer.0.len();
+        assert!((1100..=LARGEST).contains(&size), "{size} bytes");
+        assert!(addresses.len() >= 16, "{addresses:?}");
+        let keys: Vec<Opening> = addresses
+            .iter()
+            .flat_map(|address| openings(0, *address, 1))
+            .collect();
+        let _server = saying(&scene, move |_| answer.clone())?;
+        scene.forget()?;
+        let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, kind).look(&keys);
+        assert_eq!(scene.ask(&[asked])?, [found(keys.len())]);
+        assert_eq!(scene.learned()?, keys.len());
+    }
+    Ok(())
+}
+
+/// Two aliases and as many addresses as there is room for.
+fn large(kind: u16) -> (Answer, Vec<IpAddr>) {
+    let stamp = "eus-3-fe-0123456789abcdef.fe.azcr.io";
+    let machine = "r0330eus-3.eastus.cloudapp.azure.com";
+    let chain = Answer::about(REGISTRY, kind).alias(REGISTRY, stamp);
+    let mut answer = chain.alias(stamp, machine);
+    let mut addresses = Vec::new();
+    for last in 1.. {
+        let address = match kind {
+            A => [198, 51, 100, last].into(),
+            _ => Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, last.into()).into(),
+        };
+        let longer = answer.clone().address(&wire(machine), address);
+        if longer.0.len() > LARGEST {
+            break;
+        }
+        answer = longer;
+        addresses.push(address);
+    }
+    (answer, addresses)
 }
 
 #[test]

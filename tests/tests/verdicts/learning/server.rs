@@ -23,13 +23,15 @@ pub(super) type Script = Box<dyn Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send>;
 pub(super) enum Voice {
     /// A socket at this address.
     At(SocketAddr),
-    /// A raw socket that writes this IPv4 address, and port 53, into the packets' headers.
-    Spoofed([u8; 4]),
+    /// A raw socket that writes this address, and port 53, into the packets' headers.
+    Spoofed(IpAddr),
 }
+
+const UDP: u8 = 17;
 
 enum Mouth {
     Datagrams(UdpSocket),
-    Raw(Socket, [u8; 4]),
+    Raw(Socket, IpAddr),
 }
 
 /// It answers until it is dropped.
@@ -108,11 +110,8 @@ impl Mouth {
                 Ok(Self::Datagrams(socket))
             }
             Voice::Spoofed(source) => {
-                let raw = Socket::new(
-                    Domain::IPV4,
-                    Type::RAW,
-                    Some(Protocol::from(libc::IPPROTO_RAW)),
-                )?;
+                let domain = Domain::for_address(SocketAddr::new(*source, 0));
+                let raw = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
                 Ok(Self::Raw(raw, *source))
             }
         }
@@ -125,10 +124,12 @@ impl Mouth {
             }
             Self::Raw(socket, source) => {
                 let packet = packet(*source, client, message)?;
+                // raw(7): over IPv6 a port other than 0 is another protocol's.
+                let to = SocketAddr::new(client.ip(), 0);
                 nix::sys::socket::sendto(
                     std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd()),
                     &packet,
-                    &nix::sys::socket::SockaddrStorage::from(client),
+                    &nix::sys::socket::SockaddrStorage::from(to),
                     nix::sys::socket::MsgFlags::empty(),
                 )?;
             }
@@ -137,21 +138,48 @@ impl Mouth {
     }
 }
 
-/// A UDP datagram over IPv4 whose checksum is left out (RFC 768); the kernel fills in the other one.
-fn packet(source: [u8; 4], client: SocketAddr, message: &[u8]) -> Result<Vec<u8>> {
-    let IpAddr::V4(to) = client.ip() else {
-        anyhow::bail!("{client} is not IPv4");
-    };
+/// A UDP datagram with its headers. Over IPv4 its checksum is left out (RFC 768), and the kernel fills in the other one.
+fn packet(source: IpAddr, client: SocketAddr, message: &[u8]) -> Result<Vec<u8>> {
     let length = u16::try_from(message.len() + 8)?;
-    let mut packet = vec![0x45, 0];
-    packet.extend((length + 20).to_be_bytes());
-    packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-    packet.extend(source);
-    packet.extend(to.octets());
-    packet.extend(53_u16.to_be_bytes());
-    packet.extend(client.port().to_be_bytes());
-    packet.extend(length.to_be_bytes());
-    packet.extend([0, 0]);
-    packet.extend(message);
+    let mut datagram = 53_u16.to_be_bytes().to_vec();
+    datagram.extend(client.port().to_be_bytes());
+    datagram.extend(length.to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(message);
+    let mut packet = Vec::new();
+    match (source, client.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            packet.extend([0x45, 0]);
+            packet.extend((length + 20).to_be_bytes());
+            packet.extend([0, 0, 0, 0, 64, UDP, 0, 0]);
+            packet.extend(from.octets());
+            packet.extend(to.octets());
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            packet.extend([0x60, 0, 0, 0]);
+            packet.extend(length.to_be_bytes());
+            packet.extend([UDP, 64]);
+            packet.extend(from.octets());
+            packet.extend(to.octets());
+            let sum = checksum(&[&packet[8..], &datagram, &[0, UDP], &length.to_be_bytes()]);
+            datagram[6..8].copy_from_slice(&sum.to_be_bytes());
+        }
+        _ => anyhow::bail!("{client} is of another family than {source}"),
+    }
+    packet.extend(datagram);
     Ok(packet)
+}
+
+/// Of all parts, each with a zero behind it where its last word is not whole (RFC 1071; RFC 8200, section 8.1).
+fn checksum(parts: &[&[u8]]) -> u16 {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let word = |word: &[u8]| u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
+    let mut sum: u32 = words.map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    match !(sum as u16) {
+        0 => 0xffff,
+        sum => sum,
+    }
 }

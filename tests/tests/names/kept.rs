@@ -1,0 +1,111 @@
+//! A connection that was let through stays open, whatever becomes of the daemon.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, capture::Capture, enforcer::Enforcer};
+use serde_json::Value;
+
+use crate::{MINUTE, REGIONS};
+
+/// The tool that keeps its connection.
+const KEPT_TOOL: &str = include_str!("../../lab/kept.py");
+
+#[test]
+fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()> {
+    let lab = Lab::start()?;
+    let capture = Capture::watch(lab.world())?;
+    let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
+    let mut client = Kept::start(&lab)?;
+    let mut pulls = |when: &str| -> Result<()> {
+        assert_eq!(client.pull()?, "200", "{when}");
+        Ok(())
+    };
+    pulls("at first")?;
+    for signal in [libc::SIGKILL, libc::SIGTERM] {
+        enforcer.end(signal)?;
+        pulls("without a daemon")?;
+        enforcer.run()?;
+        pulls("at once")?;
+        enforcer.await_names()?;
+        pulls("under the next daemon")?;
+    }
+    let regions = [
+        "regions = [\"eastus\"]",
+        "regions = [\"eastus\", \"westus\"]",
+    ];
+    for (old, new, names) in [(regions[0], regions[1], 3), (regions[1], regions[0], 2)] {
+        reload(&enforcer, old, new, |status| {
+            let listed = status["registries"][0]["names"].as_array();
+            listed.is_some_and(|listed| listed.len() == names)
+        })?;
+        pulls("after a reload")?;
+    }
+    assert_eq!(capture.take()?.len(), 1, "connections");
+
+    enforcer.edit("linger = \"15m\"", "linger = \"1s\"")?;
+    reload(&enforcer, CONTOSO_LOGIN, EVIL_LOGIN, |status| {
+        let registries = status["registries"].as_array();
+        registries.is_some_and(|all| all.iter().all(|each| each["login-server"] == EVIL_LOGIN))
+    })?;
+    let deadline = Instant::now() + MINUTE;
+    while client.pull()? == "200" {
+        ensure!(Instant::now() < deadline, "contoso is allowed no more");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn reload(enforcer: &Enforcer, old: &str, new: &str, taken: impl Fn(&Value) -> bool) -> Result<()> {
+    enforcer.edit(old, new)?;
+    enforcer.signal(libc::SIGHUP)?;
+    enforcer.await_status("the new configuration", taken)?;
+    Ok(())
+}
+
+/// The client, with a line to it and one from it for each pull.
+struct Kept {
+    client: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Kept {
+    fn start(lab: &Lab) -> Result<Self> {
+        let mut python = lab.device().command("python3");
+        python
+            .args(["-c", KEPT_TOOL, CONTOSO_LOGIN])
+            .arg(lab.tls().ca())
+            .arg("/v2/");
+        python.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut client = python.spawn().context("start a client")?;
+        let to = client.stdin.take().context("no way to the client")?;
+        let from = client.stdout.take().context("no way from the client")?;
+        Ok(Self {
+            client,
+            to,
+            from: BufReader::new(from),
+        })
+    }
+
+    /// The status, or what failed.
+    fn pull(&mut self) -> Result<String> {
+        self.to.write_all(b"\n")?;
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let killed = self.client.kill().and_then(|()| self.client.wait());
+        assert!(killed.is_ok() || thread::panicking(), "{killed:?}");
+    }
+}
