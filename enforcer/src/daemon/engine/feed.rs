@@ -103,7 +103,8 @@ impl Engine {
             Vec::new()
         });
         let own = self.held.allowed.keys().filter(|_| is_takeover);
-        self.inherited = Inherited::new(own.chain(&others), &self.sources, until);
+        let bound = &self.held.bound;
+        self.inherited = Inherited::new(own.chain(&others), bound, &self.sources, until);
     }
 
     /// Ends the judgement of the versions that this one takes over from; until then a packet passes only if both let it.
