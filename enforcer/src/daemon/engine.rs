@@ -312,6 +312,11 @@ impl Engine {
         self.unsaved && !self.options.ephemeral
     }
 
+    /// Whether the maps hold what was last meant to be in force, as far as is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_force.is_some()
+    }
+
     /// What the maps hold.
     pub(super) fn held(&self) -> &Held {
         &self.held

@@ -9,6 +9,7 @@ use enforcer_common::{Lesson, Outcome};
 use super::engine::Engine;
 use crate::kernel::boot_clock;
 use crate::name::Name;
+use crate::policy::revoked;
 
 /// What came of lessons, by outcome, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,21 +98,26 @@ impl Engine {
         !outcome.added.is_empty()
     }
 
-    /// Removes from the kernel's own what is in force by the daemon's word now, or over.
+    /// Removes from the kernel's own what is in force by the daemon's word now, or over, and what was refused or is not granted.
     pub(super) fn forget_lessons(&mut self) {
         let refused = std::mem::take(&mut self.refused_lessons);
         let forgotten = self.kernel.maps.learned().and_then(|learned| {
             let now = boot_clock();
+            let is_refused = |opening: &Opening| refused.contains(&ip(opening.address));
             let is_done = |(opening, deadline): &(Opening, Deadline)| {
-                let is_over = *deadline <= now || refused.contains(&ip(opening.address));
-                is_over || self.has_in_force(opening)
+                *deadline <= now || self.has_in_force(opening)
             };
-            let done: Vec<Opening> = learned
-                .into_iter()
-                .filter(is_done)
-                .map(|(opening, _)| opening)
-                .collect();
-            self.kernel.maps.forget_learned(&done)
+            let openings = |of: &dyn Fn(&(Opening, Deadline)) -> bool| -> Vec<Opening> {
+                let those = learned.iter().filter(|one| of(one));
+                those.map(|(opening, _)| *opening).collect()
+            };
+            let done = openings(&|one| !is_refused(&one.0) && is_done(one));
+            let mut closed = openings(&|one| is_refused(&one.0));
+            if self.is_settled() {
+                closed.extend(revoked(&learned, &self.held().granted));
+            }
+            self.kernel.maps.forget_learned(&done)?;
+            self.kernel.maps.close_learned(&closed)
         });
         if let Err(error) = forgotten {
             tracing::warn!("{error}");

@@ -10,6 +10,7 @@ use enforcer_common::layout::{
 use super::CompileError;
 use super::compile::fits;
 use super::judged::address;
+use super::revoked::Granted;
 
 /// The scope of registries: everybody.
 pub const EVERYBODY: Scope = Scope {
@@ -158,6 +159,18 @@ fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
         let opening = Opening::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
         bound.insert(opening, EVERYBODY.deadline);
     }
+}
+
+/// For whom the names lead anywhere.
+pub(super) fn granted(inputs: &[NameInput]) -> Granted {
+    let mut granted = Granted::new();
+    for input in inputs {
+        for scope in &input.scopes {
+            let until = granted.entry((scope.cgroup, input.id)).or_default();
+            *until = scope.deadline.max(*until);
+        }
+    }
+    granted
 }
 
 fn entry(input: &NameInput) -> NameEntry {

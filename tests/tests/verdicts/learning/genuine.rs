@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use enforcer::kernel::boot_clock;
-use enforcer_common::{Outcome, layout::Opening};
+use enforcer_common::Outcome;
 use lab::{
     loaded,
     world::{RESOLVER_V4, RESOLVER_V6},
@@ -193,13 +193,15 @@ fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
 }
 
 #[test]
-fn where_names_in_handshakes_do_not_count_any_name_is_opened() -> Result<()> {
+fn what_a_name_opened_goes_with_the_name_and_stays_with_another_change() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
     let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
-    let mut keys = openings(0, ip(V4), 1).to_vec();
-    keys.push(openings(0, ip(V4), Opening::ANY_NAME)[1]);
-    let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
-    assert_eq!(scene.ask(&[asked])?, [found(3)]);
+    scene.ask(&[Asked::once(RESOLVER_V4.into(), REGISTRY, A)])?;
+    scene.apply(|inputs| inputs.audit = true)?;
+    assert_eq!(scene.learned()?, 2);
+    scene.apply(|inputs| {
+        inputs.names.remove(0);
+    })?;
+    assert_eq!(scene.learned()?, 0);
     Ok(())
 }

@@ -77,6 +77,17 @@ fn an_address_in_no_tag_opens_only_where_all_else_is_closed() -> Result<()> {
 }
 
 #[test]
+fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        answer.address(ASKED, ip(ADDRESS))
+    })?;
+    assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0));
+    Ok(())
+}
+
+#[test]
 fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
     let scene = Scene::new()?;
     let unusable = (vec![(Outcome::Unusable, 1)], 0);
