@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use enforcer::kernel::boot_clock;
-use enforcer_common::Outcome;
+use enforcer_common::{Outcome, layout::Opening};
 use lab::{
     loaded,
     world::{RESOLVER_V4, RESOLVER_V6},
