@@ -19,6 +19,7 @@ impl Engine {
         self.cache.set_linger(self.sources.config.dns.linger);
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
+        self.patterns.follow(&self.sources);
         if let Some(published) = self.sources.given.tags.published() {
             self.clock.not_before(published);
         }
