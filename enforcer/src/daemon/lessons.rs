@@ -179,3 +179,21 @@ impl Engine {
 fn ip(key: AddressKey) -> IpAddr {
     Ipv6Addr::from(key).to_canonical()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lessons_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
+        let mut counts = LessonCounts::default();
+        for outcome in Outcome::ALL {
+            counts.count(outcome as u32);
+        }
+        counts.count(Outcome::Full as u32);
+        counts.count(4);
+        counts.count(u32::MAX);
+        let counted = Outcome::ALL.map(|outcome| counts.of(outcome));
+        assert_eq!(counted, [1, 1, 1, 2]);
+    }
+}
