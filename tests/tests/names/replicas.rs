@@ -1,7 +1,11 @@
 //! The pattern of data endpoints: a replica that did not exist when the configuration was written.
 
 use anyhow::{Context, Result};
-use lab::{Lab, enforcer::Enforcer, replicas::Replica, stub::Stub};
+use lab::{
+    Lab, dns::Fault, enforcer::Enforcer, place::Place, process::run, replicas::Replica, stub::Stub,
+};
+
+use crate::MINUTE;
 
 /// A line of contoso's registry.
 const PATTERN: &str = "data-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
@@ -37,6 +41,47 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
                 .any(|request| replica.addresses.contains(&request.address))
         );
     }
+    let told = enforcer.ask(["endpoints"])?.success()?;
+    let learned = told.lines().find(|line| line.contains("(learned): "));
+    let learned = learned.with_context(|| told.clone())?;
+    assert!(learned.contains("contoso.*.data.azurecr.io"), "{told}");
+    assert!(
+        learned.contains(&Replica::number(0).addresses[0].to_string()),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_for_it() -> Result<()>
+{
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let replica = Replica::number(0);
+    replica.appear(&lab)?;
+    lab.serve_from(Some(replica.region.name))?;
+    lab.dns().fail_mode_for(&replica.host, Fault::Truncate)?;
+    look_up(&lab.device(), &replica.host)?;
+    enforcer.await_told("the replica's addresses are open", MINUTE, |status| {
+        let patterns = &status.registries[0].patterns;
+        let open = patterns.iter().flat_map(|pattern| &pattern.addresses);
+        replica
+            .addresses
+            .iter()
+            .all(|address| open.clone().any(|it| it == address))
+    })?;
+    lab.pull().with_context(|| enforcer.log())?;
+    Ok(())
+}
+
+/// Has glibc look a name up.
+fn look_up(place: &Place, name: &str) -> Result<()> {
+    let mut getent = place.command("getent");
+    getent.args(["ahosts", name]);
+    run(getent, MINUTE)?.success()?;
     Ok(())
 }
 
