@@ -72,7 +72,7 @@ impl Engine {
         for (address, ttl) in found {
             match self.sight_for_pattern(pattern.as_str(), address, ttl, now) {
                 Some(is_new) => is_news |= is_new,
-                None => tracing::warn!(%name, %address, "an answer was refused"),
+                None => tracing::debug!(%name, %address, "an answer was refused"),
             }
         }
         if is_news {
