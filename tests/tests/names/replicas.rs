@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use lab::{
-    Lab, dns::Fault, enforcer::Enforcer, place::Place, process::run, replicas::Replica, stub::Stub,
+    CONTOSO_LOGIN, Lab, dns::Fault, enforcer::Enforcer, place::Place, process::run,
+    replicas::Replica, stub::Stub,
 };
 
 use crate::MINUTE;
@@ -32,7 +33,7 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
         } else {
             through_stub.clone()
         };
-        let pulled = lab.pull_from(lab::CONTOSO_LOGIN, &place);
+        let pulled = lab.pull_from(CONTOSO_LOGIN, &place);
         pulled.with_context(|| format!("{replica:?}\n{}", enforcer.log()))?;
         let requests = lab.requests()?;
         assert!(
@@ -74,6 +75,34 @@ fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_fo
             .all(|address| open.clone().any(|it| it == address))
     })?;
     lab.pull().with_context(|| enforcer.log())?;
+    Ok(())
+}
+
+#[test]
+fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let replica = Replica::number(0);
+    replica.appear(&lab)?;
+    look_up(&lab.device(), &replica.host)?;
+    enforcer.await_told("the replica is learned", MINUTE, |status| {
+        let patterns = &status.registries[0].patterns;
+        patterns.iter().any(|pattern| pattern.addresses.len() == 2)
+    })?;
+    enforcer.kill()?;
+    enforcer.run()?;
+    for address in replica.addresses.map(|address| address.to_string()) {
+        for (name, reason) in [
+            (&*replica.host, "allowed-name"),
+            (CONTOSO_LOGIN, "server-name-elsewhere"),
+        ] {
+            let said = enforcer.json(["explain", &address, "--sni", name])?;
+            assert_eq!(said["answers"][0]["reason"], reason, "{name}: {said:#}");
+        }
+    }
     Ok(())
 }
 
