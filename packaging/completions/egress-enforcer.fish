@@ -58,7 +58,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain"
 udp\t''
 icmp\t''"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Judge as for this systemd unit, with its exceptions' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'Judge a TLS handshake that names this server' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'Judge a TLS handshake that names this server; none, where it is empty' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'

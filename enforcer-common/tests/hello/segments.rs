@@ -1,7 +1,7 @@
 //! However a hello is cut, and whatever is sent twice, it means the same.
 
 use enforcer_common::Reason;
-use enforcer_common::hello::{Keys, Read, Reading, Segment};
+use enforcer_common::hello::{Desk, Keys, Read, Reading, Segment, Span};
 use enforcer_common::layout::Deadline;
 
 use crate::hello::{Hello, PADDING, server_name};
@@ -84,16 +84,28 @@ fn what_the_reader_knows_at_a_byte_does_not_depend_on_where_segments_ended_befor
     }
 }
 
+const NOTHING_SENT: Span = Span {
+    at: 0,
+    len: 0,
+    offset: 0,
+    taken: 0,
+};
+
 /// What a reader knows between two segments, or why the hello is denied.
 type Known = Result<(Read, Reading, Keys), Reason>;
 
 fn read_on(before: (Reading, Keys), bytes: &[u8], from: usize, to: usize) -> Known {
-    let (mut reading, mut keys) = before;
+    let (reading, keys) = before;
+    let mut desk = Desk {
+        reading,
+        keys,
+        ..Desk::EMPTY
+    };
     let (at, len) = (AT + from as u32, (to - from) as u32);
-    let read = Payload(&bytes[..to]).follow(&mut reading, &mut keys, at, len)?;
+    let read = Payload(&bytes[..to]).follow(&mut desk, NOTHING_SENT, at, len)?;
     // Where the segment was is of no meaning to the next one, which begins so.
-    reading.begin(0, 0, &mut keys);
-    Ok((read, reading, keys))
+    desk.begin(0, 0);
+    Ok((read, desk.reading, desk.keys))
 }
 
 #[test]

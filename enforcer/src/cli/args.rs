@@ -109,7 +109,7 @@ pub(super) struct ExplainArgs {
     /// Judge as for this systemd unit, with its exceptions
     #[arg(long)]
     pub(super) unit: Option<String>,
-    /// Judge a TLS handshake that names this server
+    /// Judge a TLS handshake that names this server; none, where it is empty
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
     #[command(flatten)]

@@ -135,11 +135,13 @@ mod tests {
 contoso.azurecr.io
   NAME                            KIND   FROM           CONFIRMED  ADDRESS                    SEEN FOR  LINGERS
   contoso.azurecr.io              login  configuration  -          20.42.66.0                 10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          20.42.66.1 (learned)       10m       14m 55s
   contoso.azurecr.io              login  configuration  -          2603:1030::66 (in no tag)  10m       14m 55s
   contoso.eastus.data.azurecr.io  data   region eastus  -          -                          -         -
   contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
   contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
   contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage
+  contoso.*.data.azurecr.io (learned): 20.42.66.2
 ";
         assert_eq!(endpoints.to_string(), expected);
     }

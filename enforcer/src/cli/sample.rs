@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use crate::config::{EndpointKind, Mode, Sni};
 use crate::control::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, RegistryStatus, SourceStatus,
-    Status, TagsStatus,
+    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
+    SourceStatus, Status, TagsStatus,
 };
 use crate::kernel::{Count, Counters};
 
@@ -37,7 +37,10 @@ pub(super) fn status() -> Status {
         sources: vec![source()],
         registries: vec![RegistryStatus {
             sni: Sni::Required,
-            patterns: Vec::new(),
+            patterns: vec![PatternStatus {
+                pattern: "contoso.*.data.azurecr.io".to_owned(),
+                addresses: vec!["20.42.66.2".parse().unwrap()],
+            }],
             login_server: "contoso.azurecr.io".parse().unwrap(),
             names: vec![login(), data()],
         }],
@@ -154,7 +157,14 @@ fn address(address: &str, untagged: bool) -> AddressStatus {
 
 fn login() -> NameStatus {
     NameStatus {
-        addresses: vec![address("20.42.66.0", false), address("2603:1030::66", true)],
+        addresses: vec![
+            address("20.42.66.0", false),
+            AddressStatus {
+                learned: true,
+                ..address("20.42.66.1", false)
+            },
+            address("2603:1030::66", true),
+        ],
         chain: vec![
             "eus-1.fe.azcr.io".parse().unwrap(),
             "fe.trafficmanager.net".parse().unwrap(),

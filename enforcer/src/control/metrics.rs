@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{NameStatus, SourceStatus, Status};
+use super::{NameStatus, PatternStatus, SourceStatus, Status};
 use crate::config::Mode;
 
 #[cfg(test)]
@@ -143,6 +143,10 @@ impl Page<'_> {
         let help = "Addresses that are open for an allowed name.";
         let open = each(|name| length(&name.addresses));
         self.family("egress_enforcer_name_addresses", help, open)?;
+        let help = "Addresses of an allowed name or pattern that the kernel learned and no answer to the daemon held.";
+        let learned = each(|name| length(name.addresses.iter().filter(|one| one.learned)));
+        let learned = learned.into_iter().chain(patterns(status));
+        self.family("egress_enforcer_name_learned_addresses", help, learned)?;
         let help = "Whether lookups of an allowed name fail (1) or not (0).";
         let failing = each(|name| i64::from(name.failing.is_some()));
         self.family("egress_enforcer_name_failing", help, failing)?;
@@ -222,8 +226,19 @@ fn names(status: &Status) -> Vec<&NameStatus> {
     names.filter(|name| met.insert(&name.name)).collect()
 }
 
-fn length<T>(items: &[T]) -> i64 {
-    i64::try_from(items.len()).unwrap_or(i64::MAX)
+/// The patterns of registries, each once, with how many addresses each has.
+fn patterns(status: &Status) -> BTreeMap<[(&'static str, String); 1], i64> {
+    let registries = status.registries.iter();
+    let patterns = registries.flat_map(|registry| &registry.patterns);
+    let row = |pattern: &PatternStatus| {
+        let label = [("name", pattern.pattern.clone())];
+        (label, length(&pattern.addresses))
+    };
+    patterns.map(row).collect()
+}
+
+fn length(items: impl IntoIterator) -> i64 {
+    i64::try_from(items.into_iter().count()).unwrap_or(i64::MAX)
 }
 
 fn whole(number: u64) -> i64 {

@@ -45,6 +45,8 @@ pub(super) enum Asker {
     Policy,
     /// It may be a replica's.
     Search,
+    /// A pattern stands for it, and somebody asks for it.
+    Pattern,
 }
 
 /// How long nobody looks whether the hooks still have their pins: a look takes fifty system calls, and names are due many times a second.
@@ -191,6 +193,8 @@ impl Engine {
         let mut names: Vec<_> = of_policy.map(|name| (Asker::Policy, name)).collect();
         let sought = self.feeds.discovery.due(now, &mut self.pace).into_iter();
         names.extend(sought.map(|name| (Asker::Search, name)));
+        let asked = self.patterns.asked.due(now, &mut self.pace).into_iter();
+        names.extend(asked.map(|name| (Asker::Pattern, name)));
         (!names.is_empty()).then_some((lookup, names))
     }
 
@@ -198,7 +202,8 @@ impl Engine {
     fn next_question(&self) -> Option<Duration> {
         let of_policy = self.cache.next_wake(&self.pace);
         let sought = self.feeds.discovery.next_wake(&self.pace);
-        of_policy.into_iter().chain(sought).min()
+        let asked = self.patterns.asked.next_wake(&self.pace);
+        of_policy.into_iter().chain(sought).chain(asked).min()
     }
 
     /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
@@ -242,8 +247,10 @@ impl Engine {
     /// Takes an answer, and puts what follows from it in force.
     pub(super) fn answered(&mut self, asker: Asker, name: &Name, answer: Answer) {
         let now = self.now();
-        if asker == Asker::Search {
-            return self.searched(name, &answer);
+        match asker {
+            Asker::Policy => {}
+            Asker::Search => return self.searched(name, &answer),
+            Asker::Pattern => return self.found_for_pattern(name, answer),
         }
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
@@ -310,6 +317,11 @@ impl Engine {
     /// Whether addresses changed since they were last saved.
     pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved && !self.options.ephemeral
+    }
+
+    /// Whether the maps hold what was last meant to be in force, as far as is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.in_force.is_some()
     }
 
     /// What the maps hold.

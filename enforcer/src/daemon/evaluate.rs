@@ -52,18 +52,15 @@ pub(super) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
 pub(super) fn inputs(origins: &Origins<'_>, standings: &[Standing], ids: &mut NameIds) -> Inputs {
     let sources = origins.sources;
     let exceptions = || sources.config.exceptions.iter().zip(standings);
-    let scoped = exceptions()
-        .map(|(exception, standing)| (&*exception.names, standing.scopes(), exception.sni));
-    let allowed = origins.registries.addresses(origins.cache).into_iter();
-    let allowed = allowed.chain(origins.patterns.all_addresses());
-    let allowed = allowed.map(|ip| sources.judged(ip)).collect();
+    let scoped =
+        exceptions().map(|(exception, standing)| (&*exception.names, standing.scopes(exception)));
     let judged = |ip| sources.judged(ip);
     let opened = exceptions()
         .flat_map(|(exception, standing)| standing.inputs(exception, origins.cache, &judged));
     Inputs {
         audit: sources.config.mode == Mode::Audit,
         default_allow: sources.config.protect.default == DefaultAction::Allow,
-        allowed: origins.inherited.beside(allowed),
+        allowed: origins.inherited.beside(origins.addresses()),
         exceptions: opened.collect(),
         names: origins.names(scoped, ids),
         ..Inputs::default()

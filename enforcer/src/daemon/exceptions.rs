@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::config::{Exception, Target};
+use crate::config::{Exception, Sni, Target};
 use crate::kernel::{Cgroup, KernelError, boot_clock, unit_cgroups};
 use crate::policy::{ExceptionInput, Scope};
 use crate::resolver::cache::Cache;
@@ -54,11 +54,12 @@ impl Standing {
     }
 
     /// Whom it opens names to, and until when; nobody once it has ended.
-    pub(super) fn scopes(&self) -> Vec<Scope> {
+    pub(super) fn scopes(&self, exception: &Exception) -> Vec<Scope> {
         let cgroups = self.cgroups.iter().filter(|_| self.deadline > 0);
         let scope = |(cgroup, _, _): &(u64, u32, std::path::PathBuf)| Scope {
             cgroup: *cgroup,
             deadline: self.deadline,
+            unchecked: exception.sni == Sni::Off,
         };
         cgroups.map(scope).collect()
     }

@@ -1,7 +1,7 @@
 //! The allowed names as the kernel is to know them: whom each opens its addresses to, and which these are. Pure.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use enforcer_common::layout::Learning;
 
@@ -10,7 +10,6 @@ use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::patterns::Patterns;
 use super::sources::Sources;
-use crate::config::Sni;
 use crate::kernel::network_cookie;
 use crate::name::Name;
 use crate::policy::{EVERYBODY, NameIds, NameInput, Scope};
@@ -28,13 +27,7 @@ struct Known<'a> {
 
 impl Known<'_> {
     /// Opens the addresses of a name to `scopes`.
-    fn open(
-        &mut self,
-        name: &str,
-        home: &Name,
-        scopes: &[Scope],
-        unchecked: bool,
-    ) -> &mut NameInput {
+    fn open(&mut self, name: &str, home: &Name, scopes: &[Scope]) -> &mut NameInput {
         let ids = &mut *self.ids;
         let input = self.names.entry(name.to_owned());
         let input = input.or_insert_with(|| NameInput {
@@ -44,7 +37,6 @@ impl Known<'_> {
             ..NameInput::default()
         });
         input.scopes.extend(scopes);
-        input.unchecked |= unchecked;
         input
     }
 }
@@ -62,29 +54,30 @@ impl Origins<'_> {
     /// All names: of registries, of their patterns, and of exceptions with whom these are for.
     pub(super) fn names<'a>(
         &self,
-        exceptions: impl Iterator<Item = (&'a [Name], Vec<Scope>, Sni)>,
+        exceptions: impl Iterator<Item = (&'a [Name], Vec<Scope>)>,
         ids: &mut NameIds,
     ) -> Vec<NameInput> {
+        let named = self.addresses().into_iter().collect();
         let mut known = Known {
             sources: self.sources,
             ids,
             names: BTreeMap::new(),
         };
         for (name, unchecked) in self.registries.iter() {
-            let input = known.open(name.as_str(), name, &[EVERYBODY], unchecked);
+            let input = known.open(name.as_str(), name, &[everybody(unchecked)]);
             input.departed = !self.sources.registry_names().any(|named| named == name);
-            input.addresses.extend(self.inherited.addresses());
+            input.inherited = self.inherited.of(input.id, &named).collect();
         }
         for (pattern, unchecked, departed) in self.patterns.of(self.sources) {
             let text = pattern.as_str();
-            let input = known.open(text, pattern.example(), &[EVERYBODY], unchecked);
+            let input = known.open(text, pattern.example(), &[everybody(unchecked)]);
             input.departed = departed;
             input.addresses.extend(self.patterns.addresses(pattern));
-            input.addresses.extend(self.inherited.addresses());
+            input.inherited = self.inherited.of(input.id, &named).collect();
         }
-        for (names, scopes, sni) in exceptions {
+        for (names, scopes) in exceptions {
             for name in names {
-                known.open(name.as_str(), name, &scopes, sni == Sni::Off);
+                known.open(name.as_str(), name, &scopes);
             }
         }
         let mut names: Vec<NameInput> = known.names.into_values().collect();
@@ -92,6 +85,13 @@ impl Origins<'_> {
             self.lead(input);
         }
         names
+    }
+
+    /// The addresses that are open for everybody, each as often as names lead there.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let whole = self.registries.addresses(self.cache).into_iter();
+        let all = whole.chain(self.patterns.all_addresses());
+        all.map(|ip| self.sources.judged(ip)).collect()
     }
 
     /// Adds the addresses that answers gave.
@@ -109,6 +109,13 @@ impl Origins<'_> {
     }
 }
 
+fn everybody(unchecked: bool) -> Scope {
+    Scope {
+        unchecked,
+        ..EVERYBODY
+    }
+}
+
 impl Engine {
     /// What the kernel is to learn by itself.
     pub(super) fn learning(&self) -> Learning {
@@ -121,13 +128,21 @@ impl Engine {
         }
     }
 
-    /// The DNS servers whose answers the kernel believes: those on the port that it watches.
+    /// The DNS servers whose answers the kernel believes.
     pub(super) fn servers(&self) -> Vec<IpAddr> {
-        let elsewhere = |ip: &IpAddr| {
-            let mut configured = self.sources.config.dns.servers.iter();
-            configured.any(|server| server.ip() == *ip && server.port() != DNS_PORT)
-        };
+        let believed = |ip: &IpAddr| is_believed(*ip, &self.sources.config.dns.servers);
         let servers = self.resolvers.exempt().iter().copied();
-        servers.filter(|ip| !elsewhere(ip)).collect()
+        servers.filter(believed).collect()
     }
 }
+
+/// Whether the kernel can tell a server by its address: not one on another port than it watches, and not a link-local one, which may be
+/// another machine on another interface.
+fn is_believed(ip: IpAddr, configured: &[SocketAddr]) -> bool {
+    let is_local = matches!(ip.to_canonical(), IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let mut configured = configured.iter();
+    !is_local && !configured.any(|server| server.ip() == ip && server.port() != DNS_PORT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ use enforcer_common::{Lesson, Outcome};
 use super::engine::Engine;
 use crate::kernel::boot_clock;
 use crate::name::Name;
+use crate::policy::revoked;
+use crate::resolver::answer::Answer;
 
 /// What came of lessons, by outcome, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +43,8 @@ impl Engine {
             if lesson.outcome == Outcome::Learned as u32 {
                 let ttl = Duration::from_secs(lesson.ttl.into());
                 is_news |= self.sight(&name, ip(lesson.address), ttl, now);
-            } else if let Some(Ok(name)) = asked.as_ref().map(|name| name.parse::<Name>()) {
-                self.cache.hasten_name(&name, now);
+            } else if let Some(Ok(asked)) = asked.as_ref().map(|name| name.parse::<Name>()) {
+                self.ask_at_once(&name, &asked, now);
             }
         }
         if is_news {
@@ -50,6 +52,46 @@ impl Engine {
             self.settle();
         }
         self.forget_lessons();
+    }
+
+    /// Has the daemon ask for what somebody asked for and the kernel knows as `known`: itself, or its pattern.
+    fn ask_at_once(&mut self, known: &str, asked: &Name, now: Duration) {
+        match self.sources.pattern(known) {
+            Some(pattern) => self.patterns.asked.want(pattern, asked, now),
+            None => self.cache.hasten_name(asked, now),
+        }
+    }
+
+    /// Takes the answer for a name that a pattern stands for.
+    pub(super) fn found_for_pattern(&mut self, name: &Name, answer: Answer) {
+        let now = self.now();
+        let Some((pattern, found)) = self.patterns.asked.answered(name, answer, now) else {
+            return;
+        };
+        let mut is_news = false;
+        for (address, ttl) in found {
+            match self.sight_for_pattern(pattern.as_str(), address, ttl, now) {
+                Some(is_new) => is_news |= is_new,
+                None => tracing::debug!(%name, %address, "an answer was refused"),
+            }
+        }
+        if is_news {
+            self.settle();
+        }
+    }
+
+    /// Takes an address in for the pattern that is written so, and says whether it is new there; `None` where it may not be.
+    fn sight_for_pattern(
+        &mut self,
+        pattern: &str,
+        address: IpAddr,
+        ttl: Duration,
+        now: Duration,
+    ) -> Option<bool> {
+        let pattern = self.sources.pattern(pattern)?;
+        let checked = self.sources.check_answer(pattern.example(), address);
+        let is_refused = checked.is_refusal();
+        (!is_refused).then(|| self.patterns.see(pattern, address, ttl, now))
     }
 
     /// Takes over whatever lies in the kernel: what an earlier run left there, and what was told in records that were lost.
@@ -61,27 +103,25 @@ impl Engine {
         });
         let now = self.now();
         for (opening, deadline) in learned {
+            let left = Duration::from_nanos(deadline.saturating_sub(boot_clock()));
             if let Some(name) = self.ids.name(opening.name)
-                && deadline > boot_clock()
+                && !left.is_zero()
             {
-                self.sight(&name, ip(opening.address), Duration::ZERO, now);
+                self.sight(&name, ip(opening.address), left, now);
             }
         }
     }
 
     /// Takes an address in for a name or a pattern, and says whether it is new there.
     fn sight(&mut self, name: &str, address: IpAddr, ttl: Duration, now: Duration) -> bool {
-        let sources = &self.sources;
-        if let Some(pattern) = sources.pattern(name) {
-            if sources
-                .check_answer(pattern.example(), address)
-                .is_refusal()
-            {
+        if self.sources.pattern(name).is_some() {
+            let sighted = self.sight_for_pattern(name, address, ttl, now);
+            if sighted.is_none() {
                 self.refused_lessons.insert(address);
-                return false;
             }
-            return self.patterns.see(pattern, address, now);
+            return sighted.unwrap_or(false);
         }
+        let sources = &self.sources;
         let Ok(name) = name.parse::<Name>() else {
             return false;
         };
@@ -97,21 +137,26 @@ impl Engine {
         !outcome.added.is_empty()
     }
 
-    /// Removes from the kernel's own what is in force by the daemon's word now, or over.
+    /// Removes from the kernel's own what is in force by the daemon's word now, or over, and what was refused or is not granted.
     pub(super) fn forget_lessons(&mut self) {
         let refused = std::mem::take(&mut self.refused_lessons);
         let forgotten = self.kernel.maps.learned().and_then(|learned| {
             let now = boot_clock();
+            let is_refused = |opening: &Opening| refused.contains(&ip(opening.address));
             let is_done = |(opening, deadline): &(Opening, Deadline)| {
-                let is_over = *deadline <= now || refused.contains(&ip(opening.address));
-                is_over || self.has_in_force(opening)
+                *deadline <= now || self.has_in_force(opening)
             };
-            let done: Vec<Opening> = learned
-                .into_iter()
-                .filter(is_done)
-                .map(|(opening, _)| opening)
-                .collect();
-            self.kernel.maps.forget_learned(&done)
+            let openings = |of: &dyn Fn(&(Opening, Deadline)) -> bool| -> Vec<Opening> {
+                let those = learned.iter().filter(|one| of(one));
+                those.map(|(opening, _)| *opening).collect()
+            };
+            let done = openings(&|one| !is_refused(&one.0) && is_done(one));
+            let mut closed = openings(&|one| is_refused(&one.0));
+            if self.is_settled() {
+                closed.extend(revoked(&learned, &self.held().granted));
+            }
+            self.kernel.maps.forget_learned(&done)?;
+            self.kernel.maps.close_learned(&closed)
         });
         if let Err(error) = forgotten {
             tracing::warn!("{error}");
@@ -133,4 +178,22 @@ impl Engine {
 
 fn ip(key: AddressKey) -> IpAddr {
     Ipv6Addr::from(key).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lessons_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
+        let mut counts = LessonCounts::default();
+        for outcome in Outcome::ALL {
+            counts.count(outcome as u32);
+        }
+        counts.count(Outcome::Full as u32);
+        counts.count(4);
+        counts.count(u32::MAX);
+        let counted = Outcome::ALL.map(|outcome| counts.of(outcome));
+        assert_eq!(counted, [1, 1, 1, 2]);
+    }
 }

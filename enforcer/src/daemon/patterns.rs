@@ -6,14 +6,33 @@ use std::time::Duration;
 
 use super::sources::Sources;
 use crate::config::{EndpointPattern, Sni};
+use crate::resolver::asked::Asked;
 
 /// The most addresses of one pattern: some for each region that there is.
 const MOST_ADDRESSES: usize = 1024;
 
-/// The patterns with the addresses that were learned for them, and when each was last.
+/// The longest time to live that keeps an address.
+const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The patterns with the addresses that were learned for them.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
-    seen: BTreeMap<EndpointPattern, BTreeMap<IpAddr, Duration>>,
+    seen: BTreeMap<EndpointPattern, BTreeMap<IpAddr, Sighting>>,
+    /// Names of these patterns that the daemon asks for itself.
+    pub(super) asked: Asked,
+}
+
+/// When an address was last seen, and when its time to live is over.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    last: Duration,
+    lives_until: Duration,
+}
+
+impl Sighting {
+    fn end(self, linger: Duration) -> Duration {
+        self.lives_until.max(self.last + linger)
+    }
 }
 
 impl Patterns {
@@ -22,19 +41,43 @@ impl Patterns {
         &mut self,
         pattern: &EndpointPattern,
         address: IpAddr,
+        ttl: Duration,
         now: Duration,
     ) -> bool {
         let addresses = self.seen.entry(pattern.clone()).or_default();
-        if addresses.len() >= MOST_ADDRESSES && !addresses.contains_key(&address) {
+        let lives_until = now + ttl.min(MOST_TTL);
+        if let Some(known) = addresses.get_mut(&address) {
+            known.last = now;
+            known.lives_until = known.lives_until.max(lives_until);
             return false;
         }
-        addresses.insert(address, now).is_none()
+        if addresses.len() >= MOST_ADDRESSES {
+            return false;
+        }
+        let last = now;
+        addresses.insert(address, Sighting { last, lives_until });
+        true
     }
 
-    /// Drops what was last seen longer than `linger` ago.
+    /// Drops what was last seen longer than `linger` ago and has no time to live any more, and names that nobody asked for since.
     pub(super) fn expire(&mut self, linger: Duration, now: Duration) {
-        for addresses in self.seen.values_mut() {
-            addresses.retain(|_, seen| now < *seen + linger);
+        self.retain(|_, _, seen| now < seen.end(linger));
+        self.asked.expire(linger, now);
+    }
+
+    /// Goes by `sources`, which may have changed: drops the addresses that they refuse, and asks for no name of a pattern that left.
+    pub(super) fn follow(&mut self, sources: &Sources) {
+        self.retain(|pattern, address, _| {
+            let checked = sources.check_answer(pattern.example(), address);
+            !checked.is_refusal()
+        });
+        let keeps = |pattern: &EndpointPattern| sources.pattern(pattern.as_str()).is_some();
+        self.asked.retain(keeps);
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&EndpointPattern, IpAddr, &Sighting) -> bool) {
+        for (pattern, addresses) in &mut self.seen {
+            addresses.retain(|address, seen| keeps(pattern, *address, seen));
         }
         self.seen.retain(|_, addresses| !addresses.is_empty());
     }
@@ -42,7 +85,7 @@ impl Patterns {
     /// When something is dropped next.
     pub(super) fn next_end(&self, linger: Duration) -> Option<Duration> {
         let seen = self.seen.values().flat_map(BTreeMap::values);
-        seen.min().map(|seen| *seen + linger)
+        seen.map(|seen| seen.end(linger)).min()
     }
 
     /// The addresses of a pattern.
@@ -102,18 +145,49 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn pattern() -> EndpointPattern {
+        "contoso.*.data.azurecr.io".parse().unwrap()
+    }
+
+    fn ip(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
     #[test]
     fn an_address_of_a_pattern_lingers_from_its_last_sighting() {
-        let pattern: EndpointPattern = "contoso.*.data.azurecr.io".parse().unwrap();
-        let address = "20.42.66.0".parse().unwrap();
         let mut patterns = Patterns::default();
-        assert!(patterns.see(&pattern, address, at(0)));
-        assert!(!patterns.see(&pattern, address, at(100)));
+        assert!(patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(0)));
+        assert!(!patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(100)));
         patterns.expire(LINGER, at(999));
-        assert_eq!(patterns.addresses(&pattern).count(), 1);
+        assert_eq!(patterns.addresses(&pattern()).count(), 1);
         assert_eq!(patterns.next_end(LINGER), Some(at(1000)));
         patterns.expire(LINGER, at(1000));
         assert_eq!(patterns.all_addresses().count(), 0);
+    }
+
+    #[test]
+    fn an_address_of_a_pattern_stays_for_its_time_to_live_and_no_longer_than_a_day() {
+        let mut patterns = Patterns::default();
+        patterns.see(&pattern(), ip("20.42.66.0"), at(3600), at(0));
+        patterns.see(&pattern(), ip("20.42.66.0"), at(0), at(100));
+        patterns.see(&pattern(), ip("20.42.66.1"), Duration::MAX, at(0));
+        assert_eq!(patterns.next_end(LINGER), Some(at(3600)));
+        patterns.expire(LINGER, at(3600));
+        let left: Vec<_> = patterns.all_addresses().collect();
+        assert_eq!(left, [ip("20.42.66.1")]);
+        assert_eq!(patterns.next_end(LINGER), Some(at(86_400)));
+    }
+
+    #[test]
+    fn an_address_that_new_sources_refuse_is_dropped() {
+        let mut patterns = Patterns::default();
+        for address in ["20.42.66.0", "192.0.2.1"] {
+            patterns.see(&pattern(), ip(address), at(0), at(0));
+        }
+        let closed = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[protect]\ncidrs = [\"192.0.2.0/24\"]\n";
+        patterns.follow(&Sources::of_text(closed));
+        let left: Vec<_> = patterns.all_addresses().collect();
+        assert_eq!(left, [ip("20.42.66.0")]);
     }
 
     #[test]
@@ -122,7 +196,7 @@ mod tests {
         let (with, without) = (Sources::of_text(text), Sources::of_text("registry = []"));
         let pattern = with.pattern("contoso.*.data.azurecr.io").unwrap();
         let mut patterns = Patterns::default();
-        patterns.see(pattern, "20.42.66.0".parse().unwrap(), at(0));
+        patterns.see(pattern, ip("20.42.66.0"), at(10), at(0));
         let told = |sources| {
             patterns
                 .of(sources)

@@ -24,6 +24,7 @@ impl Engine {
         match fits {
             Ok(fresh) => {
                 self.alarms.clear(CONFIG_REFUSED, "");
+                self.take_over_lessons();
                 self.feeds.follow(&fresh, self.now());
                 self.sources = fresh;
                 self.open_for_itself();

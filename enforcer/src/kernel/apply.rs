@@ -29,6 +29,7 @@ impl Maps {
             bound: entries(&self.bound)?,
             servers: entries(&self.servers)?,
             prefixes: BTreeMap::new(),
+            granted: BTreeMap::new(),
         })
     }
 
@@ -50,7 +51,7 @@ impl Maps {
         } else {
             None
         };
-        let mut settings = Settings::new(
+        let settings = Settings::new(
             desired.switches,
             desired.exception_level,
             generation,
@@ -65,9 +66,8 @@ impl Maps {
             return Err(error);
         }
         self.remove_entries(&changes)?;
-        // Only once all is gone: what a flow looks up again in the new epoch, it believes until the next. No two versions have the same one.
-        settings.epoch = boot_clock();
-        self.write_settings(settings)
+        self.forget_revoked(&desired.granted)?;
+        self.begin_epoch(settings)
     }
 
     /// Names and what they lead to come before the addresses, so that no address is open and its name unknown.
@@ -142,6 +142,13 @@ impl Maps {
             self.switch(&fresh)?;
         }
         self.write_settings(settings)
+    }
+
+    /// Has whatever was verified looked up again. Only once all is gone that is to go: what a flow looks up in the new epoch, it believes until
+    /// the next. No two versions have the same one.
+    pub(super) fn begin_epoch(&mut self, settings: Settings) -> Result<(), KernelError> {
+        let epoch = boot_clock();
+        self.write_settings(Settings { epoch, ..settings })
     }
 
     fn write_settings(&mut self, settings: Settings) -> Result<(), KernelError> {

@@ -1,12 +1,15 @@
 //! A TLS ClientHello for the question what the kernel says of its server name.
 
-/// A ClientHello (RFC 8446 section 4.1.2) in a record of its own that names `server_name` (RFC 6066 section 3) and nothing else. A name of
-/// more than 65,000 bytes is cut there.
+/// A ClientHello (RFC 8446 section 4.1.2) in a record of its own that names `server_name` (RFC 6066 section 3) and nothing else; without the
+/// extension where the name is empty. A name of more than 65,000 bytes is cut there.
 pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
     let name = server_name.as_bytes();
     let name = name.get(..MOST_NAME).unwrap_or(name);
     let entry = [vec![0], counted(name)].concat();
-    let extension = [vec![0, 0], counted(&counted(&entry))].concat();
+    let extension = match name {
+        [] => Vec::new(),
+        [..] => [vec![0, 0], counted(&counted(&entry))].concat(),
+    };
     let body = [
         // TLS 1.2, as every hello says, the random and no session.
         vec![3, 3],

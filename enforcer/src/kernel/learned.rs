@@ -3,6 +3,7 @@
 use enforcer_common::layout::{Deadline, Opening};
 
 use super::{KernelError, Maps};
+use crate::policy::{Granted, revoked};
 
 impl Maps {
     /// What it learned and nobody has taken over.
@@ -20,5 +21,24 @@ impl Maps {
     /// Where the map cannot be written.
     pub fn forget_learned(&mut self, openings: &[Opening]) -> Result<(), KernelError> {
         super::apply::remove(&mut self.learned, openings)
+    }
+
+    /// Removes what is open and must not be: connections that were verified by it are judged anew.
+    ///
+    /// # Errors
+    /// Where a map cannot be read or written.
+    pub fn close_learned(&mut self, openings: &[Opening]) -> Result<(), KernelError> {
+        if openings.is_empty() {
+            return Ok(());
+        }
+        self.forget_learned(openings)?;
+        let settings = self.settings()?;
+        self.begin_epoch(settings)
+    }
+
+    /// Removes what is not granted; the epoch is the caller's.
+    pub(super) fn forget_revoked(&mut self, granted: &Granted) -> Result<(), KernelError> {
+        let revoked = revoked(&self.learned()?, granted);
+        self.forget_learned(&revoked)
     }
 }

@@ -8,6 +8,7 @@ mod clock_watch;
 mod counters;
 mod error;
 mod events;
+mod handshake;
 mod hello;
 mod inotify;
 mod learned;

@@ -2,14 +2,13 @@
 
 use aya::maps::lpm_trie::Key;
 use enforcer_common::interval::{self, Row, Rows};
-use enforcer_common::layout::{NameKey, Opening, ScopedAddress, Switches};
+use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening, ScopedAddress, Switches};
 use enforcer_common::stride::{self, Blocks};
-use enforcer_common::{Address, Class, Exception, PolicyView, Reason};
+use enforcer_common::{Address, Class, Exception, PolicyView};
 use nix::time::{ClockId, clock_gettime};
 
 use super::KernelError;
 use super::maps::{BlockMap, Maps, RowMap};
-use crate::policy::name_key;
 
 /// The live maps, seen from a process in the given cgroups.
 pub struct LivePolicy<'a> {
@@ -72,65 +71,59 @@ impl PolicyView for LivePolicy<'_> {
     }
 
     fn exception(&self, address: Address) -> Option<Exception> {
-        self.cgroups.iter().find_map(|cgroup| {
-            self.maps.cgroups.get(cgroup, 0).ok()?;
-            let key = ScopedAddress::new(*cgroup, address.key());
+        self.cgroups_with_exceptions().find_map(|cgroup| {
+            let key = ScopedAddress::new(cgroup, address.key());
             let prefix = self
                 .maps
                 .prefixes
                 .get(&Key::new(ScopedAddress::BITS, key), 0);
-            if prefix.is_ok_and(|deadline| self.now < deadline) {
+            if prefix.is_ok_and(|deadline| self.is_ahead(deadline)) {
                 return Some(Exception::Prefix);
             }
             let name = self.maps.addresses.get(&key, 0);
-            let named = name.is_ok_and(|deadline| self.now < deadline)
-                || self.has_learned(*cgroup, address);
+            let named = name.is_ok_and(|deadline| self.is_ahead(deadline))
+                || self.has_learned(cgroup, address);
             named.then_some(Exception::Name)
         })
     }
 }
 
 impl LivePolicy<'_> {
-    /// What a handshake's server name makes of a verdict that `reason` allows for a name.
-    pub fn server_name(&self, destination: Address, reason: Reason, server_name: &str) -> Reason {
-        let opens = |name: u32| {
-            let scopes = std::iter::once(&0).chain(&self.cgroups);
-            let opening = |scope: &u64| Opening::new(*scope, destination.key(), name);
-            scopes.map(opening).any(|opening| self.has(&opening))
-        };
-        if opens(Opening::ANY_NAME) {
-            return reason;
-        }
-        let known = [name_key(server_name), wildcard_key(server_name)];
-        let mut known = known
-            .iter()
-            .filter_map(|key| self.maps.names.get(key, 0).ok());
-        match known.next() {
-            Some(entry) if opens(entry.id) => reason,
-            Some(_) => Reason::ServerNameElsewhere,
-            None => Reason::ServerNameUnknown,
-        }
+    /// The entry of a name.
+    pub(super) fn name(&self, key: &NameKey) -> Option<NameEntry> {
+        self.maps.names.get(key, 0).ok()
+    }
+
+    /// Until when one of `names` is bound to `address` for `cgroup`, where that is ahead; 0 is no name.
+    pub(super) fn bound(&self, cgroup: u64, address: Address, names: [u32; 2]) -> Option<Deadline> {
+        let mut names = names.into_iter().filter(|name| *name != 0);
+        names.find_map(|name| {
+            let opening = Opening::new(cgroup, address.key(), name);
+            let ahead = |deadline: &Deadline| self.is_ahead(*deadline);
+            let bound = self.maps.bound.get(&opening, 0).ok().filter(ahead);
+            bound.or_else(|| self.maps.learned.get(&opening, 0).ok().filter(ahead))
+        })
+    }
+
+    /// Those of the cgroups that have exceptions, outermost first.
+    pub(super) fn cgroups_with_exceptions(&self) -> impl Iterator<Item = u64> {
+        let has_exceptions = |cgroup: &u64| self.maps.cgroups.get(cgroup, 0).is_ok();
+        self.cgroups.iter().copied().filter(has_exceptions)
+    }
+
+    pub(super) fn is_ahead(&self, deadline: Deadline) -> bool {
+        self.now < deadline
+    }
+
+    pub(super) fn audits(&self) -> bool {
+        self.switches.audits()
     }
 
     fn has_learned(&self, cgroup: u64, address: Address) -> bool {
         let opening = Opening::new(cgroup, address.key(), Opening::ADDRESS);
         let deadline = self.maps.learned.get(&opening, 0);
-        deadline.is_ok_and(|deadline| self.now < deadline)
+        deadline.is_ok_and(|deadline| self.is_ahead(deadline))
     }
-
-    fn has(&self, opening: &Opening) -> bool {
-        let ahead = |deadline: Result<u64, _>| deadline.is_ok_and(|deadline| self.now < deadline);
-        ahead(self.maps.bound.get(opening, 0)) || ahead(self.maps.learned.get(opening, 0))
-    }
-}
-
-/// The key of the pattern that a name may match: any second label.
-fn wildcard_key(name: &str) -> NameKey {
-    let mut labels: Vec<&str> = name.split('.').collect();
-    if let Some(second) = labels.get_mut(1) {
-        *second = "*";
-    }
-    name_key(&labels.join("."))
 }
 
 impl Blocks for LivePolicy<'_> {

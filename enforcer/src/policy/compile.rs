@@ -13,6 +13,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::judged::address;
 use super::names::{self, NameInput};
+use super::revoked::Granted;
 use super::table::{Layer, Tables};
 
 /// Addresses that the allowed set can hold.
@@ -87,6 +88,8 @@ pub struct Desired {
     pub names: BTreeMap<NameKey, NameEntry>,
     /// Which names lead where, for whom.
     pub bound: BTreeMap<Opening, Deadline>,
+    /// Who may learn more of where names lead.
+    pub granted: Granted,
     /// DNS servers that are believed, by number.
     pub servers: BTreeMap<AddressKey, u32>,
     /// What the kernel learns by itself.
@@ -172,6 +175,7 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         addresses: exceptions.addresses,
         names,
         bound,
+        granted: names::granted(&inputs.names),
         servers: servers(&inputs.servers),
         learning: inputs.learning,
     })

@@ -6,7 +6,7 @@ use enforcer_common::layout::{
     AddressKey, Binding, Deadline, NameEntry, NameKey, Opening, ScopedAddress,
 };
 
-use super::Desired;
+use super::{Desired, Granted};
 
 /// What the maps hold, the protected set and the settings aside: those are written whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Held {
     pub bound: BTreeMap<Opening, Deadline>,
     /// DNS servers that are believed.
     pub servers: BTreeMap<AddressKey, u32>,
+    /// Who may learn more of where names lead; in no map, so that it is not known of those that are found.
+    pub granted: Granted,
 }
 
 impl Held {
@@ -38,6 +40,7 @@ impl Held {
             names: desired.names.clone(),
             bound: desired.bound.clone(),
             servers: desired.servers.clone(),
+            granted: desired.granted.clone(),
         }
     }
 }

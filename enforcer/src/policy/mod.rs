@@ -4,6 +4,7 @@ mod compile;
 mod diff;
 mod judged;
 mod names;
+mod revoked;
 mod table;
 
 pub use compile::{
@@ -12,4 +13,5 @@ pub use compile::{
 pub use diff::{Changes, Held, MapChanges, diff};
 pub use judged::{address, judged};
 pub use names::{EVERYBODY, NameIds, NameInput, Scope, key as name_key, text as name_text};
+pub use revoked::{Granted, revoked};
 pub use table::{Layer, Tables};

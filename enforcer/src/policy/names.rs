@@ -10,12 +10,17 @@ use enforcer_common::layout::{
 use super::CompileError;
 use super::compile::fits;
 use super::judged::address;
+use super::revoked::Granted;
 
 /// The scope of registries: everybody.
 pub const EVERYBODY: Scope = Scope {
     cgroup: 0,
     deadline: Deadline::MAX,
+    unchecked: false,
 };
+
+/// Pairs of a name and an address that only a daemon before this one knew: they leave room for those that are known, and for changes.
+const MOST_INHERITED: usize = MAX_BOUND as usize / 2;
 
 /// Whom a name opens its addresses to, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct Scope {
     pub cgroup: u64,
     /// In nanoseconds since boot.
     pub deadline: Deadline,
+    /// Whether the names in handshakes do not count (`sni = "off"`).
+    pub unchecked: bool,
 }
 
 /// An allowed name.
@@ -37,8 +44,8 @@ pub struct NameInput {
     pub scopes: Vec<Scope>,
     /// Where it leads.
     pub addresses: Vec<IpAddr>,
-    /// Whether the names in handshakes do not count (`sni = "off"`).
-    pub unchecked: bool,
+    /// Where it may lead, for everybody: no answer to this daemon said so. Handshakes have to name it there in any case.
+    pub inherited: Vec<IpAddr>,
     /// The flags of [`NameEntry`] that say where its addresses may lie and who learns them.
     pub home: u32,
     /// Whether it has left the sources, and only its addresses linger: the kernel learns no more of it.
@@ -125,13 +132,16 @@ pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
     }
     let what = "pairs of a name and an address";
     fits(bound.len(), MAX_BOUND as usize, what, mend)?;
+    for input in inputs {
+        bind_inherited(input, &mut bound);
+    }
     Ok((names, bound))
 }
 
 fn bind(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
-    let any = input.unchecked.then_some(Opening::ANY_NAME);
     for ip in &input.addresses {
         for scope in &input.scopes {
+            let any = scope.unchecked.then_some(Opening::ANY_NAME);
             for name in any.into_iter().chain([input.id]) {
                 let opening = Opening::new(scope.cgroup, address(*ip).key(), name);
                 let deadline = bound.entry(opening).or_default();
@@ -141,10 +151,33 @@ fn bind(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
     }
 }
 
+fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
+    for ip in &input.inherited {
+        if bound.len() >= MOST_INHERITED {
+            return;
+        }
+        let opening = Opening::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
+        bound.insert(opening, EVERYBODY.deadline);
+    }
+}
+
+/// For whom the names lead anywhere.
+pub(super) fn granted(inputs: &[NameInput]) -> Granted {
+    let mut granted = Granted::new();
+    for input in inputs {
+        for scope in &input.scopes {
+            let until = granted.entry((scope.cgroup, input.id)).or_default();
+            *until = scope.deadline.max(*until);
+        }
+    }
+    granted
+}
+
 fn entry(input: &NameInput) -> NameEntry {
     let mut flags = input.home;
-    if input.unchecked {
-        flags |= NameEntry::UNCHECKED;
+    if input.scopes.iter().any(|scope| scope.unchecked) {
+        // A forged answer would open an address to whatever name.
+        flags |= NameEntry::UNCHECKED | NameEntry::ASK_DAEMON;
     }
     let mut entry = NameEntry {
         id: input.id,
@@ -153,7 +186,7 @@ fn entry(input: &NameInput) -> NameEntry {
     };
     match input.scopes.as_slice() {
         _ if input.departed => entry.flags = 0,
-        scopes if scopes.contains(&EVERYBODY) => entry.flags |= NameEntry::REGISTRY,
+        scopes if scopes.iter().any(is_everybody) => entry.flags |= NameEntry::REGISTRY,
         [scope] => (entry.cgroup, entry.deadline) = (scope.cgroup, scope.deadline),
         [] => {}
         [_, _, ..] => entry.flags |= NameEntry::ASK_DAEMON,
@@ -161,94 +194,9 @@ fn entry(input: &NameInput) -> NameEntry {
     entry
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn input(text: &str, id: u32, scopes: &[Scope]) -> NameInput {
-        NameInput {
-            text: text.to_owned(),
-            id,
-            scopes: scopes.to_vec(),
-            addresses: vec!["20.42.66.0".parse().unwrap()],
-            ..NameInput::default()
-        }
-    }
-
-    fn only(inputs: &[NameInput]) -> NameEntry {
-        let (names, _) = compile(inputs).unwrap();
-        *names.values().next().unwrap()
-    }
-
-    const ONE: Scope = Scope {
-        cgroup: 7,
-        deadline: 100,
-    };
-    const OTHER: Scope = Scope {
-        cgroup: 8,
-        deadline: 50,
-    };
-
-    #[test]
-    fn two_names_of_one_address_are_bound_to_it_each_for_itself() {
-        let inputs = [
-            input("a.azurecr.io", 1, &[EVERYBODY]),
-            input("b.azurecr.io", 2, &[EVERYBODY]),
-        ];
-        let (names, bound) = compile(&inputs).unwrap();
-        assert_eq!(names.len(), 2);
-        let bound: Vec<_> = bound.keys().map(|opening| opening.name).collect();
-        assert_eq!(bound, [1, 2]);
-    }
-
-    #[test]
-    fn the_kernel_learns_for_one_scope_and_asks_about_more() {
-        let one = only(&[input("logs.blob.core.windows.net", 1, &[ONE])]);
-        assert_eq!((one.cgroup, one.deadline, one.flags), (7, 100, 0));
-        let two = only(&[input("logs.blob.core.windows.net", 1, &[ONE, OTHER])]);
-        assert_eq!((two.cgroup, two.flags), (0, NameEntry::ASK_DAEMON));
-        let both = only(&[input("contoso.azurecr.io", 1, &[ONE, EVERYBODY])]);
-        assert_eq!((both.cgroup, both.flags), (0, NameEntry::REGISTRY));
-    }
-
-    #[test]
-    fn of_a_name_that_left_nothing_more_is_learned() {
-        let mut left = input("contoso.azurecr.io", 1, &[EVERYBODY]);
-        left.departed = true;
-        left.home = NameEntry::IN_REGISTRY_TAG;
-        assert_eq!(only(&[left]).flags, 0);
-    }
-
-    #[test]
-    fn unchecked_names_open_their_addresses_to_any_name() {
-        let mut unchecked = input("contoso.azurecr.io", 1, &[EVERYBODY]);
-        unchecked.unchecked = true;
-        let (_, bound) = compile(&[unchecked]).unwrap();
-        assert!(
-            bound
-                .keys()
-                .any(|opening| opening.name == Opening::ANY_NAME)
-        );
-    }
-
-    #[test]
-    fn a_number_stays_a_names_own() {
-        let mut ids = NameIds::default();
-        let (first, second) = (ids.id("a.azurecr.io"), ids.id("b.azurecr.io"));
-        assert_ne!(first, second);
-        let entry = NameEntry {
-            id: second,
-            ..NameEntry::default()
-        };
-        let held = BTreeMap::from([(key("b.azurecr.io"), entry)]);
-        let mut found = NameIds::of(&held);
-        assert_eq!(found.id("B.azurecr.io"), second);
-        assert_ne!(found.id("c.azurecr.io"), second);
-        assert_eq!(found.name(second).as_deref(), Some("b.azurecr.io"));
-        assert_eq!(
-            NameIds::default().id("a.azurecr.io"),
-            first,
-            "another version gives the same"
-        );
-    }
+fn is_everybody(scope: &Scope) -> bool {
+    scope.cgroup == EVERYBODY.cgroup
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What a connection to an allowed address may begin with, and what is told of the rest.
 
 use anyhow::Result;
+use enforcer::kernel::cgroup_root;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     capture::Capture,
@@ -57,13 +58,33 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
-    for (name, code) in [(CONTOSO_LOGIN, 0), (MALLORY_LOGIN, 1), (DATA_ENDPOINT, 1)] {
+    let device = device_as_unit(&lab)?;
+    for (name, reason) in [
+        (CONTOSO_LOGIN, "allowed-name"),
+        ("CONTOSO.azurecr.io", "allowed-name"),
+        (MALLORY_LOGIN, "server-name-unknown"),
+        (DATA_ENDPOINT, "server-name-elsewhere"),
+        (LOGIN[0], "server-name-address"),
+        (LOGIN[1], "server-name-address"),
+        ("", "no-server-name"),
+        ("contoso azurecr.io", "hello-unreadable"),
+    ] {
         for address in LOGIN {
-            let said = enforcer.ask(["explain", address, "--sni", name])?;
-            assert_eq!(said.code(), Some(code), "{name}: {said:?}");
+            let asked = ["explain", address, "--sni", name, "--unit", &device];
+            for asked in [&asked[..4], &asked] {
+                let said = enforcer.json(asked)?;
+                assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
+            }
         }
     }
     Ok(())
+}
+
+/// The device's cgroup as units are named to the command line: the lab's cgroups are in no slice, so by its path below the root.
+fn device_as_unit(lab: &Lab) -> Result<String> {
+    let root = cgroup_root()?;
+    let path = lab.device_cgroup().path().strip_prefix(root)?;
+    Ok(path.display().to_string())
 }
 
 /// A first message that is to be refused.

@@ -1,7 +1,12 @@
 //! The pattern of data endpoints: a replica that did not exist when the configuration was written.
 
 use anyhow::{Context, Result};
-use lab::{Lab, enforcer::Enforcer, replicas::Replica, stub::Stub};
+use lab::{
+    CONTOSO_LOGIN, Lab, dns::Fault, enforcer::Enforcer, place::Place, process::run,
+    replicas::Replica, stub::Stub,
+};
+
+use crate::MINUTE;
 
 /// A line of contoso's registry.
 const PATTERN: &str = "data-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
@@ -28,7 +33,7 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
         } else {
             through_stub.clone()
         };
-        let pulled = lab.pull_from(lab::CONTOSO_LOGIN, &place);
+        let pulled = lab.pull_from(CONTOSO_LOGIN, &place);
         pulled.with_context(|| format!("{replica:?}\n{}", enforcer.log()))?;
         let requests = lab.requests()?;
         assert!(
@@ -37,6 +42,75 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
                 .any(|request| replica.addresses.contains(&request.address))
         );
     }
+    let told = enforcer.ask(["endpoints"])?.success()?;
+    let learned = told.lines().find(|line| line.contains("(learned): "));
+    let learned = learned.with_context(|| told.clone())?;
+    assert!(learned.contains("contoso.*.data.azurecr.io"), "{told}");
+    assert!(
+        learned.contains(&Replica::number(0).addresses[0].to_string()),
+        "{told}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_for_it() -> Result<()>
+{
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let replica = Replica::number(0);
+    replica.appear(&lab)?;
+    lab.serve_from(Some(replica.region.name))?;
+    lab.dns().fail_mode_for(&replica.host, Fault::Truncate)?;
+    look_up(&lab.device(), &replica.host)?;
+    enforcer.await_told("the replica's addresses are open", MINUTE, |status| {
+        let patterns = &status.registries[0].patterns;
+        let open = patterns.iter().flat_map(|pattern| &pattern.addresses);
+        replica
+            .addresses
+            .iter()
+            .all(|address| open.clone().any(|it| it == address))
+    })?;
+    lab.pull().with_context(|| enforcer.log())?;
+    Ok(())
+}
+
+#[test]
+fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let replica = Replica::number(0);
+    replica.appear(&lab)?;
+    look_up(&lab.device(), &replica.host)?;
+    enforcer.await_told("the replica is learned", MINUTE, |status| {
+        let patterns = &status.registries[0].patterns;
+        patterns.iter().any(|pattern| pattern.addresses.len() == 2)
+    })?;
+    enforcer.kill()?;
+    enforcer.run()?;
+    for address in replica.addresses.map(|address| address.to_string()) {
+        for (name, reason) in [
+            (&*replica.host, "allowed-name"),
+            (CONTOSO_LOGIN, "server-name-elsewhere"),
+        ] {
+            let said = enforcer.json(["explain", &address, "--sni", name])?;
+            assert_eq!(said["answers"][0]["reason"], reason, "{name}: {said:#}");
+        }
+    }
+    Ok(())
+}
+
+/// Has glibc look a name up.
+fn look_up(place: &Place, name: &str) -> Result<()> {
+    let mut getent = place.command("getent");
+    getent.args(["ahosts", name]);
+    run(getent, MINUTE)?.success()?;
     Ok(())
 }
 

@@ -148,11 +148,7 @@ impl Seat {
             transport,
         };
         let decision = decide(&flow, &policy);
-        if !matches!(decision.reason, Reason::AllowedName | Reason::ExceptionName) {
-            return judged(maps, decision.reason);
-        }
-        let reason = policy.server_name(decision.destination, decision.reason, server_name);
-        judged(maps, reason)
+        judged(maps, policy.judge_hello(&flow, decision, server_name))
     }
 }
 

@@ -254,10 +254,10 @@ enforcing
   learned    learned 5
   denied     5 (storage 4, registry 1); 2 told by no event
 
-  NAME                            KIND       ADDRESSES                 STATE
-  contoso.azurecr.io              login      20.42.66.0 2603:1030::66  good
-  contoso.eastus.data.azurecr.io  data       -                         failing since 2026-01-01T00:05:00Z: no resolver answered in time
-  logs.blob.core.windows.net      exception  -                         not resolved yet
+  NAME                            KIND       ADDRESSES                            STATE
+  contoso.azurecr.io              login      20.42.66.0 20.42.66.1 2603:1030::66  good
+  contoso.eastus.data.azurecr.io  data       -                                    failing since 2026-01-01T00:05:00Z: no resolver answered in time
+  logs.blob.core.windows.net      exception  -                                    not resolved yet
 
   SOURCE                             OF                  CONFIRMED             STATE
   /etc/egress-enforcer/contoso.json  contoso.azurecr.io  2026-01-01T00:04:00Z  failing since 2026-01-01T00:06:00Z: contoso.json: names no data endpoint
@@ -268,5 +268,21 @@ enforcing
 alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolve
 ";
         assert_eq!(Report::of_daemon(sample::status()).to_string(), expected);
+    }
+
+    #[test]
+    fn a_person_reads_what_is_weak_a_line_each() {
+        let mut status = sample::status();
+        let weak = ["contoso.azurecr.io", "the exception for unit agent.service"];
+        status.weaknesses = weak
+            .map(|whose| format!("{whose} has sni = \"off\""))
+            .to_vec();
+        let told = Report::of_daemon(status).to_string();
+        let lines: Vec<_> = told
+            .lines()
+            .filter(|line| line.starts_with("  weak "))
+            .collect();
+        let expected = weak.map(|whose| format!("  weak       {whose} has sni = \"off\""));
+        assert_eq!(lines, expected);
     }
 }

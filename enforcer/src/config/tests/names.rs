@@ -47,6 +47,27 @@ fn handshakes_must_name_the_registry_unless_that_is_switched_off_and_told() {
 }
 
 #[test]
+fn handshakes_of_an_exception_must_name_it_unless_that_is_switched_off_and_told() {
+    let whole = "reason = \"logs\"\nunit = \"a.service\"\nnames = [\"a.blob.core.windows.net\"]\nuntil = 2999-01-01T00:00:00Z";
+    let with = |sni: &str| exception(&format!("{whole}\nsni = {sni}"));
+    let required = read(&exception(whole)).unwrap();
+    assert_eq!(required.exceptions[0].sni, Sni::Required);
+    assert!(required.weaknesses().is_empty());
+    let off = read(&with("\"off\"")).unwrap();
+    assert_eq!(off.exceptions[0].sni, Sni::Off);
+    assert_eq!(
+        off.registries.first().map(|one| one.sni),
+        required.registries.first().map(|one| one.sni)
+    );
+    let told = off.weaknesses();
+    assert!(
+        told.len() == 1 && told[0].contains("unit a.service"),
+        "{told:?}"
+    );
+    refused(&with("\"on\""), "8: exception.sni", &["required", "off"]);
+}
+
+#[test]
 fn the_kernel_learns_unless_it_is_told_not_to() {
     assert!(read(MINIMAL).unwrap().dns.learn);
     assert!(

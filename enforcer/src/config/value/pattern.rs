@@ -26,6 +26,17 @@ impl EndpointPattern {
     pub fn example(&self) -> &Name {
         &self.example
     }
+
+    /// Whether it stands for `name`.
+    pub fn stands_for(&self, name: &Name) -> bool {
+        let second = |(at, _): &(usize, &str)| *at != 1;
+        let labels = |name: &Name| -> Vec<String> {
+            let labels = name.labels().enumerate().filter(second);
+            labels.map(|(_, label)| label.to_owned()).collect()
+        };
+        name.labels().count() == self.example.labels().count()
+            && labels(name) == labels(&self.example)
+    }
 }
 
 impl fmt::Display for EndpointPattern {
@@ -84,6 +95,25 @@ pub(in crate::config) fn parted(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_exactly_one_label() {
+        let pattern: EndpointPattern = "contoso.*.data.azurecr.io".parse().unwrap();
+        for (name, expected) in [
+            ("contoso.westus3.data.azurecr.io", true),
+            ("contoso.any.data.azurecr.io", true),
+            ("contoso.data.azurecr.io", false),
+            ("contoso.a.b.data.azurecr.io", false),
+            ("fabrikam.westus3.data.azurecr.io", false),
+            ("contoso.westus3.data.azurecr.cn", false),
+        ] {
+            assert_eq!(
+                pattern.stands_for(&name.parse().unwrap()),
+                expected,
+                "{name}"
+            );
+        }
+    }
 
     #[test]
     fn a_pattern_has_its_wildcard_as_the_whole_second_label() {

@@ -39,6 +39,10 @@ egress_enforcer_source_confirmed_timestamp_seconds{kind="endpoints-file",source=
 # TYPE egress_enforcer_name_addresses gauge
 egress_enforcer_name_addresses{name="contoso.azurecr.io"} 1
 egress_enforcer_name_addresses{name="logs.blob.core.windows.net"} 0
+# HELP egress_enforcer_name_learned_addresses Addresses of an allowed name or pattern that the kernel learned and no answer to the daemon held.
+# TYPE egress_enforcer_name_learned_addresses gauge
+egress_enforcer_name_learned_addresses{name="contoso.azurecr.io"} 0
+egress_enforcer_name_learned_addresses{name="logs.blob.core.windows.net"} 0
 # HELP egress_enforcer_name_failing Whether lookups of an allowed name fail (1) or not (0).
 # TYPE egress_enforcer_name_failing gauge
 egress_enforcer_name_failing{name="contoso.azurecr.io"} 0
@@ -68,8 +72,27 @@ fn a_status_is_written_exactly_so() {
 }
 
 #[test]
+fn learned_addresses_are_told_of_names_and_patterns() {
+    let mut status = status();
+    status.registries[0].names[0].addresses[0].learned = true;
+    status.registries[0].patterns = vec![PatternStatus {
+        pattern: "contoso.*.data.azurecr.io".to_owned(),
+        addresses: vec!["20.42.66.0".parse().unwrap(), "20.42.66.1".parse().unwrap()],
+    }];
+    let text = metrics(&status);
+    for (name, count) in [("contoso.azurecr.io", 1), ("contoso.*.data.azurecr.io", 2)] {
+        let line = format!("egress_enforcer_name_learned_addresses{{name=\"{name}\"}} {count}\n");
+        assert!(text.contains(&line), "no {line} in {text}");
+    }
+}
+
+#[test]
 fn no_two_samples_have_the_same_labels() {
     let mut status = status();
+    status.registries[0].patterns = vec![PatternStatus {
+        pattern: "contoso.*.data.azurecr.io".to_owned(),
+        addresses: Vec::new(),
+    }];
     status.registries.extend(status.registries.clone());
     status.exceptions.extend(status.exceptions.clone());
     status.alarms.extend(status.alarms.clone());

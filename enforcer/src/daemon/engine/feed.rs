@@ -19,6 +19,7 @@ impl Engine {
         self.cache.set_linger(self.sources.config.dns.linger);
         self.cache.set_names(names, self.now());
         self.registries.update(&self.sources, &self.cache);
+        self.patterns.follow(&self.sources);
         if let Some(published) = self.sources.given.tags.published() {
             self.clock.not_before(published);
         }
@@ -103,7 +104,8 @@ impl Engine {
             Vec::new()
         });
         let own = self.held.allowed.keys().filter(|_| is_takeover);
-        self.inherited = Inherited::new(own.chain(&others), &self.sources, until);
+        let bound = &self.held.bound;
+        self.inherited = Inherited::new(own.chain(&others), bound, &self.sources, until);
     }
 
     /// Ends the judgement of the versions that this one takes over from; until then a packet passes only if both let it.

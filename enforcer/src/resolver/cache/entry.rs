@@ -61,6 +61,8 @@ pub struct NameEntry {
     v6: FamilyState,
     departed: Option<Duration>,
     failures: u32,
+    /// When it was last asked for.
+    pub(super) looked_up: Option<Duration>,
     pub(super) ask: Ask,
 }
 
@@ -109,6 +111,7 @@ impl NameEntry {
             v6: FamilyState::default(),
             departed: None,
             failures: 0,
+            looked_up: None,
             ask: Ask::Waiting(now),
         }
     }

@@ -165,6 +165,7 @@ impl Cache {
             .take(free)
             .map(|(name, entry)| {
                 entry.ask.start(now);
+                entry.looked_up = Some(now);
                 pace.start(now);
                 name.clone()
             })
@@ -218,10 +219,11 @@ impl Cache {
         entry.sight(address, check(name, address), ttl, &self.settings, now)
     }
 
-    /// Makes `name` due now.
+    /// Makes `name` due now, or as soon as any name may be asked again.
     pub fn hasten_name(&mut self, name: &Name, now: Duration) {
         if let Some(entry) = self.entries.get_mut(name) {
-            entry.ask.hasten(now);
+            let soonest = entry.looked_up.map(|at| at + self.settings.ttl_floor);
+            entry.ask.hasten(soonest.map_or(now, |at| at.max(now)));
         }
     }
 

@@ -88,7 +88,7 @@ fn a_hello_that_was_lost_is_sent_again_as_it_was() -> Result<()> {
 #[test]
 fn the_kernel_does_send_again_what_a_file_holds_by_then() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
+    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     let [good, bad] = [client_hello(LOGIN), client_hello(MALLORY)];
     for to in LOGIN_AT {
         let connection = scene.client.connect(to)?;

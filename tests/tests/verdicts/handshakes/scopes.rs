@@ -31,6 +31,7 @@ fn a_name_of_an_exception_counts_for_its_cgroup_alone() -> Result<()> {
             scopes: vec![Scope {
                 cgroup: id.id,
                 deadline: u64::MAX,
+                unchecked: false,
             }],
             addresses,
             ..name(3, ACCOUNT, ACCOUNT_AT)
@@ -60,7 +61,7 @@ fn a_name_of_an_exception_counts_for_its_cgroup_alone() -> Result<()> {
 #[test]
 fn where_names_do_not_count_anything_passes() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
+    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     for to in LOGIN_AT {
         for bytes in [
             client_hello(MALLORY),

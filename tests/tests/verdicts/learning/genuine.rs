@@ -240,3 +240,17 @@ fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
     assert_eq!(scene.learned()?, 0, "it is over");
     Ok(())
 }
+
+#[test]
+fn what_a_name_opened_goes_with_the_name_and_stays_with_another_change() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
+    scene.ask(&[Asked::once(RESOLVER_V4.into(), REGISTRY, A)])?;
+    scene.apply(|inputs| inputs.audit = true)?;
+    assert_eq!(scene.learned()?, 2);
+    scene.apply(|inputs| {
+        inputs.names.remove(0);
+    })?;
+    assert_eq!(scene.learned()?, 0);
+    Ok(())
+}

@@ -73,9 +73,9 @@ fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() ->
 }
 
 #[test]
-fn where_names_in_handshakes_do_not_count_an_answer_opens_nothing() -> Result<()> {
+fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
     let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].unchecked = true)?;
+    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     let told = outcome(&scene, REGISTRY, A, |answer| {
         answer.address(ASKED, ip(ADDRESS))
     })?;

@@ -246,6 +246,7 @@ fn names(cgroup: u64) -> Vec<NameInput> {
     let for_unit = Scope {
         cgroup,
         deadline: u64::MAX,
+        unchecked: false,
     };
     let homes = [
         (NameEntry::IN_REGISTRY_TAG, EVERYBODY),

@@ -6,6 +6,7 @@ mod pace;
 mod persist;
 mod properties;
 mod schedule;
+mod sighted;
 
 use super::*;
 use crate::resolver::answer::{AnswerVerdict, Resolved};

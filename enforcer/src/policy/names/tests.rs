@@ -1,0 +1,157 @@
+use super::*;
+
+fn input(text: &str, id: u32, scopes: &[Scope]) -> NameInput {
+    NameInput {
+        text: text.to_owned(),
+        id,
+        scopes: scopes.to_vec(),
+        addresses: vec!["20.42.66.0".parse().unwrap()],
+        ..NameInput::default()
+    }
+}
+
+fn only(inputs: &[NameInput]) -> NameEntry {
+    let (names, _) = compile(inputs).unwrap();
+    *names.values().next().unwrap()
+}
+
+const ONE: Scope = Scope {
+    cgroup: 7,
+    deadline: 100,
+    unchecked: false,
+};
+const OTHER: Scope = Scope {
+    cgroup: 8,
+    deadline: 50,
+    unchecked: false,
+};
+
+#[test]
+fn two_names_of_one_address_are_bound_to_it_each_for_itself() {
+    let inputs = [
+        input("a.azurecr.io", 1, &[EVERYBODY]),
+        input("b.azurecr.io", 2, &[EVERYBODY]),
+    ];
+    let (names, bound) = compile(&inputs).unwrap();
+    assert_eq!(names.len(), 2);
+    let bound: Vec<_> = bound.keys().map(|opening| opening.name).collect();
+    assert_eq!(bound, [1, 2]);
+}
+
+#[test]
+fn the_kernel_learns_for_one_scope_and_asks_about_more() {
+    let one = only(&[input("logs.blob.core.windows.net", 1, &[ONE])]);
+    assert_eq!((one.cgroup, one.deadline, one.flags), (7, 100, 0));
+    let two = only(&[input("logs.blob.core.windows.net", 1, &[ONE, OTHER])]);
+    assert_eq!((two.cgroup, two.flags), (0, NameEntry::ASK_DAEMON));
+    let both = only(&[input("contoso.azurecr.io", 1, &[ONE, EVERYBODY])]);
+    assert_eq!((both.cgroup, both.flags), (0, NameEntry::REGISTRY));
+}
+
+#[test]
+fn of_a_name_that_left_nothing_more_is_learned() {
+    let mut left = input("contoso.azurecr.io", 1, &[EVERYBODY]);
+    left.departed = true;
+    left.home = NameEntry::IN_REGISTRY_TAG;
+    assert_eq!(only(&[left]).flags, 0);
+}
+
+/// Whose any-name openings there are, and where.
+fn any_names(inputs: &[NameInput]) -> Vec<(u64, IpAddr)> {
+    let (_, bound) = compile(inputs).unwrap();
+    let any = bound
+        .keys()
+        .filter(|opening| opening.name == Opening::ANY_NAME);
+    let place = |opening: &Opening| {
+        let address = std::net::Ipv6Addr::from(opening.address).to_canonical();
+        (opening.cgroup, address)
+    };
+    any.map(place).collect()
+}
+
+#[test]
+fn only_who_switched_names_off_reaches_any_name() {
+    let off = Scope {
+        unchecked: true,
+        ..ONE
+    };
+    let login = input("contoso.azurecr.io", 1, &[EVERYBODY, off, OTHER]);
+    assert_eq!(any_names(&[login]), [(7, "20.42.66.0".parse().unwrap())]);
+}
+
+#[test]
+fn the_kernel_learns_no_name_that_handshakes_need_not_carry() {
+    let everybody = Scope {
+        unchecked: true,
+        ..EVERYBODY
+    };
+    let one = Scope {
+        unchecked: true,
+        ..ONE
+    };
+    for scopes in [&[everybody][..], &[one], &[EVERYBODY, one]] {
+        let flags = only(&[input("contoso.azurecr.io", 1, scopes)]).flags;
+        let asks = NameEntry::UNCHECKED | NameEntry::ASK_DAEMON;
+        assert_eq!(flags & asks, asks, "{scopes:?}");
+    }
+}
+
+#[test]
+fn what_a_daemon_before_opened_is_bound_to_names_and_never_to_any() {
+    let inherited: IpAddr = "20.42.66.9".parse().unwrap();
+    let mut off = input("contoso.azurecr.io", 1, &[EVERYBODY]);
+    off.scopes[0].unchecked = true;
+    let mut required = input("fabrikam.azurecr.io", 2, &[EVERYBODY]);
+    required.addresses = vec!["20.42.66.8".parse().unwrap()];
+    for input in [&mut off, &mut required] {
+        input.inherited = vec![inherited];
+    }
+    let inputs = [off, required];
+    assert_eq!(any_names(&inputs), [(0, "20.42.66.0".parse().unwrap())]);
+    let (_, bound) = compile(&inputs).unwrap();
+    let inherited = bound
+        .keys()
+        .filter(|opening| opening.address == address(inherited).key());
+    assert_eq!(
+        inherited.map(|opening| opening.name).collect::<Vec<_>>(),
+        [1, 2]
+    );
+}
+
+#[test]
+fn what_a_daemon_before_opened_leaves_room() {
+    let many = (0..8000_u32).map(|at| std::net::Ipv4Addr::from_bits(0x142a_0000 + at).into());
+    let many: Vec<IpAddr> = many.collect();
+    let inputs: Vec<_> = (1..10)
+        .map(|id| NameInput {
+            inherited: many.clone(),
+            ..input(&format!("{id}.azurecr.io"), id, &[EVERYBODY])
+        })
+        .collect();
+    let (_, bound) = compile(&inputs).unwrap();
+    assert_eq!(bound.len(), MOST_INHERITED);
+    let own = address("20.42.66.0".parse().unwrap()).key();
+    let own = bound.keys().filter(|opening| opening.address == own);
+    assert_eq!(own.count(), 9);
+}
+
+#[test]
+fn a_number_stays_a_names_own() {
+    let mut ids = NameIds::default();
+    let (first, second) = (ids.id("a.azurecr.io"), ids.id("b.azurecr.io"));
+    assert_ne!(first, second);
+    let entry = NameEntry {
+        id: second,
+        ..NameEntry::default()
+    };
+    let held = BTreeMap::from([(key("b.azurecr.io"), entry)]);
+    let mut found = NameIds::of(&held);
+    assert_eq!(found.id("B.azurecr.io"), second);
+    assert_ne!(found.id("c.azurecr.io"), second);
+    assert_eq!(found.name(second).as_deref(), Some("b.azurecr.io"));
+    assert_eq!(
+        NameIds::default().id("a.azurecr.io"),
+        first,
+        "another version gives the same"
+    );
+}
