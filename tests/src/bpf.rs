@@ -7,7 +7,7 @@ mod map;
 
 use std::{
     ffi::CString,
-    io,
+    fs, io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -290,6 +290,16 @@ pub fn count_runs() -> Result<OwnedFd> {
     // `BPF_STATS_RUN_TIME`.
     let mut kind = 0_u32;
     made(ENABLE_STATS, &mut kind).context("count the runs of programs")
+}
+
+/// Processors that there may ever be: values of maps that have one for each are as many.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn possible_processors() -> Result<usize> {
+    let said = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = said.trim().rsplit(['-', ',']).next().unwrap_or_default();
+    Ok(last.parse::<usize>().context("count the processors")? + 1)
 }
 
 fn pinned(pin: &Path) -> Result<OwnedFd> {

@@ -1,20 +1,18 @@
 //! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
 //! cgroup of the lab's.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod programs;
 
-use anyhow::{Context, Result};
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Result;
 use enforcer::{
-    kernel::{self, Counters, EventReader, Kernel, Lifetime, PinLock, Pins, Question},
+    kernel::{self, Counters, EventReader, Lifetime, Question},
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
 };
-use enforcer_common::layout::VERSION;
 
-use crate::{Scratch, bpffs::Bpffs, cgroup::Cgroup};
+pub use self::programs::Programs;
+use crate::{Scratch, cgroup::Cgroup};
 
 /// Names another build of the kernel programs, for the tests to load instead of the one in the enforcer's crate.
 pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
@@ -24,38 +22,28 @@ pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
 pub struct Loaded {
     lifetime: Lifetime,
     /// The programs, and the maps to look at.
-    pub kernel: Kernel,
+    pub kernel: Programs,
     held: Held,
     tables: Option<Arc<Tables>>,
     generation: u64,
-    pins: Pins,
-    _lock: PinLock,
-    _bpffs: Bpffs,
     cgroup: Cgroup,
     scratch: Scratch,
 }
 
 impl Loaded {
-    /// Loads the programs. Nothing is attached, and nothing is in the maps.
+    /// Loads the programs, or takes those that a test before this one loaded. Nothing is attached, and nothing is in the maps.
     ///
     /// # Errors
     /// When the kernel refuses, or the build has no kernel program in it.
     pub fn new() -> Result<Self> {
         let scratch = Scratch::new()?;
-        let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
-        let cgroup = Cgroup::new(scratch.name())?;
-        let pins = Pins::new(&bpffs.path().join("pins"));
-        let lock = pins.prepare()?;
         Ok(Self {
             lifetime: Lifetime::Held(Vec::new()),
-            kernel: load(&pins).context("load the programs")?,
+            kernel: Programs::take()?,
             held: Held::default(),
             tables: None,
             generation: 0,
-            pins,
-            _lock: lock,
-            _bpffs: bpffs,
-            cgroup,
+            cgroup: Cgroup::new(scratch.name())?,
             scratch,
         })
     }
@@ -109,7 +97,7 @@ impl Loaded {
     /// # Errors
     /// When nothing was attached yet.
     pub fn question(&self) -> Result<Question> {
-        Ok(Question::open(&self.pins)?)
+        Ok(Question::open(self.kernel.pins())?)
     }
 
     /// The reading end of the ring buffer; to be opened inside a runtime with I/O.
@@ -117,13 +105,13 @@ impl Loaded {
     /// # Errors
     /// When it cannot be mapped.
     pub fn events(&self) -> Result<EventReader> {
-        Ok(EventReader::open(&self.pins)?)
+        Ok(EventReader::open(self.kernel.pins())?)
     }
 
     /// Where a map is pinned.
     #[must_use]
     pub fn map(&self, name: &str) -> PathBuf {
-        self.pins.base().join(format!("v{VERSION}")).join(name)
+        self.kernel.pin(name)
     }
 
     /// What the programs counted.
@@ -144,13 +132,4 @@ pub fn open(cgroup: &Cgroup) -> Result<kernel::Cgroup> {
         &kernel::cgroup_root()?,
         cgroup.path(),
     )?)
-}
-
-fn load(pins: &Pins) -> Result<Kernel> {
-    let Some(path) = env::var_os(OBJECT) else {
-        return Ok(Kernel::load(pins)?);
-    };
-    let path = Path::new(&path);
-    let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    Ok(Kernel::load_object(pins, &bytes)?)
 }

@@ -7,6 +7,7 @@ mod image;
 mod kernel;
 mod outcome;
 pub(crate) mod qemu;
+mod script;
 mod suite;
 pub(crate) mod systemd;
 mod userland;
@@ -56,7 +57,8 @@ pub(crate) struct Options {
 /// How much runs in a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Everything with the release build of the kernel programs; with the development build what judges crafted packets.
+    /// Everything with the release build of the kernel programs, on another machine than this one without what only sockets decide; with the
+    /// development build what judges crafted packets.
     Brief,
     /// Everything with both builds.
     Whole,

@@ -5,6 +5,9 @@ mod anywhere;
 mod connection;
 mod generate;
 mod hello;
+mod kept;
+#[path = "../kept/mod.rs"]
+mod kept_inputs;
 mod oracle;
 mod payload;
 #[path = "../random/mod.rs"]

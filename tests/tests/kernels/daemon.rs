@@ -144,7 +144,7 @@ impl Grounds {
             .collect();
         let place = self.world.device_place().in_cgroup(&self.device);
         let mut tool = place.command("python3");
-        tool.args(["-B", WAYS_TOOL]);
+        tool.args(["-S", "-B", WAYS_TOOL]);
         let said = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
         let outcomes: Vec<Value> = serde_json::from_str(&said)?;
         Ok(outcomes

@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use anyhow::Result;
+use enforcer::{kernel::Counters, policy::Held};
 use enforcer_common::{Reason, Verdict};
 use lab::{craft::Packet, craft::protocol::TCP, loaded::Loaded};
 
@@ -112,5 +113,24 @@ fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
         );
         assert!(!loaded.kernel.passes(&packet)?, "{address}");
     }
+    Ok(())
+}
+
+/// The programs are loaded once for all tests.
+#[test]
+fn a_test_finds_nothing_of_the_one_before_it() -> Result<()> {
+    let mut loaded = Loaded::new()?;
+    loaded.apply(&protected(&NAT64), &inputs(true, false))?;
+    loaded.attach(&loaded.cgroup().child("scope")?)?;
+    for row in rows() {
+        loaded.kernel.passes(&row.packet)?;
+    }
+    assert_ne!(loaded.counters()?, Counters::default());
+    drop(loaded);
+    let next = Loaded::new()?;
+    assert_eq!(next.kernel.maps.held()?, Held::default());
+    assert_eq!(next.counters()?, Counters::default());
+    assert_eq!(next.kernel.maps.settings()?.generation, 0);
+    assert!(next.question().is_err(), "nothing was attached");
     Ok(())
 }

@@ -75,11 +75,10 @@ impl Stage {
     pub(crate) fn new() -> Result<Self> {
         let loaded = Loaded::new()?;
         let world = World::new(loaded.scratch(), loaded.cgroup())?;
-        for prefix in [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64].as_flattened() {
-            world
-                .cloud()
-                .ip(&format!("route add local {prefix} dev lo\n"))?;
-        }
+        let prefixes = [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64];
+        let routes = prefixes.as_flattened().iter();
+        let routes = routes.map(|prefix| format!("route add local {prefix} dev lo\n"));
+        world.cloud().ip(&routes.collect::<String>())?;
         world.device().run(|| {
             let range = "/proc/sys/net/ipv4/ping_group_range";
             fs::write(range, "0 2147483647").context("open ping sockets to everyone")
@@ -110,7 +109,7 @@ impl Stage {
             .device_place()
             .in_cgroup(cgroup)
             .command("python3");
-        tool.args(["-B", WAYS_TOOL]).arg(&ready).arg(&go);
+        tool.args(["-S", "-B", WAYS_TOOL]).arg(&ready).arg(&go);
         let input = serde_json::to_string(tries)?;
         let thread = thread::spawn(move || run_with_input(tool, &input, LIMIT)?.success());
         let deadline = Instant::now() + LIMIT;

@@ -4,10 +4,7 @@ use std::{fmt, time::Duration};
 
 use anyhow::Result;
 
-use super::{
-    qemu::Ran,
-    suite::{Guest, PROFILE},
-};
+use super::{qemu::Ran, script::PROFILE, suite::Guest};
 use crate::report::Counts;
 
 /// Of one kernel.

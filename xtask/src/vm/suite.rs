@@ -14,14 +14,12 @@ use super::{
     image::{self, Program},
     kernel::{Kernel, Unpacked},
     qemu::{self, Ran},
-    userland,
+    script, userland,
 };
 use crate::{arch::Arch, build, env, step::Step};
 
 /// Test programs of the crate `enforcer-tests`.
 const TESTS: [&str; 2] = ["kernels", "verdicts"];
-/// Says which build of the kernel programs the tests after it load.
-pub(super) const PROFILE: &str = "EGRESS-GUEST-PROFILE ";
 const MEMORY_MIB: u32 = 1024;
 
 /// Everything for one kind of machine.
@@ -86,7 +84,7 @@ impl Suite {
             kernel.name
         );
         let files = kernel.bring()?;
-        let script = script(extent);
+        let script = script::of(self.arch, extent)?;
         let initrd = image::write(kernel.name, &self.userland, &files, &self.programs, &script)?;
         Ok(Guest {
             kernel,
@@ -157,7 +155,7 @@ fn build_tests(arch: Arch) -> Result<String> {
 }
 
 /// Whether `arch` is that of this machine.
-fn is_own(arch: Arch) -> bool {
+pub(super) fn is_own(arch: Arch) -> bool {
     arch.kernel() == ARCH
 }
 
@@ -184,37 +182,6 @@ fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// The daemon has the release build inside, so its tests run with that alone.
-fn script(extent: Extent) -> String {
-    let run = |profile: &str, test: &str, filters: &str| {
-        format!(
-            "export EGRESS_LAB_OBJECT=/suite/{profile}.o\necho \"{PROFILE}{profile}\"\n\
-             /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
-        )
-    };
-    let mut script = format!(
-        "{}\nexport EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n",
-        compile_ways()
-    );
-    script.push_str(&run("release", "kernels", ""));
-    script.push_str(&run("release", "verdicts", ""));
-    script.push_str(&run("dev", "kernels", "the_verifier"));
-    let filters = match extent {
-        Extent::Brief => "packets",
-        Extent::Whole => "",
-    };
-    script.push_str(&run("dev", "verdicts", filters));
-    script
-}
-
-/// The tests start the interpreter dozens of times and have it keep nothing: what it compiles once here, it finds each time.
-fn compile_ways() -> String {
-    let modules =
-        "errno, json, os, socket, struct, sys, time, common, headers, opened_early, sockets";
-    let ways = env::root().join("tests/lab/ways");
-    format!("(cd {ways:?} && python3 -c 'import {modules}')")
-}
-
 /// Which test runs, and what goes wrong.
 fn is_worth_showing(line: &str) -> bool {
     ["test ", "Error:", "EGRESS-GUEST-", "lab: ", "init: "]
@@ -239,15 +206,5 @@ mod tests {
             Some("/target/kernels-1".into())
         );
         assert_eq!(executable(told, "verdicts"), None);
-    }
-
-    #[test]
-    fn both_builds_of_the_kernel_programs_are_run() {
-        for extent in [Extent::Brief, Extent::Whole] {
-            let script = script(extent);
-            for profile in ["release", "dev"] {
-                assert!(script.contains(&format!("{PROFILE}{profile}")), "{script}");
-            }
-        }
     }
 }

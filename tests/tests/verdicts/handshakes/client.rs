@@ -45,7 +45,7 @@ impl Client {
         let (answers, output) = std::io::pipe()?;
         let place = stage.world.device_place().in_cgroup(cgroup);
         let mut tool = place.command("python3");
-        tool.args(["-B", TOOL]).stdin(input).stdout(output);
+        tool.args(["-S", "-B", TOOL]).stdin(input).stdout(output);
         Ok(Self {
             _running: Running::start("shaker", tool)?,
             orders,

@@ -1,0 +1,108 @@
+//! What a guest's shell runs, in order.
+
+use std::{collections::BTreeSet, fs};
+
+use anyhow::{Context as _, Result};
+
+use super::{Extent, suite::is_own};
+use crate::{arch::Arch, env};
+
+/// Says which build of the kernel programs the tests after it load.
+pub(super) const PROFILE: &str = "EGRESS-GUEST-PROFILE ";
+
+/// The shell's lines for a guest. The daemon has the release build inside, so its tests run with that alone.
+pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
+    let run = |profile: &str, test: &str, filters: &str| {
+        format!(
+            "export EGRESS_LAB_OBJECT=/suite/{profile}.o\necho \"{PROFILE}{profile}\"\n\
+             /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
+        )
+    };
+    let mut script = format!(
+        "{}\nexport EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n",
+        compile_ways()?
+    );
+    script.push_str(&run("release", "kernels", ""));
+    script.push_str(&run("release", "verdicts", verdicts(arch, extent)));
+    script.push_str(&run("dev", "kernels", "the_verifier"));
+    let filters = match extent {
+        Extent::Brief => "packets",
+        Extent::Whole => "",
+    };
+    script.push_str(&run("dev", "verdicts", filters));
+    Ok(script)
+}
+
+/// Which verdicts of the release build run: on another machine, a brief run leaves out what depends on sockets and not on the processor.
+fn verdicts(arch: Arch, extent: Extent) -> &'static str {
+    match extent {
+        Extent::Brief if !is_own(arch) => "packets:: handshakes:: learning::",
+        Extent::Brief | Extent::Whole => "",
+    }
+}
+
+/// The tests start the interpreter dozens of times and have it keep nothing: what it compiles once here, it finds each time.
+fn compile_ways() -> Result<String> {
+    let ways = env::root().join("tests/lab/ways");
+    let mut modules = BTreeSet::new();
+    for tool in fs::read_dir(&ways).with_context(|| format!("cannot list {}", ways.display()))? {
+        let path = tool?.path();
+        if path.extension().is_some_and(|extension| extension == "py") {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            modules.extend(text.lines().filter_map(imported).map(str::to_owned));
+        }
+    }
+    let modules = modules.into_iter().collect::<Vec<_>>().join(", ");
+    Ok(format!("(cd {ways:?} && python3 -c 'import {modules}')"))
+}
+
+/// The module that a line of Python imports.
+fn imported(line: &str) -> Option<&str> {
+    let rest = line
+        .strip_prefix("import ")
+        .or_else(|| line.strip_prefix("from "))?;
+    rest.split(' ').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env::consts::ARCH;
+
+    use super::*;
+
+    fn each() -> impl Iterator<Item = (Arch, Extent)> {
+        let extents = [Extent::Brief, Extent::Whole];
+        Arch::ALL
+            .into_iter()
+            .flat_map(move |arch| extents.map(|extent| (arch, extent)))
+    }
+
+    #[test]
+    fn both_builds_of_the_kernel_programs_are_run() {
+        for (arch, extent) in each() {
+            let script = of(arch, extent).unwrap();
+            for profile in ["release", "dev"] {
+                assert!(script.contains(&format!("{PROFILE}{profile}")), "{script}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_another_machine_and_only_in_brief_leaves_verdicts_out() {
+        for (arch, extent) in each() {
+            let is_less = extent == Extent::Brief && arch.kernel() != ARCH;
+            assert_eq!(!verdicts(arch, extent).is_empty(), is_less, "{arch:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_labs_tools_import_is_compiled_once() {
+        let compiled = compile_ways().unwrap();
+        for module in ["ctypes", "subprocess", "threading", "common", "socket"] {
+            assert!(compiled.contains(&format!(" {module},")), "{compiled}");
+        }
+        assert_eq!(imported("import headers  # registers"), Some("headers"));
+        assert_eq!(imported("    import os"), None);
+    }
+}
