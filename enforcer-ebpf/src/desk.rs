@@ -4,11 +4,10 @@
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes};
 use core::hint::black_box;
-use core::ptr;
 use enforcer_common::Reason;
 use enforcer_common::hello::{Desk, KEPT, Read, Sent, Span, Want};
 
-use crate::copy::copy_words;
+use crate::copy::copy;
 use crate::maps::{DESKS, PIECES};
 use crate::packet::Packet;
 
@@ -16,9 +15,6 @@ use crate::packet::Packet;
 pub(crate) const MAX_DESKS: u32 = 1024;
 /// How many pieces of segments can lie beside them.
 pub(crate) const MAX_PIECES: u32 = MAX_DESKS;
-
-const WORDS: usize = size_of::<Desk>() / 8;
-const _: () = assert!(align_of::<Desk>() == 8 && size_of::<Desk>().is_multiple_of(8));
 
 /// Lays `desk` down for the packet's socket, whose cookie it gives. A socket sends one packet at a time, so nobody else is there. To be
 /// followed by [`leave`].
@@ -32,13 +28,18 @@ pub(crate) fn enter(packet: &Packet<'_>, desk: &Desk) -> Option<u64> {
 
 /// Holds what of the packet was sent before against what was kept of it, and keeps the rest. False, too, where there is no room.
 #[inline(always)]
-pub(crate) fn hold(packet: &Packet<'_>, socket: u64, sent: Span) -> bool {
+pub(crate) fn hold(packet: &Packet<'_>, socket: u64, sent: Span, desk: &mut Desk) -> bool {
     let span = sent.piece();
     let [from, known, to] = sent.kept();
     let is_same = load(packet, socket, span).is_some()
         && hello_has(socket, span.offset, from, known) != 0
         && hello_keep(socket, span.offset, known, to) != 0;
     let _may_be_there = PIECES.remove(&socket);
+    if let Some(place) = self::desk(socket)
+        && known < to
+    {
+        copy(&place.sent, &mut desk.sent);
+    }
     is_same
 }
 
@@ -62,12 +63,12 @@ fn load(packet: &Packet<'_>, socket: u64, span: Span) -> Option<()> {
     (status == 0).then_some(())
 }
 
-/// Takes back what lies there.
+/// Takes back what else lies there.
 #[inline(always)]
 pub(crate) fn leave(socket: u64, desk: &mut Desk) {
     if let Some(place) = self::desk(socket) {
-        // SAFETY: both are of whole aligned words.
-        unsafe { copy_words::<WORDS>(ptr::from_ref(place).cast(), ptr::from_mut(desk).cast()) };
+        copy(&place.reading, &mut desk.reading);
+        copy(&place.keys, &mut desk.keys);
     }
     let _is_there = DESKS.remove(&socket);
 }

@@ -196,7 +196,7 @@ impl Segment for Connection<'_> {
     fn follow(&self, desk: &mut Desk, sent: Span, at: u32, len: u32) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
         let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
-        let is_same = sent.is_past() || desk::hold(self.packet, socket, sent);
+        let is_same = sent.is_past() || desk::hold(self.packet, socket, sent, desk);
         let read = if is_same {
             read(self, socket, at, len)
         } else {

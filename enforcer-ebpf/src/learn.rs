@@ -207,9 +207,10 @@ extern "C" fn tell_unlearned(slot: u32, outcome: u32, ttl: u32, high: u64, low: 
     // hold, and nobody writes the key meanwhile.
     unsafe {
         (&raw mut (*place).lesson).write(lesson);
-        copy_words::<{ NAME_BYTES / 8 }>(
+        copy_words(
             scratch.reading.key().as_ptr().cast(),
             (&raw mut (*place).name).cast(),
+            NAME_BYTES / 8,
         );
     }
     record.submit(0);

@@ -69,7 +69,11 @@ fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name
             folded,
             digest,
         );
-        copy_words::<{ NAME_BYTES / 8 }>(name.as_ptr().cast(), (&raw mut (*place).name).cast());
+        copy_words(
+            name.as_ptr().cast(),
+            (&raw mut (*place).name).cast(),
+            NAME_BYTES / 8,
+        );
     }
     record.submit(0);
 }
@@ -224,14 +228,16 @@ unsafe fn write_event(
         (&raw mut (*place).time).write(bpf_ktime_get_boot_ns());
         (&raw mut (*place).cgroup).write(cgroup);
         copy_words(
-            &halves(destination).map(u64::to_be),
+            halves(destination).map(u64::to_be).as_ptr(),
             (&raw mut (*place).destination).cast(),
+            2,
         );
         (&raw mut (*place).pid).write(origin.pid);
         (&raw mut (*place).uid).write(origin.uid);
-        copy_words::<2>(
+        copy_words(
             (&raw const origin.command).cast(),
             (&raw mut (*place).command).cast(),
+            2,
         );
         (&raw mut (*place).folded).write(folded as u32);
         (&raw mut (*place).port).write(facts as u16);
