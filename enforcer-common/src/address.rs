@@ -9,6 +9,7 @@ const LOCAL_NAT64: u64 = (NAT64 << 16) | 1;
 
 /// A destination: 128 bits in two halves, host byte order. IPv4 has its mapped form, so that one address has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)]
 pub struct Address {
     /// Bits 0–63.
     pub(crate) high: u64,

@@ -27,5 +27,5 @@ pub use decide::{
     decide_packet, judged,
 };
 pub use event::{Event, Hook, Lesson, NamedEvent, NamedLesson, Outcome, Record};
-pub use packet::{Bytes, PacketError, Words, established, read_ipv4, read_ipv6};
+pub use packet::{Bytes, PacketError, Words, established_v4, established_v6, read_ipv4, read_ipv6};
 pub use reason::Reason;

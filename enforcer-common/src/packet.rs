@@ -2,7 +2,7 @@
 
 mod established;
 
-pub use self::established::{Words, established};
+pub use self::established::{Words, established_v4, established_v6};
 
 use crate::address::Address;
 use crate::decide::{Flow, Transport};

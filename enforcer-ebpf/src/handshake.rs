@@ -19,7 +19,6 @@ use crate::view::{self, halves};
 /// `IPPROTO_TCP` and `SOCK_STREAM`: raw sockets may have the same protocol.
 const TCP: u32 = 6;
 const STREAM: u32 = 1;
-pub(crate) const HTTPS: u16 = 443;
 const IPV6_LEN: u32 = 40;
 
 /// What a payload comes to that no TCP socket sends.
@@ -36,7 +35,7 @@ pub(crate) enum Stray {
 pub(crate) fn verified(packet: &Packet<'_>, destination: Address, sequence: u32) -> Option<Reason> {
     // Not known to be a full one: the helper finds nothing for any other.
     let handshake = storage(packet.sender()?, 0)?;
-    handshake.verified(destination.key(), sequence, &Settings)
+    handshake.verified(destination, sequence, &Settings)
 }
 
 /// Judges what a packet carries that `decision` lets through for a name; gives what was read of the server's name where it is denied.
@@ -60,7 +59,7 @@ pub(crate) fn judge<'a>(
         .filter(|socket| stray == Stray::First || is_stream(*socket));
     let handshake =
         handshake.and_then(|socket| storage(socket, BPF_SK_STORAGE_GET_F_CREATE.into()));
-    let address = flow.destination.key();
+    let address = flow.destination;
     let Some(handshake) = handshake else {
         let passes = tcp.len == 0 || connection.binding([Opening::ANY_NAME, 0]).is_some();
         let strayed = denied(decision, Reason::NotASocket);
@@ -69,7 +68,11 @@ pub(crate) fn judge<'a>(
     if stray == Stray::First {
         handshake.begin(address, tcp.sequence);
     }
-    match handshake.judge(&connection, tcp, address, &connection) {
+    let judged = handshake.judge(&connection, tcp, address, &connection);
+    if stray == Stray::First {
+        handshake.rewind();
+    }
+    match judged {
         Ok(()) => (decision, None),
         Err(reason) => (denied(decision, reason), handshake.name_for(reason)),
     }

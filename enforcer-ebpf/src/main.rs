@@ -30,6 +30,11 @@ const DROP: i32 = 0;
 /// Every packet of every socket in scope. Linux 4.10.
 #[cgroup_skb(egress)]
 fn egress(context: SkBuffContext) -> i32 {
+    if let Some(decision) = packet::verified(&context) {
+        let code = enforce(decision);
+        report::passed(decision);
+        return code;
+    }
     let judged = packet::judge(&context, Stray::Denied);
     let code = enforce(judged.decision);
     let flow = judged.flow;
@@ -41,9 +46,12 @@ fn egress(context: SkBuffContext) -> i32 {
 /// [`egress`] for test runs: no telemetry, and the reason in the control buffer. Never attached.
 #[cgroup_skb(egress)]
 fn explain(mut context: SkBuffContext) -> i32 {
-    let judged = packet::judge(&context, Stray::First);
-    packet::leave_reason(&mut context, judged.decision);
-    enforce(judged.decision)
+    let decision = match packet::verified(&context) {
+        Some(decision) => decision,
+        None => packet::judge(&context, Stray::First).decision,
+    };
+    packet::leave_reason(&mut context, decision);
+    enforce(decision)
 }
 
 /// `connect` on an IPv4 socket. Linux 4.17.

@@ -10,11 +10,11 @@ use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::Segment;
 use enforcer_common::layout::NameKey;
 use enforcer_common::{
-    Bytes, Decision, Flow, PacketError, Transport, Verdict, Words, decide_packet, established,
-    read_ipv4, read_ipv6,
+    Bytes, Decision, Flow, PacketError, Transport, Verdict, Words, decide_packet, established_v4,
+    established_v6, read_ipv4, read_ipv6,
 };
 
-use crate::handshake::{self, HTTPS, Stray};
+use crate::handshake::{self, Stray};
 use crate::view::{KernelPolicy, Subject, exception_among};
 
 /// Ethernet types (IEEE 802) as `__sk_buff` holds them: in network byte order.
@@ -34,9 +34,6 @@ pub(crate) struct Judged<'a> {
 #[inline(always)]
 pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
     let packet = Packet(context);
-    if let Some(passes) = verified(&packet) {
-        return passes;
-    }
     let read = match packet.protocol() {
         IPV4 => read_ipv4(&packet),
         IPV6 => read_ipv6(&packet),
@@ -55,21 +52,20 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
     }
 }
 
-/// What comes of a packet of a connection whose ClientHello was read, where nothing has to be looked up again for it.
+/// What comes of a packet of a connection whose ClientHello was read, where nothing has to be looked up again for it: most of the traffic
+/// to an allowed address.
 #[inline(always)]
-fn verified<'a>(packet: &Packet<'_>) -> Option<Judged<'a>> {
-    let (destination, sequence) = established(packet)?;
-    let reason = handshake::verified(packet, destination, sequence)?;
-    Some(Judged {
-        flow: Flow {
-            destination,
-            transport: Transport::Tcp(HTTPS),
-        },
-        decision: Decision {
-            reason,
-            destination,
-        },
-        name: None,
+pub(crate) fn verified(context: &SkBuffContext) -> Option<Decision> {
+    let packet = Packet(context);
+    let (destination, sequence) = match packet.protocol() {
+        IPV4 => established_v4(&packet),
+        IPV6 => established_v6(&packet),
+        _ => None,
+    }?;
+    let reason = handshake::verified(&packet, destination, sequence)?;
+    Some(Decision {
+        reason,
+        destination,
     })
 }
 

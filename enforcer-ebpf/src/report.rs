@@ -16,6 +16,12 @@ use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
 use crate::packet::Judged;
 use crate::view::{self, halves, joined};
 
+/// Counts a packet that passes.
+#[inline(always)]
+pub(crate) fn passed(decision: Decision) {
+    count(counter(Hook::Egress, decision.reason));
+}
+
 /// Counts a packet, and reports its denial.
 #[inline(always)]
 pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {

@@ -25,6 +25,7 @@ pub mod features;
 pub mod guarded;
 pub mod hello;
 mod image;
+pub mod kept;
 mod lab;
 pub mod loaded;
 mod mounts;

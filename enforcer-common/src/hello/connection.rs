@@ -1,57 +1,30 @@
 //! The first bytes of a TCP connection to an address that a name opened: a ClientHello that names a name bound to the address, or nothing.
 
+use super::policy::{Binding, Names, Policy};
 use super::reader::{Desk, Keys, Read, Reading, Segment};
 use super::sent::Span;
 use super::tcp::{SYN, Tcp, URG};
-use crate::layout::{AddressKey, Deadline, NameEntry, NameKey, Opening};
+use crate::address::Address;
+use crate::layout::{Deadline, NameKey, Opening};
 use crate::reason::Reason;
-
-/// What may end what was verified.
-pub trait Policy {
-    /// [`crate::layout::Settings::epoch`].
-    fn epoch(&self) -> u64;
-
-    /// Whether a deadline is still ahead.
-    fn is_ahead(&self, deadline: Deadline) -> bool;
-}
-
-/// What is known of names, for the address and the socket at hand.
-pub trait Names: Policy {
-    /// The entry of [`crate::layout::NAMES`].
-    fn entry(&self, key: &NameKey) -> Option<NameEntry>;
-
-    /// For whom one of the names is bound to the address, and until when. A number of 0 is no name.
-    fn binding(&self, names: [u32; 2]) -> Option<Binding>;
-
-    /// Whether denials are only reported.
-    fn audits(&self) -> bool;
-}
-
-/// For whom a name leads to an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binding {
-    /// The cgroup of the exception; 0 for everybody.
-    pub cgroup: u64,
-    /// When it ends.
-    pub deadline: Deadline,
-}
 
 /// What is known of a connection's beginning. All zero means: nothing, as of a connection that was open before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Handshake {
     /// Where the connection goes, as its packets say it.
-    address: AddressKey,
+    address: Address,
     /// [`crate::layout::Settings::epoch`] when `binding` was looked up.
     epoch: u64,
     cgroup: u64,
     deadline: Deadline,
+    phase: u32,
+    /// The sequence number of the next byte to read. All before is what each packet is held against: the kernel has it in one cache line.
+    expected: u32,
+    /// The sequence number of the first byte.
+    first: u32,
     /// What the server name was found as; 0 where not.
     names: [u32; 2],
-    phase: u32,
-    /// The sequence numbers of the first byte, and of the next byte to read.
-    first: u32,
-    expected: u32,
     /// Zero.
     reserved: u32,
     done: Reading,
@@ -84,7 +57,7 @@ const _: () = assert!(size_of::<Handshake>() == 4784);
 impl Handshake {
     /// Of a connection whose opening was not seen.
     pub const UNWATCHED: Self = Self {
-        address: [0; 16],
+        address: Address::from_v6(0),
         epoch: 0,
         cgroup: 0,
         deadline: 0,
@@ -119,7 +92,7 @@ impl Handshake {
 
     /// Begins to follow a connection to `address`, whose first byte is to have this sequence number.
     #[inline(always)]
-    pub fn begin(&mut self, address: AddressKey, sequence: u32) {
+    pub fn begin(&mut self, address: Address, sequence: u32) {
         self.phase = FOLLOWING;
         self.address = address;
         self.first = sequence;
@@ -129,12 +102,18 @@ impl Handshake {
         self.work.keys = Keys::EMPTY;
     }
 
+    /// Takes what comes next for what follows, though it be what came: a test run has one packet for all of its runs.
+    #[inline(always)]
+    pub fn rewind(&mut self) {
+        self.expected = self.first;
+    }
+
     /// For whose name packets to `address` pass without another look, if they do: those behind the hello. The verdict on segments that open
     /// a connection is not to be asked here.
     #[inline(always)]
     pub fn verified(
         &self,
-        address: AddressKey,
+        address: Address,
         sequence: u32,
         policy: &impl Policy,
     ) -> Option<Reason> {
@@ -161,7 +140,7 @@ impl Handshake {
         &mut self,
         segment: &impl Segment,
         tcp: Tcp,
-        address: AddressKey,
+        address: Address,
         names: &impl Names,
     ) -> Result<(), Reason> {
         if tcp.len == 0 {
@@ -189,7 +168,7 @@ impl Handshake {
     fn standing(
         &mut self,
         tcp: Tcp,
-        address: AddressKey,
+        address: Address,
         names: &impl Names,
     ) -> Result<Standing, Reason> {
         // A SYN that carries data opens another connection of the same socket.

@@ -17,24 +17,13 @@ pub trait Words {
     fn words<const N: usize>(&self) -> Option<[u32; N]>;
 }
 
-/// Where a packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection, and its sequence number. `None` where any of that does not
-/// show at once: the packet is for [`super::read_ipv4`] or [`super::read_ipv6`] then.
+/// Where an IPv4 packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection, and its sequence number. `None`
+/// where any of that does not show at once: the packet is for [`super::read_ipv4`] then.
 #[inline(always)]
-pub fn established(packet: &impl Words) -> Option<(Address, u32)> {
-    let [first] = packet.words::<1>()?.map(u32::from_be);
-    if first >> 24 == IPV4_PLAIN {
-        return established_v4(packet.words()?.map(u32::from_be));
-    }
-    if first >> 28 == 6 {
-        return established_v6(packet.words()?.map(u32::from_be));
-    }
-    None
-}
-
-#[inline(always)]
-fn established_v4(words: [u32; 9]) -> Option<(Address, u32)> {
+pub fn established_v4(packet: &impl Words) -> Option<(Address, u32)> {
+    let words: [u32; 9] = packet.words()?.map(u32::from_be);
     let [
-        _,
+        first,
         identification,
         protocol,
         _,
@@ -44,17 +33,36 @@ fn established_v4(words: [u32; 9]) -> Option<(Address, u32)> {
         _,
         flags,
     ] = words;
-    let is_plain = identification & FRAGMENT == 0 && protocol >> 16 & 0xff == u32::from(TCP);
+    let is_plain = first >> 24 == IPV4_PLAIN
+        && identification & FRAGMENT == 0
+        && protocol >> 16 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
         return Some((Address::from_v4(destination), sequence));
     }
     None
 }
 
+/// The same of an IPv6 packet.
 #[inline(always)]
-fn established_v6(words: [u32; 14]) -> Option<(Address, u32)> {
-    let [_, next, _, _, _, _, a, b, c, d, ports, sequence, _, flags] = words;
-    let is_plain = next >> 8 & 0xff == u32::from(TCP);
+pub fn established_v6(packet: &impl Words) -> Option<(Address, u32)> {
+    let words: [u32; 14] = packet.words()?.map(u32::from_be);
+    let [
+        first,
+        next,
+        _,
+        _,
+        _,
+        _,
+        a,
+        b,
+        c,
+        d,
+        ports,
+        sequence,
+        _,
+        flags,
+    ] = words;
+    let is_plain = first >> 28 == 6 && next >> 8 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
         let half = |upper, lower| u128::from(u64::from(upper) << 32 | u64::from(lower));
         let destination = Address::from_v6(half(a, b) << 64 | half(c, d));

@@ -2,13 +2,13 @@
 
 use std::cell::RefCell;
 
-use enforcer_common::Reason;
 use enforcer_common::hello::{Binding, Handshake, Names, Policy};
-use enforcer_common::layout::{AddressKey, Deadline, NameEntry, NameKey};
+use enforcer_common::layout::{Deadline, NameEntry, NameKey};
+use enforcer_common::{Address, Reason};
 
 use crate::payload::Payload;
 
-const ADDRESS: AddressKey = [7; 16];
+const ADDRESS: Address = Address::from_v6(7);
 const ACK: u8 = 0x10;
 
 /// The name for which the bytes are let through, sent in segments that end at `cut` and at the end.

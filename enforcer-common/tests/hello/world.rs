@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::Reason;
 use enforcer_common::hello::{Binding, Handshake, Names, Policy};
-use enforcer_common::layout::{AddressKey, Deadline, NAME_BYTES, NameEntry, NameKey};
+use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, NameKey};
+use enforcer_common::{Address, Reason};
 
 use crate::payload::Payload;
 
-pub(crate) const ADDRESS: AddressKey = [7; 16];
-pub(crate) const OTHER_ADDRESS: AddressKey = [8; 16];
+pub(crate) const ADDRESS: Address = Address::from_v6(7);
+pub(crate) const OTHER_ADDRESS: Address = Address::from_v6(8);
 
 pub(crate) const NAME: &str = "contoso.azurecr.io";
 pub(crate) const WILD: &str = "contoso.*.data.azurecr.io";
@@ -127,7 +127,7 @@ impl Client {
     pub(crate) fn send(
         &mut self,
         world: &World,
-        address: AddressKey,
+        address: Address,
         flags: u8,
         from: u32,
         bytes: &[u8],

@@ -1,8 +1,8 @@
 //! What the first bytes of a connection come to, judged by the kernel program's own code over the live maps.
 
 use enforcer_common::hello::{Binding, Handshake, Names, Policy, Segment, Tcp};
-use enforcer_common::layout::{AddressKey, Deadline, NameEntry, NameKey};
-use enforcer_common::{Decision, Flow, Reason};
+use enforcer_common::layout::{Deadline, NameEntry, NameKey};
+use enforcer_common::{Address, Decision, Flow, Reason};
 
 use super::hello::client_hello;
 use super::view::LivePolicy;
@@ -20,12 +20,12 @@ impl LivePolicy<'_> {
             policy: self,
             decision,
         };
-        let judged = judge(flow.destination.key(), server_name, &connection);
+        let judged = judge(flow.destination, server_name, &connection);
         judged.map_or_else(|reason| reason, |()| decision.reason)
     }
 }
 
-fn judge(address: AddressKey, server_name: &str, names: &impl Names) -> Result<(), Reason> {
+fn judge(address: Address, server_name: &str, names: &impl Names) -> Result<(), Reason> {
     let hello = client_hello(server_name);
     let segment = Tcp {
         sequence: 0,
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::policy::name_key;
 
-    const HERE: AddressKey = [1; 16];
+    const HERE: Address = Address::from_v6(1);
     const LOGIN: u32 = 1;
     const PATTERN: u32 = 2;
     const ELSEWHERE: u32 = 3;

@@ -1,20 +1,15 @@
 //! A connection that was let through stays open, whatever becomes of the daemon.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
-use lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, capture::Capture, enforcer::Enforcer};
+use anyhow::{Result, ensure};
+use lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, capture::Capture, enforcer::Enforcer, kept::Kept};
 use serde_json::Value;
 
 use crate::{MINUTE, REGIONS};
-
-/// The tool that keeps its connection.
-const KEPT_TOOL: &str = include_str!("../../lab/kept.py");
 
 #[test]
 fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()> {
@@ -67,45 +62,4 @@ fn reload(enforcer: &Enforcer, old: &str, new: &str, taken: impl Fn(&Value) -> b
     enforcer.signal(libc::SIGHUP)?;
     enforcer.await_status("the new configuration", taken)?;
     Ok(())
-}
-
-/// The client, with a line to it and one from it for each pull.
-struct Kept {
-    client: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Kept {
-    fn start(lab: &Lab) -> Result<Self> {
-        let mut python = lab.device().command("python3");
-        python
-            .args(["-c", KEPT_TOOL, CONTOSO_LOGIN])
-            .arg(lab.tls().ca())
-            .arg("/v2/");
-        python.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut client = python.spawn().context("start a client")?;
-        let to = client.stdin.take().context("no way to the client")?;
-        let from = client.stdout.take().context("no way from the client")?;
-        Ok(Self {
-            client,
-            to,
-            from: BufReader::new(from),
-        })
-    }
-
-    /// The status, or what failed.
-    fn pull(&mut self) -> Result<String> {
-        self.to.write_all(b"\n")?;
-        let mut line = String::new();
-        self.from.read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        let killed = self.client.kill().and_then(|()| self.client.wait());
-        assert!(killed.is_ok() || thread::panicking(), "{killed:?}");
-    }
 }

@@ -4,6 +4,7 @@
 //! with the spread of the differences and that of nothing against nothing.
 
 mod daemon;
+mod flows;
 mod handshakes;
 mod machine;
 mod memory;
@@ -52,6 +53,7 @@ fn task(arguments: &[&str]) -> Result<()> {
         ["probe", address] => start::child(address)?,
         ["traffic", order] => traffic::child(order)?,
         ["look-up"] => handshakes::child()?,
+        ["send", address] => flows::child(address)?,
         _ => bail!(
             "write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
         ),

@@ -1,0 +1,195 @@
+//! What a packet of an open connection costs: real ones, one after another, through the attached program and through one that does nothing.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    os::fd::{AsRawFd as _, OwnedFd},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
+use enforcer_common::{Class, Hook};
+use lab::{
+    CONTOSO_LOGIN,
+    bpf::{self, Attach, Place, Program},
+    cgroup::Cgroup,
+    hello::client_hello,
+    loaded::Loaded,
+    world::{REGISTRIES, World},
+};
+
+use crate::{handshakes::mean_run, packets::no_op, stats::Paired};
+
+/// Packets of one measurement, and measurements.
+pub(crate) const PACKETS: usize = 4_000;
+pub(crate) const ROUNDS: usize = 25;
+const PACKET: [u8; 100] = [0x17; 100];
+const LOGIN_AT: [(&str, &str); 2] = [("IPv4", "198.51.100.10"), ("IPv6", "2001:db8:acc::10")];
+
+/// Nanoseconds for each packet, by family.
+///
+/// # Errors
+/// When the kernel or the network does not do its part.
+pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
+    let mut loaded = Loaded::new()?;
+    let world = World::new(loaded.scratch(), loaded.cgroup())?;
+    loaded.apply(&protected()?, &inputs()?)?;
+    serve(&world)?;
+    let device = loaded.cgroup().child("device")?;
+    let (no_op, egress) = (no_op()?, newest(Hook::Egress.word())?);
+    let _counted = bpf::count_runs()?;
+    let flow = |(family, address)| {
+        let mut sender = Sender::start(&world, &device, address)?;
+        let mut mean = |program: &Program| {
+            let _link = attach(&device, program)?;
+            sender.packet(program)
+        };
+        // The first ones say the name.
+        mean(&egress)?;
+        let mut rounds = Vec::new();
+        for _round in 0..ROUNDS {
+            rounds.push([mean(&no_op)?, mean(&egress)?, mean(&no_op)?]);
+        }
+        Ok((family, Paired::of(&rounds)))
+    };
+    LOGIN_AT.into_iter().map(flow).collect()
+}
+
+/// The process that sends: for each line that it gets [`PACKETS`] packets, and before the first its name.
+///
+/// # Errors
+/// When a call fails.
+pub(crate) fn child(address: &str) -> Result<String> {
+    let address: IpAddr = address.parse()?;
+    let mut open = None;
+    for line in io::stdin().lock().lines() {
+        line?;
+        let stream = match &mut open {
+            Some(stream) => stream,
+            None => open.insert(connect(address)?),
+        };
+        for _packet in 0..PACKETS {
+            stream.write_all(&PACKET)?;
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(b"sent\n")?;
+        out.flush()?;
+    }
+    Ok(String::new())
+}
+
+fn connect(address: IpAddr) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect((address, 443))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(&client_hello(CONTOSO_LOGIN))?;
+    Ok(stream)
+}
+
+struct Sender {
+    process: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Sender {
+    fn start(world: &World, device: &Cgroup, address: &str) -> Result<Self> {
+        let place = world.device_place().in_cgroup(device);
+        let mut command = place.command(std::env::current_exe()?);
+        command.args(["send", address]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = command.spawn().context("start a sender")?;
+        Ok(Self {
+            to: process.stdin.take().context("no way to the sender")?,
+            from: BufReader::new(process.stdout.take().context("no way from the sender")?),
+            process,
+        })
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.to.write_all(b"\n")?;
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        ensure!(line == "sent\n", "the sender said {line:?}");
+        Ok(())
+    }
+
+    /// Nanoseconds of `program` for each packet.
+    fn packet(&mut self, program: &Program) -> Result<f64> {
+        let before = program.ran()?;
+        self.send()?;
+        // Packets that wait for the window are put together.
+        mean_run(before, program.ran()?, PACKETS / 4)
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn protected() -> Result<Protected> {
+    let prefixes: Result<Vec<_>, _> = REGISTRIES.iter().map(|text| text.parse()).collect();
+    Ok(Protected {
+        layers: vec![Layer {
+            class: Class::Registry,
+            prefixes: prefixes?,
+        }],
+        ..Protected::default()
+    })
+}
+
+fn inputs() -> Result<Inputs> {
+    let addresses: Result<Vec<IpAddr>, _> = LOGIN_AT.iter().map(|(_, ip)| ip.parse()).collect();
+    let addresses = addresses?;
+    Ok(Inputs {
+        default_allow: true,
+        allowed: addresses.clone(),
+        names: vec![NameInput {
+            text: CONTOSO_LOGIN.to_owned(),
+            id: 1,
+            scopes: vec![EVERYBODY],
+            addresses,
+            ..NameInput::default()
+        }],
+        ..Inputs::default()
+    })
+}
+
+/// Takes whatever comes to port 443 in the cloud.
+fn serve(world: &World) -> Result<()> {
+    let server: TcpListener = world.cloud().run(|| {
+        let address: SocketAddr = "[::]:443".parse()?;
+        Ok(TcpListener::bind(address)?)
+    })?;
+    thread::spawn(move || {
+        for mut stream in server.incoming().flatten() {
+            let mut buffer = vec![0; 1 << 16];
+            while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
+        }
+    });
+    Ok(())
+}
+
+fn attach(cgroup: &Cgroup, program: &Program) -> Result<OwnedFd> {
+    let cgroup = File::open(cgroup.path())?;
+    let target = cgroup.as_raw_fd().try_into()?;
+    let attached = program.attach(Place::Egress, target, Attach::default());
+    attached.context("attach a program")
+}
+
+/// The program of this name that was loaded last.
+fn newest(name: &str) -> Result<Program> {
+    for id in Program::ids()?.into_iter().rev() {
+        let program = Program::by_id(id)?;
+        if program.told()?.name == name {
+            return Ok(program);
+        }
+    }
+    anyhow::bail!("no program {name} is loaded")
+}

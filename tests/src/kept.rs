@@ -1,0 +1,62 @@
+//! A registry's client that keeps its connection.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{CONTOSO_LOGIN, Lab};
+
+const TOOL: &str = include_str!("../lab/kept.py");
+
+/// The client, with a line to it and one from it for each pull. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Kept {
+    client: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Kept {
+    /// A client on the device that has connected to contoso's login server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(lab: &Lab) -> Result<Self> {
+        let mut python = lab.device().command("python3");
+        python
+            .args(["-c", TOOL, CONTOSO_LOGIN])
+            .arg(lab.tls().ca())
+            .arg("/v2/");
+        python.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut client = python.spawn().context("start a client")?;
+        let to = client.stdin.take().context("no way to the client")?;
+        let from = client.stdout.take().context("no way from the client")?;
+        Ok(Self {
+            client,
+            to,
+            from: BufReader::new(from),
+        })
+    }
+
+    /// The status, or what failed.
+    ///
+    /// # Errors
+    /// When the client is no more.
+    pub fn pull(&mut self) -> Result<String> {
+        self.to.write_all(b"\n")?;
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        let killed = self.client.kill().and_then(|()| self.client.wait());
+        assert!(killed.is_ok() || thread::panicking(), "{killed:?}");
+    }
+}
