@@ -13,8 +13,8 @@ use crate::packet::Packet;
 
 /// How many sockets can be at desks at a time: a process may be interrupted, or have to give way, while it is at one.
 pub(crate) const MAX_DESKS: u32 = 1024;
-/// How many pieces of segments can lie beside them.
-pub(crate) const MAX_PIECES: u32 = MAX_DESKS;
+/// What is held against what, at some of them.
+pub(crate) const MAX_PIECES: u32 = 2 * MAX_DESKS;
 
 /// Lays `desk` down for the packet's socket, whose cookie it gives. A socket sends one packet at a time, so nobody else is there. To be
 /// followed by [`leave`].
@@ -26,44 +26,58 @@ pub(crate) fn enter(packet: &Packet<'_>, desk: &Desk) -> Option<u64> {
     Some(socket)
 }
 
-/// Holds what of the packet was sent before against what was kept of it, and keeps the rest. False, too, where there is no room.
+/// Lays `len` bytes of the packet from `at` on down from `offset` on, both at most [`KEPT`].
 #[inline(always)]
-pub(crate) fn hold(packet: &Packet<'_>, socket: u64, sent: Span, desk: &mut Desk) -> bool {
-    let span = sent.piece();
-    let [from, known, to] = sent.kept();
-    let is_same = load(packet, socket, span).is_some()
-        && hello_has(socket, span.offset, from, known) != 0
-        && hello_keep(socket, span.offset, known, to) != 0;
-    let _may_be_there = PIECES.remove(&socket);
-    if let Some(place) = self::desk(socket)
-        && known < to
-    {
-        copy(&place.sent, &mut desk.sent);
-    }
-    is_same
-}
-
-#[inline(always)]
-fn load(packet: &Packet<'_>, socket: u64, span: Span) -> Option<()> {
-    PIECES.insert(&socket, &desk(socket)?.sent, 0).ok()?;
-    let place = PIECES.get_ptr_mut(&socket)?;
-    // SAFETY: the entry is this socket's alone, and stays for as long as the program.
-    let place = unsafe { (*place).as_mut_ptr() };
-    // The compiler sees that the mask takes nothing away, where the verifier sees it from the mask alone.
-    let last = black_box(span.len.wrapping_sub(1)) & (KEPT - 1);
-    // SAFETY: there is room for `KEPT` bytes, and any bytes are good ones.
+pub(crate) fn load(
+    packet: &Packet<'_>,
+    place: &mut Sent,
+    offset: u32,
+    at: u32,
+    len: u32,
+) -> Option<()> {
+    // The compiler sees that the masks take nothing away, where the verifier sees it from the masks alone.
+    let last = black_box(len.wrapping_sub(1)) & (KEPT - 1);
+    let offset = black_box(offset) & (KEPT - 1);
+    // SAFETY: there is room for `KEPT` bytes from any of the first `KEPT` on, and any bytes are good ones.
     let status = unsafe {
         bpf_skb_load_bytes(
             packet.raw().cast(),
-            span.at,
-            place.cast(),
+            at,
+            place.as_mut_ptr().add(offset as usize).cast(),
             last.wrapping_add(1),
         )
     };
     (status == 0).then_some(())
 }
 
-/// Takes back what else lies there.
+/// Whether the packet has what was kept of it when it was sent before. False, too, where there is no room to tell.
+#[inline(always)]
+pub(crate) fn has(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> bool {
+    let end = span.offset.wrapping_add(span.again);
+    let is_same =
+        lay_down(packet, socket, sent, span).is_some() && hello_has(socket, span.offset, end) != 0;
+    let _may_be_there = PIECES.remove(&socket);
+    let _may_be_there = PIECES.remove(&!socket);
+    is_same
+}
+
+/// Lays down what was kept of a socket, and under its cookie's complement what its packet has.
+#[inline(always)]
+fn lay_down(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> Option<()> {
+    PIECES.insert(&socket, sent, 0).ok()?;
+    PIECES.insert(&!socket, sent, 0).ok()?;
+    let place = PIECES.get_ptr_mut(&!socket)?;
+    // SAFETY: the entry is this socket's alone, and stays for as long as the program.
+    load(
+        packet,
+        unsafe { &mut *place },
+        span.lead(),
+        span.at,
+        span.again,
+    )
+}
+
+/// Takes back what lies there.
 #[inline(always)]
 pub(crate) fn leave(socket: u64, desk: &mut Desk) {
     if let Some(place) = self::desk(socket) {
@@ -134,25 +148,14 @@ fn denial(code: u32) -> Reason {
 
 // Functions with exported names, as in `view`.
 
-/// Whether the bytes of the socket's piece are those that were kept (1 or 0); see [`Sent::has`].
+/// Whether what was loaded for a socket is what was kept (1 or 0); see [`Sent::has`].
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_has(socket: u64, base: u32, from: u32, to: u32) -> u32 {
-    let (Some(desk), Some(piece)) = (desk(socket), piece(socket)) else {
+extern "C" fn hello_has(socket: u64, from: u32, to: u32) -> u32 {
+    let (Some(sent), Some(piece)) = (piece(socket), piece(!socket)) else {
         return 0;
     };
-    desk.sent.has(piece, base, from, to) as u32
-}
-
-/// Keeps bytes of the socket's piece.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn hello_keep(socket: u64, base: u32, from: u32, to: u32) -> u32 {
-    let (Some(desk), Some(piece)) = (desk(socket), piece(socket)) else {
-        return 0;
-    };
-    desk.sent.keep(piece, base, from, to);
-    1
+    sent.has(piece, from, to) as u32
 }
 
 #[unsafe(no_mangle)]

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::helpers::{bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::hello::{
-    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Span, Tcp, Want,
+    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Sent, Span, Tcp, Want,
 };
 use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
@@ -196,18 +196,34 @@ impl Segment for Connection<'_> {
     }
 
     #[inline(always)]
-    fn follow(&self, desk: &mut Desk, sent: Span, at: u32, len: u32) -> Result<Read, Reason> {
+    fn follow(
+        &self,
+        desk: &mut Desk,
+        sent: &mut Sent,
+        span: Span,
+        at: u32,
+        len: u32,
+    ) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
         let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
-        let is_same = sent.is_past() || desk::hold(self.packet, socket, sent, desk);
-        let read = if is_same {
-            read(self, socket, at, len)
-        } else {
+        let read = if span.again > 0 && !desk::has(self.packet, socket, sent, span) {
             Err(Reason::HelloChanged)
+        } else {
+            keep(self.packet, sent, span).and_then(|()| read(self, socket, at, len))
         };
         desk::leave(socket, desk);
         read
     }
+}
+
+/// Keeps what the segment has of the hello's first bytes.
+#[inline(always)]
+fn keep(packet: &Packet<'_>, sent: &mut Sent, span: Span) -> Result<(), Reason> {
+    if span.keep == 0 {
+        return Ok(());
+    }
+    let [at, offset] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
+    desk::load(packet, sent, offset, at, span.keep).ok_or(Reason::Unwatched)
 }
 
 /// Reads a segment to its end, or to that of the hello, at the desk of a socket.

@@ -2,7 +2,7 @@
 
 use super::policy::{Binding, Names, Policy};
 use super::reader::{Desk, Keys, Read, Reading, Segment};
-use super::sent::Span;
+use super::sent::{KEPT, Sent, Span};
 use super::tcp::{SYN, Tcp, URG};
 use crate::address::Address;
 use crate::layout::{Deadline, NameKey, Opening};
@@ -30,6 +30,7 @@ pub struct Handshake {
     done: Reading,
     /// As `done`, of the segment at hand: of no meaning once that is judged.
     work: Desk,
+    sent: Sent,
 }
 
 /// Values of [`Handshake::phase`]; those from [`CONDEMNED`] on are that and the code of a [`Reason`].
@@ -52,7 +53,7 @@ enum Standing {
     Condemned(Reason),
 }
 
-const _: () = assert!(size_of::<Handshake>() == 4784);
+const _: () = assert!(size_of::<Handshake>() == 4800);
 
 impl Handshake {
     /// Of a connection whose opening was not seen.
@@ -68,6 +69,7 @@ impl Handshake {
         reserved: 0,
         done: Reading::START,
         work: Desk::EMPTY,
+        sent: Sent::EMPTY,
     };
 
     /// The server name as far as it was read, in lower case, where a denial for `reason` is about it.
@@ -235,29 +237,34 @@ impl Handshake {
             }
             return Ok(());
         }
-        let sent = Span {
-            at: tcp.at,
-            len: if is_verified {
-                tcp.len.min(behind)
-            } else {
-                tcp.len
-            },
-            offset: taken.wrapping_sub(behind),
-            taken,
-        };
-        if sent.len == 0 {
+        let known = tcp.len.min(behind);
+        if known == 0 && is_verified {
             return Ok(());
         }
-        if sent.is_forgotten() {
+        let offset = taken.wrapping_sub(behind);
+        let kept = taken.min(KEPT);
+        let span = Span {
+            at: tcp.at,
+            offset,
+            again: known.min(kept.saturating_sub(offset)),
+            keep: tcp.len.wrapping_sub(known).min(KEPT.wrapping_sub(kept)),
+            known,
+        };
+        if span.again < known && !self.done.is_named_within(KEPT) {
             return Err(Reason::HelloChanged);
         }
         if !is_verified && tcp.flags & URG != 0 {
             return Err(Reason::Urgent);
         }
         // What the kernel sends again has nothing new to read.
-        let len = sent.len.saturating_sub(behind);
+        let len = if is_verified {
+            0
+        } else {
+            tcp.len.wrapping_sub(known)
+        };
         self.work.reading = self.done;
-        let read = segment.follow(&mut self.work, sent, tcp.at.wrapping_add(behind), len)?;
+        let at = tcp.at.wrapping_add(behind);
+        let read = segment.follow(&mut self.work, &mut self.sent, span, at, len)?;
         if len == 0 {
             return Ok(());
         }

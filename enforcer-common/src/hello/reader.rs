@@ -12,31 +12,33 @@ pub const MAX_TOKENS: u32 = 64;
 
 /// The payload of a segment, where it lies in its packet.
 pub trait Segment {
-    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end. Up to 7 bytes before the payload may
-    /// be asked for, whatever they are.
+    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Holds what of `sent` was sent before against what was kept of it, keeps the rest, and reads `len` bytes from `at` on. The kernel
-    /// programs have their own way, whose parts the verifier looks at once.
+    /// Keeps, or holds against what was kept, what `span` says, and reads `len` bytes from `at` on. The kernel programs have their own way,
+    /// whose parts the verifier looks at once.
     ///
     /// # Errors
     /// With the reason to deny the hello for.
     #[inline(always)]
-    fn follow(&self, desk: &mut Desk, sent: Span, at: u32, len: u32) -> Result<Read, Reason> {
-        if !sent.is_past() {
-            let span = sent.piece();
-            let mut piece = Sent::EMPTY;
-            for (index, first) in (0..span.len).step_by(8).enumerate() {
-                let word = self.word(
-                    span.at.wrapping_add(first),
-                    span.len.wrapping_sub(first).min(8),
-                );
-                piece.set(index, word.ok_or(Reason::HelloUnreadable)?);
-            }
-            if !desk.hold(&piece, sent) {
-                return Err(Reason::HelloChanged);
-            }
+    fn follow(
+        &self,
+        desk: &mut Desk,
+        sent: &mut Sent,
+        span: Span,
+        at: u32,
+        len: u32,
+    ) -> Result<Read, Reason> {
+        let unreadable = Reason::HelloUnreadable;
+        let mut piece = Sent::EMPTY;
+        let (lead, end) = (span.lead(), span.offset.wrapping_add(span.again));
+        self.load(&mut piece, lead, span.at, span.again)
+            .ok_or(unreadable)?;
+        if !sent.has(&piece, span.offset, end) {
+            return Err(Reason::HelloChanged);
         }
+        let [fresh, from] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
+        self.load(sent, from, fresh, span.keep).ok_or(unreadable)?;
         desk.begin(at, len);
         for _ in 0..MAX_TOKENS {
             match desk.reading.want() {
@@ -50,6 +52,16 @@ pub trait Segment {
         }
         Err(Reason::HelloUnreadable)
     }
+
+    /// Lays `len` bytes from `at` on down from `offset` on.
+    #[inline(always)]
+    fn load(&self, place: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
+        for byte in 0..len {
+            let word = self.word(at.wrapping_add(byte), 1)?;
+            place.set(offset.wrapping_add(byte), word as u8);
+        }
+        Some(())
+    }
 }
 
 /// Where a hello is read.
@@ -60,8 +72,6 @@ pub struct Desk {
     pub reading: Reading,
     /// The name as far as it was read.
     pub keys: Keys,
-    /// What was sent.
-    pub sent: Sent,
 }
 
 impl Desk {
@@ -69,20 +79,7 @@ impl Desk {
     pub const EMPTY: Self = Self {
         reading: Reading::START,
         keys: Keys::EMPTY,
-        sent: Sent::EMPTY,
     };
-
-    /// Whether `piece`, which holds what is kept of `sent`, has the bytes that were sent before; keeps the others.
-    #[inline(always)]
-    pub fn hold(&mut self, piece: &Sent, sent: Span) -> bool {
-        let base = sent.piece().offset;
-        let [from, known, to] = sent.kept();
-        let is_same = self.sent.has(piece, base, from, known);
-        if is_same {
-            self.sent.keep(piece, base, known, to);
-        }
-        is_same
-    }
 
     /// Begins with a segment whose payload, of `len` bytes, is at `at`.
     #[inline(always)]
@@ -126,6 +123,9 @@ pub struct Reading {
     /// Where in the segment the next byte is, and how many there are from it on.
     at: u32,
     rest: u32,
+    /// Bytes that were read of all segments, and of these to the end of the name.
+    read: u32,
+    name_end: u32,
     /// Bytes written to each key.
     exact: u32,
     wild: u32,
@@ -186,6 +186,8 @@ impl Reading {
         have: 0,
         at: 0,
         rest: 0,
+        read: 0,
+        name_end: 0,
         exact: 0,
         wild: 0,
         labels: 0,
@@ -197,6 +199,12 @@ impl Reading {
     #[inline(always)]
     pub const fn is_named(&self) -> bool {
         self.seen & NAMED != 0
+    }
+
+    /// Whether the name was read, and ends within the first `len` bytes.
+    #[inline(always)]
+    pub const fn is_named_within(&self, len: u32) -> bool {
+        self.is_named() && self.name_end <= len
     }
 
     /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
@@ -265,6 +273,7 @@ impl Reading {
         let skip = u32::from(self.place.skip);
         if skip > self.rest {
             self.place.skip = skip.wrapping_sub(self.rest) as u16;
+            self.read = self.read.wrapping_add(self.rest);
             return false;
         }
         self.place.skip = 0;
@@ -276,6 +285,7 @@ impl Reading {
     fn take(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len);
         self.rest = self.rest.wrapping_sub(len);
+        self.read = self.read.wrapping_add(len);
     }
 
     /// Takes bytes of a field, and gives it once it is whole.
@@ -326,6 +336,7 @@ impl Reading {
             return Err(Reason::HelloUnreadable);
         }
         self.seen |= NAMED;
+        self.name_end = self.read;
         Ok(Some(0))
     }
 

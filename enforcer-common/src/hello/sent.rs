@@ -1,66 +1,37 @@
 //! The bytes of a hello as they were judged. Some ways of sending take them from memory that the process can still change, and the kernel
 //! takes them from there again whenever it sends them again.
 
-const WORDS: usize = 512;
 /// How many bytes are kept: more than clients' hellos have, post-quantum ones with a session ticket, too.
-pub const KEPT: u32 = 8 * WORDS as u32;
+pub const KEPT: u32 = 2048;
+const KEPT_WORDS: usize = KEPT as usize / 8;
+/// Room behind them: so many bytes, laid down from any of these on, end within.
+const WORDS: usize = 2 * KEPT_WORDS;
 
-/// Bytes of a connection's stream from a multiple of eight on.
+/// The first bytes of a connection's stream, or others from a multiple of eight on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Sent([u64; WORDS]);
 
-/// Where the payload of a segment lies.
+/// What of a segment is kept, or held against what was kept before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// In its packet.
+    /// Where its payload is in the packet.
     pub at: u32,
-    /// How many bytes.
-    pub len: u32,
-    /// In the stream.
+    /// Where that is in the stream.
     pub offset: u32,
-    /// How many bytes of the stream were sent before.
-    pub taken: u32,
+    /// How many of its bytes were kept when they were sent before.
+    pub again: u32,
+    /// How many of its bytes behind those that were sent before are to be kept.
+    pub keep: u32,
+    /// How many were sent before.
+    pub known: u32,
 }
 
 impl Span {
-    /// What of it is kept: whole words of the stream, so that it may begin in the segment's header.
+    /// How many bytes before its payload the word of the stream begins in which that begins.
     #[inline(always)]
-    pub const fn piece(self) -> Self {
-        let lead = self.offset & 7;
-        let len = if self.len < KEPT.wrapping_sub(self.offset) {
-            self.len
-        } else {
-            KEPT.wrapping_sub(self.offset)
-        };
-        Self {
-            at: self.at.wrapping_sub(lead),
-            len: len.wrapping_add(lead),
-            offset: self.offset.wrapping_sub(lead),
-            taken: self.taken,
-        }
-    }
-
-    /// Where in the stream that begins, where what was not sent before begins in it, and where it ends.
-    #[inline(always)]
-    pub fn kept(self) -> [u32; 3] {
-        let piece = self.piece();
-        let [from, to] = [self.offset, piece.offset.wrapping_add(piece.len)];
-        let known = self.taken.max(from);
-        [from, if known > to { to } else { known }, to]
-    }
-
-    /// Whether nothing of it is kept.
-    #[inline(always)]
-    pub const fn is_past(self) -> bool {
-        self.len == 0 || self.offset >= KEPT
-    }
-
-    /// Whether some of it was sent before and is not kept.
-    #[inline(always)]
-    pub const fn is_forgotten(self) -> bool {
-        let end = self.offset.wrapping_add(self.len);
-        self.taken > KEPT && end > KEPT && self.offset < self.taken
+    pub const fn lead(self) -> u32 {
+        self.offset & 7
     }
 }
 
@@ -73,61 +44,45 @@ impl Sent {
         self.0.as_mut_ptr().cast()
     }
 
-    /// Puts in the word at `index`.
-    pub fn set(&mut self, index: usize, word: u64) {
-        if let Some(place) = self.0.get_mut(index) {
-            *place = word;
+    /// Puts in the byte at `offset`.
+    pub fn set(&mut self, offset: u32, byte: u8) {
+        let shift = (offset & 7) * 8;
+        if let Some(place) = self.0.get_mut((offset / 8) as usize) {
+            *place = (*place & !(0xff << shift)) | u64::from(byte) << shift;
         }
     }
 
-    /// Whether the bytes of `piece`, which lies at `base` in the stream, are the same from `from` to `to`.
+    /// Whether `piece`, which begins with the word that has byte `from`, has the same bytes to before `to`.
     #[inline(always)]
-    pub fn has(&self, piece: &Self, base: u32, from: u32, to: u32) -> bool {
-        each_word(from, to, |word, mask| {
-            let [ours, theirs] = [self.0[word & MASK], piece.0[at(word, base)]];
-            (ours ^ theirs) & mask == 0
-        })
-    }
-
-    /// Keeps these bytes of `piece`.
-    #[inline(always)]
-    pub fn keep(&mut self, piece: &Self, base: u32, from: u32, to: u32) {
-        each_word(from, to, |word, mask| {
-            let new = piece.0[at(word, base)];
-            let place = &mut self.0[word & MASK];
-            *place = (*place & !mask) | (new & mask);
-            true
-        });
-    }
-}
-
-const MASK: usize = WORDS - 1;
-
-#[inline(always)]
-const fn at(word: usize, base: u32) -> usize {
-    word.wrapping_sub(base as usize / 8) & MASK
-}
-
-/// Looks at the words of the bytes from `from` to `to`, each with which of its bits these are, until one is not as it should be.
-#[inline(always)]
-fn each_word(from: u32, to: u32, mut look: impl FnMut(usize, u64) -> bool) -> bool {
-    if from >= to {
-        return true;
-    }
-    let last = (to.wrapping_sub(1) / 8) as usize;
-    let mut word = (from / 8) as usize;
-    let mut mask = u64::MAX << ((from & 7) * 8);
-    for _ in 0..WORDS {
-        if word >= last {
-            break;
+    pub fn has(&self, piece: &Self, from: u32, to: u32) -> bool {
+        if from >= to {
+            return true;
         }
-        if !look(word, mask) {
-            return false;
+        let first = (from / 8) as usize;
+        let last = (to.wrapping_sub(1) / 8) as usize;
+        let differ = |word: usize, mask: u64| {
+            let [ours, theirs] = [
+                self.0[word & MASK],
+                piece.0[word.wrapping_sub(first) & MASK],
+            ];
+            (ours ^ theirs) & mask != 0
+        };
+        let mut word = first;
+        let mut mask = u64::MAX << ((from & 7) * 8);
+        for _ in 0..KEPT_WORDS {
+            if word >= last {
+                break;
+            }
+            if differ(word, mask) {
+                return false;
+            }
+            mask = u64::MAX;
+            word = word.wrapping_add(1);
         }
-        mask = u64::MAX;
-        word = word.wrapping_add(1);
+        // To the last byte: none are left out of eight, or up to seven.
+        let left_out = to.wrapping_neg() & 7;
+        !differ(last, mask & (u64::MAX >> (left_out * 8)))
     }
-    // To the last byte: none are left out of eight, and up to seven otherwise.
-    let left_out = to.wrapping_neg() & 7;
-    look(last, mask & (u64::MAX >> (left_out * 8)))
 }
+
+const MASK: usize = KEPT_WORDS - 1;

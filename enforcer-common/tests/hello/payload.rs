@@ -21,16 +21,10 @@ impl Payload<'_> {
 
 impl Segment for Payload<'_> {
     fn word(&self, offset: u32, len: u32) -> Option<u64> {
-        let header = AT as usize;
-        let from = offset as usize;
-        let byte = |at: usize| match at.checked_sub(header) {
-            Some(at) => self.0.get(at).copied(),
-            None => Some(0xaa),
-        };
+        let from = offset.checked_sub(AT)? as usize;
+        let bytes = self.0.get(from..from.checked_add(len as usize)?)?;
         let mut word = [0; 8];
-        for (place, at) in word.iter_mut().zip(from..from + len as usize) {
-            *place = byte(at)?;
-        }
+        word.get_mut(..bytes.len())?.copy_from_slice(bytes);
         Some(u64::from_le_bytes(word))
     }
 }
