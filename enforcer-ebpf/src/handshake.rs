@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::helpers::{bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::hello::{
-    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Sent, Span, Tcp, Want,
+    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Tcp, Want,
 };
 use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
@@ -32,10 +32,10 @@ pub(crate) enum Stray {
 
 /// For whose name a packet of an open connection to port 443 passes, where what was read of its beginning says so.
 #[inline(always)]
-pub(crate) fn verified(packet: &Packet<'_>, destination: Address, sequence: u32) -> Option<Reason> {
+pub(crate) fn verified(packet: &Packet<'_>, destination: Address) -> Option<Reason> {
     // Not known to be a full one: the helper finds nothing for any other.
     let handshake = storage(packet.sender()?, 0)?;
-    handshake.verified(destination, sequence, &Settings)
+    handshake.verified(destination, &Settings)
 }
 
 /// Judges what a packet carries that `decision` lets through for a name; gives what was read of the server's name where it is denied.
@@ -68,11 +68,7 @@ pub(crate) fn judge<'a>(
     if stray == Stray::First {
         handshake.begin(address, tcp.sequence);
     }
-    let judged = handshake.judge(&connection, tcp, address, &connection);
-    if stray == Stray::First {
-        handshake.rewind();
-    }
-    match judged {
+    match handshake.judge(&connection, tcp, address, &connection) {
         Ok(()) => (decision, None),
         Err(reason) => (denied(decision, reason), handshake.name_for(reason)),
     }
@@ -196,34 +192,13 @@ impl Segment for Connection<'_> {
     }
 
     #[inline(always)]
-    fn follow(
-        &self,
-        desk: &mut Desk,
-        sent: &mut Sent,
-        span: Span,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
+    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
         let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
-        let read = if span.again > 0 && !desk::has(self.packet, socket, sent, span) {
-            Err(Reason::HelloChanged)
-        } else {
-            keep(self.packet, sent, span).and_then(|()| read(self, socket, at, len))
-        };
+        let read = read(self, socket, at, len);
         desk::leave(socket, desk);
         read
     }
-}
-
-/// Keeps what the segment has of the hello's first bytes.
-#[inline(always)]
-fn keep(packet: &Packet<'_>, sent: &mut Sent, span: Span) -> Result<(), Reason> {
-    if span.keep == 0 {
-        return Ok(());
-    }
-    let [at, offset] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
-    desk::load(packet, sent, offset, at, span.keep).ok_or(Reason::Unwatched)
 }
 
 /// Reads a segment to its end, or to that of the hello, at the desk of a socket.
@@ -231,14 +206,18 @@ fn keep(packet: &Packet<'_>, sent: &mut Sent, span: Span) -> Result<(), Reason> 
 fn read(segment: &impl Segment, socket: u64, at: u32, len: u32) -> Result<Read, Reason> {
     desk::begin_segment(socket, at, len);
     for _ in 0..MAX_TOKENS {
-        match desk::wanted(socket) {
-            Want::Word(at, len) => {
-                let word = segment.word(at, len).ok_or(Reason::HelloUnreadable)?;
-                desk::take(socket, word)?;
-            }
-            Want::End(read) => return Ok(read),
-            Want::Denied(reason) => return Err(reason),
-        }
+        let Want::Word(at, len) = desk::wanted(socket) else {
+            break;
+        };
+        let Some(word) = segment.word(at, len) else {
+            break;
+        };
+        desk::take(socket, word);
     }
-    Err(Reason::HelloUnreadable)
+    // What ended it is asked for once more: so all that the verifier knows at this point is the same, whichever way led here.
+    match desk::wanted(socket) {
+        Want::Word(..) => Err(Reason::HelloUnreadable),
+        Want::End(read) => Ok(read),
+        Want::Denied(reason) => Err(reason),
+    }
 }

@@ -57,12 +57,12 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
 #[inline(always)]
 pub(crate) fn verified(context: &SkBuffContext) -> Option<Decision> {
     let packet = Packet(context);
-    let (destination, sequence) = match packet.protocol() {
+    let destination = match packet.protocol() {
         IPV4 => established_v4(&packet),
         IPV6 => established_v6(&packet),
         _ => None,
     }?;
-    let reason = handshake::verified(&packet, destination, sequence)?;
+    let reason = handshake::verified(&packet, destination)?;
     Some(Decision {
         reason,
         destination,

@@ -1,7 +1,6 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
 use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
-use super::sent::{Sent, Span};
 use super::token::{Place, Step, advance, begun};
 use crate::layout::NameKey;
 use crate::reason::Reason;
@@ -15,30 +14,12 @@ pub trait Segment {
     /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Keeps, or holds against what was kept, what `span` says, and reads `len` bytes from `at` on. The kernel programs have their own way,
-    /// whose parts the verifier looks at once.
+    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
     ///
     /// # Errors
     /// With the reason to deny the hello for.
     #[inline(always)]
-    fn follow(
-        &self,
-        desk: &mut Desk,
-        sent: &mut Sent,
-        span: Span,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
-        let unreadable = Reason::HelloUnreadable;
-        let mut piece = Sent::EMPTY;
-        let (lead, end) = (span.lead(), span.offset.wrapping_add(span.again));
-        self.load(&mut piece, lead, span.at, span.again)
-            .ok_or(unreadable)?;
-        if !sent.has(&piece, span.offset, end) {
-            return Err(Reason::HelloChanged);
-        }
-        let [fresh, from] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
-        self.load(sent, from, fresh, span.keep).ok_or(unreadable)?;
+    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
         desk.begin(at, len);
         for _ in 0..MAX_TOKENS {
             match desk.reading.want() {
@@ -51,16 +32,6 @@ pub trait Segment {
             }
         }
         Err(Reason::HelloUnreadable)
-    }
-
-    /// Lays `len` bytes from `at` on down from `offset` on.
-    #[inline(always)]
-    fn load(&self, place: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
-        for byte in 0..len {
-            let word = self.word(at.wrapping_add(byte), 1)?;
-            place.set(offset.wrapping_add(byte), word as u8);
-        }
-        Some(())
     }
 }
 
@@ -123,9 +94,6 @@ pub struct Reading {
     /// Where in the segment the next byte is, and how many there are from it on.
     at: u32,
     rest: u32,
-    /// Bytes that were read of all segments, and of these to the end of the name.
-    read: u32,
-    name_end: u32,
     /// Bytes written to each key.
     exact: u32,
     wild: u32,
@@ -186,8 +154,6 @@ impl Reading {
         have: 0,
         at: 0,
         rest: 0,
-        read: 0,
-        name_end: 0,
         exact: 0,
         wild: 0,
         labels: 0,
@@ -201,22 +167,10 @@ impl Reading {
         self.seen & NAMED != 0
     }
 
-    /// Whether the name was read, and ends within the first `len` bytes.
-    #[inline(always)]
-    pub const fn is_named_within(&self, len: u32) -> bool {
-        self.is_named() && self.name_end <= len
-    }
-
     /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
     #[inline(always)]
     pub const fn is_address(&self) -> bool {
         self.seen == NAMED
-    }
-
-    /// Where in the segment the next byte is.
-    #[inline(always)]
-    pub const fn at(&self) -> u32 {
-        self.at
     }
 
     #[inline(always)]
@@ -227,7 +181,13 @@ impl Reading {
         [self.at, self.rest] = [at, len];
     }
 
-    /// What to do next.
+    /// Has nothing more be read, for `reason`.
+    #[inline(always)]
+    pub const fn fail(&mut self, reason: Reason) {
+        self.place = Place::failed(reason);
+    }
+
+    /// What to do next; the same until bytes are taken in.
     #[inline(always)]
     pub fn want(&mut self) -> Want {
         if !self.skip() {
@@ -273,7 +233,7 @@ impl Reading {
         let skip = u32::from(self.place.skip);
         if skip > self.rest {
             self.place.skip = skip.wrapping_sub(self.rest) as u16;
-            self.read = self.read.wrapping_add(self.rest);
+            self.take(self.rest);
             return false;
         }
         self.place.skip = 0;
@@ -285,7 +245,6 @@ impl Reading {
     fn take(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len);
         self.rest = self.rest.wrapping_sub(len);
-        self.read = self.read.wrapping_add(len);
     }
 
     /// Takes bytes of a field, and gives it once it is whole.
@@ -336,7 +295,6 @@ impl Reading {
             return Err(Reason::HelloUnreadable);
         }
         self.seen |= NAMED;
-        self.name_end = self.read;
         Ok(Some(0))
     }
 

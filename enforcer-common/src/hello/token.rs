@@ -108,7 +108,7 @@ impl Place {
         }
     }
 
-    const fn failed(reason: Reason) -> Self {
+    pub(super) const fn failed(reason: Reason) -> Self {
         let mut place = Self::at(Step::Failed, 0, 0);
         place.length = reason as u16;
         place
@@ -128,6 +128,7 @@ impl Place {
         Some(match self.length {
             code if code == Reason::NotTls as u16 => Reason::NotTls,
             code if code == Reason::NoServerName as u16 => Reason::NoServerName,
+            code if code == Reason::ServerNameAddress as u16 => Reason::ServerNameAddress,
             _ => Reason::HelloUnreadable,
         })
     }

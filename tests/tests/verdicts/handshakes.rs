@@ -1,6 +1,5 @@
 //! What a connection to an address that a name opened may begin with.
 
-mod again;
 mod client;
 mod first;
 mod later;
