@@ -128,7 +128,7 @@ container() {
     cp /bin/busybox /lab/container/rootfs/bin/
     ln -sf busybox /lab/container/rootfs/bin/sh
     cp container.json /lab/container/config.json
-    # RFC 8446 section 4.1.2, as short as it can be: whatever the server makes of it, it answers.
+    # RFC 8446 section 4.1.2, as short as it can be: to the server it is a bad request.
     for name in contoso mallory; do
         {
             printf '\026\003\001\000\114\001\000\000\110\003\003%s\000' 12345678901234567890123456789012
@@ -136,7 +136,7 @@ container() {
         } >/lab/container/rootfs/$name
     done
     cat >/lab/container/rootfs/work.sh <<'W'
-answer() { busybox nc -w 3 198.51.100.10 443 <"/$1" 2>&1 | busybox od -An -tx1 | busybox head -n 1; }
+answer() { busybox nc -w 3 198.51.100.10 443 <"/$1" 2>&1; }
 echo "protected: $(echo | busybox nc -w 3 203.0.113.66 443 2>&1)"
 echo "allowed: $(answer contoso)"
 echo "neighbour: $(answer mallory)"
@@ -144,7 +144,7 @@ W
     said=$(runc run --bundle /lab/container lab-one)
     echo "$said"
     echo "$said" | grep -q 'protected: .*Operation not permitted' || fail "a container is not refused"
-    echo "$said" | grep -q 'allowed:  *1[56] 03' || fail "a container gets no answer"
+    echo "$said" | grep -q 'allowed: .*HTTP/1.0 400' || fail "a container gets no answer"
     echo "$said" | grep -q 'neighbour: $' || fail "a container gets an answer by another name"
     egress-enforcer events --json | grep -q lab-containers || fail "no event names the container"
     # A network of its own changes nothing.
