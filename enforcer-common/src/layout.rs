@@ -238,7 +238,7 @@ impl NameEntry {
     pub const IN_STORAGE_TAG: u32 = 4;
     /// The kernel is not to learn it but to tell the daemon: more than one cgroup has it, or answers need more checks.
     pub const ASK_DAEMON: u32 = 8;
-    /// Names in handshakes do not count at its addresses (`sni = "off"`): learned with [`Opening::ANY_NAME`], too.
+    /// Names in handshakes do not count at its addresses (`sni = "off"`) for somebody: the kernel does not learn it.
     pub const UNCHECKED: u32 = 16;
 }
 
