@@ -29,6 +29,7 @@ const DROP: i32 = 0;
 
 /// Every packet of every socket in scope. Linux 4.10.
 #[cgroup_skb(egress)]
+#[inline(always)]
 fn egress(context: SkBuffContext) -> i32 {
     if let Some(decision) = packet::verified(&context) {
         let code = enforce(decision);
@@ -45,6 +46,7 @@ fn egress(context: SkBuffContext) -> i32 {
 
 /// [`egress`] for test runs: no telemetry, and the reason in the control buffer. Never attached.
 #[cgroup_skb(egress)]
+#[inline(always)]
 fn explain(mut context: SkBuffContext) -> i32 {
     let decision = match packet::verified(&context) {
         Some(decision) => decision,

@@ -88,21 +88,24 @@ pub(crate) fn first_scope<T>(
     found: impl Fn(u64) -> Option<T>,
 ) -> Option<T> {
     let deepest = settings().exception_level;
-    for level in 1..=MAX_LEVEL {
-        if level > deepest {
-            return None;
-        }
-        let cgroup = ancestor(level as i32);
-        // SAFETY: the value is not read.
-        let has_exceptions = unsafe { EXC_CGROUPS.get(&cgroup) }.is_some();
-        if !has_exceptions {
-            continue;
-        }
-        let found = found(cgroup);
-        if found.is_some() {
-            return found;
-        }
+    macro_rules! levels {
+        ($($level:literal)*) => {
+            $(
+                if $level > deepest {
+                    return None;
+                }
+                let cgroup = ancestor($level);
+                // SAFETY: the value is not read.
+                if unsafe { EXC_CGROUPS.get(&cgroup) }.is_some() {
+                    let found = found(cgroup);
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+            )*
+        };
     }
+    levels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
     None
 }
 
