@@ -54,6 +54,8 @@ pub enum Reason {
     NotASocket = 25,
     /// Denied: the ClientHello names an IP address in the place of a server (RFC 6066 section 3 has none there).
     ServerNameAddress = 26,
+    /// Denied: bytes of the ClientHello that are sent again are not those that were judged.
+    HelloChanged = 27,
 }
 
 impl Reason {
@@ -61,7 +63,7 @@ impl Reason {
     pub const COUNT: u32 = 32;
 
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Local,
         Self::Exempt,
         Self::ExceptionPrefix,
@@ -87,6 +89,7 @@ impl Reason {
         Self::Unwatched,
         Self::NotASocket,
         Self::ServerNameAddress,
+        Self::HelloChanged,
     ];
 
     /// The reason of a code that a map or an event holds.
@@ -127,6 +130,7 @@ impl Reason {
             Self::Unwatched => "unwatched",
             Self::NotASocket => "not-a-socket",
             Self::ServerNameAddress => "server-name-address",
+            Self::HelloChanged => "hello-changed",
         }
     }
 
@@ -169,6 +173,9 @@ impl Reason {
             Self::NotASocket => "it is TCP that does not come from a TCP socket",
             Self::ServerNameAddress => {
                 "its TLS ClientHello names an IP address, where only an allowed name counts"
+            }
+            Self::HelloChanged => {
+                "what it sends again of its TLS ClientHello is not what it sent before, or too far in to tell"
             }
         }
     }

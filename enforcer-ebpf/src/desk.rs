@@ -2,16 +2,19 @@
 //! judges each once and not at every field. What was read before lies with the socket, and goes back there.
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::bpf_get_socket_cookie;
+use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes};
+use core::hint::black_box;
 use enforcer_common::Reason;
-use enforcer_common::hello::{Desk, Read, Want};
+use enforcer_common::hello::{Desk, KEPT, Read, Sent, Span, Want};
 
 use crate::copy::copy;
-use crate::maps::DESKS;
+use crate::maps::{DESKS, PIECES};
 use crate::packet::Packet;
 
 /// How many sockets can be at desks at a time: a process may be interrupted, or have to give way, while it is at one.
 pub(crate) const MAX_DESKS: u32 = 1024;
+/// What is held against what, at some of them.
+pub(crate) const MAX_PIECES: u32 = 2 * MAX_DESKS;
 
 /// Lays `desk` down for the packet's socket, whose cookie it gives. A socket sends one packet at a time, so nobody else is there. To be
 /// followed by [`leave`].
@@ -23,6 +26,57 @@ pub(crate) fn enter(packet: &Packet<'_>, desk: &Desk) -> Option<u64> {
     Some(socket)
 }
 
+/// Lays `len` bytes of the packet from `at` on down from `offset` on, both at most [`KEPT`].
+#[inline(always)]
+pub(crate) fn load(
+    packet: &Packet<'_>,
+    place: &mut Sent,
+    offset: u32,
+    at: u32,
+    len: u32,
+) -> Option<()> {
+    // The compiler sees that the masks take nothing away, where the verifier sees it from the masks alone.
+    let last = black_box(len.wrapping_sub(1)) & (KEPT - 1);
+    let offset = black_box(offset) & (KEPT - 1);
+    // SAFETY: there is room for `KEPT` bytes from any of the first `KEPT` on, and any bytes are good ones.
+    let status = unsafe {
+        bpf_skb_load_bytes(
+            packet.raw().cast(),
+            at,
+            place.as_mut_ptr().add(offset as usize).cast(),
+            last.wrapping_add(1),
+        )
+    };
+    (status == 0).then_some(())
+}
+
+/// Whether the packet has what was kept of it when it was sent before. False, too, where there is no room to tell.
+#[inline(always)]
+pub(crate) fn has(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> bool {
+    let end = span.offset.wrapping_add(span.again);
+    let is_same =
+        lay_down(packet, socket, sent, span).is_some() && hello_has(socket, span.offset, end) != 0;
+    let _may_be_there = PIECES.remove(&socket);
+    let _may_be_there = PIECES.remove(&!socket);
+    is_same
+}
+
+/// Lays down what was kept of a socket, and under its cookie's complement what its packet has.
+#[inline(always)]
+fn lay_down(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> Option<()> {
+    PIECES.insert(&socket, sent, 0).ok()?;
+    PIECES.insert(&!socket, sent, 0).ok()?;
+    let place = PIECES.get_ptr_mut(&!socket)?;
+    // SAFETY: the entry is this socket's alone, and stays for as long as the program.
+    load(
+        packet,
+        unsafe { &mut *place },
+        span.lead(),
+        span.at,
+        span.again,
+    )
+}
+
 /// Takes back what lies there.
 #[inline(always)]
 pub(crate) fn leave(socket: u64, desk: &mut Desk) {
@@ -31,6 +85,13 @@ pub(crate) fn leave(socket: u64, desk: &mut Desk) {
         copy(&place.keys, &mut desk.keys);
     }
     let _is_there = DESKS.remove(&socket);
+}
+
+#[inline(always)]
+fn piece(socket: u64) -> Option<&'static Sent> {
+    let place = PIECES.get_ptr(&socket)?;
+    // SAFETY: as in `desk`.
+    Some(unsafe { &*place })
 }
 
 #[inline(always)]
@@ -83,6 +144,16 @@ fn denial(code: u32) -> Reason {
 }
 
 // Functions with exported names, as in `view`.
+
+/// Whether what was loaded for a socket is what was kept (1 or 0); see [`Sent::has`].
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hello_has(socket: u64, from: u32, to: u32) -> u32 {
+    let (Some(sent), Some(piece)) = (piece(socket), piece(!socket)) else {
+        return 0;
+    };
+    sent.has(piece, from, to) as u32
+}
 
 #[unsafe(no_mangle)]
 #[inline(never)]

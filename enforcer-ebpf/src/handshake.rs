@@ -6,7 +6,7 @@ use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
 use aya_ebpf::helpers::{bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::hello::{
-    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Tcp, Want,
+    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Sent, Span, Tcp, Want,
 };
 use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
@@ -32,10 +32,10 @@ pub(crate) enum Stray {
 
 /// For whose name a packet of an open connection to port 443 passes, where what was read of its beginning says so.
 #[inline(always)]
-pub(crate) fn verified(packet: &Packet<'_>, destination: Address) -> Option<Reason> {
+pub(crate) fn verified(packet: &Packet<'_>, destination: Address, sequence: u32) -> Option<Reason> {
     // Not known to be a full one: the helper finds nothing for any other.
     let handshake = storage(packet.sender()?, 0)?;
-    handshake.verified(destination, &Settings)
+    handshake.verified(destination, sequence, &Settings)
 }
 
 /// Judges what a packet carries that `decision` lets through for a name; gives what was read of the server's name where it is denied.
@@ -68,7 +68,11 @@ pub(crate) fn judge<'a>(
     if stray == Stray::First {
         handshake.begin(address, tcp.sequence);
     }
-    match handshake.judge(&connection, tcp, address, &connection) {
+    let judged = handshake.judge(&connection, tcp, address, &connection);
+    if stray == Stray::First {
+        handshake.rewind();
+    }
+    match judged {
         Ok(()) => (decision, None),
         Err(reason) => (denied(decision, reason), handshake.name_for(reason)),
     }
@@ -192,13 +196,37 @@ impl Segment for Connection<'_> {
     }
 
     #[inline(always)]
-    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
+    fn follow(
+        &self,
+        desk: &mut Desk,
+        sent: &mut Sent,
+        span: Span,
+        at: u32,
+        len: u32,
+    ) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
         let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
-        let read = read(self, socket, at, len);
+        let read = if span.again > 0 && !desk::has(self.packet, socket, sent, span) {
+            Err(Reason::HelloChanged)
+        } else {
+            match keep(self.packet, sent, span) {
+                Ok(()) => read(self, socket, at, len),
+                Err(reason) => Err(reason),
+            }
+        };
         desk::leave(socket, desk);
         read
     }
+}
+
+/// Keeps what the segment has of the hello's first bytes.
+#[inline(always)]
+fn keep(packet: &Packet<'_>, sent: &mut Sent, span: Span) -> Result<(), Reason> {
+    if span.keep == 0 {
+        return Ok(());
+    }
+    let [at, offset] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
+    desk::load(packet, sent, offset, at, span.keep).ok_or(Reason::Unwatched)
 }
 
 /// Reads a segment to its end, or to that of the hello, at the desk of a socket.

@@ -5,6 +5,7 @@
 
 mod asker;
 mod attempt;
+mod blur;
 mod copy;
 mod desk;
 mod handshake;

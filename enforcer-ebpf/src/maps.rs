@@ -7,7 +7,7 @@ use aya_ebpf::btf_maps::{
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
 use enforcer_common::dns::Asked;
-use enforcer_common::hello::{Desk, Handshake};
+use enforcer_common::hello::{Desk, Handshake, Sent};
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_BOUND,
@@ -16,7 +16,7 @@ use enforcer_common::layout::{
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
-use crate::desk::MAX_DESKS;
+use crate::desk::{MAX_DESKS, MAX_PIECES};
 use crate::scratch::{MAX_BUSY, SLOTS, Scratch};
 
 /// Memory only for the entries that there are.
@@ -97,3 +97,6 @@ pub(crate) static HANDSHAKES_1: SkStorage<Handshake> = SkStorage::new();
 
 #[btf_map]
 pub(crate) static DESKS: HashMap<u64, Desk, { MAX_DESKS as usize }, ON_DEMAND> = HashMap::new();
+
+#[btf_map]
+pub(crate) static PIECES: HashMap<u64, Sent, { MAX_PIECES as usize }, ON_DEMAND> = HashMap::new();

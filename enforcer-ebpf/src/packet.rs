@@ -14,6 +14,7 @@ use enforcer_common::{
     established_v6, read_ipv4, read_ipv6,
 };
 
+use crate::blur::blurred;
 use crate::handshake::{self, Stray};
 use crate::view::{KernelPolicy, Subject, exception_among};
 
@@ -39,6 +40,11 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
         IPV6 => read_ipv6(&packet),
         _ => Err(PacketError::NoHeader),
     };
+    // Not by `map`: that would be a function of its own.
+    let read = match read {
+        Ok(flow) => Ok(blurred(flow)),
+        Err(error) => Err(error),
+    };
     let decision = decide_packet(read, &KernelPolicy(&packet));
     let flow = read.unwrap_or(Flow {
         destination: decision.destination,
@@ -57,12 +63,12 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
 #[inline(always)]
 pub(crate) fn verified(context: &SkBuffContext) -> Option<Decision> {
     let packet = Packet(context);
-    let destination = match packet.protocol() {
+    let (destination, sequence) = match packet.protocol() {
         IPV4 => established_v4(&packet),
         IPV6 => established_v6(&packet),
         _ => None,
     }?;
-    let reason = handshake::verified(&packet, destination)?;
+    let reason = handshake::verified(&packet, destination, sequence)?;
     Some(Decision {
         reason,
         destination,

@@ -1,7 +1,8 @@
 //! The first bytes of a TCP connection to an address that a name opened: a ClientHello that names a name bound to the address, or nothing.
 
 use super::policy::{Binding, Names, Policy};
-use super::reader::{Desk, Keys, Read, Reading, Segment};
+use super::reader::{Desk, Read, Reading, Segment};
+use super::sent::{KEPT, Sent, Span};
 use super::tcp::{SYN, Tcp, URG};
 use crate::address::Address;
 use crate::layout::{Deadline, NameKey, Opening};
@@ -18,8 +19,9 @@ pub struct Handshake {
     cgroup: u64,
     deadline: Deadline,
     phase: u32,
-    /// The sequence numbers of the next byte to read, and of the first.
+    /// The sequence number of the next byte to read. All before is what each packet is held against: the kernel has it in one cache line.
     expected: u32,
+    /// The sequence number of the first byte.
     first: u32,
     /// What the server name was found as; 0 where not.
     names: [u32; 2],
@@ -28,6 +30,7 @@ pub struct Handshake {
     done: Reading,
     /// As `done`, of the segment at hand: of no meaning once that is judged.
     work: Desk,
+    sent: Sent,
 }
 
 /// Values of [`Handshake::phase`]; those from [`CONDEMNED`] on are that and the code of a [`Reason`].
@@ -35,6 +38,9 @@ const UNWATCHED: u32 = 0;
 const FOLLOWING: u32 = 1;
 const VERIFIED: u32 = 2;
 const CONDEMNED: u32 = 256;
+
+/// How far a sequence number is ahead at most (RFC 9293 section 3.4); one that is further is behind.
+const AHEAD: u32 = i32::MAX as u32;
 
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +53,7 @@ enum Standing {
     Condemned(Reason),
 }
 
-const _: () = assert!(size_of::<Handshake>() == 688);
+const _: () = assert!(size_of::<Handshake>() == 4800);
 
 impl Handshake {
     /// Of a connection whose opening was not seen.
@@ -63,6 +69,7 @@ impl Handshake {
         reserved: 0,
         done: Reading::START,
         work: Desk::EMPTY,
+        sent: Sent::EMPTY,
     };
 
     /// The server name as far as it was read, in lower case, where a denial for `reason` is about it.
@@ -94,15 +101,27 @@ impl Handshake {
         self.expected = sequence;
         self.names = [0; 2];
         self.done = Reading::START;
-        self.work.keys = Keys::EMPTY;
+        self.work.keys.forget();
     }
 
-    /// For whose name packets to `address` pass without another look, if they do. The verdict on segments that open a connection is not
-    /// to be asked here.
+    /// Takes what comes next for what follows, though it be what came: a test run has one packet for all of its runs.
     #[inline(always)]
-    pub fn verified(&self, address: Address, policy: &impl Policy) -> Option<Reason> {
+    pub fn rewind(&mut self) {
+        self.expected = self.first;
+    }
+
+    /// For whose name packets to `address` pass without another look, if they do: those behind the hello. The verdict on segments that open
+    /// a connection is not to be asked here.
+    #[inline(always)]
+    pub fn verified(
+        &self,
+        address: Address,
+        sequence: u32,
+        policy: &impl Policy,
+    ) -> Option<Reason> {
         let holds = self.phase == VERIFIED
             && self.address == address
+            && sequence.wrapping_sub(self.expected) <= AHEAD
             && self.epoch == policy.epoch()
             && (self.deadline == Deadline::MAX || policy.is_ahead(self.deadline));
         if !holds {
@@ -197,7 +216,7 @@ impl Handshake {
         }
     }
 
-    /// Reads on.
+    /// Holds what is sent again against what was sent before, and reads on.
     #[inline(always)]
     fn payload(
         &mut self,
@@ -206,23 +225,51 @@ impl Handshake {
         names: &impl Names,
         standing: Standing,
     ) -> Result<(), Reason> {
-        if standing == Standing::Verified {
+        let taken = self.expected.wrapping_sub(self.first);
+        let behind = self.expected.wrapping_sub(tcp.sequence);
+        let is_verified = standing == Standing::Verified;
+        if behind > taken {
+            if !is_verified {
+                return Err(Reason::HelloOutOfOrder);
+            }
+            if behind <= AHEAD {
+                // Sequence numbers have come half around: what was the hello is long received.
+                self.first = tcp.sequence;
+                self.expected = tcp.sequence;
+            }
             return Ok(());
         }
-        if tcp.flags & URG != 0 {
+        let known = tcp.len.min(behind);
+        if known == 0 && is_verified {
+            return Ok(());
+        }
+        let offset = taken.wrapping_sub(behind);
+        let kept = taken.min(KEPT);
+        let span = Span {
+            at: tcp.at,
+            offset,
+            again: known.min(kept.saturating_sub(offset)),
+            keep: tcp.len.wrapping_sub(known).min(KEPT.wrapping_sub(kept)),
+            known,
+        };
+        if span.again < known && !self.done.is_named_within(KEPT) {
+            return Err(Reason::HelloChanged);
+        }
+        if !is_verified && tcp.flags & URG != 0 {
             return Err(Reason::Urgent);
         }
-        let known = self.expected.wrapping_sub(tcp.sequence);
-        if known > self.expected.wrapping_sub(self.first) {
-            return Err(Reason::HelloOutOfOrder);
-        }
-        // The kernel sends again what it sent before: nothing new to read.
-        if known >= tcp.len {
+        // What the kernel sends again has nothing new to read.
+        let len = if is_verified {
+            0
+        } else {
+            tcp.len.wrapping_sub(known)
+        };
+        self.work.reading = self.done;
+        let at = tcp.at.wrapping_add(behind);
+        let read = segment.follow(&mut self.work, &mut self.sent, span, at, len)?;
+        if len == 0 {
             return Ok(());
         }
-        let [at, len] = [tcp.at.wrapping_add(known), tcp.len.wrapping_sub(known)];
-        self.work.reading = self.done;
-        let read = segment.follow(&mut self.work, at, len)?;
         self.take_in(tcp, read, names, standing)
     }
 
@@ -242,11 +289,17 @@ impl Handshake {
             return Err(reason);
         }
         self.done = self.work.reading;
-        self.expected = tcp.sequence.wrapping_add(tcp.len);
-        self.phase = match read {
-            Read::Whole => VERIFIED,
-            Read::Part => FOLLOWING,
-        };
+        match read {
+            Read::Whole => {
+                self.phase = VERIFIED;
+                let hello = self.done.at().wrapping_sub(tcp.at);
+                self.expected = tcp.sequence.wrapping_add(hello);
+            }
+            Read::Part => {
+                self.phase = FOLLOWING;
+                self.expected = tcp.sequence.wrapping_add(tcp.len);
+            }
+        }
         Ok(())
     }
 

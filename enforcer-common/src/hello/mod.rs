@@ -7,10 +7,12 @@ mod connection;
 mod name;
 mod policy;
 mod reader;
+mod sent;
 mod tcp;
 mod token;
 
 pub use connection::Handshake;
 pub use policy::{Binding, Names, Policy};
 pub use reader::{Desk, Keys, MAX_TOKENS, Read, Reading, Segment, Want};
+pub use sent::{KEPT, Sent, Span};
 pub use tcp::Tcp;

@@ -1,6 +1,7 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
 use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
+use super::sent::{Sent, Span};
 use super::token::{Place, Step, advance, begun};
 use crate::layout::NameKey;
 use crate::reason::Reason;
@@ -14,12 +15,30 @@ pub trait Segment {
     /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
+    /// Keeps, or holds against what was kept, what `span` says, and reads `len` bytes from `at` on. The kernel programs have their own way,
+    /// whose parts the verifier looks at once.
     ///
     /// # Errors
     /// With the reason to deny the hello for.
     #[inline(always)]
-    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
+    fn follow(
+        &self,
+        desk: &mut Desk,
+        sent: &mut Sent,
+        span: Span,
+        at: u32,
+        len: u32,
+    ) -> Result<Read, Reason> {
+        let unreadable = Reason::HelloUnreadable;
+        let mut piece = Sent::EMPTY;
+        let (lead, end) = (span.lead(), span.offset.wrapping_add(span.again));
+        self.load(&mut piece, lead, span.at, span.again)
+            .ok_or(unreadable)?;
+        if !sent.has(&piece, span.offset, end) {
+            return Err(Reason::HelloChanged);
+        }
+        let [fresh, from] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
+        self.load(sent, from, fresh, span.keep).ok_or(unreadable)?;
         desk.begin(at, len);
         for _ in 0..MAX_TOKENS {
             match desk.reading.want() {
@@ -32,6 +51,16 @@ pub trait Segment {
             }
         }
         Err(Reason::HelloUnreadable)
+    }
+
+    /// Lays `len` bytes from `at` on down from `offset` on.
+    #[inline(always)]
+    fn load(&self, place: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
+        for byte in 0..len {
+            let word = self.word(at.wrapping_add(byte), 1)?;
+            place.set(offset.wrapping_add(byte), word as u8);
+        }
+        Some(())
     }
 }
 
@@ -94,6 +123,9 @@ pub struct Reading {
     /// Where in the segment the next byte is, and how many there are from it on.
     at: u32,
     rest: u32,
+    /// Bytes that were read of all segments, and of these to the end of the name.
+    read: u32,
+    name_end: u32,
     /// Bytes written to each key.
     exact: u32,
     wild: u32,
@@ -123,6 +155,12 @@ impl Keys {
         exact: Written::EMPTY,
         wild: Written::EMPTY,
     };
+
+    /// Has there be no name, whatever bytes of one there are.
+    #[inline(always)]
+    pub(super) fn forget(&mut self) {
+        self.exact.put(0, 0);
+    }
 
     /// The name.
     #[inline(always)]
@@ -154,6 +192,8 @@ impl Reading {
         have: 0,
         at: 0,
         rest: 0,
+        read: 0,
+        name_end: 0,
         exact: 0,
         wild: 0,
         labels: 0,
@@ -167,10 +207,22 @@ impl Reading {
         self.seen & NAMED != 0
     }
 
+    /// Whether the name was read, and ends within the first `len` bytes.
+    #[inline(always)]
+    pub const fn is_named_within(&self, len: u32) -> bool {
+        self.is_named() && self.name_end <= len
+    }
+
     /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
     #[inline(always)]
     pub const fn is_address(&self) -> bool {
         self.seen == NAMED
+    }
+
+    /// Where in the segment the next byte is.
+    #[inline(always)]
+    pub const fn at(&self) -> u32 {
+        self.at
     }
 
     #[inline(always)]
@@ -245,6 +297,7 @@ impl Reading {
     fn take(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len);
         self.rest = self.rest.wrapping_sub(len);
+        self.read = self.read.wrapping_add(len);
     }
 
     /// Takes bytes of a field, and gives it once it is whole.
@@ -295,6 +348,7 @@ impl Reading {
             return Err(Reason::HelloUnreadable);
         }
         self.seen |= NAMED;
+        self.name_end = self.read;
         Ok(Some(0))
     }
 

@@ -17,10 +17,10 @@ pub trait Words {
     fn words<const N: usize>(&self) -> Option<[u32; N]>;
 }
 
-/// Where an IPv4 packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection. `None`
+/// Where an IPv4 packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection, and its sequence number. `None`
 /// where any of that does not show at once: the packet is for [`super::read_ipv4`] then.
 #[inline(always)]
-pub fn established_v4(packet: &impl Words) -> Option<Address> {
+pub fn established_v4(packet: &impl Words) -> Option<(Address, u32)> {
     let words: [u32; 9] = packet.words()?.map(u32::from_be);
     let [
         first,
@@ -29,7 +29,7 @@ pub fn established_v4(packet: &impl Words) -> Option<Address> {
         _,
         destination,
         ports,
-        _,
+        sequence,
         _,
         flags,
     ] = words;
@@ -37,20 +37,36 @@ pub fn established_v4(packet: &impl Words) -> Option<Address> {
         && identification & FRAGMENT == 0
         && protocol >> 16 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
-        return Some(Address::from_v4(destination));
+        return Some((Address::from_v4(destination), sequence));
     }
     None
 }
 
 /// The same of an IPv6 packet.
 #[inline(always)]
-pub fn established_v6(packet: &impl Words) -> Option<Address> {
+pub fn established_v6(packet: &impl Words) -> Option<(Address, u32)> {
     let words: [u32; 14] = packet.words()?.map(u32::from_be);
-    let [first, next, _, _, _, _, a, b, c, d, ports, _, _, flags] = words;
+    let [
+        first,
+        next,
+        _,
+        _,
+        _,
+        _,
+        a,
+        b,
+        c,
+        d,
+        ports,
+        sequence,
+        _,
+        flags,
+    ] = words;
     let is_plain = first >> 28 == 6 && next >> 8 & 0xff == u32::from(TCP);
     if is_plain && is_open(ports, flags) {
         let half = |upper, lower| u128::from(u64::from(upper) << 32 | u64::from(lower));
-        return Some(Address::from_v6(half(a, b) << 64 | half(c, d)));
+        let destination = Address::from_v6(half(a, b) << 64 | half(c, d));
+        return Some((destination, sequence));
     }
     None
 }

@@ -22,7 +22,7 @@ pub(crate) fn verified(bytes: &[u8], cut: usize) -> Option<Vec<u8>> {
         let judged = handshake.judge(&payload, payload.tcp(sequence, ACK), ADDRESS, &world);
         judged.ok()?;
     }
-    let holds = handshake.verified(ADDRESS, &world);
+    let holds = handshake.verified(ADDRESS, bytes.len() as u32, &world);
     let key = world.0.take()?;
     let name = key.split(|byte| *byte == 0).next()?;
     (holds == Some(Reason::AllowedName)).then(|| name.to_vec())

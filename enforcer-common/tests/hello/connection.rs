@@ -58,9 +58,15 @@ fn a_connection_to_another_address_than_it_opened_to_is_unwatched() {
     let mut client = Client::new(&world);
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
     assert_eq!(sent, Err(Reason::Unwatched));
-    assert_eq!(client.handshake.verified(OTHER_ADDRESS, &world), None);
+    assert_eq!(
+        client.handshake.verified(OTHER_ADDRESS, u32::MAX, &world),
+        None
+    );
     let (mut client, bytes) = verified(&world);
-    assert_eq!(client.handshake.verified(OTHER_ADDRESS, &world), None);
+    assert_eq!(
+        client.handshake.verified(OTHER_ADDRESS, u32::MAX, &world),
+        None
+    );
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
     assert_eq!(sent, Err(Reason::Unwatched));
 }

@@ -1,5 +1,6 @@
 //! The reader of ClientHellos: on hellos built by hand, and against tls-parser on generated ones, most of them damaged.
 
+mod again;
 mod anywhere;
 mod connection;
 mod generate;

@@ -89,6 +89,8 @@ pub(crate) struct Client {
     pub(crate) handshake: Handshake,
     /// The sequence number of the first byte.
     pub(crate) first: u32,
+    /// One more than the largest number of a byte that was sent.
+    sent: u32,
 }
 
 impl Client {
@@ -109,11 +111,13 @@ impl Client {
         Self {
             handshake: Handshake::UNWATCHED,
             first,
+            sent: 0,
         }
     }
 
     /// Sends a SYN.
     pub(crate) fn open(&mut self, world: &World) -> Result<(), Reason> {
+        self.sent = 0;
         let payload = Payload(&[]);
         let tcp = payload.tcp(self.first.wrapping_sub(1), SYN);
         self.handshake.judge(&payload, tcp, ADDRESS, world)
@@ -129,6 +133,7 @@ impl Client {
         bytes: &[u8],
     ) -> Result<(), Reason> {
         let payload = Payload(bytes);
+        self.sent = self.sent.max(from.wrapping_add(bytes.len() as u32));
         let tcp = payload.tcp(self.first.wrapping_add(from), flags);
         self.handshake.judge(&payload, tcp, address, world)
     }
@@ -146,7 +151,8 @@ impl Client {
 
     /// Whether, and for whom, packets pass from now on.
     pub(crate) fn verified(&self, world: &World) -> Option<Reason> {
-        self.handshake.verified(ADDRESS, world)
+        let next = self.first.wrapping_add(self.sent);
+        self.handshake.verified(ADDRESS, next, world)
     }
 
     /// The name as far as it was read.

@@ -19,6 +19,7 @@ TCP_HEADER = struct.pack("!HHIIBBHHH", 40000, PORT, 1, 1, 5 << 4, 0x18, 1024, 0,
 
 libc = ctypes.CDLL(None, use_errno=True)
 held = {}
+files = {}
 
 
 def family(address):
@@ -63,6 +64,18 @@ def send(number, data):
     held[number].sendall(bytes.fromhex(data))
 
 
+def send_file(number, data):
+    """Sends the pages of a file, which stays for `change`."""
+    files[number] = os.memfd_create("hello")
+    os.write(files[number], bytes.fromhex(data))
+    os.sendfile(held[number].fileno(), files[number], 0, len(data) // 2)
+
+
+def change(number, data):
+    """Writes over what `send_file` sent."""
+    os.pwrite(files[number], bytes.fromhex(data), 0)
+
+
 def send_urgent(number, data):
     held[number].send(bytes.fromhex(data), socket.MSG_OOB)
 
@@ -87,6 +100,8 @@ ACTS = {
         again,
         fast_open_again,
         send,
+        send_file,
+        change,
         send_urgent,
         send_raw,
         abort,

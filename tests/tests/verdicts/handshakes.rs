@@ -1,5 +1,6 @@
 //! What a connection to an address that a name opened may begin with.
 
+mod again;
 mod client;
 mod first;
 mod later;

@@ -8,6 +8,7 @@ use super::*;
 
 const SYN: u8 = 0x02;
 const HTTPS: u16 = 443;
+const SEQUENCE: u32 = 0x89ab_cdef;
 
 impl Words for &[u8] {
     fn words<const N: usize>(&self) -> Option<[u32; N]> {
@@ -17,7 +18,7 @@ impl Words for &[u8] {
     }
 }
 
-fn established(packet: &[u8]) -> Option<Address> {
+fn established(packet: &[u8]) -> Option<(Address, u32)> {
     match packet.first()? >> 4 {
         4 => established_v4(&packet),
         _ => established_v6(&packet),
@@ -28,12 +29,13 @@ fn established(packet: &[u8]) -> Option<Address> {
 fn tcp(port: u16, flags: u8) -> Vec<u8> {
     let mut header = vec![0x12, 0x34];
     header.extend(port.to_be_bytes());
-    header.extend([0; 8]);
+    header.extend(SEQUENCE.to_be_bytes());
+    header.extend([0; 4]);
     header.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
     header
 }
 
-fn both(port: u16, flags: u8) -> [Option<Address>; 2] {
+fn both(port: u16, flags: u8) -> [Option<(Address, u32)>; 2] {
     let tcp = tcp(port, flags);
     let packets = [ipv4(TCP, 0, &[], &tcp), ipv6(&[], TCP, &tcp)];
     packets.map(|packet| established(&packet))
@@ -42,7 +44,7 @@ fn both(port: u16, flags: u8) -> [Option<Address>; 2] {
 #[test]
 fn an_open_connection_to_https_is_told_with_its_destination() {
     let expected = [Address::from_v4(V4), Address::from_v6(V6)];
-    let expected = expected.map(Some);
+    let expected = expected.map(|address| Some((address, SEQUENCE)));
     for flags in (0..=u8::MAX).filter(|flags| flags & SYN == 0) {
         assert_eq!(both(HTTPS, flags), expected, "flags {flags:#x}");
     }
@@ -100,7 +102,7 @@ proptest! {
         if is_https && let Some(port) = packet.get_mut(ports + 2..ports + 4) {
             port.copy_from_slice(&HTTPS.to_be_bytes());
         }
-        if let Some(told) = established(&packet) {
+        if let Some((told, _)) = established(&packet) {
             prop_assert_eq!(Some(told), read(&packet));
         }
     }

@@ -96,6 +96,16 @@ impl Client {
         self.done(connection, &json!({"do": "send", "data": hex(data)}))
     }
 
+    /// Sends the pages of a file.
+    pub(super) fn send_file(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
+        self.done(connection, &json!({"do": "send_file", "data": hex(data)}))
+    }
+
+    /// Writes over what [`Client::send_file`] sent.
+    pub(super) fn change(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
+        self.done(connection, &json!({"do": "change", "data": hex(data)}))
+    }
+
     pub(super) fn send_urgent(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
         self.done(connection, &json!({"do": "send_urgent", "data": hex(data)}))
     }

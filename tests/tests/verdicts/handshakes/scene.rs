@@ -1,11 +1,22 @@
 //! A device, a policy with names, a client on the one side and a sink on the other.
 
-use std::{collections::BTreeSet, fs, net::IpAddr, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    net::IpAddr,
+    os::fd::{AsRawFd as _, OwnedFd},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use enforcer::policy::{EVERYBODY, Inputs, NameInput};
 use enforcer_common::{Hook, Reason};
-use lab::{cgroup::Cgroup, netns::Netns};
+use lab::{
+    bpf::{Attach, Place, Program},
+    cgroup::Cgroup,
+    netns::Netns,
+};
 
 use super::{
     client::{Client, Connection},
@@ -75,6 +86,16 @@ impl Scene {
     pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
         change(&mut self.inputs);
         self.stage.loaded.apply(&protected(), &self.inputs)
+    }
+
+    /// Loses every packet of the device, behind the programs' back, until the value is dropped.
+    pub(super) fn lose_packets(&self) -> Result<OwnedFd> {
+        // `r0 = 0; exit` (RFC 9669).
+        let loses = Program::load(&[0xb7, 0x95])?;
+        let cgroup = File::open(self.stage.device.path())?;
+        let target = cgroup.as_raw_fd().try_into()?;
+        let attached = loses.attach(Place::Egress, target, Attach::default());
+        attached.context("attach what loses packets")
     }
 
     /// A client in another cgroup.
