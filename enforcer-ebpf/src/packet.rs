@@ -14,7 +14,7 @@ use enforcer_common::{
     established_v6, read_ipv4, read_ipv6,
 };
 
-use crate::blur::blurred;
+use crate::blur;
 use crate::handshake::{self, Stray};
 use crate::view::{KernelPolicy, Subject, exception_among};
 
@@ -42,7 +42,7 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
     };
     // Not by `map`: that would be a function of its own.
     let read = match read {
-        Ok(flow) => Ok(blurred(flow)),
+        Ok(flow) => Ok(blur::flow(flow)),
         Err(error) => Err(error),
     };
     let decision = decide_packet(read, &KernelPolicy(&packet));
@@ -50,10 +50,11 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, stray: Stray) -> Judged<'a> {
         destination: decision.destination,
         transport: Transport::Hidden(0),
     });
+    let decision = blur::decision(decision);
     let (decision, name) = handshake::judge(&packet, flow, decision, stray);
     Judged {
         flow,
-        decision,
+        decision: blur::decision(decision),
         name,
     }
 }

@@ -87,8 +87,10 @@ pub(crate) fn first_scope<T>(
     ancestor: impl Fn(i32) -> u64,
     found: impl Fn(u64) -> Option<T>,
 ) -> Option<T> {
+    const { assert!(MAX_LEVEL == 16) };
     let deepest = settings().exception_level;
-    macro_rules! levels {
+    // Not in a loop: Linux 5.10 would keep apart all that led to each level.
+    macro_rules! try_levels {
         ($($level:literal)*) => {
             $(
                 if $level > deepest {
@@ -105,7 +107,7 @@ pub(crate) fn first_scope<T>(
             )*
         };
     }
-    levels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
+    try_levels!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16);
     None
 }
 
