@@ -56,6 +56,8 @@ pub enum Reason {
     ServerNameAddress = 26,
     /// Denied: bytes of the ClientHello that are sent again are not those that were judged.
     HelloChanged = 27,
+    /// Denied: the ClientHello announces early data (RFC 8446 section 4.2.10), behind which another hello could follow.
+    EarlyData = 28,
 }
 
 impl Reason {
@@ -63,7 +65,7 @@ impl Reason {
     pub const COUNT: u32 = 32;
 
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Local,
         Self::Exempt,
         Self::ExceptionPrefix,
@@ -90,6 +92,7 @@ impl Reason {
         Self::NotASocket,
         Self::ServerNameAddress,
         Self::HelloChanged,
+        Self::EarlyData,
     ];
 
     /// The reason of a code that a map or an event holds.
@@ -131,6 +134,7 @@ impl Reason {
             Self::NotASocket => "not-a-socket",
             Self::ServerNameAddress => "server-name-address",
             Self::HelloChanged => "hello-changed",
+            Self::EarlyData => "early-data",
         }
     }
 
@@ -176,6 +180,9 @@ impl Reason {
             }
             Self::HelloChanged => {
                 "what it sends again of its TLS ClientHello is not what it sent before, or too far in to tell"
+            }
+            Self::EarlyData => {
+                "its TLS ClientHello announces early data (0-RTT), which could hide another hello: switch that off in the client"
             }
         }
     }

@@ -139,6 +139,7 @@ fn denial(code: u32) -> Reason {
         code if code == Reason::NotTls as u32 => Reason::NotTls,
         code if code == Reason::NoServerName as u32 => Reason::NoServerName,
         code if code == Reason::ServerNameAddress as u32 => Reason::ServerNameAddress,
+        code if code == Reason::EarlyData as u32 => Reason::EarlyData,
         _ => Reason::HelloUnreadable,
     }
 }

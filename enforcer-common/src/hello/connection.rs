@@ -352,13 +352,14 @@ const fn lasts(reason: Reason) -> bool {
             | Reason::ServerNameElsewhere
             | Reason::ServerNameAddress
             | Reason::Urgent
+            | Reason::EarlyData
     )
 }
 
 /// The reason that a phase from [`CONDEMNED`] on holds.
 #[inline(always)]
 fn condemned(phase: u32) -> Reason {
-    const REASONS: [Reason; 11] = [
+    const REASONS: [Reason; 13] = [
         Reason::NotTls,
         Reason::HelloUnreadable,
         Reason::NoServerName,
@@ -370,6 +371,8 @@ fn condemned(phase: u32) -> Reason {
         Reason::Unwatched,
         Reason::NotASocket,
         Reason::ServerNameAddress,
+        Reason::HelloChanged,
+        Reason::EarlyData,
     ];
     let index = phase.wrapping_sub(CONDEMNED + Reason::NotTls as u32);
     let reason = REASONS.get(index as usize).copied();

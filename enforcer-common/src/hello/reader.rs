@@ -2,7 +2,7 @@
 
 use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
 use super::sent::{Sent, Span};
-use super::token::{Place, Step, advance, begun};
+use super::token::{Place, Step, advance, begun, behind_hello, may_be_another};
 use crate::layout::NameKey;
 use crate::reason::Reason;
 
@@ -132,7 +132,7 @@ pub struct Reading {
     /// Labels behind the reader, and bytes of the one that it is in.
     labels: u32,
     label: u32,
-    /// What is known of the name: [`NAMED`] and [`LETTERED`].
+    /// What is known of the name: [`NAMED`] and [`LETTERED`]; and [`RETRIED`].
     seen: u32,
 }
 
@@ -140,6 +140,8 @@ pub struct Reading {
 const NAMED: u32 = 1;
 /// It holds more than digits and dots.
 const LETTERED: u32 = 2;
+/// Another hello may follow.
+const RETRIED: u32 = 4;
 
 /// The name that is being read, as the two keys that it can be found under: itself, and with `*` for its second label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +218,7 @@ impl Reading {
     /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
     #[inline(always)]
     pub const fn is_address(&self) -> bool {
-        self.seen == NAMED
+        self.seen & (NAMED | LETTERED) == NAMED
     }
 
     /// Where in the segment the next byte is.
@@ -265,9 +267,34 @@ impl Reading {
             self.field(word)
         };
         if let Some(word) = whole {
-            self.place = advance(self.place, word);
+            self.pass(word, keys);
         }
         Ok(())
+    }
+
+    /// Goes on behind a field.
+    #[inline(always)]
+    fn pass(&mut self, word: u64, keys: &mut Keys) {
+        let place = self.place;
+        if may_be_another(place, word) {
+            self.seen |= RETRIED;
+        }
+        self.place = advance(place, word);
+        let is_hello = place.is(Step::Name) || place.is(Step::Later);
+        if is_hello && self.place.is(Step::End) && self.seen & RETRIED != 0 {
+            self.place = behind_hello(self.place);
+        }
+        if place.is(Step::Another) && self.place.is(Step::Session) {
+            self.begin_another(keys);
+        }
+    }
+
+    /// Forgets the name of the hello before.
+    #[inline(always)]
+    fn begin_another(&mut self, keys: &mut Keys) {
+        *keys = Keys::EMPTY;
+        [self.exact, self.wild, self.labels, self.label] = [0; 4];
+        self.seen &= RETRIED;
     }
 
     /// Bytes that are left of the field, or as many as are taken of a name at a time.

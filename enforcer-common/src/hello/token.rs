@@ -5,8 +5,13 @@ use crate::reason::Reason;
 
 /// Bytes that a record can carry (RFC 8446 section 5.1).
 const MAX_RECORD: u16 = 1 << 14;
+/// The same of one that is encrypted (RFC 5246 section 6.2.3).
+const MAX_ENCRYPTED: u16 = MAX_RECORD + 2048;
 /// `ContentType` and `HandshakeType`.
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
 const HANDSHAKE_RECORD: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 /// The first byte of the version, from SSL 3.0 to TLS 1.3.
 const MAJOR: u8 = 3;
@@ -15,6 +20,8 @@ const VERSION_AND_RANDOM: u16 = 34;
 const MAX_SESSION_ID: u16 = 32;
 /// `ExtensionType` and `NameType`.
 const SERVER_NAME: u16 = 0;
+const EARLY_DATA: u16 = 42;
+const SUPPORTED_VERSIONS: u16 = 43;
 const HOST_NAME: u8 = 0;
 /// RFC 1035 section 2.3.4, as text without the last dot.
 const MAX_NAME: u16 = 253;
@@ -47,6 +54,10 @@ pub(super) enum Step {
     End = 10,
     /// Nothing: [`Place::length`] has the code of the [`Reason`].
     Failed = 11,
+    /// Type, version, length and first byte of a record behind the hello: a server may ask for another hello (RFC 8446 section 4.1.4).
+    Next = 12,
+    /// The length of a message whose type is that of a hello.
+    Another = 13,
 }
 
 impl Step {
@@ -55,7 +66,9 @@ impl Step {
             Self::Session | Self::Compressions => 1,
             Self::Suites | Self::Extensions => 2,
             Self::Message | Self::Extension | Self::Later => 4,
+            Self::Another => 3,
             Self::Record | Self::ServerName => 5,
+            Self::Next => 6,
             Self::Name | Self::End | Self::Failed => 0,
         }
     }
@@ -73,6 +86,8 @@ impl Step {
             8 => Self::Name,
             9 => Self::Later,
             10 => Self::End,
+            12 => Self::Next,
+            13 => Self::Another,
             _ => Self::Failed,
         }
     }
@@ -129,15 +144,30 @@ impl Place {
             code if code == Reason::NotTls as u16 => Reason::NotTls,
             code if code == Reason::NoServerName as u16 => Reason::NoServerName,
             code if code == Reason::ServerNameAddress as u16 => Reason::ServerNameAddress,
+            code if code == Reason::EarlyData as u16 => Reason::EarlyData,
             _ => Reason::HelloUnreadable,
         })
     }
 }
 
+/// Whether a server may ask for another hello, to judge by an extension that begins so: TLS 1.3 alone has that.
+#[inline(always)]
+pub(super) const fn may_be_another(place: Place, word: u64) -> bool {
+    let [a, b, ..] = word.to_le_bytes();
+    let is_extension = place.is(Step::Extension) || place.is(Step::Later);
+    is_extension && u16::from_be_bytes([a, b]) == SUPPORTED_VERSIONS
+}
+
+/// The place behind a hello that another may follow.
+#[inline(always)]
+pub(super) const fn behind_hello(end: Place) -> Place {
+    Place::at(Step::Next, end.skip, 0)
+}
+
 /// The place behind a field, whose bytes are in `word`, the first one lowest. Behind a name, no bytes.
 #[inline(always)]
 pub(super) fn advance(place: Place, word: u64) -> Place {
-    let [a, b, c, d, e, ..] = word.to_le_bytes();
+    let [a, b, c, d, e, f, ..] = word.to_le_bytes();
     let [first, second] = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
     let left = place.left;
     let next = match Step::of(place.step) {
@@ -155,6 +185,8 @@ pub(super) fn advance(place: Place, word: u64) -> Place {
         Step::Extensions if first != left => UNREADABLE,
         Step::Extensions if left == 0 => Err(Reason::NoServerName),
         Step::Extensions => enter(Step::Extension, 0, left),
+        // Records of early data may lie between a hello and another one that the server asks for.
+        Step::Extension | Step::Later if first == EARLY_DATA => Err(Reason::EarlyData),
         Step::Extension if first == SERVER_NAME => server_name(second, left),
         Step::Extension if second == left => Err(Reason::NoServerName),
         Step::Extension => enter(Step::Extension, second, left),
@@ -162,6 +194,8 @@ pub(super) fn advance(place: Place, word: u64) -> Place {
         Step::Name => behind(0, left),
         Step::Later if first == SERVER_NAME => UNREADABLE,
         Step::Later => behind(second, left),
+        Step::Next => next(a, b, u16::from_be_bytes([d, e]), f),
+        Step::Another => another(a, u16::from_be_bytes([b, c]), left),
         Step::End | Step::Failed => UNREADABLE,
     };
     match next {
@@ -203,6 +237,36 @@ fn record(kind: u8, major: u8, len: u16) -> Result<Place, Reason> {
     enter(Step::Message, 0, len)
 }
 
+/// Behind the beginning of a record after a hello, whose content, of `len` bytes, begins with `first`.
+#[inline(always)]
+fn next(kind: u8, major: u8, len: u16, first: u8) -> Result<Place, Reason> {
+    let Some(rest) = len.checked_sub(1) else {
+        return UNREADABLE;
+    };
+    if major != MAJOR || len > MAX_ENCRYPTED {
+        return UNREADABLE;
+    }
+    match kind {
+        CHANGE_CIPHER_SPEC | ALERT => Ok(Place::at(Step::Next, rest, 0)),
+        HANDSHAKE_RECORD if first == CLIENT_HELLO => enter(Step::Another, 0, rest),
+        HANDSHAKE_RECORD | APPLICATION_DATA => Ok(Place::at(Step::End, 0, 0)),
+        _ => Err(Reason::NotTls),
+    }
+}
+
+/// Into another hello, if it is one. What an encrypted message of TLS 1.2 begins with could be its type, though hardly a length below 128 KiB,
+/// too; no server takes a longer one.
+#[inline(always)]
+fn another(high: u8, len: u16, left: u16) -> Result<Place, Reason> {
+    if high > 1 {
+        return Ok(Place::at(Step::End, 0, 0));
+    }
+    if high != 0 || len != left {
+        return UNREADABLE;
+    }
+    enter(Step::Session, VERSION_AND_RANDOM, left)
+}
+
 /// Into the extension of `len` bytes that has the server's name.
 #[inline(always)]
 fn server_name(len: u16, left: u16) -> Result<Place, Reason> {
@@ -242,10 +306,10 @@ mod tests {
 
     #[test]
     fn the_place_of_every_code_has_the_step_of_that_code() {
-        for code in 0..12 {
+        for code in 0..14 {
             assert_eq!(Step::of(code) as u8, code);
         }
-        assert_eq!(Step::of(12), Step::Failed);
+        assert_eq!(Step::of(14), Step::Failed);
         assert_eq!(Step::of(255), Step::Failed);
     }
 }

@@ -61,7 +61,8 @@ fn a_segment_of_old_and_new_bytes_is_held_against_the_old_ones() {
     let world = World::new();
     let bytes = Hello::modern(NAME, 0).bytes();
     let mut behind = bytes.clone();
-    behind.extend([0x17; 40]);
+    behind.extend([0x17, 3, 3, 0, 35]);
+    behind.extend([0x17; 35]);
     let mut client = sent(&world, &bytes);
     assert_eq!(client.part(&world, &behind, 100..behind.len()), Ok(()));
     behind[200] ^= 1;

@@ -22,13 +22,38 @@ pub(crate) fn verified(bytes: &[u8], cut: usize) -> Option<Vec<u8>> {
         let judged = handshake.judge(&payload, payload.tcp(sequence, ACK), ADDRESS, &world);
         judged.ok()?;
     }
-    let holds = handshake.verified(ADDRESS, bytes.len() as u32, &world);
+    let holds = settled(&handshake, ADDRESS, bytes.len() as u32, &world);
     let key = world.0.take()?;
     let name = key.split(|byte| *byte == 0).next()?;
     (holds == Some(Reason::AllowedName)).then(|| name.to_vec())
 }
 
-/// In which every name leads everywhere; keeps the name that was last asked for.
+/// For whom packets pass once the client's next record, the first byte of which has the number `next`, is no other hello.
+pub(crate) fn settled(
+    handshake: &Handshake,
+    address: Address,
+    next: u32,
+    names: &impl Names,
+) -> Option<Reason> {
+    let holds = handshake.verified(address, next, names);
+    if holds.is_some() {
+        return holds;
+    }
+    let follow = |record: &[u8; 6]| {
+        let (mut handshake, payload) = (*handshake, Payload(record));
+        let judged = handshake.judge(&payload, payload.tcp(next, ACK), address, names);
+        judged.map(|()| handshake.verified(address, next.wrapping_add(6), names))
+    };
+    // In the midst of a hello, its own bytes are missing, and any would do.
+    follow(NO_RECORD).err()?;
+    follow(APPLICATION_DATA).ok()?
+}
+
+/// Type, version, length and first byte of a record, and what begins none.
+const APPLICATION_DATA: &[u8; 6] = &[23, 3, 3, 0, 1, 0];
+const NO_RECORD: &[u8; 6] = &[0xff; 6];
+
+/// In which every name leads everywhere; keeps the name that was asked for first.
 struct Anywhere(RefCell<Option<NameKey>>);
 
 impl Policy for Anywhere {
@@ -46,7 +71,7 @@ impl Names for Anywhere {
     fn entry(&self, key: &NameKey) -> Option<NameEntry> {
         let is_star = key.contains(&b'*');
         if !is_star {
-            self.0.replace(Some(*key));
+            self.0.borrow_mut().get_or_insert(*key);
         }
         (!is_star).then_some(NameEntry {
             id: 1,

@@ -1,6 +1,7 @@
 //! The reader of ClientHellos: on hellos built by hand, and against tls-parser on generated ones, most of them damaged.
 
 mod again;
+mod another;
 mod anywhere;
 mod connection;
 mod generate;

@@ -6,6 +6,7 @@ use enforcer_common::hello::{Binding, Handshake, Names, Policy};
 use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, NameKey};
 use enforcer_common::{Address, Reason};
 
+use crate::anywhere::settled;
 use crate::payload::Payload;
 
 pub(crate) const ADDRESS: Address = Address::from_v6(7);
@@ -152,7 +153,13 @@ impl Client {
     /// Whether, and for whom, packets pass from now on.
     pub(crate) fn verified(&self, world: &World) -> Option<Reason> {
         let next = self.first.wrapping_add(self.sent);
-        self.handshake.verified(ADDRESS, next, world)
+        settled(&self.handshake, ADDRESS, next, world)
+    }
+
+    /// Whether they pass already, whatever comes next.
+    pub(crate) fn is_verified(&self, world: &World) -> bool {
+        let next = self.first.wrapping_add(self.sent);
+        self.handshake.verified(ADDRESS, next, world).is_some()
     }
 
     /// The name as far as it was read.
