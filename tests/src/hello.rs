@@ -43,17 +43,34 @@ fn counted(bytes: &[u8]) -> Vec<u8> {
 /// The same, with an extension of `padding` bytes (RFC 7685) before all others.
 #[must_use]
 pub fn padded_hello(server: &str, padding: u16) -> Vec<u8> {
+    extended(client_hello(server), 21, &vec![0; usize::from(padding)])
+}
+
+/// The same, of TLS 1.3 (RFC 8446, section 4.2.1), where a server may ask for another one.
+#[must_use]
+pub fn modern_hello(server: &str) -> Vec<u8> {
+    extended(client_hello(server), 43, &[2, 3, 4])
+}
+
+/// The same, with early data to follow (RFC 8446, section 4.2.10).
+#[must_use]
+pub fn early_hello(server: &str) -> Vec<u8> {
+    extended(modern_hello(server), 42, &[])
+}
+
+/// With an extension before all others.
+fn extended(mut hello: Vec<u8>, kind: u8, data: &[u8]) -> Vec<u8> {
     /// Where the lengths of the record, the message and the extensions are, the first extension behind them.
     const LENGTHS: [usize; 3] = [3, 7, 52];
     const EXTENSIONS: usize = 54;
-    let mut hello = client_hello(server);
+    let mut extension = vec![0, kind];
+    extension.extend(counted(data));
+    let longer = extension.len() as u16;
     for at in LENGTHS {
         let length = u16::from_be_bytes([hello[at], hello[at + 1]]);
-        let length = length.saturating_add(padding).saturating_add(4);
+        let length = length.saturating_add(longer);
         hello[at..at + 2].copy_from_slice(&length.to_be_bytes());
     }
-    let mut extension = vec![0, 21];
-    extension.extend(counted(&vec![0; usize::from(padding)]));
     hello.splice(EXTENSIONS..EXTENSIONS, extension);
     hello
 }

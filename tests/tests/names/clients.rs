@@ -22,6 +22,9 @@ const PATIENT: Duration = Duration::from_secs(30);
 /// How long a client that is to be refused may try; one that is let through takes a tenth of it.
 const IMPATIENT: Duration = Duration::from_secs(5);
 
+/// Groups, most liked first: a client brings a share of that one.
+const RETRIED: &str = "secp521r1:X25519";
+
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
@@ -29,6 +32,8 @@ pub(crate) enum Client {
     Curl,
     /// The same, without TLS 1.3.
     CurlTls12,
+    /// The same, with a key share of a group that the server lacks, so that this asks for another hello.
+    CurlRetried,
     /// Python, on OpenSSL.
     Python,
     /// OpenSSL's own.
@@ -48,9 +53,10 @@ pub(crate) enum Client {
 }
 
 /// All of them.
-pub(crate) const CLIENTS: [Client; 10] = [
+pub(crate) const CLIENTS: [Client; 11] = [
     Client::Curl,
     Client::CurlTls12,
+    Client::CurlRetried,
     Client::Python,
     Client::OpenSsl,
     Client::GnuTls,
@@ -113,6 +119,7 @@ impl Client {
         match self {
             Self::Curl => curl(errand, &place, &[], limit),
             Self::CurlTls12 => curl(errand, &place, &["--tls-max", "1.2"], limit),
+            Self::CurlRetried => curl(errand, &place, &["--curves", RETRIED], limit),
             Self::Python => python(errand, &place, limit),
             Self::OpenSsl => {
                 let mut openssl = place.command("openssl");
