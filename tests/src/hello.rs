@@ -101,6 +101,18 @@ pub fn shares(hello: &[u8]) -> Option<Vec<u16>> {
     Some(shares)
 }
 
+/// Whether another ClientHello follows the first one, if not at once then behind a dummy change_cipher_spec (RFC 8446, appendix D.4).
+#[must_use]
+pub fn is_retried(stream: &[u8]) -> bool {
+    const DUMMY: [u8; 6] = [20, 3, 3, 0, 1, 1];
+    let behind = || {
+        let mut rest = stream.get(3..)?;
+        let _hello = taken(&mut rest, 2)?;
+        Some(rest.strip_prefix(&DUMMY).unwrap_or(rest))
+    };
+    behind().is_some_and(|rest| matches!(rest, [22, 3, _, _, _, 1, 0, ..]))
+}
+
 fn number(rest: &mut &[u8]) -> Option<u16> {
     let (number, behind) = rest.split_first_chunk()?;
     *rest = behind;
@@ -149,6 +161,8 @@ mod tests {
         assert!(hello.ends_with(&SIGNATURES));
         assert_eq!(shares(&hello), Some(Vec::new()));
         assert_eq!(shares(&hello[..hello.len() - 1]), None);
+        assert!(!is_retried(&hello));
+        assert!(is_retried(&[hello.as_slice(), &hello].concat()));
         assert!(client_hello("").len() < hello.len() - "contoso.azurecr.io".len());
     }
 

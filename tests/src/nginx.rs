@@ -247,12 +247,16 @@ fn internet_server(leaf: &Leaf) -> String {
     )
 }
 
+/// A client with a key share of another group is asked for another hello.
+const GROUPS: &str = "X25519:prime256v1:secp384r1";
+
 /// A front end refuses what is addressed to another kind of endpoint.
 pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(
         "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\
          ssl_certificate {};\nssl_certificate_key {};\n\
+         ssl_protocols TLSv1.2 TLSv1.3;\nssl_ecdh_curve {GROUPS};\n\
          if ($role != {role}) {{ return 421; }}\n{body}}}\n",
         leaf.cert.display(),
         leaf.key.display(),

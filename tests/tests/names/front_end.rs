@@ -5,7 +5,7 @@ use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     capture::{Capture, Flow},
     enforcer::Enforcer,
-    hello::shares,
+    hello::{is_retried, shares},
 };
 
 use crate::{
@@ -39,8 +39,10 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         let failed = unexpected(errand(&lab, family, CONTOSO_LOGIN, Act::Pull, true))?;
         assert!(failed.is_empty(), "{failed:#?}\n{}", enforcer.log());
         lab.pull()?;
-        let hybrid = capture.take()?.into_iter().filter(is_hybrid).count();
-        assert!(hybrid >= 2, "{hybrid}");
+        let flows = capture.take()?;
+        let hybrid = flows.iter().filter(|flow| is_hybrid(flow)).count();
+        let retried = flows.iter().filter(|flow| is_retried(&flow.bytes)).count();
+        assert!(hybrid >= 2 && retried >= 1, "{hybrid} and {retried}");
 
         let before = lab.requests()?.len();
         let passed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, false))?;
@@ -57,7 +59,8 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
     Ok(())
 }
 
-/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2. Over both families.
+/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2; one is asked for another hello.
+/// Over both families.
 fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
     for is_v4 in [true, false] {
         let flows = || flows.iter().filter(|flow| flow.server.is_ipv4() == is_v4);
@@ -65,7 +68,12 @@ fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
         let old = flows()
             .filter(|flow| shares(&flow.bytes).is_some_and(|shares| shares.is_empty()))
             .count();
-        ensure!(hybrid >= 2 && old >= 1, "IPv4: {is_v4}; {hybrid} and {old}");
+        let retried = flows().filter(|flow| is_retried(&flow.bytes)).count();
+        let counts = [hybrid, old, retried];
+        ensure!(
+            hybrid >= 2 && old >= 1 && retried >= 1,
+            "IPv4: {is_v4}; {counts:?}"
+        );
     }
     Ok(())
 }
