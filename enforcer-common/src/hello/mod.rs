@@ -12,7 +12,8 @@ mod tcp;
 mod token;
 
 pub use connection::Handshake;
+pub use name::Keys;
 pub use policy::{Binding, Names, Policy};
-pub use reader::{Desk, Keys, MAX_TOKENS, Read, Reading, Segment, Want};
+pub use reader::{Desk, MAX_TOKENS, Read, Reading, Segment, Want};
 pub use sent::{KEPT, Sent, Span};
 pub use tcp::Tcp;

@@ -9,6 +9,40 @@ const fn each(byte: u8) -> u64 {
 
 const HIGH: u64 = each(0x80);
 
+/// The name that is being read, as the two keys that it can be found under: itself, and with `*` for its second label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Keys {
+    pub(super) exact: Written,
+    pub(super) wild: Written,
+}
+
+impl Keys {
+    /// Without a name.
+    pub const EMPTY: Self = Self {
+        exact: Written::EMPTY,
+        wild: Written::EMPTY,
+    };
+
+    /// Has there be no name, whatever bytes of one there are.
+    #[inline(always)]
+    pub(super) fn forget(&mut self) {
+        self.exact.put(0, 0);
+    }
+
+    /// The name.
+    #[inline(always)]
+    pub fn exact(&self) -> &NameKey {
+        self.exact.key()
+    }
+
+    /// The name with `*` for its second label.
+    #[inline(always)]
+    pub fn wild(&self) -> &NameKey {
+        self.wild.key()
+    }
+}
+
 /// The name as it is looked up. A part is written whole words at a time, hence the room behind the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]

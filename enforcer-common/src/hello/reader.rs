@@ -1,9 +1,8 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
-use super::name::{Written, has_colon, is_numeric, label, lower, lowest};
+use super::name::{Keys, has_colon, is_numeric, label, lower, lowest};
 use super::sent::{Sent, Span};
 use super::token::{Place, Step, advance, begun, behind_hello, may_be_another};
-use crate::layout::NameKey;
 use crate::reason::Reason;
 
 /// Fields and parts of names that are read of one segment. A hello has 6 fields before its extensions; clients send some 20 of those, and an
@@ -142,40 +141,6 @@ const NAMED: u32 = 1;
 const LETTERED: u32 = 2;
 /// Another hello may follow.
 const RETRIED: u32 = 4;
-
-/// The name that is being read, as the two keys that it can be found under: itself, and with `*` for its second label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Keys {
-    exact: Written,
-    wild: Written,
-}
-
-impl Keys {
-    /// Without a name.
-    pub const EMPTY: Self = Self {
-        exact: Written::EMPTY,
-        wild: Written::EMPTY,
-    };
-
-    /// Has there be no name, whatever bytes of one there are.
-    #[inline(always)]
-    pub(super) fn forget(&mut self) {
-        self.exact.put(0, 0);
-    }
-
-    /// The name.
-    #[inline(always)]
-    pub fn exact(&self) -> &NameKey {
-        self.exact.key()
-    }
-
-    /// The name with `*` for its second label.
-    #[inline(always)]
-    pub fn wild(&self) -> &NameKey {
-        self.wild.key()
-    }
-}
 
 /// How far a segment led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

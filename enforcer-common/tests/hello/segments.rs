@@ -97,11 +97,7 @@ type Known = Result<(Read, Reading, Keys), Reason>;
 
 fn read_on(before: (Reading, Keys), bytes: &[u8], from: usize, to: usize) -> Known {
     let (reading, keys) = before;
-    let mut desk = Desk {
-        reading,
-        keys,
-        ..Desk::EMPTY
-    };
+    let mut desk = Desk { reading, keys };
     let (at, len) = (AT + from as u32, (to - from) as u32);
     let read =
         Payload(&bytes[..to]).follow(&mut desk, &mut Sent::EMPTY.clone(), NOTHING_SENT, at, len)?;
