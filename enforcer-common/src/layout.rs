@@ -50,7 +50,7 @@ pub const ASKERS: &str = "ASKERS";
 
 /// `SK_STORAGE` of [`crate::hello::Handshake`]: how far the first bytes of each connection to an allowed address were read. The number
 /// is that of its layout: versions that have a map of this name share it, so that a connection outlives the hand-over between them.
-pub const HANDSHAKES: &str = "HANDSHAKES_1";
+pub const HANDSHAKES: &str = "HANDSHAKES_2";
 
 /// Every map but the programs' scratch, in the order in which they are pinned.
 pub const MAPS: [&str; 17] = [

@@ -58,6 +58,8 @@ pub enum Reason {
     HelloChanged = 27,
     /// Denied: the ClientHello announces early data (RFC 8446 section 4.2.10), behind which another hello could follow.
     EarlyData = 28,
+    /// Denied: a segment of the ClientHello is to leave later than it is judged, and could be another one by then.
+    HelloHeld = 29,
 }
 
 impl Reason {
@@ -65,7 +67,7 @@ impl Reason {
     pub const COUNT: u32 = 32;
 
     /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Local,
         Self::Exempt,
         Self::ExceptionPrefix,
@@ -93,6 +95,7 @@ impl Reason {
         Self::ServerNameAddress,
         Self::HelloChanged,
         Self::EarlyData,
+        Self::HelloHeld,
     ];
 
     /// The reason of a code that a map or an event holds.
@@ -135,6 +138,7 @@ impl Reason {
             Self::ServerNameAddress => "server-name-address",
             Self::HelloChanged => "hello-changed",
             Self::EarlyData => "early-data",
+            Self::HelloHeld => "hello-held-back",
         }
     }
 
@@ -183,6 +187,9 @@ impl Reason {
             }
             Self::EarlyData => {
                 "its TLS ClientHello announces early data (0-RTT), which could hide another hello: switch that off in the client"
+            }
+            Self::HelloHeld => {
+                "its TLS ClientHello is to leave later than at once (SO_MAX_PACING_RATE, TCP_TX_DELAY), and could be another one by then"
             }
         }
     }

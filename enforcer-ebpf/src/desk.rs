@@ -1,80 +1,26 @@
 //! Where a ClientHello is read: in a map, under its socket's cookie, so that functions which take numbers alone can read on, and the verifier
 //! judges each once and not at every field. What was read before lies with the socket, and goes back there.
 
-use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_skb_load_bytes};
-use core::hint::black_box;
+use aya_ebpf::bindings::BPF_NOEXIST;
 use enforcer_common::Reason;
-use enforcer_common::hello::{Desk, KEPT, Read, Sent, Span, Want};
+use enforcer_common::hello::{Desk, Read, Sent, Want};
 
 use crate::copy::copy;
-use crate::maps::{DESKS, PIECES};
+use crate::maps::{DESKS, REPEATS};
 use crate::packet::Packet;
 
 /// How many sockets can be at desks at a time: a process may be interrupted, or have to give way, while it is at one.
 pub(crate) const MAX_DESKS: u32 = 1024;
-/// What is held against what, at some of them.
-pub(crate) const MAX_PIECES: u32 = 2 * MAX_DESKS;
+/// How many of them can be sending again.
+pub(crate) const MAX_REPEATS: u32 = 256;
 
 /// Lays `desk` down for the packet's socket, whose cookie it gives. A socket sends one packet at a time, so nobody else is there. To be
 /// followed by [`leave`].
 #[inline(always)]
 pub(crate) fn enter(packet: &Packet<'_>, desk: &Desk) -> Option<u64> {
-    // SAFETY: the context is the kernel's for the length of the program.
-    let socket = unsafe { bpf_get_socket_cookie(packet.0.as_ptr()) };
-    DESKS.insert(&socket, desk, 0).ok()?;
+    let socket = packet.cookie();
+    DESKS.insert(&socket, desk, BPF_NOEXIST.into()).ok()?;
     Some(socket)
-}
-
-/// Lays `len` bytes of the packet from `at` on down from `offset` on, both at most [`KEPT`].
-#[inline(always)]
-pub(crate) fn load(
-    packet: &Packet<'_>,
-    place: &mut Sent,
-    offset: u32,
-    at: u32,
-    len: u32,
-) -> Option<()> {
-    // The compiler sees that the masks take nothing away, where the verifier sees it from the masks alone.
-    let last = black_box(len.wrapping_sub(1)) & (KEPT - 1);
-    let offset = black_box(offset) & (KEPT - 1);
-    // SAFETY: there is room for `KEPT` bytes from any of the first `KEPT` on, and any bytes are good ones.
-    let status = unsafe {
-        bpf_skb_load_bytes(
-            packet.raw().cast(),
-            at,
-            place.as_mut_ptr().add(offset as usize).cast(),
-            last.wrapping_add(1),
-        )
-    };
-    (status == 0).then_some(())
-}
-
-/// Whether the packet has what was kept of it when it was sent before. False, too, where there is no room to tell.
-#[inline(always)]
-pub(crate) fn has(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> bool {
-    let end = span.offset.wrapping_add(span.again);
-    let is_same =
-        lay_down(packet, socket, sent, span).is_some() && hello_has(socket, span.offset, end) != 0;
-    let _may_be_there = PIECES.remove(&socket);
-    let _may_be_there = PIECES.remove(&!socket);
-    is_same
-}
-
-/// Lays down what was kept of a socket, and under its cookie's complement what its packet has.
-#[inline(always)]
-fn lay_down(packet: &Packet<'_>, socket: u64, sent: &Sent, span: Span) -> Option<()> {
-    PIECES.insert(&socket, sent, 0).ok()?;
-    PIECES.insert(&!socket, sent, 0).ok()?;
-    let place = PIECES.get_ptr_mut(&!socket)?;
-    // SAFETY: the entry is this socket's alone, and stays for as long as the program.
-    load(
-        packet,
-        unsafe { &mut *place },
-        span.lead(),
-        span.at,
-        span.again,
-    )
 }
 
 /// Takes back what lies there.
@@ -87,11 +33,14 @@ pub(crate) fn leave(socket: u64, desk: &mut Desk) {
     let _is_there = DESKS.remove(&socket);
 }
 
+/// As [`Sent::has`], of what the packet's socket sent; `None` where there is no room.
 #[inline(always)]
-fn piece(socket: u64) -> Option<&'static Sent> {
-    let place = PIECES.get_ptr(&socket)?;
-    // SAFETY: as in `desk`.
-    Some(unsafe { &*place })
+pub(crate) fn is_again(packet: &Packet<'_>, sent: &Sent, from: u32, to: u32) -> Option<bool> {
+    let socket = packet.cookie();
+    REPEATS.insert(&socket, sent, BPF_NOEXIST.into()).ok()?;
+    let is_again = hello_again(socket, from, to) != 0;
+    let _is_there = REPEATS.remove(&socket);
+    Some(is_again)
 }
 
 #[inline(always)]
@@ -146,14 +95,15 @@ fn denial(code: u32) -> Reason {
 
 // Functions with exported names, as in `view`.
 
-/// Whether what was loaded for a socket is what was kept (1 or 0); see [`Sent::has`].
+/// Whether what a socket sends again is what was kept (1 or 0).
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_has(socket: u64, from: u32, to: u32) -> u32 {
-    let (Some(sent), Some(piece)) = (piece(socket), piece(!socket)) else {
+extern "C" fn hello_again(socket: u64, from: u32, to: u32) -> u32 {
+    let Some(sent) = REPEATS.get_ptr(&socket) else {
         return 0;
     };
-    sent.has(piece, from, to) as u32
+    // SAFETY: as in `desk`.
+    u32::from(unsafe { (*sent).has(from, to) })
 }
 
 #[unsafe(no_mangle)]

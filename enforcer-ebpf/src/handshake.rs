@@ -1,18 +1,19 @@
 //! Whether a connection to an address that a name opened begins with a ClientHello that names it.
 
+use core::hint::black_box;
 use core::ptr;
 
 use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
-use aya_ebpf::helpers::{bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
+use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
 use aya_ebpf::programs::SockAddrContext;
 use enforcer_common::hello::{
-    Binding, Desk, Handshake, MAX_TOKENS, Names, Read, Segment, Sent, Span, Tcp, Want,
+    Binding, Desk, Handshake, KEPT, MAX_TOKENS, Names, Read, Segment, Sent, Tcp, Want,
 };
 use enforcer_common::layout::{Deadline, NameEntry, NameKey, Opening};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
 
 use crate::desk;
-use crate::maps::{HANDSHAKES_1, NAMES};
+use crate::maps::{HANDSHAKES_2, NAMES};
 use crate::packet::Packet;
 use crate::view::{self, halves};
 
@@ -20,6 +21,8 @@ use crate::view::{self, halves};
 const TCP: u32 = 6;
 const STREAM: u32 = 1;
 const IPV6_LEN: u32 = 40;
+/// Nanoseconds by which a packet may be ahead of its time: none of an ordinary connection's first ones is.
+const LATE: u64 = 1_000_000;
 
 /// What a payload comes to that no TCP socket sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,10 @@ pub(crate) fn judge<'a>(
         handshake.and_then(|socket| storage(socket, BPF_SK_STORAGE_GET_F_CREATE.into()));
     let address = flow.destination;
     let Some(handshake) = handshake else {
-        let passes = tcp.len == 0 || connection.binding([Opening::ANY_NAME, 0]).is_some();
+        // Without a note of its opening nothing that follows would pass: that is tried again, and this not.
+        let is_note_worthy = tcp.opens() && packet.socket().is_some_and(is_stream);
+        let passes =
+            tcp.len == 0 && !is_note_worthy || connection.binding([Opening::ANY_NAME, 0]).is_some();
         let strayed = denied(decision, Reason::NotASocket);
         return (if passes { decision } else { strayed }, None);
     };
@@ -112,7 +118,7 @@ fn is_stream(socket: *mut bpf_sock) -> bool {
 /// What is kept of a connection, of all zeros at first. The socket's lock is held while its packets leave, so nobody else has it.
 #[inline(always)]
 fn storage<'a>(socket: *mut bpf_sock, flags: u64) -> Option<&'a mut Handshake> {
-    let map = ptr::from_ref(&HANDSHAKES_1).cast_mut().cast();
+    let map = ptr::from_ref(&HANDSHAKES_2).cast_mut().cast();
     // SAFETY: the map's values are handshakes, for which all bytes of zero are good ones, and the socket is the kernel's.
     unsafe {
         bpf_sk_storage_get(map, socket.cast(), ptr::null_mut(), flags)
@@ -196,37 +202,38 @@ impl Segment for Connection<'_> {
     }
 
     #[inline(always)]
-    fn follow(
-        &self,
-        desk: &mut Desk,
-        sent: &mut Sent,
-        span: Span,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
+    fn load(&self, sent: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
+        let [offset, less] = [offset, len.wrapping_sub(1)].map(black_box);
+        if offset > Sent::LAST || less >= KEPT {
+            return None;
+        }
+        // SAFETY: there is room for so many bytes from that offset on.
+        unsafe {
+            let place = sent.as_mut_ptr().add(offset as usize);
+            self.packet.load_to(place, at, less.wrapping_add(1))
+        }
+    }
+
+    #[inline(always)]
+    fn is_again(&self, sent: &Sent, from: u32, to: u32) -> Option<bool> {
+        desk::is_again(self.packet, sent, from, to)
+    }
+
+    #[inline(always)]
+    fn is_held_back(&self) -> bool {
+        // SAFETY: the helper takes no pointer.
+        let now = unsafe { bpf_ktime_get_ns() };
+        self.packet.leaves_at() > now.wrapping_add(LATE)
+    }
+
+    #[inline(always)]
+    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
         // Judged anew when the kernel sends it again, unlike what cannot be read.
         let socket = desk::enter(self.packet, desk).ok_or(Reason::Unwatched)?;
-        let read = if span.again > 0 && !desk::has(self.packet, socket, sent, span) {
-            Err(Reason::HelloChanged)
-        } else {
-            match keep(self.packet, sent, span) {
-                Ok(()) => read(self, socket, at, len),
-                Err(reason) => Err(reason),
-            }
-        };
+        let read = read(self, socket, at, len);
         desk::leave(socket, desk);
         read
     }
-}
-
-/// Keeps what the segment has of the hello's first bytes.
-#[inline(always)]
-fn keep(packet: &Packet<'_>, sent: &mut Sent, span: Span) -> Result<(), Reason> {
-    if span.keep == 0 {
-        return Ok(());
-    }
-    let [at, offset] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
-    desk::load(packet, sent, offset, at, span.keep).ok_or(Reason::Unwatched)
 }
 
 /// Reads a segment to its end, or to that of the hello, at the desk of a socket.

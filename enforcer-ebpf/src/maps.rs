@@ -16,7 +16,7 @@ use enforcer_common::layout::{
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
-use crate::desk::{MAX_DESKS, MAX_PIECES};
+use crate::desk::{MAX_DESKS, MAX_REPEATS};
 use crate::scratch::{MAX_BUSY, SLOTS, Scratch};
 
 /// Memory only for the entries that there are.
@@ -93,10 +93,10 @@ pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArra
 pub(crate) static BUSY: HashMap<u32, u32, { MAX_BUSY as usize }, ON_DEMAND> = HashMap::new();
 
 #[btf_map]
-pub(crate) static HANDSHAKES_1: SkStorage<Handshake> = SkStorage::new();
+pub(crate) static HANDSHAKES_2: SkStorage<Handshake> = SkStorage::new();
 
 #[btf_map]
 pub(crate) static DESKS: HashMap<u64, Desk, { MAX_DESKS as usize }, ON_DEMAND> = HashMap::new();
 
 #[btf_map]
-pub(crate) static PIECES: HashMap<u64, Sent, { MAX_PIECES as usize }, ON_DEMAND> = HashMap::new();
+pub(crate) static REPEATS: HashMap<u64, Sent, { MAX_REPEATS as usize }, ON_DEMAND> = HashMap::new();

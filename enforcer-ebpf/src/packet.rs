@@ -5,7 +5,9 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
-use aya_ebpf::helpers::{bpf_sk_fullsock, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes};
+use aya_ebpf::helpers::{
+    bpf_get_socket_cookie, bpf_sk_fullsock, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes,
+};
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::Segment;
 use enforcer_common::layout::NameKey;
@@ -114,6 +116,31 @@ impl Packet<'_> {
             )
         };
         (status == 0).then_some(u64::from_le_bytes(word))
+    }
+
+    /// Writes `len` bytes from `offset` on to `place`.
+    ///
+    /// # Safety
+    /// There is room for them, and any bytes may be there.
+    #[inline(always)]
+    pub(crate) unsafe fn load_to(&self, place: *mut u8, offset: u32, len: u32) -> Option<()> {
+        // SAFETY: as the caller promises.
+        let status = unsafe { bpf_skb_load_bytes(self.raw().cast(), offset, place.cast(), len) };
+        (status == 0).then_some(())
+    }
+
+    /// The cookie of its socket.
+    #[inline(always)]
+    pub(crate) fn cookie(&self) -> u64 {
+        // SAFETY: the context is the kernel's for the length of the program.
+        unsafe { bpf_get_socket_cookie(self.0.as_ptr()) }
+    }
+
+    /// When it is to leave, in nanoseconds of the monotonic clock; 0 where nobody says. Linux 5.0.
+    #[inline(always)]
+    pub(crate) fn leaves_at(&self) -> u64 {
+        // SAFETY: as in `protocol`.
+        unsafe { (*self.raw()).tstamp }
     }
 
     #[inline(always)]

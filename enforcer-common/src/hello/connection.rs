@@ -1,8 +1,9 @@
 //! The first bytes of a TCP connection to an address that a name opened: a ClientHello that names a name bound to the address, or nothing.
 
+use super::denial::{condemned, is_for_its_name, lasts};
 use super::policy::{Binding, Names, Policy};
 use super::reader::{Desk, Read, Reading, Segment};
-use super::sent::{KEPT, Sent, Span};
+use super::sent::{KEPT, Sent};
 use super::tcp::{SYN, Tcp, URG};
 use crate::address::Address;
 use crate::layout::{Deadline, NameKey, Opening};
@@ -37,10 +38,12 @@ pub struct Handshake {
 const UNWATCHED: u32 = 0;
 const FOLLOWING: u32 = 1;
 const VERIFIED: u32 = 2;
-const CONDEMNED: u32 = 256;
+pub(super) const CONDEMNED: u32 = 256;
 
 /// How far a sequence number is ahead at most (RFC 9293 section 3.4); one that is further is behind.
 const AHEAD: u32 = i32::MAX as u32;
+/// Bytes that can be under way, and be sent again, at most (RFC 7323 section 2.3).
+const MAX_WINDOW: u32 = 1 << 30;
 
 /// How a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +56,7 @@ enum Standing {
     Condemned(Reason),
 }
 
-const _: () = assert!(size_of::<Handshake>() == 4800);
+const _: () = assert!(size_of::<Handshake>() == 7856);
 
 impl Handshake {
     /// Of a connection whose opening was not seen.
@@ -157,14 +160,21 @@ impl Handshake {
             Err(reason) => Err(reason),
         };
         if let Err(reason) = judged
-            && self.phase != VERIFIED
-            && (lasts(reason) || names.audits())
+            && self.ends_with(reason, names.audits())
         {
-            // The kernel sends less of a refused segment when it tries again, and what comes before the name would pass. In audit mode all
-            // of it passes, so that the rest cannot be followed.
             self.phase = CONDEMNED.wrapping_add(reason as u32);
         }
         judged
+    }
+
+    /// Whether the connection is done with when a segment is denied for `reason`. The kernel sends less of a refused segment when it tries
+    /// again, and what comes before the name would pass. In audit mode all of it passes, so that the rest cannot be followed.
+    #[inline(always)]
+    fn ends_with(&self, reason: Reason, audits: bool) -> bool {
+        if self.phase == VERIFIED {
+            return audits && reason != Reason::ServerNameElsewhere;
+        }
+        audits || lasts(reason)
     }
 
     /// How the connection stands before a segment with a payload.
@@ -225,52 +235,90 @@ impl Handshake {
         names: &impl Names,
         standing: Standing,
     ) -> Result<(), Reason> {
+        let is_verified = standing == Standing::Verified;
         let taken = self.expected.wrapping_sub(self.first);
         let behind = self.expected.wrapping_sub(tcp.sequence);
-        let is_verified = standing == Standing::Verified;
         if behind > taken {
-            if !is_verified {
-                return Err(Reason::HelloOutOfOrder);
-            }
-            if behind <= AHEAD {
-                // Sequence numbers have come half around: what was the hello is long received.
-                self.first = tcp.sequence;
-                self.expected = tcp.sequence;
-            }
-            return Ok(());
+            return self.elsewhere(tcp, behind, is_verified);
         }
         let known = tcp.len.min(behind);
-        if known == 0 && is_verified {
+        if is_verified && known == 0 {
             return Ok(());
-        }
-        let offset = taken.wrapping_sub(behind);
-        let kept = taken.min(KEPT);
-        let span = Span {
-            at: tcp.at,
-            offset,
-            again: known.min(kept.saturating_sub(offset)),
-            keep: tcp.len.wrapping_sub(known).min(KEPT.wrapping_sub(kept)),
-            known,
-        };
-        if span.again < known && !self.done.is_named_within(KEPT) {
-            return Err(Reason::HelloChanged);
         }
         if !is_verified && tcp.flags & URG != 0 {
             return Err(Reason::Urgent);
         }
-        // What the kernel sends again has nothing new to read.
-        let len = if is_verified {
-            0
-        } else {
-            tcp.len.wrapping_sub(known)
-        };
+        if segment.is_held_back() {
+            return Err(Reason::HelloHeld);
+        }
+        self.compare(segment, tcp.at, taken.wrapping_sub(behind), known)?;
+        let new = tcp.len.wrapping_sub(known);
+        if is_verified || new == 0 {
+            return Ok(());
+        }
+        let at = tcp.at.wrapping_add(known);
+        self.keep(segment, at, taken, new)?;
         self.work.reading = self.done;
-        let at = tcp.at.wrapping_add(behind);
-        let read = segment.follow(&mut self.work, &mut self.sent, span, at, len)?;
+        let read = segment.follow(&mut self.work, at, new)?;
+        self.take_in(tcp, read, names, standing)
+    }
+
+    /// Judges a segment that begins neither with what comes next nor with what was read, so many bytes `behind` what comes next.
+    #[inline(always)]
+    fn elsewhere(&mut self, tcp: Tcp, behind: u32, is_verified: bool) -> Result<(), Reason> {
+        if is_verified && behind > AHEAD {
+            return Ok(());
+        }
+        if !is_verified || behind < MAX_WINDOW {
+            return Err(Reason::HelloOutOfOrder);
+        }
+        // Sequence numbers have come half around: what was the hello is long received.
+        self.expected = tcp.sequence.wrapping_sub(MAX_WINDOW);
+        self.first = self.expected;
+        Ok(())
+    }
+
+    /// Holds `len` bytes at `at`, number `offset` and on of the stream, against what was kept of them.
+    #[inline(always)]
+    fn compare(
+        &mut self,
+        segment: &impl Segment,
+        at: u32,
+        offset: u32,
+        len: u32,
+    ) -> Result<(), Reason> {
         if len == 0 {
             return Ok(());
         }
-        self.take_in(tcp, read, names, standing)
+        let end = offset.wrapping_add(len);
+        if end > KEPT {
+            return Err(Reason::HelloChanged);
+        }
+        let loaded = segment.load(&mut self.sent, Sent::beside(offset), at, len);
+        if loaded.is_none() {
+            return Err(Reason::HelloUnreadable);
+        }
+        match segment.is_again(&self.sent, offset, end) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Reason::HelloChanged),
+            None => Err(Reason::Unwatched),
+        }
+    }
+
+    /// Keeps the first of `len` bytes at `at`, number `offset` and on of the stream.
+    #[inline(always)]
+    fn keep(
+        &mut self,
+        segment: &impl Segment,
+        at: u32,
+        offset: u32,
+        len: u32,
+    ) -> Result<(), Reason> {
+        let len = len.min(KEPT.saturating_sub(offset));
+        if len > 0 && segment.load(&mut self.sent, offset, at, len).is_none() {
+            return Err(Reason::HelloUnreadable);
+        }
+        Ok(())
     }
 
     /// Takes in what was read. What was denied for its name may go on where that has come to lead here, with a segment that has all of the
@@ -330,51 +378,4 @@ impl Handshake {
         self.cgroup = binding.cgroup;
         self.deadline = binding.deadline;
     }
-}
-
-#[inline(always)]
-const fn is_for_its_name(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::ServerNameUnknown | Reason::ServerNameElsewhere
-    )
-}
-
-/// Whether a denial is of the connection, and not of the one segment.
-#[inline(always)]
-const fn lasts(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NotTls
-            | Reason::HelloUnreadable
-            | Reason::NoServerName
-            | Reason::ServerNameUnknown
-            | Reason::ServerNameElsewhere
-            | Reason::ServerNameAddress
-            | Reason::Urgent
-            | Reason::EarlyData
-    )
-}
-
-/// The reason that a phase from [`CONDEMNED`] on holds.
-#[inline(always)]
-fn condemned(phase: u32) -> Reason {
-    const REASONS: [Reason; 13] = [
-        Reason::NotTls,
-        Reason::HelloUnreadable,
-        Reason::NoServerName,
-        Reason::ServerNameUnknown,
-        Reason::ServerNameElsewhere,
-        Reason::HelloOutOfOrder,
-        Reason::FastOpen,
-        Reason::Urgent,
-        Reason::Unwatched,
-        Reason::NotASocket,
-        Reason::ServerNameAddress,
-        Reason::HelloChanged,
-        Reason::EarlyData,
-    ];
-    let index = phase.wrapping_sub(CONDEMNED + Reason::NotTls as u32);
-    let reason = REASONS.get(index as usize).copied();
-    reason.unwrap_or(Reason::Unwatched)
 }

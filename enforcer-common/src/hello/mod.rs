@@ -4,6 +4,7 @@
 //! read in another way is denied: lengths that do not add up, a second server name, a hello over several records.
 
 mod connection;
+mod denial;
 mod name;
 mod policy;
 mod reader;
@@ -15,5 +16,5 @@ pub use connection::Handshake;
 pub use name::Keys;
 pub use policy::{Binding, Names, Policy};
 pub use reader::{Desk, MAX_TOKENS, Read, Reading, Segment, Want};
-pub use sent::{KEPT, Sent, Span};
+pub use sent::{KEPT, Sent};
 pub use tcp::Tcp;

@@ -1,7 +1,7 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
 use super::name::{Keys, has_colon, is_numeric, label, lower, lowest};
-use super::sent::{Sent, Span};
+use super::sent::Sent;
 use super::token::{Place, Step, advance, begun, behind_hello, may_be_another};
 use crate::reason::Reason;
 
@@ -14,30 +14,34 @@ pub trait Segment {
     /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Keeps, or holds against what was kept, what `span` says, and reads `len` bytes from `at` on. The kernel programs have their own way,
-    /// whose parts the verifier looks at once.
+    /// Lays `len` bytes from `at` on down from `offset` on; `None` past the end of either.
+    #[inline(always)]
+    fn load(&self, sent: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
+        for byte in 0..len {
+            let word = self.word(at.wrapping_add(byte), 1)?;
+            sent.set(offset.wrapping_add(byte), word as u8);
+        }
+        Some(())
+    }
+
+    /// As [`Sent::has`]; `None` where there is no room to find out.
+    #[inline(always)]
+    fn is_again(&self, sent: &Sent, from: u32, to: u32) -> Option<bool> {
+        Some(sent.has(from, to))
+    }
+
+    /// Whether it is to leave later than at once.
+    #[inline(always)]
+    fn is_held_back(&self) -> bool {
+        false
+    }
+
+    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
     ///
     /// # Errors
     /// With the reason to deny the hello for.
     #[inline(always)]
-    fn follow(
-        &self,
-        desk: &mut Desk,
-        sent: &mut Sent,
-        span: Span,
-        at: u32,
-        len: u32,
-    ) -> Result<Read, Reason> {
-        let unreadable = Reason::HelloUnreadable;
-        let mut piece = Sent::EMPTY;
-        let (lead, end) = (span.lead(), span.offset.wrapping_add(span.again));
-        self.load(&mut piece, lead, span.at, span.again)
-            .ok_or(unreadable)?;
-        if !sent.has(&piece, span.offset, end) {
-            return Err(Reason::HelloChanged);
-        }
-        let [fresh, from] = [span.at, span.offset].map(|at| at.wrapping_add(span.known));
-        self.load(sent, from, fresh, span.keep).ok_or(unreadable)?;
+    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
         desk.begin(at, len);
         for _ in 0..MAX_TOKENS {
             match desk.reading.want() {
@@ -50,16 +54,6 @@ pub trait Segment {
             }
         }
         Err(Reason::HelloUnreadable)
-    }
-
-    /// Lays `len` bytes from `at` on down from `offset` on.
-    #[inline(always)]
-    fn load(&self, place: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
-        for byte in 0..len {
-            let word = self.word(at.wrapping_add(byte), 1)?;
-            place.set(offset.wrapping_add(byte), word as u8);
-        }
-        Some(())
     }
 }
 
@@ -122,9 +116,6 @@ pub struct Reading {
     /// Where in the segment the next byte is, and how many there are from it on.
     at: u32,
     rest: u32,
-    /// Bytes that were read of all segments, and of these to the end of the name.
-    read: u32,
-    name_end: u32,
     /// Bytes written to each key.
     exact: u32,
     wild: u32,
@@ -159,8 +150,6 @@ impl Reading {
         have: 0,
         at: 0,
         rest: 0,
-        read: 0,
-        name_end: 0,
         exact: 0,
         wild: 0,
         labels: 0,
@@ -172,12 +161,6 @@ impl Reading {
     #[inline(always)]
     pub const fn is_named(&self) -> bool {
         self.seen & NAMED != 0
-    }
-
-    /// Whether the name was read, and ends within the first `len` bytes.
-    #[inline(always)]
-    pub const fn is_named_within(&self, len: u32) -> bool {
-        self.is_named() && self.name_end <= len
     }
 
     /// Whether what was read in the place of a name is an IPv4 address, or means to be one.
@@ -289,7 +272,6 @@ impl Reading {
     fn take(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len);
         self.rest = self.rest.wrapping_sub(len);
-        self.read = self.read.wrapping_add(len);
     }
 
     /// Takes bytes of a field, and gives it once it is whole.
@@ -340,7 +322,6 @@ impl Reading {
             return Err(Reason::HelloUnreadable);
         }
         self.seen |= NAMED;
-        self.name_end = self.read;
         Ok(Some(0))
     }
 

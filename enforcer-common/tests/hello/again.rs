@@ -1,13 +1,15 @@
 //! What the kernel sends again comes from memory that a process may have changed meanwhile.
 
 use enforcer_common::Reason;
+use enforcer_common::hello::Segment;
 
 use crate::hello::{Hello, PADDING, server_name};
+use crate::payload::Payload;
 use crate::world::{ACK, ADDRESS, Client, NAME, World};
 
 const CHANGED: Result<(), Reason> = Err(Reason::HelloChanged);
 /// How many bytes of a hello are kept.
-const KEPT: usize = 2048;
+const KEPT: usize = 3072;
 const GIB: u32 = 1 << 30;
 
 fn sent(world: &World, bytes: &[u8]) -> Client {
@@ -71,32 +73,127 @@ fn a_segment_of_old_and_new_bytes_is_held_against_the_old_ones() {
 }
 
 #[test]
-fn of_a_hello_that_is_too_long_to_keep_what_is_behind_is_sent_again_only_if_the_name_is_before_it()
-{
+fn what_lies_too_far_in_to_be_kept_is_not_sent_again() {
     let world = World::new();
-    let long = (PADDING, vec![0; 3000]);
-    for (is_first, extensions) in [
-        (true, [server_name(NAME.as_bytes()), long.clone()]),
-        (false, [long, server_name(NAME.as_bytes())]),
+    let long = (PADDING, vec![0; 2 * KEPT]);
+    for extensions in [
+        [server_name(NAME.as_bytes()), long.clone()],
+        [long, server_name(NAME.as_bytes())],
     ] {
         let bytes = Hello::with(extensions.to_vec()).bytes();
         let mut client = sent(&world, &bytes);
         assert_eq!(client.verified(&world), Some(Reason::AllowedName));
         assert_eq!(client.part(&world, &bytes, 0..KEPT), Ok(()));
-        let expected = if is_first { Ok(()) } else { CHANGED };
-        for (from, to) in [(0, KEPT + 1), (KEPT, KEPT + 1), (KEPT + 1, bytes.len())] {
-            assert_eq!(
-                client.part(&world, &bytes, from..to),
-                expected,
-                "{from}..{to}"
-            );
+        let end = bytes.len();
+        for (from, to) in [(0, KEPT + 1), (KEPT, KEPT + 1), (KEPT + 1, end), (0, end)] {
+            let again = client.part(&world, &bytes, from..to);
+            assert_eq!(again, CHANGED, "{from}..{to}");
         }
-        let mut other = bytes.clone();
-        other[KEPT - 1] ^= 1;
-        assert_eq!(client.part(&world, &other, 9..other.len()), CHANGED);
-        let end = bytes.len() as u32;
-        assert_eq!(client.send(&world, ADDRESS, ACK, end, b"more"), Ok(()));
+        let more = client.send(&world, ADDRESS, ACK, end as u32, b"more");
+        assert_eq!(more, Ok(()));
     }
+}
+
+/// Behind a name that was kept, what is sent again could say that another hello may follow, or be one.
+#[test]
+fn what_follows_the_name_is_not_another_thing_when_it_is_sent_again() {
+    const GREASE: u16 = 0x4a4a;
+    const VERSIONS: u16 = 43;
+    let world = World::new();
+    let long = (PADDING, vec![0; KEPT]);
+    let hello = |kind| {
+        let name = server_name(NAME.as_bytes());
+        Hello::with(vec![name, long.clone(), (kind, vec![2, 3, 4])]).bytes()
+    };
+    let mut client = sent(&world, &hello(GREASE));
+    let bytes = hello(VERSIONS);
+    assert_eq!(client.part(&world, &bytes, KEPT..bytes.len()), CHANGED);
+
+    let bytes = [
+        hello(VERSIONS),
+        Hello::classic("mallory.azurecr.io").bytes(),
+    ]
+    .concat();
+    let at = hello(VERSIONS).len();
+    let mut alert = bytes.clone();
+    alert[at] = 21;
+    let mut client = sent(&world, &alert);
+    assert_eq!(client.part(&world, &bytes, at..bytes.len()), CHANGED);
+}
+
+#[test]
+fn two_hellos_are_held_against_what_was_sent() {
+    let world = World::new();
+    let bytes = [Hello::modern(NAME, 4), Hello::classic(NAME)].map(|hello| hello.bytes());
+    let at = bytes[0].len();
+    let bytes = bytes.concat();
+    assert!(bytes.len() < KEPT);
+    let mut client = sent(&world, &bytes);
+    assert_eq!(client.part(&world, &bytes, at..bytes.len()), Ok(()));
+    let mut other = bytes.clone();
+    other[bytes.len() - 60] ^= 1;
+    assert_eq!(client.part(&world, &other, at..bytes.len()), CHANGED);
+}
+
+#[test]
+fn a_change_that_passes_in_audit_mode_does_not_pass_for_good() {
+    let mut world = World::new();
+    world.audits = true;
+    let bytes = Hello::classic(NAME).bytes();
+    let mut other = Hello::classic("mallory.azurecr.io").bytes();
+    other.truncate(bytes.len());
+    let mut client = sent(&world, &bytes);
+    assert_eq!(client.part(&world, &other, 0..other.len()), CHANGED);
+    world.audits = false;
+    assert_eq!(client.verified(&world), None);
+    let more = client.send(&world, ADDRESS, ACK, bytes.len() as u32, b"more");
+    assert_eq!(more, CHANGED);
+}
+
+#[test]
+fn a_segment_before_the_first_one_makes_no_room_for_another_hello() {
+    let world = World::new();
+    let bytes = Hello::classic(NAME).bytes();
+    let mut client = sent(&world, &bytes);
+    for before in [1, 2, 1000, GIB - 1000] {
+        let early = client.send(&world, ADDRESS, ACK, 0_u32.wrapping_sub(before), b"!");
+        assert_eq!(early, Err(Reason::HelloOutOfOrder), "{before}");
+        let mut other = bytes.clone();
+        other[70] ^= 1;
+        assert_eq!(client.part(&world, &other, 0..other.len()), CHANGED);
+    }
+}
+
+/// A segment that is not to leave at once.
+struct Late<'a>(Payload<'a>);
+
+impl Segment for Late<'_> {
+    fn word(&self, offset: u32, len: u32) -> Option<u64> {
+        self.0.word(offset, len)
+    }
+
+    fn is_held_back(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn no_byte_of_a_hello_leaves_later_than_it_is_judged() {
+    let world = World::new();
+    let bytes = Hello::classic(NAME).bytes();
+    let late = |client: &mut Client, from: usize, bytes: &[u8]| {
+        let payload = Late(Payload(bytes));
+        let tcp = payload.0.tcp(client.first.wrapping_add(from as u32), ACK);
+        client.handshake.judge(&payload, tcp, ADDRESS, &world)
+    };
+    let held = Err(Reason::HelloHeld);
+    let mut client = Client::new(&world);
+    assert_eq!(late(&mut client, 0, &bytes), held);
+    assert_eq!(client.part(&world, &bytes, 0..100), Ok(()));
+    assert_eq!(late(&mut client, 100, &bytes[100..]), held);
+    assert_eq!(client.part(&world, &bytes, 100..bytes.len()), Ok(()));
+    assert_eq!(late(&mut client, 0, &bytes), held);
+    assert_eq!(late(&mut client, bytes.len(), b"more"), Ok(()));
 }
 
 #[test]

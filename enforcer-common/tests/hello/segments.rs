@@ -1,7 +1,7 @@
 //! However a hello is cut, and whatever is sent twice, it means the same.
 
 use enforcer_common::Reason;
-use enforcer_common::hello::{Desk, Keys, Read, Reading, Segment, Sent, Span};
+use enforcer_common::hello::{Desk, Keys, Read, Reading, Segment};
 use enforcer_common::layout::Deadline;
 
 use crate::hello::{Hello, PADDING, server_name};
@@ -84,14 +84,6 @@ fn what_the_reader_knows_at_a_byte_does_not_depend_on_where_segments_ended_befor
     }
 }
 
-const NOTHING_SENT: Span = Span {
-    at: 0,
-    offset: 0,
-    again: 0,
-    keep: 0,
-    known: 0,
-};
-
 /// What a reader knows between two segments, or why the hello is denied.
 type Known = Result<(Read, Reading, Keys), Reason>;
 
@@ -99,8 +91,7 @@ fn read_on(before: (Reading, Keys), bytes: &[u8], from: usize, to: usize) -> Kno
     let (reading, keys) = before;
     let mut desk = Desk { reading, keys };
     let (at, len) = (AT + from as u32, (to - from) as u32);
-    let read =
-        Payload(&bytes[..to]).follow(&mut desk, &mut Sent::EMPTY.clone(), NOTHING_SENT, at, len)?;
+    let read = Payload(&bytes[..to]).follow(&mut desk, at, len)?;
     // Where the segment was is of no meaning to the next one, which begins so.
     desk.begin(0, 0);
     Ok((read, desk.reading, desk.keys))

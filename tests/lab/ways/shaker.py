@@ -16,6 +16,8 @@ PORT = 443
 PATIENCE = 20
 #: Data offset of a TCP header without options; PSH and ACK (RFC 9293, section 3.1).
 TCP_HEADER = struct.pack("!HHIIBBHHH", 40000, PORT, 1, 1, 5 << 4, 0x18, 1024, 0, 0)
+#: From linux/tcp.h; Python has no name for it.
+TCP_TX_DELAY = 37
 
 libc = ctypes.CDLL(None, use_errno=True)
 held = {}
@@ -76,6 +78,11 @@ def change(number, data):
     os.pwrite(files[number], bytes.fromhex(data), 0)
 
 
+def delay(number, micros):
+    """Has all segments leave so many microseconds later than TCP hands them over."""
+    held[number].setsockopt(socket.IPPROTO_TCP, TCP_TX_DELAY, micros)
+
+
 def send_urgent(number, data):
     held[number].send(bytes.fromhex(data), socket.MSG_OOB)
 
@@ -102,6 +109,7 @@ ACTS = {
         send,
         send_file,
         change,
+        delay,
         send_urgent,
         send_raw,
         abort,

@@ -110,6 +110,11 @@ impl Client {
         self.done(connection, &json!({"do": "send_urgent", "data": hex(data)}))
     }
 
+    /// Has all segments leave so many microseconds later than TCP hands them over, where the queue of the interface does as it is told.
+    pub(super) fn delay(&mut self, connection: Connection, micros: u32) -> Result<()> {
+        self.done(connection, &json!({"do": "delay", "micros": micros}))
+    }
+
     /// Sends a TCP segment of nobody's from a raw socket.
     pub(super) fn send_raw(&mut self, to: IpAddr, data: &[u8]) -> Result<Option<i32>> {
         let order = json!({"do": "send_raw", "to": to, "data": hex(data)});

@@ -42,6 +42,28 @@ fn a_byte_out_of_band_before_the_hello_ends_the_connection() -> Result<()> {
 }
 
 #[test]
+fn a_hello_that_is_to_leave_later_than_it_is_judged_does_not_leave() -> Result<()> {
+    let mut scene = Scene::new()?;
+    for to in LOGIN_AT {
+        let hello = client_hello(LOGIN);
+        let before = scene.denials(Reason::HelloHeld)?;
+        let connection = scene.client.connect(to)?;
+        scene.client.delay(connection, 100_000)?;
+        scene.client.send(connection, &hello)?;
+        scene.await_denial(Reason::HelloHeld, before)?;
+        scene.sink.expect(connection.peer, &[b""])?;
+        scene.client.delay(connection, 0)?;
+        scene.sink.expect(connection.peer, &[&hello])?;
+        scene.client.delay(connection, 100_000)?;
+        scene.client.send(connection, b"more")?;
+        let all = [hello.as_slice(), b"more"].concat();
+        scene.sink.expect(connection.peer, &[&all])?;
+    }
+    assert_eq!(scene.reasons()?, [Reason::HelloHeld].into());
+    Ok(())
+}
+
+#[test]
 fn urgent_data_passes_once_the_hello_has() -> Result<()> {
     let mut scene = Scene::new()?;
     for to in LOGIN_AT {
