@@ -122,7 +122,7 @@ pub struct Reading {
     /// Labels behind the reader, and bytes of the one that it is in.
     labels: u32,
     label: u32,
-    /// What is known of the name: [`NAMED`] and [`LETTERED`]; and [`RETRIED`].
+    /// What is known of the name: [`NAMED`] and [`LETTERED`]; and [`RETRIED`] and [`ENDED`].
     seen: u32,
 }
 
@@ -132,6 +132,8 @@ const NAMED: u32 = 1;
 const LETTERED: u32 = 2;
 /// Another hello may follow.
 const RETRIED: u32 = 4;
+/// A hello ended in the segment at hand.
+const ENDED: u32 = 8;
 
 /// How far a segment led.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +182,7 @@ impl Reading {
         if self.exact == 0 {
             *keys = Keys::EMPTY;
         }
+        self.seen &= !ENDED;
         [self.at, self.rest] = [at, len];
     }
 
@@ -231,15 +234,21 @@ impl Reading {
         let is_hello = place.is(Step::Name) || place.is(Step::Later);
         if is_hello && self.place.is(Step::End) && self.seen & RETRIED != 0 {
             self.place = behind_hello(self.place);
+            self.seen |= ENDED;
         }
         if place.is(Step::Another) && self.place.is(Step::Session) {
             self.begin_another(keys);
         }
     }
 
-    /// Forgets the name of the hello before.
+    /// Forgets the name of the hello before. That was looked up with the end of its segment, and another one comes in a later: it answers
+    /// what the server said to the first.
     #[inline(always)]
     fn begin_another(&mut self, keys: &mut Keys) {
+        if self.seen & ENDED != 0 {
+            self.fail(Reason::HelloUnreadable);
+            return;
+        }
         *keys = Keys::EMPTY;
         [self.exact, self.wild, self.labels, self.label] = [0; 4];
         self.seen &= RETRIED;

@@ -74,19 +74,31 @@ fn however_it_is_cut() {
     }
 }
 
+/// What the first one names would go unseen.
 #[test]
-fn in_the_segment_of_the_first_one_too() {
+fn it_is_in_no_segment_of_the_first_one() {
     let world = World::new();
-    let both = |name| [Hello::modern(NAME, 4).bytes(), Hello::classic(name).bytes()].concat();
-    for (name, reason) in OTHERS {
-        let bytes = both(name);
+    let unreadable = Err(Reason::HelloUnreadable);
+    for names in [[NAME, NAME], ["evil.io", NAME], [NAME, "evil.io"]] {
+        let hellos = names.map(|name| Hello::modern(name, 4).bytes());
+        let at = hellos[0].len();
+        let bytes = hellos.concat();
         let sent = Client::new(&world).part(&world, &bytes, 0..bytes.len());
-        assert_eq!(sent, Err(reason));
+        assert_eq!(sent, unreadable, "{names:?}");
+        // Behind the last extension's type nothing of the first one is read.
+        for cut in [at - 400, at - 1, at, at + 1, at + 6, at + 40] {
+            let mut client = Client::new(&world);
+            let head = client.part(&world, &bytes, 0..cut);
+            let tail = client.part(&world, &bytes, cut..bytes.len());
+            let is_in_the_first = cut < at - 1 || cut > at + 8;
+            let sent = head.and(tail);
+            match names {
+                [NAME, NAME] if !is_in_the_first => assert_eq!(sent, Ok(()), "{cut}"),
+                [NAME, _] if is_in_the_first => assert_eq!(sent, unreadable, "{cut}"),
+                _ => assert!(sent.is_err(), "{names:?} at {cut}"),
+            }
+        }
     }
-    let bytes = both(NAME);
-    let mut client = Client::new(&world);
-    assert_eq!(client.part(&world, &bytes, 0..bytes.len()), Ok(()));
-    assert_eq!(client.verified(&world), Some(Reason::AllowedName));
 }
 
 #[test]

@@ -13,7 +13,10 @@ fn what_the_fuzzer_kept_means_to_the_reader_what_it_means_to_tls_parser_however_
     for (input, bytes) in inputs("hello", LEAST) {
         let ours = verified(&bytes, bytes.len());
         for cut in 0..bytes.len() {
-            assert_eq!(verified(&bytes, cut), ours, "{input} cut at {cut}");
+            let other = verified(&bytes, cut);
+            // Another hello counts in a segment of its own.
+            let is_first = || ours.is_none() && other.as_deref() == by_extension(&bytes).name();
+            assert!(other == ours || is_first(), "{input} cut at {cut}");
         }
         let Some(ours) = ours else {
             continue;

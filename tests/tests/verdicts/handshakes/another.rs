@@ -48,7 +48,8 @@ fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_addre
 }
 
 #[test]
-fn it_does_not_hide_in_pieces_or_behind_records_of_no_use() -> Result<()> {
+fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_first() -> Result<()>
+{
     let mut scene = Scene::new()?;
     let first = modern_hello(LOGIN);
     let hello = modern_hello(MALLORY);
@@ -58,6 +59,12 @@ fn it_does_not_hide_in_pieces_or_behind_records_of_no_use() -> Result<()> {
     let mut in_records = record(begun);
     for piece in rest.chunks(200) {
         in_records.extend(record(piece));
+    }
+    for names in [[MALLORY, LOGIN], [LOGIN, MALLORY], [LOGIN, LOGIN]] {
+        let both = names.map(modern_hello).concat();
+        for to in LOGIN_AT {
+            scene.denied(to, &both, Reason::HelloUnreadable)?;
+        }
     }
     for (then, reason) in [
         (in_records, Reason::HelloUnreadable),
