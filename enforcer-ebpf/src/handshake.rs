@@ -21,8 +21,6 @@ use crate::view::{self, halves};
 const TCP: u32 = 6;
 const STREAM: u32 = 1;
 const IPV6_LEN: u32 = 40;
-/// Nanoseconds by which a packet may be ahead of its time: none of an ordinary connection's first ones is.
-const LATE: u64 = 1_000_000;
 
 /// What a payload comes to that no TCP socket sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,7 +221,7 @@ impl Segment for Connection<'_> {
     fn is_held_back(&self) -> bool {
         // SAFETY: the helper takes no pointer.
         let now = unsafe { bpf_ktime_get_ns() };
-        self.packet.leaves_at() > now.wrapping_add(LATE)
+        self.packet.leaves_at() > now
     }
 
     #[inline(always)]

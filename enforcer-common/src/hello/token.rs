@@ -13,6 +13,8 @@ const ALERT: u8 = 21;
 const HANDSHAKE_RECORD: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
+/// The highest byte of the length of the longest hello that a server takes: OpenSSL 131,396 bytes (`CLIENT_HELLO_MAX_LENGTH`), others fewer.
+const MAX_HELLO_HIGH: u8 = 2;
 /// The first byte of the version, from SSL 3.0 to TLS 1.3.
 const MAJOR: u8 = 3;
 /// Version and random.
@@ -254,11 +256,10 @@ fn next(kind: u8, major: u8, len: u16, first: u8) -> Result<Place, Reason> {
     }
 }
 
-/// Into another hello, if it is one. What an encrypted message of TLS 1.2 begins with could be its type, though hardly a length below 128 KiB,
-/// too; no server takes a longer one.
+/// Into another hello, if it is one. What an encrypted message of TLS 1.2 begins with could be its type, though hardly such a length, too.
 #[inline(always)]
 fn another(high: u8, len: u16, left: u16) -> Result<Place, Reason> {
-    if high > 1 {
+    if high > MAX_HELLO_HIGH {
         return Ok(Place::at(Step::End, 0, 0));
     }
     if high != 0 || len != left {

@@ -56,6 +56,8 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
     let (header, body) = hello.split_at(5);
     let (begun, rest) = body.split_at(40);
     let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
+    // Of 128 KiB and more, which OpenSSL takes.
+    let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
     let mut in_records = record(begun);
     for piece in rest.chunks(200) {
         in_records.extend(record(piece));
@@ -68,6 +70,7 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
     }
     for (then, reason) in [
         (in_records, Reason::HelloUnreadable),
+        (long, Reason::HelloUnreadable),
         ([&record(&[]), &hello[..]].concat(), Reason::HelloUnreadable),
         ([&[24, 3, 3, 0, 1, 0], &hello[..]].concat(), Reason::NotTls),
     ] {
