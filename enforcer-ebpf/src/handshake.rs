@@ -63,9 +63,9 @@ pub(crate) fn judge<'a>(
     let address = flow.destination;
     let Some(handshake) = handshake else {
         // Without a note of its opening nothing that follows would pass: that is tried again, and this not.
-        let is_note_worthy = tcp.opens() && packet.socket().is_some_and(is_stream);
+        let is_opening = tcp.opens() && packet.socket().is_some_and(is_stream);
         let passes =
-            tcp.len == 0 && !is_note_worthy || connection.binding([Opening::ANY_NAME, 0]).is_some();
+            tcp.len == 0 && !is_opening || connection.binding([Opening::ANY_NAME, 0]).is_some();
         let strayed = denied(decision, Reason::NotASocket);
         return (if passes { decision } else { strayed }, None);
     };
