@@ -63,11 +63,17 @@ pub(crate) fn judge<'a>(
     let address = flow.destination;
     let Some(handshake) = handshake else {
         // Without a note of its opening nothing that follows would pass: that is tried again, and this not.
-        let is_opening = tcp.opens() && packet.socket().is_some_and(is_stream);
-        let passes =
-            tcp.len == 0 && !is_opening || connection.binding([Opening::ANY_NAME, 0]).is_some();
-        let strayed = denied(decision, Reason::NotASocket);
-        return (if passes { decision } else { strayed }, None);
+        let is_tcp = packet.socket().is_some_and(is_stream);
+        let is_quiet = tcp.len == 0 && !(is_tcp && tcp.opens());
+        if is_quiet || connection.binding([Opening::ANY_NAME, 0]).is_some() {
+            return (decision, None);
+        }
+        let reason = if is_tcp {
+            Reason::Unwatched
+        } else {
+            Reason::NotASocket
+        };
+        return (denied(decision, reason), None);
     };
     if stray == Stray::First {
         handshake.begin(address, tcp.sequence);
