@@ -43,6 +43,7 @@ fn lab_and_guests(report: &mut Report) {
         let lab = scope.spawn(|| {
             let mut report = Report::default();
             lab_tests(&mut report, &[]);
+            demonstration(&mut report);
             report
         });
         guests(report);
@@ -148,6 +149,26 @@ fn unit_tests(report: &mut Report, filters: &[String]) {
             // Shows what a passing test said: the ones that could not run say so.
             .args(["--", "--show-output"])
             .args(filters),
+    );
+}
+
+/// The demonstration says itself whether all went as it tells.
+fn demonstration(report: &mut Report) {
+    let mut built = None;
+    report.check("the demonstration's programs", || {
+        built = Some((build::release_binary()?, build::lab_program("demo")?));
+        Ok(Outcome::Passed)
+    });
+    let Some((binary, demo)) = built else {
+        return;
+    };
+    report.command(
+        &Step {
+            title: "demonstration",
+            usual: "30 s",
+            log: "test-demo",
+        },
+        env::command(&demo).env("EGRESS_ENFORCER_BIN", binary),
     );
 }
 

@@ -154,7 +154,7 @@ fn kill(stage: &mut Stage, teller: &mut Teller) -> Result<()> {
     stage.kill()?;
     let answers = stage.enforcer().status().is_ok();
     teller.check(!answers, "no daemon answers any more");
-    teller.say("The kernel goes on with what it knows. Addresses that nobody told it of stay closed until a daemon runs again.");
+    teller.say("The kernel goes on with what it knows, and reads DNS answers itself: an allowed name may still move.");
     Ok(())
 }
 

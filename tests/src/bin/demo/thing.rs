@@ -72,9 +72,7 @@ impl Thing {
     /// Whether it has to work in `phase`; else it has to be refused.
     pub(crate) fn has_to_work(self, phase: Phase) -> bool {
         match self {
-            Self::Pull | Self::PullReplica | Self::Web => true,
-            // Learning new addresses is the daemon's work; without it they stay closed.
-            Self::PullMoved => phase != Phase::Killed,
+            Self::Pull | Self::PullReplica | Self::PullMoved | Self::Web => true,
             Self::Upload | Self::Push => phase == Phase::Before,
         }
     }
