@@ -195,6 +195,7 @@ impl Handshake {
         if let Some(binding) = names.binding(self.names) {
             if !verified {
                 self.begin(address, tcp.sequence);
+                self.expect_nothing_before(tcp.sequence);
                 self.names = [Opening::ANY_NAME, 0];
                 self.phase = VERIFIED;
             }
@@ -273,9 +274,15 @@ impl Handshake {
             return Err(Reason::HelloOutOfOrder);
         }
         // Sequence numbers have come half around: what was the hello is long received.
-        self.expected = tcp.sequence.wrapping_sub(MAX_WINDOW);
-        self.first = self.expected;
+        self.expect_nothing_before(tcp.sequence);
         Ok(())
+    }
+
+    /// Has nothing that can still be sent again when a segment has this sequence number be held against anything.
+    #[inline(always)]
+    fn expect_nothing_before(&mut self, sequence: u32) {
+        self.expected = sequence.wrapping_sub(MAX_WINDOW);
+        self.first = self.expected;
     }
 
     /// Holds `len` bytes at `at`, number `offset` and on of the stream, against what was kept of them.

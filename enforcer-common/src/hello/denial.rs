@@ -51,3 +51,18 @@ pub(super) fn condemned(phase: u32) -> Reason {
     let reason = REASONS.get(index as usize).copied();
     reason.unwrap_or(Reason::Unwatched)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condemned_connection_tells_what_it_was_condemned_for() {
+        let reasons = Reason::ALL.into_iter();
+        for reason in reasons.filter(|reason| *reason >= Reason::NotTls) {
+            assert_eq!(condemned(CONDEMNED + reason as u32), reason);
+        }
+        assert_eq!(condemned(CONDEMNED), Reason::Unwatched);
+        assert_eq!(condemned(u32::MAX), Reason::Unwatched);
+    }
+}
