@@ -14,7 +14,7 @@ pub trait Segment {
     /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
     fn word(&self, offset: u32, len: u32) -> Option<u64>;
 
-    /// Lays `len` bytes from `at` on down from `offset` on; `None` past the end of either.
+    /// Lays `len` bytes from `at` on down from `offset` on, where there has to be room; `None` past the end.
     #[inline(always)]
     fn load(&self, sent: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
         for byte in 0..len {
