@@ -75,7 +75,8 @@ extern "C" fn read_answer(slot: u32) -> u32 {
     let Some(scratch) = scratch(slot) else {
         return 0;
     };
-    match scratch.reading.answers(|_| read_record(slot) != 0) {
+    let reading = &scratch.reading;
+    match reading.answers(|_| read_record(slot) != 0, |_| follow_alias(slot) != 0) {
         Reply::Addresses(found) => found,
         Reply::Nothing => 0,
         Reply::Unusable => UNUSABLE,
@@ -90,6 +91,13 @@ extern "C" fn read_record(slot: u32) -> u32 {
         walk_name(slot);
     };
     scratch(slot).is_some_and(|scratch| scratch.reading.record(walk)) as u32
+}
+
+/// Goes one alias on along the chain of the answer in scratch `slot`; 0 where there is no further one.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn follow_alias(slot: u32) -> u32 {
+    scratch(slot).is_some_and(|scratch| scratch.reading.follow()) as u32
 }
 
 /// Opens an address of the answer in scratch `slot`, and tells the daemon; 0 where there is no such address.

@@ -24,7 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
     let Some(question) = reading.question(Side::Server, Reading::walk) else {
         return;
     };
-    let Reply::Addresses(found) = reading.answers(|reading| reading.record(Reading::walk)) else {
+    let Reply::Addresses(found) =
+        reading.answers(|reading| reading.record(Reading::walk), Reading::follow)
+    else {
         return;
     };
     let addresses: BTreeSet<IpAddr> = (0..found)

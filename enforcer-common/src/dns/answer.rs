@@ -1,7 +1,10 @@
-//! Answers: the chain of aliases from the question's name to its addresses.
+//! Answers: the chain of aliases from the question's name to its addresses, in whatever order the records stand.
+//!
+//! Every record is read once, and its names are kept as hashes; then the chain is followed from the question's name. What is left over
+//! makes an answer unusable: a second alias of a name, an address or an alias of a name that is not on the way.
 
 use super::name::Use;
-use super::{INTERNET, Kind, MAX_RECORDS, Reading};
+use super::{INTERNET, Kind, MAX_ALIASES, MAX_RECORDS, Reading};
 use crate::Address;
 
 /// The type of an alias (RFC 1035 section 3.2.2).
@@ -19,18 +22,20 @@ pub enum Reply {
     Addresses(u32),
     /// No address, and no reason to ask again.
     Nothing,
-    /// It is truncated or malformed, past a bound of this reader, or its records are in no order in which each alias comes before what it
-    /// leads to.
+    /// It is truncated or malformed, past a bound of this reader, or holds records that are not on the way from the question to its
+    /// addresses.
     Unusable,
 }
 
 impl Reading {
-    /// Reads the answers of a message whose question [`Reading::question`] has read, `record` being [`Reading::record`] or what stands in
-    /// for it. Addresses count only when all is read.
+    /// Reads the answers of a message whose question [`Reading::question`] has read. `record` is [`Reading::record`] and `follow`
+    /// [`Reading::follow`], or what stands in for them. Addresses count only when all is read.
     #[inline(always)]
-    pub fn answers(&self, record: impl Fn(&Self) -> bool) -> Reply {
+    pub fn answers(&self, record: impl Fn(&Self) -> bool, follow: impl Fn(&Self) -> bool) -> Reply {
         self.ttl.set(MAX_TTL);
-        self.found.set(0);
+        for count in [&self.found, &self.aliased, &self.followed] {
+            count.set(0);
+        }
         let (Some(flags), Some(code), Some(count)) = (self.byte(2), self.byte(3), self.short(6))
         else {
             return Reply::Unusable;
@@ -41,9 +46,25 @@ impl Reading {
         if code & CODE != 0 {
             return Reply::Nothing;
         }
-        if count as usize > MAX_RECORDS {
+        if count as usize > MAX_RECORDS || !self.all_records(count, record) {
             return Reply::Unusable;
         }
+        for _ in 0..MAX_ALIASES {
+            if !follow(self) {
+                break;
+            }
+        }
+        if self.followed.get() != self.aliased.get() || !self.belong_together() {
+            return Reply::Unusable;
+        }
+        match self.found.get() {
+            0 => Reply::Nothing,
+            found => Reply::Addresses(found),
+        }
+    }
+
+    #[inline(always)]
+    fn all_records(&self, count: u16, record: impl Fn(&Self) -> bool) -> bool {
         // The count stays in memory: the verifier of Linux 5.10 follows no loop that ends at a number it does not know.
         self.left.set(count.into());
         for _ in 0..MAX_RECORDS {
@@ -53,13 +74,42 @@ impl Reading {
             }
             self.left.set(left.wrapping_sub(1));
             if !record(self) {
-                return Reply::Unusable;
+                return false;
             }
         }
-        match self.found.get() {
-            0 => Reply::Nothing,
-            found => Reply::Addresses(found),
+        true
+    }
+
+    /// Whether every address belongs to the name at the chain's end.
+    #[inline(always)]
+    fn belong_together(&self) -> bool {
+        for (at, owner) in self.owners.iter().enumerate() {
+            if at as u32 >= self.found.get() {
+                break;
+            }
+            if owner.get() != self.chain.get() {
+                return false;
+            }
         }
+        true
+    }
+
+    /// Goes one alias on along the chain; whether there is one that it has not been through.
+    #[inline(always)]
+    pub fn follow(&self) -> bool {
+        for (at, alias) in self.aliases.iter().enumerate() {
+            if at as u32 >= self.aliased.get() {
+                break;
+            }
+            if alias.is_followed.get() == 0 && alias.owner.get() == self.chain.get() {
+                alias.is_followed.set(1);
+                self.chain.set(alias.target.get());
+                self.ttl.set(self.lower(alias.ttl.get()));
+                self.followed.set(self.followed.get().wrapping_add(1));
+                return true;
+            }
+        }
+        false
     }
 
     /// Reads the next record; whether it can be one of a usable answer.
@@ -70,9 +120,10 @@ impl Reading {
 
     #[inline(always)]
     fn read_record(&self, walk: impl Fn(&Self)) -> Option<()> {
-        self.begin(self.next.get(), Use::Compare);
+        self.begin(self.next.get(), Use::Hash);
         walk(self);
         let fixed = self.after_name()?;
+        let owner = self.name_hash();
         let number = self.short(fixed)?;
         let class = self.short(fixed.wrapping_add(2))?;
         let ttl = self.long(fixed.wrapping_add(4))?;
@@ -87,29 +138,36 @@ impl Reading {
         if class != INTERNET || (number != CNAME && number != kind.number()) {
             return Some(());
         }
-        if !self.is_same() {
-            return None;
-        }
         let ttl = if ttl > MAX_TTL { 0 } else { ttl };
-        let ttl = if ttl < self.ttl.get() {
-            ttl
-        } else {
-            self.ttl.get()
-        };
         if number != CNAME {
-            return self.take_address(kind, data, length, ttl);
+            return self.take_address(kind, owner, data, length, ttl);
         }
-        if self.found.get() > 0 {
+        self.begin(data, Use::Hash);
+        walk(self);
+        if self.after_name()? != end {
             return None;
         }
-        self.ttl.set(ttl);
-        self.begin(data, Use::Follow);
-        walk(self);
-        (self.after_name()? == end).then_some(())
+        self.take_alias(owner, ttl)
+    }
+
+    /// Takes in the alias whose target was just read.
+    #[inline(always)]
+    fn take_alias(&self, owner: u64, ttl: u32) -> Option<()> {
+        let aliased = self.aliased.get();
+        if aliased >= MAX_ALIASES as u32 {
+            return None;
+        }
+        let alias = &self.aliases[aliased as usize % MAX_ALIASES];
+        alias.owner.set(owner);
+        alias.target.set(self.name_hash());
+        alias.ttl.set(ttl);
+        alias.is_followed.set(0);
+        self.aliased.set(aliased.wrapping_add(1));
+        Some(())
     }
 
     #[inline(always)]
-    fn take_address(&self, kind: Kind, data: u32, length: u32, ttl: u32) -> Option<()> {
+    fn take_address(&self, kind: Kind, owner: u64, data: u32, length: u32, ttl: u32) -> Option<()> {
         let address = match (kind, length) {
             (Kind::A, 4) => Address::from_v4(self.long(data)?).key(),
             (Kind::Aaaa, 16) => {
@@ -127,8 +185,19 @@ impl Reading {
         }
         let at = found as usize % MAX_RECORDS;
         self.addresses[at].set(address);
+        self.owners[at].set(owner);
         self.ttls[at].set(ttl);
         self.found.set(found.wrapping_add(1));
         Some(())
+    }
+
+    /// The lower of `ttl` and that of the chain.
+    #[inline(always)]
+    pub(super) fn lower(&self, ttl: u32) -> u32 {
+        if ttl < self.ttl.get() {
+            ttl
+        } else {
+            self.ttl.get()
+        }
     }
 }

@@ -24,10 +24,13 @@ pub use wildcard::wildcard;
 
 use crate::layout::{AddressKey, NAME_BYTES};
 
-/// Bytes of a message that are read; a server that keeps to what DNS Flag Day 2020 recommends sends 1,232 at most.
-pub const MESSAGE_BYTES: usize = 2048;
-/// Records of the answer section that are read; a message with more is unusable.
-pub const MAX_RECORDS: usize = 32;
+/// Bytes of a message that are read: the largest answer that resolvers offer over UDP (EDNS). A server that keeps to what DNS Flag Day 2020
+/// recommends sends 1,232 at most.
+pub const MESSAGE_BYTES: usize = 4096;
+/// Records of the answer section that are read; a message with more is unusable. An answer of 1,232 bytes has room for 75 addresses.
+pub const MAX_RECORDS: usize = 128;
+/// Aliases in a chain; an answer with more is unusable. BIND and Unbound follow 11, and Azure's names have five.
+pub const MAX_ALIASES: usize = 32;
 /// Bytes of the header (RFC 1035 section 4.1.1).
 const HEADER: u32 = 12;
 /// The class of the Internet (RFC 1035 section 3.2.4).
@@ -38,12 +41,14 @@ const INTERNET: u16 = 1;
 #[repr(C)]
 pub struct Reading {
     message: [Cell<u8>; MESSAGE_BYTES],
-    /// The name that answers are now about, as on the wire (RFC 1035 section 3.1), without compression, in lower case.
-    name: [Cell<u8>; NAME_BYTES],
     key: [Cell<u8>; NAME_BYTES],
     wildcard: [Cell<u8>; NAME_BYTES],
-    hash: Cell<u64>,
+    /// The hash of the name that the chain of aliases leads to so far.
+    chain: Cell<u64>,
+    aliases: [Alias; MAX_ALIASES],
     addresses: [Cell<AddressKey>; MAX_RECORDS],
+    /// The hashes of the names that the addresses belong to.
+    owners: [Cell<u64>; MAX_RECORDS],
     ttls: [Cell<u32>; MAX_RECORDS],
     length: Cell<u32>,
     walk: name::Walk,
@@ -57,6 +62,34 @@ pub struct Reading {
     ttl: Cell<u32>,
     /// How many of `addresses` are filled.
     found: Cell<u32>,
+    /// How many of `aliases` are filled.
+    aliased: Cell<u32>,
+    /// How many of them the chain went through.
+    followed: Cell<u32>,
+}
+
+/// A CNAME record of the answer.
+#[derive(Debug)]
+#[repr(C)]
+struct Alias {
+    /// The hash of its name.
+    owner: Cell<u64>,
+    /// The hash of the name that it leads to.
+    target: Cell<u64>,
+    ttl: Cell<u32>,
+    /// Whether the chain went through it (1 or 0).
+    is_followed: Cell<u32>,
+}
+
+impl Alias {
+    const fn new() -> Self {
+        Self {
+            owner: Cell::new(0),
+            target: Cell::new(0),
+            ttl: Cell::new(0),
+            is_followed: Cell::new(0),
+        }
+    }
 }
 
 impl Reading {
@@ -64,11 +97,12 @@ impl Reading {
     pub const fn new() -> Self {
         Self {
             message: [const { Cell::new(0) }; MESSAGE_BYTES],
-            name: [const { Cell::new(0) }; NAME_BYTES],
             key: [const { Cell::new(0) }; NAME_BYTES],
             wildcard: [const { Cell::new(0) }; NAME_BYTES],
-            hash: Cell::new(0),
+            chain: Cell::new(0),
+            aliases: [const { Alias::new() }; MAX_ALIASES],
             addresses: [const { Cell::new([0; 16]) }; MAX_RECORDS],
+            owners: [const { Cell::new(0) }; MAX_RECORDS],
             ttls: [const { Cell::new(0) }; MAX_RECORDS],
             length: Cell::new(0),
             walk: name::Walk::new(),
@@ -77,6 +111,8 @@ impl Reading {
             next: Cell::new(0),
             ttl: Cell::new(0),
             found: Cell::new(0),
+            aliased: Cell::new(0),
+            followed: Cell::new(0),
         }
     }
 
@@ -117,14 +153,14 @@ impl Reading {
     }
 
     /// The `index`th address of the answer as [`crate::Address::key`] of an IPv4 address, or as on the wire of an IPv6 one, and the
-    /// seconds for which it may be kept.
+    /// seconds for which it may be kept: the shortest time to live on the way there.
     #[inline(always)]
     pub fn address(&self, index: u32) -> Option<(AddressKey, u32)> {
         if index >= self.found.get() {
             return None;
         }
         let at = index as usize % MAX_RECORDS;
-        Some((self.addresses[at].get(), self.ttls[at].get()))
+        Some((self.addresses[at].get(), self.lower(self.ttls[at].get())))
     }
 
     /// What the question asked for.

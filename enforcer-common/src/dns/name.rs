@@ -1,4 +1,4 @@
-//! Names: labels, compression pointers, comparison.
+//! Names: labels, compression pointers, hashes.
 
 use core::cell::Cell;
 
@@ -14,16 +14,17 @@ pub const STEPS: u32 = 16;
 /// Calls of [`Reading::walk_on`] after which every name is read or refused: a step is for one byte or one pointer.
 pub const WALKS: u32 = (MAX_NAME + MAX_POINTERS).div_ceil(STEPS);
 
-/// What becomes of a name that is read.
+/// The basis of FNV-1a, 64 bits.
+const HASH_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// What a name that is read is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Use {
-    /// It is compared with [`Reading::name`].
-    Compare = 0,
-    /// It takes the place of [`Reading::name`].
-    Follow = 1,
+    /// Only its hash counts.
+    Hash = 0,
     /// It also gives the keys.
-    Ask = 2,
+    Ask = 1,
 }
 
 /// How far the walk along a name is.
@@ -46,8 +47,8 @@ pub(super) struct Walk {
     pointers: Cell<u32>,
     /// Where what follows the name begins; 0 while it is not known.
     after: Cell<u32>,
-    /// Whether the name is so far that in [`Reading::name`].
-    same: Cell<u32>,
+    /// The hash of the name so far: lengths and labels in lower case.
+    hash: Cell<u64>,
     /// Whether labels so far hold nothing but letters, digits, `-` and `_`.
     plain: Cell<u32>,
     labels: Cell<u32>,
@@ -71,7 +72,7 @@ impl Walk {
             written: Cell::new(0),
             pointers: Cell::new(0),
             after: Cell::new(0),
-            same: Cell::new(0),
+            hash: Cell::new(0),
             plain: Cell::new(0),
             labels: Cell::new(0),
             starred: Cell::new(0),
@@ -117,7 +118,7 @@ impl Reading {
         walk.written.set(0);
         walk.pointers.set(0);
         walk.after.set(0);
-        walk.same.set(1);
+        walk.hash.set(HASH_BASIS);
         walk.plain.set(1);
         walk.labels.set(0);
         walk.starred.set(0);
@@ -132,10 +133,11 @@ impl Reading {
         Some(self.walk.after.get())
     }
 
-    /// Whether the name that was read is that in [`Reading::name`].
+    /// A hash of the name that was read, whatever its case. Who can make two names of one hash could as well write the right one: nothing
+    /// but records of one answer is compared by it.
     #[inline(always)]
-    pub(super) fn is_same(&self) -> bool {
-        self.walk.same.get() != 0
+    pub(super) fn name_hash(&self) -> u64 {
+        self.walk.hash.get()
     }
 
     /// Whether the name that was read can be written with dots between labels.
@@ -216,28 +218,19 @@ impl Reading {
             return None;
         }
         walk.written.set(at.wrapping_add(1));
-        let held = &self.name[at as usize % NAME_BYTES];
-        let purpose = walk.purpose.get();
-        if purpose == Use::Compare as u32 {
-            if held.get() != byte {
-                walk.same.set(0);
-            }
-            return Some(());
-        }
-        held.set(byte);
-        if purpose == Use::Ask as u32 {
+        // FNV-1a, 64 bits.
+        let hash = (walk.hash.get() ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        walk.hash.set(hash);
+        if walk.purpose.get() == Use::Ask as u32 {
             self.spell(at, byte, is_length);
         }
         Some(())
     }
 
-    /// Adds the byte to the keys and to the hash.
+    /// Adds the byte to the keys.
     #[inline(always)]
     fn spell(&self, at: u32, byte: u8, is_length: bool) {
         let walk = &self.walk;
-        // FNV-1a, 64 bits.
-        let hash = (self.hash.get() ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3);
-        self.hash.set(hash);
         let is_plain = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if !is_length && !is_plain {
             walk.plain.set(0);

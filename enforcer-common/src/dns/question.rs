@@ -11,8 +11,6 @@ const AAAA: u16 = 28;
 /// Response, and opcode (RFC 1035 section 4.1.1), in byte 2 of the header.
 const RESPONSE: u8 = 0x80;
 const OPCODE: u8 = 0x78;
-/// The basis of FNV-1a, 64 bits.
-const HASH_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Which addresses a question is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +102,7 @@ impl Reading {
         self.begin(HEADER, Use::Ask);
         walk(self);
         let after = self.after_name()?;
+        self.chain.set(self.name_hash());
         if !self.is_plain() || self.key[0].get() == 0 {
             return None;
         }
@@ -117,13 +116,12 @@ impl Reading {
         Some(Question {
             id,
             kind,
-            name: self.hash.get(),
+            name: self.chain.get(),
         })
     }
 
     #[inline(always)]
     fn clear_keys(&self) {
-        self.hash.set(HASH_BASIS);
         for at in 0..NAME_BYTES {
             self.key[at].set(0);
             self.wildcard[at].set(0);

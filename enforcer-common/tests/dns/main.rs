@@ -25,7 +25,7 @@ const LEAST_KEPT: usize = 1250;
 fn read(reading: &Reading, message: &[u8]) -> Option<Answer> {
     reading.set(message);
     let question = reading.question(Side::Server, Reading::walk)?;
-    let found = match reading.answers(|reading| reading.record(Reading::walk)) {
+    let found = match reading.answers(|reading| reading.record(Reading::walk), Reading::follow) {
         Reply::Addresses(found) => found,
         Reply::Nothing | Reply::Unusable => 0,
     };

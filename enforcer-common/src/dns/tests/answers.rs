@@ -78,23 +78,24 @@ fn addresses_of_other_names_make_the_answer_unusable() {
                 .a(ASKED, 7),
         ),
         (
-            "before the alias",
-            Built::response()
-                .a(&wire("b.example"), 7)
-                .alias(ASKED, &wire("b.example")),
-        ),
-        (
             "of a name that is an alias only after it",
             Built::response()
                 .a(ASKED, 7)
                 .alias(ASKED, &wire("b.example")),
         ),
         (
-            "aliases in the wrong order",
+            "of a name on the way",
             Built::response()
+                .a(&wire("b.example"), 7)
                 .alias(&wire("b.example"), &wire("c.example"))
+                .alias(ASKED, &wire("b.example")),
+        ),
+        (
+            "an alias of somebody else before the right one",
+            Built::response()
+                .alias(&wire("evil.example"), &wire("b.example"))
                 .alias(ASKED, &wire("b.example"))
-                .a(&wire("c.example"), 7),
+                .a(&wire("b.example"), 7),
         ),
         (
             "an alias of somebody else",
@@ -111,6 +112,79 @@ fn addresses_of_other_names_make_the_answer_unusable() {
     ] {
         assert_eq!(message.read(), UNUSABLE, "{what}");
     }
+}
+
+/// Every order of the records in `parts`.
+fn orders(parts: usize) -> Vec<Vec<usize>> {
+    if parts == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(parts - 1);
+    let with_last = |order: Vec<usize>| {
+        (0..parts).map(move |at| {
+            let mut order = order.clone();
+            order.insert(at, parts - 1);
+            order
+        })
+    };
+    shorter.into_iter().flat_map(with_last).collect()
+}
+
+#[test]
+fn records_are_read_in_whatever_order_they_stand() {
+    let all = orders(5);
+    assert_eq!(all.len(), 120);
+    for order in all {
+        let message = order
+            .iter()
+            .fold(Built::response(), |message, part| match part {
+                0 => message.alias(ASKED, &wire("b.example")),
+                1 => message.alias(&wire("B.example"), &wire("c.example")),
+                2 => message.alias(&wire("c.example"), &wire("d.example")),
+                3 => message.a(&wire("d.example"), 7),
+                _ => message.a(&wire("D.example"), 8),
+            });
+        let mut read = message.read().unwrap_or_default();
+        read.sort_unstable();
+        assert_eq!(read, [7, 8], "{order:?}");
+    }
+}
+
+#[test]
+fn an_address_before_its_alias_is_read_as_a_resolver_sent_it() {
+    let message = [
+        "1234818000010002000000000763",
+        "6f6e746f736f07617a7572656372",
+        "02696f00000100010565",
+        "75732d3302666504617a637202696f00000100010000000a0004142a420a",
+        "c00c000500010000012c0012",
+        "056575732d3302666504617a637202696f00",
+    ]
+    .concat();
+    let byte = |at| u8::from_str_radix(&message[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..message.len()).step_by(2).map(byte).collect();
+    assert_eq!(Built(bytes).read(), Ok(vec![10]));
+}
+
+#[test]
+fn thirty_two_aliases_are_followed_and_no_more() {
+    let name = |at: u32| wire(&format!("n{at}.example"));
+    for (count, expected) in [(32, Ok(vec![7])), (33, UNUSABLE)] {
+        let message = (1..count).rev().fold(Built::response(), |message, at| {
+            message.alias(&name(at), &name(at + 1))
+        });
+        let message = message.a(&name(count), 7).alias(ASKED, &name(1));
+        assert_eq!(message.read(), expected, "{count}");
+    }
+}
+
+#[test]
+fn aliases_in_a_circle_end() {
+    let circle = Built::response()
+        .alias(&wire("b.example"), &wire(NAME))
+        .alias(ASKED, &wire("b.example"));
+    assert_eq!(circle.clone().read(), NOTHING);
+    assert_eq!(circle.a(&wire("b.example"), 7).read(), UNUSABLE);
 }
 
 #[test]
@@ -141,10 +215,10 @@ fn what_follows_the_answers_is_not_read() {
 }
 
 #[test]
-fn thirty_two_records_are_read_and_no_more() {
+fn a_hundred_and_twenty_eight_records_are_read_and_no_more() {
     let filled = |count| (0..count).fold(Built::response(), |message, at| message.a(ASKED, at));
-    assert_eq!(filled(32).read(), Ok((0..32).collect()));
-    assert_eq!(filled(33).read(), UNUSABLE);
+    assert_eq!(filled(128).read(), Ok((0..128).collect()));
+    assert_eq!(filled(129).read(), UNUSABLE);
     assert_eq!(Built::response().a(ASKED, 7).set(6, 1).read(), UNUSABLE);
 }
 
@@ -193,12 +267,12 @@ fn addresses_of_both_families_are_as_on_the_wire() {
     let message = Built::question(&wire(NAME), 28).record(ASKED, 28, &v6);
     reading.set(&message.0);
     reading.question(Side::Server, Reading::walk).unwrap();
-    let reply = reading.answers(|reading| reading.record(Reading::walk));
+    let reply = reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
     assert_eq!((reply, reading.kind()), (Reply::Addresses(1), Kind::Aaaa));
     assert_eq!(reading.address(0), Some((v6, TTL)));
     reading.set(&Built::response().a(ASKED, 7).0);
     reading.question(Side::Server, Reading::walk).unwrap();
-    reading.answers(|reading| reading.record(Reading::walk));
+    reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
     let v4 = crate::Address::from_v4(u32::from_be_bytes([198, 51, 100, 7]));
     assert_eq!(reading.address(0), Some((v4.key(), TTL)));
 }
@@ -216,7 +290,7 @@ fn the_shortest_time_to_live_of_the_chain_counts() {
         let reading = Reading::new();
         reading.set(&message.0);
         reading.question(Side::Server, Reading::walk).unwrap();
-        reading.answers(|reading| reading.record(Reading::walk));
+        reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
         reading.address(0).map(|(_, ttl)| ttl)
     };
     assert_eq!(chain(5, 60), Some(5));
@@ -224,4 +298,14 @@ fn the_shortest_time_to_live_of_the_chain_counts() {
     assert_eq!(chain(0, 5), Some(0));
     assert_eq!(chain(60, 0x8000_0000), Some(0), "RFC 2181");
     assert_eq!(chain(60, u32::MAX), Some(0));
+    // Also that of an alias behind the address.
+    let mut message = Built::response().a(&wire("b.example"), 7);
+    let at = message.end() + 2 + 4;
+    message = message.alias(ASKED, &wire("b.example"));
+    message.0[at..at + 4].copy_from_slice(&5_u32.to_be_bytes());
+    let reading = Reading::new();
+    reading.set(&message.0);
+    reading.question(Side::Server, Reading::walk).unwrap();
+    reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
+    assert_eq!(reading.address(0).map(|(_, ttl)| ttl), Some(5));
 }

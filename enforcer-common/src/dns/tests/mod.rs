@@ -88,7 +88,7 @@ impl Built {
         reading
             .question(Side::Server, Reading::walk)
             .expect("a question");
-        match reading.answers(|reading| reading.record(Reading::walk)) {
+        match reading.answers(|reading| reading.record(Reading::walk), Reading::follow) {
             Reply::Addresses(found) => {
                 assert_eq!(reading.address(found), None);
                 let addresses = (0..found).map(|index| reading.address(index).unwrap().0[15]);
@@ -130,7 +130,9 @@ fn a_reading_keeps_nothing_of_the_message_before() {
     }
     reading.set(&Built::response().a(ASKED, 7).0);
     reading.question(Side::Server, Reading::walk).unwrap();
-    let reply = |reading: &Reading| reading.answers(|reading| reading.record(Reading::walk));
+    let reply = |reading: &Reading| {
+        reading.answers(|reading| reading.record(Reading::walk), Reading::follow)
+    };
     assert_eq!(reply(&reading), Reply::Addresses(1));
     reading.set(&Built::response().0);
     reading.question(Side::Server, Reading::walk).unwrap();

@@ -99,6 +99,23 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
 }
 
 #[test]
+fn an_answer_is_read_in_whatever_order_its_records_stand() -> Result<()> {
+    let scene = Scene::new()?;
+    let address: IpAddr = [198, 51, 100, 77].into();
+    let _server = saying(&scene, move |answer| {
+        answer
+            .address(&wire("eus-3.fe.azcr.io"), address)
+            .alias("eus.trafficmanager.net", "eus-3.fe.azcr.io")
+            .alias("contoso.azurecr.io", "eus.trafficmanager.net")
+    })?;
+    let keys = openings(0, address, 1);
+    let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
+    assert_eq!(scene.ask(&[asked])?, [found(2)]);
+    assert_eq!(scene.learned()?, 2);
+    Ok(())
+}
+
+#[test]
 fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> {
     let mut scene = Scene::new()?;
     for kind in [A, AAAA] {
