@@ -1,7 +1,10 @@
 //! Makes the authority and its leaves.
 
 use anyhow::{Context, Result};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 
 use super::{Leaf, Tls};
 use crate::{Scratch, world::REPLICAS};
@@ -30,6 +33,8 @@ pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
         .distinguished_name
         .push(DnType::CommonName, "Egress lab");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // RFC 5280 4.2.1.3: strict verifiers (Python 3.13, OpenSSL 3.5) refuse an authority without it.
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().context("make a key")?;
     let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
     scratch.file("tls/ca.crt", issuer.pem())?;
@@ -57,6 +62,10 @@ fn leaf<N: ToString>(
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names).context("name a certificate")?;
     params.distinguished_name.push(DnType::CommonName, name);
+    // RFC 5280 4.2.1.1: strict verifiers refuse a leaf that does not identify its authority's key.
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate().context("make a key")?;
     let cert = params
         .signed_by(&key, issuer)
