@@ -53,12 +53,13 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -s h -l help -d 'Print help'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l port -d 'The destination port' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l port -d 'The destination port [default: the one in DEST, or 443]' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t''
 udp\t''
 icmp\t''"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Judge as for this systemd unit, with its exceptions' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'Judge a TLS handshake that names this server; none, where it is empty' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Judge as for this cgroup, by its path below the cgroup v2 root or its directory' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake, where it is not DEST; none, where it is empty' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -97,19 +97,22 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// An address, or a name to resolve
+    /// An address, or a name: then a TLS connection for that name; with a port, or as an https URL
     #[arg(value_name = "DEST")]
     pub(super) destination: String,
-    /// The destination port
-    #[arg(long, default_value_t = 443)]
-    pub(super) port: u16,
+    /// The destination port [default: the one in DEST, or 443]
+    #[arg(long)]
+    pub(super) port: Option<u16>,
     /// The protocol
     #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
     pub(super) proto: Protocol,
     /// Judge as for this systemd unit, with its exceptions
     #[arg(long)]
     pub(super) unit: Option<String>,
-    /// Judge a TLS handshake that names this server; none, where it is empty
+    /// Judge as for this cgroup, by its path below the cgroup v2 root or its directory
+    #[arg(long, value_name = "PATH", conflicts_with = "unit")]
+    pub(super) cgroup: Option<PathBuf>,
+    /// The server name of the TLS handshake, where it is not DEST; none, where it is empty
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
     #[command(flatten)]

@@ -58,7 +58,7 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
-    let device = device_as_unit(&lab)?;
+    let device = lab.device_cgroup().path().display().to_string();
     for (name, reason) in [
         (CONTOSO_LOGIN, "allowed-name"),
         ("CONTOSO.azurecr.io", "allowed-name"),
@@ -70,7 +70,7 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
         ("contoso azurecr.io", "hello-unreadable"),
     ] {
         for address in LOGIN {
-            let asked = ["explain", address, "--sni", name, "--unit", &device];
+            let asked = ["explain", address, "--sni", name, "--cgroup", &device];
             for asked in [&asked[..4], &asked] {
                 let said = enforcer.json(asked)?;
                 assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
@@ -80,11 +80,45 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
     Ok(())
 }
 
-/// The device's cgroup as units are named to the command line: the lab's cgroups are in no slice, so by its path below the root.
-fn device_as_unit(lab: &Lab) -> Result<String> {
+#[test]
+fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
     let root = cgroup_root()?;
-    let path = lab.device_cgroup().path().strip_prefix(root)?;
-    Ok(path.display().to_string())
+    let device = lab.device_cgroup().path();
+    let below_root = format!("/{}", device.strip_prefix(root)?.display());
+    for (name, reason, exit) in [
+        (CONTOSO_LOGIN, "allowed-name", 0),
+        (MALLORY_LOGIN, "server-name-unknown", 1),
+    ] {
+        let reached = curl(&lab, &format!("https://{name}/v2/"))? == Some(0);
+        assert_eq!(reached, exit == 0, "{name}");
+        let (port, url) = (format!("{name}:443"), format!("https://{name}/v2/"));
+        let whose: [&[&str]; 3] = [
+            &[],
+            &["--cgroup", &device.display().to_string()],
+            &["--cgroup", &below_root],
+        ];
+        for asked in [name, &port, &url] {
+            for whose in whose {
+                let asked = [&["explain", asked], whose].concat();
+                let said = enforcer.ask(&asked)?;
+                assert_eq!(said.code(), Some(exit), "{asked:?}: {said:?}");
+                let said = enforcer.json(&asked)?;
+                assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
+            }
+        }
+    }
+    let said = enforcer.ask(["explain", MALLORY_LOGIN])?.stdout;
+    for line in ["[[registry]]", &format!("login-server = \"{MALLORY_LOGIN}\"")] {
+        assert!(said.contains(line), "{said}");
+    }
+    let other = enforcer.json(["explain", CONTOSO_LOGIN, "--sni", MALLORY_LOGIN])?;
+    assert_eq!(other["answers"][0]["reason"], "server-name-unknown");
+    let address = enforcer.ask(["explain", &format!("[{}]:443", LOGIN[1])])?;
+    assert_eq!(address.code(), Some(0), "its SYN passes: {address:?}");
+    Ok(())
 }
 
 /// A first message that is to be refused.
@@ -141,11 +175,16 @@ pub(crate) fn at(family: usize, bytes: &[u8], patience: u64) -> Say {
 
 /// curl sends no name to a server that is given by its address (RFC 6066, section 3).
 fn curl_without_a_name(lab: &Lab) -> Result<()> {
+    let code = curl(lab, &format!("https://{}/v2/", LOGIN[0]))?;
+    // curl(1): the operation timed out.
+    anyhow::ensure!(code == Some(28), "{code:?}");
+    Ok(())
+}
+
+/// The exit code of curl on the device.
+fn curl(lab: &Lab, url: &str) -> Result<Option<i32>> {
     let mut curl = lab.device().command("curl");
     curl.args(["--disable", "--silent", "--insecure", "--noproxy", "*"]);
-    curl.args(["--max-time", "1", &format!("https://{}/v2/", LOGIN[0])]);
-    let said = run(curl, MINUTE)?;
-    // curl(1): the operation timed out.
-    anyhow::ensure!(said.code() == Some(28), "{said:?}");
-    Ok(())
+    curl.args(["--max-time", "1", url]);
+    Ok(run(curl, MINUTE)?.code())
 }

@@ -1,11 +1,75 @@
-//! What is asked about: an address, or the addresses that a name leads to.
+//! What is asked about: an address, or the addresses that a name resolves to.
 
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::config::EndpointPattern;
 use crate::control::{NameStatus, Status};
 use crate::name::Name;
+
+/// What may stand where a destination is wanted.
+const FORMS: &str =
+    "write an address, a name, NAME:PORT, ADDRESS:PORT, [IPV6]:PORT or https://NAME/PATH";
+
+/// A destination as it was written.
+pub(super) struct Written {
+    pub(super) host: Host,
+    /// The port in it.
+    pub(super) port: Option<u16>,
+}
+
+/// Whose address is meant.
+pub(super) enum Host {
+    Address(IpAddr),
+    Name(Name),
+}
+
+impl Written {
+    /// Parses an address or name, with a port or as an https URL.
+    ///
+    /// # Errors
+    /// Where the text is none of these.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            if !scheme.eq_ignore_ascii_case("https") {
+                bail!("\"{text}\" is no https URL; {FORMS}");
+            }
+            let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let (_user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+            return Self::of_authority(host).with_context(|| format!("\"{text}\""));
+        }
+        Self::of_authority(text)
+    }
+
+    fn of_authority(text: &str) -> Result<Self> {
+        let bracketed = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        if let Ok(address) = bracketed.unwrap_or(text).parse() {
+            let (host, port) = (Host::Address(address), None);
+            return Ok(Self { host, port });
+        }
+        if let Ok(socket) = text.parse::<SocketAddr>() {
+            let (host, port) = (Host::Address(socket.ip()), Some(socket.port()));
+            return Ok(Self { host, port });
+        }
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) => {
+                let port = port.parse().ok();
+                let port = port
+                    .with_context(|| format!("\"{text}\" has no port after the colon; {FORMS}"))?;
+                (name, Some(port))
+            }
+            None => (text, None),
+        };
+        let name = name.parse();
+        let name = name.with_context(|| format!("\"{text}\" is not a destination; {FORMS}"))?;
+        let host = Host::Name(name);
+        Ok(Self { host, port })
+    }
+}
 
 /// A destination and its addresses.
 pub(super) enum Destination {
@@ -14,19 +78,19 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// Reads an address, or resolves a name as the programs of this host do; addresses that the daemon knows for it count as well.
+    /// Resolves a name as the programs of this host do; addresses that the daemon knows for it count as well.
     ///
     /// # Errors
-    /// Where it is neither, or no address is found.
-    pub(super) fn read(
-        text: &str,
+    /// Where no address is found.
+    pub(super) fn resolve(
+        host: Host,
         status: Option<&Status>,
         notes: &mut Vec<String>,
     ) -> Result<Self> {
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Address([address]));
-        }
-        let name: Name = text.parse().context("not an address, and not a name")?;
+        let name = match host {
+            Host::Address(address) => return Ok(Self::Address([address])),
+            Host::Name(name) => name,
+        };
         let mut addresses: Vec<IpAddr> = status
             .into_iter()
             .flat_map(all_names)
@@ -58,17 +122,41 @@ impl Destination {
         }
     }
 
-    /// Whether a registry has this name; `None` where it is no name or no daemon tells.
-    pub(super) fn is_allowed(&self, status: Option<&Status>) -> Option<bool> {
-        let Self::Name(name, _) = self else {
-            return None;
-        };
-        let mut names = status?
-            .registries
-            .iter()
-            .flat_map(|registry| &registry.names);
-        Some(names.any(|known| known.name == *name))
+    /// Its name.
+    pub(super) fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Address(_) => None,
+            Self::Name(name, _) => Some(name),
+        }
     }
+
+    /// Whether a registry has this name, itself or by a pattern; `None` where it is no name or no daemon answers.
+    pub(super) fn is_allowed(&self, status: Option<&Status>) -> Option<bool> {
+        let name = self.name()?;
+        let mut registries = status?.registries.iter();
+        Some(registries.any(|registry| {
+            let named = registry.names.iter().any(|known| known.name == *name);
+            named
+                || registry
+                    .patterns
+                    .iter()
+                    .any(|known| matches(&known.pattern, name))
+        }))
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address([address]) => address.fmt(formatter),
+            Self::Name(name, _) => name.fmt(formatter),
+        }
+    }
+}
+
+fn matches(pattern: &str, name: &Name) -> bool {
+    let pattern = pattern.parse::<EndpointPattern>();
+    pattern.is_ok_and(|pattern| pattern.stands_for(name))
 }
 
 /// The names that the daemon knows to lead to `address`.
@@ -98,30 +186,66 @@ mod tests {
     use super::*;
     use crate::cli::sample;
 
-    fn read(text: &str, status: Option<&Status>) -> Result<Destination> {
-        Destination::read(text, status, &mut Vec::new())
+    /// The destination as it is shown with its port.
+    fn parsed(text: &str) -> Result<(String, Option<u16>)> {
+        let Written { host, port } = Written::parse(text)?;
+        Ok(match host {
+            Host::Address(address) => (address.to_string(), port),
+            Host::Name(name) => (name.to_string(), port),
+        })
     }
 
     #[test]
-    fn an_address_stands_for_itself() {
-        for text in ["20.38.98.100", "::ffff:20.38.98.100", "2603:1030::66"] {
-            let destination = read(text, None).unwrap();
-            assert_eq!(destination.addresses(), [text.parse::<IpAddr>().unwrap()]);
-            assert_eq!(destination.is_allowed(Some(&sample::status())), None);
+    fn addresses_names_ports_and_urls_are_destinations() {
+        for (text, host, port) in [
+            ("20.38.98.100", "20.38.98.100", None),
+            ("::ffff:20.38.98.100", "::ffff:20.38.98.100", None),
+            ("2603:1030::66", "2603:1030::66", None),
+            ("[2603:1030::66]", "2603:1030::66", None),
+            ("1.2.3.4:443", "1.2.3.4", Some(443)),
+            ("[2603:1030::66]:8443", "2603:1030::66", Some(8443)),
+            ("Contoso.azurecr.io", "contoso.azurecr.io", None),
+            ("contoso.azurecr.io:443", "contoso.azurecr.io", Some(443)),
+            (
+                "https://contoso.azurecr.io/v2/?n=1",
+                "contoso.azurecr.io",
+                None,
+            ),
+            (
+                "HTTPS://u:p@contoso.azurecr.io:5000#x",
+                "contoso.azurecr.io",
+                Some(5000),
+            ),
+            ("https://[2603:1030::66]/v2/", "2603:1030::66", None),
+            ("https://1.2.3.4:444", "1.2.3.4", Some(444)),
+        ] {
+            assert_eq!(parsed(text).unwrap(), (host.to_owned(), port), "{text}");
         }
     }
 
     #[test]
-    fn what_is_neither_address_nor_name_is_an_error() {
+    fn what_is_no_destination_is_an_error_that_says_what_is() {
         for text in [
             "",
             "host",
-            "https://contoso.azurecr.io/",
-            "1.2.3.4:443",
+            "http://contoso.azurecr.io/",
+            "https:///v2/",
+            "1.2.3.4:",
+            "contoso.azurecr.io:https",
+            "contoso.azurecr.io:65536",
+            "[2603:1030::66",
+            "20.38.98.0/24",
             "*.azurecr.io",
         ] {
-            assert!(read(text, None).is_err(), "{text}");
+            let error = format!("{:#}", parsed(text).expect_err(text));
+            assert!(error.contains("https://NAME/PATH"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_address_has_no_name_to_allow() {
+        let destination = Destination::Address(["20.38.98.100".parse().unwrap()]);
+        assert_eq!(destination.is_allowed(Some(&sample::status())), None);
     }
 
     #[test]
@@ -142,5 +266,6 @@ mod tests {
         assert_eq!(allowed("contoso.azurecr.io"), Some(true));
         assert_eq!(allowed("logs.blob.core.windows.net"), Some(false));
         assert_eq!(allowed("evil.azurecr.io"), Some(false));
+        assert_eq!(allowed("contoso.westus3.data.azurecr.io"), Some(true));
     }
 }

@@ -1,7 +1,7 @@
 //! Who answers: the loaded kernel program, or its rule over the live maps where it cannot stand in a unit's cgroup.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use enforcer_common::{Address, Flow, Reason, Transport, decide};
@@ -24,6 +24,35 @@ pub(super) enum Judge {
     Program(Box<Question>),
     /// The rule over the live maps, for each cgroup of a unit.
     Rule(Box<Maps>, Vec<Seat>),
+}
+
+/// Whose connection is meant; neither: that of this process.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Whose {
+    /// A systemd unit.
+    pub(super) unit: Option<String>,
+    /// A cgroup, by its path below the root or its directory.
+    pub(super) cgroup: Option<PathBuf>,
+}
+
+impl Whose {
+    pub(super) fn is_own(&self) -> bool {
+        self.unit.is_none() && self.cgroup.is_none()
+    }
+
+    fn cgroups(&self, root: &Path) -> Result<Vec<Cgroup>> {
+        if let Some(path) = &self.cgroup {
+            return Ok(vec![Cgroup::open(root, path)?]);
+        }
+        let unit = self.unit.as_deref().unwrap_or_default();
+        let cgroups = unit_cgroups(root, unit)?;
+        if cgroups.is_empty() {
+            bail!(
+                "{unit} has no cgroup: start it first, or check its name (in full, such as agent.service)"
+            );
+        }
+        Ok(cgroups)
+    }
 }
 
 /// A cgroup as the rule sees it.
@@ -49,21 +78,16 @@ pub(super) struct Judged {
 }
 
 impl Judge {
-    /// The program, or for a unit the rule as its processes see it.
+    /// The program, or for another cgroup the rule as the processes in it see it.
     ///
     /// # Errors
-    /// Where nothing is loaded, the maps cannot be read, or the unit does not run.
-    pub(super) fn open(pins: &Pins, unit: Option<&str>, status: Option<&Status>) -> Result<Self> {
-        let Some(unit) = unit else {
+    /// Where nothing is loaded, the maps cannot be read, or the cgroup is not there.
+    pub(super) fn open(pins: &Pins, whose: &Whose, status: Option<&Status>) -> Result<Self> {
+        if whose.is_own() {
             return Ok(Self::Program(Box::new(Question::open(pins)?)));
-        };
-        let root = cgroup_root()?;
-        let cgroups = unit_cgroups(&root, unit)?;
-        if cgroups.is_empty() {
-            bail!(
-                "{unit} has no cgroup: start it first, or check its name (in full, such as agent.service)"
-            );
         }
+        let root = cgroup_root()?;
+        let cgroups = whose.cgroups(&root)?;
         let scope = status.map_or(root.as_path(), |status| status.scope.as_path());
         let seats: Result<_> = cgroups
             .iter()
@@ -76,7 +100,9 @@ impl Judge {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Program(_) => "the loaded kernel program on the live maps",
-            Self::Rule(..) => "the kernel program's rule, run here over the live maps for the unit",
+            Self::Rule(..) => {
+                "the kernel program's rule, run here over the live maps for that cgroup"
+            }
         }
     }
 
@@ -171,7 +197,7 @@ impl Judged {
         Self {
             verdict: "allow",
             reason: "out-of-scope",
-            sentence: "the unit runs outside the cgroup that is governed, so nothing judges it",
+            sentence: "it runs outside the enforced cgroup, so no rule applies to it",
             passes: true,
         }
     }

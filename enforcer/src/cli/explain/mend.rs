@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Explanation;
 use super::destination::Destination;
+use super::judge::Whose;
 use crate::cli::words::instant;
 use crate::config::{Cloud, EndpointKind};
 use crate::control::Status;
@@ -24,28 +25,39 @@ pub(super) fn mend(
         .iter()
         .find(|answer| answer.judged.is_denied())?;
     let until = now.checked_add(MONTH).unwrap_or(now);
-    let exception = |what: String| exception(explanation.unit.as_deref(), &what, until);
-    match (denied.judged.reason, destination) {
-        ("storage" | "registry", Destination::Address(_)) => Some(
-            "customers share this address, so it is opened by the name that leads to it: ask again with that name".to_owned(),
-        ),
-        ("configured-prefix" | "default-deny", Destination::Address([address])) => {
-            Some(exception(format!("cidrs = [\"{}\"]", ipnet::IpNet::from(*address))))
-        }
-        ("storage" | "registry" | "configured-prefix" | "default-deny", Destination::Name(name, _))
-            if explanation.is_https() =>
-        {
-            let known = status.and_then(|status| already(name, status, explanation.unit.as_deref()));
-            let registry = || of_registry(name, status);
+    let exception = |what: String| exception(&explanation.whose, &what, until);
+    match (denied.judged.reason, destination, wanted(explanation, destination)) {
+        (
+            "storage" | "registry" | "configured-prefix" | "default-deny" | "server-name-unknown"
+            | "server-name-elsewhere",
+            _,
+            Some(name),
+        ) if explanation.is_https() => {
+            let known = status.and_then(|status| already(&name, status, &explanation.whose));
+            let registry = || of_registry(&name, status);
             let named = || exception(format!("names = [\"{name}\"]"));
             Some(known.or_else(registry).unwrap_or_else(named))
+        }
+        ("storage" | "registry", Destination::Address(_), None) => Some(
+            "customers share this address, so it is opened by the name that leads to it: ask again with that name".to_owned(),
+        ),
+        ("configured-prefix" | "default-deny", Destination::Address([address]), _) => {
+            Some(exception(format!("cidrs = [\"{}\"]", ipnet::IpNet::from(*address))))
         }
         _ => None,
     }
 }
 
+/// The name that the connection is for: that of its handshake, or the destination itself.
+fn wanted(explanation: &Explanation, destination: &Destination) -> Option<Name> {
+    match &explanation.sni {
+        Some(name) => name.parse().ok(),
+        None => destination.name().cloned(),
+    }
+}
+
 /// Why a name that the configuration has does not open this address.
-fn already(name: &Name, status: &Status, unit: Option<&str>) -> Option<String> {
+fn already(name: &Name, status: &Status, whose: &Whose) -> Option<String> {
     let mut names = status
         .registries
         .iter()
@@ -67,9 +79,9 @@ fn already(name: &Name, status: &Status, unit: Option<&str>) -> Option<String> {
             exception.target, exception.reason
         ));
     }
-    unit.is_none().then(|| {
+    whose.is_own().then(|| {
         format!(
-            "an exception opens it for {} only (\"{}\"): ask with --unit",
+            "an exception opens it for {} only (\"{}\"): ask with --unit or --cgroup",
             exception.target, exception.reason
         )
     })
@@ -103,10 +115,14 @@ fn of_registry(name: &Name, status: Option<&Status>) -> Option<String> {
     ))
 }
 
-fn exception(unit: Option<&str>, what: &str, until: Timestamp) -> String {
-    let unit = unit.unwrap_or("NAME.service");
+fn exception(whose: &Whose, what: &str, until: Timestamp) -> String {
+    let target = match (&whose.unit, &whose.cgroup) {
+        (Some(unit), _) => format!("unit = \"{unit}\""),
+        (None, Some(cgroup)) => format!("cgroup = \"{}\"", cgroup.display()),
+        (None, None) => "unit = \"NAME.service\"".to_owned(),
+    };
     format!(
-        "if a unit needs it, add to the configuration and reload:\n  [[exception]]\n  reason = \"WHY\"\n  unit = \"{unit}\"\n  {what}\n  until = {}",
+        "if a unit needs it, add to the configuration and reload:\n  [[exception]]\n  reason = \"WHY\"\n  {target}\n  {what}\n  until = {}",
         instant(until)
     )
 }
@@ -170,6 +186,36 @@ mod tests {
             let registry = &config.registries[0];
             assert_eq!(registry.login_server.as_str(), "new.azurecr.io");
         }
+    }
+
+    #[test]
+    fn a_name_that_the_handshake_may_not_have_is_opened_by_its_line() {
+        for name in ["new.azurecr.io", "logs2.blob.core.windows.net"] {
+            let expected = proposed(name, Reason::Registry, None);
+            assert_eq!(proposed(name, Reason::ServerNameUnknown, None), expected);
+            let mut explanation = explanation(
+                "20.38.98.100",
+                &[("20.38.98.100", Reason::ServerNameUnknown)],
+            );
+            explanation.sni = Some(name.to_owned());
+            let destination = Destination::Address(["20.38.98.100".parse().unwrap()]);
+            let said = mend(&explanation, &destination, None, sample::at("00:00"));
+            assert_eq!(said, expected, "by its address");
+        }
+    }
+
+    #[test]
+    fn a_cgroup_that_was_asked_about_gets_the_exception() {
+        let name = "logs2.blob.core.windows.net";
+        let mut explanation = explanation(name, &[("20.38.98.100", Reason::Storage)]);
+        explanation.whose.cgroup = Some("/system.slice/agent.service".into());
+        let destination = Destination::Name(name.parse().unwrap(), Vec::new());
+        let said = mend(&explanation, &destination, None, sample::at("00:00")).unwrap();
+        let (_, lines) = said.split_once('\n').unwrap();
+        let text = format!("registry = []\n{lines}");
+        let config = crate::config::parse(&text, "config.toml".as_ref()).unwrap();
+        let target = config.exceptions[0].target.to_string();
+        assert_eq!(target, "cgroup /system.slice/agent.service");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::destination::{Destination, known_names};
-use self::judge::{Judge, Judged};
+use self::destination::{Destination, Written, known_names};
+use self::judge::{Judge, Judged, Whose};
 use self::mend::mend;
 use super::args::{ExplainArgs, Protocol};
 use super::daemon_link::status_if_running;
@@ -29,25 +29,33 @@ const HTTPS: u16 = 443;
 /// Asks about one destination: denied if any of its addresses is.
 pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
     let paths = places.paths()?;
+    let written = Written::parse(&args.destination)?;
     let mut notes = Vec::new();
     let status = status_if_running(&paths).unwrap_or_else(|error| {
         notes.push(format!("names are not known: {error}"));
         None
     });
     let pins = pins_in_force(&paths, status.is_some() || !notes.is_empty())?;
-    if args.sni.is_some() && (args.proto != Protocol::Tcp || args.port != HTTPS) {
+    let port = port(args.port, written.port)?;
+    let is_https = args.proto == Protocol::Tcp && port == HTTPS;
+    if args.sni.is_some() && !is_https {
         bail!(
-            "--sni asks about a TLS handshake, which names are held against on TCP port 443 only: leave --proto and --port out"
+            "--sni asks about a TLS handshake, which is checked for names on TCP port 443 only: leave --proto and other ports out"
         );
     }
-    let judge = Judge::open(&pins, args.unit.as_deref(), status.as_ref())?;
-    let destination = Destination::read(&args.destination, status.as_ref(), &mut notes)?;
-    let mut explanation = Explanation {
-        destination: args.destination,
-        protocol: args.proto,
-        port: (args.proto != Protocol::Icmp).then_some(args.port),
+    let whose = Whose {
         unit: args.unit,
-        sni: args.sni,
+        cgroup: args.cgroup,
+    };
+    let judge = Judge::open(&pins, &whose, status.as_ref())?;
+    let destination = Destination::resolve(written.host, status.as_ref(), &mut notes)?;
+    let named = destination.name().filter(|_| is_https);
+    let mut explanation = Explanation {
+        protocol: args.proto,
+        port: (args.proto != Protocol::Icmp).then_some(port),
+        sni: args.sni.or_else(|| named.map(ToString::to_string)),
+        destination: destination.to_string(),
+        whose,
         verdict: "allow",
         passes: true,
         name_allowed: destination.is_allowed(status.as_ref()),
@@ -59,7 +67,7 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
     for address in destination.addresses() {
         let judged = match &explanation.sni {
             Some(server_name) => judge.ask_hello(*address, server_name)?,
-            None => judge.ask(*address, args.proto, args.port)?,
+            None => judge.ask(*address, args.proto, port)?,
         };
         explanation.add(*address, judged, known_names(status.as_ref(), *address));
     }
@@ -75,6 +83,17 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
     } else {
         Exit::Done
     })
+}
+
+/// The port of the option or of the destination, which may not differ.
+fn port(option: Option<u16>, written: Option<u16>) -> Result<u16> {
+    match (option, written) {
+        (Some(option), Some(written)) if option != written => {
+            bail!("--port {option} and the port {written} in the destination differ: leave one out")
+        }
+        (Some(port), _) | (None, Some(port)) => Ok(port),
+        (None, None) => Ok(HTTPS),
+    }
 }
 
 /// The pins, where what they hold is in force.
@@ -103,7 +122,8 @@ struct Explanation {
     destination: String,
     protocol: Protocol,
     port: Option<u16>,
-    unit: Option<String>,
+    #[serde(flatten)]
+    whose: Whose,
     #[serde(skip_serializing_if = "Option::is_none")]
     sni: Option<String>,
     verdict: &'static str,
@@ -160,7 +180,7 @@ mod tests {
             destination: destination.to_owned(),
             protocol: Protocol::Tcp,
             port: Some(443),
-            unit: None,
+            whose: Whose::default(),
             sni: None,
             verdict: "allow",
             passes: true,
@@ -187,6 +207,16 @@ mod tests {
         let explanation = explanation("contoso.azurecr.io", &mixed);
         assert!(explanation.is_denied());
         assert_eq!((explanation.verdict, explanation.passes), ("deny", false));
+    }
+
+    #[test]
+    fn a_port_stands_in_one_place_or_twice_the_same() {
+        assert_eq!(port(None, None).unwrap(), 443);
+        assert_eq!(port(Some(80), None).unwrap(), 80);
+        assert_eq!(port(None, Some(80)).unwrap(), 80);
+        assert_eq!(port(Some(80), Some(80)).unwrap(), 80);
+        let error = port(Some(443), Some(80)).unwrap_err().to_string();
+        assert!(error.contains("leave one out"), "{error}");
     }
 
     #[test]

@@ -41,11 +41,18 @@ impl Explanation {
         let port = self
             .port
             .map_or(String::new(), |port| format!(" port {port}"));
-        let sni = self.sni.as_ref();
-        let sni = sni.map_or(String::new(), |sni| format!(" with the server name {sni}"));
-        let unit = self.unit.as_ref();
-        let unit = unit.map_or(String::new(), |unit| format!(" from {unit}"));
-        format!("{}, {protocol}{port}{sni}{unit}", self.destination)
+        let name = match &self.sni {
+            None => String::new(),
+            Some(none) if none.is_empty() => ", TLS without a server name".to_owned(),
+            Some(sni) if *sni == self.destination => ", TLS".to_owned(),
+            Some(sni) => format!(", TLS with the server name {sni}"),
+        };
+        let from = match (&self.whose.unit, &self.whose.cgroup) {
+            (Some(unit), _) => format!(" from {unit}"),
+            (None, Some(cgroup)) => format!(" from the cgroup {}", cgroup.display()),
+            (None, None) => String::new(),
+        };
+        format!("{}, {protocol}{port}{name}{from}", self.destination)
     }
 
     fn word(&self) -> &'static str {
@@ -97,10 +104,11 @@ mod tests {
         ];
         let mut explanation = explanation("contoso.azurecr.io", &answers);
         explanation.name_allowed = Some(true);
-        explanation.unit = Some("agent.service".to_owned());
+        explanation.whose.unit = Some("agent.service".to_owned());
+        explanation.sni = Some("contoso.azurecr.io".to_owned());
         explanation.answers[0].names = vec!["contoso.azurecr.io".parse().unwrap()];
         let expected = "\
-contoso.azurecr.io, TCP port 443 from agent.service: denied
+contoso.azurecr.io, TCP port 443, TLS from agent.service: denied
   20.42.66.0: allowed: an allowed name resolves to it
   names that lead to 20.42.66.0: contoso.azurecr.io
   20.42.66.9: denied: an Azure container registry address that no allowed name resolves to
