@@ -28,6 +28,7 @@ mod image;
 pub mod kept;
 mod lab;
 pub mod loaded;
+mod mount_namespace;
 mod mounts;
 pub mod netns;
 pub mod nginx;

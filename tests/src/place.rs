@@ -9,13 +9,15 @@ use std::{
     },
     path::Path,
     process::{self, Command},
-    ptr,
     sync::Arc,
 };
 
 use anyhow::{Context, Result};
 
-use crate::cgroup::Cgroup;
+use crate::{
+    cgroup::Cgroup,
+    mount_namespace::{self, Bind},
+};
 
 /// The machine's own proxies are not in the lab.
 const PROXY_VARIABLES: [&str; 6] = [
@@ -33,13 +35,6 @@ pub struct Place {
     netns: Option<Arc<OwnedFd>>,
     cgroup_procs: Option<CString>,
     binds: Vec<Bind>,
-}
-
-/// One file laid over another in the process's own mount namespace.
-#[derive(Clone, Debug)]
-struct Bind {
-    source: CString,
-    target: CString,
 }
 
 impl Place {
@@ -93,7 +88,10 @@ impl Place {
             explained(join_cgroup(procs), b"lab: cannot enter the cgroup\n")?;
         }
         if !self.binds.is_empty() {
-            explained(lay_over(&self.binds), b"lab: cannot lay files over /etc\n")?;
+            explained(
+                mount_namespace::enter(&self.binds),
+                b"lab: cannot lay files over /etc\n",
+            )?;
         }
         if let Some(netns) = &self.netns {
             explained(
@@ -160,21 +158,4 @@ fn join_cgroup(procs: &CStr) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
-}
-
-fn lay_over(binds: &[Bind]) -> io::Result<()> {
-    // SAFETY: unshare(2) takes one integer.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
-    // Slave: mounts that the machine makes later still appear here, and none goes back.
-    mount(None, c"/", libc::MS_SLAVE | libc::MS_REC)?;
-    for bind in binds {
-        mount(Some(&bind.source), &bind.target, libc::MS_BIND)?;
-    }
-    Ok(())
-}
-
-fn mount(source: Option<&CStr>, target: &CStr, flags: libc::c_ulong) -> io::Result<()> {
-    let source = source.map_or(ptr::null(), CStr::as_ptr);
-    // SAFETY: source and target are NUL-terminated or null; type and data are not used here.
-    check(unsafe { libc::mount(source, target.as_ptr(), ptr::null(), flags, ptr::null()) })
 }
