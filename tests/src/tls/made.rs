@@ -75,3 +75,26 @@ fn leaf<N: ToString>(
         key: scratch.file(&format!("tls/{name}-key.pem"), key.serialize_pem())?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn openssl_verifies_every_certificate_strictly() {
+        let scratch = Scratch::new().unwrap();
+        let tls = all(&scratch).unwrap();
+        for leaf in [&tls.registry, &tls.storage, &tls.internet, &tls.azure] {
+            let verified = Command::new("openssl")
+                .args(["verify", "-x509_strict", "-purpose", "sslserver"])
+                .arg("-CAfile")
+                .args([&tls.ca(), &leaf.cert])
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&verified.stderr);
+            assert!(verified.status.success(), "{said}");
+        }
+    }
+}
