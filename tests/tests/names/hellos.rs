@@ -111,7 +111,10 @@ fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<(
         }
     }
     let said = enforcer.ask(["explain", MALLORY_LOGIN])?.stdout;
-    for line in ["[[registry]]", &format!("login-server = \"{MALLORY_LOGIN}\"")] {
+    for line in [
+        "[[registry]]",
+        &format!("login-server = \"{MALLORY_LOGIN}\""),
+    ] {
         assert!(said.contains(line), "{said}");
     }
     let other = enforcer.json(["explain", CONTOSO_LOGIN, "--sni", MALLORY_LOGIN])?;
