@@ -58,6 +58,34 @@ pub fn early_hello(server: &str) -> Vec<u8> {
     extended(modern_hello(server), 42, &[])
 }
 
+/// The ClientHello of one record in records whose content ends at `cuts` and at its end (RFC 8446, section 5.1).
+#[must_use]
+pub fn in_records(hello: &[u8], cuts: &[usize]) -> Vec<u8> {
+    const HEADER: usize = 5;
+    let (header, message) = hello.split_at(HEADER.min(hello.len()));
+    let mut from = 0;
+    let ends = cuts.iter().copied().chain([message.len()]);
+    let records = ends.map(|to| {
+        let content = message.get(from..to).unwrap_or_default();
+        from = to;
+        [header.get(..3).unwrap_or_default(), &counted(content)].concat()
+    });
+    records.collect::<Vec<_>>().concat()
+}
+
+/// Whether a ClientHello begins in a record whose content ends before it does, and goes on in a second one.
+#[must_use]
+pub fn is_in_records(stream: &[u8]) -> bool {
+    let cut = || {
+        let mut rest = stream.get(3..)?;
+        // Behind the type of the message and the high byte of its length.
+        let mut content = taken(&mut rest, 2)?.get(2..)?;
+        let is_cut = taken(&mut content, 2).is_none();
+        Some(is_cut && rest.starts_with(&[22, 3]))
+    };
+    cut().unwrap_or_default()
+}
+
 /// With an extension before all others.
 fn extended(mut hello: Vec<u8>, kind: u8, data: &[u8]) -> Vec<u8> {
     /// Where the lengths of the record, the message and the extensions are, the first extension behind them.

@@ -2,7 +2,8 @@
 
 use super::denial::{condemned, is_for_its_name, lasts};
 use super::policy::{Binding, Names, Policy};
-use super::reader::{Desk, Read, Reading, Segment};
+use super::reader::{Desk, Read, Reading};
+use super::segment::Segment;
 use super::sent::{KEPT, Sent};
 use super::tcp::{SYN, Tcp, URG};
 use crate::address::Address;
@@ -34,11 +35,13 @@ pub struct Handshake {
     sent: Sent,
 }
 
-/// Values of [`Handshake::phase`]; those from [`CONDEMNED`] on are that and the code of a [`Reason`].
+/// Values of [`Handshake::phase`]; those from [`CONDEMNED`] on are that and the code of a [`Reason`]. Besides, [`FRAGMENTED`] may be set.
 const UNWATCHED: u32 = 0;
 const FOLLOWING: u32 = 1;
 const VERIFIED: u32 = 2;
 pub(super) const CONDEMNED: u32 = 256;
+/// The hello takes more than one record. A version that follows one record only, and finds this connection, takes it for an unwatched one.
+const FRAGMENTED: u32 = 1 << 16;
 
 /// How far a sequence number is ahead at most (RFC 9293 section 3.4); one that is further is behind.
 const AHEAD: u32 = i32::MAX as u32;
@@ -162,9 +165,18 @@ impl Handshake {
         if let Err(reason) = judged
             && self.ends_with(reason, names.audits())
         {
-            self.phase = CONDEMNED.wrapping_add(reason as u32);
+            self.phase = self.marked(CONDEMNED.wrapping_add(reason as u32));
         }
         judged
+    }
+
+    /// A phase in which the reader goes on where it is.
+    #[inline(always)]
+    const fn marked(&self, phase: u32) -> u32 {
+        if self.done.is_fragmented() {
+            return phase | FRAGMENTED;
+        }
+        phase
     }
 
     /// Whether the connection is done with when a segment is denied for `reason`. The kernel sends less of a refused segment when it tries
@@ -214,10 +226,10 @@ impl Handshake {
         if self.address != address {
             return Err(Reason::Unwatched);
         }
-        match self.phase {
+        match self.phase & !FRAGMENTED {
             FOLLOWING => Ok(Standing::Following),
             CONDEMNED.. => {
-                let reason = condemned(self.phase);
+                let reason = condemned(self.phase & !FRAGMENTED);
                 if !is_for_its_name(reason) || names.audits() {
                     return Err(reason);
                 }
@@ -351,7 +363,7 @@ impl Handshake {
                 self.expected = tcp.sequence.wrapping_add(hello);
             }
             Read::Part => {
-                self.phase = FOLLOWING;
+                self.phase = self.marked(FOLLOWING);
                 self.expected = tcp.sequence.wrapping_add(tcp.len);
             }
         }

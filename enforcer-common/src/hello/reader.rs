@@ -1,61 +1,13 @@
 //! Follows a ClientHello from segment to segment, from field to field.
 
 use super::name::{Keys, has_colon, is_numeric, label, lower, lowest};
-use super::sent::Sent;
-use super::token::{Place, Step, advance, begun, behind_hello, may_be_another};
+use super::record::Continuation;
+use super::token::{Place, Step, advance, begun, behind_hello, continued, may_be_another};
 use crate::reason::Reason;
 
-/// Fields and parts of names that are read of one segment. A hello has 6 fields before its extensions; clients send some 20 of those, and an
-/// allowed name has a dozen parts at most.
-pub const MAX_TOKENS: u32 = 64;
-
-/// The payload of a segment, where it lies in its packet.
-pub trait Segment {
-    /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
-    fn word(&self, offset: u32, len: u32) -> Option<u64>;
-
-    /// Lays `len` bytes from `at` on down from `offset` on, where there has to be room; `None` past the end.
-    #[inline(always)]
-    fn load(&self, sent: &mut Sent, offset: u32, at: u32, len: u32) -> Option<()> {
-        for byte in 0..len {
-            let word = self.word(at.wrapping_add(byte), 1)?;
-            sent.set(offset.wrapping_add(byte), word as u8);
-        }
-        Some(())
-    }
-
-    /// As [`Sent::has`]; `None` where there is no room to find out.
-    #[inline(always)]
-    fn is_again(&self, sent: &Sent, from: u32, to: u32) -> Option<bool> {
-        Some(sent.has(from, to))
-    }
-
-    /// Whether it is to leave later than at once.
-    #[inline(always)]
-    fn is_held_back(&self) -> bool {
-        false
-    }
-
-    /// Reads `len` bytes from `at` on. The kernel programs have their own way, whose parts the verifier looks at once.
-    ///
-    /// # Errors
-    /// With the reason to deny the hello for.
-    #[inline(always)]
-    fn follow(&self, desk: &mut Desk, at: u32, len: u32) -> Result<Read, Reason> {
-        desk.begin(at, len);
-        for _ in 0..MAX_TOKENS {
-            match desk.reading.want() {
-                Want::Word(at, len) => {
-                    let word = self.word(at, len).ok_or(Reason::HelloUnreadable)?;
-                    desk.take_in(word)?;
-                }
-                Want::End(read) => return Ok(read),
-                Want::Denied(reason) => return Err(reason),
-            }
-        }
-        Err(Reason::HelloUnreadable)
-    }
-}
+/// Fields, parts of names and headers of records that are read of one segment. A hello has 6 fields before its extensions; clients send some
+/// 20 of those, and an allowed name has a dozen parts at most. Each record after the first has a header, and may cut a field.
+pub const MAX_TOKENS: u32 = 192;
 
 /// Where a hello is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,12 +64,15 @@ pub struct Reading {
     /// The first bytes of a field that was cut.
     part: u64,
     /// How many.
-    have: u32,
+    have: u8,
+    continuation: Continuation,
     /// Where in the segment the next byte is, and how many there are from it on.
     at: u32,
     rest: u32,
     /// Bytes written to each key.
-    exact: u32,
+    exact: u16,
+    /// Bytes of the hello beyond the record.
+    unframed: u16,
     wild: u32,
     /// Labels behind the reader, and bytes of the one that it is in.
     labels: u32,
@@ -150,9 +105,11 @@ impl Reading {
         place: Place::START,
         part: 0,
         have: 0,
+        continuation: Continuation::NONE,
         at: 0,
         rest: 0,
         exact: 0,
+        unframed: 0,
         wild: 0,
         labels: 0,
         label: 0,
@@ -192,13 +149,17 @@ impl Reading {
         self.place = Place::failed(reason);
     }
 
+    /// Whether the hello that is being read takes more than one record.
+    #[inline(always)]
+    pub(super) const fn is_fragmented(&self) -> bool {
+        self.unframed != 0 || self.continuation.is_begun()
+    }
+
     /// What to do next; the same until bytes are taken in.
     #[inline(always)]
     pub fn want(&mut self) -> Want {
-        if !self.skip() {
-            return Want::End(Read::Part);
-        }
-        if self.place.is(Step::End) {
+        self.skip();
+        if self.place.skip == 0 && self.place.is(Step::End) {
             return Want::End(Read::Whole);
         }
         if let Some(reason) = self.place.failure() {
@@ -207,11 +168,14 @@ impl Reading {
         if self.rest == 0 {
             return Want::End(Read::Part);
         }
-        Want::Word(self.at, self.wanted().min(self.rest))
+        Want::Word(self.at, self.reach())
     }
 
     #[inline(always)]
     fn take_in(&mut self, word: u64, keys: &mut Keys) -> Result<(), Reason> {
+        if self.within() == 0 {
+            return self.header(word);
+        }
         let whole = if self.place.is(Step::Name) {
             self.name(word, keys)?
         } else {
@@ -230,7 +194,10 @@ impl Reading {
         if may_be_another(place, word) {
             self.seen |= RETRIED;
         }
-        self.place = advance(place, word);
+        self.place = advance(place, word, &mut self.unframed);
+        if place.is(Step::Next) {
+            self.continuation = Continuation::NONE;
+        }
         let is_hello = place.is(Step::Name) || place.is(Step::Later);
         if is_hello && self.place.is(Step::End) && self.seen & RETRIED != 0 {
             self.place = behind_hello(self.place);
@@ -250,31 +217,57 @@ impl Reading {
             return;
         }
         *keys = Keys::EMPTY;
-        [self.exact, self.wild, self.labels, self.label] = [0; 4];
+        self.exact = 0;
+        [self.wild, self.labels, self.label] = [0; 3];
         self.seen &= RETRIED;
     }
 
     /// Bytes that are left of the field, or as many as are taken of a name at a time.
     #[inline(always)]
     fn wanted(&self) -> u32 {
-        if self.place.is(Step::Name) {
-            return u32::from(self.place.length).min(8);
-        }
-        u32::from(self.place.width).wrapping_sub(self.have)
+        self.place.missing(self.have).min(8)
     }
 
-    /// Goes on to the next field; false where that lies past the segment.
+    /// Bytes of the hello that are left in its record; more than there are where all of the hello's are.
     #[inline(always)]
-    fn skip(&mut self) -> bool {
-        let skip = u32::from(self.place.skip);
-        if skip > self.rest {
-            self.place.skip = skip.wrapping_sub(self.rest) as u16;
-            self.take(self.rest);
-            return false;
+    fn within(&self) -> u32 {
+        if self.unframed == 0 {
+            return u32::MAX;
         }
-        self.place.skip = 0;
-        self.take(skip);
-        true
+        let remaining = self.place.remaining(self.have);
+        remaining.wrapping_sub(self.unframed.into())
+    }
+
+    /// Bytes to take next.
+    #[inline(always)]
+    fn reach(&self) -> u32 {
+        let within = self.within();
+        let wanted = if within == 0 {
+            self.continuation.missing()
+        } else {
+            self.wanted().min(within)
+        };
+        wanted.min(self.rest)
+    }
+
+    /// Goes on to the next field, or as far as the segment and the record go.
+    #[inline(always)]
+    fn skip(&mut self) {
+        let skip = u32::from(self.place.skip);
+        let skipped = skip.min(self.rest).min(self.within());
+        self.place.skip = skip.wrapping_sub(skipped) as u16;
+        self.take(skipped);
+    }
+
+    /// Takes bytes of the header of the hello's next record.
+    #[inline(always)]
+    fn header(&mut self, word: u64) -> Result<(), Reason> {
+        let len = self.reach();
+        self.take(len);
+        if let Some(content) = self.continuation.header(word, len)? {
+            self.place = continued(self.place, content, &mut self.unframed)?;
+        }
+        Ok(())
     }
 
     #[inline(always)]
@@ -287,13 +280,13 @@ impl Reading {
     #[inline(always)]
     fn field(&mut self, word: u64) -> Option<u64> {
         let wanted = self.wanted();
-        let len = wanted.min(self.rest);
-        let word = self.part | word << (self.have.wrapping_mul(8) & 63);
+        let len = self.reach();
+        let word = self.part | word << (u32::from(self.have).wrapping_mul(8) & 63);
         self.take(len);
         if len < wanted {
             self.part = word;
-            self.have = self.have.wrapping_add(len);
-            self.place = begun(self.place, word, self.have);
+            self.have = self.have.wrapping_add(len as u8);
+            self.place = begun(self.place, word, self.have.into());
             return None;
         }
         self.part = 0;
@@ -304,7 +297,7 @@ impl Reading {
     /// Takes the next bytes of the name, to the end of a label at most; gives no bytes once it is whole.
     #[inline(always)]
     fn name(&mut self, word: u64, keys: &mut Keys) -> Result<Option<u64>, Reason> {
-        let len = self.wanted().min(self.rest);
+        let len = self.reach();
         if self.is_ipv6(word, len) {
             return Err(Reason::ServerNameAddress);
         }
@@ -343,8 +336,8 @@ impl Reading {
 
     #[inline(always)]
     fn write(&mut self, keys: &mut Keys, word: u64, len: u32, has_dot: bool) {
-        keys.exact.put(self.exact, word);
-        self.exact = self.exact.wrapping_add(len);
+        keys.exact.put(self.exact.into(), word);
+        self.exact = self.exact.wrapping_add(len as u16);
         let (word, len) = match (self.labels, has_dot) {
             (1, true) => (u64::from(b'.'), 1),
             (1, false) => (0, 0),

@@ -1,22 +1,18 @@
 //! The fields of a ClientHello that are looked at (RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3), one after another. Each is a few
 //! bytes, and says how far it is to the next.
 
+use super::record::{HANDSHAKE_RECORD, MAJOR, MAX_RECORD};
 use crate::reason::Reason;
 
-/// Bytes that a record can carry (RFC 8446 section 5.1).
-const MAX_RECORD: u16 = 1 << 14;
-/// The same of one that is encrypted (RFC 5246 section 6.2.3).
+/// Bytes that an encrypted record can carry (RFC 5246 section 6.2.3).
 const MAX_ENCRYPTED: u16 = MAX_RECORD + 2048;
 /// `ContentType` and `HandshakeType`.
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
-const HANDSHAKE_RECORD: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const CLIENT_HELLO: u8 = 1;
 /// The highest byte of the length of the longest hello that a server takes: OpenSSL 131,396 bytes (`CLIENT_HELLO_MAX_LENGTH`), others fewer.
 const MAX_HELLO_HIGH: u8 = 2;
-/// The first byte of the version, from SSL 3.0 to TLS 1.3.
-const MAJOR: u8 = 3;
 /// Version and random.
 const VERSION_AND_RANDOM: u16 = 34;
 const MAX_SESSION_ID: u16 = 32;
@@ -105,7 +101,7 @@ pub(super) struct Place {
     pub(super) width: u8,
     /// Bytes before the field.
     pub(super) skip: u16,
-    /// Bytes of the record behind the field.
+    /// Bytes of the message behind the field; while the message's length is not known, of the record.
     left: u16,
     /// What the step says.
     pub(super) length: u16,
@@ -152,6 +148,29 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Bytes of the message, or of what is known of it, that lie before the end of the field and behind it, where `have` bytes of the field
+    /// were read.
+    #[inline(always)]
+    pub(super) fn remaining(self, have: u8) -> u32 {
+        let skip = u32::from(self.skip);
+        if self.is(Step::Next) {
+            return skip;
+        }
+        skip.wrapping_add(self.missing(have))
+            .wrapping_add(self.left.into())
+    }
+
+    /// Bytes of the field that were not read.
+    #[inline(always)]
+    pub(super) fn missing(self, have: u8) -> u32 {
+        if self.is(Step::Name) {
+            return self.length.into();
+        }
+        self.width.wrapping_sub(have).into()
+    }
+}
+
 /// Whether a server may ask for another hello, to judge by an extension that begins so: TLS 1.3 alone has that.
 #[inline(always)]
 pub(super) const fn may_be_another(place: Place, word: u64) -> bool {
@@ -166,17 +185,17 @@ pub(super) const fn behind_hello(end: Place) -> Place {
     Place::at(Step::Next, end.skip, 0)
 }
 
-/// The place behind a field, whose bytes are in `word`, the first one lowest. Behind a name, no bytes.
+/// The place behind a field, whose bytes are in `word`, the first one lowest. Behind a name, no bytes. `unframed` is the number of bytes that
+/// the message has beyond the record.
 #[inline(always)]
-pub(super) fn advance(place: Place, word: u64) -> Place {
+pub(super) fn advance(place: Place, word: u64, unframed: &mut u16) -> Place {
     let [a, b, c, d, e, f, ..] = word.to_le_bytes();
     let [first, second] = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
     let left = place.left;
     let next = match Step::of(place.step) {
-        Step::Record => record(a, b, u16::from_be_bytes([d, e])),
+        Step::Record => record(a, b, u16::from_be_bytes([d, e]), unframed),
         Step::Message if a != CLIENT_HELLO => Err(Reason::NotTls),
-        Step::Message if b != 0 || u16::from_be_bytes([c, d]) != left => UNREADABLE,
-        Step::Message => enter(Step::Session, VERSION_AND_RANDOM, left),
+        Step::Message => hello(b, u16::from_be_bytes([c, d]), left, unframed),
         Step::Session if u16::from(a) > MAX_SESSION_ID => UNREADABLE,
         Step::Session => enter(Step::Suites, u16::from(a), left),
         Step::Suites if first == 0 || first % 2 != 0 => UNREADABLE,
@@ -196,8 +215,9 @@ pub(super) fn advance(place: Place, word: u64) -> Place {
         Step::Name => behind(0, left),
         Step::Later if first == SERVER_NAME => UNREADABLE,
         Step::Later => behind(second, left),
-        Step::Next => next(a, b, u16::from_be_bytes([d, e]), f),
-        Step::Another => another(a, u16::from_be_bytes([b, c]), left),
+        Step::Next => next(a, b, u16::from_be_bytes([d, e]), f, unframed),
+        Step::Another if a > MAX_HELLO_HIGH => Ok(Place::at(Step::End, 0, 0)),
+        Step::Another => hello(a, u16::from_be_bytes([b, c]), left, unframed),
         Step::End | Step::Failed => UNREADABLE,
     };
     match next {
@@ -229,19 +249,57 @@ fn enter(step: Step, skip: u16, left: u16) -> Result<Place, Reason> {
 }
 
 #[inline(always)]
-fn record(kind: u8, major: u8, len: u16) -> Result<Place, Reason> {
+fn record(kind: u8, major: u8, len: u16, unframed: &mut u16) -> Result<Place, Reason> {
     if kind != HANDSHAKE_RECORD || major != MAJOR {
         return Err(Reason::NotTls);
     }
-    if len > MAX_RECORD {
+    if len == 0 || len > MAX_RECORD {
         return UNREADABLE;
     }
-    enter(Step::Message, 0, len)
+    Ok(begin_message(Step::Message, len, unframed))
+}
+
+/// The place before `step`, which ends the header of a message, in a record with `len` more bytes.
+#[inline(always)]
+fn begin_message(step: Step, len: u16, unframed: &mut u16) -> Place {
+    let width = u16::from(step.width());
+    *unframed = width.saturating_sub(len);
+    Place::at(step, 0, len.saturating_sub(width))
+}
+
+/// Into a hello whose length has the highest byte `high` and is `len` else, in a record with `left` more bytes.
+#[inline(always)]
+fn hello(high: u8, len: u16, left: u16, unframed: &mut u16) -> Result<Place, Reason> {
+    if high != 0 || len < left {
+        return UNREADABLE;
+    }
+    *unframed = len.wrapping_sub(left);
+    enter(Step::Session, VERSION_AND_RANDOM, len)
+}
+
+/// The place in a further record of `len` bytes, with which the message has `unframed` bytes less beyond.
+///
+/// # Errors
+/// [`Reason::HelloUnreadable`] where the record ends behind the message.
+#[inline(always)]
+pub(super) fn continued(place: Place, len: u16, unframed: &mut u16) -> Result<Place, Reason> {
+    let more = len.saturating_sub(*unframed);
+    *unframed = unframed.saturating_sub(len);
+    if more == 0 {
+        return Ok(place);
+    }
+    if !place.is(Step::Message) && !place.is(Step::Another) {
+        return Err(Reason::HelloUnreadable);
+    }
+    Ok(Place {
+        left: more,
+        ..place
+    })
 }
 
 /// Behind the beginning of a record after a hello, whose content, of `len` bytes, begins with `first`.
 #[inline(always)]
-fn next(kind: u8, major: u8, len: u16, first: u8) -> Result<Place, Reason> {
+fn next(kind: u8, major: u8, len: u16, first: u8, unframed: &mut u16) -> Result<Place, Reason> {
     let Some(rest) = len.checked_sub(1) else {
         return UNREADABLE;
     };
@@ -250,22 +308,13 @@ fn next(kind: u8, major: u8, len: u16, first: u8) -> Result<Place, Reason> {
     }
     match kind {
         CHANGE_CIPHER_SPEC | ALERT => Ok(Place::at(Step::Next, rest, 0)),
-        HANDSHAKE_RECORD if first == CLIENT_HELLO => enter(Step::Another, 0, rest),
+        // What an encrypted message of TLS 1.2 begins with could be this type, though hardly such a length, too.
+        HANDSHAKE_RECORD if first == CLIENT_HELLO => {
+            Ok(begin_message(Step::Another, rest, unframed))
+        }
         HANDSHAKE_RECORD | APPLICATION_DATA => Ok(Place::at(Step::End, 0, 0)),
         _ => Err(Reason::NotTls),
     }
-}
-
-/// Into another hello, if it is one. What an encrypted message of TLS 1.2 begins with could be its type, though hardly such a length, too.
-#[inline(always)]
-fn another(high: u8, len: u16, left: u16) -> Result<Place, Reason> {
-    if high > MAX_HELLO_HIGH {
-        return Ok(Place::at(Step::End, 0, 0));
-    }
-    if high != 0 || len != left {
-        return UNREADABLE;
-    }
-    enter(Step::Session, VERSION_AND_RANDOM, left)
 }
 
 /// Into the extension of `len` bytes that has the server's name.

@@ -3,7 +3,7 @@
 use enforcer_common::Reason;
 use enforcer_common::layout::Deadline;
 
-use crate::hello::{Hello, PADDING, message, record, server_name};
+use crate::hello::{Hello, PADDING, message, record, records, records_of, server_name};
 use crate::world::{ACK, ADDRESS, Client, ELSEWHERE, NAME, WILD, World};
 
 /// Dummies that middleboxes like (RFC 8446 appendix D.4), and a warning that servers overlook.
@@ -127,21 +127,56 @@ fn names_of_either_kind_may_follow_each_other() {
 }
 
 #[test]
-fn it_is_one_record_like_the_first() {
+fn it_is_read_in_any_two_records_like_the_first() {
     let world = World::new();
-    let body = message(&Hello::classic("evil.io").body());
+    for (name, expected) in [
+        (NAME, Ok(false)),
+        ("evil.io", Err(Reason::ServerNameUnknown)),
+    ] {
+        for before in [&[][..], &CHANGE_CIPHER_SPEC] {
+            let body = message(&Hello::modern(name, 4).body());
+            for cut in 1..body.len() {
+                let bytes = [before, &records(&body, &[cut])].concat();
+                assert_eq!(after(&world, &bytes), expected, "{name} at {cut}");
+            }
+        }
+    }
+    let (mut client, mut at) = greeted(&world, &Hello::modern(NAME, 4));
+    let body = message(&Hello::modern(NAME, 4).body());
+    for size in [40, 64, 512] {
+        let bytes = records_of(&body, size);
+        assert_eq!(client.send(&world, ADDRESS, ACK, at, &bytes), Ok(()));
+        at += bytes.len() as u32;
+    }
+    assert_eq!(client.verified(&world), Some(Reason::AllowedName));
+}
+
+#[test]
+fn nothing_lies_between_its_records() {
+    let world = World::new();
     let unreadable = Err(Reason::HelloUnreadable);
-    for cut in 1..body.len() {
-        let bytes = [record(&body[..cut]), record(&body[cut..])].concat();
+    let body = message(&Hello::modern(NAME, 4).body());
+    for cut in [1, 3, 4, 40, body.len() - 1] {
+        let (first, second) = body.split_at(cut);
+        for between in [&record(&[])[..], &CHANGE_CIPHER_SPEC, &USER_CANCELED] {
+            let bytes = [&record(first), between, &record(second)].concat();
+            assert_eq!(after(&world, &bytes), unreadable, "{between:?} at {cut}");
+        }
+        let more = [second, &[0]].concat();
+        let bytes = [record(first), record(&more)].concat();
         assert_eq!(after(&world, &bytes), unreadable, "at {cut}");
     }
-    assert_eq!(
-        after(&world, &[record(&[]), record(&body)].concat()),
-        unreadable
-    );
+    let before = [record(&[]), record(&body)].concat();
+    assert_eq!(after(&world, &before), unreadable);
+}
+
+#[test]
+fn it_is_of_a_length_that_is_followed() {
+    let world = World::new();
+    let unreadable = Err(Reason::HelloUnreadable);
     // OpenSSL takes 131,396 bytes.
     for length in [
-        [0, 0, 61],
+        [0, 0, 59],
         [1, 0, 0],
         [2, 0, 70],
         [2, 1, 68],

@@ -49,8 +49,8 @@ pub(crate) fn settled(
     follow(APPLICATION_DATA).ok()?
 }
 
-/// Type, version, length and first byte of a record, and what begins none.
-const APPLICATION_DATA: &[u8; 6] = &[23, 3, 3, 0, 1, 0];
+/// Type, version, length and first byte of a record, and what begins none. No six bytes that a hello can lack are these.
+const APPLICATION_DATA: &[u8; 6] = &[23, 3, 3, 1, 0, 0xff];
 const NO_RECORD: &[u8; 6] = &[0xff; 6];
 
 /// In which every name leads everywhere; keeps the name that was asked for first.

@@ -1,7 +1,9 @@
 //! Hellos as clients send them, and what becomes of them on a bad day.
 
+use std::collections::BTreeSet;
+
 use crate::hello::{
-    Extension, Hello, PADDING, SERVER_NAME, message, record, server_name, server_names,
+    Extension, Hello, PADDING, SERVER_NAME, message, record, records, server_name, server_names,
 };
 use crate::random::Random;
 
@@ -102,22 +104,64 @@ fn bend(random: &mut Random, hello: &mut Hello) {
     }
 }
 
-/// In a record, mostly.
+/// In a record, mostly, or in several.
 fn framed(random: &mut Random, hello: &Hello, is_sound: &mut bool) -> Vec<u8> {
     let message = message(&hello.body());
     match random.below(24) {
         0 => {
             *is_sound = false;
-            let (first, second) = message.split_at(random.below(message.len()));
-            [record(first), record(second)].concat()
-        }
-        1 => {
-            *is_sound = false;
             record(&[&message[..], &message].concat())
         }
-        2 => [record(&message), vec![20, 3, 3, 0, 1, 1]].concat(),
+        1 => [record(&message), vec![20, 3, 3, 0, 1, 1]].concat(),
+        2..6 => in_records(random, &message),
+        6 => {
+            *is_sound = false;
+            let cuts = cuts(random, message.len());
+            let mut pieces: Vec<Vec<u8>> = pieces(&message, &cuts).map(record).collect();
+            let other = other_record(random);
+            pieces.insert(1 + random.below(pieces.len() - 1), other);
+            pieces.concat()
+        }
+        7 => {
+            *is_sound = false;
+            let cuts = cuts(random, message.len());
+            let more = ODD[random.below(ODD.len())];
+            records(&[&message[..], &[more]].concat(), &cuts)
+        }
         _ => record(&message),
     }
+}
+
+/// In as many records as clients may send.
+fn in_records(random: &mut Random, message: &[u8]) -> Vec<u8> {
+    let cuts = cuts(random, message.len());
+    records(message, &cuts)
+}
+
+/// Different places before which records end, in order.
+fn cuts(random: &mut Random, length: usize) -> Vec<usize> {
+    let most = [1, 1, 2, 3, 8, 63][random.below(6)];
+    let cuts = (0..most).map(|_| 1 + random.below(length - 1));
+    BTreeSet::from_iter(cuts).into_iter().collect()
+}
+
+fn pieces<'a>(message: &'a [u8], cuts: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let to = cuts.iter().copied().chain([message.len()]);
+    let mut from = 0;
+    to.map(move |to| &message[std::mem::replace(&mut from, to)..to])
+}
+
+/// What has no place among the records of a hello.
+fn other_record(random: &mut Random) -> Vec<u8> {
+    let others: [&[u8]; 6] = [
+        &[22, 3, 3, 0, 0],
+        &[20, 3, 3, 0, 1, 1],
+        &[21, 3, 3, 0, 2, 1, 0],
+        &[23, 3, 3, 0, 1, 0],
+        &[24, 3, 3, 0, 1, 0],
+        &[22, 2, 0, 0, 1, 0],
+    ];
+    others[random.below(others.len())].to_vec()
 }
 
 fn damage(random: &mut Random, bytes: &mut Vec<u8>) {

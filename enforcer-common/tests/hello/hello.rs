@@ -130,6 +130,21 @@ pub(crate) fn record(fragment: &[u8]) -> Vec<u8> {
     [&[22, 3, 1], &sized(2, fragment)[..]].concat()
 }
 
+/// A message in records of type handshake that end at `cuts` and at its end.
+pub(crate) fn records(message: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let (mut from, mut bytes) = (0, Vec::new());
+    for to in cuts.iter().copied().chain([message.len()]) {
+        bytes.extend(record(&message[from..to]));
+        from = to;
+    }
+    bytes
+}
+
+/// A message in records of `size` bytes, the last one of what is left.
+pub(crate) fn records_of(message: &[u8], size: usize) -> Vec<u8> {
+    message.chunks(size).flat_map(record).collect()
+}
+
 /// The extension with one name.
 pub(crate) fn server_name(name: &[u8]) -> Extension {
     server_names(&[(0, name)])

@@ -13,6 +13,7 @@ mod oracle;
 mod payload;
 #[path = "../random/mod.rs"]
 mod random;
+mod records;
 mod reference;
 mod refused;
 mod segments;

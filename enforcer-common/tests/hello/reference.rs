@@ -1,9 +1,9 @@
 //! Which server a hello names, by tls-parser.
 
 use tls_parser::{
-    SNIType, TlsExtension, TlsExtensionType, TlsMessage, TlsMessageHandshake,
+    SNIType, TlsExtension, TlsExtensionType, TlsMessage, TlsMessageHandshake, TlsRecordType,
     parse_tls_client_hello_extensions, parse_tls_extension_sni_content,
-    parse_tls_extension_unknown, parse_tls_plaintext,
+    parse_tls_extension_unknown, parse_tls_message_handshake, parse_tls_raw_record,
 };
 
 /// What tls-parser reads, names in lower case.
@@ -11,7 +11,7 @@ use tls_parser::{
 pub(crate) enum Read {
     /// It gives up on a record, a message or an extension's length.
     Nothing,
-    /// One hello in one record, with these names of this type.
+    /// One hello in records of its own, with these names of this type.
     Names(Vec<(u8, Vec<u8>)>),
 }
 
@@ -30,8 +30,8 @@ impl Read {
 
 /// By its parser of records and hellos, which leaves the data of other extensions alone.
 pub(crate) fn by_extension(bytes: &[u8]) -> Read {
-    let extensions = |bytes| {
-        let mut rest: &[u8] = extensions(bytes)?;
+    let names = |hello: &[u8]| {
+        let mut rest = extensions(hello)?;
         let mut names = Vec::new();
         while !rest.is_empty() {
             let (behind, extension) = parse_tls_extension_unknown(rest).ok()?;
@@ -43,18 +43,19 @@ pub(crate) fn by_extension(bytes: &[u8]) -> Read {
         }
         Some(names)
     };
-    extensions(bytes).map_or(Read::Nothing, Read::Names)
+    let names = message(bytes).and_then(|hello| names(&hello));
+    names.map_or(Read::Nothing, Read::Names)
 }
 
 /// By its parser of all extensions, which gives up on more.
 pub(crate) fn by_hello(bytes: &[u8]) -> Read {
-    let Some(Ok((rest, all))) = extensions(bytes).map(parse_tls_client_hello_extensions) else {
-        return Read::Nothing;
+    let names = |hello: &[u8]| {
+        let (rest, all) = parse_tls_client_hello_extensions(extensions(hello)?).ok()?;
+        let names = all.iter().flat_map(named).collect();
+        rest.is_empty().then_some(names)
     };
-    if !rest.is_empty() {
-        return Read::Nothing;
-    }
-    Read::Names(all.iter().flat_map(named).collect())
+    let names = message(bytes).and_then(|hello| names(&hello));
+    names.map_or(Read::Nothing, Read::Names)
 }
 
 fn named(extension: &TlsExtension<'_>) -> Vec<(u8, Vec<u8>)> {
@@ -65,12 +66,34 @@ fn named(extension: &TlsExtension<'_>) -> Vec<(u8, Vec<u8>)> {
     names.iter().map(lower).collect()
 }
 
-/// The extensions of the one hello in the first record; none where they are left out.
-fn extensions(bytes: &[u8]) -> Option<&[u8]> {
-    let (_, record) = parse_tls_plaintext(bytes).ok()?;
-    let [TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello))] = record.msg.as_slice()
-    else {
+/// The content of the handshake records that begin `bytes`, to the end of the first message, which is that of a record.
+fn message(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut rest, mut content) = (bytes, Vec::new());
+    loop {
+        let (behind, record) = parse_tls_raw_record(rest).ok()?;
+        if record.hdr.record_type != TlsRecordType::Handshake || record.data.is_empty() {
+            return None;
+        }
+        content.extend_from_slice(record.data);
+        rest = behind;
+        let Some([_, length @ ..]) = content.first_chunk::<4>() else {
+            continue;
+        };
+        let length = length
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+        let length = length + 4;
+        if content.len() >= length {
+            return (content.len() == length).then_some(content);
+        }
+    }
+}
+
+/// The extensions of a hello; none where they are left out.
+fn extensions(message: &[u8]) -> Option<&[u8]> {
+    let (rest, message) = parse_tls_message_handshake(message).ok()?;
+    let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = message else {
         return None;
     };
-    Some(hello.ext.unwrap_or_default())
+    rest.is_empty().then(|| hello.ext.unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use enforcer_common::Reason;
 use enforcer_common::hello::{Desk, Keys, Read, Reading, Segment};
 use enforcer_common::layout::Deadline;
 
-use crate::hello::{Hello, PADDING, server_name};
+use crate::hello::{Hello, PADDING, message, records_of, server_name};
 use crate::payload::{AT, Payload};
 use crate::random::Random;
 use crate::world::{ACK, ADDRESS, Client, NAME, World, outcome, whole};
@@ -34,6 +34,20 @@ fn hellos() -> Vec<(Vec<u8>, Result<bool, Reason>)> {
         ),
     ];
     hellos.extend(refused.map(|(hello, reason)| (hello.bytes(), Err(reason))));
+    for (hello, expected) in [
+        (Hello::classic(NAME), Ok(true)),
+        (Hello::classic(WILD_NAME), Ok(true)),
+        (Hello::modern(NAME, 4), Ok(true)),
+        (
+            Hello::classic("example.com"),
+            Err(Reason::ServerNameUnknown),
+        ),
+    ] {
+        let message = message(&hello.body());
+        for size in [message.len().div_ceil(64), message.len() / 9] {
+            hellos.push((records_of(&message, size), expected));
+        }
+    }
     hellos
 }
 

@@ -1,6 +1,6 @@
 //! Clients of registries, at least one for each TLS library.
 
-use std::{net::IpAddr, process::Command, thread, time::Duration};
+use std::{ffi::OsStr, net::IpAddr, process::Command, thread, time::Duration};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
@@ -38,6 +38,10 @@ pub(crate) enum Client {
     Python,
     /// OpenSSL's own.
     OpenSsl,
+    /// The same, with a ClientHello in records of 512 bytes.
+    OpenSslRecords,
+    /// The same, asked for another one.
+    OpenSslRecordsRetried,
     /// GnuTLS' own.
     GnuTls,
     /// skopeo, on Go's TLS.
@@ -53,12 +57,14 @@ pub(crate) enum Client {
 }
 
 /// All of them.
-pub(crate) const CLIENTS: [Client; 11] = [
+pub(crate) const CLIENTS: [Client; 13] = [
     Client::Curl,
     Client::CurlTls12,
     Client::CurlRetried,
     Client::Python,
     Client::OpenSsl,
+    Client::OpenSslRecords,
+    Client::OpenSslRecordsRetried,
     Client::GnuTls,
     Client::Skopeo,
     Client::Rustls,
@@ -121,14 +127,10 @@ impl Client {
             Self::CurlTls12 => curl(errand, &place, &["--tls-max", "1.2"], limit),
             Self::CurlRetried => curl(errand, &place, &["--curves", RETRIED], limit),
             Self::Python => python(errand, &place, limit),
-            Self::OpenSsl => {
-                let mut openssl = place.command("openssl");
-                openssl
-                    .args(["s_client", "-quiet", "-verify_return_error", "-CAfile"])
-                    .arg(errand.lab.tls().ca())
-                    .args(["-servername", errand.host, "-connect"])
-                    .arg(format!("{}:443", errand.host));
-                wrapped(openssl, errand, limit)
+            Self::OpenSsl => openssl(errand, &place, &[""; 0], limit),
+            Self::OpenSslRecords => openssl(errand, &place, &in_records(&[]), limit),
+            Self::OpenSslRecordsRetried => {
+                openssl(errand, &place, &in_records(&["-groups", RETRIED]), limit)
             }
             Self::GnuTls => {
                 let mut gnutls = errand.lab.program(&place, "usr/bin/gnutls-cli");
@@ -165,6 +167,34 @@ fn curl(errand: Errand<'_>, place: &Place, options: &[&str], limit: Duration) ->
     }
     run_with_input(curl, "what the device knows", limit)?.success()?;
     Ok(())
+}
+
+fn openssl(
+    errand: Errand<'_>,
+    place: &Place,
+    options: &[impl AsRef<OsStr>],
+    limit: Duration,
+) -> Result<()> {
+    let mut openssl = place.command("openssl");
+    openssl
+        .args(["s_client", "-quiet", "-verify_return_error", "-CAfile"])
+        .arg(errand.lab.tls().ca())
+        .args(options)
+        .args(["-servername", errand.host, "-connect"])
+        .arg(format!("{}:443", errand.host));
+    wrapped(openssl, errand, limit)
+}
+
+/// Options for records of the smallest size, and protocols enough for a ClientHello that needs more than one of them.
+fn in_records(options: &[&str]) -> Vec<String> {
+    let fillers = (0..40).map(|number| format!("protocol-{number}"));
+    let protocols: Vec<String> = ["http/1.1".to_owned()].into_iter().chain(fillers).collect();
+    let mut all = ["-max_send_frag", "512", "-alpn"]
+        .map(str::to_owned)
+        .to_vec();
+    all.push(protocols.join(","));
+    all.extend(options.iter().map(|option| (*option).to_owned()));
+    all
 }
 
 fn python(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {

@@ -5,7 +5,7 @@ use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     capture::{Capture, Flow},
     enforcer::Enforcer,
-    hello::{is_retried, shares},
+    hello::{is_in_records, is_retried, shares},
 };
 
 use crate::{
@@ -42,7 +42,9 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         let flows = capture.take()?;
         let hybrid = flows.iter().filter(|flow| is_hybrid(flow)).count();
         let retried = flows.iter().filter(|flow| is_retried(&flow.bytes)).count();
-        assert!(hybrid >= 2 && retried >= 1, "{hybrid} and {retried}");
+        let cut = flows.iter().filter(|flow| is_in_records(&flow.bytes));
+        let counts = [hybrid, retried, cut.count()];
+        assert!(hybrid >= 2 && retried >= 1 && counts[2] >= 2, "{counts:?}");
 
         let before = lab.requests()?.len();
         let passed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, false))?;
@@ -59,8 +61,8 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
     Ok(())
 }
 
-/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2; one is asked for another hello.
-/// Over both families.
+/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2; one is asked for another hello;
+/// two send hellos in several records. Over both families.
 fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
     for is_v4 in [true, false] {
         let flows = || flows.iter().filter(|flow| flow.server.is_ipv4() == is_v4);
@@ -69,9 +71,10 @@ fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
             .filter(|flow| shares(&flow.bytes).is_some_and(|shares| shares.is_empty()))
             .count();
         let retried = flows().filter(|flow| is_retried(&flow.bytes)).count();
-        let counts = [hybrid, old, retried];
+        let cut = flows().filter(|flow| is_in_records(&flow.bytes)).count();
+        let counts = [hybrid, old, retried, cut];
         ensure!(
-            hybrid >= 2 && old >= 1 && retried >= 1,
+            hybrid >= 2 && old >= 1 && retried >= 1 && cut >= 2,
             "IPv4: {is_v4}; {counts:?}"
         );
     }

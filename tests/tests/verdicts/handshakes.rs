@@ -5,6 +5,7 @@ mod another;
 mod client;
 mod first;
 mod later;
+mod records;
 mod scene;
 mod scopes;
 mod sink;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::hello::{client_hello, early_hello, modern_hello};
+use lab::hello::{client_hello, early_hello, in_records, modern_hello};
 
 use super::scene::{DATA, LOGIN, LOGIN_AT, MALLORY, Scene};
 
@@ -30,11 +30,14 @@ fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_addre
                     scene.stays(connection, &[&first])?;
                 }
             }
-            let connection = scene.passes(to, &first)?;
-            let then = [before, &modern_hello(LOGIN), &DATA_RECORD, b"anything"].concat();
-            scene.client.send(connection, &then)?;
-            let all = [first.as_slice(), &then].concat();
-            scene.sink.expect(connection.peer, &[&all])?;
+            let other = modern_hello(LOGIN);
+            for other in [in_records(&other, &[1, 2, 40, 80]), other] {
+                let connection = scene.passes(to, &first)?;
+                let then = [before, &other, &DATA_RECORD, b"anything"].concat();
+                scene.client.send(connection, &then)?;
+                let all = [first.as_slice(), &then].concat();
+                scene.sink.expect(connection.peer, &[&all])?;
+            }
         }
     }
     scene.settle()?;
@@ -54,14 +57,13 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
     let first = modern_hello(LOGIN);
     let hello = modern_hello(MALLORY);
     let (header, body) = hello.split_at(5);
-    let (begun, rest) = body.split_at(40);
+    let begun = &body[..40];
     let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
     // Of 128 KiB and more, which OpenSSL takes.
     let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
-    let mut in_records = record(begun);
-    for piece in rest.chunks(200) {
-        in_records.extend(record(piece));
-    }
+    let two = in_records(&hello, &[40]);
+    let allowed = in_records(&modern_hello(LOGIN), &[40]);
+    let dummy = [&allowed[..45], BEFORE[1], &allowed[45..]].concat();
     for names in [[MALLORY, LOGIN], [LOGIN, MALLORY], [LOGIN, LOGIN]] {
         let both = names.map(modern_hello).concat();
         for to in LOGIN_AT {
@@ -69,7 +71,8 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
         }
     }
     for (then, reason) in [
-        (in_records, Reason::HelloUnreadable),
+        (two, Reason::ServerNameUnknown),
+        (dummy, Reason::HelloUnreadable),
         (long, Reason::HelloUnreadable),
         ([&record(&[]), &hello[..]].concat(), Reason::HelloUnreadable),
         ([&[24, 3, 3, 0, 1, 0], &hello[..]].concat(), Reason::NotTls),
