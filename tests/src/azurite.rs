@@ -20,6 +20,8 @@ pub(crate) const AZURITE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 
 
 /// The host name of contoso's account.
 pub const CONTOSO_HOST: &str = "contosologs.blob.core.windows.net";
+/// The host name of an account of contoso's in an Azure DNS zone.
+pub const CONTOSO_ZONE_HOST: &str = "contosologs.z12.blob.storage.azure.net";
 /// The host name of the bad actor's account.
 pub const HOST: &str = "evil.blob.core.windows.net";
 /// That account's name, the first label of its host name.

@@ -234,7 +234,8 @@ fn data_server(leaf: &Leaf) -> String {
 
 fn storage_server(leaf: &Leaf) -> String {
     let body = format!("location / {{ proxy_pass http://{AZURITE}; }}\n");
-    server("storage", false, "*.blob.core.windows.net", leaf, &body)
+    let accounts = r"~^[a-z0-9]+\.(blob\.core\.windows|z12\.blob\.storage\.azure)\.net$";
+    server("storage", false, accounts, leaf, &body)
 }
 
 fn internet_server(leaf: &Leaf) -> String {

@@ -55,13 +55,20 @@ impl Cloud {
         }
     }
 
-    /// What the blob endpoints of storage accounts end in, without a leading dot.
-    pub const fn blob_suffix(self) -> &'static str {
+    /// What the names of storage accounts end in, whatever the service: the zone of all accounts, and that which the Azure DNS zones of
+    /// the public cloud are in (`contoso.z12.blob.storage.azure.net`).
+    pub const fn storage_suffixes(self) -> &'static [&'static str] {
         match self {
-            Self::Public => "blob.core.windows.net",
-            Self::UsGovernment => "blob.core.usgovcloudapi.net",
-            Self::China => "blob.core.chinacloudapi.cn",
+            Self::Public => &["core.windows.net", "storage.azure.net"],
+            Self::UsGovernment => &["core.usgovcloudapi.net"],
+            Self::China => &["core.chinacloudapi.cn"],
         }
+    }
+
+    /// Whether `name` is in a zone of storage accounts.
+    pub fn is_storage(self, name: &Name) -> bool {
+        let mut suffixes = self.storage_suffixes().iter();
+        suffixes.any(|suffix| name.is_within(suffix))
     }
 
     /// The host of Azure Resource Manager.
@@ -215,6 +222,28 @@ mod tests {
         ] {
             assert_eq!(kind(foreign), None, "{foreign}");
         }
+    }
+
+    #[test]
+    fn accounts_are_in_the_zones_of_their_cloud() {
+        for account in [
+            "logs.blob.core.windows.net",
+            "logs.dfs.core.windows.net",
+            "logs.z12.blob.storage.azure.net",
+            "logs.z00.web.storage.azure.net",
+        ] {
+            assert!(Cloud::Public.is_storage(&name(account)), "{account}");
+            assert!(!Cloud::China.is_storage(&name(account)), "{account}");
+        }
+        for other in [
+            "storage.azure.com",
+            "logs.evilstorage.azure.net",
+            "azure.net",
+        ] {
+            assert!(!Cloud::Public.is_storage(&name(other)), "{other}");
+        }
+        assert!(Cloud::UsGovernment.is_storage(&name("logs.blob.core.usgovcloudapi.net")));
+        assert!(Cloud::China.is_storage(&name("logs.blob.core.chinacloudapi.cn")));
     }
 
     #[test]

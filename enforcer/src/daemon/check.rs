@@ -124,14 +124,10 @@ impl Sources {
 
     fn home(&self, name: &Name) -> Home {
         let cloud = self.config.protect.cloud;
-        let storage = cloud
-            .blob_suffix()
-            .split_once('.')
-            .map_or("", |(_, suffix)| suffix);
         if name.is_within(cloud.registry_suffix()) {
             return Home::Registry;
         }
-        if name.is_within(storage) {
+        if cloud.is_storage(name) {
             return Home::Storage;
         }
         Home::Elsewhere
@@ -261,6 +257,9 @@ mod tests {
             outcome(&sources, "logs.blob.core.windows.net", FRONT_END),
             "refused"
         );
+        let in_zone = "logs.z12.blob.storage.azure.net";
+        assert_eq!(outcome(&sources, in_zone, STORAGE), "accepted");
+        assert_eq!(outcome(&sources, in_zone, FRONT_END), "refused");
         assert_eq!(outcome(&sources, "evil-azurecr.io", FRONT_END), "refused");
         assert_eq!(outcome(&sources, "updates.example.com", STORAGE), "refused");
         assert_eq!(

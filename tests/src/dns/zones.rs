@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 /// The last, the root, makes every other name not exist.
-const ZONES: [&str; 9] = [
+const ZONES: [&str; 10] = [
     "azurecr.io",
     "azcr.io",
     "trafficmanager.net",
@@ -19,6 +19,7 @@ const ZONES: [&str; 9] = [
     "azure.com",
     "microsoftonline.com",
     "core.windows.net",
+    "storage.azure.net",
     "example.org",
     ".",
 ];

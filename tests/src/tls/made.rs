@@ -17,7 +17,7 @@ const REGISTRY_NAMES: [&str; 5] = [
     "*.eastus.geo.azurecr.io",
     "*.westus.geo.azurecr.io",
 ];
-const STORAGE_NAMES: [&str; 1] = ["*.blob.core.windows.net"];
+const STORAGE_NAMES: [&str; 2] = ["*.blob.core.windows.net", "*.z12.blob.storage.azure.net"];
 const INTERNET_NAMES: [&str; 1] = ["www.example.org"];
 const AZURE_NAMES: [&str; 3] = [
     "management.azure.com",

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use lab::{
     Lab,
-    azurite::{CONTOSO_HOST, HOST},
+    azurite::{CONTOSO_HOST, CONTOSO_ZONE_HOST, HOST},
     capture::Capture,
     enforcer::Enforcer,
     place::Place,
@@ -17,19 +17,28 @@ const BRIEFLY: &str = "3";
 
 #[test]
 fn an_exception_opens_one_account_of_an_address_for_its_cgroup_and_no_other() -> Result<()> {
+    opens_one_account(CONTOSO_HOST)
+}
+
+#[test]
+fn an_account_in_an_azure_dns_zone_is_one_like_any_other() -> Result<()> {
+    opens_one_account(CONTOSO_ZONE_HOST)
+}
+
+fn opens_one_account(account: &str) -> Result<()> {
     let lab = Lab::start()?;
     let agent = lab.device_cgroup().child("agent")?;
     let sibling = lab.device_cgroup().child("sibling")?;
     let (agent, sibling) = (lab.device_in(&agent), lab.device_in(&sibling));
     let capture = Capture::watch(lab.world())?;
     for family in ["--ipv4", "--ipv6"] {
-        for host in [CONTOSO_HOST, HOST] {
+        for host in [account, HOST] {
             assert!(uploads(&lab, &agent, family, host)?, "nothing is enforced");
         }
     }
 
     let exception = format!(
-        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\nnames = [{CONTOSO_HOST:?}]\nuntil = 2100-01-01T00:00:00Z\n",
+        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\nnames = [{account:?}]\nuntil = 2100-01-01T00:00:00Z\n",
         lab.device_cgroup().path().join("agent")
     );
     let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
@@ -39,16 +48,13 @@ fn an_exception_opens_one_account_of_an_address_for_its_cgroup_and_no_other() ->
     })?;
     capture.take()?;
     for family in ["--ipv4", "--ipv6"] {
-        let open = uploads(&lab, &agent, family, CONTOSO_HOST)?;
+        let open = uploads(&lab, &agent, family, account)?;
         assert!(open, "{}", enforcer.log());
         capture.take()?;
         assert!(!uploads(&lab, &agent, family, HOST)?, "another account");
+        assert!(!uploads(&lab, &sibling, family, account)?, "another cgroup");
         assert!(
-            !uploads(&lab, &sibling, family, CONTOSO_HOST)?,
-            "another cgroup"
-        );
-        assert!(
-            !uploads(&lab, &lab.device(), family, CONTOSO_HOST)?,
+            !uploads(&lab, &lab.device(), family, account)?,
             "the cgroup above"
         );
         let mut came = capture.take()?.into_iter();

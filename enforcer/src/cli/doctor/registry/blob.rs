@@ -64,8 +64,7 @@ fn judge_host(target: &Target, migration: &str, redirect: Redirect) -> (Finding,
         let found = format!("come from the dedicated data endpoint {host}");
         return (Finding::new(REDIRECT, true, found, ""), Some(redirect));
     }
-    let storage = |cloud: Cloud| host.is_within(cloud.blob_suffix());
-    if Cloud::ALL.into_iter().any(storage) {
+    if Cloud::ALL.into_iter().any(|cloud| cloud.is_storage(host)) {
         let found = format!(
             "come from the shared storage account {host}: enforcement closes it, and pulls would fail"
         );
@@ -135,6 +134,7 @@ mod tests {
         for host in [
             "weumanaged15.blob.core.windows.net",
             "x.blob.core.chinacloudapi.cn",
+            "x.z12.blob.storage.azure.net",
         ] {
             let location = format!("https://{host}/docker/registry/v2/blobs?sig=s1gnature");
             let (finding, redirect) = judged(307, Some(&location));
