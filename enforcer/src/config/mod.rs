@@ -100,6 +100,7 @@ impl Config {
         login_servers.dedup();
         let registry = |login_server| Registry {
             login_server,
+            custom_domain: None,
             regions: regions.clone(),
             discover: false,
             resource_id: None,

@@ -97,8 +97,10 @@ pub enum DefaultAction {
 /// One `[[registry]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
-    /// Where it is logged in to: one label below the cloud's registry suffix.
+    /// Its login server: one label below the cloud's registry suffix.
     pub login_server: Name,
+    /// A name outside Azure's zones that is a CNAME of the login server.
+    pub custom_domain: Option<Name>,
     /// Regions of its replicas, as they stand in data endpoint names (`eastus`).
     pub regions: Vec<String>,
     /// Whether DNS is searched for replicas in every known region.

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::value::{
-    Absolute, CgroupPath, EndpointName, File, Guid, Nat64, Reason, Region, Regions, Tag, Text, Unit,
+    Absolute, CgroupPath, EndpointName, File, Guid, Nat64, Reason, Region, Regions, RegistryLabel,
+    Tag, Text, Unit,
 };
 use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId, Sni};
 use crate::name::Name;
@@ -56,6 +57,7 @@ pub(super) struct RawProtect {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct RawRegistry {
     pub(super) login_server: Option<Spanned<Text<Name>>>,
+    pub(super) registry: Option<Spanned<Text<RegistryLabel>>>,
     pub(super) regions: Option<Spanned<Regions>>,
     #[serde(default)]
     pub(super) data_endpoints: Vec<Spanned<Text<EndpointName>>>,

@@ -20,8 +20,42 @@ pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> 
         ));
     }
     Some(format!(
-        "\"{name}\" is no login server of the cloud \"{cloud}\"; write \"<registry>.{suffix}\""
+        "\"{name}\" is no login server of the cloud \"{cloud}\"; write \"<registry>.{suffix}\", \
+         or where it is a custom domain of a registry, add registry = \"<registry>\""
     ))
+}
+
+/// A registry's login server, and the custom domain that is written in its place.
+pub(super) type LoginServer = (Name, Option<Name>);
+
+/// The login server of the registry with this `label`, where `written` is a custom domain of it.
+///
+/// # Errors
+/// Where `written` is a name of another registry, or of a storage account.
+pub(super) fn behind_custom_domain(
+    written: Name,
+    label: &str,
+    cloud: Cloud,
+) -> Result<LoginServer, String> {
+    let suffix = cloud.registry_suffix();
+    if let Some(of_name) = cloud.login_label(&written) {
+        let is_same = of_name == label;
+        return is_same.then_some((written.clone(), None)).ok_or_else(|| {
+            format!("\"{label}\" is another registry than that of login-server, {written}; remove it here")
+        });
+    }
+    let mut clouds = Cloud::ALL.into_iter();
+    let is_azures =
+        |cloud: Cloud| written.is_within(cloud.registry_suffix()) || cloud.is_storage(&written);
+    if clouds.any(is_azures) {
+        return Err(format!(
+            "login-server \"{written}\" is a name of Azure's own and no custom domain; write login-server = \"{label}.{suffix}\""
+        ));
+    }
+    let login_server = format!("{label}.{suffix}").parse();
+    let login_server: Name =
+        login_server.map_err(|error: crate::name::NameError| error.to_string())?;
+    Ok((login_server, Some(written)))
 }
 
 /// Why data endpoints cannot be named after regions.

@@ -12,10 +12,12 @@ use super::error::Fault;
 use super::prefix::{closed, opened};
 use super::raw::{RawConfig, RawDns, RawException, RawPaths, RawProtect, RawRegistry};
 use super::registry::{
-    data_endpoint_problem, login_server_problem, pattern_problem, regions_problem, resource_problem,
+    behind_custom_domain, data_endpoint_problem, login_server_problem, pattern_problem,
+    regions_problem, resource_problem,
 };
 use super::value::{
-    Absolute, CgroupPath, EndpointName, File, Guid, Reason, Regions, Text, Unit, instant, parted,
+    Absolute, CgroupPath, EndpointName, File, Guid, Reason, Regions, RegistryLabel, Text, Unit,
+    instant, parted,
 };
 use super::{Config, DefaultAction, Dns, Exception, Paths, Protect, Registry, Target};
 use crate::name::Name;
@@ -101,15 +103,15 @@ fn all_registries(
             .as_ref()
             .map_or(at.clone(), Spanned::span);
         let registry = registry(entry, &at, protect, base)?;
-        if registries
-            .iter()
-            .any(|other| other.login_server == registry.login_server)
-        {
-            let problem = format!(
-                "{} has a [[registry]] already; put both into one",
-                registry.login_server
-            );
-            return Err(Fault::new(login_at, problem));
+        let custom_domain = registry.custom_domain.as_ref();
+        for other in &registries {
+            let is_same = other.login_server == registry.login_server;
+            let shared = custom_domain.filter(|name| other.custom_domain.as_ref() == Some(*name));
+            if is_same || shared.is_some() {
+                let name = shared.unwrap_or(&registry.login_server);
+                let problem = format!("{name} has a [[registry]] already; put both into one");
+                return Err(Fault::new(login_at, problem));
+            }
         }
         registries.push(registry);
     }
@@ -132,7 +134,17 @@ fn registry(
     };
     let login_at = login_server.span();
     let Text(login_server) = login_server.into_inner();
-    refuse(&login_at, login_server_problem(&login_server, cloud))?;
+    let (login_server, custom_domain) = match raw.registry {
+        Some(label) => {
+            let Text(RegistryLabel(name)) = label.get_ref();
+            behind_custom_domain(login_server, name, cloud)
+                .map_err(|problem| Fault::new(label.span(), problem))?
+        }
+        None => {
+            refuse(&login_at, login_server_problem(&login_server, cloud))?;
+            (login_server, None)
+        }
+    };
     if let Some(regions) = raw
         .regions
         .as_ref()
@@ -157,6 +169,7 @@ fn registry(
     let (data_endpoints, patterns) = parted(endpoints.map(|name| name.into_inner().0));
     Ok(Registry {
         login_server,
+        custom_domain,
         discover: matches!(regions, Some(Regions::Discover)),
         regions: regions.map(Regions::listed).unwrap_or_default(),
         resource_id: raw.resource_id.map(|id| id.into_inner().0),

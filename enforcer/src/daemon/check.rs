@@ -124,7 +124,9 @@ impl Sources {
 
     fn home(&self, name: &Name) -> Home {
         let cloud = self.config.protect.cloud;
-        if name.is_within(cloud.registry_suffix()) {
+        let mut registries = self.config.registries.iter();
+        let is_custom_domain = registries.any(|each| each.custom_domain.as_ref() == Some(name));
+        if name.is_within(cloud.registry_suffix()) || is_custom_domain {
             return Home::Registry;
         }
         if cloud.is_storage(name) {
@@ -244,6 +246,24 @@ mod tests {
             outcome(&sources, "contoso.azurecr.io", "10.1.0.4"),
             "accepted"
         );
+    }
+
+    #[test]
+    fn a_custom_domain_leads_to_registry_addresses_only() {
+        let registry =
+            "[[registry]]\nlogin-server = \"registry.contoso.com\"\nregistry = \"fabrikam\"";
+        let sources = sources(registry);
+        let outcome = |name, address| outcome(&sources, name, address);
+        for name in ["registry.contoso.com", "fabrikam.azurecr.io"] {
+            assert_eq!(outcome(name, FRONT_END), "accepted");
+            assert_eq!(outcome(name, STORAGE), "refused");
+            assert_eq!(outcome(name, "::ffff:52.239.169.228"), "refused");
+            assert_eq!(outcome(name, "52.1.2.3"), "refused");
+        }
+        assert_eq!(outcome("other.contoso.com", FRONT_END), "refused");
+        assert_eq!(outcome("x.registry.contoso.com", FRONT_END), "refused");
+        let name = "registry.contoso.com".parse().unwrap();
+        assert_eq!(sources.home_flags(&name), NameEntry::IN_REGISTRY_TAG);
     }
 
     #[test]

@@ -61,13 +61,21 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// The names of `registry` that follow from the configuration alone: the login server first, then those from regions, then whole names.
+/// The names of `registry` that follow from the configuration alone: the login server first, then its custom domain, those from regions,
+/// and whole names.
 pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
-    let mut found = vec![Endpoint {
-        name: registry.login_server.clone(),
-        kind: EndpointKind::LoginServer,
-        origin: Origin::Configured,
-    }];
+    let login_servers = [
+        Some(&registry.login_server),
+        registry.custom_domain.as_ref(),
+    ];
+    let login_servers = login_servers.into_iter().flatten();
+    let mut found: Vec<Endpoint> = login_servers
+        .map(|name| Endpoint {
+            name: name.clone(),
+            kind: EndpointKind::LoginServer,
+            origin: Origin::Configured,
+        })
+        .collect();
     for region in &registry.regions {
         found.push(in_region(&registry.login_server, region, cloud)?);
     }

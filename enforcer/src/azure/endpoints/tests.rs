@@ -14,6 +14,7 @@ fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, Endpoin
 
 fn contoso() -> Registry {
     Registry {
+        custom_domain: None,
         login_server: "contoso.azurecr.io".parse().unwrap(),
         regions: Vec::new(),
         discover: false,

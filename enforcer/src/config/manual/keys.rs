@@ -159,7 +159,14 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "host name",
                 Required,
                 "\"contoso.azurecr.io\"",
-                "Where docker login goes.",
+                "Where docker login goes. A custom domain, registry.contoso.com say, needs the key registry.",
+            ),
+            Key(
+                "registry",
+                "name of a registry",
+                Means("what login-server says"),
+                "\"contoso\"",
+                "The registry that a custom domain in login-server is a CNAME of: what stands before azurecr.io in its own login server. Both names are open, and answers for both must lead into the registry tag.",
             ),
             Key(
                 "regions",

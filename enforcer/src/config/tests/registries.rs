@@ -59,6 +59,85 @@ fn a_resource_id_is_that_of_the_same_registry() {
     }
 }
 
+/// A `[[registry]]` with a login server and the registry behind it.
+fn behind(login_server: &str, registry: &str) -> String {
+    format!("[[registry]]\nlogin-server = \"{login_server}\"\nregistry = \"{registry}\"\n")
+}
+
+#[test]
+fn a_custom_domain_stands_for_the_registry_behind_it() {
+    let config = read(&format!(
+        "{}regions = [\"eastus\"]\ndata-endpoints = [\"contoso.westus.data.azurecr.io\"]\n",
+        behind("registry.contoso.com", "Contoso")
+    ))
+    .unwrap();
+    let registry = &config.registries[0];
+    assert_eq!(registry.login_server.as_str(), "contoso.azurecr.io");
+    let custom_domain = registry.custom_domain.as_ref().unwrap();
+    assert_eq!(custom_domain.as_str(), "registry.contoso.com");
+    let names = crate::azure::endpoints::configured(registry, Cloud::Public).unwrap();
+    let names: Vec<_> = names
+        .iter()
+        .map(|endpoint| endpoint.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "contoso.azurecr.io",
+            "registry.contoso.com",
+            "contoso.eastus.data.azurecr.io",
+            "contoso.westus.data.azurecr.io"
+        ]
+    );
+    let plain = read(&behind("contoso.azurecr.io", "contoso")).unwrap();
+    assert_eq!(plain.registries[0].custom_domain, None);
+}
+
+#[test]
+fn a_custom_domain_opens_no_other_registry_and_no_name_of_azures() {
+    refused(
+        "[[registry]]\nlogin-server = \"registry.contoso.com\"\n",
+        "2: registry.login-server",
+        &["<registry>.azurecr.io", "registry = \"<registry>\""],
+    );
+    for (login_server, fix) in [
+        ("contoso.azurecr.io", "remove it here"),
+        ("evil.blob.core.windows.net", "fabrikam.azurecr.io"),
+        ("evil.z1.blob.storage.azure.net", "fabrikam.azurecr.io"),
+        ("contoso.azurecr.cn", "fabrikam.azurecr.io"),
+        ("contoso.eastus.data.azurecr.io", "fabrikam.azurecr.io"),
+        ("azurecr.io", "fabrikam.azurecr.io"),
+    ] {
+        let text = behind(login_server, "fabrikam");
+        refused(&text, "3: registry.registry", &[login_server, fix]);
+    }
+    for label in ["contoso.azurecr.io", "", "-a", "a b", "*"] {
+        let text = behind("registry.contoso.com", label);
+        refused(&text, "3: registry.registry", &["such as \"contoso\""]);
+    }
+    let other = format!(
+        "{}data-endpoints = [\"evil.eastus.data.azurecr.io\"]\n",
+        behind("registry.contoso.com", "contoso")
+    );
+    refused(&other, "4: registry.data-endpoints", &["another registry"]);
+}
+
+#[test]
+fn a_registry_and_a_custom_domain_stand_in_one_section() {
+    let custom = behind("registry.contoso.com", "contoso");
+    for twice in [
+        "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n".to_owned(),
+        behind("other.contoso.com", "contoso"),
+        behind("registry.contoso.com", "fabrikam"),
+    ] {
+        refused(
+            &format!("{custom}{twice}"),
+            "5: registry.login-server",
+            &["put both into one"],
+        );
+    }
+}
+
 #[test]
 fn a_login_server_is_one_label_below_the_suffix_of_its_cloud() {
     let login = |name: &str| format!("[[registry]]\nlogin-server = \"{name}\"\n");

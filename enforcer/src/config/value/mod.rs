@@ -121,6 +121,27 @@ impl FromText for Region {
     }
 }
 
+/// The label of a registry before its cloud's suffix: `contoso` of `contoso.azurecr.io`.
+pub(super) struct RegistryLabel(pub(super) String);
+
+impl FromText for RegistryLabel {
+    const EXPECTED: &'static str = "the name of a registry in quotes, such as \"contoso\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let is_label = (1..=63).contains(&text.len())
+            && text.bytes().all(fits)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if !is_label {
+            return Err(format!(
+                "\"{text}\" is not the name of a registry; write what stands before azurecr.io in its login server, such as \"contoso\""
+            ));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
 /// A service tag's name.
 pub(super) struct Tag(pub(super) String);
 

@@ -59,6 +59,7 @@ fn id() -> ResourceId {
 
 fn contoso() -> Registry {
     Registry {
+        custom_domain: None,
         login_server: "contoso.azurecr.io".parse().unwrap(),
         regions: Vec::new(),
         discover: false,

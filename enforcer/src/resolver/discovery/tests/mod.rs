@@ -38,6 +38,7 @@ fn tags() -> &'static TagSnapshot {
 
 fn registry(login_server: &str) -> Registry {
     Registry {
+        custom_domain: None,
         login_server: name(login_server),
         regions: Vec::new(),
         discover: true,
