@@ -1,5 +1,7 @@
 //! Where the daemon's log goes.
 
+mod limit;
+
 use std::env;
 use std::io::{IsTerminal as _, stderr};
 use std::os::unix::fs::MetadataExt as _;
@@ -11,26 +13,29 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
 
+use self::limit::RateLimited;
+
 /// Names the device and inode of the journal's stream where systemd connected standard error to it (systemd.exec(5)).
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
-/// Sends the log to the journal where standard error leads there, else as text to standard error. `verbose` times: the log of this
+/// Sends the log to the journal where standard error leads there, else as text to standard error; a line that
+/// repeats is limited in either. `verbose` times: the log of this
 /// program in more detail, then that of everything.
 ///
 /// # Errors
-/// Where a log is set up already.
+/// Where a log is set up already, or the thread of the limit cannot be started.
 pub(super) fn start(verbose: u8) -> Result<()> {
     let registry = registry().with(filter(verbose));
     let journal = leads_to_journal().then(tracing_journald::layer);
     let started = if let Some(Ok(journal)) = journal {
         let journal = journal.with_syslog_identifier("egress-enforcer".to_owned());
-        registry.with(journal).try_init()
+        registry.with(RateLimited::new(journal)?).try_init()
     } else {
         let text = fmt::layer()
             .with_writer(stderr)
             .with_ansi(stderr().is_terminal())
             .with_target(verbose > 0);
-        registry.with(text).try_init()
+        registry.with(RateLimited::new(text)?).try_init()
     };
     started.context("cannot start the log")
 }
