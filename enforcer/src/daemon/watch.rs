@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::engine::Engine;
 use super::feeds::SOURCE_FAILING;
 use crate::control::EventRecord;
+use crate::kernel::optmem_shortage;
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, Family, NameEntry};
@@ -105,10 +106,12 @@ impl Engine {
         self.look_at_hooks();
     }
 
-    /// Raises or ends the alarm about pins that are gone: root's hand can do that at any time, and nothing tells.
+    /// Raises or ends the alarms about pins that are gone and about too small a limit of socket memory: root's hand can do either at any
+    /// time, and nothing tells.
     pub(super) fn look_at_hooks(&mut self) {
         self.hooks_seen = self.now();
         self.alarms.set("hook-missing", "", self.hook_missing());
+        self.alarms.set("socket-memory", "", optmem_shortage());
     }
 
     fn hook_missing(&self) -> Option<String> {

@@ -39,6 +39,6 @@ pub use network::network_cookie;
 pub use object::{Kernel, OBJECT};
 pub use own::{AddressWatch, own_addresses};
 pub use pins::{PinLock, Pins, mount_bpffs};
-pub use probe::{Finding, probe};
+pub use probe::{Finding, optmem_shortage, probe};
 pub use question::{Answer, Question};
 pub use view::{LivePolicy, boot_clock};

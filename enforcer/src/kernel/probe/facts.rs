@@ -20,6 +20,8 @@ pub(super) struct Facts {
     pub(super) release: String,
     /// `/proc/sys/net/core/bpf_jit_enable`; other network namespaces than the first do not show it.
     pub(super) jit: Option<String>,
+    /// `/proc/sys/net/core/optmem_max`.
+    pub(super) optmem: Option<String>,
     /// `/proc/sys/kernel/unprivileged_bpf_disabled`.
     pub(super) unprivileged: Option<String>,
     /// `/sys/kernel/security/lockdown`: the levels, the one in force in brackets.
@@ -54,6 +56,7 @@ impl Facts {
             object: OBJECT.len(),
             release: super::kernel_release(),
             jit: text("/proc/sys/net/core/bpf_jit_enable"),
+            optmem: text(super::socket_memory::OPTMEM_MAX),
             unprivileged: text("/proc/sys/kernel/unprivileged_bpf_disabled"),
             lockdown: text("/sys/kernel/security/lockdown"),
             modules: text("/sys/kernel/security/lsm"),

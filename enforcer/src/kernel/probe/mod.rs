@@ -5,12 +5,14 @@ mod facts;
 mod pins;
 mod programs;
 mod rights;
+mod socket_memory;
 
 use std::fs;
 
 use serde::{Deserialize, Serialize};
 
 use self::facts::Facts;
+pub use self::socket_memory::optmem_shortage;
 use super::{Kernel, KernelError, Pins};
 
 /// One precondition.
@@ -57,6 +59,7 @@ fn judge(facts: &Facts, pins: &Pins) -> Vec<Finding> {
         programs::lockdown(facts),
         programs::unprivileged(facts),
         programs::locked_memory(facts),
+        socket_memory::finding(facts),
         cgroups::tree(facts),
         cgroups::classifiers(facts),
         cgroups::namespaces(facts),

@@ -1,0 +1,65 @@
+//! A limit of socket memory that is too small to follow a handshake is named, with its fix.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use lab::{Lab, enforcer::Enforcer};
+use serde_json::Value;
+
+use crate::REGIONS;
+
+/// Of the device's network namespace alone, since Linux 6.9; before that only the initial one shows it.
+const OPTMEM_MAX: &str = "/proc/sys/net/core/optmem_max";
+
+#[test]
+fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_enough() -> Result<()>
+{
+    let lab = Lab::start()?;
+    let set = |limit: &str| {
+        lab.world()
+            .device()
+            .run(|| Ok(fs::write(OPTMEM_MAX, limit)?))
+    };
+    if lab.world().device().run(|| Ok(!fs::exists(OPTMEM_MAX)?))? {
+        println!("NOT RUN: this kernel has one limit of socket memory for all network namespaces");
+        return Ok(());
+    }
+    set("4096")?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    enforcer.await_names()?;
+    assert!(
+        lab.pull().is_err(),
+        "a handshake was followed without memory"
+    );
+    let alarmed = |status: &Value| {
+        let alarms = status["alarms"].as_array();
+        alarms.is_some_and(|alarms| alarms.iter().any(|alarm| alarm["kind"] == "socket-memory"))
+    };
+    let status = enforcer.await_status("the alarm", alarmed)?;
+    assert!(
+        status
+            .to_string()
+            .contains("sysctl -w net.core.optmem_max="),
+        "{status:#}"
+    );
+    let finding = finding(&enforcer)?;
+    assert_eq!(finding["fit"], false, "{finding}");
+    assert!(
+        finding["mend"].to_string().contains("sysctl -w"),
+        "{finding}"
+    );
+    set("20480")?;
+    lab.pull().with_context(|| enforcer.log())?;
+    enforcer.await_status("the end of the alarm", |status| !alarmed(status))?;
+    Ok(())
+}
+
+fn finding(enforcer: &Enforcer) -> Result<Value> {
+    let said = enforcer.ask(["doctor", "--json"])?;
+    let report: Value = serde_json::from_str(&said.stdout)?;
+    let findings = report["findings"].as_array().context("no findings")?;
+    let of_memory = findings
+        .iter()
+        .find(|finding| finding["what"] == "socket memory");
+    of_memory.cloned().context("nothing of socket memory")
+}
