@@ -168,6 +168,8 @@ impl Outcome {
 pub struct Lesson {
     /// Nanoseconds since boot.
     pub time: u64,
+    /// The cgroup v2 id of the socket that asked.
+    pub cgroup: u64,
     /// The address, as [`crate::Address::key`]; zero where it is not about one.
     pub address: [u8; 16],
     /// [`crate::layout::NameEntry::id`].
@@ -180,7 +182,7 @@ pub struct Lesson {
     pub reserved: u32,
 }
 
-const LESSON_LEN: usize = 40;
+const LESSON_LEN: usize = 48;
 const _: () = assert!(size_of::<Lesson>() == LESSON_LEN);
 
 /// An answer that the kernel opened nothing by, and the name that was asked for: of a pattern, the entry's number does not tell it.
@@ -239,6 +241,7 @@ impl Lesson {
         let mut rest = record.as_slice();
         Some(Self {
             time: u64::from_ne_bytes(take(&mut rest)?),
+            cgroup: u64::from_ne_bytes(take(&mut rest)?),
             address: take(&mut rest)?,
             name: u32::from_ne_bytes(take(&mut rest)?),
             ttl: u32::from_ne_bytes(take(&mut rest)?),

@@ -2,6 +2,9 @@
 //!
 //! [`VERSION`] stands in the pin directory; any change to a layout, a map's size or a code raises it.
 
+mod budget;
+
+pub use self::budget::{BUDGET, BudgetSlot, Learned, MAX_ASKERS, MAX_BUDGET_SLOTS, MAX_BUDGETS};
 use crate::event::Hook;
 use crate::interval::Row;
 use crate::reason::Reason;
@@ -9,10 +12,10 @@ use crate::stride::Block;
 
 /// The version of everything in this module. A build with the feature `layout-next` has the version after it, with a layout of its own:
 /// the tests hand over between the two.
-pub const VERSION: u32 = 2 + cfg!(feature = "layout-next") as u32;
+pub const VERSION: u32 = 3 + cfg!(feature = "layout-next") as u32;
 /// Other versions whose [`ALLOWED`] holds the same keys and values, so that what is open there can be taken over from its pins. What
 /// another version opened is otherwise known from the state file alone.
-pub const SAME_ALLOWED: &[u32] = &[VERSION - 1];
+pub const SAME_ALLOWED: &[u32] = &[VERSION - 1, VERSION - 2];
 
 /// `ARRAY[1]` of [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
@@ -40,8 +43,12 @@ pub const ORIGINS: &str = "ORIGINS";
 pub const NAMES: &str = "NAMES";
 /// `HASH` of [`Opening`] to a [`Deadline`]: which names lead to which addresses, as the daemon knows it.
 pub const BOUND: &str = "BOUND";
-/// `HASH` of [`Opening`] to a [`Deadline`]: what the kernel learned from DNS answers and the daemon has not taken over yet.
+/// `HASH` of [`Opening`] to [`Learned`]: what the kernel learned from DNS answers and the daemon has not taken over yet.
 pub const LEARNED: &str = "LEARNED";
+/// `LRU_HASH` of a cgroup id (`u64`) to how many openings its answers brought in (`u32`, it wraps): the next one of its [`BudgetSlot`]s.
+pub const BUDGETS: &str = "BUDGETS";
+/// `LRU_HASH` of [`BudgetSlot`] to [`Opening`]: what each cgroup's answers brought in.
+pub const BUDGET_SLOTS: &str = "BUDGET_SLOTS";
 /// `HASH` of [`AddressKey`] to a number from 1 on (`u32`): the DNS servers whose answers are believed.
 pub const SERVERS: &str = "SERVERS";
 
@@ -53,7 +60,7 @@ pub const ASKERS: &str = "ASKERS";
 pub const HANDSHAKES: &str = "HANDSHAKES_2";
 
 /// Every map but the programs' scratch, in the order in which they are pinned.
-pub const MAPS: [&str; 17] = [
+pub const MAPS: [&str; 19] = [
     SETTINGS,
     PROTECTED_V4,
     PROTECTED_V6,
@@ -68,6 +75,8 @@ pub const MAPS: [&str; 17] = [
     NAMES,
     BOUND,
     LEARNED,
+    BUDGETS,
+    BUDGET_SLOTS,
     SERVERS,
     ASKERS,
     HANDSHAKES,
@@ -90,8 +99,8 @@ pub const MAX_PREFIXES: u32 = 4096;
 pub const MAX_NAMES: u32 = 4096;
 /// Entries of [`BOUND`].
 pub const MAX_BOUND: u32 = 32_768;
-/// Entries of [`LEARNED`]: two for each address.
-pub const MAX_LEARNED: u32 = 8192;
+/// Entries of [`LEARNED`]: two for each address, for 32 cgroups that use their whole budget.
+pub const MAX_LEARNED: u32 = 32 * BUDGET;
 /// Entries of [`SERVERS`].
 pub const MAX_SERVERS: u32 = 64;
 /// Bytes of a [`NameKey`]; a name has 253 at most (RFC 1035 section 2.3.4).
@@ -139,7 +148,7 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Learning {
-    /// How long a learned address stays open past its TTL, in nanoseconds.
+    /// How long a learned address stays open, in nanoseconds, whatever its TTL: that may be forged.
     pub linger: u64,
     /// The cookie of a network namespace whose sockets are trusted beside those of the initial one; 0 for none.
     pub network: u64,

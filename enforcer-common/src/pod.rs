@@ -5,7 +5,8 @@ use aya::Pod;
 use crate::event::Event;
 use crate::interval::Row;
 use crate::layout::{
-    Binding, Fold, FoldKey, NameEntry, Opening, Origin, ScopedAddress, Settings, Switches,
+    Binding, BudgetSlot, Fold, FoldKey, Learned, NameEntry, Opening, Origin, ScopedAddress,
+    Settings, Switches,
 };
 
 macro_rules! pod {
@@ -20,9 +21,11 @@ macro_rules! pod {
 
 pod!(
     Binding,
+    BudgetSlot,
     Event,
     Fold,
     FoldKey,
+    Learned,
     NameEntry,
     Opening,
     Origin,

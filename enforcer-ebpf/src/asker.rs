@@ -6,6 +6,7 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
 use enforcer_common::dns::{Asked, PORT};
 use enforcer_common::{Address, Flow, Outcome, Transport};
 
+use crate::budget::cgroup_of;
 use crate::learn;
 use crate::lookup::asked_word;
 use crate::maps::{ASKERS, SERVERS};
@@ -68,6 +69,7 @@ fn note_question(packet: &Packet<'_>, destination: Address) -> Option<()> {
     let server = server(destination)?;
     let segment = packet.segment()?;
     let scratch = enter(OUTWARD)?;
+    scratch.cgroup.set(cgroup_of(packet));
     let word = read(scratch, packet, segment.is_tcp, segment.data, server);
     match word {
         Some(_) if segment.is_tcp => learn::tell(OUTWARD, Outcome::Unusable, 0, 0, 0),

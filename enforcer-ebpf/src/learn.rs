@@ -3,22 +3,18 @@
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::{Kind, MAX_RECORDS, PORT, Reply};
-use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, Opening};
+use enforcer_common::layout::{NAME_BYTES, NameEntry, Opening};
 use enforcer_common::{Address, Class, Lesson, NamedLesson, Outcome, PolicyView as _};
 
 use crate::asker::{asked, server};
 use crate::attempt::POLICY;
+use crate::budget::{cgroup_of, extend};
 use crate::copy::copy_words;
 use crate::lookup::{asked_word, walk_name};
-use crate::maps::{EVENTS, LEARNED};
+use crate::maps::EVENTS;
 use crate::packet::Packet;
 use crate::scratch::{INWARD, Scratch, enter, leave, scratch};
 use crate::view::{halves, joined, settings};
-
-/// A second, in nanoseconds.
-const SECOND: u64 = 1_000_000_000;
-/// The longest that an address is kept for its time to live, in seconds: a day.
-const MAX_TTL: u32 = 86_400;
 
 /// What [`read_answer`] says of an answer that is unusable.
 const UNUSABLE: u32 = u32::MAX;
@@ -38,6 +34,7 @@ fn learn(packet: &Packet<'_>) -> Option<()> {
     let asked = asked(packet)?;
     let server = server(segment.source?)?;
     let scratch = enter(INWARD)?;
+    scratch.cgroup.set(cgroup_of(packet));
     let word = scratch
         .load(packet, segment.data)
         .and_then(|()| asked_word(INWARD, server));
@@ -113,7 +110,7 @@ extern "C" fn take_address(slot: u32, index: u32) -> u32 {
     let entry = scratch.entry.get();
     let address = Address::from_v6(u128::from_be_bytes(key));
     let outcome = if fits(scratch, &entry, address) {
-        open(&entry, address, ttl)
+        open(&entry, address)
     } else {
         Outcome::Unchecked
     };
@@ -139,15 +136,12 @@ fn fits(scratch: &Scratch, entry: &NameEntry, address: Address) -> bool {
 }
 
 #[inline(always)]
-fn open(entry: &NameEntry, address: Address, ttl: u32) -> Outcome {
+fn open(entry: &NameEntry, address: Address) -> Outcome {
     let is_registry = entry.flags & NameEntry::REGISTRY != 0;
     let scope = if is_registry { 0 } else { entry.cgroup };
-    let ttl = if ttl > MAX_TTL { MAX_TTL } else { ttl };
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
-    let mut deadline = now
-        .wrapping_add((ttl as u64).wrapping_mul(SECOND))
-        .saturating_add(settings().learning.linger);
+    let mut deadline = now.saturating_add(settings().learning.linger);
     if !is_registry {
         if entry.deadline < deadline {
             deadline = entry.deadline;
@@ -156,26 +150,15 @@ fn open(entry: &NameEntry, address: Address, ttl: u32) -> Outcome {
             return Outcome::Unchecked;
         }
     }
-    let address = address.key();
+    let [high, low] = halves(address);
     // The name first: an address without one is open to nobody.
-    let is_written = extend(Opening::new(scope, address, entry.id), deadline)
-        && extend(Opening::new(scope, address, Opening::ADDRESS), deadline);
+    let is_written = extend(scope, high, low, entry.id, deadline) != 0
+        && extend(scope, high, low, Opening::ADDRESS, deadline) != 0;
     if is_written {
         Outcome::Learned
     } else {
         Outcome::Full
     }
-}
-
-/// Writes an opening that ends no earlier than the one that is there.
-#[inline(always)]
-fn extend(opening: Opening, deadline: Deadline) -> bool {
-    // SAFETY: a deadline that changes while it is read is written anew at worst.
-    let held = unsafe { LEARNED.get(&opening) }.copied();
-    if held.is_some_and(|held| held >= deadline) {
-        return true;
-    }
-    LEARNED.insert(&opening, &deadline, 0).is_ok()
 }
 
 /// Tells the daemon what came of the message in scratch `slot`.
@@ -230,6 +213,7 @@ fn lesson(scratch: &Scratch, outcome: u32, ttl: u32, address: Address) -> Lesson
     Lesson {
         // SAFETY: the helper takes no pointer.
         time: unsafe { bpf_ktime_get_boot_ns() },
+        cgroup: scratch.cgroup.get(),
         address: address.key(),
         name: scratch.entry.get().id,
         ttl,

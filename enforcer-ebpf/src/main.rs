@@ -6,6 +6,7 @@
 mod asker;
 mod attempt;
 mod blur;
+mod budget;
 mod copy;
 mod desk;
 mod handshake;

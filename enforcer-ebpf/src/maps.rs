@@ -10,9 +10,10 @@ use enforcer_common::dns::Asked;
 use enforcer_common::hello::{Desk, Handshake, Sent};
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
-    AddressKey, Binding, Deadline, EVENT_BYTES, Fold, FoldKey, MAX_ADDRESSES, MAX_BOUND,
-    MAX_COUNTERS, MAX_LEARNED, MAX_NAMES, MAX_PREFIXES, MAX_RECENT, MAX_SCOPES, MAX_SERVERS,
-    NameEntry, NameKey, Opening, Origin, ScopedAddress, Settings,
+    AddressKey, Binding, BudgetSlot, Deadline, EVENT_BYTES, Fold, FoldKey, Learned, MAX_ADDRESSES,
+    MAX_BOUND, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_LEARNED, MAX_NAMES, MAX_PREFIXES,
+    MAX_RECENT, MAX_SCOPES, MAX_SERVERS, NameEntry, NameKey, Opening, Origin, ScopedAddress,
+    Settings,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
@@ -75,8 +76,15 @@ pub(crate) static BOUND: HashMap<Opening, Deadline, { MAX_BOUND as usize }, ON_D
     HashMap::new();
 
 #[btf_map]
-pub(crate) static LEARNED: HashMap<Opening, Deadline, { MAX_LEARNED as usize }, ON_DEMAND> =
+pub(crate) static LEARNED: HashMap<Opening, Learned, { MAX_LEARNED as usize }, ON_DEMAND> =
     HashMap::new();
+
+#[btf_map]
+pub(crate) static BUDGETS: LruHashMap<u64, u32, { MAX_BUDGETS as usize }> = LruHashMap::new();
+
+#[btf_map]
+pub(crate) static BUDGET_SLOTS: LruHashMap<BudgetSlot, Opening, { MAX_BUDGET_SLOTS as usize }> =
+    LruHashMap::new();
 
 #[btf_map]
 pub(crate) static SERVERS: HashMap<AddressKey, u32, { MAX_SERVERS as usize }, ON_DEMAND> =

@@ -25,6 +25,8 @@ pub(crate) const MAX_BUSY: u32 = 1024;
 pub(crate) struct Scratch {
     /// The allowed name that the message is about.
     pub(crate) entry: Cell<NameEntry>,
+    /// The cgroup of the socket whose message it is.
+    pub(crate) cgroup: Cell<u64>,
     pub(crate) reading: Reading,
 }
 

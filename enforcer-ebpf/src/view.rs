@@ -125,7 +125,7 @@ pub(crate) fn is_ahead(deadline: Deadline) -> bool {
 #[inline(always)]
 fn learned(opening: &Opening) -> Option<Deadline> {
     // SAFETY: a deadline that changes while it is read ends early or late by what it was changed by.
-    let deadline = unsafe { LEARNED.get(opening) }.copied();
+    let deadline = unsafe { LEARNED.get(opening) }.map(|learned| learned.deadline);
     deadline.filter(|deadline| is_ahead(*deadline))
 }
 

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 
 use super::alarms::{Alarms, CONFIG_REFUSED};
+use super::budgets::Budgets;
 use super::clock::Clock;
 use super::exceptions::Standing;
 use super::feeds::Feeds;
@@ -81,6 +82,7 @@ pub(super) struct Engine {
     pub(super) ids: NameIds,
     pub(super) patterns: Patterns,
     pub(super) lessons: LessonCounts,
+    pub(super) budgets: Budgets,
     /// Addresses that the kernel learned and the answer check refuses.
     pub(super) refused_lessons: BTreeSet<IpAddr>,
     kept: Kept,
@@ -129,6 +131,7 @@ impl Engine {
             ids: NameIds::of(&held.names),
             patterns: Patterns::default(),
             lessons: LessonCounts::default(),
+            budgets: Budgets::default(),
             refused_lessons: BTreeSet::new(),
             kept: Kept::default(),
             since: Instant::now(),
@@ -168,6 +171,7 @@ impl Engine {
         engine.keep_configuration();
         engine.keep();
         engine.end_other_versions();
+        engine.look_at_hooks();
         Ok(engine)
     }
 
@@ -278,6 +282,7 @@ impl Engine {
         }
         self.unsaved |= !gone.is_empty();
         self.patterns.expire(self.sources.config.dns.linger, now);
+        self.follow_ends();
         self.take_over_lessons();
         self.settle();
         self.forget_lessons();

@@ -41,14 +41,12 @@ impl Engine {
                 continue;
             };
             if lesson.outcome == Outcome::Learned as u32 {
-                let ttl = Duration::from_secs(lesson.ttl.into());
-                is_news |= self.sight(&name, ip(lesson.address), ttl, now);
+                is_news |= self.sight(&name, ip(lesson.address), lesson.cgroup, now);
             } else if let Some(Ok(asked)) = asked.as_ref().map(|name| name.parse::<Name>()) {
                 self.ask_at_once(&name, &asked, now);
             }
         }
         if is_news {
-            self.unsaved = true;
             self.settle();
         }
         self.forget_lessons();
@@ -71,7 +69,10 @@ impl Engine {
         let mut is_news = false;
         for (address, ttl) in found {
             match self.sight_for_pattern(pattern.as_str(), address, ttl, now) {
-                Some(is_new) => is_news |= is_new,
+                Some(is_new) => {
+                    self.charge_pattern(pattern.as_str(), address);
+                    is_news |= is_new;
+                }
                 None => tracing::debug!(%name, %address, "an answer was refused"),
             }
         }
@@ -96,28 +97,37 @@ impl Engine {
 
     /// Takes over whatever lies in the kernel: what an earlier run left there, and what was told in records that were lost.
     pub(super) fn take_over_lessons(&mut self) {
-        let learned = self.kernel.maps.learned();
+        let learned = self.kernel.maps.learned_for();
         let learned = learned.unwrap_or_else(|error| {
             tracing::warn!("{error}");
             Vec::new()
         });
         let now = self.now();
-        for (opening, deadline) in learned {
-            let left = Duration::from_nanos(deadline.saturating_sub(boot_clock()));
-            if let Some(name) = self.ids.name(opening.name)
-                && !left.is_zero()
+        for (opening, learned) in learned {
+            let Some(name) = self.ids.name(opening.name) else {
+                continue;
+            };
+            let is_ahead = learned.deadline > boot_clock();
+            for asker in learned
+                .askers
+                .into_iter()
+                .filter(|asker| is_ahead && *asker != 0)
             {
-                self.sight(&name, ip(opening.address), left, now);
+                self.sight(&name, ip(opening.address), asker, now);
             }
         }
     }
 
-    /// Takes an address in for a name or a pattern, and says whether it is new there.
-    fn sight(&mut self, name: &str, address: IpAddr, ttl: Duration, now: Duration) -> bool {
+    /// Takes an address in for a name or a pattern that an answer to the cgroup `asker` held, and says whether it is new there. It lingers
+    /// from now on; the TTL of that answer does not count, as it may be forged.
+    fn sight(&mut self, name: &str, address: IpAddr, asker: u64, now: Duration) -> bool {
         if self.sources.pattern(name).is_some() {
-            let sighted = self.sight_for_pattern(name, address, ttl, now);
-            if sighted.is_none() {
-                self.refused_lessons.insert(address);
+            let sighted = self.sight_for_pattern(name, address, Duration::ZERO, now);
+            match sighted {
+                Some(_) => self.charge(asker, name, address),
+                None => {
+                    self.refused_lessons.insert(address);
+                }
             }
             return sighted.unwrap_or(false);
         }
@@ -126,13 +136,15 @@ impl Engine {
             return false;
         };
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
-        if check(&name, address).is_refusal() {
-            self.refused_lessons.insert(address);
-        }
-        // What the name has no more room for stays the kernel's until it ends there.
-        let outcome = self.cache.sighted(&name, address, ttl, &check, now);
+        let is_refused = check(&name, address).is_refusal();
+        let outcome = self.cache.sighted(&name, address, &check, now);
         for (ip, why) in &outcome.refused {
             tracing::warn!(%name, address = %ip, "what the kernel learned is refused: {why}");
+        }
+        if is_refused {
+            self.refused_lessons.insert(address);
+        } else {
+            self.charge(asker, name.as_str(), address);
         }
         !outcome.added.is_empty()
     }

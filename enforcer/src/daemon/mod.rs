@@ -2,6 +2,7 @@
 
 mod accepted;
 mod alarms;
+mod budgets;
 mod changes;
 mod check;
 mod clock;

@@ -8,10 +8,7 @@ use super::sources::Sources;
 use crate::config::{EndpointPattern, Sni};
 use crate::resolver::asked::Asked;
 
-/// The most addresses of one pattern: some for each region that there is.
-const MOST_ADDRESSES: usize = 1024;
-
-/// The longest time to live that keeps an address.
+/// The longest time to live of an answer to the daemon that keeps an address.
 const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The patterns with the addresses that were learned for them.
@@ -36,7 +33,7 @@ impl Sighting {
 }
 
 impl Patterns {
-    /// Takes an address in, and says whether it is new. Beyond 1,024 no more are taken.
+    /// Takes an address in, and says whether it is new. How many there are is for the caller to bound ([`super::budgets`]).
     pub(super) fn see(
         &mut self,
         pattern: &EndpointPattern,
@@ -51,12 +48,27 @@ impl Patterns {
             known.lives_until = known.lives_until.max(lives_until);
             return false;
         }
-        if addresses.len() >= MOST_ADDRESSES {
-            return false;
-        }
         let last = now;
         addresses.insert(address, Sighting { last, lives_until });
         true
+    }
+
+    /// Drops an address.
+    pub(super) fn forget(&mut self, pattern: &EndpointPattern, address: IpAddr) {
+        if let Some(addresses) = self.seen.get_mut(pattern) {
+            addresses.remove(&address);
+        }
+        self.retain(|_, _, _| true);
+    }
+
+    /// All addresses, each with its pattern as it is written.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (String, IpAddr)> {
+        self.seen.iter().flat_map(|(pattern, addresses)| {
+            let text = pattern.to_string();
+            addresses
+                .keys()
+                .map(move |address| (text.clone(), *address))
+        })
     }
 
     /// Drops what was last seen longer than `linger` ago and has no time to live any more, and names that nobody asked for since.

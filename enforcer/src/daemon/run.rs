@@ -52,6 +52,8 @@ async fn serve(options: Options) -> Result<()> {
     daemon.announce();
     while let Some(news) = daemon.next().await {
         daemon.take(news);
+        // Lookups and the control socket get their turn also while one batch of events follows another.
+        tokio::task::yield_now().await;
     }
     daemon.stop();
     Ok(())

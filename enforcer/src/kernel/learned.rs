@@ -1,16 +1,26 @@
 //! What the kernel learned from DNS answers.
 
-use enforcer_common::layout::{Deadline, Opening};
+use enforcer_common::layout::{Deadline, Learned, Opening};
 
 use super::{KernelError, Maps};
 use crate::policy::{Granted, revoked};
 
 impl Maps {
-    /// What it learned and nobody has taken over.
+    /// What it learned and nobody has taken over, with when each ends.
     ///
     /// # Errors
     /// Where the map cannot be read.
     pub fn learned(&self) -> Result<Vec<(Opening, Deadline)>, KernelError> {
+        let learned = self.learned_for()?.into_iter();
+        let ends = learned.map(|(opening, learned)| (opening, learned.deadline));
+        Ok(ends.collect())
+    }
+
+    /// What it learned and nobody has taken over, with the cgroups that asked.
+    ///
+    /// # Errors
+    /// Where the map cannot be read.
+    pub fn learned_for(&self) -> Result<Vec<(Opening, Learned)>, KernelError> {
         let read: Result<_, _> = self.learned.iter().collect();
         read.map_err(KernelError::failed("read what was learned"))
     }

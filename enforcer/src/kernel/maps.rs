@@ -5,8 +5,8 @@ use aya::maps::{
 };
 use enforcer_common::interval::Row;
 use enforcer_common::layout::{
-    self, AddressKey, Binding, Deadline, Fold, FoldKey, NameEntry, NameKey, Opening, ScopedAddress,
-    Settings,
+    self, AddressKey, Binding, Deadline, Fold, FoldKey, Learned, NameEntry, NameKey, Opening,
+    ScopedAddress, Settings,
 };
 use enforcer_common::stride::Block;
 
@@ -28,7 +28,7 @@ pub struct Maps {
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) names: HashMap<MapData, NameKey, NameEntry>,
     pub(super) bound: HashMap<MapData, Opening, Deadline>,
-    pub(super) learned: HashMap<MapData, Opening, Deadline>,
+    pub(super) learned: HashMap<MapData, Opening, Learned>,
     pub(super) servers: HashMap<MapData, AddressKey, u32>,
 }
 

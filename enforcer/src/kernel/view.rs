@@ -101,7 +101,7 @@ impl LivePolicy<'_> {
             let opening = Opening::new(cgroup, address.key(), name);
             let ahead = |deadline: &Deadline| self.is_ahead(*deadline);
             let bound = self.maps.bound.get(&opening, 0).ok().filter(ahead);
-            bound.or_else(|| self.maps.learned.get(&opening, 0).ok().filter(ahead))
+            bound.or_else(|| self.learned(&opening).filter(ahead))
         })
     }
 
@@ -121,8 +121,13 @@ impl LivePolicy<'_> {
 
     fn has_learned(&self, cgroup: u64, address: Address) -> bool {
         let opening = Opening::new(cgroup, address.key(), Opening::ADDRESS);
-        let deadline = self.maps.learned.get(&opening, 0);
-        deadline.is_ok_and(|deadline| self.is_ahead(deadline))
+        self.learned(&opening)
+            .is_some_and(|deadline| self.is_ahead(deadline))
+    }
+
+    fn learned(&self, opening: &Opening) -> Option<Deadline> {
+        let learned = self.maps.learned.get(opening, 0).ok()?;
+        Some(learned.deadline)
     }
 }
 

@@ -43,7 +43,7 @@ def opened(path):
 
 def has(descriptor, key):
     key = ctypes.create_string_buffer(key, len(key))
-    value = ctypes.create_string_buffer(8)
+    value = ctypes.create_string_buffer(64)
     attributes = struct.pack("IIQQQ", descriptor, 0, ctypes.addressof(key), ctypes.addressof(value), 0)
     return bpf(MAP_LOOKUP, attributes) == 0
 

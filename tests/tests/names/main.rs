@@ -2,12 +2,14 @@
 
 mod audit;
 mod clients;
+mod flood;
 mod front_end;
 mod hellos;
 mod kept;
 mod pieces;
 mod race;
 mod replicas;
+mod socket_memory;
 mod storage;
 
 use std::{

@@ -1,5 +1,6 @@
 //! What the kernel learns from DNS answers, and from which it learns nothing.
 
+mod flood;
 mod forgery;
 mod genuine;
 mod message;

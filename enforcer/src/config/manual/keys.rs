@@ -225,7 +225,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "duration",
                 Is("\"15m\""),
                 "\"1h\"",
-                "How long an address stays open after an answer last held it: 1 second to 24 hours.",
+                "How long an address stays open after an answer last held it: 1 second to 24 hours. An answer to the daemon counts for its TTL where that is longer, at most a day; an answer to another program counts for this time alone.",
             ),
             Key(
                 "answer-check",
@@ -239,7 +239,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "true or false",
                 Is("true"),
                 "false",
-                "Whether the kernel opens the addresses of allowed names as DNS answers reach programs on this host, before these can read them. With false, only what the daemon resolved itself is open.",
+                "Whether the kernel opens the addresses of allowed names as DNS answers reach programs on this host, before these can read them. With false, only what the daemon resolved itself is open. The answers to one cgroup bring in at most 256 addresses, the newest in the place of the oldest, and all together 1,024; what the daemon resolved itself has room of its own.",
             ),
         ],
     },

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// The longest time that a TTL alone keeps a left-out address. A resolver can send 68 years.
 const TTL_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An address that a name leads to.
+/// An address that a name leads to, by answers to the daemon, by answers to others, or by both. Each has an end of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressEntry {
     first_seen: Moment,
@@ -14,13 +14,16 @@ pub struct AddressEntry {
     ttl: Duration,
     untagged: bool,
     left_out: Option<Duration>,
-    learned: bool,
+    /// Whether an answer to the daemon held it.
+    is_own: bool,
+    /// When an answer to somebody else last held it.
+    observed: Option<Duration>,
 }
 
 impl AddressEntry {
     /// Whether only answers to others held it: the kernel learned it.
     pub fn is_learned(&self) -> bool {
-        self.learned
+        !self.is_own
     }
 
     /// How long ago the address was first seen in an answer.
@@ -28,12 +31,12 @@ impl AddressEntry {
         self.first_seen.age(now)
     }
 
-    /// How long ago the address was last seen in an answer.
+    /// How long ago the address was last seen in an answer; to the daemon, where one held it.
     pub fn last_seen_age(&self, now: Duration) -> Duration {
         self.last_seen.age(now)
     }
 
-    /// The TTL of the last answer that held it, at most a day.
+    /// The TTL of the last answer to the daemon that held it, at most a day.
     pub fn ttl(&self) -> Duration {
         self.ttl
     }
@@ -45,14 +48,19 @@ impl AddressEntry {
 
     /// How long successful answers have left it out; `None` while it is in the last one.
     pub fn left_out_age(&self, now: Duration) -> Option<Duration> {
-        self.left_out.map(|since| now.saturating_sub(since))
+        let since = if self.is_own {
+            self.left_out
+        } else {
+            self.observed
+        };
+        since.map(|since| now.saturating_sub(since))
     }
 
     pub(super) fn new(now: Duration) -> Self {
         Self::seen_before(now, Duration::ZERO, Duration::ZERO, false)
     }
 
-    /// An address whose sightings lie that long before `now`.
+    /// An address of an answer to the daemon whose sightings lie that long before `now`.
     pub(super) fn seen_before(
         now: Duration,
         first_age: Duration,
@@ -65,22 +73,42 @@ impl AddressEntry {
             ttl: Duration::ZERO,
             untagged,
             left_out: None,
-            learned: false,
+            is_own: true,
+            observed: None,
         }
     }
 
+    /// An address that only an answer to somebody else holds.
+    pub(super) fn observed(now: Duration, untagged: bool) -> Self {
+        Self {
+            is_own: false,
+            observed: Some(now),
+            ..Self::seen_before(now, Duration::ZERO, Duration::ZERO, untagged)
+        }
+    }
+
+    /// It is in an answer to the daemon.
     pub(super) fn see(&mut self, ttl: Duration, untagged: bool, now: Duration) {
         self.last_seen = Moment::before(now, Duration::ZERO);
         self.ttl = ttl.min(TTL_KEPT);
         self.untagged = untagged;
         self.left_out = None;
-        self.learned = false;
+        self.is_own = true;
     }
 
-    /// It was in an answer to somebody else, and in none to the daemon.
-    pub(super) fn learn(&mut self, now: Duration) {
-        self.left_out = Some(now);
-        self.learned = true;
+    /// It was in an answer to somebody else. What the daemon's own answers said of it stays as it is.
+    pub(super) fn observe(&mut self, untagged: bool, now: Duration) {
+        self.observed = Some(now);
+        self.untagged = untagged;
+        if !self.is_own {
+            self.last_seen = Moment::before(now, Duration::ZERO);
+        }
+    }
+
+    /// Drops what answers to others said, and returns whether an answer to the daemon still holds it.
+    pub(super) fn forget_observed(&mut self) -> bool {
+        self.observed = None;
+        self.is_own
     }
 
     /// Sets whether it is untagged; always `true`, for it stays.
@@ -94,14 +122,28 @@ impl AddressEntry {
         self.left_out.get_or_insert(now);
     }
 
+    /// Since when successful answers to the daemon leave it out.
+    pub(super) fn left_out(&self) -> Option<Duration> {
+        self.left_out.filter(|_| self.is_own)
+    }
+
     /// Takes `outage` out of the time that it has been left out.
     pub(super) fn pause(&mut self, outage: Duration) {
         self.left_out = self.left_out.map(|since| since + outage);
     }
 
-    /// When it goes, as time since the start; `None` while it is in the last successful answer.
-    pub(super) fn end(&self, linger: Duration) -> Option<Duration> {
-        Some((self.left_out? + linger).max(self.last_seen.plus(self.ttl)))
+    /// When it goes, as time since the start; `None` while it is in the last successful answer. `fails` says whether its family fails
+    /// now, which keeps what answers to the daemon held. A TTL counts only in those: anybody may have forged the others.
+    pub(super) fn end(&self, linger: Duration, fails: bool) -> Option<Duration> {
+        let observed = self.observed.map(|at| at + linger);
+        if !self.is_own {
+            return observed;
+        }
+        let own = self.left_out.filter(|_| !fails)? + linger;
+        Some(
+            own.max(self.last_seen.plus(self.ttl))
+                .max(observed.unwrap_or_default()),
+        )
     }
 }
 

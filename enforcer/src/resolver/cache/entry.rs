@@ -176,9 +176,27 @@ impl NameEntry {
         self.departed.is_some_and(|since| since + linger <= now)
     }
 
+    /// Drops what answers to others said of an address, and returns whether that removed it.
+    pub(super) fn forget_observed(&mut self, address: IpAddr) -> bool {
+        let is_gone = self
+            .addresses
+            .get_mut(&address)
+            .is_some_and(|entry| !entry.forget_observed());
+        if is_gone {
+            self.addresses.remove(&address);
+        }
+        is_gone
+    }
+
+    /// How many addresses answers to the daemon held.
+    fn own_addresses(&self) -> usize {
+        let own = self.addresses.values().filter(|it| !it.is_learned());
+        own.count()
+    }
+
     /// Enters an address from the state file as last good; `false` where it is known already or there is no room.
     pub(super) fn restore(&mut self, address: IpAddr, entry: AddressEntry, cap: usize) -> bool {
-        let fits = self.addresses.len() < cap && !self.addresses.contains_key(&address);
+        let fits = self.own_addresses() < cap && !self.addresses.contains_key(&address);
         if fits {
             self.addresses.insert(address, entry);
         }
@@ -206,7 +224,7 @@ impl NameEntry {
         } else {
             &self.v6
         };
-        entry.end(linger).filter(|_| family.failing.is_none())
+        entry.end(linger, family.failing.is_some())
     }
 
     fn of(&mut self, family: Family) -> impl Iterator<Item = (&IpAddr, &mut AddressEntry)> {

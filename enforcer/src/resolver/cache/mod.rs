@@ -8,12 +8,16 @@
 //!   which its family fails does not count towards `linger`, so an outage never shrinks a rotating set.
 //! - The families stand for themselves, but "no address of this family" is a success only beside addresses of the other.
 //! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
-//! - Beyond [`Settings::addresses`] per name, and each name's share of [`Settings::total`], new addresses are refused and good ones stay.
+//! - Beyond [`Settings::addresses`] per name, and each name's share of [`Settings::total`], an address of a new answer takes the place of
+//!   the one that answers have left out for the longest; of an answer that is larger than that, the rest is refused.
+//! - An address that only answers to others held stays for `linger` after the last of them, whatever their TTL and whatever fails. Such
+//!   addresses have a budget of their own ([`observed`]) and take no room from others.
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
 pub(in crate::resolver) mod address;
 mod entry;
+pub mod observed;
 pub(in crate::resolver) mod persist;
 pub(in crate::resolver) mod schedule;
 
@@ -52,9 +56,9 @@ pub struct Settings {
     pub retry_max: Duration,
     /// How many names are asked at the same time.
     pub in_flight: usize,
-    /// How many addresses one name can have, so that a lying resolver cannot fill the kernel's map.
+    /// How many addresses one name can have by answers to the daemon, so that a lying resolver cannot fill the kernel's map.
     pub addresses: usize,
-    /// How many addresses all names can have together; each has an equal share.
+    /// How many addresses all names can have together by answers to the daemon; each name has an equal share.
     pub total: usize,
     /// Where the jitter starts.
     pub seed: u64,
@@ -209,14 +213,19 @@ impl Cache {
         &mut self,
         name: &Name,
         address: IpAddr,
-        ttl: Duration,
         check: AnswerCheck<'_>,
         now: Duration,
     ) -> Outcome {
         let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
             return Outcome::default();
         };
-        entry.sight(address, check(name, address), ttl, &self.settings, now)
+        entry.sight(address, check(name, address), &self.settings, now)
+    }
+
+    /// Drops what answers to others said of an address of `name`, and returns whether that removed it.
+    pub fn forget_observed(&mut self, name: &Name, address: IpAddr) -> bool {
+        let entry = self.entries.get_mut(name);
+        entry.is_some_and(|entry| entry.forget_observed(address))
     }
 
     /// Makes `name` due now, or as soon as any name may be asked again.

@@ -1,5 +1,6 @@
 //! The cache to and from the state file.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -45,12 +46,14 @@ impl Cache {
         refused
     }
 
-    /// What to write to the state file: the names in the set that have addresses. Wall times are reckoned back from
+    /// What to write to the state file: the names in the set, with the addresses that answers to the daemon held. What only others were
+    /// told is not among them: after a restart it would count as the daemon's own. Wall times are reckoned back from
     /// `now_wall`, so a clock that was wrong when an address was seen does not matter.
     pub fn persist(&self, now_wall: Timestamp, now: Duration) -> State {
         let seen = |entry: &NameEntry| {
             entry
                 .addresses()
+                .filter(|(_, entry)| !entry.is_learned())
                 .map(|(address, entry)| {
                     let seen = Seen {
                         first_seen: before(now_wall, entry.first_seen_age(now)),
@@ -60,13 +63,12 @@ impl Cache {
                 })
                 .collect()
         };
-        let names = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| !entry.is_departed() && entry.addresses().next().is_some())
+        let names = self.entries.iter();
+        let names = names
+            .filter(|(_, entry)| !entry.is_departed())
             .map(|(name, entry)| (name.clone(), seen(entry)))
-            .collect();
-        State::new(names)
+            .filter(|(_, seen): &(_, BTreeMap<_, _>)| !seen.is_empty());
+        State::new(names.collect())
     }
 }
 

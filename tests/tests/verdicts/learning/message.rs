@@ -1,6 +1,6 @@
 //! Questions and answers, byte for byte.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// Record types (RFC 1035, RFC 3596).
 pub(super) const A: u16 = 1;
@@ -62,14 +62,18 @@ impl Answer {
         self
     }
 
-    fn record(mut self, owner: &[u8], kind: u16, data: &[u8]) -> Self {
+    fn record(self, owner: &[u8], kind: u16, data: &[u8]) -> Self {
+        self.record_for(TTL, owner, kind, data)
+    }
+
+    fn record_for(mut self, ttl: u32, owner: &[u8], kind: u16, data: &[u8]) -> Self {
         if let Some(count) = self.0.get_mut(7) {
             *count += 1;
         }
         self.0.extend(owner);
         self.0.extend(kind.to_be_bytes());
         self.0.extend([0, 1]);
-        self.0.extend(TTL.to_be_bytes());
+        self.0.extend(ttl.to_be_bytes());
         self.0.extend((data.len() as u16).to_be_bytes());
         self.0.extend(data);
         self
@@ -77,6 +81,11 @@ impl Answer {
 
     pub(super) fn alias(self, owner: &str, target: &str) -> Self {
         self.record(&wire(owner), CNAME, &wire(target))
+    }
+
+    /// An IPv6 address of the name in the question, with a TTL of its own.
+    pub(super) fn address_for(self, ttl: u32, address: Ipv6Addr) -> Self {
+        self.record_for(ttl, ASKED, AAAA, &address.octets())
     }
 
     pub(super) fn address(self, owner: &[u8], address: IpAddr) -> Self {

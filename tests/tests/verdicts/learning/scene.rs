@@ -11,6 +11,7 @@ use enforcer_common::{
 };
 use lab::{
     bpf::{self, Attach, Place, Program},
+    cgroup::Cgroup,
     loaded,
     process::run_with_input,
 };
@@ -175,12 +176,17 @@ impl Scene {
         self.ask_as(&alone, questions)
     }
 
+    /// Asks from a process in the device's network and another cgroup.
+    pub(super) fn ask_from(&self, cgroup: &Cgroup, questions: &[Asked]) -> Result<Vec<Told>> {
+        self.ask_in(cgroup, &Value::Null, questions)
+    }
+
     fn ask_as(&self, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
-        let place = self
-            .stage
-            .world
-            .device_place()
-            .in_cgroup(&self.stage.device);
+        self.ask_in(&self.stage.device, alone, questions)
+    }
+
+    fn ask_in(&self, cgroup: &Cgroup, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
+        let place = self.stage.world.device_place().in_cgroup(cgroup);
         let mut tool = place.command("python3");
         tool.args(["-S", "-B", TOOL]);
         let map = self.stage.loaded.map(LEARNED);

@@ -52,12 +52,12 @@ impl NameEntry {
         outcome
     }
 
-    /// Takes in one address of an answer that somebody else received. It lingers from now on, unless an answer of one's own holds it.
+    /// Takes in one address of an answer that somebody else received. It lingers from now on, whatever the TTL of that answer. How many
+    /// addresses come in this way is for the caller to bound ([`super::super::Cache::forget_observed`]).
     pub(in crate::resolver::cache) fn sight(
         &mut self,
         address: IpAddr,
         verdict: AnswerVerdict,
-        ttl: Duration,
         settings: &Settings,
         now: Duration,
     ) -> Outcome {
@@ -71,20 +71,18 @@ impl NameEntry {
                 return outcome;
             }
         };
-        let known = self.addresses.get(&address);
-        let answered = known.is_some_and(|entry| entry.left_out_age(now).is_none());
-        self.see(
-            address,
-            untagged,
-            ttl,
-            settings.addresses,
-            now,
-            &mut outcome,
-        );
-        if let Some(entry) = self.addresses.get_mut(&address)
-            && !answered
-        {
-            entry.learn(now);
+        self.refused.remove(&address);
+        let known = self.addresses.get_mut(&address);
+        if untagged && !known.as_ref().is_some_and(|entry| entry.is_untagged()) {
+            outcome.untagged.push(address);
+        }
+        match known {
+            Some(entry) => entry.observe(untagged, now),
+            None => {
+                outcome.added.push(address);
+                let entry = AddressEntry::observed(now, untagged);
+                self.addresses.insert(address, entry);
+            }
         }
         outcome
     }
@@ -109,6 +107,10 @@ impl NameEntry {
             outcome.recovered.push(family);
             self.of(family).for_each(|(_, entry)| entry.pause(outage));
         }
+        // First what the answer leaves out: it makes room for what the answer brings.
+        self.of(family)
+            .filter(|(address, _)| !judged.accepted.contains_key(address))
+            .for_each(|(_, entry)| entry.leave_out(now));
         for (address, untagged) in &judged.accepted {
             self.see(
                 *address,
@@ -119,9 +121,6 @@ impl NameEntry {
                 outcome,
             );
         }
-        self.of(family)
-            .filter(|(address, _)| !judged.accepted.contains_key(address))
-            .for_each(|(_, entry)| entry.leave_out(now));
     }
 
     fn fail(&mut self, family: Family, error: LookupFailure, now: Duration, outcome: &mut Outcome) {
@@ -145,12 +144,13 @@ impl NameEntry {
         now: Duration,
         outcome: &mut Outcome,
     ) {
+        let known = self.addresses.get(&address);
+        if known.is_none_or(AddressEntry::is_learned) && !self.make_room(cap) {
+            let reason = format!("the answer has more than {cap} addresses, no more are taken");
+            outcome.refused.push((address, Cow::Owned(reason)));
+            return;
+        }
         if !self.addresses.contains_key(&address) {
-            if self.addresses.len() >= cap {
-                let reason = format!("the name has {cap} addresses already, no more are taken");
-                outcome.refused.push((address, Cow::Owned(reason)));
-                return;
-            }
             outcome.added.push(address);
         }
         self.refused.remove(&address);
@@ -162,6 +162,21 @@ impl NameEntry {
             outcome.untagged.push(address);
         }
         entry.see(ttl, untagged, now);
+    }
+
+    /// Makes room for an address of an answer to the daemon: the one that such answers have left out for the longest goes. `false` where
+    /// all are in the last answer.
+    fn make_room(&mut self, cap: usize) -> bool {
+        if self.own_addresses() < cap {
+            return true;
+        }
+        let left_out = self.addresses.iter();
+        let left_out = left_out.filter_map(|(address, entry)| Some((entry.left_out()?, *address)));
+        let Some((_, oldest)) = left_out.min() else {
+            return false;
+        };
+        self.addresses.remove(&oldest);
+        true
     }
 
     /// Keeps the refusals for the report, and leaves in `outcome` those that are new.

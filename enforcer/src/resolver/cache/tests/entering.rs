@@ -55,19 +55,33 @@ fn an_untagged_address_enters_and_is_told_once() {
 }
 
 #[test]
-fn beyond_the_cap_new_addresses_are_refused_and_good_ones_stay() {
+fn beyond_the_cap_a_new_address_takes_the_place_of_the_one_left_out_for_the_longest() {
+    let mut cache = cache_with(Settings {
+        addresses: 3,
+        ..Settings::default()
+    });
+    answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.2"]), 0);
+    answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.3"]), 10);
+    answer(&mut cache, only_v4(&["20.0.0.3"]), 20);
+    let outcome = answer(&mut cache, only_v4(&["20.0.0.3", "20.0.0.4"]), 30);
+    assert_eq!(outcome.added, [ip("20.0.0.4")]);
+    assert_eq!(addresses(&cache), ["20.0.0.1", "20.0.0.3", "20.0.0.4"]);
+}
+
+#[test]
+fn of_an_answer_that_is_larger_than_the_cap_the_rest_is_refused() {
     let mut cache = cache_with(Settings {
         addresses: 2,
         ..Settings::default()
     });
-    answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.2"]), 0);
-    let outcome = answer(&mut cache, only_v4(&["20.0.0.2", "20.0.0.3"]), 10);
+    let outcome = answer(
+        &mut cache,
+        only_v4(&["20.0.0.1", "20.0.0.2", "20.0.0.3"]),
+        0,
+    );
     assert_eq!(outcome.refused[0].0, ip("20.0.0.3"));
     assert!(outcome.refused[0].1.contains("2 addresses"));
     assert_eq!(addresses(&cache), ["20.0.0.1", "20.0.0.2"]);
-    assert_eq!(expire(&mut cache, 910), ["20.0.0.1"]);
-    answer(&mut cache, only_v4(&["20.0.0.2", "20.0.0.3"]), 920);
-    assert_eq!(addresses(&cache), ["20.0.0.2", "20.0.0.3"]);
 }
 
 #[test]

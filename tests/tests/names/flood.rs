@@ -1,0 +1,188 @@
+//! A container that has an accomplice forge answers without number to its own questions denies nobody a pull.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{IpAddr, Ipv6Addr, UdpSocket},
+    process::{Child, Stdio},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer, world::RESOLVER_V4};
+
+use crate::{MINUTE, REGIONS};
+
+/// A configured server in whose name the accomplice answers. The genuine one is asked first.
+const FORGER: &str = "fd53::54";
+/// The transaction that the accomplice answers.
+const ID: [u8; 2] = [0x4c, 0x42];
+/// What the flood consists of before the pulls begin, and the addresses of each answer; it goes on meanwhile.
+const ANSWERS: u64 = 700;
+const EACH: u64 = 16;
+const DAY: u32 = 86_400;
+const PULLS: u64 = 100;
+/// Addresses that the genuine answers take turns with; more than the daemon keeps of one name.
+const ROTATING: u16 = 300;
+const LARGEST_LOG: usize = 100_000;
+/// Asks the server time and again, as a user without privileges, and prints a line when the flood's first part was answered.
+const FLOOD: &str = r#"
+import os, socket, sys
+os.setgid(65534); os.setuid(65534)
+query = bytes.fromhex(sys.argv[2])
+answered = 0
+while True:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(3)
+        asker.connect((sys.argv[1], 53))
+        asker.send(query)
+        try:
+            asker.recv(4096)
+        except TimeoutError:
+            continue
+    answered += 1
+    if answered == int(sys.argv[3]):
+        print("flooded", flush=True)
+"#;
+
+#[test]
+fn a_flood_of_forged_answers_refuses_no_pull_and_fills_no_log() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    let servers = format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{FORGER}\"]");
+    enforcer.edit("[dns]", &servers)?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let device = lab.world().device();
+    device.ip(&format!("address add {FORGER}/128 dev lo nodad\n"))?;
+    let (ended, forged) = (AtomicBool::new(false), AtomicU64::new(0));
+    let socket = device.run(|| Ok(UdpSocket::bind((FORGER, 53))?))?;
+    socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+    thread::scope(|scope| {
+        scope.spawn(|| forge(&socket, &ended, &forged));
+        let outcome = flooded(&lab, &mut enforcer);
+        ended.store(true, Ordering::Relaxed);
+        outcome
+    })?;
+    let forged = forged.load(Ordering::Relaxed);
+    assert!(forged >= ANSWERS * EACH, "{forged} addresses were forged");
+    let log = enforcer.log();
+    assert!(log.len() < LARGEST_LOG, "{} bytes: {log:.2000}", log.len());
+    Ok(())
+}
+
+fn flooded(lab: &Lab, enforcer: &mut Enforcer) -> Result<()> {
+    let container = lab.device_cgroup().child("flood")?;
+    let mut asker = lab.device_in(&container).command("python3");
+    asker.args([
+        "-S",
+        "-B",
+        "-c",
+        FLOOD,
+        FORGER,
+        &query(),
+        &ANSWERS.to_string(),
+    ]);
+    let mut asker = Flood(asker.stdout(Stdio::piped()).spawn()?);
+    asker.await_answers()?;
+    lab.dns().keep_nothing()?;
+    lab.dns().rotate_addresses(CONTOSO_LOGIN, &rotating(), 0)?;
+    for number in 1..=PULLS {
+        let pulled = lab.pull();
+        pulled.with_context(|| format!("pull {number}\n{}", enforcer.log()))?;
+    }
+    enforcer.kill()?;
+    enforcer.run()?;
+    let pulled = lab.pull();
+    pulled.with_context(|| format!("after a restart\n{}", enforcer.log()))?;
+    ensure!(
+        asker.0.try_wait()?.is_none(),
+        "the flood ended before the pulls"
+    );
+    Ok(())
+}
+
+/// The container, until this is dropped.
+struct Flood(Child);
+
+impl Flood {
+    fn await_answers(&mut self) -> Result<()> {
+        let said = self.0.stdout.take().context("no output")?;
+        let (told, heard) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _is_heard = told.send(BufReader::new(said).read_line(&mut line).map(|_| line));
+        });
+        let line = heard
+            .recv_timeout(MINUTE)
+            .context("the flood does not get through")??;
+        ensure!(line == "flooded\n", "{line:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        let _may_have_ended = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+/// An AAAA question for the login server.
+fn question() -> Vec<u8> {
+    let mut bytes = [&ID[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    for label in CONTOSO_LOGIN.split('.') {
+        bytes.push(label.len() as u8);
+        bytes.extend(label.as_bytes());
+    }
+    bytes.extend([0, 0, 28, 0, 1]);
+    bytes
+}
+
+fn query() -> String {
+    question()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Answers the container's questions with other addresses of the registries' tag each time; the daemon's get none.
+fn forge(socket: &UdpSocket, ended: &AtomicBool, forged: &AtomicU64) {
+    let mut buffer = [0; 512];
+    while !ended.load(Ordering::Relaxed) {
+        let Ok((length, client)) = socket.recv_from(&mut buffer) else {
+            continue;
+        };
+        let asked = &buffer[..length];
+        if !asked.starts_with(&ID) {
+            continue;
+        }
+        let first = forged.fetch_add(EACH, Ordering::Relaxed);
+        let _may_fail = socket.send_to(&answer(asked, first), client);
+    }
+}
+
+fn answer(asked: &[u8], first: u64) -> Vec<u8> {
+    let mut bytes = asked.to_vec();
+    bytes[2..4].copy_from_slice(&[0x81, 0x80]);
+    bytes[7] = EACH as u8;
+    for number in first..first + EACH {
+        bytes.extend([0xc0, 12, 0, 28, 0, 1]);
+        bytes.extend(DAY.to_be_bytes());
+        bytes.extend([0, 16]);
+        let [.., third, second, last] = number.to_be_bytes();
+        let address = Ipv6Addr::from([
+            0x20, 1, 0xd, 0xb8, 0xa, 0xcc, 0xf, 0, 0, 0, 0, 0, 0, third, second, last,
+        ]);
+        bytes.extend(address.octets());
+    }
+    bytes
+}
+
+/// Addresses of the login server in both families, of which each answer has one.
+fn rotating() -> Vec<IpAddr> {
+    let v6 = |last| Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 1, last).into();
+    let v4 = (10..50).map(|last| [198, 51, 100, last].into());
+    v4.chain((0..ROTATING).map(v6)).collect()
+}
