@@ -568,7 +568,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__tags__subcmd__bundle)
-            opts="-h --cloud --config --help"
+            opts="-h --cloud --change-number-is-lower-bound --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

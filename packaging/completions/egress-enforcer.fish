@@ -81,11 +81,12 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; an
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l force -d 'Take an older file too'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l force -d 'Take a file that is older or lacks prefixes, too'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l cloud -d 'Its cloud: public, us-government or china' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l change-number-is-lower-bound -d 'The true change number may be higher than the file\'s'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print the protected set in force and where it came from'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     Lab,
-    world::{REPLICAS, Region},
+    world::{REPLICAS, Region, service_tags::change_number},
 };
 
 /// Lifetime of a data endpoint's address, in seconds: short, as replicas of these tests follow each other quickly.
@@ -160,14 +160,14 @@ impl WatchedFile {
     }
 }
 
-/// The text of a file as plain JSON, with another change number: a newer one of the same content.
+/// The text of a file as plain JSON, with the change number of another of the lab's publications.
 ///
 /// # Errors
 /// When the file is no service-tags file.
-pub fn renumbered(file: &Path, change_number: u32) -> Result<serde_json::Value> {
+pub fn renumbered(file: &Path, publication: u32) -> Result<serde_json::Value> {
     let text = fs::read(file).context("read service tags")?;
     let mut tags: serde_json::Value = serde_json::from_slice(&text)?;
-    tags["changeNumber"] = change_number.into();
+    tags["changeNumber"] = change_number(publication).into();
     Ok(tags)
 }
 

@@ -6,6 +6,7 @@ mod deb;
 mod image;
 mod rpm;
 mod sbom;
+mod tags;
 mod tarball;
 mod twice;
 
@@ -58,8 +59,9 @@ struct Job {
 /// Sets up, builds, packs and checks what was packed.
 ///
 /// # Errors
-/// When set-up, a build or a packager fails, or a package does not hold what it should.
+/// When set-up, a build or a packager fails, a package does not hold what it should, or newer service tags than the bundle's are at hand.
 pub(crate) fn task(options: &Options) -> Result<()> {
+    tags::check()?;
     let arches = options.arch.map_or(Arch::ALL.to_vec(), |arch| vec![arch]);
     let mut made = Vec::new();
     for arch in arches {

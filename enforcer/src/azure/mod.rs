@@ -10,7 +10,7 @@ pub mod regions;
 mod relaxed;
 pub mod tags;
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
 
 pub use prefixes::PrefixSet;
 pub use tags::{TagError, TagOrigin, TagSnapshot};

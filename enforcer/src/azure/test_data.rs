@@ -1,13 +1,17 @@
-//! The real files that tests read when they are there.
+//! The real files that tests read when they are there, and files made of the bundle.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::config::Cloud;
+use ipnet::IpNet;
+
+use super::tags::published_on;
+use super::{PrefixSet, TagSnapshot, bundle};
+use crate::config::{Cloud, REGISTRY_TAG};
 
 /// The newest file of each cloud, which the bundle is made from.
 pub(super) const NEWEST: [(Cloud, &str); 3] = [
-    (Cloud::Public, "ServiceTags_Public_20251028.json"),
+    (Cloud::Public, "ServiceTags_Public_20260622.json"),
     (
         Cloud::UsGovernment,
         "ServiceTags_AzureGovernment_20260720.json",
@@ -35,4 +39,43 @@ fn shared(file: &Path) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// The text of a published file with what `tags` hold.
+pub(crate) fn published(tags: &TagSnapshot) -> String {
+    let tag = |name: String, prefixes: &PrefixSet| {
+        let prefixes: Vec<String> = prefixes.iter().map(|prefix| prefix.to_string()).collect();
+        serde_json::json!({"name": name, "properties": {"addressPrefixes": prefixes}})
+    };
+    let families = tags.families.iter();
+    let families = families.map(|(name, prefixes)| tag(name.clone(), prefixes));
+    let regions = tags.registry_regions.iter();
+    let regions =
+        regions.map(|(region, prefixes)| tag(format!("{REGISTRY_TAG}.{region}"), prefixes));
+    let file = serde_json::json!({
+        "changeNumber": tags.change_number,
+        "cloud": tags.cloud.service_tags_name(),
+        "values": families.chain(regions).collect::<Vec<_>>(),
+    });
+    file.to_string()
+}
+
+/// The public cloud's bundle as a later publication.
+pub(crate) fn later(change_number: u32) -> TagSnapshot {
+    TagSnapshot {
+        change_number,
+        date: published_on(Cloud::Public, change_number, None),
+        ..bundle::load(Cloud::Public).unwrap()
+    }
+}
+
+/// `tags` with `name`'s prefixes as `keep` leaves them.
+pub(crate) fn thinned(
+    mut tags: TagSnapshot,
+    name: &str,
+    keep: impl FnMut(&IpNet) -> bool,
+) -> TagSnapshot {
+    let prefixes = tags.families[name].iter().filter(keep).collect();
+    tags.families.insert(name.to_owned(), prefixes);
+    tags
 }

@@ -176,7 +176,7 @@ pub(super) enum TagsCommand {
     Import {
         /// The published file
         file: PathBuf,
-        /// Take an older file too
+        /// Take a file that is older or lacks prefixes, too
         #[arg(long)]
         force: bool,
         #[command(flatten)]
@@ -190,6 +190,9 @@ pub(super) enum TagsCommand {
         /// Its cloud: public, us-government or china
         #[arg(long, value_parser = cloud)]
         cloud: Cloud,
+        /// The true change number may be higher than the file's
+        #[arg(long)]
+        change_number_is_lower_bound: bool,
     },
 }
 

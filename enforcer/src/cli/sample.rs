@@ -107,6 +107,8 @@ fn tags() -> TagsStatus {
         age_days: Some(65),
         max_age_days: 90,
         source: "the bundle in the binary".to_owned(),
+        bundle: "change 375, published 2025-10-28, made of ServiceTags_Public_20251028.json"
+            .to_owned(),
         ipv4_prefixes: 100,
         ipv6_prefixes: 50,
         cidrs: vec!["198.51.100.0/24".to_owned()],

@@ -77,6 +77,9 @@ pub struct TagsStatus {
     pub max_age_days: u64,
     /// "bundle", or the file.
     pub source: String,
+    /// What the bundle in the binary is made of; empty from a daemon that does not say.
+    #[serde(default)]
+    pub bundle: String,
     /// Aggregated IPv4 prefixes.
     pub ipv4_prefixes: usize,
     /// Aggregated IPv6 prefixes.

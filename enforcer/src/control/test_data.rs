@@ -79,6 +79,7 @@ fn tags() -> TagsStatus {
         age_days: Some(12),
         max_age_days: 90,
         source: "bundle".to_owned(),
+        bundle: "change 403".to_owned(),
         ipv4_prefixes: 900,
         ipv6_prefixes: 80,
         cidrs: Vec::new(),

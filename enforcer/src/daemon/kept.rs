@@ -32,7 +32,18 @@ const MAX_TAGS: u64 = 4 << 20;
 /// # Errors
 /// Where they are there and cannot be removed.
 pub fn forget_tags(state: &Path) -> io::Result<()> {
-    match std::fs::remove_file(state.join(TAGS)) {
+    remove(&state.join(TAGS))
+}
+
+/// The service tags that are kept in the directory `state`, where they can be read and have all that `protect` calls for.
+pub fn kept_tags(state: &Path, protect: &Protect) -> Option<TagSnapshot> {
+    let (kept, _) = Kept::load(state, protect.cloud);
+    kept.tags(protect).cloned()
+}
+
+/// Removes `file`, if it is there.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
+    match std::fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
     }

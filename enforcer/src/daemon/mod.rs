@@ -12,6 +12,7 @@ mod evaluate;
 mod exceptions;
 mod feeds;
 mod files;
+mod forced;
 mod inherited;
 mod kept;
 mod known;
@@ -27,6 +28,8 @@ mod service;
 mod sources;
 mod watch;
 
-pub use kept::forget_tags;
+pub use forced::{force_tags, unforce_tags};
+pub use kept::{forget_tags, kept_tags};
 pub use run::run;
 pub use sources::{Options, Source, Sources};
+pub(crate) use sources::{TAGS_FORCED, TAGS_REPLACED};

@@ -12,6 +12,7 @@ use super::engine::Engine;
 use super::feeds::Clocks;
 use super::sources::Sources;
 use super::watch::failure;
+use crate::azure::bundle;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{DefaultAction, EndpointKind, EndpointPattern, Mode, Registry};
 use crate::control::{
@@ -268,6 +269,11 @@ impl Sources {
 
     /// The protected set that these make.
     pub fn tags_status(&self) -> TagsStatus {
+        self.tags_status_at(Timestamp::now())
+    }
+
+    /// As [`Sources::tags_status`], with their age at `now`.
+    pub fn tags_status_at(&self, now: Timestamp) -> TagsStatus {
         let protect = &self.config.protect;
         let tags = &self.tags;
         let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
@@ -276,9 +282,11 @@ impl Sources {
             names: protect.tags.clone(),
             change_number: tags.change_number,
             date: tags.date.map(|date| date.to_string()),
-            age_days: tags.age(Timestamp::now()).map(|age| age.as_secs() / DAY),
+            age_days: tags.age(now).map(|age| age.as_secs() / DAY),
             max_age_days: protect.max_age.as_secs() / DAY,
             source: tags.origin.to_string(),
+            bundle: bundle::made_of(protect.cloud)
+                .map_or_else(|error| error.to_string(), |made_of| made_of.to_string()),
             ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
             ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
             cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),

@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use enforcer_common::Class;
 
-use self::given::Given;
+use self::given::{Concern, Given};
 pub(super) use self::merge::Found;
 use super::kept::Kept;
 use crate::azure::endpoints::Endpoint;
-use crate::azure::tags::check_successor;
+use crate::azure::tags::{check_complete, check_not_older};
 use crate::azure::{PrefixSet, TagSnapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
 use crate::name::Name;
 use crate::policy::{Layer, judged};
+
+/// The kind of the alarm that the bundle is in force in place of older or smaller service tags.
+pub(crate) const TAGS_REPLACED: &str = "tags-replaced";
+/// The kind of the alarm that service tags are in force that only `--force` took.
+pub(crate) const TAGS_FORCED: &str = "tags-forced";
 
 /// How the daemon was started.
 #[derive(Debug)]
@@ -138,19 +143,33 @@ impl Sources {
         check_private_endpoints(&self.config, &self.tags)
     }
 
-    /// Reads everything anew; the service tags must not be older than those in force.
+    /// Reads everything anew; the service tags must not be older than those in force, nor lack what these have.
     ///
     /// # Errors
     /// As [`Sources::read`].
     pub(super) fn reread(&self, options: &Options) -> Result<Self> {
         let fresh = Self::read(options)?;
         if fresh.tags.cloud == self.tags.cloud {
-            check_successor(&self.given.tags, &fresh.tags, false)?;
+            let (current, new) = (&self.given.tags, &fresh.given.tags);
+            let checked = check_not_older(current, new);
+            match &fresh.given.concern {
+                Some(Concern::Replaced(why)) if checked.is_err() => bail!("{why}"),
+                Some(Concern::Forced(_)) => checked?,
+                _ => checked.and_then(|()| check_complete(current, new))?,
+            }
         }
         if fresh.config.paths != self.config.paths || fresh.config.scope != self.config.scope {
             bail!("paths and scope cannot change while the daemon runs: restart it for that");
         }
         Ok(fresh)
+    }
+
+    /// What is wrong with the service tags of the file, by the kind of alarm.
+    pub fn tags_concern(&self) -> Option<(&'static str, &str)> {
+        self.given.concern.as_ref().map(|concern| match concern {
+            Concern::Replaced(why) => (TAGS_REPLACED, why.as_str()),
+            Concern::Forced(why) => (TAGS_FORCED, why.as_str()),
+        })
     }
 
     /// The closed prefixes by class: the configuration's own first, so that a tag's reason is told where both close an address.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::engine::Engine;
 use super::feeds::SOURCE_FAILING;
+use super::sources::{TAGS_FORCED, TAGS_REPLACED};
 use crate::control::EventRecord;
 use crate::kernel::optmem_shortage;
 use crate::name::Name;
@@ -21,6 +22,7 @@ impl Engine {
     pub(super) fn look_around(&mut self) {
         self.alarms
             .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
+        self.report_tags();
         self.alarms.set("clock-set", "", self.clock.complaint());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
@@ -42,6 +44,20 @@ impl Engine {
         self.report_sources();
         self.alarms.replace("answer-refused", &refused);
         self.alarms.replace("address-untagged", &untagged);
+    }
+
+    /// Raises and ends the alarms about service tags that the bundle replaces, and about those that only `--force` took.
+    fn report_tags(&mut self) {
+        let concern = self.sources.tags_concern();
+        for kind in [TAGS_REPLACED, TAGS_FORCED] {
+            let of_kind = concern.filter(|(found, _)| *found == kind);
+            let mut found = Found::new();
+            found.extend(of_kind.map(|(_, why)| ("file".to_owned(), why.to_owned())));
+            if kind == TAGS_REPLACED {
+                found.extend(self.feeds.outdated().map(|why| ("url".to_owned(), why)));
+            }
+            self.alarms.replace(kind, &found);
+        }
     }
 
     /// Raises and ends the alarms of sources, and notes both.

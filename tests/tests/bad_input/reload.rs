@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::Result;
 use enforcer::control::Status;
 use lab::{Lab, enforcer::Enforcer};
+use serde_json::Value;
 
 use crate::{
     MINUTE,
@@ -13,11 +14,34 @@ use crate::{
 };
 
 /// Bad only for a daemon that runs.
-const LATER_CASES: [Case; 2] = [
+const LATER_CASES: [Case; 4] = [
     Case {
         what: "older service tags",
-        spoil: |input| tags(input, |file| file["changeNumber"] = 0.into()),
-        says: &["older (change number 0)", "those in force (1)"],
+        spoil: |input| tags(input, |file| file["changeNumber"] = 5000.into()),
+        says: &["older (change number 5000)", "those in force (5001)"],
+    },
+    Case {
+        what: "service tags older than the bundle",
+        spoil: |input| tags(input, |file| file["changeNumber"] = 305.into()),
+        says: &[
+            "tags.json: change 305, published about 2024-05-06, older than the bundle",
+            "change 403 or later, published 2026-06-22",
+        ],
+    },
+    Case {
+        what: "service tags without IPv6",
+        spoil: |input| {
+            tags(input, |file| {
+                let tags = file["values"].as_array_mut().into_iter().flatten();
+                for tag in tags {
+                    let prefixes = tag["properties"]["addressPrefixes"].as_array_mut();
+                    let is_ipv4 = |prefix: &Value| !prefix.to_string().contains(':');
+                    prefixes.into_iter().for_each(|all| all.retain(is_ipv4));
+                }
+                file["changeNumber"] = 5002.into();
+            })
+        },
+        says: &["IPv6 prefixes of", "more than any later list does"],
     },
     Case {
         what: "another scope",

@@ -9,6 +9,7 @@ mod files;
 mod manager;
 mod mirrored;
 mod realm;
+mod shrunk;
 mod stage;
 mod stand_in;
 mod told;

@@ -7,6 +7,7 @@ use lab::{
     azure::{Fault, Service},
     replicas::renumbered,
     scene::EVIL,
+    world::service_tags::change_number,
 };
 use serde_json::{Value, json};
 
@@ -25,9 +26,9 @@ pub(crate) fn closed_by_all() -> Result<Vec<IpAddr>> {
     Ok(addresses.map(str::parse).collect::<Result<_, _>>()?)
 }
 
-/// The lab's file with another change number, in which the global tag of storage has [`NEWLY_CLOSED`] too, if `closes`.
-pub(crate) fn file(stage: &Stage, change_number: u32, closes: bool) -> Result<Value> {
-    let mut tags = renumbered(stage.lab.world().service_tags(), change_number)?;
+/// The lab's file as another publication, in which the global tag of storage has [`NEWLY_CLOSED`] too, if `closes`.
+pub(crate) fn file(stage: &Stage, publication: u32, closes: bool) -> Result<Value> {
+    let mut tags = renumbered(stage.lab.world().service_tags(), publication)?;
     if closes {
         prefixes(&mut tags, "Storage")?.push(json!(format!("{NEWLY_CLOSED}/32")));
     }
@@ -41,7 +42,8 @@ fn prefixes<'a>(tags: &'a mut Value, name: &str) -> Result<&'a mut Vec<Value>> {
     prefixes.as_array_mut().context("no prefixes")
 }
 
-fn await_number(stage: &Stage, number: u32) -> Result<()> {
+fn await_publication(stage: &Stage, publication: u32) -> Result<()> {
+    let number = change_number(publication);
     stage.await_told(&format!("change number {number}"), |status| {
         status["tags"]["change-number"] == number
     })?;
@@ -64,7 +66,7 @@ fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -
     assert!(stage.reaches(closed)?);
 
     stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
-    await_number(&stage, 2)?;
+    await_publication(&stage, 2)?;
     assert!(!stage.reaches(closed)?);
 
     for text in bad_files(&stage)? {
@@ -74,13 +76,13 @@ fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -
             .await_requests(Service::Mirror, 1, LIMIT, |request| request.status == 200)?;
         let told = stage.await_failing(1)?;
         assert!(told[0].contains("mirror.example.org"), "{told:?}");
-        await_number(&stage, 2)?;
+        await_publication(&stage, 2)?;
         assert!(!stage.reaches(closed)?);
     }
     stage
         .azure
         .set_mirrored(file(&stage, 3, false)?.to_string());
-    await_number(&stage, 3)?;
+    await_publication(&stage, 3)?;
     stage.await_mended()?;
     assert!(stage.reaches(closed)?);
     let refused = stage.end_stream(stream, &protected)?;
@@ -109,11 +111,11 @@ fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
     let mut stage = Stage::prepare()?;
     stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
     stage.start("regions = [\"eastus\"]", POLLED, "")?;
-    await_number(&stage, 2)?;
+    await_publication(&stage, 2)?;
     stage.azure.fail(Service::Mirror, Fault::Refused);
     stage.end()?;
     stage.run()?;
-    await_number(&stage, 2)?;
+    await_publication(&stage, 2)?;
     assert!(!stage.reaches(NEWLY_CLOSED.parse()?)?);
     stage.await_failing(1)?;
     stage.azure.mend(Service::Mirror);

@@ -2,15 +2,19 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     net::IpAddr,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use enforcer::{
-    azure::tags::{TagSnapshot, import_file},
+    azure::{
+        bundle,
+        tags::{TagSnapshot, import_file},
+    },
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
 };
 use ipnet::IpNet;
@@ -19,17 +23,18 @@ use serde_json::Value;
 
 use crate::stage::Stage;
 
-const NEWEST: &str = "ServiceTags_Public_20251028.json";
-const WEEKS_BEFORE: &str = "ServiceTags_Public_20251013.json";
-const YEAR_BEFORE: &str = "ServiceTags_Public_20240506.json";
+/// What the bundle is made of.
+const NEWEST: &str = "ServiceTags_Public_20260622.json";
+const MONTHS_BEFORE: &str = "ServiceTags_Public_20251028.json";
+const YEARS_BEFORE: &str = "ServiceTags_Public_20240506.json";
 /// Addresses that are tried all the while.
 const PROBED: usize = 60;
 /// Rounds a second, each with a connection and a datagram to each of them.
 const RATE: u32 = 40;
 
 #[test]
-fn no_protected_address_opens_while_a_weekly_update_is_taken() -> Result<()> {
-    let (Some(old), Some(new)) = (published(WEEKS_BEFORE), published(NEWEST)) else {
+fn no_protected_address_opens_while_the_changes_of_eight_months_are_taken() -> Result<()> {
+    let (Some(old), Some(new)) = (published(MONTHS_BEFORE), published(NEWEST)) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
@@ -39,8 +44,8 @@ fn no_protected_address_opens_while_a_weekly_update_is_taken() -> Result<()> {
 }
 
 #[test]
-fn no_protected_address_opens_while_the_changes_of_a_year_and_a_half_are_taken() -> Result<()> {
-    let (Some(old), Some(new)) = (published(YEAR_BEFORE), published(NEWEST)) else {
+fn no_protected_address_opens_while_the_changes_of_two_years_are_taken() -> Result<()> {
+    let (Some(old), Some(new)) = (published(YEARS_BEFORE), published(NEWEST)) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
@@ -49,18 +54,78 @@ fn no_protected_address_opens_while_the_changes_of_a_year_and_a_half_are_taken()
     Ok(())
 }
 
-/// Replaces the watched file `old` by `new` under traffic; says how that went.
+/// A file that is years old, under the manual's own example name and just written: the bundle is in force instead, until it is forced.
+#[test]
+fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
+    let Some(old) = published(YEARS_BEFORE) else {
+        eprintln!("NOT RUN: ../shared/data is not here");
+        return Ok(());
+    };
+    let mut stage = Stage::prepare()?;
+    let place = stage.path("ServiceTags_Public.json");
+    let others = read(&old)?;
+    use_file(&stage, &place)?;
+    let refused = stage.enforcer.ask(import(&old))?;
+    assert_eq!(refused.code(), Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("--force takes it"), "{refused:?}");
+    fs::copy(&old, &place)?;
+    stage.run()?;
+    let told = alarm(&await_number(&stage, 403)?, "tags-replaced");
+    for words in [
+        "ServiceTags_Public.json: change 305, published about 2024-05-06",
+        "change 403 or later, published 2026-06-22",
+    ] {
+        assert!(told.contains(words), "no {words:?} in: {told}");
+    }
+    let only_bundled = only_in(&bundle::load(Cloud::Public)?, &others)?.context("no difference")?;
+    assert!(!stage.reaches(only_bundled)?, "{only_bundled} is open");
+
+    stage.end()?;
+    stage
+        .enforcer
+        .ask(import(&old).chain(["--force".into()]))?
+        .success()?;
+    stage.run()?;
+    let told = alarm(&await_number(&stage, 305)?, "tags-forced");
+    assert!(
+        told.contains("change 305, published about 2024-05-06"),
+        "{told}"
+    );
+    Ok(())
+}
+
+fn import(file: &Path) -> impl Iterator<Item = OsString> {
+    ["tags".into(), "import".into(), file.into()].into_iter()
+}
+
+fn alarm(status: &Value, kind: &str) -> String {
+    let alarms = status["alarms"].as_array().into_iter().flatten();
+    let mut of_kind = alarms.filter(|alarm| alarm["kind"] == kind);
+    let message = of_kind.next().map(|alarm| alarm["message"].to_string());
+    message.unwrap_or_else(|| format!("no {kind} in {status}"))
+}
+
+/// Has the daemon of `stage` read its service tags from `place`.
+fn use_file(stage: &Stage, place: &Path) -> Result<()> {
+    stage.configure("regions = [\"eastus\"]", "", "")?;
+    let lab_file = format!("service-tags = {:?}", stage.lab.world().service_tags());
+    stage
+        .enforcer
+        .edit(&lab_file, &format!("service-tags = {place:?}"))
+}
+
+/// Replaces the watched file `old`, which is older than the bundle and so was forced, by `new` under traffic; says how that went.
 fn update(old: &Path, new: &Path) -> Result<String> {
     let mut stage = Stage::prepare()?;
     let (before, after) = (read(old)?, read(new)?);
     let probed = closed_by_both(&before, &after)?;
     let file = WatchedFile::new(stage.path("tags"), Way::Rename, &fs::read_to_string(old)?)?;
     let text = fs::read_to_string(new)?;
-    stage.configure("regions = [\"eastus\"]", "", "")?;
-    let lab_file = format!("service-tags = {:?}", stage.lab.world().service_tags());
+    use_file(&stage, &file.path())?;
     stage
         .enforcer
-        .edit(&lab_file, &format!("service-tags = {:?}", file.path()))?;
+        .ask(import(old).chain(["--force".into()]))?
+        .success()?;
     stage.run()?;
     stage.await_names()?;
     await_number(&stage, before.change_number)?;

@@ -63,12 +63,12 @@ pub(super) async fn fetch(
     let response = good(thing, response, None)?;
     let tags = tags::import(response.body(), Path::new(&shown), azure.cloud, wanted);
     let tags = tags.map_err(|error| thing.failed(error))?;
+    let told = tags::date_in_file_name(Path::new(&shown))
+        .or_else(|| last_modified(&response, Timestamp::now()));
     Ok(FetchedTags::New {
         validator: validator(&response),
         tags: Box::new(TagSnapshot {
-            date: tags
-                .date
-                .or_else(|| last_modified(&response, Timestamp::now())),
+            date: tags::published_on(azure.cloud, tags.change_number, told),
             origin: TagOrigin::Url(shown),
             ..tags
         }),

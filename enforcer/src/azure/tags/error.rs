@@ -4,7 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use jiff::civil::Date;
 
+use crate::azure::bundle::MadeOf;
 use crate::config::Cloud;
 
 /// Why service tags are refused.
@@ -128,9 +130,25 @@ pub enum TagError {
         /// The change number of the file.
         new: u32,
     },
-    /// Much of what is in force is missing.
+    /// The file is older than the bundle in the binary.
     #[error(
-        "{source_name}: lacks {gone} of the {of} {what} of \"{tag}\" that are in force, more than any later list does; check it, and \
+        "{source_name}: change {new}{}, older than the bundle in this binary ({bundle}); get a newer file, or, where the bundle is wrong, \
+         take this one with `egress-enforcer tags import FILE --force`",
+        date.map_or(String::new(), |date| format!(", published about {date}"))
+    )]
+    OlderThanBundle {
+        /// Where the tags come from.
+        source_name: String,
+        /// Their change number.
+        new: u32,
+        /// The day of their publication.
+        date: Option<Date>,
+        /// What the bundle is made of.
+        bundle: Box<MadeOf>,
+    },
+    /// Much of what is in force, or in the bundle, is missing.
+    #[error(
+        "{source_name}: lacks {gone} of the {of} {what} of \"{tag}\" in {holder}, more than any later list does; check it, and \
          where it is right take it with `egress-enforcer tags import FILE --force`, or name another URL in protect.service-tags-url"
     )]
     Shrunk {
@@ -144,6 +162,8 @@ pub enum TagError {
         of: u64,
         /// Of what.
         what: &'static str,
+        /// Where the tags come from that have them.
+        holder: String,
     },
     /// The change number leaves no room for true ones.
     #[error(

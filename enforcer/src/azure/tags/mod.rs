@@ -3,6 +3,7 @@
 //! Format: service-tags-overview, downloads 56519 (public), 57063 (US Government) and 57062 (China).
 
 mod check;
+mod dates;
 mod error;
 mod fetched;
 mod more;
@@ -21,11 +22,14 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 
 use self::check::Family;
+pub(in crate::azure) use self::dates::is_dated_before;
+pub use self::dates::published_on;
 pub use self::error::TagError;
-pub use self::fetched::check_fetched;
+pub use self::fetched::{check_against_bundle, check_complete, check_not_older};
 pub(in crate::azure) use self::more::MoreTagsReader;
 pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
+pub(in crate::azure) use self::published::is_of_family;
 use super::PrefixSet;
 use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::read_up_to;
@@ -42,7 +46,7 @@ pub struct TagSnapshot {
     pub cloud: Cloud,
     /// The file's change number; it rises with every publication.
     pub change_number: u32,
-    /// The day of publication: what the file's name tells, else the day on which the file was written.
+    /// The day of publication, as far as the change number bears it out; see [`published_on`].
     pub date: Option<Date>,
     /// Where they came from.
     pub origin: TagOrigin,
@@ -74,13 +78,16 @@ pub fn import_file(
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
     let snapshot = import(&read(file)?, file, expected, wanted)?;
+    if date_in_file_name(file).is_some() {
+        return Ok(snapshot);
+    }
     Ok(TagSnapshot {
-        date: snapshot.date.or_else(|| day_written(file)),
+        date: published_on(expected, snapshot.change_number, day_written(file)),
         ..snapshot
     })
 }
 
-/// The day on which the file was written, so that one whose name tells no date grows old all the same.
+/// The day on which the file was written.
 fn day_written(file: &Path) -> Option<Date> {
     let written = std::fs::metadata(file).and_then(|found| found.modified());
     let written = Timestamp::try_from(written.ok()?).ok()?;
@@ -132,27 +139,12 @@ pub fn import(
     Ok(TagSnapshot {
         cloud: expected,
         change_number: published.change_number,
-        date: date_in_file_name(file),
+        date: published_on(expected, published.change_number, date_in_file_name(file)),
         origin: TagOrigin::File(file.to_owned()),
         families,
         registry_regions,
         added: None,
     })
-}
-
-/// Refuses service tags that are older than those in force, unless forced.
-pub fn check_successor(
-    current: &TagSnapshot,
-    new: &TagSnapshot,
-    force: bool,
-) -> Result<(), TagError> {
-    if new.change_number < current.change_number && !force {
-        return Err(TagError::Older {
-            current: current.change_number,
-            new: new.change_number,
-        });
-    }
-    Ok(())
 }
 
 /// The date in a name such as `ServiceTags_Public_20251028.json`.

@@ -37,7 +37,7 @@ impl Tag<'_> {
 }
 
 /// Whether the tag `name` is `family` or one of its regional tags.
-pub(super) fn is_of_family(name: &str, family: &str) -> bool {
+pub(in crate::azure) fn is_of_family(name: &str, family: &str) -> bool {
     name.strip_prefix(family)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

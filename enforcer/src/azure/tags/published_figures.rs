@@ -13,10 +13,11 @@ type Figures = (usize, usize, u64);
 fn the_published_files_give_the_figures_that_were_counted_independently() {
     use Cloud::{China, Public, UsGovernment};
     #[rustfmt::skip]
-    let files: [(&str, Cloud, u32, usize, Figures, Figures); 5] = [
+    let files: [(&str, Cloud, u32, usize, Figures, Figures); 6] = [
         ("ServiceTags_Public_20240506.json", Public, 305, 2601, (493, 66, 367_040), (508, 478, 45_600)),
         ("ServiceTags_Public_20251013.json", Public, 373, 3039, (495, 79, 498_017), (590, 556, 52_114)),
         ("ServiceTags_Public_20251028.json", Public, 375, 3039, (495, 79, 498_017), (590, 556, 52_114)),
+        ("ServiceTags_Public_20260622.json", Public, 403, 150, (496, 79, 563_553), (598, 606, 52_882)),
         ("ServiceTags_AzureGovernment_20260720.json", UsGovernment, 402, 299, (31, 6, 11_680), (37, 41, 2_008)),
         ("ServiceTags_China_20260720.json", China, 405, 327, (21, 6, 7_088), (28, 28, 1_760)),
     ];

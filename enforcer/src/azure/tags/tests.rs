@@ -46,7 +46,8 @@ fn read(file: &Value) -> Result<TagSnapshot, TagError> {
 fn a_tag_stands_for_itself_and_its_regions_and_nothing_else() {
     let snapshot = read(&file(&tags())).unwrap();
     assert_eq!((snapshot.cloud, snapshot.change_number), (Cloud::Public, 7));
-    assert_eq!(snapshot.date, Some(jiff::civil::date(2026, 1, 5)));
+    let by_number = Some(jiff::civil::date(2018, 2, 23));
+    assert_eq!(snapshot.date, by_number, "not by its name");
     let storage = snapshot.family(STORAGE_TAG).unwrap();
     let text: Vec<String> = storage.iter().map(|prefix| prefix.to_string()).collect();
     assert_eq!(text, ["192.0.2.0/24", "2001:db8::/32"]);
@@ -91,7 +92,6 @@ fn the_order_of_the_keys_and_escapes_do_not_matter() {
     )
     .unwrap();
     assert_eq!(snapshot.family(STORAGE_TAG).unwrap().v4_addresses(), 256);
-    assert_eq!(snapshot.date, None);
     let marked = format!("\u{feff}{text}");
     assert!(
         import(
@@ -257,23 +257,41 @@ fn a_file_that_is_missing_none_or_too_large_is_an_error() {
 }
 
 #[test]
-fn an_older_file_is_refused_unless_forced() {
+fn an_older_file_is_refused() {
     let current = read(&file(&tags())).unwrap();
     let with = |change_number| TagSnapshot {
         change_number,
         ..current.clone()
     };
-    assert!(check_successor(&current, &with(8), false).is_ok());
-    assert!(check_successor(&current, &with(7), false).is_ok());
-    let error = check_successor(&current, &with(6), false).unwrap_err();
+    assert!(check_not_older(&current, &with(8)).is_ok());
+    assert!(check_not_older(&current, &with(7)).is_ok());
+    let error = check_not_older(&current, &with(6)).unwrap_err();
     assert!(matches!(error, TagError::Older { current: 7, new: 6 }));
     assert!(error.to_string().contains("tags import FILE --force"));
-    assert!(check_successor(&current, &with(6), true).is_ok());
 }
 
 #[test]
-fn the_age_counts_from_the_day_in_the_files_name() {
-    let snapshot = read(&file(&tags())).unwrap();
+fn a_file_under_the_manuals_own_name_is_as_old_as_its_content() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in [
+        "ServiceTags_Public.json",
+        "ServiceTags_Public_20261123.json",
+    ] {
+        let path = directory.path().join(name);
+        let mut file = file(&tags());
+        file["changeNumber"] = json!(305);
+        std::fs::write(&path, file.to_string()).unwrap();
+        let snapshot = import_file(&path, Cloud::Public, &wanted()).unwrap();
+        assert_eq!(snapshot.date, Some(jiff::civil::date(2024, 5, 6)), "{name}");
+    }
+}
+
+#[test]
+fn the_age_counts_from_the_day_of_publication() {
+    let snapshot = TagSnapshot {
+        date: Some(jiff::civil::date(2026, 1, 5)),
+        ..read(&file(&tags())).unwrap()
+    };
     let age = |now: &str| snapshot.age(now.parse().unwrap());
     assert_eq!(
         age("2026-01-06T01:00:00Z"),

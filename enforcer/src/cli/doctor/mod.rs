@@ -2,6 +2,7 @@
 
 mod registry;
 mod resolvers;
+mod tags;
 mod unit;
 
 use std::fmt;
@@ -31,7 +32,7 @@ pub(super) fn doctor(places: &Places, args: DoctorArgs) -> Result<Exit> {
     }
 }
 
-/// Looks at the kernel, the file systems, this process, the clock, the configuration, the resolvers and the service.
+/// Looks at the kernel, the file systems, this process, the clock, the configuration, the service tags, the resolvers and the service.
 fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     let now = Timestamp::now();
     // A configuration that cannot be read is a finding of its own.
@@ -40,6 +41,7 @@ fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     let mut findings = probe(&Pins::new(&paths.pins));
     findings.push(clock(now)?);
     findings.push(configuration(places, now));
+    findings.extend(tags::service_tags(places, now));
     findings.extend(resolvers::resolvers(config.as_ref())?);
     findings.extend(unit::unit());
     let fit = findings.iter().all(|finding| finding.fit);

@@ -199,6 +199,8 @@ fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
     let mut warnings = sources.config.warnings(now);
     warnings.extend(sources.config.weaknesses());
     warnings.extend(sources.age_alarm(now));
+    let concern = sources.tags_concern();
+    warnings.extend(concern.map(|(_, why)| why.to_owned()));
     for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
         let named = names
             .iter()

@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_is_closed_open_and_excepted() {
-        let mut plan = plan_of(CONFIG, "2025-11-28T00:00:00Z");
+        let mut plan = plan_of(CONFIG, "2026-07-23T00:00:00Z");
         plan.config = "/etc/config.toml".into();
         plan.closed.tags.truncate(1);
         (
@@ -113,7 +113,7 @@ mod tests {
   scope    /sys/fs/cgroup/plant.slice
   default  allow what nothing closes
 
-closed (cloud public; the bundle in the binary: change 375, 2025-10-28, 31 days old)
+closed (cloud public; the bundle in the binary: change 403, 2026-06-22, 31 days old)
   SERVICE TAG  IPV4 PREFIXES  IPV6 PREFIXES
   Storage      7              3
   and 198.51.100.0/24

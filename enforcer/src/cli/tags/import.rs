@@ -10,7 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use jiff::tz::Offset;
 use serde::Serialize;
 
-use crate::azure::tags::{check_successor, import as read_tags, read};
+use crate::azure::tags::{
+    check_against_bundle, check_complete, check_not_older, import as read_tags, read,
+};
 use crate::azure::{TagError, TagSnapshot, bundle, snapshot, wanted};
 use crate::cli::args::OutputArgs;
 use crate::cli::exit::Exit;
@@ -18,10 +20,10 @@ use crate::cli::places::Places;
 use crate::cli::plan::compile_for_nobody;
 use crate::cli::printer::Printer;
 use crate::config::{Config, Protect};
-use crate::daemon::{Sources, forget_tags};
+use crate::daemon::{Sources, force_tags, forget_tags, kept_tags, unforce_tags};
 use crate::state::write_whole;
 
-/// Imports `file`; an older one than that in force only with `force`.
+/// Imports `file`; one that is older than the tags in force or the bundle, or lacks what they have, only with `force`.
 pub(super) fn import(
     places: &Places,
     file: &Path,
@@ -42,8 +44,11 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
     let bytes = read(file)?;
     let tags = read_tags(&bytes, file, config.protect.cloud, &wanted(&config.protect))?;
     let current = current(&config.protect, force)?;
-    check_successor(&current, &tags, force)
-        .context("not imported (--force takes it all the same)")?;
+    let kept = kept_tags(&config.paths.state, &config.protect);
+    let fault = fault(kept.iter().chain([&current]), &tags);
+    if let Some(fault) = fault.as_ref().filter(|_| !force) {
+        bail!("not imported (--force takes it all the same): {fault}");
+    }
     let published = published(&tags, file);
     let imported = Imported {
         older: tags.change_number < current.change_number,
@@ -52,15 +57,23 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         date: tags.date.map(|date| date.to_string()),
         change_number_before: current.change_number,
         from_before: current.origin.to_string(),
+        forced: fault.as_ref().map(ToString::to_string),
     };
     let state = config.paths.state.clone();
-    compile_for_nobody(&Sources::of_tags(config, tags))?;
+    compile_for_nobody(&Sources::of_tags(config, tags.clone()))?;
+    let in_state = || format!("cannot record --force in {}", state.display());
+    if fault.is_some() {
+        force_tags(&state, &tags).with_context(in_state)?;
+    }
     let written = write_whole(&imported.place, 0o644, |new| {
         new.write_all(&bytes)?;
         // The place's name need not have the date that the file's name has.
         new.set_times(FileTimes::new().set_modified(published))
     });
     written.with_context(|| format!("cannot write {}", imported.place.display()))?;
+    if fault.is_none() {
+        unforce_tags(&state).with_context(in_state)?;
+    }
     if force {
         // Newer ones that a URL gave would win at the next start.
         forget_tags(&state)
@@ -69,7 +82,19 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
     Ok(imported)
 }
 
-/// The tags that the configuration calls for so far. Before the first import, and with `force` in place of a damaged file, the bundle.
+/// What is wrong with `tags` compared with the bundle and with each of `others`: those in place, and those that a daemon kept.
+fn fault<'a>(
+    others: impl IntoIterator<Item = &'a TagSnapshot>,
+    tags: &TagSnapshot,
+) -> Option<TagError> {
+    let compare = |other| check_not_older(other, tags).and_then(|()| check_complete(other, tags));
+    let checked = check_against_bundle(tags);
+    let checked = checked.and_then(|()| others.into_iter().try_for_each(compare));
+    checked.err()
+}
+
+/// The tags that the configuration calls for so far; the bundle before the first import, in place of older or smaller ones, and with `force`
+/// in place of a damaged file.
 fn current(protect: &Protect, force: bool) -> Result<TagSnapshot, TagError> {
     match snapshot(protect) {
         Err(TagError::Unreadable { source, .. })
@@ -78,6 +103,7 @@ fn current(protect: &Protect, force: bool) -> Result<TagSnapshot, TagError> {
             bundle::load(protect.cloud)
         }
         Err(_) if force => bundle::load(protect.cloud),
+        Ok(tags) if check_against_bundle(&tags).is_err() => bundle::load(protect.cloud),
         found => found,
     }
 }
@@ -103,6 +129,9 @@ struct Imported {
     older: bool,
     change_number_before: u32,
     from_before: String,
+    /// Why only `--force` took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forced: Option<String>,
 }
 
 impl fmt::Display for Imported {
@@ -119,6 +148,12 @@ impl fmt::Display for Imported {
             self.change_number_before,
             self.from_before
         )?;
+        if let Some(forced) = &self.forced {
+            writeln!(
+                formatter,
+                "taken with --force, so the alarm tags-forced stands: {forced}"
+            )?;
+        }
         let next = if self.older {
             "a running daemon does not go back by itself: systemctl restart egress-enforcer"
         } else {
@@ -133,24 +168,14 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::azure::test_data::{self, later, thinned};
+    use crate::config::STORAGE_TAG;
+    use crate::daemon::{Options, Source};
 
-    /// A published file with one prefix of each kind.
-    fn published_file(directory: &Path, change_number: u32, storage: &str) -> PathBuf {
-        let tag = |name: &str, prefix: &str| {
-            format!(
-                r#"{{"name":"{name}","id":"{name}","properties":{{"changeNumber":1,"region":"","regionId":0,"platform":"Azure","systemService":"","addressPrefixes":["{prefix}"],"networkFeatures":null}}}}"#
-            )
-        };
-        let tags = [
-            tag("Storage", storage),
-            tag("AzureContainerRegistry", "20.42.66.0/24"),
-        ];
-        let text = format!(
-            r#"{{"changeNumber":{change_number},"cloud":"Public","values":[{}]}}"#,
-            tags.join(",")
-        );
-        let file = directory.join("ServiceTags_Public_20260105.json");
-        fs::write(&file, text).unwrap();
+    /// A published file of `tags`.
+    fn published_file(directory: &Path, tags: &TagSnapshot) -> PathBuf {
+        let file = directory.join("ServiceTags_Public_20261102.json");
+        fs::write(&file, test_data::published(tags)).unwrap();
         file
     }
 
@@ -163,24 +188,24 @@ mod tests {
     #[test]
     fn a_newer_file_takes_the_place_with_its_date() {
         let directory = tempfile::tempdir().unwrap();
-        let file = published_file(directory.path(), 400, "20.38.98.0/24");
+        let file = published_file(directory.path(), &later(425));
         let config = config(&directory, "service-tags = \"tags.json\"");
         let imported = put(config, &file, false).unwrap();
-        assert_eq!((imported.change_number, imported.older), (400, false));
+        assert_eq!((imported.change_number, imported.older), (425, false));
         let place = directory.path().join("tags.json");
         assert_eq!(fs::read(&place).unwrap(), fs::read(&file).unwrap());
         let written = fs::metadata(&place).unwrap().modified().unwrap();
         let written = jiff::Timestamp::try_from(written).unwrap();
-        assert_eq!(written.to_string(), "2026-01-05T00:00:00Z");
+        assert_eq!(written.to_string(), "2026-11-02T00:00:00Z");
         let protect = self::config(&directory, "service-tags = \"tags.json\"").protect;
         let date = snapshot(&protect).unwrap().date.unwrap();
-        assert_eq!(date.to_string(), "2026-01-05", "so that it grows old by it");
+        assert_eq!(date.to_string(), "2026-11-02", "so that it grows old by it");
     }
 
     #[test]
     fn an_older_file_needs_force() {
         let directory = tempfile::tempdir().unwrap();
-        let file = published_file(directory.path(), 1, "20.38.98.0/24");
+        let file = published_file(directory.path(), &later(305));
         let parsed = || config(&directory, "service-tags = \"tags.json\"");
         let refused = put(parsed(), &file, false).unwrap_err();
         assert!(refused.to_string().contains("--force"), "{refused}");
@@ -193,16 +218,70 @@ mod tests {
             "{forced}"
         );
         assert!(!kept.exists(), "they would win at the next start");
+        let told = forced.to_string();
+        assert!(
+            told.contains("taken with --force") && told.contains("change 403 or later"),
+            "{told}"
+        );
+    }
+
+    /// What a start reads of the imported file: its change number, and the kind of alarm.
+    fn in_force(config: Config) -> (u32, Option<&'static str>) {
+        let sources = Sources::read(&Options {
+            source: Source::Given(Box::new(config)),
+            audit: false,
+            ephemeral: false,
+            scope: None,
+        });
+        let sources = sources.unwrap();
+        (
+            sources.tags.change_number,
+            sources.tags_concern().map(|(kind, _)| kind),
+        )
+    }
+
+    #[test]
+    fn what_was_forced_is_in_force_with_an_alarm_and_the_same_put_there_otherwise_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let parsed = || config(&directory, "service-tags = \"tags.json\"");
+        let older = later(305);
+        let ipv4_only = thinned(later(425), STORAGE_TAG, |prefix| prefix.addr().is_ipv4());
+        let few = thinned(later(425), STORAGE_TAG, |prefix| prefix.prefix_len() != 16);
+        let mut no_regions = later(425);
+        no_regions.registry_regions.clear();
+        for tags in [older, ipv4_only, few, no_regions] {
+            let file = published_file(directory.path(), &tags);
+            fs::copy(&file, directory.path().join("tags.json")).unwrap();
+            assert_eq!(in_force(parsed()), (403, Some("tags-replaced")));
+            let refused = put(parsed(), &file, false).unwrap_err().to_string();
+            assert!(refused.starts_with("not imported (--force"), "{refused}");
+            put(parsed(), &file, true).unwrap();
+            assert_eq!(
+                in_force(parsed()),
+                (tags.change_number, Some("tags-forced"))
+            );
+            put(
+                parsed(),
+                &published_file(directory.path(), &later(426)),
+                false,
+            )
+            .unwrap();
+            assert_eq!(in_force(parsed()), (426, None));
+        }
     }
 
     #[test]
     fn a_refused_file_leaves_the_one_in_place() {
         let directory = tempfile::tempdir().unwrap();
-        let file = published_file(directory.path(), 400, "20.38.98.0/24");
+        let file = published_file(directory.path(), &later(425));
         let parsed = || config(&directory, "service-tags = \"tags.json\"");
         put(parsed(), &file, false).unwrap();
         let good = fs::read(directory.path().join("tags.json")).unwrap();
-        let file = published_file(directory.path(), 500, "20.38.98.1/24");
+        fs::write(
+            &file,
+            fs::read_to_string(&file).unwrap().replace("/32\"", "/33\""),
+        )
+        .unwrap();
         put(parsed(), &file, true).unwrap_err();
         assert_eq!(fs::read(directory.path().join("tags.json")).unwrap(), good);
     }
@@ -210,7 +289,7 @@ mod tests {
     #[test]
     fn without_a_place_the_mend_is_told() {
         let directory = tempfile::tempdir().unwrap();
-        let file = published_file(directory.path(), 400, "20.38.98.0/24");
+        let file = published_file(directory.path(), &later(425));
         let refused = put(config(&directory, ""), &file, false).unwrap_err();
         assert!(
             refused.to_string().contains("add service-tags ="),

@@ -16,9 +16,8 @@ use super::printer::Printer;
 use super::table::Table;
 use super::words::{instant, list};
 use crate::azure::bundle;
-use crate::config::Cloud;
-use crate::control::TagsStatus;
-use crate::daemon::{Options, Source, Sources};
+use crate::control::{Alarm, TagsStatus};
+use crate::daemon::{Options, Source, Sources, TAGS_FORCED, TAGS_REPLACED};
 
 /// Shows the tags, imports a file, or makes a bundle.
 pub(super) fn tags(places: &Places, command: TagsCommand) -> Result<Exit> {
@@ -29,7 +28,15 @@ pub(super) fn tags(places: &Places, command: TagsCommand) -> Result<Exit> {
             force,
             output,
         } => import::import(places, &file, force, output),
-        TagsCommand::Bundle { file, cloud } => print_bundle(&file, cloud),
+        TagsCommand::Bundle {
+            file,
+            cloud,
+            change_number_is_lower_bound,
+        } => {
+            let text = bundle::generate(&file, cloud, change_number_is_lower_bound)?;
+            Printer::stdout(false).raw(&text)?;
+            Ok(Exit::Done)
+        }
     }
 }
 
@@ -37,36 +44,44 @@ fn show(places: &Places, output: OutputArgs) -> Result<Exit> {
     let shown = match status_if_running(&places.paths()?)? {
         Some(status) => Shown {
             in_force: true,
+            concerns: concerns(&status.alarms),
             tags: status.tags,
         },
-        None => Shown {
-            in_force: false,
-            tags: configured(places.file())?,
-        },
+        None => configured(places.file())?,
     };
     Printer::stdout(output.json).report(&shown)?;
     Ok(Exit::Done)
 }
 
-fn configured(file: &Path) -> Result<TagsStatus> {
+fn concerns(alarms: &[Alarm]) -> Vec<String> {
+    let kinds = [TAGS_REPLACED, TAGS_FORCED];
+    let of_tags = alarms
+        .iter()
+        .filter(|alarm| kinds.contains(&alarm.kind.as_str()));
+    of_tags.map(|alarm| alarm.message.clone()).collect()
+}
+
+fn configured(file: &Path) -> Result<Shown> {
     let sources = Sources::read(&Options {
         source: Source::File(file.to_owned()),
         audit: false,
         ephemeral: false,
         scope: None,
     })?;
-    Ok(sources.tags_status())
-}
-
-fn print_bundle(file: &Path, cloud: Cloud) -> Result<Exit> {
-    Printer::stdout(false).raw(&bundle::generate(file, cloud)?)?;
-    Ok(Exit::Done)
+    let concern = sources.tags_concern();
+    Ok(Shown {
+        in_force: false,
+        concerns: concern.map(|(_, why)| why.to_owned()).into_iter().collect(),
+        tags: sources.tags_status(),
+    })
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Shown {
     in_force: bool,
+    /// Why the tags in force are not those of their source, or should not be.
+    concerns: Vec<String>,
     #[serde(flatten)]
     tags: TagsStatus,
 }
@@ -95,6 +110,9 @@ impl fmt::Display for Shown {
         table.row(["from".to_owned(), tags.source.clone()]);
         table.row(["change".to_owned(), tags.change_number.to_string()]);
         table.row(["published".to_owned(), format!("{date}{age}")]);
+        if !tags.bundle.is_empty() {
+            table.row(["bundle".to_owned(), tags.bundle.clone()]);
+        }
         if tags.added_by_api > 0 {
             let added = format!("{} prefixes of the Discovery API", tags.added_by_api);
             table.row(["added".to_owned(), added]);
@@ -103,7 +121,11 @@ impl fmt::Display for Shown {
             let change = format!("{} {change}", instant(change.at));
             table.row(["switched".to_owned(), change]);
         }
-        write!(formatter, "{table}")
+        write!(formatter, "{table}")?;
+        for concern in &self.concerns {
+            writeln!(formatter, "! {concern}")?;
+        }
+        Ok(())
     }
 }
 
@@ -117,6 +139,7 @@ mod tests {
     fn a_person_reads_what_is_closed_and_how_old_it_is() {
         let shown = Shown {
             in_force: true,
+            concerns: vec!["old.json: older than the bundle".to_owned()],
             tags: TagsStatus {
                 added_by_api: 2,
                 changed: Some(TagsChange {
@@ -139,8 +162,10 @@ in force
   from       the bundle in the binary
   change     375
   published  2025-10-28 (65 days old; an alarm from 90 on)
+  bundle     change 375, published 2025-10-28, made of ServiceTags_Public_20251028.json
   added      2 prefixes of the Discovery API
   switched   2026-01-01T00:10:00Z from change 373 to 375: 3 prefixes came, 1 went, in 21 ms
+! old.json: older than the bundle
 ";
         assert_eq!(shown.to_string(), expected);
     }

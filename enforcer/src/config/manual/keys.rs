@@ -100,7 +100,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "file",
                 Means("the bundle in the program"),
                 "\"ServiceTags_Public.json\"",
-                "A service-tags file as Azure publishes it. It is read again whenever it changes; tags import replaces it.",
+                "A service-tags file as Azure publishes it. It is read again whenever it changes; tags import replaces it. Its change number dates it, not its name or its time: where it is older than the bundle in the program, or lacks much of it, the bundle is in force instead (alarm tags-replaced).",
             ),
             Key(
                 "service-tags-url",

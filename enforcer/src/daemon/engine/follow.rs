@@ -8,7 +8,9 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::{Engine, seed};
+use crate::azure::TagOrigin;
 use crate::azure::manager::Reach;
+use crate::azure::tags::check_complete;
 use crate::control::{EventRecord, TagsChange};
 use crate::daemon::changes::{changes_of_names, changes_of_tags};
 use crate::daemon::feeds::{Feeds, Fetch, Fetched};
@@ -146,6 +148,7 @@ impl Engine {
             let config = &self.sources.config;
             (self.kept, unusable) = Kept::load(&config.paths.state, config.protect.cloud);
             self.feeds.restore(&self.kept, config, now);
+            self.hold_against_kept();
         }
         match self.sources.with(&self.feeds) {
             Ok(sources) => {
@@ -165,6 +168,23 @@ impl Engine {
             )
         });
         self.alarms.set("kept-unreadable", "", unusable);
+    }
+
+    /// Goes on with the service tags that an earlier run kept, where a later file lacks much of them: a restart takes no more than a running
+    /// daemon does.
+    fn hold_against_kept(&mut self) {
+        let Sources { config, given, .. } = &mut self.sources;
+        let file = config.protect.service_tags.as_ref();
+        let Some((file, kept)) = file.zip(self.kept.tags(&config.protect)) else {
+            return;
+        };
+        let is_later = given.concern.is_none()
+            && matches!(given.tags.origin, TagOrigin::File(_))
+            && given.tags.change_number >= kept.change_number;
+        if is_later && let Err(fault) = check_complete(kept, &given.tags) {
+            self.feeds.read(file, Some(fault.to_string()));
+            given.tags = kept.clone();
+        }
     }
 
     /// Keeps what the sources say for the next start.

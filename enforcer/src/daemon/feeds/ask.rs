@@ -8,7 +8,7 @@ use super::Feeds;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::azure::manager::{FetchError, FetchedTags, MoreTags, Reach};
-use crate::azure::tags::{check_fetched, check_successor};
+use crate::azure::tags::{check_against_bundle, check_complete, check_not_older};
 use crate::config::{Config, HttpsUrl, ResourceId};
 use crate::name::Name;
 
@@ -142,8 +142,9 @@ impl Feeds {
             return None;
         }
         self.fetched.validator = validator;
-        let checked = check_successor(in_force, &tags, false);
-        let checked = checked.and_then(|()| check_fetched(in_force, &tags));
+        let checked = check_not_older(in_force, &tags)
+            .and_then(|()| check_against_bundle(&tags))
+            .and_then(|()| check_complete(in_force, &tags));
         self.fetched.refused = checked.err().map(|error| error.to_string());
         if let Some(why) = self.fetched.refused.clone() {
             polled.failed(why, None, now);
@@ -161,6 +162,7 @@ impl Feeds {
                 }
             }
             Before::Url(_) => {
+                self.outdated = None;
                 if let Some(polled) = &mut self.url {
                     polled.good(now);
                 }

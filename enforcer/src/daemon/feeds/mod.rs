@@ -21,6 +21,7 @@ use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
 use crate::azure::endpoints::{Endpoint, Origin};
 use crate::azure::manager::{Azure, MoreTags, Validator};
+use crate::azure::tags::check_against_bundle;
 use crate::azure::{TagSnapshot, regions, wanted};
 use crate::config::{self, Config, HttpsUrl, Registry, ResourceId};
 use crate::name::Name;
@@ -37,6 +38,8 @@ pub(super) struct Feeds {
     url: Option<Polled<HttpsUrl, TagSnapshot>>,
     /// The file that was fetched last.
     fetched: FetchedFile,
+    /// Why the service tags that an earlier run kept of the URL are not used.
+    outdated: Option<String>,
     /// By subscription.
     api: Option<Polled<String, MoreTags>>,
     azure: Option<(config::Azure, Rc<Azure>)>,
@@ -60,6 +63,7 @@ impl Feeds {
             managers: BTreeMap::new(),
             url: None,
             fetched: FetchedFile::default(),
+            outdated: None,
             api: None,
             azure: None,
             wanted: Vec::new(),
@@ -151,8 +155,19 @@ impl Feeds {
             polled.restore(more, None, now);
         }
         if let Some((polled, tags)) = self.url.as_mut().zip(kept.tags(&config.protect)) {
-            polled.restore(tags.clone(), None, now);
+            match check_against_bundle(tags) {
+                Ok(()) => polled.restore(tags.clone(), None, now),
+                Err(fault) => {
+                    let url = &polled.source;
+                    self.outdated = Some(format!("{url}: {fault}; they are not used"));
+                }
+            }
         }
+    }
+
+    /// Why the service tags that an earlier run kept of the URL are not used, until it says others.
+    pub(super) fn outdated(&self) -> Option<String> {
+        self.outdated.clone().filter(|_| self.url.is_some())
     }
 
     /// What the next run should know.

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 
 use super::*;
 use crate::azure::manager::{FetchError, FetchedTags, Problem, Thing};
-use crate::azure::{PrefixSet, endpoints::EndpointError};
+use crate::azure::{PrefixSet, TagOrigin, endpoints::EndpointError};
 use crate::config::STORAGE_TAG;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -41,7 +41,8 @@ fn replicas(regions: &[&str]) -> Vec<Endpoint> {
 /// Newer tags than the bundle's, with one more storage prefix.
 fn newer_tags(given: &TagSnapshot) -> TagSnapshot {
     let mut tags = given.clone();
-    tags.change_number += 1;
+    // Those just above the bundle's lower bound may be older by their day.
+    tags.change_number += 10;
     let more: PrefixSet = ["203.0.113.0/24".parse().unwrap()].into_iter().collect();
     let storage = tags.families.get_mut(STORAGE_TAG).unwrap();
     *storage = storage.union(&more);
@@ -329,4 +330,32 @@ fn what_was_kept_is_known_before_anybody_answers() {
         (restored.change_number, restored.families),
         (tags.change_number, tags.families)
     );
+}
+
+#[test]
+fn kept_tags_that_the_binarys_bundle_outdates_are_not_used_and_both_are_named() {
+    let mut scene = Scene::new();
+    let mut old = newer_tags(&scene.sources.tags);
+    (old.change_number, old.origin) = (375, TagOrigin::Kept);
+    old.date = Some(jiff::civil::date(2025, 10, 28));
+    let kept = Kept::new(BTreeMap::new(), Some(old), None);
+    scene
+        .feeds
+        .restore(&kept, &scene.sources.config, Duration::ZERO);
+    let merged = scene.sources.with(&scene.feeds).unwrap();
+    assert_eq!(merged.tags.change_number, 403);
+    let told = scene.feeds.outdated().unwrap();
+    for words in [
+        "https://mirror.example.com/tags.json",
+        "change 375, published about 2025-10-28",
+        "change 403 or later, published 2026-06-22",
+    ] {
+        assert!(told.contains(words), "no {words:?} in {told}");
+    }
+    assert!(!told.contains("secret"), "{told}");
+    let newer = newer_tags(&scene.sources.tags);
+    let answer = scene.of_url(Ok(new_file(&newer)));
+    let before = scene.feeds.take(answer, &merged.tags, HOUR).unwrap();
+    scene.feeds.accept(&before, HOUR);
+    assert_eq!(scene.feeds.outdated(), None);
 }

@@ -6,17 +6,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, unique};
-use crate::azure::tags::{check_successor, import_file};
-use crate::azure::{TagError, TagSnapshot, snapshot, wanted};
+use crate::azure::tags::{check_against_bundle, check_complete, check_not_older, import_file};
+use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, snapshot, wanted};
 use crate::config::{Config, Registry};
 use crate::daemon::files::Stamp;
+use crate::daemon::forced::is_forced;
 use crate::daemon::kept::Kept;
+
+/// Why the service tags in force are not simply those of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::daemon) enum Concern {
+    /// The bundle takes their place.
+    Replaced(String),
+    /// They are in force, as `tags import --force` took them.
+    Forced(String),
+}
 
 /// What the configuration and the files that it names say.
 #[derive(Clone, Debug)]
 pub(in crate::daemon) struct Given {
     /// The service tags of the file, or else of the bundle.
     pub(in crate::daemon) tags: TagSnapshot,
+    /// What is wrong with those of the file, where they are compared with the bundle.
+    pub(in crate::daemon) concern: Option<Concern>,
     /// By registry, the names that follow from the configuration alone.
     configured: Vec<Vec<Endpoint>>,
     /// By registry, those of its endpoints file.
@@ -36,6 +48,7 @@ impl Given {
         let mut unusable = BTreeMap::new();
         let tags = snapshot(&config.protect);
         let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
+        let (tags, concern) = reviewed(config, tags)?;
         let cloud = config.protect.cloud;
         let registries = || config.registries.iter();
         let configured = registries().map(|registry| configured(registry, cloud));
@@ -45,6 +58,7 @@ impl Given {
         });
         Ok(Self {
             tags,
+            concern,
             configured: configured.collect::<Result<_, _>>()?,
             files: files.collect::<Result<_, _>>()?,
             unusable,
@@ -56,6 +70,7 @@ impl Given {
     pub(super) fn of_tags(tags: TagSnapshot) -> Self {
         Self {
             tags,
+            concern: None,
             configured: Vec::new(),
             files: Vec::new(),
             unusable: BTreeMap::new(),
@@ -69,7 +84,13 @@ impl Given {
         if config.protect.service_tags.as_deref() == Some(file) {
             let protect = &config.protect;
             let fresh = import_file(file, protect.cloud, &wanted(protect))?;
-            check_successor(&self.tags, &fresh, false)?;
+            check_not_older(&self.tags, &fresh)?;
+            let fault =
+                check_against_bundle(&fresh).and_then(|()| check_complete(&self.tags, &fresh));
+            self.concern = match fault {
+                Err(fault) if is_forced(&config.paths.state, &fresh) => Some(forced(&fault)),
+                fault => fault.map(|()| None)?,
+            };
             self.tags = fresh;
         }
         for (registry, names) in config.registries.iter().zip(&mut self.files) {
@@ -102,6 +123,31 @@ impl Given {
     pub(super) fn endpoints(&self) -> Vec<Vec<Endpoint>> {
         self.names().map(|names| unique(names.cloned())).collect()
     }
+}
+
+/// Compares the tags of a file with the bundle, which takes their place where they are older or lack what it has.
+fn reviewed(
+    config: &Config,
+    tags: TagSnapshot,
+) -> Result<(TagSnapshot, Option<Concern>), TagError> {
+    if tags.origin == TagOrigin::Bundle {
+        return Ok((tags, None));
+    }
+    match check_against_bundle(&tags) {
+        Ok(()) => Ok((tags, None)),
+        Err(fault) if is_forced(&config.paths.state, &tags) => Ok((tags, Some(forced(&fault)))),
+        Err(fault @ TagError::Bundle { .. }) => Err(fault),
+        Err(fault) => {
+            let place = bundle::in_place_of(tags)?;
+            let made_of = bundle::made_of(place.cloud)?;
+            let replaced = format!("{fault}; in force in their place: the bundle ({made_of})");
+            Ok((place, Some(Concern::Replaced(replaced))))
+        }
+    }
+}
+
+fn forced(fault: &TagError) -> Concern {
+    Concern::Forced(format!("in force by `tags import --force`: {fault}"))
 }
 
 fn names_of_file(config: &Config, registry: &Registry) -> Result<Vec<Endpoint>, EndpointError> {

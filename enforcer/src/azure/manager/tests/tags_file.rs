@@ -8,7 +8,7 @@ use crate::config::{REGISTRY_TAG, STORAGE_TAG};
 const MIRROR: &str = "mirror.contoso.example";
 
 fn file() -> String {
-    json!({"changeNumber": 7, "cloud": "Public", "values": [
+    json!({"changeNumber": 425, "cloud": "Public", "values": [
         {"name": "Storage", "properties": {"addressPrefixes": ["192.0.2.0/24"]}},
         {"name": "AzureContainerRegistry", "properties": {"addressPrefixes": ["198.51.100.0/24"]}}]})
     .to_string()
@@ -43,16 +43,16 @@ async fn a_file_is_fetched_once_and_then_only_when_it_changed() {
         _ => answer(200, &[("ETag", "W/\"a7\"")], &file()),
     })
     .await;
-    let fetched = ask(&server, "ServiceTags_Public_20251028.json?sig=s3cret", None)
+    let fetched = ask(&server, "ServiceTags_Public_20261102.json?sig=s3cret", None)
         .await
         .unwrap();
     let FetchedTags::New { tags, validator } = fetched else {
         panic!("it is new");
     };
-    assert_eq!(tags.change_number, 7);
-    assert_eq!(tags.date, Some(jiff::civil::date(2025, 10, 28)));
+    assert_eq!(tags.change_number, 425);
+    assert_eq!(tags.date, Some(jiff::civil::date(2026, 11, 2)));
     let shown = format!(
-        "https://{MIRROR}:{}/ServiceTags_Public_20251028.json",
+        "https://{MIRROR}:{}/ServiceTags_Public_20261102.json",
         server.port
     );
     assert_eq!(tags.origin, TagOrigin::Url(shown));
@@ -64,7 +64,7 @@ async fn a_file_is_fetched_once_and_then_only_when_it_changed() {
 
 #[tokio::test]
 async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
-    let date = "Tue, 28 Oct 2025 09:00:00 GMT";
+    let date = "Mon, 02 Nov 2026 09:00:00 GMT";
     let server = mirror(move |asked| match asked.header("if-modified-since") {
         Some(_) => answer(304, &[], ""),
         None => answer(200, &[("Last-Modified", date)], &file()),
@@ -74,7 +74,7 @@ async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
     else {
         panic!("it is new");
     };
-    assert_eq!(tags.date, Some(jiff::civil::date(2025, 10, 28)));
+    assert_eq!(tags.date, Some(jiff::civil::date(2026, 11, 2)));
     assert_eq!(validator, Some(Validator::LastModified(date.to_owned())));
     let again = ask(&server, "tags.json", validator.as_ref()).await.unwrap();
     assert_eq!(again, FetchedTags::Unchanged);
@@ -88,7 +88,8 @@ async fn a_date_to_come_is_no_date() {
     let FetchedTags::New { tags, validator } = fetched else {
         panic!("it is new");
     };
-    assert_eq!(tags.date, None);
+    let by_number = Some(jiff::civil::date(2026, 11, 4));
+    assert_eq!(tags.date, by_number);
     assert_eq!(validator, Some(Validator::LastModified(date.to_owned())));
 }
 

@@ -1,15 +1,23 @@
 //! The service tags in the binary, so that a device is protected before it ever had a network.
 //!
-//! Text: a header (`cloud`, `change-number`, `date`), then `tag NAME` and its aggregated prefixes, one a line and
+//! Text: a header (`cloud`, `change-number`, `date`, and what it is made of), then `tag NAME` and its aggregated prefixes, one a line and
 //! sorted, so that an update reads well as a diff. A registry prefix of one region has that region behind it.
+
+mod made_of;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ipnet::IpNet;
 
+pub use self::made_of::{MadeOf, made_of};
 use super::PrefixSet;
-use super::tags::{TagError, TagOrigin, TagSnapshot, import_file};
+use super::tags::{
+    TagError, TagOrigin, TagSnapshot, date_in_file_name, import, is_dated_before, published_on,
+    read,
+};
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 
 /// The bundle of `cloud`.
@@ -22,23 +30,68 @@ pub fn kept(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
     let tags = parse(text, cloud)?;
     Ok(TagSnapshot {
         origin: TagOrigin::Kept,
+        date: published_on(cloud, tags.change_number, tags.date),
         ..tags
     })
 }
 
-/// The bundle's text for the published file at `file`.
-pub fn generate(file: &Path, cloud: Cloud) -> Result<String, TagError> {
+/// The bundle's text for the published file at `file`, dated by its name. `is_lower_bound` says that the change number of the publication
+/// may be higher than the file's.
+pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<String, TagError> {
     let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
-    import_file(file, cloud, &wanted).map(|snapshot| export(&snapshot))
+    let bytes = read(file)?;
+    let mut snapshot = import(&bytes, file, cloud, &wanted)?;
+    snapshot.date = date_in_file_name(file).or(snapshot.date);
+    let is_subset = made_of::is_subset(&bytes).map_err(|source| TagError::Malformed {
+        file: file.to_owned(),
+        source,
+    })?;
+    let header = made_of::header(file, is_lower_bound, is_subset);
+    Ok(lines(&snapshot, header))
 }
 
-/// `snapshot` as a bundle's text.
+/// Whether `tags` are older than the bundle of their cloud. A change number within what the bundle's may truly be decides by its day.
+///
+/// # Errors
+/// Where the bundle is damaged.
+pub fn is_newer_than(tags: &TagSnapshot) -> Result<bool, TagError> {
+    let made_of = made_of(tags.cloud)?;
+    if tags.change_number < made_of.change_number {
+        return Ok(true);
+    }
+    if !made_of.is_lower_bound || !is_dated_before(tags.cloud, tags.change_number, made_of.date) {
+        return Ok(false);
+    }
+    let bundle = load(tags.cloud)?;
+    let mut families = bundle.families.iter();
+    Ok(!families.all(|(name, set)| tags.families.get(name) == Some(set)))
+}
+
+/// The bundle in place of `tags`. Families that it lacks are kept from `tags`.
+///
+/// # Errors
+/// Where the bundle is damaged.
+pub fn in_place_of(tags: TagSnapshot) -> Result<TagSnapshot, TagError> {
+    let mut bundle = load(tags.cloud)?;
+    for (name, prefixes) in tags.families {
+        bundle.families.entry(name).or_insert(prefixes);
+    }
+    Ok(bundle)
+}
+
+/// `snapshot` in the bundle's format.
 pub fn export(snapshot: &TagSnapshot) -> String {
+    lines(snapshot, Vec::new())
+}
+
+/// `snapshot` in the bundle's format, with further header lines.
+fn lines(snapshot: &TagSnapshot, header: Vec<String>) -> String {
     let mut lines = vec![
         format!("cloud {}", snapshot.cloud.service_tags_name()),
         format!("change-number {}", snapshot.change_number),
     ];
     lines.extend(snapshot.date.map(|date| format!("date {date}")));
+    lines.extend(header);
     for (tag, prefixes) in &snapshot.families {
         lines.push(format!("tag {tag}"));
         if tag == REGISTRY_TAG {
@@ -66,9 +119,9 @@ fn with_regions(all: &PrefixSet, regions: &BTreeMap<String, PrefixSet>) -> Vec<S
 
 const fn text(cloud: Cloud) -> &'static str {
     match cloud {
-        Cloud::Public => include_str!("../../bundle/public.tags"),
-        Cloud::UsGovernment => include_str!("../../bundle/us-government.tags"),
-        Cloud::China => include_str!("../../bundle/china.tags"),
+        Cloud::Public => include_str!("../../../bundle/public.tags"),
+        Cloud::UsGovernment => include_str!("../../../bundle/us-government.tags"),
+        Cloud::China => include_str!("../../../bundle/china.tags"),
     }
 }
 
@@ -92,6 +145,9 @@ struct Contents<'t> {
     cloud: Option<Cloud>,
     change_number: Option<u32>,
     date: Option<jiff::civil::Date>,
+    file: Option<&'t str>,
+    is_subset: bool,
+    is_lower_bound: bool,
     tag: Option<&'t str>,
     prefixes: BTreeMap<&'t str, Vec<IpNet>>,
     regions: BTreeMap<&'t str, Vec<IpNet>>,
@@ -116,13 +172,18 @@ impl<'t> Contents<'t> {
         }
     }
 
-    fn read_header(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
+    fn read_header(&mut self, key: &str, value: &'t str) -> Result<(), &'static str> {
         match key {
             "cloud" => {
                 self.cloud = Some(Cloud::from_service_tags_name(value).ok_or("not a cloud")?)
             }
             "change-number" => {
                 self.change_number = Some(value.parse().or(Err("not a change number"))?)
+            }
+            "file" => self.file = Some(value),
+            "file-tags" => self.is_subset = one_of(value, ["all", "these"])?,
+            "change-number-is" => {
+                self.is_lower_bound = one_of(value, ["exact", "lower-bound"])?;
             }
             "date" => self.date = Some(value.parse().or(Err("not a date"))?),
             _ => return Err("unknown header"),
@@ -153,129 +214,17 @@ impl<'t> Contents<'t> {
     }
 }
 
+/// Whether `value` is the second of two words.
+fn one_of(value: &str, words: [&str; 2]) -> Result<bool, &'static str> {
+    match words.iter().position(|word| *word == value) {
+        Some(at) => Ok(at == 1),
+        None => Err("unknown value of a header"),
+    }
+}
+
 fn sets(named: BTreeMap<&str, Vec<IpNet>>) -> BTreeMap<String, PrefixSet> {
     let named = named.into_iter();
     let set =
         |(name, prefixes): (&str, Vec<IpNet>)| (name.to_owned(), prefixes.into_iter().collect());
     named.map(set).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::azure::test_data;
-
-    #[test]
-    fn every_bundle_parses_and_keeps_registries_apart_from_storage() {
-        for cloud in Cloud::ALL {
-            let bundle = load(cloud).unwrap();
-            let registries = bundle.family(REGISTRY_TAG).unwrap();
-            let storage = bundle.family(STORAGE_TAG).unwrap();
-            assert!(!registries.is_empty() && !storage.is_empty());
-            assert!(!registries.intersects(storage), "{cloud}");
-            assert!(bundle.date.is_some(), "{cloud}");
-        }
-    }
-
-    #[test]
-    fn what_is_exported_reads_back_the_same() {
-        for cloud in Cloud::ALL {
-            assert_eq!(export(&load(cloud).unwrap()), text(cloud));
-        }
-    }
-
-    #[test]
-    fn the_committed_bundles_are_what_the_published_files_give() {
-        for (cloud, file) in test_data::NEWEST {
-            let Some(path) = test_data::service_tags(file) else {
-                return;
-            };
-            assert_eq!(generate(&path, cloud).unwrap(), text(cloud), "{cloud}");
-        }
-    }
-
-    #[test]
-    fn every_bundle_knows_the_regions_of_registries() {
-        for cloud in Cloud::ALL {
-            let bundle = load(cloud).unwrap();
-            assert!(bundle.registry_regions.len() >= 5, "{cloud}");
-            let registries = bundle.family(REGISTRY_TAG).unwrap();
-            for (region, prefixes) in &bundle.registry_regions {
-                assert!(
-                    !prefixes.is_empty() && registries.is_superset(prefixes),
-                    "{region}"
-                );
-            }
-        }
-        // A front end that public documents show.
-        let bundle = load(Cloud::Public).unwrap();
-        let address = "20.42.66.0".parse().unwrap();
-        let mut of = bundle
-            .registry_regions
-            .iter()
-            .filter(|(_, prefixes)| prefixes.contains(address));
-        assert_eq!(of.next().map(|(region, _)| region.as_str()), Some("eastus"));
-        assert_eq!(of.next(), None);
-    }
-
-    #[test]
-    fn regions_that_share_or_split_a_prefix_read_back_the_same() {
-        let set = |prefixes: &[&str]| -> PrefixSet {
-            prefixes
-                .iter()
-                .map(|p| p.parse::<IpNet>().unwrap())
-                .collect()
-        };
-        let snapshot = TagSnapshot {
-            cloud: Cloud::Public,
-            change_number: 1,
-            date: None,
-            origin: TagOrigin::Bundle,
-            added: None,
-            families: [(
-                REGISTRY_TAG.to_owned(),
-                set(&["192.0.2.0/24", "2001:db8::/32"]),
-            )]
-            .into(),
-            registry_regions: [
-                ("eastus".to_owned(), set(&["192.0.2.0/25", "2001:db8::/32"])),
-                (
-                    "westus".to_owned(),
-                    set(&["192.0.2.0/25", "192.0.2.128/25"]),
-                ),
-            ]
-            .into(),
-        };
-        assert_eq!(parse(&export(&snapshot), Cloud::Public).unwrap(), snapshot);
-    }
-
-    #[test]
-    fn a_damaged_bundle_is_refused_with_its_line() {
-        let whole = "cloud Public\nchange-number 1\ndate 2026-01-01\ntag Storage\n192.0.2.0/24\n";
-        assert!(parse(whole, Cloud::Public).is_ok());
-        for (from, to, at) in [
-            ("192.0.2.0/24", "192.0.2.0/240", 5),
-            ("cloud Public\n", "", 1),
-            ("cloud Public", "cloud China", 1),
-            ("cloud Public", "cloud Mars", 1),
-            ("change-number 1\n", "", 1),
-            ("change-number 1", "change-number one", 2),
-            ("date 2026-01-01", "date 2026-13-01", 3),
-            ("date 2026-01-01", "weather fine", 3),
-            ("tag Storage\n192.0.2.0/24\n", "", 1),
-            ("tag Storage\n", "", 4),
-            ("192.0.2.0/24", "192.0.2.0/24 eastus", 5),
-            (
-                "tag Storage\n192.0.2.0/24",
-                "tag AzureContainerRegistry\nx eastus",
-                5,
-            ),
-        ] {
-            let error = parse(&whole.replace(from, to), Cloud::Public).unwrap_err();
-            assert!(
-                matches!(error, TagError::Bundle { line, .. } if line == at),
-                "{to}: {error}"
-            );
-        }
-    }
 }
