@@ -48,7 +48,7 @@ impl Hook {
     }
 }
 
-/// One denial, or the fold of several with the same cgroup, destination and reason.
+/// A denial: the first of its [`FoldKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Event {
@@ -64,8 +64,8 @@ pub struct Event {
     pub uid: u32,
     /// Its command name, NUL-padded.
     pub command: [u8; 16],
-    /// Denials like this since the last event for it, not counting this one.
-    pub folded: u32,
+    /// [`FoldKey::window`].
+    pub window: u32,
     /// The destination port in host byte order; 0 where there is none.
     pub port: u16,
     /// The IP protocol number.
@@ -98,7 +98,7 @@ impl Event {
             pid: u32::from_ne_bytes(take(&mut rest)?),
             uid: u32::from_ne_bytes(take(&mut rest)?),
             command: take(&mut rest)?,
-            folded: u32::from_ne_bytes(take(&mut rest)?),
+            window: u32::from_ne_bytes(take(&mut rest)?),
             port: u16::from_ne_bytes(take(&mut rest)?),
             protocol: u8::from_ne_bytes(take(&mut rest)?),
             hook: u8::from_ne_bytes(take(&mut rest)?),
@@ -109,13 +109,19 @@ impl Event {
         })
     }
 
-    /// What denials like this one are folded under.
+    /// What denials like this one are counted under.
     pub const fn fold_key(&self) -> FoldKey {
         FoldKey {
             cgroup: self.cgroup,
             destination: self.destination,
-            reason: self.reason as u32,
+            pid: self.pid,
             name: self.name,
+            window: self.window,
+            port: self.port,
+            protocol: self.protocol,
+            reason: self.reason,
+            audited: self.audited as u32,
+            reserved: 0,
         }
     }
 }

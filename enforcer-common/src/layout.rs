@@ -5,10 +5,15 @@
 mod budget;
 
 pub use self::budget::{BUDGET, BudgetSlot, Learned, MAX_ASKERS, MAX_BUDGET_SLOTS, MAX_BUDGETS};
-use crate::event::Hook;
 use crate::interval::Row;
-use crate::reason::Reason;
 use crate::stride::Block;
+
+mod denials;
+
+pub use denials::{
+    COUNTER_LOST, COUNTER_WITHHELD, FOLD_WINDOW, Fold, FoldKey, MAX_COUNTERS, REPORT_BURST,
+    REPORT_INTERVAL, SocketDenial, WithheldKey, attempt_counter, counter, digest, window,
+};
 
 /// The version of everything in this module. A build with the feature `layout-next` has the version after it, with a layout of its own:
 /// the tests hand over between the two.
@@ -33,8 +38,14 @@ pub const EXCEPTION_PREFIXES: &str = "EXC_PREFIXES";
 pub const EXCEPTION_ADDRESSES: &str = "EXC_ADDRESSES";
 /// `RINGBUF` of [`crate::Record`]s.
 pub const EVENTS: &str = "EVENTS";
-/// `LRU_HASH` of [`FoldKey`] to [`Fold`].
+/// `HASH` of [`FoldKey`] to [`Fold`]. The daemon removes the entries of a window that is over.
 pub const FOLDS: &str = "FOLDS";
+/// `LRU_HASH` of a cgroup id (`u64`) to the time until which its token bucket is in debt, in nanoseconds since boot (`u64`).
+pub const REPORT_RATES: &str = "REPORT_RATES";
+/// `HASH` of [`WithheldKey`] to the number of denials (`u64`) that no record reports.
+pub const WITHHELD: &str = "WITHHELD";
+/// `LRU_HASH` of a socket cookie (`u64`) to [`SocketDenial`]: tells the packets of one denied connection from a new attempt.
+pub const SOCKET_DENIALS: &str = "SOCKET_DENIALS";
 /// `PERCPU_ARRAY` of `u64`, indexed by [`counter`].
 pub const COUNTERS: &str = "COUNTERS";
 /// `LRU_HASH` of a socket cookie (`u64`) to [`Origin`].
@@ -60,7 +71,7 @@ pub const ASKERS: &str = "ASKERS";
 pub const HANDSHAKES: &str = "HANDSHAKES_2";
 
 /// Every map but the programs' scratch, in the order in which they are pinned.
-pub const MAPS: [&str; 19] = [
+pub const MAPS: [&str; 22] = [
     SETTINGS,
     PROTECTED_V4,
     PROTECTED_V6,
@@ -70,6 +81,9 @@ pub const MAPS: [&str; 19] = [
     EXCEPTION_ADDRESSES,
     EVENTS,
     FOLDS,
+    REPORT_RATES,
+    WITHHELD,
+    SOCKET_DENIALS,
     COUNTERS,
     ORIGINS,
     NAMES,
@@ -105,26 +119,14 @@ pub const MAX_LEARNED: u32 = 32 * BUDGET;
 pub const MAX_SERVERS: u32 = 64;
 /// Bytes of a [`NameKey`]; a name has 253 at most (RFC 1035 section 2.3.4).
 pub const NAME_BYTES: usize = 256;
-/// Entries of [`FOLDS`] and of [`ORIGINS`].
+/// Entries of [`FOLDS`], of [`SOCKET_DENIALS`] and of [`ORIGINS`].
 pub const MAX_RECENT: u32 = 4096;
+/// Entries of [`REPORT_RATES`] and of [`WITHHELD`].
+pub const MAX_REPORTERS: u32 = 1024;
 /// Bytes of [`EVENTS`]: about 3,000 events without a name.
 pub const EVENT_BYTES: u32 = 256 * 1024;
 /// How deep in the tree a cgroup with an exception may stand, the root being level 0.
 pub const MAX_LEVEL: u32 = 16;
-/// A denial like one reported in the last ten seconds is folded into the next report, in nanoseconds.
-pub const FOLD_WINDOW: u64 = 10_000_000_000;
-
-/// The index of the counter of lost events (ring buffer full).
-pub const COUNTER_LOST: u32 = Hook::COUNT * Reason::COUNT;
-/// Entries of [`COUNTERS`].
-pub const MAX_COUNTERS: u32 = COUNTER_LOST + 1;
-
-/// The index in [`COUNTERS`] of what `hook` decided for `reason`.
-#[inline(always)]
-pub const fn counter(hook: Hook, reason: Reason) -> u32 {
-    hook as u32 * Reason::COUNT + reason as u32
-}
-
 /// What the programs read first. All zero means: enforce, and deny what nothing opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
@@ -323,41 +325,6 @@ impl ScopedAddress {
 /// daemon is dead.
 pub type Deadline = u64;
 
-/// What repeated denials have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct FoldKey {
-    /// The cgroup id.
-    pub cgroup: u64,
-    /// As [`crate::Address::key`].
-    pub destination: AddressKey,
-    /// The code of the [`Reason`], widened so that the key has no padding.
-    pub reason: u32,
-    /// [`digest`] of the server name; 0 where there is none.
-    pub name: u32,
-}
-
-/// Tells server names apart, well enough for reports: FNV-1a over words in the place of bytes, never 0.
-#[inline(always)]
-pub fn digest(words: impl Iterator<Item = u64>) -> u32 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for word in words {
-        hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
-        hash ^= hash >> 32;
-    }
-    hash as u32 | 1
-}
-
-/// When a denial was last reported, and how many have come since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[repr(C)]
-pub struct Fold {
-    /// Nanoseconds since boot.
-    pub reported: u64,
-    /// Denials since.
-    pub folded: u64,
-}
-
 /// The process that opened or used a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C, align(8))]
@@ -385,7 +352,5 @@ const _: () = {
     assert!(size_of::<NameEntry>() == 24);
     assert!(size_of::<Opening>() == 32);
     assert!(size_of::<ScopedAddress>() == 24);
-    assert!(size_of::<FoldKey>() == 32);
-    assert!(size_of::<Fold>() == 16);
     assert!(size_of::<Origin>() == 24);
 };

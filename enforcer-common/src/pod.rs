@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::interval::Row;
 use crate::layout::{
     Binding, BudgetSlot, Fold, FoldKey, Learned, NameEntry, Opening, Origin, ScopedAddress,
-    Settings, Switches,
+    Settings, Switches, WithheldKey,
 };
 
 macro_rules! pod {
@@ -32,5 +32,6 @@ pod!(
     Row,
     ScopedAddress,
     Settings,
-    Switches
+    Switches,
+    WithheldKey
 );

@@ -10,6 +10,10 @@ use crate::view::{KernelPolicy, Subject, exception_among};
 const TCP: u32 = 6;
 /// `IPPROTO_UDP`.
 const UDP: u32 = 17;
+/// `SOCK_DGRAM`.
+const DATAGRAM: u32 = 2;
+/// `SOCK_RAW`.
+const RAW: u32 = 3;
 /// `IPPROTO_MPTCP`: TCP on the wire.
 const MPTCP: u32 = 262;
 
@@ -62,6 +66,14 @@ fn transport(context: &SockAddrContext) -> Transport {
         UDP => Transport::Udp(port),
         other => Transport::Other(other as u8),
     }
+}
+
+/// Whether connecting the socket only sets where it sends to (`SOCK_DGRAM`, `SOCK_RAW`).
+#[inline(always)]
+pub(crate) fn is_connectionless(context: &SockAddrContext) -> bool {
+    // SAFETY: as above.
+    let kind = unsafe { (*context.sock_addr).type_ };
+    kind == DATAGRAM || kind == RAW
 }
 
 /// The process that makes the call.

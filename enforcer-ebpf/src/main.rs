@@ -2,12 +2,14 @@
 
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod asker;
 mod attempt;
 mod blur;
 mod budget;
 mod copy;
+mod dedup;
 mod desk;
 mod handshake;
 mod learn;
@@ -16,6 +18,7 @@ mod maps;
 mod packet;
 mod report;
 mod scratch;
+mod socket_denials;
 mod view;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr};
@@ -102,7 +105,7 @@ fn connect(context: &SockAddrContext, hook: Hook) -> i32 {
     let flow = attempt::flow(context, hook);
     let decision = decide_connect(&flow, &attempt::POLICY);
     let code = enforce(decision);
-    report::attempt(hook, flow, decision);
+    report::connect(context, hook, flow, decision);
     asker::mark(context, flow);
     code
 }
@@ -112,7 +115,7 @@ fn send(context: &SockAddrContext, hook: Hook) -> i32 {
     let flow = attempt::flow(context, hook);
     let decision = decide(&flow, &attempt::POLICY);
     let code = enforce(decision);
-    report::attempt(hook, flow, decision);
+    report::send(context, hook, flow, decision);
     asker::mark(context, flow);
     code
 }

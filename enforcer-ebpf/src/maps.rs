@@ -12,8 +12,8 @@ use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressKey, Binding, BudgetSlot, Deadline, EVENT_BYTES, Fold, FoldKey, Learned, MAX_ADDRESSES,
     MAX_BOUND, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_LEARNED, MAX_NAMES, MAX_PREFIXES,
-    MAX_RECENT, MAX_SCOPES, MAX_SERVERS, NameEntry, NameKey, Opening, Origin, ScopedAddress,
-    Settings,
+    MAX_RECENT, MAX_REPORTERS, MAX_SCOPES, MAX_SERVERS, NameEntry, NameKey, Opening, Origin,
+    ScopedAddress, Settings, SocketDenial, WithheldKey,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
@@ -59,7 +59,19 @@ pub(crate) static EXC_ADDRESSES: HashMap<
 pub(crate) static EVENTS: RingBuf<Event, { EVENT_BYTES as usize }> = RingBuf::new();
 
 #[btf_map]
-pub(crate) static FOLDS: LruHashMap<FoldKey, Fold, { MAX_RECENT as usize }> = LruHashMap::new();
+pub(crate) static FOLDS: HashMap<FoldKey, Fold, { MAX_RECENT as usize }> = HashMap::new();
+
+#[btf_map]
+pub(crate) static REPORT_RATES: LruHashMap<u64, u64, { MAX_REPORTERS as usize }> =
+    LruHashMap::new();
+
+#[btf_map]
+pub(crate) static WITHHELD: HashMap<WithheldKey, u64, { MAX_REPORTERS as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static SOCKET_DENIALS: LruHashMap<u64, SocketDenial, { MAX_RECENT as usize }> =
+    LruHashMap::new();
 
 #[btf_map]
 pub(crate) static COUNTERS: PerCpuArray<u64, { MAX_COUNTERS as usize }> = PerCpuArray::new();

@@ -5,21 +5,24 @@ use aya_ebpf::helpers::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
     bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
 };
-use aya_ebpf::programs::{SkBuffContext, SockContext};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::layout::{
-    COUNTER_LOST, FOLD_WINDOW, Fold, FoldKey, NAME_BYTES, NameKey, Origin, counter, digest,
+    COUNTER_LOST, NAME_BYTES, NameKey, Origin, attempt_counter, counter, digest,
 };
 use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
+use crate::attempt::is_connectionless;
 use crate::copy::copy_words;
-use crate::maps::{COUNTERS, EVENTS, FOLDS, ORIGINS};
+use crate::dedup::{NOT_REPORTED, report_window};
+use crate::maps::{COUNTERS, EVENTS, ORIGINS};
 use crate::packet::Judged;
+use crate::socket_denials;
 use crate::view::{self, halves, joined};
 
 /// Counts a packet that passes.
 #[inline(always)]
 pub(crate) fn passed(decision: Decision) {
-    count(counter(Hook::Egress, decision.reason));
+    count(counter(Hook::Egress, decision.reason, false));
 }
 
 /// Counts a packet, and reports its denial.
@@ -30,16 +33,21 @@ pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {
         decision,
         name,
     } = judged;
-    count(counter(Hook::Egress, decision.reason));
     if decision.verdict() == Verdict::Allow {
+        count(counter(Hook::Egress, decision.reason, false));
         return;
     }
+    let audited = view::audits();
+    count(counter(Hook::Egress, decision.reason, audited));
     // SAFETY: the context is the kernel's for the length of the program.
     let cgroup = unsafe { bpf_skb_cgroup_id(context.as_ptr().cast()) };
     // SAFETY: as above.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
     let [high, low] = halves(decision.destination);
-    let facts = facts(Hook::Egress, flow, decision);
+    let facts = facts(Hook::Egress, flow, decision, audited);
+    if socket_denials::begins_attempt(cookie, high, low, facts) != 0 {
+        count(attempt_counter(Hook::Egress, decision.reason, audited));
+    }
     match name {
         None => drop(report_packet(facts, cgroup, cookie, high, low)),
         Some(name) => report_named(facts, cgroup, cookie, decision.destination, name),
@@ -50,19 +58,21 @@ pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {
 #[inline(always)]
 fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name: &NameKey) {
     let [high, low] = halves(destination);
+    // Before the name is read: the compiler would keep all its words on the stack across the call.
+    // SAFETY: as in `report_packet`.
+    let origin = unsafe { ORIGINS.get(&cookie) }.unwrap_or(&NOBODY);
     let words: *const u64 = name.as_ptr().cast();
     // SAFETY: within the key, which is aligned as a word is.
     let digest = digest((0..NAME_BYTES / 8).map(|word| unsafe { words.add(word).read() }));
-    let folded = fold(facts, cgroup, high, low, digest);
-    if folded == FOLDED {
+    let who = (digest as u64) << 32 | origin.pid as u64;
+    let window = report_window(facts, cgroup, high, low, who);
+    if window == NOT_REPORTED {
         return;
     }
     let Some(mut record) = EVENTS.reserve_untyped::<NamedEvent>(0) else {
         count(COUNTER_LOST);
         return;
     };
-    // SAFETY: as in `report_packet`.
-    let origin = unsafe { ORIGINS.get(&cookie) }.unwrap_or(&NOBODY);
     let place = record.as_mut_ptr();
     // SAFETY: the record is the program's own until it is submitted, and both parts of it are written.
     unsafe {
@@ -72,7 +82,7 @@ fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name
             cgroup,
             origin,
             destination,
-            folded,
+            window,
             digest,
         );
         copy_words(
@@ -84,15 +94,46 @@ fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name
     record.submit(0);
 }
 
-/// Counts a call, and reports its denial.
+/// Counts a `connect` call, and reports its denial. Connecting a datagram or raw socket sends nothing, and resolvers do it to sort addresses:
+/// what is denied there is counted as a call, and is neither an attempt nor a report.
 #[inline(always)]
-pub(crate) fn attempt(hook: Hook, flow: Flow, decision: Decision) {
-    count(counter(hook, decision.reason));
+pub(crate) fn connect(context: &SockAddrContext, hook: Hook, flow: Flow, decision: Decision) {
+    if is_connectionless(context) {
+        count_call(hook, decision);
+        return;
+    }
+    socket_denials::forget(cookie(context));
+    send(context, hook, flow, decision);
+}
+
+/// Counts a `sendmsg` call, and reports its denial.
+#[inline(always)]
+pub(crate) fn send(context: &SockAddrContext, hook: Hook, flow: Flow, decision: Decision) {
+    let audited = count_call(hook, decision);
     if decision.verdict() == Verdict::Allow {
         return;
     }
+    count(attempt_counter(hook, decision.reason, audited));
     let [high, low] = halves(decision.destination);
-    report_attempt(facts(hook, flow, decision), high, low);
+    let facts = facts(hook, flow, decision, audited);
+    if audited {
+        socket_denials::note_call(cookie(context), high, low, facts);
+    }
+    report_attempt(facts, high, low);
+}
+
+#[inline(always)]
+fn cookie(context: &SockAddrContext) -> u64 {
+    // SAFETY: the context is the kernel's for the length of the program.
+    unsafe { bpf_get_socket_cookie(context.as_ptr()) }
+}
+
+/// Counts a call, and says whether it was denied and let through.
+#[inline(always)]
+fn count_call(hook: Hook, decision: Decision) -> bool {
+    let audited = decision.verdict() == Verdict::Deny && view::audits();
+    count(counter(hook, decision.reason, audited));
+    audited
 }
 
 /// Remembers which process opens a socket.
@@ -113,18 +154,23 @@ fn current_origin() -> Origin {
 }
 
 #[inline(always)]
-fn count(index: u32) {
+pub(crate) fn count(index: u32) {
     if let Some(value) = COUNTERS.get_ptr_mut(index) {
         // SAFETY: the pointer is this CPU's own slot.
         unsafe { *value = (*value).wrapping_add(1) };
     }
 }
 
-/// What is told of a denial besides the address, in one number: from byte 4 down hook, reason, protocol, and the port in two.
+/// What is reported of a denial besides the address, in one number: from byte 5 down whether it was let through, hook, reason, protocol, and
+/// the port in two.
 #[inline(always)]
-fn facts(hook: Hook, flow: Flow, decision: Decision) -> u64 {
+fn facts(hook: Hook, flow: Flow, decision: Decision, audited: bool) -> u64 {
     let (protocol, port) = (flow.transport.protocol(), flow.transport.port());
-    (hook as u64) << 32 | (decision.reason as u64) << 24 | (protocol as u64) << 16 | port as u64
+    (audited as u64) << 40
+        | (hook as u64) << 32
+        | (decision.reason as u64) << 24
+        | (protocol as u64) << 16
+        | port as u64
 }
 
 /// Reports the denial of a packet. Exported for the verifier's sake, as [`crate::view`] says.
@@ -147,12 +193,12 @@ extern "C" fn report_attempt(facts: u64, high: u64, low: u64) -> u32 {
     0
 }
 
-/// Sends an event, or adds the denial to the fold of one that was sent lately.
+/// Sends an event, unless this denial is only counted.
 #[inline(always)]
 fn denial(facts: u64, cgroup: u64, origin: &Origin, destination: Address) {
     let [high, low] = halves(destination);
-    let folded = fold(facts, cgroup, high, low, 0);
-    if folded == FOLDED {
+    let window = report_window(facts, cgroup, high, low, origin.pid as u64);
+    if window == NOT_REPORTED {
         return;
     }
     let Some(mut record) = EVENTS.reserve_untyped::<Event>(0) else {
@@ -167,7 +213,7 @@ fn denial(facts: u64, cgroup: u64, origin: &Origin, destination: Address) {
             cgroup,
             origin,
             destination,
-            folded,
+            window,
             0,
         )
     };
@@ -181,39 +227,6 @@ static NOBODY: Origin = Origin {
     command: [0; 16],
 };
 
-/// In place of a number of folded denials: this one is folded, too.
-const FOLDED: u64 = u64::MAX;
-
-/// How many denials like this one were folded since the last report, if it is time for another. Exported as [`report_packet`].
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn fold(facts: u64, cgroup: u64, high: u64, low: u64, name: u32) -> u64 {
-    let key = FoldKey {
-        cgroup,
-        destination: joined(high, low).key(),
-        reason: u32::from((facts >> 24) as u8),
-        name,
-    };
-    // SAFETY: the helper takes no pointer.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
-    let mut folded = 0;
-    if let Some(fold) = FOLDS.get_ptr_mut(&key) {
-        // SAFETY: entries of a hash map stay readable for the length of the program; lost counts are harmless.
-        let fold = unsafe { &mut *fold };
-        fold.folded = fold.folded.wrapping_add(1);
-        if now.wrapping_sub(fold.reported) < FOLD_WINDOW {
-            return FOLDED;
-        }
-        folded = fold.folded.saturating_sub(1);
-    }
-    let reported = Fold {
-        reported: now,
-        folded: 0,
-    };
-    let _may_fail = FOLDS.insert(&key, &reported, 0);
-    folded
-}
-
 /// Writes an event where it leaves from: there is little room on the stack.
 ///
 /// # Safety
@@ -225,7 +238,7 @@ unsafe fn write_event(
     cgroup: u64,
     origin: &Origin,
     destination: Address,
-    folded: u64,
+    window: u64,
     name: u32,
 ) {
     // SAFETY: as the caller promises; every field is written.
@@ -245,12 +258,12 @@ unsafe fn write_event(
             (&raw mut (*place).command).cast(),
             2,
         );
-        (&raw mut (*place).folded).write(folded as u32);
+        (&raw mut (*place).window).write(window as u32);
         (&raw mut (*place).port).write(facts as u16);
         (&raw mut (*place).protocol).write((facts >> 16) as u8);
         (&raw mut (*place).hook).write((facts >> 32) as u8);
         (&raw mut (*place).reason).write((facts >> 24) as u8);
-        (&raw mut (*place).audited).write(view::audits() as u8);
+        (&raw mut (*place).audited).write((facts >> 40) as u8);
         (&raw mut (*place).reserved).write([0; 2]);
         (&raw mut (*place).name).write(name);
     }

@@ -1,7 +1,6 @@
 //! `events`: denials and what else changed, as it was or as it happens.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -14,9 +13,6 @@ use super::places::Places;
 use super::printer::Printer;
 use super::words::{instant, or_dash};
 use crate::control::{EventRecord, client};
-
-/// Characters of a container's id that tell it apart, as container tools print it.
-const SHORT_ID: usize = 12;
 
 /// Prints the events that the daemon holds, and with `--follow` those to come.
 pub(super) fn events(places: &Places, args: &EventsArgs) -> Result<Exit> {
@@ -86,11 +82,11 @@ impl fmt::Display for Line {
             instant(event.time),
             event.verdict,
             event.reason,
-            destination(event),
+            or_dash(event.destination_text().unwrap_or_default()),
             event.protocol,
             or_dash(names.join(",")),
-            process(event),
-            place(event),
+            or_dash(event.process().unwrap_or_default()),
+            or_dash(event.place().unwrap_or_default()),
         );
         formatter.write_str(&line)?;
         if let Some(name) = &event.server_name {
@@ -101,32 +97,6 @@ impl fmt::Display for Line {
         }
         Ok(())
     }
-}
-
-fn destination(event: &EventRecord) -> String {
-    let Some(address) = event.destination else {
-        return or_dash(String::new());
-    };
-    event.port.map_or_else(
-        || address.to_string(),
-        |port| SocketAddr::new(address, port).to_string(),
-    )
-}
-
-fn process(event: &EventRecord) -> String {
-    let command = event.command.as_deref().unwrap_or("-");
-    event
-        .pid
-        .map_or_else(|| command.to_owned(), |pid| format!("{command}({pid})"))
-}
-
-fn place(event: &EventRecord) -> String {
-    if let Some(container) = &event.container {
-        let short: String = container.chars().take(SHORT_ID).collect();
-        return format!("container {short}");
-    }
-    let cgroup = event.cgroup.as_ref().map(|path| path.display().to_string());
-    or_dash(event.unit.clone().or(cgroup).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 mod limit;
 
 use std::env;
+use std::fmt::{Debug, Result};
 use std::io::{IsTerminal as _, stderr};
 use std::os::unix::fs::MetadataExt as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Context as _;
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
@@ -24,20 +27,32 @@ const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 ///
 /// # Errors
 /// Where a log is set up already, or the thread of the limit cannot be started.
-pub(super) fn start(verbose: u8) -> Result<()> {
+pub(super) fn start(verbose: u8) -> anyhow::Result<()> {
     let registry = registry().with(filter(verbose));
     let journal = leads_to_journal().then(tracing_journald::layer);
     let started = if let Some(Ok(journal)) = journal {
-        let journal = journal.with_syslog_identifier("egress-enforcer".to_owned());
+        let journal = journal
+            .with_syslog_identifier("egress-enforcer".to_owned())
+            .with_field_prefix(None);
         registry.with(RateLimited::new(journal)?).try_init()
     } else {
         let text = fmt::layer()
+            .fmt_fields(debug_fn(write_field))
             .with_writer(stderr)
             .with_ansi(stderr().is_terminal())
             .with_target(verbose > 0);
         registry.with(RateLimited::new(text)?).try_init()
     };
     started.context("cannot start the log")
+}
+
+/// Writes the message and its fields; those for the journal are in the sentence already.
+fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name == "message_id" || name.starts_with("egress_") => Ok(()),
+        name => write!(writer, " {name}={value:?}"),
+    }
 }
 
 fn filter(verbose: u8) -> Targets {

@@ -1,5 +1,7 @@
 //! egress-enforcer(8), from the definitions that the command line is read with.
 
+mod events;
+
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -156,6 +158,7 @@ fn rest(page: &mut Roff) {
     for (exit, text) in EXITS {
         entry(page, bold((exit as u8).to_string()), text);
     }
+    events::sections(page);
     page.control("SH", ["SIGNALS"]);
     for (signal, text) in SIGNALS {
         entry(page, bold(signal), text);

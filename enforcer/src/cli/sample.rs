@@ -53,12 +53,14 @@ pub(super) fn status() -> Status {
         }],
         counters: Counters {
             counts: vec![
-                counted("egress", "registry", "deny", 1),
-                counted("egress", "storage", "deny", 3),
-                counted("egress", "local", "allow", 90),
-                counted("connect4", "storage", "deny", 1),
+                counted("egress", "registry", "deny", [1, 1]),
+                counted("egress", "storage", "deny", [3, 1]),
+                counted("egress", "storage", "audit", [9, 2]),
+                counted("egress", "local", "allow", [90, 0]),
+                counted("connect4", "storage", "deny", [1, 1]),
             ],
             lost_events: 2,
+            withheld_events: 6,
         },
     }
 }
@@ -70,6 +72,8 @@ pub(super) fn event() -> EventRecord {
         verdict: "deny".to_owned(),
         reason: "storage".to_owned(),
         message: None,
+        old: None,
+        new: None,
         destination: Some("20.38.98.100".parse().unwrap()),
         port: Some(443),
         protocol: "tcp".to_owned(),
@@ -87,12 +91,13 @@ pub(super) fn event() -> EventRecord {
     }
 }
 
-fn counted(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
+fn counted(hook: &str, reason: &str, verdict: &str, [count, attempts]: [u64; 2]) -> Count {
     Count {
         hook: hook.to_owned(),
         reason: reason.to_owned(),
         verdict: verdict.to_owned(),
         count,
+        attempts,
     }
 }
 

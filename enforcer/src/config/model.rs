@@ -58,6 +58,16 @@ pub enum Mode {
     Audit,
 }
 
+impl Mode {
+    /// The word in the configuration, in events and in metrics.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// The section `[protect]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Protect {

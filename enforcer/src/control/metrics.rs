@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::{NameStatus, PatternStatus, SourceStatus, Status};
-use crate::config::Mode;
+use crate::kernel::Count;
 
 #[cfg(test)]
 mod tests;
@@ -48,14 +48,10 @@ struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {
     fn daemon(&mut self, status: &Status) -> fmt::Result {
-        let mode = match status.mode {
-            Mode::Enforce => "enforce",
-            Mode::Audit => "audit",
-        };
         let scope = status.scope.to_string_lossy();
         let labels: Labels<3> = [
             ("version", &status.version),
-            ("mode", mode),
+            ("mode", status.mode.word()),
             ("scope", &scope),
         ];
         let help = "The daemon: its version, its mode and the cgroup that it governs.";
@@ -74,21 +70,16 @@ impl Page<'_> {
     }
 
     fn decisions(&mut self, status: &Status) -> fmt::Result {
-        let help = "Packets and calls judged; in audit mode what is denied passes all the same.";
+        let help = "Packets and calls judged; what is denied in audit mode has the verdict audit, and passes.";
         let name = "egress_enforcer_decisions";
-        let mut counter = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        for count in &status.counters.counts {
-            let labels: Labels<3> = [
-                ("hook", &count.hook),
-                ("reason", &count.reason),
-                ("verdict", &count.verdict),
-            ];
-            counter
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, _, u64>(&count.count, None)?;
-        }
+        self.counts(name, help, status.counters.counts.iter(), |count| {
+            count.count
+        })?;
+        let help = "Attempts denied: of the packets of one TCP connection only the first counts, and connecting a datagram socket is none.";
+        let name = "egress_enforcer_denied_attempts";
+        let denied = status.counters.counts.iter();
+        let denied = denied.filter(|count| count.verdict != "allow");
+        self.counts(name, help, denied, |count| count.attempts)?;
         let help = "DNS answers to allowed names that the kernel read, by what came of them.";
         let mut lessons =
             self.0
@@ -102,7 +93,35 @@ impl Page<'_> {
         let name = "egress_enforcer_events_lost";
         self.0
             .encode_descriptor(name, help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&status.counters.lost_events, None)
+            .encode_counter::<NoLabelSet, _, u64>(&status.counters.lost_events, None)?;
+        let help = "Denials without an event of their own: those of a cgroup that makes too many are summed up.";
+        let name = "egress_enforcer_events_withheld";
+        self.0
+            .encode_descriptor(name, help, None, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(&status.counters.withheld_events, None)
+    }
+
+    fn counts<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        counts: impl Iterator<Item = &'a Count>,
+        value: fn(&Count) -> u64,
+    ) -> fmt::Result {
+        let mut counter = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for count in counts {
+            let labels: Labels<3> = [
+                ("hook", &count.hook),
+                ("reason", &count.reason),
+                ("verdict", &count.verdict),
+            ];
+            counter
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value(count), None)?;
+        }
+        Ok(())
     }
 
     fn tags(&mut self, status: &Status) -> fmt::Result {

@@ -2,9 +2,11 @@
 
 pub mod client;
 mod error;
+pub mod event_kinds;
 mod event_log;
 pub mod identity;
 mod metrics;
+mod sentence;
 pub mod server;
 mod snapshot;
 #[cfg(test)]

@@ -239,7 +239,7 @@ pub struct Alarm {
     pub message: String,
 }
 
-/// One line of `GET /events`: a denial, or the fold of several.
+/// One line of `GET /events`: a denial, several alike, or a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct EventRecord {
@@ -249,11 +249,18 @@ pub struct EventRecord {
     pub time: Timestamp,
     /// "deny", or "audit" where it was let through; "note" where something changed.
     pub verdict: String,
-    /// [`enforcer_common::Reason::word`]; of a note, what changed: "names", "service-tags", "source-failing" or "source-mended".
+    /// [`enforcer_common::Reason::word`], or "withheld" where it stands for denials without an event of their own; of a note, what changed
+    /// (see [`super::event_kinds`]).
     pub reason: String,
     /// What a note says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Of a change, the value before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// Of a change, the value from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
     /// Where it went; `None` of a note.
     pub destination: Option<IpAddr>,
     /// The port, where there is one.
@@ -281,7 +288,7 @@ pub struct EventRecord {
     pub unit: Option<String>,
     /// The container's id, from the cgroup.
     pub container: Option<String>,
-    /// Denials like this one since the event before it.
+    /// Further denials that this record stands for.
     pub folded: u64,
 }
 
@@ -294,6 +301,8 @@ impl EventRecord {
             verdict: "note".to_owned(),
             reason: reason.to_owned(),
             message: Some(message),
+            old: None,
+            new: None,
             destination: None,
             port: None,
             protocol: String::new(),
@@ -309,5 +318,10 @@ impl EventRecord {
             container: None,
             folded: 0,
         }
+    }
+    /// The same with the values before and after the change.
+    #[must_use]
+    pub fn changed(self, old: Option<String>, new: Option<String>) -> Self {
+        Self { old, new, ..self }
     }
 }

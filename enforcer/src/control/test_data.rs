@@ -37,10 +37,12 @@ pub(super) fn status() -> Status {
         alarms: vec![failing(started)],
         counters: Counters {
             counts: vec![
-                count("egress", "allowed-name", "allow", 12),
-                count("connect4", "storage", "deny", 3),
+                count("egress", "allowed-name", "allow", [12, 0]),
+                count("egress", "storage", "audit", [7, 2]),
+                count("connect4", "storage", "deny", [3, 3]),
             ],
             lost_events: 1,
+            withheld_events: 4,
         },
     }
 }
@@ -53,6 +55,8 @@ pub(super) fn event() -> EventRecord {
         verdict: "deny".to_owned(),
         reason: "storage".to_owned(),
         message: None,
+        old: None,
+        new: None,
         destination: Some("20.60.0.4".parse().unwrap()),
         port: Some(443),
         protocol: "tcp".to_owned(),
@@ -154,11 +158,12 @@ fn failing(since: Timestamp) -> Alarm {
     }
 }
 
-fn count(hook: &str, reason: &str, verdict: &str, count: u64) -> Count {
+fn count(hook: &str, reason: &str, verdict: &str, [count, attempts]: [u64; 2]) -> Count {
     Count {
         hook: hook.to_owned(),
         reason: reason.to_owned(),
         verdict: verdict.to_owned(),
         count,
+        attempts,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::control::Alarm;
+use crate::control::event_kinds::{ALARM_CLEARED, ALARM_RAISED};
 
 /// The kind of the alarm that the configuration's file is not in force.
 pub(super) const CONFIG_REFUSED: &str = "config-refused";
@@ -24,7 +25,7 @@ impl Alarms {
             standing.message = message;
             return;
         }
-        tracing::warn!(kind, "{message}");
+        tracing::warn!(message_id = ALARM_RAISED, egress_alarm = kind, "{message}");
         let alarm = Alarm {
             kind: kind.to_owned(),
             since: Timestamp::now(),
@@ -36,7 +37,12 @@ impl Alarms {
     /// Ends the alarm about `subject`, if one stands.
     pub(super) fn clear(&mut self, kind: &'static str, subject: &str) {
         if let Some(alarm) = self.standing.remove(&(kind, subject.to_owned())) {
-            tracing::info!(kind, "mended: {}", alarm.message);
+            tracing::info!(
+                message_id = ALARM_CLEARED,
+                egress_alarm = kind,
+                "mended: {}",
+                alarm.message
+            );
         }
     }
 

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::budgets::Budgets;
 use super::clock::Clock;
-use super::exceptions::Standing;
+use super::exceptions::{Running, Standing};
 use super::feeds::Feeds;
 use super::inherited::Inherited;
 use super::kept::Kept;
@@ -66,6 +66,7 @@ pub(super) struct Engine {
     pub(super) pace: Pace,
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
+    pub(super) running: Running,
     pub(super) alarms: Alarms,
     pub(super) resolvers: Resolvers,
     pub(super) generation: u64,
@@ -118,6 +119,7 @@ impl Engine {
             pace: Pace::default(),
             registries: RegistryNames::default(),
             standings: Vec::new(),
+            running: Running::new(),
             alarms: Alarms::default(),
             resolvers: Resolvers::default(),
             applied: Timestamp::now(),
@@ -166,6 +168,7 @@ impl Engine {
             let message = format!("the addresses of earlier runs are not used: {error:#}");
             engine.alarms.raise("state-unreadable", "", message);
         }
+        engine.note_exceptions();
         engine.forget_lessons();
         engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
         engine.keep_configuration();

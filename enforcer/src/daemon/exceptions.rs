@@ -1,12 +1,16 @@
 //! Exceptions: the cgroups that they are for, and when they end.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::engine::Engine;
 use crate::config::{Exception, Sni, Target};
+use crate::control::EventRecord;
+use crate::control::event_kinds::{EXCEPTION_BEGUN, EXCEPTION_CHANGED, EXCEPTION_ENDED};
 use crate::kernel::{Cgroup, KernelError, boot_clock, unit_cgroups};
 use crate::policy::{ExceptionInput, Scope};
 use crate::resolver::cache::Cache;
@@ -91,6 +95,74 @@ impl Standing {
     }
 }
 
+/// The exceptions in force, by target, reason and what they open, with their ends.
+pub(super) type Running = BTreeMap<(String, String, String), Timestamp>;
+
+impl Engine {
+    /// Notes the exceptions that began, moved or ended since this was last called.
+    pub(super) fn note_exceptions(&mut self) {
+        let running = running(&self.sources.config.exceptions, &self.standings);
+        let before = std::mem::replace(&mut self.running, running.clone());
+        for note in changes(&before, &running) {
+            self.publish(note);
+        }
+    }
+}
+
+fn running(exceptions: &[Exception], standings: &[Standing]) -> Running {
+    let running = exceptions.iter().zip(standings);
+    let running = running.filter(|(_, standing)| standing.deadline > 0);
+    running
+        .map(|(exception, _)| {
+            let names = exception.names.iter().map(ToString::to_string);
+            let cidrs = exception.cidrs.iter().map(ToString::to_string);
+            let opens: Vec<String> = names.chain(cidrs).collect();
+            let (target, reason) = (exception.target.to_string(), exception.reason.clone());
+            ((target, reason, opens.join(" ")), exception.until)
+        })
+        .collect()
+}
+
+fn changes(before: &Running, after: &Running) -> Vec<EventRecord> {
+    let note = |kind,
+                key: &(String, String, String),
+                what: String,
+                old: Option<&Timestamp>,
+                new: Option<&Timestamp>| {
+        let (target, reason, opens) = key;
+        let message = format!("the exception of {target} for {opens} ({reason:?}) {what}");
+        let text = |time: Option<&Timestamp>| time.map(ToString::to_string);
+        EventRecord::note(kind, message).changed(text(old), text(new))
+    };
+    let begun = after
+        .iter()
+        .filter_map(|(key, until)| match before.get(key) {
+            None => Some(note(
+                EXCEPTION_BEGUN,
+                key,
+                format!("is in force until {until}"),
+                None,
+                Some(until),
+            )),
+            Some(old) if old != until => {
+                let what = format!("ends {until} in the place of {old}");
+                Some(note(EXCEPTION_CHANGED, key, what, Some(old), Some(until)))
+            }
+            Some(_) => None,
+        });
+    let ended = before.iter().filter(|(key, _)| !after.contains_key(*key));
+    let ended = ended.map(|(key, until)| {
+        note(
+            EXCEPTION_ENDED,
+            key,
+            "has ended".to_owned(),
+            Some(until),
+            None,
+        )
+    });
+    begun.chain(ended).collect()
+}
+
 /// The end in nanoseconds since boot; 0 where it lies behind.
 fn deadline(until: Timestamp, now: Timestamp) -> u64 {
     let left = until.duration_since(now);
@@ -136,5 +208,39 @@ mod tests {
             deadline(far, now) > ahead,
             "an end that no clock here reaches is not a past one"
         );
+    }
+
+    #[test]
+    fn an_exception_is_noted_when_it_begins_moves_and_ends() {
+        let key = || {
+            (
+                "unit a.service".to_owned(),
+                "logs".to_owned(),
+                "203.0.113.7/32".to_owned(),
+            )
+        };
+        let [early, late] = [1_000, 2_000].map(|second| Timestamp::from_second(second).unwrap());
+        let until = |time| Running::from([(key(), time)]);
+        let kinds = |before: &Running, after: &Running| -> Vec<_> {
+            let notes = changes(before, after).into_iter();
+            notes
+                .map(|note| (note.reason, note.old, note.new))
+                .collect()
+        };
+        let text = |time: Timestamp| Some(time.to_string());
+        let none = Running::new();
+        assert_eq!(
+            kinds(&none, &until(early)),
+            [(EXCEPTION_BEGUN.to_owned(), None, text(early))]
+        );
+        assert_eq!(
+            kinds(&until(early), &until(late)),
+            [(EXCEPTION_CHANGED.to_owned(), text(early), text(late))]
+        );
+        assert_eq!(
+            kinds(&until(late), &none),
+            [(EXCEPTION_ENDED.to_owned(), text(late), None)]
+        );
+        assert_eq!(kinds(&until(late), &until(late)), []);
     }
 }

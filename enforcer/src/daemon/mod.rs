@@ -14,6 +14,7 @@ mod feeds;
 mod files;
 mod forced;
 mod inherited;
+mod journal;
 mod kept;
 mod known;
 mod lessons;

@@ -1,6 +1,7 @@
 //! Another configuration: taken whole, or not at all.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use anyhow::Result;
 
@@ -26,13 +27,15 @@ impl Engine {
                 self.alarms.clear(CONFIG_REFUSED, "");
                 self.take_over_lessons();
                 self.feeds.follow(&fresh, self.now());
-                self.sources = fresh;
+                let start = Instant::now();
+                let before = std::mem::replace(&mut self.sources, fresh);
                 self.open_for_itself();
                 self.clock = Clock::trust();
                 self.adopt_sources();
                 self.warn();
                 self.recheck();
                 self.settle();
+                self.note_changes(&before, start);
                 self.keep_configuration();
                 self.keep();
                 tracing::info!("configuration read anew");

@@ -1,7 +1,7 @@
 //! The one loop: waits for news of any kind, and hands it to the engine.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use enforcer_common::Record;
+use enforcer_common::layout::FoldKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -84,7 +85,11 @@ pub(super) struct Daemon {
     lookups: JoinSet<(Asker, Name, Answer)>,
     fetches: JoinSet<Fetched>,
     files: Option<FileWatch>,
-    pub(super) folds: BTreeMap<Instant, Vec<Denial>>,
+    /// Denials that were reported, until their window is over.
+    pub(super) reported: HashMap<FoldKey, Denial>,
+    /// Windows before this one were summed up.
+    pub(super) summed_up: u32,
+    pub(super) sum_up_at: Option<Instant>,
     save_at: Option<Instant>,
     hangup: Signal,
     terminate: Signal,
@@ -111,7 +116,10 @@ impl Daemon {
             lookups: JoinSet::new(),
             fetches: JoinSet::new(),
             files: None,
-            folds: BTreeMap::new(),
+            reported: HashMap::new(),
+            summed_up: 0,
+            // What an earlier daemon left, once its records are read.
+            sum_up_at: Some(Instant::now() + Duration::from_secs(1)),
             save_at: None,
             engine: Rc::new(RefCell::new(engine)),
             log,
@@ -207,8 +215,7 @@ impl Daemon {
             None => CGROUPS_UNWATCHED,
         };
         let idle = Instant::now() + self.engine.borrow().idle(patience);
-        let fold = self.folds.keys().next().copied();
-        [fold, self.save_at, self.service.next_beat()]
+        [self.sum_up_at, self.save_at, self.service.next_beat()]
             .into_iter()
             .flatten()
             .fold(idle, Instant::min)
@@ -308,12 +315,8 @@ impl Daemon {
             self.save_at = None;
             self.engine.borrow_mut().save();
         }
-        let due = self.folds.split_off(&now);
-        for event in std::mem::replace(&mut self.folds, due)
-            .into_values()
-            .flatten()
-        {
-            self.tell_fold(&event);
+        if self.sum_up_at.is_some_and(|at| at <= now) {
+            self.sum_up();
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the programs counted.
 
-use enforcer_common::layout::{COUNTER_LOST, counter};
+use enforcer_common::layout::{COUNTER_LOST, COUNTER_WITHHELD, attempt_counter, counter};
 use enforcer_common::{Hook, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -13,10 +13,14 @@ pub struct Count {
     pub hook: String,
     /// [`Reason::word`].
     pub reason: String,
-    /// "allow" or "deny"; in audit mode what is denied passes all the same.
+    /// "allow"; "deny"; or "audit": denied, and let through.
     pub verdict: String,
     /// Packets or calls.
     pub count: u64,
+    /// Attempts among them: of the packets of one denied TCP connection only the first counts, and connecting a datagram socket is none.
+    /// 0 where the verdict is "allow".
+    #[serde(default)]
+    pub attempts: u64,
 }
 
 /// All counters that are not zero.
@@ -25,15 +29,32 @@ pub struct Count {
 pub struct Counters {
     /// In the order of hooks and reasons.
     pub counts: Vec<Count>,
-    /// Events that found the ring buffer full.
+    /// Denials whose record found the ring buffer full, or that no map had room to count by cgroup.
     pub lost_events: u64,
+    /// Denials that were too many for an event of their own, and are reported in sums by cgroup.
+    #[serde(default)]
+    pub withheld_events: u64,
 }
 
 impl Counters {
-    /// Packets and calls denied.
+    /// Packets and calls that were refused.
     pub fn denied(&self) -> u64 {
-        let denied = self.counts.iter().filter(|count| count.verdict == "deny");
-        denied.map(|count| count.count).sum()
+        self.judged("deny")
+    }
+
+    /// Attempts with `verdict`.
+    pub fn attempts(&self, verdict: &str) -> u64 {
+        self.sum(verdict, |count| count.attempts)
+    }
+
+    /// Packets and calls with `verdict`.
+    pub fn judged(&self, verdict: &str) -> u64 {
+        self.sum(verdict, |count| count.count)
+    }
+
+    fn sum(&self, verdict: &str, part: fn(&Count) -> u64) -> u64 {
+        let counts = self.counts.iter().filter(|count| count.verdict == verdict);
+        counts.map(part).sum()
     }
 }
 
@@ -46,21 +67,43 @@ impl Maps {
         let mut counts = Vec::new();
         for hook in Hook::ALL {
             for reason in Reason::ALL {
-                let count = self.count(counter(hook, reason))?;
-                if count > 0 {
-                    counts.push(Count {
-                        hook: hook.word().to_owned(),
-                        reason: reason.word().to_owned(),
-                        verdict: if reason.denies() { "deny" } else { "allow" }.to_owned(),
-                        count,
-                    });
+                counts.extend(self.count_of(hook, reason, false)?);
+                if reason.denies() {
+                    counts.extend(self.count_of(hook, reason, true)?);
                 }
             }
         }
         Ok(Counters {
             counts,
             lost_events: self.count(COUNTER_LOST)?,
+            withheld_events: self.count(COUNTER_WITHHELD)?,
         })
+    }
+
+    /// `None` where it never happened.
+    fn count_of(
+        &self,
+        hook: Hook,
+        reason: Reason,
+        audited: bool,
+    ) -> Result<Option<Count>, KernelError> {
+        let count = self.count(counter(hook, reason, audited))?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let (verdict, attempts) = if reason.denies() {
+            let attempts = self.count(attempt_counter(hook, reason, audited))?;
+            (if audited { "audit" } else { "deny" }, attempts)
+        } else {
+            ("allow", 0)
+        };
+        Ok(Some(Count {
+            hook: hook.word().to_owned(),
+            reason: reason.word().to_owned(),
+            verdict: verdict.to_owned(),
+            count,
+            attempts,
+        }))
     }
 
     fn count(&self, index: u32) -> Result<u64, KernelError> {

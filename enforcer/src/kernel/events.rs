@@ -1,8 +1,9 @@
 //! Reads denials and lessons from the ring buffer.
 
-use aya::maps::{MapData, RingBuf};
+use aya::Pod;
+use aya::maps::{HashMap, MapData, RingBuf};
 use enforcer_common::Record;
-use enforcer_common::layout::{Fold, FoldKey};
+use enforcer_common::layout::{Fold, FoldKey, WithheldKey};
 use tokio::io::unix::AsyncFd;
 
 use super::maps::ring_buffer;
@@ -54,20 +55,55 @@ impl EventReader {
     }
 }
 
+/// Denials of windows that are over, as the kernel counted them.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// By what they have in common, in order of the window; the first of each was sent as a record, if there was room.
+    pub folds: Vec<(FoldKey, Fold)>,
+    /// By cgroup: those of which no record was sent.
+    pub withheld: Vec<(WithheldKey, u64)>,
+    /// Whether there are more, in windows that are not over.
+    pub is_more: bool,
+}
+
 impl Maps {
-    /// Takes the denials that were folded after the last report of `key`, so that none stays untold when no other follows.
+    /// Takes what was counted before `window`. No program changes these entries any more, so that none is lost or taken twice.
     ///
     /// # Errors
-    /// Where the map cannot be written.
-    pub fn take_fold(&mut self, key: &FoldKey) -> Result<u64, KernelError> {
-        let Ok(fold) = self.folds.get(key, 0) else {
-            return Ok(0);
-        };
-        let taken = Fold { folded: 0, ..fold };
-        let what = "write the folds";
-        self.folds
-            .insert(key, &taken, 0)
-            .map_err(KernelError::failed(what))?;
-        Ok(fold.folded)
+    /// Where a map cannot be read or written.
+    pub fn take_counted(&mut self, window: u32) -> Result<Counted, KernelError> {
+        let (mut folds, more_folds) = take(&mut self.folds, |key| key.window < window)?;
+        let (mut withheld, more_withheld) = take(&mut self.withheld, |key| key.window < window)?;
+        folds.sort_unstable_by_key(|(key, _)| (key.window, *key));
+        withheld.sort_unstable_by_key(|(key, _)| (key.window, *key));
+        Ok(Counted {
+            folds,
+            withheld,
+            is_more: more_folds || more_withheld,
+        })
     }
+}
+
+/// Removes the entries that are over, and says whether there are others.
+fn take<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    is_over: impl Fn(&K) -> bool,
+) -> Result<(Vec<(K, V)>, bool), KernelError> {
+    let what = "read the counts of denials";
+    let mut over = Vec::new();
+    let mut is_more = false;
+    // Entries that come meanwhile are of the window at hand: whether they are met does not matter.
+    for entry in map.iter() {
+        let (key, value) = entry.map_err(KernelError::failed(what))?;
+        if is_over(&key) {
+            over.push((key, value));
+        } else {
+            is_more = true;
+        }
+    }
+    for (key, _) in &over {
+        map.remove(key)
+            .map_err(KernelError::failed("remove the counts of denials"))?;
+    }
+    Ok((over, is_more))
 }

@@ -6,7 +6,7 @@ use aya::maps::{
 use enforcer_common::interval::Row;
 use enforcer_common::layout::{
     self, AddressKey, Binding, Deadline, Fold, FoldKey, Learned, NameEntry, NameKey, Opening,
-    ScopedAddress, Settings,
+    ScopedAddress, Settings, WithheldKey,
 };
 use enforcer_common::stride::Block;
 
@@ -25,6 +25,7 @@ pub struct Maps {
     pub(super) prefixes: LpmTrie<MapData, ScopedAddress, Deadline>,
     pub(super) addresses: HashMap<MapData, ScopedAddress, Deadline>,
     pub(super) folds: HashMap<MapData, FoldKey, Fold>,
+    pub(super) withheld: HashMap<MapData, WithheldKey, u64>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) names: HashMap<MapData, NameKey, NameEntry>,
     pub(super) bound: HashMap<MapData, Opening, Deadline>,
@@ -52,6 +53,7 @@ impl Maps {
             prefixes: typed(pins, layout::EXCEPTION_PREFIXES)?,
             addresses: typed(pins, layout::EXCEPTION_ADDRESSES)?,
             folds: typed(pins, layout::FOLDS)?,
+            withheld: typed(pins, layout::WITHHELD)?,
             counters: typed(pins, layout::COUNTERS)?,
             names: typed(pins, layout::NAMES)?,
             bound: typed(pins, layout::BOUND)?,

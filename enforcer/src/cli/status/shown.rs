@@ -7,7 +7,6 @@ use super::sources::sources;
 use super::{Pinned, Report};
 use crate::cli::table::Table;
 use crate::cli::words::{count, instant, kind, list, or_dash};
-use crate::config::Mode;
 use crate::control::{ExceptionStatus, NameStatus, Status, TagsStatus};
 use crate::kernel::Counters;
 
@@ -68,14 +67,14 @@ fn facts(status: &Status) -> Table {
             instant(status.applied)
         ),
     );
-    fact("mode", mode(status.mode).to_owned());
+    fact("mode", status.mode.word().to_owned());
     fact("default", default(status.default_allow).to_owned());
     fact("scope", status.scope.display().to_string());
     fact("hooks", list(&status.hooks));
     fact("closed", closed(&status.tags));
     fact("resolvers", or_dash(list(&status.resolvers)));
     fact("learned", learned(&status.lessons));
-    fact("denied", denied(&status.counters));
+    counted(&status.counters, &mut fact);
     for weakness in &status.weaknesses {
         fact("weak", weakness.clone());
     }
@@ -98,18 +97,11 @@ fn facts_of_pinned(pinned: &Pinned) -> Table {
     let mut facts = Table::headless(2);
     let mut fact = |what: &str, text: String| facts.row([what.to_owned(), text]);
     fact("policy", format!("generation {}", pinned.generation));
-    fact("mode", mode(pinned.mode).to_owned());
+    fact("mode", pinned.mode.word().to_owned());
     fact("default", default(pinned.default_allow).to_owned());
     fact("hooks", list(&pinned.hooks));
-    fact("denied", denied(&pinned.counters));
+    counted(&pinned.counters, &mut fact);
     facts
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Audit => "audit",
-    }
 }
 
 fn default(allow: bool) -> &'static str {
@@ -142,20 +134,32 @@ fn closed(tags: &TagsStatus) -> String {
     )
 }
 
-/// Denials by reason, the most frequent first.
-fn denied(counters: &Counters) -> String {
+/// What was denied, and what audit mode let through.
+fn counted(counters: &Counters, fact: &mut impl FnMut(&str, String)) {
+    let mut denied = attempts(counters, "deny");
+    if counters.withheld_events > 0 {
+        denied = format!("{denied}; {} only in sums", counters.withheld_events);
+    }
+    if counters.lost_events > 0 {
+        denied = format!("{denied}; {} told by no event", counters.lost_events);
+    }
+    fact("denied", denied);
+    if counters.judged("audit") > 0 {
+        fact("audited", attempts(counters, "audit"));
+    }
+}
+
+/// The attempts with `verdict` by reason, the most frequent first, and the packets and calls that they consisted of.
+fn attempts(counters: &Counters, verdict: &str) -> String {
     let mut reasons: Vec<(&str, u64)> = Vec::new();
-    for count in counters
-        .counts
-        .iter()
-        .filter(|count| count.verdict == "deny")
-    {
+    let counts = counters.counts.iter();
+    for count in counts.filter(|count| count.verdict == verdict && count.attempts > 0) {
         match reasons
             .iter_mut()
             .find(|(reason, _)| *reason == count.reason)
         {
-            Some((_, sum)) => *sum += count.count,
-            None => reasons.push((&count.reason, count.count)),
+            Some((_, sum)) => *sum += count.attempts,
+            None => reasons.push((&count.reason, count.attempts)),
         }
     }
     reasons.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
@@ -163,14 +167,15 @@ fn denied(counters: &Counters) -> String {
         .iter()
         .map(|(reason, sum)| format!("{reason} {sum}"))
         .collect();
-    let mut text = counters.denied().to_string();
-    if !parts.is_empty() {
-        text = format!("{text} ({})", parts.join(", "));
+    let attempts = counters.attempts(verdict);
+    let text = match counters.judged(verdict) {
+        0 => return "0".to_owned(),
+        judged => format!("{attempts} attempts, {judged} packets and calls"),
+    };
+    if parts.is_empty() {
+        return text;
     }
-    if counters.lost_events > 0 {
-        text = format!("{text}; {} told by no event", counters.lost_events);
-    }
-    text
+    format!("{text} ({})", parts.join(", "))
 }
 
 fn names(status: &Status) -> Table {
@@ -252,7 +257,8 @@ enforcing
   closed     Storage AzureContainerRegistry 198.51.100.0/24 (cloud public; the bundle in the binary: change 375, 2025-10-28, 65 days old; 100 IPv4 and 50 IPv6 prefixes)
   resolvers  10.0.0.53:53
   learned    learned 5
-  denied     5 (storage 4, registry 1); 2 told by no event
+  denied     3 attempts, 5 packets and calls (storage 2, registry 1); 6 only in sums; 2 told by no event
+  audited    2 attempts, 9 packets and calls (storage 2)
 
   NAME                            KIND       ADDRESSES                            STATE
   contoso.azurecr.io              login      20.42.66.0 20.42.66.1 2603:1030::66  good

@@ -7,10 +7,12 @@ mod process;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
+use enforcer_common::layout::{FOLD_WINDOW, WithheldKey};
 use enforcer_common::{Event, Hook, Reason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::EventRecord;
+use super::event_kinds::WITHHELD;
 use crate::kernel::boot_clock;
 use crate::name::Name;
 
@@ -47,10 +49,12 @@ impl Identify {
         EventRecord {
             sequence: 0,
             time: wall_time(event.time, boot_clock(), Timestamp::now()),
-            verdict: if event.audited == 0 { "deny" } else { "audit" }.to_owned(),
+            verdict: verdict(event.audited != 0),
             reason: Reason::from_code(event.reason)
                 .map_or_else(|| event.reason.to_string(), |known| known.word().to_owned()),
             message: None,
+            old: None,
+            new: None,
             destination: Some(destination),
             port: (event.port != 0).then_some(event.port),
             protocol: protocol(event.protocol),
@@ -67,9 +71,40 @@ impl Identify {
             cgroup: home.map(|home| home.path.clone()),
             unit: home.and_then(|home| home.unit.clone()),
             container: home.and_then(|home| home.container.clone()),
-            folded: event.folded.into(),
+            folded: 0,
         }
     }
+
+    /// The record of denials that were too many for an event each, counted until `end` (nanoseconds since boot).
+    pub fn sum_up(&mut self, withheld: &WithheldKey, denials: u64, end: u64) -> EventRecord {
+        let home = self.homes.find(withheld.cgroup);
+        let record = EventRecord {
+            time: wall_time(end, boot_clock(), Timestamp::now()),
+            verdict: verdict(withheld.audited != 0),
+            cgroup: home.map(|home| home.path.clone()),
+            unit: home.and_then(|home| home.unit.clone()),
+            container: home.and_then(|home| home.container.clone()),
+            folded: denials.saturating_sub(1),
+            ..EventRecord::note(WITHHELD, String::new())
+        };
+        let place = match (withheld.cgroup, record.place()) {
+            (0, _) => "several cgroups".to_owned(),
+            (_, Some(place)) => place,
+            (id, None) => format!("the cgroup with id {id}"),
+        };
+        let message = format!(
+            "{denials} denials of {place} in {} seconds were too many for an event each",
+            FOLD_WINDOW / 1_000_000_000
+        );
+        EventRecord {
+            message: Some(message),
+            ..record
+        }
+    }
+}
+
+fn verdict(audited: bool) -> String {
+    if audited { "audit" } else { "deny" }.to_owned()
 }
 
 /// The address of a key (see [`enforcer_common::Address::key`]): the mapped form is IPv4.
@@ -110,7 +145,6 @@ mod tests {
             protocol: 6,
             hook: Hook::Connect4 as u8,
             reason: Reason::Storage as u8,
-            folded: 3,
             ..Event::default()
         }
     }
@@ -127,7 +161,7 @@ mod tests {
             assert_eq!(address, "20.60.0.4".parse::<IpAddr>().unwrap());
             vec![name.clone()]
         });
-        assert_eq!((record.sequence, record.folded), (0, 3));
+        assert_eq!((record.sequence, record.folded), (0, 0));
         assert_eq!(record.verdict, "deny");
         assert_eq!(record.reason, "storage");
         assert_eq!(record.hook, "connect4");
@@ -152,6 +186,21 @@ mod tests {
         assert_eq!((record.port, record.protocol.as_str()), (None, "132"));
         assert_eq!((record.hook.as_str(), record.reason.as_str()), ("99", "99"));
         assert_eq!(record.verdict, "audit");
+    }
+
+    #[test]
+    fn a_sum_stands_for_as_many_denials_and_says_so() {
+        let key = WithheldKey {
+            cgroup: 77,
+            window: 3,
+            audited: 1,
+        };
+        let record = Identify::new("/nowhere".into()).sum_up(&key, 812, boot_clock());
+        assert_eq!((record.verdict.as_str(), record.folded), ("audit", 811));
+        assert_eq!(
+            record.message.unwrap(),
+            "812 denials of the cgroup with id 77 in 10 seconds were too many for an event each"
+        );
     }
 
     #[test]

@@ -13,16 +13,24 @@ egress_enforcer_generation 7
 # HELP egress_enforcer_applied_timestamp_seconds When the last policy was applied, in seconds since 1970.
 # TYPE egress_enforcer_applied_timestamp_seconds gauge
 egress_enforcer_applied_timestamp_seconds 1787400001
-# HELP egress_enforcer_decisions Packets and calls judged; in audit mode what is denied passes all the same.
+# HELP egress_enforcer_decisions Packets and calls judged; what is denied in audit mode has the verdict audit, and passes.
 # TYPE egress_enforcer_decisions counter
 egress_enforcer_decisions_total{hook="egress",reason="allowed-name",verdict="allow"} 12
+egress_enforcer_decisions_total{hook="egress",reason="storage",verdict="audit"} 7
 egress_enforcer_decisions_total{hook="connect4",reason="storage",verdict="deny"} 3
+# HELP egress_enforcer_denied_attempts Attempts denied: of the packets of one TCP connection only the first counts, and connecting a datagram socket is none.
+# TYPE egress_enforcer_denied_attempts counter
+egress_enforcer_denied_attempts_total{hook="egress",reason="storage",verdict="audit"} 2
+egress_enforcer_denied_attempts_total{hook="connect4",reason="storage",verdict="deny"} 3
 # HELP egress_enforcer_lessons DNS answers to allowed names that the kernel read, by what came of them.
 # TYPE egress_enforcer_lessons counter
 egress_enforcer_lessons_total{outcome="learned"} 5
 # HELP egress_enforcer_events_lost Denials that were enforced and counted, but found no room to be reported.
 # TYPE egress_enforcer_events_lost counter
 egress_enforcer_events_lost_total 1
+# HELP egress_enforcer_events_withheld Denials without an event of their own: those of a cgroup that makes too many are summed up.
+# TYPE egress_enforcer_events_withheld counter
+egress_enforcer_events_withheld_total 4
 # HELP egress_enforcer_tags_change_number The change number of the service tags in force.
 # TYPE egress_enforcer_tags_change_number gauge
 egress_enforcer_tags_change_number 401

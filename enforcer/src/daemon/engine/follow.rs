@@ -14,6 +14,7 @@ use crate::azure::tags::check_complete;
 use crate::control::{EventRecord, TagsChange};
 use crate::daemon::changes::{changes_of_names, changes_of_tags};
 use crate::daemon::feeds::{Feeds, Fetch, Fetched};
+use crate::daemon::journal;
 use crate::daemon::kept::Kept;
 use crate::daemon::sources::Sources;
 use crate::name::Name;
@@ -102,20 +103,27 @@ impl Engine {
             self.feeds.tags_changed(&self.sources, self.now());
         }
         self.settle();
-        for message in changes_of_names(&before, &self.sources) {
+        self.note_changes(&before, start);
+        Ok(())
+    }
+
+    /// Notes how the names and service tags in force differ from those `before`, which were in force until `start`.
+    pub(in crate::daemon) fn note_changes(&mut self, before: &Sources, start: Instant) {
+        for message in changes_of_names(before, &self.sources) {
             self.note("names", message);
         }
-        if new_tags {
+        if self.sources.tags != before.tags {
             let took_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
             let change = TagsChange {
                 at: Timestamp::now(),
                 took_ms,
                 ..changes_of_tags(&before.tags, &self.sources.tags)
             };
-            self.note("service-tags", change.to_string());
+            let note = EventRecord::note("service-tags", change.to_string());
+            let (old, new) = (change.from.to_string(), change.to.to_string());
+            self.publish(note.changed(Some(old), Some(new)));
             self.tags_change = Some(change);
         }
-        Ok(())
     }
 
     /// Addresses of the hosts that are asked; `None` while DNS has not answered for one.
@@ -136,8 +144,13 @@ impl Engine {
 
     /// Something that `events` tells.
     pub(in crate::daemon) fn note(&mut self, what: &str, message: String) {
-        tracing::info!(what, "{message}");
-        self.notes.push(EventRecord::note(what, message));
+        self.publish(EventRecord::note(what, message));
+    }
+
+    /// Logs a change, and has `events` tell it.
+    pub(in crate::daemon) fn publish(&mut self, record: EventRecord) {
+        journal::log(&record);
+        self.notes.push(record);
     }
 
     /// Takes what an earlier run kept of the sources. What of it cannot be used is told, and keeps nothing from starting.

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use anyhow::Result;
+use enforcer_common::layout::{Settings, Switches};
 use jiff::Timestamp;
 
 use super::Engine;
+use crate::config::Mode;
+use crate::control::EventRecord;
+use crate::control::event_kinds::MODE;
 use crate::daemon::evaluate::{inputs, protected};
 use crate::daemon::known::Origins;
 use crate::kernel::KernelError;
@@ -20,6 +24,7 @@ impl Engine {
             format!("a change of policy is refused and the one in force stays: {error:#}")
         });
         self.alarms.set("change-refused", "", message);
+        self.note_exceptions();
         self.look_around();
     }
 
@@ -40,6 +45,7 @@ impl Engine {
         if !new_tables && self.holds(&desired)? {
             return Ok(());
         }
+        let before = self.kernel.maps.settings()?;
         let generation = self.generation + 1;
         if let Err(error) = self
             .kernel
@@ -54,7 +60,20 @@ impl Engine {
         self.in_force = Some((protected, tables));
         self.generation = generation;
         self.applied = Timestamp::now();
+        self.note_mode(&before);
         Ok(())
+    }
+
+    /// Notes another mode than `before`, if a policy was in force then.
+    fn note_mode(&mut self, before: &Settings) {
+        let old = mode_of(before.switches);
+        let new = self.sources.config.mode;
+        if before.generation == 0 || old == new {
+            return;
+        }
+        let (old, new) = (old.word().to_owned(), new.word().to_owned());
+        let message = format!("the mode is {new}; it was {old}");
+        self.publish(EventRecord::note(MODE, message).changed(Some(old), Some(new)));
     }
 
     /// What decides all but the protected set.
@@ -122,5 +141,13 @@ impl Engine {
             ..found
         };
         Ok(())
+    }
+}
+
+fn mode_of(switches: Switches) -> Mode {
+    if switches.audits() {
+        Mode::Audit
+    } else {
+        Mode::Enforce
     }
 }

@@ -108,17 +108,24 @@ fn tell(stage: &Stage, teller: &mut Teller) -> Result<()> {
     teller.act("What it says about it");
     let account = IpAddr::from(ACCOUNT).to_string();
     let events = stage.enforcer().json(["events"])?;
-    let culprit = culprit(&events, &account);
+    let denial = denial_of(&events, &account);
+    let culprit = denial.and_then(|denial| denial["command"].as_str());
     teller.say(format_args!("egress-enforcer events (the last {DENIALS})"));
     let lines = stage.enforcer().ask(["events"])?.success()?;
     teller.quote(&last(&lines, DENIALS));
     let sentence = format!(
         "the denial of the upload names its process: {}",
-        culprit.as_deref().unwrap_or("none")
+        culprit.unwrap_or("none")
     );
     teller.check(
         culprit.is_some_and(|command| command.starts_with("python")),
         &sentence,
+    );
+    let is_https =
+        denial.is_some_and(|denial| denial["protocol"] == "tcp" && denial["port"] == 443);
+    teller.check(
+        is_https,
+        "it is told as tcp 443, whatever looked at the address before",
     );
 
     teller.say(format_args!("egress-enforcer explain {account}"));
@@ -132,15 +139,14 @@ fn tell(stage: &Stage, teller: &mut Teller) -> Result<()> {
     Ok(())
 }
 
-/// The command of the process whose way to `address` was denied.
-fn culprit(events: &Value, address: &str) -> Option<String> {
+/// The first event of a process whose way to `address` was denied.
+fn denial_of<'a>(events: &'a Value, address: &str) -> Option<&'a Value> {
     let mut events = events.as_array()?.iter();
-    let denial = events.find(|event| {
+    events.find(|event| {
         event["destination"] == address
             && event["verdict"] == "deny"
             && event["reason"] == "storage"
-    })?;
-    denial["command"].as_str().map(str::to_owned)
+    })
 }
 
 fn last(text: &str, count: usize) -> String {
