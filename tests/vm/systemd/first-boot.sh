@@ -22,7 +22,7 @@ ready() {
     systemctl restart egress-enforcer
     # Ready means attached: nothing is waited for.
     wants refused $PROTECTED
-    within 20 has_address $LOGIN
+    within 60 has_address $LOGIN
     enforced
     told "installed size $(dpkg-query -W -f '${Installed-Size}' egress-enforcer) KiB, $(grep VmRSS /proc/"$(pid)"/status | tr -s '\t ' ' ')"
 }
@@ -67,7 +67,7 @@ reload() {
     sed -i 's/"eastus"/"eastus", "westus"/' /etc/egress-enforcer/config.toml
     wants refused $DATA_WESTUS
     systemctl reload egress-enforcer
-    within 20 has_address $DATA_WESTUS
+    within 60 has_address $DATA_WESTUS
     wants answered $DATA_WESTUS
     is_active || fail "not active after a reload"
 }
@@ -108,7 +108,7 @@ kills() {
         main=$(pid)
         kill -KILL "$main"
         is_back() { is_active && [ "$(pid)" != "$main" ]; }
-        within 20 is_back
+        within 60 is_back
     done
 }
 

@@ -21,7 +21,7 @@ const KERNEL: &str = "6.1";
 const BOOTS: [Boot; 2] = [
     Boot {
         name: "systemd-first-boot",
-        limit: Duration::from_secs(600),
+        limit: Duration::from_secs(1200),
         steps: &[
             "without-the-package-a-first-try-passes",
             "install-enables-and-starts",
