@@ -100,7 +100,9 @@ def be_alone(address, answer):
     libc.prctl(PR_SET_DUMPABLE, 1)
     with open("/proc/self/uid_map", "w") as users:
         users.write(f"0 {NOBODY} 1")
-    for line in ["link set lo up", f"address add {address} dev lo"]:
+    # Duplicate detection would keep the address from being bound for a moment.
+    at_once = " nodad" if ":" in address else ""
+    for line in ["link set lo up", f"address add {address} dev lo{at_once}"]:
         subprocess.run(["ip", *line.split()], check=True)
     ear = socket.socket(family_of(address), socket.SOCK_DGRAM)
     ear.bind((address, 53))
