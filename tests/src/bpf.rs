@@ -28,6 +28,7 @@ const PROG_BY_ID: libc::c_int = 13;
 const INFO_BY_FD: libc::c_int = 15;
 const LINK_CREATE: libc::c_int = 28;
 const ENABLE_STATS: libc::c_int = 32;
+const LINK_DETACH: libc::c_int = 34;
 
 /// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -280,6 +281,17 @@ impl Program {
         call(TEST_RUN, &mut attributes).context("run a program")?;
         Ok((attributes.code, started.elapsed() / repeat))
     }
+}
+
+/// Detaches a pinned link by force, as `bpftool link detach` does: it stays pinned and judges nothing.
+///
+/// # Errors
+/// When nothing is pinned there, or the kernel refuses.
+pub fn detach(pin: &Path) -> Result<()> {
+    let link = pinned(pin)?;
+    let mut attributes = raw(&link)?;
+    call(LINK_DETACH, &mut attributes).context("detach a link")?;
+    Ok(())
 }
 
 /// Has the kernel count how often programs run, and for how long, until the value is dropped. Linux 5.8.

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use enforcer::{
-    kernel::{self, Counters, EventReader, Lifetime, Question},
+    kernel::{self, Counters, EventReader, Lifetime, Links, Question},
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
 };
 
@@ -20,7 +20,7 @@ pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
 /// The loaded programs and their maps. Fields are dropped in order: what judges first, then what it
 /// stands on.
 pub struct Loaded {
-    lifetime: Lifetime,
+    links: Links,
     /// The programs, and the maps to look at.
     pub kernel: Programs,
     held: Held,
@@ -38,7 +38,7 @@ impl Loaded {
     pub fn new() -> Result<Self> {
         let scratch = Scratch::new()?;
         Ok(Self {
-            lifetime: Lifetime::Held(Vec::new()),
+            links: Links::new(Lifetime::Held),
             kernel: Programs::take()?,
             held: Held::default(),
             tables: None,
@@ -66,7 +66,7 @@ impl Loaded {
     /// When the kernel refuses.
     pub fn attach(&mut self, cgroup: &Cgroup) -> Result<()> {
         let scope = open(cgroup)?;
-        Ok(self.kernel.attach(&scope, &mut self.lifetime)?)
+        Ok(self.kernel.attach(&scope, &mut self.links)?)
     }
 
     /// Compiles a policy and puts it in force whole.

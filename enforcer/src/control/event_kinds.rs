@@ -12,6 +12,8 @@ pub const EXCEPTION_BEGUN: &str = "exception-begun";
 pub const EXCEPTION_CHANGED: &str = "exception-changed";
 /// See [`EXCEPTION_BEGUN`].
 pub const EXCEPTION_ENDED: &str = "exception-ended";
+/// The reason of notes of programs and pins that were gone and are there again.
+pub const HOOK_RESTORED: &str = "hook-restored";
 
 /// `MESSAGE_ID` of an alarm that is raised; EGRESS_ALARM holds its kind.
 pub const ALARM_RAISED: &str = "4485649f13674a22bf248b65ff28bb6e";
@@ -38,7 +40,7 @@ const fn kind(word: &'static str, message_id: &'static str, about: &'static str)
 }
 
 /// Every kind. The last one is that of notes that are not listed.
-pub const KINDS: [EventKind; 12] = [
+pub const KINDS: [EventKind; 13] = [
     kind(
         "denied",
         "99c7316c0a1f4dd68a0f44c26556da5f",
@@ -73,6 +75,11 @@ pub const KINDS: [EventKind; 12] = [
         EXCEPTION_ENDED,
         "21ac8f8121084c1b8d4db50f953552c8",
         "An exception reached its end, or left the configuration.",
+    ),
+    kind(
+        HOOK_RESTORED,
+        "4b9afd45cf4141f5b8d8502367a788f1",
+        "A kernel program was detached or lost its pin, and was attached again.",
     ),
     kind(
         "names",

@@ -11,7 +11,7 @@ use crate::control::event_kinds::{ALARM_CLEARED, ALARM_RAISED};
 pub(super) const CONFIG_REFUSED: &str = "config-refused";
 
 /// The alarms that stand, by kind and what they are about.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Alarms {
     standing: BTreeMap<(&'static str, String), Alarm>,
 }
@@ -20,18 +20,32 @@ impl Alarms {
     /// Raises an alarm about `subject`, or renews the message of one that stands; only a new one is logged.
     pub(super) fn raise(&mut self, kind: &'static str, subject: &str, message: impl Into<String>) {
         let message = message.into();
-        let key = (kind, subject.to_owned());
-        if let Some(standing) = self.standing.get_mut(&key) {
-            standing.message = message;
-            return;
+        if !self.stands(kind, subject) {
+            tracing::warn!(
+                message_id = ALARM_RAISED,
+                egress_alarm = kind,
+                "alarm {kind}: {message}"
+            );
         }
-        tracing::warn!(message_id = ALARM_RAISED, egress_alarm = kind, "{message}");
-        let alarm = Alarm {
+        self.put(kind, subject, message);
+    }
+
+    fn put(&mut self, kind: &'static str, subject: &str, message: String) {
+        let alarm = self.standing.entry((kind, subject.to_owned()));
+        let alarm = alarm.or_insert_with(|| Alarm {
             kind: kind.to_owned(),
             since: Timestamp::now(),
-            message,
-        };
-        self.standing.insert(key, alarm);
+            message: String::new(),
+        });
+        alarm.message = message;
+    }
+
+    /// Has the alarm about nothing in particular stand or not, without a log line: for a copy that is shown.
+    pub(super) fn show(&mut self, kind: &'static str, message: Option<String>) {
+        match message {
+            Some(message) => self.put(kind, "", message),
+            None => drop(self.standing.remove(&(kind, String::new()))),
+        }
     }
 
     /// Ends the alarm about `subject`, if one stands.
@@ -40,7 +54,7 @@ impl Alarms {
             tracing::info!(
                 message_id = ALARM_CLEARED,
                 egress_alarm = kind,
-                "mended: {}",
+                "alarm {kind} ended: {}",
                 alarm.message
             );
         }

@@ -29,7 +29,8 @@ use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
 use crate::control::{EventRecord, TagsChange};
 use crate::kernel::{
-    Awaited, Cgroup, Kernel, KernelError, Lifetime, PinLock, Pins, cgroup_root, own_addresses,
+    Awaited, Cgroup, Kernel, KernelError, Lifetime, Links, PinLock, Pins, cgroup_root,
+    own_addresses,
 };
 use crate::name::Name;
 use crate::policy::{Held, NameIds, Protected, Tables};
@@ -49,10 +50,6 @@ pub(super) enum Asker {
     /// A pattern stands for it, and somebody asks for it.
     Pattern,
 }
-
-/// How long nobody looks whether the hooks still have their pins: a look takes fifty system calls, and names are due many times a second.
-/// Whoever asks for the status has it look at once.
-const HOOKS_UNSEEN: Duration = Duration::from_secs(10);
 
 /// The daemon's state.
 pub(super) struct Engine {
@@ -90,12 +87,13 @@ pub(super) struct Engine {
     since: Instant,
     hastened: Duration,
     pub(super) hooks_seen: Duration,
+    ticked: Duration,
     own: Vec<IpAddr>,
     in_force: Option<(Protected, Arc<Tables>)>,
     held: Held,
     pub(super) unsaved: bool,
-    lifetime: Lifetime,
-    _lock: PinLock,
+    pub(super) links: Links,
+    pub(super) lock: PinLock,
 }
 
 impl Engine {
@@ -109,7 +107,7 @@ impl Engine {
         let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
         let pins = Pins::new(&sources.config.paths.pins);
         let lock = pins.prepare()?;
-        let lifetime = lifetime(&options, &pins)?;
+        let links = Links::new(lifetime(&options, &pins)?);
         let is_takeover = pins.have_links();
         let kernel = Kernel::load(&pins)?;
         let held = kernel.maps.held()?;
@@ -139,17 +137,18 @@ impl Engine {
             since: Instant::now(),
             hastened: Duration::ZERO,
             hooks_seen: Duration::ZERO,
+            ticked: Duration::ZERO,
             own: own_addresses()?,
             in_force: None,
             unsaved: false,
-            _lock: lock,
+            lock,
             options,
             sources,
             root,
             scope,
             pins,
             kernel,
-            lifetime,
+            links,
             held,
             generation,
         };
@@ -170,7 +169,7 @@ impl Engine {
         }
         engine.note_exceptions();
         engine.forget_lessons();
-        engine.kernel.attach(&engine.scope, &mut engine.lifetime)?;
+        engine.kernel.attach(&engine.scope, &mut engine.links)?;
         engine.keep_configuration();
         engine.keep();
         engine.end_other_versions();
@@ -213,7 +212,7 @@ impl Engine {
         of_policy.into_iter().chain(sought).chain(asked).min()
     }
 
-    /// How long nothing is due. Cgroups that the policy speaks of are looked for after `patience` at the latest.
+    /// How long no tick is due. Cgroups that the policy speaks of are looked for `patience` after the last one at the latest.
     pub(super) fn idle(&self, patience: Duration) -> Duration {
         let next = self.next_question().unwrap_or(TTL_CEILING);
         let asks = self.feeds.next_wake().filter(|_| self.reach().is_some());
@@ -224,8 +223,9 @@ impl Engine {
         if self.sources.config.exceptions.is_empty() && self.sources.config.scope.is_none() {
             return idle;
         }
+        let rescan = (self.ticked + patience).saturating_sub(self.now());
         let ends = self.standings.iter().filter_map(Standing::left);
-        ends.fold(idle.min(patience), Duration::min)
+        ends.fold(idle.min(rescan), Duration::min)
     }
 
     /// The cgroups that the policy speaks of: units with exceptions start and stop, slices come and go.
@@ -276,6 +276,7 @@ impl Engine {
     /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
     pub(super) fn tick(&mut self) {
         let now = self.now();
+        self.ticked = now;
         self.follow_scope();
         self.open_for_itself();
         self.inherited.expire(now);
@@ -289,16 +290,13 @@ impl Engine {
         self.take_over_lessons();
         self.settle();
         self.forget_lessons();
-        if now.saturating_sub(self.hooks_seen) >= HOOKS_UNSEEN {
-            self.look_at_hooks();
-        }
     }
 
     /// Takes the host's addresses anew.
     ///
     /// # Errors
     /// Where they cannot be listed.
-    pub(super) fn addresses_changed(&mut self) -> Result<()> {
+    pub(super) fn addresses_changed(&mut self) -> Result<(), KernelError> {
         let own = own_addresses()?;
         if own != self.own {
             self.own = own;
@@ -352,7 +350,7 @@ fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
         return Ok(Lifetime::Pinned);
     }
     if !pins.any_judge()? {
-        return Ok(Lifetime::Held(Vec::new()));
+        return Ok(Lifetime::Held);
     }
     Err(KernelError::Enforcing {
         path: pins.base().to_owned(),
@@ -361,8 +359,8 @@ fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Lifetime::Held(links) = &mut self.lifetime {
-            links.clear();
+        if self.links.lifetime() == Lifetime::Held {
+            self.links.close();
             if let Err(error) = self.pins.remove() {
                 tracing::warn!("{error}");
             }

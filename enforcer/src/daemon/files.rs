@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::future::pending;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,12 +82,16 @@ impl FileWatch {
 
     /// Waits until something changes in the directories, and then for the rest of it, or until it is time to look all the same. Nothing is
     /// lost where the waiting is given up.
-    pub(super) async fn changed(&mut self) {
+    ///
+    /// # Errors
+    /// Where the kernel does not report.
+    pub(super) async fn changed(&mut self) -> Result<(), KernelError> {
         let quiet_at = match self.quiet_at {
             Some(quiet_at) => quiet_at,
             None => {
-                if timeout_at(self.look_at, self.news()).await.is_err() {
-                    return;
+                match timeout_at(self.look_at, self.directories.next()).await {
+                    Ok(events) => self.note(&events?),
+                    Err(_elapsed) => return Ok(()),
                 }
                 *self.quiet_at.insert(Instant::now() + QUIET)
             }
@@ -102,13 +105,7 @@ impl FileWatch {
             }
             self.note(&events);
         }
-    }
-
-    async fn news(&mut self) {
-        match self.directories.next().await {
-            Ok(events) => self.note(&events),
-            Err(_untold) => pending().await,
-        }
+        Ok(())
     }
 
     /// Forgets the directories that the kernel watches no longer, and all of them where it may have failed to say so.

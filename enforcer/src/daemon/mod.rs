@@ -13,6 +13,7 @@ mod exceptions;
 mod feeds;
 mod files;
 mod forced;
+mod hooks;
 mod inherited;
 mod journal;
 mod kept;
@@ -28,6 +29,8 @@ mod run;
 mod service;
 mod sources;
 mod watch;
+mod watched;
+mod watches;
 
 pub use forced::{force_tags, unforce_tags};
 pub use kept::{forget_tags, kept_tags};

@@ -1,5 +1,6 @@
 //! Another configuration: taken whole, or not at all.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use super::exceptions::Standing;
 use super::known::Origins;
 use super::names::RegistryNames;
 use super::sources::Sources;
+use crate::control::event_kinds::HOOK_RESTORED;
 use crate::name::Name;
 use crate::policy::{compile, compile_tables};
 
@@ -25,6 +27,7 @@ impl Engine {
         match fits {
             Ok(fresh) => {
                 self.alarms.clear(CONFIG_REFUSED, "");
+                self.alarms.replace(HOOK_RESTORED, &BTreeMap::new());
                 self.take_over_lessons();
                 self.feeds.follow(&fresh, self.now());
                 let start = Instant::now();

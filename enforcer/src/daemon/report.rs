@@ -79,7 +79,7 @@ impl Engine {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            alarms: self.alarms.all(),
+            alarms: self.current_alarms(),
             counters: self.kernel.maps.counters().unwrap_or_else(|error| {
                 tracing::warn!("{error}");
                 Counters::default()
@@ -107,12 +107,18 @@ impl Engine {
         entries.map(|(name, _)| name.clone()).collect()
     }
 
-    /// The hooks that judge: a pinned link is there as long as its pin.
+    /// The hooks that judge, by the daemon's own descriptors of their links.
     pub(super) fn hooks(&self) -> Vec<Hook> {
-        if self.options.ephemeral {
-            return Hook::ALL.to_vec();
+        self.links.attached(&self.scope)
+    }
+
+    /// The alarms that stand at this moment, with what the clock and root's hand changed since the last look. Changes nothing.
+    fn current_alarms(&self) -> Vec<Alarm> {
+        let mut alarms = self.alarms.clone();
+        for (kind, message) in self.conditions() {
+            alarms.show(kind, message);
         }
-        self.pins.attached()
+        alarms.all()
     }
 
     fn exceptions_status(&self) -> Vec<ExceptionStatus> {

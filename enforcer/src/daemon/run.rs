@@ -11,25 +11,25 @@ use anyhow::{Context as _, Result};
 use enforcer_common::Record;
 use enforcer_common::layout::FoldKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::denials::Denial;
 use super::engine::{Asker, Engine};
 use super::feeds::Fetched;
-use super::files::FileWatch;
 use super::service::Service;
 use super::sources::Options;
+use super::watches::{WatchKind, Watches};
 use crate::control::identity::Identify;
 use crate::control::server::{Server, Source};
 use crate::control::{EventLog, Status, socket_path};
-use crate::kernel::{AddressWatch, CgroupWatch, ClockWatch, EventReader};
+use crate::kernel::KernelError;
 use crate::name::Name;
 use crate::resolver::answer::Answer;
 
 /// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
-/// How long nobody looks for cgroups that may have come or gone: their coming and going is told.
+/// Fallback interval between scans for cgroups; inotify reports changes.
 const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
 /// The same where the system does not tell.
 const CGROUPS_UNWATCHED: Duration = Duration::from_secs(1);
@@ -51,13 +51,9 @@ pub fn run(options: Options) -> Result<()> {
 async fn serve(options: Options) -> Result<()> {
     let mut daemon = Daemon::start(options)?;
     daemon.announce();
-    while let Some(news) = daemon.next().await {
-        daemon.take(news);
-        // Lookups and the control socket get their turn also while one batch of events follows another.
-        tokio::task::yield_now().await;
-    }
+    let ended = daemon.follow().await;
     daemon.stop();
-    Ok(())
+    ended
 }
 
 /// What can happen.
@@ -70,7 +66,21 @@ enum News {
     Clock,
     Files,
     Fetched(Box<Fetched>),
+    /// Hooks or pins may be gone.
+    Hooks,
     Reload,
+    /// A watch reports no more.
+    Failed(WatchKind, KernelError),
+}
+
+impl News {
+    /// What a watch reports, or that it reports no more.
+    fn of<T>(reported: Result<T, (WatchKind, KernelError)>, news: impl FnOnce(T) -> Self) -> Self {
+        match reported {
+            Ok(reported) => news(reported),
+            Err((kind, error)) => Self::Failed(kind, error),
+        }
+    }
 }
 
 pub(super) struct Daemon {
@@ -78,19 +88,17 @@ pub(super) struct Daemon {
     pub(super) log: Arc<EventLog>,
     pub(super) identify: Identify,
     service: Service,
-    events: EventReader,
-    addresses: AddressWatch,
-    cgroups: Option<CgroupWatch>,
-    clock: ClockWatch,
+    pub(super) watches: Watches,
     lookups: JoinSet<(Asker, Name, Answer)>,
     fetches: JoinSet<Fetched>,
-    files: Option<FileWatch>,
     /// Denials that were reported, until their window is over.
     pub(super) reported: HashMap<FoldKey, Denial>,
     /// Windows before this one were summed up.
     pub(super) summed_up: u32,
     pub(super) sum_up_at: Option<Instant>,
     save_at: Option<Instant>,
+    /// When the engine's next tick is due.
+    tick_at: Instant,
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
@@ -108,19 +116,16 @@ impl Daemon {
         let log = Arc::new(EventLog::default());
         let mut daemon = Self {
             identify: Identify::new(engine.root.clone()),
-            events: EventReader::open(&engine.pins)?,
             service: Service::of_environment(),
-            addresses: AddressWatch::new()?,
-            cgroups: None,
-            clock: ClockWatch::new()?,
+            watches: Watches::new(),
             lookups: JoinSet::new(),
             fetches: JoinSet::new(),
-            files: None,
             reported: HashMap::new(),
             summed_up: 0,
             // What an earlier daemon left, once its records are read.
             sum_up_at: Some(Instant::now() + Duration::from_secs(1)),
             save_at: None,
+            tick_at: Instant::now(),
             engine: Rc::new(RefCell::new(engine)),
             log,
             hangup,
@@ -128,8 +133,9 @@ impl Daemon {
             interrupt,
         };
         daemon.listen();
-        daemon.watch_cgroups();
-        daemon.watch_files();
+        for kind in WatchKind::ALL {
+            daemon.watch(kind);
+        }
         Ok(daemon)
     }
 
@@ -165,60 +171,70 @@ impl Daemon {
         );
     }
 
-    /// Waits for the next news; `None` when it is time to stop.
-    async fn next(&mut self) -> Option<News> {
-        let wake = self.wake();
-        let answer = async {
-            match self.lookups.join_next().await {
-                Some(answer) => answer,
-                None => pending().await,
-            }
-        };
-        let fetched = async {
-            match self.fetches.join_next().await {
-                Some(fetched) => fetched,
-                None => pending().await,
-            }
-        };
-        let files = async {
-            match &mut self.files {
-                Some(files) => files.changed().await,
-                None => pending().await,
-            }
-        };
-        let cgroups = async {
-            match &self.cgroups {
-                Some(cgroups) => cgroups.changed().await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => None,
-            _ = self.interrupt.recv() => None,
-            _ = self.hangup.recv() => Some(News::Reload),
-            Ok(answer) = answer => Some(News::Answer(Box::new(answer))),
-            Ok(fetched) = fetched => Some(News::Fetched(Box::new(fetched))),
-            () = files => Some(News::Files),
-            () = sleep_until(wake) => Some(News::Due),
-            Ok(()) = self.addresses.changed() => Some(News::Addresses),
-            Ok(()) = cgroups => Some(News::Cgroups),
-            Ok(()) = self.clock.set() => Some(News::Clock),
-            Ok(events) = self.events.next(EVENT_BATCH) => Some(News::Records(events)),
+    /// Takes what happens, until it is time to stop.
+    ///
+    /// # Errors
+    /// Where a lookup or a fetch ends without an outcome: what it would have brought about is lost, and the service manager starts the daemon
+    /// again.
+    async fn follow(&mut self) -> Result<()> {
+        while let Some(news) = self.next().await? {
+            self.take(news);
+            // Lookups and the control socket get their turn also while one batch of events follows another.
+            tokio::task::yield_now().await;
         }
+        Ok(())
+    }
+
+    /// Waits for the next news; `None` when it is time to stop.
+    async fn next(&mut self) -> Result<Option<News>> {
+        let wake = self.wake();
+        let Watches {
+            events,
+            addresses,
+            clock,
+            cgroups,
+            files,
+            pins,
+            hook_checks,
+        } = &mut self.watches;
+        let news = tokio::select! {
+            biased;
+            _ = self.terminate.recv() => return Ok(None),
+            _ = self.interrupt.recv() => return Ok(None),
+            _ = self.hangup.recv() => News::Reload,
+            answer = ended(&mut self.lookups) => News::Answer(Box::new(answer.context("a lookup failed within the daemon")?)),
+            fetched = ended(&mut self.fetches) => News::Fetched(Box::new(fetched.context("a fetch failed within the daemon")?)),
+            changed = files.next(async |files| files.changed().await) => News::of(changed, |()| News::Files),
+            () = sleep_until(wake) => News::Due,
+            elapsed = hook_checks.next(async |timer| timer.elapsed().await) => News::of(elapsed, |()| News::Hooks),
+            changed = pins.next(async |pins| pins.changed().await) => News::of(changed, |()| News::Hooks),
+            changed = addresses.next(async |addresses| addresses.changed().await) => News::of(changed, |()| News::Addresses),
+            changed = cgroups.next(async |cgroups| cgroups.changed().await) => News::of(changed, |()| News::Cgroups),
+            set = clock.next(async |clock| clock.set().await) => News::of(set, |()| News::Clock),
+            records = events.next(async |events| events.next(EVENT_BATCH).await) => News::of(records, News::Records),
+        };
+        Ok(Some(news))
     }
 
     /// When something is due, whatever else happens.
-    fn wake(&self) -> Instant {
-        let patience = match self.cgroups {
-            Some(_) => CGROUPS_WATCHED,
-            None => CGROUPS_UNWATCHED,
+    fn wake(&mut self) -> Instant {
+        let patience = if self.watches.cgroups.stands() {
+            CGROUPS_WATCHED
+        } else {
+            CGROUPS_UNWATCHED
         };
-        let idle = Instant::now() + self.engine.borrow().idle(patience);
-        [self.sum_up_at, self.save_at, self.service.next_beat()]
-            .into_iter()
-            .flatten()
-            .fold(idle, Instant::min)
+        let engine = self.engine.borrow();
+        let now = Instant::now();
+        self.tick_at = now + engine.idle(patience);
+        [
+            self.sum_up_at,
+            self.save_at,
+            self.service.next_beat(),
+            self.watches.next_retry(),
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.tick_at, Instant::min)
     }
 
     fn take(&mut self, news: News) {
@@ -234,12 +250,9 @@ impl Daemon {
             News::Clock => self.engine.borrow_mut().tick(),
             News::Files => self.follow_files(),
             News::Fetched(fetched) => self.engine.borrow_mut().fetched(*fetched),
-            News::Addresses => {
-                let changed = self.engine.borrow_mut().addresses_changed();
-                if let Err(error) = changed {
-                    tracing::warn!("{error:#}");
-                }
-            }
+            News::Addresses => self.follow_addresses(),
+            News::Hooks => self.follow_hooks(),
+            News::Failed(kind, error) => self.watch_failed(kind, &error),
         }
         self.ask();
         for note in std::mem::take(&mut self.engine.borrow_mut().notes) {
@@ -252,63 +265,17 @@ impl Daemon {
     fn reload(&mut self) {
         self.service.reloading();
         self.engine.borrow_mut().reload();
-        self.watch_cgroups();
-        self.watch_files();
+        self.watch(WatchKind::Cgroups);
+        self.watch(WatchKind::Files);
         self.service.ready(self.engine.borrow().summary());
-    }
-
-    /// Watches for the cgroups that the configuration in force speaks of, and looks for them once it does. Where they cannot be watched,
-    /// they are looked for time and again.
-    fn watch_cgroups(&mut self) {
-        let mut engine = self.engine.borrow_mut();
-        let watch = CgroupWatch::new(&engine.root, engine.awaited());
-        let failed = watch.as_ref().err().map(ToString::to_string);
-        engine.alarms.set("cgroups-unwatched", "", failed);
-        self.cgroups = watch.ok();
-        engine.tick();
-    }
-
-    fn follow_cgroups(&mut self) {
-        if self
-            .cgroups
-            .as_ref()
-            .is_some_and(|cgroups| cgroups.follow().is_ok())
-        {
-            self.engine.borrow_mut().tick();
-        } else {
-            self.watch_cgroups();
-        }
-    }
-
-    /// Watches the files that the configuration in force names, and reads those anew that changed since they were read.
-    fn watch_files(&mut self) {
-        let mut engine = self.engine.borrow_mut();
-        let files = engine.sources.given.stamps().clone();
-        let watch = (!files.is_empty())
-            .then(|| FileWatch::new(files))
-            .transpose();
-        let failed = watch.as_ref().err().map(|error| {
-            format!("{error}: endpoints and service tags are read again on reload only")
-        });
-        engine.alarms.set("files-unwatched", "", failed);
-        drop(engine);
-        self.files = watch.unwrap_or_default();
-        self.follow_files();
-    }
-
-    /// Reads the files anew that changed.
-    fn follow_files(&mut self) {
-        let Some(files) = &mut self.files else { return };
-        for file in files.take() {
-            self.engine.borrow_mut().file_changed(&file);
-        }
     }
 
     fn do_what_is_due(&mut self) {
         let now = Instant::now();
-        if self.cgroups.is_none() {
-            self.watch_cgroups();
-        } else {
+        for kind in self.watches.due(now) {
+            self.watch(kind);
+        }
+        if self.tick_at <= now {
             self.engine.borrow_mut().tick();
         }
         if self.save_at.is_some_and(|at| at <= now) {
@@ -353,6 +320,14 @@ impl Daemon {
     }
 }
 
+/// Waits until one of `tasks` ends; for ever where there is none.
+async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
+    match tasks.join_next().await {
+        Some(outcome) => outcome,
+        None => pending().await,
+    }
+}
+
 /// What the control socket may ask.
 struct Told {
     engine: Rc<RefCell<Engine>>,
@@ -360,11 +335,8 @@ struct Told {
 }
 
 impl Source for Told {
-    /// Looks around first: what needs attention is told as it is now.
     fn status(&self) -> Status {
-        let mut engine = self.engine.borrow_mut();
-        engine.look_around_for_answer();
-        engine.status()
+        self.engine.borrow().status()
     }
 
     fn events(&self) -> Arc<EventLog> {

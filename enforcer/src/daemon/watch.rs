@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::engine::Engine;
 use super::feeds::SOURCE_FAILING;
+use super::hooks::{HOOK_MISSING, SOCKET_MEMORY};
 use super::sources::{TAGS_FORCED, TAGS_REPLACED};
 use crate::control::EventRecord;
 use crate::kernel::optmem_shortage;
@@ -17,13 +17,17 @@ use crate::resolver::cache::{Failing, Family, NameEntry};
 /// Alarms by what they are about, with their messages.
 type Found = BTreeMap<String, String>;
 
+/// The kind of the alarm that the service tags are old.
+const TAGS_OLD: &str = "tags-old";
+/// The kind of the alarm that the wall clock was set.
+const CLOCK_SET: &str = "clock-set";
+
 impl Engine {
     /// Raises and ends the alarms that follow from the state at hand.
     pub(super) fn look_around(&mut self) {
-        self.alarms
-            .set("tags-old", "", self.sources.age_alarm(Timestamp::now()));
+        self.alarms.set(TAGS_OLD, "", self.tags_old());
+        self.alarms.set(CLOCK_SET, "", self.clock.complaint());
         self.report_tags();
-        self.alarms.set("clock-set", "", self.clock.complaint());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
             .cache
@@ -112,29 +116,18 @@ impl Engine {
         found.collect()
     }
 
-    /// Looks around for somebody who asks. A clock that was set unnoticed ends exceptions, or has them stand again.
-    pub(super) fn look_around_for_answer(&mut self) {
-        if self.clock.complaint().is_some() == self.alarms.stands("clock-set", "") {
-            self.look_around();
-        } else {
-            self.tick();
-        }
-        self.look_at_hooks();
+    /// The alarms that the clock or root's hand can raise and end at any moment, as they are now.
+    pub(super) fn conditions(&self) -> [(&'static str, Option<String>); 4] {
+        [
+            (TAGS_OLD, self.tags_old()),
+            (CLOCK_SET, self.clock.complaint()),
+            (HOOK_MISSING, self.hook_missing()),
+            (SOCKET_MEMORY, optmem_shortage()),
+        ]
     }
 
-    /// Raises or ends the alarms about pins that are gone and about too small a limit of socket memory: root's hand can do either at any
-    /// time, and nothing tells.
-    pub(super) fn look_at_hooks(&mut self) {
-        self.hooks_seen = self.now();
-        self.alarms.set("hook-missing", "", self.hook_missing());
-        self.alarms.set("socket-memory", "", optmem_shortage());
-    }
-
-    fn hook_missing(&self) -> Option<String> {
-        let missing = Hook::ALL.len() - self.hooks().len();
-        (missing > 0).then(|| {
-            format!("{missing} hooks lost their pins and judge no longer: restart the daemon")
-        })
+    fn tags_old(&self) -> Option<String> {
+        self.sources.age_alarm(Timestamp::now())
     }
 }
 

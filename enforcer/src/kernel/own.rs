@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
@@ -73,13 +74,19 @@ impl AddressWatch {
             .await
             .map_err(KernelError::failed(what))?;
         let mut message = [0; 4096];
-        while recv(
-            self.socket.as_raw_fd(),
-            &mut message,
-            MsgFlags::MSG_DONTWAIT,
-        )
-        .is_ok()
-        {}
+        loop {
+            let received = recv(
+                self.socket.as_raw_fd(),
+                &mut message,
+                MsgFlags::MSG_DONTWAIT,
+            );
+            match received {
+                // Messages that found no room are lost: the addresses are listed whole.
+                Ok(1..) | Err(Errno::ENOBUFS | Errno::EINTR) => {}
+                Ok(0) | Err(Errno::EAGAIN) => break,
+                Err(error) => return Err(KernelError::failed(what)(error)),
+            }
+        }
         ready.clear_ready();
         Ok(())
     }

@@ -28,7 +28,7 @@ pub struct Pins {
 /// Held while one process owns the pins.
 #[derive(Debug)]
 pub struct PinLock {
-    _directory: Flock<File>,
+    directory: Flock<File>,
 }
 
 impl Pins {
@@ -43,6 +43,11 @@ impl Pins {
     /// The directory of the configuration.
     pub fn base(&self) -> &Path {
         &self.base
+    }
+
+    /// The directory of this version's pins.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) fn map(&self, name: &str) -> PathBuf {
@@ -66,6 +71,13 @@ impl Pins {
     pub fn attached(&self) -> Vec<Hook> {
         let attached = |hook: &Hook| is_attached(&self.link(hook.word()));
         Hook::ALL.into_iter().filter(attached).collect()
+    }
+
+    /// The hooks that are not among [`Pins::attached`].
+    pub fn missing(&self) -> Vec<Hook> {
+        let attached = self.attached();
+        let is_missing = |hook: &Hook| !attached.contains(hook);
+        Hook::ALL.into_iter().filter(is_missing).collect()
     }
 
     /// Whether a daemon of this version left links, attached or not: what its maps hold was in force.
@@ -192,6 +204,18 @@ impl Pins {
         Ok(lock)
     }
 
+    /// Makes the directory again where it is gone, and locks the new one for `lock`.
+    ///
+    /// # Errors
+    /// As [`Pins::prepare`].
+    pub fn prepare_again(&self, lock: &mut PinLock) -> Result<(), KernelError> {
+        if self.is_still(&lock.directory) {
+            return make_own(&self.root);
+        }
+        *lock = self.prepare()?;
+        Ok(())
+    }
+
     fn make(&self) -> Result<(), KernelError> {
         if self.base.starts_with(BPFFS) && !is_bpffs(Path::new(BPFFS)) {
             mount_bpffs(Path::new(BPFFS))?;
@@ -209,9 +233,7 @@ impl Pins {
         let what = || format!("lock {}", self.base.display());
         let directory = File::open(&self.base).map_err(KernelError::failed(what()))?;
         match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            Ok(directory) if self.is_still(&directory) => Ok(PinLock {
-                _directory: directory,
-            }),
+            Ok(directory) if self.is_still(&directory) => Ok(PinLock { directory }),
             Ok(_removed) => Err(KernelError::Locked {
                 path: self.base.clone(),
             }),

@@ -1,5 +1,7 @@
 //! The daemon comes and goes, and changes its mind; the rule stays. Real traffic, judged on the wire.
 
+mod hooks;
+
 use std::{
     fs,
     path::Path,

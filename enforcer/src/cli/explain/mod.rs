@@ -8,6 +8,7 @@ mod shown;
 use std::net::IpAddr;
 
 use anyhow::{Result, bail};
+use enforcer_common::Hook;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -20,6 +21,7 @@ use super::exit::Exit;
 use super::places::Places;
 use super::printer::Printer;
 use crate::config::Paths;
+use crate::control::Status;
 use crate::kernel::{KernelError, Pins};
 use crate::name::Name;
 
@@ -60,10 +62,12 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         passes: true,
         name_allowed: destination.is_allowed(status.as_ref()),
         answered_by: judge.word(),
+        missing_hooks: Vec::new(),
         answers: Vec::new(),
         notes,
         mend: None,
     };
+    explanation.miss(missing_hooks(&pins, status.as_ref()));
     for address in destination.addresses() {
         let judged = match &explanation.sni {
             Some(server_name) => judge.ask_hello(*address, server_name)?,
@@ -94,6 +98,19 @@ fn port(option: Option<u16>, written: Option<u16>) -> Result<u16> {
         (Some(port), _) | (None, Some(port)) => Ok(port),
         (None, None) => Ok(HTTPS),
     }
+}
+
+/// The hooks that are not attached: by the daemon's word, or where none answers by the links that are pinned.
+fn missing_hooks(pins: &Pins, status: Option<&Status>) -> Vec<&'static str> {
+    let Some(status) = status else {
+        return pins.missing().into_iter().map(Hook::word).collect();
+    };
+    let is_missing = |hook: &&str| !status.hooks.iter().any(|attached| attached == hook);
+    Hook::ALL
+        .into_iter()
+        .map(Hook::word)
+        .filter(is_missing)
+        .collect()
 }
 
 /// The pins, where what they hold is in force.
@@ -131,6 +148,8 @@ struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     name_allowed: Option<bool>,
     answered_by: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_hooks: Vec<&'static str>,
     answers: Vec<Answer>,
     notes: Vec<String>,
     mend: Option<String>,
@@ -147,7 +166,19 @@ struct Answer {
 }
 
 impl Explanation {
-    fn add(&mut self, address: IpAddr, judged: Judged, names: Vec<Name>) {
+    /// Takes note of hooks that are not attached. What the egress hook denies passes without it; the other hooks only refuse earlier.
+    fn miss(&mut self, hooks: Vec<&'static str>) {
+        if !hooks.is_empty() {
+            self.notes.push(format!(
+                "not attached: {}; `egress-enforcer status` says more",
+                hooks.join(", ")
+            ));
+        }
+        self.missing_hooks = hooks;
+    }
+
+    fn add(&mut self, address: IpAddr, mut judged: Judged, names: Vec<Name>) {
+        judged.passes |= self.missing_hooks.contains(&Hook::Egress.word());
         if judged.is_denied() {
             self.verdict = judged.verdict;
         }
@@ -186,6 +217,7 @@ mod tests {
             passes: true,
             name_allowed: None,
             answered_by: "the loaded kernel program on the live maps",
+            missing_hooks: Vec::new(),
             answers: Vec::new(),
             notes: Vec::new(),
             mend: None,
@@ -207,6 +239,23 @@ mod tests {
         let explanation = explanation("contoso.azurecr.io", &mixed);
         assert!(explanation.is_denied());
         assert_eq!((explanation.verdict, explanation.passes), ("deny", false));
+    }
+
+    #[test]
+    fn what_the_egress_hook_denies_passes_without_it() {
+        let add = |hooks: Vec<&'static str>| {
+            let mut explanation = explanation("20.38.98.100", &[]);
+            explanation.miss(hooks);
+            let judged = Judged::new(Reason::Storage, false);
+            explanation.add("20.38.98.100".parse().unwrap(), judged, Vec::new());
+            (explanation.passes, explanation.to_string())
+        };
+        let (passes, text) = add(vec!["egress"]);
+        assert!(passes && text.contains("is not enforced"), "{text}");
+        assert!(text.contains("not attached: egress"), "{text}");
+        let (passes, text) = add(vec!["connect4"]);
+        assert!(!passes && text.contains("port 443: denied\n"), "{text}");
+        assert!(text.contains("not attached: connect4"), "{text}");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use enforcer_common::Hook;
+
 use super::{Answer, Explanation};
 use crate::cli::args::Protocol;
 
@@ -57,6 +59,9 @@ impl Explanation {
 
     fn word(&self) -> &'static str {
         let denied = self.answers.iter().find(|answer| answer.judged.is_denied());
+        if denied.is_some() && self.missing_hooks.contains(&Hook::Egress.word()) {
+            return "denied by the rule, which is not enforced";
+        }
         let telling = denied.or(self.answers.first());
         telling.map_or("not judged", |answer| answer.judged.word())
     }

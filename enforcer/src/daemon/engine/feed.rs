@@ -90,7 +90,7 @@ impl Engine {
 
     fn attach_anew(&mut self) -> Result<(), KernelError> {
         let scope = Cgroup::open(&self.root, &self.scope.path)?;
-        self.kernel.attach(&scope, &mut self.lifetime)?;
+        self.kernel.attach(&scope, &mut self.links)?;
         self.scope = scope;
         Ok(())
     }

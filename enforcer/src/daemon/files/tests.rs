@@ -16,7 +16,10 @@ async fn told(watch: &mut FileWatch, change: impl FnOnce()) -> Vec<PathBuf> {
     change();
     loop {
         let long = Duration::from_secs(20);
-        timeout(long, watch.changed()).await.expect("it is told");
+        timeout(long, watch.changed())
+            .await
+            .expect("it is told")
+            .unwrap();
         let changed = watch.take();
         if !changed.is_empty() {
             return changed;
@@ -144,7 +147,7 @@ async fn a_file_whose_directory_is_made_later_is_found_in_time() {
     fs::create_dir(directory.path().join("later")).unwrap();
     fs::write(&file, "1").unwrap();
     let start = Instant::now();
-    watch.changed().await;
+    watch.changed().await.unwrap();
     assert_eq!(watch.take(), [&*file]);
     assert!(start.elapsed() >= LOOK);
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use enforcer_common::Hook;
 use enforcer_common::layout::VERSION;
 
 use super::Finding;
@@ -35,7 +36,9 @@ pub(super) fn file_system(facts: &Facts, base: &Path) -> Finding {
 
 /// Pins of another version are no hindrance: `run` takes over from them.
 pub(super) fn owner(pins: &Pins) -> Finding {
+    let missing = pins.missing();
     let (fit, found) = match pins.judge() {
+        Ok(true) if !missing.is_empty() => return incomplete(&missing),
         Ok(true) => (true, format!("in force, layout version {VERSION}")),
         Ok(false) => (true, "none in force".to_owned()),
         Err(KernelError::OtherVersion { version, .. }) => (
@@ -45,6 +48,16 @@ pub(super) fn owner(pins: &Pins) -> Finding {
         Err(error) => (false, error.to_string()),
     };
     Finding::new("pins", fit, found, "do what is said there")
+}
+
+fn incomplete(missing: &[Hook]) -> Finding {
+    let missing: Vec<&str> = missing.iter().map(|hook| hook.word()).collect();
+    let found = format!(
+        "in force, layout version {VERSION}, but not attached: {}",
+        missing.join(", ")
+    );
+    let mend = "a running daemon attaches them again within seconds, and says what it found; start one (systemctl start egress-enforcer)";
+    Finding::new("pins", false, found, mend)
 }
 
 #[cfg(test)]

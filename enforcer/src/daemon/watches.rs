@@ -1,0 +1,288 @@
+//! What the kernel reports to the daemon, each kind by a watch of its own. One that fails raises an alarm and is opened again.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::files::FileWatch;
+use crate::kernel::{
+    AddressWatch, CgroupWatch, ClockWatch, EventReader, KernelError, PinWatch, Timer,
+};
+
+/// Pause before a failed watch is opened again; it doubles with each failure in a row, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// See [`FIRST_PAUSE`].
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WatchKind {
+    /// The ring buffer of denials and DNS observations.
+    Events,
+    /// The host's own addresses.
+    Addresses,
+    /// The wall clock being set.
+    Clock,
+    /// Cgroups that the configuration names.
+    Cgroups,
+    /// Files that the configuration names.
+    Files,
+    /// The pins of links and maps.
+    Pins,
+    /// The time to check the hooks.
+    HookChecks,
+}
+
+impl WatchKind {
+    /// Every kind.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Events,
+        Self::Addresses,
+        Self::Clock,
+        Self::Cgroups,
+        Self::Files,
+        Self::Pins,
+        Self::HookChecks,
+    ];
+
+    /// The kind of the alarm that stands while the watch does not.
+    pub(super) const fn alarm(self) -> &'static str {
+        match self {
+            Self::Events => "events-unread",
+            Self::Addresses => "addresses-unwatched",
+            Self::Clock => "clock-unwatched",
+            Self::Cgroups => "cgroups-unwatched",
+            Self::Files => "files-unwatched",
+            Self::Pins => "pins-unwatched",
+            Self::HookChecks => "hooks-unchecked",
+        }
+    }
+
+    /// What is missing while the watch does not stand.
+    const fn lack(self) -> &'static str {
+        match self {
+            Self::Events => "denials are counted by the kernel, and not reported",
+            Self::Addresses => "new addresses of this host are not noticed",
+            Self::Clock => "a clock that is set is noticed within a minute",
+            Self::Cgroups => "units that start are noticed within a second",
+            Self::Files => "endpoints and service tags are read again on reload only",
+            Self::Pins => "pins that go are noticed within seconds",
+            Self::HookChecks => "hooks that are detached are noticed on a restart only",
+        }
+    }
+}
+
+/// All of them.
+pub(super) struct Watches {
+    pub(super) events: Retried<EventReader>,
+    pub(super) addresses: Retried<AddressWatch>,
+    pub(super) clock: Retried<ClockWatch>,
+    pub(super) cgroups: Retried<CgroupWatch>,
+    pub(super) files: Retried<FileWatch>,
+    pub(super) pins: Retried<PinWatch>,
+    pub(super) hook_checks: Retried<Timer>,
+}
+
+impl Watches {
+    /// None stands yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            events: Retried::unwatched(WatchKind::Events),
+            addresses: Retried::unwatched(WatchKind::Addresses),
+            clock: Retried::unwatched(WatchKind::Clock),
+            cgroups: Retried::unwatched(WatchKind::Cgroups),
+            files: Retried::unwatched(WatchKind::Files),
+            pins: Retried::unwatched(WatchKind::Pins),
+            hook_checks: Retried::unwatched(WatchKind::HookChecks),
+        }
+    }
+
+    /// When the next failed watch is to be opened again.
+    pub(super) fn next_retry(&self) -> Option<Instant> {
+        WatchKind::ALL
+            .into_iter()
+            .filter_map(|kind| self.retry_at(kind))
+            .min()
+    }
+
+    /// The watches that are to be opened again at `now`.
+    pub(super) fn due(&self, now: Instant) -> Vec<WatchKind> {
+        let is_due = |kind: &WatchKind| self.retry_at(*kind).is_some_and(|at| at <= now);
+        WatchKind::ALL.into_iter().filter(is_due).collect()
+    }
+
+    /// Closes the watch that failed; returns the message of its alarm.
+    pub(super) fn fail(&mut self, kind: WatchKind, error: &KernelError) -> String {
+        match kind {
+            WatchKind::Events => self.events.fail(error),
+            WatchKind::Addresses => self.addresses.fail(error),
+            WatchKind::Clock => self.clock.fail(error),
+            WatchKind::Cgroups => self.cgroups.fail(error),
+            WatchKind::Files => self.files.fail(error),
+            WatchKind::Pins => self.pins.fail(error),
+            WatchKind::HookChecks => self.hook_checks.fail(error),
+        }
+    }
+
+    fn retry_at(&self, kind: WatchKind) -> Option<Instant> {
+        match kind {
+            WatchKind::Events => self.events.retry_at,
+            WatchKind::Addresses => self.addresses.retry_at,
+            WatchKind::Clock => self.clock.retry_at,
+            WatchKind::Cgroups => self.cgroups.retry_at,
+            WatchKind::Files => self.files.retry_at,
+            WatchKind::Pins => self.pins.retry_at,
+            WatchKind::HookChecks => self.hook_checks.retry_at,
+        }
+    }
+}
+
+/// A watch, or the time at which it is opened again.
+#[derive(Debug)]
+pub(super) struct Retried<T> {
+    kind: WatchKind,
+    watch: Option<T>,
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+impl<T> Retried<T> {
+    const fn unwatched(kind: WatchKind) -> Self {
+        Self {
+            kind,
+            watch: None,
+            retry_at: None,
+            failures: 0,
+        }
+    }
+
+    /// Takes an opened watch, or nothing where there is nothing to watch; returns the message of the alarm where it could not be opened.
+    pub(super) fn set(&mut self, opened: Result<Option<T>, KernelError>) -> Option<String> {
+        match opened {
+            Ok(watch) => {
+                self.watch = watch;
+                self.retry_at = None;
+                None
+            }
+            Err(error) => Some(self.fail(&error)),
+        }
+    }
+
+    /// The watch, where it stands.
+    pub(super) fn get(&mut self) -> Option<&mut T> {
+        self.watch.as_mut()
+    }
+
+    /// Whether it stands.
+    pub(super) const fn stands(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// Waits for what `report` of the watch says; for ever where it does not stand.
+    ///
+    /// # Errors
+    /// The watch's, with its kind: it is to be closed with [`Watches::fail`].
+    pub(super) async fn next<R>(
+        &mut self,
+        report: impl AsyncFnOnce(&mut T) -> Result<R, KernelError>,
+    ) -> Result<R, (WatchKind, KernelError)> {
+        let Some(watch) = &mut self.watch else {
+            return pending().await;
+        };
+        let reported = report(watch).await;
+        match reported {
+            Ok(reported) => {
+                self.failures = 0;
+                Ok(reported)
+            }
+            Err(error) => Err((self.kind, error)),
+        }
+    }
+
+    fn fail(&mut self, error: &KernelError) -> String {
+        let pause =
+            FIRST_PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let pause = pause.min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.watch = None;
+        self.retry_at = Some(Instant::now() + pause);
+        format!(
+            "{error}: {}; tried again in {} s",
+            self.kind.lack(),
+            pause.as_secs()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    fn error() -> KernelError {
+        KernelError::failed("wait for events")(io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_fails_is_told_and_opened_again_ever_later() {
+        let mut watch = Retried::unwatched(WatchKind::Addresses);
+        assert_eq!(watch.set(Ok(Some(()))), None);
+        assert!(
+            watch
+                .next(async |()| Ok(7))
+                .await
+                .is_ok_and(|seen| seen == 7)
+        );
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(watch.set(Ok(Some(()))), None);
+            let failed = watch.next(async |()| Err::<(), _>(error())).await;
+            let (kind, error) = failed.unwrap_err();
+            assert_eq!(kind, WatchKind::Addresses);
+            let message = watch.fail(&error);
+            assert!(message.contains(&format!("in {pause} s")), "{message}");
+            assert!(message.contains("not noticed"), "{message}");
+            assert!(!watch.stands());
+            assert_eq!(
+                watch.retry_at,
+                Some(Instant::now() + Duration::from_secs(pause))
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_report_ends_a_row_of_failures() {
+        let mut watch = Retried::unwatched(WatchKind::Clock);
+        watch.fail(&error());
+        watch.fail(&error());
+        watch.set(Ok(Some(())));
+        assert!(watch.next(async |()| Ok(())).await.is_ok());
+        watch.fail(&error());
+        assert_eq!(watch.retry_at, Some(Instant::now() + FIRST_PAUSE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_does_not_stand_reports_nothing_and_is_due_in_time() {
+        let mut watches = Watches::new();
+        let second = Duration::from_secs(1);
+        let waited = watches.clock.next(async |clock| clock.set().await);
+        assert!(timeout(second, waited).await.is_err());
+        assert_eq!(watches.next_retry(), None);
+        watches.fail(WatchKind::Clock, &error());
+        watches.fail(WatchKind::Files, &error());
+        assert!(watches.due(Instant::now()).is_empty());
+        advance(second).await;
+        let due = watches.due(Instant::now());
+        assert_eq!(due, [WatchKind::Clock, WatchKind::Files]);
+    }
+
+    #[test]
+    fn every_kind_has_an_alarm_of_its_own() {
+        let alarms = WatchKind::ALL.map(WatchKind::alarm);
+        let distinct: std::collections::BTreeSet<_> = alarms.into_iter().collect();
+        assert_eq!(distinct.len(), alarms.len());
+    }
+}

@@ -1,0 +1,182 @@
+//! Root's hand on links and pins: what it takes away is there again, and is told. Real traffic, judged on the wire.
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::Result;
+use enforcer_common::{
+    Hook,
+    layout::{LEARN, ORIGIN, VERSION},
+};
+use lab::{
+    bpf,
+    scene::{EVIL, Scene},
+};
+use serde_json::Value;
+
+use super::STREAM;
+
+/// The daemon looks every six seconds.
+const LOOK: Duration = Duration::from_secs(7);
+
+fn links() -> impl Iterator<Item = String> {
+    let programs = Hook::ALL.into_iter().map(Hook::word).chain([ORIGIN, LEARN]);
+    programs.map(|name| format!("link_{name}"))
+}
+
+fn alarm<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {
+    let alarms = status["alarms"].as_array()?;
+    let alarm = alarms.iter().find(|alarm| alarm["kind"] == kind)?;
+    alarm["message"].as_str()
+}
+
+#[test]
+fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let pins = scene.pins().join(format!("v{VERSION}"));
+    let stream = scene.stream()?;
+    for pin in links().chain(["EVENTS".to_owned(), "program_explain".to_owned()]) {
+        fs::remove_file(pins.join(pin))?;
+    }
+    let restored = |status: &Value| {
+        alarm(status, "hook-restored").is_some() && pins.join("program_explain").exists()
+    };
+    let status = scene
+        .enforcer
+        .await_status("the pins are there again", restored)?;
+    assert_eq!(alarm(&status, "hook-missing"), None, "{status}");
+    thread::sleep(LOOK);
+    let whole = scene.enforcer.json(["doctor"])?;
+    let pinned = finding(&whole, "pins");
+    assert_eq!(pinned["fit"], true, "{pinned}");
+    scene.check(&stream.end()?)?;
+    assert!(
+        scene.enforcer.log().contains("judged all the same"),
+        "{}",
+        scene.enforcer.log()
+    );
+
+    scene.enforcer.kill()?;
+    scene.pull_works_and_evil_does_not()?;
+    scene.check_for_a_second()
+}
+
+#[test]
+fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
+    let scene = Scene::start(STREAM, "")?;
+    let pins = scene.pins().join(format!("v{VERSION}"));
+    for link in links() {
+        bpf::detach(&pins.join(link))?;
+    }
+    let status = scene.enforcer.status()?;
+    if status["hooks"].as_array().is_none_or(Vec::is_empty) {
+        let missing = alarm(&status, "hook-missing").unwrap_or_default();
+        assert!(missing.contains("egress"), "{status}");
+    } else {
+        assert!(alarm(&status, "hook-restored").is_some(), "{status}");
+    }
+    let whole = |status: &Value| {
+        status["hooks"]
+            .as_array()
+            .is_some_and(|hooks| hooks.len() == Hook::ALL.len())
+    };
+    let status = scene
+        .enforcer
+        .await_status("the hooks are attached again", whole)?;
+    let restored = alarm(&status, "hook-restored").unwrap_or_default();
+    assert!(
+        restored.contains("detached") && restored.contains("at 20"),
+        "{status}"
+    );
+    let passed = scene.wire.packets_to(&EVIL)?;
+    let again = scene.one_second(
+        &scene.lab.device(),
+        &lab::stream::Plan::of_the_lab(lab::scene::RATE),
+    )?;
+    assert!(
+        again.passed.is_empty() && again.failed.is_empty() && again.refused > 100,
+        "{again:?}"
+    );
+    assert_eq!(scene.wire.packets_to(&EVIL)?, passed);
+    scene.lab.pull()?;
+
+    let gone = |status: &Value| alarm(status, "hook-restored").is_none();
+    scene.enforcer.signal(libc::SIGHUP)?;
+    scene
+        .enforcer
+        .await_status("a reload ends the alarm", gone)?;
+    Ok(())
+}
+
+#[test]
+fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    scene.enforcer.kill()?;
+    fs::remove_file(scene.pins().join(format!("v{VERSION}/link_egress")))?;
+    let explained = scene.enforcer.json(["explain", "203.0.113.66"])?;
+    assert_eq!(
+        explained["missing-hooks"],
+        serde_json::json!(["egress"]),
+        "{explained}"
+    );
+    assert_eq!(explained["passes"], true, "{explained}");
+    let told = scene.enforcer.ask(["explain", "203.0.113.66"])?;
+    assert!(told.stdout.contains("not enforced"), "{told:?}");
+    let report = scene.enforcer.json(["status"])?;
+    assert_eq!(report["enforcing"], false, "{report}");
+    let doctor = scene.enforcer.json(["doctor"])?;
+    let pins = finding(&doctor, "pins");
+    assert_eq!(pins["fit"], false, "{pins}");
+    assert!(
+        pins["found"]
+            .as_str()
+            .unwrap_or_default()
+            .contains("egress"),
+        "{pins}"
+    );
+
+    scene.enforcer.run()?;
+    scene.enforcer.await_names()?;
+    scene.pull_works_and_evil_does_not()?;
+    let explained = scene.enforcer.json(["explain", "203.0.113.66"])?;
+    assert!(explained["missing-hooks"].is_null(), "{explained}");
+    assert_eq!(explained["passes"], false, "{explained}");
+    Ok(())
+}
+
+#[test]
+fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> {
+    let mut scene = Scene::start(STREAM, "")?;
+    let stream = scene.stream()?;
+    // Or it would pin again what is being removed.
+    scene.enforcer.signal(libc::SIGSTOP)?;
+    let removed = fs::remove_dir_all(scene.pins());
+    scene.enforcer.signal(libc::SIGCONT)?;
+    removed?;
+    let restored = |_: &Value| {
+        scene
+            .pins()
+            .join(format!("v{VERSION}/link_egress"))
+            .exists()
+    };
+    scene
+        .enforcer
+        .await_status("the pins are there again", restored)?;
+    let second = scene.enforcer.ask(["unload"])?;
+    assert!(second.refusal()?.contains("the daemon runs"), "{second:?}");
+    scene.check(&stream.end()?)?;
+    scene.enforcer.kill()?;
+    scene.check_for_a_second()?;
+    scene.enforcer.run()?;
+    scene.enforcer.await_names()?;
+    scene.pull_works_and_evil_does_not()?;
+    scene.enforcer.end(libc::SIGTERM)?;
+    scene.enforcer.ask(["unload"])?.success()?;
+    assert!(!scene.pins().exists());
+    Ok(())
+}
+
+fn finding<'a>(report: &'a Value, what: &str) -> &'a Value {
+    let findings = report["findings"].as_array().map_or(&[][..], Vec::as_slice);
+    let found = findings.iter().find(|finding| finding["what"] == what);
+    found.unwrap_or(&Value::Null)
+}
