@@ -185,7 +185,10 @@ fn rest(page: &mut Roff) {
         ),
         (
             socket.as_path(),
-            "Where status, events and metrics are asked for, by root and the group egress-enforcer. It takes no orders.",
+            &format!(
+                "Where status, events and metrics are asked for, by root and the group egress-enforcer. It takes no orders. {}",
+                connections()
+            ),
         ),
     ] {
         entry(page, italic(path.display().to_string()), text);
@@ -201,6 +204,23 @@ fn rest(page: &mut Roff) {
         bold("systemctl"),
         roman("(1)"),
     ]);
+}
+
+/// The bounds of connections to the control socket.
+fn connections() -> String {
+    let (requests, followers) = (control::server::REQUESTS, control::server::FOLLOWERS);
+    format!(
+        "A user may have {} connections that wait for an answer and {} that follow the events; all users but root together {} and {}, and \
+         root's are not among these. A connection beyond that takes the place of the user's (or of the user with the most) oldest one that \
+         has sent no request; one more that follows is refused. A request has to arrive within {} seconds, and its answer has to be read \
+         within {}.",
+        requests.per_user,
+        followers.per_user,
+        requests.all_but_root,
+        followers.all_but_root,
+        control::server::REQUEST_TIMEOUT.as_secs(),
+        control::server::ANSWER_TIMEOUT.as_secs(),
+    )
 }
 
 fn entry(page: &mut Roff, head: Inline, text: &str) {

@@ -1,6 +1,7 @@
 //! Asks the daemon. Every call needs a tokio runtime with I/O and time.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt};
+use nix::sys::time::{TimeVal, TimeValLike as _};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -86,20 +90,24 @@ async fn in_time<T>(
     socket: &Path,
     answer: impl Future<Output = Result<T, ControlError>>,
 ) -> Result<T, ControlError> {
-    let late = |_elapsed| ControlError::Late {
-        path: socket.to_owned(),
-        seconds: PATIENCE.as_secs(),
-    };
     tokio::time::timeout(PATIENCE, answer)
         .await
-        .map_err(late)
+        .map_err(|_elapsed| late(socket))
         .flatten()
+}
+
+fn late(socket: &Path) -> ControlError {
+    ControlError::Late {
+        path: socket.to_owned(),
+        seconds: PATIENCE.as_secs(),
+    }
 }
 
 /// The answer's head, if it is a good one.
 async fn ask(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlError> {
-    let connected = UnixStream::connect(socket).await;
-    let stream = connected.map_err(|error| unconnected(socket, error))?;
+    let stream = connect(socket)
+        .await
+        .map_err(|error| unconnected(socket, error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(socket, error))?;
@@ -121,6 +129,23 @@ async fn ask(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlE
         code,
         text: text.trim_end().to_owned(),
     })
+}
+
+/// Connects, and takes its turn where others wait for the daemon, too: a socket that does not block would fail at once.
+async fn connect(socket: &Path) -> io::Result<UnixStream> {
+    let path = UnixAddr::new(socket)?;
+    let connecting = tokio::task::spawn_blocking(move || -> io::Result<_> {
+        let (family, kind) = (AddressFamily::Unix, SockType::Stream);
+        let socket = nix::sys::socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
+        // The limit of connect(2), too.
+        let limit = TimeVal::seconds(i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX));
+        setsockopt(&socket, SendTimeout, &limit)?;
+        nix::sys::socket::connect(socket.as_raw_fd(), &path)?;
+        Ok(socket)
+    });
+    let stream = std::os::unix::net::UnixStream::from(connecting.await??);
+    stream.set_nonblocking(true)?;
+    UnixStream::from_std(stream)
 }
 
 async fn whole(
@@ -197,6 +222,9 @@ fn unconnected(socket: &Path, error: io::Error) -> ControlError {
     }
     if error.kind() == io::ErrorKind::PermissionDenied {
         return ControlError::Forbidden { path };
+    }
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return late(socket);
     }
     broken(socket, error)
 }

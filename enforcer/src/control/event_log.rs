@@ -56,6 +56,11 @@ impl EventLog {
         newer.take(limit).cloned().collect()
     }
 
+    /// The last sequence number given; 0 before the first event.
+    pub fn last(&self) -> u64 {
+        *self.last.borrow()
+    }
+
     /// Waits until [`Self::since`] has something to give for `sequence`.
     pub async fn wait(&self, sequence: u64) {
         let mut last = self.last.subscribe();

@@ -15,9 +15,6 @@ use super::server::{Server, Source};
 use super::test_data::{event, status};
 use super::*;
 
-/// The connections that the server answers at once.
-const MOST: usize = 16;
-
 #[derive(Clone, Default)]
 struct Daemon(Arc<EventLog>);
 
@@ -32,7 +29,7 @@ impl Source for Daemon {
 }
 
 /// Runs `test` beside a server in a directory of its own.
-async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
+pub(super) async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
     let directory = TempDir::new().unwrap();
     let runtime = directory.path().join("run/enforcer");
     let server = Server::bind(&socket_path(&runtime)).unwrap();
@@ -54,7 +51,7 @@ async fn exchange(runtime: &Path, request: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-async fn connect(runtime: &Path) -> UnixStream {
+pub(super) async fn connect(runtime: &Path) -> UnixStream {
     UnixStream::connect(socket_path(runtime)).await.unwrap()
 }
 
@@ -174,32 +171,6 @@ async fn garbage_does_not_end_the_server() {
             drop(stream.read_to_end(&mut answer).await);
         }
         client::get_status(runtime).await.unwrap();
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_seventeenth_connection_is_told_to_come_later() {
-    with_server(async |runtime, log| {
-        log.push(event());
-        let mut followers = Vec::new();
-        for _ in 0..MOST {
-            let mut stream = connect(runtime).await;
-            let request = b"GET /events?follow=1 HTTP/1.1\r\n\r\n";
-            stream.write_all(request).await.unwrap();
-            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
-            followers.push(stream);
-        }
-        let refused = client::get_status(runtime).await.unwrap_err();
-        assert!(
-            matches!(refused, ControlError::Answered { code: 503, .. }),
-            "{refused}"
-        );
-        // A follower that goes makes room, also when no event tells the server so.
-        followers.pop();
-        while client::get_status(runtime).await.is_err() {
-            tokio::task::yield_now().await;
-        }
     })
     .await;
 }

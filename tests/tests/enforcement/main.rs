@@ -2,6 +2,7 @@
 
 mod audit;
 mod changes;
+mod control_socket;
 mod denials;
 mod events;
 mod exceptions;

@@ -8,12 +8,12 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
-use super::Source;
-use super::follow::Follow;
+use super::events::{Follow, Listing};
+use super::{FOLLOWERS, Source};
 use crate::control::{EventLog, metrics};
 
-/// An answer that is whole, or one that goes on.
-pub(super) type Body = Either<Full<Bytes>, Follow>;
+/// An answer that is whole, or one that is written as it is read.
+pub(super) type Body = Either<Full<Bytes>, Either<Listing, Follow>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -22,8 +22,12 @@ const JSON_LINES: &str = "application/x-ndjson";
 /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The answer to a request; its body is not read.
-pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Response<Body> {
+/// The answer to a request; its body is not read. `may_follow` says whether the connection may become one that follows the events.
+pub(super) fn answer<B>(
+    request: &Request<B>,
+    source: &dyn Source,
+    may_follow: impl FnOnce() -> bool,
+) -> Response<Body> {
     if request.method() != Method::GET {
         let only = "this socket takes no orders: GET only";
         let mut response = line(StatusCode::METHOD_NOT_ALLOWED, only);
@@ -35,6 +39,7 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Response<B
         "/status" => json(&source.status()),
         "/metrics" => whole(StatusCode::OK, OPEN_METRICS, metrics(&source.status())),
         "/events" => match EventsQuery::parse(request.uri().query().unwrap_or_default()) {
+            Some(query) if query.follow && !may_follow() => too_many_followers(),
             Some(query) => events(&query, source.events()),
             None => line(
                 StatusCode::BAD_REQUEST,
@@ -48,12 +53,12 @@ pub(super) fn answer<B>(request: &Request<B>, source: &dyn Source) -> Response<B
     }
 }
 
-/// The answer when all connections are taken.
-pub(super) fn busy() -> Response<Body> {
-    line(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "too many connections: end an `egress-enforcer events --follow`, or try again",
-    )
+fn too_many_followers() -> Response<Body> {
+    let text = format!(
+        "too many connections follow the events ({} for a user, {} for all users but root): end an `egress-enforcer events --follow`",
+        FOLLOWERS.per_user, FOLLOWERS.all_but_root
+    );
+    line(StatusCode::SERVICE_UNAVAILABLE, &text)
 }
 
 /// What `/events` is asked for.
@@ -78,11 +83,12 @@ impl EventsQuery {
 }
 
 fn events(query: &EventsQuery, log: Arc<EventLog>) -> Response<Body> {
-    if !query.follow {
-        return json(&log.since(query.since, usize::MAX));
+    if query.follow {
+        let body = Either::Right(Follow::new(log, query.since));
+        return response(StatusCode::OK, JSON_LINES, Either::Right(body));
     }
-    let body = Either::Right(Follow::new(log, query.since));
-    response(StatusCode::OK, JSON_LINES, body)
+    let body = Either::Left(Listing::new(log, query.since));
+    response(StatusCode::OK, JSON, Either::Right(body))
 }
 
 fn json(value: &impl Serialize) -> Response<Body> {

@@ -1,9 +1,13 @@
 //! The control socket: HTTP, GET only. It takes no orders.
 
 mod answer;
-mod follow;
+mod connections;
+mod events;
 mod socket;
+#[cfg(test)]
+mod tests;
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,18 +20,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinSet, LocalSet, yield_now};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
+pub use self::connections::{Bounds, FOLLOWERS, REQUESTS};
+use self::connections::{Connections, Evicted, Slot};
 use super::{ControlError, EventLog, Status};
 
-/// Connections that are answered at once; followers keep theirs.
-const MOST_CONNECTIONS: usize = 16;
-/// Connections that are told to come later at once; more are closed unread.
-const MOST_TURNED_AWAY: usize = 16;
-/// How long a client may take to send its request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time that a client may take to send its request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time from the connection to the end of the answer; streams of events last longer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request, and of an answer that waits in the daemon: the smallest that hyper takes.
 const BUFFER: usize = 8192;
 /// Until the next try, when no connection can be accepted (no file descriptor left).
@@ -84,30 +88,49 @@ impl Server {
     }
 
     async fn accept(&self, source: Rc<dyn Source>) {
-        let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let connections = Rc::new(RefCell::new(Connections::default()));
+        let mut tasks = JoinSet::new();
         loop {
             let accepted = self.listener.accept().await;
-            while connections.try_join_next().is_some() {}
-            let stream = match accepted {
-                Ok((stream, _address)) => stream,
+            while tasks.try_join_next().is_some() {}
+            match accepted {
+                Ok((stream, _address)) => {
+                    let slot = slot(&connections, &stream);
+                    let id = slot.id();
+                    let conversation = converse(stream, slot, Rc::clone(&source));
+                    let task = tasks.spawn_local(conversation);
+                    connections.borrow_mut().runs_in(id, task);
+                    // A request that is there already is answered before the next connection could displace it.
+                    yield_now().await;
+                }
                 Err(error) => {
                     warn!(%error, "the control socket accepts no connection");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
-                    continue;
                 }
-            };
-            let slot = Arc::clone(&slots).try_acquire_owned().ok();
-            if slot.is_none() && connections.len() >= MOST_CONNECTIONS + MOST_TURNED_AWAY {
-                continue;
             }
-            let source = Rc::clone(&source);
-            connections.spawn_local(async move {
-                converse(stream, slot.is_some().then_some(source)).await;
-                drop(slot);
-            });
         }
     }
+}
+
+/// A place for the connection of whoever connected.
+fn slot(connections: &Rc<RefCell<Connections>>, stream: &UnixStream) -> Slot {
+    // Whose connection it is the kernel knows of every Unix socket; should it not say, all those are one user's.
+    let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
+    let (slot, evicted) = Slot::take(connections, uid);
+    match evicted {
+        None => {}
+        Some(Evicted::UserBound(uid)) => warn!(
+            uid,
+            "user {uid} has {} connections to the control socket: the oldest is closed for a new one",
+            REQUESTS.per_user
+        ),
+        Some(Evicted::SharedBound(uid)) => warn!(
+            uid,
+            "users have {} connections to the control socket: the oldest of user {uid}, who has the most, is closed for a new one",
+            REQUESTS.all_but_root
+        ),
+    }
+    slot
 }
 
 impl Drop for Server {
@@ -120,23 +143,27 @@ impl Drop for Server {
     }
 }
 
-/// One request and its answer; without a source the client is told to come later.
-async fn converse(stream: UnixStream, source: Option<Rc<dyn Source>>) {
+/// One request and its answer.
+async fn converse(stream: UnixStream, slot: Slot, source: Rc<dyn Source>) {
     let service = service_fn(|request| {
-        let answer = match &source {
-            Some(source) => answer::answer(&request, &**source),
-            None => answer::busy(),
-        };
+        slot.answer();
+        let answer = answer::answer(&request, &*source, || slot.follow());
         async { Ok::<_, Infallible>(answer) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(BUFFER)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = served {
+    let mut served = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_TIMEOUT)
+            .max_buf_size(BUFFER)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = match timeout(ANSWER_TIMEOUT, &mut served).await {
+        Ok(ended) => ended,
+        Err(_elapsed) if slot.follows() => served.await,
+        Err(_elapsed) => return debug!("a control connection took too long"),
+    };
+    if let Err(error) = ended {
         debug!(%error, "a control connection broke");
     }
 }

@@ -19,7 +19,7 @@ const GROUPS: &str = "/etc/group";
 /// The largest one that is read, in bytes.
 const MOST_GROUPS: u64 = 1 << 20;
 /// Connections that wait to be accepted.
-const BACKLOG: u32 = 16;
+const BACKLOG: u32 = 128;
 
 /// A listening socket at `path`; see [`super::Server::bind`].
 pub(super) fn listen(path: &Path) -> Result<UnixListener, ControlError> {
