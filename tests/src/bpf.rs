@@ -3,6 +3,7 @@
 //!
 //! Layouts and numbers are those of linux/bpf.h.
 
+mod attach;
 mod map;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-pub use self::map::Map;
+pub use self::{attach::Exclusive, map::Map};
 
 const PROG_LOAD: libc::c_int = 5;
 const OBJ_GET: libc::c_int = 7;
@@ -135,6 +136,14 @@ impl Program {
     /// # Errors
     /// When the kernel refuses them; the error holds the end of what its verifier says.
     pub fn load_for(place: Place, instructions: &[u64]) -> Result<Self> {
+        Self::load_as("", place, instructions)
+    }
+
+    /// As [`Program::load_for`], with a name of at most 15 letters, digits and underscores.
+    ///
+    /// # Errors
+    /// As [`Program::load_for`].
+    pub fn load_as(name: &str, place: Place, instructions: &[u64]) -> Result<Self> {
         let (kind, attach_type) = place.numbers();
         let mut log = vec![0_u8; 1 << 16];
         let mut attributes = Load {
@@ -148,6 +157,9 @@ impl Program {
             attach_type,
             ..Load::default()
         };
+        for (byte, letter) in attributes.name.iter_mut().zip(name.bytes().take(15)) {
+            *byte = letter;
+        }
         let loaded = made(PROG_LOAD, &mut attributes);
         let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
         let said = String::from_utf8_lossy(said);
@@ -171,6 +183,14 @@ impl Program {
             expected_revision: attach.expected_revision,
         };
         made(LINK_CREATE, &mut attributes)
+    }
+
+    /// The kernel's number of it.
+    ///
+    /// # Errors
+    /// When it tells none.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.info()?[1])
     }
 
     /// What the kernel tells of it.

@@ -12,7 +12,7 @@ use enforcer_common::Hook;
 use enforcer_common::layout::{EXPLAIN, LEARN, MAPS, ORIGIN};
 
 use super::link::{self, Attachment};
-use super::{Cgroup, Kernel, KernelError};
+use super::{Cgroup, Kernel, KernelError, exclusive};
 
 /// How long the attachments last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,12 +161,11 @@ impl Kernel {
     }
 
     fn link(&mut self, name: &str, scope: &Cgroup) -> Result<FdLink, KernelError> {
-        let failed = || KernelError::failed(format!("attach {name} to {}", scope.path.display()));
         let program = self
             .programs
             .program_mut(name)
             .ok_or(KernelError::NoProgram)?;
-        attach_one(name, program, scope).map_err(failed())
+        attach_one(name, program, scope).map_err(|error| exclusive::refusal(name, scope, error))
     }
 
     /// Pins `link` beside its final place, then renames it there: the pin that was there goes in the same step. One that is only held is

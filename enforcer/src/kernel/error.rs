@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use enforcer_common::layout::VERSION;
 
+use super::ExclusiveProgram;
+
 /// Why the kernel does not hold, or cannot be asked for, the policy.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
@@ -22,6 +24,14 @@ pub enum KernelError {
     Privilege {
         /// The operation.
         what: String,
+    },
+    /// A cgroup runs a program of somebody else's alone.
+    #[error("cannot {what}: {exclusive}: {}", exclusive.fix())]
+    Exclusive {
+        /// The operation.
+        what: String,
+        /// The program that is in the way.
+        exclusive: ExclusiveProgram,
     },
     /// No cgroup v2 hierarchy.
     #[error(

@@ -3,6 +3,23 @@
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
+/// Has the kernel carry out `command`, which writes its answer into `attributes`.
+///
+/// # Errors
+/// The kernel's.
+///
+/// # Safety
+/// As for [`made`].
+pub(super) unsafe fn done<T>(command: libc::c_int, attributes: &mut T) -> io::Result<()> {
+    let attributes: *mut T = attributes;
+    // SAFETY: the attributes outlive the call, the size is their own, and the caller answers for the rest.
+    let done = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Has the kernel carry out `command`, which answers with a new descriptor.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! What bad input gets: one clear sentence, and the policy in force stays.
 
 mod cases;
+mod exclusive;
 mod reload;
 mod resolver;
 mod start;

@@ -1,5 +1,6 @@
 //! `doctor`: whether this machine has what is needed, and how to mend what is not.
 
+mod exclusive;
 mod registry;
 mod resolvers;
 mod tags;
@@ -39,6 +40,7 @@ fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     let paths = places.paths().unwrap_or_default();
     let config = places.config().ok();
     let mut findings = probe(&Pins::new(&paths.pins));
+    findings.extend(exclusive::finding(config.as_ref()));
     findings.push(clock(now)?);
     findings.push(configuration(places, now));
     findings.extend(tags::service_tags(places, now));

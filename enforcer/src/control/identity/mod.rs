@@ -1,7 +1,7 @@
 //! From the numbers in an event to who it was and where it went.
 
 mod home;
-mod printable;
+pub(crate) mod printable;
 mod process;
 
 use std::net::{IpAddr, Ipv6Addr};

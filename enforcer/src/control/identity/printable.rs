@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Control, format and other invisible characters become escapes such as `\u{1b}`, bytes that are not UTF-8 become U+FFFD.
 /// Quotes and backslashes stay: systemd has them in the names of units.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     let mut shown = String::with_capacity(bytes.len());
     for character in String::from_utf8_lossy(bytes).chars() {
         match character {

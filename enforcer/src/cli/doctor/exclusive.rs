@@ -1,0 +1,109 @@
+//! Programs of others on the scope or above that keep this one's from being attached, and the processes that hold them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Finding;
+use crate::config::Config;
+use crate::control::identity::printable;
+use crate::kernel::{Cgroup, ExclusiveProgram, KernelError, cgroup_root, exclusive_programs};
+
+const WHAT: &str = "cgroup programs of others";
+/// Processes that are named for one program.
+const MAX_HOLDERS: usize = 8;
+
+/// Whether a start could attach its programs; `None` where there is no scope to look at, which other findings say.
+pub(super) fn finding(config: Option<&Config>) -> Option<Finding> {
+    let scope = scope(config).ok()?;
+    let place = scope.path.display();
+    let Ok(found) = exclusive_programs(&scope) else {
+        let found = format!("not shown for {place}: that takes CAP_NET_ADMIN");
+        return Some(Finding::new(WHAT, true, found, ""));
+    };
+    let Some(first) = found.first() else {
+        let found = format!("none on {place} or above keeps others out");
+        return Some(Finding::new(WHAT, true, found, ""));
+    };
+    let told: Vec<String> = found.iter().map(sentence).collect();
+    let found = format!("a start would fail: {}", told.join("; "));
+    Some(Finding::new(WHAT, false, found, &first.fix()))
+}
+
+fn scope(config: Option<&Config>) -> Result<Cgroup, KernelError> {
+    let root = cgroup_root()?;
+    let scope = config.and_then(|config| config.scope.clone());
+    Cgroup::open(&root, &scope.unwrap_or_else(|| root.clone()))
+}
+
+fn sentence(exclusive: &ExclusiveProgram) -> String {
+    let mut holders = holders(Path::new("/proc"), exclusive.id);
+    let more = holders.len().saturating_sub(MAX_HOLDERS);
+    holders.truncate(MAX_HOLDERS);
+    if more > 0 {
+        holders.push(format!("{more} others"));
+    }
+    if holders.is_empty() {
+        return format!("{exclusive}, held by no process that is visible here");
+    }
+    format!("{exclusive}, held by {}", holders.join(", "))
+}
+
+/// The processes with an open descriptor of the program `id`: their ids and commands.
+fn holders(proc: &Path, id: u32) -> Vec<String> {
+    let mut processes: Vec<(u32, PathBuf)> = entries(proc)
+        .filter_map(|path| Some((path.file_name()?.to_str()?.parse().ok()?, path)))
+        .collect();
+    processes.sort_unstable();
+    let holders = processes.into_iter().filter(|(_, path)| {
+        let mut descriptors = entries(&path.join("fdinfo"));
+        descriptors
+            .any(|descriptor| fs::read_to_string(descriptor).is_ok_and(|told| is_of(&told, id)))
+    });
+    let named = holders.map(|(pid, path)| {
+        let command = fs::read(path.join("comm")).unwrap_or_default();
+        format!(
+            "process {pid} ({})",
+            printable::text(command.trim_ascii_end())
+        )
+    });
+    named.collect()
+}
+
+/// Whether a descriptor is of the program, or of a link that runs it.
+fn is_of(fdinfo: &str, id: u32) -> bool {
+    let mut lines = fdinfo.lines();
+    let told = lines.find_map(|line| line.strip_prefix("prog_id:"));
+    told.and_then(|told| told.trim().parse().ok()) == Some(id)
+}
+
+/// What is in a directory; a process that ended has nothing.
+fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let found = fs::read_dir(directory).into_iter().flatten().flatten();
+    found.map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_hold_a_program_are_found_by_their_descriptors() {
+        let proc = tempfile::tempdir().unwrap();
+        let process = |pid: &str, command: &str, fdinfo: &str| {
+            let path = proc.path().join(pid);
+            fs::create_dir_all(path.join("fdinfo")).unwrap();
+            fs::write(path.join("comm"), format!("{command}\n")).unwrap();
+            fs::write(path.join("fdinfo/0"), "pos:\t0\nflags:\t02\n").unwrap();
+            fs::write(path.join("fdinfo/7"), fdinfo).unwrap();
+        };
+        process("310", "agent\u{1b}[31m", "prog_type:\t8\nprog_id:\t12\n");
+        process("42", "linker", "link_type:\tcgroup\nprog_id:\t12\n");
+        process("7", "other", "prog_id:\t120\n");
+        process("sys", "none", "prog_id:\t12\n");
+        assert_eq!(
+            holders(proc.path(), 12),
+            ["process 42 (linker)", "process 310 (agent\\u{1b}[31m)"]
+        );
+        assert!(holders(proc.path(), 1).is_empty());
+    }
+}

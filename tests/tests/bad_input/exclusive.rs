@@ -1,0 +1,132 @@
+//! Another agent's program, attached so that its cgroup runs it alone, is named with what to do about it.
+
+use std::process;
+
+use anyhow::{Context as _, Result};
+use lab::{
+    Lab,
+    bpf::{Exclusive, Place, Program},
+    enforcer::{Enforcer, binary},
+    process::{Finished, run},
+};
+use serde_json::Value;
+
+use crate::MINUTE;
+
+/// `return 1`: lets everything pass.
+const ALLOW: [u64; 2] = [0x1_0000_00b7, 0x95];
+const NAME: &str = "other_agent";
+
+#[test]
+fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let above = lab.cgroup().path();
+    assert_eq!(finding(&enforcer)?["fit"], true);
+
+    let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
+    let id = program.id()?;
+    let attached = Exclusive::attach(program, Place::Egress, above)?;
+    let named = format!(
+        "{} runs the program {NAME} (id {id}) exclusively at egress",
+        above.display()
+    );
+    let detach = format!("bpftool cgroup detach {} egress id {id}", above.display());
+    let refused = enforcer.ask(["run"])?;
+    let refusal = refused.refusal()?;
+    for words in [&named, "BPF_F_ALLOW_MULTI", &detach] {
+        assert!(refusal.contains(words), "no {words:?} in {refusal}");
+    }
+
+    let found = finding(&enforcer)?;
+    assert_eq!(found["fit"], false, "{found}");
+    let told = found["found"].as_str().unwrap_or_default();
+    let holder = format!("process {} (", process::id());
+    for words in ["a start would fail", &named, &holder] {
+        assert!(told.contains(words), "no {words:?} in {told}");
+    }
+    let mend = found["mend"].as_str().unwrap_or_default();
+    assert!(mend.contains(&detach), "{mend}");
+
+    drop(attached);
+    assert_eq!(finding(&enforcer)?["fit"], true);
+    enforcer.run()
+}
+
+#[test]
+fn without_the_right_to_its_name_the_program_is_told_by_its_number() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let program = Program::load_as(NAME, Place::Connect4, &ALLOW)?;
+    let id = program.id()?;
+    let scope = lab.device_cgroup().path();
+    let _attached = Exclusive::attach(program, Place::Connect4, scope)?;
+    // What the unit leaves the service.
+    let refused = as_the_service(&lab, &enforcer)?;
+    let refusal = refused.refusal()?;
+    let named = format!(
+        "{} runs the program with id {id} exclusively at connect4",
+        scope.display()
+    );
+    let show = format!("bpftool prog show id {id}");
+    for words in [&named, "`egress-enforcer doctor` as root", &show] {
+        assert!(refusal.contains(words), "no {words:?} in {refusal}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
+    let program = || Program::load_as(NAME, Place::Egress, &ALLOW);
+    let scope = lab.device_cgroup().path();
+    let beside = Exclusive::attach_overridable(program()?, Place::Egress, scope)?;
+    let refused = enforcer.ask(["run"])?;
+    let refusal = refused.refusal()?;
+    assert!(
+        refusal.contains(&format!("{} runs the program {NAME}", scope.display())),
+        "{refusal}"
+    );
+    assert_eq!(finding(&enforcer)?["fit"], false);
+    drop(beside);
+
+    let _above = Exclusive::attach_overridable(program()?, Place::Egress, lab.cgroup().path())?;
+    assert_eq!(finding(&enforcer)?["fit"], true);
+    enforcer.run()?;
+    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    Ok(())
+}
+
+/// The kernel lets another agent attach above a cgroup that has programs: what is in force stays so, and the next start would fail.
+#[test]
+fn an_exclusive_program_that_comes_later_ends_nothing_and_doctor_warns() -> Result<()> {
+    let lab = Lab::start()?;
+    let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
+    assert_eq!(finding(&enforcer)?["fit"], true);
+    let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
+    let _attached = Exclusive::attach(program, Place::Egress, lab.cgroup().path())?;
+    assert_eq!(finding(&enforcer)?["fit"], false);
+    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    lab.pull()?;
+    Ok(())
+}
+
+fn as_the_service(lab: &Lab, enforcer: &Enforcer) -> Result<Finished> {
+    let mut command = lab.world().device_place().command("setpriv");
+    command
+        .arg("--bounding-set=-all,+bpf,+net_admin,+perfmon,+chown")
+        .arg(binary()?)
+        .args(["run", "--config"])
+        .arg(enforcer.config());
+    run(command, MINUTE)
+}
+
+fn finding(enforcer: &Enforcer) -> Result<Value> {
+    let report = enforcer.json(["doctor"])?;
+    let mut findings = report["findings"].as_array().into_iter().flatten();
+    let found = findings.find(|finding| finding["what"] == "cgroup programs of others");
+    found
+        .cloned()
+        .with_context(|| format!("no finding: {report:#}"))
+}
