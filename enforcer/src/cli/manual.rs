@@ -213,13 +213,14 @@ fn connections() -> String {
         "A user may have {} connections that wait for an answer and {} that follow the events; all users but root together {} and {}, and \
          root's are not among these. A connection beyond that takes the place of the user's (or of the user with the most) oldest one that \
          has sent no request; one more that follows is refused. A request has to arrive within {} seconds, and its answer has to be read \
-         within {}.",
+         within {}; of all users but root, {} MiB of answers may wait for that.",
         requests.per_user,
         followers.per_user,
         requests.all_but_root,
         followers.all_but_root,
         control::server::REQUEST_TIMEOUT.as_secs(),
         control::server::ANSWER_TIMEOUT.as_secs(),
+        control::server::MAX_UNREAD >> 20,
     )
 }
 

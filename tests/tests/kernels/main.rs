@@ -2,6 +2,7 @@
 //! in virtual machines with Debian's kernels.
 
 mod daemon;
+mod exclusive;
 mod resolver;
 
 use anyhow::{Context as _, Result};

@@ -30,6 +30,9 @@ pub const FOLLOWERS: Bounds = Bounds {
     all_but_root: 32,
 };
 
+/// Bytes of answers that wait until they are read, for all users but root together.
+pub const MAX_UNREAD: usize = 4 << 20;
+
 /// What a connection does; what is closed first stands first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -43,6 +46,8 @@ enum Phase {
 struct Connection {
     uid: u32,
     phase: Phase,
+    /// Bytes of the answer.
+    unread: usize,
     task: Option<AbortHandle>,
 }
 
@@ -96,6 +101,11 @@ impl Slot {
             .enter(self.id, Phase::Answered);
     }
 
+    /// Notes that the answer has so many bytes. Where too many wait, the oldest answer of the user with the most bytes is given up.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.connections.borrow_mut().hold(self.id, bytes);
+    }
+
     /// Makes it a connection that follows the events, if its user may have one more.
     pub(super) fn follow(&self) -> bool {
         self.connections.borrow_mut().follow(self.id)
@@ -128,6 +138,7 @@ impl Connections {
         let connection = Connection {
             uid,
             phase: Phase::Idle,
+            unread: 0,
             task: None,
         };
         self.open.insert(self.next, connection);
@@ -142,19 +153,19 @@ impl Connections {
 
     fn make_room(&mut self, uid: u32) -> Option<Evicted> {
         let requests = |it: &Connection| it.phase < Phase::Following;
-        let counts = self.counts(requests);
+        let counts = self.sums(|_, it| usize::from(requests(it)));
         if counts
             .get(&uid)
             .is_some_and(|count| *count >= REQUESTS.per_user)
         {
-            self.close_first(|it| requests(it) && it.uid == uid);
+            self.close_first(|_, it| requests(it) && it.uid == uid);
             return Some(Evicted::UserBound(uid));
         }
         if uid == ROOT || total_but_root(&counts) < REQUESTS.all_but_root {
             return None;
         }
         let (most, _count) = user_with_most(&counts)?;
-        self.close_first(|it| requests(it) && it.uid == most);
+        self.close_first(|_, it| requests(it) && it.uid == most);
         Some(Evicted::SharedBound(most))
     }
 
@@ -164,7 +175,7 @@ impl Connections {
         let Some(uid) = self.open.get(&id).map(|connection| connection.uid) else {
             return false;
         };
-        let counts = self.counts(follows);
+        let counts = self.sums(|_, it| usize::from(follows(it)));
         let own = counts.get(&uid).copied().unwrap_or(0);
         if own >= FOLLOWERS.per_user {
             return false;
@@ -179,17 +190,37 @@ impl Connections {
         true
     }
 
-    fn counts(&self, counted: impl Fn(&Connection) -> bool) -> BTreeMap<u32, usize> {
-        let mut counts = BTreeMap::new();
-        for connection in self.open.values().filter(|it| counted(it)) {
-            *counts.entry(connection.uid).or_default() += 1;
+    fn hold(&mut self, id: u64, bytes: usize) {
+        let Some(own) = self.open.get_mut(&id) else {
+            return;
+        };
+        own.unread = bytes;
+        if own.uid == ROOT {
+            return;
         }
-        counts
+        while total_but_root(&self.sums(|_, it| it.unread)) > MAX_UNREAD {
+            let of_others = |other: u64, it: &Connection| if other == id { 0 } else { it.unread };
+            match user_with_most(&self.sums(of_others)) {
+                Some((most, bytes)) if bytes > 0 => {
+                    self.close_first(|other, it| it.uid == most && of_others(other, it) > 0);
+                }
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    /// What each user has, as `weight` counts it.
+    fn sums(&self, weight: impl Fn(u64, &Connection) -> usize) -> BTreeMap<u32, usize> {
+        let mut sums = BTreeMap::new();
+        for (id, connection) in &self.open {
+            *sums.entry(connection.uid).or_default() += weight(*id, connection);
+        }
+        sums
     }
 
     /// Closes the oldest of those that are idle, or else of all.
-    fn close_first(&mut self, among: impl Fn(&Connection) -> bool) {
-        let candidates = self.open.iter().filter(|(_, it)| among(it));
+    fn close_first(&mut self, among: impl Fn(u64, &Connection) -> bool) {
+        let candidates = self.open.iter().filter(|(id, it)| among(**id, it));
         let first = candidates.min_by_key(|(id, it)| (it.phase, **id));
         self.close(first.map(|(id, _)| *id));
     }
@@ -221,109 +252,4 @@ fn user_with_most(counts: &BTreeMap<u32, usize>) -> Option<(u32, usize)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANN: u32 = 1000;
-    const BOB: u32 = 1001;
-
-    type Table = Rc<RefCell<Connections>>;
-
-    fn take(table: &Table, uid: u32, count: usize) -> Vec<Slot> {
-        (0..count).map(|_| Slot::take(table, uid).0).collect()
-    }
-
-    fn open(table: &Table) -> Vec<u64> {
-        table.borrow().open.keys().copied().collect()
-    }
-
-    #[test]
-    fn the_oldest_idle_connection_of_the_same_user_gives_way() {
-        let table = Table::default();
-        let slots = take(&table, ANN, 8);
-        slots[0].answer();
-        let _other = take(&table, BOB, 1);
-        let (_new, evicted) = Slot::take(&table, ANN);
-        assert_eq!(evicted, Some(Evicted::UserBound(ANN)));
-        assert_eq!(open(&table), [1, 3, 4, 5, 6, 7, 8, 9, 10]);
-        slots.iter().for_each(Slot::answer);
-        let (_newer, evicted) = Slot::take(&table, BOB);
-        assert_eq!(evicted, None, "another user has room");
-    }
-
-    #[test]
-    fn where_none_is_idle_the_oldest_answer_gives_way() {
-        let table = Table::default();
-        let slots = take(&table, ANN, 8);
-        slots.iter().for_each(Slot::answer);
-        let _new = Slot::take(&table, ANN);
-        assert_eq!(open(&table), [2, 3, 4, 5, 6, 7, 8, 9]);
-    }
-
-    #[test]
-    fn many_users_together_leave_room_for_another_and_for_root() {
-        let table = Table::default();
-        let most = take(&table, BOB, 3);
-        let singles: Vec<Slot> = (2000..2029).flat_map(|uid| take(&table, uid, 1)).collect();
-        let _root = take(&table, ROOT, 8);
-        assert_eq!(open(&table).len(), 40);
-        let (_ann, evicted) = Slot::take(&table, ANN);
-        assert_eq!(evicted, Some(Evicted::SharedBound(BOB)));
-        assert!(!open(&table).contains(&most[0].id()), "the oldest of Bob's");
-        assert!(singles.iter().all(|slot| open(&table).contains(&slot.id())));
-    }
-
-    #[test]
-    fn ten_thousand_users_open_no_more_than_the_bounds_allow() {
-        let table = Table::default();
-        let slots: Vec<Slot> = (1..10_000).flat_map(|uid| take(&table, uid, 2)).collect();
-        assert_eq!(open(&table).len(), REQUESTS.all_but_root);
-        let (_root, evicted) = Slot::take(&table, ROOT);
-        assert_eq!(evicted, None);
-        drop(slots);
-        assert_eq!(open(&table).len(), 1, "a slot that was lost ends once");
-    }
-
-    #[test]
-    fn followers_have_bounds_of_their_own_and_stay() {
-        let table = Table::default();
-        let followers = take(&table, ANN, 8);
-        assert!(followers.iter().all(Slot::follow));
-        let more = take(&table, ANN, 9);
-        assert!(!more[8].follow(), "a ninth");
-        assert!(followers.iter().all(Slot::follows));
-        assert_eq!(open(&table).len(), 16);
-    }
-
-    #[test]
-    fn a_user_with_fewer_streams_displaces_the_newest_of_the_one_with_most() {
-        let table = Table::default();
-        let streams = |uid| {
-            let slots = take(&table, uid, 8);
-            assert!(slots.iter().all(Slot::follow));
-            slots
-        };
-        let held: Vec<Vec<Slot>> = (2000..2004).map(streams).collect();
-        let own = take(&table, ANN, 8);
-        let followed = own.iter().filter(|slot| slot.follow()).count();
-        assert_eq!(followed, 6, "a fair share of 32 among five");
-        let lost = held.iter().flatten().filter(|slot| !slot.follows());
-        assert_eq!(lost.count(), 6);
-        assert!(
-            held.iter().all(|slots| slots[0].follows()),
-            "the oldest stay"
-        );
-        let root = take(&table, ROOT, 8);
-        assert!(root.iter().all(Slot::follow));
-    }
-
-    #[test]
-    fn streams_of_many_users_are_not_displaced_by_one_more() {
-        let table = Table::default();
-        let held: Vec<Slot> = (2000..2032).flat_map(|uid| take(&table, uid, 1)).collect();
-        assert!(held.iter().all(Slot::follow));
-        let one_more = take(&table, ANN, 1);
-        assert!(!one_more[0].follow());
-        assert!(held.iter().all(Slot::follows));
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -24,7 +25,7 @@ use tokio::task::{JoinSet, LocalSet, yield_now};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-pub use self::connections::{Bounds, FOLLOWERS, REQUESTS};
+pub use self::connections::{Bounds, FOLLOWERS, MAX_UNREAD, REQUESTS};
 use self::connections::{Connections, Evicted, Slot};
 use super::{ControlError, EventLog, Status};
 
@@ -143,11 +144,16 @@ impl Drop for Server {
     }
 }
 
+fn held_bytes(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
 /// One request and its answer.
 async fn converse(stream: UnixStream, slot: Slot, source: Rc<dyn Source>) {
     let service = service_fn(|request| {
         slot.answer();
         let answer = answer::answer(&request, &*source, || slot.follow());
+        slot.hold(answer.body().size_hint().exact().map_or(0, held_bytes));
         async { Ok::<_, Infallible>(answer) }
     });
     let mut served = std::pin::pin!(
