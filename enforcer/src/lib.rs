@@ -16,6 +16,7 @@ mod jitter;
 pub mod kernel;
 pub mod name;
 pub mod policy;
+mod printable;
 pub mod resolver;
 pub mod state;
 

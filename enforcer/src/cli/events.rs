@@ -13,6 +13,7 @@ use super::places::Places;
 use super::printer::Printer;
 use super::words::{instant, or_dash};
 use crate::control::{EventRecord, client};
+use crate::printable;
 
 /// Prints the events that the daemon holds, and with `--follow` those to come.
 pub(super) fn events(places: &Places, args: &EventsArgs) -> Result<Exit> {
@@ -56,7 +57,7 @@ impl fmt::Display for Events {
         }
         self.0
             .iter()
-            .try_for_each(|line| writeln!(formatter, "{line}"))
+            .try_for_each(|line| writeln!(formatter, "{}", printable::line(&line.to_string())))
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::printer::printable;
+use crate::printable;
 
 /// What a command answers to whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +25,7 @@ impl From<Exit> for ExitCode {
 
 /// Says on standard error, in one line, what went wrong.
 pub(super) fn complain(problem: impl Display) {
-    let line = format!(
-        "egress-enforcer: {}",
-        printable(&problem.to_string(), false)
-    );
+    let line = format!("egress-enforcer: {}", printable::line(&problem.to_string()));
     // Where standard error is closed, nobody listens; the exit code still tells.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }

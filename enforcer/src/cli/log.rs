@@ -17,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
 
 use self::limit::RateLimited;
+use crate::printable;
 
 /// Names the device and inode of the journal's stream where systemd connected standard error to it (systemd.exec(5)).
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
@@ -46,12 +47,13 @@ pub(super) fn start(verbose: u8) -> anyhow::Result<()> {
     started.context("cannot start the log")
 }
 
-/// Writes the message and its fields; those for the journal are in the sentence already.
+/// Writes the message and its fields on one line; those for the journal are in the sentence already.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> Result {
+    let shown = || printable::line(&format!("{value:?}"));
     match field.name() {
-        "message" => write!(writer, "{value:?}"),
+        "message" => writer.write_str(&shown()),
         name if name == "message_id" || name.starts_with("egress_") => Ok(()),
-        name => write!(writer, " {name}={value:?}"),
+        name => write!(writer, " {name}={}", shown()),
     }
 }
 
@@ -80,6 +82,23 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = fmt::layer()
+            .fmt_fields(debug_fn(write_field))
+            .with_writer(file.reopen().unwrap())
+            .with_ansi(false);
+        tracing::subscriber::with_default(registry().with(text), || {
+            let unit = "a\u{1b}[2J.service";
+            tracing::warn!(%unit, "the exception \"logs\nINFO all is well\" has ended");
+        });
+        let written = std::fs::read_to_string(file.path()).unwrap();
+        assert_eq!(written.lines().count(), 1, "{written}");
+        assert!(written.contains("logs\\nINFO"), "{written}");
+        assert!(written.contains("unit=a\\u{1b}[2J.service"), "{written}");
+    }
 
     #[test]
     fn libraries_are_heard_less_than_this_program() {

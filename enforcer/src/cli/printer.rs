@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::printable;
+
 /// Where a command's answer goes.
 pub(super) struct Printer {
     out: Box<dyn Write>,
@@ -32,7 +34,7 @@ impl Printer {
             let document = serde_json::to_string_pretty(report)?;
             return self.write(&format!("{document}\n"));
         }
-        self.write(&printable(&report.to_string(), true))
+        self.write(&printable::lines(&report.to_string()))
     }
 
     /// Prints one item of a stream that has no end: a line of text, or a JSON document on a line of its own.
@@ -40,7 +42,7 @@ impl Printer {
         let line = if self.json {
             serde_json::to_string(item)?
         } else {
-            printable(&item.to_string(), false)
+            printable::line(&item.to_string())
         };
         self.write(&format!("{line}\n"))
     }
@@ -68,26 +70,6 @@ impl Printer {
             other => other,
         }
     }
-}
-
-/// `text` with its control characters escaped; line ends stay where `lines` says so.
-pub(super) fn printable(text: &str, lines: bool) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' if lines => printable.push(letter),
-            '\n' => printable.push(' '),
-            _ if is_unprintable(letter) => printable.extend(letter.escape_default()),
-            _ => printable.push(letter),
-        }
-    }
-    printable
-}
-
-/// Control characters, and those that change the direction of the text around them (Unicode 16, section 23.2).
-fn is_unprintable(letter: char) -> bool {
-    letter.is_control()
-        || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -137,7 +119,7 @@ mod tests {
         );
         assert_eq!(
             printed(false, |printer| printer.item(&"a\nb")),
-            "a b\n",
+            "a\\nb\n",
             "an item is one line"
         );
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::printable;
+
 /// Rows of cells, each column as wide as its widest cell.
 pub(super) struct Table {
     indent: usize,
@@ -25,9 +27,10 @@ impl Table {
         }
     }
 
-    /// Appends a row.
+    /// Appends a row; no cell takes more than its line.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows
+            .push(cells.map(|cell| printable::line(&cell)).into());
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -69,5 +72,12 @@ mod tests {
         table.row([String::new(), "b".to_owned()]);
         let expected = "  NAME                FROM\n  contoso.azurecr.io  a\n  é.io\n                      b\n";
         assert_eq!(table.to_string(), expected);
+    }
+
+    #[test]
+    fn no_cell_forges_a_row() {
+        let mut table = Table::headless(0);
+        table.row(["logs\n203.0.113.7  allowed".to_owned(), "a".to_owned()]);
+        assert_eq!(table.to_string(), "logs\\n203.0.113.7  allowed  a\n");
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Finding;
 use crate::config::Config;
-use crate::control::identity::printable;
 use crate::kernel::{Cgroup, ExclusiveProgram, KernelError, cgroup_root, exclusive_programs};
+use crate::printable;
 
 const WHAT: &str = "cgroup programs of others";
 /// Processes that are named for one program.
@@ -63,7 +63,7 @@ fn holders(proc: &Path, id: u32) -> Vec<String> {
         let command = fs::read(path.join("comm")).unwrap_or_default();
         format!(
             "process {pid} ({})",
-            printable::text(command.trim_ascii_end())
+            printable::bytes(command.trim_ascii_end())
         )
     });
     named.collect()

@@ -6,6 +6,7 @@ use super::{Closed, Plan};
 use crate::cli::table::Table;
 use crate::cli::words::{instant, kind, list, or_dash};
 use crate::config::{DefaultAction, Mode};
+use crate::printable;
 
 impl Display for Plan {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
@@ -34,7 +35,7 @@ impl Display for Plan {
             writeln!(formatter)?;
         }
         for warning in &self.warnings {
-            writeln!(formatter, "warning: {warning}")?;
+            writeln!(formatter, "warning: {}", printable::line(warning))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::cli::table::Table;
 use crate::cli::words::{count, instant, kind, list, or_dash};
 use crate::control::{ExceptionStatus, NameStatus, Status, TagsStatus};
 use crate::kernel::Counters;
+use crate::printable;
 
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
@@ -38,7 +39,11 @@ fn shown_daemon(status: &Status, formatter: &mut Formatter<'_>) -> Result {
     }
     for alarm in &status.alarms {
         let since = instant(alarm.since);
-        writeln!(formatter, "alarm since {since}: {}", alarm.message)?;
+        writeln!(
+            formatter,
+            "alarm since {since}: {}",
+            printable::line(&alarm.message)
+        )?;
     }
     Ok(())
 }

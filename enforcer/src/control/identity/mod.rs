@@ -1,7 +1,6 @@
 //! From the numbers in an event to who it was and where it went.
 
 mod home;
-pub(crate) mod printable;
 mod process;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,6 +14,7 @@ use super::EventRecord;
 use super::event_kinds::WITHHELD;
 use crate::kernel::boot_clock;
 use crate::name::Name;
+use crate::printable;
 
 use home::Homes;
 pub use home::{container_of, unit_of};
@@ -59,7 +59,7 @@ impl Identify {
             port: (event.port != 0).then_some(event.port),
             protocol: protocol(event.protocol),
             names: names(destination),
-            server_name: server_name.map(|name| printable::text(name.as_bytes())),
+            server_name: server_name.map(printable::line),
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             pid: known.then_some(event.pid),
@@ -131,7 +131,7 @@ fn protocol(number: u8) -> String {
 
 fn command(padded: &[u8]) -> String {
     let end = padded.iter().position(|byte| *byte == 0);
-    printable::text(&padded[..end.unwrap_or(padded.len())])
+    printable::bytes(&padded[..end.unwrap_or(padded.len())])
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::printable;
+use crate::printable;
 
 /// The unit of times in `/proc/PID/stat`: `USER_HZ` is 100 on x86_64 and aarch64, so a tick has this many nanoseconds.
 const TICK: u64 = 10_000_000;
