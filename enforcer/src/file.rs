@@ -1,5 +1,6 @@
 //! Reading the files that configuration and convention name: regular files only, and no more of them than a bound.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -31,9 +32,27 @@ pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     })
 }
 
-/// `bytes` without the UTF-8 byte order mark that some tools put before a file.
-pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+/// Returns the `bytes` of a text file as UTF-8 without a byte order mark. UTF-16, which PowerShell's `>` writes, shows by its byte order mark
+/// (Unicode 16, section 23.8), or by a zero byte beside the first character, which is ASCII in every format that is read here. Other bytes
+/// are returned as they are, for the parser to refuse.
+pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let decoded = match bytes {
+        [0xef, 0xbb, 0xbf, rest @ ..] => return Cow::Borrowed(rest),
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
+        [0, second, ..] if *second != 0 => utf16(bytes, u16::from_be_bytes),
+        _ => None,
+    };
+    decoded.map_or(Cow::Borrowed(bytes), |text| Cow::Owned(text.into_bytes()))
+}
+
+/// The text of UTF-16 `bytes`; `None` where a unit or a surrogate pair is incomplete.
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units = pairs.iter().map(|pair| unit(*pair));
+    let text: Result<String, _> = char::decode_utf16(units).collect();
+    text.ok().filter(|_| rest.is_empty())
 }
 
 /// The file at `path`, open for reading, and its length in bytes. A terminal does not become the daemon's own.
@@ -102,6 +121,33 @@ mod tests {
         for path in [&fifo, &socket, directory.path(), Path::new("/dev/zero")] {
             let error = read_up_to(path, 1024).unwrap_err().to_string();
             assert_eq!(error, "is not a regular file", "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn text_is_read_in_the_encodings_that_tools_write() {
+        let text = "{\"é\": \"\u{10348}\"}\r\n";
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let marked = |mark: &[u8], bytes: &[u8]| [mark, bytes].concat();
+        for bytes in [
+            text.as_bytes().to_vec(),
+            marked(b"\xef\xbb\xbf", text.as_bytes()),
+            marked(b"\xff\xfe", &little),
+            marked(b"\xfe\xff", &big),
+            little.clone(),
+            big,
+        ] {
+            assert_eq!(&*utf8(&bytes), text.as_bytes(), "{bytes:?}");
+        }
+        for broken in [
+            marked(b"\xff\xfe", &little[..5]),
+            marked(b"\xff\xfe", b"\x00\xd8"),
+        ] {
+            assert_eq!(&*utf8(&broken), broken, "stays for the parser to refuse");
+        }
+        for short in [&b""[..], b"{", b"\x00", b"\xff\xfe", b"\x00\x00"] {
+            assert!(utf8(short).len() <= short.len());
         }
     }
 

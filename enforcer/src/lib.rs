@@ -15,6 +15,7 @@ pub mod https;
 mod jitter;
 pub mod kernel;
 pub mod name;
+mod plain_words;
 pub mod policy;
 mod printable;
 pub mod resolver;

@@ -29,6 +29,11 @@ pub enum NameError {
         "\"{0}\" is not a host name (letters, digits and hyphens in labels of 1 to 63, joined by dots)"
     )]
     Invalid(String),
+    /// One label, which may be a registry's name.
+    #[error(
+        "\"{0}\" is not a whole host name; write it with its domain, such as \"{0}.azurecr.io\" for the registry \"{0}\""
+    )]
+    SingleLabel(String),
 }
 
 impl Name {
@@ -58,6 +63,9 @@ impl FromStr for Name {
             return Err(NameError::Wildcard(text.to_owned()));
         }
         let lower = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+        if is_label(&lower) && lower.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return Err(NameError::SingleLabel(lower));
+        }
         let labels_fit = lower.split('.').all(is_label);
         let address_like = lower
             .split('.')
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn what_is_no_host_name_is_refused() {
         for text in [
-            "", ".", "host", "a..b", "-a.io", "a-.io", "a b.io", "1.2.3.4", "ü.io",
+            "", ".", "1234", "a..b", "-a.io", "a-.io", "a b.io", "1.2.3.4", "ü.io",
         ] {
             assert!(
                 matches!(text.parse::<Name>(), Err(NameError::Invalid(_))),
@@ -129,5 +137,7 @@ mod tests {
             "*.azurecr.io".parse::<Name>(),
             Err(NameError::Wildcard(_))
         ));
+        let bare = "Contoso".parse::<Name>().unwrap_err().to_string();
+        assert!(bare.contains("\"contoso.azurecr.io\""), "{bare}");
     }
 }

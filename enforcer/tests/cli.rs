@@ -100,6 +100,41 @@ fn an_invalid_configuration_is_named_by_file_line_and_key() {
 }
 
 #[test]
+fn every_fault_has_a_line_of_its_own_and_none_is_forged() {
+    let text = "registry = []\n[dns]\nlinger = \"1m\\nregistry is fine\\u001b[2J\"\nlearn = 1\n";
+    let directory = configured(text);
+    let (code, stdout, stderr) = run(directory.path(), "check --config config.toml --json");
+    assert_eq!(code, Some(1));
+    let lines: Vec<&str> = stderr.lines().collect();
+    let [linger, learn] = &lines[..] else {
+        panic!("{stderr}");
+    };
+    assert!(
+        linger.starts_with(
+            "egress-enforcer: config.toml:3: dns.linger: \"1m\\nregistry is fine\\u{1b}[2J\""
+        ),
+        "{linger}"
+    );
+    assert!(
+        learn.starts_with("egress-enforcer: config.toml:4: dns.learn: expected true or false"),
+        "{learn}"
+    );
+    let refusal: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(refusal["errors"].as_array().unwrap().len(), 2);
+    let (code, _, stderr) = run(directory.path(), "run --config config.toml");
+    assert_eq!((code, stderr.lines().count()), (Some(2), 2), "{stderr}");
+}
+
+#[test]
+fn a_bare_name_on_the_command_line_is_told_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = "run --ephemeral --registry contoso";
+    let (code, _, stderr) = run(directory.path(), line);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("\"contoso.azurecr.io\""), "{stderr}");
+}
+
+#[test]
 fn what_a_configuration_names_and_is_not_there_makes_it_invalid() {
     for (text, file) in [
         (

@@ -27,7 +27,7 @@ fuzz_target!(|bytes: &[u8]| {
         )),
         _ => {
             let login_server = "contoso.azurecr.io".parse().expect("a name");
-            let parsed = endpoints::parse(bytes.to_vec(), file, &login_server, Cloud::Public);
+            let parsed = endpoints::parse(bytes, file, &login_server, Cloud::Public);
             for endpoint in parsed.into_iter().flatten() {
                 assert!(
                     endpoint.name.as_str().starts_with("contoso."),

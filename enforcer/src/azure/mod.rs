@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod endpoints;
 pub mod identity;
+mod json_problem;
 pub mod manager;
 pub mod poll;
 mod prefixes;

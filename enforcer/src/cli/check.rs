@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::OutputArgs;
-use super::exit::{Exit, chain, complain};
+use super::exit::{Exit, chain, complain, sentences};
 use super::places::Places;
 use super::plan::plan;
 use super::printer::Printer;
@@ -24,8 +24,9 @@ pub(super) fn check(places: &Places, output: OutputArgs) -> Result<Exit> {
             let refusal = Refusal {
                 valid: false,
                 error: chain(&error),
+                errors: sentences(&error),
             };
-            complain(&refusal.error);
+            refusal.errors.iter().for_each(complain);
             if output.json {
                 printer.report(&refusal)?;
             }
@@ -42,7 +43,9 @@ fn is_unreadable(error: &anyhow::Error) -> bool {
 #[derive(Serialize)]
 struct Refusal {
     valid: bool,
+    /// All of `errors` in one text.
     error: String,
+    errors: Vec<String>,
 }
 
 impl std::fmt::Display for Refusal {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::config::ConfigError;
 use crate::printable;
 
 /// What a command answers to whoever started it.
@@ -28,6 +29,15 @@ pub(super) fn complain(problem: impl Display) {
     let line = format!("egress-enforcer: {}", printable::line(&problem.to_string()));
     // Where standard error is closed, nobody listens; the exit code still tells.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// What an error says, one sentence a line: each fault of a configuration, or the chain of causes.
+pub(super) fn sentences(error: &anyhow::Error) -> Vec<String> {
+    let is_whole = error.chain().count() == 1;
+    match error.downcast_ref::<ConfigError>() {
+        Some(refused) if is_whole => refused.sentences(),
+        _ => vec![chain(error)],
+    }
 }
 
 /// The chain of causes in one line. A cause that the error above it tells already is left out.

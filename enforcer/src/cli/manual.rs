@@ -43,7 +43,7 @@ const EXAMPLES: [(&str, &str); 7] = [
     ),
     (
         "egress-enforcer check",
-        "Say what the configuration would do.",
+        "Say what the configuration would do, and what in it is probably not meant.",
     ),
     (
         "egress-enforcer explain contosologs.blob.core.windows.net",

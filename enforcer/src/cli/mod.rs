@@ -30,7 +30,7 @@ use anyhow::Result;
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
-use self::exit::{Exit, chain, complain};
+use self::exit::{Exit, complain, sentences};
 use self::places::Places;
 
 /// Runs the command that the process was started with. A command line that cannot be read ends the process with exit code 2.
@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let places = Places::new(arguments.config);
     let exit = perform(&places, arguments.command).unwrap_or_else(|error| {
-        complain(chain(&error));
+        sentences(&error).iter().for_each(complain);
         Exit::Failed
     });
     exit.into()

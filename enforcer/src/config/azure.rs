@@ -1,14 +1,15 @@
 //! The sections about Azure's own services: what is asked, as whom, and how often.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Fault;
+use super::faults::Faults;
 use super::raw::{RawAzure, RawDiscovery};
-use super::validate::{bounded, missing};
+use super::validate::bounded;
 use super::value::{File, Guid, Region, Text};
 use crate::name::Name;
 
@@ -150,10 +151,14 @@ pub(crate) fn without_secrets(text: &str) -> &str {
 }
 
 /// Validates `[azure]`; relative files count from `base`.
-pub(super) fn azure(raw: Option<toml::Spanned<RawAzure>>, base: &Path) -> Result<Azure, Fault> {
+pub(super) fn azure(
+    raw: Option<toml::Spanned<RawAzure>>,
+    base: &Path,
+    faults: &mut Faults,
+) -> Azure {
     let defaults = Azure::default();
     let Some(raw) = raw else {
-        return Ok(defaults);
+        return defaults;
     };
     let at = raw.span();
     let raw = raw.into_inner();
@@ -166,45 +171,49 @@ pub(super) fn azure(raw: Option<toml::Spanned<RawAzure>>, base: &Path) -> Result
         client_secret_file: file(raw.client_secret_file),
         client_certificate_file: file(raw.client_certificate_file),
         federated_token_file: file(raw.federated_token_file),
-        poll: poll(raw.poll, defaults.poll)?,
+        poll: poll(raw.poll, defaults.poll, faults),
     };
-    if azure.client_secret_file.is_some() && azure.client_certificate_file.is_some() {
+    check_principal(&azure, &at, faults);
+    azure
+}
+
+/// Adds what a service principal lacks.
+fn check_principal(azure: &Azure, at: &Range<usize>, faults: &mut Faults) {
+    let (secret, certificate) = (&azure.client_secret_file, &azure.client_certificate_file);
+    if secret.is_some() && certificate.is_some() {
         let problem = "client-secret-file and client-certificate-file both stand there; keep one";
-        return Err(Fault::new(at, problem));
+        faults.add(at, problem);
     }
-    let is_principal = azure.credential == CredentialKind::ServicePrincipal
-        || azure.client_secret_file.is_some()
-        || azure.client_certificate_file.is_some();
+    let is_named = azure.credential == CredentialKind::ServicePrincipal;
+    let has_file = secret.is_some() || certificate.is_some();
+    let is_principal = is_named || has_file;
     if is_principal && azure.tenant_id.is_none() {
-        return Err(missing(&at, "tenant-id", "\"<the tenant's GUID>\""));
+        faults.missing(at, "azure.tenant-id", "\"<the tenant's GUID>\"");
     }
     if is_principal && azure.client_id.is_none() {
-        return Err(missing(&at, "client-id", "\"<the application's GUID>\""));
+        faults.missing(at, "azure.client-id", "\"<the application's GUID>\"");
     }
-    if azure.credential == CredentialKind::ServicePrincipal
-        && azure.client_secret_file.is_none()
-        && azure.client_certificate_file.is_none()
-    {
+    if is_named && !has_file && !faults.is_left_out("azure.client-secret-file") {
         let example = "\"/etc/egress-enforcer/principal.pem\" (or client-secret-file)";
-        return Err(missing(&at, "client-certificate-file", example));
+        faults.missing(at, "azure.client-certificate-file", example);
     }
-    Ok(azure)
 }
 
 /// Validates `[discovery]`.
-pub(super) fn discovery(raw: RawDiscovery) -> Result<Discovery, Fault> {
+pub(super) fn discovery(raw: RawDiscovery, faults: &mut Faults) -> Discovery {
     let defaults = Discovery::default();
     let regions = raw.regions.into_iter();
-    Ok(Discovery {
+    Discovery {
         regions: regions.map(|Text(Region(region))| region).collect(),
-        interval: poll(raw.interval, defaults.interval)?,
-    })
+        interval: poll(raw.interval, defaults.interval, faults),
+    }
 }
 
 /// A duration between two questions to Azure.
 pub(super) fn poll(
     written: Option<toml::Spanned<Text<Duration>>>,
     default: Duration,
-) -> Result<Duration, Fault> {
-    bounded(written, default, MIN_POLL..=MAX_POLL)
+    faults: &mut Faults,
+) -> Duration {
+    bounded(written, default, MIN_POLL..=MAX_POLL, faults)
 }

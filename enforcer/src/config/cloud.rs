@@ -98,6 +98,15 @@ impl Cloud {
         }
     }
 
+    /// The page that links the published service-tags file (service-tags-overview).
+    pub const fn service_tags_page(self) -> &'static str {
+        match self {
+            Self::Public => "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
+            Self::UsGovernment => "https://www.microsoft.com/en-us/download/details.aspx?id=57063",
+            Self::China => "https://www.microsoft.com/en-us/download/details.aspx?id=57062",
+        }
+    }
+
     /// The cloud whose published service-tags file says `cloud = name`.
     pub fn from_service_tags_name(name: &str) -> Option<Self> {
         Self::ALL

@@ -2,34 +2,38 @@
 
 mod azure;
 pub mod cloud;
+mod document;
 mod error;
+mod exception;
+mod faults;
 #[cfg(test)]
 mod manual;
 mod model;
 mod prefix;
 mod raw;
+mod registries;
 mod registry;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod value;
+mod warnings;
 
-use std::io;
 use std::path::Path;
 
 pub(crate) use azure::without_secrets;
 pub use azure::{Azure, CredentialKind, Discovery, HttpsUrl, ResourceId};
 pub use cloud::{Cloud, EndpointKind};
-pub use error::ConfigError;
+pub use error::{ConfigError, FaultAt};
 pub use model::{
     AnswerCheck, Config, DefaultAction, Dns, Exception, Mode, Paths, Protect, REGISTRY_TAG,
     Registry, STORAGE_TAG, Sni, TTL_CEILING, TTL_FLOOR, Target,
 };
 pub use value::EndpointPattern;
 
-use self::error::Fault;
+use self::faults::Faults;
 use self::value::{FromText, Region};
-use crate::file::read_within;
+use crate::file::{read_within, utf8};
 use crate::name::Name;
 
 /// The largest configuration that is read, in bytes: room for some thousand registries.
@@ -40,33 +44,41 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(&read(path)?, path)
 }
 
-/// The section `[paths]` of the file at `path`, whatever stands in the others: what runs is found while its file is being mended.
+/// The section `[paths]` of the file at `path`, whatever stands in the others: what runs is found while its file is being fixed.
 pub fn load_paths(path: &Path) -> Result<Paths, ConfigError> {
     let text = read(path)?;
-    let raw: Result<raw::RawPathsOnly, _> = toml::from_str(&text).map_err(Fault::from);
-    raw.map(|raw| validate::paths(raw.paths))
-        .map_err(|fault| fault.locate(&text, path))
+    let mut faults = Faults::default();
+    let raw: Option<raw::RawPathsOnly> = document::read(&text, &mut faults);
+    let paths = raw.map(|raw| validate::paths(raw.paths));
+    faults.unless_any(paths, &text, path)
 }
 
-/// The text of the file at `path`.
+/// The text of the file at `path`, in UTF-8.
 ///
 /// # Errors
-/// [`ConfigError::Unreadable`]: it is not there, no regular file, too large, or no text.
+/// [`ConfigError::Unreadable`]: it is not there, no regular file, or too large; [`ConfigError::NotText`].
 pub fn read(path: &Path) -> Result<String, ConfigError> {
-    let bytes = read_within(path, MAX_FILE);
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
-    text.map_err(|source| ConfigError::Unreadable {
+    let bytes = read_within(path, MAX_FILE).map_err(|source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
+    })?;
+    String::from_utf8(utf8(&bytes).into_owned()).map_err(|error| {
+        let (text, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let lines = text.iter().filter(|byte| **byte == b'\n');
+        ConfigError::NotText {
+            path: path.to_owned(),
+            line: lines.count() + 1,
+        }
     })
 }
 
-/// Validates `text` as the contents of the file at `path`, which errors name and relative files count from.
+/// Validates `text` as the contents of the file at `path`, which errors name and relative files count from. The error names all faults.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let base = path.parent().unwrap_or(Path::new(""));
-    let raw = toml::from_str(text).map_err(Fault::from);
-    raw.and_then(|raw| validate::validate(raw, base))
-        .map_err(|fault| fault.locate(text, path))
+    let mut faults = Faults::default();
+    let raw: Option<raw::RawConfig> = document::read(text, &mut faults);
+    let config = raw.map(|raw| validate::validate(raw, base, &mut faults));
+    faults.unless_any(config, text, path)
 }
 
 impl Config {

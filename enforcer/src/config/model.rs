@@ -241,44 +241,6 @@ impl Default for Paths {
 }
 
 impl Config {
-    /// What is legal and yet probably not meant, one sentence each. `now` is the clock's time.
-    pub fn warnings(&self, now: Timestamp) -> Vec<String> {
-        let open_door = (!self.protect.tags.iter().any(|tag| tag == REGISTRY_TAG)).then(|| {
-            format!(
-                "protect.tags: {REGISTRY_TAG} is not listed, so every registry stays reachable and takes pushes"
-            )
-        });
-        let expired = self
-            .exceptions
-            .iter()
-            .filter(|exception| exception.until <= now);
-        let expired = expired.map(|exception| {
-            format!(
-                "exception.until: the exception for {} (\"{}\") ended at {} and opens nothing",
-                exception.target, exception.reason, exception.until
-            )
-        });
-        open_door.into_iter().chain(expired).collect()
-    }
-
-    /// What it leaves open that it need not, one sentence each.
-    pub fn weaknesses(&self) -> Vec<String> {
-        let registries = self.registries.iter();
-        let registries = registries.filter(|registry| registry.sni == Sni::Off);
-        let registries = registries.map(|registry| format!("{}", registry.login_server));
-        let exceptions = self.exceptions.iter();
-        let exceptions = exceptions.filter(|exception| exception.sni == Sni::Off);
-        let exceptions =
-            exceptions.map(|exception| format!("the exception for {}", exception.target));
-        let off = registries.chain(exceptions);
-        off.map(|whose| {
-            format!(
-                "{whose} has sni = \"off\": whoever else is behind its addresses can be reached through them"
-            )
-        })
-        .collect()
-    }
-
     /// The files besides the configuration itself that shape the policy: a change in one calls for a new evaluation.
     pub fn watched_files(&self) -> impl Iterator<Item = &Path> {
         let tags = self.protect.service_tags.as_deref();

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use ipnet::{IpNet, Ipv6Net};
 use toml::Spanned;
 
-use super::error::Fault;
+use super::faults::Faults;
 use super::value::Text;
 
 /// Where the IPv4 address inside is judged, whatever the network: IPv4-mapped addresses (RFC 4291 section 2.5.5.2), NAT64
@@ -21,44 +21,44 @@ const JUDGED_AS_IPV4: [Ipv6Net; 3] = [
 pub(super) fn closed(
     written: Vec<Spanned<Text<IpNet>>>,
     nat64: &[Ipv6Net],
-) -> Result<Vec<IpNet>, Fault> {
-    destinations(written, |prefix| {
-        nat64.iter().find(|net| overlap(net, prefix))
-    })
+    faults: &mut Faults,
+) -> Vec<IpNet> {
+    let conflict = |prefix: &Ipv6Net| nat64.iter().find(|net| overlap(net, prefix));
+    destinations(written, conflict, faults)
 }
 
 /// The prefixes of `written` that are to be opened, where the network has the NAT64 prefixes `nat64`.
 pub(super) fn opened(
     written: Vec<Spanned<Text<IpNet>>>,
     nat64: &[Ipv6Net],
-) -> Result<Vec<IpNet>, Fault> {
-    destinations(written, |prefix| {
-        nat64.iter().find(|net| net.contains(prefix))
-    })
+    faults: &mut Faults,
+) -> Vec<IpNet> {
+    let conflict = |prefix: &Ipv6Net| nat64.iter().find(|net| net.contains(prefix));
+    destinations(written, conflict, faults)
 }
 
 fn destinations<'a>(
     written: Vec<Spanned<Text<IpNet>>>,
     conflict: impl Fn(&Ipv6Net) -> Option<&'a Ipv6Net>,
-) -> Result<Vec<IpNet>, Fault> {
-    let checked = written.into_iter().map(|written| {
+    faults: &mut Faults,
+) -> Vec<IpNet> {
+    let mut prefixes = Vec::with_capacity(written.len());
+    for written in written {
         let at = written.span();
         let Text(prefix) = written.into_inner();
-        let IpNet::V6(v6) = prefix else {
-            return Ok(prefix);
-        };
-        let built_in = JUDGED_AS_IPV4.iter().find(|net| overlap(net, &v6));
-        match built_in.or_else(|| conflict(&v6)) {
-            None => Ok(prefix),
-            Some(carrier) => Err(Fault::new(
-                at,
+        if let IpNet::V6(v6) = prefix {
+            let built_in = JUDGED_AS_IPV4.iter().find(|net| overlap(net, &v6));
+            let carrier = built_in.or_else(|| conflict(&v6));
+            let problem = carrier.map(|carrier| {
                 format!(
                     "\"{prefix}\" overlaps {carrier}, which is judged as IPv4; write the IPv4 prefix"
-                ),
-            )),
+                )
+            });
+            faults.check(&at, problem);
         }
-    });
-    checked.collect()
+        prefixes.push(prefix);
+    }
+    prefixes
 }
 
 fn overlap(one: &Ipv6Net, other: &Ipv6Net) -> bool {

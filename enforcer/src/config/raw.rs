@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::value::{
     Absolute, CgroupPath, EndpointName, File, Guid, Nat64, Reason, Region, Regions, RegistryLabel,
-    Tag, Text, Unit,
+    Tag, Text, Unit, WrittenLoginServer,
 };
 use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId, Sni};
 use crate::name::Name;
@@ -56,7 +56,7 @@ pub(super) struct RawProtect {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct RawRegistry {
-    pub(super) login_server: Option<Spanned<Text<Name>>>,
+    pub(super) login_server: Option<Spanned<Text<WrittenLoginServer>>>,
     pub(super) registry: Option<Spanned<Text<RegistryLabel>>>,
     pub(super) regions: Option<Spanned<Regions>>,
     #[serde(default)]

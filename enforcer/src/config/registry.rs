@@ -25,6 +25,14 @@ pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> 
     ))
 }
 
+/// What is wrong with a registry's name `label` as login server.
+pub(super) fn bare_name_problem(label: &str, cloud: Cloud) -> String {
+    format!(
+        "\"{label}\" is a registry's name and no whole login server; write \"{label}.{}\"",
+        cloud.registry_suffix()
+    )
+}
+
 /// A registry's login server, and the custom domain that is written in its place.
 pub(super) type LoginServer = (Name, Option<Name>);
 

@@ -1,10 +1,12 @@
 //! Configurations, and files that they name, of which nothing may be used.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use lab::{Lab, enforcer::Enforcer};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::spoil::{add_storage, data_endpoint, file, shown, tags, tags_text};
 
 /// One bad input.
 pub(crate) struct Case {
@@ -22,7 +24,12 @@ pub(crate) struct Input<'a> {
     pub(crate) enforcer: &'a Enforcer,
 }
 
-pub(crate) const CASES: [Case; 18] = [
+/// The case with more faults than one.
+pub(crate) const TWO_FAULTS: &str = "two faults";
+/// What Azure's command line writes to standard error, and `2>&1` into the file.
+const AZ_WARNING: &str = "WARNING: Command group 'acr' is in preview.";
+
+pub(crate) const CASES: [Case; 23] = [
     Case {
         what: "a missing file",
         spoil: |input| Ok(fs::remove_file(input.enforcer.config())?),
@@ -157,7 +164,70 @@ pub(crate) const CASES: [Case; 18] = [
     Case {
         what: "half-written endpoints",
         spoil: |input| shown(input, "contoso", "contoso.eastus.data.azurecr.io", ""),
-        says: &["shown.json", "az acr show-endpoints", "write it anew"],
+        says: &[
+            "shown.json",
+            "it ends within line",
+            "az acr show-endpoints --name contoso --output json",
+        ],
+    },
+    Case {
+        what: "a warning of Azure's command line before the endpoints",
+        spoil: |input| {
+            shown(input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
+            let path = file(input, "shown.json");
+            let good = fs::read_to_string(&path)?;
+            Ok(fs::write(&path, format!("{AZ_WARNING}\n{good}"))?)
+        },
+        says: &[
+            "shown.json",
+            "line 1, `WARNING: Command group 'acr' is in preview.`",
+            "is a message from standard error",
+            "az acr show-endpoints --name contoso --output json",
+        ],
+    },
+    Case {
+        what: "endpoints of a registry by its name alone",
+        spoil: |input| {
+            shown(input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
+            let path = file(input, "shown.json");
+            let good = fs::read_to_string(&path)?;
+            let bare = good.replace("\"contoso.azurecr.io\"", "\"contoso\"");
+            Ok(fs::write(&path, bare)?)
+        },
+        says: &[
+            "shown.json",
+            "loginServer is \"contoso\"",
+            "\"contoso.azurecr.io\"",
+        ],
+    },
+    Case {
+        what: "a registry's name alone as login server",
+        spoil: |input| input.enforcer.edit("\"contoso.azurecr.io\"", "\"contoso\""),
+        says: &["registry.login-server", "write \"contoso.azurecr.io\""],
+    },
+    Case {
+        what: "the list of the Service Tag Discovery API",
+        spoil: |input| {
+            tags(input, |file| {
+                file["changeNumber"] = json!(file["changeNumber"].to_string());
+                file["nextLink"] = json!(null);
+            })
+        },
+        says: &[
+            "tags.json",
+            "is what `az network list-service-tags` prints",
+            "curl -sL 'https://www.microsoft.com/en-us/download/details.aspx?id=56519'",
+        ],
+    },
+    Case {
+        what: TWO_FAULTS,
+        spoil: |input| {
+            input.enforcer.edit("linger =", "lingers =")?;
+            input
+                .enforcer
+                .edit("regions = [\"eastus\"]", "regions = [\"East US\"]")
+        },
+        says: &["dns.lingers: unknown key", "registry.regions: \"East US\""],
     },
     Case {
         what: "an endpoints file that is not there",
@@ -169,66 +239,3 @@ pub(crate) const CASES: [Case; 18] = [
         says: &["none.json", "cannot be read", "az acr show-endpoints"],
     },
 ];
-
-/// Writes what `az acr show-endpoints` prints, with the trailing commas of Microsoft's sample, and has it used in
-/// place of regions.
-pub(crate) fn shown(
-    input: &Input<'_>,
-    registry: &str,
-    data_endpoint: &str,
-    end: &str,
-) -> Result<()> {
-    let text = format!(
-        "{{\n  \"loginServer\": \"{registry}.azurecr.io\",\n  \"dataEndpoints\": [\n    {{\n      \"region\": \"eastus\",\n      \
-         \"endpoint\": \"{data_endpoint}\",\n    }},\n  ],\n{end}"
-    );
-    fs::write(file(input, "shown.json"), text)?;
-    input
-        .enforcer
-        .edit("regions = [\"eastus\"]", "endpoints-file = \"shown.json\"")
-}
-
-/// Has service tags used that differ from the lab's by `change`.
-pub(crate) fn tags(input: &Input<'_>, change: impl FnOnce(&mut Value)) -> Result<()> {
-    let text = fs::read_to_string(input.lab.world().service_tags())?;
-    let mut tags = serde_json::from_str(&text)?;
-    change(&mut tags);
-    tags_text(input, &serde_json::to_string_pretty(&tags)?)
-}
-
-fn tags_text(input: &Input<'_>, text: &str) -> Result<()> {
-    let path = file(input, "tags.json");
-    fs::write(&path, text)?;
-    let used = |path| format!("service-tags = {path:?}");
-    input
-        .enforcer
-        .edit(&used(input.lab.world().service_tags()), &used(&path))
-}
-
-/// Adds `prefix` to the global tag of storage.
-fn add_storage(file: &mut Value, prefix: &str) {
-    let tags = file["values"].as_array_mut().into_iter().flatten();
-    for tag in tags.filter(|tag| tag["name"] == "Storage") {
-        let prefixes = tag["properties"]["addressPrefixes"].as_array_mut();
-        prefixes.into_iter().for_each(|all| all.push(json!(prefix)));
-    }
-}
-
-fn data_endpoint(input: &Input<'_>, name: &str) -> Result<()> {
-    let with_endpoint = format!("data-endpoints = [{name:?}]\nregions = [");
-    input.enforcer.edit("regions = [", &with_endpoint)
-}
-
-/// A file beside the configuration, from where names of files count.
-fn file(input: &Input<'_>, name: &str) -> PathBuf {
-    input.enforcer.config().with_file_name(name)
-}
-
-/// Makes the configuration good again.
-pub(crate) fn mend(input: &Input<'_>, good: &str) -> Result<()> {
-    let config = input.enforcer.config();
-    if config.is_dir() {
-        fs::remove_dir(&config).context("remove the directory in the configuration's place")?;
-    }
-    input.enforcer.configure(good)
-}

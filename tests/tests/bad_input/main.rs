@@ -4,6 +4,7 @@ mod cases;
 mod exclusive;
 mod reload;
 mod resolver;
+mod spoil;
 mod start;
 
 use std::{net::IpAddr, time::Duration};

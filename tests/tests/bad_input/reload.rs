@@ -9,8 +9,9 @@ use serde_json::Value;
 
 use crate::{
     MINUTE,
-    cases::{CASES, Case, Input, mend, shown, tags},
+    cases::{CASES, Case, Input},
     connects,
+    spoil::{as_powershell_writes, mend, shown, tags},
 };
 
 /// Bad only for a daemon that runs.
@@ -89,7 +90,7 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
 }
 
 #[test]
-fn endpoints_with_the_trailing_commas_of_the_sample_are_good() -> Result<()> {
+fn endpoints_with_trailing_commas_and_in_utf_16_are_good() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let input = Input {
@@ -105,6 +106,7 @@ fn endpoints_with_the_trailing_commas_of_the_sample_are_good() -> Result<()> {
     };
     assert!(!is_from_file(&enforcer.told()?));
     shown(&input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
+    as_powershell_writes(&input)?;
     enforcer.signal(libc::SIGHUP)?;
     let status = enforcer.await_told("the file is taken", MINUTE, is_from_file)?;
     assert_eq!(refusal(&status), None);

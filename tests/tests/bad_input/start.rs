@@ -16,7 +16,8 @@ use lab::{
 
 use crate::{
     MINUTE,
-    cases::{CASES, Input, mend},
+    cases::{CASES, Input, TWO_FAULTS},
+    spoil::mend,
 };
 
 #[test]
@@ -30,7 +31,10 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     };
     for case in &CASES {
         (case.spoil)(&input)?;
-        assert_refused(case.what, &enforcer.ask(["run"])?, case.says);
+        let finished = enforcer.ask(["run"])?;
+        assert_refused(case.what, &finished, case.says);
+        let faults = if case.what == TWO_FAULTS { 2 } else { 1 };
+        assert_eq!(finished.stderr.lines().count(), faults, "{}", case.what);
         mend(&input, &good)?;
     }
     assert!(!lab.bpffs().join("pins").exists(), "something was pinned");
@@ -127,12 +131,13 @@ fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finishe
     run(command, MINUTE)
 }
 
+/// Asserts that the start was refused with a sentence on each line of standard error, which have all of `says` together.
 fn assert_refused(what: &str, finished: &Finished, says: &[&str]) {
     assert_eq!(finished.status.code(), Some(2), "{what}: {finished:?}");
     assert_eq!(finished.stdout, "", "{what}");
-    assert_eq!(
-        finished.stderr.lines().count(),
-        1,
+    let mut lines = finished.stderr.lines();
+    assert!(
+        lines.all(|line| line.starts_with("egress-enforcer: ")),
         "{what}: {}",
         finished.stderr
     );

@@ -10,7 +10,7 @@ use super::{Contents, text};
 use crate::azure::TagError;
 use crate::azure::tags::is_of_family;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
-use crate::file::without_byte_order_mark;
+use crate::file::utf8;
 
 /// What the bundle of a cloud was generated from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(super) fn is_subset(bytes: &[u8]) -> Result<bool, serde_json::Error> {
     struct Named {
         name: String,
     }
-    let names: Names = serde_json::from_slice(without_byte_order_mark(bytes))?;
+    let names: Names = serde_json::from_slice(&utf8(bytes))?;
     let families = [STORAGE_TAG, REGISTRY_TAG];
     let is_bundled = |tag: &Named| {
         families

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 
 pub use self::made_of::{MadeOf, made_of};
 use super::PrefixSet;
+use super::json_problem::json_problem;
 use super::tags::{
     TagError, TagOrigin, TagSnapshot, date_in_file_name, import, is_dated_before, published_on,
     read,
@@ -42,9 +43,9 @@ pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<Strin
     let bytes = read(file)?;
     let mut snapshot = import(&bytes, file, cloud, &wanted)?;
     snapshot.date = date_in_file_name(file).or(snapshot.date);
-    let is_subset = made_of::is_subset(&bytes).map_err(|source| TagError::Malformed {
+    let is_subset = made_of::is_subset(&bytes).map_err(|error| TagError::Malformed {
         file: file.to_owned(),
-        source,
+        problem: json_problem(&error, &bytes),
     })?;
     let header = made_of::header(file, is_lower_bound, is_subset);
     Ok(lines(&snapshot, header))

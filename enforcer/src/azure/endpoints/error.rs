@@ -9,40 +9,62 @@ use crate::name::{Name, NameError};
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The file cannot be read.
-    #[error("{}: cannot be read ({source}); write what `az acr show-endpoints` prints into it", file.display())]
+    #[error("{}: cannot be read ({source}); {}", file.display(), write_it(registry))]
     Unreadable {
         /// The file.
         file: PathBuf,
+        /// The registry's name.
+        registry: String,
         /// What the system said.
         source: io::Error,
     },
     /// The file is larger than any output of the command.
-    #[error("{}: larger than 1 MiB, so it is no output of `az acr show-endpoints`; write it anew", file.display())]
+    #[error("{}: larger than 1 MiB, so it is no output of `az acr show-endpoints`; {}", file.display(), write_it(registry))]
     TooLarge {
         /// The file.
         file: PathBuf,
+        /// The registry's name.
+        registry: String,
     },
     /// The file is no JSON, cut short, or of another shape.
-    #[error("{}: not what `az acr show-endpoints` prints ({source}); write it anew", file.display())]
+    #[error("{}: not what `az acr show-endpoints` prints: {problem}; {}", file.display(), write_it(registry))]
     Malformed {
         /// The file.
         file: PathBuf,
-        /// What the parser said, with line and column.
-        source: serde_json::Error,
+        /// What is wrong, with the line.
+        problem: String,
+        /// The registry's name.
+        registry: String,
     },
     /// Something else than a host name stands where one has to.
-    #[error("{}: {source}; write the file anew with `az acr show-endpoints`", file.display())]
+    #[error("{}: {source}; {}", file.display(), write_it(registry))]
     NotAName {
         /// The file.
         file: PathBuf,
         /// What is wrong with it.
         source: NameError,
+        /// The registry's name.
+        registry: String,
+    },
+    /// The login server in the file is the registry's name alone.
+    #[error("{}: loginServer is \"{found}\", and a login server is a whole name such as \"{login_server}\"; {}", file.display(), write_it(registry))]
+    BareName {
+        /// The file.
+        file: PathBuf,
+        /// What stands there.
+        found: String,
+        /// The login server in the configuration.
+        login_server: Name,
+        /// The registry's name.
+        registry: String,
     },
     /// The file belongs to another registry.
-    #[error("{}: is about {found}, not {expected}; write it anew with `az acr show-endpoints --name` and the right registry", file.display())]
+    #[error("{}: is about {found}, not {expected}; {}", file.display(), write_it(registry))]
     OtherRegistry {
         /// The file.
         file: PathBuf,
+        /// The name of the registry in the configuration.
+        registry: String,
         /// The login server in the file.
         found: Name,
         /// The login server in the configuration.
@@ -52,7 +74,7 @@ pub enum EndpointError {
     #[error(
         "{}: \"{wildcard}\" means that dedicated data endpoints are off and layers come from storage accounts that nobody can name; \
          open the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled) \
-         and write the file anew", file.display()
+         and write the file again", file.display()
     )]
     DataEndpointsOff {
         /// The file.
@@ -63,10 +85,12 @@ pub enum EndpointError {
         registry: String,
     },
     /// The file names no data endpoint at all.
-    #[error("{}: names no data endpoint, so no layer could be pulled; write it anew with `az acr show-endpoints`", file.display())]
+    #[error("{}: names no data endpoint, so no layer could be pulled; {}", file.display(), write_it(registry))]
     NoDataEndpoint {
         /// The file.
         file: PathBuf,
+        /// The registry's name.
+        registry: String,
     },
     /// The resource belongs to another registry.
     #[error(
@@ -141,4 +165,11 @@ pub enum EndpointError {
         /// The registry's login server.
         login_server: Name,
     },
+}
+
+/// The command that gives a registry's endpoints file.
+fn write_it(registry: &str) -> String {
+    format!(
+        "write into it what `az acr show-endpoints --name {registry} --output json` prints to standard output"
+    )
 }

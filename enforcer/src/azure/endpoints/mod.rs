@@ -101,15 +101,25 @@ pub fn of_file(
     login_server: &Name,
     cloud: Cloud,
 ) -> Result<Vec<Endpoint>, EndpointError> {
+    let registry = || registry_name(login_server, cloud);
     let bytes = read_up_to(file, MAX_FILE)
         .map_err(|source| EndpointError::Unreadable {
             file: file.to_owned(),
+            registry: registry(),
             source,
         })?
         .ok_or_else(|| EndpointError::TooLarge {
             file: file.to_owned(),
+            registry: registry(),
         })?;
-    parse(bytes, file, login_server, cloud)
+    parse(&bytes, file, login_server, cloud)
+}
+
+/// The name of the registry behind `login_server`, as Azure's command line takes it: without the hash of a domain name label.
+pub(super) fn registry_name(login_server: &Name, cloud: Cloud) -> String {
+    let label = cloud.login_label(login_server);
+    let label = label.unwrap_or(login_server.as_str());
+    label.split('-').next().unwrap_or(label).to_owned()
 }
 
 /// Each name once, as it comes first.
@@ -185,9 +195,6 @@ pub(super) fn data_endpoints_off(
 ) -> EndpointError {
     EndpointError::DataEndpointsOffInResource {
         resource: id.to_string(),
-        registry: cloud
-            .login_label(login_server)
-            .unwrap_or(login_server.as_str())
-            .to_owned(),
+        registry: registry_name(login_server, cloud),
     }
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{Endpoint, EndpointError, EndpointKind, Origin, check_count, kind_of};
+use super::{Endpoint, EndpointError, EndpointKind, Origin, check_count, kind_of, registry_name};
+use crate::azure::json_problem::json_problem;
 use crate::azure::relaxed::blank_trailing_commas;
 use crate::config::Cloud;
-use crate::file::without_byte_order_mark;
+use crate::file::utf8;
 use crate::name::{Name, NameError};
 
 #[derive(Deserialize)]
@@ -26,26 +27,25 @@ struct ShownEndpoint {
 /// Reads the output of `az acr show-endpoints` for the registry behind `login_server`; trailing commas, which
 /// printed samples have, are taken. All names are of that registry, or none is returned. `file` is named in errors.
 pub fn parse(
-    mut bytes: Vec<u8>,
+    bytes: &[u8],
     file: &Path,
     login_server: &Name,
     cloud: Cloud,
 ) -> Result<Vec<Endpoint>, EndpointError> {
-    blank_trailing_commas(&mut bytes);
-    let shown: Shown =
-        serde_json::from_slice(without_byte_order_mark(&bytes)).map_err(|source| {
-            EndpointError::Malformed {
-                file: file.to_owned(),
-                source,
-            }
-        })?;
-    let found = name(&shown.login_server, file, login_server, cloud)?;
+    let registry = || registry_name(login_server, cloud);
+    let shown = read(bytes).map_err(|problem| EndpointError::Malformed {
+        file: file.to_owned(),
+        problem,
+        registry: registry(),
+    })?;
+    let found = name(&shown.login_server, file, login_server, cloud)
+        .map_err(|error| bare_name(error, login_server))?;
     if found != *login_server {
-        let expected = login_server.clone();
         return Err(EndpointError::OtherRegistry {
             file: file.to_owned(),
+            registry: registry(),
             found,
-            expected,
+            expected: login_server.clone(),
         });
     }
     let data = shown.data_endpoints.unwrap_or_default();
@@ -66,30 +66,54 @@ pub fn parse(
         .chain(&regional)
         .map(endpoint)
         .collect::<Result<_, EndpointError>>()?;
-    if !endpoints
-        .iter()
-        .any(|endpoint| endpoint.kind == EndpointKind::Data)
-    {
+    let is_data = |endpoint: &Endpoint| endpoint.kind == EndpointKind::Data;
+    if !endpoints.iter().any(is_data) {
         return Err(EndpointError::NoDataEndpoint {
             file: file.to_owned(),
+            registry: registry(),
         });
     }
     Ok(endpoints)
 }
 
+/// Reads the JSON; the error says what is wrong with it.
+fn read(bytes: &[u8]) -> Result<Shown, String> {
+    let mut bytes = utf8(bytes).into_owned();
+    blank_trailing_commas(&mut bytes);
+    serde_json::from_slice(&bytes).map_err(|error| json_problem(&error, &bytes))
+}
+
 fn name(text: &str, file: &Path, login_server: &Name, cloud: Cloud) -> Result<Name, EndpointError> {
+    let registry = registry_name(login_server, cloud);
+    let file = file.to_owned();
     text.parse().map_err(|source| match source {
         NameError::Wildcard(wildcard) => EndpointError::DataEndpointsOff {
-            file: file.to_owned(),
+            file,
             wildcard,
-            registry: cloud
-                .login_label(login_server)
-                .unwrap_or(login_server.as_str())
-                .to_owned(),
+            registry,
         },
-        NameError::Invalid(_) => EndpointError::NotAName {
-            file: file.to_owned(),
+        NameError::Invalid(_) | NameError::SingleLabel(_) => EndpointError::NotAName {
+            file,
             source,
+            registry,
         },
     })
+}
+
+/// The error where the login server is the registry's name alone.
+fn bare_name(error: EndpointError, login_server: &Name) -> EndpointError {
+    let EndpointError::NotAName {
+        file,
+        source: NameError::SingleLabel(found),
+        registry,
+    } = error
+    else {
+        return error;
+    };
+    EndpointError::BareName {
+        file,
+        found,
+        login_server: login_server.clone(),
+        registry,
+    }
 }

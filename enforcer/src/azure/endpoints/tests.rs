@@ -44,7 +44,7 @@ fn shown(data: &[&str], regional: &[&str]) -> String {
 
 fn read(text: &str) -> Result<Vec<Endpoint>, EndpointError> {
     parse(
-        text.as_bytes().to_vec(),
+        text.as_bytes(),
         Path::new("contoso.json"),
         &contoso().login_server,
         Cloud::Public,
@@ -164,6 +164,60 @@ fn the_file_is_read_with_its_trailing_commas() {
     assert_eq!(found[2].origin, Origin::File(file.path().to_owned()));
 }
 
+/// What PowerShell's `>` writes.
+fn utf16(text: &str) -> Vec<u8> {
+    let units = format!("\u{feff}{text}").replace('\n', "\r\n");
+    units.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn utf_16_is_read() {
+    let text = shown(&["contoso.eastus.data.azurecr.io"], &[]);
+    let login_server = contoso().login_server;
+    let file = Path::new("contoso.json");
+    let found = parse(&utf16(&text), file, &login_server, Cloud::Public).unwrap();
+    assert_eq!(names(&found), ["contoso.eastus.data.azurecr.io"]);
+    let cut = &utf16(&text)[..101];
+    let error = parse(cut, file, &login_server, Cloud::Public).unwrap_err();
+    assert!(matches!(error, EndpointError::Malformed { .. }), "{error}");
+}
+
+#[test]
+fn an_error_shows_the_line_and_the_command_that_gives_the_right_file() {
+    let good = shown(&["contoso.eastus.data.azurecr.io"], &[]);
+    let command = "what `az acr show-endpoints --name contoso --output json` prints";
+    for (text, words) in [
+        (
+            format!("WARNING: Command group 'acr' is in preview.\n{good}"),
+            &[
+                "line 1, `WARNING: Command group 'acr' is in preview.`",
+                "standard error",
+                "no `2>&1`",
+            ][..],
+        ),
+        ("contoso\n".to_owned(), &["line 1, `contoso`, is not JSON"]),
+        (
+            good.replace("[{\"region\"", "{[\"region\""),
+            &["line 3, `\"dataEndpoints\": {["],
+        ),
+        (
+            good.replace("Contoso.azurecr.io", "Contoso"),
+            &["loginServer is \"contoso\"", "\"contoso.azurecr.io\""],
+        ),
+        (
+            shown(&["contoso"], &[]),
+            &["\"contoso\" is not a whole host name"],
+        ),
+        (shown(&[], &[]), &["names no data endpoint"]),
+    ] {
+        let error = read(&text).unwrap_err().to_string();
+        for words in words.iter().chain(&["contoso.json: ", command]) {
+            assert!(error.contains(words), "no {words:?} in {error}");
+        }
+        assert!(!error.contains("column"), "{error}");
+    }
+}
+
 #[test]
 fn a_wildcard_tells_to_enable_data_endpoints() {
     let error = read(&shown(&["*.blob.core.windows.net"], &[]))
@@ -246,7 +300,7 @@ fn a_name_with_a_hash_keeps_it_in_its_data_endpoints() {
     let read = |data: &str| {
         let text = shown(&[data], &[]).replace("Contoso.azurecr.io", login.as_str());
         parse(
-            text.into_bytes(),
+            text.as_bytes(),
             Path::new("contoso.json"),
             &login,
             Cloud::Public,

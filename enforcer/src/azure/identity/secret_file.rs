@@ -7,10 +7,12 @@ use std::path::Path;
 use nix::unistd::geteuid;
 
 use super::CredentialProblem;
-use crate::file::{open_regular, read_within};
+use crate::file::{open_regular, read_within, utf8};
 
 /// The largest file with a secret that is read, in bytes.
 const MAX_FILE: u64 = 64 << 10;
+/// The problem of a file that is neither UTF-8 nor UTF-16.
+const NO_TEXT: &str = "is no plain text; check the path";
 
 /// A secret of this program's own: only root, and a group that root names, may read it, and only root write it.
 pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
@@ -35,13 +37,13 @@ pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
             "is larger than 64 KiB, so it holds no secret; check the path".to_owned(),
         ));
     }
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     opened
         .by_ref()
         .take(MAX_FILE)
-        .read_to_string(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| wrong(unreadable(&error)))?;
-    Ok(text)
+    text(&bytes).ok_or_else(|| wrong(NO_TEXT.to_owned()))
 }
 
 /// A secret that the platform wrote for this program and owns.
@@ -51,7 +53,11 @@ pub(super) fn read_shared(file: &Path) -> Result<String, CredentialProblem> {
         problem,
     };
     let bytes = read_within(file, MAX_FILE).map_err(|error| wrong(unreadable(&error)))?;
-    String::from_utf8(bytes).or(Err(wrong("is no plain text; check the path".to_owned())))
+    text(&bytes).ok_or_else(|| wrong(NO_TEXT.to_owned()))
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    String::from_utf8(utf8(bytes).into_owned()).ok()
 }
 
 fn unreadable(error: &io::Error) -> String {
@@ -94,12 +100,24 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_is_no_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let utf16 = "\u{feff}x7".encode_utf16().flat_map(u16::to_le_bytes);
+        for bytes in [utf16.collect(), "\u{feff}x7".as_bytes().to_vec()] {
+            fs::write(file.path(), bytes).unwrap();
+            for read in [read_own, read_shared] {
+                assert_eq!(read(file.path()).unwrap(), "x7");
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_small_text_file_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         make_fifo(&at("fifo"));
         fs::write(at("large"), vec![b'a'; 64 * 1024 + 1]).unwrap();
-        fs::write(at("binary"), [0xff, 0xfe]).unwrap();
+        fs::write(at("binary"), [0xff, 0xfe, 0x00]).unwrap();
         for name in ["fifo", "large", "binary", "none"] {
             if at(name).is_file() {
                 fs::set_permissions(at(name), Permissions::from_mode(0o600)).unwrap();

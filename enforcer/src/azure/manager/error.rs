@@ -69,7 +69,7 @@ pub enum Problem {
     },
     /// The answer is no JSON, cut short, or of another shape.
     #[error("the answer is not what the API documents ({0}); check what answers there")]
-    Malformed(#[from] serde_json::Error),
+    Malformed(String),
     /// The registry's names are refused.
     #[error(transparent)]
     Endpoints(#[from] EndpointError),

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::Error as _;
 
 use super::Problem;
 use crate::azure::endpoints::{
     Endpoint, EndpointError, EndpointKind, Origin, check_count, data_endpoints_off, kind_of,
 };
+use crate::azure::json_problem::fault;
 use crate::config::{Cloud, ResourceId};
-use crate::file::without_byte_order_mark;
+use crate::file::utf8;
 use crate::name::Name;
 
 /// The stable version that has `dataEndpointHostNames`. Fields of later ones are read when they are there.
@@ -42,7 +42,8 @@ pub(super) fn parse(
     id: &ResourceId,
     cloud: Cloud,
 ) -> Result<Vec<Endpoint>, Problem> {
-    let resource: Resource = serde_json::from_slice(without_byte_order_mark(bytes))?;
+    let resource: Resource =
+        serde_json::from_slice(&utf8(bytes)).map_err(|error| Problem::Malformed(fault(&error)))?;
     let properties = resource.properties;
     let found = name(&properties.login_server, id)?;
     if found != *login_server {
@@ -57,7 +58,8 @@ pub(super) fn parse(
         return Err(data_endpoints_off(id, login_server, cloud).into());
     }
     let data = properties.data_endpoint_host_names;
-    let data = data.ok_or_else(|| serde_json::Error::missing_field("dataEndpointHostNames"))?;
+    let data =
+        data.ok_or_else(|| Problem::Malformed("missing key `dataEndpointHostNames`".to_owned()))?;
     let place = id.to_string();
     let regional = properties.regional_endpoint_host_names.unwrap_or_default();
     check_count(data.len() + regional.len(), &place)?;

@@ -27,12 +27,25 @@ pub enum TagError {
         file: PathBuf,
     },
     /// The file is no JSON, cut short, or of another shape.
-    #[error("{}: not a whole service-tags file ({source}); download it again", file.display())]
+    #[error("{}: not a whole service-tags file: {problem}; download it again", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
-        /// What the parser said, with line and column.
-        source: serde_json::Error,
+        /// What is wrong, with the line.
+        problem: String,
+    },
+    /// The file is the list of the Service Tag Discovery API, which is less than what is published.
+    #[error(
+        "{}: is what `az network list-service-tags` prints, which lacks prefixes and is up to four weeks behind; write the published file there: \
+         curl -sL '{}' | grep -o 'https://download.microsoft.com/[^\"]*ServiceTags_[^\"]*\\.json' | sort | tail -n 1 | xargs curl -fo '{}' \
+         (protect.service-tags-subscription adds the prefixes of the API)",
+        file.display(), cloud.service_tags_page(), file.display()
+    )]
+    ListOfApi {
+        /// The file.
+        file: PathBuf,
+        /// The cloud whose tags are wanted.
+        cloud: Cloud,
     },
     /// The file belongs to another cloud.
     #[error(

@@ -20,6 +20,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use self::check::Family;
 pub(in crate::azure) use self::dates::is_dated_before;
@@ -31,8 +33,9 @@ pub use self::more::{AddedTags, MoreTags};
 use self::published::Published;
 pub(in crate::azure) use self::published::is_of_family;
 use super::PrefixSet;
+use super::json_problem::json_problem;
 use crate::config::{Cloud, REGISTRY_TAG};
-use crate::file::read_up_to;
+use crate::file::{read_up_to, utf8};
 
 /// The largest file that is read, in bytes: fifteen times the largest published so far.
 const MAX_FILE: u64 = 64 << 20;
@@ -113,11 +116,9 @@ pub fn import(
     expected: Cloud,
     wanted: &[String],
 ) -> Result<TagSnapshot, TagError> {
-    let published =
-        Published::<u32>::parse(bytes, wanted).map_err(|source| TagError::Malformed {
-            file: file.to_owned(),
-            source,
-        })?;
+    let bytes = utf8(bytes);
+    let published = Published::<u32>::parse(&bytes, wanted)
+        .map_err(|error| refused(&error, &bytes, file, expected))?;
     if published.cloud != expected.service_tags_name() {
         let found = published.cloud.into_owned();
         return Err(TagError::OtherCloud {
@@ -145,6 +146,29 @@ pub fn import(
         registry_regions,
         added: None,
     })
+}
+
+/// Why `bytes` are no published file.
+fn refused(error: &serde_json::Error, bytes: &[u8], file: &Path, expected: Cloud) -> TagError {
+    let file = file.to_owned();
+    if error.is_data() && serde_json::from_slice::<ListOfApi>(bytes).is_ok() {
+        return TagError::ListOfApi {
+            file,
+            cloud: expected,
+        };
+    }
+    let problem = json_problem(error, bytes);
+    TagError::Malformed { file, problem }
+}
+
+/// What only the Service Tag Discovery API's list has: its change number is text (Azure's command line), or its keys are in capitals
+/// (`Get-AzNetworkServiceTag`).
+#[derive(Deserialize)]
+struct ListOfApi {
+    #[serde(alias = "ChangeNumber", rename = "changeNumber")]
+    _change_number: String,
+    #[serde(alias = "Values", rename = "values")]
+    _values: Vec<IgnoredAny>,
 }
 
 /// The date in a name such as `ServiceTags_Public_20251028.json`.

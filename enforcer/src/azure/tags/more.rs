@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use serde::de::Error as _;
 
 use super::check::{Family, registries_are_apart_from_storage};
 use super::published::{Published, Tag, is_of_family};
 use super::{PrefixSet, TagError, TagOrigin, TagSnapshot};
+use crate::azure::json_problem::fault;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
+use crate::file::utf8;
 
 /// What the API knows of some families of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,15 +100,15 @@ impl<'w> MoreTagsReader<'w> {
 
     /// Reads one page and returns the address of the next, when there is one.
     pub(in crate::azure) fn page(&mut self, bytes: &[u8]) -> Result<Option<String>, TagError> {
-        let malformed = |source| TagError::Malformed {
+        let malformed = |problem| TagError::Malformed {
             file: self.source.clone(),
-            source,
+            problem,
         };
-        let page = Published::<String>::parse(bytes, self.wanted).map_err(malformed)?;
+        let bytes = utf8(bytes);
+        let page = Published::<String>::parse(&bytes, self.wanted)
+            .map_err(|error| malformed(fault(&error)))?;
         let number: Result<u32, _> = page.change_number.parse();
-        let number = number.map_err(|error| {
-            malformed(serde_json::Error::custom(format!("changeNumber: {error}")))
-        })?;
+        let number = number.map_err(|error| malformed(format!("changeNumber: {error}")))?;
         if !page
             .cloud
             .eq_ignore_ascii_case(self.cloud.service_tags_name())

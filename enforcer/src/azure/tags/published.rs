@@ -7,8 +7,6 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::file::without_byte_order_mark;
-
 /// What is taken from the file; text is borrowed from its bytes. `N` is how change numbers are written: the file has
 /// numbers, the Service Tag Discovery API has strings.
 pub(super) struct Published<'a, N> {
@@ -43,9 +41,9 @@ pub(in crate::azure) fn is_of_family(name: &str, family: &str) -> bool {
 }
 
 impl<'a, N: Deserialize<'a>> Published<'a, N> {
-    /// Reads the tags of the families `wanted` and skips the others.
+    /// Reads the tags of the families `wanted` from UTF-8 and skips the others.
     pub(super) fn parse(bytes: &'a [u8], wanted: &[String]) -> Result<Self, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(without_byte_order_mark(bytes));
+        let mut json = serde_json::Deserializer::from_slice(bytes);
         let number = PhantomData;
         let published = FileSeed { wanted, number }.deserialize(&mut json)?;
         json.end()?;

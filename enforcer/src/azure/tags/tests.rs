@@ -124,7 +124,7 @@ fn a_file_cut_short_anywhere_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("x.json: not a whole service-tags file (")
+        error.starts_with("x.json: not a whole service-tags file: line 1, `<html>`, is not JSON")
             && error.ends_with("download it again"),
         "{error}"
     );
@@ -140,6 +140,8 @@ fn a_file_of_another_shape_is_refused() {
     }
     let mut file = file(&tags());
     file["changeNumber"] = json!("7");
+    assert!(matches!(read(&file), Err(TagError::ListOfApi { .. })));
+    file["changeNumber"] = json!([]);
     assert!(matches!(read(&file), Err(TagError::Malformed { .. })));
     file["changeNumber"] = json!(7);
     file["values"][0]["properties"]
@@ -147,6 +149,41 @@ fn a_file_of_another_shape_is_refused() {
         .unwrap()
         .remove("addressPrefixes");
     assert!(matches!(read(&file), Err(TagError::Malformed { .. })));
+}
+
+#[test]
+fn utf_16_is_read() {
+    let text = format!("\u{feff}{}", file(&tags()));
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let path = Path::new("x.json");
+    let snapshot = import(&little, path, Cloud::Public, &wanted()).unwrap();
+    assert_eq!(snapshot.change_number, 7);
+    assert!(import(&little[..little.len() - 1], path, Cloud::Public, &wanted()).is_err());
+}
+
+#[test]
+fn the_list_of_the_discovery_api_is_named_with_the_command_that_gives_the_file() {
+    let mut list = file(&tags());
+    list["changeNumber"] = json!("401");
+    list["nextLink"] = json!(null);
+    for tag in list["values"].as_array_mut().unwrap() {
+        tag["properties"]["changeNumber"] = json!("10");
+    }
+    let of_powershell = json!({"Name": "Public", "ChangeNumber": "401", "Cloud": "Public", "Values": [{"Name": "Storage"}]});
+    for list in [list, of_powershell] {
+        let text = serde_json::to_string_pretty(&list).unwrap();
+        let path = Path::new("tags.json");
+        let error = import(text.as_bytes(), path, Cloud::UsGovernment, &wanted()).unwrap_err();
+        let error = error.to_string();
+        for words in [
+            "tags.json: is what `az network list-service-tags` prints",
+            "curl -sL 'https://www.microsoft.com/en-us/download/details.aspx?id=57063'",
+            "curl -fo 'tags.json'",
+            "protect.service-tags-subscription",
+        ] {
+            assert!(error.contains(words), "no {words:?} in {error}");
+        }
+    }
 }
 
 #[test]

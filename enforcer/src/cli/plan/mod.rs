@@ -1,6 +1,8 @@
 //! What a configuration comes to, before any of it is in force.
 
+mod compiled;
 mod shown;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +15,10 @@ use crate::azure::TagSnapshot;
 use crate::azure::endpoints::{Endpoint, Origin};
 use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
 use crate::daemon::{Options, Source, Sources};
+use crate::kernel::cgroup_root;
 use crate::name::Name;
-use crate::policy::{ExceptionInput, Inputs, Protected, compile, compile_tables};
+
+pub(super) use self::compiled::compile_for_nobody;
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;
@@ -80,6 +84,12 @@ struct Excepted {
 /// # Errors
 /// Those with which `run` would refuse it.
 pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
+    let root = cgroup_root().ok();
+    plan_on(root.as_deref(), file, now)
+}
+
+/// The plan for a host whose cgroup tree is at `root`.
+fn plan_on(root: Option<&Path>, file: &Path, now: Timestamp) -> Result<Plan> {
     let sources = Sources::read(&Options {
         source: Source::File(file.to_owned()),
         audit: false,
@@ -101,7 +111,7 @@ pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
             .iter()
             .map(|exception| excepted(exception, now))
             .collect(),
-        warnings: warnings(&sources, now),
+        warnings: warnings::warnings(&sources, now, root),
     })
 }
 
@@ -125,35 +135,6 @@ fn closed(config: &Config, tags: &TagSnapshot, now: Timestamp) -> Closed {
         tags: named.map(tag).collect(),
         cidrs: config.protect.cidrs.clone(),
     }
-}
-
-/// Compiles the policy as it would be before the first answer, each exception for a cgroup that nobody has.
-///
-/// # Errors
-/// Where it does not fit, or an exception cannot be held.
-pub(super) fn compile_for_nobody(sources: &Sources) -> Result<()> {
-    let protected = Protected {
-        layers: sources.layers()?,
-        nat64: sources.config.protect.nat64.clone(),
-        exempt: Vec::new(),
-    };
-    let exceptions = (1..).zip(&sources.config.exceptions);
-    let input = |(cgroup, exception): (u64, &Exception)| ExceptionInput {
-        cgroup,
-        level: 1,
-        deadline: u64::MAX,
-        prefixes: exception.cidrs.clone(),
-        addresses: Vec::new(),
-    };
-    let inputs = Inputs {
-        audit: false,
-        default_allow: true,
-        allowed: Vec::new(),
-        exceptions: exceptions.map(input).collect(),
-        ..Inputs::default()
-    };
-    compile(&inputs, compile_tables(&protected)?)?;
-    Ok(())
 }
 
 /// The names of all registries, then the patterns.
@@ -195,30 +176,8 @@ fn excepted(exception: &Exception, now: Timestamp) -> Excepted {
     }
 }
 
-fn warnings(sources: &Sources, now: Timestamp) -> Vec<String> {
-    let mut warnings = sources.config.warnings(now);
-    warnings.extend(sources.config.weaknesses());
-    warnings.extend(sources.age_alarm(now));
-    let concern = sources.tags_concern();
-    warnings.extend(concern.map(|(_, why)| why.to_owned()));
-    for (registry, names) in sources.config.registries.iter().zip(&sources.endpoints) {
-        let named = names
-            .iter()
-            .any(|endpoint| endpoint.kind == EndpointKind::Data);
-        if !named && registry.patterns.is_empty() {
-            warnings.push(format!(
-                "{}: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file",
-                registry.login_server
-            ));
-        }
-    }
-    warnings
-}
-
 #[cfg(test)]
 mod tests {
-    use enforcer_common::layout::MAX_PREFIXES;
-
     use super::*;
 
     pub(super) const CONFIG: &str = r#"
@@ -238,12 +197,16 @@ mod tests {
         until = 2027-01-31T00:00:00Z
     "#;
 
-    /// The plan of `text` at `now`, or the error that refuses it.
-    fn planned(text: &str, now: &str) -> (Option<Plan>, String) {
+    /// The plan of `text` at `now` on a host without a cgroup tree, or the error that refuses it.
+    pub(super) fn planned(text: &str, now: &str) -> (Option<Plan>, String) {
+        planned_on(None, text, now)
+    }
+
+    pub(super) fn planned_on(root: Option<&Path>, text: &str, now: &str) -> (Option<Plan>, String) {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");
         std::fs::write(&file, text).unwrap();
-        match plan(&file, now.parse().unwrap()) {
+        match plan_on(root, &file, now.parse().unwrap()) {
             Ok(plan) => (Some(plan), String::new()),
             Err(error) => (None, error.to_string()),
         }
@@ -270,28 +233,5 @@ mod tests {
             ]
         );
         assert!(plan.closed.tags.iter().all(|tag| tag.ipv4_prefixes > 10));
-    }
-
-    #[test]
-    fn what_is_legal_and_yet_not_meant_is_a_warning() {
-        let warnings = plan_of(CONFIG, "2028-01-01T00:00:00Z").warnings;
-        let said = |text: &str| warnings.iter().any(|warning| warning.contains(text));
-        assert!(said("ended at 2027-01-31"), "{warnings:?}");
-        assert!(said("days old"), "{warnings:?}");
-        assert!(said("bare.azurecr.io: no data endpoint"), "{warnings:?}");
-        assert!(
-            !said("contoso.azurecr.io: no data endpoint"),
-            "{warnings:?}"
-        );
-    }
-
-    #[test]
-    fn what_the_maps_cannot_hold_is_refused() {
-        let prefixes: Vec<String> = (0..=MAX_PREFIXES)
-            .map(|index| format!("2001:db8:{index:x}::/48"))
-            .collect();
-        let text = CONFIG.replace("203.0.113.0/24", &prefixes.join("\", \""));
-        let (_, refused) = planned(&text, "2026-01-01T00:00:00Z");
-        assert!(refused.contains("4097 prefixes of exceptions"), "{refused}");
     }
 }

@@ -163,7 +163,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "text",
                 Required,
                 "\"Azure Monitor agent uploads its logs\"",
-                "Why it exists. status and explain show it.",
+                "Why it exists. status and explain show it on one line.",
             ),
             Key(
                 "unit",
@@ -177,7 +177,7 @@ pub(super) const SECTIONS: [Section; 8] = [
                 "path",
                 Means("see unit"),
                 "\"/system.slice/azuremonitoragent.service\"",
-                "The cgroup by its path below the cgroup v2 root.",
+                "The cgroup by its path below the cgroup v2 root, without the mount point /sys/fs/cgroup.",
             ),
             Key(
                 "names",

@@ -47,9 +47,9 @@ fn page() -> String {
     page.control("SH", ["DESCRIPTION"]);
     page.text([
         roman("The file says which Azure Container Registries stay reachable from this host, and what is closed. It is "),
-        roman("TOML. Unknown keys are errors, and an error names file, line and key; what is in force stays. "),
+        roman("TOML, in UTF-8 or UTF-16. Unknown keys are errors, and every error of the file is reported with its line and key; what is in force stays. "),
         bold("egress-enforcer check"),
-        roman(" validates it and prints what it would do; a running daemon reads it again on SIGHUP."),
+        roman(" validates it, prints what it would do, and warns of what is legal but probably not meant; a running daemon reads it again on SIGHUP."),
     ]);
     page.control("PP", []);
     page.text([roman(

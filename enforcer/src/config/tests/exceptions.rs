@@ -138,7 +138,23 @@ fn an_ended_exception_and_an_open_door_are_warnings() {
     );
     let config = read(&text).unwrap();
     let at = |now: &str| config.warnings(now.parse().unwrap());
-    assert_eq!(at("2027-01-30T23:59:59Z").len(), 1);
+    assert_eq!(at("2027-01-16T23:59:59Z").len(), 1);
+    for (now, when) in [
+        ("2027-01-17T00:00:00Z", "ends in 14 days"),
+        ("2027-01-29T23:00:00Z", "ends in one day"),
+        ("2027-01-30T23:59:59Z", "ends in less than a day"),
+    ] {
+        let warning = at(now).pop().unwrap();
+        for words in [
+            "exception.until",
+            "unit a.service",
+            "\"r\"",
+            when,
+            "2027-01-31",
+        ] {
+            assert!(warning.contains(words), "no {words:?} in {warning}");
+        }
+    }
     let warnings = at("2027-01-31T00:00:00Z");
     assert!(
         warnings[0].contains("every registry stays reachable"),
@@ -149,4 +165,34 @@ fn an_ended_exception_and_an_open_door_are_warnings() {
         "{warnings:?}"
     );
     assert!(read(MINIMAL).unwrap().warnings(Timestamp::MAX).is_empty());
+}
+
+#[test]
+fn a_cgroup_path_with_the_mount_point_in_it_is_a_warning_with_the_right_form() {
+    let warnings = |path: &str| {
+        let text = format!(
+            "reason = \"r\"\ncgroup = \"{path}\"\nnames = [\"a.b\"]\nuntil = 2999-01-31T00:00:00Z"
+        );
+        read(&exception(&text))
+            .unwrap()
+            .warnings(Timestamp::UNIX_EPOCH)
+    };
+    for mount in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+        let [warning] = &warnings(&format!("{mount}/plant.slice/a.service"))[..] else {
+            panic!("{mount}");
+        };
+        assert!(
+            warning.starts_with("exception.cgroup: ")
+                && warning.ends_with("write \"/plant.slice/a.service\""),
+            "{warning}"
+        );
+    }
+    assert!(warnings("/plant.slice/a.service").is_empty());
+}
+
+#[test]
+fn a_reason_is_one_line_without_control_characters() {
+    let text = "reason = \"\"\"\nlogs\n\\u001b[2Jgone\"\"\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z";
+    let config = read(&exception(text)).unwrap();
+    assert_eq!(config.exceptions[0].reason, "logs\\n\\u{1b}[2Jgone");
 }

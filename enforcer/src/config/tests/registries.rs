@@ -147,6 +147,16 @@ fn a_login_server_is_one_label_below_the_suffix_of_its_cloud() {
         &["<registry>.azurecr.io"],
     );
     refused(
+        &login("Contoso"),
+        "2: registry.login-server",
+        &["a registry's name", "write \"contoso.azurecr.io\""],
+    );
+    refused(
+        &format!("{}[protect]\ncloud = \"china\"\n", login("contoso")),
+        "2: registry.login-server",
+        &["write \"contoso.azurecr.cn\""],
+    );
+    refused(
         &login("*.azurecr.io"),
         "2: registry.login-server",
         &["wildcard"],

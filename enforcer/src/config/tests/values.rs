@@ -98,6 +98,8 @@ fn durations_are_written_as_people_do() {
         ("\"12h\"", 43_200),
         ("\"1d\"", 86_400),
         ("\"1h 30m\"", 5400),
+        ("\"15min\"", 900),
+        ("\"15 minutes\"", 900),
     ] {
         assert_eq!(
             read(&linger(text)).unwrap().dns.linger,
@@ -110,6 +112,13 @@ fn durations_are_written_as_people_do() {
             &linger(wrong),
             "4: dns.linger",
             &["not a duration", "\"15m\""],
+        );
+    }
+    for (wrong, right) in [("15M", "15m"), ("15 Minutes", "15 minutes"), ("12H", "12h")] {
+        refused(
+            &linger(&format!("\"{wrong}\"")),
+            "4: dns.linger",
+            &[&format!("\"{wrong}\" is not a duration; write \"{right}\"")],
         );
     }
     refused(&linger("15"), "4: dns.linger", &["\"15m\""]);

@@ -7,7 +7,7 @@ mod regions;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use enforcer_common::layout::MAX_LEVEL;
@@ -19,7 +19,8 @@ pub(super) use self::network::Nat64;
 pub use self::pattern::EndpointPattern;
 pub(super) use self::pattern::{EndpointName, parted};
 pub(super) use self::regions::Regions;
-use crate::name::Name;
+use crate::name::{Name, NameError};
+use crate::printable;
 
 /// The systemd unit types that have a cgroup (systemd.resource-control(5)).
 const UNIT_TYPES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
@@ -68,8 +69,7 @@ impl FromText for Name {
     const EXPECTED: &'static str = "a host name in quotes";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|error: crate::name::NameError| error.to_string())
+        text.parse().map_err(|error: NameError| error.to_string())
     }
 }
 
@@ -77,22 +77,21 @@ impl FromText for Duration {
     const EXPECTED: &'static str = "a duration in quotes, such as \"15m\" or \"90d\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "\"{text}\" is not a duration; write one such as \"30s\", \"15m\", \"12h\" or \"90d\""
-            )
-        };
-        let Ok(span) = text.parse::<Span>() else {
-            return Err(wrong());
-        };
-        let Ok(signed) = span.to_duration(SpanRelativeTo::days_are_24_hours()) else {
-            return Err(wrong());
-        };
-        let Ok(duration) = Self::try_from(signed) else {
-            return Err(wrong());
-        };
-        Ok(duration)
+        duration(text).ok_or_else(|| {
+            // Units are written in lower case.
+            let lower = text.to_ascii_lowercase();
+            let fix = duration(&lower).map(|_| format!("\"{lower}\""));
+            let fix = fix
+                .unwrap_or_else(|| "one such as \"30s\", \"15m\", \"12h\" or \"90d\"".to_owned());
+            format!("\"{text}\" is not a duration; write {fix}")
+        })
     }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    Duration::try_from(signed).ok()
 }
 
 /// A region as it stands in data endpoint names.
@@ -118,6 +117,26 @@ impl FromText for Region {
         Err(format!(
             "\"{text}\" is not a region as it stands in endpoint names (lower-case letters and digits); write one such as \"{mend}\""
         ))
+    }
+}
+
+/// What stands under `login-server`.
+pub(super) enum WrittenLoginServer {
+    /// A host name.
+    Whole(Name),
+    /// A registry's name, without its cloud's suffix.
+    Bare(String),
+}
+
+impl FromText for WrittenLoginServer {
+    const EXPECTED: &'static str = Name::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(name) => Ok(Self::Whole(name)),
+            Err(NameError::SingleLabel(label)) => Ok(Self::Bare(label)),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
@@ -214,6 +233,12 @@ impl FromText for Unit {
     }
 }
 
+/// The part of `path` below a mount point of the cgroup tree.
+pub(super) fn below_cgroup_mount(path: &Path) -> Option<&Path> {
+    let mut mounts = CGROUP_MOUNTS.iter();
+    mounts.find_map(|mount| path.strip_prefix(mount).ok())
+}
+
 /// A cgroup below the root, as deep as the kernel program looks at most.
 pub(super) struct CgroupPath(pub(super) PathBuf);
 
@@ -223,9 +248,7 @@ impl FromText for CgroupPath {
 
     fn from_text(text: &str) -> Result<Self, String> {
         let Absolute(path) = Absolute::from_text(text)?;
-        let mut mounts = CGROUP_MOUNTS.iter();
-        let below = mounts.find_map(|mount| path.strip_prefix(mount).ok());
-        let parts = below.unwrap_or(&path).components();
+        let parts = below_cgroup_mount(&path).unwrap_or(&path).components();
         let level = parts.filter(|part| *part != Component::RootDir).count();
         if level == 0 {
             return Err(format!("\"{text}\" {EVERYBODY}"));
@@ -239,7 +262,7 @@ impl FromText for CgroupPath {
     }
 }
 
-/// Text for people; not empty.
+/// Text for people, on one line and safe on a terminal; not empty.
 pub(super) struct Reason(pub(super) String);
 
 impl FromText for Reason {
@@ -252,7 +275,7 @@ impl FromText for Reason {
                 "the reason is empty; write why this is open, for whoever reviews it".to_owned(),
             );
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(printable::line(text)))
     }
 }
 

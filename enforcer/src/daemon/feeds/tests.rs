@@ -63,10 +63,13 @@ fn failure(thing: &Thing, number: usize) -> FetchError {
         });
     }
     if number.is_multiple_of(2) {
-        return thing.failed(serde_json::from_str::<u32>("{\"cut").unwrap_err());
+        return thing.failed(Problem::Malformed("EOF while parsing a string".to_owned()));
     }
     let file = PathBuf::from("answer");
-    thing.failed(EndpointError::NoDataEndpoint { file })
+    thing.failed(EndpointError::NoDataEndpoint {
+        file,
+        registry: "contoso".to_owned(),
+    })
 }
 
 fn new_file(tags: &TagSnapshot) -> FetchedTags {

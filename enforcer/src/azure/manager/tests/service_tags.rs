@@ -85,7 +85,7 @@ async fn refusals_and_other_shapes_are_told_apart() {
             "the managed identity of this virtual machine may not",
         ),
         (404, "", "protect.service-tags-subscription"),
-        (200, "{}", "missing field `changeNumber`"),
+        (200, "{}", "missing key `changeNumber`"),
         (
             200,
             r#"{"changeNumber":"1","cloud":"China","values":[]}"#,

@@ -40,7 +40,7 @@ pub(in crate::config::manual) const REGISTRY: Section = Section {
             "file",
             Means("none"),
             "\"contoso.json\"",
-            "What az acr show-endpoints printed. It is read again whenever it changes.",
+            "What az acr show-endpoints printed to standard output, in UTF-8 or UTF-16. It is read again whenever it changes.",
         ),
         Key(
             "resource-id",
