@@ -24,6 +24,7 @@ use super::kept::Kept;
 use super::lessons::LessonCounts;
 use super::names::RegistryNames;
 use super::patterns::Patterns;
+use super::questions::{Question, Reply};
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
@@ -34,22 +35,11 @@ use crate::kernel::{
 };
 use crate::name::Name;
 use crate::policy::{Held, NameIds, Protected, Tables};
-use crate::resolver::answer::Answer;
-use crate::resolver::cache::{Cache, Settings};
+use crate::resolver::answer::{LookupFailure, Resolved};
+use crate::resolver::cache::{Cache, Family, Settings};
 use crate::resolver::lookup::Lookup;
 use crate::resolver::pace::Pace;
 use crate::state;
-
-/// Why a name is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asker {
-    /// It is allowed.
-    Policy,
-    /// It may be a replica's.
-    Search,
-    /// A pattern stands for it, and somebody asks for it.
-    Pattern,
-}
 
 /// The daemon's state.
 pub(super) struct Engine {
@@ -182,8 +172,8 @@ impl Engine {
         self.since.elapsed()
     }
 
-    /// The names to ask now, and whom to ask; they count as asked. Those of the policy come before those that replicas are looked for by.
-    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<(Asker, Name)>)> {
+    /// What to ask now, and whom to ask; it counts as asked. Names of the policy come before those that replicas are looked for by.
+    pub(super) fn due(&mut self) -> Option<(Lookup, Vec<Question>)> {
         let now = self.now();
         if self.next_question().is_none_or(|wake| wake > now) {
             return None;
@@ -195,13 +185,14 @@ impl Engine {
             self.settle();
         }
         let lookup = self.resolvers.lookup()?;
-        let of_policy = self.cache.due(now, &mut self.pace).into_iter();
-        let mut names: Vec<_> = of_policy.map(|name| (Asker::Policy, name)).collect();
-        let sought = self.feeds.discovery.due(now, &mut self.pace).into_iter();
-        names.extend(sought.map(|name| (Asker::Search, name)));
-        let asked = self.patterns.asked.due(now, &mut self.pace).into_iter();
-        names.extend(asked.map(|name| (Asker::Pattern, name)));
-        (!names.is_empty()).then_some((lookup, names))
+        let of_policy = self.cache.due(now, &mut self.pace);
+        let of_policy = Question::for_families(of_policy, Question::Policy);
+        let mut questions: Vec<_> = of_policy.collect();
+        let sought = self.feeds.discovery.due(now, &mut self.pace);
+        questions.extend(sought.into_iter().map(Question::Search));
+        let asked = self.patterns.asked.due(now, &mut self.pace);
+        questions.extend(Question::for_families(asked, Question::Pattern));
+        (!questions.is_empty()).then_some((lookup, questions))
     }
 
     /// When the next name is due.
@@ -252,16 +243,19 @@ impl Engine {
     }
 
     /// Takes an answer, and puts what follows from it in force.
-    pub(super) fn answered(&mut self, asker: Asker, name: &Name, answer: Answer) {
-        let now = self.now();
-        match asker {
-            Asker::Policy => {}
-            Asker::Search => return self.searched(name, &answer),
-            Asker::Pattern => return self.found_for_pattern(name, answer),
+    pub(super) fn answered(&mut self, reply: Reply) {
+        match reply {
+            Reply::Policy(name, family, answer) => self.resolved(&name, family, answer),
+            Reply::Search(name, answer) => self.searched(&name, &answer),
+            Reply::Pattern(name, family, answer) => self.found_for_pattern(&name, family, answer),
         }
+    }
+
+    fn resolved(&mut self, name: &Name, family: Family, answer: Result<Resolved, LookupFailure>) {
+        let now = self.now();
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
-        let outcome = self.cache.answered(name, answer, &check, now);
+        let outcome = self.cache.answered(name, (family, answer), &check, now);
         for (ip, why) in &outcome.refused {
             tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
         }

@@ -10,7 +10,8 @@ use super::engine::Engine;
 use crate::kernel::boot_clock;
 use crate::name::Name;
 use crate::policy::revoked;
-use crate::resolver::answer::Answer;
+use crate::resolver::answer::{LookupFailure, Resolved};
+use crate::resolver::cache::Family;
 
 /// What came of lessons, by outcome, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,10 +61,16 @@ impl Engine {
         }
     }
 
-    /// Takes the answer for a name that a pattern stands for.
-    pub(super) fn found_for_pattern(&mut self, name: &Name, answer: Answer) {
+    /// Takes the answer of one family for a name that a pattern stands for.
+    pub(super) fn found_for_pattern(
+        &mut self,
+        name: &Name,
+        family: Family,
+        answer: Result<Resolved, LookupFailure>,
+    ) {
         let now = self.now();
-        let Some((pattern, found)) = self.patterns.asked.answered(name, answer, now) else {
+        let asked = &mut self.patterns.asked;
+        let Some((pattern, found)) = asked.answered(name, (family, answer), now) else {
             return;
         };
         let mut is_news = false;

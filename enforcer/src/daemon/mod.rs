@@ -22,6 +22,7 @@ mod lessons;
 mod names;
 mod own;
 mod patterns;
+mod questions;
 mod reload;
 mod report;
 mod resolvers;

@@ -92,7 +92,7 @@ mod tests {
             }),
             v6: Err(LookupFailure::NoAddress { ttl: None }),
         };
-        cache.answered(&name, answer, &|_, _| AnswerVerdict::Accept, Duration::ZERO);
+        cache.answered_whole(&name, answer, &|_, _| AnswerVerdict::Accept, Duration::ZERO);
         (name, cache)
     }
 

@@ -15,8 +15,9 @@ use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::denials::Denial;
-use super::engine::{Asker, Engine};
+use super::engine::Engine;
 use super::feeds::Fetched;
+use super::questions::Reply;
 use super::service::Service;
 use super::sources::Options;
 use super::watches::{WatchKind, Watches};
@@ -24,8 +25,6 @@ use crate::control::identity::Identify;
 use crate::control::server::{Server, Source};
 use crate::control::{EventLog, Status, socket_path};
 use crate::kernel::KernelError;
-use crate::name::Name;
-use crate::resolver::answer::Answer;
 
 /// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
@@ -59,7 +58,7 @@ async fn serve(options: Options) -> Result<()> {
 /// What can happen.
 enum News {
     Due,
-    Answer(Box<(Asker, Name, Answer)>),
+    Answer(Box<Reply>),
     Records(Vec<Record>),
     Addresses,
     Cgroups,
@@ -89,7 +88,7 @@ pub(super) struct Daemon {
     pub(super) identify: Identify,
     service: Service,
     pub(super) watches: Watches,
-    lookups: JoinSet<(Asker, Name, Answer)>,
+    lookups: JoinSet<Reply>,
     fetches: JoinSet<Fetched>,
     /// Denials that were reported, until their window is over.
     pub(super) reported: HashMap<FoldKey, Denial>,
@@ -240,10 +239,7 @@ impl Daemon {
     fn take(&mut self, news: News) {
         match news {
             News::Due => self.do_what_is_due(),
-            News::Answer(answer) => {
-                let (asker, name, answer) = *answer;
-                self.engine.borrow_mut().answered(asker, &name, answer);
-            }
+            News::Answer(reply) => self.engine.borrow_mut().answered(*reply),
             News::Records(records) => self.report(&records),
             News::Reload => self.reload(),
             News::Cgroups => self.follow_cgroups(),
@@ -289,13 +285,11 @@ impl Daemon {
 
     /// Starts the lookups that are due.
     fn ask(&mut self) {
-        if let Some((lookup, names)) = self.engine.borrow_mut().due() {
-            for (asker, name) in names {
+        if let Some((lookup, questions)) = self.engine.borrow_mut().due() {
+            for question in questions {
                 let lookup = lookup.clone();
-                self.lookups.spawn_local(async move {
-                    let answer = lookup.resolve(&name).await;
-                    (asker, name, answer)
-                });
+                self.lookups
+                    .spawn_local(async move { question.ask(&lookup).await });
             }
         }
         for fetch in self.engine.borrow_mut().fetches() {

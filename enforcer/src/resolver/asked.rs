@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::answer::{Answer, LookupFailure};
-use super::cache::Settings;
-use super::cache::schedule::{Ask, backoff, refresh};
+use super::answer::{LookupFailure, Resolved};
+use super::cache::schedule::{Ask, Questions, backoff, refresh};
+use super::cache::{Family, Settings};
 use super::pace::Pace;
 use crate::config::EndpointPattern;
 use crate::name::Name;
@@ -36,6 +36,36 @@ struct Asking {
     looked_up: Option<Duration>,
     failures: u32,
     ask: Ask,
+    questions: Questions,
+    /// What each family last said.
+    said: [Said; 2],
+}
+
+/// What the answer of one family came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Said {
+    /// It is still to come, or failed.
+    #[default]
+    Unknown,
+    /// Addresses.
+    Found,
+    /// That there is none.
+    Nothing,
+}
+
+impl Asking {
+    /// Asks from now on, and returns the families to ask for: those that are not being asked already.
+    fn start(&mut self, now: Duration) -> Vec<Family> {
+        self.ask.start(now);
+        let families = self.questions.start(now);
+        for family in &families {
+            self.said[family.index()] = Said::Unknown;
+        }
+        if !families.is_empty() {
+            self.looked_up = Some(now);
+        }
+        families
+    }
 }
 
 impl Asked {
@@ -58,6 +88,8 @@ impl Asked {
             looked_up: None,
             failures: 0,
             ask: Ask::Waiting(now),
+            questions: Questions::default(),
+            said: [Said::default(); 2],
         };
         self.names.insert(name.clone(), asking);
     }
@@ -75,21 +107,20 @@ impl Asked {
         }
     }
 
-    /// The names to ask now, longest overdue first, as many as `pace` leaves room for. They count as in flight until [`Asked::answered`].
-    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<Name> {
+    /// The names to ask now with the families to ask for, longest overdue first, as many as `pace` leaves room for. They count as in flight
+    /// until [`Asked::answered`], and a family whose answer is still to come is not asked again.
+    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<(Name, Vec<Family>)> {
         let busy = self.names.values().filter(|it| it.ask.is_in_flight(now));
         let free = IN_FLIGHT.saturating_sub(busy.count());
         let free = free.min(pace.searches(now));
         let due = self.names.iter_mut().filter(|(_, it)| it.ask.is_due(now));
         let mut due: Vec<_> = due.collect();
         due.sort_by_key(|(_, asking)| asking.ask.next());
-        let start = |(name, asking): (&Name, &mut Asking)| {
-            asking.ask.start(now);
-            asking.looked_up = Some(now);
-            pace.start(now);
-            name.clone()
-        };
-        due.into_iter().take(free).map(start).collect()
+        let due = due.into_iter().take(free);
+        due.map(|(name, asking)| (name.clone(), asking.start(now)))
+            .filter(|(_, families)| !families.is_empty())
+            .inspect(|_| pace.start(now))
+            .collect()
     }
 
     /// When [`Asked::due`] next has something to do, as time since the start; it can lie in the past.
@@ -100,39 +131,43 @@ impl Asked {
         Some(wakes.min()?.max(pace.next_search()))
     }
 
-    /// Takes in the answer for `name`: its pattern, and the addresses, each with its time to live. They are still to be checked.
+    /// Takes in the answer of one family for `name`: its pattern, and the addresses, each with its time to live. They are still to be checked.
+    /// A name that has no address in either family is dropped.
     pub fn answered(
         &mut self,
         name: &Name,
-        answer: Answer,
+        (family, answer): (Family, Result<Resolved, LookupFailure>),
         now: Duration,
     ) -> Option<(EndpointPattern, Vec<(IpAddr, Duration)>)> {
         let asking = self.names.get_mut(name)?;
         let pattern = asking.pattern.clone();
-        let families = [answer.v4, answer.v6];
-        let nothing = [&families[0], &families[1]].map(is_nothing);
-        if nothing == [true; 2] {
-            self.names.remove(name);
-            return Some((pattern, Vec::new()));
-        }
-        let found: Vec<_> = families.into_iter().flatten().collect();
-        let ttl = found.iter().map(|resolved| resolved.ttl).min();
-        asking.failures = match ttl {
-            Some(_) => 0,
-            None => asking.failures.saturating_add(1),
-        };
+        asking.questions.finish(family);
+        let beside = asking.said[family.other().index()];
         let (shortest, longest) = (self.settings.retry_min, self.settings.retry_max);
-        let wait = ttl.map_or_else(
-            || backoff(asking.failures, shortest, longest),
-            |ttl| refresh(ttl, &self.settings),
-        );
-        asking.ask.finish(now + wait);
-        let addresses = found.into_iter().flat_map(|resolved| {
-            let ttl = resolved.ttl;
-            let addresses = resolved.addresses.into_iter();
-            addresses.map(move |address| (address, ttl))
-        });
-        Some((pattern, addresses.collect()))
+        let mut found = Vec::new();
+        match answer {
+            Ok(resolved) => {
+                asking.said[family.index()] = Said::Found;
+                asking.failures = 0;
+                let wait = refresh(resolved.ttl, &self.settings);
+                asking.ask.settle(now + wait);
+                let addresses = resolved.addresses.into_iter();
+                found.extend(addresses.map(|address| (address, resolved.ttl)));
+            }
+            Err(LookupFailure::NxDomain | LookupFailure::NoAddress { .. }) => {
+                asking.said[family.index()] = Said::Nothing;
+                if beside == Said::Nothing {
+                    self.names.remove(name);
+                }
+            }
+            Err(_) if beside == Said::Found => {}
+            Err(_) => {
+                asking.failures = asking.failures.saturating_add(1);
+                let wait = backoff(asking.failures, shortest, longest);
+                asking.ask.settle(now + wait);
+            }
+        }
+        Some((pattern, found))
     }
 
     /// Drops the names that nobody asked for in the last `linger`.
@@ -144,14 +179,6 @@ impl Asked {
     pub fn retain(&mut self, keeps: impl Fn(&EndpointPattern) -> bool) {
         self.names.retain(|_, asking| keeps(&asking.pattern));
     }
-}
-
-/// Whether an answer says that there is no address.
-fn is_nothing<T>(answer: &Result<T, LookupFailure>) -> bool {
-    matches!(
-        answer,
-        Err(LookupFailure::NxDomain | LookupFailure::NoAddress { .. })
-    )
 }
 
 #[cfg(test)]

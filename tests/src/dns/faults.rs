@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     locked,
-    message::{Question, question, rcode, reply},
+    message::{Kind, Question, question, rcode, reply},
 };
 use crate::{
     netns::Netns,
@@ -49,6 +49,8 @@ pub enum Fault {
     Lie(IpAddr),
     /// Answers over UDP with nothing but the advice to use TCP, and rightly there.
     Truncate,
+    /// As [`Fault::Truncate`], and never answers a question for IPv6 addresses.
+    TruncateWithoutAaaa,
 }
 
 /// The running front; it ends when dropped.
@@ -143,14 +145,17 @@ impl Shared {
             Some(Fault::Nxdomain) => spoiled(rcode::NXDOMAIN, false, None),
             Some(Fault::Servfail) => spoiled(rcode::SERVFAIL, false, None),
             Some(Fault::Lie(address)) => spoiled(rcode::NOERROR, false, Some(address)),
-            Some(Fault::Truncate) if !over_tcp => spoiled(rcode::NOERROR, true, None),
             Some(Fault::Silent) => None,
+            Some(Fault::TruncateWithoutAaaa) if question.kind == Kind::Aaaa as u16 => None,
+            Some(Fault::Truncate | Fault::TruncateWithoutAaaa) if !over_tcp => {
+                spoiled(rcode::NOERROR, true, None)
+            }
             Some(Fault::Slow(time)) => {
                 let until = Instant::now() + time;
                 self.wait_while(|| Instant::now() < until);
                 relay(query).ok()
             }
-            Some(Fault::Truncate) | None => relay(query).ok(),
+            Some(Fault::Truncate | Fault::TruncateWithoutAaaa) | None => relay(query).ok(),
         }
     }
 

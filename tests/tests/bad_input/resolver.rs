@@ -1,8 +1,8 @@
 //! A resolver that fails or lies: the last good addresses stay, and it is told.
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{fs, net::IpAddr, path::Path, thread, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use enforcer::control::{NameStatus, Status};
 use lab::{CONTOSO_LOGIN, Lab, dns::Fault, enforcer::Enforcer, place::Place};
 
@@ -65,6 +65,42 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
         refused.iter().any(|told| told.starts_with(ACCOUNT)),
         "{refused:?}"
     );
+    Ok(())
+}
+
+/// Field data: a resolver that answers A over TCP only, and AAAA never. Its answers over TCP are none that the kernel reads, so all of this is
+/// by the daemon's own.
+#[test]
+fn addresses_of_one_family_are_open_before_a_question_for_the_other_is_given_up() -> Result<()> {
+    let lab = Lab::start()?;
+    lab.dns()
+        .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
+    lab.dns().fail_mode(Fault::TruncateWithoutAaaa)?;
+    let mut enforcer = Enforcer::prepare(&lab, &[], "")?;
+    let questions = || lab.dns().asked().len();
+    let until_open = |enforcer: &Enforcer, address: IpAddr| -> Result<usize> {
+        loop {
+            let before = questions();
+            if addresses(&enforcer.told()?).contains(&address) {
+                return Ok(before);
+            }
+            ensure!(before < 40, "{address} is not open: {}", enforcer.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    enforcer.run()?;
+    // Both families of the only name, and the A question once more for each second of its time to live.
+    let asked = until_open(&enforcer, ip(LOGIN[0]))?;
+    println!("{asked} questions until the name was open");
+    assert!(connects(&lab.device(), LOGIN[0])?);
+    let next = ip("198.51.100.11");
+    lab.dns().set_addresses(CONTOSO_LOGIN, &[next], TTL)?;
+    let before = questions();
+    let more = until_open(&enforcer, next)? - before;
+    println!("{more} more until its next address was");
+    assert!(connects(&lab.device(), "198.51.100.11")?);
+    assert!(asked <= 3 && more <= 3, "{asked} and {more} questions");
+    assert_eq!(alarm(&enforcer.told()?, "name-failing"), None);
     Ok(())
 }
 

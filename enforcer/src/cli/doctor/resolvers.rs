@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::timeout;
 
 use crate::cli::daemon_link::wait_for;
 use crate::config::{Cloud, Config};
@@ -84,10 +83,7 @@ async fn ask(server: SocketAddr, registry: Option<Name>) -> Result<Finding> {
         None => Cloud::default().registry_suffix().parse()?,
     };
     let lookup = Lookup::new(&[server])?;
-    let Ok(answer) = timeout(PATIENCE, lookup.resolve(&name)).await else {
-        let found = format!("no answer within {} s", PATIENCE.as_secs());
-        return Ok(Finding::new(&what, false, found, MEND));
-    };
+    let answer = lookup.resolve_within(&name, PATIENCE).await;
     Ok(judge(&what, &name, must_exist, &answer))
 }
 
@@ -99,7 +95,13 @@ fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Finding 
         .map(|resolved| resolved.addresses.len())
         .sum();
     if addresses > 0 {
-        let found = format!("{name} has {addresses} addresses");
+        let silent = families.contains(&&Err(LookupFailure::Timeout));
+        let silent = if silent {
+            ", and the question for those of the other family gets no answer"
+        } else {
+            ""
+        };
+        let found = format!("{name} has {addresses} addresses{silent}");
         return Finding::new(what, true, found, MEND);
     }
     let failure = failure(answer);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::resolver::answer::Resolved;
+use crate::resolver::answer::Answer;
 
 const LINGER: Duration = Duration::from_secs(900);
 
@@ -25,7 +25,21 @@ fn wanting(regions: impl Iterator<Item = u64>) -> Asked {
 
 /// What is due, were nothing asked before.
 fn due(asked: &mut Asked, now: Duration) -> Vec<Name> {
-    asked.due(now, &mut Pace::default())
+    let due = asked.due(now, &mut Pace::default()).into_iter();
+    due.map(|(name, _)| name).collect()
+}
+
+/// Takes in both answers, A first, and returns the pattern and what they give together.
+fn answered(
+    asked: &mut Asked,
+    name: &Name,
+    answer: Answer,
+    now: Duration,
+) -> Option<(EndpointPattern, Vec<(IpAddr, Duration)>)> {
+    let (pattern, mut found) = asked.answered(name, (Family::V4, answer.v4), now)?;
+    let more = asked.answered(name, (Family::V6, answer.v6), now)?;
+    found.extend(more.1);
+    Some((pattern, found))
 }
 
 fn found(ttl: u64) -> Answer {
@@ -51,7 +65,7 @@ fn a_name_is_asked_at_once_and_again_when_its_answer_is_over() {
     let mut asked = wanting([0].into_iter());
     assert_eq!(due(&mut asked, at(0)), [replica("r0")]);
     assert!(due(&mut asked, at(0)).is_empty());
-    let answered = asked.answered(&replica("r0"), found(10), at(1));
+    let answered = answered(&mut asked, &replica("r0"), found(10), at(1));
     let address = ("20.42.66.0".parse().unwrap(), at(10));
     assert_eq!(answered, Some((pattern(), vec![address])));
     assert!(due(&mut asked, at(10)).is_empty());
@@ -62,7 +76,7 @@ fn a_name_is_asked_at_once_and_again_when_its_answer_is_over() {
 fn whoever_asks_time_and_again_has_it_asked_once_in_a_second() {
     let mut asked = wanting([0].into_iter());
     due(&mut asked, at(0));
-    asked.answered(&replica("r0"), found(100), at(0));
+    answered(&mut asked, &replica("r0"), found(100), at(0));
     for _ in 0..100 {
         asked.want(&pattern(), &replica("r0"), at(0));
     }
@@ -121,8 +135,18 @@ fn names_of_the_policy_come_first() {
 fn a_name_that_does_not_exist_is_dropped_and_a_failure_is_tried_again() {
     let mut asked = wanting(0..2);
     due(&mut asked, at(2));
-    asked.answered(&replica("r0"), failed(LookupFailure::NxDomain), at(2));
-    asked.answered(&replica("r1"), failed(LookupFailure::Timeout), at(2));
+    answered(
+        &mut asked,
+        &replica("r0"),
+        failed(LookupFailure::NxDomain),
+        at(2),
+    );
+    answered(
+        &mut asked,
+        &replica("r1"),
+        failed(LookupFailure::Timeout),
+        at(2),
+    );
     assert_eq!(due(&mut asked, at(100)), [replica("r1")]);
 }
 
@@ -134,6 +158,42 @@ fn a_name_goes_when_nobody_asks_for_it_or_its_pattern_left() {
     assert_eq!(asked.names.keys().collect::<Vec<_>>(), [&replica("r0")]);
     asked.retain(|_| false);
     assert!(asked.names.is_empty());
-    assert_eq!(asked.answered(&replica("r0"), found(1), at(951)), None);
+    assert_eq!(
+        answered(&mut asked, &replica("r0"), found(1), at(951)),
+        None
+    );
     assert_eq!(asked.next_wake(&Pace::default()), None);
+}
+
+#[test]
+fn one_family_that_never_answers_holds_up_nothing_of_the_other() {
+    let mut asked = wanting([0].into_iter());
+    let both = asked.due(at(0), &mut Pace::default());
+    assert_eq!(both, [(replica("r0"), Family::BOTH.to_vec())]);
+    let v4 = || (Family::V4, found(2).v4);
+    let told = asked.answered(&replica("r0"), v4(), at(0));
+    let address = ("20.42.66.0".parse().unwrap(), at(2));
+    assert_eq!(told, Some((pattern(), vec![address])));
+    let again = asked.due(at(2), &mut Pace::default());
+    assert_eq!(again, [(replica("r0"), vec![Family::V4])]);
+    asked.answered(&replica("r0"), v4(), at(2));
+    let late = (Family::V6, Err(LookupFailure::Timeout));
+    asked.answered(&replica("r0"), late, at(3));
+    assert!(
+        due(&mut asked, at(3)).is_empty(),
+        "beside addresses it waits for their time"
+    );
+    let both = asked.due(at(4), &mut Pace::default());
+    assert_eq!(both, [(replica("r0"), Family::BOTH.to_vec())]);
+}
+
+#[test]
+fn a_name_is_dropped_only_once_both_families_say_that_there_is_no_address() {
+    let mut asked = wanting([0].into_iter());
+    due(&mut asked, at(0));
+    let nothing = || Err(LookupFailure::NoAddress { ttl: None });
+    asked.answered(&replica("r0"), (Family::V4, nothing()), at(0));
+    assert!(asked.names.contains_key(&replica("r0")));
+    asked.answered(&replica("r0"), (Family::V6, nothing()), at(0));
+    assert!(asked.names.is_empty());
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{AddressEntry, Refusal};
-use super::schedule::{Ask, backoff, refresh};
+use super::schedule::{Ask, Questions, backoff, refresh};
 use super::{AnswerCheck, Settings};
 use crate::name::Name;
 use crate::resolver::answer::{AnswerVerdict, LookupFailure};
@@ -22,6 +22,22 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both of them.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
+    /// Its place in a pair.
+    pub(in crate::resolver) const fn index(self) -> usize {
+        self as usize
+    }
+
     fn has(self, address: IpAddr) -> bool {
         match self {
             Self::V4 => address.is_ipv4(),
@@ -60,7 +76,11 @@ pub struct NameEntry {
     v4: FamilyState,
     v6: FamilyState,
     departed: Option<Duration>,
-    failures: u32,
+    /// How often in a row each question failed.
+    failures: [u32; 2],
+    /// "No address" answers, with their time to live, that count once the answer of the other family is there.
+    empty: [Option<Option<Duration>>; 2],
+    questions: Questions,
     /// When it was last asked for.
     pub(super) looked_up: Option<Duration>,
     pub(super) ask: Ask,
@@ -110,7 +130,9 @@ impl NameEntry {
             v4: FamilyState::default(),
             v6: FamilyState::default(),
             departed: None,
-            failures: 0,
+            failures: [0; 2],
+            empty: [None; 2],
+            questions: Questions::default(),
             looked_up: None,
             ask: Ask::Waiting(now),
         }
@@ -118,7 +140,22 @@ impl NameEntry {
 
     pub(super) fn depart(&mut self, now: Duration) {
         self.departed.get_or_insert(now);
+        self.questions = Questions::default();
+        self.empty = [None; 2];
         self.ask = Ask::Waiting(now);
+    }
+
+    /// Asks from now on, and returns the families to ask for: those that are not being asked already.
+    pub(super) fn start(&mut self, now: Duration) -> Vec<Family> {
+        self.ask.start(now);
+        let families = self.questions.start(now);
+        for family in &families {
+            self.empty[family.index()] = None;
+        }
+        if !families.is_empty() {
+            self.looked_up = Some(now);
+        }
+        families
     }
 
     pub(super) fn stay(&mut self, now: Duration) {
@@ -127,15 +164,21 @@ impl NameEntry {
         }
     }
 
-    /// How long to wait until the next question, before jitter.
-    pub(super) fn wait(&self, settings: &Settings) -> Duration {
-        let good = [&self.v4, &self.v6]
-            .into_iter()
-            .filter(|state| state.failing.is_none())
-            .map(|state| refresh(state.ttl, settings));
-        let retry = (self.failures > 0)
-            .then(|| backoff(self.failures, settings.retry_min, settings.retry_max));
-        good.chain(retry).min().unwrap_or(settings.ttl_ceiling)
+    /// How long to wait until the next question, before jitter; `None` while an answer waits for that of the other family.
+    pub(super) fn wait(&self, settings: &Settings, now: Duration) -> Option<Duration> {
+        if self.empty.iter().any(Option::is_some) {
+            return None;
+        }
+        let answered = Family::BOTH.into_iter();
+        let answered = answered.filter(|family| !self.questions.is_in_flight(*family, now));
+        let waits = answered.filter_map(|family| {
+            let (state, failures) = (self.family(family), self.failures[family.index()]);
+            if state.failing.is_some() {
+                return Some(backoff(failures, settings.retry_min, settings.retry_max));
+            }
+            state.last_success.map(|_| refresh(state.ttl, settings))
+        });
+        Some(waits.min().unwrap_or(settings.ttl_ceiling))
     }
 
     /// When time alone removes something, as time since the start.

@@ -6,7 +6,8 @@
 //!   address in either family, and by an answer of which the check refuses every address.
 //! - An address that successful answers leave out goes when it has been left out for `linger` and its TTL is over. Time in
 //!   which its family fails does not count towards `linger`, so an outage never shrinks a rotating set.
-//! - The families stand for themselves, but "no address of this family" is a success only beside addresses of the other.
+//! - The families stand for themselves: each takes effect as its answer arrives, and one that never answers holds up nothing of the other.
+//!   But "no address of this family" is a success only beside addresses of the other, and waits for that one's answer.
 //! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
 //! - Beyond [`Settings::addresses`] per name, and each name's share of [`Settings::total`], an address of a new answer takes the place of
 //!   the one that answers have left out for the longest; of an answer that is larger than that, the rest is refused.
@@ -32,7 +33,7 @@ use std::time::Duration;
 pub use address::{AddressEntry, Refusal};
 pub use entry::{Failing, Family, FamilyState, NameEntry};
 
-use super::answer::{Answer, AnswerCheck, LookupFailure};
+use super::answer::{AnswerCheck, LookupFailure, Resolved};
 use super::pace::Pace;
 use crate::name::Name;
 use schedule::Jitter;
@@ -155,8 +156,9 @@ impl Cache {
         }
     }
 
-    /// The names to ask now, longest overdue first, as many as `pace` has room for. They count as in flight until [`Cache::answered`].
-    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<Name> {
+    /// The names to ask now with the families to ask for, longest overdue first, as many as `pace` has room for. They count as in flight
+    /// until [`Cache::answered`], and a family whose answer is still to come is not asked again.
+    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<(Name, Vec<Family>)> {
         let free = self.settings.in_flight.saturating_sub(self.busy(now));
         let free = free.min(pace.lookups(now));
         let mut due: Vec<_> = self
@@ -167,12 +169,9 @@ impl Cache {
         due.sort_by_key(|(_, entry)| entry.ask.next());
         due.into_iter()
             .take(free)
-            .map(|(name, entry)| {
-                entry.ask.start(now);
-                entry.looked_up = Some(now);
-                pace.start(now);
-                name.clone()
-            })
+            .map(|(name, entry)| (name.clone(), entry.start(now)))
+            .filter(|(_, families)| !families.is_empty())
+            .inspect(|_| pace.start(now))
             .collect()
     }
 
@@ -190,21 +189,23 @@ impl Cache {
         asks.chain(ends).min()
     }
 
-    /// Takes in the answer for `name`. Addresses that `check` refuses never enter. An answer for a name that is no longer
-    /// wanted changes nothing.
+    /// Takes in the answer of one family for `name`. Addresses that `check` refuses never enter. An answer for a name that is no
+    /// longer wanted changes nothing.
     pub fn answered(
         &mut self,
         name: &Name,
-        answer: Answer,
+        (family, answer): (Family, Result<Resolved, LookupFailure>),
         check: AnswerCheck<'_>,
         now: Duration,
     ) -> Outcome {
         let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
             return Outcome::default();
         };
-        let outcome = entry.absorb(answer, |address| check(name, address), &self.settings, now);
-        let wait = entry.wait(&self.settings);
-        entry.ask.finish(now + self.jitter.spread(wait));
+        let check = |address| check(name, address);
+        let outcome = entry.absorb(family, answer, check, &self.settings, now);
+        if let Some(wait) = entry.wait(&self.settings, now) {
+            entry.ask.settle(now + self.jitter.spread(wait));
+        }
         outcome
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LOST_AFTER, Settings};
+use super::{Family, LOST_AFTER, Settings};
 pub(super) use crate::jitter::Jitter;
 use crate::jitter::SPREAD;
 
@@ -22,6 +22,14 @@ impl Ask {
 
     pub(in crate::resolver) fn finish(&mut self, due: Duration) {
         *self = Self::Waiting(due);
+    }
+
+    /// Takes what one family's answer says of the next time; an answer of the other family may have named an earlier one.
+    pub(in crate::resolver) fn settle(&mut self, due: Duration) {
+        *self = match *self {
+            Self::Waiting(waiting) => Self::Waiting(due.min(waiting)),
+            Self::InFlight(_) => Self::Waiting(due),
+        };
     }
 
     /// Makes a name that waits due at that time, if it is not due sooner.
@@ -58,6 +66,33 @@ impl Ask {
             Self::Waiting(_) if !has_room => None,
             Self::Waiting(_) | Self::InFlight(_) => Some(self.next()),
         }
+    }
+}
+
+/// Since when the A and the AAAA question of a name wait for their answers. A family that waits is not asked again, and holds up nothing of
+/// the other's.
+#[derive(Debug, Default)]
+pub(in crate::resolver) struct Questions([Option<Duration>; 2]);
+
+impl Questions {
+    /// Asks those of both families that are not in flight.
+    pub(in crate::resolver) fn start(&mut self, now: Duration) -> Vec<Family> {
+        let mut families = Family::BOTH.to_vec();
+        families.retain(|family| !self.is_in_flight(*family, now));
+        for family in &families {
+            self.0[family.index()] = Some(now);
+        }
+        families
+    }
+
+    /// Takes note that the answer of `family` came.
+    pub(in crate::resolver) fn finish(&mut self, family: Family) {
+        self.0[family.index()] = None;
+    }
+
+    /// Whether the answer of `family` is still to come; one that is lost is not.
+    pub(in crate::resolver) fn is_in_flight(&self, family: Family, now: Duration) -> bool {
+        self.0[family.index()].is_some_and(|since| now < since + LOST_AFTER)
     }
 }
 

@@ -23,6 +23,7 @@ use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 
 use super::answer::{Answer, LookupFailure, Resolved};
+use super::cache::Family;
 use crate::name::Name;
 use chain::Walk;
 use gate::Gate;
@@ -61,19 +62,39 @@ impl Lookup {
         })
     }
 
-    /// Asks for the A and AAAA records of `name` at the same time. Takes 20 seconds at most. Needs a tokio runtime with
+    /// Asks for the A and AAAA records of `name` at the same time, and waits for both: 20 seconds at most. Needs a tokio runtime with
     /// I/O and time; a single thread will do.
     pub async fn resolve(&self, name: &Name) -> Answer {
-        let family = async |record_type| {
-            tokio::time::timeout(LIMIT, self.resolve_family(name, record_type))
+        self.resolve_within(name, LIMIT).await
+    }
+
+    /// As [`Lookup::resolve`], but a family that has no answer within `limit` is given up, whatever the other has.
+    pub async fn resolve_within(&self, name: &Name, limit: Duration) -> Answer {
+        let family = async |family| {
+            tokio::time::timeout(limit, self.resolve_family(name, family))
                 .await
                 .unwrap_or(Err(LookupFailure::Timeout))
         };
-        let (v4, v6) = tokio::join!(family(RecordType::A), family(RecordType::AAAA));
+        let (v4, v6) = tokio::join!(family(Family::V4), family(Family::V6));
         Answer { v4, v6 }
     }
 
-    async fn resolve_family(
+    /// Asks for the addresses of one family. Takes 20 seconds at most.
+    pub async fn resolve_family(
+        &self,
+        name: &Name,
+        family: Family,
+    ) -> Result<Resolved, LookupFailure> {
+        let record_type = match family {
+            Family::V4 => RecordType::A,
+            Family::V6 => RecordType::AAAA,
+        };
+        tokio::time::timeout(LIMIT, self.follow_chain(name, record_type))
+            .await
+            .unwrap_or(Err(LookupFailure::Timeout))
+    }
+
+    async fn follow_chain(
         &self,
         name: &Name,
         record_type: RecordType,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Failing, Family, NameEntry};
 use crate::name::Name;
-use crate::resolver::answer::{Answer, AnswerVerdict, LookupFailure, Resolved};
+use crate::resolver::answer::{AnswerVerdict, LookupFailure, Resolved};
 use crate::resolver::cache::address::{AddressEntry, Refusal};
 use crate::resolver::cache::{Outcome, Settings};
 
@@ -15,41 +15,50 @@ use crate::resolver::cache::{Outcome, Settings};
 const REFUSALS_KEPT: usize = 32;
 
 impl NameEntry {
-    /// Takes in an answer; `check` judges each address.
+    /// Takes in the answer of one family; `check` judges each address. What it says takes effect at once, but for "no address", which
+    /// waits for the other family: it is a success only beside addresses of that.
     pub(in crate::resolver::cache) fn absorb(
         &mut self,
-        answer: Answer,
+        family: Family,
+        answer: Result<Resolved, LookupFailure>,
         check: impl Fn(IpAddr) -> AnswerVerdict,
         settings: &Settings,
         now: Duration,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let v4 = judge(Family::V4, answer.v4, &check, &mut outcome);
-        let v6 = judge(Family::V6, answer.v6, &check, &mut outcome);
-        let (v4, v6) = match (v4, v6) {
-            (Ok(judged), Err(LookupFailure::NoAddress { ttl })) => {
-                let nothing = Judged::nothing(ttl.unwrap_or(judged.ttl));
-                (Ok(judged), Ok(nothing))
-            }
-            (Err(LookupFailure::NoAddress { ttl }), Ok(judged)) => {
-                (Ok(Judged::nothing(ttl.unwrap_or(judged.ttl))), Ok(judged))
-            }
-            each => each,
-        };
-        let failed = v4.is_err() || v6.is_err();
-        self.failures = if failed {
-            self.failures.saturating_add(1)
-        } else {
-            0
-        };
-        for (family, judged) in [(Family::V4, v4), (Family::V6, v6)] {
-            match judged {
-                Ok(judged) => self.succeed(family, judged, settings, now, &mut outcome),
-                Err(error) => self.fail(family, error, now, &mut outcome),
-            }
+        self.questions.finish(family);
+        self.empty[family.index()] = None;
+        match judge(family, answer, &check, &mut outcome) {
+            Ok(judged) => self.succeed(family, judged, settings, now, &mut outcome),
+            Err(LookupFailure::NoAddress { ttl }) => self.empty[family.index()] = Some(ttl),
+            Err(error) => self.fail(family, error, now, &mut outcome),
         }
+        self.settle_empty(settings, now, &mut outcome);
         self.note_refusals(&mut outcome, settings.linger, now);
         outcome
+    }
+
+    /// Takes in "no address" answers for which the other family's answer is there.
+    fn settle_empty(&mut self, settings: &Settings, now: Duration, outcome: &mut Outcome) {
+        let empty = self.empty;
+        for family in Family::BOTH {
+            let other = family.other();
+            let Some(ttl) = empty[family.index()] else {
+                continue;
+            };
+            if self.questions.is_in_flight(other, now) {
+                continue;
+            }
+            self.empty[family.index()] = None;
+            let beside = self.family(other);
+            let is_good = beside.failing.is_none() && beside.last_success.is_some();
+            if is_good && empty[other.index()].is_none() {
+                let nothing = Judged::nothing(ttl.unwrap_or(beside.ttl));
+                self.succeed(family, nothing, settings, now, outcome);
+            } else {
+                self.fail(family, LookupFailure::NoAddress { ttl }, now, outcome);
+            }
+        }
     }
 
     /// Takes in one address of an answer that somebody else received. It lingers from now on, whatever the TTL of that answer. How many
@@ -95,6 +104,7 @@ impl NameEntry {
         now: Duration,
         outcome: &mut Outcome,
     ) {
+        self.failures[family.index()] = 0;
         let state = self.family_mut(family);
         state.last_success = Some(now);
         state.ttl = judged.ttl;
@@ -124,6 +134,8 @@ impl NameEntry {
     }
 
     fn fail(&mut self, family: Family, error: LookupFailure, now: Duration, outcome: &mut Outcome) {
+        let failures = &mut self.failures[family.index()];
+        *failures = failures.saturating_add(1);
         let state = self.family_mut(family);
         let since = match &state.failing {
             Some(failing) => failing.since,

@@ -133,7 +133,7 @@ fn an_answer_like_the_last_one_is_no_news() {
 fn a_changed_check_removes_what_it_refuses() {
     let mut cache = cache();
     let both = only_v4(&["20.0.0.1", "52.0.0.1", "40.0.0.1"]);
-    cache.answered(&contoso(), both, &accept, at(0));
+    cache.answered_whole(&contoso(), both, &accept, at(0));
     assert_eq!(cache.recheck(&tags), [(contoso(), ip("52.0.0.1"))]);
     assert_eq!(addresses(&cache), ["20.0.0.1", "40.0.0.1"]);
     let untagged = entry(&cache).addresses().filter(|(_, e)| e.is_untagged());

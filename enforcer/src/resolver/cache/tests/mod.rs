@@ -1,6 +1,7 @@
 //! The rules of keeping and asking, in simulated time.
 
 mod entering;
+mod families;
 mod lingering;
 mod pace;
 mod persist;
@@ -9,7 +10,7 @@ mod schedule;
 mod sighted;
 
 use super::*;
-use crate::resolver::answer::{AnswerVerdict, Resolved};
+use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -84,7 +85,30 @@ fn cache() -> Cache {
 }
 
 fn answer(cache: &mut Cache, answer: Answer, seconds: u64) -> Outcome {
-    cache.answered(&contoso(), answer, &tags, at(seconds))
+    cache.answered_whole(&contoso(), answer, &tags, at(seconds))
+}
+
+impl Cache {
+    /// Asks for both families and takes in both answers, A first; returns what they changed together.
+    pub(crate) fn answered_whole(
+        &mut self,
+        name: &Name,
+        answer: Answer,
+        check: AnswerCheck<'_>,
+        now: Duration,
+    ) -> Outcome {
+        if let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) {
+            entry.start(now);
+        }
+        let mut all = self.answered(name, (Family::V4, answer.v4), check, now);
+        let more = self.answered(name, (Family::V6, answer.v6), check, now);
+        all.added.extend(more.added);
+        all.untagged.extend(more.untagged);
+        all.refused.extend(more.refused);
+        all.failing.extend(more.failing);
+        all.recovered.extend(more.recovered);
+        all
+    }
 }
 
 fn entry(cache: &Cache) -> &NameEntry {
@@ -98,7 +122,8 @@ fn addresses(cache: &Cache) -> Vec<String> {
 
 /// What is due, were nothing asked before.
 fn due(cache: &mut Cache, now: Duration) -> Vec<Name> {
-    cache.due(now, &mut Pace::default())
+    let due = cache.due(now, &mut Pace::default()).into_iter();
+    due.map(|(name, _)| name).collect()
 }
 
 /// When something is due, were nothing asked before.

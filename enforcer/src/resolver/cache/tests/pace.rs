@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use crate::resolver::answer::{AnswerVerdict, Resolved};
+use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 use crate::resolver::pace::QUERIES_PER_SECOND;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -59,10 +59,10 @@ fn run(
         }
         while let Some((_, name)) = answers.first().cloned().filter(|(at, _)| *at <= now) {
             answers.pop_first();
-            cache.answered(&name, reply(now), &|_, _| AnswerVerdict::Accept, now);
+            cache.answered_whole(&name, reply(now), &|_, _| AnswerVerdict::Accept, now);
             is_moving = true;
         }
-        for name in cache.due(now, &mut pace) {
+        for (name, _) in cache.due(now, &mut pace) {
             answers.insert((now + delay, name.clone()));
             asked.push((name, now));
             is_moving = true;

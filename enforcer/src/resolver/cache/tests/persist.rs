@@ -86,7 +86,7 @@ fn names_that_left_are_neither_saved_nor_restored() {
 fn restored_addresses_pass_the_check_and_the_cap() {
     let mut before = cache();
     let all = only_v4(&["20.0.0.1", "20.0.0.2", "52.0.0.1"]);
-    before.answered(&contoso(), all, &accept, at(0));
+    before.answered_whole(&contoso(), all, &accept, at(0));
     let state = before.persist(wall(SAVED), at(0));
     let mut cache = cache_with(Settings {
         addresses: 1,

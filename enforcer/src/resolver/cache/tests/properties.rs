@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::super::*;
-use crate::resolver::answer::{AnswerVerdict, Resolved};
+use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 
 /// What one family answers: addresses as a bit set of the last byte, or a failure.
 type Half = Result<u8, u8>;
@@ -105,7 +105,7 @@ impl Driven {
             v4: to_answer(Family::V4, v4),
             v6: to_answer(Family::V6, v6),
         };
-        self.cache.answered(&name(), answer, &check, self.now);
+        self.cache.answered_whole(&name(), answer, &check, self.now);
         for (family, half) in [(Family::V4, v4), (Family::V6, v6)] {
             let mut good = set(family, half.unwrap_or(0));
             good.retain(|address| !is_forged(*address));

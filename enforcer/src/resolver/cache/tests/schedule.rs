@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::{due, wake};
-use crate::resolver::answer::{AnswerVerdict, Resolved};
+use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -44,8 +44,8 @@ fn run(
         cache.expire(now);
         let due = cache.due(now, &mut pace);
         assert!(!due.is_empty(), "woken for nothing at {now:?}");
-        for name in due {
-            cache.answered(&name, answer(now), &|_, _| AnswerVerdict::Accept, now);
+        for (name, _) in due {
+            cache.answered_whole(&name, answer(now), &|_, _| AnswerVerdict::Accept, now);
             asked.push((name, now));
         }
     }
@@ -141,7 +141,7 @@ fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
     assert_eq!(due(&mut cache, at(1)), []);
     assert_eq!(wake(&cache), Some(at(30)));
     for name in &first[..3] {
-        cache.answered(name, good(10), &|_, _| AnswerVerdict::Accept, at(1));
+        cache.answered_whole(name, good(10), &|_, _| AnswerVerdict::Accept, at(1));
     }
     assert_eq!(wake(&cache), Some(at(0)));
     let second = due(&mut cache, at(1));
@@ -177,14 +177,14 @@ fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
     let mut cache = Cache::new(Settings::default());
     cache.set_names(names(2), at(0));
     let [first, second] = due(&mut cache, at(0)).try_into().unwrap();
-    cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(0));
+    cache.answered_whole(&first, good(100), &|_, _| AnswerVerdict::Accept, at(0));
     cache.hasten(at(2));
     assert_eq!(
         due(&mut cache, at(2)),
         std::slice::from_ref(&first),
         "{second} waits for its answer"
     );
-    cache.answered(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
+    cache.answered_whole(&first, good(100), &|_, _| AnswerVerdict::Accept, at(2));
     assert!(due(&mut cache, at(3)).is_empty());
 }
 
@@ -193,7 +193,7 @@ fn a_new_linger_counts_for_what_lingers_already() {
     let mut cache = Cache::new(Settings::default());
     cache.set_names(names(1), at(0));
     let [name] = due(&mut cache, at(0)).try_into().unwrap();
-    cache.answered(&name, good(10), &|_, _| AnswerVerdict::Accept, at(0));
+    cache.answered_whole(&name, good(10), &|_, _| AnswerVerdict::Accept, at(0));
     cache.set_names([], at(1));
     assert!(cache.expire(at(60)).is_empty());
     cache.set_linger(at(30));

@@ -37,11 +37,11 @@ fn run(
                 tell(discovery, &name, &reply(&name), now);
             } else {
                 let answer = answer(&[EAST_US]);
-                cache.answered(&name, answer, &|_, _| AnswerVerdict::Accept, now);
+                cache.answered_whole(&name, answer, &|_, _| AnswerVerdict::Accept, now);
             }
         }
         let late = now + Duration::from_millis(100);
-        for name in cache.due(now, &mut pace) {
+        for (name, _) in cache.due(now, &mut pace) {
             is_moving = true;
             asked.policy.push(now);
             answers.insert((late, name, false));

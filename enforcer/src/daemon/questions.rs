@@ -1,0 +1,62 @@
+//! What the daemon asks its resolvers, and what comes of it.
+
+use crate::name::Name;
+use crate::resolver::answer::{Answer, LookupFailure, Resolved};
+use crate::resolver::cache::Family;
+use crate::resolver::lookup::Lookup;
+
+/// A question that is due, by why it is asked. Each is a task of its own, so that no answer waits for another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// The name is allowed.
+    Policy(Name, Family),
+    /// The name may be a replica's: judged by the addresses of both families together.
+    Search(Name),
+    /// A pattern stands for the name, and somebody asks for it.
+    Pattern(Name, Family),
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// As [`Question::Policy`].
+    Policy(Name, Family, Result<Resolved, LookupFailure>),
+    /// As [`Question::Search`].
+    Search(Name, Answer),
+    /// As [`Question::Pattern`].
+    Pattern(Name, Family, Result<Resolved, LookupFailure>),
+}
+
+impl Question {
+    /// Asks.
+    pub(super) async fn ask(self, lookup: &Lookup) -> Reply {
+        match self {
+            Self::Policy(name, family) => {
+                let answer = lookup.resolve_family(&name, family).await;
+                Reply::Policy(name, family, answer)
+            }
+            Self::Search(name) => {
+                let answer = lookup.resolve(&name).await;
+                Reply::Search(name, answer)
+            }
+            Self::Pattern(name, family) => {
+                let answer = lookup.resolve_family(&name, family).await;
+                Reply::Pattern(name, family, answer)
+            }
+        }
+    }
+
+    /// The questions for `families` of each name, made by `of`.
+    pub(super) fn for_families(
+        due: Vec<(Name, Vec<Family>)>,
+        of: impl Fn(Name, Family) -> Self,
+    ) -> impl Iterator<Item = Self> {
+        due.into_iter().flat_map(move |(name, families)| {
+            let questions: Vec<_> = families
+                .into_iter()
+                .map(|family| of(name.clone(), family))
+                .collect();
+            questions
+        })
+    }
+}
