@@ -1,5 +1,7 @@
 //! Sockets that ask DNS servers, and what they ask.
 
+use core::ptr;
+
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::{bpf_get_netns_cookie, bpf_sk_storage_get};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
@@ -12,21 +14,34 @@ use crate::lookup::asked_word;
 use crate::maps::{ASKERS, SERVERS};
 use crate::packet::Packet;
 use crate::scratch::{OUTWARD, Scratch, enter, leave};
-use crate::view::settings;
+use crate::view::{halves, joined, settings};
 
-/// Marks a socket of a trusted network namespace that turns to a DNS server: it may learn from the answers.
+/// Marks a socket of a trusted network namespace that connects or sends to a DNS server: it may learn from the answers. Notes the server as
+/// well: NAT in `OUTPUT` may give the packets another destination, and their answers come from this one.
 #[inline(always)]
 pub(crate) fn mark(context: &SockAddrContext, flow: Flow) {
-    if is_to_dns(flow) && is_trusted(context) && server(flow.destination).is_some() {
-        let _may_fail = ASKERS.get_or_insert_ptr_mut(context, None);
+    let is_server = is_to_dns(flow) && is_trusted(context) && number(flow.destination).is_some();
+    let asked = if is_server {
+        ASKERS.get_or_insert_ptr_mut(context, None)
+    } else {
+        ASKERS.get_ptr_mut(context)
+    };
+    // SAFETY: the map's values are of this type; they stay for the length of the program, and are cells.
+    if let Some(asked) = unsafe { asked.as_ref() } {
+        asked.set_server(if is_server {
+            halves(flow.destination)
+        } else {
+            [0; 2]
+        });
     }
 }
 
 /// Notes the question that a marked socket sends.
 #[inline(always)]
 pub(crate) fn note(context: &SkBuffContext, flow: Flow) {
-    if is_to_dns(flow) {
-        let _most_ask_for_other_names = note_question(&Packet(context), flow.destination);
+    // NAT may have changed the port of a datagram, too.
+    if is_to_dns(flow) || matches!(flow.transport, Transport::Udp(_)) {
+        let _most_ask_for_other_names = note_question(&Packet(context), flow);
     }
 }
 
@@ -41,13 +56,13 @@ fn is_trusted(context: &SockAddrContext) -> bool {
     // SAFETY: the context is the kernel's for the length of the program.
     let network = unsafe { bpf_get_netns_cookie(context.as_ptr()) };
     // SAFETY: without a context the helper tells the cookie of the initial namespace.
-    let initial = unsafe { bpf_get_netns_cookie(core::ptr::null_mut()) };
+    let initial = unsafe { bpf_get_netns_cookie(ptr::null_mut()) };
     network == initial || network == settings().learning.network
 }
 
 /// The number of the DNS server at `address`.
 #[inline(always)]
-pub(crate) fn server(address: Address) -> Option<u32> {
+pub(crate) fn number(address: Address) -> Option<u32> {
     // SAFETY: a number that changes while it is read is of a policy that changes.
     unsafe { SERVERS.get(&address.key()) }.copied()
 }
@@ -56,24 +71,42 @@ pub(crate) fn server(address: Address) -> Option<u32> {
 #[inline(always)]
 pub(crate) fn asked<'a>(packet: &'a Packet<'_>) -> Option<&'a Asked> {
     let socket = packet.socket()?;
-    let map = core::ptr::from_ref(&ASKERS).cast_mut();
+    let map = ptr::from_ref(&ASKERS).cast_mut();
     // SAFETY: the map is one of socket storage, and the socket a full one of the kernel's.
-    let asked = unsafe { bpf_sk_storage_get(map.cast(), socket.cast(), core::ptr::null_mut(), 0) };
+    let asked = unsafe { bpf_sk_storage_get(map.cast(), socket.cast(), ptr::null_mut(), 0) };
     // SAFETY: the map's values are of this type; they stay for the length of the program, and are cells.
     unsafe { asked.cast::<Asked>().as_ref() }
 }
 
 #[inline(always)]
-fn note_question(packet: &Packet<'_>, destination: Address) -> Option<()> {
+fn note_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
     let asked = asked(packet)?;
-    let server = server(destination)?;
+    let reached = if is_to_dns(flow) {
+        number(flow.destination)
+    } else {
+        None
+    };
+    let meant = match asked.server() {
+        Some([high, low]) => number(joined(high, low)),
+        None => None,
+    };
+    let first = reached.or(meant)?;
     let segment = packet.segment()?;
     let scratch = enter(OUTWARD)?;
     scratch.cgroup.set(cgroup_of(packet));
-    let word = read(scratch, packet, segment.is_tcp, segment.data, server);
+    let word = read(scratch, packet, segment.is_tcp, segment.data, first);
     match word {
         Some(_) if segment.is_tcp => learn::tell(OUTWARD, Outcome::Unusable, 0, 0, 0),
-        Some(word) => asked.add(word),
+        Some(word) => {
+            asked.add(word);
+            // The answer comes from the server that the socket meant, where NAT has led the question to another one.
+            if let Some(meant) = meant
+                && meant != first
+                && let Some(word) = asked_word(OUTWARD, meant)
+            {
+                asked.add(word);
+            }
+        }
         None => {}
     }
     leave(OUTWARD);

@@ -6,7 +6,7 @@ use enforcer_common::dns::{Kind, MAX_RECORDS, PORT, Reply};
 use enforcer_common::layout::{NAME_BYTES, NameEntry, Opening};
 use enforcer_common::{Address, Class, Lesson, NamedLesson, Outcome, PolicyView as _};
 
-use crate::asker::{asked, server};
+use crate::asker::{asked, number};
 use crate::attempt::POLICY;
 use crate::budget::{cgroup_of, extend};
 use crate::copy::copy_words;
@@ -32,7 +32,7 @@ fn learn(packet: &Packet<'_>) -> Option<()> {
         return None;
     }
     let asked = asked(packet)?;
-    let server = server(segment.source?)?;
+    let server = number(segment.source?)?;
     let scratch = enter(INWARD)?;
     scratch.cgroup.set(cgroup_of(packet));
     let word = scratch

@@ -13,9 +13,11 @@ const OPEN: usize = 32;
 pub struct Asked {
     words: [Cell<u64>; OPEN],
     next: Cell<u64>,
+    /// The halves of the address of the DNS server that the socket last connected or sent to; zero for none.
+    server: [Cell<u64>; 2],
 }
 
-const _: () = assert!(size_of::<Asked>() == 8 * OPEN + 8);
+const _: () = assert!(size_of::<Asked>() == 8 * OPEN + 8 + 16);
 
 impl Asked {
     /// No question.
@@ -23,7 +25,22 @@ impl Asked {
         Self {
             words: [const { Cell::new(0) }; OPEN],
             next: Cell::new(0),
+            server: [const { Cell::new(0) }; 2],
         }
+    }
+
+    /// Notes the DNS server that the socket connects or sends to, by the halves of its address; zeros for none.
+    #[inline(always)]
+    pub fn set_server(&self, [high, low]: [u64; 2]) {
+        self.server[0].set(high);
+        self.server[1].set(low);
+    }
+
+    /// The halves of that server's address.
+    #[inline(always)]
+    pub fn server(&self) -> Option<[u64; 2]> {
+        let halves = [self.server[0].get(), self.server[1].get()];
+        (halves[0] | halves[1] != 0).then_some(halves)
     }
 
     /// Adds a question.
@@ -72,6 +89,17 @@ mod tests {
         );
         assert!(asked.take(6));
         assert!(!asked.take(0), "an empty place is no question");
+    }
+
+    #[test]
+    fn the_last_server_counts_and_zeros_are_none() {
+        let asked = Asked::new();
+        assert_eq!(asked.server(), None);
+        asked.set_server([0, 7]);
+        asked.set_server([6, 0]);
+        assert_eq!(asked.server(), Some([6, 0]));
+        asked.set_server([0; 2]);
+        assert_eq!(asked.server(), None);
     }
 
     #[test]

@@ -5,6 +5,8 @@ Reads {"map", "questions"} from standard input and prints a list of {"errno", "r
 "connected", "unconnected" or "tcp", and receives up to `replies` messages; after the first of them it looks for `keys`.
 Binary values are in hexadecimal. With "alone", {"address", "answer"}, it is first an unprivileged user with user and network
 namespaces of their own, in which `address` is theirs and answers everything with `answer`.
+With "wait", a directory, it connects the sockets of all questions, makes the file `ready` in there, and asks once there is a file `go`.
+A question's "then" is an address to which its socket connects, or sends as well, before it asks.
 """
 
 import ctypes
@@ -16,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]
 MAP_LOOKUP = 1
@@ -52,20 +55,28 @@ def family_of(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def ask(question, descriptor, keys):
+def connected(question):
+    kind = socket.SOCK_STREAM if question["way"] == "tcp" else socket.SOCK_DGRAM
+    asker = socket.socket(family_of(question["to"]), kind)
+    asker.settimeout(PATIENCE)
+    if question["way"] != "unconnected":
+        asker.connect((question["to"], 53))
+    return asker
+
+
+def ask(question, descriptor, keys, asker):
     """Asks once; the messages that came, and which keys were there after the first."""
     found = []
     replies = 0
     query = bytes.fromhex(question["query"])
-    way = question["way"]
-    kind = socket.SOCK_STREAM if way == "tcp" else socket.SOCK_DGRAM
-    with socket.socket(family_of(question["to"]), kind) as asker:
-        asker.settimeout(PATIENCE)
-        server = (question["to"], 53)
-        if way == "unconnected":
-            asker.sendto(query, server)
+    then = question["then"]
+    with asker:
+        if question["way"] == "unconnected":
+            for server in [question["to"], then] if then else [question["to"]]:
+                asker.sendto(query, (server, 53))
         else:
-            asker.connect(server)
+            if then:
+                asker.connect((then, 53))
             asker.send(query)
         while replies < question["replies"]:
             try:
@@ -78,12 +89,13 @@ def ask(question, descriptor, keys):
     return replies, found
 
 
-def outcome(question, descriptor):
+def outcome(question, descriptor, asker):
     keys = [bytes.fromhex(key) for key in question["keys"]]
     told = {"errno": None, "replies": 0, "found": []}
     try:
         for _ in range(question["rounds"]):
-            replies, told["found"] = ask(question, descriptor, keys)
+            replies, told["found"] = ask(question, descriptor, keys, asker or connected(question))
+            asker = None
             told["replies"] += replies
     except OSError as error:
         told["errno"] = error.errno
@@ -118,10 +130,19 @@ def be_alone(address, answer):
 def main():
     order = json.load(sys.stdin)
     descriptor = opened(order["map"])
+    wait = order.get("wait")
+    flags = os.open(wait, os.O_PATH | os.O_DIRECTORY) if wait else None
     alone = order.get("alone")
     if alone:
         be_alone(alone["address"], bytes.fromhex(alone["answer"]))
-    print(json.dumps([outcome(question, descriptor) for question in order["questions"]]))
+    questions = order["questions"]
+    early = [None] * len(questions)
+    if wait:
+        early = [connected(question) for question in questions]
+        os.close(os.open("ready", os.O_CREAT | os.O_WRONLY, dir_fd=flags))
+        while "go" not in os.listdir(f"/proc/self/fd/{flags}"):
+            time.sleep(0.005)
+    print(json.dumps([outcome(question, descriptor, asker) for question, asker in zip(questions, early)]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 //! A stage whose device asks, and the names that are allowed on it.
 
-use std::{mem::offset_of, net::IpAddr, os::fd::AsRawFd as _, time::Duration};
+use std::{mem::offset_of, net::IpAddr, os::fd::AsRawFd as _, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use enforcer::kernel::network_cookie;
@@ -30,7 +30,7 @@ pub(super) const LINGER: u64 = 900_000_000_000;
 /// The stub on the device's own loopback.
 pub(super) const STUB: &str = "127.53.0.53";
 const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/ways/asker.py");
-const LIMIT: Duration = Duration::from_secs(240);
+pub(super) const LIMIT: Duration = Duration::from_secs(240);
 
 /// What to ask, and what to look for.
 #[derive(Clone, Debug, Serialize)]
@@ -43,6 +43,7 @@ pub(super) struct Asked {
     pub(super) replies: u32,
     #[serde(serialize_with = "all_in_hex")]
     pub(super) keys: Vec<Vec<u8>>,
+    pub(super) then: Option<IpAddr>,
 }
 
 impl Asked {
@@ -55,6 +56,7 @@ impl Asked {
             rounds: 1,
             replies: 1,
             keys: Vec::new(),
+            then: None,
         }
     }
 
@@ -120,6 +122,13 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new() -> Result<Self> {
+        let mut scene = Self::before_attaching()?;
+        scene.stage.attach()?;
+        Ok(scene)
+    }
+
+    /// The policy is there, and judges nothing yet.
+    pub(super) fn before_attaching() -> Result<Self> {
         let mut stage = Stage::new()?;
         let unit = loaded::open(&stage.device)?;
         let servers = [
@@ -149,7 +158,6 @@ impl Scene {
         stage.loaded.apply(&protected(), &inputs)?;
         inputs.learning.network = network(&stage)?;
         stage.loaded.apply(&protected(), &inputs)?;
-        stage.attach()?;
         Ok(Self { stage, inputs })
     }
 
@@ -172,8 +180,7 @@ impl Scene {
         answer: &[u8],
         questions: &[Asked],
     ) -> Result<Vec<Told>> {
-        let alone = json!({"address": address, "answer": hex(answer)});
-        self.ask_as(&alone, questions)
+        self.ask_as(&alone(address, answer), questions)
     }
 
     /// Asks from a process in the device's network and another cgroup.
@@ -186,13 +193,22 @@ impl Scene {
     }
 
     fn ask_in(&self, cgroup: &Cgroup, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
+        let order = json!({"alone": alone, "questions": questions});
+        told(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
+    }
+
+    /// The tool that asks, in a process of `cgroup`.
+    pub(super) fn tool(&self, cgroup: &Cgroup) -> Command {
         let place = self.stage.world.device_place().in_cgroup(cgroup);
         let mut tool = place.command("python3");
         tool.args(["-S", "-B", TOOL]);
-        let map = self.stage.loaded.map(LEARNED);
-        let order = json!({"map": map, "alone": alone, "questions": questions});
-        let said = run_with_input(tool, &order.to_string(), LIMIT)?.success()?;
-        serde_json::from_str(&said).with_context(|| format!("read {said}"))
+        tool
+    }
+
+    /// What it reads: `order` with the map that it looks into.
+    pub(super) fn order(&self, mut order: Value) -> String {
+        order["map"] = json!(self.stage.loaded.map(LEARNED));
+        order.to_string()
     }
 
     /// How many openings the kernel has learned.
@@ -236,6 +252,16 @@ fn lesson(record: &Record) -> Option<Lesson> {
         Record::Unlearned(named) => Some(named.lesson),
         Record::Denial(_) | Record::Named(_) => None,
     }
+}
+
+/// The tool's report.
+pub(super) fn told(said: &str) -> Result<Vec<Told>> {
+    serde_json::from_str(said).with_context(|| format!("read {said}"))
+}
+
+/// An order to be an unprivileged user alone in a network in which `address` answers `answer`.
+pub(super) fn alone(address: IpAddr, answer: &[u8]) -> Value {
+    json!({"address": address, "answer": hex(answer)})
 }
 
 /// The outcomes and names of lessons.

@@ -50,9 +50,19 @@ impl Server {
         script: Script,
     ) -> Result<Self> {
         let own = Voice::At(SocketAddr::new(address, 53));
+        let voices: Vec<&Voice> = [&own].into_iter().chain(others).collect();
+        Self::start_with(place, &voices, script)
+    }
+
+    /// A server in `place` with one voice.
+    pub(super) fn start_at(place: &Netns, voice: Voice, script: Script) -> Result<Self> {
+        Self::start_with(place, &[&voice], script)
+    }
+
+    fn start_with(place: &Netns, voices: &[&Voice], script: Script) -> Result<Self> {
         let mouths = place.run(|| {
-            let voices = [&own].into_iter().chain(others);
-            voices.map(Mouth::of).collect::<Result<Vec<_>>>()
+            let mouths = voices.iter().map(|voice| Mouth::of(voice));
+            mouths.collect::<Result<Vec<_>>>()
         })?;
         let (ended, said) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
         let thread = thread::spawn({
