@@ -63,6 +63,10 @@ pub const BUDGET_SLOTS: &str = "BUDGET_SLOTS";
 /// `HASH` of [`AddressKey`] to a number from 1 on (`u32`): the DNS servers whose answers are believed.
 pub const SERVERS: &str = "SERVERS";
 
+/// `HASH` of a socket cookie (`u64`) to the [`AddressKey`] of the DNS server that the socket is connected to: sockets of the daemon's network
+/// namespace that no program saw connect.
+pub const DNS_SOCKETS: &str = "DNS_SOCKETS";
+
 /// `SK_STORAGE` of [`crate::dns::Asked`]: the sockets of trusted network namespaces that ask DNS servers.
 pub const ASKERS: &str = "ASKERS";
 
@@ -71,7 +75,7 @@ pub const ASKERS: &str = "ASKERS";
 pub const HANDSHAKES: &str = "HANDSHAKES_2";
 
 /// Every map but the programs' scratch, in the order in which they are pinned.
-pub const MAPS: [&str; 22] = [
+pub const MAPS: [&str; 23] = [
     SETTINGS,
     PROTECTED_V4,
     PROTECTED_V6,
@@ -92,6 +96,7 @@ pub const MAPS: [&str; 22] = [
     BUDGETS,
     BUDGET_SLOTS,
     SERVERS,
+    DNS_SOCKETS,
     ASKERS,
     HANDSHAKES,
 ];
@@ -117,6 +122,8 @@ pub const MAX_BOUND: u32 = 32_768;
 pub const MAX_LEARNED: u32 = 32 * BUDGET;
 /// Entries of [`SERVERS`].
 pub const MAX_SERVERS: u32 = 64;
+/// Entries of [`DNS_SOCKETS`].
+pub const MAX_DNS_SOCKETS: u32 = 4096;
 /// Bytes of a [`NameKey`]; a name has 253 at most (RFC 1035 section 2.3.4).
 pub const NAME_BYTES: usize = 256;
 /// Entries of [`FOLDS`], of [`SOCKET_DENIALS`] and of [`ORIGINS`].

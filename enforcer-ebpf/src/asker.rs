@@ -3,6 +3,7 @@
 use core::ptr;
 
 use aya_ebpf::EbpfContext as _;
+use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{bpf_get_netns_cookie, bpf_sk_storage_get};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
 use enforcer_common::dns::{Asked, PORT};
@@ -11,7 +12,7 @@ use enforcer_common::{Address, Flow, Outcome, Transport};
 use crate::budget::cgroup_of;
 use crate::learn;
 use crate::lookup::asked_word;
-use crate::maps::{ASKERS, SERVERS};
+use crate::maps::{ASKERS, DNS_SOCKETS, SERVERS};
 use crate::packet::Packet;
 use crate::scratch::{OUTWARD, Scratch, enter, leave};
 use crate::view::{halves, joined, settings};
@@ -70,17 +71,35 @@ pub(crate) fn number(address: Address) -> Option<u32> {
 /// What the packet's socket asked; `None` where it is not marked.
 #[inline(always)]
 pub(crate) fn asked<'a>(packet: &'a Packet<'_>) -> Option<&'a Asked> {
+    storage(packet, 0)
+}
+
+#[inline(always)]
+fn storage<'a>(packet: &'a Packet<'_>, flags: u64) -> Option<&'a Asked> {
     let socket = packet.socket()?;
     let map = ptr::from_ref(&ASKERS).cast_mut();
     // SAFETY: the map is one of socket storage, and the socket a full one of the kernel's.
-    let asked = unsafe { bpf_sk_storage_get(map.cast(), socket.cast(), ptr::null_mut(), 0) };
+    let asked = unsafe { bpf_sk_storage_get(map.cast(), socket.cast(), ptr::null_mut(), flags) };
     // SAFETY: the map's values are of this type; they stay for the length of the program, and are cells.
     unsafe { asked.cast::<Asked>().as_ref() }
 }
 
+/// Marks the packet's socket where the daemon found that it was connected to a DNS server before any program could see that.
+#[inline(always)]
+fn adopt<'a>(packet: &'a Packet<'_>) -> Option<&'a Asked> {
+    // SAFETY: an entry that changes while it is read is of a list that is made anew, and says the same of this socket or is gone.
+    let server = unsafe { DNS_SOCKETS.get(&packet.cookie()) }.copied()?;
+    let asked = storage(packet, BPF_SK_STORAGE_GET_F_CREATE.into())?;
+    asked.set_server(halves(Address::from_v6(u128::from_be_bytes(server))));
+    Some(asked)
+}
+
 #[inline(always)]
 fn note_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
-    let asked = asked(packet)?;
+    let asked = match asked(packet) {
+        Some(asked) => asked,
+        None => adopt(packet)?,
+    };
     let reached = if is_to_dns(flow) {
         number(flow.destination)
     } else {

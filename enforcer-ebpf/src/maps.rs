@@ -11,9 +11,9 @@ use enforcer_common::hello::{Desk, Handshake, Sent};
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressKey, Binding, BudgetSlot, Deadline, EVENT_BYTES, Fold, FoldKey, Learned, MAX_ADDRESSES,
-    MAX_BOUND, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_LEARNED, MAX_NAMES, MAX_PREFIXES,
-    MAX_RECENT, MAX_REPORTERS, MAX_SCOPES, MAX_SERVERS, NameEntry, NameKey, Opening, Origin,
-    ScopedAddress, Settings, SocketDenial, WithheldKey,
+    MAX_BOUND, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_DNS_SOCKETS, MAX_LEARNED,
+    MAX_NAMES, MAX_PREFIXES, MAX_RECENT, MAX_REPORTERS, MAX_SCOPES, MAX_SERVERS, NameEntry,
+    NameKey, Opening, Origin, ScopedAddress, Settings, SocketDenial, WithheldKey,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
 
@@ -100,6 +100,10 @@ pub(crate) static BUDGET_SLOTS: LruHashMap<BudgetSlot, Opening, { MAX_BUDGET_SLO
 
 #[btf_map]
 pub(crate) static SERVERS: HashMap<AddressKey, u32, { MAX_SERVERS as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(crate) static DNS_SOCKETS: HashMap<u64, AddressKey, { MAX_DNS_SOCKETS as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]

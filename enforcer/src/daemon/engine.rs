@@ -160,6 +160,7 @@ impl Engine {
         engine.note_exceptions();
         engine.forget_lessons();
         engine.kernel.attach(&engine.scope, &mut engine.links)?;
+        engine.list_dns_sockets();
         engine.keep_configuration();
         engine.keep();
         engine.end_other_versions();

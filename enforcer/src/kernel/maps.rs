@@ -31,6 +31,7 @@ pub struct Maps {
     pub(super) bound: HashMap<MapData, Opening, Deadline>,
     pub(super) learned: HashMap<MapData, Opening, Learned>,
     pub(super) servers: HashMap<MapData, AddressKey, u32>,
+    pub(super) dns_sockets: HashMap<MapData, u64, AddressKey>,
 }
 
 impl Maps {
@@ -59,6 +60,7 @@ impl Maps {
             bound: typed(pins, layout::BOUND)?,
             learned: typed(pins, layout::LEARNED)?,
             servers: typed(pins, layout::SERVERS)?,
+            dns_sockets: typed(pins, layout::DNS_SOCKETS)?,
         })
     }
 

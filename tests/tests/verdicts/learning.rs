@@ -4,6 +4,7 @@ mod flood;
 mod forgery;
 mod genuine;
 mod message;
+mod older;
 mod redirected;
 mod refused;
 mod scene;

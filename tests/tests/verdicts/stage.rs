@@ -138,7 +138,8 @@ impl Begun {
     }
 }
 
-fn new_dir(scratch: &Path) -> Result<PathBuf> {
+/// A directory of its own below `scratch`.
+pub(crate) fn new_dir(scratch: &Path) -> Result<PathBuf> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = scratch.join(format!("tries-{number}"));

@@ -13,7 +13,7 @@ use crate::env;
 
 const INIT: &str = include_str!("init.sh");
 /// What the lab links and the sockets it tries take.
-const MODULES: [&str; 4] = ["veth", "dummy", "sctp", "sch_fq"];
+const MODULES: [&str; 5] = ["veth", "dummy", "sctp", "sch_fq", "udp_diag"];
 
 /// A file of the suite: where it is here, and its name in `/suite`.
 #[derive(Clone, Debug)]

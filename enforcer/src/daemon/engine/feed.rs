@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Engine, cache_settings};
 use crate::daemon::exceptions::Standing;
 use crate::daemon::inherited::Inherited;
-use crate::kernel::{Cgroup, KernelError};
+use crate::kernel::{Cgroup, KernelError, dns_sockets};
 use crate::name::Name;
 use crate::resolver::cache::Cache;
 use crate::state;
@@ -92,7 +92,22 @@ impl Engine {
         let scope = Cgroup::open(&self.root, &self.scope.path)?;
         self.kernel.attach(&scope, &mut self.links)?;
         self.scope = scope;
+        self.list_dns_sockets();
         Ok(())
+    }
+
+    /// Has the kernel programs take the sockets for marked that were connected to a resolver before the programs were attached, or before it
+    /// was one. Sockets that connect later are marked as they do.
+    pub(super) fn list_dns_sockets(&mut self) {
+        let listed = dns_sockets(&self.held.servers);
+        let listed = listed.and_then(|found| self.kernel.maps.set_dns_sockets(&found));
+        let message = listed.err().map(|error| {
+            format!(
+                "answers to sockets that were connected to a resolver before are not read in the kernel, so that a new address of theirs is refused \
+                 until the daemon itself has resolved its name: {error}"
+            )
+        });
+        self.alarms.set("dns-sockets-unlisted", "", message);
     }
 
     /// Keeps what the daemon before opened: it may have been killed before it saved that. One of this version left it in the maps at hand;

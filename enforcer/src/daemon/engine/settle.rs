@@ -55,7 +55,11 @@ impl Engine {
             self.relearn_held(&desired)?;
             return Err(error.into());
         }
+        let other_servers = self.held.servers != desired.servers;
         self.held = Held::of(&desired);
+        if other_servers {
+            self.list_dns_sockets();
+        }
         self.ids.retain(&self.held.names);
         self.in_force = Some((protected, tables));
         self.generation = generation;

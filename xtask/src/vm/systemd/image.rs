@@ -109,7 +109,7 @@ pub(super) fn of_a_run(
     let mut orders = Orders::default();
     orders.directory("/lab");
     orders.directory("/lab/modules");
-    for (index, module) in kernel.modules(&["veth"])?.iter().enumerate() {
+    for (index, module) in kernel.modules(&["veth", "udp_diag"])?.iter().enumerate() {
         let path = dir.join(format!("{index}-{}.ko", module.name));
         fs::write(&path, &module.contents)
             .with_context(|| format!("cannot write {}", path.display()))?;
