@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::faults::Faults;
 use super::raw::{RawAzure, RawDiscovery};
 use super::validate::bounded;
-use super::value::{File, Guid, Region, Text};
+use super::value::{File, Guid, Region, Text, WrittenDuration};
 use crate::name::Name;
 
 /// How seldom Azure is asked at least: beyond that a new replica would be found too late for any use.
@@ -211,7 +211,7 @@ pub(super) fn discovery(raw: RawDiscovery, faults: &mut Faults) -> Discovery {
 
 /// A duration between two questions to Azure.
 pub(super) fn poll(
-    written: Option<toml::Spanned<Text<Duration>>>,
+    written: Option<toml::Spanned<Text<WrittenDuration>>>,
     default: Duration,
     faults: &mut Faults,
 ) -> Duration {

@@ -24,19 +24,38 @@ struct Fault {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<Fault>,
+    /// What is no fault, and yet has another form that is usual.
+    noted: Vec<Fault>,
     left_out: Vec<Place>,
 }
 
-/// What a file is read into, once it has no fault.
-pub(super) trait Sound {}
-impl Sound for Config {}
-impl Sound for Paths {}
+/// What a file without a fault is read into.
+pub(super) trait Faultless {
+    /// Takes over what is noted of the file, each with its key.
+    fn take_notes(&mut self, notes: Vec<String>);
+}
+
+impl Faultless for Config {
+    fn take_notes(&mut self, notes: Vec<String>) {
+        self.notes = notes;
+    }
+}
+
+impl Faultless for Paths {
+    fn take_notes(&mut self, _notes: Vec<String>) {}
+}
 
 impl Faults {
     /// Adds a fault at `at`.
     pub(super) fn add(&mut self, at: &Range<usize>, problem: impl Into<String>) {
         let (at, problem) = (at.clone(), problem.into());
         self.found.push(Fault { at, problem });
+    }
+
+    /// Notes what is no fault.
+    pub(super) fn note(&mut self, at: &Range<usize>, note: String) {
+        let at = at.clone();
+        self.noted.push(Fault { at, problem: note });
     }
 
     /// Adds the fault at `at`, where there is one.
@@ -84,24 +103,28 @@ impl Faults {
     }
 
     /// What was read, where the file `path` that holds `text` has no fault.
-    pub(super) fn unless_any<T: Sound>(
+    pub(super) fn unless_any<T: Faultless>(
         mut self,
         read: Option<T>,
         text: &str,
         path: &Path,
     ) -> Result<T, ConfigError> {
-        if let Some(read) = read.filter(|_| self.found.is_empty()) {
+        let (document, _syntax_errors) = DeTable::parse_recoverable(text);
+        let locate = |fault: Fault| fault.locate(text, document.get_ref());
+        if let Some(mut read) = read.filter(|_| self.found.is_empty()) {
+            let noted = self.noted.into_iter().map(locate);
+            read.take_notes(
+                noted
+                    .map(|FaultAt { key, problem, .. }| format!("{key}: {problem}"))
+                    .collect(),
+            );
             return Ok(read);
         }
         self.found.sort_by_key(|fault| fault.at.start);
         self.found.truncate(MOST_FAULTS);
-        let (document, _syntax_errors) = DeTable::parse_recoverable(text);
-        let faults = self.found.into_iter();
         Err(ConfigError::Invalid {
             path: path.to_owned(),
-            faults: faults
-                .map(|fault| fault.locate(text, document.get_ref()))
-                .collect(),
+            faults: self.found.into_iter().map(locate).collect(),
         })
     }
 }

@@ -135,6 +135,7 @@ impl Config {
             azure: Azure::default(),
             discovery: Discovery::default(),
             paths: Paths::default(),
+            notes: Vec::new(),
         })
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// Where pins, state and sockets live.
     pub paths: Paths,
+    /// What is written in an unusual form: the key, and the usual form.
+    pub notes: Vec<String>,
 }
 
 /// Whether a denial drops the packet.

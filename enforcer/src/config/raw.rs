@@ -1,7 +1,6 @@
 //! The file as written: one struct for each section, nothing filled in.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -9,7 +8,7 @@ use toml::Spanned;
 
 use super::value::{
     Absolute, CgroupPath, EndpointName, File, Guid, Nat64, Reason, Region, Regions, RegistryLabel,
-    Tag, Text, Unit, WrittenLoginServer,
+    Tag, Text, Unit, WrittenDuration, WrittenLoginServer,
 };
 use super::{AnswerCheck, Cloud, CredentialKind, DefaultAction, HttpsUrl, Mode, ResourceId, Sni};
 use crate::name::Name;
@@ -43,12 +42,12 @@ pub(super) struct RawProtect {
     pub(super) service_tags: Option<Text<File>>,
     pub(super) service_tags_url: Option<Text<HttpsUrl>>,
     pub(super) service_tags_subscription: Option<Text<Guid>>,
-    pub(super) service_tags_poll: Option<Spanned<Text<Duration>>>,
+    pub(super) service_tags_poll: Option<Spanned<Text<WrittenDuration>>>,
     #[serde(default)]
     pub(super) cidrs: Vec<Spanned<Text<IpNet>>>,
     #[serde(default)]
     pub(super) default: DefaultAction,
-    pub(super) max_age: Option<Spanned<Text<Duration>>>,
+    pub(super) max_age: Option<Spanned<Text<WrittenDuration>>>,
     #[serde(default)]
     pub(super) nat64: Vec<Text<Nat64>>,
 }
@@ -89,7 +88,7 @@ pub(super) struct RawException {
 pub(super) struct RawDns {
     #[serde(default)]
     pub(super) servers: Vec<Text<SocketAddr>>,
-    pub(super) linger: Option<Spanned<Text<Duration>>>,
+    pub(super) linger: Option<Spanned<Text<WrittenDuration>>>,
     #[serde(default)]
     pub(super) answer_check: AnswerCheck,
     pub(super) learn: Option<bool>,
@@ -105,7 +104,7 @@ pub(super) struct RawAzure {
     pub(super) client_secret_file: Option<Text<File>>,
     pub(super) client_certificate_file: Option<Text<File>>,
     pub(super) federated_token_file: Option<Text<File>>,
-    pub(super) poll: Option<Spanned<Text<Duration>>>,
+    pub(super) poll: Option<Spanned<Text<WrittenDuration>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,7 +112,7 @@ pub(super) struct RawAzure {
 pub(super) struct RawDiscovery {
     #[serde(default)]
     pub(super) regions: Vec<Text<Region>>,
-    pub(super) interval: Option<Spanned<Text<Duration>>>,
+    pub(super) interval: Option<Spanned<Text<WrittenDuration>>>,
 }
 
 #[derive(Default, Deserialize)]

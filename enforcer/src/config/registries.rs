@@ -14,6 +14,7 @@ use super::registry::{
 };
 use super::value::{EndpointName, File, Regions, RegistryLabel, Text, WrittenLoginServer, parted};
 use super::{Cloud, Protect, Registry};
+use crate::name::Name;
 
 /// The registries, without those whose login server cannot be told.
 pub(super) fn registries(
@@ -49,7 +50,7 @@ pub(super) fn registries(
 }
 
 /// The name that two sections have in common.
-fn shared_name<'a>(one: &Registry, other: &'a Registry) -> Option<&'a crate::name::Name> {
+fn shared_name<'a>(one: &Registry, other: &'a Registry) -> Option<&'a Name> {
     let custom_domain = other.custom_domain.as_ref();
     custom_domain
         .filter(|name| one.custom_domain.as_ref() == Some(*name))
@@ -77,14 +78,7 @@ fn registry(
         let problem = resource_problem(&login_server, id, cloud);
         faults.check(&resource.span(), problem);
     }
-    for endpoint in &raw.data_endpoints {
-        let Text(name) = endpoint.get_ref();
-        let problem = match name {
-            EndpointName::Whole(name) => data_endpoint_problem(&login_server, name, cloud),
-            EndpointName::Pattern(pattern) => pattern_problem(&login_server, pattern, cloud),
-        };
-        faults.check(&endpoint.span(), problem);
-    }
+    check_endpoints(&raw.data_endpoints, &login_server, cloud, faults);
     let regions = raw.regions.map(Spanned::into_inner);
     let endpoints = raw.data_endpoints.into_iter();
     let (data_endpoints, patterns) = parted(endpoints.map(|name| name.into_inner().0));
@@ -100,6 +94,23 @@ fn registry(
         private_endpoints,
         sni: raw.sni,
     })
+}
+
+/// Adds the endpoints that are none of the registry behind `login_server`.
+fn check_endpoints(
+    endpoints: &[Spanned<Text<EndpointName>>],
+    login_server: &Name,
+    cloud: Cloud,
+    faults: &mut Faults,
+) {
+    for endpoint in endpoints {
+        let Text(name) = endpoint.get_ref();
+        let problem = match name {
+            EndpointName::Whole(name) => data_endpoint_problem(login_server, name, cloud),
+            EndpointName::Pattern(pattern) => pattern_problem(login_server, pattern, cloud),
+        };
+        faults.check(&endpoint.span(), problem);
+    }
 }
 
 /// The login server of the section at `at`.

@@ -13,7 +13,7 @@ use super::faults::Faults;
 use super::prefix::closed;
 use super::raw::{RawConfig, RawDns, RawPaths, RawProtect};
 use super::registries::registries;
-use super::value::{Absolute, File, Guid, Text};
+use super::value::{Absolute, File, Guid, Text, WrittenDuration};
 use super::{Config, DefaultAction, Dns, Paths, Protect};
 
 /// The shortest linger: with none, an address would close between the answer and the connection.
@@ -46,6 +46,7 @@ pub(super) fn validate(raw: RawConfig, base: &Path, faults: &mut Faults) -> Conf
         azure: azure(raw.azure, base, faults),
         discovery: discovery(raw.discovery, faults),
         paths: paths(raw.paths),
+        notes: Vec::new(),
     }
 }
 
@@ -76,17 +77,20 @@ fn protect(raw: RawProtect, base: &Path, faults: &mut Faults) -> Protect {
         ),
         nat64,
     };
+    faults.check(&tags_at, nothing_closed(&protect, faults));
+    protect
+}
+
+/// That nothing would be closed, unless what closes is faulty.
+fn nothing_closed(protect: &Protect, faults: &Faults) -> Option<String> {
     let is_open = protect.tags.is_empty()
         && protect.cidrs.is_empty()
         && protect.default == DefaultAction::Allow;
     let closing = ["protect.tags", "protect.cidrs", "protect.default"];
-    if is_open && !closing.iter().any(|key| faults.is_left_out(key)) {
-        faults.add(
-            &tags_at,
-            "nothing would be closed; list tags or cidrs, or set default = \"deny\"",
-        );
-    }
-    protect
+    let is_faulty = closing.iter().any(|key| faults.is_left_out(key));
+    (is_open && !is_faulty).then(|| {
+        "nothing would be closed; list tags or cidrs, or set default = \"deny\"".to_owned()
+    })
 }
 
 fn dns(raw: RawDns, faults: &mut Faults) -> Dns {
@@ -111,7 +115,7 @@ pub(super) fn paths(raw: RawPaths) -> Paths {
 
 /// The duration as written, or `default`; one out of `bounds` is a fault.
 pub(super) fn bounded(
-    written: Option<Spanned<Text<Duration>>>,
+    written: Option<Spanned<Text<WrittenDuration>>>,
     default: Duration,
     bounds: RangeInclusive<Duration>,
     faults: &mut Faults,
@@ -119,20 +123,25 @@ pub(super) fn bounded(
     let Some(written) = written else {
         return default;
     };
-    let Text(duration) = written.get_ref();
-    let problem = if *duration < *bounds.start() {
+    let at = written.span();
+    let Text(WrittenDuration { value, unusual }) = written.into_inner();
+    if let Some((text, usual)) = unusual {
+        faults.note(
+            &at,
+            format!("\"{text}\" is read as \"{usual}\"; write that"),
+        );
+    }
+    let problem = if value < *bounds.start() {
         let least = bounds.start().as_secs();
-        Some(format!(
-            "{duration:?} is too short; write at least {least}s"
-        ))
-    } else if *duration > *bounds.end() {
+        Some(format!("{value:?} is too short; write at least {least}s"))
+    } else if value > *bounds.end() {
         let most = bounds.end().as_secs();
-        Some(format!("{duration:?} is too long; write at most {most}s"))
+        Some(format!("{value:?} is too long; write at most {most}s"))
     } else {
         None
     };
-    faults.check(&written.span(), problem);
-    *duration
+    faults.check(&at, problem);
+    value
 }
 
 pub(super) fn values<T>(written: Vec<Text<T>>) -> Vec<T> {

@@ -22,7 +22,9 @@ impl Config {
         let exceptions = || self.exceptions.iter();
         let ends = exceptions().filter_map(|exception| end(exception, now));
         let mounts = exceptions().filter_map(mount_point);
-        open_door.into_iter().chain(ends).chain(mounts).collect()
+        let notes = self.notes.iter().cloned();
+        let warnings = open_door.into_iter().chain(notes);
+        warnings.chain(ends).chain(mounts).collect()
     }
 
     /// What it leaves open that it need not, one sentence each.

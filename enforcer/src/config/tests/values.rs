@@ -114,7 +114,7 @@ fn durations_are_written_as_people_do() {
             &["not a duration", "\"15m\""],
         );
     }
-    for (wrong, right) in [("15M", "15m"), ("15 Minutes", "15 minutes"), ("12H", "12h")] {
+    for (wrong, right) in [("15M", "15m"), ("15 Minutes", "15m"), ("12H", "12h")] {
         refused(
             &linger(&format!("\"{wrong}\"")),
             "4: dns.linger",
@@ -122,6 +122,24 @@ fn durations_are_written_as_people_do() {
         );
     }
     refused(&linger("15"), "4: dns.linger", &["\"15m\""]);
+    for (unusual, usual) in [
+        ("15min", "15m"),
+        ("90 minutes", "90m"),
+        ("PT12H", "12h"),
+        ("1h 1sec", "3601s"),
+    ] {
+        let config = read(&linger(&format!("\"{unusual}\""))).unwrap();
+        assert_eq!(
+            config.warnings(Timestamp::UNIX_EPOCH),
+            [format!(
+                "dns.linger: \"{unusual}\" is read as \"{usual}\"; write that"
+            )]
+        );
+    }
+    for usual in ["30s", "15m", "24h", "1d", "1h 30m", "1h30m"] {
+        let config = read(&linger(&format!("\"{usual}\""))).unwrap();
+        assert_eq!(config.notes, [""; 0], "{usual}");
+    }
     refused(
         &linger("\"0s\""),
         "4: dns.linger",

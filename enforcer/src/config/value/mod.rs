@@ -1,6 +1,7 @@
 //! Values of the configuration that are written as strings, each with the error its writer needs.
 
 mod azure;
+mod duration;
 mod network;
 mod pattern;
 mod regions;
@@ -8,13 +9,13 @@ mod regions;
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use enforcer_common::layout::MAX_LEVEL;
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 pub(super) use self::azure::Guid;
+pub(super) use self::duration::WrittenDuration;
 pub(super) use self::network::Nat64;
 pub use self::pattern::EndpointPattern;
 pub(super) use self::pattern::{EndpointName, parted};
@@ -71,27 +72,6 @@ impl FromText for Name {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: NameError| error.to_string())
     }
-}
-
-impl FromText for Duration {
-    const EXPECTED: &'static str = "a duration in quotes, such as \"15m\" or \"90d\"";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        duration(text).ok_or_else(|| {
-            // Units are written in lower case.
-            let lower = text.to_ascii_lowercase();
-            let fix = duration(&lower).map(|_| format!("\"{lower}\""));
-            let fix = fix
-                .unwrap_or_else(|| "one such as \"30s\", \"15m\", \"12h\" or \"90d\"".to_owned());
-            format!("\"{text}\" is not a duration; write {fix}")
-        })
-    }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let span: Span = text.parse().ok()?;
-    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    Duration::try_from(signed).ok()
 }
 
 /// A region as it stands in data endpoint names.
