@@ -1,16 +1,18 @@
-//! A registry's client that keeps its connection.
+//! Clients that keep a connection or a socket.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+    net::IpAddr,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{CONTOSO_LOGIN, Lab};
 
 const TOOL: &str = include_str!("../lab/kept.py");
+const RESOLVER_CLIENT: &str = include_str!("../lab/resolver_client.py");
 
 /// The client, with a line to it and one from it for each pull. It ends when it is dropped.
 #[derive(Debug)]
@@ -31,6 +33,25 @@ impl Kept {
             .args(["-c", TOOL, CONTOSO_LOGIN])
             .arg(lab.tls().ca())
             .arg("/v2/");
+        Self::spawn(python)
+    }
+
+    /// A client on the device whose socket is connected to the DNS server at `server`. Each [`Kept::pull`] is a question for contoso's login
+    /// server, and a connection to the address of the answer: that address, and what came of it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn resolving(lab: &Lab, server: IpAddr) -> Result<Self> {
+        let mut python = lab.device().command("python3");
+        python.args(["-c", RESOLVER_CLIENT, &server.to_string(), CONTOSO_LOGIN]);
+        let mut client = Self::spawn(python)?;
+        let mut line = String::new();
+        client.from.read_line(&mut line)?;
+        ensure!(line == "connected\n", "{server}: {line}");
+        Ok(client)
+    }
+
+    fn spawn(mut python: Command) -> Result<Self> {
         python.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut client = python.spawn().context("start a client")?;
         let to = client.stdin.take().context("no way to the client")?;

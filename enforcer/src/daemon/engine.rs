@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use super::alarms::{Alarms, CONFIG_REFUSED};
 use super::budgets::Budgets;
 use super::clock::Clock;
+use super::dns_visibility::DnsVisibility;
 use super::exceptions::{Running, Standing};
 use super::feeds::Feeds;
 use super::inherited::Inherited;
@@ -56,6 +57,7 @@ pub(super) struct Engine {
     pub(super) running: Running,
     pub(super) alarms: Alarms,
     pub(super) resolvers: Resolvers,
+    pub(super) visibility: DnsVisibility,
     pub(super) generation: u64,
     pub(super) applied: Timestamp,
     pub(super) started: Timestamp,
@@ -110,6 +112,7 @@ impl Engine {
             running: Running::new(),
             alarms: Alarms::default(),
             resolvers: Resolvers::default(),
+            visibility: DnsVisibility::new(&root, &scope),
             applied: Timestamp::now(),
             started: Timestamp::now(),
             clock: Clock::trust(),
@@ -254,6 +257,9 @@ impl Engine {
 
     fn resolved(&mut self, name: &Name, family: Family, answer: Result<Resolved, LookupFailure>) {
         let now = self.now();
+        if answer.is_ok() {
+            self.expect_observation(name);
+        }
         let sources = &self.sources;
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let outcome = self.cache.answered(name, (family, answer), &check, now);

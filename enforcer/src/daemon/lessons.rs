@@ -38,6 +38,7 @@ impl Engine {
         let mut is_news = false;
         for (lesson, asked) in lessons {
             self.lessons.count(lesson.outcome);
+            self.visibility.observed(lesson.cgroup);
             let Some(name) = self.ids.name(lesson.name) else {
                 continue;
             };

@@ -7,6 +7,7 @@ mod changes;
 mod check;
 mod clock;
 mod denials;
+mod dns_visibility;
 mod engine;
 mod evaluate;
 mod exceptions;
@@ -33,6 +34,7 @@ mod watch;
 mod watched;
 mod watches;
 
+pub(crate) use dns_visibility::DNS_UNOBSERVED;
 pub use forced::{force_tags, unforce_tags};
 pub use kept::{forget_tags, kept_tags};
 pub use run::run;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::dns_visibility::DNS_UNOBSERVED;
 use super::engine::Engine;
 use super::feeds::SOURCE_FAILING;
 use super::hooks::{HOOK_MISSING, SOCKET_MEMORY};
@@ -28,6 +29,7 @@ impl Engine {
         self.alarms.set(TAGS_OLD, "", self.tags_old());
         self.alarms.set(CLOCK_SET, "", self.clock.complaint());
         self.report_tags();
+        self.alarms.set(DNS_UNOBSERVED, "", self.dns_unobserved());
         let (mut failing, mut refused, mut untagged) = (Found::new(), Found::new(), Found::new());
         let wanted = self
             .cache

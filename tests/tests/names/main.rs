@@ -2,6 +2,8 @@
 
 mod audit;
 mod clients;
+mod dns_sockets;
+mod dns_unobserved;
 mod flood;
 mod front_end;
 mod hellos;

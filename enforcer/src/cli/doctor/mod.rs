@@ -45,6 +45,7 @@ fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     findings.push(configuration(places, now));
     findings.extend(tags::service_tags(places, now));
     findings.extend(resolvers::resolvers(config.as_ref())?);
+    findings.extend(resolvers::observation(&paths));
     findings.extend(unit::unit());
     let fit = findings.iter().all(|finding| finding.fit);
     Printer::stdout(output.json).report(&Diagnosis { fit, findings })?;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cli::daemon_link::wait_for;
-use crate::config::{Cloud, Config};
+use crate::cli::daemon_link::{status_if_running, wait_for};
+use crate::config::{Cloud, Config, Paths};
+use crate::daemon::DNS_UNOBSERVED;
 use crate::kernel::Finding;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
@@ -33,6 +34,15 @@ pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Finding>> {
     let registry = config.and_then(|config| config.registries.first());
     let registry = registry.map(|registry| registry.login_server.clone());
     wait_for(ask_all(servers, registry))?
+}
+
+/// That the kernel programs do not see what resolvers answer, where the daemon says so.
+pub(super) fn observation(paths: &Paths) -> Option<Finding> {
+    let status = status_if_running(paths).ok()??;
+    let mut alarms = status.alarms.into_iter();
+    let alarm = alarms.find(|alarm| alarm.kind == DNS_UNOBSERVED)?;
+    let fix = "keep the resolvers out of what rewrites connections on this host, or name the server that answers under [dns] servers";
+    Some(Finding::new("DNS answers", false, alarm.message, fix))
 }
 
 /// Whom the daemon asks: the resolvers of the configuration or, where it names none, the system's.

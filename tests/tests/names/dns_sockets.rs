@@ -1,0 +1,69 @@
+//! Clients whose socket to a resolver is older than the daemon, or than the resolver's entry.
+
+use anyhow::Result;
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    enforcer::Enforcer,
+    kept::Kept,
+    world::{RESOLVER_V4, RESOLVER_V6},
+};
+use serde_json::Value;
+
+use crate::{LOGIN, MINUTE, REGIONS, ip};
+
+/// So long that the daemon does not ask again by itself within minutes.
+const TTL: u32 = 3600;
+
+#[test]
+fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_daemon_or_the_resolvers_entry()
+-> Result<()> {
+    let lab = Lab::start()?;
+    lab.dns().keep_nothing()?;
+    let move_to = |address: &str| lab.dns().set_addresses(CONTOSO_LOGIN, &[ip(address)], TTL);
+    move_to(LOGIN[0])?;
+    let mut older = Kept::resolving(&lab, RESOLVER_V4.into())?;
+    let mut other = Kept::resolving(&lab, RESOLVER_V6.into())?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    let only_one = format!("[dns]\nservers = [\"{RESOLVER_V4}\"]");
+    enforcer.edit("[dns]", &only_one)?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    for address in ["198.51.100.11", "198.51.100.12", "198.51.100.13"] {
+        move_to(address)?;
+        assert_eq!(
+            older.pull()?,
+            format!("{address} open"),
+            "{}",
+            enforcer.log()
+        );
+    }
+    move_to("198.51.100.14")?;
+    let refused = other.pull()?;
+    assert_eq!(
+        refused, "198.51.100.14 Operation not permitted",
+        "its server is not known"
+    );
+    // The refusal has the daemon ask, and once it has, it does not ask again for minutes.
+    enforcer.await_told("the daemon's own answer", MINUTE, |status| {
+        let mut addresses = status.registries[0].names[0].addresses.iter();
+        addresses.any(|one| one.address == ip("198.51.100.14") && !one.learned)
+    })?;
+    let both = format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{RESOLVER_V6}\"]");
+    enforcer.edit(&only_one, &both)?;
+    enforcer.signal(libc::SIGHUP)?;
+    await_reload(&enforcer)?;
+    move_to("198.51.100.15")?;
+    assert_eq!(other.pull()?, "198.51.100.15 open", "{}", enforcer.log());
+    let status = enforcer.status()?;
+    let alarms = status["alarms"].as_array();
+    let unlisted = |alarm: &&Value| alarm["kind"] == "dns-sockets-unlisted";
+    assert_eq!(alarms.into_iter().flatten().find(unlisted), None);
+    Ok(())
+}
+
+fn await_reload(enforcer: &Enforcer) -> Result<()> {
+    enforcer.await_status("the configuration is read anew", |_| {
+        enforcer.log().contains("configuration read anew")
+    })?;
+    Ok(())
+}
