@@ -21,7 +21,7 @@ use crate::view::{halves, joined, settings};
 /// well: NAT in `OUTPUT` may give the packets another destination, and their answers come from this one.
 #[inline(always)]
 pub(crate) fn mark(context: &SockAddrContext, flow: Flow) {
-    let is_server = is_to_dns(flow) && is_trusted(context) && number(flow.destination).is_some();
+    let is_server = is_to_dns(flow) && is_trusted(context) && number(flow.destination) != 0;
     let asked = if is_server {
         ASKERS.get_or_insert_ptr_mut(context, None)
     } else {
@@ -61,11 +61,20 @@ fn is_trusted(context: &SockAddrContext) -> bool {
     network == initial || network == settings().learning.network
 }
 
-/// The number of the DNS server at `address`.
+/// The number of the DNS server at `address`; 0 where there is none.
 #[inline(always)]
-pub(crate) fn number(address: Address) -> Option<u32> {
+pub(crate) fn number(address: Address) -> u32 {
+    let [high, low] = halves(address);
+    server_number(high, low)
+}
+
+/// As [`number`]. Exported for the verifier's sake, as [`crate::view`] says.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn server_number(high: u64, low: u64) -> u32 {
     // SAFETY: a number that changes while it is read is of a policy that changes.
-    unsafe { SERVERS.get(&address.key()) }.copied()
+    let number = unsafe { SERVERS.get(&joined(high, low).key()) };
+    number.copied().unwrap_or(0)
 }
 
 /// What the packet's socket asked; `None` where it is not marked.
@@ -103,13 +112,16 @@ fn note_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
     let reached = if is_to_dns(flow) {
         number(flow.destination)
     } else {
-        None
+        0
     };
     let meant = match asked.server() {
-        Some([high, low]) => number(joined(high, low)),
-        None => None,
+        Some([high, low]) => server_number(high, low),
+        None => 0,
     };
-    let first = reached.or(meant)?;
+    let first = if reached == 0 { meant } else { reached };
+    if first == 0 {
+        return None;
+    }
     let segment = packet.segment()?;
     let scratch = enter(OUTWARD)?;
     scratch.cgroup.set(cgroup_of(packet));
@@ -119,7 +131,7 @@ fn note_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
         Some(word) => {
             asked.add(word);
             // The answer comes from the server that the socket meant, where NAT has led the question to another one.
-            if let Some(meant) = meant
+            if meant != 0
                 && meant != first
                 && let Some(word) = asked_word(OUTWARD, meant)
             {

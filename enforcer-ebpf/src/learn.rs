@@ -32,7 +32,10 @@ fn learn(packet: &Packet<'_>) -> Option<()> {
         return None;
     }
     let asked = asked(packet)?;
-    let server = number(segment.source?)?;
+    let server = number(segment.source?);
+    if server == 0 {
+        return None;
+    }
     let scratch = enter(INWARD)?;
     scratch.cgroup.set(cgroup_of(packet));
     let word = scratch
