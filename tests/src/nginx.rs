@@ -213,7 +213,7 @@ fn login_server(leaf: &Leaf, serving: &Path) -> String {
     server(
         "login",
         true,
-        r"~^(?<tenant>[a-z0-9]+)(\.[a-z0-9]+\.geo)?\.azurecr\.io$",
+        r"~^(registry\.)?(?<tenant>[a-z0-9]+)(\.[a-z0-9]+\.geo)?\.(azurecr\.io|com)$",
         leaf,
         &body,
     )

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 /// The last, the root, makes every other name not exist.
-const ZONES: [&str; 10] = [
+const ZONES: [&str; 12] = [
     "azurecr.io",
     "azcr.io",
     "trafficmanager.net",
@@ -20,6 +20,8 @@ const ZONES: [&str; 10] = [
     "microsoftonline.com",
     "core.windows.net",
     "storage.azure.net",
+    "contoso.com",
+    "mallory.com",
     "example.org",
     ".",
 ];

@@ -10,12 +10,14 @@ use super::{Leaf, Tls};
 use crate::{Scratch, world::REPLICAS};
 
 /// The names in the service's own certificates: they cannot tell customers apart.
-const REGISTRY_NAMES: [&str; 5] = [
+const REGISTRY_NAMES: [&str; 7] = [
     "*.azurecr.io",
     "*.eastus.data.azurecr.io",
     "*.westus.data.azurecr.io",
     "*.eastus.geo.azurecr.io",
     "*.westus.geo.azurecr.io",
+    "registry.contoso.com",
+    "registry.mallory.com",
 ];
 const STORAGE_NAMES: [&str; 2] = ["*.blob.core.windows.net", "*.z12.blob.storage.azure.net"];
 const INTERNET_NAMES: [&str; 1] = ["www.example.org"];

@@ -2,6 +2,7 @@
 
 mod audit;
 mod clients;
+mod custom_domain;
 mod dns_sockets;
 mod dns_unobserved;
 mod flood;
