@@ -91,9 +91,10 @@ fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 7]> {
     }
     let rows = name.addresses.iter().map(|address| {
         let untagged = if address.untagged { " (in no tag)" } else { "" };
-        let learned = if address.learned { " (learned)" } else { "" };
+        let given = address.given_by();
+        let given = given.map_or(String::new(), |by| format!(" ({by})"));
         head(
-            format!("{}{untagged}{learned}", address.address),
+            format!("{}{untagged}{given}", address.address),
             age(address.first_seen, now),
             span(address.remaining),
         )
@@ -133,11 +134,12 @@ mod tests {
         };
         let expected = "\
 contoso.azurecr.io
-  NAME                            KIND   FROM           CONFIRMED  ADDRESS                    SEEN FOR  LINGERS
-  contoso.azurecr.io              login  configuration  -          20.42.66.0                 10m       14m 55s
-  contoso.azurecr.io              login  configuration  -          20.42.66.1 (learned)       10m       14m 55s
-  contoso.azurecr.io              login  configuration  -          2603:1030::66 (in no tag)  10m       14m 55s
-  contoso.eastus.data.azurecr.io  data   region eastus  -          -                          -         -
+  NAME                            KIND   FROM           CONFIRMED  ADDRESS                          SEEN FOR  LINGERS
+  contoso.azurecr.io              login  configuration  -          20.42.66.0                       10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          20.42.66.1 (learned)             10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          2603:1030::66 (in no tag)        10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          20.42.66.13 (/etc/hosts line 3)  10m       14m 55s
+  contoso.eastus.data.azurecr.io  data   region eastus  -          -                                -         -
   contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
   contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
   contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage

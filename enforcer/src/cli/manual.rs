@@ -11,6 +11,7 @@ use super::exit::Exit;
 use crate::config::Paths;
 use crate::control;
 use crate::documents::keep;
+use crate::resolver::hosts::HOSTS;
 
 /// What each exit code says.
 const EXITS: [(Exit, &str); 3] = [
@@ -182,6 +183,10 @@ fn rest(page: &mut Roff) {
         (
             state.as_path(),
             "Names and addresses that were learnt, for a start without a network, and the last valid configuration, for one with an invalid.",
+        ),
+        (
+            HOSTS.as_ref(),
+            "Addresses that it gives allowed names count like those of DNS answers, and are held to the same check (alarm hosts-file). It is read again whenever it changes, where nsswitch.conf(5) has programs read it.",
         ),
         (
             socket.as_path(),

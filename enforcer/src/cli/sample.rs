@@ -159,6 +159,7 @@ fn address(address: &str, untagged: bool) -> AddressStatus {
         remaining: 895,
         untagged,
         learned: false,
+        hosts_line: None,
     }
 }
 
@@ -171,6 +172,10 @@ fn login() -> NameStatus {
                 ..address("20.42.66.1", false)
             },
             address("2603:1030::66", true),
+            AddressStatus {
+                hosts_line: Some(3),
+                ..address("20.42.66.13", false)
+            },
         ],
         chain: vec![
             "eus-1.fe.azcr.io".parse().unwrap(),

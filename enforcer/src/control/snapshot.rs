@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{EndpointKind, Mode, Sni};
 use crate::kernel::Counters;
 use crate::name::Name;
+use crate::resolver::hosts::HOSTS;
 
 /// `GET /status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -205,6 +206,19 @@ pub struct AddressStatus {
     /// Learned by the kernel from an answer to a program, and in none to the daemon.
     #[serde(default)]
     pub learned: bool,
+    /// The line of `/etc/hosts` that gives it.
+    #[serde(default)]
+    pub hosts_line: Option<u32>,
+}
+
+impl AddressStatus {
+    /// What gives it beside answers to the daemon, in words.
+    pub fn given_by(&self) -> Option<String> {
+        match self.hosts_line {
+            Some(line) => Some(format!("{HOSTS} line {line}")),
+            None => self.learned.then(|| "learned".to_owned()),
+        }
+    }
 }
 
 /// One exception.

@@ -120,6 +120,7 @@ fn login_server(resolved: Timestamp) -> NameStatus {
             remaining: 900,
             untagged: false,
             learned: false,
+            hosts_line: None,
         }],
         chain: Vec::new(),
         resolved: Some(resolved),

@@ -15,6 +15,7 @@ mod feeds;
 mod files;
 mod forced;
 mod hooks;
+mod hosts;
 mod inherited;
 mod journal;
 mod kept;

@@ -234,7 +234,8 @@ impl Engine {
             last_seen: before_now(seen.last_seen_age(now)),
             remaining: linger.saturating_sub(left_out).as_secs(),
             untagged: seen.is_untagged(),
-            learned: seen.is_learned(),
+            learned: seen.is_learned() && seen.pinned().is_none(),
+            hosts_line: seen.pinned(),
         }
     }
 

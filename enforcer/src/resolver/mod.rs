@@ -4,6 +4,7 @@ pub mod answer;
 pub mod asked;
 pub mod cache;
 pub mod discovery;
+pub mod hosts;
 pub mod lookup;
 pub mod pace;
 pub mod system;

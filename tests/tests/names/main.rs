@@ -8,6 +8,7 @@ mod dns_unobserved;
 mod flood;
 mod front_end;
 mod hellos;
+mod hosts;
 mod kept;
 mod pieces;
 mod race;

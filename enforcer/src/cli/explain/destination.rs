@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::config::EndpointPattern;
 use crate::control::{NameStatus, Status};
 use crate::name::Name;
+use crate::resolver::hosts::HOSTS;
 
 /// What may stand where a destination is wanted.
 const FORMS: &str =
@@ -169,6 +170,20 @@ pub(super) fn known_names(status: Option<&Status>, address: IpAddr) -> Vec<Name>
         .collect()
 }
 
+/// What the host's own table of names says of `address`, a sentence for each name.
+pub(super) fn lines_of_hosts(status: Option<&Status>, address: IpAddr) -> Vec<String> {
+    let names = status.into_iter().flat_map(all_names);
+    let address = address.to_canonical();
+    let lines = names.flat_map(|known| {
+        let of_name = known.addresses.iter();
+        let of_name = of_name.filter(|found| found.address == address);
+        of_name.filter_map(|found| Some((&known.name, found.hosts_line?)))
+    });
+    lines
+        .map(|(name, line)| format!("{HOSTS} line {line} gives {name} the address {address}"))
+        .collect()
+}
+
 fn all_names(status: &Status) -> impl Iterator<Item = &NameStatus> {
     let registries = status
         .registries
@@ -255,6 +270,17 @@ mod tests {
         assert_eq!(names("20.42.66.0"), ["contoso.azurecr.io".parse().unwrap()]);
         assert_eq!(names("::ffff:20.42.66.0"), names("20.42.66.0"));
         assert!(names("20.42.66.9").is_empty());
+    }
+
+    #[test]
+    fn an_address_of_the_hosts_file_is_told_with_its_line() {
+        let status = sample::status();
+        let lines = |address: &str| lines_of_hosts(Some(&status), address.parse().unwrap());
+        assert_eq!(
+            lines("20.42.66.13"),
+            ["/etc/hosts line 3 gives contoso.azurecr.io the address 20.42.66.13"]
+        );
+        assert!(lines("20.42.66.0").is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::destination::{Destination, Written, known_names};
+use self::destination::{Destination, Written, known_names, lines_of_hosts};
 use self::judge::{Judge, Judged, Whose};
 use self::mend::mend;
 use super::args::{ExplainArgs, Protocol};
@@ -74,6 +74,8 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
             None => judge.ask(*address, args.proto, port)?,
         };
         explanation.add(*address, judged, known_names(status.as_ref(), *address));
+        let lines = lines_of_hosts(status.as_ref(), *address);
+        explanation.notes.extend(lines);
     }
     explanation.mend = mend(
         &explanation,

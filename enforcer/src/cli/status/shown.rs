@@ -194,7 +194,11 @@ fn names(status: &Status) -> Table {
         .iter()
         .flat_map(|exception| &exception.names);
     for name in registries.chain(exceptions) {
-        let addresses = name.addresses.iter().map(|address| address.address);
+        let addresses = name.addresses.iter().map(|address| {
+            let line = address.hosts_line.and_then(|_| address.given_by());
+            let line = line.map_or(String::new(), |line| format!(" ({line})"));
+            format!("{}{line}", address.address)
+        });
         names.row([
             name.name.to_string(),
             kind(name.kind).to_owned(),
@@ -265,10 +269,10 @@ enforcing
   denied     3 attempts, 5 packets and calls (storage 2, registry 1); 6 only in sums; 2 told by no event
   audited    2 attempts, 9 packets and calls (storage 2)
 
-  NAME                            KIND       ADDRESSES                            STATE
-  contoso.azurecr.io              login      20.42.66.0 20.42.66.1 2603:1030::66  good
-  contoso.eastus.data.azurecr.io  data       -                                    failing since 2026-01-01T00:05:00Z: no resolver answered in time
-  logs.blob.core.windows.net      exception  -                                    not resolved yet
+  NAME                            KIND       ADDRESSES                                                            STATE
+  contoso.azurecr.io              login      20.42.66.0 20.42.66.1 2603:1030::66 20.42.66.13 (/etc/hosts line 3)  good
+  contoso.eastus.data.azurecr.io  data       -                                                                    failing since 2026-01-01T00:05:00Z: no resolver answered in time
+  logs.blob.core.windows.net      exception  -                                                                    not resolved yet
 
   SOURCE                             OF                  CONFIRMED             STATE
   /etc/egress-enforcer/contoso.json  contoso.azurecr.io  2026-01-01T00:04:00Z  failing since 2026-01-01T00:06:00Z: contoso.json: names no data endpoint

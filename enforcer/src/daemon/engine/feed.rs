@@ -18,6 +18,7 @@ impl Engine {
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
         self.cache.set_linger(self.sources.config.dns.linger);
         self.cache.set_names(names, self.now());
+        self.follow_hosts();
         self.registries.update(&self.sources, &self.cache);
         self.patterns.follow(&self.sources);
         if let Some(published) = self.sources.given.tags.published() {

@@ -91,7 +91,11 @@ impl Engine {
     fn put(&mut self, fresh: Sources) -> Result<()> {
         let new_tags = fresh.tags != self.sources.tags;
         if !new_tags && fresh.endpoints == self.sources.endpoints {
-            self.sources = fresh;
+            let before = std::mem::replace(&mut self.sources, fresh);
+            if self.sources.given.hosts != before.given.hosts {
+                self.follow_hosts();
+                self.settle();
+            }
             return Ok(());
         }
         let start = Instant::now();

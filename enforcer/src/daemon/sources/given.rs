@@ -12,6 +12,7 @@ use crate::config::{Config, Registry};
 use crate::daemon::files::Stamp;
 use crate::daemon::forced::is_forced;
 use crate::daemon::kept::Kept;
+use crate::resolver::hosts::{HOSTS, HostsFile, NSSWITCH, system_hosts};
 
 /// Why the service tags in force are not simply those of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub(in crate::daemon) struct Given {
     configured: Vec<Vec<Endpoint>>,
     /// By registry, those of its endpoints file.
     files: Vec<Vec<Endpoint>>,
+    /// The host's own table of names.
+    pub(in crate::daemon) hosts: HostsFile,
     /// Files that could not be used at the start, with why: what was kept of them stands in for them.
     pub(in crate::daemon) unusable: BTreeMap<PathBuf, String>,
     /// The state of each file from before it was read, so that a change while it was read shows.
@@ -43,6 +46,7 @@ impl Given {
     /// Reads everything that `config` names. A file that cannot be used is an error, unless `kept` has its last good contents.
     pub(super) fn read(config: &Config, kept: &Kept) -> Result<Self> {
         let files = config.watched_files();
+        let files = files.chain([HOSTS, NSSWITCH].map(Path::new));
         let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
         let stamps = stamps.collect();
         let mut unusable = BTreeMap::new();
@@ -61,6 +65,7 @@ impl Given {
             concern,
             configured: configured.collect::<Result<_, _>>()?,
             files: files.collect::<Result<_, _>>()?,
+            hosts: system_hosts(),
             unusable,
             stamps,
         })
@@ -73,12 +78,13 @@ impl Given {
             concern: None,
             configured: Vec::new(),
             files: Vec::new(),
+            hosts: HostsFile::default(),
             unusable: BTreeMap::new(),
             stamps: BTreeMap::new(),
         }
     }
 
-    /// Reads the one `file` anew, which endpoints or tags come from; nothing changes where it cannot be used.
+    /// Reads the one `file` anew, which endpoints, tags or addresses come from; nothing changes where it cannot be used.
     pub(in crate::daemon) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
         let stamp = Stamp::of(file);
         if config.protect.service_tags.as_deref() == Some(file) {
@@ -97,6 +103,9 @@ impl Given {
             if registry.endpoints_file.as_deref() == Some(file) {
                 *names = names_of_file(config, registry)?;
             }
+        }
+        if [HOSTS, NSSWITCH].map(Path::new).contains(&file) {
+            self.hosts = system_hosts();
         }
         self.unusable.remove(file);
         self.stamps.insert(file.to_owned(), stamp);

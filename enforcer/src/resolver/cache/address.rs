@@ -6,7 +6,17 @@ use std::time::Duration;
 /// The longest time that a TTL alone keeps a left-out address. A resolver can send 68 years.
 const TTL_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An address that a name leads to, by answers to the daemon, by answers to others, or by both. Each has an end of its own.
+/// What the host's own table of names says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The number of the line.
+    pub line: u32,
+    /// Whether the address lies in no service tag.
+    pub untagged: bool,
+}
+
+/// An address that a name leads to, by answers to the daemon, by answers to others, by the host's own table, or by several of them. Each
+/// has an end of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressEntry {
     first_seen: Moment,
@@ -18,12 +28,19 @@ pub struct AddressEntry {
     is_own: bool,
     /// When an answer to somebody else last held it.
     observed: Option<Duration>,
+    /// The line of the host's own table that gives it.
+    pinned: Option<u32>,
 }
 
 impl AddressEntry {
-    /// Whether only answers to others held it: the kernel learned it.
+    /// Whether no answer to the daemon held it.
     pub fn is_learned(&self) -> bool {
         !self.is_own
+    }
+
+    /// The line of the host's own table that gives it.
+    pub fn pinned(&self) -> Option<u32> {
+        self.pinned
     }
 
     /// How long ago the address was first seen in an answer.
@@ -53,6 +70,7 @@ impl AddressEntry {
         } else {
             self.observed
         };
+        let since = since.filter(|_| self.pinned.is_none());
         since.map(|since| now.saturating_sub(since))
     }
 
@@ -75,6 +93,7 @@ impl AddressEntry {
             left_out: None,
             is_own: true,
             observed: None,
+            pinned: None,
         }
     }
 
@@ -85,6 +104,34 @@ impl AddressEntry {
             observed: Some(now),
             ..Self::seen_before(now, Duration::ZERO, Duration::ZERO, untagged)
         }
+    }
+
+    /// An address that no answer holds yet.
+    pub(super) fn found(now: Duration) -> Self {
+        Self {
+            is_own: false,
+            ..Self::seen_before(now, Duration::ZERO, Duration::ZERO, false)
+        }
+    }
+
+    /// The host's own table gives it.
+    pub(super) fn pin(&mut self, pin: Pinned) {
+        self.pinned = Some(pin.line);
+        self.untagged = pin.untagged;
+    }
+
+    /// The host's own table gives it no longer: programs may have read it just before.
+    pub(super) fn unpin(&mut self, now: Duration) {
+        if self.pinned.take().is_some() {
+            self.observed = Some(now);
+        }
+    }
+
+    /// Drops what answers to the daemon said, and returns whether the host's own table still gives it.
+    pub(super) fn disown(&mut self) -> bool {
+        self.is_own = false;
+        self.left_out = None;
+        self.pinned.is_some()
     }
 
     /// It is in an answer to the daemon.
@@ -105,10 +152,10 @@ impl AddressEntry {
         }
     }
 
-    /// Drops what answers to others said, and returns whether an answer to the daemon still holds it.
+    /// Drops what answers to others said, and returns whether something else still holds it.
     pub(super) fn forget_observed(&mut self) -> bool {
         self.observed = None;
-        self.is_own
+        self.is_own || self.pinned.is_some()
     }
 
     /// Sets whether it is untagged; always `true`, for it stays.
@@ -132,9 +179,12 @@ impl AddressEntry {
         self.left_out = self.left_out.map(|since| since + outage);
     }
 
-    /// When it goes, as time since the start; `None` while it is in the last successful answer. `fails` says whether its family fails
+    /// When it goes, as time since the start; `None` while it is in the last successful answer or the host's own table. `fails` says whether its family fails
     /// now, which keeps what answers to the daemon held. A TTL counts only in those: anybody may have forged the others.
     pub(super) fn end(&self, linger: Duration, fails: bool) -> Option<Duration> {
+        if self.pinned.is_some() {
+            return None;
+        }
         let observed = self.observed.map(|at| at + linger);
         if !self.is_own {
             return observed;

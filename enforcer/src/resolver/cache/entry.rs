@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::address::{AddressEntry, Refusal};
+use super::address::{AddressEntry, Pinned, Refusal};
 use super::schedule::{Ask, Questions, backoff, refresh};
 use super::{AnswerCheck, Settings};
 use crate::name::Name;
@@ -229,6 +229,25 @@ impl NameEntry {
             self.addresses.remove(&address);
         }
         is_gone
+    }
+
+    /// Makes the addresses that the host's own table gives exactly these, and returns the new ones.
+    pub(super) fn pin(&mut self, pins: &BTreeMap<IpAddr, Pinned>, now: Duration) -> Vec<IpAddr> {
+        for (address, entry) in &mut self.addresses {
+            if !pins.contains_key(address) {
+                entry.unpin(now);
+            }
+        }
+        let mut added = Vec::new();
+        for (address, pin) in pins {
+            self.refused.remove(address);
+            let entry = self.addresses.entry(*address).or_insert_with(|| {
+                added.push(*address);
+                AddressEntry::found(now)
+            });
+            entry.pin(*pin);
+        }
+        added
     }
 
     /// How many addresses answers to the daemon held.

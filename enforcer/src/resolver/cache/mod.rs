@@ -13,6 +13,7 @@
 //!   the one that answers have left out for the longest; of an answer that is larger than that, the rest is refused.
 //! - An address that only answers to others held stays for `linger` after the last of them, whatever their TTL and whatever fails. Such
 //!   addresses have a budget of their own ([`observed`]) and take no room from others.
+//! - An address that the host's own table of names gives stays while it does, and for `linger` after that. It takes no room from others.
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
@@ -30,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::{AddressEntry, Refusal};
+pub use address::{AddressEntry, Pinned, Refusal};
 pub use entry::{Failing, Family, FamilyState, NameEntry};
 
 use super::answer::{AnswerCheck, LookupFailure, Resolved};
@@ -76,7 +77,7 @@ impl Default for Settings {
             retry_max: Duration::from_secs(60),
             in_flight: 16,
             addresses: 256,
-            total: 6144,
+            total: 5888,
             seed: 0,
         }
     }
@@ -221,6 +222,22 @@ impl Cache {
             return Outcome::default();
         };
         entry.sight(address, check(name, address), &self.settings, now)
+    }
+
+    /// Makes the addresses that the host's own table gives the names exactly these, and returns those that are new for their name.
+    pub fn pin(
+        &mut self,
+        pins: &BTreeMap<Name, BTreeMap<IpAddr, Pinned>>,
+        now: Duration,
+    ) -> Vec<(Name, IpAddr)> {
+        let mut added = Vec::new();
+        let none = BTreeMap::new();
+        for (name, entry) in &mut self.entries {
+            let pins = pins.get(name).filter(|_| !entry.is_departed());
+            let addresses = entry.pin(pins.unwrap_or(&none), now).into_iter();
+            added.extend(addresses.map(|address| (name.clone(), address)));
+        }
+        added
     }
 
     /// Drops what answers to others said of an address of `name`, and returns whether that removed it.

@@ -187,7 +187,13 @@ impl NameEntry {
         let Some((_, oldest)) = left_out.min() else {
             return false;
         };
-        self.addresses.remove(&oldest);
+        let is_gone = self
+            .addresses
+            .get_mut(&oldest)
+            .is_none_or(|entry| !entry.disown());
+        if is_gone {
+            self.addresses.remove(&oldest);
+        }
         true
     }
 

@@ -5,6 +5,7 @@ mod families;
 mod lingering;
 mod pace;
 mod persist;
+mod pinned;
 mod properties;
 mod schedule;
 mod sighted;
