@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
@@ -51,6 +52,9 @@ pub(crate) struct Release {
 /// # Errors
 /// When the build fails.
 pub(crate) fn release(arch: &str) -> Result<Release> {
+    // Steps of the tests that go on at the same time need it, and one log would be written over by the other.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = env::static_target(arch);
     let mut cargo = env::cargo();
     cargo
