@@ -126,6 +126,19 @@ pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
     Some(rest.split_once('"')?.0.into())
 }
 
+/// The programs of the suites in `tests/tests` with their names, from what cargo told in JSON.
+pub(crate) fn test_programs(told: &str) -> Vec<(String, PathBuf)> {
+    let text = |line: &str, key: &str| {
+        let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    let program = |line: &str| {
+        let (_, target) = line.split_once("\"kind\":[\"test\"]")?;
+        Some((text(target, "name")?, text(target, "executable")?.into()))
+    };
+    told.lines().filter_map(program).collect()
+}
+
 /// Builds the enforcer as a version with other layouts (`layout-next`), for the tests of upgrades, and returns its path. It shares every
 /// dependency with the tests' own builds.
 ///
@@ -206,5 +219,16 @@ mod tests {
 "#;
         assert_eq!(out_dir(told), Some("/target/enforcer-1/out".into()));
         assert_eq!(out_dir("nothing"), None);
+    }
+
+    #[test]
+    fn every_suite_is_found_among_what_cargo_tells() {
+        let told = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"lab"},"executable":"/target/lab-1"}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"names"},"executable":"/wrong"}
+{"reason":"compiler-artifact","target":{"kind":["test"],"crate_types":["bin"],"name":"names"},"executable":"/target/names-1"}
+{"reason":"build-finished","success":true}
+"#;
+        let names = ("names".to_owned(), PathBuf::from("/target/names-1"));
+        assert_eq!(test_programs(told), [names]);
     }
 }

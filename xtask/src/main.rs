@@ -19,6 +19,7 @@ mod setup;
 mod step;
 mod test;
 mod tidy;
+mod userland;
 mod vm;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Task::Test { filters } => test::task(&filters),
         Task::Run { args } => run::task(&args),
         Task::Bench { args } => bench::task(&args),
+        Task::Userland { suites } => userland::task(&suites),
         Task::Vm(options) => vm::task(&options),
     };
     match done {
@@ -83,6 +85,12 @@ enum Task {
     Bench {
         #[arg(last = true)]
         args: Vec<String>,
+    },
+    /// Run the demonstration and the lab's tests on the userland of Debian 13
+    Userland {
+        /// Test programs of tests/tests; all when none is named
+        #[arg(value_name = "SUITE")]
+        suites: Vec<String>,
     },
     /// Run the tests that face the kernel in virtual machines with Debian's kernels
     Vm(vm::Options),

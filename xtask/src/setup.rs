@@ -3,7 +3,7 @@
 mod apt;
 mod tools;
 
-use std::{panic::resume_unwind, thread};
+use std::{fs, panic::resume_unwind, thread};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -21,13 +21,10 @@ const OTHER_COMPILER: [&str; 1] = if cfg!(target_arch = "aarch64") {
 
 /// What virtual machines run in, and what decompresses the modules of their kernels.
 const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
-/// What makes the disk of the machine with systemd; `debugfs` is of e2fsprogs, `strip` of binutils.
-const VM_SYSTEMD: [&str; 4] = [
-    "mmdebstrap",
-    "debian-archive-keyring",
-    "e2fsprogs",
-    "binutils",
-];
+/// What makes other systems of Debian.
+const DEBIAN: [&str; 2] = ["mmdebstrap", "debian-archive-keyring"];
+/// What makes a disk of one; `debugfs` is of e2fsprogs, `strip` of binutils.
+const VM_SYSTEMD: [&str; 2] = ["e2fsprogs", "binutils"];
 
 /// `systemd-analyze` judges the unit.
 const TEST_PACKAGES: [&str; 1] = ["systemd"];
@@ -41,6 +38,7 @@ pub(crate) fn all() -> Result<()> {
         &PACKAGES[..],
         &OTHER_COMPILER,
         &VM_PACKAGES,
+        &DEBIAN,
         &VM_SYSTEMD,
         &TEST_PACKAGES,
     ];
@@ -108,7 +106,32 @@ pub(crate) fn for_dist() -> Result<()> {
 pub(crate) fn for_vm_systemd() -> Result<()> {
     for_deb()?;
     for_vm()?;
-    apt::install(&VM_SYSTEMD)
+    apt::install(&[DEBIAN, VM_SYSTEMD].concat())
+}
+
+/// What the lab needs on another userland, and the builds for it.
+///
+/// # Errors
+/// As [`all`].
+pub(crate) fn for_userland() -> Result<()> {
+    for_build()?;
+    apt::install(&DEBIAN)
+}
+
+/// What a userland has to have for the lab: the packages of the lab's own list, a C compiler as builds have it here, and what
+/// tests call.
+///
+/// # Errors
+/// When the lab's list cannot be read.
+pub(crate) fn packages_of_a_userland() -> Result<Vec<String>> {
+    let list = env::root().join("tests/lab/apt-packages.txt");
+    let text =
+        fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let of_lab = lines.filter_map(|line| line.split_whitespace().next());
+    let others = PACKAGES.iter().chain(&TEST_PACKAGES);
+    let others = others.filter(|package| **package != tools::LLVM_PACKAGE);
+    Ok(of_lab.chain(others.copied()).map(str::to_owned).collect())
 }
 
 /// The script says itself what it does; nothing that it brings is started.

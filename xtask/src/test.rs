@@ -1,6 +1,6 @@
 //! Every check and test.
 
-use std::{process::Command, thread};
+use std::{panic::resume_unwind, process::Command, thread};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::{
     report::{Outcome, Report},
     setup,
     step::Step,
-    tidy,
+    tidy, userland,
     vm::{self, Extent},
 };
 
@@ -26,15 +26,26 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
     setup::all()?;
     let mut report = Report::default();
     if filters.is_empty() {
-        checks(&mut report);
-    }
-    unit_tests(&mut report, filters);
-    if filters.is_empty() {
+        checks_and_userland(&mut report);
         lab_and_guests(&mut report);
     } else {
+        unit_tests(&mut report, filters);
         lab_tests(&mut report, filters);
     }
     report.close()
+}
+
+/// The userland comes over the network while the checks compute.
+fn checks_and_userland(report: &mut Report) {
+    thread::scope(|scope| {
+        let userland = scope.spawn(userland::bring);
+        checks(report);
+        unit_tests(report, &[]);
+        report.check("another userland", || {
+            let brought = userland.join().unwrap_or_else(|panic| resume_unwind(panic));
+            brought.map(|()| Outcome::Passed)
+        });
+    });
 }
 
 /// The lab's tests wait most of the time, guests compute: side by side they take as long as the longer of the two.
@@ -44,12 +55,13 @@ fn lab_and_guests(report: &mut Report) {
             let mut report = Report::default();
             lab_tests(&mut report, &[]);
             demonstration(&mut report);
+            userland::brief(&mut report);
             report
         });
         guests(report);
         match lab.join() {
             Ok(lab) => report.absorb(lab),
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(panic) => resume_unwind(panic),
         }
     });
 }

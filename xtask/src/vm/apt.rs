@@ -1,6 +1,7 @@
 //! Debian packages of other suites and machines, without touching the machine's own apt: a directory of lists, state and
 //! cache for each suite, on the mirror that the machine's own sources name. Signatures are checked against Debian's keyring.
 
+mod bootstrap;
 mod mirror;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
+pub(crate) use self::bootstrap::Bootstrap;
 use self::mirror::Mirror;
 use crate::{
     arch::Arch,
@@ -156,7 +158,7 @@ impl Suite {
     /// # Errors
     /// As [`Suite::open`].
     pub(crate) fn sources(&self) -> Result<String> {
-        Ok(Mirror::of_machine()?.sources(&self.name))
+        sources(&self.name)
     }
 
     fn apt(&self, program: &str) -> Command {
@@ -231,6 +233,14 @@ impl Package {
             .status()
             .is_ok_and(|status| status.success())
     }
+}
+
+/// The lines of a sources.list(5) that `suite` is read from on the machine's mirror.
+///
+/// # Errors
+/// When the machine's sources name no mirror.
+pub(crate) fn sources(suite: &str) -> Result<String> {
+    Ok(Mirror::of_machine()?.sources(suite))
 }
 
 /// Where everything for virtual machines is kept.

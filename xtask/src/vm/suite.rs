@@ -61,10 +61,13 @@ impl Suite {
             program(release.object, "release.o"),
             program(out.join("enforcer-ebpf"), "dev.o"),
         ];
+        let tests = build::test_programs(&told);
         for name in TESTS {
-            let path = executable(&told, name)
+            let (_, path) = tests
+                .iter()
+                .find(|(test, _)| test == name)
                 .with_context(|| format!("cargo did not say where the test {name} is"))?;
-            programs.push(program(stripped(&path, arch, name)?, name));
+            programs.push(program(stripped(path, arch, name)?, name));
         }
         Ok(Self {
             arch,
@@ -159,18 +162,6 @@ pub(super) fn is_own(arch: Arch) -> bool {
     arch.kernel() == ARCH
 }
 
-/// The program of the test `name`, from what cargo told in JSON.
-fn executable(told: &str, name: &str) -> Option<PathBuf> {
-    let target = format!("\"name\":\"{name}\"");
-    let line = told.lines().find(|line| {
-        line.contains("\"reason\":\"compiler-artifact\"")
-            && line.contains("\"kind\":[\"test\"]")
-            && line.contains(&target)
-    })?;
-    let (_, rest) = line.split_once("\"executable\":\"")?;
-    Some(rest.split_once('"')?.0.into())
-}
-
 /// Without what a debugger reads: five sixths of it, which an emulated processor would copy. A build for another machine has
 /// none, and this machine's `strip` does not know it.
 fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
@@ -190,21 +181,4 @@ fn is_worth_showing(line: &str) -> bool {
         || ["panicked at", "Kernel panic", "Oops", "BUG:", "FAILED"]
             .iter()
             .any(|part| line.contains(part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tests_program_is_found_among_what_cargo_tells() {
-        let told = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"kernels"},"executable":"/wrong"}
-{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernels"},"executable":"/target/kernels-1"}
-"#;
-        assert_eq!(
-            executable(told, "kernels"),
-            Some("/target/kernels-1".into())
-        );
-        assert_eq!(executable(told, "verdicts"), None);
-    }
 }

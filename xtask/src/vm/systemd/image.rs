@@ -13,7 +13,7 @@ use crate::{
     build, env,
     step::{Step, output_of},
     vm::{
-        apt::{self, Suite},
+        apt::{self, Bootstrap, Suite},
         kernel::Unpacked,
     },
 };
@@ -21,13 +21,6 @@ use crate::{
 const SUITE: &str = "bookworm";
 /// In addition to Debian's essential packages.
 const PACKAGES: &str = "usr-is-merged,systemd-sysv,udev,iproute2,runc,busybox-static,kmod,passwd";
-/// What the guest never reads is not unpacked.
-const LEFT_OUT: [&str; 4] = [
-    "/usr/share/man/*",
-    "/usr/share/doc/*",
-    "/usr/share/locale/*",
-    "/usr/lib/udev/hwdb.d/*",
-];
 /// Outside the new system, which is `$1`. A machine that has an id already is not set up for the first time.
 const CUSTOMIZE: &str = r#"cd "$1"
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
@@ -67,9 +60,6 @@ pub(super) fn base() -> Result<PathBuf> {
         return Ok(image);
     }
     let tree = image.with_extension("root");
-    if tree.exists() {
-        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
-    }
     debian(&tree)?;
     let partial = image.with_extension("partial");
     fs::File::create(&partial)
@@ -202,24 +192,21 @@ fn executable(path: &Path, dir: &Path, name: &str) -> Result<PathBuf> {
 }
 
 fn debian(tree: &Path) -> Result<()> {
-    let sources = tree.with_extension("list");
-    let text = Suite::open(SUITE, Arch::Amd64)?.sources()?;
-    fs::write(&sources, text).with_context(|| format!("cannot write {}", sources.display()))?;
-    let mut mmdebstrap = env::command("mmdebstrap");
-    mmdebstrap
-        .args(["--variant=essential", "--dpkgopt=force-unsafe-io"])
-        .args(LEFT_OUT.map(|path| format!("--dpkgopt=path-exclude={path}")))
-        .arg(format!("--include={PACKAGES}"))
-        .arg(format!("--customize-hook={CUSTOMIZE}"))
-        .arg(SUITE)
-        .args([tree, &sources]);
-    Step {
-        title: "mmdebstrap makes Debian with systemd",
-        usual: "45 s",
-        log: "vm-systemd-mmdebstrap",
+    Bootstrap {
+        suite: SUITE,
+        variant: "essential",
+        packages: PACKAGES,
+        options: &[format!("--customize-hook={CUSTOMIZE}")],
+        sources: &Suite::open(SUITE, Arch::Amd64)?.sources()?,
     }
-    .run(&mut mmdebstrap)
-    .map(drop)
+    .make(
+        tree,
+        &Step {
+            title: "mmdebstrap makes Debian with systemd",
+            usual: "45 s",
+            log: "vm-systemd-mmdebstrap",
+        },
+    )
 }
 
 #[cfg(test)]
