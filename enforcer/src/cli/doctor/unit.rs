@@ -18,7 +18,7 @@ pub(super) fn unit() -> Option<Finding> {
     let asked = Command::new("systemctl")
         .args([
             "show",
-            "--property=LoadState,ActiveState,SubState,UnitFileState,StatusText",
+            "--property=LoadState,ActiveState,SubState,UnitFileState,StatusText,MemoryMax",
             UNIT,
         ])
         .stdin(Stdio::null())
@@ -60,6 +60,13 @@ fn judge(said: &str) -> Finding {
     if of("UnitFileState") == "disabled" {
         found.push_str(&format!("; not started at boot ({enable})"));
     }
+    let limit = of("MemoryMax");
+    if limit.bytes().any(|byte| byte.is_ascii_digit()) {
+        found.push_str(&format!("; MemoryMax is {limit} bytes"));
+        let mend = "take MemoryMax= out of the service (systemctl edit egress-enforcer): the kernel charges what it holds of each followed \
+            connection, of any user, to this service, and kills the daemon at the limit";
+        return Finding::new(what, false, found, mend);
+    }
     let fit = of("ActiveState") != "failed" && of("SubState") != "auto-restart";
     let mend = "journalctl -u egress-enforcer says why; systemctl restart egress-enforcer once that is mended";
     Finding::new(what, fit, found, mend)
@@ -90,6 +97,21 @@ mod tests {
                 .contains("journalctl")
         );
         assert!(judge("masked", "inactive", "dead").mend.contains("unmask"));
+    }
+
+    #[test]
+    fn a_memory_limit_that_connections_of_any_user_reach_is_unfit() {
+        let judge = |limit: &str| {
+            super::judge(&format!(
+                "LoadState=loaded\nActiveState=active\nSubState=running\nMemoryMax={limit}\n"
+            ))
+        };
+        assert!(judge("infinity").fit);
+        let limited = judge("67108864");
+        assert!(
+            !limited.fit && limited.mend.contains("MemoryMax="),
+            "{limited:?}"
+        );
     }
 
     #[test]
