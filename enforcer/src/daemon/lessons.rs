@@ -45,7 +45,7 @@ impl Engine {
             if lesson.outcome == Outcome::Learned as u32 {
                 is_news |= self.sight(&name, ip(lesson.address), lesson.cgroup, now);
             } else if let Some(Ok(asked)) = asked.as_ref().map(|name| name.parse::<Name>()) {
-                self.ask_at_once(&name, &asked, now);
+                self.ask_at_once(&name, &asked, lesson.cgroup, now);
             }
         }
         if is_news {
@@ -54,10 +54,10 @@ impl Engine {
         self.forget_lessons();
     }
 
-    /// Has the daemon ask for what somebody asked for and the kernel knows as `known`: itself, or its pattern.
-    fn ask_at_once(&mut self, known: &str, asked: &Name, now: Duration) {
+    /// Has the daemon ask for what the cgroup `asker` asked for and the kernel knows as `known`: itself, or its pattern.
+    fn ask_at_once(&mut self, known: &str, asked: &Name, asker: u64, now: Duration) {
         match self.sources.pattern(known) {
-            Some(pattern) => self.patterns.asked.want(pattern, asked, now),
+            Some(pattern) => self.patterns.asked.want(pattern, asked, asker, now),
             None => self.cache.hasten_name(asked, now),
         }
     }

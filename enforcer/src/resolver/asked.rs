@@ -2,34 +2,45 @@
 //! answers come in as parameters.
 //!
 //! Whoever may ask a resolver can have any name of a pattern looked up here, so names are few, those that do not exist are dropped at once,
-//! and all are asked beside the names of the policy, never before them.
+//! and all leave names of the policy their room, but for one turn in a second. They count for the cgroups that asked: the one with the most
+//! makes room, and the cgroups take turns, so that no flood of names keeps those of another cgroup from being asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::answer::{LookupFailure, Resolved};
 use super::cache::schedule::{Ask, Questions, backoff, refresh};
 use super::cache::{Family, Settings};
-use super::pace::Pace;
+use super::pace::{Background, Pace};
 use crate::config::EndpointPattern;
 use crate::name::Name;
 
 /// The most names of one pattern: one for each region that there is.
 const MOST_NAMES: usize = 64;
+/// The most cgroups that one name counts for.
+const MOST_ASKERS: usize = 64;
 /// How many names are asked at the same time.
 const IN_FLIGHT: usize = 4;
+/// Time without any lookup after which an overdue name is owed its turn.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The names, each resolved until it was not asked for in a while.
 #[derive(Debug, Default)]
 pub struct Asked {
     names: BTreeMap<Name, Asking>,
     settings: Settings,
+    /// When a name was last looked up.
+    last_turn: Duration,
 }
 
 #[derive(Debug)]
 struct Asking {
     pattern: EndpointPattern,
+    /// The cgroups that asked for it.
+    askers: BTreeSet<u64>,
+    /// When all of these cgroups last had a name looked up.
+    served: Duration,
     /// When somebody last asked for it.
     wanted: Duration,
     /// When it was last looked up here.
@@ -54,6 +65,12 @@ enum Said {
 }
 
 impl Asking {
+    /// Its place in the queue: cgroups take turns, and the names of one stand in line.
+    fn queued(&self) -> (Duration, Duration) {
+        let due = self.ask.next();
+        (due.max(self.served), due)
+    }
+
     /// Asks from now on, and returns the families to ask for: those that are not being asked already.
     fn start(&mut self, now: Duration) -> Vec<Family> {
         self.ask.start(now);
@@ -69,21 +86,25 @@ impl Asking {
 }
 
 impl Asked {
-    /// Somebody asked for `name`: it is due. One that `pattern` does not stand for is not taken, and of too many the one that was not asked
-    /// for the longest goes.
-    pub fn want(&mut self, pattern: &EndpointPattern, name: &Name, now: Duration) {
+    /// The cgroup `asker` asked for `name`: it is due. One that `pattern` does not stand for is not taken. Of too many, the cgroup with the
+    /// most gives up the one that was not asked for the longest; where none has more than `asker` would have, `asker` does.
+    pub fn want(&mut self, pattern: &EndpointPattern, name: &Name, asker: u64, now: Duration) {
         if let Some(asking) = self.names.get_mut(name) {
             asking.wanted = now;
+            if asking.askers.len() < MOST_ASKERS {
+                asking.askers.insert(asker);
+            }
             let soonest = asking.looked_up.map(|at| at + self.settings.ttl_floor);
             asking.ask.hasten(soonest.map_or(now, |at| at.max(now)));
             return;
         }
-        if !pattern.stands_for(name) {
+        if !pattern.stands_for(name) || !self.make_room(pattern, asker, now) {
             return;
         }
-        self.make_room(pattern, now);
         let asking = Asking {
             pattern: pattern.clone(),
+            askers: BTreeSet::from([asker]),
+            served: Duration::ZERO,
             wanted: now,
             looked_up: None,
             failures: 0,
@@ -94,33 +115,75 @@ impl Asked {
         self.names.insert(name.clone(), asking);
     }
 
-    fn make_room(&mut self, pattern: &EndpointPattern, now: Duration) {
-        let own = || self.names.iter().filter(|(_, it)| it.pattern == *pattern);
-        if own().count() < MOST_NAMES {
-            return;
+    /// Makes room for one more name of `pattern` for `asker`, and returns whether there is some.
+    fn make_room(&mut self, pattern: &EndpointPattern, asker: u64, now: Duration) -> bool {
+        let of_pattern = |it: &&Asking| it.pattern == *pattern;
+        while self.names.values().filter(of_pattern).count() >= MOST_NAMES {
+            let Some((name, payer)) = self.oldest_of_most(pattern, asker, now) else {
+                return false;
+            };
+            self.names.retain(|known, asking| {
+                *known != name || (asking.askers.remove(&payer) && !asking.askers.is_empty())
+            });
         }
-        // What is being asked counts until it is answered.
-        let idle = own().filter(|(_, asking)| !asking.ask.is_in_flight(now));
-        let oldest = idle.min_by_key(|(_, asking)| asking.wanted);
-        if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
-            self.names.remove(&oldest);
-        }
+        true
     }
 
-    /// The names to ask now with the families to ask for, longest overdue first, as many as `pace` leaves room for. They count as in flight
-    /// until [`Asked::answered`], and a family whose answer is still to come is not asked again.
+    /// The cgroup with the most names of `pattern`, were there one more of `asker`, and the one that was not asked for the longest of these.
+    fn oldest_of_most(
+        &self,
+        pattern: &EndpointPattern,
+        asker: u64,
+        now: Duration,
+    ) -> Option<(Name, u64)> {
+        // What is being asked counts until it is answered.
+        let is_idle = |it: &Asking| it.pattern == *pattern && !it.ask.is_in_flight(now);
+        let idle = || self.names.iter().filter(|(_, it)| is_idle(it));
+        let mut counts = BTreeMap::from([(asker, 1)]);
+        for cgroup in idle().flat_map(|(_, it)| &it.askers) {
+            *counts.entry(*cgroup).or_default() += 1;
+        }
+        let counts = counts.into_iter();
+        let (payer, _) = counts.max_by_key(|(cgroup, count)| (*count, *cgroup == asker))?;
+        let of_payer = idle().filter(|(_, it)| it.askers.contains(&payer));
+        let (oldest, _) = of_payer.min_by_key(|(_, it)| it.wanted)?;
+        Some((oldest.clone(), payer))
+    }
+
+    /// The names to ask now with the families to ask for, longest overdue first, as many as `pace` leaves room for; cgroups take turns. They
+    /// count as in flight until [`Asked::answered`], and a family whose answer is still to come is not asked again.
     pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<(Name, Vec<Family>)> {
         let busy = self.names.values().filter(|it| it.ask.is_in_flight(now));
         let free = IN_FLIGHT.saturating_sub(busy.count());
-        let free = free.min(pace.searches(now));
+        pace.owe_search(Background::Patterns, free > 0 && self.is_owed_a_turn(now));
+        let free = free.min(pace.searches(Background::Patterns, now));
+        let started = (0..free).map_while(|_| self.start_next(now));
+        let started = started.filter(|(_, families)| !families.is_empty());
+        let due: Vec<_> = started.inspect(|_| pace.start(now)).collect();
+        if !due.is_empty() {
+            self.last_turn = now;
+            pace.owe_search(Background::Patterns, false);
+        }
+        due
+    }
+
+    fn is_owed_a_turn(&self, now: Duration) -> bool {
+        let due = self.names.values().filter(|it| it.ask.is_due(now));
+        let first = due.map(|it| it.ask.next()).min();
+        first.is_some_and(|first| first.max(self.last_turn) + PATIENCE <= now)
+    }
+
+    /// Asks for the name whose turn it is, and returns the families to ask for.
+    fn start_next(&mut self, now: Duration) -> Option<(Name, Vec<Family>)> {
         let due = self.names.iter_mut().filter(|(_, it)| it.ask.is_due(now));
-        let mut due: Vec<_> = due.collect();
-        due.sort_by_key(|(_, asking)| asking.ask.next());
-        let due = due.into_iter().take(free);
-        due.map(|(name, asking)| (name.clone(), asking.start(now)))
-            .filter(|(_, families)| !families.is_empty())
-            .inspect(|_| pace.start(now))
-            .collect()
+        let (name, asking) = due.min_by_key(|(_, it)| it.queued())?;
+        let (name, askers) = (name.clone(), asking.askers.clone());
+        let families = asking.start(now);
+        let others = self.names.values_mut();
+        for other in others.filter(|it| it.askers.is_subset(&askers)) {
+            other.served = now;
+        }
+        Some((name, families))
     }
 
     /// When [`Asked::due`] next has something to do, as time since the start; it can lie in the past.
@@ -128,7 +191,7 @@ impl Asked {
         let asking = self.names.values().filter(|it| it.ask.is_asking()).count();
         let has_room = asking < IN_FLIGHT;
         let wakes = self.names.values().filter_map(|it| it.ask.wake(has_room));
-        Some(wakes.min()?.max(pace.next_search()))
+        Some(wakes.min()?.max(pace.next_search(Background::Patterns)))
     }
 
     /// Takes in the answer of one family for `name`: its pattern, and the addresses, each with its time to live. They are still to be checked.

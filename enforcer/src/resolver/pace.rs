@@ -12,41 +12,61 @@ const WINDOW: Duration = Duration::from_millis(1100);
 /// Lookups of a window that only names of the policy get, so that none waits behind a search for new names.
 const KEPT_BACK: usize = 2;
 
+/// Lookups that leave names of the policy their room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// The search for replicas in other regions.
+    Discovery,
+    /// Names that only a pattern stands for.
+    Patterns,
+}
+
 /// The queries of the last second.
 #[derive(Debug, Default)]
 pub struct Pace {
     /// When the last queries went, oldest first; no more than fit in a window.
     sent: VecDeque<Duration>,
-    /// Whether names of the policy leave a search its turn.
-    owes_search: bool,
+    /// Which searches all others leave their turn, by [`Background`].
+    owed: [bool; 2],
 }
 
 impl Pace {
     /// How many lookups of names of the policy may start now.
     pub fn lookups(&self, now: Duration) -> usize {
-        self.free(now).saturating_sub(usize::from(self.owes_search))
+        self.free(now).saturating_sub(self.owed())
     }
 
     /// How many lookups may start now that search for new names.
-    pub fn searches(&self, now: Duration) -> usize {
-        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
-        self.free(now).saturating_sub(kept_back)
+    pub fn searches(&self, of: Background, now: Duration) -> usize {
+        self.free(now).saturating_sub(self.left_by(of))
     }
 
     /// When a name of the policy may be looked up, as time since the start; it can lie in the past.
     pub fn next_lookup(&self) -> Duration {
-        self.next(QUERIES_PER_LOOKUP * (1 + usize::from(self.owes_search)))
+        self.next(QUERIES_PER_LOOKUP * (1 + self.owed()))
     }
 
     /// When a search for a new name may start, as time since the start; it can lie in the past.
-    pub fn next_search(&self) -> Duration {
-        let kept_back = if self.owes_search { 0 } else { KEPT_BACK };
-        self.next(QUERIES_PER_LOOKUP * (1 + kept_back))
+    pub fn next_search(&self, of: Background) -> Duration {
+        self.next(QUERIES_PER_LOOKUP * (1 + self.left_by(of)))
     }
 
     /// Says whether a search has waited so long that it is to have the next turn, however many names of the policy are due.
-    pub fn owe_search(&mut self, owes: bool) {
-        self.owes_search = owes;
+    pub fn owe_search(&mut self, of: Background, owes: bool) {
+        self.owed[of as usize] = owes;
+    }
+
+    /// How many searches are owed their turn.
+    fn owed(&self) -> usize {
+        self.owed.iter().filter(|owes| **owes).count()
+    }
+
+    /// How many lookups that search leaves to others.
+    fn left_by(&self, of: Background) -> usize {
+        match self.owed[of as usize] {
+            true => self.owed() - 1,
+            false => self.owed() + KEPT_BACK,
+        }
     }
 
     /// Counts a lookup that starts now.
@@ -108,29 +128,54 @@ mod tests {
     fn a_search_leaves_room_for_names_of_the_policy() {
         let mut pace = Pace::default();
         for _ in 0..8 {
-            assert_ne!(pace.searches(ms(0)), 0);
+            assert_ne!(pace.searches(Background::Discovery, ms(0)), 0);
             pace.start(ms(0));
         }
-        assert_eq!((pace.searches(ms(0)), pace.next_search()), (0, WINDOW));
+        for of in [Background::Discovery, Background::Patterns] {
+            let searches = (pace.searches(of, ms(0)), pace.next_search(of));
+            assert_eq!(searches, (0, WINDOW));
+        }
         assert_eq!((pace.lookups(ms(0)), pace.next_lookup()), (2, ms(0)));
     }
 
     #[test]
     fn a_search_that_is_owed_its_turn_gets_one() {
+        use Background::{Discovery, Patterns};
+        for (of, other) in [(Discovery, Patterns), (Patterns, Discovery)] {
+            let mut pace = Pace::default();
+            for _ in 0..9 {
+                pace.start(ms(0));
+            }
+            assert_eq!((pace.searches(of, ms(0)), pace.lookups(ms(0))), (0, 1));
+            pace.owe_search(of, true);
+            assert_eq!((pace.searches(of, ms(0)), pace.lookups(ms(0))), (1, 0));
+            assert_eq!((pace.next_search(of), pace.next_lookup()), (ms(0), WINDOW));
+            assert_eq!(pace.searches(other, ms(0)), 0);
+        }
+    }
+
+    #[test]
+    fn two_searches_that_are_owed_their_turns_get_one_each() {
+        use Background::{Discovery, Patterns};
         let mut pace = Pace::default();
-        for _ in 0..9 {
+        for of in [Discovery, Patterns] {
+            pace.owe_search(of, true);
+        }
+        for _ in 0..8 {
             pace.start(ms(0));
         }
-        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (0, 1));
-        pace.owe_search(true);
-        assert_eq!((pace.searches(ms(0)), pace.lookups(ms(0))), (1, 0));
-        assert_eq!((pace.next_search(), pace.next_lookup()), (ms(0), WINDOW));
+        assert_eq!(pace.lookups(ms(0)), 0);
+        assert_eq!(pace.searches(Discovery, ms(0)), 1);
+        pace.start(ms(0));
+        pace.owe_search(Discovery, false);
+        assert_eq!(pace.searches(Discovery, ms(0)), 0);
+        assert_eq!(pace.searches(Patterns, ms(0)), 1);
     }
 
     proptest! {
         #[test]
         fn no_second_sees_more_queries_and_what_waits_may_go_in_time(
-            steps in prop::collection::vec((0..700_u64, 0..4_usize, any::<bool>()), 1..200)
+            steps in prop::collection::vec((0..700_u64, 0..4_usize, any::<[bool; 2]>()), 1..200)
         ) {
             let (mut pace, mut now, mut sent) = (Pace::default(), ms(0), Vec::new());
             for (wait, wanted, owes) in steps {
@@ -140,9 +185,14 @@ mod tests {
                     pace.send(now);
                     sent.push(now);
                 }
-                pace.owe_search(owes);
+                for of in [Background::Discovery, Background::Patterns] {
+                    pace.owe_search(of, owes[of as usize]);
+                }
                 prop_assert_eq!(pace.lookups(now) > 0, pace.next_lookup() <= now);
-                prop_assert_eq!(pace.searches(now) > 0, pace.next_search() <= now);
+                for of in [Background::Discovery, Background::Patterns] {
+                    let is_next = pace.next_search(of) <= now;
+                    prop_assert_eq!(pace.searches(of, now) > 0, is_next);
+                }
             }
             for (index, first) in sent.iter().enumerate() {
                 let second = sent[index..].iter().take_while(|at| **at < *first + ms(1000));

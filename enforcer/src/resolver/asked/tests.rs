@@ -1,5 +1,6 @@
 use super::*;
-use crate::resolver::answer::Answer;
+use crate::resolver::answer::{Answer, AnswerVerdict};
+use crate::resolver::cache::Cache;
 
 const LINGER: Duration = Duration::from_secs(900);
 
@@ -15,10 +16,14 @@ fn replica(region: impl std::fmt::Display) -> Name {
     format!("contoso.{region}.data.azurecr.io").parse().unwrap()
 }
 
+/// The cgroup that asks where it does not matter.
+const ASKER: u64 = 7;
+
 fn wanting(regions: impl Iterator<Item = u64>) -> Asked {
     let mut asked = Asked::default();
     for region in regions {
-        asked.want(&pattern(), &replica(format!("r{region}")), at(region));
+        let name = replica(format!("r{region}"));
+        asked.want(&pattern(), &name, ASKER, at(region));
     }
     asked
 }
@@ -78,7 +83,7 @@ fn whoever_asks_time_and_again_has_it_asked_once_in_a_second() {
     due(&mut asked, at(0));
     answered(&mut asked, &replica("r0"), found(100), at(0));
     for _ in 0..100 {
-        asked.want(&pattern(), &replica("r0"), at(0));
+        asked.want(&pattern(), &replica("r0"), ASKER, at(0));
     }
     assert!(due(&mut asked, at(0)).is_empty());
     assert_eq!(due(&mut asked, at(1)), [replica("r0")]);
@@ -95,7 +100,7 @@ fn only_names_that_the_pattern_stands_for_are_taken() {
         "fabrikam.eastus.data.azurecr.io",
         "contoso.eastus.evildata.azurecr.io",
     ] {
-        asked.want(&pattern(), &name.parse().unwrap(), at(0));
+        asked.want(&pattern(), &name.parse().unwrap(), ASKER, at(0));
     }
     assert!(asked.names.is_empty(), "{asked:?}");
 }
@@ -110,6 +115,7 @@ fn of_too_many_names_the_oldest_goes_unless_it_is_being_asked() {
         asked.want(
             &pattern(),
             &replica(format!("r{more}")),
+            ASKER,
             at(more.min(most + 20)),
         );
         assert_eq!(asked.names.len(), MOST_NAMES);
@@ -121,6 +127,7 @@ fn of_too_many_names_the_oldest_goes_unless_it_is_being_asked() {
 #[test]
 fn names_of_the_policy_come_first() {
     let mut asked = wanting(0..10);
+    asked.last_turn = at(20);
     let mut pace = Pace::default();
     for _ in 0..8 {
         pace.start(at(20));
@@ -153,7 +160,7 @@ fn a_name_that_does_not_exist_is_dropped_and_a_failure_is_tried_again() {
 #[test]
 fn a_name_goes_when_nobody_asks_for_it_or_its_pattern_left() {
     let mut asked = wanting(0..2);
-    asked.want(&pattern(), &replica("r0"), at(100));
+    asked.want(&pattern(), &replica("r0"), ASKER, at(100));
     asked.expire(LINGER, at(950));
     assert_eq!(asked.names.keys().collect::<Vec<_>>(), [&replica("r0")]);
     asked.retain(|_| false);
@@ -196,4 +203,91 @@ fn a_name_is_dropped_only_once_both_families_say_that_there_is_no_address() {
     assert!(asked.names.contains_key(&replica("r0")));
     asked.answered(&replica("r0"), (Family::V6, nothing()), at(0));
     assert!(asked.names.is_empty());
+}
+
+/// How often `westus3` is looked up in a minute in which the cgroup [`ASKER`] asks for it once a second, and others ask for `flood` names in each
+/// millisecond, each from the cgroup that it gives. No name exists.
+fn asked_beside(flood: impl Fn(u64) -> Vec<(u64, Name)>) -> usize {
+    let (mut asked, mut pace, mut count) = (Asked::default(), Pace::default(), 0);
+    for ms in 0..60_000 {
+        let now = Duration::from_millis(ms);
+        for (asker, name) in flood(ms) {
+            asked.want(&pattern(), &name, asker, now);
+        }
+        if ms % 1000 == 500 {
+            asked.want(&pattern(), &replica("westus3"), ASKER, now);
+        }
+        for (name, families) in asked.due(now, &mut pace) {
+            count += usize::from(name == replica("westus3"));
+            for family in families {
+                let nothing = Err(LookupFailure::NxDomain);
+                asked.answered(&name, (family, nothing), now);
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn a_flood_of_names_keeps_no_name_of_another_cgroup_from_being_asked() {
+    let random = |ms: u64, asker: u64| (asker, replica(format!("x{asker}-{ms}")));
+    let count = asked_beside(|ms| vec![random(ms, 1), random(ms, 2)]);
+    assert!(count >= 50, "asked {count} times");
+    // Who asks for the same name first, and floods then, takes it along only for itself.
+    let same = |ms: u64| (ms % 1000 == 499).then(|| (1, replica("westus3")));
+    let count = asked_beside(|ms| {
+        [random(ms, 1), random(ms, 2)]
+            .into_iter()
+            .chain(same(ms))
+            .collect()
+    });
+    assert!(count >= 50, "asked {count} times");
+}
+
+#[test]
+fn cgroups_take_turns() {
+    let mut asked = wanting(0..19);
+    asked.want(&pattern(), &replica("z"), ASKER + 1, at(19));
+    let first = due(&mut asked, at(20));
+    assert_eq!(first, ["r0", "z", "r1", "r2"].map(replica));
+}
+
+/// Looks up so many names of the policy each second for a minute, and one of a pattern beside them, which gets no answer; returns the number of
+/// lookups of the policy, and when the other one was looked up, in milliseconds.
+fn looked_up_beside(count: u64) -> (usize, Vec<u64>) {
+    let mut cache = Cache::new(Settings::default());
+    let names = (0..count).map(|n| format!("r{n}.azurecr.io").parse().unwrap());
+    cache.set_names(names, at(0));
+    let (mut asked, mut pace) = (Asked::default(), Pace::default());
+    let (mut policy, mut ours) = (0, Vec::new());
+    let accept = |_: &Name, _: IpAddr| AnswerVerdict::Accept;
+    for ms in 0..60_000 {
+        let now = Duration::from_millis(ms);
+        if ms % 1000 == 0 {
+            cache.hasten(now);
+            asked.want(&pattern(), &replica("westus3"), ASKER, now);
+        }
+        // The order of `Engine::due`.
+        for (name, _) in cache.due(now, &mut pace) {
+            policy += 1;
+            let Answer { v4, v6 } = found(300);
+            cache.answered(&name, (Family::V4, v4), &accept, now);
+            cache.answered(&name, (Family::V6, v6), &accept, now);
+        }
+        for (name, _) in asked.due(now, &mut pace) {
+            ours.push(ms);
+            answered(&mut asked, &name, failed(LookupFailure::Timeout), now);
+        }
+    }
+    (policy, ours)
+}
+
+#[test]
+fn names_of_the_policy_that_are_looked_up_each_second_leave_a_turn() {
+    for count in [8, 12, 20] {
+        let (policy, ours) = looked_up_beside(count);
+        assert!(ours.first().is_some_and(|first| *first < 3000), "{ours:?}");
+        assert!(ours.len() >= 20, "{count} names: {ours:?}");
+        assert!(policy >= 400, "{count} names: {policy} lookups");
+    }
 }

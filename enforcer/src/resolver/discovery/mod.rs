@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::cache::Failing;
-use super::pace::Pace;
+use super::pace::{Background, Pace};
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{Cloud, Registry};
@@ -119,12 +119,13 @@ impl Discovery {
         let mut due: Vec<&mut Probe> = due.collect();
         due.sort_by_key(|probe| probe.ask.next());
         let first = due.first().filter(|_| free > 0);
-        pace.owe_search(first.is_some_and(|probe| probe.ask.next() + PATIENCE <= now));
-        let free = free.min(pace.searches(now));
+        let is_owed = first.is_some_and(|probe| probe.ask.next() + PATIENCE <= now);
+        pace.owe_search(Background::Discovery, is_owed);
+        let free = free.min(pace.searches(Background::Discovery, now));
         let start = |probe: &mut Probe| {
             probe.ask.start(now);
             pace.start(now);
-            pace.owe_search(false);
+            pace.owe_search(Background::Discovery, false);
             probe.endpoint.name.clone()
         };
         due.into_iter().take(free).map(start).collect()
@@ -136,7 +137,7 @@ impl Discovery {
         let asking = self.probes.values().filter(|p| p.ask.is_asking()).count();
         let has_room = asking < IN_FLIGHT;
         let wakes = self.probes.values().filter_map(|p| p.ask.wake(has_room));
-        Some(wakes.min()?.max(pace.next_search()))
+        Some(wakes.min()?.max(pace.next_search(Background::Discovery)))
     }
 
     /// Takes in the answer for `name`, and says whether the endpoints are others now. `judged` gives the address that the rule judges for one
