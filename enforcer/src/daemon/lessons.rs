@@ -78,7 +78,7 @@ impl Engine {
         for (address, ttl) in found {
             match self.sight_for_pattern(pattern.as_str(), address, ttl, now) {
                 Some(is_new) => {
-                    self.charge_pattern(pattern.as_str(), address);
+                    self.charge_pattern(pattern.as_str(), address, now);
                     is_news |= is_new;
                 }
                 None => tracing::debug!(%name, %address, "an answer was refused"),
@@ -132,7 +132,7 @@ impl Engine {
         if self.sources.pattern(name).is_some() {
             let sighted = self.sight_for_pattern(name, address, Duration::ZERO, now);
             match sighted {
-                Some(_) => self.charge(asker, name, address),
+                Some(_) => self.charge(asker, name, address, now),
                 None => {
                     self.refused_lessons.insert(address);
                 }
@@ -152,7 +152,7 @@ impl Engine {
         if is_refused {
             self.refused_lessons.insert(address);
         } else {
-            self.charge(asker, name.as_str(), address);
+            self.charge(asker, name.as_str(), address, now);
         }
         !outcome.added.is_empty()
     }

@@ -38,6 +38,11 @@ impl AddressEntry {
         !self.is_own
     }
 
+    /// Whether the last successful answer to the daemon or the host's own table gives it.
+    pub fn is_given(&self) -> bool {
+        self.pinned.is_some() || (self.is_own && self.left_out.is_none())
+    }
+
     /// The line of the host's own table that gives it.
     pub fn pinned(&self) -> Option<u32> {
         self.pinned

@@ -246,6 +246,13 @@ impl Cache {
         entry.is_some_and(|entry| entry.forget_observed(address))
     }
 
+    /// Whether the last successful answer to the daemon or the host's own table gives `name` this address.
+    pub fn is_given(&self, name: &Name, address: IpAddr) -> bool {
+        let entry = self.entries.get(name);
+        let mut addresses = entry.into_iter().flat_map(NameEntry::addresses);
+        addresses.any(|(given, entry)| given == address && entry.is_given())
+    }
+
     /// Makes `name` due now, or as soon as any name may be asked again.
     pub fn hasten_name(&mut self, name: &Name, now: Duration) {
         if let Some(entry) = self.entries.get_mut(name) {
