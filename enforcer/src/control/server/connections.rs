@@ -1,7 +1,7 @@
 //! The open control connections, and how many of them a user may have.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use tokio::task::AbortHandle;
@@ -63,7 +63,7 @@ pub(super) struct Connections {
 pub(super) enum Evicted {
     /// Its user has as many as a user may have.
     UserBound(u32),
-    /// All users but root have as many as they may have, and its user has the most.
+    /// All users but root have as many as they may have, and none has more than its user.
     SharedBound(u32),
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Makes a place for a new connection of `uid`. Where there is none, the oldest connection that waits for a request is closed for it: of
-    /// the same user, or of the one with the most.
+    /// the same user, or of those with the most.
     pub(super) fn take(
         connections: &Rc<RefCell<Connections>>,
         uid: u32,
@@ -101,7 +101,7 @@ impl Slot {
             .enter(self.id, Phase::Answered);
     }
 
-    /// Notes that the answer has so many bytes. Where too many wait, the oldest answer of the user with the most bytes is given up.
+    /// Notes that the answer has so many bytes. Where too many wait, the oldest answer of the users with the most bytes is given up.
     pub(super) fn hold(&self, bytes: usize) {
         self.connections.borrow_mut().hold(self.id, bytes);
     }
@@ -164,9 +164,9 @@ impl Connections {
         if uid == ROOT || total_but_root(&counts) < REQUESTS.all_but_root {
             return None;
         }
-        let (most, _count) = user_with_most(&counts)?;
-        self.close_first(|_, it| requests(it) && it.uid == most);
-        Some(Evicted::SharedBound(most))
+        let (most, _count) = users_with_most(&counts)?;
+        let closed = self.close_first(|_, it| requests(it) && most.contains(&it.uid));
+        closed.map(Evicted::SharedBound)
     }
 
     /// Streams are meant to last: they give way to none of their own user, and to another user's only where that has at least two fewer.
@@ -181,8 +181,8 @@ impl Connections {
             return false;
         }
         if uid != ROOT && total_but_root(&counts) >= FOLLOWERS.all_but_root {
-            match user_with_most(&counts) {
-                Some((most, count)) if count > own + 1 => self.close_newest_follower(most),
+            match users_with_most(&counts) {
+                Some((most, count)) if count > own + 1 => self.close_newest_follower(&most),
                 Some(_) | None => return false,
             }
         }
@@ -200,9 +200,10 @@ impl Connections {
         }
         while total_but_root(&self.sums(|_, it| it.unread)) > MAX_UNREAD {
             let of_others = |other: u64, it: &Connection| if other == id { 0 } else { it.unread };
-            match user_with_most(&self.sums(of_others)) {
+            match users_with_most(&self.sums(of_others)) {
                 Some((most, bytes)) if bytes > 0 => {
-                    self.close_first(|other, it| it.uid == most && of_others(other, it) > 0);
+                    let counts = |it: &Connection| most.contains(&it.uid);
+                    self.close_first(|other, it| counts(it) && of_others(other, it) > 0);
                 }
                 Some(_) | None => return,
             }
@@ -218,16 +219,18 @@ impl Connections {
         sums
     }
 
-    /// Closes the oldest of those that are idle, or else of all.
-    fn close_first(&mut self, among: impl Fn(u64, &Connection) -> bool) {
+    /// Closes the oldest of those that are idle, or else of all. Returns its user.
+    fn close_first(&mut self, among: impl Fn(u64, &Connection) -> bool) -> Option<u32> {
         let candidates = self.open.iter().filter(|(id, it)| among(**id, it));
         let first = candidates.min_by_key(|(id, it)| (it.phase, **id));
-        self.close(first.map(|(id, _)| *id));
+        let first = first.map(|(id, it)| (*id, it.uid));
+        self.close(first.map(|(id, _)| id));
+        first.map(|(_, uid)| uid)
     }
 
-    fn close_newest_follower(&mut self, uid: u32) {
-        let mut newest_first = self.open.iter().rev();
-        let newest = newest_first.find(|(_, it)| it.uid == uid && it.phase == Phase::Following);
+    fn close_newest_follower(&mut self, users: &BTreeSet<u32>) {
+        let follows = |it: &Connection| it.phase == Phase::Following && users.contains(&it.uid);
+        let newest = self.open.iter().rev().find(|(_, it)| follows(it));
         self.close(newest.map(|(id, _)| *id));
     }
 
@@ -244,11 +247,12 @@ fn total_but_root(counts: &BTreeMap<u32, usize>) -> usize {
     others.map(|(_, count)| count).sum()
 }
 
-/// The user with the most, root left out.
-fn user_with_most(counts: &BTreeMap<u32, usize>) -> Option<(u32, usize)> {
+/// All users that have as much as the one with the most, root left out: none of them gives way for its number.
+fn users_with_most(counts: &BTreeMap<u32, usize>) -> Option<(BTreeSet<u32>, usize)> {
     let others = counts.iter().filter(|(uid, _)| **uid != ROOT);
-    let most = others.max_by_key(|(_, count)| **count);
-    most.map(|(uid, count)| (*uid, *count))
+    let most = others.clone().map(|(_, count)| *count).max()?;
+    let with_most = others.filter(|(_, count)| **count == most);
+    Some((with_most.map(|(uid, _)| *uid).collect(), most))
 }
 
 #[cfg(test)]

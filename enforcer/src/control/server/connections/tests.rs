@@ -52,6 +52,53 @@ fn many_users_together_leave_room_for_another_and_for_root() {
 }
 
 #[test]
+fn among_users_with_as_many_the_oldest_connection_gives_way_whoever_has_it() {
+    for users in [[2000, 2001, 2002, 2003], [2003, 2002, 2001, 2000]] {
+        let table = Table::default();
+        let held: Vec<Slot> = (0..8)
+            .flat_map(|_| users.iter().flat_map(|uid| take(&table, *uid, 1)))
+            .collect();
+        let (_ann, evicted) = Slot::take(&table, ANN);
+        assert_eq!(evicted, Some(Evicted::SharedBound(users[0])));
+        assert!(!open(&table).contains(&held[0].id()), "the oldest");
+        held[1..5].iter().for_each(Slot::answer);
+        let (_next, evicted) = Slot::take(&table, ANN);
+        assert_eq!(evicted, Some(Evicted::SharedBound(users[1])));
+        assert!(!open(&table).contains(&held[5].id()), "the oldest idle one");
+    }
+}
+
+#[test]
+fn among_users_with_as_many_streams_the_newest_gives_way_whoever_has_it() {
+    for users in [[2000, 2001, 2002, 2003], [2003, 2002, 2001, 2000]] {
+        let table = Table::default();
+        let held: Vec<Slot> = users.iter().flat_map(|uid| take(&table, *uid, 8)).collect();
+        assert!(held.iter().all(Slot::follow));
+        let own = take(&table, ANN, 1);
+        assert!(own[0].follow());
+        let lost: Vec<usize> = (0..32).filter(|at| !held[*at].follows()).collect();
+        assert_eq!(lost, [31]);
+    }
+}
+
+#[test]
+fn among_users_with_as_many_bytes_the_oldest_answer_is_given_up_whoever_has_it() {
+    for users in [[ANN, BOB], [BOB, ANN]] {
+        let table = Table::default();
+        let hold = |uid| {
+            let slot = Slot::take(&table, uid).0;
+            slot.answer();
+            slot.hold(MAX_UNREAD / 2);
+            slot
+        };
+        let held = users.map(hold);
+        let _third = hold(3000);
+        assert!(!open(&table).contains(&held[0].id()), "{users:?}");
+        assert!(open(&table).contains(&held[1].id()), "{users:?}");
+    }
+}
+
+#[test]
 fn ten_thousand_users_open_no_more_than_the_bounds_allow() {
     let table = Table::default();
     let slots: Vec<Slot> = (1..10_000).flat_map(|uid| take(&table, uid, 2)).collect();
