@@ -2,6 +2,8 @@
 
 use super::EventRecord;
 
+/// The verdict of records that are no denial.
+pub const NOTE: &str = "note";
 /// The reason of records that stand for denials without an event of their own.
 pub const WITHHELD: &str = "withheld";
 /// The reason of notes of another mode.
@@ -109,6 +111,11 @@ pub const KINDS: [EventKind; 13] = [
 ];
 
 impl EventRecord {
+    /// Whether it is no denial, nor a sum of denials.
+    pub fn is_note(&self) -> bool {
+        self.verdict == NOTE
+    }
+
     /// What kind of event this is.
     pub fn kind(&self) -> &'static EventKind {
         let word = match self.verdict.as_str() {

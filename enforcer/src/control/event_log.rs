@@ -1,6 +1,9 @@
 //! The last events, numbered, for readers that poll and readers that follow.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -10,9 +13,10 @@ use super::EventRecord;
 /// How many events are held; with their strings about half a mebibyte.
 const MOST_EVENTS: usize = 1024;
 
-/// A ring of the last 1024 events of this daemon.
+/// Up to 1024 events of this daemon. When it is full, the unit, container or cgroup with the most events loses its oldest, so a flood
+/// displaces itself and no event of others; the newest event is always held.
 ///
-/// Sequence numbers start from 1 and have no gaps, so a reader sees what it missed. A number that this daemon has not reached comes
+/// Events get sequence numbers from 1 without gaps, so a reader sees from a gap that events were displaced. A number that this daemon has not reached comes
 /// from a daemon before it: whoever asks with one gets all that is held.
 #[derive(Debug)]
 pub struct EventLog {
@@ -36,14 +40,15 @@ impl EventLog {
         }
     }
 
-    /// Adds an event, gives it the next sequence number and wakes the followers. The oldest one goes when the ring is full.
+    /// Adds an event, gives it the next sequence number and wakes the followers. When too many are held, the oldest one of those with the most goes.
     pub fn push(&self, record: EventRecord) {
         let mut records = self.records();
         let sequence = *self.last.borrow() + 1;
-        if records.len() == MOST_EVENTS {
-            records.pop_front();
-        }
         records.push_back(EventRecord { sequence, ..record });
+        if records.len() > MOST_EVENTS {
+            let displaced = displaced(&records);
+            records.remove(displaced);
+        }
         self.last.send_replace(sequence);
     }
 
@@ -74,6 +79,58 @@ impl EventLog {
     }
 }
 
+/// Events that count together when the log is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Group<'a> {
+    Notes,
+    Unit(&'a str),
+    Container(&'a str),
+    Cgroup(&'a Path),
+    /// Denials of cgroups that were gone before the daemon saw them. Not with the notes: anybody can cause many.
+    UnknownCgroup,
+}
+
+impl<'a> Group<'a> {
+    /// The outermost group. The cgroups below a unit are one: a service or a user's manager makes as many as it likes.
+    fn of(record: &'a EventRecord) -> Self {
+        match &record.unit {
+            _ if record.is_note() => Self::Notes,
+            Some(unit) => Self::Unit(unit),
+            None => Self::within(record),
+        }
+    }
+
+    /// The group within a unit.
+    fn within(record: &'a EventRecord) -> Self {
+        match (&record.container, &record.cgroup) {
+            (Some(container), _) => Self::Container(container),
+            (None, Some(cgroup)) => Self::Cgroup(cgroup),
+            (None, None) => Self::UnknownCgroup,
+        }
+    }
+}
+
+/// The index of the record that gives way: the oldest one of the largest group within the largest outermost group.
+fn displaced(records: &VecDeque<EventRecord>) -> usize {
+    let outer = largest(records.iter().map(Group::of));
+    let of_outer = |record: &&EventRecord| Some(Group::of(record)) == outer;
+    let inner = largest(records.iter().filter(of_outer).map(Group::within));
+    let gives_way =
+        |record: &EventRecord| of_outer(&record) && Some(Group::within(record)) == inner;
+    records.iter().position(gives_way).unwrap_or(0)
+}
+
+/// The value that occurs most often; of several the one that occurs first, so the newest record never gives way.
+fn largest<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
+    let mut counts = HashMap::new();
+    for (at, value) in values.enumerate() {
+        let (count, _first) = counts.entry(value).or_insert((0_usize, Reverse(at)));
+        *count += 1;
+    }
+    let largest = counts.into_iter().max_by_key(|(_, rank)| *rank);
+    largest.map(|(value, _)| value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_data::event;
@@ -99,6 +156,89 @@ mod tests {
         (0..=MOST_EVENTS).for_each(|_| log.push(event()));
         let held = sequences(&log.since(0, usize::MAX));
         assert_eq!((held.len(), held[0]), (MOST_EVENTS, 2));
+    }
+
+    fn denial(cgroup: Option<&str>, unit: Option<&str>, container: Option<&str>) -> EventRecord {
+        EventRecord {
+            cgroup: cgroup.map(Into::into),
+            unit: unit.map(str::to_owned),
+            container: container.map(str::to_owned),
+            ..event()
+        }
+    }
+
+    fn flood(log: &EventLog, record: &EventRecord) {
+        (0..MOST_EVENTS + 64).for_each(|_| log.push(record.clone()));
+    }
+
+    #[test]
+    fn a_flood_displaces_only_itself() {
+        let notes_and_denials = [
+            EventRecord::note("mode", "mode: audit, then enforce".to_owned()),
+            denial(Some("/system.slice/plc.service"), Some("plc.service"), None),
+            denial(Some("/docker/a"), None, Some("a")),
+            denial(Some("/docker/b"), None, Some("b")),
+            denial(Some("/plant"), None, None),
+            denial(None, None, None),
+        ];
+        for (at, flooding) in notes_and_denials.iter().enumerate() {
+            let log = EventLog::new();
+            notes_and_denials
+                .iter()
+                .for_each(|record| log.push(record.clone()));
+            flood(&log, flooding);
+            let held = sequences(&log.since(0, usize::MAX));
+            assert_eq!(held.len(), MOST_EVENTS);
+            let expected: Vec<u64> = (1..=6).filter(|number| *number != at as u64 + 1).collect();
+            assert_eq!(held[..5], expected, "{flooding:?}");
+            assert_eq!(held.last(), Some(&log.last()));
+        }
+    }
+
+    #[test]
+    fn cgroups_below_a_unit_displace_those_of_that_unit_only() {
+        let log = EventLog::new();
+        let of_user = |cgroup: &str| {
+            let cgroup = format!("/user.slice/user-1000.slice/user@1000.service/{cgroup}");
+            denial(Some(&cgroup), Some("user@1000.service"), None)
+        };
+        log.push(of_user("app-quiet.scope"));
+        let other = denial(Some("/system.slice/plc.service"), Some("plc.service"), None);
+        (0..100).for_each(|_| log.push(other.clone()));
+        flood(&log, &of_user("app-flood.scope"));
+        let held = sequences(&log.since(0, 102));
+        assert_eq!(held[..101], (1..=101).collect::<Vec<u64>>());
+        for number in 0..MOST_EVENTS {
+            log.push(of_user(&number.to_string()));
+        }
+        let held = sequences(&log.since(1, 101));
+        assert_eq!(held[..100], (2..=101).collect::<Vec<u64>>());
+    }
+
+    #[test]
+    fn among_groups_of_one_size_the_oldest_event_goes() {
+        let log = EventLog::new();
+        for number in 0..=MOST_EVENTS {
+            let cgroup = format!("/{}", MOST_EVENTS - number);
+            log.push(denial(Some(&cgroup), None, None));
+        }
+        let held = sequences(&log.since(0, usize::MAX));
+        assert_eq!((held.len(), held[0]), (MOST_EVENTS, 2));
+        assert_eq!(held.last(), Some(&log.last()));
+    }
+
+    #[tokio::test]
+    async fn a_follower_reads_on_where_events_between_were_displaced() {
+        let log = EventLog::new();
+        log.push(EventRecord::note("mode", "mode: enforce".to_owned()));
+        flood(&log, &event());
+        log.wait(1).await;
+        let next = log.since(1, 9);
+        let first_held = log.last() + 2 - MOST_EVENTS as u64;
+        assert_eq!(next[0].sequence, first_held);
+        log.push(event());
+        log.wait(log.last() - 1).await;
+        assert_eq!(sequences(&log.since(log.last() - 1, 9)), [log.last()]);
     }
 
     #[test]

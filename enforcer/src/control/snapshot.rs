@@ -312,7 +312,7 @@ impl EventRecord {
         Self {
             sequence: 0,
             time: Timestamp::now(),
-            verdict: "note".to_owned(),
+            verdict: super::event_kinds::NOTE.to_owned(),
             reason: reason.to_owned(),
             message: Some(message),
             old: None,

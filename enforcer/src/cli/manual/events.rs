@@ -102,7 +102,8 @@ const FIELDS: [(&str, &str, &str); 21] = [
 
 const FEW: &str = "The first denial of a process, destination, port, protocol, server name and reason in each window of ten seconds is an event at once; \
     a second event after the window says how many followed. A cgroup that would make more than 256 events at once or 10 a second for long gets sums by cgroup in their place \
-    (reason withheld): no denial is left uncounted. Connecting a datagram or raw socket sends nothing and is no event, but a refused call in the metrics.";
+    (reason withheld): no denial is left uncounted. Connecting a datagram or raw socket sends nothing and is no event, but a refused call in the metrics. \
+    The last 1,024 events are held; beyond that, the unit (else container, else cgroup) with the most loses its oldest, which leaves a gap in the numbers.";
 const JOURNAL: &str = "Where standard error leads to the journal, each event is one entry: a sentence and these fields. MESSAGE_ID says what kind it is: \
     journalctl MESSAGE_ID=";
 
