@@ -1,7 +1,8 @@
 //! Limits how often one kind of log line is written, so that no flood of events fills the disk.
 //!
-//! Lines are of one kind if one statement of the program writes them with the same [`KEY_FIELDS`]. Of each kind [`BURST`] lines are written
-//! at once and [`PER_MINUTE`] a minute after that; the rest is counted, and a line gives the count within a minute.
+//! Lines are of one kind if one statement of the program writes them with the same [`KEY_FIELDS`] and about the same place (see
+//! [`PLACE_FIELDS`]). Of each kind [`BURST`] lines are written at once and [`PER_MINUTE`] a minute after that; the rest is counted, and a
+//! line gives the count within a minute. Whoever may make cgroups causes any number of kinds of denials, so these share no limit with other lines.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,17 +15,23 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::control::event_kinds::NOTE;
+
 /// Lines of one kind that are written without a pause.
 const BURST: u32 = 50;
 /// Lines of one kind that are written each minute after a burst.
 const PER_MINUTE: u32 = 10;
-/// Kinds that are told apart; all others share one limit.
+/// Kinds that are told apart, of denials and of other lines each; the rest of each share one limit.
 const MAX_KINDS: usize = 256;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Interval between the lines that give the counts.
 const REPORT_INTERVAL: Duration = MINUTE;
 /// Fields whose values tell lines of one statement apart.
-const KEY_FIELDS: [&str; 4] = ["kind", "egress_kind", "egress_reason", "egress_unit"];
+const KEY_FIELDS: [&str; 3] = ["egress_alarm", "egress_kind", "egress_reason"];
+/// The first of these fields that a line has tells it apart, too. No further one: below its unit a process may choose the names.
+const PLACE_FIELDS: [&str; 3] = ["egress_unit", "egress_container", "egress_cgroup"];
+/// The field of all events, which says whether the line is of a denial.
+const VERDICT_FIELD: &str = "egress_verdict";
 /// Characters of a message that the count shows.
 const SAMPLE_CHARS: usize = 120;
 /// The field of the line that gives a count; that line is not limited.
@@ -33,7 +40,7 @@ const COUNT_FIELD: &str = "suppressed";
 /// Passes to `inner` the events that the limit lets through.
 pub(super) struct RateLimited<L> {
     inner: L,
-    kinds: Arc<Mutex<Kinds>>,
+    limits: Arc<Mutex<Limits>>,
     wake: Sender<()>,
 }
 
@@ -43,14 +50,18 @@ impl<L> RateLimited<L> {
     /// # Errors
     /// Where the thread cannot be started.
     pub(super) fn new(inner: L) -> std::io::Result<Self> {
-        let kinds = Arc::new(Mutex::new(Kinds::default()));
+        let limits = Arc::new(Mutex::new(Limits::default()));
         let (wake, suppressed) = channel();
-        let counted = kinds.clone();
+        let counted = limits.clone();
         std::thread::Builder::new()
             .name("log-limit".to_owned())
             .stack_size(64 * 1024)
             .spawn(move || report(&counted, &suppressed))?;
-        Ok(Self { inner, kinds, wake })
+        Ok(Self {
+            inner,
+            limits,
+            wake,
+        })
     }
 }
 
@@ -59,13 +70,16 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for RateLimited<L> {
         let metadata = event.metadata();
         let is_count = metadata.fields().field(COUNT_FIELD).is_some();
         let mut line = Line {
-            key: format!("{}:{}", metadata.target(), metadata.line().unwrap_or(0)),
-            message: String::new(),
+            key: Key {
+                statement: format!("{}:{}", metadata.target(), metadata.line().unwrap_or(0)),
+                ..Key::default()
+            },
+            ..Line::default()
         };
         event.record(&mut line);
         let verdict = match is_count {
             true => Verdict::Write,
-            false => lock(&self.kinds).judge(line, Instant::now()),
+            false => lock(&self.limits).judge(line, Instant::now()),
         };
         match verdict {
             Verdict::Write => self.inner.on_event(event, context),
@@ -78,11 +92,11 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for RateLimited<L> {
 }
 
 /// Waits for the first suppressed line, then writes the counts of the interval that follows.
-fn report(kinds: &Mutex<Kinds>, suppressed: &Receiver<()>) {
+fn report(limits: &Mutex<Limits>, suppressed: &Receiver<()>) {
     while suppressed.recv().is_ok() {
         std::thread::sleep(REPORT_INTERVAL);
         while suppressed.try_recv().is_ok() {}
-        let counts = lock(kinds).take_counts();
+        let counts = lock(limits).take_counts();
         for (sample, count) in counts {
             tracing::warn!(
                 suppressed = count,
@@ -92,13 +106,26 @@ fn report(kinds: &Mutex<Kinds>, suppressed: &Receiver<()>) {
     }
 }
 
-fn lock(kinds: &Mutex<Kinds>) -> std::sync::MutexGuard<'_, Kinds> {
-    kinds.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(limits: &Mutex<Limits>) -> std::sync::MutexGuard<'_, Limits> {
+    limits.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The key and the message of an event.
+/// What lines of one kind have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    /// Where the statement stands.
+    statement: String,
+    /// Those of [`KEY_FIELDS`] that the line has, with their values.
+    values: BTreeMap<&'static str, String>,
+    /// The first of [`PLACE_FIELDS`] that the line has, by its index, with its value.
+    place: Option<(usize, String)>,
+}
+
+/// What the limit looks at of an event.
+#[derive(Debug, Default)]
 struct Line {
-    key: String,
+    key: Key,
+    is_denial: bool,
     message: String,
 }
 
@@ -108,10 +135,17 @@ impl Visit for Line {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if KEY_FIELDS.contains(&field.name()) {
-            self.key.push_str(&format!(" {value:?}"));
-        } else if field.name() == "message" {
-            self.message = format!("{value:?}");
+        let name = field.name();
+        let shown = || format!("{value:?}");
+        if KEY_FIELDS.contains(&name) {
+            self.key.values.insert(name, shown());
+        } else if let Some(at) = PLACE_FIELDS.iter().position(|place| *place == name) {
+            let place = self.key.place.take().filter(|(first, _)| *first < at);
+            self.key.place = place.or_else(|| Some((at, shown())));
+        } else if name == VERDICT_FIELD {
+            self.is_denial = shown() != NOTE;
+        } else if name == "message" {
+            self.message = shown();
         }
     }
 }
@@ -125,10 +159,33 @@ enum Verdict {
     Suppressed,
 }
 
+/// The limits of denials, and those of all other lines.
+#[derive(Default)]
+struct Limits {
+    denials: Kinds,
+    others: Kinds,
+}
+
+impl Limits {
+    fn judge(&mut self, line: Line, now: Instant) -> Verdict {
+        match line.is_denial {
+            true => self.denials.judge(line, now),
+            false => self.others.judge(line, now),
+        }
+    }
+
+    /// The number of suppressed lines of each kind, with one of them.
+    fn take_counts(&mut self) -> Vec<(String, u64)> {
+        let mut counts = self.others.take_counts();
+        counts.extend(self.denials.take_counts());
+        counts
+    }
+}
+
 /// A token bucket for each kind of line.
 #[derive(Default)]
 struct Kinds {
-    buckets: BTreeMap<String, Bucket>,
+    buckets: BTreeMap<Key, Bucket>,
 }
 
 struct Bucket {
@@ -149,7 +206,7 @@ impl Kinds {
         let key = if is_known || has_room {
             line.key
         } else {
-            String::new()
+            Key::default()
         };
         let none_before = self.buckets.values().all(|bucket| bucket.suppressed == 0);
         let bucket = self.buckets.entry(key).or_insert_with(|| Bucket {
@@ -172,7 +229,6 @@ impl Kinds {
         }
     }
 
-    /// The number of suppressed lines of each kind, with one of them.
     fn take_counts(&mut self) -> Vec<(String, u64)> {
         let counted = self.buckets.values_mut().filter(|it| it.suppressed > 0);
         counted

@@ -6,8 +6,12 @@ use super::*;
 
 fn line(key: &str, message: &str) -> Line {
     Line {
-        key: key.to_owned(),
+        key: Key {
+            statement: key.to_owned(),
+            ..Key::default()
+        },
         message: message.to_owned(),
+        ..Line::default()
     }
 }
 
@@ -57,29 +61,149 @@ fn written_after_all_are_full(kinds: &mut Kinds, now: Instant) -> usize {
     written
 }
 
-/// Counts what reaches it.
-struct Count(Arc<Mutex<Vec<String>>>);
+/// Keeps the message of each line that reaches it.
+struct Written(Arc<Mutex<Vec<String>>>);
 
-impl<S: Subscriber> Layer<S> for Count {
+impl<S: Subscriber> Layer<S> for Written {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut told = line("", "");
-        event.record(&mut told);
-        self.0.lock().unwrap().push(told.key);
+        let mut line = Line::default();
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.message);
+    }
+}
+
+/// How often each message of `lines` is written.
+fn written_of(lines: impl FnOnce()) -> BTreeMap<String, usize> {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let limited = RateLimited::new(Written(written.clone())).unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(limited), lines);
+    let mut counts = BTreeMap::new();
+    for message in written.lock().unwrap().drain(..) {
+        *counts.entry(message).or_default() += 1;
+    }
+    counts
+}
+
+/// A line of the statement of `daemon::journal`, as far as the limit looks at it. The message says which.
+fn event_line(
+    verdict: &str,
+    cgroup: &str,
+    unit: Option<&str>,
+    container: Option<&str>,
+    message: &str,
+) {
+    tracing::info!(
+        egress_kind = "denied",
+        egress_verdict = verdict,
+        egress_reason = "storage",
+        egress_cgroup = cgroup,
+        egress_unit = unit,
+        egress_container = container,
+        "{message}"
+    );
+}
+
+/// A line of the statement of `daemon::alarms`.
+fn alarm_line(kind: &str) {
+    tracing::warn!(egress_alarm = kind, "{kind}");
+}
+
+#[test]
+fn each_kind_of_alarm_has_a_limit_of_its_own() {
+    let written = written_of(|| {
+        (0..1000).for_each(|_| alarm_line("name-failing"));
+        alarm_line("config-refused");
+    });
+    let expected = [("config-refused", 1), ("name-failing", 50)];
+    assert_eq!(
+        written,
+        expected
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .into()
+    );
+}
+
+#[test]
+fn denials_of_a_container_or_a_cgroup_silence_no_other() {
+    let written = written_of(|| {
+        for _ in 0..1000 {
+            event_line("deny", "/docker/a", None, Some("a"), "container a");
+            event_line("deny", "/plant/a", None, None, "cgroup a");
+            event_line("deny", "/s/a.service", Some("a.service"), None, "unit a");
+        }
+        event_line("deny", "/docker/b", None, Some("b"), "container b");
+        event_line("deny", "/plant/b", None, None, "cgroup b");
+        event_line("deny", "/s/b.service", Some("b.service"), None, "unit b");
+    });
+    for (message, count) in [
+        ("container a", 50),
+        ("container b", 1),
+        ("cgroup a", 50),
+        ("cgroup b", 1),
+        ("unit a", 50),
+        ("unit b", 1),
+    ] {
+        assert_eq!(written.get(message), Some(&count), "{message}");
     }
 }
 
 #[test]
-fn lines_of_one_statement_are_of_one_kind_whatever_they_say_but_for_the_key_fields() {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let limited = RateLimited::new(Count(seen.clone())).unwrap();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(limited), || {
+fn names_that_a_unit_gives_its_cgroups_are_no_kinds() {
+    let written = written_of(|| {
         for number in 0..1000 {
-            let kind = if number % 2 == 0 { "even" } else { "odd" };
-            tracing::warn!(kind, address = number, "an answer was refused: {number}");
+            let (unit, name) = (Some("user@1000.service"), number.to_string());
+            event_line("deny", &name, unit, Some(&name), "with a container");
+            event_line("deny", &name, unit, None, "without");
         }
     });
-    let seen = seen.lock().unwrap();
-    for kind in [" even", " odd"] {
-        assert_eq!(seen.iter().filter(|key| *key == kind).count(), 50, "{kind}");
+    assert_eq!(written.values().sum::<usize>(), 50, "{written:?}");
+}
+
+#[test]
+fn kinds_of_denials_without_number_leave_other_lines_their_limits() {
+    let written = written_of(|| {
+        for number in 0..1000 {
+            let cgroup = format!("/{number}");
+            for verdict in ["deny", "audit"] {
+                event_line(verdict, &cgroup, None, None, "denial");
+            }
+        }
+        (0..1000).for_each(|_| event_line("deny", "/more", None, None, "denial"));
+        alarm_line("config-refused");
+        event_line("note", "", None, None, "note");
+        tracing::warn!("any other line");
+    });
+    for message in ["config-refused", "note", "any other line"] {
+        assert_eq!(written.get(message), Some(&1), "{message}");
+    }
+    let most = 2 * MAX_KINDS + BURST as usize;
+    assert!(written["denial"] <= most, "{written:?}");
+}
+
+#[test]
+fn lines_of_one_statement_are_of_one_kind_whatever_else_they_say() {
+    let written = written_of(|| {
+        for number in 0..1000 {
+            tracing::warn!(address = number, "an answer was refused");
+        }
+    });
+    assert_eq!(written.values().sum::<usize>(), 50);
+}
+
+#[test]
+fn every_field_that_the_limit_looks_at_is_one_that_the_daemon_writes() {
+    let alarms = include_str!("../../../daemon/alarms.rs");
+    let events = include_str!("../../../daemon/journal.rs");
+    let statements = alarms.lines().chain(events.lines()).map(str::trim);
+    for field in KEY_FIELDS
+        .iter()
+        .chain(&PLACE_FIELDS)
+        .chain([&VERDICT_FIELD])
+    {
+        let assigns = |line: &str| {
+            line.strip_prefix(*field)
+                .is_some_and(|rest| rest.starts_with(" = "))
+        };
+        assert!(statements.clone().any(assigns), "{field}");
     }
 }
