@@ -10,6 +10,8 @@ use super::raw;
 
 /// `BPF_OBJ_GET` of linux/bpf.h.
 const OBJ_GET: libc::c_int = 7;
+/// `BPF_LINK_DETACH` of linux/bpf.h.
+const LINK_DETACH: libc::c_int = 34;
 
 /// The part of `union bpf_attr` (linux/bpf.h) that `BPF_OBJ_GET` takes.
 #[repr(C)]
@@ -67,6 +69,18 @@ impl Attachment {
 /// removed, stays pinned and judges nothing.
 pub(super) fn is_attached(place: &Path) -> bool {
     Attachment::pinned(place).is_ok_and(|attachment| attachment.cgroup != 0)
+}
+
+/// Detaches the link that is pinned at `place`: when this returns, it judges no more. Without its last pin it would end as well, but only when
+/// the kernel comes to that.
+///
+/// # Errors
+/// Where there is none, or it is detached already.
+pub(super) fn detach(place: &Path) -> io::Result<()> {
+    let link = open(place)?;
+    let mut attributes = link.as_raw_fd();
+    // SAFETY: the one attribute of this command is an open descriptor.
+    unsafe { raw::done(LINK_DETACH, &mut attributes) }
 }
 
 /// Opens the link that is pinned at `place`.

@@ -15,7 +15,7 @@ use enforcer_common::hello::Handshake;
 use enforcer_common::layout::{ALLOWED, AddressKey, Binding, HANDSHAKES, SAME_ALLOWED, VERSION};
 
 use super::KernelError;
-use super::link::is_attached;
+use super::link::{detach, is_attached};
 
 /// With this the name of a link's pin begins.
 pub(super) const LINK_PREFIX: &str = "link_";
@@ -121,6 +121,11 @@ impl Version {
     fn unpin(&self) -> io::Result<()> {
         let mut pins = self.pins()?;
         pins.sort_unstable_by_key(|pin| !is_link(pin));
+        for link in pins.iter().filter(|pin| is_link(pin)) {
+            if let Err(error) = detach(link) {
+                tracing::debug!(pin = %link.display(), "not detached before it is unpinned: {error}");
+            }
+        }
         let removed = pins
             .iter()
             .map(fs::remove_file)
