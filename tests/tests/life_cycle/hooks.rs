@@ -163,6 +163,7 @@ fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> 
         .await_status("the pins are there again", restored)?;
     let second = scene.enforcer.ask(["unload"])?;
     assert!(second.refusal()?.contains("the daemon runs"), "{second:?}");
+    thread::sleep(Duration::from_secs(1));
     scene.check(&stream.end()?)?;
     scene.enforcer.kill()?;
     scene.check_for_a_second()?;
