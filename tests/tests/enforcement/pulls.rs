@@ -27,7 +27,7 @@ fn a_hundred_pulls_succeed_while_a_new_address_comes_and_an_old_one_goes_every_s
     let answer = |turn| addresses((turn..turn + 4).map(|each| each % FRONT_ENDS));
     lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
-    let (pulls, turns) = while_addresses_change(&lab, answer, || pull_times(&lab, 100))?;
+    let (pulls, turns) = while_addresses_change(&lab, answer, || pull_times(&lab, 100, 12))?;
     assert_eq!(pulls, Vec::<String>::new(), "refused or failed");
     assert!(turns >= 10, "only {turns} changes");
     let used = front_ends_used(&lab)?;
@@ -49,7 +49,7 @@ fn pulls_succeed_from_every_address_that_was_seen_before() -> Result<()> {
     };
     let (pulls, _turns) = while_addresses_change(&lab, answer, || {
         seen_all()?;
-        pull_times(&lab, 30)
+        pull_times(&lab, 30, 8)
     })?;
     assert_eq!(pulls, Vec::<String>::new(), "refused or failed");
     let used = front_ends_used(&lab)?;
@@ -84,9 +84,11 @@ fn while_addresses_change<T>(
     })
 }
 
-/// What the failed ones of `count` pulls said.
-fn pull_times(lab: &Lab, count: usize) -> Result<Vec<String>> {
-    let pulls = (0..count).map(|number| (number, lab.pull()));
+/// What the failed ones of `count` pulls said, or of more: they go on for `seconds`, as fast as clients are.
+fn pull_times(lab: &Lab, count: usize, seconds: u64) -> Result<Vec<String>> {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let wanted = (0..).take_while(|number| *number < count || Instant::now() < end);
+    let pulls = wanted.map(|number| (number, lab.pull()));
     Ok(pulls
         .filter_map(|(number, pulled)| Some(format!("{number}: {:#}", pulled.err()?)))
         .collect())
