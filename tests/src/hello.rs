@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use crate::world::{DATA_EASTUS, DATA_WESTUS, INTERNET, REPLICAS, STORAGE};
+use crate::topology::addresses::{DATA_EASTUS, DATA_WESTUS, INTERNET, REPLICAS, STORAGE};
 
 /// `ECDHE-ECDSA-AES128-GCM-SHA256` and the empty renegotiation info (RFC 5289, RFC 5746).
 const CIPHER_SUITES: [u8; 6] = [0, 4, 0xc0, 0x2b, 0, 0xff];

@@ -10,42 +10,15 @@
 
 #[cfg(feature = "certificates")]
 pub mod azure;
-pub mod azurite;
 pub mod bpf;
-pub mod bpffs;
-pub mod cache;
-pub mod capture;
-pub mod cgroup;
 pub mod clients;
-pub mod clock;
 pub mod craft;
-pub mod dns;
-pub mod enforcer;
-pub mod features;
-pub mod guarded;
+pub mod fixtures;
 pub mod hello;
-mod image;
-pub mod kept;
-mod lab;
-pub mod loaded;
-mod mount_namespace;
-mod mounts;
-pub mod netns;
-pub mod nginx;
-pub mod place;
-pub mod process;
-pub mod registry;
-pub mod replicas;
-pub mod scene;
-mod scratch;
-pub mod stream;
-pub mod stub;
-pub mod tls;
-#[cfg(feature = "certificates")]
-pub mod tls_client;
-pub mod told;
-pub mod wire;
-pub mod world;
+pub mod servers;
+pub mod topology;
 
-pub use self::lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, MALLORY_LOGIN};
-pub use self::scratch::Scratch;
+pub use self::fixtures::{
+    lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, MALLORY_LOGIN},
+    scratch_dir::Scratch,
+};

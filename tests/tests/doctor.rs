@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use enforcer::kernel::cgroup_root;
 use lab::{
     Lab,
-    enforcer::{Enforcer, binary},
-    process::run,
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::run,
+    },
 };
 use serde_json::Value;
 

@@ -5,11 +5,15 @@ use std::{fs, time::Duration};
 use anyhow::{Context, Result, ensure};
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, Lab,
-    enforcer::{Enforcer, binary},
-    guarded::{DEDICATED_LOGIN, PASSWORD, SHARED_ACCOUNT, SHARED_LOGIN, USER},
-    place::Place,
-    process::{Finished, run_with_input},
-    registry::IMAGE,
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::{Finished, run_with_input},
+        process_env::Place,
+    },
+    servers::{
+        registry::IMAGE,
+        token_registry::{DEDICATED_LOGIN, PASSWORD, SHARED_ACCOUNT, SHARED_LOGIN, USER},
+    },
 };
 use serde_json::Value;
 

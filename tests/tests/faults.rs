@@ -15,11 +15,13 @@ use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use lab::{
     CONTOSO_LOGIN,
-    clock::ShiftedClock,
-    enforcer::binary,
-    scene::{RATE, Scene},
-    stream::Plan,
-    world::{RESOLVER_V4, STORAGE},
+    clients::stream::Plan,
+    fixtures::{
+        enforcer::binary,
+        fixture::{RATE, Scene},
+        shifted_clock::ShiftedClock,
+    },
+    topology::addresses::{RESOLVER_V4, STORAGE},
 };
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Lab, Scratch, process::Running};
+use lab::{Lab, Scratch, fixtures::process::Running};
 
 #[test]
 fn a_dropped_lab_leaves_no_process_namespace_cgroup_mount_or_file() -> Result<()> {

@@ -11,11 +11,15 @@ use anyhow::Result;
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, Lab, MALLORY_LOGIN,
     clients::Attempt,
-    dns::{Answer, Fault, Kind, rcode},
-    process::run,
-    stub::Stub,
-    wire::Wire,
-    world::{RESOLVER_V6, STORAGE},
+    fixtures::process::run,
+    servers::{
+        dns::{Answer, Fault, Kind, rcode},
+        stub_resolver::Stub,
+    },
+    topology::{
+        addresses::{RESOLVER_V6, STORAGE},
+        packet_counter::Wire,
+    },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

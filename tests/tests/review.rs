@@ -10,8 +10,10 @@ use anyhow::{Result, ensure};
 use enforcer::kernel::cgroup_root;
 use lab::{
     Lab,
-    enforcer::{Enforcer, binary},
-    process::run,
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::run,
+    },
 };
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -14,10 +14,12 @@ use enforcer::control::Status;
 use enforcer_common::{Hook, layout::VERSION};
 use lab::{
     Lab,
-    cgroup::Cgroup,
-    enforcer::{Enforcer, binary},
-    place::Place,
-    process::{Running, run},
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::{Running, run},
+        process_env::Place,
+    },
+    topology::cgroup::Cgroup,
 };
 
 const LIMIT: Duration = Duration::from_secs(20);

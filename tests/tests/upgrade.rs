@@ -10,11 +10,13 @@ use std::{
 use anyhow::{Context as _, Result};
 use enforcer_common::layout::VERSION;
 use lab::{
-    dns::Fault,
-    enforcer::{binary, next_binary},
-    process::{Finished, run},
-    scene::{RATE, Scene},
-    stream::Plan,
+    clients::stream::Plan,
+    fixtures::{
+        enforcer::{binary, next_binary},
+        fixture::{RATE, Scene},
+        process::{Finished, run},
+    },
+    servers::dns::Fault,
 };
 
 const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");

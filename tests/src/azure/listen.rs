@@ -17,13 +17,14 @@ use rustls::{
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
-    agent, entra,
+    entra,
     http::{Head, Reply},
-    manager, mirror,
-    place::Grounds,
+    managed_identity, mirror,
+    network::Grounds,
+    resource_manager,
     state::{Fault, Service, Shared},
 };
-use crate::{Lab, tls::Leaf};
+use crate::{Lab, servers::certificates::Leaf};
 
 /// How often a waiting thread looks whether it has ended or is to refuse.
 const LOOK: Duration = Duration::from_millis(20);
@@ -182,10 +183,10 @@ fn wait(service: Service, time: Duration, shared: &Shared) {
 
 fn right(service: Service, head: &Head, shared: &Shared) -> Reply {
     match service {
-        Service::ResourceManager => manager::answer(head, &mut shared.state()),
+        Service::ResourceManager => resource_manager::answer(head, &mut shared.state()),
         Service::Entra => entra::answer(head, &mut shared.state()),
-        Service::Imds => agent::imds(head, &mut shared.state()),
-        Service::Arc => agent::arc(head, &mut shared.state()),
+        Service::Imds => managed_identity::imds(head, &mut shared.state()),
+        Service::Arc => managed_identity::arc(head, &mut shared.state()),
         Service::Mirror => mirror::answer(head, &shared.state()),
     }
 }
@@ -193,9 +194,9 @@ fn right(service: Service, head: &Head, shared: &Shared) -> Reply {
 /// What each service says when it fails by itself.
 fn failure(service: Service, status: u16) -> Reply {
     match service {
-        Service::ResourceManager => manager::failure(status),
+        Service::ResourceManager => resource_manager::failure(status),
         Service::Entra => entra::failure(status),
-        Service::Imds | Service::Arc => agent::failure(status),
+        Service::Imds | Service::Arc => managed_identity::failure(status),
         Service::Mirror => Reply {
             status,
             headers: vec![("Content-Type", "text/plain".to_owned())],

@@ -3,16 +3,16 @@
 //! server that mirrors the service-tags file.
 //!
 //! It lives in a network namespace behind the cloud's, so that what refuses a connection is nobody, and what it is asked crosses
-//! the link that [`crate::wire::Wire`] watches. The agent of Azure Arc listens on the device's loopback.
+//! the link that [`crate::topology::packet_counter::Wire`] watches. The agent of Azure Arc listens on the device's loopback.
 
-mod agent;
 mod entra;
 mod http;
 mod listen;
-mod manager;
+mod managed_identity;
 mod mirror;
-mod place;
+mod network;
 mod principal;
+mod resource_manager;
 mod state;
 mod tokens;
 
@@ -26,9 +26,9 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use self::{place::Grounds, state::Shared};
+use self::{network::Grounds, state::Shared};
 pub use self::{
-    place::{LOGIN_HOST, MANAGER_HOST, MIRROR_HOST, address_of},
+    network::{LOGIN_HOST, MANAGER_HOST, MIRROR_HOST, address_of},
     principal::{CLIENT, Principal, RESOURCE_GROUP, SUBSCRIPTION, TENANT, resource_id},
     state::{Fault, Request, Service},
 };
@@ -202,7 +202,7 @@ impl Drop for Azure {
         self.shared.end();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                crate::process::complain("a thread of the stand-in of Azure panicked");
+                crate::fixtures::process::complain("a thread of the stand-in of Azure panicked");
             }
         }
     }

@@ -14,8 +14,10 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use super::tokens;
 use crate::{
     Scratch,
-    place::Place,
-    process::{Finished, run},
+    fixtures::{
+        process::{Finished, run},
+        process_env::Place,
+    },
 };
 
 /// The subscription of contoso's registry.

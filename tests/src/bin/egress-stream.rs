@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::stream::{Plan, generate};
+use lab::clients::stream::{Plan, generate};
 
 fn main() -> Result<()> {
     let plan = env::args().nth(1).context("no plan")?;

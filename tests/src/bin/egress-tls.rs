@@ -4,7 +4,7 @@
 use std::{env, io, path::Path};
 
 use anyhow::{Context, Result};
-use lab::tls_client::{Work, perform};
+use lab::clients::tls_client::{Work, perform};
 
 fn main() -> Result<()> {
     let ca = env::args().nth(1).context("no authority")?;

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Result;
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 use serde_json::json;
 
 use crate::spoil::{add_storage, data_endpoint, file, shown, tags, tags_text};

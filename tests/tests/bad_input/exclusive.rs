@@ -6,8 +6,10 @@ use anyhow::{Context as _, Result};
 use lab::{
     Lab,
     bpf::{Exclusive, Place, Program},
-    enforcer::{Enforcer, binary},
-    process::{Finished, run},
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::{Finished, run},
+    },
 };
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ mod start;
 use std::{net::IpAddr, time::Duration};
 
 use anyhow::Result;
-use lab::{place::Place, process::run};
+use lab::fixtures::{process::run, process_env::Place};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Result;
 use enforcer::control::Status;
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 use serde_json::Value;
 
 use crate::{

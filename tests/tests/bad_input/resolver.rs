@@ -4,7 +4,11 @@ use std::{fs, net::IpAddr, path::Path, thread, time::Duration};
 
 use anyhow::{Result, ensure};
 use enforcer::control::{NameStatus, Status};
-use lab::{CONTOSO_LOGIN, Lab, dns::Fault, enforcer::Enforcer, place::Place};
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    fixtures::{enforcer::Enforcer, process_env::Place},
+    servers::dns::Fault,
+};
 
 use crate::{MINUTE, connects, ip};
 

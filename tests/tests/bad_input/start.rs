@@ -10,8 +10,10 @@ use anyhow::Result;
 use enforcer::control::Status;
 use lab::{
     Lab,
-    enforcer::{Enforcer, binary},
-    process::{Finished, run},
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::{Finished, run},
+    },
 };
 
 use crate::{

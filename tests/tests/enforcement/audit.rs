@@ -1,7 +1,11 @@
 //! Audit mode: everything is judged and told, nothing is dropped.
 
 use anyhow::Result;
-use lab::{EVIL_LOGIN, Lab, enforcer::Enforcer, wire::Wire, world::STORAGE};
+use lab::{
+    EVIL_LOGIN, Lab,
+    fixtures::enforcer::Enforcer,
+    topology::{addresses::STORAGE, packet_counter::Wire},
+};
 
 use crate::{ACCOUNT, MINUTE, REGIONS, ip, others};
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 
 use crate::{MINUTE, REGIONS};
 

@@ -11,8 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use lab::{
     Lab,
-    enforcer::{Enforcer, binary},
-    process::{Finished, run},
+    fixtures::{
+        enforcer::{Enforcer, binary},
+        process::{Finished, run},
+    },
 };
 
 use crate::MINUTE;

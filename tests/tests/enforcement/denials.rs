@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use lab::{
     EVIL_LOGIN, Lab,
     clients::{Attempt, Exfiltration},
-    enforcer::Enforcer,
-    place::Place,
-    process::run,
-    wire::Wire,
-    world::{LOGIN_EASTUS, STORAGE},
+    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    topology::{
+        addresses::{LOGIN_EASTUS, STORAGE},
+        packet_counter::Wire,
+    },
 };
 
 use crate::{ACCOUNT, DENIED, MINUTE, REGIONS, browse, ip, others};

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
-use lab::{Lab, enforcer::Enforcer, place::Place, process::Running};
+use lab::{
+    Lab,
+    fixtures::{enforcer::Enforcer, process::Running, process_env::Place},
+};
 
 use crate::{MINUTE, REGIONS};
 

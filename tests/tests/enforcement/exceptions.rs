@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use jiff::Timestamp;
-use lab::{Lab, cgroup::Cgroup, enforcer::Enforcer, place::Place, process::run};
+use lab::{
+    Lab,
+    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    topology::cgroup::Cgroup,
+};
 
 use crate::{MINUTE, REGIONS};
 

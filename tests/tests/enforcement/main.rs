@@ -13,8 +13,10 @@ use std::{net::IpAddr, time::Duration};
 use anyhow::Result;
 use lab::{
     clients::Attempt,
-    place::Place,
-    process::{Finished, run},
+    fixtures::{
+        process::{Finished, run},
+        process_env::Place,
+    },
 };
 
 /// The regions of contoso's replicas.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer};
+use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer};
 
 use crate::{MINUTE, REGIONS};
 

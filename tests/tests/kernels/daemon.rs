@@ -12,12 +12,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use lab::{
     Scratch,
-    bpffs::Bpffs,
-    cgroup::Cgroup,
-    enforcer::binary,
-    process::{Finished, Server, run, run_with_input},
-    wire::Wire,
-    world::World,
+    fixtures::{
+        enforcer::binary,
+        process::{Finished, Server, run, run_with_input},
+    },
+    topology::{bpffs::Bpffs, cgroup::Cgroup, network::World, packet_counter::Wire},
 };
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};

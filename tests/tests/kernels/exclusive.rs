@@ -4,10 +4,7 @@ use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result};
 use enforcer::kernel::{self, cgroup_root, exclusive_programs};
-use lab::{
-    bpf::{Attach, Exclusive, Place, Program},
-    loaded::Loaded,
-};
+use lab::bpf::{Attach, Exclusive, Place, Program, loaded_policy::Loaded};
 
 /// `return 1`: lets everything pass.
 const ALLOW: [u64; 2] = [0x1_0000_00b7, 0x95];

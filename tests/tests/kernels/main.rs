@@ -9,10 +9,12 @@ use anyhow::{Context as _, Result};
 use enforcer::kernel::OBJECT;
 use lab::{
     Scratch,
-    bpf::Program,
-    cgroup::Cgroup,
-    features::{ALL, Grounds, release},
-    loaded::Loaded,
+    bpf::{
+        Program,
+        features::{ALL, Grounds, release},
+        loaded_policy::Loaded,
+    },
+    topology::cgroup::Cgroup,
 };
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
@@ -39,7 +41,7 @@ fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
             wrong.push(format!("{}: {is_there} on {release}", feature.name));
         }
     }
-    assert_eq!(wrong, [""; 0], "the table in lab::features is wrong");
+    assert_eq!(wrong, [""; 0], "the table in lab::bpf::features is wrong");
     Ok(())
 }
 

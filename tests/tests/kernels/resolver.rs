@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::world::{RESOLVER_V4, World};
+use lab::topology::{addresses::RESOLVER_V4, network::World};
 
 /// Addresses by lower-case name.
 pub(crate) type Names = &'static [(&'static str, Ipv4Addr)];

@@ -9,7 +9,7 @@ use enforcer_common::{
 };
 use lab::{
     bpf,
-    scene::{EVIL, Scene},
+    fixtures::fixture::{EVIL, Scene},
 };
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
     let passed = scene.wire.packets_to(&EVIL)?;
     let again = scene.one_second(
         &scene.lab.device(),
-        &lab::stream::Plan::of_the_lab(lab::scene::RATE),
+        &lab::clients::stream::Plan::of_the_lab(lab::fixtures::fixture::RATE),
     )?;
     assert!(
         again.passed.is_empty() && again.failed.is_empty() && again.refused > 100,

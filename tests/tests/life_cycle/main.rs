@@ -12,12 +12,14 @@ use std::{
 use anyhow::{Context, Result};
 use enforcer_common::layout::VERSION;
 use lab::{
-    dns::Fault,
-    enforcer::binary,
-    process::Running,
-    scene::{EVIL, RATE, Scene},
-    stream::Plan,
-    world::service_tags::change_number,
+    clients::stream::Plan,
+    fixtures::{
+        enforcer::binary,
+        fixture::{EVIL, RATE, Scene},
+        process::Running,
+        service_tags::change_number,
+    },
+    servers::dns::Fault,
 };
 use serde_json::Value;
 

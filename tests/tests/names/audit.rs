@@ -1,7 +1,9 @@
 //! Where the server name decides nothing: in audit mode, and for a registry that has it switched off.
 
 use anyhow::{Context, Result};
-use lab::{CONTOSO_LOGIN, Lab, MALLORY_LOGIN, capture::Capture, enforcer::Enforcer};
+use lab::{
+    CONTOSO_LOGIN, Lab, MALLORY_LOGIN, fixtures::enforcer::Enforcer, topology::capture::Capture,
+};
 
 use crate::{
     BRIEFLY, LOGIN, REGIONS, await_event,

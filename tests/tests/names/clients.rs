@@ -5,10 +5,12 @@ use std::{ffi::OsStr, net::IpAddr, process::Command, thread, time::Duration};
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
     Lab,
-    place::Place,
-    process::{run, run_with_input},
-    registry::IMAGE,
-    tls_client::{PULL, PUSH, Say, What},
+    clients::tls_client::{PULL, PUSH, Say, What},
+    fixtures::{
+        process::{run, run_with_input},
+        process_env::Place,
+    },
+    servers::registry::IMAGE,
 };
 
 use crate::{BRIEFLY, LONG, say};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 
 use crate::{REGIONS, await_event};
 

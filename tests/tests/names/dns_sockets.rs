@@ -3,9 +3,9 @@
 use anyhow::Result;
 use lab::{
     CONTOSO_LOGIN, Lab,
-    enforcer::Enforcer,
-    kept::Kept,
-    world::{RESOLVER_V4, RESOLVER_V6},
+    clients::keepalive_client::Kept,
+    fixtures::enforcer::Enforcer,
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 use serde_json::Value;
 

@@ -8,8 +8,8 @@ use enforcer::control::Status;
 use lab::{
     CONTOSO_LOGIN, Lab,
     bpf::{Attach, Place, Program},
-    enforcer::Enforcer,
-    world::RESOLVER_V4,
+    fixtures::enforcer::Enforcer,
+    topology::addresses::RESOLVER_V4,
 };
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer, world::RESOLVER_V4};
+use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer, topology::addresses::RESOLVER_V4};
 
 use crate::{MINUTE, REGIONS};
 

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    capture::{Capture, Flow},
-    enforcer::Enforcer,
+    fixtures::enforcer::Enforcer,
     hello::{is_in_records, is_retried, shares},
+    topology::capture::{Capture, Flow},
 };
 
 use crate::{

@@ -4,11 +4,10 @@ use anyhow::Result;
 use enforcer::kernel::cgroup_root;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    capture::Capture,
-    enforcer::Enforcer,
+    clients::tls_client::{Said, Say, What},
+    fixtures::{enforcer::Enforcer, process::run},
     hello::client_hello,
-    process::run,
-    tls_client::{Said, Say, What},
+    topology::capture::Capture,
 };
 
 use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, await_event, ip, say};

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{CONTOSO_LOGIN, Lab, MALLORY_LOGIN, enforcer::Enforcer, place::Place};
+use lab::{
+    CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
+    fixtures::{enforcer::Enforcer, process_env::Place},
+};
 use serde_json::Value;
 
 use crate::REGIONS;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, capture::Capture, enforcer::Enforcer, kept::Kept};
+use lab::{
+    CONTOSO_LOGIN, EVIL_LOGIN, Lab, clients::keepalive_client::Kept, fixtures::enforcer::Enforcer,
+    topology::capture::Capture,
+};
 use serde_json::Value;
 
 use crate::{MINUTE, REGIONS};

@@ -26,9 +26,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Lab,
-    capture::Flow,
-    enforcer::Enforcer,
-    tls_client::{Said, Say, Work, run_in},
+    clients::tls_client::{Said, Say, Work, run_in},
+    fixtures::enforcer::Enforcer,
+    topology::capture::Flow,
 };
 use serde_json::Value;
 

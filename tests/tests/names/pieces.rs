@@ -3,9 +3,9 @@
 use anyhow::Result;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    capture::{Capture, Flow},
-    enforcer::Enforcer,
-    tls_client::{PULL, Said, Say, What, hello},
+    clients::tls_client::{PULL, Said, Say, What, hello},
+    fixtures::enforcer::Enforcer,
+    topology::capture::{Capture, Flow},
 };
 
 use crate::{BRIEFLY, LOGIN, LONG, REGIONS, holds, ip, say};

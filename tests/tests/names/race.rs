@@ -13,13 +13,10 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use lab::{
     CONTOSO_LOGIN, Lab,
-    enforcer::Enforcer,
-    place::Place,
-    process::run,
-    registry::IMAGE,
-    stub::Stub,
-    tls_client::{Totals, Work, run_in},
-    world::{RESOLVER_V4, RESOLVER_V6},
+    clients::tls_client::{Totals, Work, run_in},
+    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    servers::{registry::IMAGE, stub_resolver::Stub},
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
 use crate::{CLIENT, REGIONS, clients::PYTHON_TOOL};

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result};
 use lab::{
-    CONTOSO_LOGIN, Lab, dns::Fault, enforcer::Enforcer, place::Place, process::run,
-    replicas::Replica, stub::Stub,
+    CONTOSO_LOGIN, Lab,
+    fixtures::{enforcer::Enforcer, process::run, process_env::Place, replicas::Replica},
+    servers::{dns::Fault, stub_resolver::Stub},
 };
 
 use crate::MINUTE;

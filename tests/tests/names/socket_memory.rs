@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 use serde_json::Value;
 
 use crate::REGIONS;

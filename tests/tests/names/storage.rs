@@ -8,11 +8,9 @@ use std::{
 use anyhow::{Context, Result};
 use lab::{
     Lab,
-    azurite::{CONTOSO_HOST, CONTOSO_ZONE_HOST, HOST},
-    capture::Capture,
-    enforcer::Enforcer,
-    place::Place,
-    process::run_with_input,
+    fixtures::{enforcer::Enforcer, process::run_with_input, process_env::Place},
+    servers::azurite::{CONTOSO_HOST, CONTOSO_ZONE_HOST, HOST},
+    topology::capture::Capture,
 };
 
 use crate::{MINUTE, REGIONS};

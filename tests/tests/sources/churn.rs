@@ -11,9 +11,11 @@ use std::{
 use anyhow::{Result, anyhow, ensure};
 use lab::{
     azure::{Fault, Service},
-    replicas::{Replica, WatchedFile, Way, endpoints},
-    scene::EVIL,
-    world::{REGISTRIES, REPLICA_REGISTRIES},
+    fixtures::{
+        fixture::EVIL,
+        replicas::{Replica, WatchedFile, Way, endpoints},
+    },
+    topology::addresses::{REGISTRIES, REPLICA_REGISTRIES},
 };
 
 use crate::stage::{LIMIT, Stage, azure, by_resource, with_secret};

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use lab::{
     azure::{Service, address_of},
-    place::Place,
-    process::run,
-    replicas::Replica,
+    fixtures::{process::run, process_env::Place, replicas::Replica},
 };
 
 use crate::stage::{LIMIT, Stage, azure, by_resource, with_secret};

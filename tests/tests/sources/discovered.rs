@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::Result;
 use lab::{
-    replicas::{Replica, data_endpoint},
-    world::{RESOLVER_V4, RESOLVER_V6},
+    fixtures::replicas::{Replica, data_endpoint},
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
 use crate::{stage::Stage, told::hosts};

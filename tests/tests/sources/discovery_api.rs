@@ -5,7 +5,7 @@ use std::{net::IpAddr, thread, time::Instant};
 use anyhow::{Result, ensure};
 use lab::{
     azure::{SUBSCRIPTION, Service},
-    stream::Stream,
+    clients::stream::Stream,
 };
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
     azure::{Azure, Fault, SUBSCRIPTION, Service},
-    replicas::{Replica, renumbered},
+    fixtures::replicas::{Replica, renumbered},
 };
 
 use crate::{

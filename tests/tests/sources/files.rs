@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::replicas::{Replica, WatchedFile, Way, data_endpoint, endpoints};
+use lab::fixtures::replicas::{Replica, WatchedFile, Way, data_endpoint, endpoints};
 use serde_json::Value;
 
 use crate::{

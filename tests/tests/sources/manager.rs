@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use lab::{
     azure::{Azure, CLIENT, Fault, Service, TENANT},
-    replicas::Replica,
+    fixtures::replicas::Replica,
 };
 
 use crate::stage::{Stage, azure, by_resource, principal, with_secret};

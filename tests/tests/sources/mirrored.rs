@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use lab::{
     azure::{Fault, Service},
-    replicas::renumbered,
-    scene::EVIL,
-    world::service_tags::change_number,
+    fixtures::{fixture::EVIL, replicas::renumbered, service_tags::change_number},
 };
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use lab::{
+use lab::fixtures::{
     replicas::{WatchedFile, Way, renumbered},
-    world::service_tags::change_number,
+    service_tags::change_number,
 };
 use serde_json::{Value, json};
 

@@ -12,12 +12,14 @@ use anyhow::{Context, Result, ensure};
 use lab::{
     Lab,
     azure::{Azure, CLIENT, TENANT, resource_id},
-    enforcer::{Enforcer, configuration},
-    place::Place,
-    process::run,
-    replicas::Replica,
-    stream::{Plan, Stream},
-    wire::Wire,
+    clients::stream::{Plan, Stream},
+    fixtures::{
+        enforcer::{Enforcer, configuration},
+        process::run,
+        process_env::Place,
+        replicas::Replica,
+    },
+    topology::packet_counter::Wire,
 };
 
 /// Longer than anything here takes on a busy machine.

@@ -8,7 +8,7 @@ use lab::{
     azure::{
         Azure, CLIENT, Fault, LOGIN_HOST, MANAGER_HOST, MIRROR_HOST, Service, TENANT, resource_id,
     },
-    process::run,
+    fixtures::process::run,
 };
 use serde_json::{Value, json};
 

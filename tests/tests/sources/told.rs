@@ -3,7 +3,7 @@
 use std::{fs, net::IpAddr, path::Path, thread, time::Instant};
 
 use anyhow::{Result, ensure};
-use lab::replicas::Replica;
+use lab::fixtures::replicas::Replica;
 use serde_json::Value;
 
 use crate::stage::{LIMIT, LOOK, Stage};

@@ -18,7 +18,7 @@ use enforcer::{
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
 };
 use ipnet::IpNet;
-use lab::replicas::{WatchedFile, Way};
+use lab::fixtures::replicas::{WatchedFile, Way};
 use serde_json::Value;
 
 use crate::stage::Stage;

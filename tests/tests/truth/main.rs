@@ -21,8 +21,8 @@ use enforcer::{
 };
 use enforcer_common::{Class, Reason, Verdict};
 use lab::{
+    bpf::loaded_policy::Loaded,
     craft::{Packet, protocol},
-    loaded::Loaded,
 };
 
 use addresses::{Random, sample};

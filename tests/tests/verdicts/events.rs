@@ -11,7 +11,7 @@ use enforcer_common::{
     Event, Hook, Reason, Record,
     layout::{REPORT_BURST, WithheldKey},
 };
-use lab::{craft::protocol, loaded, wire::Wire};
+use lab::{bpf::loaded_policy, craft::protocol, topology::packet_counter::Wire};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Duration, timeout},
@@ -86,7 +86,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
     let stage = stage(false)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &stage)?;
-    let device = loaded::open(&stage.device)?.id;
+    let device = loaded_policy::open(&stage.device)?.id;
     for (way, to, hook, protocol, port) in [
         ("tcp", "203.0.113.100", Hook::Connect4, 6, 443),
         (
@@ -285,14 +285,14 @@ fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() ->
     stage.run(&other, &datagrams(0..1))?;
 
     let events = drain(&runtime, &mut reader)?;
-    let other = loaded::open(&other)?.id;
+    let other = loaded_policy::open(&other)?.id;
     assert_eq!(
         events.iter().filter(|event| event.cgroup == other).count(),
         1
     );
     let told = events.len() as u64;
     assert!(told > REPORT_BURST && told < 3 * REPORT_BURST, "{told}");
-    let device = loaded::open(&stage.device)?.id;
+    let device = loaded_policy::open(&stage.device)?.id;
     let counted = taken(&mut stage)?;
     let is_of_device = |(key, _): &(WithheldKey, u64)| (key.cgroup, key.audited) == (device, 0);
     assert!(counted.withheld.iter().all(is_of_device), "{counted:?}");

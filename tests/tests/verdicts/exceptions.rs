@@ -7,7 +7,10 @@ use enforcer::{
     kernel::{boot_clock, unit_cgroups},
     policy::{ExceptionInput, Inputs},
 };
-use lab::{cgroup::Cgroup, loaded, wire::Wire};
+use lab::{
+    bpf::loaded_policy,
+    topology::{cgroup::Cgroup, packet_counter::Wire},
+};
 
 use crate::stage::{EPERM, Stage, Try, await_true, protected};
 
@@ -16,7 +19,7 @@ const NEVER: u64 = u64::MAX;
 const USER: u32 = 65_534;
 
 fn exception(cgroup: &Cgroup, deadline: u64) -> Result<ExceptionInput> {
-    let cgroup = loaded::open(cgroup)?;
+    let cgroup = loaded_policy::open(cgroup)?;
     Ok(ExceptionInput {
         cgroup: cgroup.id,
         level: cgroup.level,

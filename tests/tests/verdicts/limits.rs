@@ -8,9 +8,11 @@ use std::{
 use anyhow::{Result, ensure};
 use enforcer::policy::Inputs;
 use lab::{
-    features::{ANSWERS_JUDGED, release},
-    wire::Wire,
-    world::{DEVICE, REGISTRIES, STORAGE},
+    bpf::features::{ANSWERS_JUDGED, release},
+    topology::{
+        addresses::{DEVICE, REGISTRIES, STORAGE},
+        packet_counter::Wire,
+    },
 };
 use socket2::{Domain, Socket, Type};
 
@@ -80,7 +82,7 @@ fn a_socket_belongs_where_it_was_opened() -> Result<()> {
     let stage = enforced()?;
     let wire = Wire::watch(&stage.world)?;
     let to = "203.0.113.60".parse()?;
-    let moved = |to: IpAddr, cgroup: &lab::cgroup::Cgroup| Try {
+    let moved = |to: IpAddr, cgroup: &lab::topology::cgroup::Cgroup| Try {
         via: cgroup.path().join("cgroup.procs").display().to_string(),
         ..Try::plain("early-and-moved-out", to)
     };

@@ -5,7 +5,10 @@ use std::net::Ipv6Addr;
 use anyhow::Result;
 use enforcer::{kernel::Counters, policy::Held};
 use enforcer_common::{Reason, Verdict};
-use lab::{craft::Packet, craft::protocol::TCP, loaded::Loaded};
+use lab::{
+    bpf::loaded_policy::Loaded,
+    craft::{Packet, protocol::TCP},
+};
 
 use crate::rows::{NAT64, Row, inputs, ip, protected, rows};
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::Result;
 use enforcer::policy::Inputs;
 use ipnet::IpNet;
-use lab::wire::Wire;
+use lab::topology::packet_counter::Wire;
 use socket2::{Domain, Socket, Type};
 
 use crate::stage::{EPERM, Outcome, Stage, Try, await_true, protected};

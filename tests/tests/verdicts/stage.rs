@@ -13,10 +13,13 @@ use anyhow::{Context, Result, ensure};
 use enforcer::policy::{Layer, Protected};
 use enforcer_common::Class;
 use lab::{
-    cgroup::Cgroup,
-    loaded::Loaded,
-    process::run_with_input,
-    world::{REGISTRIES, STORAGE, World},
+    bpf::loaded_policy::Loaded,
+    fixtures::process::run_with_input,
+    topology::{
+        addresses::{REGISTRIES, STORAGE},
+        cgroup::Cgroup,
+        network::World,
+    },
 };
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};

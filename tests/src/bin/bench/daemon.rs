@@ -14,7 +14,7 @@ use enforcer_common::{Class, Hook, layout::VERSION};
 use lab::{
     CONTOSO_LOGIN, Lab,
     bpf::Program,
-    enforcer::{Enforcer, binary, configuration},
+    fixtures::enforcer::{Enforcer, binary, configuration},
 };
 
 use crate::{

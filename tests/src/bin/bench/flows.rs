@@ -14,11 +14,9 @@ use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer_common::{Class, Hook};
 use lab::{
     CONTOSO_LOGIN,
-    bpf::{self, Attach, Place, Program},
-    cgroup::Cgroup,
+    bpf::{self, Attach, Place, Program, loaded_policy::Loaded},
     hello::client_hello,
-    loaded::Loaded,
-    world::{REGISTRIES, World},
+    topology::{addresses::REGISTRIES, cgroup::Cgroup, network::World},
 };
 
 use crate::{handshakes::mean_run, packets::no_op, stats::Paired};

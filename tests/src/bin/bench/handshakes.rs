@@ -14,9 +14,8 @@ use enforcer_common::{
 use lab::{
     CONTOSO_LOGIN, Lab,
     bpf::{self, Program},
-    enforcer::Enforcer,
+    fixtures::{enforcer::Enforcer, process::run},
     hello::padded_hello,
-    process::run,
 };
 
 use crate::{

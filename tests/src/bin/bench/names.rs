@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Lab, enforcer::Enforcer};
+use lab::{Lab, fixtures::enforcer::Enforcer};
 
 use crate::{daemon::with_bundle, memory::Resident, targets::Targets};
 

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use lab::{Lab, enforcer::Enforcer, process::run};
+use lab::{
+    Lab,
+    fixtures::{enforcer::Enforcer, process::run},
+};
 use nix::time::{ClockId, clock_gettime};
 use socket2::{Domain, SockAddr, Socket, Type};
 

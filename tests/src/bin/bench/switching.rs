@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use enforcer_common::layout::PROTECTED_V4;
 use lab::{
     bpf::{Map, Program},
-    enforcer::Enforcer,
+    fixtures::enforcer::Enforcer,
 };
 
 use crate::{packets::passes, stats::median};

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Lab, cgroup::Cgroup, process::run};
+use lab::{Lab, fixtures::process::run, topology::cgroup::Cgroup};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 

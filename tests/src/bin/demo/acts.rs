@@ -3,7 +3,11 @@
 use std::{fs, net::IpAddr, path::Path, time::Instant};
 
 use anyhow::{Context, Result};
-use lab::{azurite::HOST, process::Finished, wire::Wire, world::STORAGE};
+use lab::{
+    fixtures::process::Finished,
+    servers::azurite::HOST,
+    topology::{addresses::STORAGE, packet_counter::Wire},
+};
 use serde_json::Value;
 
 use crate::{

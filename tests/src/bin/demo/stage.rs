@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Instant};
 
 use anyhow::Result;
-use lab::{CONTOSO_LOGIN, Lab, enforcer::Enforcer};
+use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer};
 use serde_json::Value;
 
 /// Seconds that an address of the login server is good for, as in the service.

@@ -5,9 +5,8 @@ use std::{net::IpAddr, time::Duration};
 use anyhow::{Context, Result};
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, Lab,
-    azurite::HOST,
-    nginx::Request,
-    process::{Finished, run},
+    fixtures::process::{Finished, run},
+    servers::{azurite::HOST, nginx::Request},
 };
 
 use crate::stage::{Phase, Stage};

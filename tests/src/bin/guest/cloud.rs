@@ -11,10 +11,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{
-    dns,
-    netns::Netns,
-    wire::Wire,
-    world::{self, RESOLVER_V4, STORAGE},
+    servers::dns,
+    topology::{
+        addresses::{RESOLVER_V4, STORAGE},
+        netns::Netns,
+        network,
+        packet_counter::Wire,
+    },
 };
 
 /// The lab's addresses of contoso.
@@ -38,7 +41,7 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// packets that came for storage accounts; the resolver is silent while `directory/silent` exists; `directory/ready` says that
 /// all is there.
 pub(crate) fn serve(directory: &Path) -> Result<()> {
-    let cloud = world::cloud(Path::new("/proc/1/ns/net"))?;
+    let cloud = network::cloud(Path::new("/proc/1/ns/net"))?;
     let wire = Wire::of(&cloud)?;
     let (front_ends, resolver) = sockets(&cloud)?;
     thread::spawn(move || {

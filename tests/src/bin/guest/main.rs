@@ -18,8 +18,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use lab::{
-    stream::{self, Plan},
-    world::service_tags,
+    clients::stream::{self, Plan},
+    fixtures::service_tags,
 };
 
 /// The bad actor's storage account.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{cgroup::Cgroup, process::Running};
+use lab::{fixtures::process::Running, topology::cgroup::Cgroup};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -14,8 +14,7 @@ use enforcer::policy::{EVERYBODY, Inputs, NameInput};
 use enforcer_common::{Hook, Reason};
 use lab::{
     bpf::{Attach, Place, Program},
-    cgroup::Cgroup,
-    netns::Netns,
+    topology::{cgroup::Cgroup, netns::Netns},
 };
 
 use super::{

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use enforcer::policy::{ExceptionInput, NameInput, Scope};
 use enforcer_common::Reason;
-use lab::{hello::client_hello, loaded};
+use lab::{bpf::loaded_policy, hello::client_hello};
 
 use super::scene::{LOGIN, LOGIN_AT, MALLORY, Scene, ips, name};
 use crate::stage::EPERM;
@@ -16,7 +16,7 @@ fn a_name_of_an_exception_counts_for_its_cgroup_alone() -> Result<()> {
     let mut scene = Scene::new()?;
     let unit = scene.stage.device.child("unit.service")?;
     let other = scene.stage.device.child("other.service")?;
-    let id = loaded::open(&unit)?;
+    let id = loaded_policy::open(&unit)?;
     // The account leads to an address of the registry, too.
     let addresses = ips(&[ACCOUNT_AT, LOGIN_AT].concat());
     scene.apply(|inputs| {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use lab::netns::Netns;
+use lab::topology::netns::Netns;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::stage::await_true;

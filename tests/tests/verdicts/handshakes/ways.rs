@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::{hello::client_hello, wire::Wire};
+use lab::{hello::client_hello, topology::packet_counter::Wire};
 
 use super::scene::{DATA, DATA_AT, LOGIN, LOGIN_AT, MALLORY, Scene, ips};
 use crate::stage::EPERM;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use enforcer::kernel::boot_clock;
 use enforcer_common::Outcome;
 use enforcer_common::layout::{BUDGET, Opening};
-use lab::world::RESOLVER_V6;
+use lab::topology::addresses::RESOLVER_V6;
 
 use super::genuine::saying_at;
 use super::message::{A, AAAA, ASKED, Answer};
@@ -127,7 +127,7 @@ fn the_newest_finds_room_after_any_flood_and_the_asker_is_told() -> Result<()> {
             .all(|(outcome, _)| outcome == Outcome::Learned)
     );
     assert_eq!(learned.count(), 100 * usize::from(EACH));
-    let asker = lab::loaded::open(&scene.stage.device)?.id;
+    let asker = lab::bpf::loaded_policy::open(&scene.stage.device)?.id;
     let told = lessons.first().context("no lesson")?.cgroup;
     assert_eq!(told, asker);
     Ok(())

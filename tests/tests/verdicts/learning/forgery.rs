@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, ensure};
-use lab::world::{RESOLVER_V4, RESOLVER_V6};
+use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 
 use super::genuine::{saying, saying_at};
 use super::message::{A, AAAA, ASKED, Answer, ID, query, wire};

@@ -6,8 +6,8 @@ use anyhow::Result;
 use enforcer::kernel::boot_clock;
 use enforcer_common::{Outcome, layout::Opening};
 use lab::{
-    loaded,
-    world::{RESOLVER_V4, RESOLVER_V6},
+    bpf::loaded_policy,
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
 use super::message::{A, AAAA, ASKED, Answer, TTL, wire};
@@ -230,7 +230,7 @@ fn a_name_of_an_exception_opens_storage_for_its_unit_alone() -> Result<()> {
     let scene = Scene::new()?;
     let address = ip("203.0.113.7");
     let _server = saying(&scene, move |answer| answer.address(ASKED, address))?;
-    let unit = loaded::open(&scene.stage.device)?.id;
+    let unit = loaded_policy::open(&scene.stage.device)?.id;
     let asked = Asked::once(RESOLVER_V4.into(), ACCOUNT, A).look(&openings(unit, address, 3));
     assert_eq!(scene.ask(&[asked])?, [found(2)]);
     assert_eq!(scene.learned()?, 2);

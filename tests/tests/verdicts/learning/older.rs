@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use enforcer::{kernel::dns_sockets, policy::address};
-use lab::process::run_with_input;
-use lab::world::{RESOLVER_V4, RESOLVER_V6};
+use lab::fixtures::process::run_with_input;
+use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};
 
 use super::genuine::saying_at;

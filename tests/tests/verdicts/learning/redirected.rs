@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Result;
-use lab::cache::Cache;
-use lab::process::run;
-use lab::world::{RESOLVER_V4, RESOLVER_V6};
+use lab::fixtures::process::run;
+use lab::fixtures::tool_cache::Cache;
+use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 
 use super::genuine::saying_at;
 use super::message::{A, AAAA, ASKED, Answer};

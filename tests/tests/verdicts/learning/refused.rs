@@ -4,7 +4,7 @@ use std::net::{IpAddr, TcpListener};
 
 use anyhow::Result;
 use enforcer_common::Outcome;
-use lab::world::RESOLVER_V4;
+use lab::topology::addresses::RESOLVER_V4;
 
 use super::genuine::saying;
 use super::message::{A, AAAA, ASKED, Answer, query, wire};

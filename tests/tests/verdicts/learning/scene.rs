@@ -10,10 +10,9 @@ use enforcer_common::{
     layout::{LEARNED, Learning, NameEntry, Opening, SETTINGS, Settings},
 };
 use lab::{
-    bpf::{self, Attach, Place, Program},
-    cgroup::Cgroup,
-    loaded,
-    process::run_with_input,
+    bpf::{self, Attach, Place, Program, loaded_policy},
+    fixtures::process::run_with_input,
+    topology::cgroup::Cgroup,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -130,10 +129,10 @@ impl Scene {
     /// The policy is there, and judges nothing yet.
     pub(super) fn before_attaching() -> Result<Self> {
         let mut stage = Stage::new()?;
-        let unit = loaded::open(&stage.device)?;
+        let unit = loaded_policy::open(&stage.device)?;
         let servers = [
-            lab::world::RESOLVER_V4.into(),
-            lab::world::RESOLVER_V6.into(),
+            lab::topology::addresses::RESOLVER_V4.into(),
+            lab::topology::addresses::RESOLVER_V6.into(),
             ip(STUB),
         ];
         let exception = ExceptionInput {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::netns::Netns;
+use lab::topology::netns::Netns;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// What to answer to a query: messages, each by the voice of a number. Voice 0 is the server itself.

@@ -1,0 +1,217 @@
+//! What only newer kernels can do, as far as it matters here: since which release, and how one finds out.
+//!
+//! The table is the one place that says so. Tests hold it against every kernel they run on, present and absent: a wrong
+//! minimum does not survive.
+
+mod probes;
+
+use std::{fs, os::fd::OwnedFd};
+
+use anyhow::{Context, Result};
+
+use crate::topology::{cgroup::Cgroup, netns::Netns};
+
+/// Something that a kernel has or lacks.
+#[derive(Debug)]
+pub struct Feature {
+    /// What it is.
+    pub name: &'static str,
+    /// What it is, or would be, good for.
+    pub purpose: &'static str,
+    /// The first release that has it, `(major, minor)`.
+    pub since: (u32, u32),
+    /// Older series that have it all the same, in their stable releases.
+    pub also: &'static [(u32, u32)],
+}
+
+/// Finds out whether this kernel has a feature, by trying.
+pub type Probe = fn(&Grounds) -> Result<bool>;
+
+/// Where probes may attach something for a moment: a cgroup without processes, a network without a way out.
+#[derive(Debug)]
+pub struct Grounds {
+    cgroup: OwnedFd,
+    netns: Netns,
+}
+
+/// Oldest first. Releases are those of the commits that brought each; `also` is what the tests found in Debian's stable kernels.
+pub const ALL: &[(Feature, Probe)] = &[
+    (
+        Feature {
+            name: "coarse clock (bpf_ktime_get_coarse_ns)",
+            purpose: "cheaper time stamps of events",
+            since: (5, 11),
+            also: &[],
+        },
+        probes::coarse_clock,
+    ),
+    (
+        Feature {
+            name: "verified instructions told (verified_insns)",
+            purpose: "what a start costs the verifier",
+            since: (5, 16),
+            also: &[],
+        },
+        probes::verified_instructions,
+    ),
+    (
+        Feature {
+            name: "loops by call (bpf_loop)",
+            purpose: "longer headers with less verification",
+            since: (5, 17),
+            also: &[],
+        },
+        probes::loop_by_call,
+    ),
+    (
+        Feature {
+            name: "string comparison (bpf_strncmp)",
+            purpose: "names in handshakes",
+            since: (5, 17),
+            also: &[],
+        },
+        probes::compare_strings,
+    ),
+    (
+        Feature {
+            name: "own errors from connect (bpf_set_retval)",
+            purpose: "EACCES or ECONNREFUSED in the place of EPERM",
+            since: (5, 18),
+            also: &[],
+        },
+        probes::set_return,
+    ),
+    (
+        Feature {
+            name: "programs on interfaces through links (tcx)",
+            purpose: "frames of packet sockets and virtual machines",
+            since: (6, 6),
+            also: &[],
+        },
+        probes::tcx,
+    ),
+    (
+        Feature {
+            name: "process of a packet (bpf_get_current_pid_tgid in cgroup_skb)",
+            purpose: "events of raw sockets without remembering their origin",
+            since: (6, 10),
+            also: &[],
+        },
+        probes::process_of_packet,
+    ),
+    (
+        Feature {
+            name: "rewriting an entry of a full trie",
+            purpose: "exceptions by prefix up to the last entry",
+            since: (6, 13),
+            also: &[(6, 1), (6, 12)],
+        },
+        probes::full_trie,
+    ),
+    (
+        Feature {
+            name: "network of a packet (bpf_get_netns_cookie in cgroup_skb)",
+            purpose: "exceptions for a network namespace",
+            since: (6, 15),
+            also: &[],
+        },
+        probes::network_of_packet,
+    ),
+    (
+        Feature {
+            name: "programs before those of child cgroups (BPF_F_PREORDER)",
+            purpose: "a verdict that comes first",
+            since: (6, 15),
+            also: &[(6, 12)],
+        },
+        probes::preorder,
+    ),
+    (
+        Feature {
+            name: "order and revision of a cgroup's programs (mprog)",
+            purpose: "noticing other programs on the cgroup",
+            since: (6, 17),
+            also: &[(6, 12)],
+        },
+        probes::revision,
+    ),
+];
+
+/// The answer to a connection over IPv6 is judged. Before, it leaves under the listening socket, which the packet is not of, and no
+/// program runs; what is sent on the connection is judged. [`ALL`] does not hold it: a connection has to be tried. Found by trying: Linux 5.10
+/// lacks it, 6.12 has it.
+pub const ANSWERS_JUDGED: Feature = Feature {
+    name: "answers to connections over IPv6 judged",
+    purpose: "a closed address cannot open a connection to a server here",
+    since: (6, 12),
+    also: &[],
+};
+
+impl Grounds {
+    /// # Errors
+    /// When the network namespace cannot be made.
+    pub fn new(cgroup: &Cgroup) -> Result<Self> {
+        Ok(Self {
+            cgroup: fs::File::open(cgroup.path())
+                .context("open a cgroup")?
+                .into(),
+            netns: Netns::new()?,
+        })
+    }
+}
+
+impl Feature {
+    /// The line that tells programs which read the output of tests whether this kernel has it.
+    #[must_use]
+    pub fn line(&self, is_there: bool) -> String {
+        let word = if is_there { "present" } else { "absent" };
+        let (major, minor) = self.since;
+        let Self { name, purpose, .. } = self;
+        format!("EGRESS-FEATURE {word}\t{major}.{minor}\t{name}\t{purpose}")
+    }
+
+    /// Whether a kernel of `release`, `(major, minor)`, is to have it.
+    #[must_use]
+    pub fn belongs_to(&self, release: (u32, u32)) -> bool {
+        release >= self.since || self.also.contains(&release)
+    }
+}
+
+/// The running kernel's release, as `uname -r` prints it, and its series.
+///
+/// # Errors
+/// When it has another form.
+pub fn release() -> Result<(String, (u32, u32))> {
+    let text = fs::read_to_string("/proc/sys/kernel/osrelease").context("read the release")?;
+    let text = text.trim().to_owned();
+    let series = series(&text).with_context(|| format!("the release {text}"))?;
+    Ok((text, series))
+}
+
+fn series(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|char: char| !char.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_begins_with_its_series() {
+        assert_eq!(series("6.12.117+deb13-cloud-amd64"), Some((6, 12)));
+        assert_eq!(series("5.10.0-46-cloud-amd64"), Some((5, 10)));
+        assert_eq!(series("none"), None);
+    }
+
+    #[test]
+    fn a_feature_belongs_to_its_first_release_and_to_all_later_ones() {
+        let tcx = ALL
+            .iter()
+            .find(|(feature, _)| feature.since == (6, 6))
+            .unwrap();
+        let (tcx, _) = tcx;
+        assert!(!tcx.belongs_to((6, 5)) && !tcx.belongs_to((5, 19)));
+        assert!(tcx.belongs_to((6, 6)) && tcx.belongs_to((7, 0)));
+    }
+}

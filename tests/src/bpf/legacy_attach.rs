@@ -1,0 +1,67 @@
+//! Programs attached to cgroups without a link, as agents do that were written before Linux 5.7.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{Place, Program, call, raw};
+
+const PROG_ATTACH: libc::c_int = 8;
+const PROG_DETACH: libc::c_int = 9;
+/// `BPF_F_ALLOW_OVERRIDE`.
+const ALLOW_OVERRIDE: u32 = 1;
+
+/// The attachment of a program that its cgroup runs alone; detached when dropped.
+#[derive(Debug)]
+pub struct Exclusive {
+    attributes: [u32; 4],
+    _cgroup: OwnedFd,
+    /// The program: its owner keeps it open.
+    pub program: Program,
+}
+
+impl Exclusive {
+    /// Attaches `program` to the cgroup in the directory `cgroup`, beside which and below which there may be no other.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach(program: Program, place: Place, cgroup: &Path) -> Result<Self> {
+        Self::attach_with(program, place, cgroup, 0)
+    }
+
+    /// The same, but programs of cgroups below take its place there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach_overridable(program: Program, place: Place, cgroup: &Path) -> Result<Self> {
+        Self::attach_with(program, place, cgroup, ALLOW_OVERRIDE)
+    }
+
+    fn attach_with(program: Program, place: Place, path: &Path, flags: u32) -> Result<Self> {
+        let cgroup = File::open(path).with_context(|| format!("open {}", path.display()))?;
+        let target = u32::try_from(cgroup.as_raw_fd())?;
+        let mut attributes = [target, raw(&program.0)?, place.numbers().1, flags];
+        call(PROG_ATTACH, &mut attributes)
+            .with_context(|| format!("attach a program to {}", path.display()))?;
+        Ok(Self {
+            attributes,
+            _cgroup: cgroup.into(),
+            program,
+        })
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        let [target, program, place, _flags] = self.attributes;
+        let detached: io::Result<_> = call(PROG_DETACH, &mut [target, program, place, 0]);
+        if let Err(error) = detached {
+            crate::fixtures::process::complain(&format!("detach a program: {error}"));
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The few calls of bpf(2) that tests and measurements make themselves: programs of a few instructions, test runs, and looks at what is
+//! loaded or pinned.
+//!
+//! Layouts and numbers are those of linux/bpf.h.
+
+pub mod features;
+mod legacy_attach;
+pub mod loaded_policy;
+mod map;
+pub mod program_pool;
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+pub use self::{legacy_attach::Exclusive, map::Map};
+
+const PROG_LOAD: libc::c_int = 5;
+const OBJ_GET: libc::c_int = 7;
+const TEST_RUN: libc::c_int = 10;
+const PROG_NEXT_ID: libc::c_int = 11;
+const PROG_BY_ID: libc::c_int = 13;
+const INFO_BY_FD: libc::c_int = 15;
+const LINK_CREATE: libc::c_int = 28;
+const ENABLE_STATS: libc::c_int = 32;
+const LINK_DETACH: libc::c_int = 34;
+
+/// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Packets that leave a cgroup.
+    Egress,
+    /// `connect` of IPv4 sockets in a cgroup.
+    Connect4,
+    /// Packets that leave an interface, through a link (tcx).
+    Tcx,
+}
+
+impl Place {
+    fn numbers(self) -> (u32, u32) {
+        match self {
+            Self::Egress => (8, 1),
+            Self::Connect4 => (18, 10),
+            Self::Tcx => (3, 47),
+        }
+    }
+}
+
+/// How a link is made, beside its program and its target: zero unless a newer kernel is asked for more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Attach {
+    /// `BPF_F_…`.
+    pub flags: u32,
+    /// The revision that the target's list of programs is expected to be at.
+    pub expected_revision: u64,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Link {
+    program: u32,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+    relative: u64,
+    expected_revision: u64,
+}
+
+/// What the kernel tells of a loaded program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Its name, at most 15 bytes.
+    pub name: String,
+    /// Instructions after verification.
+    pub instructions: u32,
+    /// Instructions that the verifier looked at, all paths added; `None` where the kernel does not tell (before 5.16).
+    pub verified: Option<u32>,
+}
+
+/// A loaded program.
+#[derive(Debug)]
+pub struct Program(OwnedFd);
+
+#[repr(C)]
+#[derive(Default)]
+struct Load {
+    kind: u32,
+    instructions_len: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_len: u32,
+    log: u64,
+    kernel_and_flags: u64,
+    name: [u8; 16],
+    interface: u32,
+    attach_type: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Run {
+    program: u32,
+    code: u32,
+    input_len: u32,
+    output_len: u32,
+    input: u64,
+    output: u64,
+    repeat: u32,
+    duration: u32,
+    context_lens: u64,
+    contexts: [u64; 2],
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    padding: u32,
+}
+
+impl Program {
+    /// Loads instructions as a program for packets that leave a cgroup.
+    ///
+    /// # Errors
+    /// When the kernel refuses them.
+    pub fn load(instructions: &[u64]) -> Result<Self> {
+        Self::load_for(Place::Egress, instructions)
+    }
+
+    /// Loads instructions as a program for `place`.
+    ///
+    /// # Errors
+    /// When the kernel refuses them; the error holds the end of what its verifier says.
+    pub fn load_for(place: Place, instructions: &[u64]) -> Result<Self> {
+        Self::load_as("", place, instructions)
+    }
+
+    /// As [`Program::load_for`], with a name of at most 15 letters, digits and underscores.
+    ///
+    /// # Errors
+    /// As [`Program::load_for`].
+    pub fn load_as(name: &str, place: Place, instructions: &[u64]) -> Result<Self> {
+        let (kind, attach_type) = place.numbers();
+        let mut log = vec![0_u8; 1 << 16];
+        let mut attributes = Load {
+            kind,
+            instructions_len: u32::try_from(instructions.len())?,
+            instructions: pointer(instructions.as_ptr()),
+            license: pointer(c"Dual MIT/GPL".as_ptr()),
+            log_level: 1,
+            log_len: u32::try_from(log.len())?,
+            log: pointer(log.as_mut_ptr().cast_const()),
+            attach_type,
+            ..Load::default()
+        };
+        for (byte, letter) in attributes.name.iter_mut().zip(name.bytes().take(15)) {
+            *byte = letter;
+        }
+        let loaded = made(PROG_LOAD, &mut attributes);
+        let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
+        let said = String::from_utf8_lossy(said);
+        Ok(Self(loaded.with_context(|| {
+            format!("load a program: {}", said.trim())
+        })?))
+    }
+
+    /// Attaches it with a link to `target`: the descriptor of a cgroup, or the index of an interface of the thread's network. The link
+    /// ends with the value that is returned.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn attach(&self, place: Place, target: u32, attach: Attach) -> io::Result<OwnedFd> {
+        let mut attributes = Link {
+            program: raw(&self.0).map_err(io::Error::other)?,
+            target,
+            attach_type: place.numbers().1,
+            flags: attach.flags,
+            relative: 0,
+            expected_revision: attach.expected_revision,
+        };
+        made(LINK_CREATE, &mut attributes)
+    }
+
+    /// The kernel's number of it.
+    ///
+    /// # Errors
+    /// When it tells none.
+    pub fn id(&self) -> Result<u32> {
+        Ok(self.info()?[1])
+    }
+
+    /// What the kernel tells of it.
+    ///
+    /// # Errors
+    /// When it tells nothing.
+    pub fn told(&self) -> Result<Told> {
+        let info = self.info()?;
+        let name: Vec<u8> = info[16..20]
+            .iter()
+            .flat_map(|word| word.to_ne_bytes())
+            .take_while(|byte| *byte != 0)
+            .collect();
+        Ok(Told {
+            name: String::from_utf8_lossy(&name).into_owned(),
+            instructions: info[5] / 8,
+            verified: Some(info[54]).filter(|count| *count > 0),
+        })
+    }
+
+    /// `struct bpf_prog_info`, as long as Linux 5.16 has it.
+    fn info(&self) -> Result<[u32; 58]> {
+        let mut info = [0_u32; 58];
+        let mut attributes = (
+            self.0.as_raw_fd(),
+            232_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
+        call(INFO_BY_FD, &mut attributes).context("look at a program")?;
+        Ok(info)
+    }
+
+    /// The ids of all programs that are loaded.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn ids() -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        let mut attributes = [0_u32; 3];
+        loop {
+            match call(PROG_NEXT_ID, &mut attributes) {
+                Ok(_) => ids.push(attributes[1]),
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(ids),
+                Err(error) => return Err(error).context("list the loaded programs"),
+            }
+            attributes[0] = attributes[1];
+        }
+    }
+
+    /// The program `id`.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn by_id(id: u32) -> Result<Self> {
+        Ok(Self(by_id(PROG_BY_ID, id).context("open a program")?))
+    }
+
+    /// The program behind a pinned link.
+    ///
+    /// # Errors
+    /// When nothing is pinned there.
+    pub fn of_link(pin: &Path) -> Result<Self> {
+        let link = pinned(pin)?;
+        // The beginning of `struct bpf_link_info`: type, id, program's id.
+        let mut info = [0_u32; 3];
+        let mut attributes = (
+            link.as_raw_fd(),
+            12_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
+        call(INFO_BY_FD, &mut attributes).context("look at a link")?;
+        Ok(Self(
+            by_id(PROG_BY_ID, info[2]).context("open the program of a link")?,
+        ))
+    }
+
+    /// A pinned program.
+    ///
+    /// # Errors
+    /// When nothing is pinned there.
+    pub fn pinned(pin: &Path) -> Result<Self> {
+        Ok(Self(pinned(pin)?))
+    }
+
+    /// How often it ran while the kernel counted, and how long it took in all.
+    ///
+    /// # Errors
+    /// When the kernel tells nothing.
+    pub fn ran(&self) -> Result<(u64, Duration)> {
+        let info = self.info()?;
+        let long = |at: usize| u64::from(info[at + 1]) << 32 | u64::from(info[at]);
+        Ok((long(50), Duration::from_nanos(long(48))))
+    }
+
+    /// What the program returns for `packet`, which begins with an Ethernet header, and how long one of `repeat` runs takes.
+    ///
+    /// # Errors
+    /// When the kernel cannot run it.
+    pub fn run(&self, packet: &[u8], repeat: u32) -> Result<(u32, Duration)> {
+        let mut attributes = Run {
+            program: raw(&self.0)?,
+            input_len: u32::try_from(packet.len())?,
+            input: pointer(packet.as_ptr()),
+            repeat,
+            ..Run::default()
+        };
+        let started = Instant::now();
+        call(TEST_RUN, &mut attributes).context("run a program")?;
+        Ok((attributes.code, started.elapsed() / repeat))
+    }
+}
+
+/// Detaches a pinned link by force, as `bpftool link detach` does: it stays pinned and judges nothing.
+///
+/// # Errors
+/// When nothing is pinned there, or the kernel refuses.
+pub fn detach(pin: &Path) -> Result<()> {
+    let link = pinned(pin)?;
+    let mut attributes = raw(&link)?;
+    call(LINK_DETACH, &mut attributes).context("detach a link")?;
+    Ok(())
+}
+
+/// Has the kernel count how often programs run, and for how long, until the value is dropped. Linux 5.8.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn count_runs() -> Result<OwnedFd> {
+    // `BPF_STATS_RUN_TIME`.
+    let mut kind = 0_u32;
+    made(ENABLE_STATS, &mut kind).context("count the runs of programs")
+}
+
+/// Processors that there may ever be: values of maps that have one for each are as many.
+///
+/// # Errors
+/// When the kernel does not say.
+pub fn possible_processors() -> Result<usize> {
+    let said = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = said.trim().rsplit(['-', ',']).next().unwrap_or_default();
+    Ok(last.parse::<usize>().context("count the processors")? + 1)
+}
+
+fn pinned(pin: &Path) -> Result<OwnedFd> {
+    let path = CString::new(pin.as_os_str().as_bytes())?;
+    let mut attributes = (pointer(path.as_ptr()), 0_u64);
+    made(OBJ_GET, &mut attributes).with_context(|| format!("open the pin {}", pin.display()))
+}
+
+fn by_id(command: libc::c_int, id: u32) -> io::Result<OwnedFd> {
+    made(command, &mut [id, 0, 0])
+}
+
+/// A call that returns a new descriptor.
+fn made<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
+    let fd = call(command, attributes)?;
+    // SAFETY: the kernel has just made this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn call<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
+    let attributes: *mut T = attributes;
+    // SAFETY: the attributes are valid for their size, and what they point to outlives the call, as each caller holds it.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
+    match libc::c_int::try_from(result) {
+        Ok(result) if result >= 0 => Ok(result),
+        Ok(_) | Err(_) => Err(io::Error::last_os_error()),
+    }
+}
+
+fn pointer<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
+}
+
+fn raw(fd: &OwnedFd) -> Result<u32> {
+    Ok(u32::try_from(fd.as_raw_fd())?)
+}

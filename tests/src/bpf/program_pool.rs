@@ -1,0 +1,160 @@
+//! Loaded programs for one test after the other: the verifier looks at hundreds of thousands of instructions, most of the work that a
+//! test makes. Whoever takes them finds every map empty.
+
+use std::{
+    env, fs,
+    ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
+    sync::{Mutex, Once, PoisonError},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use enforcer::kernel::{Kernel, PinLock, Pins};
+use enforcer_common::layout::{
+    ASKERS, COUNTERS, EVENTS, EXPLAIN, HANDSHAKES, MAPS, MAX_COUNTERS, PROTECTED_V4, PROTECTED_V6,
+    SETTINGS, Settings, VERSION,
+};
+
+use super::loaded_policy::OBJECT;
+use crate::{
+    Scratch,
+    bpf::{self, Map},
+    topology::bpffs::Bpffs,
+};
+
+/// Of no test at the moment; they end with the process.
+static IDLE: Mutex<Option<Verified>> = Mutex::new(None);
+
+/// The programs, their maps and their pins; for the next test when dropped.
+pub struct Programs(Option<Verified>);
+
+/// Fields are dropped in order.
+struct Verified {
+    kernel: Kernel,
+    pins: Pins,
+    _lock: PinLock,
+    _bpffs: Bpffs,
+    _scratch: Scratch,
+}
+
+impl Programs {
+    /// With nothing attached and nothing in the maps.
+    pub(super) fn take() -> Result<Self> {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let verified = match idle {
+            Some(verified) => {
+                verified.empty().context("empty the maps")?;
+                verified
+            }
+            None => Verified::new()?,
+        };
+        Ok(Self(Some(verified)))
+    }
+
+    pub(super) fn pins(&self) -> &Pins {
+        &self.verified().pins
+    }
+
+    /// Where a map or a program is pinned.
+    pub(super) fn pin(&self, name: &str) -> PathBuf {
+        self.verified().pin(name)
+    }
+
+    #[expect(clippy::expect_used, reason = "it is taken out only when dropped")]
+    fn verified(&self) -> &Verified {
+        self.0.as_ref().expect("not dropped")
+    }
+}
+
+impl Deref for Programs {
+    type Target = Kernel;
+
+    fn deref(&self) -> &Kernel {
+        &self.verified().kernel
+    }
+}
+
+impl DerefMut for Programs {
+    #[expect(clippy::expect_used, reason = "it is taken out only when dropped")]
+    fn deref_mut(&mut self) -> &mut Kernel {
+        &mut self.0.as_mut().expect("not dropped").kernel
+    }
+}
+
+impl Drop for Programs {
+    /// Those of a test that failed go with it.
+    fn drop(&mut self) {
+        static AT_EXIT: Once = Once::new();
+        if thread::panicking() {
+            return;
+        }
+        // SAFETY: the function takes and returns nothing, and does not unwind.
+        AT_EXIT.call_once(|| _ = unsafe { libc::atexit(drop_idle) });
+        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+        *idle = self.0.take();
+    }
+}
+
+/// What is static is not dropped: mount and directory would stay on the machine.
+extern "C" fn drop_idle() {
+    drop(IDLE.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+impl Verified {
+    fn new() -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
+        let pins = Pins::new(&bpffs.path().join("pins"));
+        let lock = pins.prepare()?;
+        Ok(Self {
+            kernel: load(&pins).context("load the programs")?,
+            pins,
+            _lock: lock,
+            _bpffs: bpffs,
+            _scratch: scratch,
+        })
+    }
+
+    fn pin(&self, name: &str) -> PathBuf {
+        self.pins.base().join(format!("v{VERSION}")).join(name)
+    }
+
+    /// As after loading.
+    fn empty(&self) -> Result<()> {
+        for name in MAPS {
+            let map = Map::pinned(&self.pin(name))?;
+            match name {
+                SETTINGS => map.set(&[0; 4], &[0; size_of::<Settings>()])?,
+                PROTECTED_V4 | PROTECTED_V6 => map.remove(&[0; 4])?,
+                COUNTERS => zero(&map)?,
+                EVENTS => map.skip_unread()?,
+                // What they hold ends with its socket.
+                ASKERS | HANDSHAKES => {}
+                _ => map.clear()?,
+            }
+        }
+        let explain = self.pin(&format!("program_{EXPLAIN}"));
+        if explain.exists() {
+            fs::remove_file(explain)?;
+        }
+        Ok(())
+    }
+}
+
+fn zero(counters: &Map) -> Result<()> {
+    let all_processors = vec![0; size_of::<u64>() * bpf::possible_processors()?];
+    for index in 0..MAX_COUNTERS {
+        counters.set(&index.to_ne_bytes(), &all_processors)?;
+    }
+    Ok(())
+}
+
+fn load(pins: &Pins) -> Result<Kernel> {
+    let Some(path) = env::var_os(OBJECT) else {
+        return Ok(Kernel::load(pins)?);
+    };
+    let path = Path::new(&path);
+    let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(Kernel::load_object(pins, &bytes)?)
+}

@@ -1,0 +1,246 @@
+//! Faults of a resolver that the real one cannot be made to show.
+//!
+//! unbound listens on the wildcard address; the front binds the resolver's own addresses, which the
+//! kernel prefers, and passes on what it does not spoil. It exists only while there are faults, or while it counts.
+
+use std::{
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{
+    locked,
+    message::{Kind, Question, question, rcode, reply},
+};
+use crate::topology::{
+    addresses::{RESOLVER_V4, RESOLVER_V6},
+    netns::Netns,
+};
+
+/// unbound, as the front reaches it.
+const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+/// How often a waiting thread looks whether the front has ended.
+const LOOK: Duration = Duration::from_millis(20);
+const RELAY_WITHIN: Duration = Duration::from_secs(5);
+/// A client's connection without a question is closed after this time.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What a resolver does wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Says that the name does not exist.
+    Nxdomain,
+    /// Says that it failed.
+    Servfail,
+    /// Never answers; connections over TCP stay open.
+    Silent,
+    /// Answers rightly, after this time.
+    Slow(Duration),
+    /// Answers with this address, for 60 s; with none where the other family is asked for.
+    Lie(IpAddr),
+    /// Answers over UDP with nothing but the advice to use TCP, and rightly there.
+    Truncate,
+    /// As [`Fault::Truncate`], and never answers a question for IPv6 addresses.
+    TruncateWithoutAaaa,
+}
+
+/// The running front; it ends when dropped.
+#[derive(Debug)]
+pub(super) struct Front {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    /// A fault with a name counts before one without; of equals the latest.
+    faults: Mutex<Vec<(Option<String>, Fault)>>,
+    /// When each datagram with a question came.
+    asked: Mutex<Vec<Instant>>,
+}
+
+impl Front {
+    pub(super) fn start(cloud: &Netns) -> Result<Self> {
+        let mut front = Self {
+            shared: Arc::default(),
+            threads: Vec::new(),
+        };
+        cloud
+            .run(|| {
+                for address in [IpAddr::V4(RESOLVER_V4), IpAddr::V6(RESOLVER_V6)] {
+                    front.serve(SocketAddr::from((address, 53)))?;
+                }
+                Ok(())
+            })
+            .context("place a front before the resolver")?;
+        Ok(front)
+    }
+
+    pub(super) fn fail(&self, name: Option<&str>, fault: Fault) {
+        locked(&self.shared.faults).push((name.map(str::to_ascii_lowercase), fault));
+    }
+
+    pub(super) fn asked(&self) -> Vec<Instant> {
+        locked(&self.shared.asked).clone()
+    }
+
+    fn serve(&mut self, address: SocketAddr) -> Result<()> {
+        let udp = UdpSocket::from(bound(address, Type::DGRAM, Protocol::UDP)?);
+        let listening = bound(address, Type::STREAM, Protocol::TCP)?;
+        listening.listen(64)?;
+        let tcp = TcpListener::from(listening);
+        tcp.set_nonblocking(true)?;
+        let (for_udp, for_tcp) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        self.threads
+            .push(thread::Builder::new().spawn(move || serve_udp(&udp, &for_udp))?);
+        self.threads
+            .push(thread::Builder::new().spawn(move || serve_tcp(&tcp, &for_tcp))?);
+        Ok(())
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                crate::fixtures::process::complain("a thread of the resolver's front panicked");
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, question: &Question) -> Option<Fault> {
+        let faults = locked(&self.faults);
+        let latest = |wanted: Option<&str>| {
+            faults
+                .iter()
+                .rev()
+                .find(|(name, _)| name.as_deref() == wanted)
+                .map(|(_, fault)| *fault)
+        };
+        latest(Some(&question.name)).or_else(|| latest(None))
+    }
+
+    /// The answer to a query, after the time it takes; `None` when there is none.
+    fn answer(&self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
+        let question = question(query)?;
+        let spoiled = |code, truncated, lie| Some(reply(query, &question, code, truncated, lie));
+        match self.fault(&question) {
+            Some(Fault::Nxdomain) => spoiled(rcode::NXDOMAIN, false, None),
+            Some(Fault::Servfail) => spoiled(rcode::SERVFAIL, false, None),
+            Some(Fault::Lie(address)) => spoiled(rcode::NOERROR, false, Some(address)),
+            Some(Fault::Silent) => None,
+            Some(Fault::TruncateWithoutAaaa) if question.kind == Kind::Aaaa as u16 => None,
+            Some(Fault::Truncate | Fault::TruncateWithoutAaaa) if !over_tcp => {
+                spoiled(rcode::NOERROR, true, None)
+            }
+            Some(Fault::Slow(time)) => {
+                let until = Instant::now() + time;
+                self.wait_while(|| Instant::now() < until);
+                relay(query).ok()
+            }
+            Some(Fault::Truncate | Fault::TruncateWithoutAaaa) | None => relay(query).ok(),
+        }
+    }
+
+    fn wait_while(&self, condition: impl Fn() -> bool) {
+        while condition() && !self.has_ended() {
+            thread::sleep(LOOK.min(Duration::from_millis(5)));
+        }
+    }
+}
+
+fn serve_udp(socket: &UdpSocket, shared: &Shared) {
+    thread::scope(|scope| {
+        let mut buffer = [0; 4096];
+        while !shared.has_ended() {
+            let Ok((length, client)) = socket.recv_from(&mut buffer) else {
+                continue;
+            };
+            locked(&shared.asked).push(Instant::now());
+            let query = buffer[..length].to_vec();
+            scope.spawn(move || {
+                if let Some(answer) = shared.answer(&query, false) {
+                    // A client that went away is like one that lost the datagram.
+                    drop(socket.send_to(&answer, client));
+                }
+            });
+        }
+    });
+}
+
+fn serve_tcp(listener: &TcpListener, shared: &Shared) {
+    thread::scope(|scope| {
+        while !shared.has_ended() {
+            match listener.accept() {
+                // An error ends one connection, as it would with a real resolver.
+                Ok((stream, _client)) => drop(scope.spawn(|| serve_stream(stream, shared).ok())),
+                Err(_nobody_yet) => thread::sleep(LOOK),
+            }
+        }
+    });
+}
+
+/// Messages over TCP carry their length in two bytes before them (RFC 1035, section 4.2.2).
+fn serve_stream(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(IDLE))?;
+    while !shared.has_ended() {
+        let query = read_message(&mut stream)?;
+        match shared.answer(&query, true) {
+            Some(answer) => write_message(&mut stream, &answer)?,
+            None => shared.wait_while(|| true),
+        }
+    }
+    Ok(())
+}
+
+/// Over TCP, so that no answer is too large.
+fn relay(query: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&RESOLVER, RELAY_WITHIN)?;
+    stream.set_read_timeout(Some(RELAY_WITHIN))?;
+    write_message(&mut stream, query)?;
+    read_message(&mut stream)
+}
+
+fn read_message(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message)?;
+    Ok(message)
+}
+
+fn write_message(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
+    let length = u16::try_from(message.len()).map_err(io::Error::other)?;
+    stream.write_all(&[&length.to_be_bytes(), message].concat())
+}
+
+/// Both sharing options: unbound has the port on the wildcard address.
+fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_read_timeout(Some(LOOK))?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

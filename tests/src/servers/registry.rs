@@ -1,0 +1,125 @@
+//! The registries behind the front ends: contoso's, and one for every other customer.
+
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    Scratch,
+    fixtures::{
+        process::{Server, accepts, run},
+        process_env::Place,
+        tool_cache::Cache,
+    },
+    servers::image,
+    topology::{netns::Netns, network::World},
+};
+
+/// Contoso's registry, inside the cloud.
+pub(crate) const CONTOSO: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000);
+/// The registry of all other customers, inside the cloud.
+pub(crate) const OTHERS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5001);
+
+/// The image that every registry of the lab holds.
+pub const IMAGE: &str = "app:1";
+
+/// A running registry.
+#[derive(Debug)]
+pub struct Registry {
+    server: Server,
+    address: SocketAddrV4,
+    cache: Cache,
+    cloud: Netns,
+    place: Place,
+    dir: PathBuf,
+}
+
+impl Registry {
+    /// Starts one in the cloud with an empty storage in `scratch`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(
+        name: &str,
+        address: SocketAddrV4,
+        cache: &Cache,
+        world: &World,
+        scratch: &Scratch,
+    ) -> Result<Self> {
+        let dir = scratch.dir(name)?;
+        let conf = scratch.file(
+            &format!("{name}/config.yml"),
+            format!(
+                "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
+                 storage: {{filesystem: {{rootdirectory: \"{}\"}}}}\n\
+                 http: {{addr: \"{address}\", secret: lab}}\n",
+                dir.join("storage").display()
+            ),
+        )?;
+        let place = world.cloud_place();
+        let mut command = cache.debian(&place, "usr/bin/docker-registry");
+        command.arg("serve").arg(conf);
+        Ok(Self {
+            server: Server::start(name, command, scratch.path())?,
+            address,
+            cache: cache.clone(),
+            cloud: world.cloud().clone(),
+            place,
+            dir,
+        })
+    }
+
+    /// Waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When it ends or does not accept any within 10 s.
+    pub(crate) fn await_ready(&mut self) -> Result<()> {
+        let (cloud, address) = (&self.cloud, self.address);
+        self.server.await_ready(Duration::from_secs(10), || {
+            cloud.run(|| Ok(accepts(address.into()))).unwrap_or(false)
+        })
+    }
+
+    /// Fills it with [`IMAGE`].
+    ///
+    /// # Errors
+    /// When the image cannot be made or pushed.
+    pub(crate) fn push_image(&self) -> Result<()> {
+        let mut push = skopeo(&self.cache, &self.place, &self.dir);
+        push.args([
+            "copy",
+            "--quiet",
+            "--dest-tls-verify=false",
+            "--dest-no-creds",
+        ])
+        .arg(image::make(&self.dir)?)
+        .arg(format!("docker://{}/{IMAGE}", self.address));
+        run(push, Duration::from_secs(30))?
+            .success()
+            .context("fill a registry")?;
+        Ok(())
+    }
+}
+
+/// skopeo with nothing of the machine's own settings and with its caches in `home`.
+pub(crate) fn skopeo(
+    cache: &Cache,
+    place: &Place,
+    home: &std::path::Path,
+) -> std::process::Command {
+    let mut command = cache.debian(place, "usr/bin/skopeo");
+    command
+        .args(["--insecure-policy", "--registries.d"])
+        .arg(home.join("none"))
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("TMPDIR", home)
+        .env("CONTAINERS_REGISTRIES_CONF", "/dev/null")
+        // Moves root's cache of blob locations from /var/lib/containers to XDG_DATA_HOME.
+        .env("_CONTAINERS_ROOTLESS_UID", "1");
+    command
+}

@@ -1,0 +1,143 @@
+//! A local stub resolver on the device, as many hosts run one: dnsmasq or systemd-resolved at 127.0.0.53.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    Lab,
+    fixtures::{enforcer::Enforcer, process::Server, process_env::Place, tool_cache::Cache},
+    servers::dns::Kind,
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
+};
+
+/// Where it listens, port 53.
+pub const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
+
+/// The running stub.
+#[derive(Debug)]
+pub struct Stub {
+    server: Server,
+    resolv_conf: PathBuf,
+    /// Its `/run`, where it has one of its own.
+    run: Option<PathBuf>,
+}
+
+impl Stub {
+    /// Starts dnsmasq in `place` and waits until it answers. A lab's device has room for one stub.
+    ///
+    /// # Errors
+    /// When it does not come up within 10 s.
+    pub fn start(lab: &Lab, place: &Place) -> Result<Self> {
+        let mut command = lab.cache().debian(place, "usr/sbin/dnsmasq");
+        // It stays root: the kernel forgets "die with the parent" when a process changes its user.
+        command.args([
+            "--keep-in-foreground",
+            "--conf-file=/dev/null",
+            "--user=root",
+            "--pid-file=",
+        ]);
+        command.args([
+            "--log-facility=-",
+            "--no-hosts",
+            "--no-resolv",
+            "--bind-interfaces",
+        ]);
+        command.arg(format!("--listen-address={STUB}"));
+        command
+            .arg(format!("--server={RESOLVER_V4}"))
+            .arg(format!("--server={RESOLVER_V6}"));
+        Self::answering("dnsmasq", command, lab, None)
+    }
+
+    /// As [`Stub::start`], systemd-resolved. It comes without systemd and without D-Bus, and with a `/run` of its own.
+    ///
+    /// # Errors
+    /// As [`Stub::start`].
+    pub fn start_resolved(lab: &Lab, place: &Place) -> Result<Self> {
+        let run = lab.scratch().dir("resolved-run")?;
+        let settings = run.join("systemd/resolved.conf.d");
+        fs::create_dir_all(&settings)?;
+        let settings = settings.join("lab.conf");
+        fs::write(&settings, resolved_conf()).context("configure systemd-resolved")?;
+        // It becomes this user. See above.
+        let mut users = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
+        users.insert_str(0, "systemd-resolve:x:0:0::/:/bin/false\n");
+        let users = lab.scratch().file("resolved-passwd", users)?;
+        let place = place
+            .clone()
+            .with_bind(&run, Path::new("/run"))?
+            .with_bind(&users, Path::new("/etc/passwd"))?;
+        let command = lab.cache().debian(&place, resolved(lab.cache())?);
+        Self::answering("systemd-resolved", command, lab, Some(run))
+    }
+
+    fn answering(name: &str, command: Command, lab: &Lab, run: Option<PathBuf>) -> Result<Self> {
+        let resolv_conf = lab
+            .scratch()
+            .file("stub-resolv.conf", format!("nameserver {STUB}\n"))?;
+        let mut server = Server::start(name, command, lab.dir())?;
+        server.await_ready(Duration::from_secs(10), || {
+            let stub = SocketAddr::from((IpAddr::V4(STUB), 53));
+            let answer =
+                lab.dns()
+                    .ask_at(stub, lab.world().device(), "contoso.azurecr.io", Kind::A);
+            answer.is_ok_and(|answer| !answer.addresses.is_empty())
+        })?;
+        Ok(Self {
+            server,
+            resolv_conf,
+            run,
+        })
+    }
+
+    /// Has the daemon see what a host with this stub has in `/etc` and `/run`.
+    ///
+    /// # Errors
+    /// When a directory does not exist.
+    pub fn seen_by(&self, enforcer: &mut Enforcer) -> Result<()> {
+        enforcer.lay_over(&self.resolv_conf, Path::new("/etc/resolv.conf"))?;
+        match &self.run {
+            Some(run) => enforcer.lay_over(run, Path::new("/run")),
+            None => Ok(()),
+        }
+    }
+
+    /// `place`, a device's place, with its lookups sent to the stub.
+    ///
+    /// # Errors
+    /// When `/etc/resolv.conf` does not exist.
+    pub fn used_in(&self, place: Place) -> Result<Place> {
+        place.with_bind(&self.resolv_conf, Path::new("/etc/resolv.conf"))
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
+    }
+}
+
+/// Where Debian has it since version 13, or before.
+fn resolved(cache: &Cache) -> Result<&'static str> {
+    let places = [
+        "usr/lib/systemd/systemd-resolved",
+        "lib/systemd/systemd-resolved",
+    ];
+    let mut places = places.into_iter();
+    places
+        .find(|place| cache.path("root").join(place).exists())
+        .context("find systemd-resolved")
+}
+
+fn resolved_conf() -> String {
+    format!(
+        "[Resolve]\nDNS={RESOLVER_V4} {RESOLVER_V6}\nFallbackDNS=\nLLMNR=no\nMulticastDNS=no\nDNSSEC=no\nReadEtcHosts=no\n"
+    )
+}

@@ -1,0 +1,66 @@
+//! Registries that want a token, as every registry of the service does: a challenge on each request without one, and tokens from the
+//! login server itself. They hold what the registry of all other customers holds.
+
+use crate::servers::{certificates::Leaf, nginx::server, registry::OTHERS};
+
+/// The login server of a registry with dedicated data endpoints, that is open to [`USER`] only.
+pub const DEDICATED_LOGIN: &str = "fabrikam.azurecr.io";
+/// The login server of a registry without dedicated data endpoints, that anybody may pull from.
+pub const SHARED_LOGIN: &str = "northwind.azurecr.io";
+/// The storage account to which the latter sends its clients, with a signature.
+pub const SHARED_ACCOUNT: &str = "eusreplstore28.blob.core.windows.net";
+/// Who may pull from [`DEDICATED_LOGIN`].
+pub const USER: &str = "puller";
+/// That user's password.
+pub const PASSWORD: &str = "not-a-secret-of-anybody";
+
+/// [`USER`] and [`PASSWORD`] as RFC 7617 has them sent.
+const BASIC: &str = "cHVsbGVyOm5vdC1hLXNlY3JldC1vZi1hbnlib2R5";
+/// What opens the registries, for the scope that is asked for.
+const TOKEN: &str = "a-token.of-the.lab";
+
+/// Maps and servers for the web server's configuration. `leaf`: the registries' certificate. Values are too long for the usual buckets of
+/// maps, so they are matched by expressions.
+pub(crate) fn conf(leaf: &Leaf) -> String {
+    let dedicated = "https://fabrikam.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false&s=a-signature";
+    let shared = format!(
+        "https://{SHARED_ACCOUNT}/x//docker/registry/v2/blobs/$digest/data?sp=r&sr=b&sig=a-signature"
+    );
+    let maps = format!(
+        "map $http_authorization $challenge {{\n\
+         \"~^Bearer {TOKEN}$\" \"\";\n\
+         default 'Bearer realm=\"https://$host/oauth2/token\",service=\"$host\"';\n}}\n\
+         map \"$host $http_authorization\" $known {{\n\
+         \"~^{DEDICATED_LOGIN} Basic {BASIC}$\" yes;\n\
+         \"~^{SHARED_LOGIN} $\" yes;\n\
+         default no;\n}}\n\
+         map \"$known $arg_service $arg_scope\" $granted {{\n\
+         \"~^yes {DEDICATED_LOGIN} repository:app:pull$\" yes;\n\
+         \"~^yes {SHARED_LOGIN} repository:app:pull$\" yes;\n\
+         default no;\n}}\n"
+    );
+    let servers = [(DEDICATED_LOGIN, dedicated), (SHARED_LOGIN, &shared)]
+        .map(|(login, blobs)| server("login", false, login, leaf, &body(blobs)));
+    maps + &servers.concat()
+}
+
+/// One registry, whose blobs are at `blobs`.
+fn body(blobs: &str) -> String {
+    let unauthorized = "return 401 '{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\",\"detail\":null}]}';";
+    format!(
+        "default_type application/json;\n\
+         location = /oauth2/token {{\n\
+         if ($granted = no) {{ {unauthorized} }}\n\
+         return 200 '{{\"access_token\":\"{TOKEN}\"}}';\n}}\n\
+         location ~ ^/v2/(?<repo>.+)/blobs/(?<digest>sha256:[0-9a-f]+)$ {{\n\
+         add_header Www-Authenticate $challenge always;\n\
+         if ($challenge) {{ {unauthorized} }}\n\
+         return 307 {blobs};\n}}\n\
+         location / {{\n\
+         add_header Www-Authenticate $challenge always;\n\
+         if ($challenge) {{ {unauthorized} }}\n\
+         proxy_set_header Authorization \"\";\n\
+         proxy_set_header Host $host;\n\
+         proxy_pass http://{OTHERS};\n}}\n"
+    )
+}

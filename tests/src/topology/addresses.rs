@@ -1,0 +1,90 @@
+//! The lab's address plan: documentation prefixes (RFC 5737, RFC 3849) and benchmarking prefixes (RFC 2544) in the roles of Azure's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The recursive resolver, port 53 (UDP and TCP).
+pub const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 53);
+/// The recursive resolver over IPv6.
+pub const RESOLVER_V6: Ipv6Addr = Ipv6Addr::new(0xfd53, 0, 0, 0, 0, 0, 0, 0x53);
+/// The device's addresses on the link to the cloud.
+pub const DEVICE: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(10, 53, 0, 2)),
+    IpAddr::V6(Ipv6Addr::new(0xfd53, 0, 0, 0, 0, 0, 0, 2)),
+];
+
+/// Login servers of the region eastus.
+pub const LOGIN_EASTUS: [&str; 2] = ["198.51.100.0/26", "2001:db8:acc::/64"];
+/// Login servers of the region westus.
+pub const LOGIN_WESTUS: [&str; 2] = ["198.51.100.64/26", "2001:db8:acc:1::/64"];
+/// Data endpoints of the region eastus.
+pub const DATA_EASTUS: [&str; 2] = ["198.51.100.128/26", "2001:db8:acc:80::/64"];
+/// Data endpoints of the region westus.
+pub const DATA_WESTUS: [&str; 2] = ["198.51.100.192/26", "2001:db8:acc:81::/64"];
+/// All container registries: the four lists above.
+pub const REGISTRIES: [&str; 2] = ["198.51.100.0/24", "2001:db8:acc::/48"];
+/// All registries in the regions of [`REPLICAS`], besides [`REGISTRIES`].
+pub const REPLICA_REGISTRIES: [&str; 1] = ["198.18.0.0/21"];
+/// Regions in which a fresh lab has no replica: each has data endpoints only, for [`crate::fixtures::replicas`] to place one there.
+pub const REPLICAS: [Region; 8] = [
+    Region::new(
+        "westeurope",
+        "WestEurope",
+        ["198.18.0.0/24", "2001:db8:acc:90::/64"],
+    ),
+    Region::new(
+        "northeurope",
+        "NorthEurope",
+        ["198.18.1.0/24", "2001:db8:acc:91::/64"],
+    ),
+    Region::new(
+        "japaneast",
+        "JapanEast",
+        ["198.18.2.0/24", "2001:db8:acc:92::/64"],
+    ),
+    Region::new(
+        "southindia",
+        "SouthIndia",
+        ["198.18.3.0/24", "2001:db8:acc:93::/64"],
+    ),
+    Region::new(
+        "westus2",
+        "WestUS2",
+        ["198.18.4.0/24", "2001:db8:acc:94::/64"],
+    ),
+    Region::new(
+        "eastus2",
+        "EastUS2",
+        ["198.18.5.0/24", "2001:db8:acc:95::/64"],
+    ),
+    Region::new(
+        "westus3",
+        "WestUS3",
+        ["198.18.6.0/24", "2001:db8:acc:96::/64"],
+    ),
+    Region::new(
+        "swedencentral",
+        "SwedenCentral",
+        ["198.18.7.0/24", "2001:db8:acc:97::/64"],
+    ),
+];
+/// Storage accounts, the bad actor's among them.
+pub const STORAGE: [&str; 2] = ["203.0.113.0/24", "2001:db8:b10b::/48"];
+/// A web server that has nothing to do with registries or storage.
+pub const INTERNET: [&str; 2] = ["192.0.2.80/32", "2001:db8:80::80/128"];
+
+/// A region as Azure names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// In host names.
+    pub name: &'static str,
+    /// In service tags.
+    pub tag: &'static str,
+    /// Its data endpoints, IPv4 and IPv6.
+    pub data: [&'static str; 2],
+}
+
+impl Region {
+    const fn new(name: &'static str, tag: &'static str, data: [&'static str; 2]) -> Self {
+        Self { name, tag, data }
+    }
+}

@@ -1,0 +1,231 @@
+//! What the device's clients say over TCP to port 443, byte by byte, at the cloud's end of the link.
+
+use std::{
+    collections::HashMap,
+    io::Read,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use socket2::Socket;
+
+use crate::{
+    fixtures::process::POLL,
+    topology::{network::World, packet_counter::packet_socket},
+};
+
+/// As much of each connection as is kept.
+const KEPT: usize = 16 * 1024;
+/// The largest packet that an offloading link carries.
+const LARGEST: usize = 64 * 1024;
+const QUIET_WITHIN: Duration = Duration::from_secs(10);
+const TCP: u8 = 6;
+const SYN: u8 = 0x02;
+
+/// A connection, from its SYN on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// The device's end.
+    pub client: SocketAddr,
+    /// The cloud's end.
+    pub server: SocketAddr,
+    /// What the client said, from its first byte on; a byte that is missing is zero.
+    pub bytes: Vec<u8>,
+    /// The sequence number of its first byte.
+    start: u32,
+}
+
+/// A running capture; it ends when dropped.
+#[derive(Debug)]
+pub struct Capture {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    /// How often the link was quiet.
+    quiet: AtomicU64,
+    flows: Mutex<Flows>,
+}
+
+#[derive(Debug, Default)]
+struct Flows {
+    all: Vec<Flow>,
+    /// The latest of each pair of ends.
+    latest: HashMap<(SocketAddr, SocketAddr), usize>,
+}
+
+impl Capture {
+    /// Captures from here on.
+    ///
+    /// # Errors
+    /// When the kernel gives no packet socket.
+    pub fn watch(world: &World) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let capturing = Arc::clone(&shared);
+        let thread = world.cloud().run(|| {
+            let socket = packet_socket().context("listen to the link")?;
+            Ok(thread::Builder::new().spawn(move || capturing.capture(socket))?)
+        })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// The connections that began since the last call, once the link is quiet.
+    ///
+    /// # Errors
+    /// When it does not become quiet.
+    pub fn take(&self) -> Result<Vec<Flow>> {
+        let before = self.shared.quiet.load(Ordering::Relaxed);
+        let deadline = Instant::now() + QUIET_WITHIN;
+        while self.shared.quiet.load(Ordering::Relaxed) == before {
+            ensure!(Instant::now() < deadline, "the link does not become quiet");
+            thread::sleep(POLL);
+        }
+        Ok(std::mem::take(&mut *self.shared.flows()).all)
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            crate::fixtures::process::complain("the thread that captures packets panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn capture(&self, mut socket: Socket) {
+        let mut packet = vec![0; LARGEST];
+        while !self.ended.load(Ordering::Relaxed) {
+            match socket.read(&mut packet) {
+                Ok(length) => {
+                    if let Some(segment) = segment(&packet[..length]) {
+                        self.flows().add(&segment);
+                    }
+                }
+                Err(_nothing_came) => _ = self.quiet.fetch_add(1, Ordering::Relaxed),
+            }
+        }
+    }
+
+    fn flows(&self) -> MutexGuard<'_, Flows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flows {
+    fn add(&mut self, segment: &Segment<'_>) {
+        let ends = (segment.client, segment.server);
+        if segment.is_syn {
+            let start = segment.sequence.wrapping_add(1);
+            let known = self.latest.get(&ends).map(|at| self.all[*at].start);
+            if known != Some(start) {
+                self.latest.insert(ends, self.all.len());
+                self.all.push(Flow {
+                    client: segment.client,
+                    server: segment.server,
+                    bytes: segment.payload.to_vec(),
+                    start,
+                });
+            }
+            return;
+        }
+        let Some(flow) = self.latest.get(&ends).map(|at| &mut self.all[*at]) else {
+            return;
+        };
+        let from = segment.sequence.wrapping_sub(flow.start) as usize;
+        let to = from.saturating_add(segment.payload.len()).min(KEPT);
+        if from < to {
+            flow.bytes.resize(flow.bytes.len().max(to), 0);
+            flow.bytes[from..to].copy_from_slice(&segment.payload[..to - from]);
+        }
+    }
+}
+
+/// A packet of a client's to port 443.
+struct Segment<'a> {
+    client: SocketAddr,
+    server: SocketAddr,
+    is_syn: bool,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+/// Reads a packet from its network header on (RFC 791, RFC 8200, RFC 9293).
+fn segment(packet: &[u8]) -> Option<Segment<'_>> {
+    let (source, destination, tcp) = match packet.first()? >> 4 {
+        4 if *packet.get(9)? == TCP => {
+            let octets = |at: usize| -> Option<[u8; 4]> { packet.get(at..at + 4)?.try_into().ok() };
+            let header = usize::from(packet[0] & 0x0f) * 4;
+            (
+                IpAddr::from(Ipv4Addr::from(octets(12)?)),
+                IpAddr::from(Ipv4Addr::from(octets(16)?)),
+                packet.get(header..)?,
+            )
+        }
+        6 if *packet.get(6)? == TCP => {
+            let octets =
+                |at: usize| -> Option<[u8; 16]> { packet.get(at..at + 16)?.try_into().ok() };
+            (
+                Ipv6Addr::from(octets(8)?).into(),
+                Ipv6Addr::from(octets(24)?).into(),
+                packet.get(40..)?,
+            )
+        }
+        _other => return None,
+    };
+    let port = |at: usize| Some(u16::from_be_bytes(tcp.get(at..at + 2)?.try_into().ok()?));
+    let server = SocketAddr::new(destination, port(2)?);
+    (server.port() == 443).then_some(())?;
+    Some(Segment {
+        client: SocketAddr::new(source, port(0)?),
+        server,
+        is_syn: tcp.get(13)? & SYN != 0,
+        sequence: u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?),
+        payload: tcp.get(usize::from(tcp.get(12)? >> 4) * 4..)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(flows: &mut Flows, sequence: u32, is_syn: bool, payload: &[u8]) {
+        flows.add(&Segment {
+            client: ([10, 53, 0, 2], 4000).into(),
+            server: ([198, 51, 100, 10], 443).into(),
+            is_syn,
+            sequence,
+            payload,
+        });
+    }
+
+    #[test]
+    fn segments_are_put_together_in_the_order_of_their_numbers() {
+        let mut flows = Flows::default();
+        add(&mut flows, u32::MAX, true, b"");
+        add(&mut flows, 4, false, b"next");
+        add(&mut flows, 0, false, b"read");
+        add(&mut flows, 0, false, b"read");
+        assert_eq!(flows.all[0].bytes, b"readnext");
+        add(&mut flows, 700, true, b"");
+        assert_eq!(flows.all.len(), 2);
+        assert!(flows.all[1].bytes.is_empty());
+    }
+}

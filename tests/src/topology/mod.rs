@@ -1,0 +1,11 @@
+//! The network and the kernel objects below it: namespaces, links, cgroups, bpf file systems, and what crosses the link.
+
+pub mod addresses;
+pub mod bpffs;
+pub mod capture;
+pub mod cgroup;
+pub(crate) mod mount_namespace;
+pub(crate) mod mounts;
+pub mod netns;
+pub mod network;
+pub mod packet_counter;

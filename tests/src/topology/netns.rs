@@ -1,0 +1,117 @@
+//! Network namespaces without a name: the kernel frees them with their last user, so that even a
+//! killed test leaves none behind.
+//!
+//! `ip netns exec` is not used: it mounts a fresh `/sys`, which hides the cgroup and bpf file
+//! systems. To look inside from a shell: `nsenter --net=<Netns::path()> COMMAND`.
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    panic,
+    path::PathBuf,
+    process,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::fixtures::{
+    process::{run_with_input, spawner},
+    process_env::{Place, check, set_netns},
+};
+
+/// A network namespace; it lives as long as this value or a process inside.
+#[derive(Clone, Debug)]
+pub struct Netns {
+    fd: Arc<OwnedFd>,
+    inode: u64,
+}
+
+impl Netns {
+    /// Makes an empty network namespace, its loopback down.
+    ///
+    /// # Errors
+    /// When the kernel refuses, for want of `CAP_SYS_ADMIN` for example.
+    pub fn new() -> Result<Self> {
+        spawner().context("start the spawning thread")?;
+        let file = in_thread(|| {
+            // SAFETY: unshare(2) takes one integer; it changes this thread only, which then ends.
+            check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+            File::open("/proc/thread-self/ns/net")
+        })
+        .context("make a network namespace (the lab needs root)")?;
+        let inode = file
+            .metadata()
+            .context("look at a network namespace")?
+            .ino();
+        Ok(Self {
+            fd: Arc::new(file.into()),
+            inode,
+        })
+    }
+
+    /// Where another process can open the namespace while this value lives.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!(
+            "/proc/{}/fd/{}",
+            process::id(),
+            self.fd.as_raw_fd()
+        ))
+    }
+
+    /// The namespace's inode, as in `net:[4026532008]`.
+    #[must_use]
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// The place for processes in this namespace.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place::default().with_netns(Arc::clone(&self.fd))
+    }
+
+    /// Runs a closure inside, in a thread of its own. Sockets made there stay there.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered, or the closure's own error.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        in_thread(|| {
+            set_netns(self.fd.as_raw_fd()).context("enter a network namespace")?;
+            work()
+        })
+    }
+
+    /// Configures the namespace with lines for `ip -batch` (ip(8)).
+    ///
+    /// # Errors
+    /// When a line fails; the lines after it are not run.
+    pub fn ip(&self, lines: &str) -> Result<()> {
+        let mut command = self.place().command("ip");
+        command.args(["-batch", "-"]);
+        run_with_input(command, lines, Duration::from_secs(10))?
+            .success()
+            .with_context(|| format!("configure a network namespace with ip:\n{lines}"))?;
+        Ok(())
+    }
+}
+
+fn in_thread<T: Send, E: Send + From<io::Error>>(
+    work: impl FnOnce() -> Result<T, E> + Send,
+) -> Result<T, E> {
+    thread::scope(|scope| {
+        let handle = thread::Builder::new()
+            .name("lab-netns".to_owned())
+            .spawn_scoped(scope, work)?;
+        handle
+            .join()
+            .unwrap_or_else(|panic| panic::resume_unwind(panic))
+    })
+}

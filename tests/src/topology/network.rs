@@ -1,0 +1,144 @@
+//! Two network namespaces joined by a veth pair: the cloud, and the device that uses it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::addresses::{
+    DEVICE, INTERNET, REGISTRIES, REPLICA_REGISTRIES, RESOLVER_V4, RESOLVER_V6, STORAGE,
+};
+use super::{cgroup::Cgroup, netns::Netns};
+use crate::{
+    Scratch,
+    fixtures::{process_env::Place, service_tags},
+};
+
+/// The two namespaces. Every address of the lists above answers in the cloud.
+#[derive(Debug)]
+pub struct World {
+    cloud: Netns,
+    device: Netns,
+    cloud_place: Place,
+    cloud_cgroup: Cgroup,
+    device_place: Place,
+    service_tags: PathBuf,
+}
+
+impl World {
+    /// Makes the namespaces, their link, and the device's view of `/etc` in `scratch`. Servers get
+    /// the child `cloud` of `cgroup`, where the next lab finds them if they outlive this one.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or `ip` is missing.
+    pub fn new(scratch: &Scratch, cgroup: &Cgroup) -> Result<Self> {
+        let device = Netns::new()?;
+        let cloud = cloud(&device.path())?;
+        device.ip(&device_lines())?;
+        Ok(Self {
+            cloud_place: with_resolver(cloud.place(), scratch, "cloud")?,
+            cloud_cgroup: cgroup.child("cloud")?,
+            device_place: with_resolver(device.place(), scratch, "device")?,
+            service_tags: scratch.file("ServiceTags_Lab.json", service_tags::file(1)?)?,
+            cloud,
+            device,
+        })
+    }
+
+    /// The namespace that servers live in.
+    #[must_use]
+    pub fn cloud(&self) -> &Netns {
+        &self.cloud
+    }
+
+    /// The namespace that clients live in; its interface is `eth0`.
+    #[must_use]
+    pub fn device(&self) -> &Netns {
+        &self.device
+    }
+
+    /// The place for processes in the cloud, resolving names as the device does.
+    #[must_use]
+    pub fn cloud_place(&self) -> Place {
+        self.cloud_place.clone().in_cgroup(&self.cloud_cgroup)
+    }
+
+    /// The place for processes on the device, in no cgroup of the lab's.
+    #[must_use]
+    pub fn device_place(&self) -> Place {
+        self.device_place.clone()
+    }
+
+    /// A service-tags file in the published format (facts of the real one: `cloud` is `Public`,
+    /// `networkFeatures` may be null) that covers the lab's registries and storage.
+    #[must_use]
+    pub fn service_tags(&self) -> &Path {
+        &self.service_tags
+    }
+}
+
+/// The cloud alone, its link's other end, `eth0`, in the network namespace that is the file `device`.
+///
+/// # Errors
+/// When the kernel refuses, or `ip` is missing.
+pub fn cloud(device: &Path) -> Result<Netns> {
+    let cloud = Netns::new()?;
+    cloud.ip(&cloud_lines(device))?;
+    Ok(cloud)
+}
+
+/// A `local` route makes a whole prefix answer; `cloud0` is the device's gateway.
+fn cloud_lines(device: &Path) -> String {
+    let mut lines = format!(
+        "link set lo up\n\
+         link add cloud0 type veth peer name eth0 netns {}\n\
+         address add 10.53.0.1/24 dev cloud0\n\
+         address add {RESOLVER_V4}/24 dev cloud0\n\
+         address add fd53::1/64 dev cloud0 nodad\n\
+         address add {RESOLVER_V6}/64 dev cloud0 nodad\n\
+         link set cloud0 up\n",
+        device.display(),
+    );
+    let prefixes = [REGISTRIES, STORAGE, INTERNET];
+    for prefix in prefixes.as_flattened().iter().chain(&REPLICA_REGISTRIES) {
+        lines.push_str(&format!("route add local {prefix} dev lo\n"));
+    }
+    lines
+}
+
+fn device_lines() -> String {
+    format!(
+        "link set lo up\n\
+         address add {}/24 dev eth0\n\
+         address add {}/64 dev eth0 nodad\n\
+         link set eth0 up\n\
+         route add default via 10.53.0.1\n\
+         route add default via fd53::1\n",
+        DEVICE[0], DEVICE[1],
+    )
+}
+
+/// Lookups go to the lab's resolver, whatever the machine's own `/etc` says. Without the `resolve`
+/// and `mdns` services of nsswitch.conf(5), which leave the network namespace through a socket.
+fn with_resolver(place: Place, scratch: &Scratch, name: &str) -> Result<Place> {
+    let resolv = scratch.file(
+        &format!("{name}-resolv.conf"),
+        format!(
+            "nameserver {RESOLVER_V4}\nnameserver {RESOLVER_V6}\noptions timeout:2 attempts:2\n"
+        ),
+    )?;
+    let mut place = place.with_bind(&resolv, Path::new("/etc/resolv.conf"))?;
+    for (file, contents) in [
+        ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        (
+            "nsswitch.conf",
+            "passwd: files\ngroup: files\nhosts: files dns\n",
+        ),
+    ] {
+        let target = Path::new("/etc").join(file);
+        if target.exists() {
+            let source = scratch.file(&format!("{name}-{file}"), contents)?;
+            place = place.with_bind(&source, &target)?;
+        }
+    }
+    Ok(place)
+}

@@ -1,0 +1,175 @@
+//! What really crosses the link between the device and the cloud, counted at the cloud's end.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use ipnet::IpNet;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::topology::{netns::Netns, network::World};
+
+/// Packets by destination.
+type Counts = BTreeMap<IpAddr, u64>;
+
+/// A running count of the packets that reach the cloud; it ends when dropped.
+#[derive(Debug)]
+pub struct Wire {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    counts: Mutex<Counts>,
+}
+
+impl Wire {
+    /// Counts from here on.
+    ///
+    /// # Errors
+    /// When the kernel gives no packet socket.
+    pub fn watch(world: &World) -> Result<Self> {
+        Self::of(world.cloud())
+    }
+
+    /// As [`Wire::watch`], at the end of the link that is in `cloud`.
+    ///
+    /// # Errors
+    /// As [`Wire::watch`].
+    pub fn of(cloud: &Netns) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let counting = Arc::clone(&shared);
+        let thread = cloud.run(|| {
+            let socket = packet_socket().context("listen to the link")?;
+            Ok(thread::Builder::new().spawn(move || counting.count(socket))?)
+        })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Packets that arrived from the device so far for addresses in `prefixes`, such as
+    /// [`crate::topology::addresses::STORAGE`].
+    ///
+    /// # Errors
+    /// When a prefix is malformed.
+    pub fn packets_to(&self, prefixes: &[&str]) -> Result<u64> {
+        let prefixes = prefixes
+            .iter()
+            .map(|prefix| {
+                prefix
+                    .parse()
+                    .with_context(|| format!("the prefix {prefix}"))
+            })
+            .collect::<Result<Vec<IpNet>>>()?;
+        let counts = self
+            .shared
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let inside = |address: &IpAddr| prefixes.iter().any(|prefix| prefix.contains(address));
+        Ok(counts
+            .iter()
+            .filter(|(address, _)| inside(address))
+            .map(|(_, count)| count)
+            .sum())
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            crate::fixtures::process::complain("the thread that counts packets panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn count(&self, mut socket: Socket) {
+        let mut packet = [0; 64];
+        while !self.ended.load(Ordering::Relaxed) {
+            let Ok(length) = socket.read(&mut packet) else {
+                continue;
+            };
+            if let Some(destination) = destination(&packet[..length]) {
+                let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                *counts.entry(destination).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// Receives each packet on the link, both ways, from its network header on (packet(7)).
+pub(crate) fn packet_socket() -> io::Result<Socket> {
+    let protocol = (libc::ETH_P_ALL as u16).to_be();
+    let socket = Socket::new(
+        Domain::PACKET,
+        Type::DGRAM,
+        Some(Protocol::from(i32::from(protocol))),
+    )?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    socket.set_recv_buffer_size(8 << 20)?;
+    socket.bind(&link(protocol, "cloud0")?)?;
+    Ok(socket)
+}
+
+/// The packet socket address of an interface of the calling thread's network.
+fn link(protocol: u16, interface: &str) -> io::Result<SockAddr> {
+    let name = std::ffi::CString::new(interface)?;
+    // SAFETY: the name is NUL-terminated.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    if index == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let address = libc::sockaddr_ll {
+        sll_family: libc::AF_PACKET as u16,
+        sll_protocol: protocol,
+        sll_ifindex: i32::try_from(index).map_err(io::Error::other)?,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    // SAFETY: the storage is large enough for every socket address, and the length is that of the
+    // address written into it.
+    let ((), address) = unsafe {
+        SockAddr::try_init(|storage, length| {
+            storage.cast::<libc::sockaddr_ll>().write(address);
+            *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            Ok(())
+        })
+    }?;
+    Ok(address)
+}
+
+/// The destination in an IPv4 (RFC 791) or IPv6 (RFC 8200) header.
+fn destination(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => {
+            let octets: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
+            Some(Ipv4Addr::from(octets).into())
+        }
+        6 => {
+            let octets: [u8; 16] = packet.get(24..40)?.try_into().ok()?;
+            Some(Ipv6Addr::from(octets).into())
+        }
+        _other => None,
+    }
+}
