@@ -320,27 +320,24 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn doctor_says_what_is_unfit_and_how_to_mend_it() {
+fn doctor_names_what_failed_and_its_fix() {
     // Port 9 of this host, where nobody answers.
     let text = "registry = []\n[protect]\nservice-tags = \"tags.json\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n";
     let directory = configured(text);
     let (code, stdout, _) = run(directory.path(), "doctor --config config.toml --json");
     let diagnosis: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(code, Some(1));
-    let findings = diagnosis["findings"].as_array().unwrap();
+    let checks = diagnosis["checks"].as_array().unwrap();
     for (what, found) in [
         ("configuration", "tags.json: cannot be read"),
         ("resolver 127.0.0.1:9", ""),
     ] {
-        let finding = findings
-            .iter()
-            .find(|finding| finding["what"] == what)
-            .unwrap();
-        assert_eq!(finding["fit"], false);
+        let check = checks.iter().find(|check| check["id"] == what).unwrap();
+        assert_eq!(check["outcome"], "failed");
         assert!(
-            finding["found"].as_str().unwrap().contains(found),
-            "{finding}"
+            check["message"].as_str().unwrap().contains(found),
+            "{check}"
         );
-        assert!(!finding["mend"].as_str().unwrap().is_empty());
+        assert!(!check["fix"].as_str().unwrap().is_empty());
     }
 }

@@ -20,14 +20,14 @@ fn a_machine_that_has_everything_is_fit_and_nothing_is_left_behind() -> Result<(
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let report = enforcer.json(["doctor"])?;
-    assert_eq!(report["fit"], true, "{report:#}");
+    assert_eq!(report["outcome"], "ok", "{report:#}");
     let tree = finding(&report, "cgroup v2")?;
-    let found = tree["found"].as_str().unwrap_or_default();
+    let found = tree["message"].as_str().unwrap_or_default();
     assert!(
         found.starts_with(&cgroup_root()?.display().to_string()),
         "{tree}"
     );
-    assert_eq!(finding(&report, "loading the programs")?["fit"], true);
+    assert_eq!(finding(&report, "loading the programs")?["outcome"], "ok");
     assert!(!lab.bpffs().join("pins").exists());
     Ok(())
 }
@@ -120,16 +120,17 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
         let report: Value = serde_json::from_str(&finished.stdout)
             .with_context(|| format!("{tool} {way}: {finished:?}"))?;
         let finding = finding(&report, what)?;
-        assert_eq!(finding["fit"], mend.is_empty(), "{tool} {way}: {finding}");
-        let said = finding["mend"].as_str().unwrap_or_default();
+        let outcome = if mend.is_empty() { "ok" } else { "failed" };
+        assert_eq!(finding["outcome"], outcome, "{tool} {way}: {finding}");
+        let said = finding["fix"].as_str().unwrap_or_default();
         assert!(said.contains(mend), "{tool} {way}: {finding}");
     }
     Ok(())
 }
 
 fn finding(report: &Value, what: &str) -> Result<Value> {
-    let mut findings = report["findings"].as_array().into_iter().flatten();
-    let found = findings.find(|finding| finding["what"] == what);
+    let mut findings = report["checks"].as_array().into_iter().flatten();
+    let found = findings.find(|finding| finding["id"] == what);
     found
         .cloned()
         .with_context(|| format!("no finding on {what}: {report:#}"))

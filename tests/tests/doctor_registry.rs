@@ -71,9 +71,9 @@ fn holds_a_secret(finished: &Finished) -> bool {
 }
 
 fn finding<'a>(report: &'a Value, what: &str) -> Result<&'a Value> {
-    let mut findings = report["findings"].as_array().into_iter().flatten();
+    let mut findings = report["checks"].as_array().into_iter().flatten();
     findings
-        .find(|finding| finding["what"] == what)
+        .find(|finding| finding["id"] == what)
         .with_context(|| format!("no finding on {what}: {report:#}"))
 }
 
@@ -89,18 +89,18 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
     let pull = format!("--registry fabrikam --image {IMAGE} --username {USER} --password-stdin");
     let (code, report) = scene.report(&pull, &format!("{PASSWORD}\n"))?;
     assert_eq!(
-        (code, &report["fit"]),
-        (Some(0), &Value::Bool(true)),
+        (code, report["outcome"].as_str()),
+        (Some(0), Some("ok")),
         "{report:#}"
     );
     assert!(
-        text(finding(&report, "blobs")?, "found").contains(DATA),
+        text(finding(&report, "blobs")?, "message").contains(DATA),
         "{report:#}"
     );
-    assert_eq!(finding(&report, "data endpoint")?["fit"], true);
+    assert_eq!(finding(&report, "data endpoint")?["outcome"], "ok");
     let name = finding(&report, &format!("name {DEDICATED_LOGIN}"))?;
     assert!(
-        text(name, "found").contains("198.51.100.10 in AzureContainerRegistry"),
+        text(name, "message").contains("198.51.100.10 in AzureContainerRegistry"),
         "{name}"
     );
     let served = scene
@@ -111,11 +111,11 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
     assert!(served, "the data endpoint served no first byte");
     let reached = format!("{OTHER_DATA} can be reached");
     assert!(
-        report["findings"].to_string().contains(&reached),
+        report["checks"].to_string().contains(&reached),
         "{report:#}"
     );
     assert!(scene.wrong_credentials_are_told(&pull)?);
-    assert!(scene.without_an_image_the_rest_is_unproved()?);
+    assert!(scene.without_an_image_the_blobs_are_unknown()?);
     assert!(scene.what_enforcement_closes_leads_to_explain()?);
     Ok(())
 }
@@ -124,22 +124,30 @@ impl Scene {
     fn wrong_credentials_are_told(&self, pull: &str) -> Result<bool> {
         let (code, report) = self.report(pull, "something else")?;
         let token = finding(&report, "token")?;
-        ensure!(code == Some(1) && token["fit"] == false, "{report:#}");
-        Ok(text(token, "found").contains("these credentials are refused"))
+        ensure!(
+            code == Some(1) && token["outcome"] == "failed",
+            "{report:#}"
+        );
+        Ok(text(token, "message").contains("these credentials are refused"))
     }
 
-    fn without_an_image_the_rest_is_unproved(&self) -> Result<bool> {
+    fn without_an_image_the_blobs_are_unknown(&self) -> Result<bool> {
         let (code, report) = self.report("--registry fabrikam", "")?;
         ensure!(code == Some(0), "{report:#}");
-        Ok(report["unproved"].to_string().contains("--image REPO"))
+        let blobs = finding(&report, "blobs")?;
+        ensure!(blobs["outcome"] == "unknown", "{blobs}");
+        Ok(text(blobs, "fix").contains("--image REPO"))
     }
 
     fn what_enforcement_closes_leads_to_explain(&self) -> Result<bool> {
         let (code, report) = self.report(&format!("--registry {EVIL_LOGIN}"), "")?;
         let login = finding(&report, "login server")?;
-        ensure!(code == Some(1) && login["fit"] == false, "{report:#}");
-        ensure!(text(login, "found").contains("EPERM"), "{login}");
-        Ok(text(login, "mend").contains("egress-enforcer explain evil.azurecr.io"))
+        ensure!(
+            code == Some(1) && login["outcome"] == "failed",
+            "{report:#}"
+        );
+        ensure!(text(login, "message").contains("EPERM"), "{login}");
+        Ok(text(login, "fix").contains("egress-enforcer explain evil.azurecr.io"))
     }
 }
 
@@ -167,7 +175,7 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
         "az acr show-endpoints --name northwind >",
         "egress-enforcer doctor --registry northwind.azurecr.io --image app:1",
     ];
-    let advice = shown.stdout.split_once("✗ unfit     blobs");
+    let advice = shown.stdout.split_once("✗ failed    blobs");
     let (_, advice) = advice.context("no advice")?;
     let at = steps.map(|step| advice.find(step));
     assert!(
@@ -190,13 +198,13 @@ fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Res
         scene.report(&format!("--registry {CONTOSO_LOGIN} --image {IMAGE}"), "")?;
     assert_eq!(code, Some(1));
     assert_eq!(
-        finding(&report, "login server")?["fit"],
-        false,
+        finding(&report, "login server")?["outcome"],
+        "failed",
         "{report:#}"
     );
     assert_eq!(
-        finding(&report, "data endpoint")?["fit"],
-        true,
+        finding(&report, "data endpoint")?["outcome"],
+        "ok",
         "{report:#}"
     );
     Ok(())

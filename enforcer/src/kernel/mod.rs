@@ -46,7 +46,7 @@ pub use object::{Kernel, OBJECT};
 pub use own::{AddressWatch, own_addresses};
 pub use pin_watch::PinWatch;
 pub use pins::{PinLock, Pins, mount_bpffs};
-pub use probe::{Finding, optmem_shortage, probe};
+pub use probe::{Check, CheckOutcome, optmem_shortage, probe};
 pub use question::{Answer, Question};
 pub use timer::Timer;
 pub use view::{LivePolicy, boot_clock};

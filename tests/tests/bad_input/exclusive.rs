@@ -24,7 +24,7 @@ fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()>
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let above = lab.cgroup().path();
-    assert_eq!(finding(&enforcer)?["fit"], true);
+    assert_eq!(finding(&enforcer)?["outcome"], "ok");
 
     let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
     let id = program.id()?;
@@ -41,17 +41,17 @@ fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()>
     }
 
     let found = finding(&enforcer)?;
-    assert_eq!(found["fit"], false, "{found}");
-    let told = found["found"].as_str().unwrap_or_default();
+    assert_eq!(found["outcome"], "failed", "{found}");
+    let told = found["message"].as_str().unwrap_or_default();
     let holder = format!("process {} (", process::id());
     for words in ["a start would fail", &named, &holder] {
         assert!(told.contains(words), "no {words:?} in {told}");
     }
-    let mend = found["mend"].as_str().unwrap_or_default();
+    let mend = found["fix"].as_str().unwrap_or_default();
     assert!(mend.contains(&detach), "{mend}");
 
     drop(attached);
-    assert_eq!(finding(&enforcer)?["fit"], true);
+    assert_eq!(finding(&enforcer)?["outcome"], "ok");
     enforcer.run()
 }
 
@@ -90,11 +90,11 @@ fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result
         refusal.contains(&format!("{} runs the program {NAME}", scope.display())),
         "{refusal}"
     );
-    assert_eq!(finding(&enforcer)?["fit"], false);
+    assert_eq!(finding(&enforcer)?["outcome"], "failed");
     drop(beside);
 
     let _above = Exclusive::attach_overridable(program()?, Place::Egress, lab.cgroup().path())?;
-    assert_eq!(finding(&enforcer)?["fit"], true);
+    assert_eq!(finding(&enforcer)?["outcome"], "ok");
     enforcer.run()?;
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
     Ok(())
@@ -105,10 +105,10 @@ fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result
 fn an_exclusive_program_that_comes_later_ends_nothing_and_doctor_warns() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
-    assert_eq!(finding(&enforcer)?["fit"], true);
+    assert_eq!(finding(&enforcer)?["outcome"], "ok");
     let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
     let _attached = Exclusive::attach(program, Place::Egress, lab.cgroup().path())?;
-    assert_eq!(finding(&enforcer)?["fit"], false);
+    assert_eq!(finding(&enforcer)?["outcome"], "failed");
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
     lab.pull()?;
     Ok(())
@@ -126,8 +126,8 @@ fn as_the_service(lab: &Lab, enforcer: &Enforcer) -> Result<Finished> {
 
 fn finding(enforcer: &Enforcer) -> Result<Value> {
     let report = enforcer.json(["doctor"])?;
-    let mut findings = report["findings"].as_array().into_iter().flatten();
-    let found = findings.find(|finding| finding["what"] == "cgroup programs of others");
+    let mut findings = report["checks"].as_array().into_iter().flatten();
+    let found = findings.find(|finding| finding["id"] == "exclusive cgroup programs");
     found
         .cloned()
         .with_context(|| format!("no finding: {report:#}"))

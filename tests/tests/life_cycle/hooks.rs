@@ -47,7 +47,7 @@ fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
     thread::sleep(LOOK);
     let whole = scene.enforcer.json(["doctor"])?;
     let pinned = finding(&whole, "pins");
-    assert_eq!(pinned["fit"], true, "{pinned}");
+    assert_eq!(pinned["outcome"], "ok", "{pinned}");
     scene.check(&stream.end()?)?;
     assert!(
         scene.enforcer.log().contains("judged all the same"),
@@ -125,9 +125,9 @@ fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> R
     assert_eq!(report["enforcing"], false, "{report}");
     let doctor = scene.enforcer.json(["doctor"])?;
     let pins = finding(&doctor, "pins");
-    assert_eq!(pins["fit"], false, "{pins}");
+    assert_eq!(pins["outcome"], "failed", "{pins}");
     assert!(
-        pins["found"]
+        pins["message"]
             .as_str()
             .unwrap_or_default()
             .contains("egress"),
@@ -177,7 +177,7 @@ fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> 
 }
 
 fn finding<'a>(report: &'a Value, what: &str) -> &'a Value {
-    let findings = report["findings"].as_array().map_or(&[][..], Vec::as_slice);
-    let found = findings.iter().find(|finding| finding["what"] == what);
+    let findings = report["checks"].as_array().map_or(&[][..], Vec::as_slice);
+    let found = findings.iter().find(|finding| finding["id"] == what);
     found.unwrap_or(&Value::Null)
 }

@@ -43,9 +43,9 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
         "{status:#}"
     );
     let finding = finding(&enforcer)?;
-    assert_eq!(finding["fit"], false, "{finding}");
+    assert_eq!(finding["outcome"], "failed", "{finding}");
     assert!(
-        finding["mend"].to_string().contains("sysctl -w"),
+        finding["fix"].to_string().contains("sysctl -w"),
         "{finding}"
     );
     set("20480")?;
@@ -57,9 +57,9 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
 fn finding(enforcer: &Enforcer) -> Result<Value> {
     let said = enforcer.ask(["doctor", "--json"])?;
     let report: Value = serde_json::from_str(&said.stdout)?;
-    let findings = report["findings"].as_array().context("no findings")?;
+    let findings = report["checks"].as_array().context("no findings")?;
     let of_memory = findings
         .iter()
-        .find(|finding| finding["what"] == "socket memory");
+        .find(|finding| finding["id"] == "socket memory");
     of_memory.cloned().context("nothing of socket memory")
 }

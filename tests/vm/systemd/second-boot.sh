@@ -30,7 +30,7 @@ from_the_state_file() {
 # It tells of a resolver that does not answer, and only of that.
 doctor() {
     ! egress-enforcer doctor >/run/lab/doctor || fail "a dead resolver goes unseen"
-    [ "$(grep -c unfit /run/lab/doctor)" = 1 ] || fail "more is unfit: $(cat /run/lab/doctor)"
+    [ "$(grep -c "^✗ failed" /run/lab/doctor)" = 1 ] || fail "more failed: $(cat /run/lab/doctor)"
     rm /run/lab/silent
     egress-enforcer doctor
 }

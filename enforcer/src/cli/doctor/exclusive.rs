@@ -3,30 +3,30 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Finding;
+use super::Check;
 use crate::config::Config;
 use crate::kernel::{Cgroup, ExclusiveProgram, KernelError, cgroup_root, exclusive_programs};
 use crate::printable;
 
-const WHAT: &str = "cgroup programs of others";
+const WHAT: &str = "exclusive cgroup programs";
 /// Processes that are named for one program.
 const MAX_HOLDERS: usize = 8;
 
-/// Whether a start could attach its programs; `None` where there is no scope to look at, which other findings say.
-pub(super) fn finding(config: Option<&Config>) -> Option<Finding> {
+/// Whether a start could attach its programs; `None` where there is no scope to look at, which other checks say.
+pub(super) fn check(config: Option<&Config>) -> Option<Check> {
     let scope = scope(config).ok()?;
     let place = scope.path.display();
     let Ok(found) = exclusive_programs(&scope) else {
         let found = format!("not shown for {place}: that takes CAP_NET_ADMIN");
-        return Some(Finding::new(WHAT, true, found, ""));
+        return Some(Check::new(WHAT, true, found, ""));
     };
     let Some(first) = found.first() else {
         let found = format!("none on {place} or above keeps others out");
-        return Some(Finding::new(WHAT, true, found, ""));
+        return Some(Check::new(WHAT, true, found, ""));
     };
     let told: Vec<String> = found.iter().map(sentence).collect();
     let found = format!("a start would fail: {}", told.join("; "));
-    Some(Finding::new(WHAT, false, found, &first.fix()))
+    Some(Check::new(WHAT, false, found, &first.fix()))
 }
 
 fn scope(config: Option<&Config>) -> Result<Cgroup, KernelError> {

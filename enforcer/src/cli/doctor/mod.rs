@@ -1,4 +1,4 @@
-//! `doctor`: whether this machine has what is needed, and how to mend what is not.
+//! `doctor`: whether this machine has what is needed, and how to fix what is not.
 
 mod exclusive;
 mod registry;
@@ -23,7 +23,7 @@ use super::table::Table;
 use super::words::instant;
 use crate::azure::bundle;
 use crate::config::Cloud;
-use crate::kernel::{Finding, Pins, probe};
+use crate::kernel::{Check, CheckOutcome, Pins, probe};
 
 /// Looks at this machine, or at a registry.
 pub(super) fn doctor(places: &Places, args: DoctorArgs) -> Result<Exit> {
@@ -36,65 +36,84 @@ pub(super) fn doctor(places: &Places, args: DoctorArgs) -> Result<Exit> {
 /// Looks at the kernel, the file systems, this process, the clock, the configuration, the service tags, the resolvers and the service.
 fn machine(places: &Places, output: OutputArgs) -> Result<Exit> {
     let now = Timestamp::now();
-    // A configuration that cannot be read is a finding of its own.
+    // A configuration that cannot be read is a check of its own.
     let paths = places.paths().unwrap_or_default();
     let config = places.config().ok();
-    let mut findings = probe(&Pins::new(&paths.pins));
-    findings.extend(exclusive::finding(config.as_ref()));
-    findings.push(clock(now)?);
-    findings.push(configuration(places, now));
-    findings.extend(tags::service_tags(places, now));
-    findings.extend(resolvers::resolvers(config.as_ref())?);
-    findings.extend(resolvers::observation(&paths));
-    findings.extend(unit::unit());
-    let fit = findings.iter().all(|finding| finding.fit);
-    Printer::stdout(output.json).report(&Diagnosis { fit, findings })?;
-    Ok(if fit { Exit::Done } else { Exit::No })
+    let mut checks = probe(&Pins::new(&paths.pins));
+    checks.extend(exclusive::check(config.as_ref()));
+    checks.push(clock(now)?);
+    checks.push(configuration(places, now));
+    checks.extend(tags::service_tags(places, now));
+    checks.extend(resolvers::resolvers(config.as_ref())?);
+    checks.extend(resolvers::observation(&paths));
+    checks.extend(unit::unit());
+    let outcome = outcome_of(&checks);
+    Printer::stdout(output.json).report(&Diagnosis { outcome, checks })?;
+    Ok(if outcome == CheckOutcome::Ok {
+        Exit::Done
+    } else {
+        Exit::No
+    })
 }
 
 /// The bundle is older than the binary, so a clock before the bundle's day is wrong.
-fn clock(now: Timestamp) -> Result<Finding> {
+fn clock(now: Timestamp) -> Result<Check> {
     let bundle = bundle::load(Cloud::default())?;
     let floor = bundle
         .date
         .and_then(|date| Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok());
     let fit = floor.is_none_or(|floor| floor <= now);
-    let mend =
-        "set the clock (timedatectl set-ntp true): exceptions end and service tags age by it";
-    Ok(Finding::new("clock", fit, instant(now), mend))
+    let fix = "set the clock (timedatectl set-ntp true): exceptions end and service tags age by it";
+    Ok(Check::new("clock", fit, instant(now), fix))
 }
 
-fn configuration(places: &Places, now: Timestamp) -> Finding {
+fn configuration(places: &Places, now: Timestamp) -> Check {
     let what = "configuration";
     let file = places.file().display();
     if places.is_unconfigured() {
-        return Finding::new(what, true, format!("none yet at {file}"), "");
+        return Check::new(what, true, format!("none yet at {file}"), "");
     }
     match plan(places.file(), now) {
-        Ok(_) => Finding::new(what, true, format!("{file} is valid"), ""),
-        Err(error) => Finding::new(what, false, chain(&error), "mend it, and try `check`"),
+        Ok(_) => Check::new(what, true, format!("{file} is valid"), ""),
+        Err(error) => Check::new(what, false, chain(&error), "fix it, and try `check`"),
+    }
+}
+
+/// [`CheckOutcome::Failed`] where a check failed; unknown outcomes do not count.
+fn outcome_of(checks: &[Check]) -> CheckOutcome {
+    match checks.iter().any(Check::is_failed) {
+        true => CheckOutcome::Failed,
+        false => CheckOutcome::Ok,
     }
 }
 
 #[derive(Serialize)]
 struct Diagnosis {
-    fit: bool,
-    findings: Vec<Finding>,
+    outcome: CheckOutcome,
+    checks: Vec<Check>,
 }
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::headless(0);
-        for finding in &self.findings {
-            let word = if finding.fit { "✓ fit" } else { "✗ unfit" };
-            table.row([word.to_owned(), finding.what.clone(), finding.found.clone()]);
+        for check in &self.checks {
+            let mark = mark(check.outcome).to_owned();
+            table.row([mark, check.id.clone(), check.message.clone()]);
         }
         write!(formatter, "{table}")?;
-        let unfit = self.findings.iter().filter(|finding| !finding.fit);
-        for finding in unfit {
-            writeln!(formatter, "mend {}: {}", finding.what, finding.mend)?;
+        for check in self.checks.iter().filter(|check| check.is_failed()) {
+            writeln!(formatter, "fix {}: {}", check.id, check.fix)?;
         }
         Ok(())
+    }
+}
+
+/// The outcome as text.
+fn mark(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Ok => "✓ ok",
+        CheckOutcome::Failed => "✗ failed",
+        CheckOutcome::Unknown => "? unknown",
     }
 }
 
@@ -104,25 +123,25 @@ mod tests {
 
     #[test]
     fn what_is_unfit_comes_with_its_mend() {
-        let findings = vec![
-            Finding::new("cgroup v2", true, "/sys/fs/cgroup", "mount it"),
-            Finding::new("clock", false, "1970-01-01T00:00:00Z", "set it"),
+        let checks = vec![
+            Check::new("cgroup v2", true, "/sys/fs/cgroup", "mount it"),
+            Check::new("clock", false, "1970-01-01T00:00:00Z", "set it"),
         ];
         let expected = "\
-✓ fit    cgroup v2  /sys/fs/cgroup
-✗ unfit  clock      1970-01-01T00:00:00Z
-mend clock: set it
+✓ ok      cgroup v2  /sys/fs/cgroup
+✗ failed  clock      1970-01-01T00:00:00Z
+fix clock: set it
 ";
         let diagnosis = Diagnosis {
-            fit: false,
-            findings,
+            outcome: outcome_of(&checks),
+            checks,
         };
         assert_eq!(diagnosis.to_string(), expected);
     }
 
     #[test]
     fn a_clock_before_the_bundle_is_unfit() {
-        let at = |text: &str| clock(text.parse().unwrap()).unwrap().fit;
+        let at = |text: &str| clock(text.parse().unwrap()).unwrap().is_ok();
         assert!(!at("2020-01-01T00:00:00Z"));
         assert!(at("2099-01-01T00:00:00Z"));
     }
@@ -132,8 +151,8 @@ mend clock: set it
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");
         std::fs::write(&file, "mode = \"off\"").unwrap();
-        let finding = configuration(&Places::new(Some(file)), Timestamp::now());
-        assert!(!finding.fit);
-        assert!(finding.found.contains("config.toml:1"), "{}", finding.found);
+        let check = configuration(&Places::new(Some(file)), Timestamp::now());
+        assert!(!check.is_ok());
+        assert!(check.message.contains("config.toml:1"), "{}", check.message);
     }
 }

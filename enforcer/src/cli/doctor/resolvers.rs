@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::cli::daemon_link::{status_if_running, wait_for};
 use crate::config::{Cloud, Config, Paths};
 use crate::daemon::DNS_UNOBSERVED;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
 use crate::resolver::lookup::Lookup;
@@ -16,19 +16,19 @@ use crate::resolver::system::{ResolvConfError, system_resolvers};
 
 /// A resolver that takes longer would hold up every pull.
 const PATIENCE: Duration = Duration::from_secs(2);
-pub(super) const MEND: &str =
-    "mend the network or /etc/resolv.conf, or name other resolvers under [dns] servers";
+pub(super) const FIX: &str =
+    "fix the network or /etc/resolv.conf, or name other resolvers under [dns] servers";
 
 /// Asks each resolver for the first registry of the configuration or, where there is none, for the registries' common domain.
 ///
 /// # Errors
 /// Where no event loop can be had.
-pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Finding>> {
+pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Check>> {
     let servers = match servers(config) {
         Ok(servers) => servers,
         Err(error) => {
             let found = error.to_string();
-            return Ok(vec![Finding::new("resolvers", false, found, MEND)]);
+            return Ok(vec![Check::new("resolvers", false, found, FIX)]);
         }
     };
     let registry = config.and_then(|config| config.registries.first());
@@ -37,12 +37,12 @@ pub(super) fn resolvers(config: Option<&Config>) -> Result<Vec<Finding>> {
 }
 
 /// That the kernel programs do not see what resolvers answer, where the daemon says so.
-pub(super) fn observation(paths: &Paths) -> Option<Finding> {
+pub(super) fn observation(paths: &Paths) -> Option<Check> {
     let status = status_if_running(paths).ok()??;
     let mut alarms = status.alarms.into_iter();
     let alarm = alarms.find(|alarm| alarm.kind == DNS_UNOBSERVED)?;
     let fix = "keep the resolvers out of what rewrites connections on this host, or name the server that answers under [dns] servers";
-    Some(Finding::new("DNS answers", false, alarm.message, fix))
+    Some(Check::new("DNS answers", false, alarm.message, fix))
 }
 
 /// Whom the daemon asks: the resolvers of the configuration or, where it names none, the system's.
@@ -73,19 +73,19 @@ pub(super) fn failure(answer: &Answer) -> Option<(&LookupFailure, bool)> {
     Some((telling, denial.is_some()))
 }
 
-async fn ask_all(servers: Vec<SocketAddr>, registry: Option<Name>) -> Result<Vec<Finding>> {
+async fn ask_all(servers: Vec<SocketAddr>, registry: Option<Name>) -> Result<Vec<Check>> {
     let mut asked = Vec::new();
     for server in servers {
         asked.push(tokio::spawn(ask(server, registry.clone())));
     }
-    let mut findings = Vec::new();
-    for finding in asked {
-        findings.push(finding.await??);
+    let mut checks = Vec::new();
+    for check in asked {
+        checks.push(check.await??);
     }
-    Ok(findings)
+    Ok(checks)
 }
 
-async fn ask(server: SocketAddr, registry: Option<Name>) -> Result<Finding> {
+async fn ask(server: SocketAddr, registry: Option<Name>) -> Result<Check> {
     let what = format!("resolver {server}");
     let must_exist = registry.is_some();
     let name = match registry {
@@ -97,7 +97,7 @@ async fn ask(server: SocketAddr, registry: Option<Name>) -> Result<Finding> {
     Ok(judge(&what, &name, must_exist, &answer))
 }
 
-fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Finding {
+fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Check {
     let families = [&answer.v4, &answer.v6];
     let addresses: usize = families
         .iter()
@@ -112,16 +112,16 @@ fn judge(what: &str, name: &Name, must_exist: bool, answer: &Answer) -> Finding 
             ""
         };
         let found = format!("{name} has {addresses} addresses{silent}");
-        return Finding::new(what, true, found, MEND);
+        return Check::new(what, true, found, FIX);
     }
     let failure = failure(answer);
     let found = failure.map_or_else(String::new, |(failure, _)| format!("{name}: {failure}"));
     let denied = failure.is_some_and(|(_, denied)| denied);
     if denied && must_exist {
-        let mend = "check login-server in the configuration, and that this resolver knows the Internet's names";
-        return Finding::new(what, false, found, mend);
+        let fix = "check login-server in the configuration, and that this resolver knows the Internet's names";
+        return Check::new(what, false, found, fix);
     }
-    Finding::new(what, denied, found, MEND)
+    Check::new(what, denied, found, FIX)
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
             must_exist,
             &answer,
         )
-        .fit
+        .is_ok()
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let deaf = socket.local_addr().unwrap();
         drop(socket);
-        let findings = wait_for(ask_all(vec![deaf], None)).unwrap().unwrap();
-        assert!(!findings[0].fit, "{findings:?}");
-        assert!(!findings[0].mend.is_empty());
+        let checks = wait_for(ask_all(vec![deaf], None)).unwrap().unwrap();
+        assert!(!checks[0].is_ok(), "{checks:?}");
+        assert!(!checks[0].fix.is_empty());
     }
 }

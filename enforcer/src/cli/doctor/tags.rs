@@ -7,13 +7,13 @@ use crate::cli::places::Places;
 use crate::config;
 use crate::control::TagsStatus;
 use crate::daemon::{Options, Source, Sources, TAGS_FORCED, TAGS_REPLACED};
-use crate::kernel::Finding;
+use crate::kernel::Check;
 
 const WHAT: &str = "service tags";
 const FIX: &str = "get a newer file and `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 
-/// The service tags in force, or else those that the configuration calls for; none where that is a finding of its own.
-pub(super) fn service_tags(places: &Places, now: Timestamp) -> Option<Finding> {
+/// The service tags in force, or else those that the configuration calls for; none where that is a check of its own.
+pub(super) fn service_tags(places: &Places, now: Timestamp) -> Option<Check> {
     let running = places
         .paths()
         .ok()
@@ -22,7 +22,7 @@ pub(super) fn service_tags(places: &Places, now: Timestamp) -> Option<Finding> {
         let mut alarms = status.alarms.iter();
         let concern =
             alarms.find(|alarm| [TAGS_REPLACED, TAGS_FORCED].contains(&alarm.kind.as_str()));
-        return Some(finding(
+        return Some(check(
             &status.tags,
             concern.map(|alarm| alarm.message.as_str()),
         ));
@@ -42,10 +42,10 @@ pub(super) fn service_tags(places: &Places, now: Timestamp) -> Option<Finding> {
     };
     let sources = Sources::read(&options).ok()?;
     let concern = sources.tags_concern().map(|(_, why)| why);
-    Some(finding(&sources.tags_status_at(now), concern))
+    Some(check(&sources.tags_status_at(now), concern))
 }
 
-fn finding(tags: &TagsStatus, concern: Option<&str>) -> Finding {
+fn check(tags: &TagsStatus, concern: Option<&str>) -> Check {
     let age = tags.age_days.map_or("of unknown age".to_owned(), |days| {
         format!("{days} days old; protect.max-age is {}", tags.max_age_days)
     });
@@ -60,14 +60,14 @@ fn finding(tags: &TagsStatus, concern: Option<&str>) -> Finding {
         found.extend(more.map(|more| format!("; {more}")));
     }
     let is_stale = tags.age_days.is_some_and(|days| days > tags.max_age_days);
-    Finding::new(WHAT, concern.is_none() && !is_stale, found, FIX)
+    Check::new(WHAT, concern.is_none() && !is_stale, found, FIX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn unconfigured(now: &str) -> Finding {
+    fn unconfigured(now: &str) -> Check {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");
         let paths = directory.path().join("run");
@@ -82,9 +82,9 @@ mod tests {
     #[test]
     fn tags_older_than_the_configured_age_are_unfit_and_say_what_they_are() {
         let young = unconfigured("2026-07-01T00:00:00Z");
-        assert!(young.fit, "{}", young.found);
+        assert!(young.is_ok(), "{}", young.message);
         let old = unconfigured("2026-11-29T00:00:00Z");
-        assert!(!old.fit, "{}", old.found);
+        assert!(!old.is_ok(), "{}", old.message);
         for words in [
             "160 days old",
             "max-age is 90",
@@ -92,7 +92,11 @@ mod tests {
             "change 403 or later",
             "Public_20260622",
         ] {
-            assert!(old.found.contains(words), "no {words:?} in: {}", old.found);
+            assert!(
+                old.message.contains(words),
+                "no {words:?} in: {}",
+                old.message
+            );
         }
     }
 
@@ -118,17 +122,17 @@ mod tests {
             "registry = []\n[protect]\nservice-tags = {tags:?}\n[paths]\nstate = {state:?}\nruntime = {state:?}\n"
         );
         std::fs::write(&file, text).unwrap();
-        let finding = service_tags(&Places::new(Some(file)), Timestamp::UNIX_EPOCH).unwrap();
-        assert!(!finding.fit);
+        let check = service_tags(&Places::new(Some(file)), Timestamp::UNIX_EPOCH).unwrap();
+        assert!(!check.is_ok());
         for words in [
             "change 305, published about 2024-05-06",
             "older than the bundle",
             "change 403 or later",
         ] {
             assert!(
-                finding.found.contains(words),
+                check.message.contains(words),
                 "no {words:?} in: {}",
-                finding.found
+                check.message
             );
         }
     }

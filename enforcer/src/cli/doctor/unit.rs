@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kernel::Finding;
+use crate::kernel::Check;
 
 /// There where systemd is the service manager (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 const UNIT: &str = "egress-enforcer.service";
 
 /// What systemd says of the service; `None` where there is no systemd to ask.
-pub(super) fn unit() -> Option<Finding> {
+pub(super) fn unit() -> Option<Check> {
     if !Path::new(BOOTED).is_dir() {
         return None;
     }
@@ -27,13 +27,13 @@ pub(super) fn unit() -> Option<Finding> {
         Ok(said) if said.status.success() => Some(judge(&String::from_utf8_lossy(&said.stdout))),
         Ok(_) | Err(_) => {
             let found = "systemd does not answer";
-            Some(Finding::new("service", true, found, ""))
+            Some(Check::new("service", true, found, ""))
         }
     }
 }
 
 /// A service that is not started yet is no hindrance; one that fails is.
-fn judge(said: &str) -> Finding {
+fn judge(said: &str) -> Check {
     let properties: BTreeMap<&str, &str> = said
         .lines()
         .filter_map(|line| line.split_once('='))
@@ -42,7 +42,7 @@ fn judge(said: &str) -> Finding {
     let what = "service";
     let enable = "systemctl enable --now egress-enforcer";
     if of("LoadState") == "not-found" {
-        return Finding::new(
+        return Check::new(
             what,
             true,
             "no unit is installed: nothing starts the daemon at boot",
@@ -50,8 +50,8 @@ fn judge(said: &str) -> Finding {
         );
     }
     if of("LoadState") == "masked" {
-        let mend = format!("systemctl unmask egress-enforcer && {enable}");
-        return Finding::new(what, false, "masked", &mend);
+        let fix = format!("systemctl unmask egress-enforcer && {enable}");
+        return Check::new(what, false, "masked", &fix);
     }
     let mut found = format!("{} ({})", of("ActiveState"), of("SubState"));
     if !of("StatusText").is_empty() {
@@ -63,13 +63,13 @@ fn judge(said: &str) -> Finding {
     let limit = of("MemoryMax");
     if limit.bytes().any(|byte| byte.is_ascii_digit()) {
         found.push_str(&format!("; MemoryMax is {limit} bytes"));
-        let mend = "take MemoryMax= out of the service (systemctl edit egress-enforcer): the kernel charges what it holds of each followed \
+        let fix = "take MemoryMax= out of the service (systemctl edit egress-enforcer): the kernel charges what it holds of each followed \
             connection, of any user, to this service, and kills the daemon at the limit";
-        return Finding::new(what, false, found, mend);
+        return Check::new(what, false, found, fix);
     }
     let fit = of("ActiveState") != "failed" && of("SubState") != "auto-restart";
-    let mend = "journalctl -u egress-enforcer says why; systemctl restart egress-enforcer once that is mended";
-    Finding::new(what, fit, found, mend)
+    let fix = "journalctl -u egress-enforcer says why; systemctl restart egress-enforcer once that is fixed";
+    Check::new(what, fit, found, fix)
 }
 
 #[cfg(test)]
@@ -83,20 +83,20 @@ mod tests {
                 "LoadState={load}\nActiveState={active}\nSubState={sub}\nUnitFileState=disabled\nStatusText=\n"
             ))
         };
-        assert!(judge("loaded", "active", "running").fit);
-        assert!(judge("not-found", "inactive", "dead").fit);
+        assert!(judge("loaded", "active", "running").is_ok());
+        assert!(judge("not-found", "inactive", "dead").is_ok());
         let waiting = judge("loaded", "inactive", "dead");
         assert!(
-            waiting.fit && waiting.found.contains("not started at boot"),
+            waiting.is_ok() && waiting.message.contains("not started at boot"),
             "{waiting:?}"
         );
-        assert!(!judge("loaded", "failed", "failed").fit);
+        assert!(!judge("loaded", "failed", "failed").is_ok());
         assert!(
             judge("loaded", "activating", "auto-restart")
-                .mend
+                .fix
                 .contains("journalctl")
         );
-        assert!(judge("masked", "inactive", "dead").mend.contains("unmask"));
+        assert!(judge("masked", "inactive", "dead").fix.contains("unmask"));
     }
 
     #[test]
@@ -106,10 +106,10 @@ mod tests {
                 "LoadState=loaded\nActiveState=active\nSubState=running\nMemoryMax={limit}\n"
             ))
         };
-        assert!(judge("infinity").fit);
+        assert!(judge("infinity").is_ok());
         let limited = judge("67108864");
         assert!(
-            !limited.fit && limited.mend.contains("MemoryMax="),
+            !limited.is_ok() && limited.fix.contains("MemoryMax="),
             "{limited:?}"
         );
     }
@@ -119,6 +119,6 @@ mod tests {
         let running = judge(
             "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nStatusText=enforcing, generation 7\n",
         );
-        assert_eq!(running.found, "active (running): enforcing, generation 7");
+        assert_eq!(running.message, "active (running): enforcing, generation 7");
     }
 }

@@ -1,8 +1,8 @@
 //! `explain`: whether a destination is reachable, and why.
 
 mod destination;
+mod fix;
 mod judge;
-mod mend;
 mod shown;
 
 use std::net::IpAddr;
@@ -13,8 +13,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::destination::{Destination, Written, known_names, lines_of_hosts};
+use self::fix::fix;
 use self::judge::{Judge, Judged, Whose};
-use self::mend::mend;
 use super::args::{ExplainArgs, Protocol};
 use super::daemon_link::status_if_running;
 use super::exit::Exit;
@@ -65,7 +65,7 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         missing_hooks: Vec::new(),
         answers: Vec::new(),
         notes,
-        mend: None,
+        fix: None,
     };
     explanation.miss(missing_hooks(&pins, status.as_ref()));
     for address in destination.addresses() {
@@ -77,7 +77,7 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
         let lines = lines_of_hosts(status.as_ref(), *address);
         explanation.notes.extend(lines);
     }
-    explanation.mend = mend(
+    explanation.fix = fix(
         &explanation,
         &destination,
         status.as_ref(),
@@ -154,7 +154,7 @@ struct Explanation {
     missing_hooks: Vec<&'static str>,
     answers: Vec<Answer>,
     notes: Vec<String>,
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 /// What is known about one address.
@@ -222,7 +222,7 @@ mod tests {
             missing_hooks: Vec::new(),
             answers: Vec::new(),
             notes: Vec::new(),
-            mend: None,
+            fix: None,
         };
         for (address, reason) in reasons {
             let judged = Judged::new(*reason, !reason.denies());

@@ -26,8 +26,8 @@ impl Display for Explanation {
             writeln!(formatter, "  {note}")?;
         }
         writeln!(formatter, "  answered by {}", self.answered_by)?;
-        if let Some(mend) = &self.mend {
-            writeln!(formatter, "{mend}")?;
+        if let Some(fix) = &self.fix {
+            writeln!(formatter, "{fix}")?;
         }
         Ok(())
     }

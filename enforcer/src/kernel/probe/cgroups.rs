@@ -1,24 +1,24 @@
 //! The cgroup tree, and whether this process sees all of it.
 
-use super::Finding;
+use super::Check;
 use super::facts::Facts;
 use crate::kernel::cgroup::ROOT_INODE;
 
 /// Since then a socket keeps its cgroup v2 beside its v1 class (commit 8520e224f547; some older stable kernels have it too).
 const BOTH_KEPT: (u32, u32) = (5, 15);
 
-pub(super) fn tree(facts: &Facts) -> Finding {
+pub(super) fn tree(facts: &Facts) -> Check {
     let what = "cgroup v2";
     let mount = "boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup; \
         in a container, give it the host's tree: -v /sys/fs/cgroup:/sys/fs/cgroup:ro";
     let Some(tree) = facts.tree() else {
-        return Finding::new(what, false, "not mounted", mount);
+        return Check::new(what, false, "not mounted", mount);
     };
     let path = tree.display();
     if facts.tree_inode != Some(ROOT_INODE) {
         let found = format!("{path} shows a part of the tree, as a cgroup namespace does");
-        let mend = "run outside of the cgroup namespace: docker run --cgroupns=host, podman run --cgroupns=host, and the host's /sys/fs/cgroup";
-        return Finding::new(what, false, found, mend);
+        let fix = "run outside of the cgroup namespace: docker run --cgroupns=host, podman run --cgroupns=host, and the host's /sys/fs/cgroup";
+        return Check::new(what, false, found, fix);
     }
     let is_hybrid = facts.mounts().any(|mount| mount.kind == "cgroup");
     let mut found = path.to_string();
@@ -31,11 +31,11 @@ pub(super) fn tree(facts: &Facts) -> Finding {
     {
         found.push_str(", read-only, which is enough");
     }
-    Finding::new(what, true, found, "")
+    Check::new(what, true, found, "")
 }
 
 /// The v1 controllers that mark sockets, on kernels where such a mark takes the place of the socket's cgroup v2.
-pub(super) fn classifiers(facts: &Facts) -> Finding {
+pub(super) fn classifiers(facts: &Facts) -> Check {
     let names = ["net_cls", "net_prio"];
     let is_one = |name: &&str| {
         facts
@@ -45,24 +45,24 @@ pub(super) fn classifiers(facts: &Facts) -> Finding {
     let mounted: Vec<&str> = names.into_iter().filter(is_one).collect();
     let what = "cgroup v1 socket classes";
     if mounted.is_empty() {
-        return Finding::new(what, true, "none", "");
+        return Check::new(what, true, "none", "");
     }
     let found = format!("{} mounted", mounted.join(" and "));
-    let mend = "use kernel 5.15 or newer, or keep net_cls and net_prio unmounted (cgroup_no_v1=net_cls,net_prio at boot): with a class \
+    let fix = "use kernel 5.15 or newer, or keep net_cls and net_prio unmounted (cgroup_no_v1=net_cls,net_prio at boot): with a class \
         set, sockets lose their cgroup, and neither exceptions nor a narrower scope find them";
-    Finding::new(what, facts.version() >= BOTH_KEPT, found, mend)
+    Check::new(what, facts.version() >= BOTH_KEPT, found, fix)
 }
 
 /// The kernel names processes by the host's ids.
-pub(super) fn namespaces(facts: &Facts) -> Finding {
+pub(super) fn namespaces(facts: &Facts) -> Check {
     let what = "process ids";
-    let mend = "share the host's: docker run --pid=host, podman run --pid=host; else `events` names the wrong processes";
+    let fix = "share the host's: docker run --pid=host, podman run --pid=host; else `events` names the wrong processes";
     let found = if facts.in_pid_namespace {
         "of a namespace of their own"
     } else {
         "the host's"
     };
-    Finding::new(what, !facts.in_pid_namespace, found, mend)
+    Check::new(what, !facts.in_pid_namespace, found, fix)
 }
 
 #[cfg(test)]
@@ -83,23 +83,23 @@ mod tests {
 
     #[test]
     fn unified_hybrid_and_read_only_trees_will_do() {
-        assert_eq!(tree(&facts(UNIFIED, 1)).found, "/sys/fs/cgroup");
+        assert_eq!(tree(&facts(UNIFIED, 1)).message, "/sys/fs/cgroup");
         let hybrid = tree(&facts(HYBRID, 1));
-        assert!(hybrid.fit, "{hybrid:?}");
+        assert!(hybrid.is_ok(), "{hybrid:?}");
         for words in [
             "/sys/fs/cgroup/unified, hybrid",
             "read-only, which is enough",
         ] {
-            assert!(hybrid.found.contains(words), "{hybrid:?}");
+            assert!(hybrid.message.contains(words), "{hybrid:?}");
         }
     }
 
     #[test]
     fn a_tree_that_is_missing_or_a_part_is_unfit() {
         let v1_only = tree(&facts("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n", 1));
-        assert!(!v1_only.fit && v1_only.mend.contains("unified_cgroup_hierarchy"));
+        assert!(!v1_only.is_ok() && v1_only.fix.contains("unified_cgroup_hierarchy"));
         let part = tree(&facts(UNIFIED, 4711));
-        assert!(!part.fit && part.mend.contains("--cgroupns=host"));
+        assert!(!part.is_ok() && part.fix.contains("--cgroupns=host"));
     }
 
     #[test]
@@ -107,15 +107,15 @@ mod tests {
         let mounts = format!("{HYBRID}cgroup /sys/fs/cgroup/net cgroup rw,net_cls,net_prio 0 0\n");
         let old = classifiers(&facts(&mounts, 1));
         assert!(
-            !old.fit && old.found == "net_cls and net_prio mounted",
+            !old.is_ok() && old.message == "net_cls and net_prio mounted",
             "{old:?}"
         );
         let new = Facts {
             release: "6.1.0".to_owned(),
             ..facts(&mounts, 1)
         };
-        assert!(classifiers(&new).fit);
-        assert!(classifiers(&facts(HYBRID, 1)).fit);
+        assert!(classifiers(&new).is_ok());
+        assert!(classifiers(&facts(HYBRID, 1)).is_ok());
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             in_pid_namespace: true,
             ..facts(UNIFIED, 1)
         };
-        assert!(namespaces(&facts).mend.contains("--pid=host"));
-        assert!(namespaces(&self::facts(UNIFIED, 1)).fit);
+        assert!(namespaces(&facts).fix.contains("--pid=host"));
+        assert!(namespaces(&self::facts(UNIFIED, 1)).is_ok());
     }
 }

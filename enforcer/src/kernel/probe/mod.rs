@@ -15,43 +15,77 @@ use self::facts::Facts;
 pub use self::socket_memory::optmem_shortage;
 use super::{Kernel, KernelError, Pins};
 
-/// One precondition.
+/// Result of one check of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// What was looked at.
-    pub what: String,
-    /// Whether it will do.
-    pub fit: bool,
+pub struct Check {
+    /// What was checked.
+    pub id: String,
+    /// Whether it passed.
+    pub outcome: CheckOutcome,
     /// What was found.
-    pub found: String,
-    /// What to do where it is unfit; else empty.
-    pub mend: String,
+    pub message: String,
+    /// What to do where the outcome is not [`CheckOutcome::Ok`]; else empty.
+    pub fix: String,
 }
 
-impl Finding {
-    /// A precondition that is met, or not, with what was found and the mend.
-    pub fn new(what: &str, fit: bool, found: impl Into<String>, mend: &str) -> Self {
+/// Whether a check passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckOutcome {
+    /// It passed.
+    Ok,
+    /// It failed.
+    Failed,
+    /// The check could not be made.
+    Unknown,
+}
+
+impl Check {
+    /// A check that passed or failed; a passed one drops `fix`.
+    pub fn new(id: &str, passed: bool, message: impl Into<String>, fix: &str) -> Self {
+        let (outcome, fix) = match passed {
+            true => (CheckOutcome::Ok, ""),
+            false => (CheckOutcome::Failed, fix),
+        };
         Self {
-            what: what.to_owned(),
-            fit,
-            found: found.into(),
-            mend: if fit { String::new() } else { mend.to_owned() },
+            id: id.to_owned(),
+            outcome,
+            message: message.into(),
+            fix: fix.to_owned(),
         }
+    }
+
+    /// A check that could not be made; `fix` says how it can.
+    pub fn unknown(id: &str, message: impl Into<String>, fix: &str) -> Self {
+        Self {
+            outcome: CheckOutcome::Unknown,
+            ..Self::new(id, false, message, fix)
+        }
+    }
+
+    /// Whether it passed.
+    pub fn is_ok(&self) -> bool {
+        self.outcome == CheckOutcome::Ok
+    }
+
+    /// Whether it failed; an unknown outcome is no failure.
+    pub fn is_failed(&self) -> bool {
+        self.outcome == CheckOutcome::Failed
     }
 }
 
 /// Looks at the kernel, the file systems and this process, and has the kernel take the programs for a moment. Nothing stays, and nothing
 /// is attached.
-pub fn probe(pins: &Pins) -> Vec<Finding> {
+pub fn probe(pins: &Pins) -> Vec<Check> {
     let facts = Facts::gather();
-    let mut findings = judge(&facts, pins);
-    findings.push(programs::rehearsal(&facts, &Kernel::rehearse()));
-    findings
+    let mut checks = judge(&facts, pins);
+    checks.push(programs::rehearsal(&facts, &Kernel::rehearse()));
+    checks
 }
 
 /// What follows from the facts. Looks at nothing else but the pins.
-fn judge(facts: &Facts, pins: &Pins) -> Vec<Finding> {
-    let mut findings = vec![
+fn judge(facts: &Facts, pins: &Pins) -> Vec<Check> {
+    let mut checks = vec![
         programs::object(facts),
         programs::version(facts),
         programs::jit(facts),
@@ -59,15 +93,15 @@ fn judge(facts: &Facts, pins: &Pins) -> Vec<Finding> {
         programs::lockdown(facts),
         programs::unprivileged(facts),
         programs::locked_memory(facts),
-        socket_memory::finding(facts),
+        socket_memory::check(facts),
         cgroups::tree(facts),
         cgroups::classifiers(facts),
         cgroups::namespaces(facts),
         pins::file_system(facts, pins.base()),
         pins::owner(pins),
     ];
-    findings.extend(rights::capabilities(facts));
-    findings
+    checks.extend(rights::capabilities(facts));
+    checks
 }
 
 /// The release of the running kernel.

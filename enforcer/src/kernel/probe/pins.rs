@@ -5,15 +5,15 @@ use std::path::Path;
 use enforcer_common::Hook;
 use enforcer_common::layout::VERSION;
 
-use super::Finding;
+use super::Check;
 use super::facts::Facts;
 use super::rights::SYS_ADMIN;
 use crate::kernel::pins::BPFFS;
 use crate::kernel::{KernelError, Pins};
 
-pub(super) fn file_system(facts: &Facts, base: &Path) -> Finding {
+pub(super) fn file_system(facts: &Facts, base: &Path) -> Check {
     let what = "BPF file system for the pins";
-    let mend = "mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system; \
+    let fix = "mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system; \
         in a container, give it the host's: -v /sys/fs/bpf:/sys/fs/bpf";
     let over = facts
         .mounts()
@@ -22,20 +22,20 @@ pub(super) fn file_system(facts: &Facts, base: &Path) -> Finding {
     if let Some(mount) = over.filter(|mount| mount.kind == "bpf") {
         let found = mount.point.to_owned();
         if mount.has("ro") {
-            let mend = format!("mount it for writing: mount -o remount,rw {found}");
-            return Finding::new(what, false, format!("{found}, read-only"), &mend);
+            let fix = format!("mount it for writing: mount -o remount,rw {found}");
+            return Check::new(what, false, format!("{found}, read-only"), &fix);
         }
-        return Finding::new(what, true, found, "");
+        return Check::new(what, true, found, "");
     }
     let may_mount = facts.capabilities("CapEff") >> SYS_ADMIN & 1 == 1;
     if base.starts_with(BPFFS) && may_mount {
-        return Finding::new(what, true, "not mounted; `run` mounts it", "");
+        return Check::new(what, true, "not mounted; `run` mounts it", "");
     }
-    Finding::new(what, false, "not mounted", mend)
+    Check::new(what, false, "not mounted", fix)
 }
 
 /// Pins of another version are no hindrance: `run` takes over from them.
-pub(super) fn owner(pins: &Pins) -> Finding {
+pub(super) fn owner(pins: &Pins) -> Check {
     let missing = pins.missing();
     let (fit, found) = match pins.judge() {
         Ok(true) if !missing.is_empty() => return incomplete(&missing),
@@ -47,17 +47,17 @@ pub(super) fn owner(pins: &Pins) -> Finding {
         ),
         Err(error) => (false, error.to_string()),
     };
-    Finding::new("pins", fit, found, "do what is said there")
+    Check::new("pins", fit, found, "do what is said there")
 }
 
-fn incomplete(missing: &[Hook]) -> Finding {
+fn incomplete(missing: &[Hook]) -> Check {
     let missing: Vec<&str> = missing.iter().map(|hook| hook.word()).collect();
     let found = format!(
         "in force, layout version {VERSION}, but not attached: {}",
         missing.join(", ")
     );
-    let mend = "a running daemon attaches them again within seconds, and says what it found; start one (systemctl start egress-enforcer)";
-    Finding::new("pins", false, found, mend)
+    let fix = "a running daemon attaches them again within seconds, and says what it found; start one (systemctl start egress-enforcer)";
+    Check::new("pins", false, found, fix)
 }
 
 #[cfg(test)]
@@ -77,19 +77,19 @@ mod tests {
         let base = Path::new("/sys/fs/bpf/egress-enforcer");
         let sys = "sysfs /sys sysfs rw 0 0\n";
         let mounted = |mode: &str| format!("{sys}bpf /sys/fs/bpf bpf {mode},nosuid 0 0\n");
-        assert!(file_system(&facts(&mounted("rw"), 0), base).fit);
+        assert!(file_system(&facts(&mounted("rw"), 0), base).is_ok());
         let read_only = file_system(&facts(&mounted("ro"), 0), base);
         assert!(
-            !read_only.fit && read_only.mend.contains("remount"),
+            !read_only.is_ok() && read_only.fix.contains("remount"),
             "{read_only:?}"
         );
         let container = file_system(&facts(sys, 0), base);
         assert!(
-            !container.fit && container.mend.contains("-v /sys/fs/bpf"),
+            !container.is_ok() && container.fix.contains("-v /sys/fs/bpf"),
             "{container:?}"
         );
-        assert!(file_system(&facts(sys, 1 << SYS_ADMIN), base).fit);
-        assert!(!file_system(&facts(sys, 1 << SYS_ADMIN), Path::new("/var/pins")).fit);
+        assert!(file_system(&facts(sys, 1 << SYS_ADMIN), base).is_ok());
+        assert!(!file_system(&facts(sys, 1 << SYS_ADMIN), Path::new("/var/pins")).is_ok());
     }
 
     #[test]
@@ -97,17 +97,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().join("pins");
         let found = || owner(&Pins::new(&base));
-        assert_eq!(found().found, "none in force");
+        assert_eq!(found().message, "none in force");
         std::fs::create_dir_all(base.join("stray")).unwrap();
-        assert!(!found().fit);
+        assert!(!found().is_ok());
         std::fs::remove_dir(base.join("stray")).unwrap();
         let mode = |mode| {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
             std::fs::set_permissions(&base, mode).unwrap();
         };
         mode(0o755);
-        assert!(found().found.contains("not root's alone"), "{:?}", found());
+        assert!(
+            found().message.contains("not root's alone"),
+            "{:?}",
+            found()
+        );
         mode(0o700);
-        assert!(found().fit);
+        assert!(found().is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the kernel takes the programs, and what may keep it from that.
 
 use super::facts::Facts;
-use super::{Finding, reason};
+use super::{Check, reason};
 use crate::kernel::KernelError;
 use crate::kernel::object::FLOOR;
 
@@ -10,62 +10,62 @@ const NO_LOCKED_MEMORY: (u32, u32) = (5, 11);
 /// Room for all maps twice, in bytes: while a daemon takes over, there are two sets.
 const LOCKED_MEMORY: u64 = 64 << 20;
 
-pub(super) fn object(facts: &Facts) -> Finding {
-    let mend = "install a release build, or build with ./x build";
+pub(super) fn object(facts: &Facts) -> Check {
+    let fix = "install a release build, or build with ./x build";
     let found = format!("{} bytes", facts.object);
-    Finding::new(
+    Check::new(
         "kernel program in this binary",
         facts.object > 0,
         found,
-        mend,
+        fix,
     )
 }
 
-pub(super) fn version(facts: &Facts) -> Finding {
+pub(super) fn version(facts: &Facts) -> Check {
     let fit = facts.version() >= (u32::from(FLOOR.0), u32::from(FLOOR.1));
-    let mend = "use kernel 5.10 or newer";
-    Finding::new("kernel version", fit, facts.release.clone(), mend)
+    let fix = "use kernel 5.10 or newer";
+    Check::new("kernel version", fit, facts.release.clone(), fix)
 }
 
-pub(super) fn jit(facts: &Facts) -> Finding {
+pub(super) fn jit(facts: &Facts) -> Check {
     let enabled = facts.jit.as_deref().unwrap_or("unknown");
-    let mend = "sysctl net.core.bpf_jit_enable=1: without it each packet costs many times more";
+    let fix = "sysctl net.core.bpf_jit_enable=1: without it each packet costs many times more";
     let found = format!("bpf_jit_enable = {enabled}");
-    Finding::new("BPF compiler (JIT)", enabled != "0", found, mend)
+    Check::new("BPF compiler (JIT)", enabled != "0", found, fix)
 }
 
 /// Nothing follows from this; people who know other BPF programs ask.
-pub(super) fn types(facts: &Facts) -> Finding {
+pub(super) fn types(facts: &Facts) -> Check {
     let there = if facts.types { "there" } else { "not there" };
     let found = format!("{there}, and not needed");
-    Finding::new("kernel type information (BTF)", true, found, "")
+    Check::new("kernel type information (BTF)", true, found, "")
 }
 
 /// What lockdown forbids to BPF are the helpers that read kernel memory (`LOCKDOWN_BPF_READ_KERNEL`, from confidentiality mode on) and that
 /// write to a process's (`LOCKDOWN_BPF_WRITE_USER`). The programs call neither.
-pub(super) fn lockdown(facts: &Facts) -> Finding {
+pub(super) fn lockdown(facts: &Facts) -> Check {
     let levels = facts.lockdown.as_deref().unwrap_or("[none]");
     let level = levels.split(['[', ']']).nth(1).unwrap_or("unknown");
     let found = match level {
         "none" => "none".to_owned(),
         _ => format!("{level}: no hindrance, the programs read no kernel memory"),
     };
-    Finding::new("kernel lockdown", true, found, "")
+    Check::new("kernel lockdown", true, found, "")
 }
 
 /// Who has no capability for BPF is what this is about; the daemon has.
-pub(super) fn unprivileged(facts: &Facts) -> Finding {
+pub(super) fn unprivileged(facts: &Facts) -> Check {
     let setting = facts.unprivileged.as_deref().unwrap_or("unknown");
     let found = format!("unprivileged_bpf_disabled = {setting}: no hindrance");
-    Finding::new("BPF without privilege", true, found, "")
+    Check::new("BPF without privilege", true, found, "")
 }
 
-pub(super) fn locked_memory(facts: &Facts) -> Finding {
+pub(super) fn locked_memory(facts: &Facts) -> Check {
     let what = "locked memory";
     if facts.version() >= NO_LOCKED_MEMORY {
-        return Finding::new(what, true, "not counted by this kernel", "");
+        return Check::new(what, true, "not counted by this kernel", "");
     }
-    let mend =
+    let fix =
         "start it as a service (its unit has LimitMEMLOCK=infinity), or ulimit -l unlimited first";
     let fit = facts
         .locked_memory
@@ -74,25 +74,25 @@ pub(super) fn locked_memory(facts: &Facts) -> Finding {
     let found = limit.map_or("unlimited".to_owned(), |limit| {
         format!("{} KiB", limit >> 10)
     });
-    Finding::new(what, fit, found, mend)
+    Check::new(what, fit, found, fix)
 }
 
 /// What came of having the kernel take the programs.
-pub(super) fn rehearsal(facts: &Facts, outcome: &Result<(), KernelError>) -> Finding {
-    let mend = match outcome {
+pub(super) fn rehearsal(facts: &Facts, outcome: &Result<(), KernelError>) -> Check {
+    let fix = match outcome {
         Err(KernelError::Privilege { .. }) => refusal(facts),
         Err(KernelError::Verifier { .. }) => {
-            "report this with the kernel's version; until it is mended, another kernel takes the programs".to_owned()
+            "report this with the kernel's version; until it is fixed, another kernel takes the programs".to_owned()
         }
         Err(KernelError::NoProgram | KernelError::TooOld { .. }) => "see above".to_owned(),
         Ok(()) | Err(_) => "see dmesg for what the kernel says; where memory is short, raise the limit of the service or container \
             (MemoryMax=, docker run --memory)".to_owned(),
     };
-    Finding::new(
+    Check::new(
         "loading the programs",
         outcome.is_ok(),
         reason(outcome),
-        &mend,
+        &fix,
     )
 }
 
@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn an_old_kernel_and_an_empty_binary_are_unfit() {
-        assert!(!version(&on("5.9.16", None)).fit);
-        assert!(version(&on("5.10.0", None)).fit);
-        assert!(!version(&on("unknown", None)).fit);
-        assert!(!object(&Facts::default()).fit);
+        assert!(!version(&on("5.9.16", None)).is_ok());
+        assert!(version(&on("5.10.0", None)).is_ok());
+        assert!(!version(&on("unknown", None)).is_ok());
+        assert!(!object(&Facts::default()).is_ok());
     }
 
     #[test]
@@ -150,17 +150,17 @@ mod tests {
                 ..Facts::default()
             })
         };
-        assert!(!with(Some("0")).fit);
-        assert!(with(Some("1")).fit);
-        assert!(with(None).fit, "a container does not see it");
+        assert!(!with(Some("0")).is_ok());
+        assert!(with(Some("1")).is_ok());
+        assert!(with(None).is_ok(), "a container does not see it");
     }
 
     #[test]
     fn locked_memory_counts_before_5_11() {
-        assert!(!locked_memory(&on("5.10.0", Some(65536))).fit);
-        assert!(locked_memory(&on("5.10.0", Some(64 << 20))).fit);
-        assert!(locked_memory(&on("5.10.0", None)).fit);
-        assert!(locked_memory(&on("5.11.0", Some(0))).fit);
+        assert!(!locked_memory(&on("5.10.0", Some(65536))).is_ok());
+        assert!(locked_memory(&on("5.10.0", Some(64 << 20))).is_ok());
+        assert!(locked_memory(&on("5.10.0", None)).is_ok());
+        assert!(locked_memory(&on("5.11.0", Some(0))).is_ok());
     }
 
     #[test]
@@ -169,11 +169,11 @@ mod tests {
             lockdown: Some("none integrity [confidentiality]".to_owned()),
             ..Facts::default()
         };
-        let finding = lockdown(&facts);
-        assert!(finding.fit && finding.found.starts_with("confidentiality: no hindrance"));
-        assert_eq!(lockdown(&Facts::default()).found, "none");
-        assert_eq!(types(&facts).found, "not there, and not needed");
-        assert!(unprivileged(&facts).fit);
+        let check = lockdown(&facts);
+        assert!(check.is_ok() && check.message.starts_with("confidentiality: no hindrance"));
+        assert_eq!(lockdown(&Facts::default()).message, "none");
+        assert_eq!(types(&facts).message, "not there, and not needed");
+        assert!(unprivileged(&facts).is_ok());
     }
 
     #[test]
@@ -195,10 +195,10 @@ mod tests {
             (facts("Seccomp:\t0\n", ""), "audit log"),
             (Facts::default(), "capabilities above"),
         ] {
-            let finding = rehearsal(&facts, &refused());
-            assert!(!finding.fit && finding.mend.contains(words), "{finding:?}");
+            let check = rehearsal(&facts, &refused());
+            assert!(!check.is_ok() && check.fix.contains(words), "{check:?}");
         }
-        assert!(rehearsal(&Facts::default(), &Ok(())).fit);
+        assert!(rehearsal(&Facts::default(), &Ok(())).is_ok());
     }
 
     /// Helpers (linux/bpf.h) that lockdown refuses: `probe_read`, `probe_read_str`, `probe_read_kernel`, `probe_read_kernel_str`,

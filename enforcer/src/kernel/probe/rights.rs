@@ -1,6 +1,6 @@
 //! What this process may do.
 
-use super::Finding;
+use super::Check;
 use super::facts::Facts;
 
 /// A capability (capability.h): its bit, its name, and what it is for.
@@ -24,9 +24,9 @@ pub(super) const SYS_ADMIN: u32 = 21;
 /// `CAP_NET_ADMIN` has no stand-in.
 const NET_ADMIN: u32 = 12;
 
-/// One finding for each capability.
-pub(super) fn capabilities(facts: &Facts) -> Vec<Finding> {
-    let finding = |(bit, name, purpose): &Capability| {
+/// One check for each capability.
+pub(super) fn capabilities(facts: &Facts) -> Vec<Check> {
+    let check = |(bit, name, purpose): &Capability| {
         let fit = has(facts, "CapEff", *bit) && !facts.in_user_namespace;
         let found = if !has(facts, "CapEff", *bit) {
             format!("missing, for {purpose}")
@@ -35,9 +35,9 @@ pub(super) fn capabilities(facts: &Facts) -> Vec<Finding> {
         } else {
             "present".to_owned()
         };
-        Finding::new(name, fit, found, &mend(facts, *bit, name))
+        Check::new(name, fit, found, &fix(facts, *bit, name))
     };
-    CAPABILITIES.iter().map(finding).collect()
+    CAPABILITIES.iter().map(check).collect()
 }
 
 /// The names of the capabilities that are missing.
@@ -54,7 +54,7 @@ fn has(facts: &Facts, set: &str, bit: u32) -> bool {
     set >> bit & 1 == 1 || stand_in
 }
 
-fn mend(facts: &Facts, bit: u32, name: &str) -> String {
+fn fix(facts: &Facts, bit: u32, name: &str) -> String {
     if facts.in_user_namespace {
         return "run outside of the user namespace: a rootless container or PrivateUsers= cannot do it".to_owned();
     }
@@ -84,28 +84,28 @@ mod tests {
         assert!(
             capabilities(&facts(all, all))
                 .iter()
-                .all(|finding| finding.fit)
+                .all(|check| check.is_ok())
         );
         let user = capabilities(&facts(0, all));
         assert!(
             user.iter()
-                .all(|finding| !finding.fit && finding.mend == "run as root")
+                .all(|check| !check.is_ok() && check.fix == "run as root")
         );
         let container = capabilities(&facts(1 << 12, 1 << 12));
         let unfit: Vec<&str> = container
             .iter()
-            .filter(|finding| !finding.fit)
-            .map(|finding| finding.what.as_str())
+            .filter(|check| !check.is_ok())
+            .map(|check| check.id.as_str())
             .collect();
         assert_eq!(unfit, ["CAP_BPF", "CAP_PERFMON"]);
-        assert!(container[0].mend.contains("--cap-add=BPF"), "{container:?}");
+        assert!(container[0].fix.contains("--cap-add=BPF"), "{container:?}");
         assert_eq!(missing(&facts(1 << 12, 1 << 12)), unfit);
     }
 
     #[test]
     fn the_administrator_of_the_system_stands_in_for_bpf_and_not_for_the_network() {
         let found = capabilities(&facts(1 << SYS_ADMIN, 0));
-        let fit: Vec<bool> = found.iter().map(|finding| finding.fit).collect();
+        let fit: Vec<bool> = found.iter().map(|check| check.is_ok()).collect();
         assert_eq!(fit, [true, false, true]);
     }
 
@@ -115,7 +115,7 @@ mod tests {
             in_user_namespace: true,
             ..facts(u64::MAX, u64::MAX)
         };
-        assert!(capabilities(&facts).iter().all(|finding| !finding.fit));
-        assert!(capabilities(&facts)[0].mend.contains("rootless"));
+        assert!(capabilities(&facts).iter().all(|check| !check.is_ok()));
+        assert!(capabilities(&facts)[0].fix.contains("rootless"));
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use enforcer_common::dns::Asked;
 use enforcer_common::hello::Handshake;
 
-use super::Finding;
+use super::Check;
 use super::facts::Facts;
 
 /// The most ancillary memory of one socket, in bytes (Documentation/admin-guide/sysctl/net.rst). Socket storage of BPF counts towards it.
@@ -18,14 +18,14 @@ const NEEDED: usize = size_of::<Handshake>() + size_of::<Asked>() + OVERHEAD;
 const DEFAULT: usize = 20_480;
 const _: () = assert!(NEEDED < DEFAULT);
 
-pub(super) fn finding(facts: &Facts) -> Finding {
+pub(super) fn check(facts: &Facts) -> Check {
     let found = facts.optmem.as_deref();
     let shortage = found.and_then(shortage);
     let found = found.map_or_else(
         || "net.core.optmem_max is not shown here".to_owned(),
         |found| format!("net.core.optmem_max is {found} bytes, {NEEDED} are needed"),
     );
-    Finding::new("socket memory", shortage.is_none(), found, &fix())
+    Check::new("socket memory", shortage.is_none(), found, &fix())
 }
 
 /// What is wrong where the limit of this network namespace is too small; `None` where it will do or cannot be read.
@@ -54,8 +54,8 @@ fn fix() -> String {
 mod tests {
     use super::*;
 
-    fn with(optmem: Option<&str>) -> Finding {
-        finding(&Facts {
+    fn with(optmem: Option<&str>) -> Check {
+        check(&Facts {
             optmem: optmem.map(str::to_owned),
             ..Facts::default()
         })
@@ -63,21 +63,21 @@ mod tests {
 
     #[test]
     fn a_limit_too_small_is_named_with_its_fix() {
-        let finding = with(Some("4096"));
-        assert!(!finding.fit);
+        let check = with(Some("4096"));
+        assert!(!check.is_ok());
         assert!(
-            finding.found.contains("optmem_max is 4096"),
+            check.message.contains("optmem_max is 4096"),
             "{}",
-            finding.found
+            check.message
         );
-        assert!(finding.mend.contains("sysctl -w net.core.optmem_max=20480"));
+        assert!(check.fix.contains("sysctl -w net.core.optmem_max=20480"));
         assert!(shortage("4096\n").is_some_and(|told| told.contains("unwatched")));
     }
 
     #[test]
     fn the_defaults_of_all_kernels_will_do_and_so_does_what_is_not_shown() {
         for limit in [Some("20480"), Some("131072"), None] {
-            assert!(with(limit).fit, "{limit:?}");
+            assert!(with(limit).is_ok(), "{limit:?}");
         }
         assert_eq!(shortage("20480\n"), None);
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::cli::doctor::resolvers;
 use crate::daemon::Sources;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 
@@ -19,7 +19,7 @@ pub(super) struct Way {
 }
 
 /// What the answer for `name` says, and the way there. `sources`: the service tags and the answer check.
-pub(super) fn judge_answer(sources: &Sources, name: &Name, answer: &Answer) -> (Finding, Way) {
+pub(super) fn judge_answer(sources: &Sources, name: &Name, answer: &Answer) -> (Check, Way) {
     let what = format!("name {name}");
     let families = [&answer.v4, &answer.v6];
     let resolved: Vec<&Resolved> = families.into_iter().flatten().collect();
@@ -39,7 +39,7 @@ pub(super) fn judge_answer(sources: &Sources, name: &Name, answer: &Answer) -> (
         .iter()
         .map(|checked| told(sources, checked))
         .collect();
-    let finding = Finding::new(
+    let check = Check::new(
         &what,
         fit,
         format!("{}{}", told.join(", "), by(&chain)),
@@ -47,7 +47,7 @@ pub(super) fn judge_answer(sources: &Sources, name: &Name, answer: &Answer) -> (
     );
     let good = checked.iter().filter(|(_, verdict)| !refused(verdict));
     let addresses = good.map(|(address, _)| *address).collect();
-    (finding, Way { addresses, chain })
+    (check, Way { addresses, chain })
 }
 
 fn told(sources: &Sources, (address, verdict): &(IpAddr, AnswerVerdict)) -> String {
@@ -69,14 +69,14 @@ fn by(chain: &[Name]) -> String {
     format!(", by {}", chain.join(" → "))
 }
 
-fn unresolved(what: &str, answer: &Answer) -> Finding {
+fn unresolved(what: &str, answer: &Answer) -> Check {
     let failure = resolvers::failure(answer);
     let found = failure.map_or_else(String::new, |(failure, _)| failure.to_string());
-    let mend = match failure {
+    let fix = match failure {
         Some((_, true)) => NO_ADDRESS,
-        Some((_, false)) | None => resolvers::MEND,
+        Some((_, false)) | None => resolvers::FIX,
     };
-    Finding::new(what, false, found, mend)
+    Check::new(what, false, found, fix)
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
     use crate::daemon::{Options, Source};
     use crate::resolver::answer::LookupFailure;
 
-    fn judged(v4: Result<&[&str], LookupFailure>) -> (Finding, Way) {
+    fn judged(v4: Result<&[&str], LookupFailure>) -> (Check, Way) {
         let login: Name = "contoso.azurecr.io".parse().unwrap();
         let config = Config::for_registries(std::slice::from_ref(&login), &[]).unwrap();
         let sources = Sources::read(&Options {
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn an_address_is_told_with_its_service_tag_and_the_aliases() {
-        let (finding, way) = judged(Ok(&["20.42.66.0", "10.1.0.4"]));
-        assert!(finding.fit, "{finding:?}");
+        let (check, way) = judged(Ok(&["20.42.66.0", "10.1.0.4"]));
+        assert!(check.is_ok(), "{check:?}");
         assert_eq!(
-            finding.found,
+            check.message,
             "20.42.66.0 in AzureContainerRegistry, 10.1.0.4 in no service tag, by eus-3.fe.azcr.io"
         );
         assert_eq!(way.addresses.len(), 2);
@@ -118,13 +118,13 @@ mod tests {
 
     #[test]
     fn an_address_in_storage_is_unfit_and_not_connected_to() {
-        let (finding, way) = judged(Ok(&["52.239.169.228", "20.42.66.0"]));
-        assert!(!finding.fit);
+        let (check, way) = judged(Ok(&["52.239.169.228", "20.42.66.0"]));
+        assert!(!check.is_ok());
         assert!(
-            finding
-                .found
+            check
+                .message
                 .contains("52.239.169.228 refused: it lies in Storage"),
-            "{finding:?}"
+            "{check:?}"
         );
         assert_eq!(way.addresses, ["20.42.66.0".parse::<IpAddr>().unwrap()]);
     }
@@ -133,11 +133,11 @@ mod tests {
     fn a_name_without_an_address_is_told_apart_from_a_resolver_that_fails() {
         let (missing, way) = judged(Err(LookupFailure::NxDomain));
         assert!(
-            !missing.fit && missing.mend.contains("az acr show-endpoints"),
+            !missing.is_ok() && missing.fix.contains("az acr show-endpoints"),
             "{missing:?}"
         );
         assert!(way.addresses.is_empty());
         let (empty, _) = judged(Ok(&[]));
-        assert!(!empty.fit, "{empty:?}");
+        assert!(!empty.is_ok(), "{empty:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::reply::{Answer, unanswered};
 use super::target::Target;
 use crate::config::{Cloud, EndpointKind};
 use crate::https::Url;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 use crate::name::Name;
 
 /// What these steps are called.
@@ -23,12 +23,12 @@ pub(super) fn judge_redirect(
     target: &Target,
     migration: &str,
     answer: &Answer,
-) -> (Finding, Option<Redirect>) {
+) -> (Check, Option<Redirect>) {
     let reply = match answer {
         Ok(reply) => reply,
         Err(why) => return (unanswered(REDIRECT, &target.login, why), None),
     };
-    let unfit = |found: String, mend: &str| (Finding::new(REDIRECT, false, found, mend), None);
+    let unfit = |found: String, fix: &str| (Check::new(REDIRECT, false, found, fix), None);
     match (reply.status, &reply.location) {
         (301..=308, Some(location)) => match read(location) {
             Some(redirect) => judge_host(target, migration, redirect),
@@ -58,33 +58,33 @@ fn read(location: &str) -> Option<Redirect> {
     Some(Redirect { host, url })
 }
 
-fn judge_host(target: &Target, migration: &str, redirect: Redirect) -> (Finding, Option<Redirect>) {
+fn judge_host(target: &Target, migration: &str, redirect: Redirect) -> (Check, Option<Redirect>) {
     let host = &redirect.host;
     if target.cloud.endpoint_kind(&target.login, host) == Some(EndpointKind::Data) {
         let found = format!("come from the dedicated data endpoint {host}");
-        return (Finding::new(REDIRECT, true, found, ""), Some(redirect));
+        return (Check::new(REDIRECT, true, found, ""), Some(redirect));
     }
     if Cloud::ALL.into_iter().any(|cloud| cloud.is_storage(host)) {
         let found = format!(
             "come from the shared storage account {host}: enforcement closes it, and pulls would fail"
         );
-        return (Finding::new(REDIRECT, false, found, migration), None);
+        return (Check::new(REDIRECT, false, found, migration), None);
     }
     let found = format!(
         "come from {host}, which is no data endpoint of {}",
         target.login
     );
-    let mend = "no Azure registry sends there: see what answers in its place from here (a proxy, a mirror)";
-    (Finding::new(REDIRECT, false, found, mend), None)
+    let fix = "no Azure registry sends there: see what answers in its place from here (a proxy, a mirror)";
+    (Check::new(REDIRECT, false, found, fix), None)
 }
 
 /// What the answer of the data endpoint `host` to a request for the first byte says.
-pub(super) fn judge_data(host: &Name, answer: &Answer) -> Finding {
+pub(super) fn judge_data(host: &Name, answer: &Answer) -> Check {
     match answer {
         Ok(reply) if matches!(reply.status, 200 | 206) => {
-            Finding::new(DATA, true, format!("{host} serves the blob"), "")
+            Check::new(DATA, true, format!("{host} serves the blob"), "")
         }
-        Ok(reply) => Finding::new(
+        Ok(reply) => Check::new(
             DATA,
             false,
             format!("{host} does not serve the blob, {}", reply.outcome()),
@@ -95,9 +95,9 @@ pub(super) fn judge_data(host: &Name, answer: &Answer) -> Finding {
 }
 
 /// What any answer of the data endpoint `host` says: without a signed address it serves nothing.
-pub(super) fn judge_reach(host: &Name, answer: &Answer) -> Finding {
+pub(super) fn judge_reach(host: &Name, answer: &Answer) -> Check {
     match answer {
-        Ok(_) => Finding::new(DATA, true, format!("{host} can be reached"), ""),
+        Ok(_) => Check::new(DATA, true, format!("{host} can be reached"), ""),
         Err(why) => unanswered(DATA, host, why),
     }
 }
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::cli::doctor::registry::reply::{Reply, Unanswered};
 
-    fn judged(status: u16, location: Option<&str>) -> (Finding, Option<Redirect>) {
+    fn judged(status: u16, location: Option<&str>) -> (Check, Option<Redirect>) {
         let target = Target::read("contoso", Cloud::Public).unwrap();
         let reply = Reply {
             status,
@@ -121,12 +121,12 @@ mod tests {
     fn a_data_endpoint_of_this_registry_is_fit() {
         let location =
             "https://contoso.eastus.data.azurecr.io/?t=x&h=contoso.azurecr.io&s=s1gnature";
-        let (finding, redirect) = judged(307, Some(location));
-        assert!(finding.fit, "{finding:?}");
+        let (check, redirect) = judged(307, Some(location));
+        assert!(check.is_ok(), "{check:?}");
         let redirect = redirect.unwrap();
         assert!(redirect.url.path_and_query().ends_with("&s=s1gnature"));
         assert!(!format!("{redirect:?}").contains("s1gnature"));
-        assert!(!finding.found.contains("s1gnature"), "{finding:?}");
+        assert!(!check.message.contains("s1gnature"), "{check:?}");
     }
 
     #[test]
@@ -137,11 +137,11 @@ mod tests {
             "x.z12.blob.storage.azure.net",
         ] {
             let location = format!("https://{host}/docker/registry/v2/blobs?sig=s1gnature");
-            let (finding, redirect) = judged(307, Some(&location));
-            assert!(!finding.fit && redirect.is_none());
-            assert!(finding.found.contains(host), "{finding:?}");
-            assert_eq!(finding.mend, "first open, then enable");
-            assert!(!format!("{finding:?}").contains("s1gnature"), "{finding:?}");
+            let (check, redirect) = judged(307, Some(&location));
+            assert!(!check.is_ok() && redirect.is_none());
+            assert!(check.message.contains(host), "{check:?}");
+            assert_eq!(check.fix, "first open, then enable");
+            assert!(!format!("{check:?}").contains("s1gnature"), "{check:?}");
         }
     }
 
@@ -184,9 +184,9 @@ mod tests {
             (401, None, "may not be read"),
             (404, None, "do not come"),
         ] {
-            let (finding, redirect) = judged(status, location);
-            assert!(!finding.fit && redirect.is_none(), "{location:?}");
-            assert!(finding.found.contains(found), "{finding:?}");
+            let (check, redirect) = judged(status, location);
+            assert!(!check.is_ok() && redirect.is_none(), "{location:?}");
+            assert!(check.message.contains(found), "{check:?}");
         }
     }
 
@@ -199,14 +199,14 @@ mod tests {
                 ..Reply::default()
             })
         };
-        assert!(judge_data(&host, &answer(206)).fit);
-        assert!(judge_data(&host, &answer(200)).fit);
-        assert!(!judge_data(&host, &answer(403)).fit);
-        assert!(judge_reach(&host, &answer(403)).fit);
-        assert!(!judge_reach(&host, &Err(Unanswered::Refused)).fit);
+        assert!(judge_data(&host, &answer(206)).is_ok());
+        assert!(judge_data(&host, &answer(200)).is_ok());
+        assert!(!judge_data(&host, &answer(403)).is_ok());
+        assert!(judge_reach(&host, &answer(403)).is_ok());
+        assert!(!judge_reach(&host, &Err(Unanswered::Refused)).is_ok());
         let refused = judge_data(&host, &Err(Unanswered::Refused));
         assert!(
-            refused.mend.contains("explain contoso.eastus"),
+            refused.fix.contains("explain contoso.eastus"),
             "{refused:?}"
         );
     }

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use super::challenge::Bearer;
 use super::reply::{Answer, Reply, unanswered};
 use super::target::Target;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 
 /// What this step is called.
 const LOGIN: &str = "login server";
 const TOKEN: &str = "token";
-/// The mend where something else than the registry seems to answer.
+/// The fix where something else than the registry seems to answer.
 const WHO_ANSWERS: &str = "no Azure registry answers so: see what answers in its place from here (a proxy, a mirror, a wrong DNS answer)";
 
 /// How to go on from the login server.
@@ -25,17 +25,17 @@ pub(super) enum Door {
 }
 
 /// What the answer to `GET /v2/` says (OCI distribution specification 1.1, "Determining support").
-pub(super) fn judge_login(target: &Target, answer: &Answer) -> (Finding, Door) {
+pub(super) fn judge_login(target: &Target, answer: &Answer) -> (Check, Door) {
     let reply = match answer {
         Ok(reply) => reply,
         Err(why) => return (unanswered(LOGIN, &target.login, why), Door::Shut),
     };
-    let unfit = |found: String, mend: &str| Finding::new(LOGIN, false, found, mend);
+    let unfit = |found: String, fix: &str| Check::new(LOGIN, false, found, fix);
     let bearer = reply.challenge.as_deref().and_then(Bearer::find);
     match (reply.status, bearer) {
         (401, Some(bearer)) => {
             let found = "answers as a registry does: 401, with the address for tokens";
-            (Finding::new(LOGIN, true, found, ""), Door::Token(bearer))
+            (Check::new(LOGIN, true, found, ""), Door::Token(bearer))
         }
         (200, _) => {
             let found = "lets everybody in without a token (200)".to_owned();
@@ -70,8 +70,8 @@ fn own_firewall(target: &Target) -> String {
 }
 
 /// What is said where the registry sends for tokens where nobody should go.
-pub(super) fn misled(why: &str) -> Finding {
-    Finding::new(TOKEN, false, format!("none: {why}"), WHO_ANSWERS)
+pub(super) fn misled(why: &str) -> Check {
+    Check::new(TOKEN, false, format!("none: {why}"), WHO_ANSWERS)
 }
 
 #[derive(Deserialize)]
@@ -85,12 +85,12 @@ pub(super) fn judge_token(
     target: &Target,
     with_credentials: bool,
     answer: &Answer,
-) -> (Finding, Option<String>) {
+) -> (Check, Option<String>) {
     let reply = match answer {
         Ok(reply) => reply,
         Err(why) => return (unanswered(TOKEN, &target.login, why), None),
     };
-    let unfit = |found: String, mend: &str| (Finding::new(TOKEN, false, found, mend), None);
+    let unfit = |found: String, fix: &str| (Check::new(TOKEN, false, found, fix), None);
     match (reply.status, granted(reply)) {
         (200, Some(token)) => {
             let found = if with_credentials {
@@ -98,7 +98,7 @@ pub(super) fn judge_token(
             } else {
                 "granted to anybody"
             };
-            (Finding::new(TOKEN, true, found, ""), Some(token))
+            (Check::new(TOKEN, true, found, ""), Some(token))
         }
         (400 | 401, _) if with_credentials => unfit(
             format!("these credentials are refused, {}", reply.outcome()),
@@ -175,30 +175,30 @@ mod tests {
                 "explain contoso.azurecr.io",
             ),
         ] {
-            let (finding, found) = judge_login(&target(), &answer);
+            let (check, found) = judge_login(&target(), &answer);
             let found = match found {
                 Door::Token(_) => "token",
                 Door::Open => "open",
                 Door::Shut => "shut",
             };
-            assert_eq!((finding.fit, found), (fit, door), "{answer:?}");
-            assert!(finding.mend.contains(said), "{answer:?}: {}", finding.mend);
+            assert_eq!((check.is_ok(), found), (fit, door), "{answer:?}");
+            assert!(check.fix.contains(said), "{answer:?}: {}", check.fix);
         }
         let (refused, _) = judge_login(&target(), &Ok(reply(403, firewall)));
         assert!(
-            refused.found.contains("client with IP '192.0.2.1'"),
+            refused.message.contains("client with IP '192.0.2.1'"),
             "{}",
-            refused.found
+            refused.message
         );
     }
 
     #[test]
     fn a_token_comes_by_either_name() {
         for body in [r#"{"access_token":"abc.def"}"#, r#"{"token":"abc.def"}"#] {
-            let (finding, token) = judge_token(&target(), true, &Ok(reply(200, body)));
-            assert!(finding.fit, "{body}");
+            let (check, token) = judge_token(&target(), true, &Ok(reply(200, body)));
+            assert!(check.is_ok(), "{body}");
             assert_eq!(token.as_deref(), Some("abc.def"));
-            assert!(!format!("{finding:?}").contains("abc"), "{finding:?}");
+            assert!(!format!("{check:?}").contains("abc"), "{check:?}");
         }
     }
 
@@ -206,7 +206,7 @@ mod tests {
     fn no_token_is_told_by_its_cause() {
         let echo =
             r#"{"errors":[{"code":"UNAUTHORIZED","message":"no user with password s3cret"}]}"#;
-        for (with, status, body, found, mend) in [
+        for (with, status, body, found, fix) in [
             (
                 true,
                 401,
@@ -233,11 +233,11 @@ mod tests {
             ),
             (true, 302, "", "no token came", "in its place"),
         ] {
-            let (finding, token) = judge_token(&target(), with, &Ok(reply(status, body)));
-            assert!(!finding.fit && token.is_none(), "{status} {body}");
-            assert!(finding.found.contains(found), "{finding:?}");
-            assert!(finding.mend.contains(mend), "{finding:?}");
-            assert!(!format!("{finding:?}").contains("s3cret"), "{finding:?}");
+            let (check, token) = judge_token(&target(), with, &Ok(reply(status, body)));
+            assert!(!check.is_ok() && token.is_none(), "{status} {body}");
+            assert!(check.message.contains(found), "{check:?}");
+            assert!(check.fix.contains(fix), "{check:?}");
+            assert!(!format!("{check:?}").contains("s3cret"), "{check:?}");
         }
     }
 }

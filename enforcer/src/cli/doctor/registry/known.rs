@@ -6,12 +6,12 @@ use crate::cli::words::count;
 use crate::config::EndpointKind;
 use crate::control::Status;
 use crate::daemon::Sources;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 use crate::name::Name;
 
 /// What this step is called.
 const POLICY: &str = "policy";
-const NOBODY: &str = "no daemon runs, and no valid configuration says what is open";
+const NOBODY: &str = "no daemon runs and there is no valid configuration";
 
 /// Who tells what is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Known {
     }
 
     /// Whether the registry is open here at all. `regions`: those that are known to hold a replica.
-    pub(super) fn judge_registry(&self, target: &Target, regions: &[String]) -> Finding {
+    pub(super) fn judge_registry(&self, target: &Target, regions: &[String]) -> Check {
         let login = &target.login;
         let who = match self.teller {
             Teller::Daemon => "the daemon",
@@ -94,50 +94,47 @@ impl Known {
             Teller::Nobody => {
                 let found =
                     "nothing is enforced here: no daemon runs, and there is no valid configuration";
-                return Finding::new(POLICY, true, found, "");
+                return Check::new(POLICY, true, found, "");
             }
         };
         if self.names.is_empty() {
             let found = format!("{who} does not know {login}, so it is closed");
-            let mend = format!(
+            let fix = format!(
                 "where this host is to pull from there, add to the configuration, with the region of every replica, and reload:\n  {}",
                 advice::section(target, regions)
             );
-            return Finding::new(POLICY, false, found, &mend);
+            return Check::new(POLICY, false, found, &fix);
         }
         let data = self.data_endpoints(target).count();
         let data = count(data, "data endpoint", "data endpoints");
         let found = format!("{who} has {login} open, with {data}");
-        Finding::new(POLICY, true, found, "")
+        Check::new(POLICY, true, found, "")
     }
 
-    /// Whether the data endpoint that the registry uses is open here.
-    ///
-    /// # Errors
-    /// Why that is not known.
-    pub(super) fn judge_endpoint(
-        &self,
-        target: &Target,
-        endpoint: &Name,
-    ) -> Result<Finding, String> {
-        let open = self.names.contains(endpoint);
+    /// Whether `endpoint`, the data endpoint that the registry uses, is allowed on this host.
+    pub(super) fn judge_endpoint(&self, target: &Target, endpoint: &Name) -> Check {
+        let allowed = self.names.contains(endpoint);
         let entry = advice::entry(target, endpoint, !self.names.is_empty());
         if self.teller == Teller::Nobody {
-            return Err(format!(
-                "whether {endpoint} is open here: {NOBODY}; to open it, {entry}"
-            ));
+            let message = format!("whether {endpoint} is allowed is unknown: {NOBODY}");
+            return Check::unknown(POLICY, message, &format!("to allow it, {entry}"));
         }
-        if self.grows && !open {
-            return Err(format!(
-                "whether {endpoint} is open here: the daemon finds such names, so look again while it runs"
-            ));
+        if self.grows && !allowed {
+            let message = format!(
+                "whether {endpoint} is allowed is unknown: the daemon discovers such names"
+            );
+            return Check::unknown(
+                POLICY,
+                message,
+                "run this check again while the daemon runs",
+            );
         }
-        let found = if open {
-            format!("{endpoint} is among the names that are open here")
+        let message = if allowed {
+            format!("{endpoint} is an allowed name")
         } else {
-            format!("{endpoint} is not among the names that are open here: pulls fail")
+            format!("{endpoint} is not an allowed name: pulls fail")
         };
-        Ok(Finding::new(POLICY, open, found, &entry))
+        Check::new(POLICY, allowed, message, &entry)
     }
 }
 
@@ -156,11 +153,11 @@ mod tests {
         let status = sample::status();
         let target = target("contoso");
         let known = Known::new(&target, Some(&status), None);
-        assert!(known.judge_registry(&target, &[]).fit);
+        assert!(known.judge_registry(&target, &[]).is_ok());
         assert_eq!(known.names(&target).len(), 2);
         let data: Name = "contoso.eastus.data.azurecr.io".parse().unwrap();
         assert_eq!(known.data_endpoints(&target).collect::<Vec<_>>(), [&data]);
-        assert!(known.judge_endpoint(&target, &data).unwrap().fit);
+        assert!(known.judge_endpoint(&target, &data).is_ok());
     }
 
     #[test]
@@ -168,11 +165,11 @@ mod tests {
         let target = target("contoso");
         let known = Known::new(&target, Some(&sample::status()), None);
         let other: Name = "contoso.westus.data.azurecr.io".parse().unwrap();
-        let finding = known.judge_endpoint(&target, &other).unwrap();
-        assert!(!finding.fit);
+        let check = known.judge_endpoint(&target, &other);
+        assert!(!check.is_ok());
         assert!(
-            finding
-                .mend
+            check
+                .fix
                 .contains("data-endpoints = [\"contoso.westus.data.azurecr.io\"]")
         );
     }
@@ -181,8 +178,8 @@ mod tests {
     fn a_registry_that_nobody_named_is_closed() {
         let target = target("other");
         let known = Known::new(&target, Some(&sample::status()), None);
-        let finding = known.judge_registry(&target, &[]);
-        assert!(!finding.fit && finding.mend.contains("login-server = \"other.azurecr.io\""));
+        let check = known.judge_registry(&target, &[]);
+        assert!(!check.is_ok() && check.fix.contains("login-server = \"other.azurecr.io\""));
         assert_eq!(known.names(&target), std::slice::from_ref(&target.login));
     }
 
@@ -200,17 +197,20 @@ mod tests {
         let target = target("contoso");
         let known = Known::new(&target, None, Some(&sources));
         let data = "contoso.eastus.data.azurecr.io".parse().unwrap();
-        let open = known.judge_endpoint(&target, &data).unwrap_err();
-        assert!(open.contains("while it runs"), "{open}");
-        assert!(known.judge_endpoint(&target, &target.login).unwrap().fit);
+        let unknown = known.judge_endpoint(&target, &data);
+        assert!(unknown.fix.contains("while the daemon runs"), "{unknown:?}");
+        assert!(known.judge_endpoint(&target, &target.login).is_ok());
     }
 
     #[test]
     fn where_nothing_is_configured_nothing_is_closed() {
         let target = target("contoso");
         let known = Known::new(&target, None, None);
-        assert!(known.judge_registry(&target, &[]).fit);
-        let open = known.judge_endpoint(&target, &target.login).unwrap_err();
-        assert!(open.contains("[[registry]]"), "{open}");
+        assert!(known.judge_registry(&target, &[]).is_ok());
+        let unknown = known.judge_endpoint(&target, &target.login);
+        assert!(
+            !unknown.is_failed() && unknown.fix.contains("[[registry]]"),
+            "{unknown:?}"
+        );
     }
 }

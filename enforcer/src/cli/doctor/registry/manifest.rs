@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::reply::{Answer, unanswered};
 use super::target::{Image, Target, is_digest};
-use crate::kernel::Finding;
+use crate::kernel::Check;
 
 /// What this step is called.
 const IMAGE: &str = "image";
@@ -47,16 +47,16 @@ pub(super) fn judge_manifest(
     image: &Image,
     own: &str,
     answer: &Answer,
-) -> (Finding, Option<Manifest>) {
+) -> (Check, Option<Manifest>) {
     let reply = match answer {
         Ok(reply) => reply,
         Err(why) => return (unanswered(IMAGE, &target.login, why), None),
     };
-    let unfit = |found: String, mend: &str| (Finding::new(IMAGE, false, found, mend), None);
+    let unfit = |found: String, fix: &str| (Check::new(IMAGE, false, found, fix), None);
     match (reply.status, read(&reply.body, own)) {
         (200, Some(manifest)) => {
             let found = format!("{image} is there");
-            (Finding::new(IMAGE, true, found, ""), Some(manifest))
+            (Check::new(IMAGE, true, found, ""), Some(manifest))
         }
         (200, None) => unfit(
             format!("{image} has a manifest that names no config blob"),
@@ -81,9 +81,9 @@ pub(super) fn judge_manifest(
 }
 
 /// What is said of an index that leads to indexes only.
-pub(super) fn too_deep(image: &Image) -> Finding {
+pub(super) fn too_deep(image: &Image) -> Check {
     let found = format!("{image} is an index of indexes");
-    Finding::new(
+    Check::new(
         IMAGE,
         false,
         found,
@@ -131,7 +131,7 @@ mod tests {
         format!("sha256:{}", byte.repeat(32))
     }
 
-    fn judged(status: u16, body: &str) -> (Finding, Option<Manifest>) {
+    fn judged(status: u16, body: &str) -> (Check, Option<Manifest>) {
         let target = Target::read("contoso", Cloud::Public).unwrap();
         let reply = Reply {
             status,
@@ -147,8 +147,8 @@ mod tests {
             r#"{{"schemaVersion":2,"config":{{"digest":"{}"}},"layers":[]}}"#,
             digest("aa")
         );
-        let (finding, manifest) = judged(200, &body);
-        assert!(finding.fit);
+        let (check, manifest) = judged(200, &body);
+        assert!(check.is_ok());
         assert_eq!(manifest, Some(Manifest::Config(digest("aa"))));
     }
 
@@ -178,21 +178,21 @@ mod tests {
             "{}",
             "<html>",
         ] {
-            let (finding, manifest) = judged(200, body);
-            assert!(!finding.fit && manifest.is_none(), "{body}");
+            let (check, manifest) = judged(200, body);
+            assert!(!check.is_ok() && manifest.is_none(), "{body}");
         }
     }
 
     #[test]
     fn no_manifest_is_told_by_its_cause() {
-        for (status, mend) in [
+        for (status, fix) in [
             (401, "AcrPull"),
             (403, "AcrPull"),
             (404, "az acr repository list --name contoso"),
             (500, "later"),
         ] {
-            let (finding, _) = judged(status, "");
-            assert!(!finding.fit && finding.mend.contains(mend), "{finding:?}");
+            let (check, _) = judged(status, "");
+            assert!(!check.is_ok() && check.fix.contains(fix), "{check:?}");
         }
     }
 }

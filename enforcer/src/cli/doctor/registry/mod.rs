@@ -31,6 +31,7 @@ use crate::cli::exit::Exit;
 use crate::cli::places::Places;
 use crate::config::{Cloud, Config};
 use crate::daemon::{Options, Source, Sources};
+use crate::kernel::Check;
 use crate::resolver::lookup::Lookup;
 
 /// Looks at the registry `name`, step by step as a client pulls.
@@ -48,14 +49,16 @@ pub(super) fn registry(
     let lookup = Lookup::new(&resolvers::servers(config)?)?;
     let mut report = Report::new(target.login.clone(), output);
     report.tell(configuration(places, Timestamp::now()))?;
-    let status = status_if_running(&places.paths().unwrap_or_default()).unwrap_or_else(|error| {
-        report.leave(format!("what the daemon has open: {error}"));
-        None
-    });
-    if let Some(proxy) = proxy() {
-        report.leave(format!(
-            "how it looks through the proxy that {proxy} names: all of this asks directly"
-        ));
+    let status = match status_if_running(&places.paths().unwrap_or_default()) {
+        Ok(status) => status,
+        Err(error) => {
+            report.tell(Check::unknown("daemon", error.to_string(), ""))?;
+            None
+        }
+    };
+    if let Some(variable) = proxy() {
+        let message = format!("{variable} names a proxy, and these checks connect directly");
+        report.tell(Check::unknown("proxy", message, ""))?;
     }
     let known = Known::new(&target, status.as_ref(), sources.as_ref());
     let sources = match sources {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::https::HttpsError;
-use crate::kernel::Finding;
+use crate::kernel::Check;
 use crate::name::Name;
 
 /// The longest part of a server's own words that is told, in characters.
@@ -24,7 +24,7 @@ pub(super) struct Reply {
 pub(super) enum Unanswered {
     /// The kernel of this host refuses the connection: `EPERM`.
     Refused,
-    /// Anything else: what went wrong, and the mend.
+    /// Anything else: what went wrong, and the fix.
     Failed(String, String),
 }
 
@@ -36,8 +36,8 @@ impl From<HttpsError> for Unanswered {
             return Self::Refused;
         }
         let text = error.to_string();
-        let (found, mend) = text.split_once("; ").unwrap_or((&text, ""));
-        Self::Failed(found.to_owned(), mend.to_owned())
+        let (found, fix) = text.split_once("; ").unwrap_or((&text, ""));
+        Self::Failed(found.to_owned(), fix.to_owned())
     }
 }
 
@@ -93,9 +93,9 @@ fn is_code(text: &str) -> bool {
 }
 
 /// What is said where `host` gave no answer.
-pub(super) fn unanswered(what: &str, host: &Name, why: &Unanswered) -> Finding {
+pub(super) fn unanswered(what: &str, host: &Name, why: &Unanswered) -> Check {
     match why {
-        Unanswered::Refused => Finding::new(
+        Unanswered::Refused => Check::new(
             what,
             false,
             format!(
@@ -103,7 +103,7 @@ pub(super) fn unanswered(what: &str, host: &Name, why: &Unanswered) -> Finding {
             ),
             &format!("`egress-enforcer explain {host}` says which rule, and how to open it"),
         ),
-        Unanswered::Failed(found, mend) => Finding::new(what, false, found, mend),
+        Unanswered::Failed(found, fix) => Check::new(what, false, found, fix),
     }
 }
 
@@ -146,10 +146,10 @@ mod tests {
     fn a_refusal_of_this_host_leads_to_explain() {
         let host = "contoso.azurecr.io".parse().unwrap();
         let refused = unanswered("login server", &host, &Unanswered::Refused);
-        assert!(!refused.fit);
+        assert!(!refused.is_ok());
         assert!(
             refused
-                .mend
+                .fix
                 .contains("egress-enforcer explain contoso.azurecr.io")
         );
         let closed = |errno| {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(closed(libc::EPERM), Unanswered::Refused);
         let late = unanswered("login server", &host, &closed(libc::ETIMEDOUT));
         assert!(
-            late.found.contains("192.0.2.1") && late.mend.contains("firewalls"),
+            late.message.contains("192.0.2.1") && late.fix.contains("firewalls"),
             "{late:?}"
         );
     }

@@ -7,12 +7,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::cli::args::OutputArgs;
+use crate::cli::doctor::{mark, outcome_of};
 use crate::cli::exit::Exit;
 use crate::cli::printer::Printer;
-use crate::kernel::Finding;
+use crate::kernel::{Check, CheckOutcome};
 use crate::name::Name;
 
-/// The findings on a registry: to a person one by one, to a program as one document at the end.
+/// The checks on a registry: to a person one by one, to a program as one document at the end.
 pub(super) struct Report {
     document: Document,
     printer: Printer,
@@ -22,10 +23,8 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct Document {
     registry: Name,
-    fit: bool,
-    findings: Vec<Finding>,
-    /// What could not be found out, and how it can.
-    unproved: Vec<String>,
+    outcome: CheckOutcome,
+    checks: Vec<Check>,
 }
 
 impl Report {
@@ -33,77 +32,64 @@ impl Report {
         Self {
             document: Document {
                 registry,
-                fit: true,
-                findings: Vec::new(),
-                unproved: Vec::new(),
+                outcome: CheckOutcome::Ok,
+                checks: Vec::new(),
             },
             printer: Printer::stdout(output.json),
             json: output.json,
         }
     }
 
-    /// Tells a finding; whether it is fit.
-    pub(super) fn tell(&mut self, finding: Finding) -> io::Result<bool> {
-        let fit = finding.fit;
+    /// Adds a check, and prints it unless JSON is wanted.
+    pub(super) fn tell(&mut self, check: Check) -> io::Result<()> {
         if !self.json {
-            self.printer.report(&Shown(&finding))?;
+            self.printer.report(&Shown(&check))?;
         }
-        self.document.fit &= fit;
-        self.document.findings.push(finding);
-        Ok(fit)
+        self.document.checks.push(check);
+        Ok(())
     }
 
-    /// Whether there is a finding on `what`.
-    pub(super) fn tells(&self, what: &str) -> bool {
-        let mut findings = self.document.findings.iter();
-        findings.any(|finding| finding.what == what)
+    /// Whether there is a check `id`.
+    pub(super) fn tells(&self, id: &str) -> bool {
+        self.document.checks.iter().any(|check| check.id == id)
     }
 
-    /// Notes what stays open, to be told at the end.
-    pub(super) fn leave(&mut self, open: impl Into<String>) {
-        self.document.unproved.push(open.into());
-    }
-
-    /// Tells the rest, and what all of it comes to.
+    /// Prints the JSON document, and returns the exit code.
     pub(super) fn finish(mut self) -> Result<Exit> {
-        self.printer.report(&self.document)?;
-        Ok(if self.document.fit {
-            Exit::Done
-        } else {
-            Exit::No
+        self.document.outcome = outcome_of(&self.document.checks);
+        if self.json {
+            self.printer.report(&self.document)?;
+        }
+        Ok(match self.document.outcome {
+            CheckOutcome::Failed => Exit::No,
+            CheckOutcome::Ok | CheckOutcome::Unknown => Exit::Done,
         })
     }
 }
 
-/// The end of the report: findings stand above it already.
+/// Text has printed each check already.
 impl fmt::Display for Document {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for open in &self.unproved {
-            writeln!(formatter, "? unproved  {open}")?;
-        }
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 }
 
 #[derive(Serialize)]
-struct Shown<'a>(&'a Finding);
+struct Shown<'a>(&'a Check);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding {
-            what,
-            fit,
-            found,
-            mend,
+        let Check {
+            id,
+            outcome,
+            message,
+            fix,
         } = self.0;
-        let word = if *fit { "✓ fit     " } else { "✗ unfit   " };
-        writeln!(formatter, "{word}  {what}: {found}")?;
-        if !mend.is_empty() {
-            writeln!(
-                formatter,
-                "            mend: {}",
-                mend.replace('\n', "\n            ")
-            )?;
+        let mark = mark(*outcome);
+        writeln!(formatter, "{mark:10}  {id}: {message}")?;
+        if !fix.is_empty() {
+            let fix = fix.replace('\n', "\n            ");
+            writeln!(formatter, "            fix: {fix}")?;
         }
         Ok(())
     }
@@ -115,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_person_reads_each_finding_with_its_mend_below() {
-        let finding = Finding::new("blobs", false, "come from storage", "turn:\n  1. first");
+        let check = Check::new("blobs", false, "come from storage", "turn:\n  1. first");
         let expected = "\
-✗ unfit     blobs: come from storage
-            mend: turn:
+✗ failed    blobs: come from storage
+            fix: turn:
               1. first
 ";
-        assert_eq!(Shown(&finding).to_string(), expected);
+        assert_eq!(Shown(&check).to_string(), expected);
     }
 
     #[test]
@@ -130,21 +116,23 @@ mod tests {
             "contoso.azurecr.io".parse().unwrap(),
             OutputArgs { json: true },
         );
-        assert!(
-            report
-                .tell(Finding::new("token", true, "granted", ""))
-                .unwrap()
-        );
-        assert!(
-            !report
-                .tell(Finding::new("image", false, "gone", "push it"))
-                .unwrap()
-        );
-        report.leave("the rest");
+        for check in [
+            Check::new("token", true, "granted", "log in"),
+            Check::new("image", false, "gone", "push it"),
+            Check::unknown("blobs", "no image is named", "name one"),
+        ] {
+            report.tell(check).unwrap();
+        }
         let json = serde_json::to_value(&report.document).unwrap();
         assert_eq!(json["registry"], "contoso.azurecr.io");
-        assert_eq!(json["fit"], false);
-        assert_eq!(json["findings"][1]["mend"], "push it");
-        assert_eq!(json["unproved"][0], "the rest");
+        for (at, outcome, fix) in [
+            (0, "ok", ""),
+            (1, "failed", "push it"),
+            (2, "unknown", "name one"),
+        ] {
+            assert_eq!(json["checks"][at]["outcome"], outcome);
+            assert_eq!(json["checks"][at]["fix"], fix);
+        }
+        assert_eq!(report.finish().unwrap(), Exit::No);
     }
 }

@@ -19,11 +19,12 @@ use super::wire::Wire;
 use super::{advice, blob};
 use crate::daemon::Sources;
 use crate::https::Url;
+use crate::kernel::Check;
 use crate::name::Name;
 
 /// Indexes within indexes that are followed.
 const MOST_MANIFESTS: usize = 3;
-const BLOBS: &str = "whether blobs come from a dedicated data endpoint";
+const BLOBS: &str = "whether they come from a dedicated data endpoint is unknown";
 
 /// What is visited, and with what.
 pub(super) struct Visit {
@@ -56,16 +57,15 @@ impl Visit {
             None => None,
         };
         self.reach_others(report, &ways, served.as_ref()).await?;
-        self.leave(report);
-        Ok(())
+        self.tell_blobs_unknown(report)
     }
 
     /// Looks up all names; the way to each that has an address.
     async fn look_up(&self, report: &mut Report) -> Result<BTreeMap<Name, Way>> {
         let mut ways = BTreeMap::new();
         for (name, answer) in self.wire.resolve(self.known.names(&self.target)).await? {
-            let (finding, way) = judge_answer(&self.sources, &name, &answer);
-            report.tell(finding)?;
+            let (check, way) = judge_answer(&self.sources, &name, &answer);
+            report.tell(check)?;
             if !way.addresses.is_empty() {
                 ways.insert(name, way);
             }
@@ -79,8 +79,8 @@ impl Visit {
             return Ok(None);
         }
         let answer = self.ask(login, "/v2/", &[]).await?;
-        let (finding, door) = judge_login(&self.target, &answer);
-        report.tell(finding)?;
+        let (check, door) = judge_login(&self.target, &answer);
+        report.tell(check)?;
         match (&self.image, door) {
             (Some(_), Door::Shut) | (None, _) => Ok(None),
             (Some(image), Door::Open) => self.pull(report, login, image, None).await,
@@ -113,8 +113,8 @@ impl Visit {
             .into_iter()
             .collect();
         let answer = self.wire.get(&url, &login.addresses, &headers).await;
-        let (finding, token) = judge_token(&self.target, credentials.is_some(), &answer);
-        report.tell(finding)?;
+        let (check, token) = judge_token(&self.target, credentials.is_some(), &answer);
+        report.tell(check)?;
         let header = token.map(|token| HeaderValue::from_str(&format!("Bearer {token}")));
         header.transpose().context("the token cannot be sent")
     }
@@ -138,8 +138,8 @@ impl Visit {
         let path = format!("/v2/{}/blobs/{config}", image.repository);
         let answer = self.ask(login, &path, &headers).await?;
         let migration = advice::migration(&self.target, &self.regions(login), &self.check(image));
-        let (finding, redirect) = judge_redirect(&self.target, &migration, &answer);
-        report.tell(finding)?;
+        let (check, redirect) = judge_redirect(&self.target, &migration, &answer);
+        report.tell(check)?;
         Ok(redirect)
     }
 
@@ -157,16 +157,16 @@ impl Visit {
         for _ in 0..MOST_MANIFESTS {
             let path = format!("/v2/{}/manifests/{reference}", image.repository);
             let answer = self.ask(login, &path, &headers).await?;
-            let (finding, found) =
+            let (check, found) =
                 judge_manifest(&self.target, image, std::env::consts::ARCH, &answer);
             match found {
                 Some(Manifest::Platform(digest)) => reference = digest,
                 Some(Manifest::Config(digest)) => {
-                    report.tell(finding)?;
+                    report.tell(check)?;
                     return Ok(Some(digest));
                 }
                 None => {
-                    report.tell(finding)?;
+                    report.tell(check)?;
                     return Ok(None);
                 }
             }
@@ -178,17 +178,14 @@ impl Visit {
     /// Has the data endpoint serve the blob's first byte.
     async fn fetch(&self, report: &mut Report, redirect: &Redirect) -> Result<()> {
         let host = &redirect.host;
-        match self.known.judge_endpoint(&self.target, host) {
-            Ok(finding) => _ = report.tell(finding)?,
-            Err(open) => report.leave(open),
-        }
+        report.tell(self.known.judge_endpoint(&self.target, host))?;
         let mut way = Way::default();
         for (name, answer) in self.wire.resolve(vec![host.clone()]).await? {
-            let (finding, found) = judge_answer(&self.sources, &name, &answer);
+            let (check, found) = judge_answer(&self.sources, &name, &answer);
             way = found;
             // Names that are open are told already.
-            if !finding.fit || !self.known.names(&self.target).contains(host) {
-                report.tell(finding)?;
+            if !check.is_ok() || !self.known.names(&self.target).contains(host) {
+                report.tell(check)?;
             }
         }
         let range = [(RANGE, HeaderValue::from_static("bytes=0-0"))];
@@ -215,16 +212,19 @@ impl Visit {
         Ok(())
     }
 
-    fn leave(&self, report: &mut Report) {
+    /// Adds that the origin of blobs is unknown, where no check got that far.
+    fn tell_blobs_unknown(&self, report: &mut Report) -> Result<()> {
         if report.tells(blob::REDIRECT) {
-            return;
+            return Ok(());
         }
-        report.leave(match self.image {
-            None => format!(
-                "{BLOBS}: name an image of the registry (--image REPO[:TAG]; with --username and --password-stdin, unless anybody may pull it)"
-            ),
-            Some(_) => format!("{BLOBS}: mend what is said above, and look again"),
-        });
+        let fix = match self.image {
+            None => {
+                "name an image of the registry (--image REPO[:TAG]; with --username and --password-stdin, unless anybody may pull it)"
+            }
+            Some(_) => "fix what failed above, and run this check again",
+        };
+        report.tell(Check::unknown(blob::REDIRECT, BLOBS, fix))?;
+        Ok(())
     }
 
     async fn ask(

@@ -14,7 +14,7 @@ use crate::name::Name;
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What would open the destination. Addresses of Azure services are shared between customers, so none is proposed by its address.
-pub(super) fn mend(
+pub(super) fn fix(
     explanation: &Explanation,
     destination: &Destination,
     status: Option<&Status>,
@@ -141,7 +141,7 @@ mod tests {
             |_| Destination::Name(text.parse().unwrap(), Vec::new()),
             |address| Destination::Address([address]),
         );
-        mend(&explanation, &destination, status, sample::at("00:00"))
+        fix(&explanation, &destination, status, sample::at("00:00"))
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
             );
             explanation.sni = Some(name.to_owned());
             let destination = Destination::Address(["20.38.98.100".parse().unwrap()]);
-            let said = mend(&explanation, &destination, None, sample::at("00:00"));
+            let said = fix(&explanation, &destination, None, sample::at("00:00"));
             assert_eq!(said, expected, "by its address");
         }
     }
@@ -210,7 +210,7 @@ mod tests {
         let mut explanation = explanation(name, &[("20.38.98.100", Reason::Storage)]);
         explanation.whose.cgroup = Some("/system.slice/agent.service".into());
         let destination = Destination::Name(name.parse().unwrap(), Vec::new());
-        let said = mend(&explanation, &destination, None, sample::at("00:00")).unwrap();
+        let said = fix(&explanation, &destination, None, sample::at("00:00")).unwrap();
         let (_, lines) = said.split_once('\n').unwrap();
         let text = format!("registry = []\n{lines}");
         let config = crate::config::parse(&text, "config.toml".as_ref()).unwrap();
