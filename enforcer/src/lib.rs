@@ -12,12 +12,12 @@ pub mod daemon;
 mod documents;
 mod file;
 pub mod https;
-mod jitter;
 pub mod kernel;
 pub mod name;
 mod plain_words;
 pub mod policy;
 mod printable;
+mod random;
 pub mod resolver;
 pub mod state;
 

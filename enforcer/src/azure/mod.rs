@@ -4,14 +4,14 @@ pub mod bundle;
 pub mod endpoints;
 pub mod identity;
 mod json_problem;
-pub mod manager;
-pub mod poll;
+pub mod poll_schedule;
 mod prefixes;
 pub mod regions;
-mod relaxed;
+pub mod resource_manager;
 pub mod tags;
 #[cfg(test)]
 pub(crate) mod test_data;
+mod trailing_commas;
 
 pub use prefixes::PrefixSet;
 pub use tags::{TagError, TagOrigin, TagSnapshot};

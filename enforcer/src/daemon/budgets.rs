@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::engine::Engine;
 use crate::name::Name;
 use crate::resolver::cache::Cache;
-use crate::resolver::cache::observed::{Budget, PER_CGROUP, TOTAL};
+use crate::resolver::cache::snoop_budget::{PER_CGROUP, SnoopBudget, TOTAL};
 
 /// Addresses that the daemon's own lookups of patterns' names can bring in. Beyond it, the newest replaces the oldest.
 const PATTERN_ANSWERS: usize = 1024;
@@ -18,15 +18,15 @@ type Pair = (String, IpAddr);
 /// The budgets.
 #[derive(Debug)]
 pub(super) struct Budgets {
-    observed: Budget<Pair>,
-    pattern_answers: Budget<Pair>,
+    observed: SnoopBudget<Pair>,
+    pattern_answers: SnoopBudget<Pair>,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            observed: Budget::new(PER_CGROUP, TOTAL),
-            pattern_answers: Budget::new(PATTERN_ANSWERS, PATTERN_ANSWERS),
+            observed: SnoopBudget::new(PER_CGROUP, TOTAL),
+            pattern_answers: SnoopBudget::new(PATTERN_ANSWERS, PATTERN_ANSWERS),
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::resolver::answer::{AnswerVerdict, Resolved};
-    use crate::resolver::cache::{Family, Pinned, Settings};
+    use crate::resolver::cache::{CacheSettings, Family, HostsPin};
 
     const LINGER: Duration = Duration::from_secs(900);
 
@@ -130,9 +130,9 @@ mod tests {
 
     #[test]
     fn an_address_that_the_daemon_has_by_itself_takes_no_room() {
-        let mut cache = Cache::new(Settings::default());
+        let mut cache = Cache::new(CacheSettings::default());
         answered(&mut cache, 1, at(0));
-        let pin = Pinned {
+        let pin = HostsPin {
             line: 1,
             untagged: false,
         };
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn an_address_ends_for_each_cgroup_when_it_was_not_told_of_it_for_long() {
-        let cache = Cache::new(Settings::default());
+        let cache = Cache::new(CacheSettings::default());
         let mut budgets = Budgets::default();
         let there = BTreeSet::from([pair(1), pair(2)]);
         budgets.observe(5, pair(1), &cache, at(0));

@@ -9,7 +9,7 @@ use super::sources::Sources;
 use crate::azure::PrefixSet;
 use crate::config::{AnswerCheck, REGISTRY_TAG, STORAGE_TAG};
 use crate::name::Name;
-use crate::policy::judged;
+use crate::policy::effective_address;
 use crate::resolver::answer::{AnswerVerdict, plausible};
 
 /// What kind of service a name belongs to, and with it where its addresses may lie.
@@ -49,7 +49,7 @@ impl Sources {
 
     /// The address that the rule judges for one that an answer or the system names.
     pub(super) fn judged(&self, address: IpAddr) -> IpAddr {
-        judged(address, &self.config.protect.nat64)
+        effective_address(address, &self.config.protect.nat64)
     }
 
     /// Whether it lies in `protect.cidrs`.

@@ -37,9 +37,9 @@ use crate::kernel::{
 use crate::name::Name;
 use crate::policy::{Held, NameIds, Protected, Tables};
 use crate::resolver::answer::{LookupFailure, Resolved};
-use crate::resolver::cache::{Cache, Family, Settings};
+use crate::resolver::cache::{Cache, CacheSettings, Family};
 use crate::resolver::lookup::Lookup;
-use crate::resolver::pace::Pace;
+use crate::resolver::rate_limiter::RateLimiter;
 use crate::state;
 
 /// The daemon's state.
@@ -51,7 +51,7 @@ pub(super) struct Engine {
     pub(super) pins: Pins,
     pub(super) kernel: Kernel,
     pub(super) cache: Cache,
-    pub(super) pace: Pace,
+    pub(super) pace: RateLimiter,
     pub(super) registries: RegistryNames,
     pub(super) standings: Vec<Standing>,
     pub(super) running: Running,
@@ -106,7 +106,7 @@ impl Engine {
         let generation = kernel.maps.settings()?.generation;
         let mut engine = Self {
             cache: Cache::new(cache_settings(sources.config.dns.linger)),
-            pace: Pace::default(),
+            pace: RateLimiter::default(),
             registries: RegistryNames::default(),
             standings: Vec::new(),
             running: Running::new(),
@@ -242,7 +242,7 @@ impl Engine {
         let now = self.now();
         if now.saturating_sub(self.hastened) >= TTL_FLOOR {
             self.hastened = now;
-            self.cache.hasten(now);
+            self.cache.requery_now(now);
         }
     }
 
@@ -369,12 +369,12 @@ impl Drop for Engine {
     }
 }
 
-fn cache_settings(linger: Duration) -> Settings {
-    Settings {
+fn cache_settings(linger: Duration) -> CacheSettings {
+    CacheSettings {
         linger,
         ttl_floor: TTL_FLOOR,
         ttl_ceiling: TTL_CEILING,
         seed: seed(),
-        ..Settings::default()
+        ..CacheSettings::default()
     }
 }

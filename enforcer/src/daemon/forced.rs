@@ -29,7 +29,7 @@ struct Forced {
 
 impl Forced {
     fn new(tags: &TagSnapshot) -> Option<Self> {
-        let bundle = bundle::made_of(tags.cloud).ok()?.change_number;
+        let bundle = bundle::header(tags.cloud).ok()?.change_number;
         let undated = TagSnapshot {
             date: None,
             ..tags.clone()

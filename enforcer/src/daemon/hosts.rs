@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::sources::Sources;
 use crate::name::Name;
 use crate::resolver::answer::AnswerVerdict;
-use crate::resolver::cache::Pinned;
+use crate::resolver::cache::HostsPin;
 use crate::resolver::hosts::HOSTS;
 
 /// The kind of the alarm about what the table says and what is not used.
@@ -18,7 +18,7 @@ const MOST: usize = 256;
 /// What the table says of allowed names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
-    pins: BTreeMap<Name, BTreeMap<IpAddr, Pinned>>,
+    pins: BTreeMap<Name, BTreeMap<IpAddr, HostsPin>>,
     /// What is not used, by line, and why.
     refused: BTreeMap<String, String>,
 }
@@ -27,7 +27,7 @@ impl Engine {
     /// Takes the addresses that the table gives the names of the policy. Where it cannot be read, those that it gave stay.
     pub(super) fn follow_hosts(&mut self) {
         let hosts = &self.sources.given.hosts;
-        if hosts.pins.is_empty()
+        if hosts.entries.is_empty()
             && let Some(problem) = &hosts.problem
         {
             let problem = (HOSTS.to_owned(), problem.clone());
@@ -50,7 +50,7 @@ impl Found {
             .refused
             .extend(problem.map(|problem| (HOSTS.to_owned(), problem)));
         let mut taken = 0;
-        for pin in &hosts.pins {
+        for pin in &hosts.entries {
             let (name, address, line) = (&pin.name, pin.address, pin.line);
             if !sources.all_names().any(|allowed| allowed == name) {
                 continue;
@@ -75,7 +75,7 @@ impl Found {
                 break;
             }
             let pins = found.pins.entry(name.clone()).or_default();
-            pins.entry(address).or_insert(Pinned { line, untagged });
+            pins.entry(address).or_insert(HostsPin { line, untagged });
         }
         found
     }
@@ -84,7 +84,7 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolver::hosts::{HostsFile, Pin};
+    use crate::resolver::hosts::{HostsEntry, HostsFile};
 
     const CONFIG: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[[exception]]\nreason = \"logs\"\n\
         unit = \"agent.service\"\nnames = [\"logs.blob.core.windows.net\"]\nuntil = 2999-01-01T00:00:00Z\n";
@@ -92,13 +92,13 @@ mod tests {
     /// What a table with these lines gives.
     fn found(lines: &[(&str, &str)]) -> Found {
         let mut sources = Sources::of_text(CONFIG);
-        let pins = (1..).zip(lines).map(|(line, (address, name))| Pin {
+        let pins = (1..).zip(lines).map(|(line, (address, name))| HostsEntry {
             name: name.parse().unwrap(),
             address: address.parse().unwrap(),
             line,
         });
         sources.given.hosts = HostsFile {
-            pins: pins.collect(),
+            entries: pins.collect(),
             problem: None,
         };
         Found::of(&sources)

@@ -7,8 +7,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::azure::endpoints::{Endpoint, Origin};
-use crate::azure::manager::MoreTags;
+use crate::azure::endpoints::{Endpoint, Provenance};
+use crate::azure::resource_manager::ApiTags;
 use crate::azure::{TagSnapshot, bundle, wanted};
 use crate::config::{Cloud, Protect, Registry};
 use crate::file::read_up_to;
@@ -80,9 +80,9 @@ impl Kept {
     pub(super) fn new(
         names: BTreeMap<Name, KeptNames>,
         tags: Option<TagSnapshot>,
-        more: Option<&MoreTags>,
+        more: Option<&ApiTags>,
     ) -> Self {
-        let more = more.map(MoreTags::to_snapshot);
+        let more = more.map(ApiTags::to_snapshot);
         Self { names, tags, more }
     }
 
@@ -133,8 +133,8 @@ impl Kept {
     }
 
     /// What the Service Tag Discovery API added.
-    pub(super) fn more(&self) -> Option<MoreTags> {
-        self.more.clone().map(MoreTags::from)
+    pub(super) fn more(&self) -> Option<ApiTags> {
+        self.more.clone().map(ApiTags::from)
     }
 
     /// The service tags, where they have all that `protect` calls for.
@@ -152,7 +152,7 @@ impl Kept {
     pub(super) fn names_of_file(&self, registry: &Registry, cloud: Cloud) -> Option<Vec<Endpoint>> {
         let file = registry.endpoints_file.clone()?;
         let names = &self.of(&registry.login_server)?.file;
-        let origin = Origin::File(file);
+        let origin = Provenance::File(file);
         let endpoints = endpoints(names, &registry.login_server, cloud, &origin);
         (!endpoints.is_empty()).then_some(endpoints)
     }
@@ -175,7 +175,7 @@ pub(super) fn endpoints(
     names: &BTreeMap<Name, Timestamp>,
     login_server: &Name,
     cloud: Cloud,
-    origin: &Origin,
+    origin: &Provenance,
 ) -> Vec<Endpoint> {
     let endpoint = |name: &Name| {
         Some(Endpoint {

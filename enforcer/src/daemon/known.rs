@@ -33,7 +33,7 @@ impl Known<'_> {
         let input = input.or_insert_with(|| NameInput {
             text: name.to_owned(),
             id: ids.id(name),
-            home: self.sources.home_flags(home),
+            flags: self.sources.home_flags(home),
             ..NameInput::default()
         });
         input.scopes.extend(scopes);

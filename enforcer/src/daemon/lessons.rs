@@ -9,7 +9,7 @@ use enforcer_common::{Lesson, Outcome};
 use super::engine::Engine;
 use crate::kernel::boot_clock;
 use crate::name::Name;
-use crate::policy::revoked;
+use crate::policy::revoked_grants;
 use crate::resolver::answer::{LookupFailure, Resolved};
 use crate::resolver::cache::Family;
 
@@ -58,7 +58,7 @@ impl Engine {
     fn ask_at_once(&mut self, known: &str, asked: &Name, asker: u64, now: Duration) {
         match self.sources.pattern(known) {
             Some(pattern) => self.patterns.asked.want(pattern, asked, asker, now),
-            None => self.cache.hasten_name(asked, now),
+            None => self.cache.requery_name_now(asked, now),
         }
     }
 
@@ -145,7 +145,7 @@ impl Engine {
         };
         let check = |name: &Name, ip: IpAddr| sources.check_answer(name, ip);
         let is_refused = check(&name, address).is_refusal();
-        let outcome = self.cache.sighted(&name, address, &check, now);
+        let outcome = self.cache.observe(&name, address, &check, now);
         for (ip, why) in &outcome.refused {
             tracing::warn!(%name, address = %ip, "what the kernel learned is refused: {why}");
         }
@@ -173,7 +173,7 @@ impl Engine {
             let done = openings(&|one| !is_refused(&one.0) && is_done(one));
             let mut closed = openings(&|one| is_refused(&one.0));
             if self.is_settled() {
-                closed.extend(revoked(&learned, &self.held().granted));
+                closed.extend(revoked_grants(&learned, &self.held().granted));
             }
             self.kernel.maps.forget_learned(&done)?;
             self.kernel.maps.close_learned(&closed)

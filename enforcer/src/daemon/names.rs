@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::resolver::answer::{Answer, AnswerVerdict, LookupFailure, Resolved};
-    use crate::resolver::cache::Settings;
+    use crate::resolver::cache::CacheSettings;
 
     const REGISTRY: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n";
     const EXCEPTION: &str = "registry = []\n[[exception]]\nreason = \"one unit pulls\"\nunit = \"puller.service\"\n\
@@ -82,7 +82,7 @@ mod tests {
 
     fn resolved() -> (Name, Cache) {
         let name: Name = "contoso.azurecr.io".parse().unwrap();
-        let mut cache = Cache::new(Settings::default());
+        let mut cache = Cache::new(CacheSettings::default());
         cache.set_names([name.clone()], Duration::ZERO);
         let answer = Answer {
             v4: Ok(Resolved {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::sources::Sources;
 use crate::config::{EndpointPattern, Sni};
-use crate::resolver::asked::Asked;
+use crate::resolver::pattern_names::PatternNames;
 
 /// The longest time to live of an answer to the daemon that keeps an address.
 const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,7 +16,7 @@ const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Patterns {
     seen: BTreeMap<EndpointPattern, BTreeMap<IpAddr, Sighting>>,
     /// Names of these patterns that the daemon asks for itself.
-    pub(super) asked: Asked,
+    pub(super) asked: PatternNames,
 }
 
 /// When an address was last seen, and when its time to live is over.

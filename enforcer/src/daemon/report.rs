@@ -234,7 +234,7 @@ impl Engine {
             last_seen: before_now(seen.last_seen_age(now)),
             remaining: linger.saturating_sub(left_out).as_secs(),
             untagged: seen.is_untagged(),
-            learned: seen.is_learned() && seen.pinned().is_none(),
+            learned: seen.is_snooped() && seen.pinned().is_none(),
             hosts_line: seen.pinned(),
         }
     }
@@ -292,7 +292,7 @@ impl Sources {
             age_days: tags.age(now).map(|age| age.as_secs() / DAY),
             max_age_days: protect.max_age.as_secs() / DAY,
             source: tags.origin.to_string(),
-            bundle: bundle::made_of(protect.cloud)
+            bundle: bundle::header(protect.cloud)
                 .map_or_else(|error| error.to_string(), |made_of| made_of.to_string()),
             ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
             ipv6_prefixes: families().map(|family| family.v6().len()).sum(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::lookup::Lookup;
-use crate::resolver::system::system_resolvers;
+use crate::resolver::resolv_conf::system_resolvers;
 
 /// How long the daemon waits at least where it has nobody to ask: names are due then, and stay so.
 const RETRY: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use crate::azure::tags::{check_complete, check_not_older};
 use crate::azure::{PrefixSet, TagSnapshot};
 use crate::config::{self, Config, Mode, REGISTRY_TAG, STORAGE_TAG};
 use crate::name::Name;
-use crate::policy::{Layer, judged};
+use crate::policy::{Layer, effective_address};
 
 /// The kind of the alarm that the bundle is in force in place of older or smaller service tags.
 pub(crate) const TAGS_REPLACED: &str = "tags-replaced";
@@ -224,7 +224,7 @@ fn class_of(tag: &str) -> Class {
 fn check_resolvers(config: &Config, tags: &TagSnapshot) -> Result<()> {
     for server in &config.dns.servers {
         for (tag, prefixes) in &tags.families {
-            if prefixes.contains(judged(server.ip(), &config.protect.nat64)) {
+            if prefixes.contains(effective_address(server.ip(), &config.protect.nat64)) {
                 bail!(
                     "dns.servers: {} lies in the service tag {tag}, and a DNS server is never closed: name another",
                     server.ip()

@@ -85,12 +85,12 @@ impl Client {
 }
 
 /// What went wrong on an open connection; the host is added by the caller.
-enum Problem {
+enum ExchangeError {
     TooLarge(u64),
     Broken(hyper::Error),
 }
 
-impl Problem {
+impl ExchangeError {
     fn of(self, host: String) -> HttpsError {
         match self {
             Self::TooLarge(limit) => HttpsError::TooLarge { host, limit },
@@ -99,14 +99,14 @@ impl Problem {
     }
 }
 
-impl From<hyper::Error> for Problem {
+impl From<hyper::Error> for ExchangeError {
     fn from(source: hyper::Error) -> Self {
         Self::Broken(source)
     }
 }
 
 /// Sends the request over `stream` and reads its answer, whatever else the connection does meanwhile.
-async fn over(stream: Stream, request: Request) -> Result<Response, Problem> {
+async fn over(stream: Stream, request: Request) -> Result<Response, ExchangeError> {
     let mut settings = http1::Builder::new();
     settings.max_buf_size(BUFFER).max_headers(MOST_HEADERS);
     let (mut sender, connection) = settings.handshake(TokioIo::new(stream)).await?;
@@ -127,10 +127,10 @@ async fn over(stream: Stream, request: Request) -> Result<Response, Problem> {
 }
 
 /// The whole body, in one piece of memory that does not move when its length is known.
-async fn whole(mut body: Incoming, limit: u64) -> Result<Vec<u8>, Problem> {
+async fn whole(mut body: Incoming, limit: u64) -> Result<Vec<u8>, ExchangeError> {
     let hint = body.size_hint();
     if hint.lower() > limit {
-        return Err(Problem::TooLarge(limit));
+        return Err(ExchangeError::TooLarge(limit));
     }
     let expected = hint.exact().unwrap_or_default();
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
@@ -138,7 +138,7 @@ async fn whole(mut body: Incoming, limit: u64) -> Result<Vec<u8>, Problem> {
         if let Ok(piece) = frame?.into_data() {
             let length = u64::try_from(bytes.len() + piece.len());
             if length.is_ok_and(|length| length > limit) {
-                return Err(Problem::TooLarge(limit));
+                return Err(ExchangeError::TooLarge(limit));
             }
             bytes.extend_from_slice(&piece);
         }

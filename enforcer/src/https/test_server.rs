@@ -18,7 +18,7 @@ pub(crate) const HERE: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
 /// One request as the server got it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     /// Method and target, such as `GET /path?query`.
     pub(crate) line: String,
     /// The header lines, in lower case up to the colon.
@@ -26,7 +26,7 @@ pub(crate) struct Asked {
     pub(crate) body: String,
 }
 
-impl Asked {
+impl ReceivedRequest {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -35,7 +35,7 @@ impl Asked {
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum ScriptedResponse {
     /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
     /// Nothing, for ever.
@@ -43,7 +43,7 @@ pub(crate) enum Answer {
 }
 
 /// A whole answer.
-pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> ScriptedResponse {
     let mut text = format!(
         "HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n",
         body.len()
@@ -51,15 +51,15 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answe
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    Answer::Bytes(format!("{text}\r\n{body}").into_bytes())
+    ScriptedResponse::Bytes(format!("{text}\r\n{body}").into_bytes())
 }
 
-type Script = dyn Fn(&Asked) -> Answer + Send + Sync;
+type Script = dyn Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync;
 
 /// A running server; it stops with the runtime.
 pub(crate) struct TestServer {
     pub(crate) port: u16,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
     roots: RootCertStore,
 }
 
@@ -67,7 +67,7 @@ impl TestServer {
     /// With TLS and a certificate for `names`.
     pub(crate) async fn tls(
         names: &[&str],
-        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+        script: impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync + 'static,
     ) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).unwrap();
@@ -84,7 +84,9 @@ impl TestServer {
     }
 
     /// Without TLS.
-    pub(crate) async fn plain(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn plain(
+        script: impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync + 'static,
+    ) -> Self {
         Self::start(None, RootCertStore::empty(), script).await
     }
 
@@ -94,14 +96,14 @@ impl TestServer {
     }
 
     /// The requests so far.
-    pub(crate) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
         self.asked.lock().unwrap().clone()
     }
 
     async fn start(
         tls: Option<TlsAcceptor>,
         roots: RootCertStore,
-        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+        script: impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .await
@@ -123,7 +125,7 @@ impl TestServer {
 async fn serve(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    log: Arc<Mutex<Vec<Asked>>>,
+    log: Arc<Mutex<Vec<ReceivedRequest>>>,
     script: Arc<Script>,
 ) -> io::Result<()> {
     match tls {
@@ -134,21 +136,21 @@ async fn serve(
 
 async fn talk(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    log: &Mutex<Vec<Asked>>,
+    log: &Mutex<Vec<ReceivedRequest>>,
     script: &Script,
 ) -> io::Result<()> {
     let asked = read(&mut stream).await?;
     log.lock().unwrap().push(asked.clone());
     match script(&asked) {
-        Answer::Bytes(bytes) => {
+        ScriptedResponse::Bytes(bytes) => {
             stream.write_all(&bytes).await?;
             stream.shutdown().await
         }
-        Answer::Silence => std::future::pending().await,
+        ScriptedResponse::Silence => std::future::pending().await,
     }
 }
 
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Asked> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<ReceivedRequest> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -165,7 +167,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Asked> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut asked = Asked {
+    let mut asked = ReceivedRequest {
         line,
         headers,
         body: String::new(),

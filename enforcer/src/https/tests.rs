@@ -3,7 +3,7 @@ use std::time::Duration;
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 
-use super::test_server::{Answer, HERE, TestServer, answer};
+use super::test_server::{HERE, ScriptedResponse, TestServer, response};
 use super::*;
 
 const HOST: &str = "mirror.contoso.example";
@@ -19,7 +19,7 @@ async fn ask(server: &TestServer, path: &str) -> Result<Response, HttpsError> {
 
 #[tokio::test]
 async fn an_answer_comes_whole_with_its_headers() {
-    let server = TestServer::tls(&[HOST], |_| answer(200, &[("ETag", "\"7\"")], "text")).await;
+    let server = TestServer::tls(&[HOST], |_| response(200, &[("ETag", "\"7\"")], "text")).await;
     let response = ask(&server, "/a?b=c").await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.header("etag"), Some("\"7\""));
@@ -32,7 +32,7 @@ async fn an_answer_comes_whole_with_its_headers() {
 
 #[tokio::test]
 async fn a_body_and_headers_are_sent_and_shown_nowhere() {
-    let server = TestServer::tls(&[HOST], |_| answer(200, &[], "")).await;
+    let server = TestServer::tls(&[HOST], |_| response(200, &[], "")).await;
     let url = format!("https://{HOST}:{}/token", server.port);
     let request = Request::post(url.parse().unwrap(), "client_secret=x7")
         .header(AUTHORIZATION, HeaderValue::from_static("Bearer x7"));
@@ -46,7 +46,7 @@ async fn a_body_and_headers_are_sent_and_shown_nowhere() {
 #[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let server = TestServer::tls(&[HOST], |_| {
-        answer(307, &[("location", "https://evil.example/")], "")
+        response(307, &[("location", "https://evil.example/")], "")
     })
     .await;
     let response = ask(&server, "/").await.unwrap();
@@ -57,10 +57,10 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 
 #[tokio::test]
 async fn a_certificate_for_another_name_or_of_nobody_trusted_is_refused() {
-    let server = TestServer::tls(&["other.example"], |_| answer(200, &[], "")).await;
+    let server = TestServer::tls(&["other.example"], |_| response(200, &[], "")).await;
     let error = ask(&server, "/").await.unwrap_err();
     assert!(matches!(error, HttpsError::Certificate { .. }), "{error}");
-    let other = TestServer::tls(&[HOST], |_| answer(200, &[], "")).await;
+    let other = TestServer::tls(&[HOST], |_| response(200, &[], "")).await;
     let error = server
         .client()
         .send(get(&other, "/"), &HERE)
@@ -73,11 +73,11 @@ async fn a_certificate_for_another_name_or_of_nobody_trusted_is_refused() {
 
 #[tokio::test]
 async fn a_server_that_is_silent_or_speaks_no_tls_is_an_error() {
-    let server = TestServer::tls(&[HOST], |_| Answer::Silence).await;
+    let server = TestServer::tls(&[HOST], |_| ScriptedResponse::Silence).await;
     let request = get(&server, "/").within(Duration::from_millis(300));
     let error = server.client().send(request, &HERE).await.unwrap_err();
     assert!(matches!(error, HttpsError::Timeout { .. }), "{error}");
-    let plain = TestServer::plain(|_| answer(200, &[], "")).await;
+    let plain = TestServer::plain(|_| response(200, &[], "")).await;
     let request = get(&plain, "/").within(Duration::from_millis(300));
     let error = server.client().send(request, &HERE).await.unwrap_err();
     assert!(
@@ -93,7 +93,7 @@ async fn a_body_cut_short_anywhere_is_an_error() {
     for whole in [chunked, counted] {
         for end in 0..whole.len() {
             let cut = whole.as_bytes()[..end].to_vec();
-            let server = TestServer::plain(move |_| Answer::Bytes(cut.clone())).await;
+            let server = TestServer::plain(move |_| ScriptedResponse::Bytes(cut.clone())).await;
             let url = format!("http://127.0.0.1:{}/", server.port);
             let request = Request::get(url.parse().unwrap());
             let error = Client::new().send(request, &[]).await.unwrap_err();
@@ -112,7 +112,8 @@ async fn a_body_over_the_limit_is_an_error_whether_its_length_is_told_or_not() {
         "transfer-encoding: chunked\r\n\r\n5\r\ntexts\r\n0\r\n\r\n",
     ] {
         let whole = format!("HTTP/1.1 200 OK\r\n{body}").into_bytes();
-        let server = TestServer::tls(&[HOST], move |_| Answer::Bytes(whole.clone())).await;
+        let server =
+            TestServer::tls(&[HOST], move |_| ScriptedResponse::Bytes(whole.clone())).await;
         let send = |limit| {
             let request = get(&server, "/").at_most(limit);
             async { server.client().send(request, &HERE).await }
@@ -134,8 +135,10 @@ async fn what_is_no_http_or_has_endless_headers_is_an_error() {
     );
     let long = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(2 * BUFFER));
     for text in ["SSH-2.0-x\r\n\r\n".to_owned(), endless, long] {
-        let server =
-            TestServer::tls(&[HOST], move |_| Answer::Bytes(text.clone().into_bytes())).await;
+        let server = TestServer::tls(&[HOST], move |_| {
+            ScriptedResponse::Bytes(text.clone().into_bytes())
+        })
+        .await;
         let error = ask(&server, "/").await.unwrap_err();
         assert!(matches!(error, HttpsError::NotHttp { .. }), "{error}");
     }
@@ -143,7 +146,7 @@ async fn what_is_no_http_or_has_endless_headers_is_an_error() {
 
 #[tokio::test]
 async fn the_addresses_are_tried_in_turn_and_none_is_an_error() {
-    let server = TestServer::tls(&[HOST], |_| answer(200, &[], "text")).await;
+    let server = TestServer::tls(&[HOST], |_| response(200, &[], "text")).await;
     // Nobody listens there: the server has bound 127.0.0.1 alone.
     let closed: IpAddr = "127.0.0.9".parse().unwrap();
     let both = [closed, HERE[0]];
@@ -170,7 +173,7 @@ async fn the_addresses_are_tried_in_turn_and_none_is_an_error() {
 
 #[tokio::test]
 async fn a_plain_host_is_reached_at_its_own_address_whatever_is_given() {
-    let server = TestServer::plain(|_| answer(200, &[], "text")).await;
+    let server = TestServer::plain(|_| response(200, &[], "text")).await;
     let url = format!("http://127.0.0.1:{}/", server.port);
     let request = Request::get(url.parse().unwrap());
     let elsewhere = ["127.0.0.9".parse().unwrap()];
@@ -180,7 +183,7 @@ async fn a_plain_host_is_reached_at_its_own_address_whatever_is_given() {
 
 #[tokio::test]
 async fn roots_are_forgotten_between_requests() {
-    let server = TestServer::tls(&[HOST], |_| answer(200, &[], "")).await;
+    let server = TestServer::tls(&[HOST], |_| response(200, &[], "")).await;
     let client = server.client();
     client.send(get(&server, "/"), &HERE).await.unwrap();
     let before = client.roots.config().unwrap();

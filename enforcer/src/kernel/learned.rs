@@ -3,7 +3,7 @@
 use enforcer_common::layout::{Deadline, Learned, Opening};
 
 use super::{KernelError, Maps};
-use crate::policy::{Granted, revoked};
+use crate::policy::{NameGrants, revoked_grants};
 
 impl Maps {
     /// What it learned and nobody has taken over, with when each ends.
@@ -47,8 +47,8 @@ impl Maps {
     }
 
     /// Removes what is not granted; the epoch is the caller's.
-    pub(super) fn forget_revoked(&mut self, granted: &Granted) -> Result<(), KernelError> {
-        let revoked = revoked(&self.learned()?, granted);
+    pub(super) fn forget_revoked(&mut self, granted: &NameGrants) -> Result<(), KernelError> {
+        let revoked = revoked_grants(&self.learned()?, granted);
         self.forget_learned(&revoked)
     }
 }

@@ -11,9 +11,9 @@ use enforcer_common::layout::{
 };
 use ipnet::{IpNet, Ipv6Net};
 
-use super::judged::address;
+use super::effective_address::address;
 use super::names::{self, NameInput};
-use super::revoked::Granted;
+use super::revocation::NameGrants;
 use super::table::{Layer, Tables};
 
 /// Addresses that the allowed set can hold.
@@ -89,7 +89,7 @@ pub struct Desired {
     /// Which names lead where, for whom.
     pub bound: BTreeMap<Opening, Deadline>,
     /// Who may learn more of where names lead.
-    pub granted: Granted,
+    pub granted: NameGrants,
     /// DNS servers that are believed, by number.
     pub servers: BTreeMap<AddressKey, u32>,
     /// What the kernel learns by itself.

@@ -6,7 +6,7 @@ use enforcer_common::layout::{
     AddressKey, Binding, Deadline, NameEntry, NameKey, Opening, ScopedAddress,
 };
 
-use super::{Desired, Granted};
+use super::{Desired, NameGrants};
 
 /// What the maps hold, the protected set and the settings aside: those are written whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Held {
     /// DNS servers that are believed.
     pub servers: BTreeMap<AddressKey, u32>,
     /// Who may learn more of where names lead; in no map, so that it is not known of those that are found.
-    pub granted: Granted,
+    pub granted: NameGrants,
 }
 
 impl Held {

@@ -2,16 +2,16 @@
 
 mod compile;
 mod diff;
-mod judged;
+mod effective_address;
 mod names;
-mod revoked;
+mod revocation;
 mod table;
 
 pub use compile::{
     CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, Protected, compile, compile_tables,
 };
 pub use diff::{Changes, Held, MapChanges, diff};
-pub use judged::{address, judged};
+pub use effective_address::{address, effective_address};
 pub use names::{EVERYBODY, NameIds, NameInput, Scope, key as name_key, text as name_text};
-pub use revoked::{Granted, revoked};
+pub use revocation::{NameGrants, revoked_grants};
 pub use table::{Layer, Tables};

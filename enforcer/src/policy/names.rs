@@ -9,8 +9,8 @@ use enforcer_common::layout::{
 
 use super::CompileError;
 use super::compile::fits;
-use super::judged::address;
-use super::revoked::Granted;
+use super::effective_address::address;
+use super::revocation::NameGrants;
 
 /// The scope of registries: everybody.
 pub const EVERYBODY: Scope = Scope {
@@ -47,7 +47,7 @@ pub struct NameInput {
     /// Where it may lead, for everybody: no answer to this daemon said so. Handshakes have to name it there in any case.
     pub inherited: Vec<IpAddr>,
     /// The flags of [`NameEntry`] that say where its addresses may lie and who learns them.
-    pub home: u32,
+    pub flags: u32,
     /// Whether it has left the sources, and only its addresses linger: the kernel learns no more of it.
     pub departed: bool,
 }
@@ -162,8 +162,8 @@ fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
 }
 
 /// For whom the names lead anywhere.
-pub(super) fn granted(inputs: &[NameInput]) -> Granted {
-    let mut granted = Granted::new();
+pub(super) fn granted(inputs: &[NameInput]) -> NameGrants {
+    let mut granted = NameGrants::new();
     for input in inputs {
         for scope in &input.scopes {
             let until = granted.entry((scope.cgroup, input.id)).or_default();
@@ -174,7 +174,7 @@ pub(super) fn granted(inputs: &[NameInput]) -> Granted {
 }
 
 fn entry(input: &NameInput) -> NameEntry {
-    let mut flags = input.home;
+    let mut flags = input.flags;
     if input.scopes.iter().any(|scope| scope.unchecked) {
         // A forged answer would open an address to whatever name.
         flags |= NameEntry::UNCHECKED | NameEntry::ASK_DAEMON;

@@ -16,13 +16,13 @@ pub const NSSWITCH: &str = "/etc/nsswitch.conf";
 /// The largest file that is read, in bytes; block lists reach a few MiB.
 const MAX_FILE: u64 = 16 << 20;
 /// Lines that are kept, of all names.
-const MAX_PINS: usize = 4096;
+const MAX_ENTRIES: usize = 4096;
 /// The services of nsswitch.conf(5) that read the table: glibc's own, and systemd-resolved's (nss-resolve(8)).
 const READERS: [&str; 2] = ["files", "resolve"];
 
 /// A name and an address that the table gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub struct HostsEntry {
     /// The name.
     pub name: Name,
     /// The address.
@@ -35,7 +35,7 @@ pub struct Pin {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsFile {
     /// In the file's order, without addresses that no service can have.
-    pub pins: Vec<Pin>,
+    pub entries: Vec<HostsEntry>,
     /// Why it is not known what the table says, or not all of it.
     pub problem: Option<String>,
 }
@@ -47,7 +47,7 @@ pub fn system_hosts() -> HostsFile {
 
 fn read(hosts: &Path, nsswitch: &Path) -> HostsFile {
     let failed = |path: &Path, error: &io::Error| HostsFile {
-        pins: Vec::new(),
+        entries: Vec::new(),
         problem: Some(format!(
             "{}: cannot be read ({error}), so the addresses that it gives allowed names are not known",
             path.display()
@@ -96,15 +96,15 @@ fn parse(text: &str) -> HostsFile {
             continue;
         };
         let names = words.filter_map(|word| word.parse::<Name>().ok());
-        found.pins.extend(names.map(|name| Pin {
+        found.entries.extend(names.map(|name| HostsEntry {
             name,
             address,
             line,
         }));
-        if found.pins.len() > MAX_PINS {
-            found.pins.truncate(MAX_PINS);
+        if found.entries.len() > MAX_ENTRIES {
+            found.entries.truncate(MAX_ENTRIES);
             found.problem = Some(format!(
-                "{HOSTS} gives addresses to more than {MAX_PINS} names: line {line} and what follows are not used"
+                "{HOSTS} gives addresses to more than {MAX_ENTRIES} names: line {line} and what follows are not used"
             ));
             break;
         }
@@ -116,9 +116,10 @@ fn parse(text: &str) -> HostsFile {
 mod tests {
     use super::*;
 
-    fn pins(text: &str) -> Vec<String> {
-        let pins = parse(text).pins.into_iter();
-        pins.map(|pin| format!("{} {} {}", pin.line, pin.name, pin.address))
+    fn entries(text: &str) -> Vec<String> {
+        let entries = parse(text).entries.into_iter();
+        entries
+            .map(|pin| format!("{} {} {}", pin.line, pin.name, pin.address))
             .collect()
     }
 
@@ -127,7 +128,7 @@ mod tests {
         let text = "127.0.0.1 localhost\n# a front end\n20.42.66.13\tContoso.azurecr.io www.example.org # by hand\n\n\
                     2603:1030::66 contoso.azurecr.io.\n";
         assert_eq!(
-            pins(text),
+            entries(text),
             [
                 "3 contoso.azurecr.io 20.42.66.13",
                 "3 www.example.org 20.42.66.13",
@@ -143,7 +144,7 @@ mod tests {
             "contoso.azurecr.io 20.42.66.13\n20.42.66 contoso.azurecr.io\n",
             "20.42.66.13 localhost *.azurecr.io\n20.42.66.13\n#20.42.66.13 contoso.azurecr.io\n",
         ] {
-            assert_eq!(pins(text), [""; 0], "{text}");
+            assert_eq!(entries(text), [""; 0], "{text}");
             assert_eq!(parse(text).problem, None);
         }
     }
@@ -153,7 +154,7 @@ mod tests {
         let line = |number: u32| format!("20.42.66.13 n{number}.example.org\n");
         let text: String = (0..5000).map(line).collect();
         let found = parse(&text);
-        assert_eq!(found.pins.len(), MAX_PINS);
+        assert_eq!(found.entries.len(), MAX_ENTRIES);
         assert!(found.problem.unwrap().contains("line 4097"));
     }
 
@@ -180,7 +181,7 @@ mod tests {
             HostsFile::default()
         );
         std::fs::write(at("hosts"), "20.42.66.13 contoso.azurecr.io\n").unwrap();
-        assert_eq!(read(&at("hosts"), &at("nsswitch.conf")).pins.len(), 1);
+        assert_eq!(read(&at("hosts"), &at("nsswitch.conf")).entries.len(), 1);
         std::fs::write(at("nsswitch.conf"), "hosts: dns\n").unwrap();
         assert_eq!(
             read(&at("hosts"), &at("nsswitch.conf")),

@@ -3,7 +3,7 @@
 //! Text: a header (`cloud`, `change-number`, `date`, and what it is made of), then `tag NAME` and its aggregated prefixes, one a line and
 //! sorted, so that an update reads well as a diff. A registry prefix of one region has that region behind it.
 
-mod made_of;
+mod header;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-pub use self::made_of::{MadeOf, made_of};
+pub use self::header::{BundleHeader, header};
 use super::PrefixSet;
 use super::json_problem::json_problem;
 use super::tags::{
@@ -43,11 +43,11 @@ pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<Strin
     let bytes = read(file)?;
     let mut snapshot = import(&bytes, file, cloud, &wanted)?;
     snapshot.date = date_in_file_name(file).or(snapshot.date);
-    let is_subset = made_of::is_subset(&bytes).map_err(|error| TagError::Malformed {
+    let is_subset = header::is_subset(&bytes).map_err(|error| TagError::Malformed {
         file: file.to_owned(),
         problem: json_problem(&error, &bytes),
     })?;
-    let header = made_of::header(file, is_lower_bound, is_subset);
+    let header = header::header_lines(file, is_lower_bound, is_subset);
     Ok(lines(&snapshot, header))
 }
 
@@ -56,11 +56,11 @@ pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<Strin
 /// # Errors
 /// Where the bundle is damaged.
 pub fn is_newer_than(tags: &TagSnapshot) -> Result<bool, TagError> {
-    let made_of = made_of(tags.cloud)?;
-    if tags.change_number < made_of.change_number {
+    let header = header(tags.cloud)?;
+    if tags.change_number < header.change_number {
         return Ok(true);
     }
-    if !made_of.is_lower_bound || !is_dated_before(tags.cloud, tags.change_number, made_of.date) {
+    if !header.is_lower_bound || !is_dated_before(tags.cloud, tags.change_number, header.date) {
         return Ok(false);
     }
     let bundle = load(tags.cloud)?;

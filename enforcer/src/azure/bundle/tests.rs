@@ -27,7 +27,7 @@ fn the_committed_bundles_are_what_the_published_files_give() {
         let Some(path) = test_data::service_tags(file) else {
             return;
         };
-        let is_lower_bound = made_of(cloud).unwrap().is_lower_bound;
+        let is_lower_bound = header(cloud).unwrap().is_lower_bound;
         let generated = generate(&path, cloud, is_lower_bound).unwrap();
         assert!(generated == text(cloud), "{cloud}");
     }

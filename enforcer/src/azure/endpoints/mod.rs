@@ -1,7 +1,7 @@
 //! The names of a registry: its login server, its data endpoints and its regional endpoints.
 
 mod error;
-mod shown;
+mod show_endpoints;
 #[cfg(test)]
 mod tests;
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub use self::error::EndpointError;
-pub use self::shown::parse;
+pub use self::show_endpoints::parse;
 pub use crate::config::EndpointKind;
 use crate::config::{Cloud, Registry, ResourceId};
 use crate::file::read_up_to;
@@ -30,13 +30,13 @@ pub struct Endpoint {
     /// What it is for.
     pub kind: EndpointKind,
     /// Why it is among the registry's names.
-    pub origin: Origin,
+    pub origin: Provenance,
 }
 
 /// Why a name is among a registry's names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Origin {
+pub enum Provenance {
     /// It stands in the configuration.
     Configured,
     /// It follows from this region in the configuration.
@@ -49,7 +49,7 @@ pub enum Origin {
     Discovered(String),
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for Provenance {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Configured => formatter.write_str("configuration"),
@@ -73,7 +73,7 @@ pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, En
         .map(|name| Endpoint {
             name: name.clone(),
             kind: EndpointKind::LoginServer,
-            origin: Origin::Configured,
+            origin: Provenance::Configured,
         })
         .collect();
     for region in &registry.regions {
@@ -89,7 +89,7 @@ pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, En
         found.push(Endpoint {
             name: name.clone(),
             kind,
-            origin: Origin::Configured,
+            origin: Provenance::Configured,
         });
     }
     Ok(found)
@@ -155,7 +155,7 @@ pub fn in_region(
     Ok(Endpoint {
         name,
         kind: EndpointKind::Data,
-        origin: Origin::Region(region.to_owned()),
+        origin: Provenance::Region(region.to_owned()),
     })
 }
 

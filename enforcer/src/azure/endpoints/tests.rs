@@ -79,22 +79,22 @@ fn every_region_gives_a_data_endpoint_and_no_name_stands_there_twice() {
             (
                 "contoso.azurecr.io",
                 EndpointKind::LoginServer,
-                &Origin::Configured
+                &Provenance::Configured
             ),
             (
                 "contoso.eastus.data.azurecr.io",
                 EndpointKind::Data,
-                &Origin::Region("eastus".to_owned())
+                &Provenance::Region("eastus".to_owned())
             ),
             (
                 "contoso.westus.data.azurecr.io",
                 EndpointKind::Data,
-                &Origin::Region("westus".to_owned())
+                &Provenance::Region("westus".to_owned())
             ),
             (
                 "contoso.eastus.geo.azurecr.io",
                 EndpointKind::Regional,
-                &Origin::Configured
+                &Provenance::Configured
             ),
         ]
     );
@@ -161,7 +161,7 @@ fn the_file_is_read_with_its_trailing_commas() {
         ]
     );
     assert_eq!(found[2].kind, EndpointKind::Regional);
-    assert_eq!(found[2].origin, Origin::File(file.path().to_owned()));
+    assert_eq!(found[2].origin, Provenance::File(file.path().to_owned()));
 }
 
 /// What PowerShell's `>` writes.

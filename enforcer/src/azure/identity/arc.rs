@@ -10,7 +10,7 @@ use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
 use super::imds::{METADATA, TRUE};
 use super::token::{read, refused};
-use super::{CredentialProblem, Environment, Settings, Token};
+use super::{CredentialProblem, CredentialSettings, Environment, Token};
 use crate::https::{Client, Request, Response, Url, encoded};
 
 /// Where the agent listens unless the environment says otherwise.
@@ -18,7 +18,7 @@ const ENDPOINT: &str = "http://localhost:40342/metadata/identity/oauth2/token";
 /// The largest secret file that is read, in bytes.
 const MAX_SECRET: u64 = 4096;
 const SERVER: &str = "the agent of Azure Arc";
-const MEND: &str = "check the agent (azcmagent check), and that the server is connected";
+const FIX: &str = "check the agent (azcmagent check), and that the server is connected";
 
 /// The agent's files are for its own group, and the service has no right to pass over that.
 const FOR_MEMBERS: &str = "it is for members of the group himds: run systemctl edit egress-enforcer, \
@@ -26,7 +26,7 @@ const FOR_MEMBERS: &str = "it is for members of the group himds: run systemctl e
 
 /// Asks the agent, proves that its secret file can be read, and asks again.
 pub(super) async fn token(
-    settings: &Settings,
+    settings: &CredentialSettings,
     client: &Client,
 ) -> Result<Token, CredentialProblem> {
     let endpoint = endpoint(&settings.environment)?;
@@ -40,12 +40,12 @@ pub(super) async fn token(
     let ask = || Request::get(url.clone()).header(METADATA, TRUE);
     let challenge = client.send(ask(), &[]).await?;
     if challenge.status() != StatusCode::UNAUTHORIZED {
-        return Err(refused(&challenge, SERVER, MEND));
+        return Err(refused(&challenge, SERVER, FIX));
     }
     let file = challenged(&challenge, &settings.environment.arc_tokens)?;
     let proof = proof(&settings.environment.arc_tokens, &file)?;
     let response = client.send(ask().header(AUTHORIZATION, proof), &[]).await?;
-    read(&response, SERVER, MEND)
+    read(&response, SERVER, FIX)
 }
 
 /// Where the agent listens, if there is one: both variables, or the directory of its secret files.
@@ -108,14 +108,14 @@ fn proof(tokens: &Path, name: &Path) -> Result<HeaderValue, CredentialProblem> {
 
 /// Why `file` of the agent's cannot be read, and whether it is for want of a right to.
 fn unreadable(file: &Path, error: &io::Error) -> CredentialProblem {
-    let mend = if error.kind() == ErrorKind::PermissionDenied {
+    let fix = if error.kind() == ErrorKind::PermissionDenied {
         FOR_MEMBERS
     } else {
-        MEND
+        FIX
     };
     CredentialProblem::File {
         file: file.to_owned(),
-        problem: format!("cannot be read ({error}); {mend}"),
+        problem: format!("cannot be read ({error}); {fix}"),
     }
 }
 
@@ -210,12 +210,12 @@ mod tests {
             arc_tokens: tokens.clone(),
             ..Environment::default()
         };
-        let mend = "SupplementaryGroups=himds";
+        let fix = "SupplementaryGroups=himds";
         let told = |problem: CredentialProblem, file: &Path| {
             let text = problem.to_string();
             assert!(text.starts_with(&format!("{}: ", file.display())), "{text}");
             assert!(
-                text.contains("Permission denied") && text.contains(mend),
+                text.contains("Permission denied") && text.contains(fix),
                 "{text}"
             );
         };
@@ -237,14 +237,14 @@ mod tests {
         };
         let error = endpoint(&nowhere).unwrap_err().to_string();
         assert!(
-            error.contains("no agent of Azure Arc") && !error.contains(mend),
+            error.contains("no agent of Azure Arc") && !error.contains(fix),
             "{error}"
         );
         let error = proof(&tokens, Path::new("none.key"))
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("cannot be read") && !error.contains(mend),
+            error.contains("cannot be read") && !error.contains(fix),
             "{error}"
         );
     }

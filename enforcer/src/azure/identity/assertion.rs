@@ -39,7 +39,7 @@ struct Claims<'a> {
 /// Signs an assertion by `client` for `audience` with the certificate and the key in `pem`.
 ///
 /// # Errors
-/// What is wrong with the file, and the mend.
+/// What is wrong with the file, and the fix.
 pub(super) fn sign(
     pem: &str,
     client: &str,

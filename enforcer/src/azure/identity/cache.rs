@@ -9,11 +9,11 @@ const MARGIN: Duration = Duration::from_mins(5);
 
 /// At most one token.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
+pub(super) struct TokenCache {
     token: Option<Token>,
 }
 
-impl Cache {
+impl TokenCache {
     /// The token, while it lives for more than five minutes.
     pub(super) fn get(&self, now: Instant) -> Option<Token> {
         let token = self.token.as_ref()?;
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn a_token_is_used_until_five_minutes_before_its_end() {
         let now = Instant::now();
-        let mut cache = Cache::default();
+        let mut cache = TokenCache::default();
         assert!(cache.get(now).is_none());
         cache.store(Token::new("t", now, Duration::from_mins(60)).unwrap());
         let after = |minutes| cache.get(now + Duration::from_mins(minutes));

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::token::read;
-use super::{CredentialProblem, Settings, Token, addresses, assertion, secret_file};
-use crate::azure::manager::Reach;
+use super::{CredentialProblem, CredentialSettings, Token, addresses, assertion, secret_file};
+use crate::azure::resource_manager::PinnedAddresses;
 use crate::config::Azure;
 use crate::https::{Client, Request, Url, encoded};
 
@@ -17,7 +17,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const MAX_TENANT: usize = 253;
 
 /// Whether workload identity federation has a token to present.
-pub(super) fn has_federation(settings: &Settings) -> bool {
+pub(super) fn has_federation(settings: &CredentialSettings) -> bool {
     settings.azure.federated_token_file.is_some()
         || settings.environment.federated_token_file.is_some()
 }
@@ -29,9 +29,9 @@ pub(super) fn has_principal(azure: &Azure) -> bool {
 
 /// Presents the token that the platform wrote, which is read anew each time: it lives for an hour or less.
 pub(super) async fn federated(
-    settings: &Settings,
+    settings: &CredentialSettings,
     client: &Client,
-    reach: &Reach,
+    pinned: &PinnedAddresses,
 ) -> Result<Token, CredentialProblem> {
     let (azure, environment) = (&settings.azure, &settings.environment);
     let file = azure
@@ -43,15 +43,15 @@ pub(super) async fn federated(
     check_authority(settings)?;
     let assertion = secret_file::read_shared(file)?;
     let proof = signed(assertion.trim());
-    let mend = "check that the application trusts this token (its federated credential: issuer, subject and audience)";
-    ask(settings, client, reach, &id, &proof, mend).await
+    let fix = "check that the application trusts this token (its federated credential: issuer, subject and audience)";
+    ask(settings, client, pinned, &id, &proof, fix).await
 }
 
 /// Presents the secret, or an assertion that the certificate's key signs.
 pub(super) async fn principal(
-    settings: &Settings,
+    settings: &CredentialSettings,
     client: &Client,
-    reach: &Reach,
+    pinned: &PinnedAddresses,
 ) -> Result<Token, CredentialProblem> {
     let azure = &settings.azure;
     if !has_principal(azure) {
@@ -60,7 +60,7 @@ pub(super) async fn principal(
         ));
     }
     let id = Identity::of(settings)?;
-    let (proof, mend) = match (&azure.client_certificate_file, &azure.client_secret_file) {
+    let (proof, fix) = match (&azure.client_certificate_file, &azure.client_secret_file) {
         (Some(file), _) => (
             certificate(settings, &id, file)?,
             "check that this certificate is the application's (az ad app credential list) and that this host's clock is right",
@@ -68,16 +68,16 @@ pub(super) async fn principal(
         (None, Some(file)) => {
             let secret = secret_file::read_own(file)?;
             let proof = format!("client_secret={}", encoded(secret.trim()));
-            let mend = "check that the secret in azure.client-secret-file is the application's, and has not ended";
-            (proof, mend)
+            let fix = "check that the secret in azure.client-secret-file is the application's, and has not ended";
+            (proof, fix)
         }
         (None, None) => return Err(missing("azure.client-secret-file")),
     };
-    ask(settings, client, reach, &id, &proof, mend).await
+    ask(settings, client, pinned, &id, &proof, fix).await
 }
 
 fn certificate(
-    settings: &Settings,
+    settings: &CredentialSettings,
     id: &Identity,
     file: &Path,
 ) -> Result<String, CredentialProblem> {
@@ -107,7 +107,7 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(settings: &Settings) -> Result<Self, CredentialProblem> {
+    fn of(settings: &CredentialSettings) -> Result<Self, CredentialProblem> {
         let (azure, environment) = (&settings.azure, &settings.environment);
         let tenant = azure.tenant_id.as_ref().or(environment.tenant_id.as_ref());
         let client = azure.client_id.as_ref().or(environment.client_id.as_ref());
@@ -134,7 +134,7 @@ fn missing(what: &str) -> CredentialProblem {
 }
 
 /// Refuses to present a token to a host that the cloud does not call its own.
-fn check_authority(settings: &Settings) -> Result<(), CredentialProblem> {
+fn check_authority(settings: &CredentialSettings) -> Result<(), CredentialProblem> {
     let Some(authority) = &settings.environment.authority_host else {
         return Ok(());
     };
@@ -144,22 +144,22 @@ fn check_authority(settings: &Settings) -> Result<(), CredentialProblem> {
         return Ok(());
     }
     Err(CredentialProblem::NotHere(format!(
-        "AZURE_AUTHORITY_HOST names {}, and this cloud's tokens come from {}; mend protect.cloud or the variable",
+        "AZURE_AUTHORITY_HOST names {}, and this cloud's tokens come from {}; fix protect.cloud or the variable",
         url.host(),
         own.host()
     )))
 }
 
 async fn ask(
-    settings: &Settings,
+    settings: &CredentialSettings,
     client: &Client,
-    reach: &Reach,
+    pinned: &PinnedAddresses,
     id: &Identity,
     proof: &str,
-    mend: &'static str,
+    fix: &'static str,
 ) -> Result<Token, CredentialProblem> {
     let url = settings.login.join(&id.path())?;
-    let addresses = addresses(&url, reach).map_err(CredentialProblem::NotResolved)?;
+    let addresses = addresses(&url, pinned).map_err(CredentialProblem::NotResolved)?;
     let body = format!(
         "client_id={}&grant_type=client_credentials&scope={}&{proof}",
         encoded(&id.client),
@@ -167,5 +167,5 @@ async fn ask(
     );
     let request = Request::post(url, body).header(CONTENT_TYPE, FORM);
     let response = client.send(request, addresses).await?;
-    read(&response, settings.login.host(), mend)
+    read(&response, settings.login.host(), fix)
 }

@@ -1,4 +1,4 @@
-//! Why there is no token: each reason names the thing and the mend, and never a secret.
+//! Why there is no token: each reason names the thing and the fix, and never a secret.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ pub enum CredentialProblem {
     #[error("{0}")]
     Url(#[from] UrlError),
     /// The answer is a refusal.
-    #[error("{server} answers {}{}; {mend}", status.as_u16(), code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    #[error("{server} answers {}{}; {fix}", status.as_u16(), code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
     Refused {
         /// Who answers.
         server: String,
@@ -86,7 +86,7 @@ pub enum CredentialProblem {
         /// The error's code, when there is one in plain text.
         code: Option<String>,
         /// What to do.
-        mend: &'static str,
+        fix: &'static str,
         /// How long to wait.
         retry_after: Option<Duration>,
     },
@@ -103,7 +103,7 @@ pub enum CredentialProblem {
     File {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it, and the mend.
+        /// What is wrong with it, and the fix.
         problem: String,
     },
 }

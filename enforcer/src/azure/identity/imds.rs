@@ -6,7 +6,7 @@ use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
 
 use super::token::read;
-use super::{CredentialProblem, Settings, Token};
+use super::{CredentialProblem, CredentialSettings, Token};
 use crate::https::{Client, Request, Url, encoded};
 
 /// How long a host that may be no virtual machine of Azure is waited for.
@@ -17,7 +17,7 @@ pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// Asks the instance metadata service; `is_probe` when it may not be there.
 pub(super) async fn token(
-    settings: &Settings,
+    settings: &CredentialSettings,
     client: &Client,
     is_probe: bool,
 ) -> Result<Token, CredentialProblem> {
@@ -37,7 +37,7 @@ pub(super) async fn token(
         request = request.within(PROBE);
     }
     let response = client.send(request, &[]).await?;
-    let mend = "give the virtual machine a managed identity (az vm identity assign), and where it has \
+    let fix = "give the virtual machine a managed identity (az vm identity assign), and where it has \
                 several, name one in azure.client-id";
-    read(&response, "the instance metadata service", mend)
+    read(&response, "the instance metadata service", fix)
 }

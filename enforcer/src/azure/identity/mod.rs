@@ -21,12 +21,12 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-use self::cache::Cache;
+use self::cache::TokenCache;
 pub use self::environment::Environment;
 pub(super) use self::error::in_words;
 pub use self::error::{CredentialError, CredentialProblem};
 pub use self::token::Token;
-use super::manager::Reach;
+use super::resource_manager::PinnedAddresses;
 use crate::config::{self, Cloud, CredentialKind};
 use crate::https::{Client, Url};
 use crate::name::Name;
@@ -42,17 +42,17 @@ const AUTO: [CredentialKind; 4] = [
 /// The configured credential. Under `auto` it is the first that works, which is then tried first.
 #[derive(Debug)]
 pub struct Credential {
-    settings: Settings,
+    settings: CredentialSettings,
     candidates: Vec<CredentialKind>,
     chosen: Cell<Option<CredentialKind>>,
-    cache: RefCell<Cache>,
+    cache: RefCell<TokenCache>,
     /// Held while a token is asked for, so that questions at the same time ask for one.
     asking: Mutex<()>,
 }
 
 /// What all credentials read.
 #[derive(Debug)]
-struct Settings {
+struct CredentialSettings {
     azure: config::Azure,
     environment: Environment,
     /// Whose tokens are asked for, such as `https://management.azure.com`.
@@ -82,7 +82,7 @@ impl Credential {
             | CredentialKind::ServicePrincipal) => vec![kind],
         };
         Self {
-            settings: Settings {
+            settings: CredentialSettings {
                 azure: azure.clone(),
                 environment,
                 resource: format!("https://{}", cloud.manager_host()),
@@ -113,14 +113,18 @@ impl Credential {
     ///
     /// # Errors
     /// One line with the reason of each credential that was tried.
-    pub async fn token(&self, client: &Client, reach: &Reach) -> Result<Token, CredentialError> {
+    pub async fn token(
+        &self,
+        client: &Client,
+        pinned: &PinnedAddresses,
+    ) -> Result<Token, CredentialError> {
         let _alone = self.asking.lock().await;
         if let Some(token) = self.cache.borrow().get(Instant::now()) {
             return Ok(token);
         }
         let mut tried = Vec::new();
         for kind in self.order() {
-            match self.ask(kind, client, reach).await {
+            match self.ask(kind, client, pinned).await {
                 Ok(token) => {
                     self.chosen.set(Some(kind));
                     self.cache.borrow_mut().store(token.clone());
@@ -134,7 +138,7 @@ impl Credential {
 
     /// Drops the token, which a server refused.
     pub fn forget_token(&self) {
-        *self.cache.borrow_mut() = Cache::default();
+        *self.cache.borrow_mut() = TokenCache::default();
     }
 
     /// As long as this is held, nobody gets a token.
@@ -154,17 +158,17 @@ impl Credential {
         &self,
         kind: CredentialKind,
         client: &Client,
-        reach: &Reach,
+        pinned: &PinnedAddresses,
     ) -> Result<Token, CredentialProblem> {
         let is_probe = self.candidates.len() > 1 && self.chosen.get() != Some(kind);
         match kind {
             CredentialKind::ManagedIdentity => imds::token(&self.settings, client, is_probe).await,
             CredentialKind::Arc => arc::token(&self.settings, client).await,
             CredentialKind::WorkloadIdentity => {
-                entra::federated(&self.settings, client, reach).await
+                entra::federated(&self.settings, client, pinned).await
             }
             CredentialKind::ServicePrincipal | CredentialKind::Auto => {
-                entra::principal(&self.settings, client, reach).await
+                entra::principal(&self.settings, client, pinned).await
             }
         }
     }
@@ -180,11 +184,11 @@ pub(super) fn cloud_url(host: &str) -> Url {
 }
 
 /// The addresses of the host of `url`; `Err` with its name when there are none.
-pub(super) fn addresses<'r>(url: &Url, reach: &'r Reach) -> Result<&'r [IpAddr], Name> {
+pub(super) fn addresses<'r>(url: &Url, pinned: &'r PinnedAddresses) -> Result<&'r [IpAddr], Name> {
     let Some(name) = url.name() else {
         return Ok(&[]);
     };
-    match reach.get(name) {
+    match pinned.get(name) {
         Some(addresses) if !addresses.is_empty() => Ok(addresses),
         _ => Err(name.clone()),
     }

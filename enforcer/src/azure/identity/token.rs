@@ -8,7 +8,7 @@ use hyper::header::HeaderValue;
 use serde::Deserialize;
 
 use super::CredentialProblem;
-use crate::azure::manager::retry_after;
+use crate::azure::resource_manager::retry_after;
 use crate::https::Response;
 
 /// The longest life of a token that is believed.
@@ -52,7 +52,7 @@ impl fmt::Debug for Token {
 
 /// What the servers answer; some write numbers as strings.
 #[derive(Deserialize)]
-struct Granted {
+struct TokenResponse {
     access_token: String,
     expires_in: Option<Number>,
     expires_on: Option<Number>,
@@ -77,26 +77,26 @@ impl Number {
 
 /// What a refusal holds (RFC 6749 section 5.2).
 #[derive(Deserialize)]
-struct Refusal {
+struct OAuthError {
     error: Option<String>,
     error_description: Option<String>,
 }
 
-/// The token in `response` of `server`; `mend` is for when it is refused.
+/// The token in `response` of `server`; `fix` is for when it is refused.
 pub(super) fn read(
     response: &Response,
     server: &str,
-    mend: &'static str,
+    fix: &'static str,
 ) -> Result<Token, CredentialProblem> {
     if response.status() != StatusCode::OK {
-        return Err(refused(response, server, mend));
+        return Err(refused(response, server, fix));
     }
     // No error of the parser is passed on: it may quote what it met.
     let no_token = |problem| CredentialProblem::NoToken {
         server: server.to_owned(),
         problem,
     };
-    let granted: Granted = serde_json::from_slice(response.body())
+    let granted: TokenResponse = serde_json::from_slice(response.body())
         .or(Err(no_token("its answer is not a token in JSON")))?;
     let life = life(&granted, SystemTime::now());
     Token::new(&granted.access_token, Instant::now(), life)
@@ -104,7 +104,7 @@ pub(super) fn read(
 }
 
 /// How long the token lives; one that does not tell is not used twice.
-fn life(granted: &Granted, now: SystemTime) -> Duration {
+fn life(granted: &TokenResponse, now: SystemTime) -> Duration {
     let relative = granted.expires_in.as_ref().and_then(Number::seconds);
     let absolute = || {
         let end = granted.expires_on.as_ref().and_then(Number::seconds)?;
@@ -115,19 +115,19 @@ fn life(granted: &Granted, now: SystemTime) -> Duration {
 }
 
 /// A refusal with its code, which says what is wrong, and without its description, which may hold anything.
-pub(super) fn refused(response: &Response, server: &str, mend: &'static str) -> CredentialProblem {
-    let refusal = serde_json::from_slice::<Refusal>(response.body()).ok();
+pub(super) fn refused(response: &Response, server: &str, fix: &'static str) -> CredentialProblem {
+    let refusal = serde_json::from_slice::<OAuthError>(response.body()).ok();
     CredentialProblem::Refused {
         server: server.to_owned(),
         status: response.status(),
         code: refusal.as_ref().and_then(code),
-        mend,
+        fix,
         retry_after: retry_after(response, SystemTime::now()),
     }
 }
 
 /// The code of Entra ID (`AADSTS7000215`) when there is one, else that of OAuth (`invalid_client`).
-fn code(refusal: &Refusal) -> Option<String> {
+fn code(refusal: &OAuthError) -> Option<String> {
     let detail = refusal.error_description.as_deref().and_then(|text| {
         let code = text.split(':').next()?;
         let digits = code.strip_prefix("AADSTS")?;
@@ -145,7 +145,7 @@ fn code(refusal: &Refusal) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn granted(json: &str) -> Granted {
+    fn granted(json: &str) -> TokenResponse {
         serde_json::from_str(json).unwrap()
     }
 

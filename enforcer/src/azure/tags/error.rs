@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::civil::Date;
 
-use crate::azure::bundle::MadeOf;
+use crate::azure::bundle::BundleHeader;
 use crate::config::Cloud;
 
 /// Why service tags are refused.
@@ -157,7 +157,7 @@ pub enum TagError {
         /// The day of their publication.
         date: Option<Date>,
         /// What the bundle is made of.
-        bundle: Box<MadeOf>,
+        bundle: Box<BundleHeader>,
     },
     /// Much of what is in force, or in the bundle, is missing.
     #[error(

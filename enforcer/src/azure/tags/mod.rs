@@ -2,14 +2,14 @@
 //!
 //! Format: service-tags-overview, downloads 56519 (public), 57063 (US Government) and 57062 (China).
 
-mod check;
-mod dates;
+mod content_check;
+mod discovery_api;
 mod error;
-mod fetched;
-mod more;
-mod published;
+mod publication_date;
 #[cfg(test)]
 mod published_figures;
+mod published_file;
+mod successor_check;
 #[cfg(test)]
 mod tests;
 
@@ -23,15 +23,15 @@ use jiff::tz::Offset;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use self::check::Family;
-pub(in crate::azure) use self::dates::is_dated_before;
-pub use self::dates::published_on;
+use self::content_check::TagFamily;
+pub(in crate::azure) use self::discovery_api::ApiTagsReader;
+pub use self::discovery_api::{AddedTags, ApiTags};
 pub use self::error::TagError;
-pub use self::fetched::{check_against_bundle, check_complete, check_not_older};
-pub(in crate::azure) use self::more::MoreTagsReader;
-pub use self::more::{AddedTags, MoreTags};
-use self::published::Published;
-pub(in crate::azure) use self::published::is_of_family;
+pub(in crate::azure) use self::publication_date::is_dated_before;
+pub use self::publication_date::published_on;
+use self::published_file::Published;
+pub(in crate::azure) use self::published_file::is_of_family;
+pub use self::successor_check::{check_against_bundle, check_complete, check_not_older};
 use super::PrefixSet;
 use super::json_problem::json_problem;
 use crate::config::{Cloud, REGISTRY_TAG};
@@ -130,13 +130,13 @@ pub fn import(
     let mut families = BTreeMap::new();
     let mut registry_regions = BTreeMap::new();
     for name in wanted {
-        let family = Family::gather(name, &published.tags, file)?;
+        let family = TagFamily::gather(name, &published.tags, file)?;
         if name == REGISTRY_TAG {
             registry_regions = family.by_region();
         }
         families.insert(name.clone(), family.into_checked_union(file)?);
     }
-    check::registries_are_apart_from_storage(&families, file)?;
+    content_check::registries_are_apart_from_storage(&families, file)?;
     Ok(TagSnapshot {
         cloud: expected,
         change_number: published.change_number,

@@ -12,7 +12,7 @@ use crate::kernel::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
 use crate::resolver::lookup::Lookup;
-use crate::resolver::system::{ResolvConfError, system_resolvers};
+use crate::resolver::resolv_conf::{ResolvConfError, system_resolvers};
 
 /// A resolver that takes longer would hold up every pull.
 const PATIENCE: Duration = Duration::from_secs(2);

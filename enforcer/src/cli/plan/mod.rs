@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::azure::TagSnapshot;
-use crate::azure::endpoints::{Endpoint, Origin};
+use crate::azure::endpoints::{Endpoint, Provenance};
 use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
 use crate::daemon::{Options, Source, Sources};
 use crate::kernel::cgroup_root;
@@ -148,7 +148,7 @@ fn opened(sources: &Sources) -> Vec<Open> {
             Some(Open {
                 name: pattern.to_string(),
                 kind: kind(pattern)?,
-                origin: Origin::Configured.to_string(),
+                origin: Provenance::Configured.to_string(),
             })
         };
         registry.patterns.iter().filter_map(open)

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{Engine, seed};
 use crate::azure::TagOrigin;
-use crate::azure::manager::Reach;
+use crate::azure::resource_manager::PinnedAddresses;
 use crate::azure::tags::check_complete;
 use crate::control::{EventRecord, TagsChange};
 use crate::daemon::changes::{changes_of_names, changes_of_tags};
@@ -131,8 +131,8 @@ impl Engine {
     }
 
     /// Addresses of the hosts that are asked; `None` while DNS has not answered for one.
-    pub(super) fn reach(&self) -> Option<Reach> {
-        let mut reach = Reach::default();
+    pub(super) fn reach(&self) -> Option<PinnedAddresses> {
+        let mut reach = PinnedAddresses::default();
         for host in self.feeds.hosts(&self.sources.config) {
             let (_, entry) = self.cache.entries().find(|(name, _)| **name == host)?;
             let addresses: Vec<_> = entry.addresses().map(|(address, _)| address).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Feeds;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
-use crate::azure::manager::{FetchError, FetchedTags, MoreTags, Reach};
+use crate::azure::resource_manager::{ApiTags, FetchError, FetchedTags, PinnedAddresses};
 use crate::azure::tags::{check_against_bundle, check_complete, check_not_older};
 use crate::config::{Config, HttpsUrl, ResourceId};
 use crate::name::Name;
@@ -22,14 +22,14 @@ pub(in crate::daemon) enum Fetched {
     /// The URL of service tags.
     Url(HttpsUrl, Result<FetchedTags, FetchError>),
     /// The Service Tag Discovery API, for this subscription.
-    Api(String, Result<MoreTags, FetchError>),
+    Api(String, Result<ApiTags, FetchError>),
 }
 
 /// What a source said before the answer that [`Feeds::take`] took: for [`Feeds::accept`] or [`Feeds::refuse`].
 pub(in crate::daemon) enum Before {
     Registry(Name, Option<Vec<Endpoint>>),
     Url(Option<TagSnapshot>),
-    Api(Option<MoreTags>),
+    Api(Option<ApiTags>),
 }
 
 impl Feeds {
@@ -37,7 +37,7 @@ impl Feeds {
     pub(in crate::daemon) fn due(
         &mut self,
         config: &Config,
-        reach: &Rc<Reach>,
+        reach: &Rc<PinnedAddresses>,
         now: Duration,
     ) -> Vec<Fetch> {
         let Some((_, azure)) = self.azure.clone() else {

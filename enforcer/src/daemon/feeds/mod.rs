@@ -19,8 +19,8 @@ use self::polled::{Polled, Standing};
 pub(super) use self::told::Clocks;
 use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
-use crate::azure::endpoints::{Endpoint, Origin};
-use crate::azure::manager::{Azure, MoreTags, Validator};
+use crate::azure::endpoints::{Endpoint, Provenance};
+use crate::azure::resource_manager::{ApiTags, AzureClient, Validator};
 use crate::azure::tags::check_against_bundle;
 use crate::azure::{TagSnapshot, regions, wanted};
 use crate::config::{self, Config, HttpsUrl, Registry, ResourceId};
@@ -41,8 +41,8 @@ pub(super) struct Feeds {
     /// Why the service tags that an earlier run kept of the URL are not used.
     outdated: Option<String>,
     /// By subscription.
-    api: Option<Polled<String, MoreTags>>,
-    azure: Option<(config::Azure, Rc<Azure>)>,
+    api: Option<Polled<String, ApiTags>>,
+    azure: Option<(config::Azure, Rc<AzureClient>)>,
     wanted: Vec<String>,
     seed: u64,
 }
@@ -94,7 +94,7 @@ impl Feeds {
         }
         self.follow_tags(config, others);
         if others || !asks(config) {
-            let azure = || Rc::new(Azure::new(&config.azure, config.protect.cloud));
+            let azure = || Rc::new(AzureClient::new(&config.azure, config.protect.cloud));
             self.azure = asks(config).then(|| (config.azure.clone(), azure()));
         }
         self.search(sources, now);
@@ -146,7 +146,7 @@ impl Feeds {
             let Some(names) = kept.of(login_server).map(|kept| &kept.manager) else {
                 continue;
             };
-            let names_of = endpoints(names, login_server, cloud, &Origin::Manager);
+            let names_of = endpoints(names, login_server, cloud, &Provenance::Manager);
             if !names_of.is_empty() {
                 polled.restore(names_of, names.values().max().copied(), now);
             }

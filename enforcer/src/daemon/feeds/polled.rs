@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::azure::manager::FetchError;
-use crate::azure::poll::Poll;
+use crate::azure::poll_schedule::PollSchedule;
+use crate::azure::resource_manager::FetchError;
 use crate::control::Alarm;
 
 /// The kind of the alarm that a source fails.
@@ -44,7 +44,7 @@ impl Standing {
 /// A source that is asked time and again; `K` tells it from another one.
 pub(super) struct Polled<K, T> {
     pub(super) source: K,
-    pub(super) poll: Poll,
+    pub(super) poll: PollSchedule,
     pub(super) standing: Standing,
     every: Duration,
     last: Option<T>,
@@ -55,7 +55,7 @@ impl<K: PartialEq, T: PartialEq> Polled<K, T> {
     pub(super) fn new(source: K, every: Duration, seed: u64) -> Self {
         Self {
             source,
-            poll: Poll::new(every, seed),
+            poll: PollSchedule::new(every, seed),
             standing: Standing::default(),
             every,
             last: None,

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use hyper::StatusCode;
 
 use super::*;
-use crate::azure::manager::{FetchError, FetchedTags, Problem, Thing};
+use crate::azure::resource_manager::{FetchError, FetchProblem, FetchTarget, FetchedTags};
 use crate::azure::{PrefixSet, TagOrigin, endpoints::EndpointError};
 use crate::config::STORAGE_TAG;
 
@@ -34,7 +34,7 @@ fn replicas(regions: &[&str]) -> Vec<Endpoint> {
         &names,
         &login_server(),
         crate::config::Cloud::Public,
-        &Origin::Manager,
+        &Provenance::Manager,
     )
 }
 
@@ -50,20 +50,22 @@ fn newer_tags(given: &TagSnapshot) -> TagSnapshot {
 }
 
 /// One failure of every kind that a source can meet, by its number.
-fn failure(thing: &Thing, number: usize) -> FetchError {
+fn failure(thing: &FetchTarget, number: usize) -> FetchError {
     let statuses = [401, 403, 404, 429, 500, 503];
     if let Some(status) = statuses.get(number % (statuses.len() + 2)) {
         let status = StatusCode::from_u16(*status).unwrap();
         let retry_after =
             (status == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(90));
-        return thing.failed(Problem::Refused {
+        return thing.failed(FetchProblem::Refused {
             status,
             identity: None,
             retry_after,
         });
     }
     if number.is_multiple_of(2) {
-        return thing.failed(Problem::Malformed("EOF while parsing a string".to_owned()));
+        return thing.failed(FetchProblem::Malformed(
+            "EOF while parsing a string".to_owned(),
+        ));
     }
     let file = PathBuf::from("answer");
     thing.failed(EndpointError::NoDataEndpoint {
@@ -82,7 +84,7 @@ fn new_file(tags: &TagSnapshot) -> FetchedTags {
 struct Scene {
     sources: Sources,
     feeds: Feeds,
-    things: [Thing; 3],
+    things: [FetchTarget; 3],
 }
 
 impl Scene {
@@ -92,9 +94,9 @@ impl Scene {
         feeds.follow(&sources, Duration::ZERO);
         let id = sources.config.registries[0].resource_id.clone().unwrap();
         let things = [
-            Thing::Registry(id),
-            Thing::TagsFile("https://mirror.example.com/tags.json".to_owned()),
-            Thing::ServiceTags(GUID.to_owned()),
+            FetchTarget::Registry(id),
+            FetchTarget::TagsFile("https://mirror.example.com/tags.json".to_owned()),
+            FetchTarget::ServiceTags(GUID.to_owned()),
         ];
         Self {
             sources,
@@ -153,7 +155,7 @@ impl Scene {
         assert_eq!(self.asked(now), [true; 3]);
         self.take(self.of_manager(Ok(replicas(regions))), now);
         self.take(self.of_url(Ok(new_file(tags))), now);
-        let more = MoreTags {
+        let more = ApiTags {
             cloud: self.sources.tags.cloud,
             change_number: 1,
             families: BTreeMap::new(),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::polled::{Polled, SOURCE_FAILING, Standing};
 use super::{API, Feeds};
-use crate::azure::endpoints::Origin;
+use crate::azure::endpoints::Provenance;
 use crate::config::{Config, Registry};
 use crate::control::{Alarm, SourceStatus};
 use crate::daemon::sources::Sources;
@@ -150,9 +150,9 @@ impl Feeds {
         let (mut origins, mut confirmed) = (Vec::new(), None);
         for endpoint in given.chain(told).filter(|endpoint| endpoint.name == *name) {
             confirmed = confirmed.max(match &endpoint.origin {
-                Origin::File(file) => self.files.get(file).and_then(|file| file.confirmed),
-                Origin::Manager => manager.and_then(|polled| polled.standing.confirmed),
-                Origin::Configured | Origin::Region(_) | Origin::Discovered(_) => None,
+                Provenance::File(file) => self.files.get(file).and_then(|file| file.confirmed),
+                Provenance::Manager => manager.and_then(|polled| polled.standing.confirmed),
+                Provenance::Configured | Provenance::Region(_) | Provenance::Discovered(_) => None,
             });
             origins.push(endpoint.origin.to_string());
         }

@@ -9,7 +9,7 @@ use crate::daemon::evaluate::inputs;
 use crate::daemon::exceptions::Standing;
 use crate::policy::{Desired, Protected, compile, compile_tables, name_key};
 use crate::resolver::answer::AnswerVerdict;
-use crate::resolver::cache::Settings;
+use crate::resolver::cache::CacheSettings;
 
 const CONTOSO: &str = "contoso.azurecr.io";
 const FABRIKAM: &str = "fabrikam.azurecr.io";
@@ -29,12 +29,12 @@ fn key(address: &str) -> AddressKey {
 /// What the maps should hold for `text`, where `answers` came and `inherited` was open, all of it for the unit in cgroup 7.
 fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> Desired {
     let sources = Sources::of_text(text);
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(sources.all_names().cloned(), Duration::ZERO);
     for (name, address) in answers {
         let (name, address) = (name.parse().unwrap(), address.parse().unwrap());
         let accept = |_: &Name, _: IpAddr| AnswerVerdict::Accept;
-        cache.sighted(&name, address, &accept, Duration::ZERO);
+        cache.observe(&name, address, &accept, Duration::ZERO);
     }
     let mut registries = RegistryNames::default();
     registries.update(&sources, &cache);

@@ -148,7 +148,7 @@ fn reviewed(
         Err(fault @ TagError::Bundle { .. }) => Err(fault),
         Err(fault) => {
             let place = bundle::in_place_of(tags)?;
-            let made_of = bundle::made_of(place.cloud)?;
+            let made_of = bundle::header(place.cloud)?;
             let replaced = format!("{fault}; in force in their place: the bundle ({made_of})");
             Ok((place, Some(Concern::Replaced(replaced))))
         }

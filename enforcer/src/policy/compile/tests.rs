@@ -131,7 +131,7 @@ fn of_nested_nat64_prefixes_the_longest_counts_in_any_order() {
             Class::Nat64(96)
         );
         assert_eq!(
-            super::super::judged(ip(carrier), &nat64),
+            super::super::effective_address(ip(carrier), &nat64),
             ip("20.38.98.100")
         );
     }

@@ -52,7 +52,7 @@ fn the_kernel_learns_for_one_scope_and_asks_about_more() {
 fn of_a_name_that_left_nothing_more_is_learned() {
     let mut left = input("contoso.azurecr.io", 1, &[EVERYBODY]);
     left.departed = true;
-    left.home = NameEntry::IN_REGISTRY_TAG;
+    left.flags = NameEntry::IN_REGISTRY_TAG;
     assert_eq!(only(&[left]).flags, 0);
 }
 

@@ -8,7 +8,7 @@ const TTL_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the host's own table of names says of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pinned {
+pub struct HostsPin {
     /// The number of the line.
     pub line: u32,
     /// Whether the address lies in no service tag.
@@ -34,7 +34,7 @@ pub struct AddressEntry {
 
 impl AddressEntry {
     /// Whether no answer to the daemon held it.
-    pub fn is_learned(&self) -> bool {
+    pub fn is_snooped(&self) -> bool {
         !self.is_own
     }
 
@@ -120,7 +120,7 @@ impl AddressEntry {
     }
 
     /// The host's own table gives it.
-    pub(super) fn pin(&mut self, pin: Pinned) {
+    pub(super) fn pin(&mut self, pin: HostsPin) {
         self.pinned = Some(pin.line);
         self.untagged = pin.untagged;
     }

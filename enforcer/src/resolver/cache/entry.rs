@@ -1,14 +1,14 @@
 //! One name: its addresses, and how its two questions fare.
 
-mod absorb;
+mod merge_answer;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::address::{AddressEntry, Pinned, Refusal};
+use super::address::{AddressEntry, HostsPin, Refusal};
 use super::schedule::{Ask, Questions, backoff, refresh};
-use super::{AnswerCheck, Settings};
+use super::{AnswerCheck, CacheSettings};
 use crate::name::Name;
 use crate::resolver::answer::{AnswerVerdict, LookupFailure};
 
@@ -165,7 +165,7 @@ impl NameEntry {
     }
 
     /// How long to wait until the next question, before jitter; `None` while an answer waits for that of the other family.
-    pub(super) fn wait(&self, settings: &Settings, now: Duration) -> Option<Duration> {
+    pub(super) fn wait(&self, settings: &CacheSettings, now: Duration) -> Option<Duration> {
         if self.empty.iter().any(Option::is_some) {
             return None;
         }
@@ -232,7 +232,7 @@ impl NameEntry {
     }
 
     /// Makes the addresses that the host's own table gives exactly these, and returns the new ones.
-    pub(super) fn pin(&mut self, pins: &BTreeMap<IpAddr, Pinned>, now: Duration) -> Vec<IpAddr> {
+    pub(super) fn pin(&mut self, pins: &BTreeMap<IpAddr, HostsPin>, now: Duration) -> Vec<IpAddr> {
         for (address, entry) in &mut self.addresses {
             if !pins.contains_key(address) {
                 entry.unpin(now);
@@ -252,7 +252,7 @@ impl NameEntry {
 
     /// How many addresses answers to the daemon held.
     fn own_addresses(&self) -> usize {
-        let own = self.addresses.values().filter(|it| !it.is_learned());
+        let own = self.addresses.values().filter(|it| !it.is_snooped());
         own.count()
     }
 

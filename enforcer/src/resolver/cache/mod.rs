@@ -9,19 +9,19 @@
 //! - The families stand for themselves: each takes effect as its answer arrives, and one that never answers holds up nothing of the other.
 //!   But "no address of this family" is a success only beside addresses of the other, and waits for that one's answer.
 //! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
-//! - Beyond [`Settings::addresses`] per name, and each name's share of [`Settings::total`], an address of a new answer takes the place of
+//! - Beyond [`CacheSettings::addresses`] per name, and each name's share of [`CacheSettings::total`], an address of a new answer takes the place of
 //!   the one that answers have left out for the longest; of an answer that is larger than that, the rest is refused.
 //! - An address that only answers to others held stays for `linger` after the last of them, whatever their TTL and whatever fails. Such
-//!   addresses have a budget of their own ([`observed`]) and take no room from others.
+//!   addresses have a budget of their own ([`snoop_budget`]) and take no room from others.
 //! - An address that the host's own table of names gives stays while it does, and for `linger` after that. It takes no room from others.
 //!
 //! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
 
 pub(in crate::resolver) mod address;
 mod entry;
-pub mod observed;
 pub(in crate::resolver) mod persist;
 pub(in crate::resolver) mod schedule;
+pub mod snoop_budget;
 
 #[cfg(test)]
 mod tests;
@@ -31,11 +31,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-pub use address::{AddressEntry, Pinned, Refusal};
+pub use address::{AddressEntry, HostsPin, Refusal};
 pub use entry::{Failing, Family, FamilyState, NameEntry};
 
 use super::answer::{AnswerCheck, LookupFailure, Resolved};
-use super::pace::Pace;
+use super::rate_limiter::RateLimiter;
 use crate::name::Name;
 use schedule::Jitter;
 
@@ -45,7 +45,7 @@ const LOST_AFTER: Duration = Duration::from_secs(30);
 
 /// How the cache keeps and asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct CacheSettings {
     /// How long an address stays after the first successful answer that leaves it out.
     pub linger: Duration,
     /// No name is asked more often than this, whatever its TTL.
@@ -66,7 +66,7 @@ pub struct Settings {
     pub seed: u64,
 }
 
-impl Default for Settings {
+impl Default for CacheSettings {
     /// The product's values; a linger of 15 minutes is also what Azure Firewall gives an FQDN rule.
     fn default() -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Default for Settings {
 
 /// What an answer changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct AnswerOutcome {
     /// Addresses that are new for the name.
     pub added: Vec<IpAddr>,
     /// Accepted addresses that lie in no service tag; only those that are newly so.
@@ -98,7 +98,7 @@ pub struct Outcome {
     pub recovered: Vec<Family>,
 }
 
-impl Outcome {
+impl AnswerOutcome {
     /// Whether anything changed that others go by.
     pub fn is_news(&self) -> bool {
         *self != Self::default()
@@ -108,7 +108,7 @@ impl Outcome {
 /// All allowed names with their addresses.
 #[derive(Debug)]
 pub struct Cache {
-    settings: Settings,
+    settings: CacheSettings,
     entries: BTreeMap<Name, NameEntry>,
     most_per_name: usize,
     jitter: Jitter,
@@ -116,7 +116,7 @@ pub struct Cache {
 
 impl Cache {
     /// An empty cache.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: CacheSettings) -> Self {
         let jitter = Jitter::new(settings.seed);
         Self {
             most_per_name: settings.addresses,
@@ -151,17 +151,17 @@ impl Cache {
 
     /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer,
     /// those that wait for room keep their place.
-    pub fn hasten(&mut self, now: Duration) {
+    pub fn requery_now(&mut self, now: Duration) {
         for entry in self.entries.values_mut() {
-            entry.ask.hasten(now);
+            entry.ask.requery_by(now);
         }
     }
 
-    /// The names to ask now with the families to ask for, longest overdue first, as many as `pace` has room for. They count as in flight
+    /// The names to ask now with the families to ask for, longest overdue first, as many as `limiter` has room for. They count as in flight
     /// until [`Cache::answered`], and a family whose answer is still to come is not asked again.
-    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<(Name, Vec<Family>)> {
+    pub fn due(&mut self, now: Duration, limiter: &mut RateLimiter) -> Vec<(Name, Vec<Family>)> {
         let free = self.settings.in_flight.saturating_sub(self.busy(now));
-        let free = free.min(pace.lookups(now));
+        let free = free.min(limiter.lookups(now));
         let mut due: Vec<_> = self
             .entries
             .iter_mut()
@@ -172,20 +172,20 @@ impl Cache {
             .take(free)
             .map(|(name, entry)| (name.clone(), entry.start(now)))
             .filter(|(_, families)| !families.is_empty())
-            .inspect(|_| pace.start(now))
+            .inspect(|_| limiter.start(now))
             .collect()
     }
 
     /// When [`Cache::due`] or [`Cache::expire`] next have something to do, as time since the start; it can lie in the past.
     /// `None`: only an answer or other names can bring that.
-    pub fn next_wake(&self, pace: &Pace) -> Option<Duration> {
+    pub fn next_wake(&self, limiter: &RateLimiter) -> Option<Duration> {
         let asking = self.entries.values().filter(|e| e.ask.is_asking()).count();
         let has_room = asking < self.settings.in_flight;
         let entries = || self.entries.values();
         let asks = entries()
             .filter(|entry| !entry.is_departed())
             .filter_map(|entry| entry.ask.wake(has_room))
-            .map(|wake| wake.max(pace.next_lookup()));
+            .map(|wake| wake.max(limiter.next_lookup()));
         let ends = entries().filter_map(|entry| entry.next_end(self.settings.linger));
         asks.chain(ends).min()
     }
@@ -198,12 +198,12 @@ impl Cache {
         (family, answer): (Family, Result<Resolved, LookupFailure>),
         check: AnswerCheck<'_>,
         now: Duration,
-    ) -> Outcome {
+    ) -> AnswerOutcome {
         let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
-            return Outcome::default();
+            return AnswerOutcome::default();
         };
         let check = |address| check(name, address);
-        let outcome = entry.absorb(family, answer, check, &self.settings, now);
+        let outcome = entry.merge_answer(family, answer, check, &self.settings, now);
         if let Some(wait) = entry.wait(&self.settings, now) {
             entry.ask.settle(now + self.jitter.spread(wait));
         }
@@ -211,23 +211,23 @@ impl Cache {
     }
 
     /// Takes in an address of `name` from an answer that somebody else received.
-    pub fn sighted(
+    pub fn observe(
         &mut self,
         name: &Name,
         address: IpAddr,
         check: AnswerCheck<'_>,
         now: Duration,
-    ) -> Outcome {
+    ) -> AnswerOutcome {
         let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) else {
-            return Outcome::default();
+            return AnswerOutcome::default();
         };
-        entry.sight(address, check(name, address), &self.settings, now)
+        entry.observe(address, check(name, address), &self.settings, now)
     }
 
     /// Makes the addresses that the host's own table gives the names exactly these, and returns those that are new for their name.
     pub fn pin(
         &mut self,
-        pins: &BTreeMap<Name, BTreeMap<IpAddr, Pinned>>,
+        pins: &BTreeMap<Name, BTreeMap<IpAddr, HostsPin>>,
         now: Duration,
     ) -> Vec<(Name, IpAddr)> {
         let mut added = Vec::new();
@@ -254,10 +254,10 @@ impl Cache {
     }
 
     /// Makes `name` due now, or as soon as any name may be asked again.
-    pub fn hasten_name(&mut self, name: &Name, now: Duration) {
+    pub fn requery_name_now(&mut self, name: &Name, now: Duration) {
         if let Some(entry) = self.entries.get_mut(name) {
             let soonest = entry.looked_up.map(|at| at + self.settings.ttl_floor);
-            entry.ask.hasten(soonest.map_or(now, |at| at.max(now)));
+            entry.ask.requery_by(soonest.map_or(now, |at| at.max(now)));
         }
     }
 

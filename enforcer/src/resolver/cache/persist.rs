@@ -53,7 +53,7 @@ impl Cache {
         let seen = |entry: &NameEntry| {
             entry
                 .addresses()
-                .filter(|(_, entry)| !entry.is_learned())
+                .filter(|(_, entry)| !entry.is_snooped())
                 .map(|(address, entry)| {
                     let seen = Seen {
                         first_seen: before(now_wall, entry.first_seen_age(now)),

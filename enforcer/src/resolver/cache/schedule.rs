@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Family, LOST_AFTER, Settings};
-pub(super) use crate::jitter::Jitter;
-use crate::jitter::SPREAD;
+use super::{CacheSettings, Family, LOST_AFTER};
+pub(super) use crate::random::Jitter;
+use crate::random::SPREAD;
 
 /// Whether a name is being asked, and when it is asked next.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Ask {
     }
 
     /// Makes a name that waits due at that time, if it is not due sooner.
-    pub(in crate::resolver) fn hasten(&mut self, due: Duration) {
+    pub(in crate::resolver) fn requery_by(&mut self, due: Duration) {
         if let Self::Waiting(waiting) = self {
             *waiting = due.min(*waiting);
         }
@@ -97,7 +97,7 @@ impl Questions {
 }
 
 /// The wait after a successful answer: its TTL within floor and ceiling, with room for the spread below the ceiling.
-pub(in crate::resolver) fn refresh(ttl: Duration, settings: &Settings) -> Duration {
+pub(in crate::resolver) fn refresh(ttl: Duration, settings: &CacheSettings) -> Duration {
     let longest = settings.ttl_ceiling * SPREAD / (SPREAD + 1);
     ttl.min(longest).max(settings.ttl_floor)
 }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn refresh_follows_the_ttl_between_floor_and_ceiling() {
-        let settings = Settings::default();
+        let settings = CacheSettings::default();
         assert_eq!(refresh(seconds(0), &settings), settings.ttl_floor);
         assert_eq!(refresh(seconds(10), &settings), seconds(10));
         let mut jitter = Jitter::new(7);
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn backoff_doubles_from_the_shortest_to_the_longest_wait() {
-        let settings = Settings::default();
+        let settings = CacheSettings::default();
         let waits: Vec<_> = (1..=6)
             .map(|n| backoff(n, settings.retry_min, settings.retry_max).as_secs())
             .collect();

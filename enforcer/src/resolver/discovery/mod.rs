@@ -26,14 +26,14 @@ use std::time::Duration;
 
 use super::answer::Answer;
 use super::cache::Failing;
-use super::pace::{Background, Pace};
+use super::rate_limiter::{Background, RateLimiter};
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{Cloud, Registry};
-use crate::jitter::Jitter;
 use crate::name::Name;
+use crate::random::Jitter;
 use probe::Probe;
-use verdict::Verdict;
+use verdict::ProbeResult;
 
 /// After so many answers in a row that a name has no address, it is no endpoint any more.
 pub const ABSENCES: u32 = 3;
@@ -96,7 +96,7 @@ impl Discovery {
                 };
                 let mut probe = before.remove(&new.endpoint.name).unwrap_or(new);
                 probe.private_endpoints = Rc::clone(&private_endpoints);
-                probe.ask.hasten(now + interval);
+                probe.ask.requery_by(now + interval);
                 self.probes.insert(probe.endpoint.name.clone(), probe);
             }
         }
@@ -106,13 +106,13 @@ impl Discovery {
     pub fn tags_changed(&mut self, now: Duration) {
         let elsewhere = |probe: &&mut Probe| !probe.elsewhere.is_empty();
         for probe in self.probes.values_mut().filter(elsewhere) {
-            probe.ask.hasten(now);
+            probe.ask.requery_by(now);
         }
     }
 
-    /// The names to ask now, longest overdue first, as many as `pace` leaves room for. They count as in flight until
+    /// The names to ask now, longest overdue first, as many as `limiter` leaves room for. They count as in flight until
     /// [`Discovery::answered`]. To be called after the names of the policy have had their turn.
-    pub fn due(&mut self, now: Duration, pace: &mut Pace) -> Vec<Name> {
+    pub fn due(&mut self, now: Duration, limiter: &mut RateLimiter) -> Vec<Name> {
         let busy = self.probes.values().filter(|p| p.ask.is_in_flight(now));
         let free = IN_FLIGHT.saturating_sub(busy.count());
         let due = self.probes.values_mut().filter(|p| p.ask.is_due(now));
@@ -120,12 +120,12 @@ impl Discovery {
         due.sort_by_key(|probe| probe.ask.next());
         let first = due.first().filter(|_| free > 0);
         let is_owed = first.is_some_and(|probe| probe.ask.next() + PATIENCE <= now);
-        pace.owe_search(Background::Discovery, is_owed);
-        let free = free.min(pace.searches(Background::Discovery, now));
+        limiter.owe_search(Background::Discovery, is_owed);
+        let free = free.min(limiter.searches(Background::Discovery, now));
         let start = |probe: &mut Probe| {
             probe.ask.start(now);
-            pace.start(now);
-            pace.owe_search(Background::Discovery, false);
+            limiter.start(now);
+            limiter.owe_search(Background::Discovery, false);
             probe.endpoint.name.clone()
         };
         due.into_iter().take(free).map(start).collect()
@@ -133,11 +133,11 @@ impl Discovery {
 
     /// When [`Discovery::due`] next has something to do, as time since the start; it can lie in the past. `None`: only an answer or other
     /// registries can bring that.
-    pub fn next_wake(&self, pace: &Pace) -> Option<Duration> {
+    pub fn next_wake(&self, limiter: &RateLimiter) -> Option<Duration> {
         let asking = self.probes.values().filter(|p| p.ask.is_asking()).count();
         let has_room = asking < IN_FLIGHT;
         let wakes = self.probes.values().filter_map(|p| p.ask.wake(has_room));
-        Some(wakes.min()?.max(pace.next_search(Background::Discovery)))
+        Some(wakes.min()?.max(limiter.next_search(Background::Discovery)))
     }
 
     /// Takes in the answer for `name`, and says whether the endpoints are others now. `judged` gives the address that the rule judges for one
@@ -154,7 +154,7 @@ impl Discovery {
             return false;
         };
         let verdict = probe.judge(answer, tags, judged);
-        if let Verdict::Unknown(error) = &verdict {
+        if let ProbeResult::Unknown(error) = &verdict {
             let since = self
                 .unanswered
                 .as_ref()
@@ -164,7 +164,7 @@ impl Discovery {
         } else {
             self.unanswered = None;
         }
-        let changed = probe.absorb(verdict, now);
+        let changed = probe.apply(verdict, now);
         let wait = probe.wait(self.interval);
         probe.ask.finish(now + self.jitter.spread(wait));
         changed

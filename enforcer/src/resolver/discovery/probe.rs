@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::verdict::{Verdict, verdict};
+use super::verdict::{ProbeResult, verdict};
 use super::{ABSENCES, Replica};
 use crate::azure::TagSnapshot;
-use crate::azure::endpoints::{Endpoint, Origin, in_region};
+use crate::azure::endpoints::{Endpoint, Provenance, in_region};
 use crate::config::Cloud;
 use crate::name::Name;
 use crate::resolver::answer::Answer;
@@ -48,7 +48,7 @@ impl Probe {
         let endpoint = in_region(login_server, region, cloud).ok()?;
         Some(Self {
             endpoint: Endpoint {
-                origin: Origin::Discovered(region.to_owned()),
+                origin: Provenance::Discovered(region.to_owned()),
                 ..endpoint
             },
             region: region.to_owned(),
@@ -96,7 +96,7 @@ impl Probe {
         answer: &Answer,
         tags: &TagSnapshot,
         judged: &dyn Fn(IpAddr) -> IpAddr,
-    ) -> Verdict {
+    ) -> ProbeResult {
         let prefixes = tags.registry_regions.get(&self.region);
         verdict(answer, |address| {
             let address = judged(address);
@@ -107,8 +107,8 @@ impl Probe {
     }
 
     /// Says whether it has become an endpoint, or stopped to be one.
-    pub(super) fn absorb(&mut self, verdict: Verdict, now: Duration) -> bool {
-        if let Verdict::Unknown(_) = verdict {
+    pub(super) fn apply(&mut self, verdict: ProbeResult, now: Duration) -> bool {
+        if let ProbeResult::Unknown(_) = verdict {
             self.failures = self.failures.saturating_add(1);
             return false;
         }
@@ -117,10 +117,10 @@ impl Probe {
         self.failures = 0;
         self.elsewhere.clear();
         match verdict {
-            Verdict::Replica => self.confirmed = Some(Moment::before(now, Duration::ZERO)),
-            Verdict::Elsewhere(addresses) => self.elsewhere = addresses,
-            Verdict::Absent => self.absences = absences.saturating_add(1),
-            Verdict::Unknown(_) => {}
+            ProbeResult::Replica => self.confirmed = Some(Moment::before(now, Duration::ZERO)),
+            ProbeResult::Elsewhere(addresses) => self.elsewhere = addresses,
+            ProbeResult::Absent => self.absences = absences.saturating_add(1),
+            ProbeResult::Unknown(_) => {}
         }
         self.confirmed = self.confirmed.filter(|_| self.absences < ABSENCES);
         self.is_endpoint() != was_endpoint

@@ -3,11 +3,11 @@
 //! Each question goes to one server at a time, first to the one that answered last. What is asked is the whole name and
 //! nothing else: no hosts file, no search domain, no cache. Spoofing has to guess the port, the ID and the letter case of
 //! the question, on a connected socket. A truncated answer is fetched again over TCP. Whatever has to be asked again, no second
-//! sees more than [`QUERIES_PER_SECOND`](super::pace::QUERIES_PER_SECOND) datagrams.
+//! sees more than [`QUERIES_PER_SECOND`](super::rate_limiter::QUERIES_PER_SECOND) datagrams.
 
-mod chain;
-mod gate;
-mod server;
+mod cname_chain;
+mod name_server;
+mod query_limiter;
 
 #[cfg(test)]
 mod test_server;
@@ -25,9 +25,9 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 use super::answer::{Answer, LookupFailure, Resolved};
 use super::cache::Family;
 use crate::name::Name;
-use chain::Walk;
-use gate::Gate;
-use server::Server;
+use cname_chain::CnameChain;
+use name_server::NameServer;
+use query_limiter::QueryLimiter;
 
 /// How long one question over one transport waits for its answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Lookups at a fixed list of servers. A clone shares the connections.
 #[derive(Clone)]
 pub struct Lookup {
-    servers: Arc<[Server]>,
+    servers: Arc<[NameServer]>,
     answered_last: Arc<AtomicUsize>,
 }
 
@@ -51,10 +51,10 @@ impl Lookup {
     /// # Errors
     /// When the DNS library cannot be set up.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, LookupFailure> {
-        let gate = Arc::new(Gate::new());
+        let limiter = Arc::new(QueryLimiter::new());
         let servers: Result<Vec<_>, _> = servers
             .iter()
-            .map(|address| Server::new(*address, Arc::clone(&gate)))
+            .map(|address| NameServer::new(*address, Arc::clone(&limiter)))
             .collect();
         Ok(Self {
             servers: servers?.into(),
@@ -101,7 +101,7 @@ impl Lookup {
     ) -> Result<Resolved, LookupFailure> {
         let question = DnsName::from_ascii(format!("{name}."))
             .map_err(|error| LookupFailure::Io(format!("{name} cannot be asked: {error}")))?;
-        let mut walk = Walk::new(question);
+        let mut walk = CnameChain::new(question);
         for _ in 0..MAX_QUESTIONS {
             let asked = walk.end().clone();
             let message = self
@@ -153,7 +153,7 @@ impl Lookup {
     }
 }
 
-fn resolved(walk: Walk, addresses: Vec<IpAddr>) -> Resolved {
+fn resolved(walk: CnameChain, addresses: Vec<IpAddr>) -> Resolved {
     Resolved {
         addresses,
         ttl: walk.ttl(),

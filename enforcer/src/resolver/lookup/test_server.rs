@@ -19,31 +19,31 @@ pub(super) enum Transport {
 
 /// One question as the server got it: name in its letter case, type, transport, with EDNS.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct ReceivedQuery {
     pub(super) name: String,
     record_type: RecordType,
     pub(super) transport: Transport,
     pub(super) edns: bool,
 }
 
-impl Asked {
+impl ReceivedQuery {
     pub(super) fn is_v4(&self) -> bool {
         self.record_type == RecordType::A
     }
 }
 
 /// Turns a question into the answer, which comes in as an empty good one; `None` is silence.
-type Script = dyn Fn(&Asked, Message) -> Option<Message> + Send + Sync;
+type Script = dyn Fn(&ReceivedQuery, Message) -> Option<Message> + Send + Sync;
 
 /// A running server; it stops with the runtime.
 pub(super) struct TestServer {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
 }
 
 impl TestServer {
     pub(super) async fn start(
-        script: impl Fn(&Asked, Message) -> Option<Message> + Send + Sync + 'static,
+        script: impl Fn(&ReceivedQuery, Message) -> Option<Message> + Send + Sync + 'static,
     ) -> Self {
         let (udp, tcp) = bind().await.unwrap();
         let address = udp.local_addr().unwrap();
@@ -55,7 +55,7 @@ impl TestServer {
     }
 
     /// The questions so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(super) fn asked(&self) -> Vec<ReceivedQuery> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -73,7 +73,7 @@ async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
     Err(last)
 }
 
-async fn serve_udp(socket: UdpSocket, asked: Arc<Mutex<Vec<Asked>>>, script: Arc<Script>) {
+async fn serve_udp(socket: UdpSocket, asked: Arc<Mutex<Vec<ReceivedQuery>>>, script: Arc<Script>) {
     let mut buffer = [0; 4096];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
@@ -83,7 +83,11 @@ async fn serve_udp(socket: UdpSocket, asked: Arc<Mutex<Vec<Asked>>>, script: Arc
     }
 }
 
-async fn serve_tcp(listener: TcpListener, asked: Arc<Mutex<Vec<Asked>>>, script: Arc<Script>) {
+async fn serve_tcp(
+    listener: TcpListener,
+    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
+    script: Arc<Script>,
+) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         tokio::spawn(serve_stream(
@@ -94,7 +98,11 @@ async fn serve_tcp(listener: TcpListener, asked: Arc<Mutex<Vec<Asked>>>, script:
     }
 }
 
-async fn serve_stream(mut stream: TcpStream, asked: Arc<Mutex<Vec<Asked>>>, script: Arc<Script>) {
+async fn serve_stream(
+    mut stream: TcpStream,
+    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
+    script: Arc<Script>,
+) {
     while let Ok(length) = stream.read_u16().await {
         let mut question = vec![0; usize::from(length)];
         stream.read_exact(&mut question).await.unwrap();
@@ -109,12 +117,12 @@ async fn serve_stream(mut stream: TcpStream, asked: Arc<Mutex<Vec<Asked>>>, scri
 fn respond(
     bytes: &[u8],
     transport: Transport,
-    asked: &Mutex<Vec<Asked>>,
+    asked: &Mutex<Vec<ReceivedQuery>>,
     script: &Script,
 ) -> Option<Vec<u8>> {
     let message = Message::from_vec(bytes).unwrap();
     let query = &message.queries[0];
-    let question = Asked {
+    let question = ReceivedQuery {
         name: query.name().to_ascii(),
         record_type: query.query_type(),
         transport,

@@ -291,7 +291,7 @@ fn names(cgroup: u64) -> Vec<NameInput> {
             text: text.to_owned(),
             id,
             scopes: vec![scope],
-            home,
+            flags: home,
             ..NameInput::default()
         })
         .collect()

@@ -1,19 +1,19 @@
 use super::*;
 
 /// The agent of Azure Arc, whose challenge names `realm`.
-fn agent(realm: String) -> impl Fn(&Asked) -> Answer + Send + Sync {
+fn agent(realm: String) -> impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync {
     move |asked| {
         if asked.header("metadata") != Some("true") {
-            return answer(400, &[], "");
+            return response(400, &[], "");
         }
         match asked.header("authorization") {
-            None => answer(
+            None => response(
                 401,
                 &[("WWW-Authenticate", &format!("Basic realm={realm}"))],
                 "",
             ),
-            Some("Basic s3cret") => answer(200, &[], GRANTED),
-            Some(_) => answer(403, &[], ""),
+            Some("Basic s3cret") => response(200, &[], GRANTED),
+            Some(_) => response(403, &[], ""),
         }
     }
 }
@@ -28,7 +28,9 @@ async fn with_agent(tokens: &Path, realm: String) -> Result<Token, CredentialErr
         ..nowhere()
     };
     let credential = credential(&azure(CredentialKind::Arc), environment, 1);
-    let result = credential.token(&Client::new(), &Reach::new()).await;
+    let result = credential
+        .token(&Client::new(), &PinnedAddresses::new())
+        .await;
     let line = "GET /metadata/identity/oauth2/token?api-version=2019-11-01&resource=https%3A%2F%2Fmanagement.azure.com";
     assert!(server.asked().iter().all(|asked| asked.line == line));
     assert_eq!(server.asked().len(), 1 + usize::from(result.is_ok()));

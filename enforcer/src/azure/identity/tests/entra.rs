@@ -5,7 +5,7 @@ const FORM: &str = "POST /01234567-89ab-cdef-0123-456789abcdef/oauth2/v2.0/token
 #[tokio::test]
 async fn a_secret_or_a_certificate_makes_a_service_principal() {
     let place = tempfile::tempdir().unwrap();
-    let server = entra(answer(
+    let server = entra(response(
         200,
         &[],
         r#"{"access_token":"t0ken","expires_in":3599}"#,
@@ -18,14 +18,14 @@ async fn a_secret_or_a_certificate_makes_a_service_principal() {
     };
     let one = credential(&with_secret, nowhere(), server.port);
     assert!(one.needs_login_host());
-    one.token(&server.client(), &reach()).await.unwrap();
+    one.token(&server.client(), &pinned()).await.unwrap();
     let other = tempfile::tempdir().unwrap();
     let with_certificate = config::Azure {
         client_certificate_file: Some(secret(other.path(), PRINCIPAL)),
         ..principal()
     };
     let two = credential(&with_certificate, nowhere(), server.port);
-    two.token(&server.client(), &reach()).await.unwrap();
+    two.token(&server.client(), &pinned()).await.unwrap();
     let asked = server.asked();
     let common = "client_id=client&grant_type=client_credentials&scope=https%3A%2F%2Fmanagement.azure.com%2F.default";
     assert_eq!(asked[0].line, FORM);
@@ -44,7 +44,7 @@ async fn a_secret_or_a_certificate_makes_a_service_principal() {
 async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
     let place = tempfile::tempdir().unwrap();
     // Too short a life to be kept.
-    let server = entra(answer(
+    let server = entra(response(
         200,
         &[],
         r#"{"access_token":"t0ken","expires_in":60}"#,
@@ -62,7 +62,7 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
     let one = credential(&federated, environment.clone(), server.port);
     for text in ["first", "second"] {
         fs::write(&file, text).unwrap();
-        one.token(&server.client(), &reach()).await.unwrap();
+        one.token(&server.client(), &pinned()).await.unwrap();
     }
     let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
     assert!(bodies[0].ends_with("client_assertion=first"), "{bodies:?}");
@@ -78,7 +78,7 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
     for (environment, why) in [(elsewhere, "AZURE_AUTHORITY_HOST"), (tenant, "no tenant")] {
         let one = credential(&federated, environment, server.port);
         let error = one
-            .token(&server.client(), &reach())
+            .token(&server.client(), &pinned())
             .await
             .unwrap_err()
             .to_string();
@@ -91,18 +91,18 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
 async fn entra_needs_an_address_and_its_refusals_keep_the_secret() {
     let place = tempfile::tempdir().unwrap();
     let text = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret s3cret"}"#;
-    let server = entra(answer(401, &[], text)).await;
+    let server = entra(response(401, &[], text)).await;
     let azure = config::Azure {
         client_secret_file: Some(secret(place.path(), "s3cret")),
         ..principal()
     };
     let one = credential(&azure, nowhere(), server.port);
     let error = one
-        .token(&server.client(), &Reach::new())
+        .token(&server.client(), &PinnedAddresses::new())
         .await
         .unwrap_err();
     assert_eq!(error.not_resolved().map(Name::as_str), Some(LOGIN));
-    let error = one.token(&server.client(), &reach()).await.unwrap_err();
+    let error = one.token(&server.client(), &pinned()).await.unwrap_err();
     let shown = format!("{error} {error:?} {one:?}");
     assert!(shown.contains("answers 401 (AADSTS7000215)"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::https::test_server::{Answer, Asked, HERE, TestServer, answer};
+use crate::https::test_server::{HERE, ReceivedRequest, ScriptedResponse, TestServer, response};
 
 /// A certificate and its RSA key, made for these tests.
 pub(super) const PRINCIPAL: &str = include_str!("../test_principal.pem");
@@ -36,11 +36,11 @@ fn credential(azure: &config::Azure, environment: Environment, login_port: u16) 
     Credential::at(azure, Cloud::Public, environment, login)
 }
 
-fn reach() -> Reach {
-    Reach::from([(LOGIN.parse().unwrap(), HERE.to_vec())])
+fn pinned() -> PinnedAddresses {
+    PinnedAddresses::from([(LOGIN.parse().unwrap(), HERE.to_vec())])
 }
 
-async fn entra(reply: Answer) -> TestServer {
+async fn entra(reply: ScriptedResponse) -> TestServer {
     TestServer::tls(&[LOGIN], move |_| reply.clone()).await
 }
 
@@ -62,7 +62,7 @@ fn principal() -> config::Azure {
 
 #[tokio::test]
 async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
-    let server = TestServer::plain(|_| answer(200, &[], GRANTED)).await;
+    let server = TestServer::plain(|_| response(200, &[], GRANTED)).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", server.port),
         ..nowhere()
@@ -75,7 +75,7 @@ async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
     assert!(!credential.needs_login_host());
     for _ in 0..3 {
         let token = credential
-            .token(&Client::new(), &Reach::new())
+            .token(&Client::new(), &PinnedAddresses::new())
             .await
             .unwrap();
         assert_eq!(token.header().to_str().unwrap(), "Bearer t0ken");
@@ -92,7 +92,7 @@ async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
     assert_eq!(asked[0].header("metadata"), Some("true"));
     credential.forget_token();
     credential
-        .token(&Client::new(), &Reach::new())
+        .token(&Client::new(), &PinnedAddresses::new())
         .await
         .unwrap();
     assert_eq!(server.asked().len(), 2);
@@ -100,14 +100,14 @@ async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
 
 #[tokio::test]
 async fn questions_at_the_same_time_ask_for_one_token() {
-    let server = TestServer::plain(|_| answer(200, &[], GRANTED)).await;
+    let server = TestServer::plain(|_| response(200, &[], GRANTED)).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", server.port),
         ..nowhere()
     };
     let credential = credential(&azure(CredentialKind::ManagedIdentity), environment, 1);
-    let (client, reach) = (Client::new(), Reach::new());
-    let ask = || credential.token(&client, &reach);
+    let (client, pinned) = (Client::new(), PinnedAddresses::new());
+    let ask = || credential.token(&client, &pinned);
     let (one, two, three) = tokio::join!(ask(), ask(), ask());
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
     assert_eq!(server.asked().len(), 1);
@@ -116,14 +116,14 @@ async fn questions_at_the_same_time_ask_for_one_token() {
 #[tokio::test]
 async fn a_refusal_tells_its_code_and_the_mend_and_nothing_else() {
     let text = r#"{"error":"invalid_request","error_description":"Identity not found x7"}"#;
-    let server = TestServer::plain(|_| answer(400, &[("Retry-After", "7")], text)).await;
+    let server = TestServer::plain(|_| response(400, &[("Retry-After", "7")], text)).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", server.port),
         ..nowhere()
     };
     let credential = credential(&azure(CredentialKind::ManagedIdentity), environment, 1);
     let error = credential
-        .token(&Client::new(), &Reach::new())
+        .token(&Client::new(), &PinnedAddresses::new())
         .await
         .unwrap_err();
     assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));
@@ -145,14 +145,14 @@ async fn what_is_no_token_is_an_error_that_quotes_nothing() {
         r#"{"token":"x7"}"#,
         r#"{"access_token":"x7\n"}"#,
     ] {
-        let server = TestServer::plain(move |_| answer(200, &[], body)).await;
+        let server = TestServer::plain(move |_| response(200, &[], body)).await;
         let environment = Environment {
             instance_metadata: format!("http://127.0.0.1:{}", server.port),
             ..nowhere()
         };
         let credential = credential(&azure(CredentialKind::ManagedIdentity), environment, 1);
         let error = credential
-            .token(&Client::new(), &Reach::new())
+            .token(&Client::new(), &PinnedAddresses::new())
             .await
             .unwrap_err();
         let error = format!("{error} {error:?}");
@@ -167,7 +167,7 @@ async fn what_is_no_token_is_an_error_that_quotes_nothing() {
 async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
     let none = credential(&azure(CredentialKind::Auto), nowhere(), 1);
     let error = none
-        .token(&Client::new(), &Reach::new())
+        .token(&Client::new(), &PinnedAddresses::new())
         .await
         .unwrap_err()
         .to_string();
@@ -186,13 +186,13 @@ async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
     assert!(!error.contains('\n'), "{error}");
 
     let place = tempfile::tempdir().unwrap();
-    let server = entra(answer(
+    let server = entra(response(
         200,
         &[],
         r#"{"access_token":"t0ken","expires_in":60}"#,
     ))
     .await;
-    let machine = TestServer::plain(|_| answer(404, &[], "")).await;
+    let machine = TestServer::plain(|_| response(404, &[], "")).await;
     let azure = config::Azure {
         client_secret_file: Some(secret(place.path(), "s3cret")),
         credential: CredentialKind::Auto,
@@ -204,7 +204,7 @@ async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
     };
     let auto = credential(&azure, environment, server.port);
     for _ in 0..3 {
-        auto.token(&server.client(), &reach()).await.unwrap();
+        auto.token(&server.client(), &pinned()).await.unwrap();
     }
     assert_eq!(auto.chosen(), Some(CredentialKind::ServicePrincipal));
     assert_eq!((machine.asked().len(), server.asked().len()), (1, 3));
@@ -212,14 +212,14 @@ async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
 
 #[tokio::test]
 async fn auto_waits_but_briefly_for_a_metadata_service_that_is_silent() {
-    let machine = TestServer::plain(|_| Answer::Silence).await;
+    let machine = TestServer::plain(|_| ScriptedResponse::Silence).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", machine.port),
         ..nowhere()
     };
     let auto = credential(&azure(CredentialKind::Auto), environment, 1);
     let error = auto
-        .token(&Client::new(), &Reach::new())
+        .token(&Client::new(), &PinnedAddresses::new())
         .await
         .unwrap_err()
         .to_string();

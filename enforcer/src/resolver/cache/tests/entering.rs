@@ -56,9 +56,9 @@ fn an_untagged_address_enters_and_is_told_once() {
 
 #[test]
 fn beyond_the_cap_a_new_address_takes_the_place_of_the_one_left_out_for_the_longest() {
-    let mut cache = cache_with(Settings {
+    let mut cache = cache_with(CacheSettings {
         addresses: 3,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.2"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.1", "20.0.0.3"]), 10);
@@ -70,9 +70,9 @@ fn beyond_the_cap_a_new_address_takes_the_place_of_the_one_left_out_for_the_long
 
 #[test]
 fn of_an_answer_that_is_larger_than_the_cap_the_rest_is_refused() {
-    let mut cache = cache_with(Settings {
+    let mut cache = cache_with(CacheSettings {
         addresses: 2,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     let outcome = answer(
         &mut cache,
@@ -105,7 +105,7 @@ fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     cache.set_names([], at(1));
     let late = answer(&mut cache, only_v4(&["20.0.0.9"]), 2);
-    assert_eq!(late, Outcome::default());
+    assert_eq!(late, AnswerOutcome::default());
     cache.set_names([contoso()], at(3));
     assert_eq!(due(&mut cache, at(3)), [contoso()]);
     assert_eq!(expire(&mut cache, 24 * HOUR), [""; 0]);

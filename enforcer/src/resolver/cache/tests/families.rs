@@ -3,7 +3,9 @@
 use super::*;
 
 fn ask(cache: &mut Cache, seconds: u64) -> Vec<Family> {
-    let due = cache.due(at(seconds), &mut Pace::default()).into_iter();
+    let due = cache
+        .due(at(seconds), &mut RateLimiter::default())
+        .into_iter();
     due.flat_map(|(_, families)| families).collect()
 }
 
@@ -12,7 +14,7 @@ fn tell(
     family: Family,
     answer: Result<Resolved, LookupFailure>,
     seconds: u64,
-) -> Outcome {
+) -> AnswerOutcome {
     cache.answered(&contoso(), (family, answer), &tags, at(seconds))
 }
 
@@ -62,7 +64,7 @@ fn no_address_waits_for_the_other_family_in_either_order() {
         };
         ask(&mut cache, 0);
         let waiting = tell(&mut cache, empty, none(), 0);
-        assert_eq!(waiting, Outcome::default());
+        assert_eq!(waiting, AnswerOutcome::default());
         assert_eq!(ask(&mut cache, 10), [], "it is not asked again meanwhile");
         let outcome = tell(&mut cache, full, found(&[address], 10), 11);
         assert_eq!(

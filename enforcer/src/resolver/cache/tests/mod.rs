@@ -3,12 +3,12 @@
 mod entering;
 mod families;
 mod lingering;
-mod pace;
 mod persist;
 mod pinned;
 mod properties;
+mod rate_limit;
 mod schedule;
-mod sighted;
+mod snooped;
 
 use super::*;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
@@ -75,17 +75,17 @@ fn tags(_: &Name, address: IpAddr) -> AnswerVerdict {
     }
 }
 
-fn cache_with(settings: Settings) -> Cache {
+fn cache_with(settings: CacheSettings) -> Cache {
     let mut cache = Cache::new(settings);
     cache.set_names([contoso()], at(0));
     cache
 }
 
 fn cache() -> Cache {
-    cache_with(Settings::default())
+    cache_with(CacheSettings::default())
 }
 
-fn answer(cache: &mut Cache, answer: Answer, seconds: u64) -> Outcome {
+fn answer(cache: &mut Cache, answer: Answer, seconds: u64) -> AnswerOutcome {
     cache.answered_whole(&contoso(), answer, &tags, at(seconds))
 }
 
@@ -97,7 +97,7 @@ impl Cache {
         answer: Answer,
         check: AnswerCheck<'_>,
         now: Duration,
-    ) -> Outcome {
+    ) -> AnswerOutcome {
         if let Some(entry) = self.entries.get_mut(name).filter(|e| !e.is_departed()) {
             entry.start(now);
         }
@@ -123,13 +123,13 @@ fn addresses(cache: &Cache) -> Vec<String> {
 
 /// What is due, were nothing asked before.
 fn due(cache: &mut Cache, now: Duration) -> Vec<Name> {
-    let due = cache.due(now, &mut Pace::default()).into_iter();
+    let due = cache.due(now, &mut RateLimiter::default()).into_iter();
     due.map(|(name, _)| name).collect()
 }
 
 /// When something is due, were nothing asked before.
 fn wake(cache: &Cache) -> Option<Duration> {
-    cache.next_wake(&Pace::default())
+    cache.next_wake(&RateLimiter::default())
 }
 
 fn expire(cache: &mut Cache, seconds: u64) -> Vec<String> {

@@ -76,7 +76,7 @@ fn names_that_left_are_neither_saved_nor_restored() {
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     cache.set_names([name("fabrikam.azurecr.io")], at(1));
     assert!(cache.persist(wall(SAVED), at(1)).names.is_empty());
-    let mut other = Cache::new(Settings::default());
+    let mut other = Cache::new(CacheSettings::default());
     other.set_names([name("fabrikam.azurecr.io")], at(0));
     other.restore(&saved(), &tags, wall(SAVED), at(0));
     assert_eq!(addresses(&other), [""; 0]);
@@ -88,9 +88,9 @@ fn restored_addresses_pass_the_check_and_the_cap() {
     let all = only_v4(&["20.0.0.1", "20.0.0.2", "52.0.0.1"]);
     before.answered_whole(&contoso(), all, &accept, at(0));
     let state = before.persist(wall(SAVED), at(0));
-    let mut cache = cache_with(Settings {
+    let mut cache = cache_with(CacheSettings {
         addresses: 1,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     let refused = cache.restore(&state, &tags, wall(SAVED), at(0));
     assert_eq!(refused, [(contoso(), ip("52.0.0.1"))]);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn pin(cache: &mut Cache, addresses: &[&str], seconds: u64) -> Vec<String> {
-    let pinned = |line| Pinned {
+    let pinned = |line| HostsPin {
         line,
         untagged: false,
     };
@@ -50,9 +50,9 @@ fn an_address_of_answers_as_well_ends_when_neither_holds_it() {
 
 #[test]
 fn the_table_takes_no_room_from_answers_and_answers_none_from_the_table() {
-    let mut cache = cache_with(Settings {
+    let mut cache = cache_with(CacheSettings {
         addresses: 2,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     pin(&mut cache, &["20.0.1.1", "20.0.1.2", "20.0.1.3"], 0);
     answer(&mut cache, only_v4(&["20.0.1.1"]), 0);

@@ -86,7 +86,7 @@ struct Driven {
 }
 
 impl Driven {
-    fn new(settings: Settings) -> Self {
+    fn new(settings: CacheSettings) -> Self {
         let mut cache = Cache::new(settings);
         cache.set_names([name()], Duration::ZERO);
         Self {
@@ -122,7 +122,7 @@ impl Driven {
 proptest! {
     #[test]
     fn an_address_of_the_last_successful_answer_is_never_missing(steps in steps()) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             let no_address = |other: Half| other.is_ok_and(|bits| bits & !(1 << FORGED) != 0);
             driven.step(step);
@@ -138,7 +138,7 @@ proptest! {
 
     #[test]
     fn what_is_removed_had_not_been_seen_for_linger(steps in steps()) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             let seen = driven.seen.clone();
             for address in driven.step(step) {
@@ -149,7 +149,7 @@ proptest! {
 
     #[test]
     fn what_has_been_left_out_for_linger_goes(steps in steps()) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);
         }
@@ -162,7 +162,7 @@ proptest! {
 
     #[test]
     fn no_sequence_of_failures_removes_anything(steps in steps(), failures in failures()) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);
         }
@@ -176,7 +176,7 @@ proptest! {
 
     #[test]
     fn neither_a_refused_address_nor_one_beyond_the_cap_enters(steps in steps(), cap in 1..6_usize) {
-        let mut driven = Driven::new(Settings { addresses: cap, ..Settings::default() });
+        let mut driven = Driven::new(CacheSettings { addresses: cap, ..CacheSettings::default() });
         for step in steps {
             driven.step(step);
             let held = held(&driven.cache);
@@ -187,12 +187,12 @@ proptest! {
 
     #[test]
     fn the_schedule_always_moves_on(steps in steps()) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);
-            let wake = driven.cache.next_wake(&Pace::default()).unwrap();
+            let wake = driven.cache.next_wake(&RateLimiter::default()).unwrap();
             let gone = driven.cache.expire(wake);
-            let due = driven.cache.due(wake, &mut Pace::default());
+            let due = driven.cache.due(wake, &mut RateLimiter::default());
             prop_assert!(!gone.is_empty() || !due.is_empty());
         }
     }
@@ -202,13 +202,13 @@ proptest! {
         steps in steps(),
         jump in -2_000_000_000..2_000_000_000_i64,
     ) {
-        let mut driven = Driven::new(Settings::default());
+        let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);
         }
         let saved_at = Timestamp::from_second(1_800_000_000).unwrap();
         let state = driven.cache.persist(saved_at, driven.now);
-        let mut next = Cache::new(Settings::default());
+        let mut next = Cache::new(CacheSettings::default());
         next.set_names([name()], Duration::ZERO);
         let start = saved_at + SignedDuration::from_secs(jump);
         prop_assert_eq!(next.restore(&state, &check, start, Duration::ZERO), []);

@@ -39,10 +39,10 @@ fn run(
     end: Duration,
     answer: impl Fn(Duration) -> Answer,
 ) -> Vec<(Name, Duration)> {
-    let (mut asked, mut pace) = (Vec::new(), Pace::default());
-    while let Some(now) = cache.next_wake(&pace).filter(|wake| *wake <= end) {
+    let (mut asked, mut limiter) = (Vec::new(), RateLimiter::default());
+    while let Some(now) = cache.next_wake(&limiter).filter(|wake| *wake <= end) {
         cache.expire(now);
-        let due = cache.due(now, &mut pace);
+        let due = cache.due(now, &mut limiter);
         assert!(!due.is_empty(), "woken for nothing at {now:?}");
         for (name, _) in due {
             cache.answered_whole(&name, answer(now), &|_, _| AnswerVerdict::Accept, now);
@@ -64,7 +64,7 @@ fn gaps(asked: &[(Name, Duration)], name: &Name) -> Vec<Duration> {
 #[test]
 fn a_name_is_asked_at_its_ttl_and_a_little_later() {
     for (ttl, shortest, longest) in [(0, 1, 2), (10, 10, 11), (100, 100, 110), (86_400, 270, 300)] {
-        let mut cache = Cache::new(Settings::default());
+        let mut cache = Cache::new(CacheSettings::default());
         cache.set_names(names(1), at(0));
         let asked = run(&mut cache, at(6 * 3600), |_| good(ttl));
         for gap in gaps(&asked, &names(1)[0]) {
@@ -78,7 +78,7 @@ fn a_name_is_asked_at_its_ttl_and_a_little_later() {
 
 #[test]
 fn failures_are_retried_ever_later_and_a_success_ends_that() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let outage = at(100)..at(1000);
     let asked = run(&mut cache, at(2000), |now| {
@@ -108,7 +108,7 @@ fn failures_are_retried_ever_later_and_a_success_ends_that() {
 
 #[test]
 fn a_family_that_fails_does_not_slow_the_other_down() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let asked = run(&mut cache, at(3600), |_| Answer {
         v6: Err(LookupFailure::ServerFailure("SERVFAIL".to_owned())),
@@ -120,7 +120,7 @@ fn a_family_that_fails_does_not_slow_the_other_down() {
 
 #[test]
 fn names_spread_out() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(16), at(0));
     let asked = run(&mut cache, at(3600), |_| good(60));
     let mut last: BTreeMap<&Name, Duration> = BTreeMap::new();
@@ -131,9 +131,9 @@ fn names_spread_out() {
 
 #[test]
 fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
-    let mut cache = Cache::new(Settings {
+    let mut cache = Cache::new(CacheSettings {
         in_flight: 8,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     cache.set_names(names(40), at(0));
     let first = due(&mut cache, at(0));
@@ -151,7 +151,7 @@ fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
 
 #[test]
 fn a_lost_question_is_asked_again() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     assert_eq!(due(&mut cache, at(0)), names(1));
     assert_eq!(due(&mut cache, at(29)), []);
@@ -161,9 +161,9 @@ fn a_lost_question_is_asked_again() {
 
 #[test]
 fn a_name_that_left_while_asked_holds_no_place() {
-    let mut cache = Cache::new(Settings {
+    let mut cache = Cache::new(CacheSettings {
         in_flight: 1,
-        ..Settings::default()
+        ..CacheSettings::default()
     });
     cache.set_names(names(1), at(0));
     due(&mut cache, at(0));
@@ -174,11 +174,11 @@ fn a_name_that_left_while_asked_holds_no_place() {
 
 #[test]
 fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(2), at(0));
     let [first, second] = due(&mut cache, at(0)).try_into().unwrap();
     cache.answered_whole(&first, good(100), &|_, _| AnswerVerdict::Accept, at(0));
-    cache.hasten(at(2));
+    cache.requery_now(at(2));
     assert_eq!(
         due(&mut cache, at(2)),
         std::slice::from_ref(&first),
@@ -190,7 +190,7 @@ fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
 
 #[test]
 fn a_new_linger_counts_for_what_lingers_already() {
-    let mut cache = Cache::new(Settings::default());
+    let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let [name] = due(&mut cache, at(0)).try_into().unwrap();
     cache.answered_whole(&name, good(10), &|_, _| AnswerVerdict::Accept, at(0));

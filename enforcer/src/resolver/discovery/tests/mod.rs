@@ -1,8 +1,8 @@
 //! The search as a resolver sees it, in simulated time, with the tags of the bundle.
 
-mod pace;
 mod persist;
 mod properties;
+mod rate_limit;
 
 use std::sync::LazyLock;
 
@@ -240,7 +240,7 @@ fn only_registries_that_say_so_and_whose_names_can_be_built_are_looked_for() {
     };
     let hashed = registry("contoso-e7ggejfuhzhgedc8.azurecr.io");
     set(&mut discovery, &[listed, hashed], at(0));
-    assert_eq!(discovery.next_wake(&Pace::default()), None);
+    assert_eq!(discovery.next_wake(&RateLimiter::default()), None);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Lookups at real servers on 127.0.0.1.
 
-mod chains;
-mod servers;
+mod cname_chains;
+mod name_servers;
 
-use super::test_server::{Asked, TestServer};
+use super::test_server::{ReceivedQuery, TestServer};
 use super::*;
 
 fn contoso() -> Name {
@@ -23,8 +23,8 @@ fn lookup(servers: &[&TestServer]) -> Lookup {
 
 /// What one server with that script answers for the A question, and the questions it got.
 fn ask_one(
-    script: impl Fn(&Asked, Message) -> Option<Message> + Send + Sync + 'static,
-) -> (Answer, Vec<Asked>) {
+    script: impl Fn(&ReceivedQuery, Message) -> Option<Message> + Send + Sync + 'static,
+) -> (Answer, Vec<ReceivedQuery>) {
     run(async {
         let server = TestServer::start(script).await;
         let answer = lookup(&[&server]).resolve(&contoso()).await;

@@ -1,0 +1,68 @@
+//! The Service Tag Discovery API: `Service Tags - List` of `Microsoft.Network`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::{
+    AzureClient, Bounds, FetchError, FetchProblem, FetchTarget, PinnedAddresses, TAGS_TIME,
+};
+pub use crate::azure::tags::ApiTags;
+use crate::azure::tags::{ApiTagsReader, MAX_FETCHED};
+use crate::config::Cloud;
+use crate::https::Url;
+
+const API_VERSION: &str = "2024-05-01";
+/// The most pages of one list; the bytes of all are bounded by [`MAX_FETCHED`], and their time by [`TAGS_TIME`].
+const MOST_PAGES: usize = 64;
+
+/// A region of the cloud. The API wants one and lists all the same.
+fn location(cloud: Cloud) -> &'static str {
+    match cloud {
+        Cloud::Public => "westeurope",
+        Cloud::UsGovernment => "usgovvirginia",
+        Cloud::China => "chinaeast2",
+    }
+}
+
+/// Reads all pages and keeps the tags of the families `wanted`.
+pub(super) async fn fetch(
+    azure: &AzureClient,
+    subscription: &str,
+    target: &FetchTarget,
+    wanted: &[String],
+    pinned: &PinnedAddresses,
+) -> Result<ApiTags, FetchError> {
+    let source = target.to_string();
+    let mut url = azure.at(
+        &format!(
+            "/subscriptions/{subscription}/providers/Microsoft.Network/locations/{}/serviceTags?api-version={API_VERSION}",
+            location(azure.cloud)
+        ),
+        target,
+    )?;
+    let mut reader = ApiTagsReader::new(azure.cloud, wanted, Path::new(&source));
+    let mut room = MAX_FETCHED;
+    let until = Instant::now() + TAGS_TIME;
+    for _ in 0..MOST_PAGES {
+        let bounds = Bounds {
+            bytes: room,
+            time: until.saturating_duration_since(Instant::now()),
+        };
+        let response = azure.ask(target, url, pinned, bounds).await?;
+        let read = u64::try_from(response.body().len()).unwrap_or(u64::MAX);
+        room = room.saturating_sub(read);
+        let link = reader.page(response.body());
+        let Some(link) = link.map_err(|error| target.failed(error))? else {
+            return reader.finish().map_err(|error| target.failed(error));
+        };
+        url = followed(azure, &link, target)?;
+    }
+    Err(target.failed(FetchProblem::Pages("has more pages than any list has")))
+}
+
+/// The next page, if it is on the same server: the token goes nowhere else.
+fn followed(azure: &AzureClient, link: &str, target: &FetchTarget) -> Result<Url, FetchError> {
+    let url = link.parse::<Url>().ok();
+    url.filter(|url| url.is_same_server(&azure.manager))
+        .ok_or_else(|| target.failed(FetchProblem::Pages("goes on at another server")))
+}

@@ -1,0 +1,98 @@
+//! A published service-tags file at an HTTPS URL.
+
+use std::path::Path;
+
+use hyper::StatusCode;
+use hyper::header::{
+    ETAG, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use serde::{Deserialize, Serialize};
+
+use super::{AzureClient, FetchError, FetchTarget, PinnedAddresses, TAGS_TIME, good, resolved};
+use crate::azure::tags::{self, MAX_FETCHED};
+use crate::azure::{TagOrigin, TagSnapshot};
+use crate::https::{Request, Response, Url};
+
+/// What the server called the version of the file that was fetched last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validator {
+    /// An `ETag`, as it stood in the answer.
+    Etag(String),
+    /// A `Last-Modified`, from a server without ETags.
+    LastModified(String),
+}
+
+/// What is at the URL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchedTags {
+    /// The file that is known already.
+    Unchanged,
+    /// Another one.
+    New {
+        /// Its tags, which passed the checks of any file.
+        tags: Box<TagSnapshot>,
+        /// What to ask with next time.
+        validator: Option<Validator>,
+    },
+}
+
+/// Fetches the file at `url`, unless it is the one of `last`.
+pub(super) async fn fetch(
+    azure: &AzureClient,
+    url: Url,
+    target: &FetchTarget,
+    last: Option<&Validator>,
+    wanted: &[String],
+    pinned: &PinnedAddresses,
+) -> Result<FetchedTags, FetchError> {
+    let addresses = resolved(target, &url, pinned)?;
+    let shown = url.to_string();
+    let mut request = Request::get(url).at_most(MAX_FETCHED).within(TAGS_TIME);
+    if let Some((name, value)) = last.and_then(condition) {
+        request = request.header(name, value);
+    }
+    let response = azure.client.send(request, addresses).await;
+    let response = response.map_err(|error| target.failed(error))?;
+    if last.is_some() && response.status() == StatusCode::NOT_MODIFIED {
+        return Ok(FetchedTags::Unchanged);
+    }
+    let response = good(target, response, None)?;
+    let tags = tags::import(response.body(), Path::new(&shown), azure.cloud, wanted);
+    let tags = tags.map_err(|error| target.failed(error))?;
+    let told = tags::date_in_file_name(Path::new(&shown))
+        .or_else(|| last_modified(&response, Timestamp::now()));
+    Ok(FetchedTags::New {
+        validator: validator(&response),
+        tags: Box::new(TagSnapshot {
+            date: tags::published_on(azure.cloud, tags.change_number, told),
+            origin: TagOrigin::Url(shown),
+            ..tags
+        }),
+    })
+}
+
+fn condition(last: &Validator) -> Option<(HeaderName, HeaderValue)> {
+    let (name, text) = match last {
+        Validator::Etag(text) => (IF_NONE_MATCH, text),
+        Validator::LastModified(text) => (IF_MODIFIED_SINCE, text),
+    };
+    Some((name, HeaderValue::from_str(text).ok()?))
+}
+
+fn validator(response: &Response) -> Option<Validator> {
+    let etag = response.header(ETAG.as_str()).map(str::to_owned);
+    let modified = || response.header(LAST_MODIFIED.as_str()).map(str::to_owned);
+    etag.map(Validator::Etag)
+        .or_else(|| modified().map(Validator::LastModified))
+}
+
+/// The day on which the server says that the file was written; one to come would keep the file young for ever.
+fn last_modified(response: &Response, now: Timestamp) -> Option<Date> {
+    let text = response.header(LAST_MODIFIED.as_str())?;
+    let written = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;
+    (written <= now).then(|| Offset::UTC.to_datetime(written).date())
+}

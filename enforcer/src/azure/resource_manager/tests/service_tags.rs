@@ -1,0 +1,122 @@
+use serde_json::json;
+
+use super::*;
+use crate::config::{REGISTRY_TAG, STORAGE_TAG};
+
+fn wanted() -> [String; 2] {
+    [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned)
+}
+
+/// A page with one tag, which goes on at `next`.
+fn page(tag: &str, prefix: &str, next: Option<&str>) -> String {
+    json!({
+        "name": "Public", "type": "Microsoft.Network/serviceTags", "changeNumber": "63", "cloud": "Public", "nextLink": next,
+        "values": [{"name": tag, "id": tag, "properties": {"changeNumber": "7", "region": "", "addressPrefixes": [prefix]}}]
+    })
+    .to_string()
+}
+
+async fn ask(scene: &Scene) -> Result<ApiTags, FetchError> {
+    scene.azure.service_tags(GUID, &wanted(), &pinned()).await
+}
+
+#[tokio::test]
+async fn pages_are_followed_on_the_same_server() {
+    let scene = Scene::new(|asked| {
+        let host = asked.header("host").unwrap_or_default();
+        let next = format!("https://{host}/more?page=2");
+        let body = if asked.line.ends_with("page=2") {
+            page(REGISTRY_TAG, "198.51.100.0/24", None)
+        } else {
+            page(STORAGE_TAG, "203.0.113.0/24", Some(&next))
+        };
+        response(200, &[], &body)
+    })
+    .await;
+    let more = ask(&scene).await.unwrap();
+    assert_eq!((more.change_number, more.families.len()), (63, 2));
+    let lines: Vec<String> = scene
+        .manager
+        .asked()
+        .into_iter()
+        .map(|asked| asked.line)
+        .collect();
+    let first = format!(
+        "GET /subscriptions/{GUID}/providers/Microsoft.Network/locations/westeurope/serviceTags?api-version=2024-05-01"
+    );
+    assert_eq!(lines, [first.as_str(), "GET /more?page=2"]);
+}
+
+#[tokio::test]
+async fn a_list_that_goes_on_elsewhere_or_for_ever_is_refused() {
+    for link in [
+        "https://evil.example/x",
+        "http://localhost/x",
+        "https://management.azure.com/x",
+        "/x",
+        "x y",
+    ] {
+        let body = page(STORAGE_TAG, "203.0.113.0/24", Some(link));
+        let scene = Scene::new(move |_| response(200, &[], &body)).await;
+        let error = ask(&scene).await.unwrap_err().to_string();
+        assert!(
+            error.contains("goes on at another server"),
+            "{link}: {error}"
+        );
+        assert_eq!(scene.manager.asked().len(), 1);
+    }
+    let scene = Scene::new(|asked| {
+        let host = asked.header("host").unwrap_or_default();
+        let next = format!("https://{host}/again");
+        response(200, &[], &page(STORAGE_TAG, "203.0.113.0/24", Some(&next)))
+    })
+    .await;
+    let error = ask(&scene).await.unwrap_err().to_string();
+    assert!(error.contains("more pages"), "{error}");
+}
+
+#[tokio::test]
+async fn refusals_and_other_shapes_are_told_apart() {
+    for (status, body, why) in [
+        (403, "", "Microsoft.Network/locations/serviceTags/read"),
+        (
+            403,
+            "",
+            "the managed identity of this virtual machine may not",
+        ),
+        (404, "", "protect.service-tags-subscription"),
+        (200, "{}", "missing key `changeNumber`"),
+        (
+            200,
+            r#"{"changeNumber":"1","cloud":"China","values":[]}"#,
+            "is for the cloud \"China\"",
+        ),
+        (
+            200,
+            r#"{"changeNumber":"1","cloud":"Public","values":[]}"#,
+            "has no tag \"Storage\"",
+        ),
+    ] {
+        let scene = Scene::new(move |_| response(status, &[], body)).await;
+        let error = ask(&scene).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("service tags of subscription 01234567"),
+            "{error}"
+        );
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn all_pages_together_have_a_bound() {
+    let scene = Scene::new(|asked| {
+        let host = asked.header("host").unwrap_or_default();
+        let next = format!("https://{host}/again");
+        let page = page(STORAGE_TAG, "203.0.113.0/24", Some(&next));
+        response(200, &[], &format!("{page}{}", " ".repeat(6 << 20)))
+    })
+    .await;
+    let error = ask(&scene).await.unwrap_err().to_string();
+    assert!(error.contains("larger than"), "{error}");
+    assert_eq!(scene.manager.asked().len(), 3);
+}
