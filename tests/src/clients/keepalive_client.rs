@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{CONTOSO_LOGIN, Lab};
 
-const TOOL: &str = include_str!("../../lab/kept.py");
+const TOOL: &str = include_str!("../../lab/keepalive_client.py");
 const RESOLVER_CLIENT: &str = include_str!("../../lab/resolver_client.py");
 
 /// The client, with a line to it and one from it for each pull. It ends when it is dropped.

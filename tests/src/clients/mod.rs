@@ -28,8 +28,8 @@ use crate::{
     },
 };
 
-const STORAGE_TOOL: &str = include_str!("../../lab/storage.py");
-const ATTEMPTS_TOOL: &str = include_str!("../../lab/attempts.py");
+const STORAGE_CLIENT: &str = include_str!("../../lab/storage_client.py");
+const REACH_ADDRESSES: &str = include_str!("../../lab/reach_addresses.py");
 /// Longer than any client's own time limit.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(300);
@@ -138,7 +138,7 @@ impl Clients<'_> {
 
     fn storage_tool(&self, place: &Place, action: &str) -> Result<Finished> {
         let mut tool = place.command(self.cache.path("venv/bin/python"));
-        tool.args(["-c", STORAGE_TOOL, action, &format!("https://{HOST}")])
+        tool.args(["-c", STORAGE_CLIENT, action, &format!("https://{HOST}")])
             .arg(self.tls.ca())
             .env("ACCOUNT_KEY", ACCOUNT_KEY);
         run(tool, LIMIT)
@@ -152,7 +152,7 @@ impl Clients<'_> {
         rounds: u32,
     ) -> Result<Vec<Attempt>> {
         let mut tool = place.command(self.cache.path("venv/bin/python"));
-        tool.args(["-c", ATTEMPTS_TOOL, &rounds.to_string()]);
+        tool.args(["-c", REACH_ADDRESSES, &rounds.to_string()]);
         tool.args(addresses.iter().map(ToString::to_string));
         let said = run(tool, ATTEMPTS_LIMIT)?
             .success()

@@ -6,7 +6,7 @@ use anyhow::Result;
 use lab::{Lab, fixtures::enforcer::Enforcer};
 use serde_json::json;
 
-use crate::spoil::{add_storage, data_endpoint, file, shown, tags, tags_text};
+use crate::edits::{add_storage, data_endpoint, file, shown, tags, tags_text};
 
 /// One bad input.
 pub(crate) struct Case {

@@ -1,10 +1,10 @@
 //! What bad input gets: one clear sentence, and the policy in force stays.
 
 mod cases;
-mod exclusive;
+mod edits;
+mod exclusive_programs;
 mod reload;
 mod resolver;
-mod spoil;
 mod start;
 
 use std::{net::IpAddr, time::Duration};

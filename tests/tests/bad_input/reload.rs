@@ -11,7 +11,7 @@ use crate::{
     MINUTE,
     cases::{CASES, Case, Input},
     connects,
-    spoil::{as_powershell_writes, mend, shown, tags},
+    edits::{as_powershell_writes, mend, shown, tags},
 };
 
 /// Bad only for a daemon that runs.

@@ -19,7 +19,7 @@ use lab::{
 use crate::{
     MINUTE,
     cases::{CASES, Input, TWO_FAULTS},
-    spoil::mend,
+    edits::mend,
 };
 
 #[test]

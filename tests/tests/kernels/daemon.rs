@@ -26,7 +26,7 @@ use crate::{
     tell,
 };
 
-const WAYS_TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/ways");
+const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
 const NAMES: Names = &[
     ("contoso.azurecr.io", Ipv4Addr::new(198, 51, 100, 10)),
     (
@@ -143,7 +143,7 @@ impl Grounds {
             .collect();
         let place = self.world.device_place().in_cgroup(&self.device);
         let mut tool = place.command("python3");
-        tool.args(["-S", "-B", WAYS_TOOL]);
+        tool.args(["-S", "-B", SEND_METHODS]);
         let said = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
         let outcomes: Vec<Value> = serde_json::from_str(&said)?;
         Ok(outcomes

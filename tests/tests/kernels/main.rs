@@ -2,7 +2,7 @@
 //! in virtual machines with Debian's kernels.
 
 mod daemon;
-mod exclusive;
+mod exclusive_programs;
 mod resolver;
 
 use anyhow::{Context as _, Result};

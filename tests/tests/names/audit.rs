@@ -7,7 +7,7 @@ use lab::{
 
 use crate::{
     BRIEFLY, LOGIN, REGIONS, await_event,
-    hellos::{at, ways},
+    client_hello::{at, ways},
     say,
 };
 

@@ -16,9 +16,9 @@ use lab::{
 use crate::{BRIEFLY, LONG, say};
 
 /// The tool on Python's own TLS.
-pub(crate) const PYTHON_TOOL: &str = include_str!("../../lab/registry.py");
+pub(crate) const PYTHON_CLIENT: &str = include_str!("../../lab/registry_client.py");
 /// The tool on TLS stacks that offer a post-quantum group.
-const HYBRID_TOOL: &str = include_str!("../../lab/hybrid.py");
+const POST_QUANTUM_CLIENT: &str = include_str!("../../lab/post_quantum_client.py");
 /// How long a client that is to succeed may take.
 const PATIENT: Duration = Duration::from_secs(30);
 /// How long a client that is to be refused may try; one that is let through takes a tenth of it.
@@ -206,7 +206,7 @@ fn python(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
     };
     let mut python = place.command("python3");
     python
-        .args(["-c", PYTHON_TOOL, word, errand.host])
+        .args(["-c", PYTHON_CLIENT, word, errand.host])
         .arg(errand.lab.tls().ca());
     let said = run(python, limit)?.success()?;
     ensure!(said.contains(wanted), "{said}");
@@ -217,7 +217,15 @@ fn hybrid(stack: &str, errand: Errand<'_>, place: &Place, limit: Duration) -> Re
     let (method, path) = request(errand.act).split_once(' ').context("a request")?;
     let mut python = place.command(errand.lab.cache().path("venv/bin/python"));
     python
-        .args(["-B", "-c", HYBRID_TOOL, stack, method, path, errand.host])
+        .args([
+            "-B",
+            "-c",
+            POST_QUANTUM_CLIENT,
+            stack,
+            method,
+            path,
+            errand.host,
+        ])
         .arg(errand.lab.tls().ca());
     let said = run(python, limit)?.success()?;
     ensure!(said.starts_with("20"), "{said}");

@@ -1,20 +1,20 @@
 //! Names in the kernel, end to end: what the server name in a handshake opens, and what DNS answers open.
 
 mod audit;
+mod client_hello;
 mod clients;
 mod custom_domain;
+mod data_endpoint_pattern;
 mod dns_sockets;
 mod dns_unobserved;
-mod flood;
-mod front_end;
-mod hellos;
-mod hosts;
-mod kept;
-mod pieces;
-mod race;
-mod replicas;
+mod forged_answer_flood;
+mod hosts_file;
+mod keepalive;
+mod resolve_race;
+mod segmented_hello;
+mod shared_front_end;
 mod socket_memory;
-mod storage;
+mod storage_accounts;
 
 use std::{
     net::IpAddr,

@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
+    fixture::{EPERM, Stage, Try, await_true, protected},
     sockets::listen,
-    stage::{EPERM, Stage, Try, await_true, protected},
 };
 
 /// Far more than a cgroup may report at once.

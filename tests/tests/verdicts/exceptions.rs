@@ -12,7 +12,7 @@ use lab::{
     topology::{cgroup::Cgroup, packet_counter::Wire},
 };
 
-use crate::stage::{EPERM, Stage, Try, await_true, protected};
+use crate::fixture::{EPERM, Stage, Try, await_true, protected};
 
 const MILLISECOND: u64 = 1_000_000;
 const NEVER: u64 = u64::MAX;

@@ -16,7 +16,7 @@ use lab::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::stage::{EPERM, Stage, Try, await_true, protected};
+use crate::fixture::{EPERM, Stage, Try, await_true, protected};
 
 const SERVER_PORT: u16 = 8443;
 

@@ -1,12 +1,12 @@
 //! The verdicts of the loaded programs, rule by rule: crafted packets by test runs, and real sockets
 //! in a network namespace and a cgroup of the lab's.
 
+mod client_hello;
+mod dns_snooping;
 mod events;
 mod exceptions;
-mod handshakes;
-mod learning;
+mod fixture;
 mod limits;
+mod packet_cases;
 mod packets;
-mod rows;
 mod sockets;
-mod stage;

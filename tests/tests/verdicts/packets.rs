@@ -10,7 +10,7 @@ use lab::{
     craft::{Packet, protocol::TCP},
 };
 
-use crate::rows::{NAT64, Row, inputs, ip, protected, rows};
+use crate::packet_cases::{NAT64, Row, inputs, ip, protected, rows};
 
 /// Every row against both programs; `reason` says what is expected of a row in this mode.
 fn judge(default_allow: bool, audit: bool, reason: impl Fn(&Row) -> Reason) -> Result<usize> {

@@ -1,7 +1,7 @@
 //! Every way that a socket has to get a packet out, first with nothing enforced, then with everything.
 //! What counts is what reaches the other end of the link.
 
-mod ways;
+mod send_methods;
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +14,8 @@ use ipnet::IpNet;
 use lab::topology::packet_counter::Wire;
 use socket2::{Domain, Socket, Type};
 
-use crate::stage::{EPERM, Outcome, Stage, Try, await_true, protected};
-use ways::{Case, Target, cases};
+use crate::fixture::{EPERM, Outcome, Stage, Try, await_true, protected};
+use send_methods::{Case, Target, cases};
 
 /// More connections than there are cases: nobody accepts them.
 const BACKLOG: i32 = 4096;

@@ -20,7 +20,7 @@ pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
     };
     let mut script = format!(
         "{}\nexport EGRESS_ENFORCER_BIN=/suite/egress-enforcer\nresult=0\n",
-        compile_ways()?
+        compile_send_methods()?
     );
     script.push_str(&run("release", "kernels", ""));
     script.push_str(&run("release", "verdicts", verdicts(arch, extent)));
@@ -36,16 +36,16 @@ pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
 /// Which verdicts of the release build run: on another machine, a brief run leaves out what depends on sockets and not on the processor.
 fn verdicts(arch: Arch, extent: Extent) -> &'static str {
     match extent {
-        Extent::Brief if !is_own(arch) => "packets:: handshakes:: learning::",
+        Extent::Brief if !is_own(arch) => "packets:: client_hello:: dns_snooping::",
         Extent::Brief | Extent::Whole => "",
     }
 }
 
 /// The tests start the interpreter dozens of times and have it keep nothing: what it compiles once here, it finds each time.
-fn compile_ways() -> Result<String> {
-    let ways = env::root().join("tests/lab/ways");
+fn compile_send_methods() -> Result<String> {
+    let tools = env::root().join("tests/lab/send_methods");
     let mut modules = BTreeSet::new();
-    for tool in fs::read_dir(&ways).with_context(|| format!("cannot list {}", ways.display()))? {
+    for tool in fs::read_dir(&tools).with_context(|| format!("cannot list {}", tools.display()))? {
         let path = tool?.path();
         if path.extension().is_some_and(|extension| extension == "py") {
             let text = fs::read_to_string(&path)
@@ -54,7 +54,7 @@ fn compile_ways() -> Result<String> {
         }
     }
     let modules = modules.into_iter().collect::<Vec<_>>().join(", ");
-    Ok(format!("(cd {ways:?} && python3 -c 'import {modules}')"))
+    Ok(format!("(cd {tools:?} && python3 -c 'import {modules}')"))
 }
 
 /// The module that a line of Python imports.
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_the_labs_tools_import_is_compiled_once() {
-        let compiled = compile_ways().unwrap();
+        let compiled = compile_send_methods().unwrap();
         for module in ["ctypes", "subprocess", "threading", "common", "socket"] {
             assert!(compiled.contains(&format!(" {module},")), "{compiled}");
         }

@@ -3,19 +3,19 @@
 //! It tries the same things before there is an enforcer, while it runs, and after its daemon was killed; says what it expects, what
 //! happened, and fails where the two differ.
 
-mod acts;
-mod stage;
+mod environment;
+mod output;
+mod scenario;
+mod steps;
 mod table;
-mod teller;
-mod thing;
 
 use std::process::ExitCode;
 
-use teller::Teller;
+use output::Teller;
 
 fn main() -> ExitCode {
     let mut teller = Teller::new();
-    if let Err(error) = acts::play(&mut teller) {
+    if let Err(error) = steps::play(&mut teller) {
         teller.failed(&error);
     }
     teller.close()

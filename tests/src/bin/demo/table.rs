@@ -1,8 +1,8 @@
 //! The table at the end: what was tried, and how it ended in each phase.
 
 use crate::{
-    stage::Phase,
-    thing::{Outcome, Thing},
+    environment::Phase,
+    scenario::{Outcome, Thing},
 };
 
 /// Outcomes by phase and thing.

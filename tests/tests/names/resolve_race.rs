@@ -1,0 +1,257 @@
+//! Addresses that come a moment before they are used, resolved by the clients themselves.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    clients::tls_client::{Totals, Work, run_in},
+    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    servers::{registry::IMAGE, stub_resolver::Stub},
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
+};
+
+use crate::{CLIENT, REGIONS, clients::PYTHON_CLIENT};
+
+/// Addresses of each family that take turns, one in each answer.
+const ADDRESSES: u16 = 64;
+/// What the answers are good for, in seconds.
+const TTL: u32 = 1;
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Longer than any client takes for its connections.
+const LIMIT: Duration = Duration::from_secs(200);
+/// Runs a command again and again, and prints how often it failed with which exit code.
+const AGAIN_AND_AGAIN: &str = "for ((left = $1; left > 0; left--)); do \"${@:2}\" >/dev/null 2>&1 || echo \"exit code $?\"; done";
+
+/// How often each client connects.
+#[derive(Clone, Copy)]
+struct Counts {
+    curl: u64,
+    python: u64,
+    skopeo: u64,
+    rust: u64,
+}
+
+const TEN_THOUSAND: Counts = Counts {
+    curl: 1000,
+    python: 4300,
+    skopeo: 100,
+    rust: 4600,
+};
+const A_THOUSAND: Counts = Counts {
+    curl: 100,
+    python: 430,
+    skopeo: 10,
+    rust: 460,
+};
+
+#[test]
+fn no_connection_is_refused_whatever_address_its_own_question_was_answered_with() -> Result<()> {
+    let lab = Lab::start()?;
+    let (totals, denied) = with_daemon(&lab, "", TEN_THOUSAND, &lab.device())?;
+    assert_eq!(totals.failed, BTreeMap::new());
+    assert_eq!((totals.answered, denied), (10_000, 0));
+    Ok(())
+}
+
+#[test]
+fn no_connection_is_refused_that_was_resolved_by_a_stub_on_the_device() -> Result<()> {
+    let lab = Lab::start()?;
+    let stub = Stub::start(&lab, &lab.device())?;
+    let place = stub.used_in(lab.device())?;
+    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &place)?;
+    assert_eq!(totals.failed, BTreeMap::new());
+    assert_eq!((totals.answered, denied), (1000, 0));
+    Ok(())
+}
+
+/// Of the configuration only what it is for: the daemon finds the stub, and the servers that it asks, where hosts have them.
+#[test]
+fn no_connection_is_refused_that_was_resolved_by_systemd_resolved() -> Result<()> {
+    let lab = Lab::start()?;
+    let stub = Stub::start_resolved(&lab, &lab.device())?;
+    let place = stub.used_in(lab.device())?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
+    stub.seen_by(&mut enforcer)?;
+    let (totals, denied) = raced(&lab, enforcer, A_THOUSAND, &place)?;
+    assert_eq!(totals.failed, BTreeMap::new());
+    assert_eq!((totals.answered, denied), (1000, 0));
+    Ok(())
+}
+
+#[test]
+fn no_connection_is_refused_that_was_resolved_over_ipv6() -> Result<()> {
+    let lab = Lab::start()?;
+    let file = lab.dir().join("ipv6-resolv.conf");
+    fs::write(&file, format!("nameserver {RESOLVER_V6}\n"))?;
+    let place = lab.device().with_bind(&file, RESOLV_CONF.as_ref())?;
+    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &place)?;
+    assert_eq!(totals.failed, BTreeMap::new());
+    assert_eq!((totals.answered, denied), (1000, 0));
+    Ok(())
+}
+
+#[test]
+fn with_learning_switched_off_the_same_clients_are_refused() -> Result<()> {
+    let lab = Lab::start()?;
+    let (totals, denied) = with_daemon(&lab, "learn = false", TEN_THOUSAND, &lab.device())?;
+    let failed: u64 = totals.failed.values().sum();
+    assert_eq!(totals.answered + failed, 10_000);
+    assert!(denied > 0 && failed > 0, "{denied} were denied: {totals:?}");
+    Ok(())
+}
+
+/// What became of the connections, and how many packets and calls were denied, under a daemon with `more` in its section `[dns]`.
+fn with_daemon(lab: &Lab, more: &str, counts: Counts, place: &Place) -> Result<(Totals, u64)> {
+    let enforcer = Enforcer::prepare(lab, &REGIONS, "")?;
+    let servers =
+        format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{RESOLVER_V6}\", \"127.0.0.53\"]");
+    enforcer.edit("[dns]", &format!("{servers}\n{more}"))?;
+    raced(lab, enforcer, counts, place)
+}
+
+fn raced(
+    lab: &Lab,
+    mut enforcer: Enforcer,
+    counts: Counts,
+    place: &Place,
+) -> Result<(Totals, u64)> {
+    lab.dns().keep_nothing()?;
+    lab.dns().rotate_addresses(CONTOSO_LOGIN, &window(0), TTL)?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let totals = while_windows_move(lab, || connect_all(lab, counts, place))?;
+    Ok((totals, enforcer.told()?.counters.denied()))
+}
+
+/// IPv4: the same addresses all the time. IPv6: others in every turn, three times over, so that there are more first uses; all
+/// together no more than the daemon takes for a name.
+fn window(turn: u16) -> Vec<IpAddr> {
+    let first = 0x1000 + turn % 3 * ADDRESSES;
+    let v4 = (0..ADDRESSES as u8).map(|last| IpAddr::from(Ipv4Addr::new(198, 51, 100, last)));
+    let v6 = (first..first + ADDRESSES)
+        .map(|last| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, last)));
+    v4.chain(v6).collect()
+}
+
+/// Works while the login server gets other addresses every second.
+fn while_windows_move<T>(lab: &Lab, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let moving = scope.spawn(|| -> Result<()> {
+            for turn in 1.. {
+                let next = Instant::now() + Duration::from_secs(1);
+                while Instant::now() < next {
+                    if ended.load(Ordering::Relaxed) {
+                        return Ok(());
+                    }
+                    thread::sleep(Duration::from_millis(20));
+                }
+                lab.dns()
+                    .rotate_addresses(CONTOSO_LOGIN, &window(turn), TTL)?;
+            }
+            Ok(())
+        });
+        let result = work();
+        ended.store(true, Ordering::Relaxed);
+        moving.join().map_err(|_panic| anyhow!("a panic"))??;
+        result
+    })
+}
+
+/// All clients at once; half of curl's connections go over either family alone.
+fn connect_all(lab: &Lab, counts: Counts, place: &Place) -> Result<Totals> {
+    thread::scope(|scope| {
+        let running = [
+            scope.spawn(|| curl(lab, place, "--ipv4", counts.curl / 2)),
+            scope.spawn(|| curl(lab, place, "--ipv6", counts.curl - counts.curl / 2)),
+            scope.spawn(|| python(lab, place, counts.python)),
+            scope.spawn(|| skopeo(lab, place, counts.skopeo)),
+            scope.spawn(|| rust(lab, place, counts.rust)),
+        ];
+        let mut all = Totals::default();
+        for thread in running {
+            let totals = thread.join().map_err(|_panic| anyhow!("a panic"))??;
+            all.answered += totals.answered;
+            for (what, count) in totals.failed {
+                *all.failed.entry(what).or_default() += count;
+            }
+        }
+        Ok(all)
+    })
+}
+
+fn curl(lab: &Lab, place: &Place, family: &str, count: u64) -> Result<Totals> {
+    let mut bash = place.command("bash");
+    bash.args(["-c", AGAIN_AND_AGAIN, "curl", &count.to_string()])
+        .args([
+            "curl",
+            "--disable",
+            "--silent",
+            "--fail",
+            "--max-time",
+            "10",
+        ])
+        .args(["--noproxy", "*", family, "--cacert"])
+        .arg(lab.tls().ca())
+        .arg(format!("https://{CONTOSO_LOGIN}/v2/"));
+    counted("curl", &run(bash, LIMIT)?.success()?, count)
+}
+
+fn skopeo(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
+    let skopeo = lab.skopeo(place);
+    let mut bash = place.command("bash");
+    for (variable, value) in skopeo.get_envs() {
+        if let Some(value) = value {
+            bash.env(variable, value);
+        }
+    }
+    bash.args(["-c", AGAIN_AND_AGAIN, "skopeo", &count.to_string()])
+        .arg(skopeo.get_program())
+        .args(skopeo.get_args())
+        .args(["--command-timeout", "10s", "inspect", "--raw", "--no-creds"])
+        .arg("--cert-dir")
+        .arg(lab.tls().cert_dir())
+        .arg(format!("docker://{CONTOSO_LOGIN}/{IMAGE}"));
+    counted("skopeo", &run(bash, LIMIT)?.success()?, count)
+}
+
+/// What [`AGAIN_AND_AGAIN`] printed.
+fn counted(client: &str, printed: &str, count: u64) -> Result<Totals> {
+    let mut totals = Totals::default();
+    for line in printed.lines() {
+        *totals
+            .failed
+            .entry(format!("{client}: {line}"))
+            .or_default() += 1;
+    }
+    let failed: u64 = totals.failed.values().sum();
+    totals.answered = count.checked_sub(failed).context("too many failures")?;
+    Ok(totals)
+}
+
+fn python(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
+    let mut python = place.command("python3");
+    python
+        .args(["-c", PYTHON_CLIENT, "pull", CONTOSO_LOGIN])
+        .arg(lab.tls().ca())
+        .arg(count.to_string());
+    let said = run(python, LIMIT)?.success()?;
+    serde_json::from_str(&said).with_context(|| said)
+}
+
+fn rust(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
+    let work = Work::Get {
+        host: CONTOSO_LOGIN.to_owned(),
+        count,
+    };
+    run_in(Path::new(CLIENT), place, lab.tls().ca(), &work)
+}

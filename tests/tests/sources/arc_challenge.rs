@@ -1,0 +1,111 @@
+//! The agent of Azure Arc names a secret file; whoever takes its place must not be able to name any other.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, ensure};
+use lab::azure::Service;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::fixture::{LIMIT, Stage, azure, by_resource};
+
+/// What would be sent if one of the files were read.
+const CONTENT: &str = "root:$6$not-for-the-agent";
+
+/// Whether somebody opens a file.
+struct Opens(Inotify);
+
+impl Opens {
+    /// Of a file, or of the files in a directory.
+    fn of(path: &Path) -> Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        inotify.add_watch(path, AddWatchFlags::IN_OPEN)?;
+        Ok(Self(inotify))
+    }
+
+    fn were_seen(&self) -> bool {
+        self.0.read_events().is_ok_and(|events| !events.is_empty())
+    }
+}
+
+/// A file that the agent names, as the daemon sees it, and where it really is.
+struct Case {
+    realm: String,
+    file: PathBuf,
+}
+
+/// Files that are no secrets of the agent's, each by another way.
+fn cases(stage: &Stage) -> Result<Vec<Case>> {
+    const SEEN: &str = "/var/opt/azcmagent";
+    let agent = stage.azure.var_opt().join("azcmagent");
+    let (other, tokens) = (agent.join("other"), agent.join("tokens"));
+    fs::create_dir_all(&other)?;
+    fs::create_dir_all(tokens.join("below"))?;
+    let outside = stage.path("shadow.key");
+    let files = [
+        other.join("secret.key"),
+        outside.clone(),
+        tokens.join("secret.txt"),
+        tokens.join("below/secret.key"),
+    ];
+    for file in &files {
+        fs::write(file, CONTENT)?;
+    }
+    symlink(&outside, tokens.join("link.key"))?;
+    symlink("../other", tokens.join("linked"))?;
+    let case = |realm: String, file: &PathBuf| Case {
+        realm,
+        file: file.clone(),
+    };
+    Ok(vec![
+        case(format!("{SEEN}/other/secret.key"), &files[0]),
+        case(format!("{SEEN}/tokens/../other/secret.key"), &files[0]),
+        case(format!("{SEEN}/tokens/linked/secret.key"), &files[0]),
+        case(outside.display().to_string(), &outside),
+        case(format!("{SEEN}/tokens/link.key"), &outside),
+        case(format!("{SEEN}/tokens/secret.txt"), &files[2]),
+        case(format!("{SEEN}/tokens/below/secret.key"), &files[3]),
+    ])
+}
+
+#[test]
+fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Result<()> {
+    let mut stage = Stage::prepare()?;
+    stage.azure.mend(Service::Arc);
+    let registry = format!("regions = [\"eastus\"]\n{}", by_resource());
+    stage.configure(&registry, "", &azure("credential = \"arc\""))?;
+    for case in cases(&stage)? {
+        stage.azure.set_realm(Some(&case.realm));
+        let opens = Opens::of(&case.file)?;
+        stage.run()?;
+        stage.await_failing(1)?;
+        ensure!(!opens.were_seen(), "{} was opened", case.realm);
+        stage.lab.pull()?;
+        stage.end()?;
+    }
+    let requests = stage.azure.requests();
+    let of_agent = requests
+        .iter()
+        .filter(|request| request.service == Service::Arc);
+    assert!(of_agent.clone().count() >= 7);
+    for request in of_agent {
+        assert_eq!(request.header("authorization"), None);
+    }
+    assert!(!format!("{requests:?}").contains("not-for-the-agent"));
+
+    // The watch sees the honest way, so it would have seen the others.
+    stage.azure.set_realm(None);
+    let opens = Opens::of(&stage.azure.var_opt().join("azcmagent/tokens"))?;
+    stage.run()?;
+    stage
+        .azure
+        .await_requests(Service::ResourceManager, 1, LIMIT, |request| {
+            request.status == 200
+        })?;
+    stage.await_mended()?;
+    assert!(opens.were_seen());
+    Ok(())
+}

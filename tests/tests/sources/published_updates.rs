@@ -1,0 +1,200 @@
+//! Microsoft's real files replace each other under traffic.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, ensure};
+use enforcer::{
+    azure::{
+        bundle,
+        tags::{TagSnapshot, import_file},
+    },
+    config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
+};
+use ipnet::IpNet;
+use lab::fixtures::replicas::{WatchedFile, Way};
+use serde_json::Value;
+
+use crate::fixture::Stage;
+
+/// What the bundle is made of.
+const NEWEST: &str = "ServiceTags_Public_20260622.json";
+const MONTHS_BEFORE: &str = "ServiceTags_Public_20251028.json";
+const YEARS_BEFORE: &str = "ServiceTags_Public_20240506.json";
+/// Addresses that are tried all the while.
+const PROBED: usize = 60;
+/// Rounds a second, each with a connection and a datagram to each of them.
+const RATE: u32 = 40;
+
+#[test]
+fn no_protected_address_opens_while_the_changes_of_eight_months_are_taken() -> Result<()> {
+    let (Some(old), Some(new)) = (published(MONTHS_BEFORE), published(NEWEST)) else {
+        eprintln!("NOT RUN: ../shared/data is not here");
+        return Ok(());
+    };
+    let told = update(&old, &new)?;
+    eprintln!("{told}");
+    Ok(())
+}
+
+#[test]
+fn no_protected_address_opens_while_the_changes_of_two_years_are_taken() -> Result<()> {
+    let (Some(old), Some(new)) = (published(YEARS_BEFORE), published(NEWEST)) else {
+        eprintln!("NOT RUN: ../shared/data is not here");
+        return Ok(());
+    };
+    let told = update(&old, &new)?;
+    eprintln!("{told}");
+    Ok(())
+}
+
+/// A file that is years old, under the manual's own example name and just written: the bundle is in force instead, until it is forced.
+#[test]
+fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
+    let Some(old) = published(YEARS_BEFORE) else {
+        eprintln!("NOT RUN: ../shared/data is not here");
+        return Ok(());
+    };
+    let mut stage = Stage::prepare()?;
+    let place = stage.path("ServiceTags_Public.json");
+    let others = read(&old)?;
+    use_file(&stage, &place)?;
+    let refused = stage.enforcer.ask(import(&old))?;
+    assert_eq!(refused.code(), Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("--force takes it"), "{refused:?}");
+    fs::copy(&old, &place)?;
+    stage.run()?;
+    let told = alarm(&await_number(&stage, 403)?, "tags-replaced");
+    for words in [
+        "ServiceTags_Public.json: change 305, published about 2024-05-06",
+        "change 403 or later, published 2026-06-22",
+    ] {
+        assert!(told.contains(words), "no {words:?} in: {told}");
+    }
+    let only_bundled = only_in(&bundle::load(Cloud::Public)?, &others)?.context("no difference")?;
+    assert!(!stage.reaches(only_bundled)?, "{only_bundled} is open");
+
+    stage.end()?;
+    stage
+        .enforcer
+        .ask(import(&old).chain(["--force".into()]))?
+        .success()?;
+    stage.run()?;
+    let told = alarm(&await_number(&stage, 305)?, "tags-forced");
+    assert!(
+        told.contains("change 305, published about 2024-05-06"),
+        "{told}"
+    );
+    Ok(())
+}
+
+fn import(file: &Path) -> impl Iterator<Item = OsString> {
+    ["tags".into(), "import".into(), file.into()].into_iter()
+}
+
+fn alarm(status: &Value, kind: &str) -> String {
+    let alarms = status["alarms"].as_array().into_iter().flatten();
+    let mut of_kind = alarms.filter(|alarm| alarm["kind"] == kind);
+    let message = of_kind.next().map(|alarm| alarm["message"].to_string());
+    message.unwrap_or_else(|| format!("no {kind} in {status}"))
+}
+
+/// Has the daemon of `stage` read its service tags from `place`.
+fn use_file(stage: &Stage, place: &Path) -> Result<()> {
+    stage.configure("regions = [\"eastus\"]", "", "")?;
+    let lab_file = format!("service-tags = {:?}", stage.lab.world().service_tags());
+    stage
+        .enforcer
+        .edit(&lab_file, &format!("service-tags = {place:?}"))
+}
+
+/// Replaces the watched file `old`, which is older than the bundle and so was forced, by `new` under traffic; says how that went.
+fn update(old: &Path, new: &Path) -> Result<String> {
+    let mut stage = Stage::prepare()?;
+    let (before, after) = (read(old)?, read(new)?);
+    let probed = closed_by_both(&before, &after)?;
+    let file = WatchedFile::new(stage.path("tags"), Way::Rename, &fs::read_to_string(old)?)?;
+    let text = fs::read_to_string(new)?;
+    use_file(&stage, &file.path())?;
+    stage
+        .enforcer
+        .ask(import(old).chain(["--force".into()]))?
+        .success()?;
+    stage.run()?;
+    stage.await_names()?;
+    await_number(&stage, before.change_number)?;
+
+    let stream = stage.stream(&probed, RATE)?;
+    let start = Instant::now();
+    file.replace(&text)?;
+    await_number(&stage, after.change_number)?;
+    let took = start.elapsed();
+    if let Some(opened) = only_in(&after, &before)? {
+        ensure!(!stage.reaches(opened)?, "{opened} is not closed");
+    }
+    stage.lab.pull()?;
+    let refused = stage.end_stream(stream, &probed)?;
+    Ok(format!(
+        "{} to {}: in force after {took:.0?}; {refused} attempts at {} addresses refused, none let through",
+        before.change_number,
+        after.change_number,
+        probed.len(),
+    ))
+}
+
+fn await_number(stage: &Stage, number: u32) -> Result<Value> {
+    stage.await_told(&format!("change number {number}"), |status| {
+        status["tags"]["change-number"] == number
+    })
+}
+
+/// A published file beside the workspace.
+fn published(file: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
+    let path = workspace.join("../shared/data/service-tags").join(file);
+    path.is_file().then_some(path)
+}
+
+fn read(file: &Path) -> Result<TagSnapshot> {
+    let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
+    Ok(import_file(file, Cloud::Public, &wanted)?)
+}
+
+fn prefixes(tags: &TagSnapshot) -> Result<Vec<IpNet>> {
+    let mut all: Vec<IpNet> = Vec::new();
+    for tag in [STORAGE_TAG, REGISTRY_TAG] {
+        all.extend(tags.family(tag)?.iter());
+    }
+    Ok(all)
+}
+
+/// First addresses of prefixes of `one`, spread over all of them, that `other` closes too; half of each family.
+fn closed_by_both(one: &TagSnapshot, other: &TagSnapshot) -> Result<Vec<IpAddr>> {
+    let (one, other) = (prefixes(one)?, prefixes(other)?);
+    let closed = |address: &IpAddr| other.iter().any(|prefix| prefix.contains(address));
+    let mut picked = BTreeSet::new();
+    for is_ipv4 in [true, false] {
+        let of_family = one
+            .iter()
+            .map(IpNet::network)
+            .filter(|address| address.is_ipv4() == is_ipv4);
+        let addresses: Vec<IpAddr> = of_family.filter(closed).collect();
+        let step = (addresses.len() / (PROBED / 2)).max(1);
+        picked.extend(addresses.into_iter().step_by(step).take(PROBED / 2));
+    }
+    ensure!(picked.len() == PROBED, "too few: {picked:?}");
+    Ok(picked.into_iter().collect())
+}
+
+/// An address that `one` closes and `other` does not, where there is one.
+fn only_in(one: &TagSnapshot, other: &TagSnapshot) -> Result<Option<IpAddr>> {
+    let other = prefixes(other)?;
+    let open = |address: &IpAddr| !other.iter().any(|prefix| prefix.contains(address));
+    Ok(prefixes(one)?.iter().map(IpNet::network).find(open))
+}

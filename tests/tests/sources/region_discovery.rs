@@ -1,0 +1,81 @@
+//! Replicas that nobody names: DNS tells.
+
+use std::{
+    net::IpAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use lab::{
+    fixtures::replicas::{Replica, data_endpoint},
+    topology::addresses::{RESOLVER_V4, RESOLVER_V6},
+};
+
+use crate::{fixture::Stage, status::hosts};
+
+/// Queries that one second may see.
+const MOST: u64 = 20;
+/// A little less than a second.
+const WINDOW: Duration = Duration::from_millis(950);
+
+#[test]
+fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_their_region()
+-> Result<()> {
+    let mut stage = Stage::prepare()?;
+    let (first, later) = (Replica::number(0), Replica::number(1));
+    first.appear(&stage.lab)?;
+    // A name that leads to another region's prefix, and one that leads to the bad actor's account.
+    let astray = [data_endpoint("swedencentral"), data_endpoint("southindia")];
+    let elsewhere: [IpAddr; 2] = [Replica::number(2).addresses[0], "203.0.113.66".parse()?];
+    for (name, address) in astray.iter().zip(elsewhere) {
+        stage.lab.dns().set_addresses(name, &[address], 10)?;
+    }
+    stage.configure(
+        "regions = \"discover\"",
+        "",
+        "[discovery]\ninterval = \"10s\"\n",
+    )?;
+    stage.run()?;
+    let busiest = busiest_second(&stage, 8)?;
+    eprintln!("at most {busiest} queries in a second");
+    assert!(busiest <= MOST, "{busiest} queries in a second");
+    for region in ["eastus", "westus"] {
+        stage.await_name(&data_endpoint(region))?;
+    }
+    stage.await_replica(&first)?;
+    stage.pulls_from(&first)?;
+    assert!(!stage.reaches(elsewhere[0])? && !stage.reaches(elsewhere[1])?);
+
+    let began = Instant::now();
+    later.appear(&stage.lab)?;
+    stage.await_replica(&later)?;
+    eprintln!("a new one was found after {:.0?}", began.elapsed());
+    stage.pulls_from(&later)?;
+    let status = serde_json::to_value(stage.enforcer.told()?)?;
+    assert!(
+        astray.iter().all(|name| !hosts(&status).contains(name)),
+        "{status:#}"
+    );
+    Ok(())
+}
+
+/// The most queries to the resolver that one of `seconds` saw.
+fn busiest_second(stage: &Stage, seconds: usize) -> Result<u64> {
+    let resolvers = [format!("{RESOLVER_V4}/32"), format!("{RESOLVER_V6}/128")];
+    let queries = || {
+        stage
+            .wire
+            .packets_to(&resolvers.each_ref().map(String::as_str))
+    };
+    let mut most = 0;
+    for _ in 0..seconds {
+        let (before, start) = (queries()?, Instant::now());
+        thread::sleep(WINDOW);
+        let seen = queries()? - before;
+        if start.elapsed() < Duration::from_secs(1) {
+            most = most.max(seen);
+        }
+    }
+    Ok(most)
+}

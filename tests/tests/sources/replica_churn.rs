@@ -1,0 +1,177 @@
+//! Replicas come and go under continuous pulls, and no pull notices.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, anyhow, ensure};
+use lab::{
+    azure::{Fault, Service},
+    fixtures::{
+        fixture::EVIL,
+        replicas::{Replica, WatchedFile, Way, endpoints},
+    },
+    topology::addresses::{REGISTRIES, REPLICA_REGISTRIES},
+};
+
+use crate::fixture::{LIMIT, Stage, azure, by_resource, with_secret};
+
+/// Each comes and goes.
+const REPLICAS: u16 = 50;
+/// A replica's name outlives its replica by as many others: a client that was sent there still finds it.
+const NAMES_STAY: usize = 4;
+
+/// What came of the pulls.
+#[derive(Default)]
+struct Pulls {
+    done: AtomicU64,
+    ended: AtomicBool,
+}
+
+/// Resource Manager hangs all the while, which is told and holds nothing up.
+#[test]
+fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -> Result<()> {
+    let mut stage = Stage::prepare()?;
+    let file = WatchedFile::new(stage.path("watched"), Way::Rename, &endpoints(&["eastus"]))?;
+    let registry = format!("endpoints-file = {:?}\n{}", file.path(), by_resource());
+    let with_secret = with_secret(&stage.azure);
+    stage.start(&registry, "", &azure(&with_secret))?;
+    stage.await_mended()?;
+    stage.azure.fail(
+        Service::ResourceManager,
+        Fault::Slow(Duration::from_secs(600)),
+    );
+
+    let protected = protected()?;
+    let stream = stage.stream(&protected, 20)?;
+    let pulls = Pulls::default();
+    let (churned, pulled) = thread::scope(|scope| {
+        let pulling = scope.spawn(|| pull(&stage, &pulls));
+        let churned = churn(&stage, &file, &pulls);
+        pulls.ended.store(true, Ordering::Relaxed);
+        (churned, pulling.join())
+    });
+    let (failed, slowest) = pulled.map_err(|_panic| anyhow!("the pulls panicked"))?;
+    let refused = stage.end_stream(stream, &protected)?;
+    eprintln!(
+        "{} pulls, {} failed, the slowest took {slowest:.0?}; {refused} attempts at other addresses refused",
+        pulls.done.load(Ordering::Relaxed),
+        failed.len()
+    );
+    assert_eq!(failed, Vec::<String>::new());
+    churned?;
+    let used = served_by(&stage)?;
+    assert_eq!(used.len(), usize::from(REPLICAS), "{used:?}");
+    assert_eq!(to_other_registries(&stage)?, 0);
+
+    stage.await_failing(1)?;
+    stage.azure.mend(Service::ResourceManager);
+    stage.await_mended()
+}
+
+/// Pulls until the end; what the failed ones said, and how long the slowest took.
+fn pull(stage: &Stage, pulls: &Pulls) -> (Vec<String>, Duration) {
+    let (mut failed, mut slowest) = (Vec::new(), Duration::ZERO);
+    while !pulls.ended.load(Ordering::Relaxed) {
+        match stage.lab.pull() {
+            Ok(report) => slowest = slowest.max(report.duration),
+            Err(error) => failed.push(format!("{error:#}")),
+        }
+        pulls.done.fetch_add(1, Ordering::Relaxed);
+    }
+    (failed, slowest)
+}
+
+/// As Microsoft advises: a replica is routed to once its name is known here, and is not any more before it goes.
+fn churn(stage: &Stage, file: &WatchedFile, pulls: &Pulls) -> Result<()> {
+    let mut gone: Vec<Replica> = Vec::new();
+    for number in 0..REPLICAS {
+        let replica = Replica::number(number);
+        replica.appear(&stage.lab)?;
+        file.replace(&endpoints(&["eastus", replica.region.name]))?;
+        stage.await_replica(&replica)?;
+        stage.lab.serve_from(Some(replica.region.name))?;
+        await_more(pulls, 2)?;
+        stage.lab.serve_from(None)?;
+        file.replace(&endpoints(&["eastus"]))?;
+        gone.push(replica);
+        if gone.len() > NAMES_STAY {
+            gone.remove(0).disappear(&stage.lab)?;
+        }
+    }
+    await_more(pulls, 1)
+}
+
+/// Waits until `more` pulls have ended.
+fn await_more(pulls: &Pulls, more: u64) -> Result<()> {
+    let enough = pulls.done.load(Ordering::Relaxed) + more;
+    let deadline = std::time::Instant::now() + LIMIT;
+    while pulls.done.load(Ordering::Relaxed) < enough {
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "the pulls stand still"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// The bad actor's addresses, and ones in the regions of the replicas that no replica has.
+fn protected() -> Result<Vec<IpAddr>> {
+    let of_evil = EVIL.iter().filter_map(|prefix| prefix.split('/').next());
+    let beside = ["198.18.0.200", "198.18.3.200", "2001:db8:acc:92::200"];
+    Ok(of_evil
+        .chain(beside)
+        .map(str::parse)
+        .collect::<Result<_, _>>()?)
+}
+
+fn replicas() -> BTreeSet<IpAddr> {
+    (0..REPLICAS)
+        .flat_map(|number| Replica::number(number).addresses)
+        .collect()
+}
+
+/// The replicas that layers came from.
+fn served_by(stage: &Stage) -> Result<BTreeSet<(String, u8)>> {
+    let replicas = replicas();
+    let requests = stage.lab.requests()?.into_iter();
+    let served =
+        requests.filter(|request| replicas.contains(&request.address) && request.status == 200);
+    let last = |address: IpAddr| match address {
+        IpAddr::V4(v4) => v4.octets()[3],
+        IpAddr::V6(v6) => v6.octets()[15],
+    };
+    Ok(served
+        .map(|request| (request.host, last(request.address)))
+        .collect())
+}
+
+/// Packets to registries that are not contoso's.
+fn to_other_registries(stage: &Stage) -> Result<u64> {
+    let all = stage
+        .wire
+        .packets_to(&[REGISTRIES.as_slice(), &REPLICA_REGISTRIES].concat())?;
+    let of_contoso = [
+        "198.51.100.10",
+        "198.51.100.130",
+        "2001:db8:acc::10",
+        "2001:db8:acc:80::1",
+    ];
+    let mut contoso: Vec<String> = of_contoso.map(str::to_owned).to_vec();
+    contoso.extend(replicas().iter().map(IpAddr::to_string));
+    let contoso: Vec<&str> = contoso.iter().map(String::as_str).collect();
+    let prefixes: Vec<String> = contoso
+        .iter()
+        .map(|address| format!("{address}/{}", if address.contains(':') { 128 } else { 32 }))
+        .collect();
+    let own = stage
+        .wire
+        .packets_to(&prefixes.iter().map(String::as_str).collect::<Vec<_>>())?;
+    ensure!(own > 1000, "too few packets to judge: {own}");
+    Ok(all - own)
+}

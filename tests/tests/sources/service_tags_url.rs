@@ -1,0 +1,124 @@
+//! Service tags from a URL.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result};
+use lab::{
+    azure::{Fault, Service},
+    fixtures::{fixture::EVIL, replicas::renumbered, service_tags::change_number},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::{LIMIT, Stage},
+    status::failing,
+};
+
+/// The web server that has nothing to do with registries or storage, until a newer file says so.
+pub(crate) const NEWLY_CLOSED: &str = "192.0.2.80";
+const POLLED: &str = "service-tags-url = \"https://mirror.example.org/ServiceTags_Public.json\"\nservice-tags-poll = \"1s\"";
+
+/// Closed by every file here.
+pub(crate) fn closed_by_all() -> Result<Vec<IpAddr>> {
+    let addresses = EVIL.iter().filter_map(|prefix| prefix.split('/').next());
+    Ok(addresses.map(str::parse).collect::<Result<_, _>>()?)
+}
+
+/// The lab's file as another publication, in which the global tag of storage has [`NEWLY_CLOSED`] too, if `closes`.
+pub(crate) fn file(stage: &Stage, publication: u32, closes: bool) -> Result<Value> {
+    let mut tags = renumbered(stage.lab.world().service_tags(), publication)?;
+    if closes {
+        prefixes(&mut tags, "Storage")?.push(json!(format!("{NEWLY_CLOSED}/32")));
+    }
+    Ok(tags)
+}
+
+fn prefixes<'a>(tags: &'a mut Value, name: &str) -> Result<&'a mut Vec<Value>> {
+    let tags = tags["values"].as_array_mut().context("no tags")?;
+    let tag = tags.iter_mut().find(|tag| tag["name"] == name);
+    let prefixes = &mut tag.context("no such tag")?["properties"]["addressPrefixes"];
+    prefixes.as_array_mut().context("no prefixes")
+}
+
+fn await_publication(stage: &Stage, publication: u32) -> Result<()> {
+    let number = change_number(publication);
+    stage.await_told(&format!("change number {number}"), |status| {
+        status["tags"]["change-number"] == number
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -> Result<()> {
+    let mut stage = Stage::prepare()?;
+    stage
+        .azure
+        .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
+    stage.start("regions = [\"eastus\"]", POLLED, "")?;
+    let protected = closed_by_all()?;
+    let stream = stage.stream(&protected, 100)?;
+    stage
+        .azure
+        .await_requests(Service::Mirror, 2, LIMIT, |request| request.status == 304)?;
+    let closed: IpAddr = NEWLY_CLOSED.parse()?;
+    assert!(stage.reaches(closed)?);
+
+    stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
+    await_publication(&stage, 2)?;
+    assert!(!stage.reaches(closed)?);
+
+    for text in bad_files(&stage)? {
+        stage.azure.set_mirrored(text);
+        stage
+            .azure
+            .await_requests(Service::Mirror, 1, LIMIT, |request| request.status == 200)?;
+        let told = stage.await_failing(1)?;
+        assert!(told[0].contains("mirror.example.org"), "{told:?}");
+        await_publication(&stage, 2)?;
+        assert!(!stage.reaches(closed)?);
+    }
+    stage
+        .azure
+        .set_mirrored(file(&stage, 3, false)?.to_string());
+    await_publication(&stage, 3)?;
+    stage.await_mended()?;
+    assert!(stage.reaches(closed)?);
+    let refused = stage.end_stream(stream, &protected)?;
+    eprintln!("{refused} attempts refused during the switches");
+    stage.lab.pull()?;
+    Ok(())
+}
+
+/// An older one, half of one, another cloud's, and one that would protect nothing.
+fn bad_files(stage: &Stage) -> Result<[String; 4]> {
+    let newer = file(stage, 3, false)?;
+    let (mut foreign, mut empty) = (newer.clone(), newer.clone());
+    foreign["cloud"] = "China".into();
+    prefixes(&mut empty, "Storage")?.clear();
+    let whole = newer.to_string();
+    Ok([
+        file(stage, 1, false)?.to_string(),
+        whole[..whole.len() / 2].to_owned(),
+        foreign.to_string(),
+        empty.to_string(),
+    ])
+}
+
+#[test]
+fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
+    let mut stage = Stage::prepare()?;
+    stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
+    stage.start("regions = [\"eastus\"]", POLLED, "")?;
+    await_publication(&stage, 2)?;
+    stage.azure.fail(Service::Mirror, Fault::Refused);
+    stage.end()?;
+    stage.run()?;
+    await_publication(&stage, 2)?;
+    assert!(!stage.reaches(NEWLY_CLOSED.parse()?)?);
+    stage.await_failing(1)?;
+    stage.azure.mend(Service::Mirror);
+    stage.await_told("the mirror is there again", |status| {
+        failing(status).is_empty()
+    })?;
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! A client that is asked for another hello, or acts as if it was.
+
+use anyhow::Result;
+use enforcer_common::Reason;
+use lab::hello::{client_hello, early_hello, in_records, modern_hello};
+
+use super::fixture::{DATA, LOGIN, LOGIN_AT, MALLORY, Scene};
+
+/// What may be before it: nothing, a dummy for middleboxes (RFC 8446, appendix D.4), a warning that servers overlook.
+const BEFORE: [&[u8]; 3] = [&[], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]];
+/// Encrypted data begins so, as far as anybody can see.
+const DATA_RECORD: [u8; 10] = [23, 3, 3, 0, 5, 1, 0, 0, 1, 0];
+
+#[test]
+fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_address() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let first = modern_hello(LOGIN);
+    for to in LOGIN_AT {
+        for before in BEFORE {
+            for (name, reason) in [
+                (MALLORY, Reason::ServerNameUnknown),
+                (DATA, Reason::ServerNameElsewhere),
+                ("", Reason::NoServerName),
+            ] {
+                for hello in [modern_hello(name), client_hello(name)] {
+                    let connection = scene.passes(to, &first)?;
+                    let denied = scene.denials(reason)?;
+                    scene.client.send(connection, &[before, &hello].concat())?;
+                    scene.await_denial(reason, denied)?;
+                    scene.stays(connection, &[&first])?;
+                }
+            }
+            let other = modern_hello(LOGIN);
+            for other in [in_records(&other, &[1, 2, 40, 80]), other] {
+                let connection = scene.passes(to, &first)?;
+                let then = [before, &other, &DATA_RECORD, b"anything"].concat();
+                scene.client.send(connection, &then)?;
+                let all = [first.as_slice(), &then].concat();
+                scene.sink.expect(connection.peer, &[&all])?;
+            }
+        }
+    }
+    scene.settle()?;
+    let reasons = [
+        Reason::ServerNameUnknown,
+        Reason::ServerNameElsewhere,
+        Reason::NoServerName,
+    ];
+    assert_eq!(scene.reasons()?, reasons.into());
+    Ok(())
+}
+
+#[test]
+fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_first() -> Result<()>
+{
+    let mut scene = Scene::new()?;
+    let first = modern_hello(LOGIN);
+    let hello = modern_hello(MALLORY);
+    let (header, body) = hello.split_at(5);
+    let begun = &body[..40];
+    let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
+    // Of 128 KiB and more, which OpenSSL takes.
+    let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
+    let two = in_records(&hello, &[40]);
+    let allowed = in_records(&modern_hello(LOGIN), &[40]);
+    let dummy = [&allowed[..45], BEFORE[1], &allowed[45..]].concat();
+    for names in [[MALLORY, LOGIN], [LOGIN, MALLORY], [LOGIN, LOGIN]] {
+        let both = names.map(modern_hello).concat();
+        for to in LOGIN_AT {
+            scene.denied(to, &both, Reason::HelloUnreadable)?;
+        }
+    }
+    for (then, reason) in [
+        (two, Reason::ServerNameUnknown),
+        (dummy, Reason::HelloUnreadable),
+        (long, Reason::HelloUnreadable),
+        ([&record(&[]), &hello[..]].concat(), Reason::HelloUnreadable),
+        ([&[24, 3, 3, 0, 1, 0], &hello[..]].concat(), Reason::NotTls),
+    ] {
+        for to in LOGIN_AT {
+            let connection = scene.passes(to, &first)?;
+            let denied = scene.denials(reason)?;
+            scene.client.send(connection, &then)?;
+            scene.await_denial(reason, denied)?;
+            scene.stays(connection, &[&first])?;
+        }
+    }
+    scene.settle()
+}
+
+#[test]
+fn a_hello_that_announces_early_data_is_refused() -> Result<()> {
+    let mut scene = Scene::new()?;
+    for to in LOGIN_AT {
+        scene.denied(to, &early_hello(LOGIN), Reason::EarlyData)?;
+    }
+    scene.settle()?;
+    assert_eq!(scene.reasons()?, [Reason::EarlyData].into());
+    Ok(())
+}

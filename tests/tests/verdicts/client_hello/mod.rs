@@ -1,0 +1,12 @@
+//! What a connection to an address that a name opened may begin with.
+
+mod first_segment;
+mod fixture;
+mod hello_retry;
+mod policy_change;
+mod retransmission;
+mod scopes;
+mod send_methods;
+mod sink;
+mod socket_client;
+mod tls_records;

@@ -1,0 +1,342 @@
+//! A stage whose device asks, and the names that are allowed on it.
+
+use std::{mem::offset_of, net::IpAddr, os::fd::AsRawFd as _, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use enforcer::kernel::network_cookie;
+use enforcer::policy::{EVERYBODY, ExceptionInput, Inputs, NameInput, Scope};
+use enforcer_common::{
+    Address, Lesson, Outcome, Record,
+    layout::{LEARNED, Learning, NameEntry, Opening, SETTINGS, Settings},
+};
+use lab::{
+    bpf::{self, Attach, Place, Program, loaded_policy},
+    fixtures::process::run_with_input,
+    topology::cgroup::Cgroup,
+};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+use tokio::{runtime::Builder, time::timeout};
+
+use super::message::query;
+use crate::fixture::{Stage, Try, protected};
+
+pub(super) const REGISTRY: &str = "contoso.azurecr.io";
+pub(super) const DATA: &str = "contoso.*.data.azurecr.io";
+pub(super) const ACCOUNT: &str = "contosologs.blob.core.windows.net";
+pub(super) const IDS: [(&str, u32); 3] = [(REGISTRY, 1), (DATA, 2), (ACCOUNT, 3)];
+pub(super) const LINGER: u64 = 900_000_000_000;
+/// The stub on the device's own loopback.
+pub(super) const STUB: &str = "127.53.0.53";
+const TOOL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/lab/send_methods/dns_client.py"
+);
+pub(super) const LIMIT: Duration = Duration::from_secs(240);
+
+/// What to ask, and what to look for.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Asked {
+    pub(super) to: IpAddr,
+    pub(super) way: &'static str,
+    #[serde(serialize_with = "in_hex")]
+    pub(super) query: Vec<u8>,
+    pub(super) rounds: u32,
+    pub(super) replies: u32,
+    #[serde(serialize_with = "all_in_hex")]
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) then: Option<IpAddr>,
+}
+
+impl Asked {
+    /// One question, one answer.
+    pub(super) fn once(to: IpAddr, name: &str, kind: u16) -> Self {
+        Self {
+            to,
+            way: "connected",
+            query: query(name, kind),
+            rounds: 1,
+            replies: 1,
+            keys: Vec::new(),
+            then: None,
+        }
+    }
+
+    /// Looks whether `openings` are there as soon as there is an answer.
+    pub(super) fn look(mut self, openings: &[Opening]) -> Self {
+        self.keys = openings.iter().map(bytes).collect();
+        self
+    }
+
+    /// Another way than a connected datagram socket.
+    pub(super) fn by(self, way: &'static str) -> Self {
+        Self { way, ..self }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) errno: Option<i32>,
+    pub(super) replies: u32,
+    pub(super) found: Vec<bool>,
+}
+
+pub(super) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]))
+}
+
+/// The openings of an address by the name of this number.
+pub(super) fn openings(cgroup: u64, address: IpAddr, name: u32) -> [Opening; 2] {
+    let key = match address {
+        IpAddr::V4(address) => Address::from_v4(address.into()),
+        IpAddr::V6(address) => Address::from_v6(address.into()),
+    }
+    .key();
+    [Opening::ADDRESS, name].map(|name| Opening::new(cgroup, key, name))
+}
+
+fn bytes(opening: &Opening) -> Vec<u8> {
+    let mut bytes = opening.cgroup.to_ne_bytes().to_vec();
+    bytes.extend(opening.address);
+    bytes.extend(opening.name.to_ne_bytes());
+    bytes.extend(opening.reserved.to_ne_bytes());
+    bytes
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn in_hex<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&hex(bytes))
+}
+
+fn all_in_hex<S: Serializer>(all: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(all.iter().map(|bytes| hex(bytes)))
+}
+
+/// The stage, with a policy that learns from the servers of the lab for the device's network.
+pub(super) struct Scene {
+    pub(super) stage: Stage,
+    pub(super) inputs: Inputs,
+}
+
+impl Scene {
+    pub(super) fn new() -> Result<Self> {
+        let mut scene = Self::before_attaching()?;
+        scene.stage.attach()?;
+        Ok(scene)
+    }
+
+    /// The policy is there, and judges nothing yet.
+    pub(super) fn before_attaching() -> Result<Self> {
+        let mut stage = Stage::new()?;
+        let unit = loaded_policy::open(&stage.device)?;
+        let servers = [
+            lab::topology::addresses::RESOLVER_V4.into(),
+            lab::topology::addresses::RESOLVER_V6.into(),
+            ip(STUB),
+        ];
+        let exception = ExceptionInput {
+            cgroup: unit.id,
+            level: unit.level,
+            deadline: u64::MAX,
+            prefixes: Vec::new(),
+            addresses: Vec::new(),
+        };
+        let mut inputs = Inputs {
+            default_allow: true,
+            names: names(unit.id),
+            servers: servers.to_vec(),
+            exceptions: vec![exception],
+            learning: Learning {
+                linger: LINGER,
+                enabled: 1,
+                ..Learning::default()
+            },
+            ..Inputs::default()
+        };
+        stage.loaded.apply(&protected(), &inputs)?;
+        inputs.learning.network = network(&stage)?;
+        stage.loaded.apply(&protected(), &inputs)?;
+        Ok(Self { stage, inputs })
+    }
+
+    /// Puts another policy in force.
+    pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
+        change(&mut self.inputs);
+        self.stage.loaded.apply(&protected(), &self.inputs)
+    }
+
+    /// Asks from a process in the device's cgroup and network.
+    pub(super) fn ask(&self, questions: &[Asked]) -> Result<Vec<Told>> {
+        self.ask_as(&Value::Null, questions)
+    }
+
+    /// Asks from an unprivileged process in the device's cgroup, which has made itself a network in which `address` is its own and
+    /// answers `answer`.
+    pub(super) fn ask_alone(
+        &self,
+        address: IpAddr,
+        answer: &[u8],
+        questions: &[Asked],
+    ) -> Result<Vec<Told>> {
+        self.ask_as(&alone(address, answer), questions)
+    }
+
+    /// Asks from a process in the device's network and another cgroup.
+    pub(super) fn ask_from(&self, cgroup: &Cgroup, questions: &[Asked]) -> Result<Vec<Told>> {
+        self.ask_in(cgroup, &Value::Null, questions)
+    }
+
+    fn ask_as(&self, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
+        self.ask_in(&self.stage.device, alone, questions)
+    }
+
+    fn ask_in(&self, cgroup: &Cgroup, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
+        let order = json!({"alone": alone, "questions": questions});
+        told(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
+    }
+
+    /// The tool that asks, in a process of `cgroup`.
+    pub(super) fn tool(&self, cgroup: &Cgroup) -> Command {
+        let place = self.stage.world.device_place().in_cgroup(cgroup);
+        let mut tool = place.command("python3");
+        tool.args(["-S", "-B", TOOL]);
+        tool
+    }
+
+    /// What it reads: `order` with the map that it looks into.
+    pub(super) fn order(&self, mut order: Value) -> String {
+        order["map"] = json!(self.stage.loaded.map(LEARNED));
+        order.to_string()
+    }
+
+    /// How many openings the kernel has learned.
+    pub(super) fn learned(&self) -> Result<usize> {
+        Ok(self.stage.loaded.kernel.maps.learned()?.len())
+    }
+
+    /// Forgets what was learned.
+    pub(super) fn forget(&mut self) -> Result<()> {
+        let maps = &mut self.stage.loaded.kernel.maps;
+        let learned: Vec<Opening> = maps
+            .learned()?
+            .iter()
+            .map(|(opening, _)| *opening)
+            .collect();
+        Ok(maps.forget_learned(&learned)?)
+    }
+
+    /// Does `act`, and takes the lessons that come of it.
+    pub(super) fn lessons(&self, act: impl FnOnce() -> Result<()>) -> Result<Vec<Lesson>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let mut reader = self.stage.loaded.events()?;
+        drop(inside);
+        runtime.block_on(async {
+            let wait = Duration::from_millis(200);
+            while timeout(wait, reader.next(512)).await.is_ok() {}
+            act()?;
+            let mut lessons = Vec::new();
+            while let Ok(records) = timeout(wait, reader.next(512)).await {
+                lessons.extend(records?.iter().filter_map(lesson));
+            }
+            Ok(lessons)
+        })
+    }
+}
+
+fn lesson(record: &Record) -> Option<Lesson> {
+    match record {
+        Record::Lesson(lesson) => Some(*lesson),
+        Record::Unlearned(named) => Some(named.lesson),
+        Record::Denial(_) | Record::Named(_) => None,
+    }
+}
+
+/// The tool's report.
+pub(super) fn told(said: &str) -> Result<Vec<Told>> {
+    serde_json::from_str(said).with_context(|| format!("read {said}"))
+}
+
+/// An order to be an unprivileged user alone in a network in which `address` answers `answer`.
+pub(super) fn alone(address: IpAddr, answer: &[u8]) -> Value {
+    json!({"address": address, "answer": hex(answer)})
+}
+
+/// The outcomes and names of lessons.
+pub(super) fn outcomes(lessons: &[Lesson]) -> Vec<(Outcome, u32)> {
+    let outcome = |lesson: &Lesson| {
+        let found = Outcome::ALL
+            .into_iter()
+            .find(|outcome| *outcome as u32 == lesson.outcome);
+        found.map(|outcome| (outcome, lesson.name))
+    };
+    lessons.iter().filter_map(outcome).collect()
+}
+
+fn names(cgroup: u64) -> Vec<NameInput> {
+    let for_unit = Scope {
+        cgroup,
+        deadline: u64::MAX,
+        unchecked: false,
+    };
+    let homes = [
+        (NameEntry::IN_REGISTRY_TAG, EVERYBODY),
+        (NameEntry::IN_REGISTRY_TAG, EVERYBODY),
+        (NameEntry::IN_STORAGE_TAG, for_unit),
+    ];
+    let named = IDS.into_iter().zip(homes);
+    named
+        .map(|((text, id), (home, scope))| NameInput {
+            text: text.to_owned(),
+            id,
+            scopes: vec![scope],
+            flags: home,
+            ..NameInput::default()
+        })
+        .collect()
+}
+
+/// The cookie of the device's network. Before Linux 5.14 no socket tells it: a program at `connect` writes down whose socket connects.
+fn network(stage: &Stage) -> Result<u64> {
+    let told = stage.world.device().run(|| Ok(network_cookie()))?;
+    if told != 0 {
+        return Ok(told);
+    }
+    let settings = bpf::Map::pinned(&stage.loaded.map(SETTINGS))?;
+    let field = offset_of!(Settings, learning) + offset_of!(Learning, network);
+    let program = Program::load_for(Place::Connect4, &notes_network(settings.number()?, field)?)?;
+    let cgroup = std::fs::File::open(stage.outside.path())?;
+    let descriptor = u32::try_from(cgroup.as_raw_fd())?;
+    let _link = program.attach(Place::Connect4, descriptor, Attach::default())?;
+    stage.run(
+        &stage.outside,
+        &[Try::plain("udp-connected", ip("10.53.0.53"))],
+    )?;
+    let network = stage.loaded.kernel.maps.settings()?.learning.network;
+    ensure!(network != 0, "no socket connected");
+    Ok(network)
+}
+
+/// `map[0][field] = bpf_get_netns_cookie(context); return 1`, in the encoding of linux/bpf.h.
+fn notes_network(map: u32, field: usize) -> Result<[u64; 12]> {
+    let immediate = |value: u32| u64::from(value) << 32;
+    let field = u64::try_from(field)? << 16;
+    Ok([
+        immediate(122) | 0x85,
+        0x06bf,
+        immediate(0) | (0xfffc << 16) | 0x0a62,
+        immediate(map) | 0x1118,
+        0,
+        0xa2bf,
+        immediate(0xffff_fffc) | 0x0207,
+        immediate(1) | 0x85,
+        (1 << 16) | 0x0015,
+        field | 0x607b,
+        immediate(1) | 0x00b7,
+        0x95,
+    ])
+}

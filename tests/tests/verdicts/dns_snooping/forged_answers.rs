@@ -1,0 +1,230 @@
+//! Answers that nobody trusted gave, or nobody asked for. None of them opens anything.
+
+use std::net::{IpAddr, SocketAddr};
+
+use anyhow::{Result, ensure};
+use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
+
+use super::fixture::{Asked, REGISTRY, Scene, ip, openings};
+use super::genuine_answers::{saying, saying_at};
+use super::message::{A, AAAA, ASKED, Answer, ID, query, wire};
+use super::scripted_server::{Script, Server, Voice};
+
+const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
+/// The server over IPv4 and over IPv6, and a neighbour of each.
+const SERVERS: [(IpAddr, &str); 2] = [(SERVER, "10.53.0.1"), (IpAddr::V6(RESOLVER_V6), "fd53::1")];
+const ADDRESS: &str = "198.51.100.77";
+/// Forged answers from each server.
+const TRIES: u64 = 50_000;
+
+/// The server itself, its other port, its neighbour's port 53, and headers that say whatever they like.
+const OWN: usize = 0;
+const OTHER_PORT: usize = 1;
+const NEIGHBOUR: usize = 2;
+const SPOOFED: usize = 3;
+
+fn voices((server, neighbour): (IpAddr, &str)) -> [Voice; 3] {
+    [
+        Voice::At(SocketAddr::new(server, 5353)),
+        Voice::At(SocketAddr::new(ip(neighbour), 53)),
+        Voice::Spoofed(server),
+    ]
+}
+
+fn good(query: &[u8]) -> Answer {
+    Answer::to(query).address(ASKED, ip(ADDRESS))
+}
+
+/// Answers to `query` that leave its question open, each with its voice and what is wrong with it.
+fn forgeries(query: &[u8]) -> Vec<(usize, Answer)> {
+    let about = |name: &str| Answer::about(name, A).address(ASKED, ip(ADDRESS));
+    let id = |id: u16| good(query).id(id);
+    let class = Answer::to(query).0.len() - 1;
+    let mut forged = vec![
+        (OTHER_PORT, good(query)),
+        (NEIGHBOUR, good(query)),
+        (OWN, id(ID ^ 1)),
+        (OWN, id(ID.swap_bytes())),
+        (OWN, id(0)),
+        (SPOOFED, id(ID ^ 0x8000)),
+        (SPOOFED, id(ID.wrapping_add(1))),
+        (OWN, good(query).set(2, 0x01)),
+        (OWN, good(query).set(2, 0xa1)),
+        (OWN, good(query).set(5, 0)),
+        (OWN, good(query).set(5, 2)),
+        (OWN, good(query).set(class, 3)),
+        (
+            OWN,
+            Answer::about(REGISTRY, AAAA).address(ASKED, ip("2001:db8:acc::77")),
+        ),
+    ];
+    for name in [
+        "contosp.azurecr.io",
+        "contoso.azurecr.ip",
+        "contoso.azurecr.i",
+        "ontoso.azurecr.io",
+        "x.contoso.azurecr.io",
+        "contoso.azurecr.io.x",
+        "contosoxazurecr.io",
+        // Allowed, but not what was asked.
+        "contoso.eastus.data.azurecr.io",
+        "contosologs.blob.core.windows.net",
+    ] {
+        forged.push((OWN, about(name)));
+        forged.push((SPOOFED, about(name)));
+    }
+    let dotted = [&[18][..], REGISTRY.as_bytes(), &[0, 0, 1, 0, 1]].concat();
+    let header = good(query).0[..12].to_vec();
+    forged.push((OWN, Answer([header.clone(), dotted].concat())));
+    for pointer in [[0xc0, 12], [0xc0, 0], [0xff, 0xff], [0x40, 12], [0x80, 12]] {
+        let question = [&pointer[..], &[0, 1, 0, 1]].concat();
+        forged.push((OWN, Answer([header.clone(), question].concat())));
+    }
+    forged
+}
+
+/// Answers by the right server to the right question that are wrong in themselves: each takes the question.
+fn spoiled(query: &[u8]) -> Vec<Answer> {
+    let end = Answer::to(query).0.len();
+    let pointer = |at: usize| [0xc0 | (at >> 8) as u8, at as u8];
+    let own = |at| Answer::to(query).address(&pointer(at), ip(ADDRESS));
+    let alias = |target: &str| Answer::to(query).alias(REGISTRY, target);
+    vec![
+        own(end),
+        own(end + 1),
+        own(end + 2),
+        own(0),
+        own(11),
+        own(13),
+        own(0x3fff),
+        Answer::to(query).address(&wire("contosp.azurecr.io"), ip(ADDRESS)),
+        Answer::to(query).address(&wire("azurecr.io"), ip(ADDRESS)),
+        Answer::to(query).address(ASKED, ip("203.0.113.7")),
+        Answer::to(query).address(ASKED, ip("93.184.0.1")),
+        Answer::to(query).address(ASKED, ip("10.0.0.1")),
+        good(query).set(2, 0x83),
+        good(query).set(3, 0x83),
+        good(query).set(7, 2),
+        good(query).set(7, 33),
+        alias("b.example").address(ASKED, ip(ADDRESS)),
+        alias("b.example").address(&wire("c.example"), ip(ADDRESS)),
+        good(query).set(good(query).0.len() - 5, 5),
+        Answer::to(query).address(ASKED, ip("2001:db8:acc::77")),
+    ]
+}
+
+#[test]
+fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
+    for from in SERVERS {
+        let scene = Scene::new()?;
+        let (script, replies) = forger();
+        let (address, cloud) = (from.0, scene.stage.world.cloud());
+        let server = Server::start(cloud, address, &voices(from), script)?;
+        let asked = Asked {
+            rounds: u32::try_from(TRIES.div_ceil(replies))?,
+            replies: u32::try_from(replies)?,
+            ..Asked::once(address, REGISTRY, A).by("unconnected")
+        };
+        let told = scene.ask(&[asked])?;
+        ensure!(server.said() >= TRIES, "{} were sent", server.said());
+        assert_eq!(
+            (told[0].errno, u64::from(told[0].replies)),
+            (None, server.said())
+        );
+        assert_eq!(scene.stage.loaded.kernel.maps.learned()?, []);
+        drop(server);
+
+        let _server = saying_at(&scene, address, |answer| answer.address(ASKED, ip(ADDRESS)))?;
+        scene.ask(&[Asked::once(address, REGISTRY, A)])?;
+        assert_eq!(scene.learned()?, 2, "and the right one opens");
+    }
+    Ok(())
+}
+
+/// Says all forgeries, another spoiled answer each time, and the right one; how many that are.
+fn forger() -> (Script, u64) {
+    let genuine = query(REGISTRY, A);
+    let each = forgeries(&genuine);
+    let lone = spoiled(&genuine);
+    let replies = each.len() as u64 + 2;
+    let next = std::cell::Cell::new(0);
+    let script: Script = Box::new(move |_| {
+        let turn = next.get();
+        next.set(turn + 1);
+        let last = lone.get(turn % lone.len()).cloned();
+        let mut said: Vec<(usize, Vec<u8>)> = each
+            .iter()
+            .map(|(voice, answer)| (*voice, answer.0.clone()))
+            .collect();
+        // The question is taken by then, and what comes after it is one answer too many.
+        said.extend(last.map(|answer| (OWN, answer.0)));
+        said.push((OWN, good(&genuine).0));
+        said
+    });
+    (script, replies)
+}
+
+/// Anyone can have this: a network of their own in which the server's address is theirs.
+#[test]
+fn a_network_that_an_unprivileged_user_made_teaches_nothing() -> Result<()> {
+    let scene = Scene::new()?;
+    let answer = good(&query(REGISTRY, A));
+    for (server, _) in SERVERS {
+        for way in ["connected", "unconnected"] {
+            let asked = Asked {
+                rounds: 500,
+                ..Asked::once(server, REGISTRY, A).by(way)
+            };
+            let told = scene.ask_alone(server, &answer.0, &[asked])?;
+            assert_eq!((told[0].errno, told[0].replies), (None, 500), "{server}");
+            assert_eq!(scene.learned()?, 0, "{server} {way}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn one_question_has_one_answer() -> Result<()> {
+    let scene = Scene::new()?;
+    let other = "198.51.100.78";
+    let script: Script = Box::new(move |query| {
+        let second = Answer::to(query).address(ASKED, ip(other));
+        vec![(0, good(query).0), (0, second.0.clone()), (0, second.0)]
+    });
+    let _server = Server::start(scene.stage.world.cloud(), SERVER, &[], script)?;
+    let asked = Asked {
+        replies: 3,
+        ..Asked::once(SERVER, REGISTRY, A)
+    };
+    assert_eq!(scene.ask(&[asked])?[0].replies, 3);
+    let opened: Vec<_> = scene.stage.loaded.kernel.maps.learned()?;
+    let opened: Vec<_> = opened.iter().map(|(opening, _)| opening.address).collect();
+    assert_eq!(opened, [openings(0, ip(ADDRESS), 1)[0].address; 2]);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let _server = saying(&scene, |answer| answer.address(ASKED, ip(ADDRESS)))?;
+    let asked = Asked::once(SERVER, REGISTRY, A);
+    let learned = |scene: &mut Scene| -> Result<usize> {
+        scene.forget()?;
+        assert_eq!(scene.ask(std::slice::from_ref(&asked))?[0].replies, 1);
+        scene.learned()
+    };
+    assert_eq!(learned(&mut scene)?, 2);
+    scene.apply(|inputs| inputs.learning.enabled = 0)?;
+    assert_eq!(learned(&mut scene)?, 0, "off");
+    scene.apply(|inputs| {
+        inputs.learning.enabled = 1;
+        inputs.servers.remove(0);
+    })?;
+    assert_eq!(learned(&mut scene)?, 0, "no server");
+    scene.apply(|inputs| {
+        inputs.servers.push(SERVER);
+        inputs.names.remove(0);
+    })?;
+    assert_eq!(learned(&mut scene)?, 0, "no name");
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! Genuine answers that open nothing, and what the daemon is told of them.
+
+use std::net::{IpAddr, TcpListener};
+
+use anyhow::Result;
+use enforcer_common::Outcome;
+use lab::topology::addresses::RESOLVER_V4;
+
+use super::fixture::{ACCOUNT, Asked, REGISTRY, Scene, ip, outcomes};
+use super::genuine_answers::saying;
+use super::message::{A, AAAA, ASKED, Answer, query, wire};
+
+const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
+const ADDRESS: &str = "198.51.100.77";
+
+/// What comes of asking for `name`, where the answer is `answer`; and how many openings.
+fn outcome(
+    scene: &Scene,
+    name: &str,
+    kind: u16,
+    answer: impl Fn(Answer) -> Answer + Send + 'static,
+) -> Result<(Vec<(Outcome, u32)>, usize)> {
+    let _server = saying(scene, answer)?;
+    let lessons = scene.lessons(|| {
+        scene.ask(&[Asked::once(SERVER, name, kind)])?;
+        Ok(())
+    })?;
+    Ok((outcomes(&lessons), scene.learned()?))
+}
+
+#[test]
+fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
+    let scene = Scene::new()?;
+    for (name, id, kind, address) in [
+        (REGISTRY, 1, A, "203.0.113.7"),
+        (REGISTRY, 1, AAAA, "2001:db8:b10b::7"),
+        (REGISTRY, 1, A, "93.184.0.1"),
+        (REGISTRY, 1, A, "10.0.0.1"),
+        (REGISTRY, 1, A, "127.0.0.1"),
+        (REGISTRY, 1, A, "0.0.0.0"),
+        (REGISTRY, 1, AAAA, "::1"),
+        (REGISTRY, 1, AAAA, "::ffff:198.51.100.77"),
+        (REGISTRY, 1, AAAA, "64:ff9b::198.51.100.77"),
+        (REGISTRY, 1, AAAA, "64:ff9b:1::198.51.100.77"),
+        (ACCOUNT, 3, A, "198.51.100.77"),
+        (ACCOUNT, 3, AAAA, "2001:db8:acc::7"),
+    ] {
+        let told = outcome(&scene, name, kind, move |answer| {
+            answer.address(ASKED, ip(address))
+        })?;
+        assert_eq!(
+            told,
+            (vec![(Outcome::Unchecked, id)], 0),
+            "{name} {address}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() -> Result<()> {
+    let mut scene = Scene::new()?;
+    for default_allow in [true, false] {
+        scene.apply(|inputs| inputs.default_allow = default_allow)?;
+        for address in ["93.184.0.1", "10.0.0.1"] {
+            let told = outcome(&scene, REGISTRY, A, |answer| {
+                answer.address(ASKED, ip(address))
+            })?;
+            assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0), "{address}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
+    let mut scene = Scene::new()?;
+    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        answer.address(ASKED, ip(ADDRESS))
+    })?;
+    assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0));
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    let unusable = (vec![(Outcome::Unusable, 1)], 0);
+    let told = outcome(&scene, REGISTRY, A, |answer| answer.set(2, 0x83))?;
+    assert_eq!(told, unusable, "truncated");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        answer
+            .address(&wire("c.example"), ip(ADDRESS))
+            .alias(REGISTRY, "b.example")
+    })?;
+    assert_eq!(told, unusable, "an address that no alias leads to");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        (0..129).fold(answer, |answer, last| {
+            answer.address(ASKED, [198, 51, 100, last].into())
+        })
+    })?;
+    assert_eq!(told, unusable, "129 addresses");
+    let told = outcome(&scene, REGISTRY, A, |answer| {
+        let at = u8::try_from(answer.0.len()).unwrap_or(0);
+        answer.address(&[0xc0, at], ip(ADDRESS))
+    })?;
+    assert_eq!(told, unusable, "a name that points to itself");
+    Ok(())
+}
+
+#[test]
+fn an_answer_without_addresses_is_no_lesson() -> Result<()> {
+    let scene = Scene::new()?;
+    for code in [0x80, 0x82, 0x83, 0x85] {
+        let told = outcome(&scene, REGISTRY, A, move |answer| answer.set(3, code))?;
+        assert_eq!(told, (vec![], 0), "{code}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_question_over_tcp_is_told() -> Result<()> {
+    let scene = Scene::new()?;
+    let cloud = scene.stage.world.cloud();
+    let _server = cloud.run(|| Ok(TcpListener::bind((SERVER, 53))?))?;
+    let framed = |name: &str| {
+        let query = query(name, A);
+        let mut framed = (query.len() as u16).to_be_bytes().to_vec();
+        framed.extend(query);
+        framed
+    };
+    let ask = |query: Vec<u8>| {
+        let asked = Asked {
+            replies: 0,
+            query,
+            ..Asked::once(SERVER, REGISTRY, A).by("tcp")
+        };
+        scene.lessons(|| {
+            scene.ask(&[asked])?;
+            Ok(())
+        })
+    };
+    for (what, query) in [
+        ("in one segment", framed(REGISTRY)),
+        ("after a segment with the length", query(REGISTRY, A)),
+    ] {
+        assert_eq!(outcomes(&ask(query)?), [(Outcome::Unusable, 1)], "{what}");
+    }
+    assert_eq!(outcomes(&ask(framed("example.com"))?), []);
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Questions that NAT in `OUTPUT` leads elsewhere, to a filter on the host for example: the kernel sees them leave for the filter, and their
+//! answers come from the server that was asked.
+
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Result;
+use lab::fixtures::process::run;
+use lab::fixtures::tool_cache::Cache;
+use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
+
+use super::fixture::{Asked, REGISTRY, STUB, Scene, Told, ip, openings};
+use super::genuine_answers::saying_at;
+use super::message::{A, AAAA, ASKED, Answer};
+use super::scripted_server::{Script, Server, Voice};
+
+const V4: &str = "198.51.100.77";
+const V6: &str = "2001:db8:acc::77";
+const LIMIT: Duration = Duration::from_secs(20);
+/// No server, and nobody answers there.
+const NOBODY: &str = "10.53.0.99";
+/// A server of the attacker's.
+const NEIGHBOUR: &str = "10.53.0.1";
+
+/// Leads datagrams to port 53 of `from` to `to`, for the device.
+fn redirect(cache: &Cache, scene: &Scene, from: IpAddr, to: SocketAddr) -> Result<()> {
+    let program = if from.is_ipv4() {
+        "usr/sbin/iptables-legacy"
+    } else {
+        "usr/sbin/ip6tables-legacy"
+    };
+    let place = scene.stage.world.device_place();
+    let mut iptables = cache.debian(&place, program);
+    let libraries = cache.path("root/usr/lib");
+    let libraries = libraries.join(format!("{}-linux-gnu/xtables", std::env::consts::ARCH));
+    iptables
+        .env("XTABLES_LIBDIR", libraries)
+        .env(
+            "XTABLES_LOCKFILE",
+            scene.stage.loaded.scratch().path().join("xtables.lock"),
+        )
+        .args(["-t", "nat", "-A", "OUTPUT", "-d", &from.to_string()])
+        .args([
+            "-p",
+            "udp",
+            "--dport",
+            "53",
+            "-j",
+            "DNAT",
+            "--to-destination",
+        ])
+        .arg(to.to_string());
+    run(iptables, LIMIT)?.success()?;
+    Ok(())
+}
+
+fn found(count: usize) -> Told {
+    Told {
+        errno: None,
+        replies: 1,
+        found: vec![true; count],
+    }
+}
+
+/// A server at another port of `address`.
+fn filter(scene: &Scene, address: SocketAddr, says: &'static str) -> Result<Server> {
+    let answer = move |query: &[u8]| Answer::to(query).address(ASKED, ip(says)).0;
+    let script: Script = Box::new(move |query| vec![(0, answer(query))]);
+    Server::start_at(scene.stage.world.device(), Voice::At(address), script)
+}
+
+#[test]
+fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
+    let Ok(cache) = Cache::open() else {
+        writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
+        return Ok(());
+    };
+    let mut scene = Scene::new()?;
+    let to_filter: [(IpAddr, SocketAddr, u16, &str); 3] = [
+        (RESOLVER_V4.into(), "127.0.0.1:5353".parse()?, A, V4),
+        (RESOLVER_V6.into(), "[::1]:53".parse()?, AAAA, V6),
+        // To a server that is known as well.
+        (ip(STUB), "127.0.0.1:53".parse()?, A, V4),
+    ];
+    scene.apply(|inputs| inputs.servers.push(ip("127.0.0.1")))?;
+    for (server, filter_at, kind, address) in to_filter {
+        redirect(&cache, &scene, server, filter_at)?;
+        let _filter = filter(&scene, filter_at, address)?;
+        for way in ["connected", "unconnected"] {
+            scene.forget()?;
+            let asked = Asked::once(server, REGISTRY, kind).by(way);
+            let told = scene.ask(&[asked.look(&openings(0, ip(address), 1))])?;
+            assert_eq!(told, [found(2)], "{server} {way}");
+            assert_eq!(scene.learned()?, 2, "{server} {way}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_answer_does_not_count_that_a_filter_gave_in_the_place_of_no_server() -> Result<()> {
+    let Ok(cache) = Cache::open() else {
+        writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
+        return Ok(());
+    };
+    let scene = Scene::new()?;
+    let filter_at: SocketAddr = "127.0.0.1:5353".parse()?;
+    redirect(&cache, &scene, ip(NOBODY), filter_at)?;
+    let _filter = filter(&scene, filter_at, V4)?;
+    for way in ["connected", "unconnected"] {
+        let told = scene.ask(&[Asked::once(ip(NOBODY), REGISTRY, A).by(way)])?;
+        assert_eq!((told[0].errno, told[0].replies), (None, 1), "{way}");
+        assert_eq!(scene.learned()?, 0, "{way}");
+    }
+    Ok(())
+}
+
+/// Whoever has a socket that has asked a server can have it ask a server of their own next, whose answers come from there.
+#[test]
+fn a_socket_that_asked_a_server_learns_nothing_from_another_that_it_asks_next() -> Result<()> {
+    let scene = Scene::new()?;
+    let server: IpAddr = RESOLVER_V4.into();
+    let _silent = saying_at(&scene, server, |answer| answer)?;
+    let _other = saying_at(&scene, ip(NEIGHBOUR), |answer| {
+        answer.address(ASKED, ip(V4))
+    })?;
+    for (way, replies) in [("connected", 1), ("unconnected", 2)] {
+        let asked = Asked {
+            then: Some(ip(NEIGHBOUR)),
+            replies,
+            ..Asked::once(server, REGISTRY, A).by(way)
+        };
+        let told = scene.ask(&[asked])?;
+        assert_eq!((told[0].errno, told[0].replies), (None, replies), "{way}");
+        assert_eq!(scene.learned()?, 0, "{way}");
+    }
+    Ok(())
+}

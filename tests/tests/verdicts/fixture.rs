@@ -1,0 +1,179 @@
+//! Where sockets are tried: a device with a link to a cloud that answers, and a cgroup to enforce on.
+
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use enforcer::policy::{Layer, Protected};
+use enforcer_common::Class;
+use lab::{
+    bpf::loaded_policy::Loaded,
+    fixtures::process::run_with_input,
+    topology::{
+        addresses::{REGISTRIES, STORAGE},
+        cgroup::Cgroup,
+        network::World,
+    },
+};
+use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
+
+const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
+/// More of both, for tests that need many addresses; the cloud answers there too.
+pub(crate) const STORAGE_MANY: [&str; 2] = ["20.38.0.0/16", "2603:1030:b10b::/48"];
+pub(crate) const REGISTRIES_MANY: [&str; 2] = ["20.42.0.0/16", "2603:1030:acc::/48"];
+/// Addresses that nothing closes.
+pub(crate) const OPEN_MANY: [&str; 2] = ["93.184.0.0/16", "2606:2800:80::/48"];
+const NAT64: [&str; 2] = ["64:ff9b::/96", "64:ff9b:1::/48"];
+const LIMIT: Duration = Duration::from_secs(240);
+pub(crate) const EPERM: Option<i32> = Some(Errno::EPERM as i32);
+
+/// Fields are dropped in order.
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) device: Cgroup,
+    /// Beside the device's cgroup: nothing is enforced there.
+    pub(crate) outside: Cgroup,
+    pub(crate) loaded: Loaded,
+}
+
+/// One try of `lab/send_methods`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Try {
+    pub(crate) way: &'static str,
+    pub(crate) to: IpAddr,
+    pub(crate) via: String,
+}
+
+impl Try {
+    /// A way that needs no second address.
+    pub(crate) fn plain(way: &'static str, to: IpAddr) -> Self {
+        let via = if to.is_ipv4() {
+            "198.18.0.1"
+        } else {
+            "2001:db8:40::1"
+        };
+        Self {
+            way,
+            to,
+            via: via.to_owned(),
+        }
+    }
+}
+
+/// How the system calls of a try ended.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) errno: Option<i32>,
+    pub(crate) milliseconds: f64,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Result<Self> {
+        let loaded = Loaded::new()?;
+        let world = World::new(loaded.scratch(), loaded.cgroup())?;
+        let prefixes = [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64];
+        let routes = prefixes.as_flattened().iter();
+        let routes = routes.map(|prefix| format!("route add local {prefix} dev lo\n"));
+        world.cloud().ip(&routes.collect::<String>())?;
+        world.device().run(|| {
+            let range = "/proc/sys/net/ipv4/ping_group_range";
+            fs::write(range, "0 2147483647").context("open ping sockets to everyone")
+        })?;
+        Ok(Self {
+            world,
+            device: loaded.cgroup().child("device")?,
+            outside: loaded.cgroup().child("outside")?,
+            loaded,
+        })
+    }
+
+    pub(crate) fn attach(&mut self) -> Result<()> {
+        self.loaded.attach(&self.device)
+    }
+
+    /// Tries in a process of `cgroup`.
+    pub(crate) fn run(&self, cgroup: &Cgroup, tries: &[Try]) -> Result<Vec<Outcome>> {
+        self.start(cgroup, tries)?.go(|| Ok(()))
+    }
+
+    /// Starts the process; it has opened what it opens early when this returns.
+    pub(crate) fn start(&self, cgroup: &Cgroup, tries: &[Try]) -> Result<Begun> {
+        let flags = new_dir(self.loaded.scratch().path())?;
+        let (ready, go) = (flags.join("ready"), flags.join("go"));
+        let mut tool = self
+            .world
+            .device_place()
+            .in_cgroup(cgroup)
+            .command("python3");
+        tool.args(["-S", "-B", SEND_METHODS]).arg(&ready).arg(&go);
+        let input = serde_json::to_string(tries)?;
+        let thread = thread::spawn(move || run_with_input(tool, &input, LIMIT)?.success());
+        let deadline = Instant::now() + LIMIT;
+        while !ready.exists() && !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(Begun { go, thread })
+    }
+}
+
+/// A process that waits for its start.
+pub(crate) struct Begun {
+    go: PathBuf,
+    thread: thread::JoinHandle<Result<String>>,
+}
+
+impl Begun {
+    /// Does `first`, and lets the process go on.
+    pub(crate) fn go(self, first: impl FnOnce() -> Result<()>) -> Result<Vec<Outcome>> {
+        let first = first();
+        fs::write(&self.go, "")?;
+        let said = self.thread.join();
+        first?;
+        let said = said.ok().context("the thread of the tries panicked")??;
+        serde_json::from_str(&said).context("read the report of the tries")
+    }
+}
+
+/// A directory of its own below `scratch`.
+pub(crate) fn new_dir(scratch: &Path) -> Result<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let path = scratch.join(format!("tries-{number}"));
+    fs::create_dir(&path)?;
+    Ok(path)
+}
+
+/// The lab's prefixes closed.
+#[expect(clippy::unwrap_used, reason = "the lab's own literals")]
+pub(crate) fn protected() -> Protected {
+    let layer = |class, prefixes: [&str; 2]| Layer {
+        class,
+        prefixes: prefixes.map(|text| text.parse().unwrap()).to_vec(),
+    };
+    Protected {
+        layers: vec![
+            layer(Class::Storage, STORAGE),
+            layer(Class::Storage, STORAGE_MANY),
+            layer(Class::Registry, REGISTRIES),
+            layer(Class::Registry, REGISTRIES_MANY),
+        ],
+        ..Protected::default()
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn await_true(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition()? {
+        ensure!(Instant::now() < deadline, "not within 20 s: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}

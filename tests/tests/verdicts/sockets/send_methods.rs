@@ -1,0 +1,261 @@
+//! The cases: ways of `lab/send_methods`, each to a closed, an allowed and an open address, in every form
+//! that an address can have on a socket.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::fixture::Try;
+
+/// What the address is to the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Storage,
+    Allowed,
+    Open,
+}
+
+/// How the address is written on the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    V4,
+    V6,
+    Mapped,
+    Nat64,
+    LocalNat64,
+    /// Mapped, in the header of an IPv6 packet: raw sockets do not turn it into IPv4.
+    MappedOnWire,
+}
+
+/// What the packets of a way are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// TCP to port 443.
+    Https,
+    /// Anything else.
+    Other,
+    /// Denied wherever they go: source-routed, or broken.
+    Never,
+}
+use Form::{LocalNat64, Mapped, MappedOnWire, Nat64, V4, V6};
+use Kind::{Https, Never, Other};
+
+const ALL: &[Form] = &[V4, V6, Mapped, Nat64, LocalNat64];
+const WIRE: &[Form] = &[V4, V6, Nat64, LocalNat64];
+const RAW: &[Form] = &[V4, V6, Nat64, LocalNat64, MappedOnWire];
+const ONLY_V4: &[Form] = &[V4];
+const ONLY_V6: &[Form] = &[V6, Nat64, LocalNat64];
+
+const WAYS: &[(&str, &[Form], Kind)] = &[
+    ("tcp", ALL, Https),
+    ("tcp-other-port", ALL, Other),
+    ("tcp-bound", ALL, Https),
+    ("tcp-fast-open", ALL, Https),
+    ("tcp-fast-open-connect", ALL, Https),
+    ("tcp-after-refusal", WIRE, Https),
+    ("mptcp", ALL, Https),
+    ("mptcp-fast-open", ALL, Https),
+    ("sctp", WIRE, Other),
+    ("sctp-message", WIRE, Other),
+    ("udp-sendto", ALL, Other),
+    ("udp-sendmsg", ALL, Other),
+    ("udp-connected", ALL, Other),
+    ("udp-connected-elsewhere", ALL, Other),
+    ("udp-reconnected", ALL, Other),
+    ("udp-corked", ALL, Other),
+    ("udp-corked-elsewhere", ALL, Other),
+    ("udp-in-fragments", ALL, Other),
+    ("udp-in-segments", ALL, Other),
+    ("udp-lite", WIRE, Other),
+    ("ping", WIRE, Other),
+    ("raw-ping", WIRE, Other),
+    ("raw", RAW, Other),
+    ("raw-connected", RAW, Other),
+    ("raw-in-fragments", RAW, Other),
+    ("raw-tcp", WIRE, Other),
+    ("raw-udp", WIRE, Other),
+    ("own-header", RAW, Other),
+    ("own-header-past-its-address", RAW, Other),
+    ("own-header-connected", WIRE, Other),
+    ("own-header-first-fragment", WIRE, Other),
+    ("own-header-later-fragment", RAW, Other),
+    ("own-header-of-another-version", WIRE, Never),
+    ("own-header-bound-source", ONLY_V4, Other),
+    ("own-header-source-route", ONLY_V4, Never),
+    ("own-header-broken-options", ONLY_V4, Never),
+    ("own-header-behind-headers", ONLY_V6, Other),
+    ("own-header-behind-too-many-headers", ONLY_V6, Other),
+    ("own-header-routing-header", ONLY_V6, Never),
+    ("tunnel-ipip", ONLY_V4, Other),
+    ("tunnel-6in4", WIRE, Other),
+    ("tunnel-gre", WIRE, Other),
+    ("tunnel-esp", WIRE, Other),
+    ("loose-source-route", ONLY_V4, Never),
+    ("source-route-over-the-address", ONLY_V4, Never),
+    ("source-route-in-the-message", ONLY_V4, Never),
+    ("source-route-tcp", ONLY_V4, Never),
+    ("source-route-raw", ONLY_V4, Never),
+    ("routing-header-2", ONLY_V6, Never),
+    ("routing-header-4", ONLY_V6, Never),
+    ("routing-header-over-the-address", ONLY_V6, Never),
+    ("routing-header-in-the-message", ONLY_V6, Never),
+    ("routing-header-tcp", ONLY_V6, Never),
+    ("options-before-tcp", ONLY_V6, Other),
+    ("options-before-udp", ONLY_V6, Other),
+    ("in-another-user", ALL, Other),
+    ("socket-passed-on", ALL, Other),
+    ("early-tcp", ALL, Https),
+    ("early-udp", ALL, Other),
+    ("early-udp-connected", ALL, Other),
+    ("early-raw-connected", WIRE, Other),
+    ("early-connection", &[V4, V6, Mapped], Other),
+    ("early-and-moved-out", ALL, Other),
+];
+
+/// Not in every kernel.
+const MAY_LACK: [&str; 7] = [
+    "mptcp",
+    "mptcp-fast-open",
+    "sctp",
+    "sctp-message",
+    "udp-lite",
+    "routing-header-2",
+    "routing-header-in-the-message",
+];
+/// The refusal shows on the wire alone: a connection that is up retransmits, as does one that is opened with options, SCTP too, and ping
+/// sockets of IPv6 do not tell.
+const SILENT: [&str; 5] = [
+    "early-connection",
+    "options-before-tcp",
+    "sctp",
+    "sctp-message",
+    "ping",
+];
+/// What counts packets reads no destination in these.
+const BLIND: [&str; 1] = ["own-header-of-another-version"];
+
+/// One way to one address.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) way: &'static str,
+    pub(crate) target: Target,
+    form: Form,
+    to: IpAddr,
+    via: IpAddr,
+    /// The address that the policy judges.
+    pub(crate) judged: IpAddr,
+    /// The addresses that packets may arrive for.
+    pub(crate) counted: [IpAddr; 2],
+    pub(crate) passes: bool,
+    pub(crate) may_lack: bool,
+    pub(crate) is_silent: bool,
+    pub(crate) is_blind: bool,
+}
+
+impl Case {
+    fn new(way: &'static str, kind: Kind, target: Target, form: Form, number: u16) -> Self {
+        let (to, judged) = address(target, form, number);
+        let via = hop(form, number);
+        let arrives = if form == Mapped { judged } else { to };
+        Self {
+            way,
+            target,
+            form,
+            to,
+            via,
+            judged,
+            counted: [arrives, unmapped(via)],
+            passes: match target {
+                Target::Storage => false,
+                Target::Allowed => kind == Https,
+                Target::Open => kind != Never,
+            },
+            may_lack: MAY_LACK.contains(&way),
+            is_silent: SILENT.contains(&way),
+            is_blind: BLIND.contains(&way),
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!(
+            "{} to {:?} {} ({:?})",
+            self.way, self.target, self.to, self.form
+        )
+    }
+
+    pub(crate) fn attempt(&self, outside: &str) -> Try {
+        let via = if self.way == "early-and-moved-out" {
+            outside.to_owned()
+        } else {
+            self.via.to_string()
+        };
+        Try {
+            way: self.way,
+            to: self.to,
+            via,
+        }
+    }
+}
+
+/// Every case has addresses of its own, so that each packet says whose it is.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for target in [Target::Storage, Target::Allowed, Target::Open] {
+        let mut number = 0;
+        for (way, forms, kind) in WAYS {
+            for form in *forms {
+                number += 1;
+                cases.push(Case::new(way, *kind, target, *form, number));
+            }
+        }
+    }
+    cases
+}
+
+/// The address on the socket, and the one that is judged.
+fn address(target: Target, form: Form, number: u16) -> (IpAddr, IpAddr) {
+    let v4 = v4_of(target, number);
+    let [a, b, c, d] = v4.octets();
+    let [high, low] = [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])];
+    let to = match form {
+        V4 => v4.into(),
+        V6 => v6_of(target, number).into(),
+        Mapped | MappedOnWire => v4.to_ipv6_mapped().into(),
+        Nat64 => Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low).into(),
+        LocalNat64 => Ipv6Addr::new(0x64, 0xff9b, 1, 0xfff, 0, 0, high, low).into(),
+    };
+    (to, if form == V6 { to } else { v4.into() })
+}
+
+fn v4_of(target: Target, number: u16) -> Ipv4Addr {
+    let [high, low] = number.to_be_bytes();
+    match target {
+        Target::Storage => Ipv4Addr::new(20, 38, high, low),
+        Target::Allowed => Ipv4Addr::new(20, 42, high, low),
+        Target::Open => Ipv4Addr::new(93, 184, high, low),
+    }
+}
+
+fn v6_of(target: Target, number: u16) -> Ipv6Addr {
+    let [first, second, third] = match target {
+        Target::Storage => [0x2603, 0x1030, 0xb10b],
+        Target::Allowed => [0x2603, 0x1030, 0xacc],
+        Target::Open => [0x2606, 0x2800, 0x80],
+    };
+    Ipv6Addr::new(first, second, third, 0, 0, 0, 0xcafe, number)
+}
+
+/// Elsewhere: an open address.
+fn hop(form: Form, number: u16) -> IpAddr {
+    let [high, low] = number.to_be_bytes();
+    let v4 = Ipv4Addr::new(198, 18, high, low);
+    match form {
+        V4 => v4.into(),
+        Mapped => v4.to_ipv6_mapped().into(),
+        V6 | Nat64 | LocalNat64 | MappedOnWire => {
+            Ipv6Addr::new(0x2001, 0xdb8, 0x40, 0, 0, 0, 0, number).into()
+        }
+    }
+}
+
+fn unmapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
