@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs egress-enforcer from this directory, for hosts with neither dpkg nor rpm.
 #   install.sh                        installs, or upgrades without ending enforcement
-#   install.sh --uninstall [--purge]  ends enforcement and removes it; --purge: its configuration and state too
+#   install.sh --uninstall [--purge]  ends enforcement and removes the program and its state; --purge: its configuration, too
 # DESTDIR=DIR installs into an image and starts nothing.
 set -eu
 umask 022
@@ -13,7 +13,7 @@ unit=egress-enforcer.service
 
 say() { echo "egress-enforcer: $*"; }
 stop() { say "$*" >&2; exit 1; }
-# What is installed, as paths from the root.
+# The installed files, as paths from the root.
 files() { (cd "$here/root" && find . -type f | sed 's/^\.//' | sort); }
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
@@ -22,14 +22,15 @@ uninstall() {
         systemctl disable --now "$unit" || say "the service could not be stopped" >&2
     fi
     if [ -z "$root" ] && [ -x /usr/bin/egress-enforcer ]; then
-        egress-enforcer unload || stop "enforcement could not be ended, so nothing is removed"
+        egress-enforcer unload || say "enforcement could not be ended; a restart of the host ends it" >&2
     fi
     files | while read -r file; do
         [ "$file" = "$config" ] || rm -f "$root$file"
     done
-    rm -rf "$root/usr/share/doc/egress-enforcer"
+    rm -rf "$root/usr/share/doc/egress-enforcer" "$root/var/lib/egress-enforcer" "$root/run/egress-enforcer"
     if [ "${1:-}" = --purge ]; then
-        rm -rf "$root/etc/egress-enforcer" "$root/var/lib/egress-enforcer" "$root/run/egress-enforcer"
+        rm -f "$root$config"
+        [ ! -d "$root$(dirname "$config")" ] || rmdir "$root$(dirname "$config")" 2>/dev/null || say "$(dirname "$config") has other files and is kept"
     fi
     ! live || systemctl daemon-reload
     say "removed"
@@ -44,7 +45,7 @@ install_files() {
             continue
         fi
         mkdir -p "$root$(dirname "$file")"
-        # Beside its place and then into it: a daemon that runs keeps its program, and no reader sees half a file.
+        # A copy beside the old file, then a rename: a running daemon keeps its program, and no reader sees half a file.
         cp "$here/root$file" "$root$file.new"
         chmod "$mode" "$root$file.new"
         mv -f "$root$file.new" "$root$file"
@@ -53,14 +54,14 @@ install_files() {
 
 start() {
     getent group egress-enforcer >/dev/null || groupadd --system egress-enforcer \
-        || addgroup -S egress-enforcer || say "no group egress-enforcer could be made; only root can ask for the status"
+        || addgroup -S egress-enforcer || say "cannot create the group egress-enforcer; only root can read the status"
     if live; then
         systemctl daemon-reload
         systemctl enable "$unit"
         systemctl restart "$unit" || say "the service did not start: journalctl -u $unit" >&2
-        egress-enforcer doctor || say "mend what is said above; the service goes on trying" >&2
+        egress-enforcer doctor || say "fix what doctor reports; the service keeps trying" >&2
     else
-        say "systemd does not run here: have your init run 'egress-enforcer run' before the network is up"
+        say "systemd does not run here: make your init run 'egress-enforcer run' before the network is up"
     fi
     if grep -q '^mode = "audit"' "$config"; then
         say "reports and drops nothing until $config names your registries and says mode = \"enforce\""

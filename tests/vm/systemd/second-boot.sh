@@ -35,23 +35,24 @@ doctor() {
     egress-enforcer doctor
 }
 
+# gone PATH…
+gone() {
+    for path in "$@"; do
+        [ ! -e "$path" ] && [ ! -L "$path" ] || fail "$path is left"
+    done
+}
+
 removed() {
-    before=$(leaked)
     dpkg --remove egress-enforcer
-    [ ! -e /usr/bin/egress-enforcer ] || fail "the program is still there"
-    wants refused $PROTECTED
-    wants refused $EVIL
-    wants answered $LOGIN
-    [ "$(leaked)" = "$before" ] || fail "packets came through"
+    gone $PINS /usr/bin/egress-enforcer /var/lib/egress-enforcer /run/egress-enforcer
+    for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
+    [ -e /etc/egress-enforcer/config.toml ] || fail "the configuration is not kept"
 }
 
 purged() {
     dpkg --purge egress-enforcer
-    for path in $PINS /var/lib/egress-enforcer /run/egress-enforcer /etc/egress-enforcer/config.toml \
-        /lib/systemd/system/egress-enforcer.service /etc/systemd/system/sysinit.target.wants/egress-enforcer.service; do
-        [ ! -e "$path" ] && [ ! -L "$path" ] || fail "$path is left"
-    done
-    for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
+    gone /etc/egress-enforcer/config.toml /lib/systemd/system/egress-enforcer.service \
+        /etc/systemd/system/sysinit.target.wants/egress-enforcer.service
 }
 
 # Whatever the kernel lets the programs do under lockdown, doctor and the service have to say the same.
@@ -75,6 +76,6 @@ step boot-enforces-before-the-first-interface-is-up before_the_first_interface
 step boot-enforces-before-network-pre-target before_network_pre
 step boot-without-a-resolver-starts-from-the-state-file from_the_state_file
 step doctor-still-finds-the-machine-fit doctor
-step remove-keeps-enforcing removed
+step remove-ends-enforcement-and-keeps-the-configuration removed
 step purge-leaves-nothing purged
 step lockdown-is-told-as-it-is locked_down

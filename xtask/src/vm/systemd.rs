@@ -48,7 +48,7 @@ const BOOTS: [Boot; 2] = [
             "boot-enforces-before-network-pre-target",
             "boot-without-a-resolver-starts-from-the-state-file",
             "doctor-still-finds-the-machine-fit",
-            "remove-keeps-enforcing",
+            "remove-ends-enforcement-and-keeps-the-configuration",
             "purge-leaves-nothing",
             "lockdown-is-told-as-it-is",
         ],
