@@ -4,6 +4,7 @@ mod binary;
 mod content;
 mod deb;
 mod image;
+mod notices;
 mod rpm;
 mod sbom;
 mod tags;
@@ -50,6 +51,8 @@ struct Job {
     version: String,
     /// The static binary.
     binary: PathBuf,
+    /// The notices and licence texts of what is linked into it.
+    notices: PathBuf,
     /// Where packages go.
     out: PathBuf,
     /// The time of every file in them, in seconds since 1970 (<https://reproducible-builds.org/specs/source-date-epoch/>).
@@ -113,6 +116,7 @@ impl Job {
             arch,
             version: version(&options.version_suffix)?,
             binary,
+            notices: notices::make(arch)?,
             out,
             epoch: epoch()?,
         })

@@ -1,24 +1,47 @@
-//! What every package holds, and the check that one does.
+//! The files of the packages, and the check that a package has them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+
+/// A page of `docs/`, to which README.md links.
+macro_rules! page {
+    ($name:literal) => {
+        shipped(
+            concat!("docs/", $name),
+            concat!("/usr/share/doc/egress-enforcer/docs/", $name),
+        )
+    };
+}
 
 /// The most that a package may take on a device, in bytes.
 const MAX_INSTALLED: u64 = 10 << 20;
 
 /// A file of the packages.
 pub(super) struct Shipped {
-    /// In the workspace; empty for the binary.
-    pub(super) source: &'static str,
-    /// On a device. What ends in `.gz` is compressed.
+    pub(super) source: Source,
+    /// On a device. A name that ends in `.gz` is compressed.
     pub(super) place: &'static str,
 }
 
-/// What every kind of package holds.
-const COMMON: [Shipped; 11] = [
+/// Where a file of the packages comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A path in the workspace.
+    Workspace(&'static str),
+    /// The built program.
+    Program,
+    /// The notices of third parties, made for each machine.
+    Notices,
+}
+
+/// Files that every kind of package has.
+const COMMON: [Shipped; 17] = [
     shipped("packaging/etc/config.toml", CONFIG),
-    shipped("", "/usr/bin/egress-enforcer"),
+    Shipped {
+        source: Source::Program,
+        place: "/usr/bin/egress-enforcer",
+    },
     shipped(
         "packaging/egress-enforcer.service",
         "/usr/lib/systemd/system/egress-enforcer.service",
@@ -27,11 +50,23 @@ const COMMON: [Shipped; 11] = [
         "CHANGELOG.md",
         "/usr/share/doc/egress-enforcer/CHANGELOG.md",
     ),
+    shipped(
+        "LICENSE-APACHE",
+        "/usr/share/doc/egress-enforcer/LICENSE-APACHE",
+    ),
+    shipped("LICENSE-MIT", "/usr/share/doc/egress-enforcer/LICENSE-MIT"),
     shipped("README.md", "/usr/share/doc/egress-enforcer/README.md"),
     shipped(
         "packaging/copyright",
         "/usr/share/doc/egress-enforcer/copyright",
     ),
+    Shipped {
+        source: Source::Notices,
+        place: "/usr/share/doc/egress-enforcer/third-party-notices.gz",
+    },
+    page!("bench.md"),
+    page!("kernel-support.md"),
+    page!("threat-model.md"),
     shipped(
         "packaging/config.toml",
         "/usr/share/doc/egress-enforcer/examples/config.toml",
@@ -53,12 +88,12 @@ const COMMON: [Shipped; 11] = [
         "/usr/share/fish/vendor_completions.d/egress-enforcer.fish",
     ),
 ];
-/// Debian's zsh looks here, and the package's script makes the group: a host without systemd-sysusers has it too.
+/// Debian's zsh reads completions here. The package's script creates the group, also without systemd-sysusers.
 const DEBIAN: [Shipped; 1] = [shipped(
     "packaging/completions/_egress-enforcer",
     "/usr/share/zsh/vendor-completions/_egress-enforcer",
 )];
-/// What the RPM and the tarball hold beside [`COMMON`].
+/// Files that the RPM and the tarball have besides [`COMMON`].
 const OTHERS: [Shipped; 2] = [
     shipped(
         "packaging/completions/_egress-enforcer",
@@ -74,15 +109,18 @@ const OTHERS: [Shipped; 2] = [
 pub(super) const CONFIG: &str = "/etc/egress-enforcer/config.toml";
 
 const fn shipped(source: &'static str, place: &'static str) -> Shipped {
-    Shipped { source, place }
+    Shipped {
+        source: Source::Workspace(source),
+        place,
+    }
 }
 
-/// What the Debian package holds.
+/// The files of the Debian package.
 pub(super) fn of_deb() -> impl Iterator<Item = &'static Shipped> {
     COMMON.iter().chain(&DEBIAN)
 }
 
-/// What the RPM and the tarball hold.
+/// The files of the RPM and of the tarball.
 pub(super) fn of_others() -> impl Iterator<Item = &'static Shipped> {
     COMMON.iter().chain(&OTHERS)
 }
@@ -90,7 +128,7 @@ pub(super) fn of_others() -> impl Iterator<Item = &'static Shipped> {
 impl Shipped {
     /// As `ls -l` shows it.
     pub(super) fn mode(&self) -> &'static str {
-        if self.source.is_empty() {
+        if self.source == Source::Program {
             "-rwxr-xr-x"
         } else {
             "-rw-r--r--"
@@ -135,7 +173,7 @@ fn read_line(line: &str) -> Result<Entry> {
     })
 }
 
-/// Holds `entries` against what should be there.
+/// Compares `entries` with the files that a package should have.
 ///
 /// # Errors
 /// With one line for each difference: a file too many or too few, another mode or owner, too large.

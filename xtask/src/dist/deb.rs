@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Job, NAME, content};
+use super::{Job, NAME, content, image};
 use crate::{env, step::Step, step::output_of};
 
 /// Packs the binary that is in cargo's target directory already, and checks the package.
@@ -14,6 +14,9 @@ use crate::{env, step::Step, step::output_of};
 pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let arch = job.arch.debian();
     let package = job.out.join(format!("{NAME}_{}_{arch}.deb", job.version));
+    // cargo-deb takes files that are made from the directory of the program.
+    let notices = job.binary.with_file_name("third-party-notices.gz");
+    image::place(&job.notices, &notices, 0o644)?;
     let mut cargo = env::cargo();
     cargo
         .args([
@@ -62,7 +65,12 @@ fn check(package: &Path, job: &Job) -> Result<()> {
             "prerm",
             "[ \"$1\" = remove ]; then\n\tdeb-systemd-invoke stop egress-enforcer.service",
         ),
+        (
+            "prerm",
+            "[ \"$1\" = remove ]; then\n    egress-enforcer unload",
+        ),
         ("postrm", "deb-systemd-helper purge egress-enforcer.service"),
+        ("postrm", "rm -rf /var/lib/egress-enforcer"),
     ] {
         let text = control_file(package, script)?;
         ensure!(text.contains(part), "{script} does not have: {part}");
@@ -79,12 +87,17 @@ fn check_fields(fields: &str, job: &Job) -> Result<()> {
         ("Package", NAME),
         ("Version", &job.version),
         ("Architecture", job.arch.debian()),
+        ("Maintainer", "egress-enforcer developers"),
     ] {
         ensure!(
             field(name) == Some(wanted),
             "{name} is not {wanted}: {fields}"
         );
     }
+    ensure!(
+        field("Homepage").is_none(),
+        "there is no homepage yet: {fields}"
+    );
     for name in ["Depends", "Pre-Depends"] {
         ensure!(
             field(name).is_none_or(|value| value.trim().is_empty()),

@@ -9,21 +9,24 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Job, content};
+use super::{
+    Job,
+    content::{self, Source},
+};
 use crate::{env, step::output_of};
 
-/// Makes the directory anew and returns it.
+/// Lays out the directory from nothing and returns it.
 ///
 /// # Errors
 /// When a file of the workspace is missing or cannot be written.
 pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let image = job.scratch("image")?;
     for file in content::of_others() {
-        let source = match file.source {
-            "" => job.binary.clone(),
-            source => env::root().join(source),
+        let (source, mode) = match file.source {
+            Source::Program => (job.binary.clone(), 0o755),
+            Source::Notices => (job.notices.clone(), 0o644),
+            Source::Workspace(path) => (env::root().join(path), 0o644),
         };
-        let mode = if file.source.is_empty() { 0o755 } else { 0o644 };
         place(
             &source,
             &image.join(file.place.trim_start_matches('/')),

@@ -67,6 +67,7 @@ fn check(package: &Path) -> Result<()> {
         "systemctl enable --now egress-enforcer.service",
         "systemctl try-restart egress-enforcer.service",
         "egress-enforcer unload",
+        "rm -rf /var/lib/egress-enforcer",
     ] {
         ensure!(scripts.contains(part), "no script has: {part}");
     }

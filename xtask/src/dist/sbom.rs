@@ -10,17 +10,17 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Job, NAME};
-use crate::{env, step::output_of};
+use crate::{arch::Arch, env, step::output_of};
 
 /// One crate that is linked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Crate {
-    name: String,
-    version: String,
+pub(super) struct Crate {
+    pub(super) name: String,
+    pub(super) version: String,
     /// An SPDX expression.
-    licence: String,
-    /// Of the workspace itself.
-    own: bool,
+    pub(super) licence: String,
+    /// Whether it is part of the workspace.
+    pub(super) own: bool,
 }
 
 /// Writes the file and returns its path.
@@ -28,8 +28,7 @@ struct Crate {
 /// # Errors
 /// When cargo does not tell the dependencies, or one has no licence.
 pub(super) fn make(job: &Job) -> Result<PathBuf> {
-    let mut crates = linked("enforcer", &env::static_target(job.arch.kernel()))?;
-    crates.extend(linked("enforcer-ebpf", "bpfel-unknown-none")?);
+    let crates = linked(job.arch)?;
     let lock = fs::read_to_string(env::root().join("Cargo.lock"))?;
     let rust = output_of(env::command("rustc").arg("--version"))?;
     let rust = rust
@@ -47,7 +46,18 @@ pub(super) fn make(job: &Job) -> Result<PathBuf> {
     Ok(file)
 }
 
-fn linked(package: &str, target: &str) -> Result<BTreeSet<Crate>> {
+/// The crates that are linked into the program for `arch` and into the kernel programs inside it.
+///
+/// # Errors
+/// When cargo cannot resolve the dependencies, or one declares no licence.
+pub(super) fn linked(arch: Arch) -> Result<BTreeSet<Crate>> {
+    let mut crates = tree("enforcer", &env::static_target(arch.kernel()))?;
+    crates.extend(tree("enforcer-ebpf", "bpfel-unknown-none")?);
+    Ok(crates)
+}
+
+/// The crates that are linked into `package` for `target`.
+fn tree(package: &str, target: &str) -> Result<BTreeSet<Crate>> {
     let mut cargo = env::cargo();
     cargo
         .args(["tree", "--locked", "--package", package, "--target", target])
@@ -105,7 +115,7 @@ fn document(
     sums: &BTreeMap<(String, String), String>,
 ) -> String {
     let product = format!(
-        r#"{{"type": "application", "bom-ref": "{NAME}", "name": "{NAME}", "version": "{version}", "licenses": [{{"expression": "MIT OR Apache-2.0"}}]}}"#
+        r#"{{"type": "application", "bom-ref": "{NAME}", "name": "{NAME}", "version": "{version}", "licenses": [{{"expression": "(MIT OR Apache-2.0) AND (MIT OR GPL-2.0-only)"}}]}}"#
     );
     let std = format!(
         r#"    {{"type": "library", "bom-ref": "rust-std", "name": "rust-std", "version": "{rust}", "description": "Rust's standard library with the musl C library that it brings", "licenses": [{{"expression": "MIT OR Apache-2.0"}}]}}"#
@@ -162,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_crate_of_the_registry_is_listed_with_its_checksum() {
-        let crates = linked("enforcer", "x86_64-unknown-linux-musl").unwrap();
+        let crates = linked(Arch::Amd64).unwrap();
         let sums = checksums(include_str!("../../../Cargo.lock"));
         let text = document("1", "1", &crates, &sums);
         let foreign = crates.iter().filter(|found| !found.own).count();

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result};
 use super::{Job, NAME, content, image};
 use crate::{env, step::output_of};
 
-/// Beside the files.
+/// Beside the files, and executable like the program.
 const SCRIPT: content::Shipped = content::Shipped {
-    source: "",
+    source: content::Source::Program,
     place: "/install.sh",
 };
 
