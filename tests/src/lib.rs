@@ -20,5 +20,5 @@ pub mod topology;
 
 pub use self::fixtures::{
     lab::{CONTOSO_LOGIN, EVIL_LOGIN, Lab, MALLORY_LOGIN},
-    scratch_dir::Scratch,
+    scratch_dir::ScratchDir,
 };

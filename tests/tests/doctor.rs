@@ -37,7 +37,7 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let inside = lab.cgroup().child("container")?;
-    let place = lab.device_in(&inside);
+    let env = lab.device_in(&inside);
     let (root, bpf) = (cgroup_root()?, lab.bpffs());
     let (root, bpf) = (root.display(), bpf.display());
     let own_tree = format!("umount {root} && mount -t cgroup2 -o ro none {root}");
@@ -105,13 +105,13 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
             enforcer.config().display()
         );
         let mut command: Command = if tool == "sh" {
-            let mut command = place.command("unshare");
+            let mut command = env.command("unshare");
             command
                 .args(["--cgroup", "--mount", "sh", "-c"])
                 .arg(format!("{way} && exec {doctor}"));
             command
         } else {
-            let mut command = place.command(tool);
+            let mut command = env.command(tool);
             command.args(way.split(' ')).args(doctor.split(' '));
             command
         };

@@ -8,7 +8,7 @@ use lab::{
     fixtures::{
         enforcer::{Enforcer, binary},
         process::{Finished, run_with_input},
-        process_env::Place,
+        process_env::ProcessEnv,
     },
     servers::{
         registry::IMAGE,
@@ -23,12 +23,12 @@ const OTHER_DATA: &str = "fabrikam.westus.data.azurecr.io";
 const DEDICATED: &str =
     "[[registry]]\nlogin-server = \"fabrikam.azurecr.io\"\nregions = [\"eastus\", \"westus\"]\n";
 
-struct Scene {
+struct Fixture {
     enforcer: Enforcer,
     lab: Lab,
 }
 
-impl Scene {
+impl Fixture {
     /// A lab that knows the guarded registries; the configuration of the daemon, not started, ends with `more`.
     fn prepare(more: &str) -> Result<Self> {
         let lab = Lab::start()?;
@@ -45,15 +45,15 @@ impl Scene {
     }
 
     /// `egress-enforcer doctor ARGUMENTS` in `place`, with `input` on its standard input.
-    fn doctor(&self, place: &Place, arguments: &str, input: &str) -> Result<Finished> {
-        let mut command = place.command(binary()?);
+    fn doctor(&self, env: &ProcessEnv, arguments: &str, input: &str) -> Result<Finished> {
+        let mut command = env.command(binary()?);
         command.arg("doctor").args(arguments.split_whitespace());
         command.arg("--config").arg(self.enforcer.config());
-        command.env("SSL_CERT_FILE", self.lab.tls().ca());
+        command.env("SSL_CERT_FILE", self.lab.certificates().ca());
         run_with_input(command, input, LIMIT)
     }
 
-    /// As [`Scene::doctor`] on the device with `--json`: the exit code and the report.
+    /// As [`Fixture::doctor`] on the device with `--json`: the exit code and the report.
     fn report(&self, arguments: &str, input: &str) -> Result<(Option<i32>, Value)> {
         let arguments = format!("{arguments} --json");
         let finished = self.doctor(&self.lab.device(), &arguments, input)?;
@@ -83,11 +83,11 @@ fn text<'a>(finding: &'a Value, field: &str) -> &'a str {
 
 #[test]
 fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force() -> Result<()> {
-    let mut scene = Scene::prepare(DEDICATED)?;
-    scene.enforcer.run()?;
-    scene.enforcer.await_names()?;
+    let mut fixture = Fixture::prepare(DEDICATED)?;
+    fixture.enforcer.run()?;
+    fixture.enforcer.await_names()?;
     let pull = format!("--registry fabrikam --image {IMAGE} --username {USER} --password-stdin");
-    let (code, report) = scene.report(&pull, &format!("{PASSWORD}\n"))?;
+    let (code, report) = fixture.report(&pull, &format!("{PASSWORD}\n"))?;
     assert_eq!(
         (code, report["outcome"].as_str()),
         (Some(0), Some("ok")),
@@ -103,7 +103,7 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
         text(name, "message").contains("198.51.100.10 in AzureContainerRegistry"),
         "{name}"
     );
-    let served = scene
+    let served = fixture
         .lab
         .requests()?
         .into_iter()
@@ -114,13 +114,13 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
         report["checks"].to_string().contains(&reached),
         "{report:#}"
     );
-    assert!(scene.wrong_credentials_are_told(&pull)?);
-    assert!(scene.without_an_image_the_blobs_are_unknown()?);
-    assert!(scene.what_enforcement_closes_leads_to_explain()?);
+    assert!(fixture.wrong_credentials_are_told(&pull)?);
+    assert!(fixture.without_an_image_the_blobs_are_unknown()?);
+    assert!(fixture.what_enforcement_closes_leads_to_explain()?);
     Ok(())
 }
 
-impl Scene {
+impl Fixture {
     fn wrong_credentials_are_told(&self, pull: &str) -> Result<bool> {
         let (code, report) = self.report(pull, "something else")?;
         let token = finding(&report, "token")?;
@@ -153,9 +153,9 @@ impl Scene {
 
 #[test]
 fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order() -> Result<()> {
-    let scene = Scene::prepare("")?;
-    let shown = scene.doctor(
-        &scene.lab.device(),
+    let fixture = Fixture::prepare("")?;
+    let shown = fixture.doctor(
+        &fixture.lab.device(),
         &format!("--registry northwind --image {SHARED_LOGIN}/{IMAGE}"),
         "",
     )?;
@@ -182,7 +182,7 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
         at.iter().all(Option::is_some) && at.is_sorted(),
         "{at:?}\n{advice}"
     );
-    let asked = scene
+    let asked = fixture
         .lab
         .requests()?
         .into_iter()
@@ -193,9 +193,9 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
 
 #[test]
 fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Result<()> {
-    let scene = Scene::prepare("")?;
+    let fixture = Fixture::prepare("")?;
     let (code, report) =
-        scene.report(&format!("--registry {CONTOSO_LOGIN} --image {IMAGE}"), "")?;
+        fixture.report(&format!("--registry {CONTOSO_LOGIN} --image {IMAGE}"), "")?;
     assert_eq!(code, Some(1));
     assert_eq!(
         finding(&report, "login server")?["outcome"],
@@ -212,8 +212,8 @@ fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Res
 
 #[test]
 fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
-    let scene = Scene::prepare("")?;
-    let password = scene.lab.dir().join("password");
+    let fixture = Fixture::prepare("")?;
+    let password = fixture.lab.dir().join("password");
     fs::write(&password, "two\nlines")?;
     let file = format!(
         "--registry contoso --image app --username u --password-file {}",
@@ -227,7 +227,7 @@ fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
         ),
         (&*file, "not one line"),
     ] {
-        let finished = scene.doctor(&scene.lab.device(), arguments, "")?;
+        let finished = fixture.doctor(&fixture.lab.device(), arguments, "")?;
         assert!(
             finished.refusal()?.contains(said),
             "{arguments}: {finished:?}"

@@ -18,7 +18,7 @@ use lab::{
     clients::stream::Plan,
     fixtures::{
         enforcer::binary,
-        fixture::{RATE, Scene},
+        fixture::{Fixture, RATE},
         shifted_clock::ShiftedClock,
     },
     topology::addresses::{RESOLVER_V4, STORAGE},
@@ -37,17 +37,17 @@ const TEN_YEARS: i64 = 10 * 365 * 86_400;
 
 #[test]
 fn a_flood_of_denials_changes_no_verdict_and_is_told_in_sums() -> Result<()> {
-    let scene = Scene::start(STREAM, "")?;
+    let fixture = Fixture::start(STREAM, "")?;
     // Each would have an event of its own.
     let account = |last: u16| Ipv6Addr::new(0x2001, 0xdb8, 0xb10b, 0, 0, 0, 1, last).into();
     let plan = Plan {
-        allowed: Plan::of_the_lab(RATE).allowed,
+        allowed: Plan::lab_default(RATE).allowed,
         protected: (0..4500).map(account).collect(),
         rate: 10,
     };
-    scene.enforcer.signal(libc::SIGSTOP)?;
-    let flooded = scene.one_second(&scene.lab.device(), &plan);
-    scene.enforcer.signal(libc::SIGCONT)?;
+    fixture.enforcer.signal(libc::SIGSTOP)?;
+    let flooded = fixture.one_second(&fixture.lab.device(), &plan);
+    fixture.enforcer.signal(libc::SIGCONT)?;
     let flooded = flooded?;
     assert!(
         flooded.refused >= 2 * 4500 && flooded.passed.is_empty(),
@@ -57,144 +57,149 @@ fn a_flood_of_denials_changes_no_verdict_and_is_told_in_sums() -> Result<()> {
         flooded.answered > 5 && flooded.failed.is_empty(),
         "{flooded:?}"
     );
-    assert_eq!(scene.wire.packets_to(&STORAGE)?, 0);
+    assert_eq!(fixture.counter.packets_to(&STORAGE)?, 0);
 
     let withheld = |status: &Value| status["counters"]["withheld-events"].as_u64() > Some(8000);
-    let status = scene.enforcer.await_status("withheld events", withheld)?;
+    let status = fixture.enforcer.await_status("withheld events", withheld)?;
     assert_eq!(status["counters"]["lost-events"], 0);
-    let told = scene.enforcer.ask(["status"])?.success()?;
+    let told = fixture.enforcer.cli(["status"])?.success()?;
     assert!(told.contains("only in sums"), "{told}");
-    scene.check_for_a_second()?;
-    has_event(&scene, "203.0.113.66")
+    fixture.check_for_a_second()?;
+    has_event(&fixture, "203.0.113.66")
 }
 
 #[test]
 fn an_unusable_state_file_is_set_aside_and_told() -> Result<()> {
-    let mut scene = Scene::prepare(STREAM, "")?;
-    let file = scene.enforcer.state().join("state.json");
-    fs::create_dir_all(scene.enforcer.state())?;
-    let aside = |suffix: &str| scene.enforcer.state().join(format!("state.json.{suffix}"));
+    let mut fixture = Fixture::prepare(STREAM, "")?;
+    let file = fixture.enforcer.state().join("state.json");
+    fs::create_dir_all(fixture.enforcer.state())?;
+    let aside = |suffix: &str| {
+        fixture
+            .enforcer
+            .state()
+            .join(format!("state.json.{suffix}"))
+    };
     let cases = [
         ("{\"version\":1,\"names\":{\"contoso", aside("corrupt")),
         ("{\"version\":7}", aside("v7")),
     ];
     for (broken, kept) in cases {
         fs::write(&file, broken)?;
-        unusable_state_is_survived(&mut scene)?;
+        unusable_state_is_survived(&mut fixture)?;
         assert_eq!(fs::read_to_string(kept)?, broken);
     }
-    fs::remove_file(scene.enforcer.state().join("state.json.corrupt"))?;
+    fs::remove_file(fixture.enforcer.state().join("state.json.corrupt"))?;
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;
-    unusable_state_is_survived(&mut scene)
+    unusable_state_is_survived(&mut fixture)
 }
 
-fn unusable_state_is_survived(scene: &mut Scene) -> Result<()> {
-    scene.enforcer.run()?;
-    scene
+fn unusable_state_is_survived(fixture: &mut Fixture) -> Result<()> {
+    fixture.enforcer.run()?;
+    fixture
         .enforcer
         .await_status("an alarm", has_alarm("state-unreadable"))?;
-    scene.enforcer.await_names()?;
-    scene.check_for_a_second()?;
-    assert!(scene.enforcer.end(libc::SIGTERM)?.success());
-    let saved = fs::read_to_string(scene.enforcer.state().join("state.json"))?;
+    fixture.enforcer.await_names()?;
+    fixture.check_for_a_second()?;
+    assert!(fixture.enforcer.end(libc::SIGTERM)?.success());
+    let saved = fs::read_to_string(fixture.enforcer.state().join("state.json"))?;
     assert!(saved.contains("198.51.100.10"), "{saved}");
     Ok(())
 }
 
 #[test]
 fn a_full_disk_keeps_the_old_state_until_there_is_room_again() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    scene.enforcer.end(libc::SIGTERM)?;
-    let old = fs::read_to_string(scene.enforcer.state().join("state.json"))?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    fixture.enforcer.end(libc::SIGTERM)?;
+    let old = fs::read_to_string(fixture.enforcer.state().join("state.json"))?;
     // A small file system over the state directory, that only the daemon sees and that ends with it.
     let script = "cp \"$STATE/state.json\" \"$STATE.old\" && mount -t tmpfs -o size=64k none \"$STATE\" && \
         cp \"$STATE.old\" \"$STATE/state.json\" && { cat /dev/zero > \"$STATE/filler\"; exec \"$0\" run \"$@\"; }";
     let binary = binary()?;
     let arguments = [OsStr::new("-c"), OsStr::new(script), binary.as_os_str()];
-    let mut command = scene.enforcer.command_of(Path::new("sh"), arguments);
-    command.env("STATE", scene.enforcer.state());
-    scene.enforcer.run_as(command)?;
-    let stream = scene.stream()?;
-    let root = PathBuf::from(format!("/proc/{}/root", scene.enforcer.pid()?));
-    let state = root.join(scene.enforcer.state().strip_prefix("/")?);
+    let mut command = fixture.enforcer.command_of(Path::new("sh"), arguments);
+    command.env("STATE", fixture.enforcer.state());
+    fixture.enforcer.run_as(command)?;
+    let stream = fixture.stream()?;
+    let root = PathBuf::from(format!("/proc/{}/root", fixture.enforcer.pid()?));
+    let state = root.join(fixture.enforcer.state().strip_prefix("/")?);
     assert_eq!(fs::read_to_string(state.join("state.json"))?, old);
 
-    let both = scene.configuration(&["eastus", "westus"], "");
-    scene.reload(&both, has_alarm("state-unsaved"))?;
+    let both = fixture.configuration(&["eastus", "westus"], "");
+    fixture.reload(&both, has_alarm("state-unsaved"))?;
     assert_eq!(fs::read_to_string(state.join("state.json"))?, old);
-    assert!(scene.reaches(WESTUS)?);
+    assert!(fixture.reaches(WESTUS)?);
 
     fs::remove_file(state.join("filler"))?;
-    scene
+    fixture
         .enforcer
         .await_status("the state is saved", |status| {
             !has_alarm("state-unsaved")(status)
         })?;
     let new = fs::read_to_string(state.join("state.json"))?;
     assert!(new.contains(WESTUS) && !old.contains(WESTUS), "{new}");
-    scene.check(&stream.end()?)
+    fixture.check(&stream.end()?)
 }
 
 #[test]
 fn a_clock_that_is_set_opens_nothing_closes_nothing_and_is_told() -> Result<()> {
-    let mut scene = Scene::prepare(STREAM, "")?;
-    let clock = ShiftedClock::new(scene.lab.dir())?;
-    let agent = scene.lab.device_cgroup().child("agent")?;
-    let agent = scene.lab.device_in(&agent);
-    let both = scene.configuration(&["eastus", "westus"], "");
-    scene.enforcer.configure(&both)?;
-    let mut command = scene.enforcer.command(["run"])?;
-    clock.wind(&mut command);
-    scene.enforcer.run_as(command)?;
-    if !clock.is_seen_by(scene.enforcer.pid()?)? {
+    let mut fixture = Fixture::prepare(STREAM, "")?;
+    let clock = ShiftedClock::new(fixture.lab.dir())?;
+    let agent = fixture.lab.device_cgroup().child("agent")?;
+    let agent = fixture.lab.device_in(&agent);
+    let both = fixture.configuration(&["eastus", "westus"], "");
+    fixture.enforcer.configure(&both)?;
+    let mut command = fixture.enforcer.command(["run"])?;
+    clock.apply_to(&mut command);
+    fixture.enforcer.run_as(command)?;
+    if !clock.is_seen_by(fixture.enforcer.pid()?)? {
         writeln!(
             io::stderr(),
             "NOT RUN: the binary under test is linked statically, so its clock cannot be shifted"
         )?;
         return Ok(());
     }
-    scene.enforcer.await_names()?;
+    fixture.enforcer.await_names()?;
     // The data endpoint in westus lingers; one exception lasts an hour, the other some seconds.
     let exceptions =
-        exception(&scene, AGENTS_ACCOUNT, 3600) + &exception(&scene, "203.0.113.78", 12);
-    let eastus = scene.configuration(&["eastus"], &exceptions);
+        exception(&fixture, AGENTS_ACCOUNT, 3600) + &exception(&fixture, "203.0.113.78", 12);
+    let eastus = fixture.configuration(&["eastus"], &exceptions);
     let ended = |status: &Value| [0, 1].map(|index| status["exceptions"][index]["ended"] == true);
-    let first = scene.reload(&eastus, |status| status["exceptions"][1].is_object())?;
+    let first = fixture.reload(&eastus, |status| status["exceptions"][1].is_object())?;
     assert_eq!(ended(&first), [false, false]);
-    let stream = scene.stream()?;
-    assert!(scene.reaches(WESTUS)?);
+    let stream = fixture.stream()?;
+    assert!(fixture.reaches(WESTUS)?);
 
     clock.set(-TEN_YEARS)?;
-    scene
+    fixture
         .enforcer
         .await_status("the alarm", has_alarm("clock-set"))?;
-    let past = scene
+    let past = fixture
         .enforcer
         .await_status("the short exception ends", |status| ended(status)[1])?;
     assert_eq!(ended(&past), [false, true]);
-    assert!(scene.reaches_from(&agent, AGENTS_ACCOUNT)?);
-    assert!(!scene.reaches_from(&agent, "203.0.113.78")?);
-    assert!(scene.reaches(WESTUS)?);
+    assert!(fixture.reaches_from(&agent, AGENTS_ACCOUNT)?);
+    assert!(!fixture.reaches_from(&agent, "203.0.113.78")?);
+    assert!(fixture.reaches(WESTUS)?);
 
     clock.set(0)?;
-    scene
+    fixture
         .enforcer
         .await_status("no alarm", |status| !has_alarm("clock-set")(status))?;
     clock.set(TEN_YEARS)?;
-    let future = scene
+    let future = fixture
         .enforcer
         .await_status("the alarm", has_alarm("clock-set"))?;
     assert_eq!(ended(&future), [true, true]);
-    within_a_minute(|| Ok(!scene.reaches_from(&agent, AGENTS_ACCOUNT)?))?;
-    assert!(scene.reaches(WESTUS)?);
+    within_a_minute(|| Ok(!fixture.reaches_from(&agent, AGENTS_ACCOUNT)?))?;
+    assert!(fixture.reaches(WESTUS)?);
 
     clock.set(0)?;
-    scene
+    fixture
         .enforcer
         .await_status("no alarm", |status| !has_alarm("clock-set")(status))?;
-    within_a_minute(|| scene.reaches_from(&agent, AGENTS_ACCOUNT))?;
-    scene.check(&stream.end()?)
+    within_a_minute(|| fixture.reaches_from(&agent, AGENTS_ACCOUNT))?;
+    fixture.check(&stream.end()?)
 }
 
 /// Waits for what follows from a clock that is shifted: no timer is cancelled by that, and asking for the status changes nothing, so that it
@@ -208,57 +213,60 @@ fn within_a_minute(mut wanted: impl FnMut() -> Result<bool>) -> Result<()> {
 }
 
 /// An exception that lasts `seconds` from now.
-fn exception(scene: &Scene, address: &str, seconds: i64) -> String {
+fn exception(fixture: &Fixture, address: &str, seconds: i64) -> String {
     let until = Timestamp::now() + SignedDuration::from_secs(seconds);
     format!(
         "[[exception]]\nreason = \"a test\"\ncgroup = \"/{}/device/agent\"\ncidrs = [\"{address}/32\"]\nuntil = {until}\n",
-        scene.lab.name()
+        fixture.lab.name()
     )
 }
 
 #[test]
 fn a_protected_set_that_does_not_fit_is_refused_whole_and_names_are_followed_on() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let stream = scene.stream()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let stream = fixture.stream()?;
     let scattered: Vec<String> = (0..5000_u32)
         .map(|number| format!("\"45.{}.{}.0/25\"", number / 256, number % 256))
         .collect();
-    let fits = scene.configuration(&["eastus", "westus"], "");
+    let fits = fixture.configuration(&["eastus", "westus"], "");
     let too_much = fits.replace(
         "[protect]\n",
         &format!("[protect]\ncidrs = [{}]\n", scattered.join(",")),
     );
-    let before = scene.enforcer.status()?;
-    let after = scene.reload(&too_much, has_alarm("config-refused"))?;
+    let before = fixture.enforcer.status()?;
+    let after = fixture.reload(&too_much, has_alarm("config-refused"))?;
     for same in ["tags", "generation"] {
         assert_eq!(before[same], after[same], "{after}");
     }
-    assert!(!scene.reaches(WESTUS)?);
-    assert_eq!(scene.enforcer.ask(["explain", "45.0.0.1"])?.code(), Some(0));
+    assert!(!fixture.reaches(WESTUS)?);
+    assert_eq!(
+        fixture.enforcer.cli(["explain", "45.0.0.1"])?.code(),
+        Some(0)
+    );
 
     let next: IpAddr = "198.51.100.11".parse()?;
-    scene.lab.dns().set_addresses(CONTOSO_LOGIN, &[next], 1)?;
-    scene
+    fixture.lab.dns().set_addresses(CONTOSO_LOGIN, &[next], 1)?;
+    fixture
         .enforcer
         .await_status("the new address is open", |status| {
             status["registries"][0]["names"]
                 .to_string()
                 .contains("198.51.100.11")
         })?;
-    assert!(scene.reaches("198.51.100.11")?);
-    scene.check(&stream.end()?)?;
+    assert!(fixture.reaches("198.51.100.11")?);
+    fixture.check(&stream.end()?)?;
 
-    scene.enforcer.end(libc::SIGTERM)?;
-    let start = scene.enforcer.ask(["run"])?;
+    fixture.enforcer.end(libc::SIGTERM)?;
+    let start = fixture.enforcer.cli(["run"])?;
     assert!(start.refusal()?.contains("fit"), "{start:?}");
-    scene.check_for_a_second()
+    fixture.check_for_a_second()
 }
 
 #[test]
 fn a_flood_on_the_control_socket_disturbs_nothing() -> Result<()> {
-    let scene = Scene::start(STREAM, "")?;
-    let socket = scene.lab.dir().join("enforcer/run/control.sock");
-    let stream = scene.stream()?;
+    let fixture = Fixture::start(STREAM, "")?;
+    let socket = fixture.lab.dir().join("enforcer/run/control.sock");
+    let stream = fixture.stream()?;
     let mut open = VecDeque::new();
     let begun = Instant::now();
     // As many as can be made in a while, so that the stream runs beside them.
@@ -278,47 +286,47 @@ fn a_flood_on_the_control_socket_disturbs_nothing() -> Result<()> {
             open.pop_front();
         }
     }
-    scene.check(&stream.end()?)?;
+    fixture.check(&stream.end()?)?;
     drop(open);
-    scene.enforcer.await_status("an answer", |_| true)?;
-    has_event(&scene, "203.0.113.66")
+    fixture.enforcer.await_status("an answer", |_| true)?;
+    has_event(&fixture, "203.0.113.66")
 }
 
 #[test]
 fn another_resolver_of_the_system_is_asked_and_exempt_unless_it_is_protected() -> Result<()> {
-    let mut scene = Scene::prepare(STREAM, "")?;
-    let config = scene.configuration(&["eastus"], "");
+    let mut fixture = Fixture::prepare(STREAM, "")?;
+    let config = fixture.configuration(&["eastus"], "");
     let web = config.replace("[protect]\n", "[protect]\ncidrs = [\"192.0.2.0/24\"]\n");
-    scene.enforcer.configure(&web)?;
+    fixture.enforcer.configure(&web)?;
     // The names are asked for again after the shortest time that there is.
-    scene.lab.dns().set_addresses(
+    fixture.lab.dns().set_addresses(
         CONTOSO_LOGIN,
         &["198.51.100.10".parse()?, "2001:db8:acc::10".parse()?],
         1,
     )?;
-    scene.enforcer.run()?;
-    scene.enforcer.await_names()?;
-    assert!(!scene.reaches("192.0.2.80")?);
+    fixture.enforcer.run()?;
+    fixture.enforcer.await_names()?;
+    assert!(!fixture.reaches("192.0.2.80")?);
 
-    scene.set_resolver("192.0.2.80")?;
-    scene
+    fixture.set_resolver("192.0.2.80")?;
+    fixture
         .enforcer
         .await_status("the new resolver", asks("192.0.2.80:53"))?;
-    scene.enforcer.await_names()?;
-    assert!(scene.reaches("192.0.2.80")?);
-    assert!(scene.wire.packets_to(&["192.0.2.80/32"])? > 0);
+    fixture.enforcer.await_names()?;
+    assert!(fixture.reaches("192.0.2.80")?);
+    assert!(fixture.counter.packets_to(&["192.0.2.80/32"])? > 0);
 
-    scene.set_resolver("203.0.113.66")?;
-    scene
+    fixture.set_resolver("203.0.113.66")?;
+    fixture
         .enforcer
         .await_status("the protected resolver", asks("203.0.113.66:53"))?;
-    assert!(!scene.reaches("203.0.113.66")?);
-    assert!(!scene.reaches("192.0.2.80")?);
-    scene.set_resolver(&RESOLVER_V4.to_string())?;
-    scene
+    assert!(!fixture.reaches("203.0.113.66")?);
+    assert!(!fixture.reaches("192.0.2.80")?);
+    fixture.set_resolver(&RESOLVER_V4.to_string())?;
+    fixture
         .enforcer
         .await_status("the old resolver", asks("10.53.0.53:53"))?;
-    scene.lab.pull()?;
+    fixture.lab.pull()?;
     Ok(())
 }
 
@@ -334,8 +342,8 @@ fn has_alarm(kind: &str) -> impl Fn(&Value) -> bool {
 }
 
 /// Fails unless the daemon tells a denial of `destination`.
-fn has_event(scene: &Scene, destination: &str) -> Result<()> {
-    let events = scene.enforcer.json(["events"])?;
+fn has_event(fixture: &Fixture, destination: &str) -> Result<()> {
+    let events = fixture.enforcer.json(["events"])?;
     let told = events
         .as_array()
         .into_iter()

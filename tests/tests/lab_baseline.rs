@@ -14,11 +14,11 @@ use lab::{
     fixtures::process::run,
     servers::{
         dns::{Answer, Fault, Kind, rcode},
-        stub_resolver::Stub,
+        stub_resolver::StubResolver,
     },
     topology::{
         addresses::{RESOLVER_V6, STORAGE},
-        packet_counter::Wire,
+        packet_counter::PacketCounter,
     },
 };
 
@@ -59,15 +59,15 @@ fn a_pull_goes_through_the_data_endpoint_of_the_region_that_serves_it() -> Resul
 #[test]
 fn without_the_enforcer_data_leaves_in_every_way() -> Result<()> {
     let lab = Lab::start()?;
-    let wire = Wire::watch(lab.world())?;
-    assert_eq!(wire.packets_to(&STORAGE)?, 0);
+    let counter = PacketCounter::watch(lab.network())?;
+    assert_eq!(counter.packets_to(&STORAGE)?, 0);
 
     let device = lab.device();
     let by_sdk = lab.exfiltrate_sdk(&device)?;
     assert!(by_sdk.ok, "{by_sdk:?}");
     let by_curl = lab.exfiltrate_curl(&device)?;
     assert!(by_curl.ok, "{by_curl:?}");
-    assert!(wire.packets_to(&STORAGE)? > 0);
+    assert!(counter.packets_to(&STORAGE)? > 0);
     for registry in [EVIL_LOGIN, MALLORY_LOGIN] {
         lab.push_to(registry, &device)?;
         lab.pull_from(registry, &device)?;
@@ -122,7 +122,7 @@ fn names_resolve_as_the_service_s_do_and_change_at_once() -> Result<()> {
     let over_v6 = SocketAddr::from((RESOLVER_V6, 53));
     let v6 = lab
         .dns()
-        .ask_at(over_v6, lab.world().device(), CONTOSO_LOGIN, Kind::Aaaa)?;
+        .ask_at(over_v6, lab.network().device(), CONTOSO_LOGIN, Kind::Aaaa)?;
     assert_eq!(addresses(&v6), names(&["2001:db8:acc::10"]));
 
     for last in 11..31 {
@@ -200,7 +200,7 @@ fn the_resolver_fails_in_the_way_asked_for_and_mends() -> Result<()> {
         "the client tries TCP"
     );
 
-    dns.mend();
+    dns.clear_faults();
     assert_eq!(
         addresses(&ask(&lab, CONTOSO_LOGIN)?),
         names(&["198.51.100.10"])
@@ -217,7 +217,7 @@ fn the_resolver_fails_in_the_way_asked_for_and_mends() -> Result<()> {
 #[test]
 fn a_local_stub_resolves_for_the_device() -> Result<()> {
     let lab = Lab::start()?;
-    let stub = Stub::start(&lab, &lab.device())?;
+    let stub = StubResolver::start(&lab, &lab.device())?;
     assert!(
         lab.device_cgroup()
             .pids()?
@@ -229,7 +229,7 @@ fn a_local_stub_resolves_for_the_device() -> Result<()> {
 
 fn ask(lab: &Lab, name: &str) -> Result<Answer> {
     lab.dns()
-        .ask(lab.world().device(), name.trim_end_matches('.'), Kind::A)
+        .ask(lab.network().device(), name.trim_end_matches('.'), Kind::A)
 }
 
 /// What a program on the device gets from the C library.

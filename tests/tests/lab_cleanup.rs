@@ -10,13 +10,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Lab, Scratch, fixtures::process::Running};
+use lab::{Lab, ScratchDir, fixtures::process::Running};
 
 #[test]
 fn a_dropped_lab_leaves_no_process_namespace_cgroup_mount_or_file() -> Result<()> {
     let lab = Lab::start()?;
     let name = lab.name().to_owned();
-    let (cloud, device) = (lab.world().cloud().inode(), lab.world().device().inode());
+    let (cloud, device) = (
+        lab.network().cloud().inode(),
+        lab.network().device().inode(),
+    );
     let mut sleep = lab.device().command("sleep");
     sleep.arg("1000");
     let forgotten = Running::start("sleep", sleep)?;
@@ -48,7 +51,7 @@ fn the_processes_of_a_killed_lab_die_and_the_next_lab_clears_its_traces() -> Res
     })?;
     assert!(!traces(&name)?.is_empty());
 
-    drop(Scratch::new()?);
+    drop(ScratchDir::new()?);
     assert_eq!(traces(&name)?, Vec::<PathBuf>::new());
     Ok(())
 }

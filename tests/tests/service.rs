@@ -17,7 +17,7 @@ use lab::{
     fixtures::{
         enforcer::{Enforcer, binary},
         process::{Running, run},
-        process_env::Place,
+        process_env::ProcessEnv,
     },
     topology::cgroup::Cgroup,
 };
@@ -175,10 +175,10 @@ fn an_idle_daemon_sleeps_and_finds_a_unit_as_soon_as_it_starts() -> Result<()> {
     for _ in 0..2 {
         fs::create_dir(&nested)?;
         fs::create_dir(&unit)?;
-        enforcer.await_told("the unit is found", LIMIT, found)?;
+        enforcer.await_api_status("the unit is found", LIMIT, found)?;
         fs::remove_dir(&unit)?;
         fs::remove_dir(&nested)?;
-        enforcer.await_told("the unit is gone", LIMIT, |status| !found(status))?;
+        enforcer.await_api_status("the unit is gone", LIMIT, |status| !found(status))?;
     }
 
     let pid = enforcer.pid()?;
@@ -225,7 +225,7 @@ fn effort(pid: u32) -> Result<Effort> {
 fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
     let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging"));
     let unit = packaging.join("egress-enforcer.service");
-    let mut analyze = Place::default().command("systemd-analyze");
+    let mut analyze = ProcessEnv::default().command("systemd-analyze");
     analyze.args(["security", "--offline=true", "--no-pager", "--threshold=25"]);
     let Ok(analyzed) = run(
         {
@@ -249,7 +249,7 @@ fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
         analyzed.stdout
     );
 
-    let mut verify = Place::default().command("systemd-analyze");
+    let mut verify = ProcessEnv::default().command("systemd-analyze");
     verify
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .arg(&unit);
@@ -284,7 +284,7 @@ fn the_capabilities_of_the_unit_are_those_that_it_takes() -> Result<()> {
         let set: String = names
             .map(|name| format!(",+{}", name.trim_start_matches("CAP_").to_lowercase()))
             .collect();
-        let mut command = lab.world().device_place().command("setpriv");
+        let mut command = lab.network().device_env().command("setpriv");
         command
             .arg(format!("--bounding-set=-all{set}"))
             .arg("--no-new-privs")

@@ -43,7 +43,7 @@ fn pins_are_roots_alone_or_not_used() -> Result<()> {
     let pins = lab.bpffs().join("pins");
     fs::DirBuilder::new().mode(0o700).create(&pins)?;
     chown(&pins, Some(65534), None)?;
-    let refused = enforcer.ask(["run"])?;
+    let refused = enforcer.cli(["run"])?;
     assert_eq!(refused.status.code(), Some(2));
     assert!(
         refused.stderr.contains("is not root's alone"),

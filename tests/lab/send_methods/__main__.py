@@ -1,6 +1,6 @@
 """Tries every way that a socket has to get a packet to an address, or past it.
 
-Reads a JSON list of {"way", "to", "via"} from standard input and prints a list of {"errno", "milliseconds"}. `to` is
+Reads a JSON list of {"method", "to", "via"} from standard input and prints a list of {"errno", "milliseconds"}. `to` is
 where the packet is to arrive in the end, `via` where else it pretends to go. With two arguments, files, it first opens
 the sockets of the ways that begin with "early", then makes the first file and waits for the second.
 """
@@ -11,7 +11,7 @@ import os
 import sys
 import time
 
-from common import EARLY, WAYS
+from common import EARLY, SEND_METHODS
 
 import headers  # noqa: F401, registers its ways
 import opened_early  # noqa: F401
@@ -36,8 +36,8 @@ def attempt(act):
 def main(tries, ready=None, go=None):
     begun = {}
     for at, each in enumerate(tries):
-        if each["way"] in EARLY:
-            begun[at] = EARLY[each["way"]](each["to"], each["via"])
+        if each["method"] in EARLY:
+            begun[at] = EARLY[each["method"]](each["to"], each["via"])
             next(begun[at])
     if ready:
         open(ready, "w").close()
@@ -48,7 +48,7 @@ def main(tries, ready=None, go=None):
         if at in begun:
             results.append(attempt(lambda: next(begun[at])))
         else:
-            results.append(attempt(lambda: WAYS[each["way"]](each["to"], each["via"])))
+            results.append(attempt(lambda: SEND_METHODS[each["method"]](each["to"], each["via"])))
     print(json.dumps(results))
 
 

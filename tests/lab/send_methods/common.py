@@ -12,12 +12,12 @@ TCP_FASTOPEN_CONNECT, UDP_SEGMENT = 30, 103
 LOOSE = 131
 DATA = b"what the device knows"
 
-WAYS = {}
+SEND_METHODS = {}
 EARLY = {}
 
 
-def way(act):
-    WAYS[act.__name__.replace("_", "-")] = act
+def send_method(act):
+    SEND_METHODS[act.__name__.replace("_", "-")] = act
     return act
 
 

@@ -1,7 +1,7 @@
 """Asks a DNS server, and looks into a pinned BPF map as soon as there is an answer.
 
 Reads {"map", "questions"} from standard input and prints a list of {"errno", "replies", "found"}, one for each question:
-{"to", "way", "query", "rounds", "replies", "keys"}. Each of `rounds` times it sends `query` from a socket of its own, by the way
+{"to", "method", "query", "rounds", "replies", "keys"}. Each of `rounds` times it sends `query` from a socket of its own, by the way
 "connected", "unconnected" or "tcp", and receives up to `replies` messages; after the first of them it looks for `keys`.
 Binary values are in hexadecimal. With "alone", {"address", "answer"}, it is first an unprivileged user with user and network
 namespaces of their own, in which `address` is theirs and answers everything with `answer`.
@@ -56,31 +56,31 @@ def family_of(address):
 
 
 def connected(question):
-    kind = socket.SOCK_STREAM if question["way"] == "tcp" else socket.SOCK_DGRAM
-    asker = socket.socket(family_of(question["to"]), kind)
-    asker.settimeout(PATIENCE)
-    if question["way"] != "unconnected":
-        asker.connect((question["to"], 53))
-    return asker
+    kind = socket.SOCK_STREAM if question["method"] == "tcp" else socket.SOCK_DGRAM
+    client = socket.socket(family_of(question["to"]), kind)
+    client.settimeout(PATIENCE)
+    if question["method"] != "unconnected":
+        client.connect((question["to"], 53))
+    return client
 
 
-def ask(question, descriptor, keys, asker):
+def ask(question, descriptor, keys, client):
     """Asks once; the messages that came, and which keys were there after the first."""
     found = []
     replies = 0
     query = bytes.fromhex(question["query"])
     then = question["then"]
-    with asker:
-        if question["way"] == "unconnected":
+    with client:
+        if question["method"] == "unconnected":
             for server in [question["to"], then] if then else [question["to"]]:
-                asker.sendto(query, (server, 53))
+                client.sendto(query, (server, 53))
         else:
             if then:
-                asker.connect((then, 53))
-            asker.send(query)
+                client.connect((then, 53))
+            client.send(query)
         while replies < question["replies"]:
             try:
-                asker.recv(4096)
+                client.recv(4096)
             except TimeoutError:
                 break
             if replies == 0:
@@ -89,17 +89,17 @@ def ask(question, descriptor, keys, asker):
     return replies, found
 
 
-def outcome(question, descriptor, asker):
+def outcome(question, descriptor, client):
     keys = [bytes.fromhex(key) for key in question["keys"]]
-    told = {"errno": None, "replies": 0, "found": []}
+    result = {"errno": None, "replies": 0, "found": []}
     try:
         for _ in range(question["rounds"]):
-            replies, told["found"] = ask(question, descriptor, keys, asker or connected(question))
-            asker = None
-            told["replies"] += replies
+            replies, result["found"] = ask(question, descriptor, keys, client or connected(question))
+            client = None
+            result["replies"] += replies
     except OSError as error:
-        told["errno"] = error.errno
-    return told
+        result["errno"] = error.errno
+    return result
 
 
 def be_alone(address, answer):
@@ -142,7 +142,7 @@ def main():
         os.close(os.open("ready", os.O_CREAT | os.O_WRONLY, dir_fd=flags))
         while "go" not in os.listdir(f"/proc/self/fd/{flags}"):
             time.sleep(0.005)
-    print(json.dumps([outcome(question, descriptor, asker) for question, asker in zip(questions, early)]))
+    print(json.dumps([outcome(question, descriptor, client) for question, client in zip(questions, early)]))
 
 
 if __name__ == "__main__":

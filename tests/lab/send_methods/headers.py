@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from common import DATA, EXPERIMENTAL, IP_OPTIONS, IP_RETOPTS, LOOSE, OTHER_PORT, PORT, family, opened, packed, way
+from common import DATA, EXPERIMENTAL, IP_OPTIONS, IP_RETOPTS, LOOSE, OTHER_PORT, PORT, family, opened, packed, send_method
 from sockets import udp_sendto
 
 
@@ -11,12 +11,12 @@ def segment(port=PORT):
     return struct.pack("!HHIIBBHHH", 40000, port, 1, 0, 0x50, 2, 1024, 0, 0)
 
 
-@way
+@send_method
 def raw_tcp(to, via):
     opened(to, socket.SOCK_RAW, socket.IPPROTO_TCP).sendto(segment(OTHER_PORT), (to, 0))
 
 
-@way
+@send_method
 def raw_udp(to, via):
     datagram = struct.pack("!HHHH", 40000, PORT, 8, 0)
     opened(to, socket.SOCK_RAW, socket.IPPROTO_UDP).sendto(datagram, (to, 0))
@@ -38,25 +38,25 @@ def send_whole(to, packet):
     opened(to, socket.SOCK_RAW, socket.IPPROTO_RAW).sendto(packet, (to, 0))
 
 
-@way
+@send_method
 def own_header(to, via):
     v6 = family(to) == socket.AF_INET6
     send_whole(to, header6(to) if v6 else header(to) + DATA)
 
 
-@way
+@send_method
 def own_header_past_its_address(to, via):
     """What the call names is not what stands in the header."""
     v6 = family(to) == socket.AF_INET6
     send_whole(via, header6(to) if v6 else header(to) + DATA)
 
 
-@way
+@send_method
 def own_header_bound_source(to, via):
     send_whole(to, header(to, source=packed("10.53.0.77")) + DATA)
 
 
-@way
+@send_method
 def own_header_connected(to, via):
     v6 = family(to) == socket.AF_INET6
     any_ip = opened(to, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -64,7 +64,7 @@ def own_header_connected(to, via):
     any_ip.send(header6(to) if v6 else header(to) + DATA)
 
 
-@way
+@send_method
 def own_header_first_fragment(to, via):
     if family(to) == socket.AF_INET6:
         payload = struct.pack("!BBHI", socket.IPPROTO_TCP, 0, 1, 7) + segment()[:16]
@@ -72,7 +72,7 @@ def own_header_first_fragment(to, via):
     return send_whole(to, header(to, socket.IPPROTO_TCP, fragment=0x2000) + segment()[:16])
 
 
-@way
+@send_method
 def own_header_later_fragment(to, via):
     if family(to) == socket.AF_INET6:
         payload = struct.pack("!BBHI", socket.IPPROTO_TCP, 0, 8, 7) + segment()
@@ -80,58 +80,58 @@ def own_header_later_fragment(to, via):
     return send_whole(to, header(to, socket.IPPROTO_TCP, fragment=1) + segment())
 
 
-@way
+@send_method
 def own_header_of_another_version(to, via):
     """The header says IPv6 (or IPv4), the socket is of the other family."""
     v6 = family(to) == socket.AF_INET6
     send_whole(to, header6(to, first=0x45) if v6 else header(to, first=0x65) + DATA)
 
 
-@way
+@send_method
 def own_header_source_route(to, via):
     route = bytes([LOOSE, 7, 4]) + packed(to) + bytes(1)
     send_whole(via, header(via, socket.IPPROTO_UDP, options=route) + DATA)
 
 
-@way
+@send_method
 def own_header_broken_options(to, via):
     send_whole(to, header(to, socket.IPPROTO_TCP, options=bytes([7, 0, 0, 0])) + segment())
 
 
-@way
+@send_method
 def own_header_behind_headers(to, via):
     headers = bytes([60] + [0] * 7) + bytes([socket.IPPROTO_TCP] + [0] * 7)
     send_whole(to, header6(to, 0, payload=headers + segment(OTHER_PORT)))
 
 
-@way
+@send_method
 def own_header_behind_too_many_headers(to, via):
     headers = bytes([60] + [0] * 7) * 11 + bytes([socket.IPPROTO_TCP] + [0] * 7)
     send_whole(to, header6(to, 60, payload=headers + segment()))
 
 
-@way
+@send_method
 def own_header_routing_header(to, via):
     route = struct.pack("!BBBBI", socket.IPPROTO_UDP, 2, 0, 1, 0) + packed(to)
     send_whole(via, header6(via, 43, payload=route + DATA))
 
 
-@way
+@send_method
 def tunnel_ipip(to, via):
     opened(to, socket.SOCK_RAW, 4).sendto(header(via) + DATA, (to, 0))
 
 
-@way
+@send_method
 def tunnel_6in4(to, via):
     opened(to, socket.SOCK_RAW, 41).sendto(header6("2001:db8:80::80"), (to, 0))
 
 
-@way
+@send_method
 def tunnel_gre(to, via):
     opened(to, socket.SOCK_RAW, 47).sendto(b"\0\0\x08\0" + DATA, (to, 0))
 
 
-@way
+@send_method
 def tunnel_esp(to, via):
     opened(to, socket.SOCK_RAW, 50).sendto(bytes(40), (to, 0))
 
@@ -146,31 +146,31 @@ def source_routed(to, hop):
     udp.sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def loose_source_route(to, via):
     source_routed(to, via)
 
 
-@way
+@send_method
 def source_route_over_the_address(to, via):
     """The packet goes to `to` first, and on from there."""
     source_routed(via, to)
 
 
-@way
+@send_method
 def source_route_in_the_message(to, via):
     options = (socket.IPPROTO_IP, IP_RETOPTS, ip_options(LOOSE, via))
     opened(to, socket.SOCK_DGRAM).sendmsg([DATA], [options], 0, (to, PORT))
 
 
-@way
+@send_method
 def source_route_tcp(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     stream.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, ip_options(LOOSE, via))
     stream.connect((to, PORT))
 
 
-@way
+@send_method
 def source_route_raw(to, via):
     any_ip = opened(to, socket.SOCK_RAW, EXPERIMENTAL)
     any_ip.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, ip_options(LOOSE, via))
@@ -189,35 +189,35 @@ def routed(to, kind, hop):
     udp.sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def routing_header_2(to, via):
     routed(to, 2, via)
 
 
-@way
+@send_method
 def routing_header_4(to, via):
     routed(to, 4, via)
 
 
-@way
+@send_method
 def routing_header_over_the_address(to, via):
     routed(via, 4, to)
 
 
-@way
+@send_method
 def routing_header_in_the_message(to, via):
     ancillary = (socket.IPPROTO_IPV6, socket.IPV6_RTHDR, routing_header(4, via))
     opened(to, socket.SOCK_DGRAM).sendmsg([DATA], [ancillary], 0, (to, PORT))
 
 
-@way
+@send_method
 def routing_header_tcp(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     stream.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, routing_header(4, via))
     stream.connect((to, PORT))
 
 
-@way
+@send_method
 def options_before_tcp(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     options = bytes([0, 0, 1, 4, 0, 0, 0, 0])
@@ -226,14 +226,14 @@ def options_before_tcp(to, via):
     stream.connect((to, PORT))
 
 
-@way
+@send_method
 def options_before_udp(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_DSTOPTS, bytes([0, 0, 1, 4, 0, 0, 0, 0]))
     udp.sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def packet_socket(to, via):
     """Below IP: a frame for the gateway."""
     udp_sendto(via, to)  # So that the gateway's hardware address is known.

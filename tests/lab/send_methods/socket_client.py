@@ -1,4 +1,4 @@
-"""Holds TCP sockets, and does with them what it is told.
+"""Holds TCP sockets, and does with them what it is result.
 
 Each line of standard input is {"do", "socket", ...}; the answer is a line {"errno", "peer"}: how the call ended, and what the far end sees
 the socket as. Bytes are in hexadecimal.
@@ -128,13 +128,13 @@ def main():
     for line in sys.stdin:
         order = json.loads(line)
         number = order.pop("socket")
-        told = {"errno": None}
+        result = {"errno": None}
         try:
             ACTS[order.pop("do")](number, **order)
         except OSError as error:
-            told["errno"] = error.errno
-        told["peer"] = peer(number)
-        print(json.dumps(told), flush=True)
+            result["errno"] = error.errno
+        result["peer"] = peer(number)
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,20 @@ import struct
 import time
 
 from common import DATA, EXPERIMENTAL, MPTCP, OTHER_PORT, PORT, SCTP, TCP_FASTOPEN_CONNECT, UDPLITE, UDP_SEGMENT
-from common import connect, family, in_a_child, opened, way
+from common import connect, family, in_a_child, opened, send_method
 
 
-@way
+@send_method
 def tcp(to, via):
     connect(to)
 
 
-@way
+@send_method
 def tcp_other_port(to, via):
     connect(to, port=OTHER_PORT)
 
 
-@way
+@send_method
 def tcp_bound(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
@@ -27,12 +27,12 @@ def tcp_bound(to, via):
     stream.connect((to, PORT))
 
 
-@way
+@send_method
 def tcp_fast_open(to, via):
     opened(to, socket.SOCK_STREAM).sendto(DATA, socket.MSG_FASTOPEN, (to, PORT))
 
 
-@way
+@send_method
 def tcp_fast_open_connect(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     stream.setsockopt(socket.IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 1)
@@ -40,7 +40,7 @@ def tcp_fast_open_connect(to, via):
     stream.send(DATA)
 
 
-@way
+@send_method
 def tcp_after_refusal(to, via):
     stream = opened(to, socket.SOCK_STREAM)
     try:
@@ -49,63 +49,63 @@ def tcp_after_refusal(to, via):
         stream.connect((to, PORT))
 
 
-@way
+@send_method
 def mptcp(to, via):
     connect(to, MPTCP)
 
 
-@way
+@send_method
 def mptcp_fast_open(to, via):
     opened(to, socket.SOCK_STREAM, MPTCP).sendto(DATA, socket.MSG_FASTOPEN, (to, PORT))
 
 
-@way
+@send_method
 def sctp(to, via):
     connect(to, SCTP)
 
 
-@way
+@send_method
 def sctp_message(to, via):
     opened(to, socket.SOCK_SEQPACKET, SCTP).sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def udp_sendto(to, via):
     opened(to, socket.SOCK_DGRAM).sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def udp_sendmsg(to, via):
     opened(to, socket.SOCK_DGRAM).sendmsg([DATA, DATA], [], 0, (to, PORT))
 
 
-@way
+@send_method
 def udp_connect_only(to, via):
     opened(to, socket.SOCK_DGRAM).connect((to, PORT))
 
 
-@way
+@send_method
 def udp_connected(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.connect((to, PORT))
     udp.send(DATA)
 
 
-@way
+@send_method
 def udp_connected_elsewhere(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.connect((via, PORT))
     udp.sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def udp_corked(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.sendto(DATA, socket.MSG_MORE, (to, PORT))
     udp.sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def udp_corked_elsewhere(to, via):
     """The corked datagram keeps its first destination."""
     udp = opened(to, socket.SOCK_DGRAM)
@@ -113,24 +113,24 @@ def udp_corked_elsewhere(to, via):
     udp.sendto(DATA, (via, PORT))
 
 
-@way
+@send_method
 def udp_in_fragments(to, via):
     opened(to, socket.SOCK_DGRAM).sendto(bytes(4000), (to, PORT))
 
 
-@way
+@send_method
 def udp_in_segments(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
     udp.sendto(bytes(4000), (to, PORT))
 
 
-@way
+@send_method
 def udp_lite(to, via):
     opened(to, socket.SOCK_DGRAM, UDPLITE).sendto(DATA, (to, PORT))
 
 
-@way
+@send_method
 def udp_reconnected(to, via):
     udp = opened(to, socket.SOCK_DGRAM)
     udp.connect((via, PORT))
@@ -149,34 +149,34 @@ def icmp(to):
     return socket.IPPROTO_ICMPV6 if family(to) == socket.AF_INET6 else socket.IPPROTO_ICMP
 
 
-@way
+@send_method
 def ping(to, via):
     opened(to, socket.SOCK_DGRAM, icmp(to)).sendto(echo(to), (to, 0))
 
 
-@way
+@send_method
 def raw_ping(to, via):
     opened(to, socket.SOCK_RAW, icmp(to)).sendto(echo(to), (to, 0))
 
 
-@way
+@send_method
 def raw(to, via):
     opened(to, socket.SOCK_RAW, EXPERIMENTAL).sendto(DATA, (to, 0))
 
 
-@way
+@send_method
 def raw_connected(to, via):
     any_ip = opened(to, socket.SOCK_RAW, EXPERIMENTAL)
     any_ip.connect((to, 0))
     any_ip.send(DATA)
 
 
-@way
+@send_method
 def raw_in_fragments(to, via):
     opened(to, socket.SOCK_RAW, EXPERIMENTAL).sendto(bytes(4000), (to, 0))
 
 
-@way
+@send_method
 def in_another_user(to, via):
     def nobody():
         os.setgroups([])
@@ -187,7 +187,7 @@ def in_another_user(to, via):
     in_a_child(nobody)
 
 
-@way
+@send_method
 def socket_passed_on(to, via):
     """Another process sends through a descriptor that it was handed."""
     ours, theirs = socket.socketpair()
@@ -201,7 +201,7 @@ def socket_passed_on(to, via):
     in_a_child(receiver)
 
 
-@way
+@send_method
 def until_refused(to, via):
     for _ in range(1000):
         udp_sendto(to, via)

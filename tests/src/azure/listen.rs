@@ -20,7 +20,7 @@ use super::{
     entra,
     http::{Head, Reply},
     managed_identity, mirror,
-    network::Grounds,
+    network::AzureNetwork,
     resource_manager,
     state::{Fault, Service, Shared},
 };
@@ -36,13 +36,13 @@ type Tls = Option<Arc<ServerConfig>>;
 /// A thread for each address of each service.
 pub(super) fn all(
     lab: &Lab,
-    grounds: &Grounds,
+    network: &AzureNetwork,
     shared: &Arc<Shared>,
 ) -> Result<Vec<JoinHandle<()>>> {
-    let tls = tls(&lab.tls().azure)?;
+    let tls = tls(&lab.certificates().azure)?;
     let mut threads = Vec::new();
     for service in Service::ALL {
-        let (netns, addresses) = grounds.of(service);
+        let (netns, addresses) = network.of(service);
         for address in addresses {
             let tls = (address.port() == 443).then(|| Arc::clone(&tls));
             let shared = Arc::clone(shared);

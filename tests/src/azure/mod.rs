@@ -3,7 +3,7 @@
 //! server that mirrors the service-tags file.
 //!
 //! It lives in a network namespace behind the cloud's, so that what refuses a connection is nobody, and what it is asked crosses
-//! the link that [`crate::topology::packet_counter::Wire`] watches. The agent of Azure Arc listens on the device's loopback.
+//! the link that [`crate::topology::packet_counter::PacketCounter`] watches. The agent of Azure Arc listens on the device's loopback.
 
 mod entra;
 mod http;
@@ -26,7 +26,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use self::{network::Grounds, state::Shared};
+use self::{network::AzureNetwork, state::Shared};
 pub use self::{
     network::{LOGIN_HOST, MANAGER_HOST, MIRROR_HOST, address_of},
     principal::{CLIENT, Principal, RESOURCE_GROUP, SUBSCRIPTION, TENANT, resource_id},
@@ -44,7 +44,7 @@ pub struct Azure {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     principal: Principal,
-    grounds: Grounds,
+    network: AzureNetwork,
 }
 
 impl Azure {
@@ -53,18 +53,18 @@ impl Azure {
     /// # Errors
     /// When a namespace, a certificate or a socket cannot be made.
     pub fn start(lab: &Lab) -> Result<Self> {
-        let grounds = Grounds::new(lab).context("make room for the stand-in of Azure")?;
+        let network = AzureNetwork::new(lab).context("make room for the stand-in of Azure")?;
         let principal = Principal::new(lab.scratch())?;
-        let shared = Arc::new(Shared::new(&principal, grounds.tokens_dir()));
+        let shared = Arc::new(Shared::new(&principal, network.tokens_dir()));
         for service in [Service::Imds, Service::Arc] {
             shared.state().faults.insert(service, Fault::Refused);
         }
-        let threads = listen::all(lab, &grounds, &shared)?;
+        let threads = listen::all(lab, &network, &shared)?;
         Ok(Self {
             shared,
             threads,
             principal,
-            grounds,
+            network,
         })
     }
 
@@ -77,19 +77,19 @@ impl Azure {
     /// What the daemon has to see at `/var/opt` for the agent's tokens directory to be there.
     #[must_use]
     pub fn var_opt(&self) -> &Path {
-        self.grounds.var_opt()
+        self.network.var_opt()
     }
 
     /// Has `service` fail this way from here on.
     pub fn fail(&self, service: Service, fault: Fault) {
         self.shared.state().faults.insert(service, fault);
-        self.settle(service);
+        self.await_sockets(service);
     }
 
     /// Has `service` answer rightly from here on.
-    pub fn mend(&self, service: Service) {
+    pub fn recover(&self, service: Service) {
         self.shared.state().faults.remove(&service);
-        self.settle(service);
+        self.await_sockets(service);
     }
 
     /// What Resource Manager says of the registry `contoso`: the hosts of its data endpoints.
@@ -99,7 +99,7 @@ impl Azure {
     }
 
     /// How long the tokens that are issued from here on are good for, in seconds.
-    pub fn set_token_life(&self, seconds: u64) {
+    pub fn set_token_lifetime(&self, seconds: u64) {
         self.shared.state().token_life = seconds;
     }
 
@@ -183,9 +183,9 @@ impl Azure {
 
 impl Azure {
     /// Waits until the sockets of `service` are there, or are not.
-    fn settle(&self, service: Service) {
+    fn await_sockets(&self, service: Service) {
         let is_open = self.shared.fault(service) != Some(Fault::Refused);
-        let (_netns, addresses) = self.grounds.of(service);
+        let (_netns, addresses) = self.network.of(service);
         let is_settled = |address| self.shared.state().open.contains(address) == is_open;
         while !addresses.iter().all(is_settled) && !self.has_stopped() {
             std::thread::sleep(LOOK);

@@ -44,17 +44,17 @@ pub fn address_of(service: Service) -> Option<[IpAddr; 2]> {
 
 /// The namespace and the agent's directory.
 #[derive(Debug)]
-pub(super) struct Grounds {
+pub(super) struct AzureNetwork {
     netns: Netns,
     device: Netns,
     var_opt: PathBuf,
     tokens: PathBuf,
 }
 
-impl Grounds {
+impl AzureNetwork {
     pub(super) fn new(lab: &Lab) -> Result<Self> {
         let netns = Netns::new()?;
-        let cloud = lab.world().cloud();
+        let cloud = lab.network().cloud();
         cloud.ip(&cloud_lines(&netns.path()))?;
         cloud.run(forward)?;
         netns.ip(&lines())?;
@@ -71,7 +71,7 @@ impl Grounds {
         fs::create_dir_all(&tokens).context("make the agent's tokens directory")?;
         Ok(Self {
             netns,
-            device: lab.world().device().clone(),
+            device: lab.network().device().clone(),
             var_opt,
             tokens,
         })

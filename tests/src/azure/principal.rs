@@ -13,10 +13,10 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::tokens;
 use crate::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         process::{Finished, run},
-        process_env::Place,
+        process_env::ProcessEnv,
     },
 };
 
@@ -66,7 +66,7 @@ pub(super) struct Known {
 
 impl Principal {
     /// Makes all of it in the directory `principal` of `scratch`.
-    pub(super) fn new(scratch: &Scratch) -> Result<Self> {
+    pub(super) fn new(scratch: &ScratchDir) -> Result<Self> {
         let directory = scratch.dir("principal")?;
         let (certificate, public_key) = certificate(&directory)?;
         let known = Known {
@@ -120,7 +120,7 @@ fn private(path: &Path, contents: &[u8]) -> Result<()> {
 /// A self-signed certificate with an RSA key, the kind that Entra takes; its DER form and that of its public key.
 fn certificate(directory: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let openssl = |arguments: &[&str]| {
-        let mut command = Place::default().command("openssl");
+        let mut command = ProcessEnv::default().command("openssl");
         command.args(arguments).current_dir(directory);
         run(command, LIMIT)
             .and_then(Finished::success)

@@ -7,7 +7,7 @@ use lab::Lab;
 
 fn main() -> Result<()> {
     let lab = Lab::start()?;
-    let world = lab.world();
+    let network = lab.network();
     let mut out = io::stdout();
     writeln!(out, "name    {}", lab.name())?;
     writeln!(out, "logs    {}", lab.dir().display())?;
@@ -16,12 +16,12 @@ fn main() -> Result<()> {
     writeln!(
         out,
         "device  nsenter --net={} sh",
-        world.device().path().display()
+        network.device().path().display()
     )?;
     writeln!(
         out,
         "cloud   nsenter --net={} sh",
-        world.cloud().path().display()
+        network.cloud().path().display()
     )?;
     writeln!(out, "ready; ends at the end of input")?;
     out.flush()?;

@@ -25,11 +25,11 @@ pub struct Feature {
 }
 
 /// Finds out whether this kernel has a feature, by trying.
-pub type Probe = fn(&Grounds) -> Result<bool>;
+pub type Probe = fn(&ProbeEnv) -> Result<bool>;
 
 /// Where probes may attach something for a moment: a cgroup without processes, a network without a way out.
 #[derive(Debug)]
-pub struct Grounds {
+pub struct ProbeEnv {
     cgroup: OwnedFd,
     netns: Netns,
 }
@@ -147,7 +147,7 @@ pub const ANSWERS_JUDGED: Feature = Feature {
     also: &[],
 };
 
-impl Grounds {
+impl ProbeEnv {
     /// # Errors
     /// When the network namespace cannot be made.
     pub fn new(cgroup: &Cgroup) -> Result<Self> {

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Place, Program, call, raw};
+use super::{AttachPoint, Program, call, raw};
 
 const PROG_ATTACH: libc::c_int = 8;
 const PROG_DETACH: libc::c_int = 9;
@@ -30,22 +30,31 @@ impl Exclusive {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn attach(program: Program, place: Place, cgroup: &Path) -> Result<Self> {
-        Self::attach_with(program, place, cgroup, 0)
+    pub fn attach(program: Program, attach_point: AttachPoint, cgroup: &Path) -> Result<Self> {
+        Self::attach_with(program, attach_point, cgroup, 0)
     }
 
     /// The same, but programs of cgroups below take its place there.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn attach_overridable(program: Program, place: Place, cgroup: &Path) -> Result<Self> {
-        Self::attach_with(program, place, cgroup, ALLOW_OVERRIDE)
+    pub fn attach_overridable(
+        program: Program,
+        attach_point: AttachPoint,
+        cgroup: &Path,
+    ) -> Result<Self> {
+        Self::attach_with(program, attach_point, cgroup, ALLOW_OVERRIDE)
     }
 
-    fn attach_with(program: Program, place: Place, path: &Path, flags: u32) -> Result<Self> {
+    fn attach_with(
+        program: Program,
+        attach_point: AttachPoint,
+        path: &Path,
+        flags: u32,
+    ) -> Result<Self> {
         let cgroup = File::open(path).with_context(|| format!("open {}", path.display()))?;
         let target = u32::try_from(cgroup.as_raw_fd())?;
-        let mut attributes = [target, raw(&program.0)?, place.numbers().1, flags];
+        let mut attributes = [target, raw(&program.0)?, attach_point.numbers().1, flags];
         call(PROG_ATTACH, &mut attributes)
             .with_context(|| format!("attach a program to {}", path.display()))?;
         Ok(Self {
@@ -58,8 +67,8 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        let [target, program, place, _flags] = self.attributes;
-        let detached: io::Result<_> = call(PROG_DETACH, &mut [target, program, place, 0]);
+        let [target, program, attach_point, _flags] = self.attributes;
+        let detached: io::Result<_> = call(PROG_DETACH, &mut [target, program, attach_point, 0]);
         if let Err(error) = detached {
             crate::fixtures::process::complain(&format!("detach a program: {error}"));
         }

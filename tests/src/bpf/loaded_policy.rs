@@ -10,14 +10,14 @@ use enforcer::{
 };
 
 use super::program_pool::Programs;
-use crate::{Scratch, topology::cgroup::Cgroup};
+use crate::{ScratchDir, topology::cgroup::Cgroup};
 
 /// Names another build of the kernel programs, for the tests to load instead of the one in the enforcer's crate.
 pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
 
 /// The loaded programs and their maps. Fields are dropped in order: what judges first, then what it
 /// stands on.
-pub struct Loaded {
+pub struct LoadedPolicy {
     links: Links,
     /// The programs, and the maps to look at.
     pub kernel: Programs,
@@ -25,16 +25,16 @@ pub struct Loaded {
     tables: Option<Arc<Tables>>,
     generation: u64,
     cgroup: Cgroup,
-    scratch: Scratch,
+    scratch: ScratchDir,
 }
 
-impl Loaded {
+impl LoadedPolicy {
     /// Loads the programs, or takes those that a test before this one loaded. Nothing is attached, and nothing is in the maps.
     ///
     /// # Errors
     /// When the kernel refuses, or the build has no kernel program in it.
     pub fn new() -> Result<Self> {
-        let scratch = Scratch::new()?;
+        let scratch = ScratchDir::new()?;
         Ok(Self {
             links: Links::new(Lifetime::Held),
             kernel: Programs::take()?,
@@ -48,7 +48,7 @@ impl Loaded {
 
     /// The lab's directory and name.
     #[must_use]
-    pub fn scratch(&self) -> &Scratch {
+    pub fn scratch(&self) -> &ScratchDir {
         &self.scratch
     }
 

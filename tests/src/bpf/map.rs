@@ -134,9 +134,9 @@ impl Map {
         let writer = self.mapped(page, page, libc::PROT_READ)?;
         // SAFETY: both are mapped, aligned, and only ever changed whole.
         unsafe { (*reader).store((*writer).load(Ordering::Acquire), Ordering::Release) };
-        for place in [reader, writer] {
+        for page_address in [reader, writer] {
             // SAFETY: nothing refers to the page any more.
-            unsafe { libc::munmap(place.cast_mut().cast(), page) };
+            unsafe { libc::munmap(page_address.cast_mut().cast(), page) };
         }
         Ok(())
     }
@@ -144,12 +144,12 @@ impl Map {
     fn mapped(&self, page: usize, at: usize, access: libc::c_int) -> Result<*const AtomicU64> {
         let (map, offset) = (self.0.as_raw_fd(), libc::off_t::try_from(at)?);
         // SAFETY: the kernel chooses a free place.
-        let place =
+        let page_address =
             unsafe { libc::mmap(ptr::null_mut(), page, access, libc::MAP_SHARED, map, offset) };
-        if place == libc::MAP_FAILED {
+        if page_address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error()).context("map a ring buffer");
         }
-        Ok(place.cast_const().cast())
+        Ok(page_address.cast_const().cast())
     }
 
     /// The descriptor, as instructions and maps of maps hold it.

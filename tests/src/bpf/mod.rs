@@ -36,7 +36,7 @@ const LINK_DETACH: libc::c_int = 34;
 
 /// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum AttachPoint {
     /// Packets that leave a cgroup.
     Egress,
     /// `connect` of IPv4 sockets in a cgroup.
@@ -45,7 +45,7 @@ pub enum Place {
     Tcx,
 }
 
-impl Place {
+impl AttachPoint {
     fn numbers(self) -> (u32, u32) {
         match self {
             Self::Egress => (8, 1),
@@ -77,7 +77,7 @@ struct Link {
 
 /// What the kernel tells of a loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ProgramInfo {
     /// Its name, at most 15 bytes.
     pub name: String,
     /// Instructions after verification.
@@ -131,23 +131,23 @@ impl Program {
     /// # Errors
     /// When the kernel refuses them.
     pub fn load(instructions: &[u64]) -> Result<Self> {
-        Self::load_for(Place::Egress, instructions)
+        Self::load_for(AttachPoint::Egress, instructions)
     }
 
     /// Loads instructions as a program for `place`.
     ///
     /// # Errors
     /// When the kernel refuses them; the error holds the end of what its verifier says.
-    pub fn load_for(place: Place, instructions: &[u64]) -> Result<Self> {
-        Self::load_as("", place, instructions)
+    pub fn load_for(attach_point: AttachPoint, instructions: &[u64]) -> Result<Self> {
+        Self::load_as("", attach_point, instructions)
     }
 
     /// As [`Program::load_for`], with a name of at most 15 letters, digits and underscores.
     ///
     /// # Errors
     /// As [`Program::load_for`].
-    pub fn load_as(name: &str, place: Place, instructions: &[u64]) -> Result<Self> {
-        let (kind, attach_type) = place.numbers();
+    pub fn load_as(name: &str, attach_point: AttachPoint, instructions: &[u64]) -> Result<Self> {
+        let (kind, attach_type) = attach_point.numbers();
         let mut log = vec![0_u8; 1 << 16];
         let mut attributes = Load {
             kind,
@@ -176,11 +176,16 @@ impl Program {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn attach(&self, place: Place, target: u32, attach: Attach) -> io::Result<OwnedFd> {
+    pub fn attach(
+        &self,
+        attach_point: AttachPoint,
+        target: u32,
+        attach: Attach,
+    ) -> io::Result<OwnedFd> {
         let mut attributes = Link {
             program: raw(&self.0).map_err(io::Error::other)?,
             target,
-            attach_type: place.numbers().1,
+            attach_type: attach_point.numbers().1,
             flags: attach.flags,
             relative: 0,
             expected_revision: attach.expected_revision,
@@ -193,21 +198,21 @@ impl Program {
     /// # Errors
     /// When it tells none.
     pub fn id(&self) -> Result<u32> {
-        Ok(self.info()?[1])
+        Ok(self.raw_info()?[1])
     }
 
     /// What the kernel tells of it.
     ///
     /// # Errors
     /// When it tells nothing.
-    pub fn told(&self) -> Result<Told> {
-        let info = self.info()?;
+    pub fn info(&self) -> Result<ProgramInfo> {
+        let info = self.raw_info()?;
         let name: Vec<u8> = info[16..20]
             .iter()
             .flat_map(|word| word.to_ne_bytes())
             .take_while(|byte| *byte != 0)
             .collect();
-        Ok(Told {
+        Ok(ProgramInfo {
             name: String::from_utf8_lossy(&name).into_owned(),
             instructions: info[5] / 8,
             verified: Some(info[54]).filter(|count| *count > 0),
@@ -215,7 +220,7 @@ impl Program {
     }
 
     /// `struct bpf_prog_info`, as long as Linux 5.16 has it.
-    fn info(&self) -> Result<[u32; 58]> {
+    fn raw_info(&self) -> Result<[u32; 58]> {
         let mut info = [0_u32; 58];
         let mut attributes = (
             self.0.as_raw_fd(),
@@ -283,7 +288,7 @@ impl Program {
     /// # Errors
     /// When the kernel tells nothing.
     pub fn ran(&self) -> Result<(u64, Duration)> {
-        let info = self.info()?;
+        let info = self.raw_info()?;
         let long = |at: usize| u64::from(info[at + 1]) << 32 | u64::from(info[at]);
         Ok((long(50), Duration::from_nanos(long(48))))
     }

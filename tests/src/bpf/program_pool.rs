@@ -18,7 +18,7 @@ use enforcer_common::layout::{
 
 use super::loaded_policy::OBJECT;
 use crate::{
-    Scratch,
+    ScratchDir,
     bpf::{self, Map},
     topology::bpffs::Bpffs,
 };
@@ -35,7 +35,7 @@ struct Verified {
     pins: Pins,
     _lock: PinLock,
     _bpffs: Bpffs,
-    _scratch: Scratch,
+    _scratch: ScratchDir,
 }
 
 impl Programs {
@@ -103,7 +103,7 @@ extern "C" fn drop_idle() {
 
 impl Verified {
     fn new() -> Result<Self> {
-        let scratch = Scratch::new()?;
+        let scratch = ScratchDir::new()?;
         let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
         let pins = Pins::new(&bpffs.path().join("pins"));
         let lock = pins.prepare()?;

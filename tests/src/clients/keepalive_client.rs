@@ -16,13 +16,13 @@ const RESOLVER_CLIENT: &str = include_str!("../../lab/resolver_client.py");
 
 /// The client, with a line to it and one from it for each pull. It ends when it is dropped.
 #[derive(Debug)]
-pub struct Kept {
+pub struct KeepaliveClient {
     client: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
-impl Kept {
+impl KeepaliveClient {
     /// A client on the device that has connected to contoso's login server.
     ///
     /// # Errors
@@ -31,12 +31,12 @@ impl Kept {
         let mut python = lab.device().command("python3");
         python
             .args(["-c", TOOL, CONTOSO_LOGIN])
-            .arg(lab.tls().ca())
+            .arg(lab.certificates().ca())
             .arg("/v2/");
         Self::spawn(python)
     }
 
-    /// A client on the device whose socket is connected to the DNS server at `server`. Each [`Kept::pull`] is a question for contoso's login
+    /// A client on the device whose socket is connected to the DNS server at `server`. Each [`KeepaliveClient::pull`] is a question for contoso's login
     /// server, and a connection to the address of the answer: that address, and what came of it.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for KeepaliveClient {
     fn drop(&mut self) {
         let killed = self.client.kill().and_then(|()| self.client.wait());
         assert!(killed.is_ok() || thread::panicking(), "{killed:?}");

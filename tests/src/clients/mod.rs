@@ -18,12 +18,12 @@ use serde::Deserialize;
 use crate::{
     fixtures::{
         process::{Finished, run, run_with_input},
-        process_env::Place,
-        tool_cache::Cache,
+        process_env::ProcessEnv,
+        tool_cache::ToolCache,
     },
     servers::{
         azurite::{ACCOUNT_KEY, HOST},
-        certificates::Tls,
+        certificates::Certificates,
         registry::{IMAGE, skopeo},
     },
 };
@@ -74,18 +74,18 @@ pub struct Attempt {
 /// The clients' programs and what they need.
 #[derive(Debug)]
 pub(crate) struct Clients<'a> {
-    pub(crate) cache: &'a Cache,
-    pub(crate) tls: &'a Tls,
+    pub(crate) cache: &'a ToolCache,
+    pub(crate) tls: &'a Certificates,
     /// The lab's directory.
     pub(crate) dir: &'a Path,
 }
 
 impl Clients<'_> {
     /// Pulls [`IMAGE`] from `login_server` with skopeo.
-    pub(crate) fn pull(&self, place: &Place, login_server: &str) -> Result<PullReport> {
+    pub(crate) fn pull(&self, env: &ProcessEnv, login_server: &str) -> Result<PullReport> {
         let home = tempfile::tempdir_in(self.dir).context("make a directory for a pull")?;
         let target = home.path().join("image");
-        let mut pull = skopeo(self.cache, place, home.path());
+        let mut pull = skopeo(self.cache, env, home.path());
         pull.args(["copy", "--quiet", "--src-no-creds", "--src-cert-dir"])
             .arg(self.tls.cert_dir())
             .arg(format!("docker://{login_server}/{IMAGE}"))
@@ -99,10 +99,10 @@ impl Clients<'_> {
     }
 
     /// Pushes the image in the lab's `image` directory to `login_server` with skopeo.
-    pub(crate) fn push(&self, place: &Place, login_server: &str, limit: Duration) -> Result<()> {
+    pub(crate) fn push(&self, env: &ProcessEnv, login_server: &str, limit: Duration) -> Result<()> {
         let home = tempfile::tempdir_in(self.dir).context("make a directory for a push")?;
         let image = crate::servers::image::make(home.path())?;
-        let mut push = skopeo(self.cache, place, home.path());
+        let mut push = skopeo(self.cache, env, home.path());
         push.args(["copy", "--quiet", "--dest-no-creds", "--dest-cert-dir"])
             .arg(self.tls.cert_dir())
             .arg(image)
@@ -114,13 +114,13 @@ impl Clients<'_> {
     }
 
     /// Makes the bad actor's container ready and returns a signature that opens it.
-    pub(crate) fn prepare_storage(&self, place: &Place) -> Result<String> {
+    pub(crate) fn prepare_storage(&self, env: &ProcessEnv) -> Result<String> {
         #[derive(Deserialize)]
         struct Prepared {
             sas: String,
         }
         let said = self
-            .storage_tool(place, "prepare")?
+            .storage_tool(env, "prepare")?
             .success()
             .context("prepare the storage")?;
         let prepared: Prepared = serde_json::from_str(&said).context("read the signature")?;
@@ -128,16 +128,16 @@ impl Clients<'_> {
     }
 
     /// Uploads with the Azure SDK.
-    pub(crate) fn upload_with_sdk(&self, place: &Place) -> Result<Exfiltration> {
+    pub(crate) fn upload_with_sdk(&self, env: &ProcessEnv) -> Result<Exfiltration> {
         let said = self
-            .storage_tool(place, "upload")?
+            .storage_tool(env, "upload")?
             .success()
             .context("run the Azure SDK")?;
         serde_json::from_str(&said).with_context(|| format!("read the SDK's report: {said}"))
     }
 
-    fn storage_tool(&self, place: &Place, action: &str) -> Result<Finished> {
-        let mut tool = place.command(self.cache.path("venv/bin/python"));
+    fn storage_tool(&self, env: &ProcessEnv, action: &str) -> Result<Finished> {
+        let mut tool = env.command(self.cache.path("venv/bin/python"));
         tool.args(["-c", STORAGE_CLIENT, action, &format!("https://{HOST}")])
             .arg(self.tls.ca())
             .env("ACCOUNT_KEY", ACCOUNT_KEY);
@@ -147,11 +147,11 @@ impl Clients<'_> {
     /// Tries to reach every address in every way, `rounds` times.
     pub(crate) fn attempt(
         &self,
-        place: &Place,
+        env: &ProcessEnv,
         addresses: &[IpAddr],
         rounds: u32,
     ) -> Result<Vec<Attempt>> {
-        let mut tool = place.command(self.cache.path("venv/bin/python"));
+        let mut tool = env.command(self.cache.path("venv/bin/python"));
         tool.args(["-c", REACH_ADDRESSES, &rounds.to_string()]);
         tool.args(addresses.iter().map(ToString::to_string));
         let said = run(tool, ATTEMPTS_LIMIT)?
@@ -161,8 +161,8 @@ impl Clients<'_> {
     }
 
     /// Uploads with curl and a signature from [`Self::prepare_storage`].
-    pub(crate) fn upload_with_curl(&self, place: &Place, sas: &str) -> Result<Exfiltration> {
-        let mut curl = place.command("curl");
+    pub(crate) fn upload_with_curl(&self, env: &ProcessEnv, sas: &str) -> Result<Exfiltration> {
+        let mut curl = env.command("curl");
         curl.args([
             "--disable",
             "--silent",

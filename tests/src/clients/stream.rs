@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     fixtures::{
         process::Running,
-        process_env::{Place, check},
+        process_env::{ProcessEnv, check},
     },
     hello::{client_hello, name_at},
 };
@@ -48,7 +48,7 @@ pub struct Plan {
 impl Plan {
     /// Contoso's front ends in the fresh lab, and the storage account and the registry of the bad actor.
     #[must_use]
-    pub fn of_the_lab(rate: u32) -> Self {
+    pub fn lab_default(rate: u32) -> Self {
         let front_end = |address: [u16; 8]| SocketAddr::from((Ipv6Addr::from(address), 443));
         Self {
             allowed: vec![
@@ -95,10 +95,10 @@ impl Stream {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(program: &Path, place: &Place, plan: &Plan) -> Result<Self> {
+    pub fn start(program: &Path, env: &ProcessEnv, plan: &Plan) -> Result<Self> {
         let (read, write) = io::pipe().context("make a pipe")?;
         let output = tempfile::tempfile().context("make a file for a stream's totals")?;
-        let mut command = place.command(program);
+        let mut command = env.command(program);
         command
             .arg(serde_json::to_string(plan)?)
             .stdin(read)

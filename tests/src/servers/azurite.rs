@@ -8,12 +8,12 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         process::{Server, accepts},
-        tool_cache::Cache,
+        tool_cache::ToolCache,
     },
-    topology::{netns::Netns, network::World},
+    topology::{netns::Netns, network::Network},
 };
 
 /// The emulator behind the front end, inside the cloud.
@@ -42,8 +42,12 @@ impl Azurite {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(crate) fn start(cache: &Cache, world: &World, scratch: &Scratch) -> Result<Self> {
-        let mut command = world.cloud_place().command("node");
+    pub(crate) fn start(
+        cache: &ToolCache,
+        network: &Network,
+        scratch: &ScratchDir,
+    ) -> Result<Self> {
+        let mut command = network.cloud_env().command("node");
         command
             .arg(cache.path("npm/node_modules/azurite/dist/src/blob/main.js"))
             .args(["--silent", "--disableTelemetry", "--skipApiVersionCheck"])
@@ -57,7 +61,7 @@ impl Azurite {
             );
         Ok(Self {
             server: Server::start("azurite", command, scratch.path())?,
-            cloud: world.cloud().clone(),
+            cloud: network.cloud().clone(),
         })
     }
 

@@ -7,10 +7,10 @@ mod issue;
 mod issue {
     use anyhow::{Result, bail};
 
-    use super::Tls;
-    use crate::Scratch;
+    use super::Certificates;
+    use crate::ScratchDir;
 
-    pub(super) fn all(_: &Scratch) -> Result<Tls> {
+    pub(super) fn all(_: &ScratchDir) -> Result<Certificates> {
         bail!("these tests are built without certificates: the lab's servers cannot start")
     }
 }
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::Scratch;
+use crate::ScratchDir;
 
 /// A certificate and its key, as PEM files.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Leaf {
 
 /// The files of the lab's certificates.
 #[derive(Debug)]
-pub struct Tls {
+pub struct Certificates {
     dir: PathBuf,
     /// For login servers, data endpoints and regional endpoints.
     pub registry: Leaf,
@@ -44,12 +44,12 @@ pub struct Tls {
     pub azure: Leaf,
 }
 
-impl Tls {
+impl Certificates {
     /// Makes the authority and its leaves.
     ///
     /// # Errors
     /// When a certificate cannot be made or written.
-    pub fn new(scratch: &Scratch) -> Result<Self> {
+    pub fn new(scratch: &ScratchDir) -> Result<Self> {
         issue::all(scratch)
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::fixtures::{process::run, process_env::Place};
+use crate::fixtures::{process::run, process_env::ProcessEnv};
 
 /// How many layers the image has.
 pub(crate) const LAYERS: usize = 3;
@@ -25,7 +25,7 @@ pub(crate) fn make(dir: &Path) -> Result<String> {
             dir.join(format!("layer-{layer}.tar")),
         );
         write_noise(&dir.join(&file))?;
-        let mut command = Place::default().command("tar");
+        let mut command = ProcessEnv::default().command("tar");
         command
             .arg("--create")
             .arg("--file")

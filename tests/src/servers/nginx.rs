@@ -12,14 +12,14 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         process::{Server, accepts},
-        tool_cache::Cache,
+        tool_cache::ToolCache,
     },
     servers::{
         azurite::AZURITE,
-        certificates::{Leaf, Tls},
+        certificates::{Certificates, Leaf},
         registry::{CONTOSO, OTHERS},
     },
     topology::{
@@ -27,7 +27,7 @@ use crate::{
             DATA_EASTUS, DATA_WESTUS, INTERNET, LOGIN_EASTUS, LOGIN_WESTUS, REPLICAS, STORAGE,
         },
         netns::Netns,
-        network::World,
+        network::Network,
     },
 };
 
@@ -64,11 +64,16 @@ impl Nginx {
     ///
     /// # Errors
     /// When the configuration cannot be written or the server cannot be started.
-    pub fn start(cache: &Cache, world: &World, tls: &Tls, scratch: &Scratch) -> Result<Self> {
+    pub fn start(
+        cache: &ToolCache,
+        network: &Network,
+        tls: &Certificates,
+        scratch: &ScratchDir,
+    ) -> Result<Self> {
         let dir = scratch.dir("nginx")?;
         let serving = scratch.dir("nginx/serving")?;
         let conf = scratch.file("nginx/nginx.conf", conf(tls, &serving))?;
-        let mut command = cache.debian(&world.cloud_place(), "usr/sbin/nginx");
+        let mut command = cache.debian(&network.cloud_env(), "usr/sbin/nginx");
         command
             .arg("-p")
             .arg(&dir)
@@ -77,7 +82,7 @@ impl Nginx {
             .args(["-e", "stderr"]);
         Ok(Self {
             server: Server::start("nginx", command, scratch.path())?,
-            cloud: world.cloud().clone(),
+            cloud: network.cloud().clone(),
             access_log: dir.join("access.log"),
             serving,
         })
@@ -128,7 +133,7 @@ impl Nginx {
 
 /// It stays one process and root: the kernel forgets "die with the parent" when a process changes
 /// its user, and a killed master leaves its workers behind.
-fn conf(tls: &Tls, serving: &Path) -> String {
+fn conf(tls: &Certificates, serving: &Path) -> String {
     let replicas = REPLICAS.map(|region| region.data);
     let of_replicas = REPLICAS.map(|region| geo(&region.data, region.name));
     format!(

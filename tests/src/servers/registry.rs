@@ -9,14 +9,14 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         process::{Server, accepts, run},
-        process_env::Place,
-        tool_cache::Cache,
+        process_env::ProcessEnv,
+        tool_cache::ToolCache,
     },
     servers::image,
-    topology::{netns::Netns, network::World},
+    topology::{netns::Netns, network::Network},
 };
 
 /// Contoso's registry, inside the cloud.
@@ -32,9 +32,9 @@ pub const IMAGE: &str = "app:1";
 pub struct Registry {
     server: Server,
     address: SocketAddrV4,
-    cache: Cache,
+    cache: ToolCache,
     cloud: Netns,
-    place: Place,
+    env: ProcessEnv,
     dir: PathBuf,
 }
 
@@ -46,9 +46,9 @@ impl Registry {
     pub(crate) fn start(
         name: &str,
         address: SocketAddrV4,
-        cache: &Cache,
-        world: &World,
-        scratch: &Scratch,
+        cache: &ToolCache,
+        network: &Network,
+        scratch: &ScratchDir,
     ) -> Result<Self> {
         let dir = scratch.dir(name)?;
         let conf = scratch.file(
@@ -60,15 +60,15 @@ impl Registry {
                 dir.join("storage").display()
             ),
         )?;
-        let place = world.cloud_place();
-        let mut command = cache.debian(&place, "usr/bin/docker-registry");
+        let env = network.cloud_env();
+        let mut command = cache.debian(&env, "usr/bin/docker-registry");
         command.arg("serve").arg(conf);
         Ok(Self {
             server: Server::start(name, command, scratch.path())?,
             address,
             cache: cache.clone(),
-            cloud: world.cloud().clone(),
-            place,
+            cloud: network.cloud().clone(),
+            env,
             dir,
         })
     }
@@ -89,7 +89,7 @@ impl Registry {
     /// # Errors
     /// When the image cannot be made or pushed.
     pub(crate) fn push_image(&self) -> Result<()> {
-        let mut push = skopeo(&self.cache, &self.place, &self.dir);
+        let mut push = skopeo(&self.cache, &self.env, &self.dir);
         push.args([
             "copy",
             "--quiet",
@@ -107,11 +107,11 @@ impl Registry {
 
 /// skopeo with nothing of the machine's own settings and with its caches in `home`.
 pub(crate) fn skopeo(
-    cache: &Cache,
-    place: &Place,
+    cache: &ToolCache,
+    env: &ProcessEnv,
     home: &std::path::Path,
 ) -> std::process::Command {
-    let mut command = cache.debian(place, "usr/bin/skopeo");
+    let mut command = cache.debian(env, "usr/bin/skopeo");
     command
         .args(["--insecure-policy", "--registries.d"])
         .arg(home.join("none"))

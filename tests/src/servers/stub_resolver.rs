@@ -12,7 +12,9 @@ use anyhow::{Context, Result};
 
 use crate::{
     Lab,
-    fixtures::{enforcer::Enforcer, process::Server, process_env::Place, tool_cache::Cache},
+    fixtures::{
+        enforcer::Enforcer, process::Server, process_env::ProcessEnv, tool_cache::ToolCache,
+    },
     servers::dns::Kind,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
@@ -22,20 +24,20 @@ pub const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 
 /// The running stub.
 #[derive(Debug)]
-pub struct Stub {
+pub struct StubResolver {
     server: Server,
     resolv_conf: PathBuf,
     /// Its `/run`, where it has one of its own.
     run: Option<PathBuf>,
 }
 
-impl Stub {
+impl StubResolver {
     /// Starts dnsmasq in `place` and waits until it answers. A lab's device has room for one stub.
     ///
     /// # Errors
     /// When it does not come up within 10 s.
-    pub fn start(lab: &Lab, place: &Place) -> Result<Self> {
-        let mut command = lab.cache().debian(place, "usr/sbin/dnsmasq");
+    pub fn start(lab: &Lab, env: &ProcessEnv) -> Result<Self> {
+        let mut command = lab.cache().debian(env, "usr/sbin/dnsmasq");
         // It stays root: the kernel forgets "die with the parent" when a process changes its user.
         command.args([
             "--keep-in-foreground",
@@ -56,11 +58,11 @@ impl Stub {
         Self::answering("dnsmasq", command, lab, None)
     }
 
-    /// As [`Stub::start`], systemd-resolved. It comes without systemd and without D-Bus, and with a `/run` of its own.
+    /// As [`StubResolver::start`], systemd-resolved. It comes without systemd and without D-Bus, and with a `/run` of its own.
     ///
     /// # Errors
-    /// As [`Stub::start`].
-    pub fn start_resolved(lab: &Lab, place: &Place) -> Result<Self> {
+    /// As [`StubResolver::start`].
+    pub fn start_resolved(lab: &Lab, env: &ProcessEnv) -> Result<Self> {
         let run = lab.scratch().dir("resolved-run")?;
         let settings = run.join("systemd/resolved.conf.d");
         fs::create_dir_all(&settings)?;
@@ -70,11 +72,11 @@ impl Stub {
         let mut users = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
         users.insert_str(0, "systemd-resolve:x:0:0::/:/bin/false\n");
         let users = lab.scratch().file("resolved-passwd", users)?;
-        let place = place
+        let env = env
             .clone()
             .with_bind(&run, Path::new("/run"))?
             .with_bind(&users, Path::new("/etc/passwd"))?;
-        let command = lab.cache().debian(&place, resolved(lab.cache())?);
+        let command = lab.cache().debian(&env, resolved(lab.cache())?);
         Self::answering("systemd-resolved", command, lab, Some(run))
     }
 
@@ -87,7 +89,7 @@ impl Stub {
             let stub = SocketAddr::from((IpAddr::V4(STUB), 53));
             let answer =
                 lab.dns()
-                    .ask_at(stub, lab.world().device(), "contoso.azurecr.io", Kind::A);
+                    .ask_at(stub, lab.network().device(), "contoso.azurecr.io", Kind::A);
             answer.is_ok_and(|answer| !answer.addresses.is_empty())
         })?;
         Ok(Self {
@@ -102,9 +104,9 @@ impl Stub {
     /// # Errors
     /// When a directory does not exist.
     pub fn seen_by(&self, enforcer: &mut Enforcer) -> Result<()> {
-        enforcer.lay_over(&self.resolv_conf, Path::new("/etc/resolv.conf"))?;
+        enforcer.bind_mount(&self.resolv_conf, Path::new("/etc/resolv.conf"))?;
         match &self.run {
-            Some(run) => enforcer.lay_over(run, Path::new("/run")),
+            Some(run) => enforcer.bind_mount(run, Path::new("/run")),
             None => Ok(()),
         }
     }
@@ -113,8 +115,8 @@ impl Stub {
     ///
     /// # Errors
     /// When `/etc/resolv.conf` does not exist.
-    pub fn used_in(&self, place: Place) -> Result<Place> {
-        place.with_bind(&self.resolv_conf, Path::new("/etc/resolv.conf"))
+    pub fn used_in(&self, env: ProcessEnv) -> Result<ProcessEnv> {
+        env.with_bind(&self.resolv_conf, Path::new("/etc/resolv.conf"))
     }
 
     /// Its process id.
@@ -125,14 +127,14 @@ impl Stub {
 }
 
 /// Where Debian has it since version 13, or before.
-fn resolved(cache: &Cache) -> Result<&'static str> {
-    let places = [
+fn resolved(cache: &ToolCache) -> Result<&'static str> {
+    let paths = [
         "usr/lib/systemd/systemd-resolved",
         "lib/systemd/systemd-resolved",
     ];
-    let mut places = places.into_iter();
-    places
-        .find(|place| cache.path("root").join(place).exists())
+    let mut paths = paths.into_iter();
+    paths
+        .find(|path| cache.path("root").join(path).exists())
         .context("find systemd-resolved")
 }
 

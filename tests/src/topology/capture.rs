@@ -17,7 +17,7 @@ use socket2::Socket;
 
 use crate::{
     fixtures::process::POLL,
-    topology::{network::World, packet_counter::packet_socket},
+    topology::{network::Network, packet_counter::packet_socket},
 };
 
 /// As much of each connection as is kept.
@@ -68,10 +68,10 @@ impl Capture {
     ///
     /// # Errors
     /// When the kernel gives no packet socket.
-    pub fn watch(world: &World) -> Result<Self> {
+    pub fn watch(network: &Network) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let capturing = Arc::clone(&shared);
-        let thread = world.cloud().run(|| {
+        let thread = network.cloud().run(|| {
             let socket = packet_socket().context("listen to the link")?;
             Ok(thread::Builder::new().spawn(move || capturing.capture(socket))?)
         })?;

@@ -94,7 +94,7 @@ mod tests {
     use std::{fs, path::Path, thread};
 
     use super::*;
-    use crate::{Scratch, fixtures::process_env::c_path};
+    use crate::{ScratchDir, fixtures::process_env::c_path};
 
     /// Runs `work` in a thread that shares no root, working directory or mount with another; its mounts are shared among
     /// the namespaces that are made from its own, as systemd has them.
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn in_a_chroot_that_is_no_mount_point_a_file_is_covered_for_the_process_alone() {
-        let scratch = Scratch::new().unwrap();
+        let scratch = ScratchDir::new().unwrap();
         let root = scratch.dir("root").unwrap();
         scratch.dir("root/proc").unwrap();
         scratch.file("root/file", "the machine's").unwrap();

@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 
 use crate::fixtures::{
     process::{run_with_input, spawner},
-    process_env::{Place, check, set_netns},
+    process_env::{ProcessEnv, check, set_netns},
 };
 
 /// A network namespace; it lives as long as this value or a process inside.
@@ -74,8 +74,8 @@ impl Netns {
 
     /// The place for processes in this namespace.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place::default().with_netns(Arc::clone(&self.fd))
+    pub fn env(&self) -> ProcessEnv {
+        ProcessEnv::default().with_netns(Arc::clone(&self.fd))
     }
 
     /// Runs a closure inside, in a thread of its own. Sockets made there stay there.
@@ -94,7 +94,7 @@ impl Netns {
     /// # Errors
     /// When a line fails; the lines after it are not run.
     pub fn ip(&self, lines: &str) -> Result<()> {
-        let mut command = self.place().command("ip");
+        let mut command = self.env().command("ip");
         command.args(["-batch", "-"]);
         run_with_input(command, lines, Duration::from_secs(10))?
             .success()

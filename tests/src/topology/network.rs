@@ -9,35 +9,35 @@ use super::addresses::{
 };
 use super::{cgroup::Cgroup, netns::Netns};
 use crate::{
-    Scratch,
-    fixtures::{process_env::Place, service_tags},
+    ScratchDir,
+    fixtures::{process_env::ProcessEnv, service_tags},
 };
 
 /// The two namespaces. Every address of the lists above answers in the cloud.
 #[derive(Debug)]
-pub struct World {
+pub struct Network {
     cloud: Netns,
     device: Netns,
-    cloud_place: Place,
+    cloud_env: ProcessEnv,
     cloud_cgroup: Cgroup,
-    device_place: Place,
+    device_env: ProcessEnv,
     service_tags: PathBuf,
 }
 
-impl World {
+impl Network {
     /// Makes the namespaces, their link, and the device's view of `/etc` in `scratch`. Servers get
     /// the child `cloud` of `cgroup`, where the next lab finds them if they outlive this one.
     ///
     /// # Errors
     /// When the kernel refuses, or `ip` is missing.
-    pub fn new(scratch: &Scratch, cgroup: &Cgroup) -> Result<Self> {
+    pub fn new(scratch: &ScratchDir, cgroup: &Cgroup) -> Result<Self> {
         let device = Netns::new()?;
         let cloud = cloud(&device.path())?;
         device.ip(&device_lines())?;
         Ok(Self {
-            cloud_place: with_resolver(cloud.place(), scratch, "cloud")?,
+            cloud_env: with_resolver(cloud.env(), scratch, "cloud")?,
             cloud_cgroup: cgroup.child("cloud")?,
-            device_place: with_resolver(device.place(), scratch, "device")?,
+            device_env: with_resolver(device.env(), scratch, "device")?,
             service_tags: scratch.file("ServiceTags_Lab.json", service_tags::file(1)?)?,
             cloud,
             device,
@@ -58,14 +58,14 @@ impl World {
 
     /// The place for processes in the cloud, resolving names as the device does.
     #[must_use]
-    pub fn cloud_place(&self) -> Place {
-        self.cloud_place.clone().in_cgroup(&self.cloud_cgroup)
+    pub fn cloud_env(&self) -> ProcessEnv {
+        self.cloud_env.clone().in_cgroup(&self.cloud_cgroup)
     }
 
     /// The place for processes on the device, in no cgroup of the lab's.
     #[must_use]
-    pub fn device_place(&self) -> Place {
-        self.device_place.clone()
+    pub fn device_env(&self) -> ProcessEnv {
+        self.device_env.clone()
     }
 
     /// A service-tags file in the published format (facts of the real one: `cloud` is `Public`,
@@ -119,14 +119,14 @@ fn device_lines() -> String {
 
 /// Lookups go to the lab's resolver, whatever the machine's own `/etc` says. Without the `resolve`
 /// and `mdns` services of nsswitch.conf(5), which leave the network namespace through a socket.
-fn with_resolver(place: Place, scratch: &Scratch, name: &str) -> Result<Place> {
+fn with_resolver(env: ProcessEnv, scratch: &ScratchDir, name: &str) -> Result<ProcessEnv> {
     let resolv = scratch.file(
         &format!("{name}-resolv.conf"),
         format!(
             "nameserver {RESOLVER_V4}\nnameserver {RESOLVER_V6}\noptions timeout:2 attempts:2\n"
         ),
     )?;
-    let mut place = place.with_bind(&resolv, Path::new("/etc/resolv.conf"))?;
+    let mut env = env.with_bind(&resolv, Path::new("/etc/resolv.conf"))?;
     for (file, contents) in [
         ("hosts", "127.0.0.1 localhost\n::1 localhost\n"),
         (
@@ -137,8 +137,8 @@ fn with_resolver(place: Place, scratch: &Scratch, name: &str) -> Result<Place> {
         let target = Path::new("/etc").join(file);
         if target.exists() {
             let source = scratch.file(&format!("{name}-{file}"), contents)?;
-            place = place.with_bind(&source, &target)?;
+            env = env.with_bind(&source, &target)?;
         }
     }
-    Ok(place)
+    Ok(env)
 }

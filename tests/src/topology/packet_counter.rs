@@ -16,14 +16,14 @@ use anyhow::{Context, Result};
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::topology::{netns::Netns, network::World};
+use crate::topology::{netns::Netns, network::Network};
 
 /// Packets by destination.
 type Counts = BTreeMap<IpAddr, u64>;
 
 /// A running count of the packets that reach the cloud; it ends when dropped.
 #[derive(Debug)]
-pub struct Wire {
+pub struct PacketCounter {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -34,19 +34,19 @@ struct Shared {
     counts: Mutex<Counts>,
 }
 
-impl Wire {
+impl PacketCounter {
     /// Counts from here on.
     ///
     /// # Errors
     /// When the kernel gives no packet socket.
-    pub fn watch(world: &World) -> Result<Self> {
-        Self::of(world.cloud())
+    pub fn watch(network: &Network) -> Result<Self> {
+        Self::of(network.cloud())
     }
 
-    /// As [`Wire::watch`], at the end of the link that is in `cloud`.
+    /// As [`PacketCounter::watch`], at the end of the link that is in `cloud`.
     ///
     /// # Errors
-    /// As [`Wire::watch`].
+    /// As [`PacketCounter::watch`].
     pub fn of(cloud: &Netns) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let counting = Arc::clone(&shared);
@@ -88,7 +88,7 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+impl Drop for PacketCounter {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         if self

@@ -88,7 +88,7 @@ pub(crate) const CASES: [Case; 23] = [
     Case {
         what: "half a service-tags file",
         spoil: |input| {
-            let text = fs::read_to_string(input.lab.world().service_tags())?;
+            let text = fs::read_to_string(input.lab.network().service_tags())?;
             tags_text(input, &text[..text.len() / 2])
         },
         says: &[

@@ -35,7 +35,7 @@ pub(crate) fn as_powershell_writes(input: &Input<'_>) -> Result<()> {
 
 /// Has service tags used that differ from the lab's by `change`.
 pub(crate) fn tags(input: &Input<'_>, change: impl FnOnce(&mut Value)) -> Result<()> {
-    let text = fs::read_to_string(input.lab.world().service_tags())?;
+    let text = fs::read_to_string(input.lab.network().service_tags())?;
     let mut tags = serde_json::from_str(&text)?;
     change(&mut tags);
     tags_text(input, &serde_json::to_string_pretty(&tags)?)
@@ -47,7 +47,7 @@ pub(crate) fn tags_text(input: &Input<'_>, text: &str) -> Result<()> {
     let used = |path| format!("service-tags = {path:?}");
     input
         .enforcer
-        .edit(&used(input.lab.world().service_tags()), &used(&path))
+        .edit(&used(input.lab.network().service_tags()), &used(&path))
 }
 
 /// Adds `prefix` to the global tag of storage.

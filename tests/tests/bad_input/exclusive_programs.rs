@@ -5,7 +5,7 @@ use std::process;
 use anyhow::{Context as _, Result};
 use lab::{
     Lab,
-    bpf::{Exclusive, Place, Program},
+    bpf::{AttachPoint, Exclusive, Program},
     fixtures::{
         enforcer::{Enforcer, binary},
         process::{Finished, run},
@@ -26,15 +26,15 @@ fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()>
     let above = lab.cgroup().path();
     assert_eq!(finding(&enforcer)?["outcome"], "ok");
 
-    let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
+    let program = Program::load_as(NAME, AttachPoint::Egress, &ALLOW)?;
     let id = program.id()?;
-    let attached = Exclusive::attach(program, Place::Egress, above)?;
+    let attached = Exclusive::attach(program, AttachPoint::Egress, above)?;
     let named = format!(
         "{} runs the program {NAME} (id {id}) exclusively at egress",
         above.display()
     );
     let detach = format!("bpftool cgroup detach {} egress id {id}", above.display());
-    let refused = enforcer.ask(["run"])?;
+    let refused = enforcer.cli(["run"])?;
     let refusal = refused.refusal()?;
     for words in [&named, "BPF_F_ALLOW_MULTI", &detach] {
         assert!(refusal.contains(words), "no {words:?} in {refusal}");
@@ -59,10 +59,10 @@ fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()>
 fn without_the_right_to_its_name_the_program_is_told_by_its_number() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
-    let program = Program::load_as(NAME, Place::Connect4, &ALLOW)?;
+    let program = Program::load_as(NAME, AttachPoint::Connect4, &ALLOW)?;
     let id = program.id()?;
     let scope = lab.device_cgroup().path();
-    let _attached = Exclusive::attach(program, Place::Connect4, scope)?;
+    let _attached = Exclusive::attach(program, AttachPoint::Connect4, scope)?;
     // What the unit leaves the service.
     let refused = as_the_service(&lab, &enforcer)?;
     let refusal = refused.refusal()?;
@@ -81,10 +81,10 @@ fn without_the_right_to_its_name_the_program_is_told_by_its_number() -> Result<(
 fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
-    let program = || Program::load_as(NAME, Place::Egress, &ALLOW);
+    let program = || Program::load_as(NAME, AttachPoint::Egress, &ALLOW);
     let scope = lab.device_cgroup().path();
-    let beside = Exclusive::attach_overridable(program()?, Place::Egress, scope)?;
-    let refused = enforcer.ask(["run"])?;
+    let beside = Exclusive::attach_overridable(program()?, AttachPoint::Egress, scope)?;
+    let refused = enforcer.cli(["run"])?;
     let refusal = refused.refusal()?;
     assert!(
         refusal.contains(&format!("{} runs the program {NAME}", scope.display())),
@@ -93,7 +93,8 @@ fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result
     assert_eq!(finding(&enforcer)?["outcome"], "failed");
     drop(beside);
 
-    let _above = Exclusive::attach_overridable(program()?, Place::Egress, lab.cgroup().path())?;
+    let _above =
+        Exclusive::attach_overridable(program()?, AttachPoint::Egress, lab.cgroup().path())?;
     assert_eq!(finding(&enforcer)?["outcome"], "ok");
     enforcer.run()?;
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
@@ -106,8 +107,8 @@ fn an_exclusive_program_that_comes_later_ends_nothing_and_doctor_warns() -> Resu
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     assert_eq!(finding(&enforcer)?["outcome"], "ok");
-    let program = Program::load_as(NAME, Place::Egress, &ALLOW)?;
-    let _attached = Exclusive::attach(program, Place::Egress, lab.cgroup().path())?;
+    let program = Program::load_as(NAME, AttachPoint::Egress, &ALLOW)?;
+    let _attached = Exclusive::attach(program, AttachPoint::Egress, lab.cgroup().path())?;
     assert_eq!(finding(&enforcer)?["outcome"], "failed");
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
     lab.pull()?;
@@ -115,7 +116,7 @@ fn an_exclusive_program_that_comes_later_ends_nothing_and_doctor_warns() -> Resu
 }
 
 fn as_the_service(lab: &Lab, enforcer: &Enforcer) -> Result<Finished> {
-    let mut command = lab.world().device_place().command("setpriv");
+    let mut command = lab.network().device_env().command("setpriv");
     command
         .arg("--bounding-set=-all,+bpf,+net_admin,+perfmon,+chown")
         .arg(binary()?)

@@ -10,13 +10,13 @@ mod start;
 use std::{net::IpAddr, time::Duration};
 
 use anyhow::Result;
-use lab::fixtures::{process::run, process_env::Place};
+use lab::fixtures::{process::run, process_env::ProcessEnv};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Whether a connection to `address`, port 443, comes about.
-fn connects(place: &Place, address: &str) -> Result<bool> {
-    let mut bash = place.command("bash");
+fn connects(env: &ProcessEnv, address: &str) -> Result<bool> {
+    let mut bash = env.command("bash");
     bash.arg("-c")
         .arg(format!("exec 3<>/dev/tcp/{address}/443"));
     Ok(run(bash, MINUTE)?.status.success())

@@ -65,11 +65,12 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
         lab: &lab,
         enforcer: &enforcer,
     };
-    let before = policy(&enforcer.told()?);
+    let before = policy(&enforcer.api_status()?);
     for case in CASES.iter().chain(&LATER_CASES) {
         (case.spoil)(&input)?;
         enforcer.signal(libc::SIGHUP)?;
-        let status = enforcer.await_told(case.what, MINUTE, |status| refusal(status).is_some())?;
+        let status =
+            enforcer.await_api_status(case.what, MINUTE, |status| refusal(status).is_some())?;
         let told = refusal(&status).unwrap_or_default();
         for words in case.says.iter().chain(&["the one in force stays"]) {
             assert!(
@@ -84,7 +85,7 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
 
         mend(&input, &good)?;
         enforcer.signal(libc::SIGHUP)?;
-        enforcer.await_told("the alarm ends", MINUTE, |status| refusal(status).is_none())?;
+        enforcer.await_api_status("the alarm ends", MINUTE, |status| refusal(status).is_none())?;
     }
     Ok(())
 }
@@ -104,11 +105,11 @@ fn endpoints_with_trailing_commas_and_in_utf_16_are_good() -> Result<()> {
             .flat_map(|registry| &registry.names);
         names.any(|name| name.origin.contains("shown.json"))
     };
-    assert!(!is_from_file(&enforcer.told()?));
+    assert!(!is_from_file(&enforcer.api_status()?));
     shown(&input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
     as_powershell_writes(&input)?;
     enforcer.signal(libc::SIGHUP)?;
-    let status = enforcer.await_told("the file is taken", MINUTE, is_from_file)?;
+    let status = enforcer.await_api_status("the file is taken", MINUTE, is_from_file)?;
     assert_eq!(refusal(&status), None);
     lab.pull()?;
     Ok(())

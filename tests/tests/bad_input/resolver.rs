@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use enforcer::control::{NameStatus, Status};
 use lab::{
     CONTOSO_LOGIN, Lab,
-    fixtures::{enforcer::Enforcer, process_env::Place},
+    fixtures::{enforcer::Enforcer, process_env::ProcessEnv},
     servers::dns::Fault,
 };
 
@@ -35,7 +35,7 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
             .iter()
             .all(|name| !name.addresses.is_empty())
     };
-    enforcer.await_told("all names resolve", MINUTE, knows_all)?;
+    enforcer.await_api_status("all names resolve", MINUTE, knows_all)?;
     let device = with_known_names(&lab)?;
     for (fault, kind, says) in [
         (Fault::Servfail, "name-failing", "addresses stay open"),
@@ -49,7 +49,8 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
     ] {
         lab.dns().fail_mode(fault)?;
         let what = format!("{fault:?} is told");
-        let status = enforcer.await_told(&what, MINUTE, |status| alarm(status, kind).is_some())?;
+        let status =
+            enforcer.await_api_status(&what, MINUTE, |status| alarm(status, kind).is_some())?;
         let told = alarm(&status, kind).unwrap_or_default();
         assert!(
             told.contains(CONTOSO_LOGIN) && told.contains(says),
@@ -58,12 +59,12 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
         assert_eq!(addresses(&status), LOGIN.map(ip), "{fault:?}");
         assert!(!connects(&device, ACCOUNT)?, "{fault:?}");
         lab.pull_from(CONTOSO_LOGIN, &device)?;
-        lab.dns().mend();
-        enforcer.await_told("the names resolve again", MINUTE, |status| {
+        lab.dns().clear_faults();
+        enforcer.await_api_status("the names resolve again", MINUTE, |status| {
             alarm(status, "name-failing").is_none()
         })?;
     }
-    let status = enforcer.told()?;
+    let status = enforcer.api_status()?;
     let refused = &login(&status).refused;
     assert!(
         refused.iter().any(|told| told.starts_with(ACCOUNT)),
@@ -81,11 +82,11 @@ fn addresses_of_one_family_are_open_before_a_question_for_the_other_is_given_up(
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
     lab.dns().fail_mode(Fault::TruncateWithoutAaaa)?;
     let mut enforcer = Enforcer::prepare(&lab, &[], "")?;
-    let questions = || lab.dns().asked().len();
+    let questions = || lab.dns().query_times().len();
     let until_open = |enforcer: &Enforcer, address: IpAddr| -> Result<usize> {
         loop {
             let before = questions();
-            if addresses(&enforcer.told()?).contains(&address) {
+            if addresses(&enforcer.api_status()?).contains(&address) {
                 return Ok(before);
             }
             ensure!(before < 40, "{address} is not open: {}", enforcer.log());
@@ -104,7 +105,7 @@ fn addresses_of_one_family_are_open_before_a_question_for_the_other_is_given_up(
     println!("{more} more until its next address was");
     assert!(connects(&lab.device(), "198.51.100.11")?);
     assert!(asked <= 6 && more <= 6, "{asked} and {more} questions");
-    assert_eq!(alarm(&enforcer.told()?, "name-failing"), None);
+    assert_eq!(alarm(&enforcer.api_status()?, "name-failing"), None);
     Ok(())
 }
 
@@ -119,7 +120,7 @@ fn a_slow_resolver_is_waited_for() -> Result<()> {
         .fail_mode(Fault::Slow(Duration::from_millis(1500)))?;
     let next = ip("198.51.100.11");
     lab.dns().set_addresses(CONTOSO_LOGIN, &[next], TTL)?;
-    let status = enforcer.await_told("the new address is open", MINUTE, |status| {
+    let status = enforcer.await_api_status("the new address is open", MINUTE, |status| {
         addresses(status).contains(&next)
     })?;
     assert_eq!(alarm(&status, "name-failing"), None);
@@ -136,7 +137,7 @@ fn a_name_with_300_addresses_gets_256_and_that_is_told() -> Result<()> {
         .collect();
     lab.dns().set_addresses(CONTOSO_LOGIN, &many, TTL)?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
-    let status = enforcer.await_told("it is told", MINUTE, |status| {
+    let status = enforcer.await_api_status("it is told", MINUTE, |status| {
         alarm(status, "answer-refused").is_some()
     })?;
     assert_eq!(login(&status).addresses.len(), MOST);
@@ -155,7 +156,7 @@ fn a_name_with_300_addresses_gets_256_and_that_is_told() -> Result<()> {
 }
 
 /// The device with contoso's names in its hosts file, so that its clients do not ask the resolver.
-fn with_known_names(lab: &Lab) -> Result<Place> {
+fn with_known_names(lab: &Lab) -> Result<ProcessEnv> {
     let hosts = lab.dir().join("known-hosts");
     let [login, _] = LOGIN;
     fs::write(

@@ -33,7 +33,7 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     };
     for case in &CASES {
         (case.spoil)(&input)?;
-        let finished = enforcer.ask(["run"])?;
+        let finished = enforcer.cli(["run"])?;
         assert_refused(case.what, &finished, case.says);
         let faults = if case.what == TWO_FAULTS { 2 } else { 1 };
         assert_eq!(finished.stderr.lines().count(), faults, "{}", case.what);
@@ -43,7 +43,7 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
 
     enforcer.edit(&format!("{:?}", lab.device_cgroup().path()), "\"/nowhere\"")?;
     let says = ["/nowhere is not a cgroup", "name a directory below"];
-    assert_refused("a scope that is not there", &enforcer.ask(["run"])?, &says);
+    assert_refused("a scope that is not there", &enforcer.cli(["run"])?, &says);
     enforcer.configure(&good)?;
 
     enforcer.edit(
@@ -51,7 +51,7 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
         &format!("pins = {:?}", lab.dir().join("pins")),
     )?;
     let says = ["is not on a BPF file system", "mount -t bpf"];
-    assert_refused("pins elsewhere", &enforcer.ask(["run"])?, &says);
+    assert_refused("pins elsewhere", &enforcer.cli(["run"])?, &says);
     assert!(!lab.dir().join("pins").exists());
     Ok(())
 }
@@ -64,16 +64,16 @@ fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says
     let mut enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let good = fs::read_to_string(enforcer.config())?;
     enforcer.end(libc::SIGTERM)?;
-    enforcer.ask(["unload"])?.success()?;
+    enforcer.cli(["unload"])?.success()?;
     enforcer.edit("[protect]", "[protekt]")?;
-    assert_eq!(enforcer.ask(["check"])?.code(), Some(1));
+    assert_eq!(enforcer.cli(["check"])?.code(), Some(1));
     enforcer.run()?;
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
     let is_refused = |status: &Status| {
         let mut alarms = status.alarms.iter();
         alarms.find(|alarm| alarm.kind == "config-refused").cloned()
     };
-    let message = is_refused(&enforcer.told()?)
+    let message = is_refused(&enforcer.api_status()?)
         .map(|alarm| alarm.message)
         .unwrap_or_default();
     for words in ["protekt", "the last accepted one", "is in force"] {
@@ -83,7 +83,7 @@ fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says
     lab.pull()?;
     enforcer.configure(&good)?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_told("the alarm ends", MINUTE, |status| {
+    enforcer.await_api_status("the alarm ends", MINUTE, |status| {
         is_refused(status).is_none()
     })?;
     Ok(())
@@ -111,15 +111,15 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
     fs::create_dir_all(&other)?;
     fs::set_permissions(&pins, Permissions::from_mode(0o700))?;
     let says = ["v01 is in the way", "remove it"];
-    assert_refused("no version's pins", &enforcer.ask(["run"])?, &says);
+    assert_refused("no version's pins", &enforcer.cli(["run"])?, &says);
     assert!(other.exists(), "they stay");
     fs::remove_dir(other)?;
 
     enforcer.run()?;
-    let first = enforcer.told()?;
+    let first = enforcer.api_status()?;
     let says = ["another egress-enforcer runs", "paths.pins"];
-    assert_refused("another instance", &enforcer.ask(["run"])?, &says);
-    let still = enforcer.told()?;
+    assert_refused("another instance", &enforcer.cli(["run"])?, &says);
+    let still = enforcer.api_status()?;
     assert_eq!((still.pid, still.started), (first.pid, first.started));
     lab.pull()?;
     Ok(())
@@ -127,7 +127,7 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
 
 /// Runs the daemon without the rights that it needs.
 fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finished> {
-    let mut command: Command = lab.world().device_place().command("setpriv");
+    let mut command: Command = lab.network().device_env().command("setpriv");
     command.args(less).arg(binary()?);
     command.args(["run", "--config"]).arg(enforcer.config());
     run(command, MINUTE)

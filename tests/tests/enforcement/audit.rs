@@ -4,7 +4,7 @@ use anyhow::Result;
 use lab::{
     EVIL_LOGIN, Lab,
     fixtures::enforcer::Enforcer,
-    topology::{addresses::STORAGE, packet_counter::Wire},
+    topology::{addresses::STORAGE, packet_counter::PacketCounter},
 };
 
 use crate::{ACCOUNT, MINUTE, REGIONS, ip, others};
@@ -15,7 +15,7 @@ fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
     enforcer.run()?;
-    let wire = Wire::watch(lab.world())?;
+    let counter = PacketCounter::watch(lab.network())?;
     let device = lab.device();
 
     assert!(lab.exfiltrate_sdk(&device)?.ok);
@@ -25,9 +25,9 @@ fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
     let attempts = lab.attempt(&device, &ACCOUNT.map(ip), 1)?;
     let failed = others(&attempts, None);
     assert!(failed.is_empty(), "{failed:?}");
-    assert!(wire.packets_to(&STORAGE)? > 0);
+    assert!(counter.packets_to(&STORAGE)? > 0);
 
-    let status = enforcer.await_told("the judgements are counted", MINUTE, |status| {
+    let status = enforcer.await_api_status("the judgements are counted", MINUTE, |status| {
         let counted = |reason| {
             let mut counts = status.counters.counts.iter();
             counts.any(|count| count.reason == reason && count.verdict == "audit")

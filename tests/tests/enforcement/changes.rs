@@ -59,7 +59,7 @@ fn modes_and_exceptions_that_change_are_events_with_old_and_new_values() -> Resu
                 && event.verdict == "note"
                 && (event.old.as_deref(), event.new.as_deref()) == (before, after)
         };
-        enforcer.await_told("the change is told", MINUTE, |_status| {
+        enforcer.await_api_status("the change is told", MINUTE, |_status| {
             enforcer
                 .events()
                 .is_ok_and(|events| events.iter().any(is_told))

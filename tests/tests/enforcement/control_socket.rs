@@ -110,7 +110,7 @@ fn as_user<T: Send>(user: u32, action: impl FnOnce() -> io::Result<T> + Send) ->
 
 /// `egress-enforcer status` as `user` has it.
 fn status_of(lab: &Lab, enforcer: &Enforcer, user: u32) -> Result<Finished> {
-    let mut command = lab.world().device_place().command("setpriv");
+    let mut command = lab.network().device_env().command("setpriv");
     command
         .arg(format!("--reuid={user}"))
         .args(["--regid=65534", "--clear-groups"])

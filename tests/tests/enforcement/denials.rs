@@ -4,10 +4,10 @@ use anyhow::{Context, Result};
 use lab::{
     EVIL_LOGIN, Lab,
     clients::{Attempt, Exfiltration},
-    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    fixtures::{enforcer::Enforcer, process::run, process_env::ProcessEnv},
     topology::{
         addresses::{LOGIN_EASTUS, STORAGE},
-        packet_counter::Wire,
+        packet_counter::PacketCounter,
     },
 };
 
@@ -22,12 +22,12 @@ const AT_ONCE: f64 = 10.0;
 fn none_of_a_thousand_attempts_in_every_way_leaves_the_host() -> Result<()> {
     let lab = Lab::start()?;
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
-    let wire = Wire::watch(lab.world())?;
+    let counter = PacketCounter::watch(lab.network())?;
     let attempts = lab.attempt(&lab.device(), &ACCOUNT.map(ip), ROUNDS)?;
     assert!(attempts.len() >= 1000, "{}", attempts.len());
     let others = others(&attempts, DENIED);
     assert!(others.is_empty(), "not EPERM: {others:?}");
-    assert_eq!(wire.packets_to(&STORAGE)?, 0);
+    assert_eq!(counter.packets_to(&STORAGE)?, 0);
 
     let connects: Vec<&Attempt> = attempts
         .iter()
@@ -44,7 +44,7 @@ fn none_of_a_thousand_attempts_in_every_way_leaves_the_host() -> Result<()> {
     );
     lab.pull()?;
     assert!(
-        wire.packets_to(&LOGIN_EASTUS)? > 0,
+        counter.packets_to(&LOGIN_EASTUS)? > 0,
         "the wire counts nothing"
     );
     Ok(())
@@ -60,7 +60,7 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
     lab.push_to(EVIL_LOGIN, &device)?;
 
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
-    let wire = Wire::watch(lab.world())?;
+    let counter = PacketCounter::watch(lab.network())?;
     let after: Result<[Exfiltration; 2]> = uploads();
     let [by_sdk, by_curl] = after?;
     assert_eq!((by_sdk.ok, by_sdk.errno), (false, DENIED), "{by_sdk:?}");
@@ -72,8 +72,8 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
         let error = format!("{:#}", refused.err().context("evil's registry is open")?);
         assert!(error.contains("operation not permitted"), "{error}");
     }
-    assert_eq!(wire.packets_to(&STORAGE)?, 0);
-    assert_eq!(wire.packets_to(&EVIL_FRONT_END)?, 0);
+    assert_eq!(counter.packets_to(&STORAGE)?, 0);
+    assert_eq!(counter.packets_to(&EVIL_FRONT_END)?, 0);
 
     lab.pull()?;
     lab.push_to(lab::CONTOSO_LOGIN, &device)?;
@@ -86,19 +86,19 @@ fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
     let lab = Lab::start()?;
     let device = lab.device();
     let elsewhere = format!("route add local {ELSEWHERE}/128 dev lo");
-    lab.world().cloud().ip(&elsewhere)?;
+    lab.network().cloud().ip(&elsewhere)?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     assert_eq!(as_nobody(&device, "tcp", ELSEWHERE)?, "");
 
     enforcer.edit("[protect]", "[protect]\ndefault = \"deny\"")?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_told("what is not named is closed", MINUTE, |status| {
+    enforcer.await_api_status("what is not named is closed", MINUTE, |status| {
         !status.default_allow
     })?;
-    let wire = Wire::watch(lab.world())?;
+    let counter = PacketCounter::watch(lab.network())?;
     let said = as_nobody(&device, "tcp", ELSEWHERE)?;
     assert!(said.contains("Operation not permitted"), "{said}");
-    assert_eq!(wire.packets_to(&["3ffe::/16"])?, 0);
+    assert_eq!(counter.packets_to(&["3ffe::/16"])?, 0);
     lab.pull()?;
     Ok(())
 }
@@ -113,7 +113,7 @@ const EVIL_FRONT_END: [&str; 2] = ["198.51.100.50/32", "2001:db8:acc::50/128"];
 fn neither_another_user_nor_a_network_of_one_s_own_is_a_way_out() -> Result<()> {
     let lab = Lab::start()?;
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
-    let wire = Wire::watch(lab.world())?;
+    let counter = PacketCounter::watch(lab.network())?;
     let device = lab.device();
     assert_eq!(as_nobody(&device, "tcp", "192.0.2.80")?, "");
     for address in ACCOUNT {
@@ -124,13 +124,13 @@ fn neither_another_user_nor_a_network_of_one_s_own_is_a_way_out() -> Result<()> 
             assert!(said.contains("Operation not permitted"), "{said}");
         }
     }
-    assert_eq!(wire.packets_to(&STORAGE)?, 0);
+    assert_eq!(counter.packets_to(&STORAGE)?, 0);
     Ok(())
 }
 
 /// What bash said when an unprivileged user sent something to port 443.
-fn as_nobody(place: &Place, transport: &str, address: &str) -> Result<String> {
-    let mut command = place.command("setpriv");
+fn as_nobody(env: &ProcessEnv, transport: &str, address: &str) -> Result<String> {
+    let mut command = env.command("setpriv");
     command
         .args([
             "--reuid=65534",
@@ -144,8 +144,8 @@ fn as_nobody(place: &Place, transport: &str, address: &str) -> Result<String> {
 }
 
 /// As [`as_nobody`], from a user and a network namespace of its own with a link that takes everything.
-fn in_own_network(place: &Place, transport: &str, address: &str) -> Result<String> {
-    let mut command = place.command("unshare");
+fn in_own_network(env: &ProcessEnv, transport: &str, address: &str) -> Result<String> {
+    let mut command = env.command("unshare");
     command
         .args(["--user", "--map-root-user", "--net", "bash", "-c"])
         .arg(format!(

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
 use lab::{
     Lab,
-    fixtures::{enforcer::Enforcer, process::Running, process_env::Place},
+    fixtures::{enforcer::Enforcer, process::Running, process_env::ProcessEnv},
 };
 
 use crate::{MINUTE, REGIONS};
@@ -20,12 +20,12 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let pid = send_many(&lab.device())?;
-    let status = enforcer.told()?;
+    let status = enforcer.api_status()?;
     assert_eq!(status.counters.denied(), DENIALS);
     assert_eq!(status.counters.lost_events, 0);
     assert_eq!(denials_in(&enforcer.metrics()?)?, DENIALS);
 
-    enforcer.await_told("the folded denials are told", FOLDED_WITHIN, |_status| {
+    enforcer.await_api_status("the folded denials are told", FOLDED_WITHIN, |_status| {
         enforcer
             .events()
             .is_ok_and(|events| told(&events) == DENIALS)
@@ -103,7 +103,7 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
         let status = process.wait(MINUTE)?.context("a process does not end")?;
         assert!(status.success());
     }
-    enforcer.await_told("all denials are told", FOLDED_WITHIN, |_status| {
+    enforcer.await_api_status("all denials are told", FOLDED_WITHIN, |_status| {
         enforcer.events().is_ok_and(|events| told(&events) >= 1000)
     })?;
     let events = enforcer.events()?;
@@ -115,7 +115,7 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
         *counts.entry((pid, event.protocol.clone())).or_default() += 1 + event.folded;
     }
     assert_eq!(counts, expected);
-    let counters = enforcer.told()?.counters;
+    let counters = enforcer.api_status()?.counters;
     assert_eq!(counters.attempts("deny"), 1000);
     assert_eq!(
         counters.denied(),
@@ -131,8 +131,8 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
 }
 
 /// One process named `leaker` that sends [`DENIALS`] datagrams to the bad actor's account; its id.
-fn send_many(place: &Place) -> Result<u32> {
-    let mut python = place.command("python3");
+fn send_many(env: &ProcessEnv) -> Result<u32> {
+    let mut python = env.command("python3");
     python.args(["-S", "-B", "-c"]).arg(format!(
         "import contextlib, socket\n\
          open('/proc/self/comm', 'w').write('leaker')\n\

@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use lab::{
     Lab,
-    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
+    fixtures::{enforcer::Enforcer, process::run, process_env::ProcessEnv},
     topology::cgroup::Cgroup,
 };
 
@@ -27,8 +27,8 @@ fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Re
         [&by_prefix, &by_name, &sibling].map(|cgroup| lab.device_in(cgroup));
 
     let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
-    for place in [&prefixed, &named, &other] {
-        assert!(!connects(place)?, "closed before the exception");
+    for env in [&prefixed, &named, &other] {
+        assert!(!connects(env)?, "closed before the exception");
     }
     let until = Timestamp::now() + TERM;
     let more = [
@@ -37,7 +37,7 @@ fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Re
     ];
     enforcer.edit("[paths]", &format!("{}\n[paths]", more.concat()))?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_told("both exceptions stand", TERM, |status| {
+    enforcer.await_api_status("both exceptions stand", TERM, |status| {
         status.exceptions.len() == 2
             && status
                 .exceptions
@@ -74,8 +74,8 @@ fn exception(cgroup: &Cgroup, opens: &str, until: Timestamp) -> String {
 }
 
 /// Whether a connection to the bad actor's account comes about.
-fn connects(place: &Place) -> Result<bool> {
-    let mut bash = place.command("bash");
+fn connects(env: &ProcessEnv) -> Result<bool> {
+    let mut bash = env.command("bash");
     bash.args(["-c", "exec 3<>/dev/tcp/203.0.113.66/443"]);
     Ok(run(bash, MINUTE)?.status.success())
 }

@@ -15,7 +15,7 @@ use lab::{
     clients::Attempt,
     fixtures::{
         process::{Finished, run},
-        process_env::Place,
+        process_env::ProcessEnv,
     },
 };
 
@@ -28,8 +28,8 @@ const DENIED: Option<i32> = Some(libc::EPERM);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Gets a page of the web server that has nothing to do with registries or storage.
-fn browse(place: &Place) -> Result<Finished> {
-    let mut curl = place.command("curl");
+fn browse(env: &ProcessEnv) -> Result<Finished> {
+    let mut curl = env.command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--insecure"])
         .args([
             "--noproxy",

@@ -43,7 +43,7 @@ fn pulls_succeed_from_every_address_that_was_seen_before() -> Result<()> {
     lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let seen_all = || {
-        enforcer.await_told("all front ends are known", MINUTE, |status| {
+        enforcer.await_api_status("all front ends are known", MINUTE, |status| {
             status.registries[0].names[0].addresses.len() == 16
         })
     };

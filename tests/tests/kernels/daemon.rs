@@ -11,12 +11,12 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use lab::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         enforcer::binary,
         process::{Finished, Server, run, run_with_input},
     },
-    topology::{bpffs::Bpffs, cgroup::Cgroup, network::World, packet_counter::Wire},
+    topology::{bpffs::Bpffs, cgroup::Cgroup, network::Network, packet_counter::PacketCounter},
 };
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
@@ -43,26 +43,26 @@ const LIMIT: Duration = Duration::from_secs(120);
 const MEMORY: u64 = 16 * 1024;
 
 /// Fields are dropped in order.
-struct Grounds {
+struct Fixture {
     daemon: Option<Server>,
-    world: World,
+    network: Network,
     device: Cgroup,
     home: Cgroup,
     _cgroup: Cgroup,
     bpffs: Bpffs,
-    scratch: Scratch,
+    scratch: ScratchDir,
 }
 
-impl Grounds {
+impl Fixture {
     fn new() -> Result<Self> {
-        let scratch = Scratch::new()?;
+        let scratch = ScratchDir::new()?;
         let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
         let cgroup = Cgroup::new(scratch.name())?;
-        let world = World::new(&scratch, &cgroup)?;
-        resolver::start(&world, NAMES)?;
+        let network = Network::new(&scratch, &cgroup)?;
+        resolver::start(&network, NAMES)?;
         Ok(Self {
             daemon: None,
-            world,
+            network,
             device: cgroup.child("device")?,
             home: cgroup.child("enforcer")?,
             _cgroup: cgroup,
@@ -90,8 +90,8 @@ impl Grounds {
     }
 
     fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let place = self.world.device_place().in_cgroup(&self.home);
-        let mut command = place.command(binary()?);
+        let env = self.network.device_env().in_cgroup(&self.home);
+        let mut command = env.command(binary()?);
         command
             .args(arguments)
             .arg("--config")
@@ -139,10 +139,10 @@ impl Grounds {
     fn connect(&self, addresses: &[&str]) -> Result<Vec<Option<i64>>> {
         let tries: Vec<Value> = addresses
             .iter()
-            .map(|to| serde_json::json!({"way": "tcp", "to": to, "via": to}))
+            .map(|to| serde_json::json!({"method": "tcp", "to": to, "via": to}))
             .collect();
-        let place = self.world.device_place().in_cgroup(&self.device);
-        let mut tool = place.command("python3");
+        let env = self.network.device_env().in_cgroup(&self.device);
+        let mut tool = env.command("python3");
         tool.args(["-S", "-B", SEND_METHODS]);
         let said = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
         let outcomes: Vec<Value> = serde_json::from_str(&said)?;
@@ -165,8 +165,8 @@ impl Grounds {
 }
 
 /// A server behind every address of the cloud.
-fn listen(world: &World) -> Result<Socket> {
-    world.cloud().run(|| {
+fn listen(network: &Network) -> Result<Socket> {
+    network.cloud().run(|| {
         let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
         server.set_only_v6(false)?;
         server.bind(&"[::]:443".parse::<std::net::SocketAddr>()?.into())?;
@@ -196,18 +196,18 @@ fn generation(status: &Value) -> Result<u64> {
 
 #[test]
 fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result<()> {
-    let mut grounds = Grounds::new()?;
-    let tags = format!("service-tags = {:?}", grounds.world.service_tags());
-    grounds.configure(&tags)?;
-    let _server = listen(&grounds.world)?;
+    let mut fixture = Fixture::new()?;
+    let tags = format!("service-tags = {:?}", fixture.network.service_tags());
+    fixture.configure(&tags)?;
+    let _server = listen(&fixture.network)?;
     ensure!(
-        grounds.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])? == [None; 4],
+        fixture.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])? == [None; 4],
         "everything can be reached while nothing is enforced"
     );
-    let wire = Wire::watch(&grounds.world)?;
+    let counter = PacketCounter::watch(&fixture.network)?;
 
-    let first = grounds.start(has_names)?;
-    grounds.check("the daemon runs")?;
+    let first = fixture.start(has_names)?;
+    fixture.check("the daemon runs")?;
     for (address, code) in [
         (ALLOWED, 0),
         (OTHER_REGISTRY, 1),
@@ -215,36 +215,36 @@ fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result
         (STORAGE[1], 1),
     ] {
         assert_eq!(
-            grounds.ask(&["explain", address])?.code(),
+            fixture.ask(&["explain", address])?.code(),
             Some(code),
             "{address}"
         );
     }
 
-    grounds.kill()?;
-    grounds.check("the daemon was killed")?;
-    let pinned = grounds.status()?;
+    fixture.kill()?;
+    fixture.check("the daemon was killed")?;
+    let pinned = fixture.status()?;
     assert_eq!(
         (&pinned["enforcing"], &pinned["daemon"]),
         (&true.into(), &Value::Null)
     );
 
-    let second = grounds.start(has_names)?;
+    let second = fixture.start(has_names)?;
     assert!(
         generation(&second)? > generation(&first)?,
         "{first} {second}"
     );
-    grounds.check("the next daemon runs")?;
+    fixture.check("the next daemon runs")?;
     assert_eq!(
-        wire.packets_to(&["203.0.113.0/24", "2001:db8:b10b::/48"])?,
+        counter.packets_to(&["203.0.113.0/24", "2001:db8:b10b::/48"])?,
         0
     );
 
-    grounds.kill()?;
-    grounds.ask(&["unload"])?.success()?;
-    assert!(!grounds.pins().exists());
+    fixture.kill()?;
+    fixture.ask(&["unload"])?.success()?;
+    assert!(!fixture.pins().exists());
     ensure!(
-        grounds.connect(&[STORAGE[0], STORAGE[1]])? == [None; 2],
+        fixture.connect(&[STORAGE[0], STORAGE[1]])? == [None; 2],
         "nothing is enforced any more"
     );
     Ok(())
@@ -253,10 +253,10 @@ fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result
 /// With the service tags of the binary, as on a device.
 #[test]
 fn the_daemon_is_small_enough_for_a_small_device() -> Result<()> {
-    let mut grounds = Grounds::new()?;
-    grounds.configure("")?;
-    grounds.start(Value::is_object)?;
-    let pid = grounds
+    let mut fixture = Fixture::new()?;
+    fixture.configure("")?;
+    fixture.start(Value::is_object)?;
+    let pid = fixture
         .daemon
         .as_ref()
         .context("the daemon does not run")?

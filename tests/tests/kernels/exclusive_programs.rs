@@ -4,23 +4,23 @@ use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result};
 use enforcer::kernel::{self, cgroup_root, exclusive_programs};
-use lab::bpf::{Attach, Exclusive, Place, Program, loaded_policy::Loaded};
+use lab::bpf::{Attach, AttachPoint, Exclusive, Program, loaded_policy::LoadedPolicy};
 
 /// `return 1`: lets everything pass.
 const ALLOW: [u64; 2] = [0x1_0000_00b7, 0x95];
 
 #[test]
 fn a_program_that_keeps_ours_from_being_attached_is_named() -> Result<()> {
-    let mut loaded = Loaded::new()?;
+    let mut loaded = LoadedPolicy::new()?;
     let above = loaded.cgroup().child("above")?;
     let scope = above.child("scope")?;
-    let program = Program::load_as("other_agent", Place::Egress, &ALLOW)?;
+    let program = Program::load_as("other_agent", AttachPoint::Egress, &ALLOW)?;
     let named = format!(
         "{} runs the program other_agent (id {}) exclusively at egress",
         above.path().display(),
         program.id()?
     );
-    let attached = Exclusive::attach(program, Place::Egress, above.path())?;
+    let attached = Exclusive::attach(program, AttachPoint::Egress, above.path())?;
     let refused = loaded.attach(&scope).err().context("attached")?.to_string();
     assert!(refused.contains(&named), "{refused}");
     drop(attached);
@@ -30,14 +30,14 @@ fn a_program_that_keeps_ours_from_being_attached_is_named() -> Result<()> {
 
 #[test]
 fn programs_that_stand_beside_each_other_keep_nobody_out() -> Result<()> {
-    let mut loaded = Loaded::new()?;
+    let mut loaded = LoadedPolicy::new()?;
     let scope = loaded.cgroup().child("scope")?;
     loaded.attach(&scope)?;
     let open = kernel::Cgroup::open(&cgroup_root()?, scope.path())?;
     let directory = std::fs::File::open(scope.path())?;
-    let program = Program::load_for(Place::Egress, &ALLOW)?;
+    let program = Program::load_for(AttachPoint::Egress, &ALLOW)?;
     let target = u32::try_from(directory.as_raw_fd())?;
-    let _link = program.attach(Place::Egress, target, Attach::default())?;
+    let _link = program.attach(AttachPoint::Egress, target, Attach::default())?;
     assert_eq!(exclusive_programs(&open)?, []);
     Ok(())
 }

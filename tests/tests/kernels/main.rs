@@ -8,11 +8,11 @@ mod resolver;
 use anyhow::{Context as _, Result};
 use enforcer::kernel::OBJECT;
 use lab::{
-    Scratch,
+    ScratchDir,
     bpf::{
         Program,
-        features::{ALL, Grounds, release},
-        loaded_policy::Loaded,
+        features::{ALL, ProbeEnv, release},
+        loaded_policy::LoadedPolicy,
     },
     topology::cgroup::Cgroup,
 };
@@ -29,13 +29,13 @@ fn tell(what: &str, fields: &[&str]) {
 
 #[test]
 fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
-    let scratch = Scratch::new()?;
+    let scratch = ScratchDir::new()?;
     let cgroup = Cgroup::new(scratch.name())?;
-    let grounds = Grounds::new(&cgroup)?;
+    let env = ProbeEnv::new(&cgroup)?;
     let (release, series) = release()?;
     let mut wrong = Vec::new();
     for (feature, probe) in ALL {
-        let is_there = probe(&grounds).with_context(|| feature.name)?;
+        let is_there = probe(&env).with_context(|| feature.name)?;
         eprintln!("{}", feature.line(is_there));
         if is_there != feature.belongs_to(series) {
             wrong.push(format!("{}: {is_there} on {release}", feature.name));
@@ -63,11 +63,11 @@ fn each_function_of_the_programs_is_exported() -> Result<()> {
 /// Steps of the verifier, all paths added, and instructions; a kernel before 5.16 does not tell the former.
 #[test]
 fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
-    let _loaded = Loaded::new()?;
+    let _loaded = LoadedPolicy::new()?;
     let mut programs = Vec::new();
     // A test before this one may have loaded them; the newest of a name are they.
     for id in Program::ids()?.into_iter().rev() {
-        programs.push(Program::by_id(id)?.told()?);
+        programs.push(Program::by_id(id)?.info()?);
     }
     let ours = [
         "egress", "explain", "connect4", "connect6", "sendmsg4", "sendmsg6", "origin", "learn",

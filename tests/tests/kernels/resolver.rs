@@ -6,15 +6,15 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::topology::{addresses::RESOLVER_V4, network::World};
+use lab::topology::{addresses::RESOLVER_V4, network::Network};
 
 /// Addresses by lower-case name.
 pub(crate) type Names = &'static [(&'static str, Ipv4Addr)];
 
 /// Answers in the cloud, as long as this process lives.
-pub(crate) fn start(world: &World, names: Names) -> Result<()> {
+pub(crate) fn start(network: &Network, names: Names) -> Result<()> {
     let address = SocketAddr::new(IpAddr::V4(RESOLVER_V4), 53);
-    let socket = world.cloud().run(|| Ok(UdpSocket::bind(address)?))?;
+    let socket = network.cloud().run(|| Ok(UdpSocket::bind(address)?))?;
     thread::spawn(move || {
         let mut buffer = [0; 1500];
         while let Ok((length, client)) = socket.recv_from(&mut buffer) {

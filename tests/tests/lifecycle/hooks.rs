@@ -9,7 +9,7 @@ use enforcer_common::{
 };
 use lab::{
     bpf,
-    fixtures::fixture::{EVIL, Scene},
+    fixtures::fixture::{EVIL, Fixture},
 };
 use serde_json::Value;
 
@@ -31,43 +31,43 @@ fn alarm<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {
 
 #[test]
 fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let pins = scene.pins().join(format!("v{VERSION}"));
-    let stream = scene.stream()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let pins = fixture.pins().join(format!("v{VERSION}"));
+    let stream = fixture.stream()?;
     for pin in links().chain(["EVENTS".to_owned(), "program_explain".to_owned()]) {
         fs::remove_file(pins.join(pin))?;
     }
     let restored = |status: &Value| {
         alarm(status, "hook-restored").is_some() && pins.join("program_explain").exists()
     };
-    let status = scene
+    let status = fixture
         .enforcer
         .await_status("the pins are there again", restored)?;
     assert_eq!(alarm(&status, "hook-missing"), None, "{status}");
     thread::sleep(LOOK);
-    let whole = scene.enforcer.json(["doctor"])?;
+    let whole = fixture.enforcer.json(["doctor"])?;
     let pinned = finding(&whole, "pins");
     assert_eq!(pinned["outcome"], "ok", "{pinned}");
-    scene.check(&stream.end()?)?;
+    fixture.check(&stream.end()?)?;
     assert!(
-        scene.enforcer.log().contains("judged all the same"),
+        fixture.enforcer.log().contains("judged all the same"),
         "{}",
-        scene.enforcer.log()
+        fixture.enforcer.log()
     );
 
-    scene.enforcer.kill()?;
-    scene.pull_works_and_evil_does_not()?;
-    scene.check_for_a_second()
+    fixture.enforcer.kill()?;
+    fixture.check_pull_and_exfiltration()?;
+    fixture.check_for_a_second()
 }
 
 #[test]
 fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
-    let scene = Scene::start(STREAM, "")?;
-    let pins = scene.pins().join(format!("v{VERSION}"));
+    let fixture = Fixture::start(STREAM, "")?;
+    let pins = fixture.pins().join(format!("v{VERSION}"));
     for link in links() {
         bpf::detach(&pins.join(link))?;
     }
-    let status = scene.enforcer.status()?;
+    let status = fixture.enforcer.status()?;
     if status["hooks"].as_array().is_none_or(Vec::is_empty) {
         let missing = alarm(&status, "hook-missing").unwrap_or_default();
         assert!(missing.contains("egress"), "{status}");
@@ -79,7 +79,7 @@ fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
             .as_array()
             .is_some_and(|hooks| hooks.len() == Hook::ALL.len())
     };
-    let status = scene
+    let status = fixture
         .enforcer
         .await_status("the hooks are attached again", whole)?;
     let restored = alarm(&status, "hook-restored").unwrap_or_default();
@@ -87,21 +87,21 @@ fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
         restored.contains("detached") && restored.contains("at 20"),
         "{status}"
     );
-    let passed = scene.wire.packets_to(&EVIL)?;
-    let again = scene.one_second(
-        &scene.lab.device(),
-        &lab::clients::stream::Plan::of_the_lab(lab::fixtures::fixture::RATE),
+    let passed = fixture.counter.packets_to(&EVIL)?;
+    let again = fixture.one_second(
+        &fixture.lab.device(),
+        &lab::clients::stream::Plan::lab_default(lab::fixtures::fixture::RATE),
     )?;
     assert!(
         again.passed.is_empty() && again.failed.is_empty() && again.refused > 100,
         "{again:?}"
     );
-    assert_eq!(scene.wire.packets_to(&EVIL)?, passed);
-    scene.lab.pull()?;
+    assert_eq!(fixture.counter.packets_to(&EVIL)?, passed);
+    fixture.lab.pull()?;
 
     let gone = |status: &Value| alarm(status, "hook-restored").is_none();
-    scene.enforcer.signal(libc::SIGHUP)?;
-    scene
+    fixture.enforcer.signal(libc::SIGHUP)?;
+    fixture
         .enforcer
         .await_status("a reload ends the alarm", gone)?;
     Ok(())
@@ -109,21 +109,21 @@ fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
 
 #[test]
 fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    scene.enforcer.kill()?;
-    fs::remove_file(scene.pins().join(format!("v{VERSION}/link_egress")))?;
-    let explained = scene.enforcer.json(["explain", "203.0.113.66"])?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    fixture.enforcer.kill()?;
+    fs::remove_file(fixture.pins().join(format!("v{VERSION}/link_egress")))?;
+    let explained = fixture.enforcer.json(["explain", "203.0.113.66"])?;
     assert_eq!(
         explained["missing-hooks"],
         serde_json::json!(["egress"]),
         "{explained}"
     );
     assert_eq!(explained["passes"], true, "{explained}");
-    let told = scene.enforcer.ask(["explain", "203.0.113.66"])?;
+    let told = fixture.enforcer.cli(["explain", "203.0.113.66"])?;
     assert!(told.stdout.contains("not enforced"), "{told:?}");
-    let report = scene.enforcer.json(["status"])?;
+    let report = fixture.enforcer.json(["status"])?;
     assert_eq!(report["enforcing"], false, "{report}");
-    let doctor = scene.enforcer.json(["doctor"])?;
+    let doctor = fixture.enforcer.json(["doctor"])?;
     let pins = finding(&doctor, "pins");
     assert_eq!(pins["outcome"], "failed", "{pins}");
     assert!(
@@ -134,10 +134,10 @@ fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> R
         "{pins}"
     );
 
-    scene.enforcer.run()?;
-    scene.enforcer.await_names()?;
-    scene.pull_works_and_evil_does_not()?;
-    let explained = scene.enforcer.json(["explain", "203.0.113.66"])?;
+    fixture.enforcer.run()?;
+    fixture.enforcer.await_names()?;
+    fixture.check_pull_and_exfiltration()?;
+    let explained = fixture.enforcer.json(["explain", "203.0.113.66"])?;
     assert!(explained["missing-hooks"].is_null(), "{explained}");
     assert_eq!(explained["passes"], false, "{explained}");
     Ok(())
@@ -145,34 +145,34 @@ fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> R
 
 #[test]
 fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let stream = scene.stream()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let stream = fixture.stream()?;
     // Or it would pin again what is being removed.
-    scene.enforcer.signal(libc::SIGSTOP)?;
-    let removed = fs::remove_dir_all(scene.pins());
-    scene.enforcer.signal(libc::SIGCONT)?;
+    fixture.enforcer.signal(libc::SIGSTOP)?;
+    let removed = fs::remove_dir_all(fixture.pins());
+    fixture.enforcer.signal(libc::SIGCONT)?;
     removed?;
     let restored = |_: &Value| {
-        scene
+        fixture
             .pins()
             .join(format!("v{VERSION}/link_egress"))
             .exists()
     };
-    scene
+    fixture
         .enforcer
         .await_status("the pins are there again", restored)?;
-    let second = scene.enforcer.ask(["unload"])?;
+    let second = fixture.enforcer.cli(["unload"])?;
     assert!(second.refusal()?.contains("the daemon runs"), "{second:?}");
     thread::sleep(Duration::from_secs(1));
-    scene.check(&stream.end()?)?;
-    scene.enforcer.kill()?;
-    scene.check_for_a_second()?;
-    scene.enforcer.run()?;
-    scene.enforcer.await_names()?;
-    scene.pull_works_and_evil_does_not()?;
-    scene.enforcer.end(libc::SIGTERM)?;
-    scene.enforcer.ask(["unload"])?.success()?;
-    assert!(!scene.pins().exists());
+    fixture.check(&stream.end()?)?;
+    fixture.enforcer.kill()?;
+    fixture.check_for_a_second()?;
+    fixture.enforcer.run()?;
+    fixture.enforcer.await_names()?;
+    fixture.check_pull_and_exfiltration()?;
+    fixture.enforcer.end(libc::SIGTERM)?;
+    fixture.enforcer.cli(["unload"])?.success()?;
+    assert!(!fixture.pins().exists());
     Ok(())
 }
 

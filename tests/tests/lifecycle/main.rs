@@ -15,7 +15,7 @@ use lab::{
     clients::stream::Plan,
     fixtures::{
         enforcer::binary,
-        fixture::{EVIL, RATE, Scene},
+        fixture::{EVIL, Fixture, RATE},
         process::Running,
         service_tags::change_number,
     },
@@ -33,157 +33,157 @@ const WEB: &str = "192.0.2.80";
 
 #[test]
 fn a_killed_daemon_leaves_the_rule_in_force_and_the_next_one_takes_over() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let before = scene.enforcer.status()?;
-    scene.enforcer.kill()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let before = fixture.enforcer.status()?;
+    fixture.enforcer.kill()?;
 
-    scene.pull_works_and_evil_does_not()?;
-    let report = scene.enforcer.json(["status"])?;
+    fixture.check_pull_and_exfiltration()?;
+    let report = fixture.enforcer.json(["status"])?;
     assert_eq!(report["enforcing"], true, "{report}");
     assert!(report["daemon"].is_null(), "{report}");
     assert_eq!(report["pinned"]["mode"], "enforce", "{report}");
     assert_eq!(
-        scene.enforcer.ask(["explain", "203.0.113.66"])?.code(),
+        fixture.enforcer.cli(["explain", "203.0.113.66"])?.code(),
         Some(1)
     );
     assert_eq!(
-        scene.enforcer.ask(["explain", "198.51.100.10"])?.code(),
+        fixture.enforcer.cli(["explain", "198.51.100.10"])?.code(),
         Some(0)
     );
 
-    scene.enforcer.run()?;
-    let after = scene.enforcer.status()?;
+    fixture.enforcer.run()?;
+    let after = fixture.enforcer.status()?;
     assert!(
         number(&after, "generation")? > number(&before, "generation")?,
         "{after}"
     );
-    scene.enforcer.await_names()?;
-    scene.pull_works_and_evil_does_not()?;
-    assert_eq!(scene.wire.packets_to(&EVIL)?, 0);
+    fixture.enforcer.await_names()?;
+    fixture.check_pull_and_exfiltration()?;
+    assert_eq!(fixture.counter.packets_to(&EVIL)?, 0);
     Ok(())
 }
 
 #[test]
 fn ten_restarts_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let stream = scene.stream()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let stream = fixture.stream()?;
     for restart in 0..10 {
         if restart % 2 == 0 {
-            scene.enforcer.kill()?;
+            fixture.enforcer.kill()?;
         } else {
-            assert!(scene.enforcer.end(libc::SIGTERM)?.success());
+            assert!(fixture.enforcer.end(libc::SIGTERM)?.success());
         }
-        scene.enforcer.run()?;
+        fixture.enforcer.run()?;
     }
-    scene.check(&stream.end()?)
+    fixture.check(&stream.end()?)
 }
 
 #[test]
 fn a_daemon_killed_at_any_point_of_its_start_leaves_no_gap_and_nothing_behind() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let stream = scene.stream()?;
-    scene.enforcer.kill()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let stream = fixture.stream()?;
+    fixture.enforcer.kill()?;
     let begun = Instant::now();
-    scene.enforcer.run()?;
+    fixture.enforcer.run()?;
     let start = begun.elapsed();
-    scene.enforcer.kill()?;
+    fixture.enforcer.kill()?;
     for part in 1..=8 {
-        let half_started = Running::start("enforcer", scene.enforcer.command(["run"])?)?;
+        let half_started = Running::start("enforcer", fixture.enforcer.command(["run"])?)?;
         thread::sleep(start * part / 8);
         drop(half_started);
     }
     // As if it had died between two steps: a link waits, and its place is empty.
-    let pins = scene.pins().join(format!("v{VERSION}"));
+    let pins = fixture.pins().join(format!("v{VERSION}"));
     let links = |name: &str| pins.join(name);
     fs::rename(links("link_egress"), links("link_egress_new"))?;
-    scene.enforcer.run()?;
-    scene.check(&stream.end()?)?;
+    fixture.enforcer.run()?;
+    fixture.check(&stream.end()?)?;
 
-    scene.enforcer.kill()?;
+    fixture.enforcer.kill()?;
     fs::rename(links("link_connect4"), links("link_connect4_new"))?;
-    scene.enforcer.ask(["unload"])?.success()?;
-    assert!(!scene.pins().exists());
-    assert!(scene.lab.exfiltrate_curl(&scene.lab.device())?.ok);
+    fixture.enforcer.cli(["unload"])?.success()?;
+    assert!(!fixture.pins().exists());
+    assert!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
     Ok(())
 }
 
 #[test]
 fn another_binary_takes_over_and_a_second_instance_is_refused() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let stream = scene.stream()?;
-    let pid = scene.enforcer.pid()?;
-    let second = scene.enforcer.ask(["run"])?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let stream = fixture.stream()?;
+    let pid = fixture.enforcer.pid()?;
+    let second = fixture.enforcer.cli(["run"])?;
     assert!(
         second.refusal()?.contains("another egress-enforcer runs"),
         "{second:?}"
     );
-    assert_eq!(number(&scene.enforcer.status()?, "pid")?, u64::from(pid));
+    assert_eq!(number(&fixture.enforcer.status()?, "pid")?, u64::from(pid));
 
-    let next = scene.lab.dir().join("egress-enforcer-next");
+    let next = fixture.lab.dir().join("egress-enforcer-next");
     fs::copy(binary()?, &next)?;
     for signal in [libc::SIGTERM, libc::SIGKILL] {
-        scene.enforcer.end(signal)?;
-        let command = scene.enforcer.command_of(&next, ["run"]);
-        scene.enforcer.run_as(command)?;
-        let program = fs::read_link(format!("/proc/{}/exe", scene.enforcer.pid()?))?;
+        fixture.enforcer.end(signal)?;
+        let command = fixture.enforcer.command_of(&next, ["run"]);
+        fixture.enforcer.run_as(command)?;
+        let program = fs::read_link(format!("/proc/{}/exe", fixture.enforcer.pid()?))?;
         assert_eq!(program, next.canonicalize()?);
     }
-    scene.check(&stream.end()?)
+    fixture.check(&stream.end()?)
 }
 
 #[test]
 fn a_reload_under_a_stream_changes_what_it_says_and_nothing_else() -> Result<()> {
-    let scene = Scene::start(STREAM, "")?;
-    let agent = scene.lab.device_cgroup().child("agent")?;
-    let agent_reaches = || scene.reaches_from(&scene.lab.device_in(&agent), AGENTS_ACCOUNT);
+    let fixture = Fixture::start(STREAM, "")?;
+    let agent = fixture.lab.device_cgroup().child("agent")?;
+    let agent_reaches = || fixture.reaches_from(&fixture.lab.device_in(&agent), AGENTS_ACCOUNT);
     let reload = |regions: &[&str], more: &str, taken: &dyn Fn(&Value) -> bool| {
-        scene.reload(&scene.configuration(regions, more), taken)
+        fixture.reload(&fixture.configuration(regions, more), taken)
     };
-    let stream = scene.stream()?;
+    let stream = fixture.stream()?;
 
-    assert!(!scene.reaches(WESTUS)?);
+    assert!(!fixture.reaches(WESTUS)?);
     reload(&["eastus", "westus"], "", &|status| {
         length(&status["registries"][0]["names"]) == 3
     })?;
-    scene.enforcer.await_names()?;
-    assert!(scene.reaches(WESTUS)?);
+    fixture.enforcer.await_names()?;
+    assert!(fixture.reaches(WESTUS)?);
 
     assert!(!agent_reaches()?);
     let exception = format!(
         "[[exception]]\nreason = \"an agent\"\ncgroup = \"/{}/device/agent\"\ncidrs = [\"{AGENTS_ACCOUNT}/32\"]\n\
          until = 2100-01-01T00:00:00Z\n",
-        scene.lab.name()
+        fixture.lab.name()
     );
     reload(&["eastus"], &exception, &|status| {
         length(&status["exceptions"]) == 1
     })?;
     assert!(agent_reaches()?);
-    assert!(!scene.reaches(AGENTS_ACCOUNT)?);
+    assert!(!fixture.reaches(AGENTS_ACCOUNT)?);
     reload(&["eastus"], "", &|status| {
         length(&status["exceptions"]) == 0
     })?;
     assert!(!agent_reaches()?);
 
-    assert!(scene.reaches(WEB)?);
-    grow_service_tags(scene.service_tags())?;
+    assert!(fixture.reaches(WEB)?);
+    grow_service_tags(fixture.service_tags())?;
     reload(&["eastus"], "", &|status| {
         status["tags"]["change-number"] == change_number(2)
     })?;
-    assert!(!scene.reaches(WEB)?);
-    scene.check(&stream.end()?)
+    assert!(!fixture.reaches(WEB)?);
+    fixture.check(&stream.end()?)
 }
 
 #[test]
 fn what_is_denied_passes_in_audit_and_only_then() -> Result<()> {
-    let scene = Scene::start(STREAM, "")?;
-    let config = scene.configuration(&["eastus"], "");
+    let fixture = Fixture::start(STREAM, "")?;
+    let config = fixture.configuration(&["eastus"], "");
     let switch = |mode: &str| {
-        scene.reload(&format!("mode = \"{mode}\"\n{config}"), |status| {
+        fixture.reload(&format!("mode = \"{mode}\"\n{config}"), |status| {
             status["mode"] == mode
         })
     };
-    let attempts = || scene.one_second(&scene.lab.device(), &Plan::of_the_lab(RATE));
-    scene.check(&attempts()?)?;
+    let attempts = || fixture.one_second(&fixture.lab.device(), &Plan::lab_default(RATE));
+    fixture.check(&attempts()?)?;
 
     switch("audit")?;
     let audited = attempts()?;
@@ -191,64 +191,64 @@ fn what_is_denied_passes_in_audit_and_only_then() -> Result<()> {
         audited.refused == 0 && !audited.passed.is_empty(),
         "{audited:?}"
     );
-    assert!(scene.wire.packets_to(&EVIL)? > 100);
-    assert_eq!(scene.enforcer.json(["status"])?["enforcing"], false);
+    assert!(fixture.counter.packets_to(&EVIL)? > 100);
+    assert_eq!(fixture.enforcer.json(["status"])?["enforcing"], false);
 
     switch("enforce")?;
     // What was on its way arrives, and is counted.
     thread::sleep(Duration::from_secs(1));
-    let passed = scene.wire.packets_to(&EVIL)?;
+    let passed = fixture.counter.packets_to(&EVIL)?;
     let after = attempts()?;
     assert!(
         after.passed.is_empty() && after.failed.is_empty() && after.refused > 100,
         "{after:?}"
     );
-    assert_eq!(scene.wire.packets_to(&EVIL)?, passed);
+    assert_eq!(fixture.counter.packets_to(&EVIL)?, passed);
     Ok(())
 }
 
 #[test]
 fn only_unload_ends_enforcement_and_not_while_the_daemon_runs() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    let refused = scene.enforcer.ask(["unload"])?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let refused = fixture.enforcer.cli(["unload"])?;
     assert!(
         refused.refusal()?.contains("the daemon runs"),
         "{refused:?}"
     );
-    scene.pull_works_and_evil_does_not()?;
+    fixture.check_pull_and_exfiltration()?;
 
-    scene.enforcer.end(libc::SIGTERM)?;
-    let ephemeral = scene.enforcer.ask(["run", "--ephemeral"])?;
+    fixture.enforcer.end(libc::SIGTERM)?;
+    let ephemeral = fixture.enforcer.cli(["run", "--ephemeral"])?;
     assert!(ephemeral.refusal()?.contains("unload"), "{ephemeral:?}");
-    scene.pull_works_and_evil_does_not()?;
-    assert_eq!(scene.wire.packets_to(&EVIL)?, 0);
+    fixture.check_pull_and_exfiltration()?;
+    assert_eq!(fixture.counter.packets_to(&EVIL)?, 0);
 
-    let ended = scene.enforcer.ask(["unload"])?.success()?;
+    let ended = fixture.enforcer.cli(["unload"])?.success()?;
     assert!(ended.contains("ended"), "{ended}");
-    assert!(!scene.pins().exists());
-    assert!(scene.lab.exfiltrate_curl(&scene.lab.device())?.ok);
-    assert_eq!(scene.enforcer.ask(["status"])?.code(), Some(1));
-    let again = scene.enforcer.ask(["unload"])?.success()?;
+    assert!(!fixture.pins().exists());
+    assert!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
+    assert_eq!(fixture.enforcer.cli(["status"])?.code(), Some(1));
+    let again = fixture.enforcer.cli(["unload"])?.success()?;
     assert!(again.contains("nothing was enforced"), "{again}");
     Ok(())
 }
 
 #[test]
 fn an_ephemeral_run_ends_with_its_process_however_that_ends() -> Result<()> {
-    let mut scene = Scene::prepare(STREAM, "")?;
+    let mut fixture = Fixture::prepare(STREAM, "")?;
     for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM] {
-        let command = scene.enforcer.command(["run", "--ephemeral"])?;
-        scene.enforcer.run_as(command)?;
-        scene.enforcer.await_names()?;
-        scene.pull_works_and_evil_does_not()?;
-        let status = scene.enforcer.end(signal)?;
+        let command = fixture.enforcer.command(["run", "--ephemeral"])?;
+        fixture.enforcer.run_as(command)?;
+        fixture.enforcer.await_names()?;
+        fixture.check_pull_and_exfiltration()?;
+        let status = fixture.enforcer.end(signal)?;
         assert_eq!(status.success(), signal != libc::SIGKILL, "{status}");
-        let upload = scene.lab.exfiltrate_curl(&scene.lab.device())?;
+        let upload = fixture.lab.exfiltrate_curl(&fixture.lab.device())?;
         assert!(upload.ok, "after signal {signal}: {upload:?}");
-        assert_eq!(scene.enforcer.ask(["status"])?.code(), Some(1));
-        assert_eq!(scene.pins().exists(), signal == libc::SIGKILL);
+        assert_eq!(fixture.enforcer.cli(["status"])?.code(), Some(1));
+        assert_eq!(fixture.pins().exists(), signal == libc::SIGKILL);
         assert!(
-            !scene.enforcer.state().exists(),
+            !fixture.enforcer.state().exists(),
             "an ephemeral run leaves no state"
         );
     }
@@ -257,36 +257,36 @@ fn an_ephemeral_run_ends_with_its_process_however_that_ends() -> Result<()> {
 
 #[test]
 fn a_start_without_dns_opens_what_was_open_last() -> Result<()> {
-    let mut scene = Scene::start(STREAM, "")?;
-    scene.enforcer.end(libc::SIGTERM)?;
-    scene.enforcer.ask(["unload"])?.success()?;
+    let mut fixture = Fixture::start(STREAM, "")?;
+    fixture.enforcer.end(libc::SIGTERM)?;
+    fixture.enforcer.cli(["unload"])?.success()?;
     let nobody = "[dns]\nservers = [\"10.53.0.99\"]\n";
-    let config = scene
+    let config = fixture
         .configuration(&["eastus"], "")
         .replace("[dns]\n", nobody);
     assert!(config.contains(nobody));
-    scene.enforcer.configure(&config)?;
-    scene.enforcer.run()?;
-    scene.pull_works_and_evil_does_not()?;
-    scene.check_for_a_second()
+    fixture.enforcer.configure(&config)?;
+    fixture.enforcer.run()?;
+    fixture.check_pull_and_exfiltration()?;
+    fixture.check_for_a_second()
 }
 
 #[test]
 fn a_first_start_without_dns_closes_everything_until_dns_returns() -> Result<()> {
-    let mut scene = Scene::prepare(STREAM, "")?;
-    scene.lab.dns().fail_mode(Fault::Silent)?;
-    scene.enforcer.run()?;
-    let closed = scene.one_second(&scene.lab.device(), &Plan::of_the_lab(RATE))?;
+    let mut fixture = Fixture::prepare(STREAM, "")?;
+    fixture.lab.dns().fail_mode(Fault::Silent)?;
+    fixture.enforcer.run()?;
+    let closed = fixture.one_second(&fixture.lab.device(), &Plan::lab_default(RATE))?;
     assert!(
         closed.answered == 0 && closed.passed.is_empty() && closed.refused > 100,
         "{closed:?}"
     );
     let refused = |how: &String| how.contains("not permitted");
     assert!(closed.failed.keys().all(refused), "{closed:?}");
-    scene.lab.dns().mend();
-    scene.enforcer.await_names()?;
-    scene.pull_works_and_evil_does_not()?;
-    scene.check_for_a_second()
+    fixture.lab.dns().clear_faults();
+    fixture.enforcer.await_names()?;
+    fixture.check_pull_and_exfiltration()?;
+    fixture.check_for_a_second()
 }
 
 /// A newer file that closes the unrelated web server too, and a thousand prefixes more.

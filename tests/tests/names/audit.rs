@@ -32,7 +32,7 @@ fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> 
 #[test]
 fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
     enforcer.run()?;
@@ -57,7 +57,7 @@ fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()
 #[test]
 fn a_registry_with_sni_off_is_open_to_its_neighbours_and_status_tells() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("\n[dns]", "sni = \"off\"\n\n[dns]")?;
     enforcer.run()?;
@@ -69,7 +69,7 @@ fn a_registry_with_sni_off_is_open_to_its_neighbours_and_status_tells() -> Resul
     assert_eq!(status["registries"][0]["sni"], "off", "{status:#?}");
     let weaknesses = status["weaknesses"].as_array().context("no weaknesses")?;
     assert_eq!(weaknesses.len(), 1, "{weaknesses:?}");
-    let explained = enforcer.ask(["explain", LOGIN[0], "--sni", MALLORY_LOGIN])?;
+    let explained = enforcer.cli(["explain", LOGIN[0], "--sni", MALLORY_LOGIN])?;
     assert_eq!(explained.code(), Some(0), "{explained:?}");
     Ok(())
 }

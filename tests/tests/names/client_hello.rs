@@ -20,7 +20,7 @@ const DATA_ENDPOINT: &str = "contoso.eastus.data.azurecr.io";
 #[test]
 fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     let ways = ways();
     let all = |patience| {
         let each = |way: &Way| vec![at(0, &way.bytes, patience), at(1, &way.bytes, patience)];
@@ -102,14 +102,14 @@ fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<(
         for asked in [name, &port, &url] {
             for whose in whose {
                 let asked = [&["explain", asked], whose].concat();
-                let said = enforcer.ask(&asked)?;
+                let said = enforcer.cli(&asked)?;
                 assert_eq!(said.code(), Some(exit), "{asked:?}: {said:?}");
                 let said = enforcer.json(&asked)?;
                 assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
             }
         }
     }
-    let said = enforcer.ask(["explain", MALLORY_LOGIN])?.stdout;
+    let said = enforcer.cli(["explain", MALLORY_LOGIN])?.stdout;
     for line in [
         "[[registry]]",
         &format!("login-server = \"{MALLORY_LOGIN}\""),
@@ -118,7 +118,7 @@ fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<(
     }
     let other = enforcer.json(["explain", CONTOSO_LOGIN, "--sni", MALLORY_LOGIN])?;
     assert_eq!(other["answers"][0]["reason"], "server-name-unknown");
-    let address = enforcer.ask(["explain", &format!("[{}]:443", LOGIN[1])])?;
+    let address = enforcer.cli(["explain", &format!("[{}]:443", LOGIN[1])])?;
     assert_eq!(address.code(), Some(0), "its SYN passes: {address:?}");
     Ok(())
 }

@@ -8,7 +8,7 @@ use lab::{
     clients::tls_client::{PULL, PUSH, Say, What},
     fixtures::{
         process::{run, run_with_input},
-        process_env::Place,
+        process_env::ProcessEnv,
     },
     servers::registry::IMAGE,
 };
@@ -118,33 +118,35 @@ pub(crate) fn unexpected(errand: Errand<'_>) -> Result<Vec<(Client, String)>> {
 
 impl Client {
     fn run(self, errand: Errand<'_>) -> Result<()> {
-        let place = errand.lab.device();
+        let env = errand.lab.device();
         let limit = if errand.is_allowed {
             PATIENT
         } else {
             IMPATIENT
         };
         match self {
-            Self::Curl => curl(errand, &place, &[], limit),
-            Self::CurlTls12 => curl(errand, &place, &["--tls-max", "1.2"], limit),
-            Self::CurlRetried => curl(errand, &place, &["--curves", RETRIED], limit),
-            Self::Python => python(errand, &place, limit),
-            Self::OpenSsl => openssl(errand, &place, &[""; 0], limit),
-            Self::OpenSslRecords => openssl(errand, &place, &in_records(&[]), limit),
+            Self::Curl => curl(errand, &env, &[], limit),
+            Self::CurlTls12 => curl(errand, &env, &["--tls-max", "1.2"], limit),
+            Self::CurlRetried => curl(errand, &env, &["--curves", RETRIED], limit),
+            Self::Python => python(errand, &env, limit),
+            Self::OpenSsl => openssl(errand, &env, &[""; 0], limit),
+            Self::OpenSslRecords => openssl(errand, &env, &in_records(&[]), limit),
             Self::OpenSslRecordsRetried => {
-                openssl(errand, &place, &in_records(&["-groups", RETRIED]), limit)
+                openssl(errand, &env, &in_records(&["-groups", RETRIED]), limit)
             }
             Self::GnuTls => {
-                let mut gnutls = errand.lab.program(&place, "usr/bin/gnutls-cli");
-                gnutls.arg("--x509cafile").arg(errand.lab.tls().ca());
+                let mut gnutls = errand.lab.program(&env, "usr/bin/gnutls-cli");
+                gnutls
+                    .arg("--x509cafile")
+                    .arg(errand.lab.certificates().ca());
                 gnutls.arg(errand.host);
                 wrapped(gnutls, errand, limit)
             }
-            Self::Skopeo => skopeo(errand, &place, limit),
+            Self::Skopeo => skopeo(errand, &env, limit),
             Self::Rustls => rustls(errand, false),
             Self::RustlsLarge => rustls(errand, true),
-            Self::Chrome => hybrid("boringssl", errand, &place, limit),
-            Self::OpenSslHybrid => hybrid("openssl", errand, &place, limit),
+            Self::Chrome => hybrid("boringssl", errand, &env, limit),
+            Self::OpenSslHybrid => hybrid("openssl", errand, &env, limit),
         }
     }
 }
@@ -156,13 +158,13 @@ fn request(act: Act) -> &'static str {
     }
 }
 
-fn curl(errand: Errand<'_>, place: &Place, options: &[&str], limit: Duration) -> Result<()> {
+fn curl(errand: Errand<'_>, env: &ProcessEnv, options: &[&str], limit: Duration) -> Result<()> {
     let (_method, path) = request(errand.act).split_once(' ').context("a request")?;
-    let mut curl = place.command("curl");
+    let mut curl = env.command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--fail"])
         .args(options)
         .args(["--noproxy", "*", "--cacert"])
-        .arg(errand.lab.tls().ca())
+        .arg(errand.lab.certificates().ca())
         .arg(format!("https://{}{path}", errand.host));
     if errand.act == Act::Push {
         curl.args(["--data-binary", "@-"]);
@@ -173,14 +175,14 @@ fn curl(errand: Errand<'_>, place: &Place, options: &[&str], limit: Duration) ->
 
 fn openssl(
     errand: Errand<'_>,
-    place: &Place,
+    env: &ProcessEnv,
     options: &[impl AsRef<OsStr>],
     limit: Duration,
 ) -> Result<()> {
-    let mut openssl = place.command("openssl");
+    let mut openssl = env.command("openssl");
     openssl
         .args(["s_client", "-quiet", "-verify_return_error", "-CAfile"])
-        .arg(errand.lab.tls().ca())
+        .arg(errand.lab.certificates().ca())
         .args(options)
         .args(["-servername", errand.host, "-connect"])
         .arg(format!("{}:443", errand.host));
@@ -199,23 +201,23 @@ fn in_records(options: &[&str]) -> Vec<String> {
     all
 }
 
-fn python(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+fn python(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
     let (word, wanted) = match errand.act {
         Act::Pull => ("pull", "\"answered\": 1"),
         Act::Push => ("push", "202"),
     };
-    let mut python = place.command("python3");
+    let mut python = env.command("python3");
     python
         .args(["-c", PYTHON_CLIENT, word, errand.host])
-        .arg(errand.lab.tls().ca());
+        .arg(errand.lab.certificates().ca());
     let said = run(python, limit)?.success()?;
     ensure!(said.contains(wanted), "{said}");
     Ok(())
 }
 
-fn hybrid(stack: &str, errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+fn hybrid(stack: &str, errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
     let (method, path) = request(errand.act).split_once(' ').context("a request")?;
-    let mut python = place.command(errand.lab.cache().path("venv/bin/python"));
+    let mut python = env.command(errand.lab.cache().path("venv/bin/python"));
     python
         .args([
             "-B",
@@ -226,7 +228,7 @@ fn hybrid(stack: &str, errand: Errand<'_>, place: &Place, limit: Duration) -> Re
             path,
             errand.host,
         ])
-        .arg(errand.lab.tls().ca());
+        .arg(errand.lab.certificates().ca());
     let said = run(python, limit)?.success()?;
     ensure!(said.starts_with("20"), "{said}");
     Ok(())
@@ -244,14 +246,14 @@ fn wrapped(client: Command, errand: Errand<'_>, limit: Duration) -> Result<()> {
     Ok(())
 }
 
-fn skopeo(errand: Errand<'_>, place: &Place, limit: Duration) -> Result<()> {
+fn skopeo(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
     if errand.act == Act::Push {
-        return errand.lab.push_within(limit, errand.host, place);
+        return errand.lab.push_within(limit, errand.host, env);
     }
-    let mut skopeo = errand.lab.skopeo(place);
+    let mut skopeo = errand.lab.skopeo(env);
     skopeo
         .args(["inspect", "--raw", "--no-creds", "--cert-dir"])
-        .arg(errand.lab.tls().cert_dir())
+        .arg(errand.lab.certificates().cert_dir())
         .arg(format!("docker://{}/{IMAGE}", errand.host));
     run(skopeo, limit)?.success()?;
     Ok(())

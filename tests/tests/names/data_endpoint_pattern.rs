@@ -3,8 +3,8 @@
 use anyhow::{Context, Result};
 use lab::{
     CONTOSO_LOGIN, Lab,
-    fixtures::{enforcer::Enforcer, process::run, process_env::Place, replicas::Replica},
-    servers::{dns::Fault, stub_resolver::Stub},
+    fixtures::{enforcer::Enforcer, process::run, process_env::ProcessEnv, replicas::Replica},
+    servers::{dns::Fault, stub_resolver::StubResolver},
 };
 
 use crate::MINUTE;
@@ -15,7 +15,7 @@ const PATTERN: &str = "data-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
 #[test]
 fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Result<()> {
     let lab = Lab::start()?;
-    let stub = Stub::start(&lab, &lab.device())?;
+    let stub = StubResolver::start(&lab, &lab.device())?;
     let through_stub = stub.used_in(lab.device())?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     enforcer.edit(
@@ -29,12 +29,12 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
         let replica = Replica::number(number);
         replica.appear(&lab)?;
         lab.serve_from(Some(replica.region.name))?;
-        let place = if number % 2 == 0 {
+        let env = if number % 2 == 0 {
             lab.device()
         } else {
             through_stub.clone()
         };
-        let pulled = lab.pull_from(CONTOSO_LOGIN, &place);
+        let pulled = lab.pull_from(CONTOSO_LOGIN, &env);
         pulled.with_context(|| format!("{replica:?}\n{}", enforcer.log()))?;
         let requests = lab.requests()?;
         assert!(
@@ -43,7 +43,7 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
                 .any(|request| replica.addresses.contains(&request.address))
         );
     }
-    let told = enforcer.ask(["endpoints"])?.success()?;
+    let told = enforcer.cli(["endpoints"])?.success()?;
     let learned = told.lines().find(|line| line.contains("(learned): "));
     let learned = learned.with_context(|| told.clone())?;
     assert!(learned.contains("contoso.*.data.azurecr.io"), "{told}");
@@ -67,7 +67,7 @@ fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_fo
     lab.serve_from(Some(replica.region.name))?;
     lab.dns().fail_mode_for(&replica.host, Fault::Truncate)?;
     look_up(&lab.device(), &replica.host)?;
-    enforcer.await_told("the replica's addresses are open", MINUTE, |status| {
+    enforcer.await_api_status("the replica's addresses are open", MINUTE, |status| {
         let patterns = &status.registries[0].patterns;
         let open = patterns.iter().flat_map(|pattern| &pattern.addresses);
         replica
@@ -89,7 +89,7 @@ fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
     let replica = Replica::number(0);
     replica.appear(&lab)?;
     look_up(&lab.device(), &replica.host)?;
-    enforcer.await_told("the replica is learned", MINUTE, |status| {
+    enforcer.await_api_status("the replica is learned", MINUTE, |status| {
         let patterns = &status.registries[0].patterns;
         patterns.iter().any(|pattern| pattern.addresses.len() == 2)
     })?;
@@ -108,8 +108,8 @@ fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
 }
 
 /// Has glibc look a name up.
-fn look_up(place: &Place, name: &str) -> Result<()> {
-    let mut getent = place.command("getent");
+fn look_up(env: &ProcessEnv, name: &str) -> Result<()> {
+    let mut getent = env.command("getent");
     getent.args(["ahosts", name]);
     run(getent, MINUTE)?.success()?;
     Ok(())

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use lab::{
     CONTOSO_LOGIN, Lab,
-    clients::keepalive_client::Kept,
+    clients::keepalive_client::KeepaliveClient,
     fixtures::enforcer::Enforcer,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
@@ -18,11 +18,11 @@ const TTL: u32 = 3600;
 fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_daemon_or_the_resolvers_entry()
 -> Result<()> {
     let lab = Lab::start()?;
-    lab.dns().keep_nothing()?;
+    lab.dns().disable_caching()?;
     let move_to = |address: &str| lab.dns().set_addresses(CONTOSO_LOGIN, &[ip(address)], TTL);
     move_to(LOGIN[0])?;
-    let mut older = Kept::resolving(&lab, RESOLVER_V4.into())?;
-    let mut other = Kept::resolving(&lab, RESOLVER_V6.into())?;
+    let mut older = KeepaliveClient::resolving(&lab, RESOLVER_V4.into())?;
+    let mut other = KeepaliveClient::resolving(&lab, RESOLVER_V6.into())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     let only_one = format!("[dns]\nservers = [\"{RESOLVER_V4}\"]");
     enforcer.edit("[dns]", &only_one)?;
@@ -44,7 +44,7 @@ fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_
         "its server is not known"
     );
     // The refusal has the daemon ask, and once it has, it does not ask again for minutes.
-    enforcer.await_told("the daemon's own answer", MINUTE, |status| {
+    enforcer.await_api_status("the daemon's own answer", MINUTE, |status| {
         let mut addresses = status.registries[0].names[0].addresses.iter();
         addresses.any(|one| one.address == ip("198.51.100.14") && !one.learned)
     })?;

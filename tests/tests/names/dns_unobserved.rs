@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use enforcer::control::Status;
 use lab::{
     CONTOSO_LOGIN, Lab,
-    bpf::{Attach, Place, Program},
+    bpf::{Attach, AttachPoint, Program},
     fixtures::enforcer::Enforcer,
     topology::addresses::RESOLVER_V4,
 };
@@ -27,17 +27,17 @@ fn dns_that_is_rewritten_out_of_sight_is_told_by_an_alarm_and_by_doctor_until_it
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
     let cgroup = lab.device_cgroup().child("enforcer")?;
-    let program = Program::load_for(Place::Connect4, &leads(SERVICE, RESOLVER_V4))?;
+    let program = Program::load_for(AttachPoint::Connect4, &leads(SERVICE, RESOLVER_V4))?;
     let directory = File::open(cgroup.path())?;
     let target = u32::try_from(directory.as_raw_fd())?;
-    let link = program.attach(Place::Connect4, target, Attach::default())?;
+    let link = program.attach(AttachPoint::Connect4, target, Attach::default())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.move_to(cgroup);
     let rewritten = format!("[dns]\nservers = [\"{SERVICE}\"]");
     enforcer.edit("[dns]", &rewritten)?;
     enforcer.run()?;
     enforcer.await_names()?;
-    enforcer.await_told("the alarm", MINUTE, is_alarmed)?;
+    enforcer.await_api_status("the alarm", MINUTE, is_alarmed)?;
     let finding = finding(&enforcer)?.context("doctor says nothing of it")?;
     assert_eq!(finding["outcome"], "failed", "{finding}");
 
@@ -45,7 +45,7 @@ fn dns_that_is_rewritten_out_of_sight_is_told_by_an_alarm_and_by_doctor_until_it
     let plain = format!("[dns]\nservers = [\"{RESOLVER_V4}\"]");
     enforcer.edit(&rewritten, &plain)?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_told("the end of the alarm", MINUTE, |status| !is_alarmed(status))?;
+    enforcer.await_api_status("the end of the alarm", MINUTE, |status| !is_alarmed(status))?;
     assert_eq!(self::finding(&enforcer)?, None);
     Ok(())
 }

@@ -54,7 +54,7 @@ fn a_flood_of_forged_answers_refuses_no_pull_and_fills_no_log() -> Result<()> {
     enforcer.edit("[dns]", &servers)?;
     enforcer.run()?;
     enforcer.await_names()?;
-    let device = lab.world().device();
+    let device = lab.network().device();
     device.ip(&format!("address add {FORGER}/128 dev lo nodad\n"))?;
     let (ended, forged) = (AtomicBool::new(false), AtomicU64::new(0));
     let socket = device.run(|| Ok(UdpSocket::bind((FORGER, 53))?))?;
@@ -86,7 +86,7 @@ fn flooded(lab: &Lab, enforcer: &mut Enforcer) -> Result<()> {
     ]);
     let mut asker = Flood(asker.stdout(Stdio::piped()).spawn()?);
     asker.await_answers()?;
-    lab.dns().keep_nothing()?;
+    lab.dns().disable_caching()?;
     lab.dns().rotate_addresses(CONTOSO_LOGIN, &rotating(), 0)?;
     for number in 1..=PULLS {
         let pulled = lab.pull();

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    fixtures::{enforcer::Enforcer, process_env::Place},
+    fixtures::{enforcer::Enforcer, process_env::ProcessEnv},
 };
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ impl Etc {
     }
 
     /// The device with this table.
-    fn device(&self, lab: &Lab) -> Result<Place> {
+    fn device(&self, lab: &Lab) -> Result<ProcessEnv> {
         lab.device()
             .with_bind(&self.hosts(), Path::new("/etc/hosts"))
     }
@@ -56,7 +56,7 @@ impl Etc {
 
 fn enforcer(lab: &Lab, etc: &Etc) -> Result<Enforcer> {
     let mut enforcer = Enforcer::prepare(lab, &REGIONS, "")?;
-    enforcer.lay_over(&etc.0, Path::new("/etc"))?;
+    enforcer.bind_mount(&etc.0, Path::new("/etc"))?;
     enforcer.run()?;
     enforcer.await_names()?;
     Ok(enforcer)
@@ -93,7 +93,7 @@ fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
     enforcer.await_status("the other address", |status| is_pinned(status, PINNED[1]))?;
     pull_at(PINNED[1])?;
 
-    let said = enforcer.ask(["explain", PINNED[1], "--sni", CONTOSO_LOGIN])?;
+    let said = enforcer.cli(["explain", PINNED[1], "--sni", CONTOSO_LOGIN])?;
     let line = format!(
         "/etc/hosts line 3 gives {CONTOSO_LOGIN} the address {}",
         PINNED[1]
@@ -102,7 +102,7 @@ fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
         said.status.success() && said.stdout.contains(&line),
         "{said:?}"
     );
-    let neighbour = enforcer.ask(["explain", PINNED[1], "--sni", MALLORY_LOGIN])?;
+    let neighbour = enforcer.cli(["explain", PINNED[1], "--sni", MALLORY_LOGIN])?;
     assert_eq!(neighbour.code(), Some(1), "{neighbour:?}");
     Ok(())
 }

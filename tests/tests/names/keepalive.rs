@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 use lab::{
-    CONTOSO_LOGIN, EVIL_LOGIN, Lab, clients::keepalive_client::Kept, fixtures::enforcer::Enforcer,
-    topology::capture::Capture,
+    CONTOSO_LOGIN, EVIL_LOGIN, Lab, clients::keepalive_client::KeepaliveClient,
+    fixtures::enforcer::Enforcer, topology::capture::Capture,
 };
 use serde_json::Value;
 
@@ -17,10 +17,10 @@ use crate::{MINUTE, REGIONS};
 #[test]
 fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
-    let mut client = Kept::start(&lab)?;
+    let mut client = KeepaliveClient::start(&lab)?;
     let mut pulls = |when: &str| -> Result<()> {
         assert_eq!(client.pull()?, "200", "{when}");
         Ok(())

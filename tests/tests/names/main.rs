@@ -51,7 +51,7 @@ fn say(lab: &Lab, all: Vec<Say>) -> Result<Vec<Said>> {
     run_in(
         Path::new(CLIENT),
         &lab.device(),
-        lab.tls().ca(),
+        lab.certificates().ca(),
         &Work::Say(all),
     )
 }

@@ -14,8 +14,8 @@ use anyhow::{Context, Result, anyhow};
 use lab::{
     CONTOSO_LOGIN, Lab,
     clients::tls_client::{Totals, Work, run_in},
-    fixtures::{enforcer::Enforcer, process::run, process_env::Place},
-    servers::{registry::IMAGE, stub_resolver::Stub},
+    fixtures::{enforcer::Enforcer, process::run, process_env::ProcessEnv},
+    servers::{registry::IMAGE, stub_resolver::StubResolver},
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
@@ -65,9 +65,9 @@ fn no_connection_is_refused_whatever_address_its_own_question_was_answered_with(
 #[test]
 fn no_connection_is_refused_that_was_resolved_by_a_stub_on_the_device() -> Result<()> {
     let lab = Lab::start()?;
-    let stub = Stub::start(&lab, &lab.device())?;
-    let place = stub.used_in(lab.device())?;
-    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &place)?;
+    let stub = StubResolver::start(&lab, &lab.device())?;
+    let env = stub.used_in(lab.device())?;
+    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &env)?;
     assert_eq!(totals.failed, BTreeMap::new());
     assert_eq!((totals.answered, denied), (1000, 0));
     Ok(())
@@ -77,11 +77,11 @@ fn no_connection_is_refused_that_was_resolved_by_a_stub_on_the_device() -> Resul
 #[test]
 fn no_connection_is_refused_that_was_resolved_by_systemd_resolved() -> Result<()> {
     let lab = Lab::start()?;
-    let stub = Stub::start_resolved(&lab, &lab.device())?;
-    let place = stub.used_in(lab.device())?;
+    let stub = StubResolver::start_resolved(&lab, &lab.device())?;
+    let env = stub.used_in(lab.device())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     stub.seen_by(&mut enforcer)?;
-    let (totals, denied) = raced(&lab, enforcer, A_THOUSAND, &place)?;
+    let (totals, denied) = raced(&lab, enforcer, A_THOUSAND, &env)?;
     assert_eq!(totals.failed, BTreeMap::new());
     assert_eq!((totals.answered, denied), (1000, 0));
     Ok(())
@@ -92,8 +92,8 @@ fn no_connection_is_refused_that_was_resolved_over_ipv6() -> Result<()> {
     let lab = Lab::start()?;
     let file = lab.dir().join("ipv6-resolv.conf");
     fs::write(&file, format!("nameserver {RESOLVER_V6}\n"))?;
-    let place = lab.device().with_bind(&file, RESOLV_CONF.as_ref())?;
-    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &place)?;
+    let env = lab.device().with_bind(&file, RESOLV_CONF.as_ref())?;
+    let (totals, denied) = with_daemon(&lab, "", A_THOUSAND, &env)?;
     assert_eq!(totals.failed, BTreeMap::new());
     assert_eq!((totals.answered, denied), (1000, 0));
     Ok(())
@@ -110,26 +110,26 @@ fn with_learning_switched_off_the_same_clients_are_refused() -> Result<()> {
 }
 
 /// What became of the connections, and how many packets and calls were denied, under a daemon with `more` in its section `[dns]`.
-fn with_daemon(lab: &Lab, more: &str, counts: Counts, place: &Place) -> Result<(Totals, u64)> {
+fn with_daemon(lab: &Lab, more: &str, counts: Counts, env: &ProcessEnv) -> Result<(Totals, u64)> {
     let enforcer = Enforcer::prepare(lab, &REGIONS, "")?;
     let servers =
         format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{RESOLVER_V6}\", \"127.0.0.53\"]");
     enforcer.edit("[dns]", &format!("{servers}\n{more}"))?;
-    raced(lab, enforcer, counts, place)
+    raced(lab, enforcer, counts, env)
 }
 
 fn raced(
     lab: &Lab,
     mut enforcer: Enforcer,
     counts: Counts,
-    place: &Place,
+    env: &ProcessEnv,
 ) -> Result<(Totals, u64)> {
-    lab.dns().keep_nothing()?;
+    lab.dns().disable_caching()?;
     lab.dns().rotate_addresses(CONTOSO_LOGIN, &window(0), TTL)?;
     enforcer.run()?;
     enforcer.await_names()?;
-    let totals = while_windows_move(lab, || connect_all(lab, counts, place))?;
-    Ok((totals, enforcer.told()?.counters.denied()))
+    let totals = while_windows_move(lab, || connect_all(lab, counts, env))?;
+    Ok((totals, enforcer.api_status()?.counters.denied()))
 }
 
 /// IPv4: the same addresses all the time. IPv6: others in every turn, three times over, so that there are more first uses; all
@@ -168,14 +168,14 @@ fn while_windows_move<T>(lab: &Lab, work: impl FnOnce() -> Result<T>) -> Result<
 }
 
 /// All clients at once; half of curl's connections go over either family alone.
-fn connect_all(lab: &Lab, counts: Counts, place: &Place) -> Result<Totals> {
+fn connect_all(lab: &Lab, counts: Counts, env: &ProcessEnv) -> Result<Totals> {
     thread::scope(|scope| {
         let running = [
-            scope.spawn(|| curl(lab, place, "--ipv4", counts.curl / 2)),
-            scope.spawn(|| curl(lab, place, "--ipv6", counts.curl - counts.curl / 2)),
-            scope.spawn(|| python(lab, place, counts.python)),
-            scope.spawn(|| skopeo(lab, place, counts.skopeo)),
-            scope.spawn(|| rust(lab, place, counts.rust)),
+            scope.spawn(|| curl(lab, env, "--ipv4", counts.curl / 2)),
+            scope.spawn(|| curl(lab, env, "--ipv6", counts.curl - counts.curl / 2)),
+            scope.spawn(|| python(lab, env, counts.python)),
+            scope.spawn(|| skopeo(lab, env, counts.skopeo)),
+            scope.spawn(|| rust(lab, env, counts.rust)),
         ];
         let mut all = Totals::default();
         for thread in running {
@@ -189,8 +189,8 @@ fn connect_all(lab: &Lab, counts: Counts, place: &Place) -> Result<Totals> {
     })
 }
 
-fn curl(lab: &Lab, place: &Place, family: &str, count: u64) -> Result<Totals> {
-    let mut bash = place.command("bash");
+fn curl(lab: &Lab, env: &ProcessEnv, family: &str, count: u64) -> Result<Totals> {
+    let mut bash = env.command("bash");
     bash.args(["-c", AGAIN_AND_AGAIN, "curl", &count.to_string()])
         .args([
             "curl",
@@ -201,14 +201,14 @@ fn curl(lab: &Lab, place: &Place, family: &str, count: u64) -> Result<Totals> {
             "10",
         ])
         .args(["--noproxy", "*", family, "--cacert"])
-        .arg(lab.tls().ca())
+        .arg(lab.certificates().ca())
         .arg(format!("https://{CONTOSO_LOGIN}/v2/"));
     counted("curl", &run(bash, LIMIT)?.success()?, count)
 }
 
-fn skopeo(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
-    let skopeo = lab.skopeo(place);
-    let mut bash = place.command("bash");
+fn skopeo(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
+    let skopeo = lab.skopeo(env);
+    let mut bash = env.command("bash");
     for (variable, value) in skopeo.get_envs() {
         if let Some(value) = value {
             bash.env(variable, value);
@@ -219,7 +219,7 @@ fn skopeo(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
         .args(skopeo.get_args())
         .args(["--command-timeout", "10s", "inspect", "--raw", "--no-creds"])
         .arg("--cert-dir")
-        .arg(lab.tls().cert_dir())
+        .arg(lab.certificates().cert_dir())
         .arg(format!("docker://{CONTOSO_LOGIN}/{IMAGE}"));
     counted("skopeo", &run(bash, LIMIT)?.success()?, count)
 }
@@ -238,20 +238,20 @@ fn counted(client: &str, printed: &str, count: u64) -> Result<Totals> {
     Ok(totals)
 }
 
-fn python(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
-    let mut python = place.command("python3");
+fn python(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
+    let mut python = env.command("python3");
     python
         .args(["-c", PYTHON_CLIENT, "pull", CONTOSO_LOGIN])
-        .arg(lab.tls().ca())
+        .arg(lab.certificates().ca())
         .arg(count.to_string());
     let said = run(python, LIMIT)?.success()?;
     serde_json::from_str(&said).with_context(|| said)
 }
 
-fn rust(lab: &Lab, place: &Place, count: u64) -> Result<Totals> {
+fn rust(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
     let work = Work::Get {
         host: CONTOSO_LOGIN.to_owned(),
         count,
     };
-    run_in(Path::new(CLIENT), place, lab.tls().ca(), &work)
+    run_in(Path::new(CLIENT), env, lab.certificates().ca(), &work)
 }

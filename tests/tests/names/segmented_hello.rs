@@ -16,7 +16,7 @@ const IN_THREE: usize = 500;
 #[test]
 fn a_hello_in_pieces_opens_contoso_and_no_neighbour_gets_its_whole_name() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     let some = ways(MALLORY_LOGIN, false, LONG)?.into_iter().step_by(7);
     let free = say(&lab, some.collect())?;
     assert_eq!(unanswered(&free), Vec::<&Said>::new());

@@ -20,7 +20,7 @@ const DATA: [&str; 2] = ["198.51.100.130", "2001:db8:acc:80::1"];
 #[test]
 fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte() -> Result<()> {
     let lab = Lab::start()?;
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     for family in [0, 1] {
         use_family(&lab, family)?;
         let failed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, true))?;
@@ -55,7 +55,7 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         assert!(leaked.is_empty(), "{leaked:?}");
         assert_eq!(lab.requests()?.len(), before);
     }
-    enforcer.await_told("each client's ClientHello is counted", MINUTE, |status| {
+    enforcer.await_api_status("each client's ClientHello is counted", MINUTE, |status| {
         status.counters.denied() >= 2 * CLIENTS.len() as u64
     })?;
     Ok(())

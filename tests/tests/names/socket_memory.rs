@@ -16,11 +16,15 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
 {
     let lab = Lab::start()?;
     let set = |limit: &str| {
-        lab.world()
+        lab.network()
             .device()
             .run(|| Ok(fs::write(OPTMEM_MAX, limit)?))
     };
-    if lab.world().device().run(|| Ok(!fs::exists(OPTMEM_MAX)?))? {
+    if lab
+        .network()
+        .device()
+        .run(|| Ok(!fs::exists(OPTMEM_MAX)?))?
+    {
         println!("NOT RUN: this kernel has one limit of socket memory for all network namespaces");
         return Ok(());
     }
@@ -55,7 +59,7 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
 }
 
 fn finding(enforcer: &Enforcer) -> Result<Value> {
-    let said = enforcer.ask(["doctor", "--json"])?;
+    let said = enforcer.cli(["doctor", "--json"])?;
     let report: Value = serde_json::from_str(&said.stdout)?;
     let findings = report["checks"].as_array().context("no findings")?;
     let of_memory = findings

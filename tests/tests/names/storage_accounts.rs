@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use lab::{
     Lab,
-    fixtures::{enforcer::Enforcer, process::run_with_input, process_env::Place},
+    fixtures::{enforcer::Enforcer, process::run_with_input, process_env::ProcessEnv},
     servers::azurite::{CONTOSO_HOST, CONTOSO_ZONE_HOST, HOST},
     topology::capture::Capture,
 };
@@ -35,7 +35,7 @@ fn opens_one_account(account: &str) -> Result<()> {
     let agent = lab.device_cgroup().child("agent")?;
     let sibling = lab.device_cgroup().child("sibling")?;
     let (agent, sibling) = (lab.device_in(&agent), lab.device_in(&sibling));
-    let capture = Capture::watch(lab.world())?;
+    let capture = Capture::watch(lab.network())?;
     for family in ["--ipv4", "--ipv6"] {
         for host in [account, HOST] {
             assert!(uploads(&lab, &agent, family, host)?, "nothing is enforced");
@@ -47,7 +47,7 @@ fn opens_one_account(account: &str) -> Result<()> {
         lab.device_cgroup().path().join("agent")
     );
     let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
-    enforcer.await_told("the exception's name has addresses", MINUTE, |status| {
+    enforcer.await_api_status("the exception's name has addresses", MINUTE, |status| {
         let mut names = status.exceptions.iter().flat_map(|each| &each.names);
         names.any(|name| name.addresses.len() == 2)
     })?;
@@ -69,7 +69,7 @@ fn opens_one_account(account: &str) -> Result<()> {
 }
 
 /// Whether data arrives at the account's front end; whether it is taken there is another matter.
-fn uploads(lab: &Lab, place: &Place, family: &str, host: &str) -> Result<bool> {
+fn uploads(lab: &Lab, env: &ProcessEnv, family: &str, host: &str) -> Result<bool> {
     let arrived = || {
         let requests = lab.requests()?;
         anyhow::Ok(
@@ -80,7 +80,7 @@ fn uploads(lab: &Lab, place: &Place, family: &str, host: &str) -> Result<bool> {
         )
     };
     let before = arrived()?;
-    let mut curl = place.command("curl");
+    let mut curl = env.command("curl");
     curl.args([
         "--disable",
         "--silent",
@@ -98,7 +98,7 @@ fn uploads(lab: &Lab, place: &Place, family: &str, host: &str) -> Result<bool> {
         "@-",
     ])
     .args(["--header", "x-ms-blob-type: BlockBlob", "--cacert"])
-    .arg(lab.tls().ca())
+    .arg(lab.certificates().ca())
     .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
     .arg(format!(
         "https://{host}/loot/{}",

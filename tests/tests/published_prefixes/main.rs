@@ -21,7 +21,7 @@ use enforcer::{
 };
 use enforcer_common::{Class, Reason, Verdict};
 use lab::{
-    bpf::loaded_policy::Loaded,
+    bpf::loaded_policy::LoadedPolicy,
     craft::{Packet, protocol},
 };
 
@@ -160,8 +160,8 @@ fn protected(file: &Path) -> Result<Protected> {
 }
 
 /// `protected` in force, with default `allow`, and nothing allowed by name.
-fn loaded(protected: &Protected) -> Result<Loaded> {
-    let mut loaded = Loaded::new()?;
+fn loaded(protected: &Protected) -> Result<LoadedPolicy> {
+    let mut loaded = LoadedPolicy::new()?;
     let inputs = Inputs {
         default_allow: true,
         ..Inputs::default()

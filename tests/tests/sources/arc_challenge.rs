@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use lab::azure::Service;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::fixture::{LIMIT, Stage, azure, by_resource};
+use crate::fixture::{Fixture, LIMIT, azure, by_resource};
 
 /// What would be sent if one of the files were read.
 const CONTENT: &str = "root:$6$not-for-the-agent";
@@ -38,13 +38,13 @@ struct Case {
 }
 
 /// Files that are no secrets of the agent's, each by another way.
-fn cases(stage: &Stage) -> Result<Vec<Case>> {
+fn cases(fixture: &Fixture) -> Result<Vec<Case>> {
     const SEEN: &str = "/var/opt/azcmagent";
-    let agent = stage.azure.var_opt().join("azcmagent");
+    let agent = fixture.azure.var_opt().join("azcmagent");
     let (other, tokens) = (agent.join("other"), agent.join("tokens"));
     fs::create_dir_all(&other)?;
     fs::create_dir_all(tokens.join("below"))?;
-    let outside = stage.path("shadow.key");
+    let outside = fixture.path("shadow.key");
     let files = [
         other.join("secret.key"),
         outside.clone(),
@@ -73,20 +73,20 @@ fn cases(stage: &Stage) -> Result<Vec<Case>> {
 
 #[test]
 fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Result<()> {
-    let mut stage = Stage::prepare()?;
-    stage.azure.mend(Service::Arc);
+    let mut fixture = Fixture::prepare()?;
+    fixture.azure.recover(Service::Arc);
     let registry = format!("regions = [\"eastus\"]\n{}", by_resource());
-    stage.configure(&registry, "", &azure("credential = \"arc\""))?;
-    for case in cases(&stage)? {
-        stage.azure.set_realm(Some(&case.realm));
+    fixture.configure(&registry, "", &azure("credential = \"arc\""))?;
+    for case in cases(&fixture)? {
+        fixture.azure.set_realm(Some(&case.realm));
         let opens = Opens::of(&case.file)?;
-        stage.run()?;
-        stage.await_failing(1)?;
+        fixture.run()?;
+        fixture.await_source_failures(1)?;
         ensure!(!opens.were_seen(), "{} was opened", case.realm);
-        stage.lab.pull()?;
-        stage.end()?;
+        fixture.lab.pull()?;
+        fixture.end()?;
     }
-    let requests = stage.azure.requests();
+    let requests = fixture.azure.requests();
     let of_agent = requests
         .iter()
         .filter(|request| request.service == Service::Arc);
@@ -97,15 +97,15 @@ fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Re
     assert!(!format!("{requests:?}").contains("not-for-the-agent"));
 
     // The watch sees the honest way, so it would have seen the others.
-    stage.azure.set_realm(None);
-    let opens = Opens::of(&stage.azure.var_opt().join("azcmagent/tokens"))?;
-    stage.run()?;
-    stage
+    fixture.azure.set_realm(None);
+    let opens = Opens::of(&fixture.azure.var_opt().join("azcmagent/tokens"))?;
+    fixture.run()?;
+    fixture
         .azure
         .await_requests(Service::ResourceManager, 1, LIMIT, |request| {
             request.status == 200
         })?;
-    stage.await_mended()?;
+    fixture.await_sources_recovered()?;
     assert!(opens.were_seen());
     Ok(())
 }

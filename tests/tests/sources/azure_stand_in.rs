@@ -26,7 +26,7 @@ fn get(lab: &Lab, url: &str, arguments: &[&str]) -> Result<(u16, String, String)
         "*",
     ])
     .arg("--cacert")
-    .arg(lab.tls().ca())
+    .arg(lab.certificates().ca())
     .args(arguments)
     .arg(url);
     let said = run(curl, LIMIT)?.success()?;
@@ -101,8 +101,8 @@ fn the_stand_in_of_azure_grants_and_refuses_as_azure_does() -> Result<()> {
 fn the_stand_in_of_a_machine_s_identity_asks_for_proof() -> Result<()> {
     let lab = Lab::start()?;
     let azure = Azure::start(&lab)?;
-    azure.mend(Service::Imds);
-    azure.mend(Service::Arc);
+    azure.recover(Service::Imds);
+    azure.recover(Service::Arc);
     let path = "/metadata/identity/oauth2/token?resource=https%3A%2F%2Fmanagement.azure.com%2F&api-version";
     let imds = format!("http://169.254.169.254{path}=2018-02-01");
     let agent = format!("http://127.0.0.1:40342{path}=2020-06-01");

@@ -16,10 +16,10 @@ use lab::{
     fixtures::{
         enforcer::{Enforcer, configuration},
         process::run,
-        process_env::Place,
+        process_env::ProcessEnv,
         replicas::Replica,
     },
-    topology::packet_counter::Wire,
+    topology::packet_counter::PacketCounter,
 };
 
 /// Longer than anything here takes on a busy machine.
@@ -32,22 +32,22 @@ const KNOCK: &str = "exec 4<> <(:)
     echo $EPOCHREALTIME";
 
 /// Everything at once. Fields are dropped in order.
-pub(crate) struct Stage {
-    pub(crate) wire: Wire,
+pub(crate) struct Fixture {
+    pub(crate) counter: PacketCounter,
     pub(crate) enforcer: Enforcer,
     pub(crate) azure: Azure,
     pub(crate) lab: Lab,
 }
 
-impl Stage {
+impl Fixture {
     /// Everything but the daemon is started.
     pub(crate) fn prepare() -> Result<Self> {
         let lab = Lab::start()?;
         let azure = Azure::start(&lab)?;
         let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
-        enforcer.lay_over(azure.var_opt(), Path::new("/var/opt"))?;
+        enforcer.bind_mount(azure.var_opt(), Path::new("/var/opt"))?;
         Ok(Self {
-            wire: Wire::watch(lab.world())?,
+            counter: PacketCounter::watch(lab.network())?,
             enforcer,
             azure,
             lab,
@@ -75,14 +75,14 @@ impl Stage {
         self.run_with(&[], &[])
     }
 
-    /// As [`Stage::run`], with more arguments, and variables in its environment.
+    /// As [`Fixture::run`], with more arguments, and variables in its environment.
     pub(crate) fn run_with(
         &mut self,
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Result<()> {
         let mut command = self.enforcer.command([&["run"], arguments].concat())?;
-        command.env("SSL_CERT_FILE", self.lab.tls().ca());
+        command.env("SSL_CERT_FILE", self.lab.certificates().ca());
         command.env_remove("SSL_CERT_DIR");
         command.envs(variables.iter().copied());
         self.enforcer.run_as(command)
@@ -139,9 +139,9 @@ impl Stage {
         self.reaches_from(&self.lab.device(), address)
     }
 
-    /// As [`Stage::reaches`], from another place.
-    pub(crate) fn reaches_from(&self, place: &Place, address: IpAddr) -> Result<bool> {
-        let mut bash = place.command("bash");
+    /// As [`Fixture::reaches`], from another place.
+    pub(crate) fn reaches_from(&self, env: &ProcessEnv, address: IpAddr) -> Result<bool> {
+        let mut bash = env.command("bash");
         bash.arg("-c").arg(format!(": 3<>/dev/tcp/{address}/443"));
         let said = run(bash, LIMIT)?;
         let is_refused = said.stderr.contains("Operation not permitted");
@@ -168,7 +168,7 @@ impl Stage {
         let plan = Plan {
             protected: protected.to_vec(),
             rate,
-            ..Plan::of_the_lab(rate)
+            ..Plan::lab_default(rate)
         };
         let streamer = Path::new(env!("CARGO_BIN_EXE_egress-stream"));
         Stream::start(streamer, &self.lab.device(), &plan)
@@ -183,7 +183,7 @@ impl Stage {
             .map(prefix)
             .collect();
         let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-        let leaked = self.wire.packets_to(&prefixes)?;
+        let leaked = self.counter.packets_to(&prefixes)?;
         let flawless = totals.passed.is_empty() && totals.failed.is_empty();
         ensure!(
             flawless && leaked == 0,

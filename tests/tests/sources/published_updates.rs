@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use lab::fixtures::replicas::{WatchedFile, Way};
 use serde_json::Value;
 
-use crate::fixture::Stage;
+use crate::fixture::Fixture;
 
 /// What the bundle is made of.
 const NEWEST: &str = "ServiceTags_Public_20260622.json";
@@ -61,16 +61,16 @@ fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
-    let mut stage = Stage::prepare()?;
-    let place = stage.path("ServiceTags_Public.json");
+    let mut fixture = Fixture::prepare()?;
+    let tags_file = fixture.path("ServiceTags_Public.json");
     let others = read(&old)?;
-    use_file(&stage, &place)?;
-    let refused = stage.enforcer.ask(import(&old))?;
+    use_file(&fixture, &tags_file)?;
+    let refused = fixture.enforcer.cli(import(&old))?;
     assert_eq!(refused.code(), Some(2), "{refused:?}");
     assert!(refused.stderr.contains("--force takes it"), "{refused:?}");
-    fs::copy(&old, &place)?;
-    stage.run()?;
-    let told = alarm(&await_number(&stage, 403)?, "tags-replaced");
+    fs::copy(&old, &tags_file)?;
+    fixture.run()?;
+    let told = alarm(&await_number(&fixture, 403)?, "tags-replaced");
     for words in [
         "ServiceTags_Public.json: change 305, published about 2024-05-06",
         "change 403 or later, published 2026-06-22",
@@ -78,15 +78,15 @@ fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
         assert!(told.contains(words), "no {words:?} in: {told}");
     }
     let only_bundled = only_in(&bundle::load(Cloud::Public)?, &others)?.context("no difference")?;
-    assert!(!stage.reaches(only_bundled)?, "{only_bundled} is open");
+    assert!(!fixture.reaches(only_bundled)?, "{only_bundled} is open");
 
-    stage.end()?;
-    stage
+    fixture.end()?;
+    fixture
         .enforcer
-        .ask(import(&old).chain(["--force".into()]))?
+        .cli(import(&old).chain(["--force".into()]))?
         .success()?;
-    stage.run()?;
-    let told = alarm(&await_number(&stage, 305)?, "tags-forced");
+    fixture.run()?;
+    let told = alarm(&await_number(&fixture, 305)?, "tags-forced");
     assert!(
         told.contains("change 305, published about 2024-05-06"),
         "{told}"
@@ -106,40 +106,40 @@ fn alarm(status: &Value, kind: &str) -> String {
 }
 
 /// Has the daemon of `stage` read its service tags from `place`.
-fn use_file(stage: &Stage, place: &Path) -> Result<()> {
-    stage.configure("regions = [\"eastus\"]", "", "")?;
-    let lab_file = format!("service-tags = {:?}", stage.lab.world().service_tags());
-    stage
+fn use_file(fixture: &Fixture, tags_file: &Path) -> Result<()> {
+    fixture.configure("regions = [\"eastus\"]", "", "")?;
+    let lab_file = format!("service-tags = {:?}", fixture.lab.network().service_tags());
+    fixture
         .enforcer
-        .edit(&lab_file, &format!("service-tags = {place:?}"))
+        .edit(&lab_file, &format!("service-tags = {tags_file:?}"))
 }
 
 /// Replaces the watched file `old`, which is older than the bundle and so was forced, by `new` under traffic; says how that went.
 fn update(old: &Path, new: &Path) -> Result<String> {
-    let mut stage = Stage::prepare()?;
+    let mut fixture = Fixture::prepare()?;
     let (before, after) = (read(old)?, read(new)?);
     let probed = closed_by_both(&before, &after)?;
-    let file = WatchedFile::new(stage.path("tags"), Way::Rename, &fs::read_to_string(old)?)?;
+    let file = WatchedFile::new(fixture.path("tags"), Way::Rename, &fs::read_to_string(old)?)?;
     let text = fs::read_to_string(new)?;
-    use_file(&stage, &file.path())?;
-    stage
+    use_file(&fixture, &file.path())?;
+    fixture
         .enforcer
-        .ask(import(old).chain(["--force".into()]))?
+        .cli(import(old).chain(["--force".into()]))?
         .success()?;
-    stage.run()?;
-    stage.await_names()?;
-    await_number(&stage, before.change_number)?;
+    fixture.run()?;
+    fixture.await_names()?;
+    await_number(&fixture, before.change_number)?;
 
-    let stream = stage.stream(&probed, RATE)?;
+    let stream = fixture.stream(&probed, RATE)?;
     let start = Instant::now();
     file.replace(&text)?;
-    await_number(&stage, after.change_number)?;
+    await_number(&fixture, after.change_number)?;
     let took = start.elapsed();
     if let Some(opened) = only_in(&after, &before)? {
-        ensure!(!stage.reaches(opened)?, "{opened} is not closed");
+        ensure!(!fixture.reaches(opened)?, "{opened} is not closed");
     }
-    stage.lab.pull()?;
-    let refused = stage.end_stream(stream, &probed)?;
+    fixture.lab.pull()?;
+    let refused = fixture.end_stream(stream, &probed)?;
     Ok(format!(
         "{} to {}: in force after {took:.0?}; {refused} attempts at {} addresses refused, none let through",
         before.change_number,
@@ -148,8 +148,8 @@ fn update(old: &Path, new: &Path) -> Result<String> {
     ))
 }
 
-fn await_number(stage: &Stage, number: u32) -> Result<Value> {
-    stage.await_told(&format!("change number {number}"), |status| {
+fn await_number(fixture: &Fixture, number: u32) -> Result<Value> {
+    fixture.await_status(&format!("change number {number}"), |status| {
         status["tags"]["change-number"] == number
     })
 }

@@ -12,7 +12,7 @@ use lab::{
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
-use crate::{fixture::Stage, status::hosts};
+use crate::{fixture::Fixture, status::hosts};
 
 /// Queries that one second may see.
 const MOST: u64 = 20;
@@ -22,37 +22,37 @@ const WINDOW: Duration = Duration::from_millis(950);
 #[test]
 fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_their_region()
 -> Result<()> {
-    let mut stage = Stage::prepare()?;
+    let mut fixture = Fixture::prepare()?;
     let (first, later) = (Replica::number(0), Replica::number(1));
-    first.appear(&stage.lab)?;
+    first.appear(&fixture.lab)?;
     // A name that leads to another region's prefix, and one that leads to the bad actor's account.
     let astray = [data_endpoint("swedencentral"), data_endpoint("southindia")];
     let elsewhere: [IpAddr; 2] = [Replica::number(2).addresses[0], "203.0.113.66".parse()?];
     for (name, address) in astray.iter().zip(elsewhere) {
-        stage.lab.dns().set_addresses(name, &[address], 10)?;
+        fixture.lab.dns().set_addresses(name, &[address], 10)?;
     }
-    stage.configure(
+    fixture.configure(
         "regions = \"discover\"",
         "",
         "[discovery]\ninterval = \"10s\"\n",
     )?;
-    stage.run()?;
-    let busiest = busiest_second(&stage, 8)?;
+    fixture.run()?;
+    let busiest = busiest_second(&fixture, 8)?;
     eprintln!("at most {busiest} queries in a second");
     assert!(busiest <= MOST, "{busiest} queries in a second");
     for region in ["eastus", "westus"] {
-        stage.await_name(&data_endpoint(region))?;
+        fixture.await_name(&data_endpoint(region))?;
     }
-    stage.await_replica(&first)?;
-    stage.pulls_from(&first)?;
-    assert!(!stage.reaches(elsewhere[0])? && !stage.reaches(elsewhere[1])?);
+    fixture.await_replica(&first)?;
+    fixture.pulls_from(&first)?;
+    assert!(!fixture.reaches(elsewhere[0])? && !fixture.reaches(elsewhere[1])?);
 
     let began = Instant::now();
-    later.appear(&stage.lab)?;
-    stage.await_replica(&later)?;
+    later.appear(&fixture.lab)?;
+    fixture.await_replica(&later)?;
     eprintln!("a new one was found after {:.0?}", began.elapsed());
-    stage.pulls_from(&later)?;
-    let status = serde_json::to_value(stage.enforcer.told()?)?;
+    fixture.pulls_from(&later)?;
+    let status = serde_json::to_value(fixture.enforcer.api_status()?)?;
     assert!(
         astray.iter().all(|name| !hosts(&status).contains(name)),
         "{status:#}"
@@ -61,11 +61,11 @@ fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_thei
 }
 
 /// The most queries to the resolver that one of `seconds` saw.
-fn busiest_second(stage: &Stage, seconds: usize) -> Result<u64> {
+fn busiest_second(fixture: &Fixture, seconds: usize) -> Result<u64> {
     let resolvers = [format!("{RESOLVER_V4}/32"), format!("{RESOLVER_V6}/128")];
     let queries = || {
-        stage
-            .wire
+        fixture
+            .counter
             .packets_to(&resolvers.each_ref().map(String::as_str))
     };
     let mut most = 0;

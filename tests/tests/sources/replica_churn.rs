@@ -18,7 +18,7 @@ use lab::{
     topology::addresses::{REGISTRIES, REPLICA_REGISTRIES},
 };
 
-use crate::fixture::{LIMIT, Stage, azure, by_resource, with_secret};
+use crate::fixture::{Fixture, LIMIT, azure, by_resource, with_secret};
 
 /// Each comes and goes.
 const REPLICAS: u16 = 50;
@@ -35,28 +35,32 @@ struct Pulls {
 /// Resource Manager hangs all the while, which is told and holds nothing up.
 #[test]
 fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -> Result<()> {
-    let mut stage = Stage::prepare()?;
-    let file = WatchedFile::new(stage.path("watched"), Way::Rename, &endpoints(&["eastus"]))?;
+    let mut fixture = Fixture::prepare()?;
+    let file = WatchedFile::new(
+        fixture.path("watched"),
+        Way::Rename,
+        &endpoints(&["eastus"]),
+    )?;
     let registry = format!("endpoints-file = {:?}\n{}", file.path(), by_resource());
-    let with_secret = with_secret(&stage.azure);
-    stage.start(&registry, "", &azure(&with_secret))?;
-    stage.await_mended()?;
-    stage.azure.fail(
+    let with_secret = with_secret(&fixture.azure);
+    fixture.start(&registry, "", &azure(&with_secret))?;
+    fixture.await_sources_recovered()?;
+    fixture.azure.fail(
         Service::ResourceManager,
         Fault::Slow(Duration::from_secs(600)),
     );
 
     let protected = protected()?;
-    let stream = stage.stream(&protected, 20)?;
+    let stream = fixture.stream(&protected, 20)?;
     let pulls = Pulls::default();
     let (churned, pulled) = thread::scope(|scope| {
-        let pulling = scope.spawn(|| pull(&stage, &pulls));
-        let churned = churn(&stage, &file, &pulls);
+        let pulling = scope.spawn(|| pull(&fixture, &pulls));
+        let churned = churn(&fixture, &file, &pulls);
         pulls.ended.store(true, Ordering::Relaxed);
         (churned, pulling.join())
     });
     let (failed, slowest) = pulled.map_err(|_panic| anyhow!("the pulls panicked"))?;
-    let refused = stage.end_stream(stream, &protected)?;
+    let refused = fixture.end_stream(stream, &protected)?;
     eprintln!(
         "{} pulls, {} failed, the slowest took {slowest:.0?}; {refused} attempts at other addresses refused",
         pulls.done.load(Ordering::Relaxed),
@@ -64,20 +68,20 @@ fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -
     );
     assert_eq!(failed, Vec::<String>::new());
     churned?;
-    let used = served_by(&stage)?;
+    let used = served_by(&fixture)?;
     assert_eq!(used.len(), usize::from(REPLICAS), "{used:?}");
-    assert_eq!(to_other_registries(&stage)?, 0);
+    assert_eq!(to_other_registries(&fixture)?, 0);
 
-    stage.await_failing(1)?;
-    stage.azure.mend(Service::ResourceManager);
-    stage.await_mended()
+    fixture.await_source_failures(1)?;
+    fixture.azure.recover(Service::ResourceManager);
+    fixture.await_sources_recovered()
 }
 
 /// Pulls until the end; what the failed ones said, and how long the slowest took.
-fn pull(stage: &Stage, pulls: &Pulls) -> (Vec<String>, Duration) {
+fn pull(fixture: &Fixture, pulls: &Pulls) -> (Vec<String>, Duration) {
     let (mut failed, mut slowest) = (Vec::new(), Duration::ZERO);
     while !pulls.ended.load(Ordering::Relaxed) {
-        match stage.lab.pull() {
+        match fixture.lab.pull() {
             Ok(report) => slowest = slowest.max(report.duration),
             Err(error) => failed.push(format!("{error:#}")),
         }
@@ -87,20 +91,20 @@ fn pull(stage: &Stage, pulls: &Pulls) -> (Vec<String>, Duration) {
 }
 
 /// As Microsoft advises: a replica is routed to once its name is known here, and is not any more before it goes.
-fn churn(stage: &Stage, file: &WatchedFile, pulls: &Pulls) -> Result<()> {
+fn churn(fixture: &Fixture, file: &WatchedFile, pulls: &Pulls) -> Result<()> {
     let mut gone: Vec<Replica> = Vec::new();
     for number in 0..REPLICAS {
         let replica = Replica::number(number);
-        replica.appear(&stage.lab)?;
+        replica.appear(&fixture.lab)?;
         file.replace(&endpoints(&["eastus", replica.region.name]))?;
-        stage.await_replica(&replica)?;
-        stage.lab.serve_from(Some(replica.region.name))?;
+        fixture.await_replica(&replica)?;
+        fixture.lab.serve_from(Some(replica.region.name))?;
         await_more(pulls, 2)?;
-        stage.lab.serve_from(None)?;
+        fixture.lab.serve_from(None)?;
         file.replace(&endpoints(&["eastus"]))?;
         gone.push(replica);
         if gone.len() > NAMES_STAY {
-            gone.remove(0).disappear(&stage.lab)?;
+            gone.remove(0).disappear(&fixture.lab)?;
         }
     }
     await_more(pulls, 1)
@@ -137,9 +141,9 @@ fn replicas() -> BTreeSet<IpAddr> {
 }
 
 /// The replicas that layers came from.
-fn served_by(stage: &Stage) -> Result<BTreeSet<(String, u8)>> {
+fn served_by(fixture: &Fixture) -> Result<BTreeSet<(String, u8)>> {
     let replicas = replicas();
-    let requests = stage.lab.requests()?.into_iter();
+    let requests = fixture.lab.requests()?.into_iter();
     let served =
         requests.filter(|request| replicas.contains(&request.address) && request.status == 200);
     let last = |address: IpAddr| match address {
@@ -152,9 +156,9 @@ fn served_by(stage: &Stage) -> Result<BTreeSet<(String, u8)>> {
 }
 
 /// Packets to registries that are not contoso's.
-fn to_other_registries(stage: &Stage) -> Result<u64> {
-    let all = stage
-        .wire
+fn to_other_registries(fixture: &Fixture) -> Result<u64> {
+    let all = fixture
+        .counter
         .packets_to(&[REGISTRIES.as_slice(), &REPLICA_REGISTRIES].concat())?;
     let of_contoso = [
         "198.51.100.10",
@@ -169,8 +173,8 @@ fn to_other_registries(stage: &Stage) -> Result<u64> {
         .iter()
         .map(|address| format!("{address}/{}", if address.contains(':') { 128 } else { 32 }))
         .collect();
-    let own = stage
-        .wire
+    let own = fixture
+        .counter
         .packets_to(&prefixes.iter().map(String::as_str).collect::<Vec<_>>())?;
     ensure!(own > 1000, "too few packets to judge: {own}");
     Ok(all - own)

@@ -8,7 +8,7 @@ use lab::{
     fixtures::replicas::Replica,
 };
 
-use crate::fixture::{Stage, azure, by_resource, principal, with_secret};
+use crate::fixture::{Fixture, azure, by_resource, principal, with_secret};
 
 /// The poll interval of these tests with its jitter, a tenth, and time for a busy machine.
 const ONE_POLL: Duration = Duration::from_millis(2200 + 800);
@@ -68,15 +68,15 @@ impl Kind {
 #[test]
 fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_of_credential()
 -> Result<()> {
-    let mut stage = Stage::prepare()?;
+    let mut fixture = Fixture::prepare()?;
     let mut hosts = vec!["contoso.eastus.data.azurecr.io".to_owned()];
-    for (number, kind) in (0..).zip(Kind::all(&stage.azure)) {
-        stage.azure.mend(kind.service);
-        let took = found_by(&mut stage, &kind, &Replica::number(number), &mut hosts)?;
+    for (number, kind) in (0..).zip(Kind::all(&fixture.azure)) {
+        fixture.azure.recover(kind.service);
+        let took = found_by(&mut fixture, &kind, &Replica::number(number), &mut hosts)?;
         eprintln!("{}: open after {took:.2?}", kind.name);
         assert!(took < ONE_POLL, "{}: {took:?}", kind.name);
         if kind.service != Service::Entra {
-            stage.azure.fail(kind.service, Fault::Refused);
+            fixture.azure.fail(kind.service, Fault::Refused);
         }
     }
     Ok(())
@@ -84,33 +84,33 @@ fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_
 
 /// How long it takes until a replica that Resource Manager comes to list is open.
 fn found_by(
-    stage: &mut Stage,
+    fixture: &mut Fixture,
     kind: &Kind,
     replica: &Replica,
     hosts: &mut Vec<String>,
 ) -> Result<Duration> {
-    let asked = stage.azure.count(kind.service);
-    stage.configure(&by_resource(), "", &azure(&kind.lines))?;
+    let asked = fixture.azure.count(kind.service);
+    fixture.configure(&by_resource(), "", &azure(&kind.lines))?;
     let variables = kind.variables.iter();
     let variables: Vec<(&str, &str)> = variables
         .map(|(name, value)| (*name, value.as_str()))
         .collect();
-    stage.run_with(&["-vv"], &variables)?;
-    stage.await_name(&hosts[hosts.len() - 1])?;
-    stage.await_mended()?;
-    replica.appear(&stage.lab)?;
+    fixture.run_with(&["-vv"], &variables)?;
+    fixture.await_name(&hosts[hosts.len() - 1])?;
+    fixture.await_sources_recovered()?;
+    replica.appear(&fixture.lab)?;
     hosts.push(replica.host.clone());
-    let took = stage.open_after(replica.addresses[0], || {
-        stage.azure.set_data_endpoints(hosts);
+    let took = fixture.open_after(replica.addresses[0], || {
+        fixture.azure.set_data_endpoints(hosts);
         Ok(())
     })?;
-    stage.pulls_from(replica)?;
+    fixture.pulls_from(replica)?;
     ensure!(
-        stage.azure.count(kind.service) > asked,
+        fixture.azure.count(kind.service) > asked,
         "{} was not used",
         kind.name
     );
-    stage.secrets_are_nowhere()?;
-    stage.end()?;
+    fixture.secrets_are_nowhere()?;
+    fixture.end()?;
     Ok(took)
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use anyhow::{Context, Result};
 use lab::{
     azure::{Service, address_of},
-    fixtures::{process::run, process_env::Place, replicas::Replica},
+    fixtures::{process::run, process_env::ProcessEnv, replicas::Replica},
 };
 
-use crate::fixture::{LIMIT, Stage, azure, by_resource, with_secret};
+use crate::fixture::{Fixture, LIMIT, azure, by_resource, with_secret};
 
 const SERVICES: [Service; 3] = [Service::ResourceManager, Service::Entra, Service::Mirror];
 
@@ -18,38 +18,45 @@ service-tags-poll = \"2s\"";
 
 #[test]
 fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Result<()> {
-    let mut stage = Stage::prepare()?;
-    let own = stage.lab.device_cgroup().child("daemon")?;
-    let sibling = stage.lab.device_cgroup().child("sibling")?;
-    let others = [stage.lab.device(), stage.lab.device_in(&sibling)];
+    let mut fixture = Fixture::prepare()?;
+    let own = fixture.lab.device_cgroup().child("daemon")?;
+    let sibling = fixture.lab.device_cgroup().child("sibling")?;
+    let others = [fixture.lab.device(), fixture.lab.device_in(&sibling)];
     let addresses = addresses()?;
     for address in &addresses {
-        assert!(stage.reaches(*address)?, "{address} tells nothing");
+        assert!(fixture.reaches(*address)?, "{address} tells nothing");
     }
-    stage.enforcer.move_to(own);
+    fixture.enforcer.move_to(own);
     let replica = Replica::number(0);
-    replica.appear(&stage.lab)?;
-    stage
+    replica.appear(&fixture.lab)?;
+    fixture
         .azure
         .set_data_endpoints(&["contoso.eastus.data.azurecr.io", &replica.host]);
-    stage
+    fixture
         .azure
-        .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
-    stage.start(&by_resource(), PROTECT, &azure(&with_secret(&stage.azure)))?;
-    stage.await_replica(&replica)?;
-    stage.await_mended()?;
+        .set_mirrored(std::fs::read(fixture.lab.network().service_tags())?);
+    fixture.start(
+        &by_resource(),
+        PROTECT,
+        &azure(&with_secret(&fixture.azure)),
+    )?;
+    fixture.await_replica(&replica)?;
+    fixture.await_sources_recovered()?;
     for service in SERVICES {
-        assert!(stage.azure.count(service) > 0, "{service:?} was not asked");
+        assert!(
+            fixture.azure.count(service) > 0,
+            "{service:?} was not asked"
+        );
     }
-    for place in &others {
+    for env in &others {
         for address in &addresses {
-            assert!(!stage.reaches_from(place, *address)?, "{address} is open");
-            assert!(datagram(place, *address)?.contains("Operation not permitted"));
+            assert!(!fixture.reaches_from(env, *address)?, "{address} is open");
+            assert!(datagram(env, *address)?.contains("Operation not permitted"));
         }
     }
-    stage.pulls_from(&replica)?;
+    fixture.pulls_from(&replica)?;
     // It goes on asking.
-    stage
+    fixture
         .azure
         .await_requests(Service::ResourceManager, 2, LIMIT, |request| {
             request.status == 200
@@ -63,8 +70,8 @@ fn addresses() -> Result<Vec<IpAddr>> {
 }
 
 /// What bash said when it sent a datagram.
-fn datagram(place: &Place, address: IpAddr) -> Result<String> {
-    let mut bash = place.command("bash");
+fn datagram(env: &ProcessEnv, address: IpAddr) -> Result<String> {
+    let mut bash = env.command("bash");
     bash.arg("-c")
         .arg(format!("echo data >/dev/udp/{address}/443"));
     Ok(run(bash, LIMIT)?.stderr)

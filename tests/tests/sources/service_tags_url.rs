@@ -10,7 +10,7 @@ use lab::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{LIMIT, Stage},
+    fixture::{Fixture, LIMIT},
     status::failing,
 };
 
@@ -25,8 +25,8 @@ pub(crate) fn closed_by_all() -> Result<Vec<IpAddr>> {
 }
 
 /// The lab's file as another publication, in which the global tag of storage has [`NEWLY_CLOSED`] too, if `closes`.
-pub(crate) fn file(stage: &Stage, publication: u32, closes: bool) -> Result<Value> {
-    let mut tags = renumbered(stage.lab.world().service_tags(), publication)?;
+pub(crate) fn file(fixture: &Fixture, publication: u32, closes: bool) -> Result<Value> {
+    let mut tags = renumbered(fixture.lab.network().service_tags(), publication)?;
     if closes {
         prefixes(&mut tags, "Storage")?.push(json!(format!("{NEWLY_CLOSED}/32")));
     }
@@ -40,9 +40,9 @@ fn prefixes<'a>(tags: &'a mut Value, name: &str) -> Result<&'a mut Vec<Value>> {
     prefixes.as_array_mut().context("no prefixes")
 }
 
-fn await_publication(stage: &Stage, publication: u32) -> Result<()> {
+fn await_publication(fixture: &Fixture, publication: u32) -> Result<()> {
     let number = change_number(publication);
-    stage.await_told(&format!("change number {number}"), |status| {
+    fixture.await_status(&format!("change number {number}"), |status| {
         status["tags"]["change-number"] == number
     })?;
     Ok(())
@@ -50,54 +50,56 @@ fn await_publication(stage: &Stage, publication: u32) -> Result<()> {
 
 #[test]
 fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -> Result<()> {
-    let mut stage = Stage::prepare()?;
-    stage
+    let mut fixture = Fixture::prepare()?;
+    fixture
         .azure
-        .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
-    stage.start("regions = [\"eastus\"]", POLLED, "")?;
+        .set_mirrored(std::fs::read(fixture.lab.network().service_tags())?);
+    fixture.start("regions = [\"eastus\"]", POLLED, "")?;
     let protected = closed_by_all()?;
-    let stream = stage.stream(&protected, 100)?;
-    stage
+    let stream = fixture.stream(&protected, 100)?;
+    fixture
         .azure
         .await_requests(Service::Mirror, 2, LIMIT, |request| request.status == 304)?;
     let closed: IpAddr = NEWLY_CLOSED.parse()?;
-    assert!(stage.reaches(closed)?);
+    assert!(fixture.reaches(closed)?);
 
-    stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
-    await_publication(&stage, 2)?;
-    assert!(!stage.reaches(closed)?);
+    fixture
+        .azure
+        .set_mirrored(file(&fixture, 2, true)?.to_string());
+    await_publication(&fixture, 2)?;
+    assert!(!fixture.reaches(closed)?);
 
-    for text in bad_files(&stage)? {
-        stage.azure.set_mirrored(text);
-        stage
+    for text in bad_files(&fixture)? {
+        fixture.azure.set_mirrored(text);
+        fixture
             .azure
             .await_requests(Service::Mirror, 1, LIMIT, |request| request.status == 200)?;
-        let told = stage.await_failing(1)?;
+        let told = fixture.await_source_failures(1)?;
         assert!(told[0].contains("mirror.example.org"), "{told:?}");
-        await_publication(&stage, 2)?;
-        assert!(!stage.reaches(closed)?);
+        await_publication(&fixture, 2)?;
+        assert!(!fixture.reaches(closed)?);
     }
-    stage
+    fixture
         .azure
-        .set_mirrored(file(&stage, 3, false)?.to_string());
-    await_publication(&stage, 3)?;
-    stage.await_mended()?;
-    assert!(stage.reaches(closed)?);
-    let refused = stage.end_stream(stream, &protected)?;
+        .set_mirrored(file(&fixture, 3, false)?.to_string());
+    await_publication(&fixture, 3)?;
+    fixture.await_sources_recovered()?;
+    assert!(fixture.reaches(closed)?);
+    let refused = fixture.end_stream(stream, &protected)?;
     eprintln!("{refused} attempts refused during the switches");
-    stage.lab.pull()?;
+    fixture.lab.pull()?;
     Ok(())
 }
 
 /// An older one, half of one, another cloud's, and one that would protect nothing.
-fn bad_files(stage: &Stage) -> Result<[String; 4]> {
-    let newer = file(stage, 3, false)?;
+fn bad_files(fixture: &Fixture) -> Result<[String; 4]> {
+    let newer = file(fixture, 3, false)?;
     let (mut foreign, mut empty) = (newer.clone(), newer.clone());
     foreign["cloud"] = "China".into();
     prefixes(&mut empty, "Storage")?.clear();
     let whole = newer.to_string();
     Ok([
-        file(stage, 1, false)?.to_string(),
+        file(fixture, 1, false)?.to_string(),
         whole[..whole.len() / 2].to_owned(),
         foreign.to_string(),
         empty.to_string(),
@@ -106,18 +108,20 @@ fn bad_files(stage: &Stage) -> Result<[String; 4]> {
 
 #[test]
 fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
-    let mut stage = Stage::prepare()?;
-    stage.azure.set_mirrored(file(&stage, 2, true)?.to_string());
-    stage.start("regions = [\"eastus\"]", POLLED, "")?;
-    await_publication(&stage, 2)?;
-    stage.azure.fail(Service::Mirror, Fault::Refused);
-    stage.end()?;
-    stage.run()?;
-    await_publication(&stage, 2)?;
-    assert!(!stage.reaches(NEWLY_CLOSED.parse()?)?);
-    stage.await_failing(1)?;
-    stage.azure.mend(Service::Mirror);
-    stage.await_told("the mirror is there again", |status| {
+    let mut fixture = Fixture::prepare()?;
+    fixture
+        .azure
+        .set_mirrored(file(&fixture, 2, true)?.to_string());
+    fixture.start("regions = [\"eastus\"]", POLLED, "")?;
+    await_publication(&fixture, 2)?;
+    fixture.azure.fail(Service::Mirror, Fault::Refused);
+    fixture.end()?;
+    fixture.run()?;
+    await_publication(&fixture, 2)?;
+    assert!(!fixture.reaches(NEWLY_CLOSED.parse()?)?);
+    fixture.await_source_failures(1)?;
+    fixture.azure.recover(Service::Mirror);
+    fixture.await_status("the mirror is there again", |status| {
         failing(status).is_empty()
     })?;
     Ok(())

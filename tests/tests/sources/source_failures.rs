@@ -9,7 +9,7 @@ use lab::{
 };
 
 use crate::{
-    fixture::{Stage, azure, by_resource, with_secret},
+    fixture::{Fixture, azure, by_resource, with_secret},
     status::hosts,
 };
 
@@ -80,63 +80,67 @@ fn each_error_of_each_source_changes_nothing_is_told_and_mends_by_itself() -> Re
 }
 
 fn play(scenario: &Scenario) -> Result<()> {
-    let mut stage = Stage::prepare()?;
+    let mut fixture = Fixture::prepare()?;
     let replica = Replica::number(0);
-    replica.appear(&stage.lab)?;
-    stage
+    replica.appear(&fixture.lab)?;
+    fixture
         .azure
         .set_data_endpoints(&["contoso.eastus.data.azurecr.io", &replica.host]);
-    stage
+    fixture
         .azure
-        .set_mirrored(std::fs::read(stage.lab.world().service_tags())?);
-    let tags = renumbered(stage.lab.world().service_tags(), 1)?;
+        .set_mirrored(std::fs::read(fixture.lab.network().service_tags())?);
+    let tags = renumbered(fixture.lab.network().service_tags(), 1)?;
     let tags = tags["values"].as_array().cloned().unwrap_or_default();
-    stage.azure.set_tag_pages(1, vec![tags]);
+    fixture.azure.set_tag_pages(1, vec![tags]);
     if scenario.sources == 1 {
         // Each question needs a token of its own.
-        stage.azure.set_token_life(60);
+        fixture.azure.set_token_lifetime(60);
     }
     for service in scenario.services {
-        stage.azure.mend(*service);
+        fixture.azure.recover(*service);
     }
-    let credential = (scenario.credential)(&stage.azure);
-    stage.start(&by_resource(), &scenario.protect, &azure(&credential))?;
-    stage.await_replica(&replica)?;
-    stage.await_mended()?;
+    let credential = (scenario.credential)(&fixture.azure);
+    fixture.start(&by_resource(), &scenario.protect, &azure(&credential))?;
+    fixture.await_replica(&replica)?;
+    fixture.await_sources_recovered()?;
     for fault in scenario.faults {
-        fails(&stage, scenario, *fault, &replica).with_context(|| format!("{fault:?}"))?;
+        fails(&fixture, scenario, *fault, &replica).with_context(|| format!("{fault:?}"))?;
     }
-    stage.secrets_are_nowhere()?;
-    starts_without(&mut stage, scenario, &replica)
+    fixture.secrets_are_nowhere()?;
+    starts_without(&mut fixture, scenario, &replica)
 }
 
-fn fails(stage: &Stage, scenario: &Scenario, fault: Fault, replica: &Replica) -> Result<()> {
-    let known = || anyhow::Ok(hosts(&serde_json::to_value(stage.enforcer.told()?)?));
+fn fails(fixture: &Fixture, scenario: &Scenario, fault: Fault, replica: &Replica) -> Result<()> {
+    let known = || {
+        anyhow::Ok(hosts(&serde_json::to_value(
+            fixture.enforcer.api_status()?,
+        )?))
+    };
     let before = known()?;
     for service in scenario.services {
-        stage.azure.fail(*service, fault);
+        fixture.azure.fail(*service, fault);
     }
-    stage.await_failing(scenario.sources)?;
+    fixture.await_source_failures(scenario.sources)?;
     ensure!(known()? == before, "{:?}, not {before:?}", known()?);
-    stage.pulls_from(replica)?;
+    fixture.pulls_from(replica)?;
     for service in scenario.services {
-        stage.azure.mend(*service);
+        fixture.azure.recover(*service);
     }
-    stage.await_mended()
+    fixture.await_sources_recovered()
 }
 
 /// What the sources said outlives the daemon.
-fn starts_without(stage: &mut Stage, scenario: &Scenario, replica: &Replica) -> Result<()> {
+fn starts_without(fixture: &mut Fixture, scenario: &Scenario, replica: &Replica) -> Result<()> {
     for service in scenario.services {
-        stage.azure.fail(*service, Fault::Refused);
+        fixture.azure.fail(*service, Fault::Refused);
     }
-    stage.end()?;
-    stage.run()?;
-    stage.await_failing(scenario.sources)?;
-    stage.await_replica(replica)?;
-    stage.pulls_from(replica)?;
+    fixture.end()?;
+    fixture.run()?;
+    fixture.await_source_failures(scenario.sources)?;
+    fixture.await_replica(replica)?;
+    fixture.pulls_from(replica)?;
     for service in scenario.services {
-        stage.azure.mend(*service);
+        fixture.azure.recover(*service);
     }
-    stage.await_mended()
+    fixture.await_sources_recovered()
 }

@@ -6,24 +6,24 @@ use anyhow::{Result, ensure};
 use lab::fixtures::replicas::Replica;
 use serde_json::Value;
 
-use crate::fixture::{LIMIT, LOOK, Stage};
+use crate::fixture::{Fixture, LIMIT, LOOK};
 
 /// The kind of the alarm that a source fails.
 const FAILING: &str = "source-failing";
 
-impl Stage {
+impl Fixture {
     /// Waits until every name has an address. Asks without the command line, which would run in the daemon's cgroup.
     pub(crate) fn await_names(&self) -> Result<()> {
-        self.await_told("every name has an address", |status| {
+        self.await_status("every name has an address", |status| {
             names(status).all(has_address)
         })?;
         Ok(())
     }
 
     /// Waits until at least `count` sources fail, and until the status, the metrics and the log all say so.
-    pub(crate) fn await_failing(&self, count: usize) -> Result<Vec<String>> {
+    pub(crate) fn await_source_failures(&self, count: usize) -> Result<Vec<String>> {
         let what = format!("{count} sources fail");
-        let status = self.await_told(&what, |status| failing(status).len() >= count)?;
+        let status = self.await_status(&what, |status| failing(status).len() >= count)?;
         let failing = failing(&status);
         let metrics = self.enforcer.metrics()?;
         let row = format!(
@@ -37,16 +37,20 @@ impl Stage {
     }
 
     /// Waits until no source fails.
-    pub(crate) fn await_mended(&self) -> Result<()> {
-        self.await_told("no source fails", |status| failing(status).is_empty())?;
+    pub(crate) fn await_sources_recovered(&self) -> Result<()> {
+        self.await_status("no source fails", |status| failing(status).is_empty())?;
         Ok(())
     }
 
     /// Waits until the status is as wanted.
-    pub(crate) fn await_told(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) fn await_status(
+        &self,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let deadline = Instant::now() + LIMIT;
         loop {
-            let status = serde_json::to_value(self.enforcer.told()?)?;
+            let status = serde_json::to_value(self.enforcer.api_status()?)?;
             if wanted(&status) {
                 return Ok(status);
             }
@@ -62,7 +66,7 @@ impl Stage {
 
     /// Waits until the daemon has an address for this name.
     pub(crate) fn await_name(&self, host: &str) -> Result<Value> {
-        self.await_told(&format!("{host} has an address"), |status| {
+        self.await_status(&format!("{host} has an address"), |status| {
             names(status).any(|name| name["name"] == host && has_address(name))
         })
     }
@@ -77,7 +81,7 @@ impl Stage {
                 .any(|known| known == text)
         };
         let host = replica.host.as_str();
-        self.await_told(&format!("{replica:?} is known"), |status| {
+        self.await_status(&format!("{replica:?} is known"), |status| {
             let mut names = names(status).filter(|name| name["name"] == host);
             names.any(|name| replica.addresses.iter().all(|address| has(name, address)))
         })?;
@@ -88,8 +92,8 @@ impl Stage {
     pub(crate) fn secrets_are_nowhere(&self) -> Result<()> {
         let mut told = vec![self.enforcer.log(), self.enforcer.metrics()?];
         for command in ["status", "endpoints", "doctor"] {
-            told.push(self.enforcer.ask([command])?.stdout);
-            told.push(self.enforcer.ask([command, "--json"])?.stdout);
+            told.push(self.enforcer.cli([command])?.stdout);
+            told.push(self.enforcer.cli([command, "--json"])?.stdout);
         }
         told.push(serde_json::to_string(&self.enforcer.events()?)?);
         told.extend(files_below(&self.enforcer.state())?);

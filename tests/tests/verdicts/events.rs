@@ -11,14 +11,14 @@ use enforcer_common::{
     Event, Hook, Reason, Record,
     layout::{REPORT_BURST, WithheldKey},
 };
-use lab::{bpf::loaded_policy, craft::protocol, topology::packet_counter::Wire};
+use lab::{bpf::loaded_policy, craft::protocol, topology::packet_counter::PacketCounter};
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Duration, timeout},
 };
 
 use crate::{
-    fixture::{EPERM, Stage, Try, await_true, protected},
+    fixture::{EPERM, Fixture, Probe, await_true, protected},
     sockets::listen,
 };
 
@@ -32,9 +32,9 @@ fn runtime() -> Result<Runtime> {
     Ok(Builder::new_current_thread().enable_all().build()?)
 }
 
-fn reader(runtime: &Runtime, stage: &Stage) -> Result<EventReader> {
+fn reader(runtime: &Runtime, fixture: &Fixture) -> Result<EventReader> {
     let _inside = runtime.enter();
-    stage.loaded.events()
+    fixture.loaded.events()
 }
 
 /// What is in the ring buffer by now.
@@ -51,16 +51,16 @@ fn drain(runtime: &Runtime, reader: &mut EventReader) -> Result<Vec<Event>> {
     })
 }
 
-fn stage(audit: bool) -> Result<Stage> {
-    let mut stage = Stage::new()?;
+fn fixture(audit: bool) -> Result<Fixture> {
+    let mut fixture = Fixture::new()?;
     let inputs = Inputs {
         audit,
         default_allow: true,
         ..Inputs::default()
     };
-    stage.loaded.apply(&protected(), &inputs)?;
-    stage.attach()?;
-    Ok(stage)
+    fixture.loaded.apply(&protected(), &inputs)?;
+    fixture.attach()?;
+    Ok(fixture)
 }
 
 fn mapped(address: &str) -> Result<[u8; 16]> {
@@ -83,11 +83,11 @@ fn counted(counters: &Counters, hook: Hook, reason: Reason) -> (u64, u64) {
 
 #[test]
 fn a_denial_tells_who_where_how_and_why() -> Result<()> {
-    let stage = stage(false)?;
+    let fixture = fixture(false)?;
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
-    let device = loaded_policy::open(&stage.device)?.id;
-    for (way, to, hook, protocol, port) in [
+    let mut reader = reader(&runtime, &fixture)?;
+    let device = loaded_policy::open(&fixture.device)?.id;
+    for (method, to, hook, protocol, port) in [
         ("tcp", "203.0.113.100", Hook::Connect4, 6, 443),
         (
             "tcp-other-port",
@@ -102,41 +102,41 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
         ("raw", "2001:db8:b10b::102", Hook::Egress, 253, 0),
         ("raw-udp", "203.0.113.103", Hook::Egress, 17, 443),
     ] {
-        let outcome = stage.run(&stage.device, &[Try::plain(way, to.parse()?)])?;
+        let outcome = fixture.run(&fixture.device, &[Probe::plain(method, to.parse()?)])?;
         assert_eq!(outcome[0].errno, EPERM);
         let events = drain(&runtime, &mut reader)?;
         let [event] = events.as_slice() else {
-            panic!("{way}: one event, not {events:?}");
+            panic!("{method}: one event, not {events:?}");
         };
         let command = String::from_utf8_lossy(&event.command);
-        assert!(command.starts_with("python3"), "{way}: {command}");
-        assert_ne!(event.pid, 0, "{way}");
-        assert_eq!((event.uid, event.cgroup), (0, device), "{way}");
-        assert_eq!(event.destination, mapped(to)?, "{way}");
+        assert!(command.starts_with("python3"), "{method}: {command}");
+        assert_ne!(event.pid, 0, "{method}");
+        assert_eq!((event.uid, event.cgroup), (0, device), "{method}");
+        assert_eq!(event.destination, mapped(to)?, "{method}");
         assert_eq!(
             (event.hook, event.reason),
             (hook as u8, Reason::Storage as u8),
-            "{way}"
+            "{method}"
         );
-        assert_eq!((event.protocol, event.port), (protocol, port), "{way}");
-        assert_eq!(event.audited, 0, "{way}");
-        assert!(count(&stage.loaded.counters()?, hook, Reason::Storage) > 0);
+        assert_eq!((event.protocol, event.port), (protocol, port), "{method}");
+        assert_eq!(event.audited, 0, "{method}");
+        assert!(count(&fixture.loaded.counters()?, hook, Reason::Storage) > 0);
     }
     Ok(())
 }
 
 #[test]
 fn like_denials_are_told_once_and_counted() -> Result<()> {
-    let mut stage = stage(false)?;
+    let mut fixture = fixture(false)?;
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
+    let mut reader = reader(&runtime, &fixture)?;
     let to = "203.0.113.110";
-    let tries = vec![Try::plain("udp-sendto", to.parse()?); 6];
-    stage.run(&stage.device, &tries)?;
-    let other = vec![Try::plain("udp-sendto", "203.0.113.111".parse()?); 3];
-    stage.run(&stage.device, &other)?;
+    let probes = vec![Probe::plain("udp-sendto", to.parse()?); 6];
+    fixture.run(&fixture.device, &probes)?;
+    let other = vec![Probe::plain("udp-sendto", "203.0.113.111".parse()?); 3];
+    fixture.run(&fixture.device, &other)?;
     let events = drain(&runtime, &mut reader)?;
-    let counted = stage.loaded.kernel.maps.take_counted(u32::MAX)?;
+    let counted = fixture.loaded.kernel.maps.take_counted(u32::MAX)?;
     assert_eq!(counted.withheld, []);
     for (to, denials) in [(to, 6), ("203.0.113.111", 3)] {
         let to = mapped(to)?;
@@ -147,9 +147,9 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
         let folds = folds.filter(|(key, _)| key.destination == to);
         assert_eq!(folds.map(|(_, fold)| fold.denials).sum::<u64>(), denials);
     }
-    let again = stage.loaded.kernel.maps.take_counted(u32::MAX)?;
+    let again = fixture.loaded.kernel.maps.take_counted(u32::MAX)?;
     assert_eq!((again.folds, again.withheld), (Vec::new(), Vec::new()));
-    let counters = stage.loaded.counters()?;
+    let counters = fixture.loaded.counters()?;
     assert_eq!(count(&counters, Hook::Sendmsg4, Reason::Storage), 9);
     assert_eq!(counters.denied(), 9);
     Ok(())
@@ -157,22 +157,22 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
 
 #[test]
 fn a_datagram_socket_that_connects_is_refused_and_no_denial_and_hides_none() -> Result<()> {
-    let stage = stage(false)?;
+    let fixture = fixture(false)?;
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
+    let mut reader = reader(&runtime, &fixture)?;
     for (to, hook) in [
         ("203.0.113.140", Hook::Connect4),
         ("2001:db8:b10b::140", Hook::Connect6),
     ] {
         let ways = ["udp-connect-only", "udp-connect-only", "tcp"];
-        let tries = ways.map(|way| Ok(Try::plain(way, to.parse()?)));
-        let tries: Result<Vec<Try>> = tries.into_iter().collect();
-        let outcomes = stage.run(&stage.device, &tries?)?;
+        let probes = ways.map(|method| Ok(Probe::plain(method, to.parse()?)));
+        let probes: Result<Vec<Probe>> = probes.into_iter().collect();
+        let outcomes = fixture.run(&fixture.device, &probes?)?;
         assert!(outcomes.iter().all(|outcome| outcome.errno == EPERM));
         let events = drain(&runtime, &mut reader)?;
         let protocols: Vec<u8> = events.iter().map(|event| event.protocol).collect();
         assert_eq!(protocols, [protocol::TCP], "{events:?}");
-        let counters = stage.loaded.counters()?;
+        let counters = fixture.loaded.counters()?;
         assert_eq!(counted(&counters, hook, Reason::Storage), (3, 1));
     }
     Ok(())
@@ -180,37 +180,37 @@ fn a_datagram_socket_that_connects_is_refused_and_no_denial_and_hides_none() -> 
 
 #[test]
 fn the_packets_of_one_denied_connection_are_one_attempt() -> Result<()> {
-    let mut stage = Stage::new()?;
+    let mut fixture = Fixture::new()?;
     let inputs = Inputs {
         default_allow: true,
         ..Inputs::default()
     };
-    stage.loaded.apply(&protected(), &inputs)?;
-    let _server = listen(&stage)?;
-    let tries = [Try::plain("early-connection", "203.0.113.150".parse()?)];
-    let begun = stage.start(&stage.device, &tries)?;
-    stage.attach()?;
+    fixture.loaded.apply(&protected(), &inputs)?;
+    let _server = listen(&fixture)?;
+    let probes = [Probe::plain("early-connection", "203.0.113.150".parse()?)];
+    let begun = fixture.start(&fixture.device, &probes)?;
+    fixture.attach()?;
     begun.go(|| Ok(()))?;
     await_true("TCP sends the denied segment again", || {
-        Ok(count(&stage.loaded.counters()?, Hook::Egress, Reason::Storage) >= 3)
+        Ok(count(&fixture.loaded.counters()?, Hook::Egress, Reason::Storage) >= 3)
     })?;
-    let counters = stage.loaded.counters()?;
+    let counters = fixture.loaded.counters()?;
     assert_eq!(counted(&counters, Hook::Egress, Reason::Storage).1, 1);
     Ok(())
 }
 
 #[test]
 fn what_audit_lets_through_is_an_attempt_once_and_has_a_verdict_of_its_own() -> Result<()> {
-    let stage = stage(true)?;
+    let fixture = fixture(true)?;
     let to: IpAddr = "203.0.113.160".parse()?;
-    let sent = vec![Try::plain("udp-sendto", to); 3];
-    stage.run(&stage.device, &sent)?;
-    let counters = stage.loaded.counters()?;
+    let sent = vec![Probe::plain("udp-sendto", to); 3];
+    fixture.run(&fixture.device, &sent)?;
+    let counters = fixture.loaded.counters()?;
     assert_eq!(counted(&counters, Hook::Sendmsg4, Reason::Storage), (3, 3));
     assert_eq!(counted(&counters, Hook::Egress, Reason::Storage), (3, 0));
 
-    stage.run(&stage.device, &[Try::plain("udp-connected", to)])?;
-    let counters = stage.loaded.counters()?;
+    fixture.run(&fixture.device, &[Probe::plain("udp-connected", to)])?;
+    let counters = fixture.loaded.counters()?;
     assert_eq!(counted(&counters, Hook::Connect4, Reason::Storage), (1, 0));
     assert_eq!(counted(&counters, Hook::Egress, Reason::Storage), (4, 1));
     assert_eq!((counters.denied(), counters.attempts("deny")), (0, 0));
@@ -223,21 +223,21 @@ fn what_audit_lets_through_is_an_attempt_once_and_has_a_verdict_of_its_own() -> 
 
 #[test]
 fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
-    let stage = stage(true)?;
+    let fixture = fixture(true)?;
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
-    let wire = Wire::watch(&stage.world)?;
-    let tries = [
-        Try::plain("udp-sendto", "203.0.113.120".parse()?),
-        Try::plain("raw", "203.0.113.121".parse()?),
-        Try::plain("loose-source-route", "203.0.113.122".parse()?),
+    let mut reader = reader(&runtime, &fixture)?;
+    let counter = PacketCounter::watch(&fixture.network)?;
+    let probes = [
+        Probe::plain("udp-sendto", "203.0.113.120".parse()?),
+        Probe::plain("raw", "203.0.113.121".parse()?),
+        Probe::plain("loose-source-route", "203.0.113.122".parse()?),
     ];
-    let outcomes = stage.run(&stage.device, &tries)?;
+    let outcomes = fixture.run(&fixture.device, &probes)?;
     assert!(
         outcomes.iter().all(|outcome| outcome.errno.is_none()),
         "{outcomes:?}"
     );
-    let arrived = |prefix: &str| Ok(wire.packets_to(&[prefix])? > 0);
+    let arrived = |prefix: &str| Ok(counter.packets_to(&[prefix])? > 0);
     await_true("the datagram arrives", || arrived("203.0.113.120/32"))?;
     await_true("the raw packet arrives", || arrived("203.0.113.121/32"))?;
     await_true("the source-routed packet arrives", || {
@@ -255,17 +255,17 @@ fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
 }
 
 /// A datagram to a storage address of its own for each number.
-fn datagrams(numbers: std::ops::Range<u32>) -> Vec<Try> {
+fn datagrams(numbers: std::ops::Range<u32>) -> Vec<Probe> {
     let to = |number: u32| {
         let [_, _, high, low] = number.to_be_bytes();
-        Try::plain("udp-sendto", Ipv4Addr::new(20, 38, high, low).into())
+        Probe::plain("udp-sendto", Ipv4Addr::new(20, 38, high, low).into())
     };
     numbers.map(to).collect()
 }
 
 /// What the kernel counted so far.
-fn taken(stage: &mut Stage) -> Result<Counted> {
-    Ok(stage.loaded.kernel.maps.take_counted(u32::MAX)?)
+fn taken(fixture: &mut Fixture) -> Result<Counted> {
+    Ok(fixture.loaded.kernel.maps.take_counted(u32::MAX)?)
 }
 
 fn denials(counted: &Counted) -> (u64, u64) {
@@ -276,13 +276,13 @@ fn denials(counted: &Counted) -> (u64, u64) {
 
 #[test]
 fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() -> Result<()> {
-    let mut stage = stage(false)?;
+    let mut fixture = fixture(false)?;
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
-    let other = stage.device.child("other")?;
-    let flooded = stage.run(&stage.device, &datagrams(0..MANY))?;
+    let mut reader = reader(&runtime, &fixture)?;
+    let other = fixture.device.child("other")?;
+    let flooded = fixture.run(&fixture.device, &datagrams(0..MANY))?;
     assert!(flooded.iter().all(|outcome| outcome.errno == EPERM));
-    stage.run(&other, &datagrams(0..1))?;
+    fixture.run(&other, &datagrams(0..1))?;
 
     let events = drain(&runtime, &mut reader)?;
     let other = loaded_policy::open(&other)?.id;
@@ -292,13 +292,13 @@ fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() ->
     );
     let told = events.len() as u64;
     assert!(told > REPORT_BURST && told < 3 * REPORT_BURST, "{told}");
-    let device = loaded_policy::open(&stage.device)?.id;
-    let counted = taken(&mut stage)?;
+    let device = loaded_policy::open(&fixture.device)?.id;
+    let counted = taken(&mut fixture)?;
     let is_of_device = |(key, _): &(WithheldKey, u64)| (key.cgroup, key.audited) == (device, 0);
     assert!(counted.withheld.iter().all(is_of_device), "{counted:?}");
     let (folds, withheld) = denials(&counted);
     assert_eq!((folds, folds + withheld), (told, u64::from(MANY) + 1));
-    let counters = stage.loaded.counters()?;
+    let counters = fixture.loaded.counters()?;
     assert_eq!(
         (counters.withheld_events, counters.lost_events),
         (withheld, 0)
@@ -309,26 +309,26 @@ fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() ->
 
 #[test]
 fn a_full_ring_buffer_changes_no_verdict_and_loses_no_count() -> Result<()> {
-    let mut stage = stage(false)?;
+    let mut fixture = fixture(false)?;
     let burst = u32::try_from(REPORT_BURST)?;
     for number in 0..CGROUPS {
-        let cgroup = stage.device.child(&format!("flood{number}"))?;
-        let outcomes = stage.run(&cgroup, &datagrams(0..burst))?;
+        let cgroup = fixture.device.child(&format!("flood{number}"))?;
+        let outcomes = fixture.run(&cgroup, &datagrams(0..burst))?;
         assert!(outcomes.iter().all(|outcome| outcome.errno == EPERM));
     }
-    let lost = stage.loaded.counters()?.lost_events;
+    let lost = fixture.loaded.counters()?.lost_events;
     assert!(lost > 0);
-    let allowed = Try::plain("udp-sendto", "192.0.2.80".parse()?);
-    let allowed = stage.run(&stage.device, &[allowed])?;
+    let allowed = Probe::plain("udp-sendto", "192.0.2.80".parse()?);
+    let allowed = fixture.run(&fixture.device, &[allowed])?;
     assert_eq!(allowed[0].errno, None);
 
     let runtime = runtime()?;
-    let mut reader = reader(&runtime, &stage)?;
+    let mut reader = reader(&runtime, &fixture)?;
     let told = drain(&runtime, &mut reader)?.len() as u64;
-    let (folds, withheld) = denials(&taken(&mut stage)?);
+    let (folds, withheld) = denials(&taken(&mut fixture)?);
     assert_eq!((told + lost, withheld), (folds, 0));
     assert_eq!(folds, CGROUPS as u64 * REPORT_BURST);
-    stage.run(&stage.device, &datagrams(0..1))?;
+    fixture.run(&fixture.device, &datagrams(0..1))?;
     let next = drain(&runtime, &mut reader)?;
     assert_eq!(next.len(), 1, "with room again, denials are reported again");
     Ok(())

@@ -9,10 +9,10 @@ use enforcer::{
 };
 use lab::{
     bpf::loaded_policy,
-    topology::{cgroup::Cgroup, packet_counter::Wire},
+    topology::{cgroup::Cgroup, packet_counter::PacketCounter},
 };
 
-use crate::fixture::{EPERM, Stage, Try, await_true, protected};
+use crate::fixture::{EPERM, Fixture, Probe, await_true, protected};
 
 const MILLISECOND: u64 = 1_000_000;
 const NEVER: u64 = u64::MAX;
@@ -44,31 +44,31 @@ fn ip(text: &str) -> IpAddr {
 
 /// The errors of `ways` to one address each, from a process in `cgroup`.
 fn errors(
-    stage: &Stage,
+    fixture: &Fixture,
     cgroup: &Cgroup,
     ways: &[(&'static str, &str)],
 ) -> Result<Vec<Option<i32>>> {
-    let tries: Vec<Try> = ways
+    let probes: Vec<Probe> = ways
         .iter()
-        .map(|(way, to)| Try::plain(way, ip(to)))
+        .map(|(method, to)| Probe::plain(method, ip(to)))
         .collect();
-    let outcomes = stage.run(cgroup, &tries)?;
+    let outcomes = fixture.run(cgroup, &probes)?;
     Ok(outcomes.iter().map(|outcome| outcome.errno).collect())
 }
 
 #[test]
 fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()> {
-    let mut stage = Stage::new()?;
-    let unit = stage.device.child("unit.service")?;
+    let mut fixture = Fixture::new()?;
+    let unit = fixture.device.child("unit.service")?;
     let below = unit.child("worker")?;
     let deep = below.child("thread")?;
-    let sibling = stage.device.child("other.service")?;
+    let sibling = fixture.device.child("other.service")?;
     let opened = ExceptionInput {
         prefixes: vec!["203.0.113.64/26".parse()?, "2001:db8:b10b:1::/64".parse()?],
         ..exception(&unit, NEVER)?
     };
-    stage.loaded.apply(&protected(), &inputs(vec![opened]))?;
-    stage.attach()?;
+    fixture.loaded.apply(&protected(), &inputs(vec![opened]))?;
+    fixture.attach()?;
 
     let inside = [
         ("udp-sendto", "203.0.113.70"),
@@ -78,10 +78,10 @@ fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()
         ("udp-sendto", "::ffff:203.0.113.72"),
     ];
     for cgroup in [&unit, &below, &deep] {
-        assert_eq!(errors(&stage, cgroup, &inside)?, [None; 5], "{cgroup:?}");
+        assert_eq!(errors(&fixture, cgroup, &inside)?, [None; 5], "{cgroup:?}");
     }
-    for cgroup in [&stage.device, &sibling] {
-        assert_eq!(errors(&stage, cgroup, &inside)?, [EPERM; 5], "{cgroup:?}");
+    for cgroup in [&fixture.device, &sibling] {
+        assert_eq!(errors(&fixture, cgroup, &inside)?, [EPERM; 5], "{cgroup:?}");
     }
     let outside = [
         ("udp-sendto", "203.0.113.63"),
@@ -90,28 +90,28 @@ fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()
         ("udp-sendto", "198.51.100.70"),
     ];
     assert_eq!(
-        errors(&stage, &unit, &outside)?,
+        errors(&fixture, &unit, &outside)?,
         [EPERM; 4],
         "beside its prefixes"
     );
 
-    stage.loaded.apply(&protected(), &inputs(vec![]))?;
-    assert_eq!(errors(&stage, &unit, &inside)?, [EPERM; 5], "withdrawn");
+    fixture.loaded.apply(&protected(), &inputs(vec![]))?;
+    assert_eq!(errors(&fixture, &unit, &inside)?, [EPERM; 5], "withdrawn");
     Ok(())
 }
 
 #[test]
 fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
-    let mut stage = Stage::new()?;
-    let unit = stage.device.child("unit.service")?;
+    let mut fixture = Fixture::new()?;
+    let unit = fixture.device.child("unit.service")?;
     let named = ExceptionInput {
         addresses: vec![ip("203.0.113.80"), ip("2001:db8:b10b::80")],
         ..exception(&unit, NEVER)?
     };
-    stage.loaded.apply(&protected(), &inputs(vec![named]))?;
-    stage.attach()?;
+    fixture.loaded.apply(&protected(), &inputs(vec![named]))?;
+    fixture.attach()?;
     for address in ["203.0.113.80", "2001:db8:b10b::80"] {
-        let wire = Wire::watch(&stage.world)?;
+        let counter = PacketCounter::watch(&fixture.network)?;
         let ways = [
             "tcp-other-port",
             "udp-sendto",
@@ -119,14 +119,17 @@ fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
             "raw",
             "raw-ping",
         ];
-        let ways = ways.map(|way| (way, address));
-        assert_eq!(errors(&stage, &unit, &ways)?, [EPERM; 5], "{address}");
-        assert_eq!(errors(&stage, &stage.device, &[("tcp", address)])?, [EPERM]);
+        let ways = ways.map(|method| (method, address));
+        assert_eq!(errors(&fixture, &unit, &ways)?, [EPERM; 5], "{address}");
+        assert_eq!(
+            errors(&fixture, &fixture.device, &[("tcp", address)])?,
+            [EPERM]
+        );
         let host = ipnet::IpNet::from(ip(address)).to_string();
-        assert_eq!(wire.packets_to(&[&host])?, 0);
-        assert_ne!(errors(&stage, &unit, &[("tcp", address)])?, [EPERM]);
+        assert_eq!(counter.packets_to(&[&host])?, 0);
+        assert_ne!(errors(&fixture, &unit, &[("tcp", address)])?, [EPERM]);
         await_true("the connection is tried", || {
-            Ok(wire.packets_to(&[&host])? > 0)
+            Ok(counter.packets_to(&[&host])? > 0)
         })?;
     }
     Ok(())
@@ -134,33 +137,33 @@ fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
 
 #[test]
 fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
-    let mut stage = Stage::new()?;
+    let mut fixture = Fixture::new()?;
     let prefixes = vec!["203.0.113.90/32".parse()?];
-    let until = |stage: &Stage, deadline| -> Result<Inputs> {
+    let until = |fixture: &Fixture, deadline| -> Result<Inputs> {
         Ok(inputs(vec![ExceptionInput {
             prefixes: prefixes.clone(),
             addresses: vec![ip("203.0.113.91")],
-            ..exception(&stage.device, deadline)?
+            ..exception(&fixture.device, deadline)?
         }]))
     };
-    let far = until(&stage, NEVER)?;
+    let far = until(&fixture, NEVER)?;
     let before = boot_clock();
-    stage.loaded.apply(&protected(), &far)?;
+    fixture.loaded.apply(&protected(), &far)?;
     // What follows takes as long again, and the first tries after it: a machine in a machine is slow.
     let pause = 300 * MILLISECOND + 10 * (boot_clock() - before);
-    stage.attach()?;
+    fixture.attach()?;
     let to = ip("203.0.113.90");
-    let tries = [
-        Try::plain("udp-sendto", to),
-        Try::plain("tcp", ip("203.0.113.91")),
-        Try::plain("until-refused", to),
-        Try::plain("tcp", ip("203.0.113.91")),
-        Try::plain("raw", to),
+    let probes = [
+        Probe::plain("udp-sendto", to),
+        Probe::plain("tcp", ip("203.0.113.91")),
+        Probe::plain("until-refused", to),
+        Probe::plain("tcp", ip("203.0.113.91")),
+        Probe::plain("raw", to),
     ];
-    let begun = stage.start(&stage.device, &tries)?;
+    let begun = fixture.start(&fixture.device, &probes)?;
     let deadline = boot_clock() + pause;
-    let near = until(&stage, deadline)?;
-    stage.loaded.apply(&protected(), &near)?;
+    let near = until(&fixture, deadline)?;
+    fixture.loaded.apply(&protected(), &near)?;
     let outcomes = begun.go(|| Ok(()))?;
     assert!(boot_clock() >= deadline);
     let errors: Vec<Option<i32>> = outcomes.iter().map(|outcome| outcome.errno).collect();
@@ -172,18 +175,18 @@ fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
 
 #[test]
 fn a_directory_that_a_user_named_after_a_unit_gets_nothing() -> Result<()> {
-    let stage = Stage::new()?;
-    let root = stage.device.path().to_owned();
+    let fixture = Fixture::new()?;
+    let root = fixture.device.path().to_owned();
     let own = |cgroup: &Cgroup| chown(cgroup.path(), Some(USER), Some(USER));
-    let system = stage.device.child("system.slice")?;
+    let system = fixture.device.child("system.slice")?;
     let unit = system.child("agent.service")?;
-    let users = stage.device.child("user.slice")?;
+    let users = fixture.device.child("user.slice")?;
     let user = users.child("user-1000.slice")?;
     let session = user.child("user@1000.service")?;
     let delegated = session.child("app.slice")?;
     let below_theirs = delegated.child("agent.service")?;
     let theirs = users.child("agent.service")?;
-    let their_slice = stage.device.child("mine.slice")?;
+    let their_slice = fixture.device.child("mine.slice")?;
     let in_their_slice = their_slice.child("agent.service")?;
     let in_a_unit = unit.child("agent.service")?;
     for cgroup in [&session, &delegated, &below_theirs, &theirs, &their_slice] {

@@ -13,12 +13,12 @@ use anyhow::{Context, Result, ensure};
 use enforcer::policy::{Layer, Protected};
 use enforcer_common::Class;
 use lab::{
-    bpf::loaded_policy::Loaded,
+    bpf::loaded_policy::LoadedPolicy,
     fixtures::process::run_with_input,
     topology::{
         addresses::{REGISTRIES, STORAGE},
         cgroup::Cgroup,
-        network::World,
+        network::Network,
     },
 };
 use nix::errno::Errno;
@@ -35,32 +35,32 @@ const LIMIT: Duration = Duration::from_secs(240);
 pub(crate) const EPERM: Option<i32> = Some(Errno::EPERM as i32);
 
 /// Fields are dropped in order.
-pub(crate) struct Stage {
-    pub(crate) world: World,
+pub(crate) struct Fixture {
+    pub(crate) network: Network,
     pub(crate) device: Cgroup,
     /// Beside the device's cgroup: nothing is enforced there.
     pub(crate) outside: Cgroup,
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: LoadedPolicy,
 }
 
 /// One try of `lab/send_methods`.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Try {
-    pub(crate) way: &'static str,
+pub(crate) struct Probe {
+    pub(crate) method: &'static str,
     pub(crate) to: IpAddr,
     pub(crate) via: String,
 }
 
-impl Try {
+impl Probe {
     /// A way that needs no second address.
-    pub(crate) fn plain(way: &'static str, to: IpAddr) -> Self {
+    pub(crate) fn plain(method: &'static str, to: IpAddr) -> Self {
         let via = if to.is_ipv4() {
             "198.18.0.1"
         } else {
             "2001:db8:40::1"
         };
         Self {
-            way,
+            method,
             to,
             via: via.to_owned(),
         }
@@ -74,20 +74,20 @@ pub(crate) struct Outcome {
     pub(crate) milliseconds: f64,
 }
 
-impl Stage {
+impl Fixture {
     pub(crate) fn new() -> Result<Self> {
-        let loaded = Loaded::new()?;
-        let world = World::new(loaded.scratch(), loaded.cgroup())?;
+        let loaded = LoadedPolicy::new()?;
+        let network = Network::new(loaded.scratch(), loaded.cgroup())?;
         let prefixes = [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64];
         let routes = prefixes.as_flattened().iter();
         let routes = routes.map(|prefix| format!("route add local {prefix} dev lo\n"));
-        world.cloud().ip(&routes.collect::<String>())?;
-        world.device().run(|| {
+        network.cloud().ip(&routes.collect::<String>())?;
+        network.device().run(|| {
             let range = "/proc/sys/net/ipv4/ping_group_range";
             fs::write(range, "0 2147483647").context("open ping sockets to everyone")
         })?;
         Ok(Self {
-            world,
+            network,
             device: loaded.cgroup().child("device")?,
             outside: loaded.cgroup().child("outside")?,
             loaded,
@@ -99,37 +99,37 @@ impl Stage {
     }
 
     /// Tries in a process of `cgroup`.
-    pub(crate) fn run(&self, cgroup: &Cgroup, tries: &[Try]) -> Result<Vec<Outcome>> {
-        self.start(cgroup, tries)?.go(|| Ok(()))
+    pub(crate) fn run(&self, cgroup: &Cgroup, probes: &[Probe]) -> Result<Vec<Outcome>> {
+        self.start(cgroup, probes)?.go(|| Ok(()))
     }
 
     /// Starts the process; it has opened what it opens early when this returns.
-    pub(crate) fn start(&self, cgroup: &Cgroup, tries: &[Try]) -> Result<Begun> {
+    pub(crate) fn start(&self, cgroup: &Cgroup, probes: &[Probe]) -> Result<PendingProbes> {
         let flags = new_dir(self.loaded.scratch().path())?;
         let (ready, go) = (flags.join("ready"), flags.join("go"));
         let mut tool = self
-            .world
-            .device_place()
+            .network
+            .device_env()
             .in_cgroup(cgroup)
             .command("python3");
         tool.args(["-S", "-B", SEND_METHODS]).arg(&ready).arg(&go);
-        let input = serde_json::to_string(tries)?;
+        let input = serde_json::to_string(probes)?;
         let thread = thread::spawn(move || run_with_input(tool, &input, LIMIT)?.success());
         let deadline = Instant::now() + LIMIT;
         while !ready.exists() && !thread.is_finished() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(Begun { go, thread })
+        Ok(PendingProbes { go, thread })
     }
 }
 
 /// A process that waits for its start.
-pub(crate) struct Begun {
+pub(crate) struct PendingProbes {
     go: PathBuf,
     thread: thread::JoinHandle<Result<String>>,
 }
 
-impl Begun {
+impl PendingProbes {
     /// Does `first`, and lets the process go on.
     pub(crate) fn go(self, first: impl FnOnce() -> Result<()>) -> Result<Vec<Outcome>> {
         let first = first();

@@ -11,31 +11,31 @@ use lab::{
     bpf::features::{ANSWERS_JUDGED, release},
     topology::{
         addresses::{DEVICE, REGISTRIES, STORAGE},
-        packet_counter::Wire,
+        packet_counter::PacketCounter,
     },
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::fixture::{EPERM, Stage, Try, await_true, protected};
+use crate::fixture::{EPERM, Fixture, Probe, await_true, protected};
 
 const SERVER_PORT: u16 = 8443;
 
-fn enforced() -> Result<Stage> {
-    let mut stage = Stage::new()?;
+fn enforced() -> Result<Fixture> {
+    let mut fixture = Fixture::new()?;
     let inputs = Inputs {
         default_allow: true,
         ..Inputs::default()
     };
-    stage.loaded.apply(&protected(), &inputs)?;
-    stage.attach()?;
-    Ok(stage)
+    fixture.loaded.apply(&protected(), &inputs)?;
+    fixture.attach()?;
+    Ok(fixture)
 }
 
 /// Whether a connection from `source` in the cloud to the device's server comes about.
-fn connects(stage: &Stage, source: &str, device: IpAddr) -> Result<bool> {
+fn connects(fixture: &Fixture, source: &str, device: IpAddr) -> Result<bool> {
     let source = SocketAddr::new(source.parse()?, 0);
     let server = SocketAddr::new(device, SERVER_PORT);
-    stage.world.cloud().run(|| {
+    fixture.network.cloud().run(|| {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         if source.is_ipv6() {
             // A local route alone makes no IPv6 address one's own.
@@ -50,10 +50,10 @@ fn connects(stage: &Stage, source: &str, device: IpAddr) -> Result<bool> {
 
 #[test]
 fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
-    let stage = enforced()?;
-    let server = Try::plain("early-server", DEVICE[0]);
+    let fixture = enforced()?;
+    let server = Probe::plain("early-server", DEVICE[0]);
     let (_, series) = release()?;
-    let begun = stage.start(&stage.device, &[server])?;
+    let begun = fixture.start(&fixture.device, &[server])?;
     begun.go(|| {
         for (open, closed, device) in [
             ("192.0.2.80", "203.0.113.50", DEVICE[0]),
@@ -61,10 +61,10 @@ fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
         ] {
             // The cloud asks for the device's hardware address once its own link-local address is settled.
             await_true("an open address is served", || {
-                connects(&stage, open, device)
+                connects(&fixture, open, device)
             })?;
             let judged = device.is_ipv4() || ANSWERS_JUDGED.belongs_to(series);
-            let served = connects(&stage, closed, device)?;
+            let served = connects(&fixture, closed, device)?;
             if device.is_ipv6() {
                 eprintln!("{}", ANSWERS_JUDGED.line(!served));
             }
@@ -79,21 +79,21 @@ fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
 /// opened outside stays outside. Every socket is inside of the default scope, the root.
 #[test]
 fn a_socket_belongs_where_it_was_opened() -> Result<()> {
-    let stage = enforced()?;
-    let wire = Wire::watch(&stage.world)?;
+    let fixture = enforced()?;
+    let counter = PacketCounter::watch(&fixture.network)?;
     let to = "203.0.113.60".parse()?;
-    let moved = |to: IpAddr, cgroup: &lab::topology::cgroup::Cgroup| Try {
+    let moved = |to: IpAddr, cgroup: &lab::topology::cgroup::Cgroup| Probe {
         via: cgroup.path().join("cgroup.procs").display().to_string(),
-        ..Try::plain("early-and-moved-out", to)
+        ..Probe::plain("early-and-moved-out", to)
     };
-    let inside = stage.run(&stage.device, &[moved(to, &stage.outside)])?;
+    let inside = fixture.run(&fixture.device, &[moved(to, &fixture.outside)])?;
     assert_eq!(inside[0].errno, EPERM, "opened inside");
-    assert_eq!(wire.packets_to(&["203.0.113.60/32"])?, 0);
+    assert_eq!(counter.packets_to(&["203.0.113.60/32"])?, 0);
 
-    let outside = stage.run(&stage.outside, &[moved(to, &stage.device)])?;
+    let outside = fixture.run(&fixture.outside, &[moved(to, &fixture.device)])?;
     assert_eq!(outside[0].errno, None, "opened outside");
     await_true("the packet arrives", || {
-        Ok(wire.packets_to(&["203.0.113.60/32"])? > 0)
+        Ok(counter.packets_to(&["203.0.113.60/32"])? > 0)
     })
 }
 
@@ -101,7 +101,7 @@ fn a_socket_belongs_where_it_was_opened() -> Result<()> {
 /// allowed name.
 #[test]
 fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Result<()> {
-    let mut stage = Stage::new()?;
+    let mut fixture = Fixture::new()?;
     let allowed = ["198.51.100.40", "2001:db8:acc::40"];
     let inputs = Inputs {
         default_allow: true,
@@ -111,10 +111,10 @@ fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Resul
             .collect::<Result<_, _>>()?,
         ..Inputs::default()
     };
-    stage.loaded.apply(&protected(), &inputs)?;
-    stage.attach()?;
-    let wire = Wire::watch(&stage.world)?;
-    for (way, address, errno) in [
+    fixture.loaded.apply(&protected(), &inputs)?;
+    fixture.attach()?;
+    let counter = PacketCounter::watch(&fixture.network)?;
+    for (method, address, errno) in [
         ("udp-connect-only", allowed[0], None),
         ("udp-connect-only", allowed[1], None),
         ("udp-connected", allowed[0], EPERM),
@@ -123,10 +123,10 @@ fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Resul
         ("udp-connect-only", "203.0.113.41", EPERM),
         ("udp-connect-only", "2001:db8:b10b::41", EPERM),
     ] {
-        let outcome = stage.run(&stage.device, &[Try::plain(way, address.parse()?)])?;
-        assert_eq!(outcome[0].errno, errno, "{way} to {address}");
+        let outcome = fixture.run(&fixture.device, &[Probe::plain(method, address.parse()?)])?;
+        assert_eq!(outcome[0].errno, errno, "{method} to {address}");
     }
-    assert_eq!(wire.packets_to(&[REGISTRIES, STORAGE].concat())?, 0);
+    assert_eq!(counter.packets_to(&[REGISTRIES, STORAGE].concat())?, 0);
     Ok(())
 }
 
@@ -134,12 +134,12 @@ fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Resul
 /// programs on the uplinks are for.
 #[test]
 fn a_frame_below_ip_is_not_seen_by_the_hooks_on_cgroups() -> Result<()> {
-    let stage = enforced()?;
-    let wire = Wire::watch(&stage.world)?;
-    let frame = Try::plain("packet-socket", "203.0.113.61".parse()?);
-    let outcome = stage.run(&stage.device, &[frame])?;
+    let fixture = enforced()?;
+    let counter = PacketCounter::watch(&fixture.network)?;
+    let frame = Probe::plain("packet-socket", "203.0.113.61".parse()?);
+    let outcome = fixture.run(&fixture.device, &[frame])?;
     assert_eq!(outcome[0].errno, None);
     await_true("the frame arrives", || {
-        Ok(wire.packets_to(&["203.0.113.61/32"])? > 0)
+        Ok(counter.packets_to(&["203.0.113.61/32"])? > 0)
     })
 }

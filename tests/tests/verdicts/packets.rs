@@ -6,19 +6,23 @@ use anyhow::Result;
 use enforcer::{kernel::Counters, policy::Held};
 use enforcer_common::{Reason, Verdict};
 use lab::{
-    bpf::loaded_policy::Loaded,
+    bpf::loaded_policy::LoadedPolicy,
     craft::{Packet, protocol::TCP},
 };
 
-use crate::packet_cases::{NAT64, Row, inputs, ip, protected, rows};
+use crate::packet_cases::{NAT64, PacketCase, all_cases, inputs, ip, protected};
 
 /// Every row against both programs; `reason` says what is expected of a row in this mode.
-fn judge(default_allow: bool, audit: bool, reason: impl Fn(&Row) -> Reason) -> Result<usize> {
-    let mut loaded = Loaded::new()?;
+fn judge(
+    default_allow: bool,
+    audit: bool,
+    reason: impl Fn(&PacketCase) -> Reason,
+) -> Result<usize> {
+    let mut loaded = LoadedPolicy::new()?;
     loaded.apply(&protected(&NAT64), &inputs(default_allow, audit))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     let question = loaded.question()?;
-    let rows = rows();
+    let rows = all_cases();
     let mut wrong = Vec::new();
     for row in &rows {
         let expected = reason(row);
@@ -72,7 +76,7 @@ fn audit_decides_the_same_and_lets_everything_pass() -> Result<()> {
 /// RFC 8215: the network may use any length there; the usual one, 96 bits, is read where none is configured.
 #[test]
 fn a_prefix_in_the_local_use_nat64_range_is_read_with_its_own_length() -> Result<()> {
-    let mut loaded = Loaded::new()?;
+    let mut loaded = LoadedPolicy::new()?;
     loaded.apply(&protected(&["64:ff9b:1::/48"]), &inputs(true, false))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     let question = loaded.question()?;
@@ -100,7 +104,7 @@ fn a_prefix_in_the_local_use_nat64_range_is_read_with_its_own_length() -> Result
 
 #[test]
 fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
-    let mut loaded = Loaded::new()?;
+    let mut loaded = LoadedPolicy::new()?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     for address in [
         "1.1.1.1",
@@ -122,15 +126,15 @@ fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
 /// The programs are loaded once for all tests.
 #[test]
 fn a_test_finds_nothing_of_the_one_before_it() -> Result<()> {
-    let mut loaded = Loaded::new()?;
+    let mut loaded = LoadedPolicy::new()?;
     loaded.apply(&protected(&NAT64), &inputs(true, false))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
-    for row in rows() {
+    for row in all_cases() {
         loaded.kernel.passes(&row.packet)?;
     }
     assert_ne!(loaded.counters()?, Counters::default());
     drop(loaded);
-    let next = Loaded::new()?;
+    let next = LoadedPolicy::new()?;
     assert_eq!(next.kernel.maps.held()?, Held::default());
     assert_eq!(next.counters()?, Counters::default());
     assert_eq!(next.kernel.maps.settings()?.generation, 0);

@@ -11,24 +11,24 @@ use std::{
 use anyhow::Result;
 use enforcer::policy::Inputs;
 use ipnet::IpNet;
-use lab::topology::packet_counter::Wire;
+use lab::topology::packet_counter::PacketCounter;
 use socket2::{Domain, Socket, Type};
 
-use crate::fixture::{EPERM, Outcome, Stage, Try, await_true, protected};
+use crate::fixture::{EPERM, Fixture, Outcome, Probe, await_true, protected};
 use send_methods::{Case, Target, cases};
 
 /// More connections than there are cases: nobody accepts them.
 const BACKLOG: i32 = 4096;
 
 /// Packets that arrived for either address of a case.
-fn arrived(wire: &Wire, case: &Case) -> Result<u64> {
+fn arrived(counter: &PacketCounter, case: &Case) -> Result<u64> {
     let [to, via] = case.counted.map(|address| IpNet::from(address).to_string());
-    wire.packets_to(&[&to, &via])
+    counter.packets_to(&[&to, &via])
 }
 
 /// A server behind every address of the cloud, so that connections come about.
-pub(crate) fn listen(stage: &Stage) -> Result<Socket> {
-    stage.world.cloud().run(|| {
+pub(crate) fn listen(fixture: &Fixture) -> Result<Socket> {
+    fixture.network.cloud().run(|| {
         let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
         server.set_only_v6(false)?;
         server.bind(&"[::]:443".parse::<SocketAddr>()?.into())?;
@@ -38,35 +38,35 @@ pub(crate) fn listen(stage: &Stage) -> Result<Socket> {
 }
 
 /// What each case came to: how its calls ended, and how many of its packets arrived.
-fn run(stage: &mut Stage, cases: &[Case], enforce: bool) -> Result<Vec<(Outcome, u64)>> {
-    let procs = stage
+fn run(fixture: &mut Fixture, cases: &[Case], enforce: bool) -> Result<Vec<(Outcome, u64)>> {
+    let procs = fixture
         .outside
         .path()
         .join("cgroup.procs")
         .display()
         .to_string();
-    let tries: Vec<Try> = cases.iter().map(|case| case.attempt(&procs)).collect();
-    let begun = stage.start(&stage.device, &tries)?;
+    let probes: Vec<Probe> = cases.iter().map(|case| case.attempt(&procs)).collect();
+    let begun = fixture.start(&fixture.device, &probes)?;
     if enforce {
-        stage.attach()?;
+        fixture.attach()?;
     }
-    let wire = Wire::watch(&stage.world)?;
+    let counter = PacketCounter::watch(&fixture.network)?;
     let outcomes = begun.go(|| Ok(()))?;
     // Behind everything else on the link: when this is there, so is all that came before.
     let last: IpAddr = "198.18.255.255".parse()?;
-    stage.run(&stage.outside, &[Try::plain("udp-sendto", last)])?;
+    fixture.run(&fixture.outside, &[Probe::plain("udp-sendto", last)])?;
     await_true("the last packet arrives", || {
-        Ok(wire.packets_to(&["198.18.255.255/32"])? > 0)
+        Ok(counter.packets_to(&["198.18.255.255/32"])? > 0)
     })?;
-    let counts = cases.iter().map(|case| arrived(&wire, case));
+    let counts = cases.iter().map(|case| arrived(&counter, case));
     let counts: Result<Vec<u64>> = counts.collect();
     Ok(outcomes.into_iter().zip(counts?).collect())
 }
 
 #[test]
 fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
-    let mut stage = Stage::new()?;
-    let _server = listen(&stage)?;
+    let mut fixture = Fixture::new()?;
+    let _server = listen(&fixture)?;
     let cases = cases();
     let allowed = cases.iter().filter(|case| case.target == Target::Allowed);
     let inputs = Inputs {
@@ -74,10 +74,10 @@ fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
         allowed: allowed.map(|case| case.judged).collect(),
         ..Inputs::default()
     };
-    stage.loaded.apply(&protected(), &inputs)?;
+    fixture.loaded.apply(&protected(), &inputs)?;
 
-    let free = run(&mut stage, &cases, false)?;
-    let enforced = run(&mut stage, &cases, true)?;
+    let free = run(&mut fixture, &cases, false)?;
+    let enforced = run(&mut fixture, &cases, true)?;
     let results: Vec<Tried> = cases
         .iter()
         .zip(free)
@@ -89,11 +89,11 @@ fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
         })
         .collect();
     let passing = cases.iter().filter(|case| case.passes).count();
-    let lacking = results.iter().filter(|tried| tried.is_lacking());
-    let lacking: BTreeSet<&str> = lacking.map(|tried| tried.case.way).collect();
+    let unsupported = results.iter().filter(|tried| tried.is_unsupported());
+    let unsupported: BTreeSet<&str> = unsupported.map(|tried| tried.case.method).collect();
     eprintln!("{} cases denied, {passing} pass", cases.len() - passing);
-    for way in lacking {
-        eprintln!("NOT RUN: {way}: this kernel lacks it");
+    for method in unsupported {
+        eprintln!("NOT RUN: {method}: this kernel lacks it");
     }
     let wrong: Vec<String> = results.iter().filter_map(Tried::complaint).collect();
     assert_eq!(wrong, [""; 0]);
@@ -112,8 +112,8 @@ struct Tried<'a> {
 }
 
 impl Tried<'_> {
-    fn is_lacking(&self) -> bool {
-        self.case.may_lack && self.free.0.errno.is_some() && self.free.1 == 0
+    fn is_unsupported(&self) -> bool {
+        self.case.is_optional && self.free.0.errno.is_some() && self.free.1 == 0
     }
 
     /// What is not as it should be.
@@ -121,7 +121,7 @@ impl Tried<'_> {
         let (outcome, arrived) = self.enforced;
         let gets_out = self.free.1 > 0;
         let tells = !self.case.is_silent && self.free.0.errno.is_none();
-        let problem = if !gets_out && !self.case.is_blind && !self.is_lacking() {
+        let problem = if !gets_out && !self.case.is_uncounted && !self.is_unsupported() {
             "does not get out even when nothing is enforced"
         } else if self.case.passes && gets_out && arrived == 0 {
             "is to pass"
@@ -144,6 +144,6 @@ impl Tried<'_> {
 fn refusal_times(results: &[Tried<'_>]) -> impl Iterator<Item = f64> {
     let connects = results
         .iter()
-        .filter(|tried| tried.case.way == "tcp" && !tried.case.passes);
+        .filter(|tried| tried.case.method == "tcp" && !tried.case.passes);
     connects.map(|tried| tried.enforced.0.milliseconds)
 }

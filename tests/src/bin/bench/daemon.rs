@@ -159,7 +159,7 @@ fn starts(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<Vec<Star
     for _start in 0..STARTS {
         starts.push(start::measure(lab, enforcer, denied)?);
         enforcer.kill()?;
-        enforcer.ask(["unload"])?.success()?;
+        enforcer.cli(["unload"])?.success()?;
     }
     Ok(starts)
 }

@@ -14,9 +14,9 @@ use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer_common::{Class, Hook};
 use lab::{
     CONTOSO_LOGIN,
-    bpf::{self, Attach, Place, Program, loaded_policy::Loaded},
+    bpf::{self, Attach, AttachPoint, Program, loaded_policy::LoadedPolicy},
     hello::client_hello,
-    topology::{addresses::REGISTRIES, cgroup::Cgroup, network::World},
+    topology::{addresses::REGISTRIES, cgroup::Cgroup, network::Network},
 };
 
 use crate::{handshakes::mean_run, packets::no_op, stats::Paired};
@@ -32,15 +32,15 @@ const LOGIN_AT: [(&str, &str); 2] = [("IPv4", "198.51.100.10"), ("IPv6", "2001:d
 /// # Errors
 /// When the kernel or the network does not do its part.
 pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
-    let mut loaded = Loaded::new()?;
-    let world = World::new(loaded.scratch(), loaded.cgroup())?;
+    let mut loaded = LoadedPolicy::new()?;
+    let network = Network::new(loaded.scratch(), loaded.cgroup())?;
     loaded.apply(&protected()?, &inputs()?)?;
-    serve(&world)?;
+    serve(&network)?;
     let device = loaded.cgroup().child("device")?;
     let (no_op, egress) = (no_op()?, newest(Hook::Egress.word())?);
     let _counted = bpf::count_runs()?;
     let flow = |(family, address)| {
-        let mut sender = Sender::start(&world, &device, address)?;
+        let mut sender = Sender::start(&network, &device, address)?;
         let mut mean = |program: &Program| {
             let _link = attach(&device, program)?;
             sender.packet(program)
@@ -93,9 +93,9 @@ struct Sender {
 }
 
 impl Sender {
-    fn start(world: &World, device: &Cgroup, address: &str) -> Result<Self> {
-        let place = world.device_place().in_cgroup(device);
-        let mut command = place.command(std::env::current_exe()?);
+    fn start(network: &Network, device: &Cgroup, address: &str) -> Result<Self> {
+        let env = network.device_env().in_cgroup(device);
+        let mut command = env.command(std::env::current_exe()?);
         command.args(["send", address]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("start a sender")?;
@@ -160,8 +160,8 @@ fn inputs() -> Result<Inputs> {
 }
 
 /// Takes whatever comes to port 443 in the cloud.
-fn serve(world: &World) -> Result<()> {
-    let server: TcpListener = world.cloud().run(|| {
+fn serve(network: &Network) -> Result<()> {
+    let server: TcpListener = network.cloud().run(|| {
         let address: SocketAddr = "[::]:443".parse()?;
         Ok(TcpListener::bind(address)?)
     })?;
@@ -177,7 +177,7 @@ fn serve(world: &World) -> Result<()> {
 fn attach(cgroup: &Cgroup, program: &Program) -> Result<OwnedFd> {
     let cgroup = File::open(cgroup.path())?;
     let target = cgroup.as_raw_fd().try_into()?;
-    let attached = program.attach(Place::Egress, target, Attach::default());
+    let attached = program.attach(AttachPoint::Egress, target, Attach::default());
     attached.context("attach a program")
 }
 
@@ -185,7 +185,7 @@ fn attach(cgroup: &Cgroup, program: &Program) -> Result<OwnedFd> {
 fn newest(name: &str) -> Result<Program> {
     for id in Program::ids()?.into_iter().rev() {
         let program = Program::by_id(id)?;
-        if program.told()?.name == name {
+        if program.info()?.name == name {
             return Ok(program);
         }
     }

@@ -71,7 +71,7 @@ pub(crate) fn measure() -> Result<Names> {
     sleep(MEASURED);
     let (after, until) = (processor_time(pid)?, Instant::now());
     let seconds = (until - from).as_secs_f64();
-    let asked = lab.dns().asked();
+    let asked = lab.dns().query_times();
     let measured = asked.iter().filter(|at| (from..until).contains(*at));
     Ok(Names {
         count: names.len(),

@@ -45,14 +45,14 @@ impl Phase {
 }
 
 /// Where everything is tried.
-pub(crate) struct Stage {
+pub(crate) struct Environment {
     // Dropped in this order: the daemon's cgroup is a child of the lab's.
     enforcer: Enforcer,
     lab: Lab,
     phase: Phase,
 }
 
-impl Stage {
+impl Environment {
     /// A lab, and a daemon that does not run yet.
     ///
     /// # Errors

@@ -11,12 +11,12 @@ mod table;
 
 use std::process::ExitCode;
 
-use output::Teller;
+use output::Output;
 
 fn main() -> ExitCode {
-    let mut teller = Teller::new();
-    if let Err(error) = steps::play(&mut teller) {
-        teller.failed(&error);
+    let mut output = Output::new();
+    if let Err(error) = steps::play(&mut output) {
+        output.failed(&error);
     }
-    teller.close()
+    output.close()
 }

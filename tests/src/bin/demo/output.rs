@@ -7,33 +7,33 @@ use std::{
     time::Instant,
 };
 
-use crate::scenario::{Outcome, Thing};
+use crate::scenario::{Outcome, Scenario};
 
 /// Prints, and keeps count of what went otherwise than it should.
-pub(crate) struct Teller {
+pub(crate) struct Output {
     started: Instant,
     colour: bool,
-    acts: u32,
+    steps: u32,
     checks: u32,
     unexpected: u32,
 }
 
-impl Teller {
+impl Output {
     /// Colours on a terminal, unless `NO_COLOR` is set.
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
             colour: io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-            acts: 0,
+            steps: 0,
             checks: 0,
             unexpected: 0,
         }
     }
 
     /// Begins the next act.
-    pub(crate) fn act(&mut self, title: &str) {
-        self.acts += 1;
-        let heading = format!("{}. {title}", self.acts);
+    pub(crate) fn step(&mut self, title: &str) {
+        self.steps += 1;
+        let heading = format!("{}. {title}", self.steps);
         self.line(format_args!("\n{}", self.bold(&heading)));
     }
 
@@ -50,9 +50,9 @@ impl Teller {
     }
 
     /// The outcome of one try.
-    pub(crate) fn tried(&mut self, thing: Thing, outcome: &Outcome, as_told: bool) {
+    pub(crate) fn result(&mut self, scenario: Scenario, outcome: &Outcome, as_expected: bool) {
         let word = format!("{:<8}", outcome.word());
-        self.judged(&word, thing.title(), as_told);
+        self.judged(&word, scenario.title(), as_expected);
         self.line(format_args!("            {}", outcome.detail()));
     }
 
@@ -92,9 +92,9 @@ impl Teller {
         ExitCode::FAILURE
     }
 
-    fn judged(&mut self, word: &str, sentence: &str, as_told: bool) {
+    fn judged(&mut self, word: &str, sentence: &str, as_expected: bool) {
         self.checks += 1;
-        if as_told {
+        if as_expected {
             self.line(format_args!("   {} {sentence}", self.green(word)));
         } else {
             self.unexpected += 1;

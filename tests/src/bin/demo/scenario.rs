@@ -9,7 +9,7 @@ use lab::{
     servers::{azurite::HOST, nginx::Request},
 };
 
-use crate::environment::{Phase, Stage};
+use crate::environment::{Environment, Phase};
 
 /// An unrelated web site.
 const WEB_SITE: &str = "www.example.org";
@@ -19,7 +19,7 @@ const WESTUS: [u8; 4] = [198, 51, 100, 70];
 
 /// Something to try on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Thing {
+pub(crate) enum Scenario {
     /// Pulls while the region eastus serves contoso.
     Pull,
     /// Pulls after the login server's address changed to one that it never had.
@@ -45,7 +45,7 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-impl Thing {
+impl Scenario {
     /// All, in the order in which they are tried.
     pub(crate) const ALL: [Self; 6] = [
         Self::Pull,
@@ -69,7 +69,7 @@ impl Thing {
     }
 
     /// Whether it has to work in `phase`; else it has to be refused.
-    pub(crate) fn has_to_work(self, phase: Phase) -> bool {
+    pub(crate) fn is_expected_to_work(self, phase: Phase) -> bool {
         match self {
             Self::Pull | Self::PullReplica | Self::PullMoved | Self::Web => true,
             Self::Upload | Self::Push => phase == Phase::Before,
@@ -80,24 +80,24 @@ impl Thing {
     ///
     /// # Errors
     /// When the lab fails; a try that fails is an outcome.
-    pub(crate) fn attempt(self, stage: &Stage) -> Result<Outcome> {
+    pub(crate) fn attempt(self, environment: &Environment) -> Result<Outcome> {
         match self {
-            Self::Pull => pull(stage, EASTUS.into()),
-            Self::PullReplica => pull(stage, WESTUS.into()),
-            Self::PullMoved => pull(stage, stage.phase().fresh_address()),
-            Self::Upload => upload(stage.lab()),
-            Self::Push => push(stage.lab()),
-            Self::Web => fetch(stage.lab()),
+            Self::Pull => pull(environment, EASTUS.into()),
+            Self::PullReplica => pull(environment, WESTUS.into()),
+            Self::PullMoved => pull(environment, environment.phase().fresh_address()),
+            Self::Upload => upload(environment.lab()),
+            Self::Push => push(environment.lab()),
+            Self::Web => fetch(environment.lab()),
         }
     }
 }
 
 impl Outcome {
     /// Whether it is the one that was to be.
-    pub(crate) fn is_as_told(&self, has_to_work: bool) -> bool {
+    pub(crate) fn is_as_expected(&self, is_expected_to_work: bool) -> bool {
         match self {
-            Self::Works(_) => has_to_work,
-            Self::Refused(_) => !has_to_work,
+            Self::Works(_) => is_expected_to_work,
+            Self::Refused(_) => !is_expected_to_work,
             Self::Failed(_) => false,
         }
     }
@@ -119,9 +119,9 @@ impl Outcome {
     }
 }
 
-fn pull(stage: &Stage, address: IpAddr) -> Result<Outcome> {
-    let lab = stage.lab();
-    let noticed = stage.move_login_server(address)?;
+fn pull(environment: &Environment, address: IpAddr) -> Result<Outcome> {
+    let lab = environment.lab();
+    let noticed = environment.move_login_server(address)?;
     let earlier = lab.requests()?.len();
     let pulled = match lab.pull() {
         Ok(pulled) => pulled,
@@ -150,17 +150,17 @@ fn layers_from(requests: &[Request]) -> Option<&str> {
 
 fn upload(lab: &Lab) -> Result<Outcome> {
     let earlier = lab.requests()?.len();
-    let tried = lab.exfiltrate_sdk(&lab.device())?;
+    let result = lab.exfiltrate_sdk(&lab.device())?;
     let requests = lab.requests()?;
-    let milliseconds = tried.seconds * 1000.0;
+    let milliseconds = result.seconds * 1000.0;
     let arrived = arrived(&requests[earlier..], HOST);
-    Ok(match (tried.ok, tried.errno) {
+    Ok(match (result.ok, result.errno) {
         (true, _) if arrived > 0 => Outcome::Works(format!("the Azure SDK did, and {HOST} has it")),
         (false, Some(libc::EPERM)) if arrived == 0 => Outcome::Refused(format!(
             "the Azure SDK got EPERM ({}) after {milliseconds:.0} ms, and nothing arrived",
             nix::errno::Errno::EPERM.desc()
         )),
-        _ => Outcome::Failed(format!("{tried:?}, {arrived} requests arrived")),
+        _ => Outcome::Failed(format!("{result:?}, {arrived} requests arrived")),
     })
 }
 
@@ -181,7 +181,7 @@ fn fetch(lab: &Lab) -> Result<Outcome> {
     let mut curl = lab.device().command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--fail"])
         .args(["--max-time", "10", "--noproxy", "*", "--cacert"])
-        .arg(lab.tls().ca())
+        .arg(lab.certificates().ca())
         .arg(format!("https://{WEB_SITE}/"));
     let page: Finished = run(curl, Duration::from_secs(15)).context("run curl")?;
     Ok(if page.status.success() && page.stdout.contains("hello") {

@@ -2,39 +2,45 @@
 
 use crate::{
     environment::Phase,
-    scenario::{Outcome, Thing},
+    scenario::{Outcome, Scenario},
 };
 
 /// Outcomes by phase and thing.
 #[derive(Default)]
 pub(crate) struct Table {
-    cells: Vec<(Phase, Thing, String)>,
+    cells: Vec<(Phase, Scenario, String)>,
 }
 
 impl Table {
     /// Takes an outcome.
-    pub(crate) fn add(&mut self, phase: Phase, thing: Thing, outcome: &Outcome, as_told: bool) {
-        let mark = if as_told { "" } else { " (!)" };
+    pub(crate) fn add(
+        &mut self,
+        phase: Phase,
+        scenario: Scenario,
+        outcome: &Outcome,
+        as_expected: bool,
+    ) {
+        let mark = if as_expected { "" } else { " (!)" };
         self.cells
-            .push((phase, thing, format!("{}{mark}", outcome.word())));
+            .push((phase, scenario, format!("{}{mark}", outcome.word())));
     }
 
     /// One line for each thing, below the headings; columns aligned.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut rows = vec![row("what was tried", Phase::ALL.map(Phase::title))];
         rows.push("-".repeat(rows[0].len()));
-        for thing in Thing::ALL {
-            let words = Phase::ALL.map(|phase| self.cell(phase, thing));
-            rows.push(row(thing.title(), words));
+        for scenario in Scenario::ALL {
+            let words = Phase::ALL.map(|phase| self.cell(phase, scenario));
+            rows.push(row(scenario.title(), words));
         }
         rows
     }
 
-    fn cell(&self, phase: Phase, thing: Thing) -> &str {
+    fn cell(&self, phase: Phase, scenario: Scenario) -> &str {
         let found = self
             .cells
             .iter()
-            .find(|(at, what, _)| *at == phase && *what == thing);
+            .find(|(at, what, _)| *at == phase && *what == scenario);
         found.map_or("not tried", |(_, _, word)| word)
     }
 }
@@ -52,10 +58,10 @@ mod tests {
     fn what_was_not_as_told_is_marked_and_what_was_not_tried_is_said() {
         let mut table = Table::default();
         let refused = Outcome::Refused(String::new());
-        table.add(Phase::Enforced, Thing::Upload, &refused, true);
+        table.add(Phase::Enforced, Scenario::Upload, &refused, true);
         table.add(
             Phase::Killed,
-            Thing::Upload,
+            Scenario::Upload,
             &Outcome::Works(String::new()),
             false,
         );

@@ -16,7 +16,7 @@ use lab::{
         addresses::{RESOLVER_V4, STORAGE},
         netns::Netns,
         network,
-        packet_counter::Wire,
+        packet_counter::PacketCounter,
     },
 };
 
@@ -42,7 +42,7 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// all is there.
 pub(crate) fn serve(directory: &Path) -> Result<()> {
     let cloud = network::cloud(Path::new("/proc/1/ns/net"))?;
-    let wire = Wire::of(&cloud)?;
+    let counter = PacketCounter::of(&cloud)?;
     let (front_ends, resolver) = sockets(&cloud)?;
     thread::spawn(move || {
         for client in front_ends.incoming().flatten() {
@@ -58,7 +58,7 @@ pub(crate) fn serve(directory: &Path) -> Result<()> {
     };
     write("ready", "")?;
     loop {
-        write("leaked", &format!("{}\n", wire.packets_to(&STORAGE)?))?;
+        write("leaked", &format!("{}\n", counter.packets_to(&STORAGE)?))?;
         thread::sleep(COUNT_EVERY);
     }
 }

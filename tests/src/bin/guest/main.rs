@@ -62,7 +62,7 @@ fn stream_until(rate: u32, end: &Path) -> Result<()> {
             }
             ended.store(true, Ordering::Relaxed);
         });
-        stream::generate(&Plan::of_the_lab(rate), &ended)
+        stream::generate(&Plan::lab_default(rate), &ended)
     });
     say(&serde_json::to_string(&totals)?)?;
     ensure!(

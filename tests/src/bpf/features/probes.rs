@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use anyhow::{Context, Result, bail};
 
-use super::Grounds;
-use crate::bpf::{Attach, Map, Place, Program};
+use super::ProbeEnv;
+use crate::bpf::{Attach, AttachPoint, Map, Program};
 
 const RETURN_1: [u64; 2] = [0x0000_0001_0000_00b7, 0x95];
 /// `BPF_F_PREORDER`.
@@ -15,66 +15,66 @@ const PREORDER: u32 = 1 << 6;
 /// The loopback interface of every network namespace.
 const LOOPBACK: u32 = 1;
 
-pub(super) fn coarse_clock(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Egress, 160)
+pub(super) fn coarse_clock(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Egress, 160)
 }
 
-pub(super) fn loop_by_call(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Egress, 181)
+pub(super) fn loop_by_call(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Egress, 181)
 }
 
-pub(super) fn compare_strings(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Egress, 182)
+pub(super) fn compare_strings(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Egress, 182)
 }
 
-pub(super) fn set_return(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Connect4, 187)
+pub(super) fn set_return(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Connect4, 187)
 }
 
-pub(super) fn process_of_packet(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Egress, 14)
+pub(super) fn process_of_packet(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Egress, 14)
 }
 
-pub(super) fn network_of_packet(_: &Grounds) -> Result<bool> {
-    has_helper(Place::Egress, 122)
+pub(super) fn network_of_packet(_: &ProbeEnv) -> Result<bool> {
+    has_helper(AttachPoint::Egress, 122)
 }
 
-pub(super) fn verified_instructions(_: &Grounds) -> Result<bool> {
-    Ok(Program::load(&RETURN_1)?.told()?.verified.is_some())
+pub(super) fn verified_instructions(_: &ProbeEnv) -> Result<bool> {
+    Ok(Program::load(&RETURN_1)?.info()?.verified.is_some())
 }
 
-pub(super) fn tcx(grounds: &Grounds) -> Result<bool> {
-    let program = match Program::load_for(Place::Tcx, &RETURN_1) {
+pub(super) fn tcx(env: &ProbeEnv) -> Result<bool> {
+    let program = match Program::load_for(AttachPoint::Tcx, &RETURN_1) {
         Ok(program) => program,
         // Older kernels do not know the place that the program is for.
         Err(_) => return Ok(false),
     };
-    grounds.netns.run(|| {
+    env.netns.run(|| {
         Ok(program
-            .attach(Place::Tcx, LOOPBACK, Attach::default())
+            .attach(AttachPoint::Tcx, LOOPBACK, Attach::default())
             .is_ok())
     })
 }
 
-pub(super) fn preorder(grounds: &Grounds) -> Result<bool> {
+pub(super) fn preorder(env: &ProbeEnv) -> Result<bool> {
     let attach = Attach {
         flags: PREORDER,
         ..Attach::default()
     };
-    attached(grounds, attach).map(|error| error.is_none())
+    attached(env, attach).map(|error| error.is_none())
 }
 
 /// A revision that no cgroup is at: refused as stale by a kernel that looks.
-pub(super) fn revision(grounds: &Grounds) -> Result<bool> {
+pub(super) fn revision(env: &ProbeEnv) -> Result<bool> {
     let attach = Attach {
         expected_revision: 1 << 40,
         ..Attach::default()
     };
-    attached(grounds, attach).map(|error| error == Some(libc::ESTALE))
+    attached(env, attach).map(|error| error == Some(libc::ESTALE))
 }
 
 /// 10.0.0.0/8, twice.
-pub(super) fn full_trie(_: &Grounds) -> Result<bool> {
+pub(super) fn full_trie(_: &ProbeEnv) -> Result<bool> {
     let map = Map::trie(1)?;
     let mut key = 8_u32.to_ne_bytes().to_vec();
     key.extend([10, 0, 0, 0]);
@@ -83,16 +83,16 @@ pub(super) fn full_trie(_: &Grounds) -> Result<bool> {
 }
 
 /// The error number with which attaching to the cgroup fails.
-fn attached(grounds: &Grounds, attach: Attach) -> Result<Option<i32>> {
+fn attached(env: &ProbeEnv, attach: Attach) -> Result<Option<i32>> {
     let program = Program::load(&RETURN_1)?;
     let made = |attach| {
         program
-            .attach(Place::Egress, number(&grounds.cgroup)?, attach)
+            .attach(AttachPoint::Egress, number(&env.cgroup)?, attach)
             .map_err(Into::into)
     };
     let plain: Result<OwnedFd> = made(Attach::default());
     drop(plain.context("attach a program in the way that every kernel knows")?);
-    match program.attach(Place::Egress, number(&grounds.cgroup)?, attach) {
+    match program.attach(AttachPoint::Egress, number(&env.cgroup)?, attach) {
         Ok(_) => Ok(None),
         Err(error) => Ok(Some(error.raw_os_error().unwrap_or(0))),
     }
@@ -103,9 +103,9 @@ fn number(fd: &OwnedFd) -> Result<u32> {
 }
 
 /// Calls the helper with no good arguments: one that is there is refused for its arguments, one that is not for itself.
-fn has_helper(place: Place, helper: u64) -> Result<bool> {
+fn has_helper(attach_point: AttachPoint, helper: u64) -> Result<bool> {
     let call = (helper << 32) | 0x85;
-    let Err(error) = Program::load_for(place, &[call, RETURN_1[0], RETURN_1[1]]) else {
+    let Err(error) = Program::load_for(attach_point, &[call, RETURN_1[0], RETURN_1[1]]) else {
         return Ok(true);
     };
     let said = format!("{error:#}");

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::connection::hello;
 use self::connection::{Trust, converse, get};
-use crate::fixtures::{process::run_with_input, process_env::Place};
+use crate::fixtures::{process::run_with_input, process_env::ProcessEnv};
 
 /// What a pull begins with.
 pub const PULL: &str = "GET /v2/";
@@ -101,11 +101,11 @@ pub struct Totals {
 /// When it cannot be run. A connection that fails is a result.
 pub fn run_in<T: DeserializeOwned>(
     program: &Path,
-    place: &Place,
+    env: &ProcessEnv,
     ca: PathBuf,
     work: &Work,
 ) -> Result<T> {
-    let mut command = place.command(program);
+    let mut command = env.command(program);
     command.arg(ca);
     let said = run_with_input(command, &serde_json::to_string(work)?, LIMIT)?.success()?;
     serde_json::from_str(&said).context("read what a TLS client says")

@@ -6,8 +6,8 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-use super::{Leaf, Tls};
-use crate::{Scratch, topology::addresses::REPLICAS};
+use super::{Certificates, Leaf};
+use crate::{ScratchDir, topology::addresses::REPLICAS};
 
 /// The names in the service's own certificates: they cannot tell customers apart.
 const REGISTRY_NAMES: [&str; 7] = [
@@ -28,7 +28,7 @@ const AZURE_NAMES: [&str; 3] = [
 ];
 
 /// Everything, in the directory `tls` of `scratch`.
-pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
+pub(super) fn all(scratch: &ScratchDir) -> Result<Certificates> {
     let dir = scratch.dir("tls")?;
     let mut params = CertificateParams::default();
     params
@@ -40,7 +40,7 @@ pub(super) fn all(scratch: &Scratch) -> Result<Tls> {
     let key = KeyPair::generate().context("make a key")?;
     let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
     scratch.file("tls/ca.crt", issuer.pem())?;
-    Ok(Tls {
+    Ok(Certificates {
         registry: leaf(&issuer, scratch, "registry", &registry_names())?,
         storage: leaf(&issuer, scratch, "storage", &STORAGE_NAMES)?,
         internet: leaf(&issuer, scratch, "internet", &INTERNET_NAMES)?,
@@ -57,7 +57,7 @@ fn registry_names() -> Vec<String> {
 
 fn leaf<N: ToString>(
     issuer: &CertifiedIssuer<'_, KeyPair>,
-    scratch: &Scratch,
+    scratch: &ScratchDir,
     name: &str,
     names: &[N],
 ) -> Result<Leaf> {
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn openssl_verifies_every_certificate_strictly() {
-        let scratch = Scratch::new().unwrap();
+        let scratch = ScratchDir::new().unwrap();
         let tls = all(&scratch).unwrap();
         for leaf in [&tls.registry, &tls.storage, &tls.internet, &tls.azure] {
             let verified = Command::new("openssl")

@@ -66,7 +66,7 @@ struct Shared {
     /// A fault with a name counts before one without; of equals the latest.
     faults: Mutex<Vec<(Option<String>, Fault)>>,
     /// When each datagram with a question came.
-    asked: Mutex<Vec<Instant>>,
+    query_times: Mutex<Vec<Instant>>,
 }
 
 impl Front {
@@ -90,8 +90,8 @@ impl Front {
         locked(&self.shared.faults).push((name.map(str::to_ascii_lowercase), fault));
     }
 
-    pub(super) fn asked(&self) -> Vec<Instant> {
-        locked(&self.shared.asked).clone()
+    pub(super) fn query_times(&self) -> Vec<Instant> {
+        locked(&self.shared.query_times).clone()
     }
 
     fn serve(&mut self, address: SocketAddr) -> Result<()> {
@@ -173,7 +173,7 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
             let Ok((length, client)) = socket.recv_from(&mut buffer) else {
                 continue;
             };
-            locked(&shared.asked).push(Instant::now());
+            locked(&shared.query_times).push(Instant::now());
             let query = buffer[..length].to_vec();
             scope.spawn(move || {
                 if let Some(answer) = shared.answer(&query, false) {

@@ -22,13 +22,13 @@ pub use self::fixed::{Names, serve};
 pub use self::message::{Answer, Kind, rcode};
 use self::{faults::Front, zones::Zones};
 use crate::{
-    Scratch,
+    ScratchDir,
     fixtures::{
         process::{Server, run},
-        process_env::Place,
-        tool_cache::Cache,
+        process_env::ProcessEnv,
+        tool_cache::ToolCache,
     },
-    topology::{addresses::RESOLVER_V4, netns::Netns, network::World},
+    topology::{addresses::RESOLVER_V4, netns::Netns, network::Network},
 };
 
 /// PowerDNS listens here, inside the cloud.
@@ -40,7 +40,7 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 /// The running name servers.
 #[derive(Debug)]
 pub struct Dns {
-    cache: Cache,
+    cache: ToolCache,
     cloud: Netns,
     dir: PathBuf,
     zones: Mutex<Zones>,
@@ -54,7 +54,7 @@ impl Dns {
     ///
     /// # Errors
     /// When a configuration cannot be written or a server cannot be started.
-    pub fn start(cache: &Cache, world: &World, scratch: &Scratch) -> Result<Self> {
+    pub fn start(cache: &ToolCache, network: &Network, scratch: &ScratchDir) -> Result<Self> {
         let dir = scratch.dir("dns")?;
         let zones = Zones::of_a_fresh_lab()?;
         zones.write_all(&dir)?;
@@ -62,14 +62,14 @@ impl Dns {
         scratch.file("dns/pdns.conf", pdns_conf(cache, scratch)?)?;
         scratch.file("dns/unbound.conf", unbound_conf(&dir, true))?;
 
-        let place = world.cloud_place();
-        let mut authority = cache.debian(&place, "usr/sbin/pdns_server");
+        let env = network.cloud_env();
+        let mut authority = cache.debian(&env, "usr/sbin/pdns_server");
         authority.arg(format!("--config-dir={}", dir.display()));
-        let mut resolver = cache.debian(&place, "usr/sbin/unbound");
+        let mut resolver = cache.debian(&env, "usr/sbin/unbound");
         resolver.args(["-d", "-c"]).arg(dir.join("unbound.conf"));
         Ok(Self {
             cache: cache.clone(),
-            cloud: world.cloud().clone(),
+            cloud: network.cloud().clone(),
             zones: Mutex::new(zones),
             front: Mutex::new(None),
             authority: Server::start("pdns", authority, scratch.path())?,
@@ -117,10 +117,10 @@ impl Dns {
     ///
     /// # Errors
     /// When the resolver does not take the change.
-    pub fn keep_nothing(&self) -> Result<()> {
+    pub fn disable_caching(&self) -> Result<()> {
         let conf = self.dir.join("unbound.conf");
         fs::write(&conf, unbound_conf(&self.dir, false)).context("change unbound.conf")?;
-        self.tell_resolver(&["reload"])
+        self.unbound_control(&["reload"])
     }
 
     /// Makes a name an alias (CNAME) of another, with `ttl` in seconds.
@@ -164,14 +164,14 @@ impl Dns {
     }
 
     /// When each datagram with a question came since [`Self::watch`], in order.
-    pub fn asked(&self) -> Vec<Instant> {
+    pub fn query_times(&self) -> Vec<Instant> {
         locked(&self.front)
             .as_ref()
-            .map_or_else(Vec::new, Front::asked)
+            .map_or_else(Vec::new, Front::query_times)
     }
 
     /// Ends all faults and the watch: unbound itself answers again.
-    pub fn mend(&self) {
+    pub fn clear_faults(&self) {
         drop(locked(&self.front).take());
     }
 
@@ -201,7 +201,9 @@ impl Dns {
         let mut zones = locked(&self.zones);
         let zone = change(&mut zones)?;
         zones.write(zone, &self.dir)?;
-        let mut reload = self.cache.debian(&Place::default(), "usr/bin/pdns_control");
+        let mut reload = self
+            .cache
+            .debian(&ProcessEnv::default(), "usr/bin/pdns_control");
         reload
             .arg(format!("--config-dir={}", self.dir.display()))
             .args(["bind-reload-now", zone]);
@@ -210,13 +212,13 @@ impl Dns {
             said.contains("parsed into memory"),
             "PowerDNS refused a changed zone: {said}"
         );
-        self.tell_resolver(&["flush_zone", "."])
+        self.unbound_control(&["flush_zone", "."])
     }
 
-    fn tell_resolver(&self, words: &[&str]) -> Result<()> {
+    fn unbound_control(&self, words: &[&str]) -> Result<()> {
         let mut tell = self
             .cache
-            .debian(&Place::default(), "usr/sbin/unbound-control");
+            .debian(&ProcessEnv::default(), "usr/sbin/unbound-control");
         tell.arg("-c")
             .arg(self.dir.join("unbound.conf"))
             .args(words);
@@ -266,7 +268,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Caches off, so that each question reaches the zones; one thread, so that rotation has one count.
-fn pdns_conf(cache: &Cache, scratch: &Scratch) -> Result<String> {
+fn pdns_conf(cache: &ToolCache, scratch: &ScratchDir) -> Result<String> {
     let dir = scratch.path().join("dns");
     let mut conf = format!(
         "launch=bind\nbind-config={0}/named.conf\nsocket-dir={0}\nmodule-dir={1}\n\

@@ -4,35 +4,35 @@ use anyhow::Result;
 use enforcer_common::Reason;
 use lab::hello::{client_hello, padded_hello};
 
-use super::fixture::{DATA, DATA_AT, LOGIN, LOGIN_AT, MALLORY, Scene};
+use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
 /// More than one segment holds.
 const LARGE: u16 = 2400;
 
 #[test]
 fn a_hello_that_names_a_name_of_the_address_passes_with_all_that_follows() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let places = [(LOGIN, LOGIN_AT), (DATA, DATA_AT)];
     for (name, addresses) in places {
         for to in addresses {
             let hello = client_hello(name);
-            let connection = scene.passes(to, &hello)?;
+            let connection = fixture.passes(to, &hello)?;
             let more = vec![0x17; 100_000];
-            scene.client.send(connection, &more)?;
-            scene
+            fixture.client.send(connection, &more)?;
+            fixture
                 .sink
                 .expect(connection.peer, &[&[hello, more].concat()])?;
-            scene.passes(to, &client_hello(&name.to_ascii_uppercase()))?;
-            scene.passes(to, &padded_hello(name, LARGE))?;
+            fixture.passes(to, &client_hello(&name.to_ascii_uppercase()))?;
+            fixture.passes(to, &padded_hello(name, LARGE))?;
         }
     }
-    assert!(scene.reasons()?.is_empty(), "{:?}", scene.reasons()?);
+    assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
     Ok(())
 }
 
 #[test]
 fn nothing_of_a_hello_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let mut broken = client_hello(LOGIN);
     // The message is said to be a byte longer than its record.
     broken[8] += 1;
@@ -47,33 +47,33 @@ fn nothing_of_a_hello_that_names_no_name_of_the_address_reaches_it() -> Result<(
     ];
     for (bytes, reason) in &ways {
         for to in LOGIN_AT {
-            scene.denied(to, bytes, *reason)?;
+            fixture.denied(to, bytes, *reason)?;
         }
     }
-    scene.settle()?;
+    fixture.settle()?;
     let expected = ways.map(|(_, reason)| reason).into_iter().collect();
-    assert_eq!(scene.reasons()?, expected);
+    assert_eq!(fixture.reasons()?, expected);
     Ok(())
 }
 
 #[test]
 fn nothing_of_a_large_hello_that_is_refused_gets_through_when_it_is_sent_again() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = padded_hello(MALLORY, LARGE);
-        scene.denied(to, &hello, Reason::ServerNameUnknown)?;
+        fixture.denied(to, &hello, Reason::ServerNameUnknown)?;
         let hello = padded_hello("", LARGE);
-        scene.denied(to, &hello, Reason::NoServerName)?;
+        fixture.denied(to, &hello, Reason::NoServerName)?;
     }
-    scene.settle()?;
+    fixture.settle()?;
     let expected = [Reason::ServerNameUnknown, Reason::NoServerName];
-    assert_eq!(scene.reasons()?, expected.into());
+    assert_eq!(fixture.reasons()?, expected.into());
     Ok(())
 }
 
 #[test]
 fn a_hello_in_two_writes_passes_only_with_an_allowed_name() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let (good, bad) = (client_hello(LOGIN), client_hello(MALLORY));
     let end_of_name = 54 + 9 + LOGIN.len();
     let cuts = [
@@ -93,20 +93,20 @@ fn a_hello_in_two_writes_passes_only_with_an_allowed_name() -> Result<()> {
     ];
     for to in LOGIN_AT {
         for cut in cuts.into_iter().chain([good.len() - 1]) {
-            let connection = scene.client.connect(to)?;
-            scene.client.send(connection, &good[..cut])?;
-            scene.sink.expect(connection.peer, &[&good[..cut]])?;
-            scene.client.send(connection, &good[cut..])?;
-            scene.sink.expect(connection.peer, &[&good])?;
-            let connection = scene.client.connect(to)?;
-            scene.client.send(connection, &bad[..cut])?;
-            scene.client.send(connection, &bad[cut..])?;
+            let connection = fixture.client.connect(to)?;
+            fixture.client.send(connection, &good[..cut])?;
+            fixture.sink.expect(connection.peer, &[&good[..cut]])?;
+            fixture.client.send(connection, &good[cut..])?;
+            fixture.sink.expect(connection.peer, &[&good])?;
+            let connection = fixture.client.connect(to)?;
+            fixture.client.send(connection, &bad[..cut])?;
+            fixture.client.send(connection, &bad[cut..])?;
             let cut = if cut < 54 + 9 + MALLORY.len() { cut } else { 0 };
-            scene.stays(connection, &[&bad[..cut]])?;
+            fixture.stays(connection, &[&bad[..cut]])?;
         }
     }
-    scene.settle()?;
-    let reasons = scene.reasons()?;
+    fixture.settle()?;
+    let reasons = fixture.reasons()?;
     assert_eq!(reasons, [Reason::ServerNameUnknown].into());
     Ok(())
 }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use enforcer::policy::{EVERYBODY, Inputs, NameInput};
 use enforcer_common::{Hook, Reason};
 use lab::{
-    bpf::{Attach, Place, Program},
+    bpf::{Attach, AttachPoint, Program},
     topology::{cgroup::Cgroup, netns::Netns},
 };
 
@@ -21,7 +21,7 @@ use super::{
     sink::Sink,
     socket_client::{Client, Connection},
 };
-use crate::fixture::{Stage, await_true, protected};
+use crate::fixture::{Fixture, await_true, protected};
 
 /// An allowed name, and where it leads.
 pub(super) const LOGIN: &str = "contoso.azurecr.io";
@@ -43,26 +43,26 @@ struct Held {
     expected: Vec<Vec<u8>>,
 }
 
-pub(super) struct Scene {
+pub(super) struct HelloFixture {
     pub(super) client: Client,
     pub(super) sink: Sink,
     pub(super) inputs: Inputs,
-    pub(super) stage: Stage,
+    pub(super) base: Fixture,
     held: Vec<Held>,
 }
 
-impl Scene {
+impl HelloFixture {
     /// With the programs attached.
     pub(super) fn new() -> Result<Self> {
-        let mut scene = Self::before()?;
-        scene.stage.attach()?;
-        Ok(scene)
+        let mut fixture = Self::before()?;
+        fixture.base.attach()?;
+        Ok(fixture)
     }
 
     /// With the policy in the maps, and no program attached yet.
     pub(super) fn before() -> Result<Self> {
-        let mut stage = Stage::new()?;
-        for network in [stage.world.device(), stage.world.cloud()] {
+        let mut base = Fixture::new()?;
+        for network in [base.network.device(), base.network.cloud()] {
             allow_fast_open(network)?;
         }
         let inputs = Inputs {
@@ -71,12 +71,12 @@ impl Scene {
             names: vec![name(1, LOGIN, LOGIN_AT), name(2, DATA_NAMES, DATA_AT)],
             ..Inputs::default()
         };
-        stage.loaded.apply(&protected(), &inputs)?;
+        base.loaded.apply(&protected(), &inputs)?;
         Ok(Self {
-            client: Client::start(&stage, &stage.device)?,
-            sink: Sink::start(stage.world.cloud())?,
+            client: Client::start(&base, &base.device)?,
+            sink: Sink::start(base.network.cloud())?,
             inputs,
-            stage,
+            base,
             held: Vec::new(),
         })
     }
@@ -84,22 +84,22 @@ impl Scene {
     /// Puts another policy in force.
     pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
         change(&mut self.inputs);
-        self.stage.loaded.apply(&protected(), &self.inputs)
+        self.base.loaded.apply(&protected(), &self.inputs)
     }
 
     /// Loses every packet of the device, behind the programs' back, until the value is dropped.
     pub(super) fn lose_packets(&self) -> Result<OwnedFd> {
         // `r0 = 0; exit` (RFC 9669).
         let loses = Program::load(&[0xb7, 0x95])?;
-        let cgroup = File::open(self.stage.device.path())?;
+        let cgroup = File::open(self.base.device.path())?;
         let target = cgroup.as_raw_fd().try_into()?;
-        let attached = loses.attach(Place::Egress, target, Attach::default());
+        let attached = loses.attach(AttachPoint::Egress, target, Attach::default());
         attached.context("attach what loses packets")
     }
 
     /// A client in another cgroup.
     pub(super) fn client_in(&self, cgroup: &Cgroup) -> Result<Client> {
-        Client::start(&self.stage, cgroup)
+        Client::start(&self.base, cgroup)
     }
 
     /// Connects to `to`, sends `data`, and sees it arrive.
@@ -110,7 +110,7 @@ impl Scene {
         Ok(connection)
     }
 
-    /// Connects to `to`, sends `data`, and sees it denied for `reason`; that nothing of it arrives is for [`Scene::settle`] to see.
+    /// Connects to `to`, sends `data`, and sees it denied for `reason`; that nothing of it arrives is for [`HelloFixture::settle`] to see.
     pub(super) fn denied(&mut self, to: &str, data: &[u8], reason: Reason) -> Result<()> {
         let before = self.denials(reason)?;
         let connection = self.client.connect(to)?;
@@ -125,7 +125,7 @@ impl Scene {
         denied.with_context(|| format!("{reason:?}; denied for {:?}", self.reasons()))
     }
 
-    /// Sees that `expected` has come of a connection; that all the kernel's tries bring no more is for [`Scene::settle`] to see.
+    /// Sees that `expected` has come of a connection; that all the kernel's tries bring no more is for [`HelloFixture::settle`] to see.
     pub(super) fn stays(&mut self, connection: Connection, expected: &[&[u8]]) -> Result<()> {
         self.sink.expect(connection.peer, expected)?;
         self.held.push(Held {
@@ -151,7 +151,7 @@ impl Scene {
 
     /// Packets denied for `reason`.
     pub(super) fn denials(&self, reason: Reason) -> Result<u64> {
-        let counters = self.stage.loaded.counters()?;
+        let counters = self.base.loaded.counters()?;
         let rows = counters.counts.iter();
         let rows =
             rows.filter(|row| row.hook == Hook::Egress.word() && row.reason == reason.word());
@@ -171,7 +171,7 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for HelloFixture {
     fn drop(&mut self) {
         let is_settled = self.held.is_empty() || thread::panicking();
         assert!(

@@ -4,7 +4,7 @@ use anyhow::Result;
 use enforcer_common::Reason;
 use lab::hello::{client_hello, early_hello, in_records, modern_hello};
 
-use super::fixture::{DATA, LOGIN, LOGIN_AT, MALLORY, Scene};
+use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
 /// What may be before it: nothing, a dummy for middleboxes (RFC 8446, appendix D.4), a warning that servers overlook.
 const BEFORE: [&[u8]; 3] = [&[], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]];
@@ -13,7 +13,7 @@ const DATA_RECORD: [u8; 10] = [23, 3, 3, 0, 5, 1, 0, 0, 1, 0];
 
 #[test]
 fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_address() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let first = modern_hello(LOGIN);
     for to in LOGIN_AT {
         for before in BEFORE {
@@ -23,37 +23,39 @@ fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_addre
                 ("", Reason::NoServerName),
             ] {
                 for hello in [modern_hello(name), client_hello(name)] {
-                    let connection = scene.passes(to, &first)?;
-                    let denied = scene.denials(reason)?;
-                    scene.client.send(connection, &[before, &hello].concat())?;
-                    scene.await_denial(reason, denied)?;
-                    scene.stays(connection, &[&first])?;
+                    let connection = fixture.passes(to, &first)?;
+                    let denied = fixture.denials(reason)?;
+                    fixture
+                        .client
+                        .send(connection, &[before, &hello].concat())?;
+                    fixture.await_denial(reason, denied)?;
+                    fixture.stays(connection, &[&first])?;
                 }
             }
             let other = modern_hello(LOGIN);
             for other in [in_records(&other, &[1, 2, 40, 80]), other] {
-                let connection = scene.passes(to, &first)?;
+                let connection = fixture.passes(to, &first)?;
                 let then = [before, &other, &DATA_RECORD, b"anything"].concat();
-                scene.client.send(connection, &then)?;
+                fixture.client.send(connection, &then)?;
                 let all = [first.as_slice(), &then].concat();
-                scene.sink.expect(connection.peer, &[&all])?;
+                fixture.sink.expect(connection.peer, &[&all])?;
             }
         }
     }
-    scene.settle()?;
+    fixture.settle()?;
     let reasons = [
         Reason::ServerNameUnknown,
         Reason::ServerNameElsewhere,
         Reason::NoServerName,
     ];
-    assert_eq!(scene.reasons()?, reasons.into());
+    assert_eq!(fixture.reasons()?, reasons.into());
     Ok(())
 }
 
 #[test]
 fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_first() -> Result<()>
 {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let first = modern_hello(LOGIN);
     let hello = modern_hello(MALLORY);
     let (header, body) = hello.split_at(5);
@@ -67,7 +69,7 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
     for names in [[MALLORY, LOGIN], [LOGIN, MALLORY], [LOGIN, LOGIN]] {
         let both = names.map(modern_hello).concat();
         for to in LOGIN_AT {
-            scene.denied(to, &both, Reason::HelloUnreadable)?;
+            fixture.denied(to, &both, Reason::HelloUnreadable)?;
         }
     }
     for (then, reason) in [
@@ -78,23 +80,23 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
         ([&[24, 3, 3, 0, 1, 0], &hello[..]].concat(), Reason::NotTls),
     ] {
         for to in LOGIN_AT {
-            let connection = scene.passes(to, &first)?;
-            let denied = scene.denials(reason)?;
-            scene.client.send(connection, &then)?;
-            scene.await_denial(reason, denied)?;
-            scene.stays(connection, &[&first])?;
+            let connection = fixture.passes(to, &first)?;
+            let denied = fixture.denials(reason)?;
+            fixture.client.send(connection, &then)?;
+            fixture.await_denial(reason, denied)?;
+            fixture.stays(connection, &[&first])?;
         }
     }
-    scene.settle()
+    fixture.settle()
 }
 
 #[test]
 fn a_hello_that_announces_early_data_is_refused() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
-        scene.denied(to, &early_hello(LOGIN), Reason::EarlyData)?;
+        fixture.denied(to, &early_hello(LOGIN), Reason::EarlyData)?;
     }
-    scene.settle()?;
-    assert_eq!(scene.reasons()?, [Reason::EarlyData].into());
+    fixture.settle()?;
+    assert_eq!(fixture.reasons()?, [Reason::EarlyData].into());
     Ok(())
 }

@@ -6,14 +6,14 @@ use enforcer_common::Reason;
 use lab::hello::client_hello;
 
 use super::{
-    fixture::{DATA_AT, LOGIN, LOGIN_AT, Scene, ips, name},
+    fixture::{DATA_AT, HelloFixture, LOGIN, LOGIN_AT, ips, name},
     socket_client::Connection,
 };
 
-fn verified(scene: &mut Scene) -> Result<Vec<Connection>> {
+fn verified(fixture: &mut HelloFixture) -> Result<Vec<Connection>> {
     let hello = client_hello(LOGIN);
     LOGIN_AT
-        .map(|to| scene.passes(to, &hello))
+        .map(|to| fixture.passes(to, &hello))
         .into_iter()
         .collect()
 }
@@ -21,45 +21,45 @@ fn verified(scene: &mut Scene) -> Result<Vec<Connection>> {
 #[test]
 fn a_name_that_leads_elsewhere_now_cuts_its_connections_and_they_go_on_when_it_is_back()
 -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let hello = client_hello(LOGIN);
-    let connections = verified(&mut scene)?;
-    scene.apply(|inputs| inputs.names[0].addresses = ips(&DATA_AT))?;
+    let connections = verified(&mut fixture)?;
+    fixture.apply(|inputs| inputs.names[0].addresses = ips(&DATA_AT))?;
     for connection in &connections {
-        scene.client.send(*connection, b"more")?;
-        scene.stays(*connection, &[&hello])?;
+        fixture.client.send(*connection, b"more")?;
+        fixture.stays(*connection, &[&hello])?;
     }
-    scene.settle()?;
-    assert_eq!(scene.reasons()?, [Reason::ServerNameElsewhere].into());
-    scene.apply(|inputs| inputs.names[0].addresses = ips(&LOGIN_AT))?;
+    fixture.settle()?;
+    assert_eq!(fixture.reasons()?, [Reason::ServerNameElsewhere].into());
+    fixture.apply(|inputs| inputs.names[0].addresses = ips(&LOGIN_AT))?;
     for connection in &connections {
         let all = [hello.as_slice(), b"more"].concat();
-        scene.sink.expect(connection.peer, &[&all])?;
+        fixture.sink.expect(connection.peer, &[&all])?;
     }
     Ok(())
 }
 
 #[test]
 fn a_name_that_leaves_cuts_its_connections_and_its_address_closes() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let connections = verified(&mut scene)?;
-    scene.apply(|inputs| {
+    let mut fixture = HelloFixture::new()?;
+    let connections = verified(&mut fixture)?;
+    fixture.apply(|inputs| {
         inputs.names.remove(0);
         inputs.allowed = ips(&DATA_AT);
     })?;
     for connection in connections {
-        scene.client.send(connection, b"more")?;
-        scene.stays(connection, &[&client_hello(LOGIN)])?;
+        fixture.client.send(connection, b"more")?;
+        fixture.stays(connection, &[&client_hello(LOGIN)])?;
     }
-    scene.settle()?;
-    assert_eq!(scene.reasons()?, [Reason::Registry].into());
+    fixture.settle()?;
+    assert_eq!(fixture.reasons()?, [Reason::Registry].into());
     Ok(())
 }
 
 #[test]
 fn other_changes_leave_connections_alone() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let connections = verified(&mut scene)?;
+    let mut fixture = HelloFixture::new()?;
+    let connections = verified(&mut fixture)?;
     let changes: [fn(&mut Inputs); 4] = [
         |inputs| {
             inputs.names.push(name(3, "fabrikam.azurecr.io", LOGIN_AT));
@@ -75,13 +75,13 @@ fn other_changes_leave_connections_alone() -> Result<()> {
     ];
     let mut expected = client_hello(LOGIN);
     for change in changes {
-        scene.apply(change)?;
+        fixture.apply(change)?;
         expected.extend(b"more");
         for connection in &connections {
-            scene.client.send(*connection, b"more")?;
-            scene.sink.expect(connection.peer, &[&expected])?;
+            fixture.client.send(*connection, b"more")?;
+            fixture.sink.expect(connection.peer, &[&expected])?;
         }
     }
-    assert!(scene.reasons()?.is_empty(), "{:?}", scene.reasons()?);
+    assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
     Ok(())
 }

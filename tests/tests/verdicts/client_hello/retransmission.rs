@@ -4,7 +4,7 @@ use anyhow::Result;
 use enforcer_common::Reason;
 use lab::hello::{client_hello, padded_hello};
 
-use super::fixture::{LOGIN, LOGIN_AT, MALLORY, Scene};
+use super::fixture::{HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
 /// More than one segment holds.
 const LARGE: u16 = 1800;
@@ -18,85 +18,85 @@ fn both(padding: u16) -> [Vec<u8>; 2] {
 
 #[test]
 fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let mut tried = Vec::new();
     for padding in [0, LARGE] {
         let [good, bad] = both(padding);
         let differ = good.iter().zip(&bad).position(|(good, bad)| good != bad);
         for to in LOGIN_AT {
-            let connection = scene.client.connect(to)?;
-            let lost = scene.lose_packets()?;
-            scene.client.send_file(connection, &good)?;
-            scene.client.change(connection, &bad)?;
-            let before = scene.denials(Reason::HelloChanged)?;
+            let connection = fixture.client.connect(to)?;
+            let lost = fixture.lose_packets()?;
+            fixture.client.send_file(connection, &good)?;
+            fixture.client.change(connection, &bad)?;
+            let before = fixture.denials(Reason::HelloChanged)?;
             drop(lost);
-            scene.await_denial(Reason::HelloChanged, before)?;
+            fixture.await_denial(Reason::HelloChanged, before)?;
             tried.push((connection.peer, good.clone(), differ));
         }
     }
-    scene.settle()?;
+    fixture.settle()?;
     for (peer, good, differ) in tried {
         // Of a large one whose name comes late, a segment that is as it was.
-        let arrived = scene.sink.streams(peer).concat();
+        let arrived = fixture.sink.streams(peer).concat();
         assert!(good.starts_with(&arrived), "{arrived:?}");
         assert!(Some(arrived.len()) <= differ, "{arrived:?}");
     }
-    assert_eq!(scene.reasons()?, [Reason::HelloChanged].into());
+    assert_eq!(fixture.reasons()?, [Reason::HelloChanged].into());
     Ok(())
 }
 
 #[test]
 fn the_beginning_of_a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let [good, bad] = both(0);
     let end = good.len() - 1;
     for to in LOGIN_AT {
-        let connection = scene.client.connect(to)?;
-        let lost = scene.lose_packets()?;
-        scene.client.send_file(connection, &good[..end])?;
-        scene.client.change(connection, &bad[..end])?;
-        let before = scene.denials(Reason::HelloChanged)?;
+        let connection = fixture.client.connect(to)?;
+        let lost = fixture.lose_packets()?;
+        fixture.client.send_file(connection, &good[..end])?;
+        fixture.client.change(connection, &bad[..end])?;
+        let before = fixture.denials(Reason::HelloChanged)?;
         drop(lost);
-        scene.await_denial(Reason::HelloChanged, before)?;
-        scene.client.send(connection, &good[end..])?;
-        scene.stays(connection, &[b""])?;
+        fixture.await_denial(Reason::HelloChanged, before)?;
+        fixture.client.send(connection, &good[end..])?;
+        fixture.stays(connection, &[b""])?;
     }
-    scene.settle()
+    fixture.settle()
 }
 
 #[test]
 fn a_hello_that_was_lost_is_sent_again_as_it_was() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     for padding in [0, LARGE] {
         let [good, _] = both(padding);
         for to in LOGIN_AT {
-            let connection = scene.client.connect(to)?;
-            let lost = scene.lose_packets()?;
-            scene.client.send_file(connection, &good)?;
+            let connection = fixture.client.connect(to)?;
+            let lost = fixture.lose_packets()?;
+            fixture.client.send_file(connection, &good)?;
             drop(lost);
-            scene.sink.expect(connection.peer, &[&good])?;
-            scene.client.send(connection, b"more")?;
+            fixture.sink.expect(connection.peer, &[&good])?;
+            fixture.client.send(connection, b"more")?;
             let all = [good.as_slice(), b"more"].concat();
-            scene.sink.expect(connection.peer, &[&all])?;
+            fixture.sink.expect(connection.peer, &[&all])?;
         }
     }
-    assert!(scene.reasons()?.is_empty(), "{:?}", scene.reasons()?);
+    assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
     Ok(())
 }
 
 /// Without this the tests above would show nothing.
 #[test]
 fn the_kernel_does_send_again_what_a_file_holds_by_then() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
+    let mut fixture = HelloFixture::new()?;
+    fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     let [good, bad] = [client_hello(LOGIN), client_hello(MALLORY)];
     for to in LOGIN_AT {
-        let connection = scene.client.connect(to)?;
-        let lost = scene.lose_packets()?;
-        scene.client.send_file(connection, &good)?;
-        scene.client.change(connection, &bad)?;
+        let connection = fixture.client.connect(to)?;
+        let lost = fixture.lose_packets()?;
+        fixture.client.send_file(connection, &good)?;
+        fixture.client.change(connection, &bad)?;
         drop(lost);
-        scene.sink.expect(connection.peer, &[&bad])?;
+        fixture.sink.expect(connection.peer, &[&bad])?;
     }
     Ok(())
 }

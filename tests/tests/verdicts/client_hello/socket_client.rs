@@ -11,7 +11,7 @@ use lab::{fixtures::process::Running, topology::cgroup::Cgroup};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::fixture::Stage;
+use crate::fixture::Fixture;
 
 const TOOL: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -36,18 +36,18 @@ pub(super) struct Connection {
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct Told {
+struct CallResult {
     errno: Option<i32>,
     peer: Option<SocketAddr>,
 }
 
 impl Client {
     /// A client on the device, in `cgroup`.
-    pub(super) fn start(stage: &Stage, cgroup: &Cgroup) -> Result<Self> {
+    pub(super) fn start(base: &Fixture, cgroup: &Cgroup) -> Result<Self> {
         let (input, orders) = std::io::pipe()?;
         let (answers, output) = std::io::pipe()?;
-        let place = stage.world.device_place().in_cgroup(cgroup);
-        let mut tool = place.command("python3");
+        let env = base.network.device_env().in_cgroup(cgroup);
+        let mut tool = env.command("python3");
         tool.args(["-S", "-B", TOOL]).stdin(input).stdout(output);
         Ok(Self {
             _running: Running::start("socket-client", tool)?,
@@ -66,9 +66,9 @@ impl Client {
         self.sockets += 1;
         let number = self.sockets;
         let errno = self
-            .tell(number, &json!({"do": "connect", "to": to}))?
+            .call(number, &json!({"do": "connect", "to": to}))?
             .errno;
-        self.tell(number, &json!({"do": "abort"}))?;
+        self.call(number, &json!({"do": "abort"}))?;
         Ok(errno)
     }
 
@@ -79,8 +79,8 @@ impl Client {
 
     /// Disconnects a socket and connects it again.
     pub(super) fn again(&mut self, connection: Connection, to: &str) -> Result<Connection> {
-        let told = self.tell(connection.number, &json!({"do": "again", "to": to}))?;
-        connected(connection.number, told)
+        let result = self.call(connection.number, &json!({"do": "again", "to": to}))?;
+        connected(connection.number, result)
     }
 
     /// The same, with data in the SYN.
@@ -91,8 +91,8 @@ impl Client {
         data: &[u8],
     ) -> Result<Connection> {
         let order = json!({"do": "fast_open_again", "to": to, "data": hex(data)});
-        let told = self.tell(connection.number, &order)?;
-        connected(connection.number, told)
+        let result = self.call(connection.number, &order)?;
+        connected(connection.number, result)
     }
 
     pub(super) fn send(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
@@ -121,22 +121,22 @@ impl Client {
     /// Sends a TCP segment of nobody's from a raw socket.
     pub(super) fn send_raw(&mut self, to: IpAddr, data: &[u8]) -> Result<Option<i32>> {
         let order = json!({"do": "send_raw", "to": to, "data": hex(data)});
-        Ok(self.tell(0, &order)?.errno)
+        Ok(self.call(0, &order)?.errno)
     }
 
     fn open(&mut self, order: &Value) -> Result<Connection> {
         self.sockets += 1;
-        let told = self.tell(self.sockets, order)?;
-        connected(self.sockets, told)
+        let result = self.call(self.sockets, order)?;
+        connected(self.sockets, result)
     }
 
     fn done(&mut self, connection: Connection, order: &Value) -> Result<()> {
-        let told = self.tell(connection.number, order)?;
-        ensure!(told.errno.is_none(), "{order}: {told:?}");
+        let result = self.call(connection.number, order)?;
+        ensure!(result.errno.is_none(), "{order}: {result:?}");
         Ok(())
     }
 
-    fn tell(&mut self, number: u32, order: &Value) -> Result<Told> {
+    fn call(&mut self, number: u32, order: &Value) -> Result<CallResult> {
         let mut order = order.clone();
         order["socket"] = number.into();
         writeln!(self.orders, "{order}")?;
@@ -146,9 +146,9 @@ impl Client {
     }
 }
 
-fn connected(number: u32, told: Told) -> Result<Connection> {
-    ensure!(told.errno.is_none(), "not connected: {told:?}");
-    let peer = told.peer.context("a connected socket has an address")?;
+fn connected(number: u32, result: CallResult) -> Result<Connection> {
+    ensure!(result.errno.is_none(), "not connected: {result:?}");
+    let peer = result.peer.context("a connected socket has an address")?;
     Ok(Connection { number, peer })
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use enforcer_common::Reason;
 use lab::hello::{client_hello, in_records, modern_hello, padded_hello};
 
-use super::fixture::{DATA, LOGIN, LOGIN_AT, MALLORY, Scene};
+use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
 /// What OpenSSL sends with `-max_send_frag 512`.
 const SMALLEST: usize = 512;
@@ -21,7 +21,7 @@ fn smallest(hello: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_hello_in_records_passes_with_all_that_follows() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let more = vec![0x17; 100_000];
     let small = client_hello(LOGIN);
     let bytewise: Vec<usize> = (1..64).collect();
@@ -33,34 +33,34 @@ fn a_hello_in_records_passes_with_all_that_follows() -> Result<()> {
             in_records(&small, &across_the_name),
             in_records(&small, &bytewise),
         ] {
-            let connection = scene.passes(to, &hello)?;
-            scene.client.send(connection, &more)?;
+            let connection = fixture.passes(to, &hello)?;
+            fixture.client.send(connection, &more)?;
             let all = [&hello[..], &more].concat();
-            scene.sink.expect(connection.peer, &[&all])?;
+            fixture.sink.expect(connection.peer, &[&all])?;
         }
     }
-    assert!(scene.reasons()?.is_empty(), "{:?}", scene.reasons()?);
+    assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
     Ok(())
 }
 
 #[test]
 fn a_header_in_two_segments_passes_too() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let hello = in_records(&modern_hello(LOGIN), &[60]);
     for to in LOGIN_AT {
         for cut in 60 + HEADER..=60 + 2 * HEADER {
-            let connection = scene.passes(to, &hello[..cut])?;
-            scene.client.send(connection, &hello[cut..])?;
-            scene.sink.expect(connection.peer, &[&hello])?;
+            let connection = fixture.passes(to, &hello[..cut])?;
+            fixture.client.send(connection, &hello[cut..])?;
+            fixture.sink.expect(connection.peer, &[&hello])?;
         }
     }
-    assert!(scene.reasons()?.is_empty(), "{:?}", scene.reasons()?);
+    assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
     Ok(())
 }
 
 #[test]
 fn nothing_of_one_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     for (name, reason) in [
         (MALLORY, Reason::ServerNameUnknown),
         (DATA, Reason::ServerNameElsewhere),
@@ -68,17 +68,17 @@ fn nothing_of_one_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
         ("", Reason::NoServerName),
     ] {
         for to in LOGIN_AT {
-            scene.denied(to, &smallest(&padded_hello(name, LARGE)), reason)?;
-            scene.denied(to, &in_records(&client_hello(name), &[1, 4, 40]), reason)?;
+            fixture.denied(to, &smallest(&padded_hello(name, LARGE)), reason)?;
+            fixture.denied(to, &in_records(&client_hello(name), &[1, 4, 40]), reason)?;
         }
     }
-    scene.settle()
+    fixture.settle()
 }
 
 /// Each way in which one server could read other bytes as the hello than another.
 #[test]
 fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = HelloFixture::new()?;
     let hello = client_hello(LOGIN);
     let body = hello.len() - HEADER;
     let two = in_records(&hello, &[40]);
@@ -102,18 +102,18 @@ fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
     ];
     for to in LOGIN_AT {
         for (what, bytes) in &ways {
-            let denied = scene.denied(to, bytes, Reason::HelloUnreadable);
+            let denied = fixture.denied(to, bytes, Reason::HelloUnreadable);
             denied.map_err(|error| error.context(*what))?;
         }
         // Each byte in a segment of its own: what is refused is the first byte that shows it.
-        let connection = scene.passes(to, first)?;
-        let before = scene.denials(Reason::HelloUnreadable)?;
-        scene.client.send(connection, &[21])?;
-        scene.await_denial(Reason::HelloUnreadable, before)?;
-        scene.client.send(connection, second)?;
-        scene.stays(connection, &[first])?;
+        let connection = fixture.passes(to, first)?;
+        let before = fixture.denials(Reason::HelloUnreadable)?;
+        fixture.client.send(connection, &[21])?;
+        fixture.await_denial(Reason::HelloUnreadable, before)?;
+        fixture.client.send(connection, second)?;
+        fixture.stays(connection, &[first])?;
     }
-    scene.settle()?;
-    assert_eq!(scene.reasons()?, [Reason::HelloUnreadable].into());
+    fixture.settle()?;
+    assert_eq!(fixture.reasons()?, [Reason::HelloUnreadable].into());
     Ok(())
 }

@@ -9,7 +9,7 @@ use enforcer_common::Outcome;
 use enforcer_common::layout::{BUDGET, Opening};
 use lab::topology::addresses::RESOLVER_V6;
 
-use super::fixture::{Asked, LINGER, REGISTRY, Scene, ip, openings, outcomes};
+use super::fixture::{DnsFixture, LINGER, Lookup, REGISTRY, ip, openings, outcomes};
 use super::genuine_answers::saying_at;
 use super::message::{A, AAAA, ASKED, Answer};
 use super::scripted_server::{Script, Server};
@@ -36,37 +36,37 @@ fn numbering(first: u16) -> Script {
     })
 }
 
-fn flood(answers: u16) -> Asked {
-    Asked {
+fn flood(answers: u16) -> Lookup {
+    Lookup {
         rounds: answers.into(),
-        ..Asked::once(SERVER, REGISTRY, AAAA)
+        ..Lookup::once(SERVER, REGISTRY, AAAA)
     }
 }
 
-fn learned_of(scene: &Scene, number: u16) -> Result<bool> {
+fn learned_of(fixture: &DnsFixture, number: u16) -> Result<bool> {
     let wanted = openings(0, numbered(number).into(), 1);
-    let learned = scene.stage.loaded.kernel.maps.learned()?;
+    let learned = fixture.base.loaded.kernel.maps.learned()?;
     let has = |opening: &Opening| learned.iter().any(|(found, _)| found == opening);
     Ok(wanted.iter().all(has))
 }
 
 /// What another cgroup of the device's learned is there after this.
-fn genuine_first(scene: &Scene) -> Result<()> {
-    let _server = saying_at(scene, SERVER, |answer| answer.address(ASKED, ip(GENUINE)))?;
-    let other = scene.stage.device.child("other")?;
-    scene.ask_from(&other, &[Asked::once(SERVER, REGISTRY, A)])?;
-    assert_eq!(scene.learned()?, 2);
+fn genuine_first(fixture: &DnsFixture) -> Result<()> {
+    let _server = saying_at(fixture, SERVER, |answer| answer.address(ASKED, ip(GENUINE)))?;
+    let other = fixture.base.device.child("other")?;
+    fixture.ask_from(&other, &[Lookup::once(SERVER, REGISTRY, A)])?;
+    assert_eq!(fixture.learned()?, 2);
     Ok(())
 }
 
 #[test]
 fn a_flood_displaces_only_what_its_own_cgroup_brought_in() -> Result<()> {
-    let scene = Scene::new()?;
-    genuine_first(&scene)?;
-    let cloud = scene.stage.world.cloud();
+    let fixture = DnsFixture::new()?;
+    genuine_first(&fixture)?;
+    let cloud = fixture.base.network.cloud();
     let _server = Server::start(cloud, SERVER, &[], numbering(1))?;
-    scene.ask(&[flood(ANSWERS)])?;
-    let learned = scene.stage.loaded.kernel.maps.learned()?;
+    fixture.ask(&[flood(ANSWERS)])?;
+    let learned = fixture.base.loaded.kernel.maps.learned()?;
     assert_eq!(learned.len(), 2 + BUDGET as usize);
     let genuine = openings(0, ip(GENUINE), 1);
     for opening in genuine {
@@ -76,8 +76,8 @@ fn a_flood_displaces_only_what_its_own_cgroup_brought_in() -> Result<()> {
         );
     }
     let newest = ANSWERS * EACH;
-    assert!(learned_of(&scene, newest)? && learned_of(&scene, newest - 255)?);
-    assert!(!learned_of(&scene, newest - 256)?);
+    assert!(learned_of(&fixture, newest)? && learned_of(&fixture, newest - 255)?);
+    assert!(!learned_of(&fixture, newest - 256)?);
     let latest = boot_clock() + LINGER;
     assert!(
         learned.iter().all(|(_, deadline)| *deadline <= latest),
@@ -88,36 +88,39 @@ fn a_flood_displaces_only_what_its_own_cgroup_brought_in() -> Result<()> {
 
 #[test]
 fn a_flood_does_not_displace_what_another_cgroup_was_told_as_well() -> Result<()> {
-    let scene = Scene::new()?;
-    let cloud = scene.stage.world.cloud();
+    let fixture = DnsFixture::new()?;
+    let cloud = fixture.base.network.cloud();
     let server = Server::start(cloud, SERVER, &[], numbering(1))?;
-    scene.ask(&[flood(1)])?;
+    fixture.ask(&[flood(1)])?;
     drop(server);
     let server = Server::start(cloud, SERVER, &[], numbering(1))?;
-    let other = scene.stage.device.child("other")?;
-    scene.ask_from(&other, &[flood(1)])?;
-    assert_eq!(scene.learned()?, 2 * usize::from(EACH));
+    let other = fixture.base.device.child("other")?;
+    fixture.ask_from(&other, &[flood(1)])?;
+    assert_eq!(fixture.learned()?, 2 * usize::from(EACH));
     drop(server);
     let _server = Server::start(cloud, SERVER, &[], numbering(1000))?;
-    scene.ask(&[flood(100)])?;
+    fixture.ask(&[flood(100)])?;
     for number in 1..=EACH {
-        assert!(learned_of(&scene, number)?, "{number}");
+        assert!(learned_of(&fixture, number)?, "{number}");
     }
-    assert_eq!(scene.learned()?, 2 * usize::from(EACH) + BUDGET as usize);
-    scene.ask_from(&other, &[flood(100)])?;
+    assert_eq!(fixture.learned()?, 2 * usize::from(EACH) + BUDGET as usize);
+    fixture.ask_from(&other, &[flood(100)])?;
     for number in 1..=EACH {
-        assert!(!learned_of(&scene, number)?, "{number}: nobody's any more");
+        assert!(
+            !learned_of(&fixture, number)?,
+            "{number}: nobody's any more"
+        );
     }
     Ok(())
 }
 
 #[test]
 fn the_newest_finds_room_after_any_flood_and_the_asker_is_told() -> Result<()> {
-    let scene = Scene::new()?;
-    let cloud = scene.stage.world.cloud();
+    let fixture = DnsFixture::new()?;
+    let cloud = fixture.base.network.cloud();
     let _server = Server::start(cloud, SERVER, &[], numbering(1))?;
-    let lessons = scene.lessons(|| {
-        scene.ask(&[flood(100)])?;
+    let lessons = fixture.lessons(|| {
+        fixture.ask(&[flood(100)])?;
         Ok(())
     })?;
     let learned = outcomes(&lessons).into_iter();
@@ -127,7 +130,7 @@ fn the_newest_finds_room_after_any_flood_and_the_asker_is_told() -> Result<()> {
             .all(|(outcome, _)| outcome == Outcome::Learned)
     );
     assert_eq!(learned.count(), 100 * usize::from(EACH));
-    let asker = lab::bpf::loaded_policy::open(&scene.stage.device)?.id;
+    let asker = lab::bpf::loaded_policy::open(&fixture.base.device)?.id;
     let told = lessons.first().context("no lesson")?.cgroup;
     assert_eq!(told, asker);
     Ok(())

@@ -10,7 +10,7 @@ use enforcer_common::{
     layout::{LEARNED, Learning, NameEntry, Opening, SETTINGS, Settings},
 };
 use lab::{
-    bpf::{self, Attach, Place, Program, loaded_policy},
+    bpf::{self, Attach, AttachPoint, Program, loaded_policy},
     fixtures::process::run_with_input,
     topology::cgroup::Cgroup,
 };
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::{runtime::Builder, time::timeout};
 
 use super::message::query;
-use crate::fixture::{Stage, Try, protected};
+use crate::fixture::{Fixture, Probe, protected};
 
 pub(super) const REGISTRY: &str = "contoso.azurecr.io";
 pub(super) const DATA: &str = "contoso.*.data.azurecr.io";
@@ -36,9 +36,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(240);
 
 /// What to ask, and what to look for.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Asked {
+pub(super) struct Lookup {
     pub(super) to: IpAddr,
-    pub(super) way: &'static str,
+    pub(super) method: &'static str,
     #[serde(serialize_with = "in_hex")]
     pub(super) query: Vec<u8>,
     pub(super) rounds: u32,
@@ -48,12 +48,12 @@ pub(super) struct Asked {
     pub(super) then: Option<IpAddr>,
 }
 
-impl Asked {
+impl Lookup {
     /// One question, one answer.
     pub(super) fn once(to: IpAddr, name: &str, kind: u16) -> Self {
         Self {
             to,
-            way: "connected",
+            method: "connected",
             query: query(name, kind),
             rounds: 1,
             replies: 1,
@@ -69,14 +69,14 @@ impl Asked {
     }
 
     /// Another way than a connected datagram socket.
-    pub(super) fn by(self, way: &'static str) -> Self {
-        Self { way, ..self }
+    pub(super) fn by(self, method: &'static str) -> Self {
+        Self { method, ..self }
     }
 }
 
 /// What came of it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct LookupResult {
     pub(super) errno: Option<i32>,
     pub(super) replies: u32,
     pub(super) found: Vec<bool>,
@@ -117,22 +117,22 @@ fn all_in_hex<S: Serializer>(all: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> 
 }
 
 /// The stage, with a policy that learns from the servers of the lab for the device's network.
-pub(super) struct Scene {
-    pub(super) stage: Stage,
+pub(super) struct DnsFixture {
+    pub(super) base: Fixture,
     pub(super) inputs: Inputs,
 }
 
-impl Scene {
+impl DnsFixture {
     pub(super) fn new() -> Result<Self> {
-        let mut scene = Self::before_attaching()?;
-        scene.stage.attach()?;
-        Ok(scene)
+        let mut fixture = Self::before_attaching()?;
+        fixture.base.attach()?;
+        Ok(fixture)
     }
 
     /// The policy is there, and judges nothing yet.
     pub(super) fn before_attaching() -> Result<Self> {
-        let mut stage = Stage::new()?;
-        let unit = loaded_policy::open(&stage.device)?;
+        let mut base = Fixture::new()?;
+        let unit = loaded_policy::open(&base.device)?;
         let servers = [
             lab::topology::addresses::RESOLVER_V4.into(),
             lab::topology::addresses::RESOLVER_V6.into(),
@@ -157,20 +157,20 @@ impl Scene {
             },
             ..Inputs::default()
         };
-        stage.loaded.apply(&protected(), &inputs)?;
-        inputs.learning.network = network(&stage)?;
-        stage.loaded.apply(&protected(), &inputs)?;
-        Ok(Self { stage, inputs })
+        base.loaded.apply(&protected(), &inputs)?;
+        inputs.learning.network = network(&base)?;
+        base.loaded.apply(&protected(), &inputs)?;
+        Ok(Self { base, inputs })
     }
 
     /// Puts another policy in force.
     pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
         change(&mut self.inputs);
-        self.stage.loaded.apply(&protected(), &self.inputs)
+        self.base.loaded.apply(&protected(), &self.inputs)
     }
 
     /// Asks from a process in the device's cgroup and network.
-    pub(super) fn ask(&self, questions: &[Asked]) -> Result<Vec<Told>> {
+    pub(super) fn ask(&self, questions: &[Lookup]) -> Result<Vec<LookupResult>> {
         self.ask_as(&Value::Null, questions)
     }
 
@@ -180,47 +180,56 @@ impl Scene {
         &self,
         address: IpAddr,
         answer: &[u8],
-        questions: &[Asked],
-    ) -> Result<Vec<Told>> {
+        questions: &[Lookup],
+    ) -> Result<Vec<LookupResult>> {
         self.ask_as(&alone(address, answer), questions)
     }
 
     /// Asks from a process in the device's network and another cgroup.
-    pub(super) fn ask_from(&self, cgroup: &Cgroup, questions: &[Asked]) -> Result<Vec<Told>> {
+    pub(super) fn ask_from(
+        &self,
+        cgroup: &Cgroup,
+        questions: &[Lookup],
+    ) -> Result<Vec<LookupResult>> {
         self.ask_in(cgroup, &Value::Null, questions)
     }
 
-    fn ask_as(&self, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
-        self.ask_in(&self.stage.device, alone, questions)
+    fn ask_as(&self, alone: &Value, questions: &[Lookup]) -> Result<Vec<LookupResult>> {
+        self.ask_in(&self.base.device, alone, questions)
     }
 
-    fn ask_in(&self, cgroup: &Cgroup, alone: &Value, questions: &[Asked]) -> Result<Vec<Told>> {
+    fn ask_in(
+        &self,
+        cgroup: &Cgroup,
+        alone: &Value,
+        questions: &[Lookup],
+    ) -> Result<Vec<LookupResult>> {
         let order = json!({"alone": alone, "questions": questions});
         told(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
     }
 
     /// The tool that asks, in a process of `cgroup`.
     pub(super) fn tool(&self, cgroup: &Cgroup) -> Command {
-        let place = self.stage.world.device_place().in_cgroup(cgroup);
-        let mut tool = place.command("python3");
+        let attach_point = self.base.network.device_env().in_cgroup(cgroup);
+        let mut tool = attach_point.command("python3");
         tool.args(["-S", "-B", TOOL]);
         tool
     }
 
     /// What it reads: `order` with the map that it looks into.
     pub(super) fn order(&self, mut order: Value) -> String {
-        order["map"] = json!(self.stage.loaded.map(LEARNED));
+        order["map"] = json!(self.base.loaded.map(LEARNED));
         order.to_string()
     }
 
     /// How many openings the kernel has learned.
     pub(super) fn learned(&self) -> Result<usize> {
-        Ok(self.stage.loaded.kernel.maps.learned()?.len())
+        Ok(self.base.loaded.kernel.maps.learned()?.len())
     }
 
     /// Forgets what was learned.
     pub(super) fn forget(&mut self) -> Result<()> {
-        let maps = &mut self.stage.loaded.kernel.maps;
+        let maps = &mut self.base.loaded.kernel.maps;
         let learned: Vec<Opening> = maps
             .learned()?
             .iter()
@@ -233,7 +242,7 @@ impl Scene {
     pub(super) fn lessons(&self, act: impl FnOnce() -> Result<()>) -> Result<Vec<Lesson>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
-        let mut reader = self.stage.loaded.events()?;
+        let mut reader = self.base.loaded.events()?;
         drop(inside);
         runtime.block_on(async {
             let wait = Duration::from_millis(200);
@@ -257,7 +266,7 @@ fn lesson(record: &Record) -> Option<Lesson> {
 }
 
 /// The tool's report.
-pub(super) fn told(said: &str) -> Result<Vec<Told>> {
+pub(super) fn told(said: &str) -> Result<Vec<LookupResult>> {
     serde_json::from_str(said).with_context(|| format!("read {said}"))
 }
 
@@ -301,22 +310,25 @@ fn names(cgroup: u64) -> Vec<NameInput> {
 }
 
 /// The cookie of the device's network. Before Linux 5.14 no socket tells it: a program at `connect` writes down whose socket connects.
-fn network(stage: &Stage) -> Result<u64> {
-    let told = stage.world.device().run(|| Ok(network_cookie()))?;
+fn network(base: &Fixture) -> Result<u64> {
+    let told = base.network.device().run(|| Ok(network_cookie()))?;
     if told != 0 {
         return Ok(told);
     }
-    let settings = bpf::Map::pinned(&stage.loaded.map(SETTINGS))?;
+    let settings = bpf::Map::pinned(&base.loaded.map(SETTINGS))?;
     let field = offset_of!(Settings, learning) + offset_of!(Learning, network);
-    let program = Program::load_for(Place::Connect4, &notes_network(settings.number()?, field)?)?;
-    let cgroup = std::fs::File::open(stage.outside.path())?;
-    let descriptor = u32::try_from(cgroup.as_raw_fd())?;
-    let _link = program.attach(Place::Connect4, descriptor, Attach::default())?;
-    stage.run(
-        &stage.outside,
-        &[Try::plain("udp-connected", ip("10.53.0.53"))],
+    let program = Program::load_for(
+        AttachPoint::Connect4,
+        &notes_network(settings.number()?, field)?,
     )?;
-    let network = stage.loaded.kernel.maps.settings()?.learning.network;
+    let cgroup = std::fs::File::open(base.outside.path())?;
+    let descriptor = u32::try_from(cgroup.as_raw_fd())?;
+    let _link = program.attach(AttachPoint::Connect4, descriptor, Attach::default())?;
+    base.run(
+        &base.outside,
+        &[Probe::plain("udp-connected", ip("10.53.0.53"))],
+    )?;
+    let network = base.loaded.kernel.maps.settings()?.learning.network;
     ensure!(network != 0, "no socket connected");
     Ok(network)
 }

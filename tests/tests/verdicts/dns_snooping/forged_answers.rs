@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Result, ensure};
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 
-use super::fixture::{Asked, REGISTRY, Scene, ip, openings};
+use super::fixture::{DnsFixture, Lookup, REGISTRY, ip, openings};
 use super::genuine_answers::{saying, saying_at};
 use super::message::{A, AAAA, ASKED, Answer, ID, query, wire};
 use super::scripted_server::{Script, Server, Voice};
@@ -116,27 +116,29 @@ fn spoiled(query: &[u8]) -> Vec<Answer> {
 #[test]
 fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
     for from in SERVERS {
-        let scene = Scene::new()?;
+        let fixture = DnsFixture::new()?;
         let (script, replies) = forger();
-        let (address, cloud) = (from.0, scene.stage.world.cloud());
+        let (address, cloud) = (from.0, fixture.base.network.cloud());
         let server = Server::start(cloud, address, &voices(from), script)?;
-        let asked = Asked {
+        let asked = Lookup {
             rounds: u32::try_from(TRIES.div_ceil(replies))?,
             replies: u32::try_from(replies)?,
-            ..Asked::once(address, REGISTRY, A).by("unconnected")
+            ..Lookup::once(address, REGISTRY, A).by("unconnected")
         };
-        let told = scene.ask(&[asked])?;
+        let told = fixture.ask(&[asked])?;
         ensure!(server.said() >= TRIES, "{} were sent", server.said());
         assert_eq!(
             (told[0].errno, u64::from(told[0].replies)),
             (None, server.said())
         );
-        assert_eq!(scene.stage.loaded.kernel.maps.learned()?, []);
+        assert_eq!(fixture.base.loaded.kernel.maps.learned()?, []);
         drop(server);
 
-        let _server = saying_at(&scene, address, |answer| answer.address(ASKED, ip(ADDRESS)))?;
-        scene.ask(&[Asked::once(address, REGISTRY, A)])?;
-        assert_eq!(scene.learned()?, 2, "and the right one opens");
+        let _server = saying_at(&fixture, address, |answer| {
+            answer.address(ASKED, ip(ADDRESS))
+        })?;
+        fixture.ask(&[Lookup::once(address, REGISTRY, A)])?;
+        assert_eq!(fixture.learned()?, 2, "and the right one opens");
     }
     Ok(())
 }
@@ -167,17 +169,17 @@ fn forger() -> (Script, u64) {
 /// Anyone can have this: a network of their own in which the server's address is theirs.
 #[test]
 fn a_network_that_an_unprivileged_user_made_teaches_nothing() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let answer = good(&query(REGISTRY, A));
     for (server, _) in SERVERS {
-        for way in ["connected", "unconnected"] {
-            let asked = Asked {
+        for method in ["connected", "unconnected"] {
+            let asked = Lookup {
                 rounds: 500,
-                ..Asked::once(server, REGISTRY, A).by(way)
+                ..Lookup::once(server, REGISTRY, A).by(method)
             };
-            let told = scene.ask_alone(server, &answer.0, &[asked])?;
+            let told = fixture.ask_alone(server, &answer.0, &[asked])?;
             assert_eq!((told[0].errno, told[0].replies), (None, 500), "{server}");
-            assert_eq!(scene.learned()?, 0, "{server} {way}");
+            assert_eq!(fixture.learned()?, 0, "{server} {method}");
         }
     }
     Ok(())
@@ -185,19 +187,19 @@ fn a_network_that_an_unprivileged_user_made_teaches_nothing() -> Result<()> {
 
 #[test]
 fn one_question_has_one_answer() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let other = "198.51.100.78";
     let script: Script = Box::new(move |query| {
         let second = Answer::to(query).address(ASKED, ip(other));
         vec![(0, good(query).0), (0, second.0.clone()), (0, second.0)]
     });
-    let _server = Server::start(scene.stage.world.cloud(), SERVER, &[], script)?;
-    let asked = Asked {
+    let _server = Server::start(fixture.base.network.cloud(), SERVER, &[], script)?;
+    let asked = Lookup {
         replies: 3,
-        ..Asked::once(SERVER, REGISTRY, A)
+        ..Lookup::once(SERVER, REGISTRY, A)
     };
-    assert_eq!(scene.ask(&[asked])?[0].replies, 3);
-    let opened: Vec<_> = scene.stage.loaded.kernel.maps.learned()?;
+    assert_eq!(fixture.ask(&[asked])?[0].replies, 3);
+    let opened: Vec<_> = fixture.base.loaded.kernel.maps.learned()?;
     let opened: Vec<_> = opened.iter().map(|(opening, _)| opening.address).collect();
     assert_eq!(opened, [openings(0, ip(ADDRESS), 1)[0].address; 2]);
     Ok(())
@@ -205,26 +207,26 @@ fn one_question_has_one_answer() -> Result<()> {
 
 #[test]
 fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip(ADDRESS)))?;
-    let asked = Asked::once(SERVER, REGISTRY, A);
-    let learned = |scene: &mut Scene| -> Result<usize> {
-        scene.forget()?;
-        assert_eq!(scene.ask(std::slice::from_ref(&asked))?[0].replies, 1);
-        scene.learned()
+    let mut fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(ADDRESS)))?;
+    let asked = Lookup::once(SERVER, REGISTRY, A);
+    let learned = |fixture: &mut DnsFixture| -> Result<usize> {
+        fixture.forget()?;
+        assert_eq!(fixture.ask(std::slice::from_ref(&asked))?[0].replies, 1);
+        fixture.learned()
     };
-    assert_eq!(learned(&mut scene)?, 2);
-    scene.apply(|inputs| inputs.learning.enabled = 0)?;
-    assert_eq!(learned(&mut scene)?, 0, "off");
-    scene.apply(|inputs| {
+    assert_eq!(learned(&mut fixture)?, 2);
+    fixture.apply(|inputs| inputs.learning.enabled = 0)?;
+    assert_eq!(learned(&mut fixture)?, 0, "off");
+    fixture.apply(|inputs| {
         inputs.learning.enabled = 1;
         inputs.servers.remove(0);
     })?;
-    assert_eq!(learned(&mut scene)?, 0, "no server");
-    scene.apply(|inputs| {
+    assert_eq!(learned(&mut fixture)?, 0, "no server");
+    fixture.apply(|inputs| {
         inputs.servers.push(SERVER);
         inputs.names.remove(0);
     })?;
-    assert_eq!(learned(&mut scene)?, 0, "no name");
+    assert_eq!(learned(&mut fixture)?, 0, "no name");
     Ok(())
 }

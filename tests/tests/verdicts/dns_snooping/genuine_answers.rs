@@ -10,7 +10,9 @@ use lab::{
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
-use super::fixture::{ACCOUNT, Asked, LINGER, REGISTRY, STUB, Scene, Told, ip, openings, outcomes};
+use super::fixture::{
+    ACCOUNT, DnsFixture, LINGER, Lookup, LookupResult, REGISTRY, STUB, ip, openings, outcomes,
+};
 use super::message::{A, AAAA, ASKED, Answer, TTL, wire};
 use super::scripted_server::Server;
 
@@ -20,8 +22,8 @@ const SECOND: u64 = 1_000_000_000;
 /// As much as servers answer in one datagram (DNS flag day 2020).
 const LARGEST: usize = 1232;
 
-fn found(count: usize) -> Told {
-    Told {
+fn found(count: usize) -> LookupResult {
+    LookupResult {
         errno: None,
         replies: 1,
         found: vec![true; count],
@@ -30,20 +32,20 @@ fn found(count: usize) -> Told {
 
 /// A server of the cloud that says the same to everybody.
 pub(super) fn saying(
-    scene: &Scene,
+    fixture: &DnsFixture,
     answer: impl Fn(Answer) -> Answer + Send + 'static,
 ) -> Result<Server> {
-    saying_at(scene, RESOLVER_V4.into(), answer)
+    saying_at(fixture, RESOLVER_V4.into(), answer)
 }
 
 /// As [`saying`], at another address.
 pub(super) fn saying_at(
-    scene: &Scene,
+    fixture: &DnsFixture,
     address: IpAddr,
     answer: impl Fn(Answer) -> Answer + Send + 'static,
 ) -> Result<Server> {
     let script = move |query: &[u8]| vec![(0, answer(Answer::to(query)).0)];
-    Server::start(scene.stage.world.cloud(), address, &[], Box::new(script))
+    Server::start(fixture.base.network.cloud(), address, &[], Box::new(script))
 }
 
 /// Both families' addresses of the registry, by what is asked.
@@ -55,20 +57,20 @@ fn registry(query: &[u8]) -> Vec<(usize, Vec<u8>)> {
 
 #[test]
 fn an_answer_opens_its_addresses_before_anybody_receives_it() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let world = &scene.stage.world;
-    let start = |place, address| Server::start(place, address, &[], Box::new(registry));
-    let _remote = start(world.cloud(), RESOLVER_V4.into())?;
-    let _remote_v6 = start(world.cloud(), RESOLVER_V6.into())?;
-    let _stub = start(world.device(), ip(STUB))?;
+    let mut fixture = DnsFixture::new()?;
+    let network = &fixture.base.network;
+    let start = |netns, address| Server::start(netns, address, &[], Box::new(registry));
+    let _remote = start(network.cloud(), RESOLVER_V4.into())?;
+    let _remote_v6 = start(network.cloud(), RESOLVER_V6.into())?;
+    let _stub = start(network.device(), ip(STUB))?;
     for server in [RESOLVER_V4.into(), RESOLVER_V6.into(), ip(STUB)] {
-        for way in ["connected", "unconnected"] {
+        for method in ["connected", "unconnected"] {
             for (kind, address) in [(A, ip(V4)), (AAAA, ip(V6))] {
-                scene.forget()?;
-                let asked = Asked::once(server, REGISTRY, kind).by(way);
-                let told = scene.ask(&[asked.look(&openings(0, address, 1))])?;
-                assert_eq!(told, [found(2)], "{server} {way} {address}");
-                assert_eq!(scene.learned()?, 2, "{server} {way} {address}");
+                fixture.forget()?;
+                let asked = Lookup::once(server, REGISTRY, kind).by(method);
+                let told = fixture.ask(&[asked.look(&openings(0, address, 1))])?;
+                assert_eq!(told, [found(2)], "{server} {method} {address}");
+                assert_eq!(fixture.learned()?, 2, "{server} {method} {address}");
             }
         }
     }
@@ -77,10 +79,10 @@ fn an_answer_opens_its_addresses_before_anybody_receives_it() -> Result<()> {
 
 #[test]
 fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let addresses: Vec<IpAddr> = (1..=24).map(|last| [198, 51, 100, last].into()).collect();
     let listed = addresses.clone();
-    let _server = saying(&scene, move |answer| {
+    let _server = saying(&fixture, move |answer| {
         let chain = answer
             .alias("CONTOSO.azurecr.io", "r.trafficmanager.net")
             .alias("R.trafficmanager.net", "eus.cloudapp.azure.com");
@@ -92,32 +94,32 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
         .iter()
         .flat_map(|address| openings(0, *address, 1))
         .collect();
-    let asked = Asked::once(RESOLVER_V4.into(), "Contoso.AzureCR.io", A).look(&keys);
-    assert_eq!(scene.ask(&[asked])?, [found(48)]);
-    assert_eq!(scene.learned()?, 48);
+    let asked = Lookup::once(RESOLVER_V4.into(), "Contoso.AzureCR.io", A).look(&keys);
+    assert_eq!(fixture.ask(&[asked])?, [found(48)]);
+    assert_eq!(fixture.learned()?, 48);
     Ok(())
 }
 
 #[test]
 fn an_answer_is_read_in_whatever_order_its_records_stand() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let address: IpAddr = [198, 51, 100, 77].into();
-    let _server = saying(&scene, move |answer| {
+    let _server = saying(&fixture, move |answer| {
         answer
             .address(&wire("eus-3.fe.azcr.io"), address)
             .alias("eus.trafficmanager.net", "eus-3.fe.azcr.io")
             .alias("contoso.azurecr.io", "eus.trafficmanager.net")
     })?;
     let keys = openings(0, address, 1);
-    let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
-    assert_eq!(scene.ask(&[asked])?, [found(2)]);
-    assert_eq!(scene.learned()?, 2);
+    let asked = Lookup::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
+    assert_eq!(fixture.ask(&[asked])?, [found(2)]);
+    assert_eq!(fixture.learned()?, 2);
     Ok(())
 }
 
 #[test]
 fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = DnsFixture::new()?;
     for kind in [A, AAAA] {
         let (answer, addresses) = large(kind);
         let size = answer.0.len();
@@ -127,11 +129,11 @@ fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> 
             .iter()
             .flat_map(|address| openings(0, *address, 1))
             .collect();
-        let _server = saying(&scene, move |_| answer.clone())?;
-        scene.forget()?;
-        let asked = Asked::once(RESOLVER_V4.into(), REGISTRY, kind).look(&keys);
-        assert_eq!(scene.ask(&[asked])?, [found(keys.len())]);
-        assert_eq!(scene.learned()?, keys.len());
+        let _server = saying(&fixture, move |_| answer.clone())?;
+        fixture.forget()?;
+        let asked = Lookup::once(RESOLVER_V4.into(), REGISTRY, kind).look(&keys);
+        assert_eq!(fixture.ask(&[asked])?, [found(keys.len())]);
+        assert_eq!(fixture.learned()?, keys.len());
     }
     Ok(())
 }
@@ -160,16 +162,16 @@ fn large(kind: u16) -> (Answer, Vec<IpAddr>) {
 
 #[test]
 fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
-    let ask = |scene: &mut Scene, name: &str, key| -> Result<Vec<Told>> {
-        scene.forget()?;
-        let asked = Asked::once(RESOLVER_V4.into(), name, A);
-        scene.ask(&[asked.look(&openings(0, ip(V4), key))])
+    let mut fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
+    let ask = |fixture: &mut DnsFixture, name: &str, key| -> Result<Vec<LookupResult>> {
+        fixture.forget()?;
+        let asked = Lookup::once(RESOLVER_V4.into(), name, A);
+        fixture.ask(&[asked.look(&openings(0, ip(V4), key))])
     };
     for region in ["eastus", "x", "no-such-region"] {
         let name = format!("contoso.{region}.data.azurecr.io");
-        assert_eq!(ask(&mut scene, &name, 2)?, [found(2)], "{name}");
+        assert_eq!(ask(&mut fixture, &name, 2)?, [found(2)], "{name}");
     }
     for name in [
         "contoso.a.b.data.azurecr.io",
@@ -177,21 +179,21 @@ fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
         "evil.eastus.data.azurecr.io",
         "contoso.eastus.data.azurecr.com",
     ] {
-        ask(&mut scene, name, 2)?;
-        assert_eq!(scene.learned()?, 0, "{name}");
+        ask(&mut fixture, name, 2)?;
+        assert_eq!(fixture.learned()?, 0, "{name}");
     }
     Ok(())
 }
 
 #[test]
 fn a_learned_address_stays_for_the_linger_whatever_its_time_to_live() -> Result<()> {
-    let scene = Scene::new()?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
+    let fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
     let stays = LINGER;
     let before = boot_clock() + stays;
-    scene.ask(&[Asked::once(RESOLVER_V4.into(), REGISTRY, A)])?;
+    fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
     let after = boot_clock() + stays;
-    let learned = scene.stage.loaded.kernel.maps.learned()?;
+    let learned = fixture.base.loaded.kernel.maps.learned()?;
     let mut ends: Vec<u64> = learned.iter().map(|(_, deadline)| *deadline).collect();
     ends.dedup();
     assert_eq!(learned.len(), 2);
@@ -204,14 +206,14 @@ fn a_learned_address_stays_for_the_linger_whatever_its_time_to_live() -> Result<
 
 #[test]
 fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
-    let scene = Scene::new()?;
-    let _server = saying(&scene, |answer| {
+    let fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| {
         answer
             .address(ASKED, ip(V4))
             .address(ASKED, ip("198.51.100.78"))
     })?;
-    let lessons = scene.lessons(|| {
-        scene.ask(&[Asked::once(RESOLVER_V4.into(), REGISTRY, A)])?;
+    let lessons = fixture.lessons(|| {
+        fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
         Ok(())
     })?;
     assert_eq!(outcomes(&lessons), [(Outcome::Learned, 1); 2]);
@@ -227,47 +229,47 @@ fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
 
 #[test]
 fn a_name_of_an_exception_opens_storage_for_its_unit_alone() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let address = ip("203.0.113.7");
-    let _server = saying(&scene, move |answer| answer.address(ASKED, address))?;
-    let unit = loaded_policy::open(&scene.stage.device)?.id;
-    let asked = Asked::once(RESOLVER_V4.into(), ACCOUNT, A).look(&openings(unit, address, 3));
-    assert_eq!(scene.ask(&[asked])?, [found(2)]);
-    assert_eq!(scene.learned()?, 2);
+    let _server = saying(&fixture, move |answer| answer.address(ASKED, address))?;
+    let unit = loaded_policy::open(&fixture.base.device)?.id;
+    let asked = Lookup::once(RESOLVER_V4.into(), ACCOUNT, A).look(&openings(unit, address, 3));
+    assert_eq!(fixture.ask(&[asked])?, [found(2)]);
+    assert_eq!(fixture.learned()?, 2);
     Ok(())
 }
 
 #[test]
 fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip("203.0.113.7")))?;
+    let mut fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| answer.address(ASKED, ip("203.0.113.7")))?;
     let soon = boot_clock() + 60 * SECOND;
-    let ask = |scene: &Scene| scene.ask(&[Asked::once(RESOLVER_V4.into(), ACCOUNT, A)]);
-    scene.apply(|inputs| inputs.names[2].scopes[0].deadline = soon)?;
-    ask(&scene)?;
-    let learned = scene.stage.loaded.kernel.maps.learned()?;
+    let ask = |fixture: &DnsFixture| fixture.ask(&[Lookup::once(RESOLVER_V4.into(), ACCOUNT, A)]);
+    fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = soon)?;
+    ask(&fixture)?;
+    let learned = fixture.base.loaded.kernel.maps.learned()?;
     assert_eq!(learned.len(), 2);
     assert!(
         learned.iter().all(|(_, deadline)| *deadline == soon),
         "{learned:?}"
     );
-    scene.forget()?;
-    scene.apply(|inputs| inputs.names[2].scopes[0].deadline = boot_clock())?;
-    ask(&scene)?;
-    assert_eq!(scene.learned()?, 0, "it is over");
+    fixture.forget()?;
+    fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = boot_clock())?;
+    ask(&fixture)?;
+    assert_eq!(fixture.learned()?, 0, "it is over");
     Ok(())
 }
 
 #[test]
 fn what_a_name_opened_goes_with_the_name_and_stays_with_another_change() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let _server = saying(&scene, |answer| answer.address(ASKED, ip(V4)))?;
-    scene.ask(&[Asked::once(RESOLVER_V4.into(), REGISTRY, A)])?;
-    scene.apply(|inputs| inputs.audit = true)?;
-    assert_eq!(scene.learned()?, 2);
-    scene.apply(|inputs| {
+    let mut fixture = DnsFixture::new()?;
+    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
+    fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
+    fixture.apply(|inputs| inputs.audit = true)?;
+    assert_eq!(fixture.learned()?, 2);
+    fixture.apply(|inputs| {
         inputs.names.remove(0);
     })?;
-    assert_eq!(scene.learned()?, 0);
+    assert_eq!(fixture.learned()?, 0);
     Ok(())
 }

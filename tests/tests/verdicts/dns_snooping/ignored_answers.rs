@@ -6,7 +6,7 @@ use anyhow::Result;
 use enforcer_common::Outcome;
 use lab::topology::addresses::RESOLVER_V4;
 
-use super::fixture::{ACCOUNT, Asked, REGISTRY, Scene, ip, outcomes};
+use super::fixture::{ACCOUNT, DnsFixture, Lookup, REGISTRY, ip, outcomes};
 use super::genuine_answers::saying;
 use super::message::{A, AAAA, ASKED, Answer, query, wire};
 
@@ -15,22 +15,22 @@ const ADDRESS: &str = "198.51.100.77";
 
 /// What comes of asking for `name`, where the answer is `answer`; and how many openings.
 fn outcome(
-    scene: &Scene,
+    fixture: &DnsFixture,
     name: &str,
     kind: u16,
     answer: impl Fn(Answer) -> Answer + Send + 'static,
 ) -> Result<(Vec<(Outcome, u32)>, usize)> {
-    let _server = saying(scene, answer)?;
-    let lessons = scene.lessons(|| {
-        scene.ask(&[Asked::once(SERVER, name, kind)])?;
+    let _server = saying(fixture, answer)?;
+    let lessons = fixture.lessons(|| {
+        fixture.ask(&[Lookup::once(SERVER, name, kind)])?;
         Ok(())
     })?;
-    Ok((outcomes(&lessons), scene.learned()?))
+    Ok((outcomes(&lessons), fixture.learned()?))
 }
 
 #[test]
 fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     for (name, id, kind, address) in [
         (REGISTRY, 1, A, "203.0.113.7"),
         (REGISTRY, 1, AAAA, "2001:db8:b10b::7"),
@@ -45,7 +45,7 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
         (ACCOUNT, 3, A, "198.51.100.77"),
         (ACCOUNT, 3, AAAA, "2001:db8:acc::7"),
     ] {
-        let told = outcome(&scene, name, kind, move |answer| {
+        let told = outcome(&fixture, name, kind, move |answer| {
             answer.address(ASKED, ip(address))
         })?;
         assert_eq!(
@@ -59,11 +59,11 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
 
 #[test]
 fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = DnsFixture::new()?;
     for default_allow in [true, false] {
-        scene.apply(|inputs| inputs.default_allow = default_allow)?;
+        fixture.apply(|inputs| inputs.default_allow = default_allow)?;
         for address in ["93.184.0.1", "10.0.0.1"] {
-            let told = outcome(&scene, REGISTRY, A, |answer| {
+            let told = outcome(&fixture, REGISTRY, A, |answer| {
                 answer.address(ASKED, ip(address))
             })?;
             assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0), "{address}");
@@ -74,9 +74,9 @@ fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() ->
 
 #[test]
 fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
-    let mut scene = Scene::new()?;
-    scene.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
-    let told = outcome(&scene, REGISTRY, A, |answer| {
+    let mut fixture = DnsFixture::new()?;
+    fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
+    let told = outcome(&fixture, REGISTRY, A, |answer| {
         answer.address(ASKED, ip(ADDRESS))
     })?;
     assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0));
@@ -85,23 +85,23 @@ fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let unusable = (vec![(Outcome::Unusable, 1)], 0);
-    let told = outcome(&scene, REGISTRY, A, |answer| answer.set(2, 0x83))?;
+    let told = outcome(&fixture, REGISTRY, A, |answer| answer.set(2, 0x83))?;
     assert_eq!(told, unusable, "truncated");
-    let told = outcome(&scene, REGISTRY, A, |answer| {
+    let told = outcome(&fixture, REGISTRY, A, |answer| {
         answer
             .address(&wire("c.example"), ip(ADDRESS))
             .alias(REGISTRY, "b.example")
     })?;
     assert_eq!(told, unusable, "an address that no alias leads to");
-    let told = outcome(&scene, REGISTRY, A, |answer| {
+    let told = outcome(&fixture, REGISTRY, A, |answer| {
         (0..129).fold(answer, |answer, last| {
             answer.address(ASKED, [198, 51, 100, last].into())
         })
     })?;
     assert_eq!(told, unusable, "129 addresses");
-    let told = outcome(&scene, REGISTRY, A, |answer| {
+    let told = outcome(&fixture, REGISTRY, A, |answer| {
         let at = u8::try_from(answer.0.len()).unwrap_or(0);
         answer.address(&[0xc0, at], ip(ADDRESS))
     })?;
@@ -111,9 +111,9 @@ fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
 
 #[test]
 fn an_answer_without_addresses_is_no_lesson() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     for code in [0x80, 0x82, 0x83, 0x85] {
-        let told = outcome(&scene, REGISTRY, A, move |answer| answer.set(3, code))?;
+        let told = outcome(&fixture, REGISTRY, A, move |answer| answer.set(3, code))?;
         assert_eq!(told, (vec![], 0), "{code}");
     }
     Ok(())
@@ -121,8 +121,8 @@ fn an_answer_without_addresses_is_no_lesson() -> Result<()> {
 
 #[test]
 fn a_question_over_tcp_is_told() -> Result<()> {
-    let scene = Scene::new()?;
-    let cloud = scene.stage.world.cloud();
+    let fixture = DnsFixture::new()?;
+    let cloud = fixture.base.network.cloud();
     let _server = cloud.run(|| Ok(TcpListener::bind((SERVER, 53))?))?;
     let framed = |name: &str| {
         let query = query(name, A);
@@ -131,13 +131,13 @@ fn a_question_over_tcp_is_told() -> Result<()> {
         framed
     };
     let ask = |query: Vec<u8>| {
-        let asked = Asked {
+        let asked = Lookup {
             replies: 0,
             query,
-            ..Asked::once(SERVER, REGISTRY, A).by("tcp")
+            ..Lookup::once(SERVER, REGISTRY, A).by("tcp")
         };
-        scene.lessons(|| {
-            scene.ask(&[asked])?;
+        fixture.lessons(|| {
+            fixture.ask(&[asked])?;
             Ok(())
         })
     };

@@ -56,8 +56,8 @@ impl Answer {
     }
 
     pub(super) fn set(mut self, at: usize, byte: u8) -> Self {
-        if let Some(place) = self.0.get_mut(at) {
-            *place = byte;
+        if let Some(env) = self.0.get_mut(at) {
+            *env = byte;
         }
         self
     }

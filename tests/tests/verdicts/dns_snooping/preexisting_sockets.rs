@@ -16,7 +16,9 @@ use lab::fixtures::process::run_with_input;
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};
 
-use super::fixture::{Asked, LIMIT, REGISTRY, Scene, Told, alone, ip, openings, told};
+use super::fixture::{
+    DnsFixture, LIMIT, Lookup, LookupResult, REGISTRY, alone, ip, openings, told,
+};
 use super::genuine_answers::saying_at;
 use super::message::{A, ASKED, Answer, query};
 use crate::fixture::{await_true, new_dir};
@@ -33,13 +35,13 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn start(scene: &Scene, alone: &Value, questions: &[Asked]) -> Result<Self> {
-        let flags = new_dir(scene.stage.loaded.scratch().path())?;
+    fn start(fixture: &DnsFixture, alone: &Value, questions: &[Lookup]) -> Result<Self> {
+        let flags = new_dir(fixture.base.loaded.scratch().path())?;
         let (ready, go) = (flags.join("ready"), flags.join("go"));
         // Also for a process that is not root any more.
         fs::set_permissions(&flags, fs::Permissions::from_mode(0o777))?;
         let order = json!({"alone": alone, "wait": flags, "questions": questions});
-        let (tool, order) = (scene.tool(&scene.stage.device), scene.order(order));
+        let (tool, order) = (fixture.tool(&fixture.base.device), fixture.order(order));
         let thread = thread::spawn(move || run_with_input(tool, &order, LIMIT)?.success());
         await_true("the sockets are connected", || {
             Ok(ready.exists() || thread.is_finished())
@@ -47,33 +49,33 @@ impl Waiting {
         Ok(Self { go, thread })
     }
 
-    fn go(self) -> Result<Vec<Told>> {
+    fn go(self) -> Result<Vec<LookupResult>> {
         fs::write(&self.go, "")?;
         told(&self.thread.join().ok().context("a panic")??)
     }
 }
 
 /// Does what the daemon does: lists the sockets of the device's network, and puts them in the place of those before. How many there are.
-fn list(scene: &mut Scene) -> Result<usize> {
-    let keys = scene.inputs.servers.iter().map(|ip| address(*ip).key());
+fn list(fixture: &mut DnsFixture) -> Result<usize> {
+    let keys = fixture.inputs.servers.iter().map(|ip| address(*ip).key());
     let servers: BTreeMap<_, _> = keys.zip(1..).collect();
-    let listed = scene
-        .stage
-        .world
+    let listed = fixture
+        .base
+        .network
         .device()
         .run(|| Ok(dns_sockets(&servers)?))?;
-    let maps = &mut scene.stage.loaded.kernel.maps;
+    let maps = &mut fixture.base.loaded.kernel.maps;
     maps.set_dns_sockets(&listed)?;
     assert_eq!(maps.dns_sockets()?, listed);
     Ok(listed.len())
 }
 
-fn asked(server: IpAddr) -> Asked {
-    Asked::once(server, REGISTRY, A).look(&openings(0, ip(ADDRESS), 1))
+fn asked(server: IpAddr) -> Lookup {
+    Lookup::once(server, REGISTRY, A).look(&openings(0, ip(ADDRESS), 1))
 }
 
-fn answered(found: bool) -> Told {
-    Told {
+fn answered(found: bool) -> LookupResult {
+    LookupResult {
         errno: None,
         replies: 1,
         found: vec![found; 2],
@@ -84,15 +86,21 @@ fn answered(found: bool) -> Told {
 fn a_socket_that_is_older_than_the_programs_learns_once_it_is_listed() -> Result<()> {
     for server in SERVERS {
         for is_listed in [false, true] {
-            let mut scene = Scene::before_attaching()?;
-            let _server = saying_at(&scene, server, |answer| answer.address(ASKED, ip(ADDRESS)))?;
-            let waiting = Waiting::start(&scene, &Value::Null, &[asked(server)])?;
-            scene.stage.attach()?;
+            let mut fixture = DnsFixture::before_attaching()?;
+            let _server = saying_at(&fixture, server, |answer| {
+                answer.address(ASKED, ip(ADDRESS))
+            })?;
+            let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
+            fixture.base.attach()?;
             if is_listed {
-                assert_eq!(list(&mut scene)?, 1);
+                assert_eq!(list(&mut fixture)?, 1);
             }
             assert_eq!(waiting.go()?, [answered(is_listed)], "{server}");
-            assert_eq!(scene.learned()?, if is_listed { 2 } else { 0 }, "{server}");
+            assert_eq!(
+                fixture.learned()?,
+                if is_listed { 2 } else { 0 },
+                "{server}"
+            );
         }
     }
     Ok(())
@@ -101,24 +109,26 @@ fn a_socket_that_is_older_than_the_programs_learns_once_it_is_listed() -> Result
 #[test]
 fn a_socket_that_is_older_than_its_servers_entry_learns_and_one_of_a_former_server_does_not()
 -> Result<()> {
-    let mut scene = Scene::new()?;
+    let mut fixture = DnsFixture::new()?;
     let [server, _] = SERVERS;
-    let _server = saying_at(&scene, server, |answer| answer.address(ASKED, ip(ADDRESS)))?;
-    let servers = std::mem::take(&mut scene.inputs.servers);
-    scene.apply(|_| {})?;
-    let waiting = Waiting::start(&scene, &Value::Null, &[asked(server)])?;
-    assert_eq!(list(&mut scene)?, 0);
-    scene.apply(|inputs| inputs.servers = servers)?;
-    assert_eq!(list(&mut scene)?, 1);
+    let _server = saying_at(&fixture, server, |answer| {
+        answer.address(ASKED, ip(ADDRESS))
+    })?;
+    let servers = std::mem::take(&mut fixture.inputs.servers);
+    fixture.apply(|_| {})?;
+    let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
+    assert_eq!(list(&mut fixture)?, 0);
+    fixture.apply(|inputs| inputs.servers = servers)?;
+    assert_eq!(list(&mut fixture)?, 1);
     assert_eq!(waiting.go()?, [answered(true)]);
-    assert_eq!(scene.learned()?, 2);
+    assert_eq!(fixture.learned()?, 2);
 
-    scene.forget()?;
-    let waiting = Waiting::start(&scene, &Value::Null, &[asked(server)])?;
-    scene.apply(|inputs| inputs.servers.retain(|known| *known != server))?;
-    assert_eq!(list(&mut scene)?, 0, "the list is replaced whole");
+    fixture.forget()?;
+    let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
+    fixture.apply(|inputs| inputs.servers.retain(|known| *known != server))?;
+    assert_eq!(list(&mut fixture)?, 0, "the list is replaced whole");
     assert_eq!(waiting.go()?, [answered(false)]);
-    assert_eq!(scene.learned()?, 0);
+    assert_eq!(fixture.learned()?, 0);
     Ok(())
 }
 
@@ -128,13 +138,13 @@ fn a_socket_of_a_network_that_an_unprivileged_user_made_is_not_listed_and_learns
 -> Result<()> {
     let answer = Answer::to(&query(REGISTRY, A)).address(ASKED, ip(ADDRESS));
     for server in SERVERS {
-        let mut scene = Scene::before_attaching()?;
+        let mut fixture = DnsFixture::before_attaching()?;
         let alone = alone(server, &answer.0);
-        let waiting = Waiting::start(&scene, &alone, &[asked(server)])?;
-        scene.stage.attach()?;
-        assert_eq!(list(&mut scene)?, 0, "{server}");
+        let waiting = Waiting::start(&fixture, &alone, &[asked(server)])?;
+        fixture.base.attach()?;
+        assert_eq!(list(&mut fixture)?, 0, "{server}");
         assert_eq!(waiting.go()?, [answered(false)], "{server}");
-        assert_eq!(scene.learned()?, 0, "{server}");
+        assert_eq!(fixture.learned()?, 0, "{server}");
     }
     Ok(())
 }
@@ -142,20 +152,20 @@ fn a_socket_of_a_network_that_an_unprivileged_user_made_is_not_listed_and_learns
 /// A listed socket is its owner's, who may connect it to whom they like.
 #[test]
 fn a_listed_socket_that_turns_to_another_server_learns_nothing_from_that() -> Result<()> {
-    let mut scene = Scene::before_attaching()?;
+    let mut fixture = DnsFixture::before_attaching()?;
     let [server, _] = SERVERS;
-    let _server = saying_at(&scene, server, |answer| answer)?;
-    let _other = saying_at(&scene, ip(NEIGHBOUR), |answer| {
+    let _server = saying_at(&fixture, server, |answer| answer)?;
+    let _other = saying_at(&fixture, ip(NEIGHBOUR), |answer| {
         answer.address(ASKED, ip(ADDRESS))
     })?;
-    let asked = Asked {
+    let asked = Lookup {
         then: Some(ip(NEIGHBOUR)),
         ..asked(server)
     };
-    let waiting = Waiting::start(&scene, &Value::Null, &[asked])?;
-    scene.stage.attach()?;
-    assert_eq!(list(&mut scene)?, 1);
+    let waiting = Waiting::start(&fixture, &Value::Null, &[asked])?;
+    fixture.base.attach()?;
+    assert_eq!(list(&mut fixture)?, 1);
     assert_eq!(waiting.go()?, [answered(false)]);
-    assert_eq!(scene.learned()?, 0);
+    assert_eq!(fixture.learned()?, 0);
     Ok(())
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lab::fixtures::process::run;
-use lab::fixtures::tool_cache::Cache;
+use lab::fixtures::tool_cache::ToolCache;
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 
-use super::fixture::{Asked, REGISTRY, STUB, Scene, Told, ip, openings};
+use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, ip, openings};
 use super::genuine_answers::saying_at;
 use super::message::{A, AAAA, ASKED, Answer};
 use super::scripted_server::{Script, Server, Voice};
@@ -24,21 +24,21 @@ const NOBODY: &str = "10.53.0.99";
 const NEIGHBOUR: &str = "10.53.0.1";
 
 /// Leads datagrams to port 53 of `from` to `to`, for the device.
-fn redirect(cache: &Cache, scene: &Scene, from: IpAddr, to: SocketAddr) -> Result<()> {
+fn redirect(cache: &ToolCache, fixture: &DnsFixture, from: IpAddr, to: SocketAddr) -> Result<()> {
     let program = if from.is_ipv4() {
         "usr/sbin/iptables-legacy"
     } else {
         "usr/sbin/ip6tables-legacy"
     };
-    let place = scene.stage.world.device_place();
-    let mut iptables = cache.debian(&place, program);
+    let env = fixture.base.network.device_env();
+    let mut iptables = cache.debian(&env, program);
     let libraries = cache.path("root/usr/lib");
     let libraries = libraries.join(format!("{}-linux-gnu/xtables", std::env::consts::ARCH));
     iptables
         .env("XTABLES_LIBDIR", libraries)
         .env(
             "XTABLES_LOCKFILE",
-            scene.stage.loaded.scratch().path().join("xtables.lock"),
+            fixture.base.loaded.scratch().path().join("xtables.lock"),
         )
         .args(["-t", "nat", "-A", "OUTPUT", "-d", &from.to_string()])
         .args([
@@ -55,8 +55,8 @@ fn redirect(cache: &Cache, scene: &Scene, from: IpAddr, to: SocketAddr) -> Resul
     Ok(())
 }
 
-fn found(count: usize) -> Told {
-    Told {
+fn found(count: usize) -> LookupResult {
+    LookupResult {
         errno: None,
         replies: 1,
         found: vec![true; count],
@@ -64,35 +64,35 @@ fn found(count: usize) -> Told {
 }
 
 /// A server at another port of `address`.
-fn filter(scene: &Scene, address: SocketAddr, says: &'static str) -> Result<Server> {
+fn filter(fixture: &DnsFixture, address: SocketAddr, says: &'static str) -> Result<Server> {
     let answer = move |query: &[u8]| Answer::to(query).address(ASKED, ip(says)).0;
     let script: Script = Box::new(move |query| vec![(0, answer(query))]);
-    Server::start_at(scene.stage.world.device(), Voice::At(address), script)
+    Server::start_at(fixture.base.network.device(), Voice::At(address), script)
 }
 
 #[test]
 fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
-    let Ok(cache) = Cache::open() else {
+    let Ok(cache) = ToolCache::open() else {
         writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
         return Ok(());
     };
-    let mut scene = Scene::new()?;
+    let mut fixture = DnsFixture::new()?;
     let to_filter: [(IpAddr, SocketAddr, u16, &str); 3] = [
         (RESOLVER_V4.into(), "127.0.0.1:5353".parse()?, A, V4),
         (RESOLVER_V6.into(), "[::1]:53".parse()?, AAAA, V6),
         // To a server that is known as well.
         (ip(STUB), "127.0.0.1:53".parse()?, A, V4),
     ];
-    scene.apply(|inputs| inputs.servers.push(ip("127.0.0.1")))?;
+    fixture.apply(|inputs| inputs.servers.push(ip("127.0.0.1")))?;
     for (server, filter_at, kind, address) in to_filter {
-        redirect(&cache, &scene, server, filter_at)?;
-        let _filter = filter(&scene, filter_at, address)?;
-        for way in ["connected", "unconnected"] {
-            scene.forget()?;
-            let asked = Asked::once(server, REGISTRY, kind).by(way);
-            let told = scene.ask(&[asked.look(&openings(0, ip(address), 1))])?;
-            assert_eq!(told, [found(2)], "{server} {way}");
-            assert_eq!(scene.learned()?, 2, "{server} {way}");
+        redirect(&cache, &fixture, server, filter_at)?;
+        let _filter = filter(&fixture, filter_at, address)?;
+        for method in ["connected", "unconnected"] {
+            fixture.forget()?;
+            let asked = Lookup::once(server, REGISTRY, kind).by(method);
+            let told = fixture.ask(&[asked.look(&openings(0, ip(address), 1))])?;
+            assert_eq!(told, [found(2)], "{server} {method}");
+            assert_eq!(fixture.learned()?, 2, "{server} {method}");
         }
     }
     Ok(())
@@ -100,18 +100,18 @@ fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
 
 #[test]
 fn an_answer_does_not_count_that_a_filter_gave_in_the_place_of_no_server() -> Result<()> {
-    let Ok(cache) = Cache::open() else {
+    let Ok(cache) = ToolCache::open() else {
         writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
         return Ok(());
     };
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let filter_at: SocketAddr = "127.0.0.1:5353".parse()?;
-    redirect(&cache, &scene, ip(NOBODY), filter_at)?;
-    let _filter = filter(&scene, filter_at, V4)?;
-    for way in ["connected", "unconnected"] {
-        let told = scene.ask(&[Asked::once(ip(NOBODY), REGISTRY, A).by(way)])?;
-        assert_eq!((told[0].errno, told[0].replies), (None, 1), "{way}");
-        assert_eq!(scene.learned()?, 0, "{way}");
+    redirect(&cache, &fixture, ip(NOBODY), filter_at)?;
+    let _filter = filter(&fixture, filter_at, V4)?;
+    for method in ["connected", "unconnected"] {
+        let told = fixture.ask(&[Lookup::once(ip(NOBODY), REGISTRY, A).by(method)])?;
+        assert_eq!((told[0].errno, told[0].replies), (None, 1), "{method}");
+        assert_eq!(fixture.learned()?, 0, "{method}");
     }
     Ok(())
 }
@@ -119,21 +119,25 @@ fn an_answer_does_not_count_that_a_filter_gave_in_the_place_of_no_server() -> Re
 /// Whoever has a socket that has asked a server can have it ask a server of their own next, whose answers come from there.
 #[test]
 fn a_socket_that_asked_a_server_learns_nothing_from_another_that_it_asks_next() -> Result<()> {
-    let scene = Scene::new()?;
+    let fixture = DnsFixture::new()?;
     let server: IpAddr = RESOLVER_V4.into();
-    let _silent = saying_at(&scene, server, |answer| answer)?;
-    let _other = saying_at(&scene, ip(NEIGHBOUR), |answer| {
+    let _silent = saying_at(&fixture, server, |answer| answer)?;
+    let _other = saying_at(&fixture, ip(NEIGHBOUR), |answer| {
         answer.address(ASKED, ip(V4))
     })?;
-    for (way, replies) in [("connected", 1), ("unconnected", 2)] {
-        let asked = Asked {
+    for (method, replies) in [("connected", 1), ("unconnected", 2)] {
+        let asked = Lookup {
             then: Some(ip(NEIGHBOUR)),
             replies,
-            ..Asked::once(server, REGISTRY, A).by(way)
+            ..Lookup::once(server, REGISTRY, A).by(method)
         };
-        let told = scene.ask(&[asked])?;
-        assert_eq!((told[0].errno, told[0].replies), (None, replies), "{way}");
-        assert_eq!(scene.learned()?, 0, "{way}");
+        let told = fixture.ask(&[asked])?;
+        assert_eq!(
+            (told[0].errno, told[0].replies),
+            (None, replies),
+            "{method}"
+        );
+        assert_eq!(fixture.learned()?, 0, "{method}");
     }
     Ok(())
 }

@@ -44,23 +44,23 @@ pub(super) struct Server {
 impl Server {
     /// A server in `place` at port 53 of `address`, with `others` to speak beside it.
     pub(super) fn start(
-        place: &Netns,
+        netns: &Netns,
         address: IpAddr,
         others: &[Voice],
         script: Script,
     ) -> Result<Self> {
         let own = Voice::At(SocketAddr::new(address, 53));
         let voices: Vec<&Voice> = [&own].into_iter().chain(others).collect();
-        Self::start_with(place, &voices, script)
+        Self::start_with(netns, &voices, script)
     }
 
     /// A server in `place` with one voice.
-    pub(super) fn start_at(place: &Netns, voice: Voice, script: Script) -> Result<Self> {
-        Self::start_with(place, &[&voice], script)
+    pub(super) fn start_at(netns: &Netns, voice: Voice, script: Script) -> Result<Self> {
+        Self::start_with(netns, &[&voice], script)
     }
 
-    fn start_with(place: &Netns, voices: &[&Voice], script: Script) -> Result<Self> {
-        let mouths = place.run(|| {
+    fn start_with(netns: &Netns, voices: &[&Voice], script: Script) -> Result<Self> {
+        let mouths = netns.run(|| {
             let mouths = voices.iter().map(|voice| Mouth::of(voice));
             mouths.collect::<Result<Vec<_>>>()
         })?;

@@ -7,9 +7,9 @@ use lab::craft::{
     protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
 };
 
-use super::{ALLOWED, KINDS, Kind, OPEN, Row, STORAGE, behind, ip, row};
+use super::{ALLOWED, KINDS, Kind, OPEN, PacketCase, STORAGE, behind, ip, row};
 
-pub(super) fn fragments() -> Vec<Row> {
+pub(super) fn fragments() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses,
@@ -38,7 +38,7 @@ pub(super) fn fragments() -> Vec<Row> {
 }
 
 /// Judged by the outer destination: the inner one is another matter.
-pub(super) fn tunnels() -> Vec<Row> {
+pub(super) fn tunnels() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses, other, ..
@@ -61,7 +61,7 @@ pub(super) fn tunnels() -> Vec<Row> {
     rows
 }
 
-pub(super) fn extension_headers() -> Vec<Row> {
+pub(super) fn extension_headers() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses,
@@ -122,7 +122,7 @@ pub(super) fn extension_headers() -> Vec<Row> {
 }
 
 /// Denied whatever the first hop is: the last one is another.
-pub(super) fn source_routes() -> Vec<Row> {
+pub(super) fn source_routes() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses, https, ..
@@ -207,7 +207,7 @@ pub(super) fn source_routes() -> Vec<Row> {
 }
 
 /// With a destination, but without ports.
-pub(super) fn cut_short() -> Vec<Row> {
+pub(super) fn cut_short() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses, other, ..
@@ -242,7 +242,7 @@ pub(super) fn cut_short() -> Vec<Row> {
     rows
 }
 
-pub(super) fn unreadable() -> Vec<Row> {
+pub(super) fn unreadable() -> Vec<PacketCase> {
     let [v4, v6] = OPEN.map(|text| Packet::new(ip(text), TCP, 443).network());
     let mut frames = vec![
         ("ARP", ethernet(0x0806, &v4)),
@@ -265,7 +265,7 @@ pub(super) fn unreadable() -> Vec<Row> {
         packet[0] = first;
         frames.push(("IPv6 with a wrong first byte", ethernet(0x86dd, &packet)));
     }
-    let row = |(what, packet): (&str, Vec<u8>)| Row {
+    let row = |(what, packet): (&str, Vec<u8>)| PacketCase {
         what: what.to_owned(),
         packet,
         verdict: Deny,

@@ -15,15 +15,15 @@ use lab::craft::{
 };
 
 /// A packet and what is to become of it.
-pub(crate) struct Row {
+pub(crate) struct PacketCase {
     pub(crate) what: String,
     pub(crate) packet: Vec<u8>,
     pub(crate) verdict: Verdict,
     pub(crate) reason: Reason,
 }
 
-fn row(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reason) -> Row {
-    Row {
+fn row(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reason) -> PacketCase {
+    PacketCase {
         what: what.into(),
         packet: packet.bytes(),
         verdict,
@@ -133,7 +133,7 @@ pub(crate) fn inputs(default_allow: bool, audit: bool) -> Inputs {
 
 pub(crate) const NAT64: [&str; 2] = ["2001:67c:64::/96", "2a00:64:64:64::/64"];
 
-pub(crate) fn rows() -> Vec<Row> {
+pub(crate) fn all_cases() -> Vec<PacketCase> {
     let groups = [
         transports(),
         destinations(),
@@ -153,7 +153,7 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 /// Every kind of address, both families, every transport.
-fn transports() -> Vec<Row> {
+fn transports() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses,
@@ -203,7 +203,7 @@ fn transports() -> Vec<Row> {
     rows
 }
 
-fn destinations() -> Vec<Row> {
+fn destinations() -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for local in [
         "0.0.0.0",
@@ -250,7 +250,7 @@ fn nat64_64(v4: Ipv4Addr) -> IpAddr {
 }
 
 /// An IPv4 address in an IPv6 packet gets the verdict of the IPv4 address.
-fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<Row> {
+fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
     let mut rows = Vec::new();
     for Kind {
         addresses,

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::fixture::Try;
+use crate::fixture::Probe;
 
 /// What the address is to the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ const RAW: &[Form] = &[V4, V6, Nat64, LocalNat64, MappedOnWire];
 const ONLY_V4: &[Form] = &[V4];
 const ONLY_V6: &[Form] = &[V6, Nat64, LocalNat64];
 
-const WAYS: &[(&str, &[Form], Kind)] = &[
+const SEND_METHODS: &[(&str, &[Form], Kind)] = &[
     ("tcp", ALL, Https),
     ("tcp-other-port", ALL, Other),
     ("tcp-bound", ALL, Https),
@@ -111,7 +111,7 @@ const WAYS: &[(&str, &[Form], Kind)] = &[
 ];
 
 /// Not in every kernel.
-const MAY_LACK: [&str; 7] = [
+const OPTIONAL: [&str; 7] = [
     "mptcp",
     "mptcp-fast-open",
     "sctp",
@@ -130,12 +130,12 @@ const SILENT: [&str; 5] = [
     "ping",
 ];
 /// What counts packets reads no destination in these.
-const BLIND: [&str; 1] = ["own-header-of-another-version"];
+const UNCOUNTED: [&str; 1] = ["own-header-of-another-version"];
 
 /// One way to one address.
 #[derive(Debug)]
 pub(crate) struct Case {
-    pub(crate) way: &'static str,
+    pub(crate) method: &'static str,
     pub(crate) target: Target,
     form: Form,
     to: IpAddr,
@@ -145,18 +145,18 @@ pub(crate) struct Case {
     /// The addresses that packets may arrive for.
     pub(crate) counted: [IpAddr; 2],
     pub(crate) passes: bool,
-    pub(crate) may_lack: bool,
+    pub(crate) is_optional: bool,
     pub(crate) is_silent: bool,
-    pub(crate) is_blind: bool,
+    pub(crate) is_uncounted: bool,
 }
 
 impl Case {
-    fn new(way: &'static str, kind: Kind, target: Target, form: Form, number: u16) -> Self {
+    fn new(method: &'static str, kind: Kind, target: Target, form: Form, number: u16) -> Self {
         let (to, judged) = address(target, form, number);
         let via = hop(form, number);
         let arrives = if form == Mapped { judged } else { to };
         Self {
-            way,
+            method,
             target,
             form,
             to,
@@ -168,27 +168,27 @@ impl Case {
                 Target::Allowed => kind == Https,
                 Target::Open => kind != Never,
             },
-            may_lack: MAY_LACK.contains(&way),
-            is_silent: SILENT.contains(&way),
-            is_blind: BLIND.contains(&way),
+            is_optional: OPTIONAL.contains(&method),
+            is_silent: SILENT.contains(&method),
+            is_uncounted: UNCOUNTED.contains(&method),
         }
     }
 
     pub(crate) fn name(&self) -> String {
         format!(
             "{} to {:?} {} ({:?})",
-            self.way, self.target, self.to, self.form
+            self.method, self.target, self.to, self.form
         )
     }
 
-    pub(crate) fn attempt(&self, outside: &str) -> Try {
-        let via = if self.way == "early-and-moved-out" {
+    pub(crate) fn attempt(&self, outside: &str) -> Probe {
+        let via = if self.method == "early-and-moved-out" {
             outside.to_owned()
         } else {
             self.via.to_string()
         };
-        Try {
-            way: self.way,
+        Probe {
+            method: self.method,
             to: self.to,
             via,
         }
@@ -200,10 +200,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for target in [Target::Storage, Target::Allowed, Target::Open] {
         let mut number = 0;
-        for (way, forms, kind) in WAYS {
+        for (method, forms, kind) in SEND_METHODS {
             for form in *forms {
                 number += 1;
-                cases.push(Case::new(way, *kind, target, *form, number));
+                cases.push(Case::new(method, *kind, target, *form, number));
             }
         }
     }
