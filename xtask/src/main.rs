@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Task::Dist(options) => dist::task(&options),
         Task::Man => man::task(),
         Task::Demo => demo::task(),
+        Task::Tidy => tidy::task(),
         Task::Test { filters } => test::task(&filters),
         Task::Run { args } => run::task(&args),
         Task::Bench { args } => bench::task(&args),
@@ -71,6 +72,8 @@ enum Task {
     Man,
     /// Show in a lab on this machine what the enforcer lets through and what it stops
     Demo,
+    /// Check the rules that no other tool checks: lengths, words, directions of dependencies
+    Tidy,
     /// Run every check and test, or only the tests whose names contain a FILTER
     Test {
         #[arg(value_name = "FILTER")]

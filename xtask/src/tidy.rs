@@ -1,4 +1,8 @@
-//! Rules that no other tool checks, over every text file of the workspace.
+//! Rules that no other tool checks.
+
+mod arrows;
+mod lines;
+mod words;
 
 use std::{
     fs,
@@ -7,49 +11,26 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::report::Outcome;
+use self::words::Text;
+use crate::{env, report::Outcome};
 
-/// Lines a file of code may have.
-const MAX_LINES: usize = 400;
-
-/// Files of code that may be longer, each with its reason.
-const LONGER: [(&str, &str); 0] = [];
+/// Set in the environment, shows what a budget still allows.
+const EVERY: &str = "TIDY_EVERY";
+/// Files that are too long, while there are some.
+const LONG_FILES: usize = 32;
+/// Arrows that point back and circles, while there are some.
+const ARROWS: usize = 95;
 
 /// Directories that hold what tools make.
 const MADE: [&str; 5] = [".git", ".cache", "target", "corpus", "node_modules"];
 
-/// Words no file may hold. Written in two halves, so that this file holds none either.
-const FORBIDDEN: [(&str, &str); 11] = [
-    (concat!("/wo", "rk/"), "a path of one machine"),
-    (concat!("/ho", "me/"), "a path of one machine"),
-    (concat!("/tmp", "/w/"), "a path of one machine"),
-    (concat!("static.crates", ".io"), "a package registry's host"),
-    (concat!("index.crates", ".io"), "a package registry's host"),
-    (concat!("pypi", ".org"), "a package registry's host"),
-    (concat!("pythonhosted", ".org"), "a package registry's host"),
-    (
-        concat!("registry.npmjs", ".org"),
-        "a package registry's host",
-    ),
-    (concat!("deb.debian", ".org"), "a package registry's host"),
-    (
-        concat!("security.debian", ".org"),
-        "a package registry's host",
-    ),
-    (
-        concat!("snapshot.debian", ".org"),
-        "a package registry's host",
-    ),
-];
-
-/// Attributes no code may carry, and what to do instead.
-const ATTRIBUTES: [(&str, &str); 2] = [
-    ("#[ignore", "a test that cannot run says NOT RUN and why"),
-    (
-        "#[allow(",
-        "use #[expect(…, reason = …)], which says when it is no longer needed",
-    ),
-];
+/// Checks the workspace and prints how it went.
+///
+/// # Errors
+/// As [`workspace`].
+pub(crate) fn task() -> Result<()> {
+    workspace(env::root()).map(drop)
+}
 
 /// Checks every file under `root`.
 ///
@@ -57,16 +38,35 @@ const ATTRIBUTES: [(&str, &str); 2] = [
 /// With one line for each breach.
 pub(crate) fn workspace(root: &Path) -> Result<Outcome> {
     let mut breaches = Vec::new();
+    let mut long = Vec::new();
+    let mut texts = Vec::new();
     for path in files(root)? {
-        // What is not text has no lines to judge.
+        // Only text has lines.
         if let Ok(text) = fs::read_to_string(&path) {
-            breaches.extend(judge(path.strip_prefix(root).unwrap_or(&path), &text));
+            let path = path.strip_prefix(root).unwrap_or(&path).to_owned();
+            breaches.extend(lines::breaches(&path, &text));
+            long.extend(lines::length(&path, &text));
+            texts.extend(Text::read(&path, &text));
         }
     }
+    breaches.extend(beyond(LONG_FILES, long));
+    for rule in words::rules()? {
+        let uses = texts.iter().flat_map(|text| rule.uses(text));
+        breaches.extend(beyond(rule.budget, uses.collect()));
+    }
+    breaches.extend(beyond(ARROWS, arrows::breaches(root)?));
     if breaches.is_empty() {
         return Ok(Outcome::Passed);
     }
     bail!("{} breaches:\n{}", breaches.len(), breaches.join("\n"))
+}
+
+/// All of `breaches`, unless they are within a budget; [`EVERY`] shows those too.
+fn beyond(budget: usize, breaches: Vec<String>) -> Vec<String> {
+    if breaches.len() > budget || std::env::var_os(EVERY).is_some() {
+        return breaches;
+    }
+    Vec::new()
 }
 
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
@@ -87,72 +87,9 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn judge(path: &Path, text: &str) -> Vec<String> {
-    let mut breaches = Vec::new();
-    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-    let is_code = is_rust
-        || path
-            .extension()
-            .is_some_and(|extension| extension == "sh" || extension == "py");
-    for (index, line) in text.lines().enumerate() {
-        let place = format!("{}:{}", path.display(), index + 1);
-        for (word, what) in FORBIDDEN.iter().filter(|(word, _)| line.contains(word)) {
-            breaches.push(format!("{place}: {word} is {what}"));
-        }
-        for (attribute, instead) in ATTRIBUTES
-            .iter()
-            .filter(|(name, _)| is_rust && line.trim_start().starts_with(name))
-        {
-            breaches.push(format!("{place}: {attribute}: {instead}"));
-        }
-    }
-    let lines = text.lines().count();
-    if is_code && lines > MAX_LINES && !LONGER.iter().any(|(longer, _)| path == Path::new(longer)) {
-        breaches.push(format!(
-            "{}: {lines} lines, {MAX_LINES} are enough: split it by subject",
-            path.display()
-        ));
-    }
-    breaches
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn breaches(name: &str, text: &str) -> usize {
-        judge(Path::new(name), text).len()
-    }
-
-    #[test]
-    fn every_forbidden_word_is_found_in_any_text() {
-        for (word, _) in FORBIDDEN {
-            assert_eq!(
-                breaches("README.md", &format!("see {word} there")),
-                1,
-                "{word}"
-            );
-        }
-    }
-
-    #[test]
-    fn attributes_are_found_where_they_stand_and_not_where_they_are_spoken_of() {
-        assert_eq!(
-            breaches("a.rs", "    #[ignore = \"slow\"]\n    #[allow(dead_code)]"),
-            2
-        );
-        assert_eq!(breaches("a.rs", "// never write #[ignore]"), 0);
-        assert_eq!(breaches("a.md", "#[ignore]"), 0);
-    }
-
-    #[test]
-    fn only_code_is_too_long() {
-        let long = "\n".repeat(MAX_LINES + 1);
-        assert_eq!(breaches("a.rs", &long), 1);
-        assert_eq!(breaches("a.sh", &long), 1);
-        assert_eq!(breaches("a.json", &long), 0);
-        assert_eq!(breaches("a.rs", &"\n".repeat(MAX_LINES)), 0);
-    }
 
     #[test]
     fn what_tools_make_is_left_out() {
