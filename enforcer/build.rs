@@ -1,7 +1,7 @@
-//! Puts the kernel program beside the crate.
+//! Builds the kernel program into `OUT_DIR`, from which the binary includes it.
 //!
-//! With `EGRESS_ENFORCER_BPF=build` (which `./x` sets) it is compiled; without, a development build gets an empty object that refuses to
-//! load with a clear message, so that `cargo check` and clippy need no BPF toolchain, and a release build fails.
+//! It is compiled if `EGRESS_ENFORCER_BPF=build`, which `./x` sets. Otherwise a development build gets an empty object that fails to load
+//! with a clear message, so that `cargo check` and clippy need no BPF toolchain, and a release build fails.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -24,10 +24,10 @@ fn main() -> Result<()> {
             ..Package::default()
         };
         let toolchain = env::var("RUSTUP_TOOLCHAIN").context("run cargo through rustup")?;
-        // SAFETY: no other thread runs here. Opens `-Z build-std` to the nested cargo alone: set for the whole build,
-        // it would rebuild the crates that watch it, and have some of them use unstable features.
+        // SAFETY: no other thread runs here. Allows `-Z build-std` in the nested cargo only: if set for the whole build,
+        // it would rebuild the crates that depend on it, and make some of them use unstable features.
         unsafe { env::set_var("RUSTC_BOOTSTRAP", "1") };
-        // The line table names source files, and the binary carries it: without the machine's own directories.
+        // The binary contains the line table, which names source files: without the directories of the build machine.
         for name in [
             "CARGO_UNSTABLE_TRIM_PATHS",
             "CARGO_PROFILE_RELEASE_TRIM_PATHS",
@@ -53,8 +53,9 @@ fn is_release() -> bool {
     env::var("PROFILE").as_deref() == Ok("release")
 }
 
-/// aya-build knows the release profile only: a development build is that one with overflow checks. Their panics end in a loop, so an
-/// object that loads has none that the verifier can reach. Assertions of `core` stay off: those on pointers cannot be proved away.
+/// Enables overflow checks in the release profile, the only one that aya-build knows: that is the development build. A panic is an endless
+/// loop, so an object that loads has none that the verifier can reach. Assertions of `core` stay off: the verifier cannot prove those on
+/// pointers unreachable.
 fn check_overflow() {
     // SAFETY: no other thread runs here.
     unsafe { env::set_var("CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS", "true") };

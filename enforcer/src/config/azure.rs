@@ -1,6 +1,5 @@
-//! The sections about Azure's own services: what is asked, as whom, and how often.
+//! The section `[azure]`.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,20 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
-use super::raw::{RawAzure, RawDiscovery};
-use super::validate::bounded;
-use super::value::{File, Guid, Region, Text, WrittenDuration};
-use crate::name::Name;
+use super::value::{DurationKey, File, Guid, Located, Text, poll_interval};
 
-/// How seldom Azure is asked at least: beyond that a new replica would be found too late for any use.
-const MAX_POLL: Duration = Duration::from_hours(7 * 24);
-/// How often Azure is asked at most.
-const MIN_POLL: Duration = Duration::from_secs(1);
-
-/// The section `[azure]`: who asks Azure Resource Manager, and how often.
+/// The section `[azure]`: queries to Azure Resource Manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Azure {
-    /// Which identity is used.
+    /// The identity that is used.
     pub credential: CredentialKind,
     /// The Entra tenant of a service principal or federated identity, a GUID.
     pub tenant_id: Option<String>,
@@ -33,15 +24,16 @@ pub struct Azure {
     pub client_certificate_file: Option<PathBuf>,
     /// A file with the token that a federated identity presents.
     pub federated_token_file: Option<PathBuf>,
-    /// How often Resource Manager is asked for a registry.
+    /// Interval between two queries for one registry.
     pub poll: Duration,
 }
 
-/// Which identity asks Azure.
+/// The identity that queries Azure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CredentialKind {
-    /// The first of the others, in their order, that this host has.
+    /// The first of the others, in their order here, that this host has.
     #[default]
     Auto,
     /// The managed identity of an Azure virtual machine.
@@ -54,43 +46,47 @@ pub enum CredentialKind {
     ServicePrincipal,
 }
 
-/// The section `[discovery]`: how replicas are looked for in DNS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovery {
-    /// Regions besides the known ones, as they stand in endpoint names.
-    pub regions: Vec<String>,
-    /// How often each region is asked for.
-    pub interval: Duration,
-}
-
-/// The resource of a registry in Azure Resource Manager.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ResourceId {
-    /// The subscription, a GUID.
-    pub subscription: String,
-    /// The resource group.
-    pub resource_group: String,
-    /// The registry's name in it.
-    pub name: String,
-}
-
-/// An `https://` URL whose host is a name. Its query, which may hold a signature, shows nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpsUrl {
-    pub(super) text: String,
-    pub(super) host: Name,
-}
-
-impl HttpsUrl {
-    /// The whole URL.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Its host.
-    pub fn host(&self) -> &Name {
-        &self.host
-    }
+/// Queries to Azure Resource Manager. None are made unless `resource-id` or `service-tags-subscription` is set.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawAzure {
+    /// The identity that queries Azure.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = &"managed-identity"))]
+    credential: CredentialKind,
+    /// The Entra tenant of a service principal or a federated identity.
+    ///
+    /// Default: the environment variable AZURE_TENANT_ID.
+    #[cfg_attr(test, schemars(example = &"00000000-0000-0000-0000-000000000000"))]
+    tenant_id: Option<Text<Guid>>,
+    /// The application, or the user-assigned managed identity.
+    ///
+    /// Default: the environment variable AZURE_CLIENT_ID, or the system-assigned identity.
+    #[cfg_attr(test, schemars(example = &"00000000-0000-0000-0000-000000000000"))]
+    client_id: Option<Text<Guid>>,
+    /// The secret of a service principal. The file must be owned by root, mode 0600 or 0640.
+    ///
+    /// Default: none.
+    #[cfg_attr(test, schemars(example = &"principal.secret"))]
+    client_secret_file: Option<Text<File>>,
+    /// The certificate of a service principal and its unencrypted RSA key (PKCS#8, 2048 to 4096 bits), as PEM. The file must be owned by
+    /// root, mode 0600 or 0640.
+    ///
+    /// Default: none.
+    #[cfg_attr(test, schemars(example = &"principal.pem"))]
+    client_certificate_file: Option<Text<File>>,
+    /// The token that a federated identity presents; the file is read each time the token is needed.
+    ///
+    /// Default: the environment variable AZURE_FEDERATED_TOKEN_FILE.
+    #[cfg_attr(
+        test,
+        schemars(example = &"/var/run/secrets/azure/tokens/azure-identity-token")
+    )]
+    federated_token_file: Option<Text<File>>,
+    /// Interval between two queries for one registry: 1 second to 7 days.
+    #[cfg_attr(test, schemars(example = &"1m", extend("default" = "5m")))]
+    poll: DurationKey,
 }
 
 impl Default for Azure {
@@ -107,81 +103,40 @@ impl Default for Azure {
     }
 }
 
-impl Default for Discovery {
-    fn default() -> Self {
-        Self {
-            regions: Vec::new(),
-            interval: Duration::from_hours(1),
-        }
+impl RawAzure {
+    /// Validates the section; relative files are relative to `base`.
+    pub(super) fn validate(
+        section: Option<Located<Self>>,
+        base: &Path,
+        faults: &mut Faults,
+    ) -> Azure {
+        let defaults = Azure::default();
+        let Some(section) = section else {
+            return defaults;
+        };
+        let at = section.span();
+        let raw = section.into_inner();
+        let file = |file: Option<Text<File>>| file.map(|Text(File(file))| base.join(file));
+        let guid = |guid: Option<Text<Guid>>| guid.map(|Text(Guid(guid))| guid);
+        let azure = Azure {
+            credential: raw.credential,
+            tenant_id: guid(raw.tenant_id),
+            client_id: guid(raw.client_id),
+            client_secret_file: file(raw.client_secret_file),
+            client_certificate_file: file(raw.client_certificate_file),
+            federated_token_file: file(raw.federated_token_file),
+            poll: poll_interval(raw.poll, defaults.poll, faults),
+        };
+        check_principal(&azure, &at, faults);
+        azure
     }
 }
 
-impl fmt::Display for ResourceId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.ContainerRegistry/registries/{}",
-            self.subscription, self.resource_group, self.name
-        )
-    }
-}
-
-/// Without the query.
-impl fmt::Display for HttpsUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(without_secrets(&self.text))
-    }
-}
-
-impl fmt::Debug for HttpsUrl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "HttpsUrl({self})")
-    }
-}
-
-/// What of a text that should be a URL can be shown: neither its query, which may hold a signature, nor user and password.
-pub(crate) fn without_secrets(text: &str) -> &str {
-    let before_query = text.split(['?', '#']).next().unwrap_or_default();
-    match before_query.rsplit_once('@') {
-        Some((_user, host)) => host,
-        // A password that has one of these, or a signature: nobody can tell.
-        None if text.contains('@') => "https://…",
-        None => before_query,
-    }
-}
-
-/// Validates `[azure]`; relative files count from `base`.
-pub(super) fn azure(
-    raw: Option<toml::Spanned<RawAzure>>,
-    base: &Path,
-    faults: &mut Faults,
-) -> Azure {
-    let defaults = Azure::default();
-    let Some(raw) = raw else {
-        return defaults;
-    };
-    let at = raw.span();
-    let raw = raw.into_inner();
-    let file = |file: Option<Text<File>>| file.map(|Text(File(file))| base.join(file));
-    let guid = |guid: Option<Text<Guid>>| guid.map(|Text(Guid(guid))| guid);
-    let azure = Azure {
-        credential: raw.credential,
-        tenant_id: guid(raw.tenant_id),
-        client_id: guid(raw.client_id),
-        client_secret_file: file(raw.client_secret_file),
-        client_certificate_file: file(raw.client_certificate_file),
-        federated_token_file: file(raw.federated_token_file),
-        poll: poll(raw.poll, defaults.poll, faults),
-    };
-    check_principal(&azure, &at, faults);
-    azure
-}
-
-/// Adds what a service principal lacks.
+/// Adds the keys that a service principal lacks.
 fn check_principal(azure: &Azure, at: &Range<usize>, faults: &mut Faults) {
     let (secret, certificate) = (&azure.client_secret_file, &azure.client_certificate_file);
     if secret.is_some() && certificate.is_some() {
-        let problem = "client-secret-file and client-certificate-file both stand there; keep one";
+        let problem = "client-secret-file and client-certificate-file are both set; keep one";
         faults.add(at, problem);
     }
     let is_named = azure.credential == CredentialKind::ServicePrincipal;
@@ -193,27 +148,8 @@ fn check_principal(azure: &Azure, at: &Range<usize>, faults: &mut Faults) {
     if is_principal && azure.client_id.is_none() {
         faults.missing(at, "azure.client-id", "\"<the application's GUID>\"");
     }
-    if is_named && !has_file && !faults.is_left_out("azure.client-secret-file") {
-        let example = "\"/etc/egress-enforcer/principal.pem\" (or client-secret-file)";
+    if is_named && !has_file && !faults.is_skipped("azure.client-secret-file") {
+        let example = &"\"/etc/egress-enforcer/principal.pem\" (or client-secret-file)";
         faults.missing(at, "azure.client-certificate-file", example);
     }
-}
-
-/// Validates `[discovery]`.
-pub(super) fn discovery(raw: RawDiscovery, faults: &mut Faults) -> Discovery {
-    let defaults = Discovery::default();
-    let regions = raw.regions.into_iter();
-    Discovery {
-        regions: regions.map(|Text(Region(region))| region).collect(),
-        interval: poll(raw.interval, defaults.interval, faults),
-    }
-}
-
-/// A duration between two questions to Azure.
-pub(super) fn poll(
-    written: Option<toml::Spanned<Text<WrittenDuration>>>,
-    default: Duration,
-    faults: &mut Faults,
-) -> Duration {
-    bounded(written, default, MIN_POLL..=MAX_POLL, faults)
 }

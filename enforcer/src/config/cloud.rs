@@ -1,4 +1,4 @@
-//! The Azure clouds and the names that registries have in each.
+//! The Azure clouds and their name suffixes.
 
 use std::fmt;
 
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::Name;
 
-/// An Azure cloud: each has name suffixes and service tags of its own.
+/// An Azure cloud: each has its own name suffixes and service tags.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Cloud {
-    /// The public cloud.
+    /// The public cloud: registries in azurecr.io.
     #[default]
     Public,
-    /// Azure Government (United States).
+    /// Azure Government (United States): registries in azurecr.us.
     UsGovernment,
-    /// Azure operated by 21Vianet in China.
+    /// Azure operated by 21Vianet in China: registries in azurecr.cn.
     China,
 }
 
-/// What a registry's name is for.
+/// The purpose of a registry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndpointKind {
@@ -37,7 +38,7 @@ impl Cloud {
     /// Every cloud.
     pub const ALL: [Self; 3] = [Self::Public, Self::UsGovernment, Self::China];
 
-    /// The name as it stands in the configuration.
+    /// Returns the name as the configuration spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -46,7 +47,7 @@ impl Cloud {
         }
     }
 
-    /// What login servers end in, without a leading dot (container-registry-endpoint-reference).
+    /// Returns the suffix of login servers, without a leading dot (container-registry-endpoint-reference).
     pub const fn registry_suffix(self) -> &'static str {
         match self {
             Self::Public => "azurecr.io",
@@ -55,8 +56,8 @@ impl Cloud {
         }
     }
 
-    /// What the names of storage accounts end in, whatever the service: the zone of all accounts, and that which the Azure DNS zones of
-    /// the public cloud are in (`contoso.z12.blob.storage.azure.net`).
+    /// Returns the suffixes of storage account names, for every service: the zone of all accounts, and the parent of the Azure DNS zones
+    /// of the public cloud (`contoso.z12.blob.storage.azure.net`).
     pub const fn storage_suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Public => &["core.windows.net", "storage.azure.net"],
@@ -65,13 +66,13 @@ impl Cloud {
         }
     }
 
-    /// Whether `name` is in a zone of storage accounts.
+    /// Returns whether `name` is in a zone of storage accounts.
     pub fn is_storage(self, name: &Name) -> bool {
         let mut suffixes = self.storage_suffixes().iter();
         suffixes.any(|suffix| name.is_within(suffix))
     }
 
-    /// The host of Azure Resource Manager.
+    /// Returns the host of Azure Resource Manager.
     pub const fn manager_host(self) -> &'static str {
         match self {
             Self::Public => "management.azure.com",
@@ -80,7 +81,7 @@ impl Cloud {
         }
     }
 
-    /// The host of Microsoft Entra ID that hands out tokens.
+    /// Returns the host of Microsoft Entra ID that issues tokens.
     pub const fn login_host(self) -> &'static str {
         match self {
             Self::Public => "login.microsoftonline.com",
@@ -89,7 +90,7 @@ impl Cloud {
         }
     }
 
-    /// The value of `cloud` in the published service-tags file.
+    /// Returns the value of `cloud` in the published service-tags file.
     pub const fn service_tags_name(self) -> &'static str {
         match self {
             Self::Public => "Public",
@@ -98,7 +99,7 @@ impl Cloud {
         }
     }
 
-    /// The page that links the published service-tags file (service-tags-overview).
+    /// Returns the page that links the published service-tags file (service-tags-overview).
     pub const fn service_tags_page(self) -> &'static str {
         match self {
             Self::Public => "https://www.microsoft.com/en-us/download/details.aspx?id=56519",
@@ -107,22 +108,22 @@ impl Cloud {
         }
     }
 
-    /// The cloud whose published service-tags file says `cloud = name`.
+    /// Returns the cloud whose published service-tags file contains `cloud = name`.
     pub fn from_service_tags_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|cloud| cloud.service_tags_name() == name)
     }
 
-    /// The cloud of a login server, known by its suffix.
+    /// Returns the cloud of a login server, by its suffix.
     pub fn of_login_server(name: &Name) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|cloud| cloud.login_label(name).is_some())
     }
 
-    /// The one label that stands before this cloud's registry suffix: `contoso` of `contoso.azurecr.io`.
-    /// `None` when the name is no login server of this cloud.
+    /// Returns the one label before this cloud's registry suffix: `contoso` of `contoso.azurecr.io`.
+    /// `None` if the name is not a login server of this cloud.
     pub fn login_label(self, name: &Name) -> Option<&str> {
         let label = name
             .as_str()
@@ -131,14 +132,14 @@ impl Cloud {
         (!label.contains('.')).then_some(label)
     }
 
-    /// Whether the data endpoints of this login server can be named after regions. A registry's own name is alphanumeric, so a hyphen means
-    /// that the login server carries a domain name label hash, and its endpoints are given by Azure, not built.
+    /// Returns whether the data endpoint names of this login server can be built from regions. A registry's name is alphanumeric, so a
+    /// hyphen means that the login server contains a domain name label hash, and only Azure knows its endpoints.
     pub fn builds_endpoints(self, login_server: &Name) -> bool {
         self.login_label(login_server)
             .is_some_and(|label| !label.contains('-'))
     }
 
-    /// What `name` is to the registry behind `login_server`; `None` when it is no name of that registry.
+    /// Returns the purpose of `name` for the registry behind `login_server`; `None` if it is not a name of that registry.
     pub fn endpoint_kind(self, login_server: &Name, name: &Name) -> Option<EndpointKind> {
         let registry = self.login_label(login_server)?;
         if name == login_server {
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_server_has_one_label_before_its_clouds_suffix() {
+    fn login_server_is_one_label_before_the_cloud_suffix() {
         assert_eq!(
             Cloud::Public.login_label(&name("contoso.azurecr.io")),
             Some("contoso")
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_a_login_server_with_a_hash_are_not_built() {
+    fn endpoints_of_a_hashed_login_server_are_not_built() {
         let cloud = Cloud::Public;
         assert!(cloud.builds_endpoints(&name("contoso.azurecr.io")));
         assert!(!cloud.builds_endpoints(&name("contoso-e7ggejfuhzhgedc8.azurecr.io")));
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_the_same_registry_are_its_endpoints() {
+    fn endpoints_belong_to_the_same_registry() {
         let kind = |text| Cloud::Public.endpoint_kind(&name("contoso.azurecr.io"), &name(text));
         assert_eq!(kind("contoso.azurecr.io"), Some(EndpointKind::LoginServer));
         assert_eq!(
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_in_the_zones_of_their_cloud() {
+    fn storage_accounts_are_in_the_zones_of_their_cloud() {
         for account in [
             "logs.blob.core.windows.net",
             "logs.dfs.core.windows.net",
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_that_are_asked_are_names() {
+    fn manager_and_login_hosts_are_valid_names() {
         for cloud in Cloud::ALL {
             for host in [cloud.manager_host(), cloud.login_host()] {
                 assert_eq!(name(host).as_str(), host);
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_the_configuration_are_those_that_serde_reads() {
+    fn cloud_names_are_those_that_serde_parses() {
         for cloud in Cloud::ALL {
             let json = serde_json::to_string(cloud.name()).unwrap();
             assert_eq!(serde_json::from_str::<Cloud>(&json).unwrap(), cloud);

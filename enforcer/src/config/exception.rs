@@ -1,67 +1,156 @@
-//! The sections `[[exception]]`, validated.
+//! The sections `[[exception]]`.
 
-use ipnet::Ipv6Net;
-use toml::Spanned;
+use std::fmt;
+use std::path::PathBuf;
 
+use ipnet::{IpNet, Ipv6Net};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Sni;
 use super::faults::Faults;
-use super::prefix::opened;
-use super::raw::RawException;
-use super::validate::values;
-use super::value::{CgroupPath, Reason, Text, Unit, instant};
-use super::{Exception, Target};
+use super::value::{CgroupPath, Located, Reason, Text, Unit, allowed_prefixes, instant, values};
+use crate::name::Name;
 
-/// The exception, unless it lacks something.
-pub(super) fn exception(
-    raw: Spanned<RawException>,
-    nat64: &[Ipv6Net],
-    faults: &mut Faults,
-) -> Option<Exception> {
-    let at = raw.span();
-    let raw = raw.into_inner();
-    if raw.reason.is_none() {
-        faults.missing(&at, "exception.reason", "\"why this is open\"");
-    }
-    let is_for_none = raw.unit.is_none() && raw.cgroup.is_none();
-    if is_for_none && !faults.is_left_out_of(&at, "exception.cgroup") {
-        let example = "\"agent.service\" (or cgroup = \"/system.slice/…\")";
-        faults.missing(&at, "exception.unit", example);
-    }
-    if raw.unit.is_some() && raw.cgroup.is_some() {
-        faults.add(&at, "unit and cgroup both stand there; keep one");
-    }
-    let opening = ["exception.names", "exception.cidrs"];
-    let is_faulty = opening.iter().any(|key| faults.is_left_out_of(&at, key));
-    if raw.names.is_empty() && raw.cidrs.is_empty() && !is_faulty {
-        faults.add(&at, "it opens nothing; list names or cidrs, or remove it");
-    }
-    let cidrs = opened(raw.cidrs, nat64, faults);
-    let until = raw
-        .until
-        .map(|until| (until.span(), instant(until.get_ref())));
-    let until = match until {
-        Some((_, Ok(until))) => Some(until),
-        Some((at, Err(problem))) => {
-            faults.add(&at, problem);
-            None
+/// One `[[exception]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    /// The reason for it; not empty.
+    pub reason: String,
+    /// The unit or cgroup that it applies to.
+    pub target: Target,
+    /// Names that it allows.
+    pub names: Vec<Name>,
+    /// Prefixes that it allows.
+    pub cidrs: Vec<IpNet>,
+    /// The instant at which it ends.
+    pub until: Timestamp,
+    /// Whether a ClientHello must carry one of its names.
+    pub sni: Sni,
+}
+
+/// The unit or cgroup that an exception applies to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A systemd unit by its full name (`agent.service`).
+    Unit(String),
+    /// A cgroup by its path below the cgroup v2 root (`/system.slice/agent.service`).
+    Cgroup(PathBuf),
+}
+
+/// One section for each unit or cgroup that may reach more than all others, with a reason and an end. It has `names` or `cidrs`, or
+/// both, and either `unit` or `cgroup`.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawException {
+    /// The reason for the exception. `status` and `explain` show it on one line.
+    #[cfg_attr(
+        test,
+        schemars(required, example = &"Azure Monitor agent uploads its logs")
+    )]
+    reason: Option<Text<Reason>>,
+    /// The systemd unit by its full name.
+    ///
+    /// Default: see `cgroup`.
+    #[cfg_attr(test, schemars(example = &"azuremonitoragent.service"))]
+    unit: Option<Text<Unit>>,
+    /// The cgroup by its path below the cgroup v2 root, without the mount point /sys/fs/cgroup.
+    ///
+    /// Default: see `unit`.
+    #[cfg_attr(test, schemars(example = &"/system.slice/azuremonitoragent.service"))]
+    cgroup: Option<Text<CgroupPath>>,
+    /// Whole names that it may reach on TCP port 443. A wildcard would allow every account and is rejected.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = ["contosologs.blob.core.windows.net"]))]
+    names: Vec<Text<Name>>,
+    /// Prefixes that it may reach, on every port.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = ["203.0.113.0/24"]))]
+    cidrs: Vec<Located<Text<IpNet>>>,
+    /// The instant from which on the exception allows nothing, whether or not the daemon runs.
+    #[cfg_attr(test, schemars(
+        required,
+        with = "String",
+        example = &"2027-01-31T00:00:00Z",
+        extend("format" = "date-time"),
+    ))]
+    until: Option<Located<toml::value::Datetime>>,
+    /// As in `[[registry]]`, for the names of this exception and only for its unit or cgroup.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = &"off"))]
+    sni: Sni,
+}
+
+impl RawException {
+    /// Validates the section; returns `None` if a required key is missing.
+    pub(super) fn validate(
+        section: Located<Self>,
+        nat64: &[Ipv6Net],
+        faults: &mut Faults,
+    ) -> Option<Exception> {
+        let at = section.span();
+        let raw = section.into_inner();
+        raw.check_target(&at, faults);
+        let allowing = ["exception.names", "exception.cidrs"];
+        let is_faulty = allowing.iter().any(|key| faults.is_skipped_of(&at, key));
+        if raw.names.is_empty() && raw.cidrs.is_empty() && !is_faulty {
+            faults.add(&at, "it allows nothing; list names or cidrs, or remove it");
         }
-        None => {
-            let example = "2027-01-31T00:00:00Z, the date on which it ends";
-            faults.missing(&at, "exception.until", example);
-            None
+        let cidrs = allowed_prefixes(raw.cidrs, nat64, faults);
+        let until = match raw
+            .until
+            .map(|until| (until.span(), instant(until.get_ref())))
+        {
+            Some((_, Ok(until))) => Some(until),
+            Some((at, Err(problem))) => {
+                faults.add(&at, problem);
+                None
+            }
+            None => {
+                let example = &"2027-01-31T00:00:00Z, the date on which it ends";
+                faults.missing(&at, "exception.until", example);
+                None
+            }
+        };
+        let target = match (raw.unit, raw.cgroup) {
+            (Some(Text(Unit(unit))), _) => Target::Unit(unit),
+            (None, Some(Text(CgroupPath(path)))) => Target::Cgroup(path),
+            (None, None) => return None,
+        };
+        let Text(Reason(reason)) = raw.reason?;
+        Some(Exception {
+            reason,
+            target,
+            names: values(raw.names),
+            cidrs,
+            until: until?,
+            sni: raw.sni,
+        })
+    }
+
+    /// Adds what the section at `at` lacks of a reason and of exactly one target.
+    fn check_target(&self, at: &std::ops::Range<usize>, faults: &mut Faults) {
+        if self.reason.is_none() {
+            faults.missing(at, "exception.reason", "\"why it is needed\"");
         }
-    };
-    let target = match (raw.unit, raw.cgroup) {
-        (Some(Text(Unit(unit))), _) => Target::Unit(unit),
-        (None, Some(Text(CgroupPath(path)))) => Target::Cgroup(path),
-        (None, None) => return None,
-    };
-    let Text(Reason(reason)) = raw.reason?;
-    Some(Exception {
-        reason,
-        target,
-        names: values(raw.names),
-        cidrs,
-        until: until?,
-        sni: raw.sni,
-    })
+        let has_none = self.unit.is_none() && self.cgroup.is_none();
+        if has_none && !faults.is_skipped_of(at, "exception.cgroup") {
+            let example = &"\"agent.service\" (or cgroup = \"/system.slice/…\")";
+            faults.missing(at, "exception.unit", example);
+        }
+        if self.unit.is_some() && self.cgroup.is_some() {
+            faults.add(at, "unit and cgroup are both set; keep one");
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(unit) => write!(formatter, "unit {unit}"),
+            Self::Cgroup(path) => write!(formatter, "cgroup {}", path.display()),
+        }
+    }
 }

@@ -1,48 +1,96 @@
-//! What is wrong with a configuration: every fault of the file, each at its place.
+//! Errors of a configuration: every fault of the file with its line and key, the problem and its fix.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use toml::de::DeTable;
 
-use super::document::{Place, line_of, place_at};
-use super::error::{ConfigError, FaultAt};
+use super::document::{KeyPath, key_path_at, line_of};
 use super::{Config, Paths};
 use crate::printable;
 
-/// The most faults of one file that are told.
-pub(super) const MOST_FAULTS: usize = 50;
+/// The maximum number of faults that are reported for one file.
+pub(super) const MAX_FAULTS: usize = 50;
 
-/// Something wrong at a place in the text (byte offsets). An empty range concerns no key.
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read; defaults never replace it.
+    #[error("{}: cannot be read ({source}); write it, or name another with --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
+    },
+    /// The file has no supported encoding.
+    #[error("{}:{line}: is neither UTF-8 nor UTF-16 text; save the file as UTF-8", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first line that is not text, counted from 1.
+        line: usize,
+    },
+    /// The file is not a valid configuration.
+    #[error("{}", sentences(path, faults).join("; "))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// All faults, by line.
+        faults: Vec<FaultAt>,
+    },
+    /// A command-line option is not valid.
+    #[error("{option}: {problem}")]
+    Argument {
+        /// The option (`--region`).
+        option: &'static str,
+        /// The problem and its fix.
+        problem: String,
+    },
+}
+
+/// One fault of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultAt {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The key with its sections (`registry.regions`); empty if the fault has none.
+    pub key: String,
+    /// The problem and its fix.
+    pub problem: String,
+}
+
+/// A fault at a position in the text (byte offsets). An empty range has no key.
 #[derive(Debug)]
 struct Fault {
     at: Range<usize>,
     problem: String,
 }
 
-/// The faults of a file, and which of its keys were left out for them.
+/// The faults of a file, and the keys that were skipped because of them.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     found: Vec<Fault>,
-    /// What is no fault, and yet has another form that is usual.
-    noted: Vec<Fault>,
-    left_out: Vec<Place>,
+    /// Valid values in an unusual form.
+    notes: Vec<Fault>,
+    skipped: Vec<KeyPath>,
 }
 
-/// What a file without a fault is read into.
-pub(super) trait Faultless {
-    /// Takes over what is noted of the file, each with its key.
-    fn take_notes(&mut self, notes: Vec<String>);
+/// The result of validating a file without faults.
+pub(super) trait Validated {
+    /// Stores the notes about the file, each with its key.
+    fn set_notes(&mut self, notes: Vec<String>);
 }
 
-impl Faultless for Config {
-    fn take_notes(&mut self, notes: Vec<String>) {
+impl Validated for Config {
+    fn set_notes(&mut self, notes: Vec<String>) {
         self.notes = notes;
     }
 }
 
-impl Faultless for Paths {
-    fn take_notes(&mut self, _notes: Vec<String>) {}
+impl Validated for Paths {
+    fn set_notes(&mut self, _notes: Vec<String>) {}
 }
 
 impl Faults {
@@ -52,76 +100,76 @@ impl Faults {
         self.found.push(Fault { at, problem });
     }
 
-    /// Notes what is no fault.
+    /// Adds a note, which is not a fault.
     pub(super) fn note(&mut self, at: &Range<usize>, note: String) {
         let at = at.clone();
-        self.noted.push(Fault { at, problem: note });
+        self.notes.push(Fault { at, problem: note });
     }
 
-    /// Adds the fault at `at`, where there is one.
+    /// Adds the fault at `at`, if there is one.
     pub(super) fn check(&mut self, at: &Range<usize>, problem: Option<String>) {
         if let Some(problem) = problem {
             self.add(at, problem);
         }
     }
 
-    /// Adds that the section at `at` lacks `key` (`exception.until`).
+    /// Adds that the section at `at` lacks `key` (`exception.until`), unless its value was skipped.
     pub(super) fn missing(&mut self, at: &Range<usize>, key: &str, example: &str) {
-        if !self.is_left_out_of(at, key) {
+        if !self.is_skipped_of(at, key) {
             let key = key.rsplit('.').next().unwrap_or(key);
             self.add(at, format!("{key} is missing; add {key} = {example}"));
         }
     }
 
-    /// Notes that the value at `place` was left out.
-    pub(super) fn leave_out(&mut self, place: Place) {
-        self.left_out.push(place);
+    /// Records that the value at `path` was skipped.
+    pub(super) fn skip(&mut self, path: KeyPath) {
+        self.skipped.push(path);
     }
 
-    /// Whether all or a part of the value of `key` was left out, so that nothing follows from its absence.
-    pub(super) fn is_left_out(&self, key: &str) -> bool {
-        self.left_out.iter().any(|place| place.key() == key)
+    /// Returns whether all or a part of the value of `key` was skipped, so that its absence implies nothing.
+    pub(super) fn is_skipped(&self, key: &str) -> bool {
+        self.skipped.iter().any(|path| path.key() == key)
     }
 
-    /// As [`Faults::is_left_out`], for the section that begins at `at`.
-    pub(super) fn is_left_out_of(&self, at: &Range<usize>, key: &str) -> bool {
-        let of_section = |place: &&Place| place.table_at == at.start;
-        let mut left_out = self.left_out.iter().filter(of_section);
-        left_out.any(|place| place.key() == key)
+    /// As [`Faults::is_skipped`], for the section that begins at `at`.
+    pub(super) fn is_skipped_of(&self, at: &Range<usize>, key: &str) -> bool {
+        let of_section = |path: &&KeyPath| path.table_at == at.start;
+        let mut skipped = self.skipped.iter().filter(of_section);
+        skipped.any(|path| path.key() == key)
     }
 
-    /// Whether there is any fault on the line of `offset`.
+    /// Returns whether there is any fault on the line of `offset`.
     pub(super) fn is_on_line(&self, text: &str, offset: usize) -> bool {
         let line = line_of(text, offset);
         let mut lines = self.found.iter().map(|fault| line_of(text, fault.at.start));
         lines.any(|found| found == line)
     }
 
-    /// How many there are.
+    /// Returns the number of faults.
     pub(super) fn len(&self) -> usize {
         self.found.len()
     }
 
-    /// What was read, where the file `path` that holds `text` has no fault.
-    pub(super) fn unless_any<T: Faultless>(
+    /// Returns `validated` if the file `path`, which contains `text`, has no fault.
+    pub(super) fn finish<T: Validated>(
         mut self,
-        read: Option<T>,
+        validated: Option<T>,
         text: &str,
         path: &Path,
     ) -> Result<T, ConfigError> {
         let (document, _syntax_errors) = DeTable::parse_recoverable(text);
         let locate = |fault: Fault| fault.locate(text, document.get_ref());
-        if let Some(mut read) = read.filter(|_| self.found.is_empty()) {
-            let noted = self.noted.into_iter().map(locate);
-            read.take_notes(
-                noted
+        if let Some(mut validated) = validated.filter(|_| self.found.is_empty()) {
+            let notes = self.notes.into_iter().map(locate);
+            validated.set_notes(
+                notes
                     .map(|FaultAt { key, problem, .. }| format!("{key}: {problem}"))
                     .collect(),
             );
-            return Ok(read);
+            return Ok(validated);
         }
         self.found.sort_by_key(|fault| fault.at.start);
-        self.found.truncate(MOST_FAULTS);
+        self.found.truncate(MAX_FAULTS);
         Err(ConfigError::Invalid {
             path: path.to_owned(),
             faults: self.found.into_iter().map(locate).collect(),
@@ -133,8 +181,8 @@ impl Fault {
     fn locate(self, text: &str, document: &DeTable<'_>) -> FaultAt {
         let offset = self.at.start;
         let key = || {
-            let place = place_at(document, offset).map(|place| place.key());
-            place.or_else(|| key_on_line(text, offset))
+            let path = key_path_at(document, offset).map(|path| path.key());
+            path.or_else(|| key_on_line(text, offset))
         };
         FaultAt {
             line: line_of(text, offset),
@@ -147,7 +195,7 @@ impl Fault {
     }
 }
 
-/// The key on the line of `offset`, for lines that the parser gave up; no part of a value, which may be a secret.
+/// Returns the key on the line of `offset`, for lines that the parser abandoned; never a part of a value, which may be a secret.
 fn key_on_line(text: &str, offset: usize) -> Option<String> {
     let start = text
         .get(..offset)?
@@ -157,4 +205,32 @@ fn key_on_line(text: &str, offset: usize) -> Option<String> {
     let (key, _value) = line.split_once('=')?;
     let is_bare = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     Some(key.trim().to_owned()).filter(|key| key.chars().all(is_bare))
+}
+
+impl ConfigError {
+    /// Returns one sentence for each fault.
+    pub fn sentences(&self) -> Vec<String> {
+        match self {
+            Self::Invalid { path, faults } => sentences(path, faults),
+            Self::Unreadable { .. } | Self::NotText { .. } | Self::Argument { .. } => {
+                vec![self.to_string()]
+            }
+        }
+    }
+}
+
+impl fmt::Display for FaultAt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, key, problem } = self;
+        let separator = if key.is_empty() { "" } else { ": " };
+        write!(formatter, "{line}: {key}{separator}{problem}")
+    }
+}
+
+fn sentences(path: &Path, faults: &[FaultAt]) -> Vec<String> {
+    let path = path.display();
+    faults
+        .iter()
+        .map(|fault| format!("{path}:{fault}"))
+        .collect()
 }

@@ -1,42 +1,48 @@
-//! Configuration: TOML → validated values, with errors that name file, line and key.
+//! Configuration: TOML → validated values, with errors that name file, line and key. One file for each section of the TOML file has the
+//! validated type, the type that serde parses (its doc comments are the manual page), and the validation.
 
 mod azure;
 pub mod cloud;
+mod discovery;
+mod dns;
 mod document;
-mod error;
 mod exception;
 mod faults;
 #[cfg(test)]
 mod manual;
-mod model;
-mod prefix;
-mod raw;
-mod registries;
+mod paths;
+mod protect;
 mod registry;
 #[cfg(test)]
 mod tests;
-mod validate;
+mod top_level;
 mod value;
 mod warnings;
 
 use std::path::Path;
 
-pub(crate) use azure::without_secrets;
-pub use azure::{Azure, CredentialKind, Discovery, HttpsUrl, ResourceId};
+pub use azure::{Azure, CredentialKind};
 pub use cloud::{Cloud, EndpointKind};
-pub use error::{ConfigError, FaultAt};
-pub use model::{
-    AnswerCheck, Config, DefaultAction, Dns, Exception, Mode, Paths, Protect, REGISTRY_TAG,
-    Registry, STORAGE_TAG, Sni, TTL_CEILING, TTL_FLOOR, Target,
-};
-pub use value::EndpointPattern;
+pub use discovery::Discovery;
+pub use dns::{AnswerCheck, Dns, TTL_CEILING, TTL_FLOOR};
+pub use exception::{Exception, Target};
+pub use faults::{ConfigError, FaultAt};
+pub use paths::Paths;
+pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
+pub use registry::{Registry, Sni};
+pub use top_level::{Config, Mode};
+pub(crate) use value::redacted_url;
+pub use value::{EndpointPattern, HttpsUrl, ResourceId};
 
 use self::faults::Faults;
+use self::paths::RawPathsOnly;
+use self::registry::rules::{login_server_problem, regions_problem};
+use self::top_level::RawConfig;
 use self::value::{FromText, Region};
 use crate::file::{read_within, utf8};
 use crate::name::Name;
 
-/// The largest configuration that is read, in bytes: room for some thousand registries.
+/// The maximum size of a configuration in bytes: room for some thousand registries.
 const MAX_FILE: u64 = 1 << 20;
 
 /// Reads and validates the file at `path`. A file that cannot be read is an error, never the defaults.
@@ -44,19 +50,20 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(&read(path)?, path)
 }
 
-/// The section `[paths]` of the file at `path`, whatever stands in the others: what runs is found while its file is being fixed.
+/// Reads the section `[paths]` of the file at `path`, even if the others are faulty: a running instance is found while its file is being
+/// fixed.
 pub fn load_paths(path: &Path) -> Result<Paths, ConfigError> {
     let text = read(path)?;
     let mut faults = Faults::default();
-    let raw: Option<raw::RawPathsOnly> = document::read(&text, &mut faults);
-    let paths = raw.map(|raw| validate::paths(raw.paths));
-    faults.unless_any(paths, &text, path)
+    let raw: Option<RawPathsOnly> = document::read(&text, &mut faults);
+    let paths = raw.map(|raw| raw.paths.validate());
+    faults.finish(paths, &text, path)
 }
 
-/// The text of the file at `path`, in UTF-8.
+/// Returns the text of the file at `path`, in UTF-8.
 ///
 /// # Errors
-/// [`ConfigError::Unreadable`]: it is not there, no regular file, or too large; [`ConfigError::NotText`].
+/// [`ConfigError::Unreadable`]: the file does not exist, is not a regular file, or is too large; [`ConfigError::NotText`].
 pub fn read(path: &Path) -> Result<String, ConfigError> {
     let bytes = read_within(path, MAX_FILE).map_err(|source| ConfigError::Unreadable {
         path: path.to_owned(),
@@ -72,22 +79,23 @@ pub fn read(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// Validates `text` as the contents of the file at `path`, which errors name and relative files count from. The error names all faults.
+/// Validates `text` as the contents of the file at `path`. Errors name `path`, and relative files are relative to its directory. The error
+/// contains all faults.
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let base = path.parent().unwrap_or(Path::new(""));
     let mut faults = Faults::default();
-    let raw: Option<raw::RawConfig> = document::read(text, &mut faults);
-    let config = raw.map(|raw| validate::validate(raw, base, &mut faults));
-    faults.unless_any(config, text, path)
+    let raw: Option<RawConfig> = document::read(text, &mut faults);
+    let config = raw.map(|raw| raw.validate(base, &mut faults));
+    faults.finish(config, text, path)
 }
 
 impl Config {
-    /// The defaults with these registries, each with replicas in all of `regions`; the cloud follows from the names.
+    /// Returns the defaults with these registries, each with replicas in all of `regions`; the cloud follows from the names.
     pub fn for_registries(registries: &[Name], regions: &[String]) -> Result<Self, ConfigError> {
         let Some(first) = registries.first() else {
             return Err(argument(
                 "--registry",
-                "none is named; write one such as contoso.azurecr.io",
+                "no registry is named; write one such as contoso.azurecr.io",
             ));
         };
         let cloud = Cloud::of_login_server(first).unwrap_or_default();
@@ -98,12 +106,10 @@ impl Config {
             .collect::<Result<_, _>>()
             .map_err(|problem| argument("--region", problem))?;
         for name in registries {
-            if let Some(problem) = registry::login_server_problem(name, cloud) {
+            if let Some(problem) = login_server_problem(name, cloud) {
                 return Err(argument("--registry", problem));
             }
-            if let Some(problem) =
-                registry::regions_problem(name, cloud).filter(|_| !regions.is_empty())
-            {
+            if let Some(problem) = regions_problem(name, cloud).filter(|_| !regions.is_empty()) {
                 return Err(argument("--region", problem));
             }
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-use crate::config::without_secrets;
+use crate::config::redacted_url;
 use crate::name::Name;
 
 /// Where a virtual machine of Azure asks its host; nothing leaves the physical machine.
@@ -115,7 +115,7 @@ impl FromStr for Url {
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let wrong = |problem| UrlError {
-            text: without_secrets(text).to_owned(),
+            text: redacted_url(text).to_owned(),
             problem,
         };
         let Ok(uri) = text.parse::<Uri>() else {

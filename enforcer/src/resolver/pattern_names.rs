@@ -98,7 +98,7 @@ impl PatternNames {
             asking.ask.requery_by(soonest.map_or(now, |at| at.max(now)));
             return;
         }
-        if !pattern.stands_for(name) || !self.make_room(pattern, asker, now) {
+        if !pattern.matches(name) || !self.make_room(pattern, asker, now) {
             return;
         }
         let asking = PatternName {

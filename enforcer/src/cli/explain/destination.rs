@@ -157,7 +157,7 @@ impl fmt::Display for Destination {
 
 fn matches(pattern: &str, name: &Name) -> bool {
     let pattern = pattern.parse::<EndpointPattern>();
-    pattern.is_ok_and(|pattern| pattern.stands_for(name))
+    pattern.is_ok_and(|pattern| pattern.matches(name))
 }
 
 /// The names that the daemon knows to lead to `address`.

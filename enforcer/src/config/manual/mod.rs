@@ -1,39 +1,30 @@
-//! egress-enforcer.toml(5), from one table that is held against what serde reads.
+//! egress-enforcer.toml(5), from the doc comments and attributes of the structs that serde parses.
 
-mod keys;
+mod schema;
 
-use clap_mangen::roff::{Roff, bold, italic, roman};
 use std::path::Path;
 
-use self::Default::{Is, Means, Required};
-use self::keys::SECTIONS;
-use super::{Config, Mode, parse, raw};
+use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+
+use self::schema::{Key, Section, file, sections};
+use super::{Config, Mode, parse};
 use crate::documents::keep;
 
-struct Section {
-    /// As in `[name]`; empty for the keys at the top.
-    name: &'static str,
-    about: &'static str,
-    keys: &'static [Key],
-}
+const EXAMPLE: &str = "\
+[[registry]]
+login-server = \"contoso.azurecr.io\"
+regions = [\"eastus\", \"westus\"]
 
-/// Name, kind of value, default, an example that is not the default, and what it does.
-struct Key(
-    &'static str,
-    &'static str,
-    Default,
-    &'static str,
-    &'static str,
-);
+[[registry]]
+login-server = \"fabrikam.azurecr.io\"
+endpoints-file = \"fabrikam.json\"
 
-enum Default {
-    /// The value, as it would be written.
-    Is(&'static str),
-    /// What its absence means.
-    Means(&'static str),
-    /// It has to be there.
-    Required,
-}
+[[exception]]
+reason = \"Azure Monitor agent uploads its logs\"
+unit = \"azuremonitoragent.service\"
+names = [\"contosologs.blob.core.windows.net\"]
+until = 2027-01-31T00:00:00Z
+";
 
 fn page() -> String {
     let mut page = Roff::new();
@@ -45,18 +36,18 @@ fn page() -> String {
     page.control("SH", ["SYNOPSIS"]);
     page.text([italic("/etc/egress-enforcer/config.toml")]);
     page.control("SH", ["DESCRIPTION"]);
-    page.text([
-        roman("The file says which Azure Container Registries stay reachable from this host, and what is closed. It is "),
-        roman("TOML, in UTF-8 or UTF-16. Unknown keys are errors, and every error of the file is reported with its line and key; what is in force stays. "),
-        bold("egress-enforcer check"),
-        roman(" validates it, prints what it would do, and warns of what is legal but probably not meant; a running daemon reads it again on SIGHUP."),
-    ]);
+    page.text(text(
+        "The file names the Azure Container Registries that stay reachable from this host, and the protected destinations. It is \
+         TOML, in UTF-8 or UTF-16. Unknown keys are errors, and every error of the file is reported with its line and key; the policy \
+         in force stays. `egress-enforcer check` validates the file, prints its effect, and warns of what is valid but probably not \
+         meant; a running daemon reads it again on SIGHUP.",
+    ));
     page.control("PP", []);
     page.text([roman(
-        "Relative files count from the directory of this file. A duration is text such as \"30s\", \"15m\", \"12h\" or \"90d\". \
-         A prefix is exact: no bit behind its length is set.",
+        "Relative files are relative to the directory of this file. A duration is text such as \"30s\", \"15m\", \"12h\" or \"90d\". \
+         A prefix is exact: no bit after its length is set.",
     )]);
-    for section in &SECTIONS {
+    for section in &sections() {
         describe(&mut page, section);
     }
     page.control("SH", ["EXAMPLES"]);
@@ -76,133 +67,113 @@ fn page() -> String {
     page.to_roff()
 }
 
-const EXAMPLE: &str = "\
-[[registry]]
-login-server = \"contoso.azurecr.io\"
-regions = [\"eastus\", \"westus\"]
-
-[[registry]]
-login-server = \"fabrikam.azurecr.io\"
-endpoints-file = \"fabrikam.json\"
-
-[[exception]]
-reason = \"Azure Monitor agent uploads its logs\"
-unit = \"azuremonitoragent.service\"
-names = [\"contosologs.blob.core.windows.net\"]
-until = 2027-01-31T00:00:00Z
-";
-
 fn describe(page: &mut Roff, section: &Section) {
-    let heading = match section.name {
-        "" => "TOP OF THE FILE".to_owned(),
-        "registry" | "exception" => format!("[[{}]]", section.name),
-        name => format!("[{name}]"),
+    let name = &section.name;
+    let heading = match (name.as_str(), section.is_list) {
+        ("", _) => "TOP OF THE FILE".to_owned(),
+        (_, true) => format!("[[{name}]]"),
+        (_, false) => format!("[{name}]"),
     };
     page.control("SH", [heading.as_str()]);
-    page.text([roman(section.about)]);
-    for Key(name, kind, default, example, about) in section.keys {
+    page.text(text(&section.about));
+    for key in &section.keys {
         page.control("TP", []);
-        page.text([bold(*name), roman(" = "), italic(*kind)]);
-        page.text([roman(*about)]);
-        page.control("br", []);
-        page.text([roman(match default {
-            Is(value) => format!("Default: {value}."),
-            Means(text) => format!("Default: {text}."),
-            Required => "Required.".to_owned(),
-        })]);
-        // `{}` and `[]` tell nothing about a section.
-        if !kind.starts_with("section") {
+        page.text([bold(&*key.name), roman(" = "), italic(&*key.kind)]);
+        let mut lines = key.about.lines();
+        page.text(text(lines.next().unwrap_or_default()));
+        if !key.variants.is_empty() {
+            describe_variants(page, &key.variants);
+        }
+        let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+        lines.extend(key.default.iter().map(|value| format!("Default: {value}.")));
+        if key.is_required {
+            lines.push("Required.".to_owned());
+        }
+        assert_eq!(
+            lines.len(),
+            1,
+            "{name}.{}: state its default once",
+            key.name
+        );
+        lines.push(format!("Example: {} = {}", key.name, key.example));
+        for line in lines {
             page.control("br", []);
-            page.text([roman(format!("Example: {name} = {example}"))]);
+            page.text(text(&line));
         }
     }
 }
 
-const GUID: &str = "\"11111111-1111-1111-1111-111111111111\"";
-
-/// A whole file in which `key` of the section `name` has this value, and nothing stands that need not.
-fn file(name: &str, key: &str, value: &str) -> String {
-    let mut keys = match name {
-        "registry" => vec![("login-server", "\"contoso.azurecr.io\"")],
-        "exception" => vec![
-            ("reason", "\"r\""),
-            ("unit", "\"a.service\""),
-            ("cidrs", "[\"198.51.100.0/24\"]"),
-            ("names", "[\"a.blob.core.windows.net\"]"),
-            ("until", "2027-01-31T00:00:00Z"),
-        ],
-        "azure" => vec![("tenant-id", GUID), ("client-id", GUID)],
-        _ => Vec::new(),
-    };
-    let replaced = if key == "cgroup" { "unit" } else { key };
-    keys.retain(|(there, _)| *there != replaced);
-    keys.push((key, value));
-    let lines: String = keys
-        .iter()
-        .filter(|(key, _)| !key.is_empty())
-        .map(|(key, value)| format!("{key} = {value}\n"))
-        .collect();
-    match name {
-        "" if key == "registry" => lines,
-        "" => format!("registry = []\n{lines}"),
-        "registry" => format!("[[registry]]\n{lines}"),
-        "exception" => format!("registry = []\n[[exception]]\n{lines}"),
-        _ => format!("registry = []\n[{name}]\n{lines}"),
+fn describe_variants(page: &mut Roff, variants: &[(String, String)]) {
+    page.control("RS", []);
+    for (value, about) in variants {
+        page.control("TP", []);
+        page.text([italic(&**value)]);
+        page.text(text(about));
     }
+    page.control("RE", []);
+    page.control("IP", []);
 }
 
-fn read(text: &str) -> Config {
-    parse(text, Path::new("/etc/x.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
+/// Returns text in which code is bold.
+fn text(doc: &str) -> Vec<Inline> {
+    let parts = doc.split('`').enumerate();
+    let styled = parts.map(|(at, part)| match at % 2 {
+        0 => roman(part),
+        _ => bold(part),
+    });
+    styled.collect()
+}
+
+fn read(text: &str) -> Result<Config, super::ConfigError> {
+    parse(text, Path::new("/etc/x.toml"))
 }
 
 #[test]
-fn the_manual_page_is_made_from_the_table() {
+fn manual_page_matches_the_structs() {
     keep("docs/man/egress-enforcer.toml.5", &page());
 }
 
 #[test]
-fn serde_reads_the_keys_of_the_table_and_no_others() {
-    for section in &SECTIONS {
-        let text = file(section.name, "no-such-key", "1");
-        let refused = toml::from_str::<raw::RawConfig>(&text).err().unwrap();
-        let (_, known) = refused.message().split_once(", expected ").unwrap();
-        let mut known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-        known.sort_unstable();
-        let mut told: Vec<&str> = section.keys.iter().map(|Key(name, ..)| *name).collect();
-        told.sort_unstable();
-        assert_eq!(known, told, "[{}]", section.name);
+fn every_example_is_valid_and_differs_from_the_default() {
+    for section in sections() {
+        let without = read(&file(&section.name, "", "")).unwrap();
+        for Key {
+            name,
+            example,
+            is_required,
+            ..
+        } in section.keys
+        {
+            let with = read(&file(&section.name, &name, &example)).unwrap();
+            let differs = is_required || with != without;
+            assert!(differs, "{}.{name} = {example}", section.name);
+        }
     }
+    read(EXAMPLE).unwrap();
 }
 
 #[test]
-fn every_example_is_valid_and_no_default() {
-    for section in &SECTIONS {
-        let without = read(&file(section.name, "", ""));
-        for Key(name, _, default, example, _) in section.keys {
-            let with = read(&file(section.name, name, example));
-            if matches!(default, Is(value) if value != example) {
-                assert_ne!(with, without, "{}.{name} = {example}", section.name);
+fn every_default_is_the_value_of_an_absent_key() {
+    for section in sections() {
+        for Key {
+            name,
+            default,
+            is_required,
+            ..
+        } in section.keys
+        {
+            let absent = read(&file(&section.name, &name, ""));
+            assert_eq!(absent.is_err(), is_required, "{}.{name}", section.name);
+            if let Some(value) = default {
+                let written = read(&file(&section.name, &name, &value)).unwrap();
+                assert_eq!(written, absent.unwrap(), "{}.{name}", section.name);
             }
         }
     }
-    read(EXAMPLE);
 }
 
 #[test]
-fn every_default_is_what_the_absence_of_the_key_means() {
-    for section in &SECTIONS {
-        for Key(name, _, default, ..) in section.keys {
-            let Is(value) = default else { continue };
-            let written = read(&file(section.name, name, value));
-            let whole = file(section.name, name, value);
-            let absent = whole.replace(&format!("{name} = {value}\n"), "");
-            assert_eq!(written, read(&absent), "{}.{name}", section.name);
-        }
-    }
-}
-
-#[test]
-fn the_complete_example_has_every_key() {
+fn complete_example_has_every_key() {
     let text = include_str!("../../../../packaging/config.toml");
     let mut section = "";
     let mut there = Vec::new();
@@ -214,22 +185,26 @@ fn the_complete_example_has_every_key() {
             there.push((section, key));
         }
     }
-    for section in &SECTIONS {
-        for Key(name, kind, ..) in section.keys {
-            // It stands instead of `unit`, whose comment tells of it.
-            let told = *name == "cgroup" && text.contains("or cgroup = ");
+    for Section {
+        name: section,
+        keys,
+        ..
+    } in &sections()
+    {
+        for Key { name, .. } in keys {
+            // It replaces `unit`, whose comment mentions it.
+            let is_mentioned = name == "cgroup" && text.contains("or cgroup = ");
             assert!(
-                kind.starts_with("section") || told || there.contains(&(section.name, name)),
-                "packaging/config.toml does not show {}.{name}",
-                section.name
+                is_mentioned || there.contains(&(section.as_str(), name.as_str())),
+                "packaging/config.toml does not show {section}.{name}"
             );
         }
     }
 }
 
 #[test]
-fn a_fresh_installation_drops_nothing_and_opens_nothing() {
-    let config = read(include_str!("../../../../packaging/etc/config.toml"));
+fn fresh_installation_drops_nothing_and_allows_nothing() {
+    let config = read(include_str!("../../../../packaging/etc/config.toml")).unwrap();
     assert_eq!(config.mode, Mode::Audit);
     assert!(config.registries.is_empty() && config.exceptions.is_empty());
 }

@@ -13,34 +13,34 @@ fn protect(text: &str) -> String {
 }
 
 #[test]
-fn a_service_principal_needs_all_that_makes_one() {
+fn service_principal_needs_all_its_keys() {
     let ids = format!("tenant-id = \"{GUID}\"\nclient-id = \"{GUID}\"\n");
     let principal = format!("credential = \"service-principal\"\n{ids}");
     assert!(read(&azure(&format!("{principal}client-secret-file = \"s\""))).is_ok());
-    refused(
+    rejected(
         &azure(&principal),
         "2: azure",
         &["client-certificate-file is missing"],
     );
-    refused(
+    rejected(
         &azure("client-secret-file = \"s\""),
         "2: azure",
         &["tenant-id is missing"],
     );
     let half = format!("tenant-id = \"{GUID}\"\nclient-certificate-file = \"s\"");
-    refused(&azure(&half), "2: azure", &["client-id is missing"]);
+    rejected(&azure(&half), "2: azure", &["client-id is missing"]);
     let both = format!("{ids}client-secret-file = \"s\"\nclient-certificate-file = \"c\"");
-    refused(&azure(&both), "2: azure", &["keep one"]);
-    refused(
+    rejected(&azure(&both), "2: azure", &["keep one"]);
+    rejected(
         &azure("tenant-id = \"contoso\""),
         "3: azure.tenant-id",
-        &["is no GUID"],
+        &["is not a GUID"],
     );
-    refused(&azure("poll = \"0s\""), "3: azure.poll", &["at least 1s"]);
+    rejected(&azure("poll = \"0s\""), "3: azure.poll", &["at least 1s"]);
 }
 
 #[test]
-fn service_tags_are_fetched_over_https_from_a_named_host() {
+fn service_tags_url_is_https_with_a_host_name() {
     let url = |url: &str| protect(&format!("service-tags-url = \"{url}\""));
     let read = read(&url(
         "https://Mirror.example.com/x/ServiceTags_Public.json?v=1",
@@ -57,19 +57,19 @@ fn service_tags_are_fetched_over_https_from_a_named_host() {
             "http://mirror.example.com/x",
             "does not begin with https://",
         ),
-        ("https://10.0.0.1/x", "names no host"),
+        ("https://10.0.0.1/x", "has no host name"),
         ("https://mirror.example.com:8443/x", "port other than 443"),
         ("https://user:secret@mirror.example.com/x", "user name"),
-        ("https://mirror.example.com", "no URL of a file"),
-        ("https://mirror.example.com/a b", "no URL of a file"),
+        ("https://mirror.example.com", "not the URL of a file"),
+        ("https://mirror.example.com/a b", "not the URL of a file"),
         (
             "https://mirror.example.com/a\\r\\nHost: x",
-            "no URL of a file",
+            "not the URL of a file",
         ),
     ] {
-        refused(&url(wrong), "3: protect.service-tags-url", &[why]);
+        rejected(&url(wrong), "3: protect.service-tags-url", &[why]);
     }
-    refused(
+    rejected(
         &protect("service-tags-subscription = \"x\""),
         "3: protect.service-tags-subscription",
         &["GUID"],
@@ -77,7 +77,7 @@ fn service_tags_are_fetched_over_https_from_a_named_host() {
 }
 
 #[test]
-fn no_error_and_no_debug_output_shows_a_secret_of_a_url() {
+fn errors_and_debug_output_show_no_secret_of_a_url() {
     let secrets = ["sig=secret", "user:secret", "secret@", "sig=", "secret"];
     let quoted = [
         "http://mirror.example.com/x?sig=secret",

@@ -1,50 +1,50 @@
 use super::*;
 
 #[test]
-fn an_exception_says_why_for_whom_what_and_until_when() {
+fn exception_has_reason_target_destinations_and_end() {
     let whole = "reason = \"logs\"\nunit = \"a.service\"\nnames = [\"a.blob.core.windows.net\"]\nuntil = 2027-01-31T00:00:00Z";
     assert!(read(&exception(whole)).is_ok());
     let without = |line: &str| exception(&whole.replace(line, ""));
-    refused(
+    rejected(
         &without("reason = \"logs\""),
         "3: exception",
         &["reason is missing"],
     );
-    refused(
+    rejected(
         &without("unit = \"a.service\""),
         "3: exception",
         &["unit is missing", "cgroup"],
     );
-    refused(
+    rejected(
         &without("names = [\"a.blob.core.windows.net\"]"),
         "3: exception",
-        &["opens nothing"],
+        &["allows nothing"],
     );
-    refused(
+    rejected(
         &without("until = 2027-01-31T00:00:00Z"),
         "3: exception",
         &["until is missing"],
     );
     let with = |from: &str, to: &str| exception(&whole.replace(from, to));
-    refused(
+    rejected(
         &with("\"logs\"", "\"  \""),
         "4: exception.reason",
         &["empty"],
     );
-    refused(
+    rejected(
         &with("a.service", "a"),
         "5: exception.unit",
         &["\"agent.service\""],
     );
-    refused(
+    rejected(
         &with("a.service\"", "a.service\"\ncgroup = \"/x\""),
         "3: exception",
         &["keep one"],
     );
-    refused(
+    rejected(
         &with("unit = \"a.service\"", "cgroup = \"x/../y\""),
         "5: exception.cgroup",
-        &["from / on"],
+        &["not an absolute path"],
     );
     let config = read(&with(
         "unit = \"a.service\"",
@@ -58,7 +58,7 @@ fn an_exception_says_why_for_whom_what_and_until_when() {
 }
 
 #[test]
-fn an_exception_is_for_one_part_of_the_host_that_the_kernel_can_tell_apart() {
+fn exception_target_is_below_the_root_and_within_the_kernel_depth() {
     let target = |target: &str| {
         exception(&format!(
             "{target}\nreason = \"r\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z"
@@ -71,13 +71,13 @@ fn an_exception_is_for_one_part_of_the_host_that_the_kernel_can_tell_apart() {
         "/sys/fs/cgroup",
         "/sys/fs/cgroup/unified/",
     ] {
-        refused(
+        rejected(
             &target(&format!("cgroup = \"{root}\"")),
             "4: exception.cgroup",
             &["every process", "[[registry]]", "protect.default"],
         );
     }
-    refused(
+    rejected(
         &target("unit = \"-.slice\""),
         "4: exception.unit",
         &["every process"],
@@ -89,12 +89,12 @@ fn an_exception_is_for_one_part_of_the_host_that_the_kernel_can_tell_apart() {
         ))
     };
     assert!(read(&deep(16)).is_ok());
-    refused(
+    rejected(
         &deep(17),
         "4: exception.cgroup",
         &["17 levels", "down to level 16"],
     );
-    refused(
+    rejected(
         &target("cgroup = \"/a/../../b\""),
         "4: exception.cgroup",
         &["without \"..\""],
@@ -102,7 +102,7 @@ fn an_exception_is_for_one_part_of_the_host_that_the_kernel_can_tell_apart() {
 }
 
 #[test]
-fn the_end_of_an_exception_is_an_instant() {
+fn end_of_an_exception_is_an_instant() {
     let until = |until: &str| {
         exception(&format!(
             "reason = \"r\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = {until}"
@@ -113,18 +113,18 @@ fn the_end_of_an_exception_is_an_instant() {
         config.exceptions[0].until,
         "2027-01-31T00:00:00Z".parse::<Timestamp>().unwrap()
     );
-    refused(
+    rejected(
         &until("2027-01-31T00:00:00"),
         "7: exception.until",
         &["add Z", "2027-01-31T00:00:00Z"],
     );
-    refused(
+    rejected(
         &until("2027-01-31"),
         "7: exception.until",
         &["add Z", "2027-01-31T00:00:00Z"],
     );
-    refused(&until("12:00:00"), "7: exception.until", &["add Z"]);
-    refused(
+    rejected(&until("12:00:00"), "7: exception.until", &["add Z"]);
+    rejected(
         &until("\"2027-01-31T00:00:00Z\""),
         "7: exception.until",
         &["datetime"],
@@ -132,7 +132,7 @@ fn the_end_of_an_exception_is_an_instant() {
 }
 
 #[test]
-fn an_ended_exception_and_an_open_door_are_warnings() {
+fn ended_exception_and_unprotected_registries_are_warnings() {
     let text = exception(
         "reason = \"r\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z\n[protect]\ntags = [\"Storage\"]",
     );
@@ -168,7 +168,7 @@ fn an_ended_exception_and_an_open_door_are_warnings() {
 }
 
 #[test]
-fn a_cgroup_path_with_the_mount_point_in_it_is_a_warning_with_the_right_form() {
+fn cgroup_path_with_the_mount_point_is_a_warning_with_its_fix() {
     let warnings = |path: &str| {
         let text = format!(
             "reason = \"r\"\ncgroup = \"{path}\"\nnames = [\"a.b\"]\nuntil = 2999-01-31T00:00:00Z"
@@ -191,7 +191,7 @@ fn a_cgroup_path_with_the_mount_point_in_it_is_a_warning_with_the_right_form() {
 }
 
 #[test]
-fn a_reason_is_one_line_without_control_characters() {
+fn reason_is_one_line_without_control_characters() {
     let text = "reason = \"\"\"\nlogs\n\\u001b[2Jgone\"\"\"\nunit = \"a.service\"\nnames = [\"a.b\"]\nuntil = 2027-01-31T00:00:00Z";
     let config = read(&exception(text)).unwrap();
     assert_eq!(config.exceptions[0].reason, "logs\\n\\u{1b}[2Jgone");

@@ -1,11 +1,11 @@
 use super::*;
 
-/// Where each fault of `text` is: line, key, and that it is told with `words`.
+/// Asserts that the faults of `text` are exactly these: line, key, and a part of the message.
 #[track_caller]
-fn all_faults(text: &str, expected: &[(usize, &str, &str)]) {
-    let refused = parse(text, Path::new("/etc/x.toml")).expect_err(text);
-    let ConfigError::Invalid { faults, .. } = &refused else {
-        panic!("{refused}");
+fn has_faults(text: &str, expected: &[(usize, &str, &str)]) {
+    let error = parse(text, Path::new("/etc/x.toml")).expect_err(text);
+    let ConfigError::Invalid { faults, .. } = &error else {
+        panic!("{error}");
     };
     let found: Vec<_> = faults
         .iter()
@@ -15,18 +15,18 @@ fn all_faults(text: &str, expected: &[(usize, &str, &str)]) {
         .iter()
         .map(|(line, key, _)| (*line, *key))
         .collect();
-    assert_eq!(found, places, "{refused}");
+    assert_eq!(found, places, "{error}");
     for (fault, (_, _, words)) in faults.iter().zip(expected) {
         assert!(fault.problem.contains(words), "no {words:?} in {fault}");
     }
-    let sentences = refused.sentences();
+    let sentences = error.sentences();
     assert_eq!(sentences.len(), faults.len());
-    let is_placed = |sentence: &String| sentence.starts_with("/etc/x.toml:");
-    assert!(sentences.iter().all(is_placed), "{sentences:?}");
+    let has_position = |sentence: &String| sentence.starts_with("/etc/x.toml:");
+    assert!(sentences.iter().all(has_position), "{sentences:?}");
 }
 
 #[test]
-fn every_fault_of_a_file_is_told_at_once() {
+fn all_faults_are_reported_at_once() {
     let text = "\
 mode = \"permissive\"
 moed = \"audit\"
@@ -55,7 +55,7 @@ linger = \"soon\"
 max-age = \"1d\"
 cidrs = 3
 ";
-    all_faults(
+    has_faults(
         text,
         &[
             (1, "mode", "`enforce` or `audit`"),
@@ -70,9 +70,9 @@ cidrs = 3
             (18, "exception.names", "wildcard"),
             (19, "exception.until", "add Z"),
             (20, "exception", "reason is missing"),
-            (20, "exception", "it opens nothing"),
+            (20, "exception", "it allows nothing"),
             (20, "exception", "until is missing"),
-            (21, "exception.unit", "name of a systemd unit"),
+            (21, "exception.unit", "a systemd unit"),
             (23, "dns.linger", "not a duration"),
             (25, "protect.max-age", "too short"),
             (26, "protect.cidrs", "expected a list, found the number `3`"),
@@ -81,7 +81,7 @@ cidrs = 3
 }
 
 #[test]
-fn no_fault_is_told_that_only_follows_from_another() {
+fn consequences_of_a_fault_are_not_reported() {
     for (text, place) in [
         ("registry = 1\n", (1, "registry", "expected a list")),
         (
@@ -94,7 +94,7 @@ fn no_fault_is_told_that_only_follows_from_another() {
         ),
         (
             "[[registry]]\nlogin-server = \"registry.contoso.com\"\nregistry = \"con toso\"\n",
-            (3, "registry.registry", "name of a registry"),
+            (3, "registry.registry", "registry name"),
         ),
         (
             "[[registry]]\nlogin-server = \"*.azurecr.io\"\n",
@@ -106,13 +106,13 @@ fn no_fault_is_told_that_only_follows_from_another() {
             (4, "azure.tenant-id", "GUID"),
         ),
     ] {
-        all_faults(text, &[place]);
+        has_faults(text, &[place]);
     }
 }
 
 #[test]
-fn lines_that_are_no_toml_are_told_together_unless_a_bracket_is_open() {
-    all_faults(
+fn syntax_errors_are_reported_together_unless_a_bracket_is_unclosed() {
+    has_faults(
         "[dns]\nlinger = 15m\n[protect]\ncloud = public\n",
         &[
             (2, "dns.linger", "must be quoted"),
@@ -120,20 +120,20 @@ fn lines_that_are_no_toml_are_told_together_unless_a_bracket_is_open() {
         ],
     );
     let text = "[[registry]]\nregions = [\"eastus\"\nlogin-server = \"a.azurecr.io\"\n[dns]\nlinger = \"1m\"\n";
-    all_faults(text, &[(3, "", "missing comma")]);
+    has_faults(text, &[(3, "", "missing comma")]);
 }
 
 #[test]
-fn a_file_full_of_faults_is_told_in_part() {
+fn number_of_reported_faults_is_limited() {
     let text: String = (0..200)
         .map(|number| format!("key{number} = 1\n"))
         .collect();
-    let refused = parse(&text, Path::new("x.toml")).unwrap_err();
-    assert_eq!(refused.sentences().len(), 50);
+    let error = parse(&text, Path::new("x.toml")).unwrap_err();
+    assert_eq!(error.sentences().len(), 50);
 }
 
 #[test]
-fn no_error_has_a_type_of_this_programs_source() {
+fn errors_contain_no_rust_types() {
     for text in [
         "protect = 3\n",
         "dns = []\n",
@@ -144,12 +144,12 @@ fn no_error_has_a_type_of_this_programs_source() {
         "[dns]\nlearn = \"true\"\n",
         "[protect]\ntags = {}\n",
     ] {
-        let refused = read(text).expect_err(text);
+        let error = read(text).expect_err(text);
         for word in ["struct", "sequence", "map", "variant", "Raw", "boolean"] {
-            assert!(!refused.contains(word), "{word} in {refused}");
+            assert!(!error.contains(word), "{word} in {error}");
         }
     }
-    refused(
+    rejected(
         "dns = 3\n",
         "1: dns",
         &["expected a table, found the number `3`"],
@@ -157,7 +157,7 @@ fn no_error_has_a_type_of_this_programs_source() {
 }
 
 #[test]
-fn a_file_is_read_in_the_encodings_that_editors_write() {
+fn utf8_and_utf16_files_are_read() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let utf16: Vec<u8> = format!("\u{feff}{MINIMAL}")
         .encode_utf16()

@@ -19,18 +19,18 @@ fn read(text: &str) -> Result<Config, String> {
     parse(text, Path::new("/etc/x.toml")).map_err(|error| error.to_string())
 }
 
-/// Asserts that `text` is refused at `place` (`12: registry.regions`) with all of `words` in the problem.
+/// Asserts that `text` is rejected at `place` (`12: registry.regions`) with all of `words` in the problem.
 #[track_caller]
-fn refused(text: &str, place: &str, words: &[&str]) {
-    let refused = parse(text, Path::new("/etc/x.toml")).expect_err(text);
-    let sentences = refused.sentences();
+fn rejected(text: &str, place: &str, words: &[&str]) {
+    let error = parse(text, Path::new("/etc/x.toml")).expect_err(text);
+    let sentences = error.sentences();
     let place = format!("/etc/x.toml:{place}: ");
     let mut problems = sentences
         .iter()
-        .filter_map(|told| told.strip_prefix(&place));
-    let is_meant = |problem: &&str| words.iter().all(|word| problem.contains(word));
+        .filter_map(|message| message.strip_prefix(&place));
+    let matches = |problem: &&str| words.iter().all(|word| problem.contains(word));
     assert!(
-        problems.any(|problem| is_meant(&problem)),
+        problems.any(|problem| matches(&problem)),
         "{words:?} not at {place}: {sentences:#?}"
     );
 }
@@ -44,7 +44,7 @@ fn exception(keys: &str) -> String {
 }
 
 #[test]
-fn the_shipped_sample_parses_to_what_it_says() {
+fn complete_example_parses_to_its_values() {
     let config = read(include_str!("../../../../packaging/config.toml")).unwrap();
     let registry = config.registries.first().unwrap();
     assert_eq!(registry.login_server.as_str(), "contoso.azurecr.io");
@@ -62,7 +62,7 @@ fn the_shipped_sample_parses_to_what_it_says() {
 }
 
 #[test]
-fn a_registry_is_all_that_has_to_be_written() {
+fn one_registry_is_a_complete_configuration() {
     let config = read(MINIMAL).unwrap();
     let names = ["contoso.azurecr.io".parse().unwrap()];
     assert_eq!(config, Config::for_registries(&names, &[]).unwrap());
@@ -73,7 +73,7 @@ fn a_registry_is_all_that_has_to_be_written() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_an_error_and_never_the_defaults() {
+fn unreadable_file_is_an_error_and_not_the_defaults() {
     let error = load(Path::new("/nonexistent/config.toml"))
         .unwrap_err()
         .to_string();
@@ -86,7 +86,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_never_the_defaults() {
 }
 
 #[test]
-fn what_is_no_configuration_file_is_refused_without_waiting_for_its_end() {
+fn fifos_devices_and_huge_files_are_rejected_without_reading_them() {
     let directory = tempfile::tempdir().unwrap();
     let (fifo, huge) = (directory.path().join("fifo"), directory.path().join("huge"));
     make_fifo(&fifo);
@@ -106,22 +106,22 @@ fn what_is_no_configuration_file_is_refused_without_waiting_for_its_end() {
 }
 
 #[test]
-fn an_empty_file_is_refused_and_an_empty_list_of_registries_is_not() {
+fn empty_file_is_rejected_and_empty_registry_list_is_not() {
     let error = read("").unwrap_err();
     assert!(
-        error.starts_with("/etc/x.toml:1: no [[registry]]"),
+        error.starts_with("/etc/x.toml:1: there is no [[registry]]"),
         "{error}"
     );
     let error = read("mode = \"audit\"\n").unwrap_err();
     assert!(
-        error.starts_with("/etc/x.toml:1: no [[registry]]"),
+        error.starts_with("/etc/x.toml:1: there is no [[registry]]"),
         "{error}"
     );
     assert!(read("registry = []\n").unwrap().registries.is_empty());
 }
 
 #[test]
-fn files_count_from_the_directory_of_the_configuration() {
+fn relative_files_are_relative_to_the_configuration() {
     let text =
         registry("endpoints-file = \"contoso.json\"\n[protect]\nservice-tags = \"/srv/tags.json\"");
     let config = read(&text).unwrap();
@@ -133,47 +133,47 @@ fn files_count_from_the_directory_of_the_configuration() {
 }
 
 #[test]
-fn unknown_keys_and_values_name_what_is_known() {
-    refused(
+fn unknown_keys_and_values_list_the_known_ones() {
+    rejected(
         "mod = \"audit\"\n",
         "1: mod",
         &["unknown key `mod`", "`mode`"],
     );
-    refused(
+    rejected(
         "mode = \"permissive\"\n",
         "1: mode",
         &["`enforce`", "`audit`"],
     );
-    refused(
+    rejected(
         "\n[dns]\nlinger-time = 1\n",
         "3: dns.linger-time",
         &["unknown key", "`linger`"],
     );
-    refused(
+    rejected(
         &registry("region = \"eastus\""),
         "3: registry.region",
         &["`regions`"],
     );
-    refused(
+    rejected(
         &exception("untill = 1"),
         "4: exception.untill",
         &["`until`"],
     );
-    refused(
+    rejected(
         "[dns]\nanswer-check = \"lax\"\n",
         "2: dns.answer-check",
         &["`known`", "`strict`"],
     );
-    refused(
+    rejected(
         "[protect]\ncloud = \"germany\"\n",
         "2: protect.cloud",
         &["`us-government`", "`china`"],
     );
-    refused("[paths]\npin = \"/x\"\n", "2: paths.pin", &["`pins`"]);
+    rejected("[paths]\npin = \"/x\"\n", "2: paths.pin", &["`pins`"]);
 }
 
 #[test]
-fn a_syntax_error_names_its_line() {
+fn syntax_error_has_its_line() {
     let error = read("mode = \"enforce\"\nscope = \"/sys\n").unwrap_err();
     assert!(error.starts_with("/etc/x.toml:2: "), "{error}");
     let error = read("mode = \"audit\"\nmode = \"enforce\"\n").unwrap_err();
@@ -184,23 +184,23 @@ fn a_syntax_error_names_its_line() {
 }
 
 #[test]
-fn a_wrong_element_of_a_long_list_is_found_on_its_own_line() {
+fn faulty_list_element_has_its_own_line() {
     let text = registry("regions = [\n  \"eastus\",\n  \"West US\",\n]");
-    refused(
+    rejected(
         &text,
         "5: registry.regions",
         &["\"West US\"", "write one such as \"westus\""],
     );
     let text = exception("names = [\n \"a.blob.core.windows.net\",\n \"*.blob.core.windows.net\"]");
-    refused(&text, "6: exception.names", &["wildcard", "every account"]);
+    rejected(&text, "6: exception.names", &["wildcard", "every account"]);
 }
 
 #[test]
-fn protecting_nothing_at_all_is_refused() {
-    refused(
+fn protecting_nothing_is_rejected() {
+    rejected(
         &format!("{MINIMAL}[protect]\ntags = []\n"),
         "4: protect.tags",
-        &["nothing would be closed"],
+        &["nothing would be protected"],
     );
     assert!(
         read(&format!(
@@ -214,7 +214,7 @@ fn protecting_nothing_at_all_is_refused() {
         ))
         .is_ok()
     );
-    refused(
+    rejected(
         "[protect]\ntags = [\"Sto rage\"]\n",
         "2: protect.tags",
         &["\"Storage\""],
@@ -222,25 +222,25 @@ fn protecting_nothing_at_all_is_refused() {
 }
 
 #[test]
-fn keys_are_named_however_their_table_is_written() {
+fn faults_have_keys_in_every_table_syntax() {
     let second = format!("{MINIMAL}\n[[registry]]\nregions = []\n");
-    refused(&second, "4: registry", &["login-server is missing"]);
-    refused(
+    rejected(&second, "4: registry", &["login-server is missing"]);
+    rejected(
         "protect.cidrs = [\"x\"]\n",
         "1: protect.cidrs",
         &["not a prefix"],
     );
-    refused(
+    rejected(
         "dns = { linger = \"15\" }\n",
         "1: dns.linger",
         &["not a duration"],
     );
-    refused(
+    rejected(
         "registry = [\n{ regions = [] }]\n",
         "2: registry",
         &["login-server is missing"],
     );
-    refused(
+    rejected(
         "registry = 1\n",
         "1: registry",
         &["expected a list, found the number `1`"],

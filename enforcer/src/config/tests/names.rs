@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_pattern_of_data_endpoints_stands_for_any_region_of_its_own_registry() {
+fn data_endpoint_pattern_matches_regions_of_its_own_registry() {
     let config = read(&registry(
         "data-endpoints = [\"Contoso.*.data.azurecr.io\", \"contoso.eastus.data.azurecr.io\"]",
     ));
@@ -12,7 +12,7 @@ fn a_pattern_of_data_endpoints_stands_for_any_region_of_its_own_registry() {
         "contoso.*.data.azurecr.io"
     );
     assert_eq!(registry_read.data_endpoints.len(), 1);
-    refused(
+    rejected(
         &registry("data-endpoints = [\"fabrikam.*.data.azurecr.io\"]"),
         "3: registry.data-endpoints",
         &["fabrikam.*.data.azurecr.io", "another registry"],
@@ -23,23 +23,23 @@ fn a_pattern_of_data_endpoints_stands_for_any_region_of_its_own_registry() {
         "*.blob.core.windows.net",
     ] {
         let text = registry(&format!("data-endpoints = [\"{wildcard}\"]"));
-        refused(&text, "3: registry.data-endpoints", &["wildcard"]);
+        rejected(&text, "3: registry.data-endpoints", &["wildcard"]);
     }
 }
 
 #[test]
-fn handshakes_must_name_the_registry_unless_that_is_switched_off_and_told() {
+fn sni_of_a_registry_is_required_and_off_is_a_weakness() {
     let required = read(&registry("sni = \"required\"")).unwrap();
     assert_eq!(required, read(MINIMAL).unwrap());
     assert!(required.weaknesses().is_empty());
     let off = read(&registry("sni = \"off\"")).unwrap();
     assert_eq!(off.registries[0].sni, Sni::Off);
-    let told = off.weaknesses();
+    let weaknesses = off.weaknesses();
     assert!(
-        told.len() == 1 && told[0].contains("contoso.azurecr.io"),
-        "{told:?}"
+        weaknesses.len() == 1 && weaknesses[0].contains("contoso.azurecr.io"),
+        "{weaknesses:?}"
     );
-    refused(
+    rejected(
         &registry("sni = \"on\""),
         "3: registry.sni",
         &["required", "off"],
@@ -47,7 +47,7 @@ fn handshakes_must_name_the_registry_unless_that_is_switched_off_and_told() {
 }
 
 #[test]
-fn handshakes_of_an_exception_must_name_it_unless_that_is_switched_off_and_told() {
+fn sni_of_an_exception_is_required_and_off_is_a_weakness() {
     let whole = "reason = \"logs\"\nunit = \"a.service\"\nnames = [\"a.blob.core.windows.net\"]\nuntil = 2999-01-01T00:00:00Z";
     let with = |sni: &str| exception(&format!("{whole}\nsni = {sni}"));
     let required = read(&exception(whole)).unwrap();
@@ -59,16 +59,16 @@ fn handshakes_of_an_exception_must_name_it_unless_that_is_switched_off_and_told(
         off.registries.first().map(|one| one.sni),
         required.registries.first().map(|one| one.sni)
     );
-    let told = off.weaknesses();
+    let weaknesses = off.weaknesses();
     assert!(
-        told.len() == 1 && told[0].contains("unit a.service"),
-        "{told:?}"
+        weaknesses.len() == 1 && weaknesses[0].contains("unit a.service"),
+        "{weaknesses:?}"
     );
-    refused(&with("\"on\""), "8: exception.sni", &["required", "off"]);
+    rejected(&with("\"on\""), "8: exception.sni", &["required", "off"]);
 }
 
 #[test]
-fn the_kernel_learns_unless_it_is_told_not_to() {
+fn dns_snooping_is_on_by_default() {
     assert!(read(MINIMAL).unwrap().dns.learn);
     assert!(
         !read(&format!("{MINIMAL}[dns]\nlearn = false\n"))

@@ -3,17 +3,17 @@ use super::*;
 const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 
 #[test]
-fn regions_are_a_list_or_are_discovered() {
+fn regions_are_a_list_or_discover() {
     let discovered = read(&registry("regions = \"discover\"")).unwrap();
     assert!(discovered.registries[0].discover && discovered.registries[0].regions.is_empty());
     let listed = read(&registry("regions = [\"eastus\"]")).unwrap();
     assert!(!listed.registries[0].discover);
-    refused(
+    rejected(
         &registry("regions = \"eastus\""),
         "3: registry.regions",
         &["regions = [\"eastus\"]", "discover"],
     );
-    refused(
+    rejected(
         &registry("regions = 3"),
         "3: registry.regions",
         &["a list of regions"],
@@ -21,7 +21,7 @@ fn regions_are_a_list_or_are_discovered() {
 }
 
 #[test]
-fn a_resource_id_is_that_of_the_same_registry() {
+fn resource_id_belongs_to_the_same_registry() {
     let of = |name: &str| {
         let provider = "providers/microsoft.containerregistry/registries";
         registry(&format!(
@@ -37,7 +37,7 @@ fn a_resource_id_is_that_of_the_same_registry() {
         ("plant-1", "Contoso")
     );
     assert_eq!(id.subscription, GUID);
-    refused(
+    rejected(
         &of("fabrikam"),
         "3: registry.resource-id",
         &["fabrikam", "--name contoso"],
@@ -48,7 +48,7 @@ fn a_resource_id_is_that_of_the_same_registry() {
         "contoso",
         &format!("/subscriptions/{GUID}/resourceGroups/../x"),
     ] {
-        refused(
+        rejected(
             &registry(&format!("resource-id = \"{wrong}\"")),
             "3: registry.resource-id",
             &["--query id"],
@@ -65,7 +65,7 @@ fn behind(login_server: &str, registry: &str) -> String {
 }
 
 #[test]
-fn a_custom_domain_stands_for_the_registry_behind_it() {
+fn custom_domain_is_resolved_to_its_registry() {
     let config = read(&format!(
         "{}regions = [\"eastus\"]\ndata-endpoints = [\"contoso.westus.data.azurecr.io\"]\n",
         behind("registry.contoso.com", "Contoso")
@@ -94,8 +94,8 @@ fn a_custom_domain_stands_for_the_registry_behind_it() {
 }
 
 #[test]
-fn a_custom_domain_opens_no_other_registry_and_no_name_of_azures() {
-    refused(
+fn custom_domain_allows_no_other_registry_and_no_azure_name() {
+    rejected(
         "[[registry]]\nlogin-server = \"registry.contoso.com\"\n",
         "2: registry.login-server",
         &["<registry>.azurecr.io", "registry = \"<registry>\""],
@@ -109,69 +109,69 @@ fn a_custom_domain_opens_no_other_registry_and_no_name_of_azures() {
         ("azurecr.io", "fabrikam.azurecr.io"),
     ] {
         let text = behind(login_server, "fabrikam");
-        refused(&text, "3: registry.registry", &[login_server, fix]);
+        rejected(&text, "3: registry.registry", &[login_server, fix]);
     }
     for label in ["contoso.azurecr.io", "", "-a", "a b", "*"] {
         let text = behind("registry.contoso.com", label);
-        refused(&text, "3: registry.registry", &["such as \"contoso\""]);
+        rejected(&text, "3: registry.registry", &["such as \"contoso\""]);
     }
     let other = format!(
         "{}data-endpoints = [\"evil.eastus.data.azurecr.io\"]\n",
         behind("registry.contoso.com", "contoso")
     );
-    refused(&other, "4: registry.data-endpoints", &["another registry"]);
+    rejected(&other, "4: registry.data-endpoints", &["another registry"]);
 }
 
 #[test]
-fn a_registry_and_a_custom_domain_stand_in_one_section() {
+fn registry_and_custom_domain_share_one_section() {
     let custom = behind("registry.contoso.com", "contoso");
     for twice in [
         "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n".to_owned(),
         behind("other.contoso.com", "contoso"),
         behind("registry.contoso.com", "fabrikam"),
     ] {
-        refused(
+        rejected(
             &format!("{custom}{twice}"),
             "5: registry.login-server",
-            &["put both into one"],
+            &["merge the two"],
         );
     }
 }
 
 #[test]
-fn a_login_server_is_one_label_below_the_suffix_of_its_cloud() {
+fn login_server_is_one_label_below_the_cloud_suffix() {
     let login = |name: &str| format!("[[registry]]\nlogin-server = \"{name}\"\n");
-    refused(
+    rejected(
         &login("contoso.example.com"),
         "2: registry.login-server",
         &["<registry>.azurecr.io"],
     );
-    refused(
+    rejected(
         &login("Contoso"),
         "2: registry.login-server",
-        &["a registry's name", "write \"contoso.azurecr.io\""],
+        &["only the registry's name", "write \"contoso.azurecr.io\""],
     );
-    refused(
+    rejected(
         &format!("{}[protect]\ncloud = \"china\"\n", login("contoso")),
         "2: registry.login-server",
         &["write \"contoso.azurecr.cn\""],
     );
-    refused(
+    rejected(
         &login("*.azurecr.io"),
         "2: registry.login-server",
         &["wildcard"],
     );
-    refused(
+    rejected(
         &login("azurecr.io"),
         "2: registry.login-server",
         &["<registry>.azurecr.io"],
     );
-    refused(
+    rejected(
         &login("contoso.eastus.data.azurecr.io"),
         "2: registry.login-server",
         &["data-endpoints"],
     );
-    refused(
+    rejected(
         &login("contoso.azurecr.us"),
         "2: registry.login-server",
         &["protect.cloud = \"us-government\""],
@@ -186,17 +186,17 @@ fn a_login_server_is_one_label_below_the_suffix_of_its_cloud() {
             .as_str(),
         "contoso.azurecr.us"
     );
-    refused(
+    rejected(
         "[[registry]]\nregions = []\n",
         "1: registry",
         &["login-server is missing"],
     );
     let twice = format!("{MINIMAL}\n{}", login("CONTOSO.azurecr.io"));
-    refused(&twice, "5: registry.login-server", &["already"]);
+    rejected(&twice, "5: registry.login-server", &["already"]);
 }
 
 #[test]
-fn whole_endpoint_names_are_those_of_the_same_registry() {
+fn data_endpoints_belong_to_the_same_registry() {
     let text = registry(
         "data-endpoints = [\"contoso.eastus.data.azurecr.io\", \"contoso.eastus.geo.azurecr.io\"]",
     );
@@ -207,30 +207,30 @@ fn whole_endpoint_names_are_those_of_the_same_registry() {
         "x.blob.core.windows.net",
     ] {
         let text = registry(&format!("data-endpoints = [\"{foreign}\"]"));
-        refused(
+        rejected(
             &text,
             "3: registry.data-endpoints",
             &["another registry", "contoso.<region>.data"],
         );
     }
     let text = registry("data-endpoints = [\"contoso.azurecr.io\"]");
-    refused(&text, "3: registry.data-endpoints", &["open already"]);
+    rejected(&text, "3: registry.data-endpoints", &["allowed already"]);
 }
 
 #[test]
-fn the_endpoints_of_a_name_with_a_hash_are_not_built_from_regions() {
+fn endpoints_of_a_hashed_name_are_not_built_from_regions() {
     let hashed = "[[registry]]\nlogin-server = \"contoso-e7ggejfuhzhgedc8.azurecr.io\"\n";
     let text = format!("{hashed}regions = [\"eastus\"]\n");
-    refused(&text, "3: registry.regions", &["hash", "endpoints-file"]);
+    rejected(&text, "3: registry.regions", &["hash", "endpoints-file"]);
     let text = format!("{hashed}regions = \"discover\"\n");
-    refused(&text, "3: registry.regions", &["hash", "endpoints-file"]);
+    rejected(&text, "3: registry.regions", &["hash", "endpoints-file"]);
     let text =
         format!("{hashed}data-endpoints = [\"contoso-e7ggejfuhzhgedc8.eastus.data.azurecr.io\"]\n");
     assert!(read(&text).is_ok());
 }
 
 #[test]
-fn registries_of_the_command_line_follow_the_same_rules() {
+fn command_line_registries_follow_the_same_rules() {
     let names = |list: &[&str]| {
         list.iter()
             .map(|name| name.parse().unwrap())
@@ -242,7 +242,7 @@ fn registries_of_the_command_line_follow_the_same_rules() {
             .unwrap_err()
             .to_string()
     };
-    assert!(error(&[], &[]).starts_with("--registry: none is named"));
+    assert!(error(&[], &[]).starts_with("--registry: no registry is named"));
     assert!(
         error(&["contoso.example.com"], &[]).starts_with("--registry: \"contoso.example.com\"")
     );

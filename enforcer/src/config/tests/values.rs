@@ -1,30 +1,30 @@
 use super::*;
 
 #[test]
-fn a_prefix_has_to_be_exact() {
+fn prefix_is_exact() {
     let cidr = |cidr: &str| format!("{MINIMAL}[protect]\ncidrs = [\"{cidr}\"]\n");
-    refused(
+    rejected(
         &cidr("10.1.0.7/24"),
         "4: protect.cidrs",
         &["write \"10.1.0.0/24\""],
     );
-    refused(
+    rejected(
         &cidr("10.1.0.7"),
         "4: protect.cidrs",
         &["write \"10.1.0.7/32\""],
     );
-    refused(
+    rejected(
         &cidr("2001:db8::1/32"),
         "4: protect.cidrs",
         &["write \"2001:db8::/32\""],
     );
-    refused(&cidr("10.0.0.0/33"), "4: protect.cidrs", &["not a prefix"]);
-    refused(
+    rejected(&cidr("10.0.0.0/33"), "4: protect.cidrs", &["not a prefix"]);
+    rejected(
         &cidr("0.0.0.0/0"),
         "4: protect.cidrs",
         &["every address", "protect.default"],
     );
-    refused(
+    rejected(
         &cidr("::ffff:10.0.0.0/104"),
         "4: protect.cidrs",
         &["write the IPv4 prefix"],
@@ -33,7 +33,7 @@ fn a_prefix_has_to_be_exact() {
 }
 
 #[test]
-fn a_prefix_that_is_judged_as_ipv4_is_refused() {
+fn prefix_that_is_judged_as_ipv4_is_rejected() {
     let nat64 = "[protect]\nnat64 = [\"2001:db8:64::/96\"]\n";
     let closed = |cidr: &str| format!("{MINIMAL}{nat64}cidrs = [\n\"{cidr}\"]\n");
     let private = |cidr: &str| format!("{MINIMAL}private-endpoints = [\n\"{cidr}\"]\n{nat64}");
@@ -47,16 +47,16 @@ fn a_prefix_that_is_judged_as_ipv4_is_refused() {
         "64:ff9b:1:2::/64",
         "2001:db8:64::1400:0/104",
     ] {
-        refused(&closed(inside), "6: protect.cidrs", &says);
-        refused(&private(inside), "4: registry.private-endpoints", &says);
-        refused(&opened(inside), "8: exception.cidrs", &says);
+        rejected(&closed(inside), "6: protect.cidrs", &says);
+        rejected(&private(inside), "4: registry.private-endpoints", &says);
+        rejected(&opened(inside), "8: exception.cidrs", &says);
     }
     for covering in ["64:ff9b::/32", "64::/16", "::/3", "::/80"] {
-        refused(&closed(covering), "6: protect.cidrs", &says);
-        refused(&opened(covering), "8: exception.cidrs", &says);
+        rejected(&closed(covering), "6: protect.cidrs", &says);
+        rejected(&opened(covering), "8: exception.cidrs", &says);
     }
     let around = "2001:db8::/32";
-    refused(&closed(around), "6: protect.cidrs", &says);
+    rejected(&closed(around), "6: protect.cidrs", &says);
     assert!(read(&opened(around)).is_ok());
     for beside in ["64:ff9b:2::/48", "64:ff9b:0:1::/64", "2001:db8:65::/48"] {
         assert!(read(&closed(beside)).is_ok(), "{beside}");
@@ -66,7 +66,7 @@ fn a_prefix_that_is_judged_as_ipv4_is_refused() {
 }
 
 #[test]
-fn nat64_prefixes_have_the_lengths_that_exist() {
+fn nat64_prefix_has_a_length_of_rfc_6052() {
     let nat64 = |prefix: &str| format!("{MINIMAL}[protect]\nnat64 = [\"{prefix}\"]\n");
     for length in [32, 40, 48, 56, 64, 96] {
         assert!(
@@ -75,22 +75,22 @@ fn nat64_prefixes_have_the_lengths_that_exist() {
         );
     }
     for length in [33, 72, 128] {
-        refused(
+        rejected(
             &nat64(&format!("2001:db8::/{length}")),
             "4: protect.nat64",
             &["RFC 6052"],
         );
     }
-    refused(
+    rejected(
         &nat64("2001:db8:0:0:100::/96"),
         "4: protect.nat64",
         &["bits 64 to 71"],
     );
-    refused(&nat64("10.0.0.0/8"), "4: protect.nat64", &["IPv6"]);
+    rejected(&nat64("10.0.0.0/8"), "4: protect.nat64", &["IPv6"]);
 }
 
 #[test]
-fn durations_are_written_as_people_do() {
+fn durations_parse_and_unusual_ones_are_noted() {
     let linger = |text: &str| format!("{MINIMAL}[dns]\nlinger = {text}\n");
     for (text, seconds) in [
         ("\"30s\"", 30),
@@ -108,20 +108,20 @@ fn durations_are_written_as_people_do() {
         );
     }
     for wrong in ["\"15\"", "\"-15m\"", "\"1mo\"", "\"\"", "\"soon\""] {
-        refused(
+        rejected(
             &linger(wrong),
             "4: dns.linger",
             &["not a duration", "\"15m\""],
         );
     }
     for (wrong, right) in [("15M", "15m"), ("15 Minutes", "15m"), ("12H", "12h")] {
-        refused(
+        rejected(
             &linger(&format!("\"{wrong}\"")),
             "4: dns.linger",
             &[&format!("\"{wrong}\" is not a duration; write \"{right}\"")],
         );
     }
-    refused(&linger("15"), "4: dns.linger", &["\"15m\""]);
+    rejected(&linger("15"), "4: dns.linger", &["\"15m\""]);
     for (unusual, usual) in [
         ("15min", "15m"),
         ("90 minutes", "90m"),
@@ -140,17 +140,17 @@ fn durations_are_written_as_people_do() {
         let config = read(&linger(&format!("\"{usual}\""))).unwrap();
         assert_eq!(config.notes, [""; 0], "{usual}");
     }
-    refused(
+    rejected(
         &linger("\"0s\""),
         "4: dns.linger",
         &["too short", "at least 1s"],
     );
-    refused(
+    rejected(
         &linger("\"2d\""),
         "4: dns.linger",
         &["too long", "at most 86400s"],
     );
-    refused(
+    rejected(
         "[[registry]]\nlogin-server = \"a.azurecr.io\"\n[protect]\nmax-age = \"1d\"\n",
         "4: protect.max-age",
         &["too short"],
@@ -158,7 +158,7 @@ fn durations_are_written_as_people_do() {
 }
 
 #[test]
-fn a_dns_server_is_an_address_with_an_optional_port() {
+fn dns_server_is_an_address_with_an_optional_port() {
     let servers = |list: &str| format!("{MINIMAL}[dns]\nservers = [{list}]\n");
     let config = read(&servers(
         "\"10.0.0.53\", \"10.0.0.54:5353\", \"2001:db8::53\", \"[2001:db8::54]:5353\"",
@@ -181,7 +181,7 @@ fn a_dns_server_is_an_address_with_an_optional_port() {
         "224.0.0.251",
         "10.0.0.53:0",
     ] {
-        refused(
+        rejected(
             &servers(&format!("\"{wrong}\"")),
             "4: dns.servers",
             &[wrong],
@@ -190,14 +190,18 @@ fn a_dns_server_is_an_address_with_an_optional_port() {
 }
 
 #[test]
-fn paths_are_whole() {
-    refused("scope = \"plant.slice\"\n", "1: scope", &["from / on"]);
-    refused(
+fn paths_are_absolute() {
+    rejected(
+        "scope = \"plant.slice\"\n",
+        "1: scope",
+        &["not an absolute path"],
+    );
+    rejected(
         "[paths]\nstate = \"../state\"\n",
         "2: paths.state",
-        &["from / on"],
+        &["not an absolute path"],
     );
-    refused(
+    rejected(
         "[protect]\nservice-tags = \"\"\n",
         "2: protect.service-tags",
         &["empty"],

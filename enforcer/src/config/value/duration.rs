@@ -1,20 +1,28 @@
-//! Durations, as people write them.
+//! Durations as text, and their bounds.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-use super::FromText;
+use super::{FromText, Located, Text};
+use crate::config::faults::Faults;
 
 /// Units and their seconds, the largest first.
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+/// The shortest and the longest interval between two requests: after a week, a new replica would be found too late to be useful.
+const POLL_INTERVALS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 
-/// A duration.
+/// A duration as written.
 pub(in crate::config) struct WrittenDuration {
-    pub(in crate::config) value: Duration,
-    /// How it was written and how it is written usually, where that is not the same.
-    pub(in crate::config) unusual: Option<(String, String)>,
+    value: Duration,
+    /// The text and its conventional form, where the two differ.
+    unusual: Option<(String, String)>,
 }
+
+/// The key of a duration.
+pub(in crate::config) type DurationKey = Option<Located<Text<WrittenDuration>>>;
 
 impl FromText for WrittenDuration {
     const EXPECTED: &'static str = "a duration in quotes, such as \"15m\" or \"90d\"";
@@ -24,12 +32,52 @@ impl FromText for WrittenDuration {
             let unusual = (!is_usual(text)).then(|| (text.to_owned(), usual(value)));
             return Ok(Self { value, unusual });
         }
-        // Units are written in lower case.
+        // Units are lower-case.
         let fix = duration(&text.to_ascii_lowercase()).map(|value| format!("\"{}\"", usual(value)));
         let fix =
             fix.unwrap_or_else(|| "one such as \"30s\", \"15m\", \"12h\" or \"90d\"".to_owned());
         Err(format!("\"{text}\" is not a duration; write {fix}"))
     }
+}
+
+/// Returns the interval between two requests to a remote service, or `default`.
+pub(in crate::config) fn poll_interval(
+    written: DurationKey,
+    default: Duration,
+    faults: &mut Faults,
+) -> Duration {
+    bounded(written, default, POLL_INTERVALS, faults)
+}
+
+/// Returns the duration as written, or `default`; one outside `bounds` is a fault.
+pub(in crate::config) fn bounded(
+    written: DurationKey,
+    default: Duration,
+    bounds: RangeInclusive<Duration>,
+    faults: &mut Faults,
+) -> Duration {
+    let Some(written) = written else {
+        return default;
+    };
+    let at = written.span();
+    let Text(WrittenDuration { value, unusual }) = written.into_inner();
+    if let Some((text, usual)) = unusual {
+        faults.note(
+            &at,
+            format!("\"{text}\" is read as \"{usual}\"; write that"),
+        );
+    }
+    let problem = if value < *bounds.start() {
+        let least = bounds.start().as_secs();
+        Some(format!("{value:?} is too short; write at least {least}s"))
+    } else if value > *bounds.end() {
+        let most = bounds.end().as_secs();
+        Some(format!("{value:?} is too long; write at most {most}s"))
+    } else {
+        None
+    };
+    faults.check(&at, problem);
+    value
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -38,7 +86,7 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(signed).ok()
 }
 
-/// Whether each number in `text` has a unit of one letter.
+/// Returns whether each number in `text` has a unit of one letter.
 fn is_usual(text: &str) -> bool {
     text.split_ascii_whitespace().all(|part| {
         let units = part.split(|letter: char| letter.is_ascii_digit());
@@ -47,7 +95,7 @@ fn is_usual(text: &str) -> bool {
     })
 }
 
-/// The duration in the largest unit that it is a whole number of.
+/// Formats the duration in the largest unit that divides it.
 fn usual(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let whole = |(_, size): &&(&str, u64)| seconds.is_multiple_of(*size);

@@ -1,50 +1,65 @@
-//! Values of the configuration that are written as strings, each with the error its writer needs.
+//! Values that a configuration contains as strings, each with the error message that its author needs.
 
 mod azure;
 mod duration;
 mod network;
+mod path;
 mod pattern;
 mod regions;
+#[cfg(test)]
+mod schema;
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::path::{Component, Path, PathBuf};
+use std::ops::Deref;
 
-use enforcer_common::layout::MAX_LEVEL;
 use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use toml::Spanned;
 
 pub(super) use self::azure::Guid;
-pub(super) use self::duration::WrittenDuration;
-pub(super) use self::network::Nat64;
+pub(crate) use self::azure::redacted_url;
+pub use self::azure::{HttpsUrl, ResourceId};
+pub(super) use self::duration::{DurationKey, bounded, poll_interval};
+pub(super) use self::network::{Nat64, allowed_prefixes, protected_prefixes};
+pub(super) use self::path::{Absolute, CgroupPath, File, Unit, below_cgroup_mount};
 pub use self::pattern::EndpointPattern;
-pub(super) use self::pattern::{EndpointName, parted};
-pub(super) use self::regions::Regions;
+pub(super) use self::pattern::{EndpointName, partition};
+pub(super) use self::regions::{Region, Regions};
 use crate::name::{Name, NameError};
 use crate::printable;
 
-/// The systemd unit types that have a cgroup (systemd.resource-control(5)).
-const UNIT_TYPES: [&str; 6] = [".service", ".scope", ".slice", ".socket", ".mount", ".swap"];
-
-/// Where the cgroup v2 tree is mounted by convention (file-hierarchy(7), and beside cgroup v1): a cgroup is named by its path there as well.
-const CGROUP_MOUNTS: [&str; 2] = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-/// The unit of the root cgroup (systemd.special(7)).
-const ROOT_SLICE: &str = "-.slice";
-/// Why no exception is for the root cgroup.
-const EVERYBODY: &str = "is every process of the host; name one unit or cgroup \
-                         (what is open to all stands in [[registry]] and protect.default)";
-
-/// A value that is written as one string.
+/// A value that is one string in the file.
 pub(super) trait FromText: Sized {
-    /// What is wanted, for the error when something else than a string stands there.
+    /// The wanted value, for the error message where another type is found: an article, the kind of value, and "in quotes".
     const EXPECTED: &'static str;
 
-    /// Reads the value; the error says what is wrong and how to mend it.
+    /// Parses the value; the error names the problem and its fix.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
-/// Reads a [`FromText`] value inside the visitor, so that its error carries the place of the string itself.
+/// A [`FromText`] value, parsed inside the visitor so that its error has the position of the string itself.
 pub(super) struct Text<T>(pub(super) T);
+
+/// A value with its position in the file.
+#[derive(serde::Deserialize)]
+#[serde(transparent, bound = "T: Deserialize<'de>")]
+pub(super) struct Located<T>(Spanned<T>);
+
+impl<T> Located<T> {
+    /// Returns the value.
+    pub(super) fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+impl<T> Deref for Located<T> {
+    type Target = Spanned<T>;
+
+    fn deref(&self) -> &Spanned<T> {
+        &self.0
+    }
+}
 
 impl<'de, T: FromText> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -66,6 +81,11 @@ impl<T: FromText> Visitor<'_> for TextVisitor<T> {
     }
 }
 
+/// Removes the [`Text`] around each value.
+pub(super) fn values<T>(written: Vec<Text<T>>) -> Vec<T> {
+    written.into_iter().map(|Text(value)| value).collect()
+}
+
 impl FromText for Name {
     const EXPECTED: &'static str = "a host name in quotes";
 
@@ -74,33 +94,7 @@ impl FromText for Name {
     }
 }
 
-/// A region as it stands in data endpoint names.
-pub(super) struct Region(pub(super) String);
-
-impl FromText for Region {
-    const EXPECTED: &'static str = "a region in quotes, such as \"eastus\"";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let is_region = |text: &str| {
-            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-            (1..=63).contains(&text.len()) && text.bytes().all(fits)
-        };
-        if is_region(text) {
-            return Ok(Self(text.to_owned()));
-        }
-        let plain = text.to_ascii_lowercase().replace(' ', "");
-        let mend = if is_region(&plain) {
-            plain
-        } else {
-            "eastus".to_owned()
-        };
-        Err(format!(
-            "\"{text}\" is not a region as it stands in endpoint names (lower-case letters and digits); write one such as \"{mend}\""
-        ))
-    }
-}
-
-/// What stands under `login-server`.
+/// The value of `login-server`.
 pub(super) enum WrittenLoginServer {
     /// A host name.
     Whole(Name),
@@ -124,7 +118,7 @@ impl FromText for WrittenLoginServer {
 pub(super) struct RegistryLabel(pub(super) String);
 
 impl FromText for RegistryLabel {
-    const EXPECTED: &'static str = "the name of a registry in quotes, such as \"contoso\"";
+    const EXPECTED: &'static str = "a registry name in quotes, such as \"contoso\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
@@ -134,18 +128,18 @@ impl FromText for RegistryLabel {
             && !text.ends_with('-');
         if !is_label {
             return Err(format!(
-                "\"{text}\" is not the name of a registry; write what stands before azurecr.io in its login server, such as \"contoso\""
+                "\"{text}\" is not a registry name; write the part of its login server before azurecr.io, such as \"contoso\""
             ));
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
 }
 
-/// A service tag's name.
+/// The name of a service tag.
 pub(super) struct Tag(pub(super) String);
 
 impl FromText for Tag {
-    const EXPECTED: &'static str = "the name of a service tag in quotes, such as \"Storage\"";
+    const EXPECTED: &'static str = "a service tag in quotes, such as \"Storage\"";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -158,91 +152,7 @@ impl FromText for Tag {
     }
 }
 
-/// A path from the root, without `..`.
-pub(super) struct Absolute(pub(super) PathBuf);
-
-impl FromText for Absolute {
-    const EXPECTED: &'static str = "a path in quotes that begins with /";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
-        let climbs = path.components().any(|part| part == Component::ParentDir);
-        if !path.is_absolute() || climbs {
-            return Err(format!(
-                "\"{text}\" is not a whole path; write it from / on, without \"..\""
-            ));
-        }
-        Ok(Self(path))
-    }
-}
-
-/// The name of a file; relative ones count from the configuration file's directory.
-pub(super) struct File(pub(super) PathBuf);
-
-impl FromText for File {
-    const EXPECTED: &'static str = "the path of a file in quotes";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text.is_empty() {
-            return Err("the path of the file is empty; name one, or remove the key".to_owned());
-        }
-        Ok(Self(PathBuf::from(text)))
-    }
-}
-
-/// The full name of a systemd unit that has a cgroup.
-pub(super) struct Unit(pub(super) String);
-
-impl FromText for Unit {
-    const EXPECTED: &'static str =
-        "the name of a systemd unit in quotes, such as \"agent.service\"";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let typed = UNIT_TYPES
-            .iter()
-            .any(|kind| text.len() > kind.len() && text.ends_with(kind));
-        if !typed || text.contains('/') {
-            return Err(format!(
-                "\"{text}\" is not a unit's full name; write one such as \"agent.service\""
-            ));
-        }
-        if text == ROOT_SLICE {
-            return Err(format!("\"{text}\" {EVERYBODY}"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// The part of `path` below a mount point of the cgroup tree.
-pub(super) fn below_cgroup_mount(path: &Path) -> Option<&Path> {
-    let mut mounts = CGROUP_MOUNTS.iter();
-    mounts.find_map(|mount| path.strip_prefix(mount).ok())
-}
-
-/// A cgroup below the root, as deep as the kernel program looks at most.
-pub(super) struct CgroupPath(pub(super) PathBuf);
-
-impl FromText for CgroupPath {
-    const EXPECTED: &'static str =
-        "the path of a cgroup in quotes, such as \"/system.slice/agent.service\"";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let Absolute(path) = Absolute::from_text(text)?;
-        let parts = below_cgroup_mount(&path).unwrap_or(&path).components();
-        let level = parts.filter(|part| *part != Component::RootDir).count();
-        if level == 0 {
-            return Err(format!("\"{text}\" {EVERYBODY}"));
-        }
-        if level > MAX_LEVEL as usize {
-            return Err(format!(
-                "\"{text}\" is {level} levels deep, and an exception acts on cgroups down to level {MAX_LEVEL}; name one above it"
-            ));
-        }
-        Ok(Self(path))
-    }
-}
-
-/// Text for people, on one line and safe on a terminal; not empty.
+/// A sentence for people, on one line and safe on a terminal; not empty.
 pub(super) struct Reason(pub(super) String);
 
 impl FromText for Reason {
@@ -252,27 +162,28 @@ impl FromText for Reason {
         let text = text.trim();
         if text.is_empty() {
             return Err(
-                "the reason is empty; write why this is open, for whoever reviews it".to_owned(),
+                "the reason is empty; write why this exception is needed, for whoever reviews it"
+                    .to_owned(),
             );
         }
         Ok(Self(printable::line(text)))
     }
 }
 
-/// Reads an instant from a TOML date-time, which must have an offset.
+/// Parses an instant from a TOML date-time, which must have an offset.
 pub(super) fn instant(written: &toml::value::Datetime) -> Result<Timestamp, String> {
     if written.date.is_none() || written.time.is_none() || written.offset.is_none() {
-        let mend = match (written.date, written.time) {
+        let fix = match (written.date, written.time) {
             (Some(_), Some(_)) => format!("{written}Z"),
             (Some(_), None) => format!("{written}T00:00:00Z"),
             (None, _) => "2027-01-31T00:00:00Z".to_owned(),
         };
         return Err(format!(
-            "{written} has no offset, so it is no instant; add Z for UTC: {mend}"
+            "{written} has no UTC offset, so it is not an instant; add Z for UTC: {fix}"
         ));
     }
     written
         .to_string()
         .parse()
-        .map_err(|error: jiff::Error| format!("{written} is no instant: {error}"))
+        .map_err(|error: jiff::Error| format!("{written} is not an instant: {error}"))
 }

@@ -6,10 +6,10 @@ use std::str::FromStr;
 use super::FromText;
 use crate::name::{Name, NameError};
 
-/// A label that stands in for the wildcard where a whole name is wanted; no region has this name.
+/// The label that replaces the wildcard in an example name; no region has this name.
 const ANY: &str = "any";
 
-/// A name with `*` as its second label: `contoso.*.data.azurecr.io`. It stands for exactly one label.
+/// A name with `*` as its second label: `contoso.*.data.azurecr.io`. The wildcard matches exactly one label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EndpointPattern {
     text: String,
@@ -17,21 +17,21 @@ pub struct EndpointPattern {
 }
 
 impl EndpointPattern {
-    /// The pattern as text, in lower case.
+    /// Returns the pattern as text, in lower case.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// A name that it stands for.
+    /// Returns a name that it matches.
     pub fn example(&self) -> &Name {
         &self.example
     }
 
-    /// Whether it stands for `name`.
-    pub fn stands_for(&self, name: &Name) -> bool {
-        let second = |(at, _): &(usize, &str)| *at != 1;
+    /// Returns whether it matches `name`.
+    pub fn matches(&self, name: &Name) -> bool {
+        let is_fixed = |(at, _): &(usize, &str)| *at != 1;
         let labels = |name: &Name| -> Vec<String> {
-            let labels = name.labels().enumerate().filter(second);
+            let labels = name.labels().enumerate().filter(is_fixed);
             labels.map(|(_, label)| label.to_owned()).collect()
         };
         name.labels().count() == self.example.labels().count()
@@ -60,7 +60,7 @@ impl FromStr for EndpointPattern {
     }
 }
 
-/// What may stand under `data-endpoints`.
+/// An element of `data-endpoints`.
 pub(in crate::config) enum EndpointName {
     Whole(Name),
     Pattern(EndpointPattern),
@@ -78,8 +78,8 @@ impl FromText for EndpointName {
     }
 }
 
-/// Whole names and patterns, each for themselves.
-pub(in crate::config) fn parted(
+/// Separates whole names and patterns.
+pub(in crate::config) fn partition(
     names: impl Iterator<Item = EndpointName>,
 ) -> (Vec<Name>, Vec<EndpointPattern>) {
     let (mut whole, mut patterns) = (Vec::new(), Vec::new());
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_stands_for_exactly_one_label() {
+    fn wildcard_matches_exactly_one_label() {
         let pattern: EndpointPattern = "contoso.*.data.azurecr.io".parse().unwrap();
         for (name, expected) in [
             ("contoso.westus3.data.azurecr.io", true),
@@ -107,16 +107,12 @@ mod tests {
             ("fabrikam.westus3.data.azurecr.io", false),
             ("contoso.westus3.data.azurecr.cn", false),
         ] {
-            assert_eq!(
-                pattern.stands_for(&name.parse().unwrap()),
-                expected,
-                "{name}"
-            );
+            assert_eq!(pattern.matches(&name.parse().unwrap()), expected, "{name}");
         }
     }
 
     #[test]
-    fn a_pattern_has_its_wildcard_as_the_whole_second_label() {
+    fn wildcard_is_the_whole_second_label() {
         let pattern: EndpointPattern = "Contoso.*.Data.azurecr.io".parse().unwrap();
         assert_eq!(pattern.as_str(), "contoso.*.data.azurecr.io");
         assert_eq!(pattern.example().as_str(), "contoso.any.data.azurecr.io");

@@ -1,21 +1,24 @@
-//! `regions`.
+//! Regions, and the key `regions` of a registry.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-use super::{Region, Text};
+use super::{FromText, Text};
 
-/// `regions`: a list, or a word.
+/// A region as endpoint names spell it.
+pub(in crate::config) struct Region(pub(in crate::config) String);
+
+/// The value of `regions`: a list, or `"discover"`.
 pub(in crate::config) enum Regions {
-    /// These.
+    /// These regions.
     Listed(Vec<String>),
-    /// Those for which DNS has a name.
+    /// The regions whose endpoint names exist in DNS.
     Discover,
 }
 
 impl Regions {
-    /// Those that are listed.
+    /// Returns the listed regions.
     pub(in crate::config) fn listed(self) -> Vec<String> {
         match self {
             Self::Listed(regions) => regions,
@@ -23,12 +26,31 @@ impl Regions {
         }
     }
 
-    /// Whether names are built from regions.
+    /// Returns whether endpoint names are built from regions.
     pub(in crate::config) fn builds_names(&self) -> bool {
         match self {
             Self::Listed(regions) => !regions.is_empty(),
             Self::Discover => true,
         }
+    }
+}
+
+impl FromText for Region {
+    const EXPECTED: &'static str = "a region in quotes, such as \"eastus\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let is_region = |text: &str| {
+            let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            (1..=63).contains(&text.len()) && text.bytes().all(fits)
+        };
+        if is_region(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let plain = text.to_ascii_lowercase().replace(' ', "");
+        let fix = if is_region(&plain) { &plain } else { "eastus" };
+        Err(format!(
+            "\"{text}\" is not a region as endpoint names spell it (lower-case letters and digits); write one such as \"{fix}\""
+        ))
     }
 }
 
@@ -61,7 +83,7 @@ impl<'de> Visitor<'de> for RegionsVisitor {
         while let Some(Text(Region(region))) = elements.next_element()? {
             if regions.contains(&region) {
                 return Err(A::Error::custom(format!(
-                    "\"{region}\" stands there twice; remove one"
+                    "\"{region}\" is listed twice; remove one"
                 )));
             }
             regions.push(region);

@@ -1,10 +1,10 @@
 //! Rules for registries, the same for the file and for the command line.
 
-use super::{Cloud, EndpointPattern, ResourceId};
+use crate::config::{Cloud, EndpointKind, EndpointPattern, ResourceId};
 use crate::name::Name;
 
-/// Why `name` is no login server in `cloud`.
-pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> {
+/// Returns why `name` is not a login server in `cloud`.
+pub(in crate::config) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> {
     if cloud.login_label(name).is_some() {
         return None;
     }
@@ -16,30 +16,30 @@ pub(super) fn login_server_problem(name: &Name, cloud: Cloud) -> Option<String> 
     }
     if name.is_within(suffix) {
         return Some(format!(
-            "\"{name}\" is no login server; write \"<registry>.{suffix}\" here, and other names under data-endpoints"
+            "\"{name}\" is not a login server; write \"<registry>.{suffix}\" here, and list other names under data-endpoints"
         ));
     }
     Some(format!(
-        "\"{name}\" is no login server of the cloud \"{cloud}\"; write \"<registry>.{suffix}\", \
-         or where it is a custom domain of a registry, add registry = \"<registry>\""
+        "\"{name}\" is not a login server of the cloud \"{cloud}\"; write \"<registry>.{suffix}\", \
+         or if it is a custom domain of a registry, add registry = \"<registry>\""
     ))
 }
 
-/// What is wrong with a registry's name `label` as login server.
+/// Returns the problem that `login-server` is only the registry's name, `label`.
 pub(super) fn bare_name_problem(label: &str, cloud: Cloud) -> String {
     format!(
-        "\"{label}\" is a registry's name and no whole login server; write \"{label}.{}\"",
+        "\"{label}\" is only the registry's name, not its login server; write \"{label}.{}\"",
         cloud.registry_suffix()
     )
 }
 
-/// A registry's login server, and the custom domain that is written in its place.
+/// A registry's login server, and the custom domain that `login-server` has instead.
 pub(super) type LoginServer = (Name, Option<Name>);
 
-/// The login server of the registry with this `label`, where `written` is a custom domain of it.
+/// Returns the login server of the registry with this `label`, where `written` is a custom domain of it.
 ///
 /// # Errors
-/// Where `written` is a name of another registry, or of a storage account.
+/// If `written` is a name of another registry, or of a storage account.
 pub(super) fn behind_custom_domain(
     written: Name,
     label: &str,
@@ -49,7 +49,7 @@ pub(super) fn behind_custom_domain(
     if let Some(of_name) = cloud.login_label(&written) {
         let is_same = of_name == label;
         return is_same.then_some((written.clone(), None)).ok_or_else(|| {
-            format!("\"{label}\" is another registry than that of login-server, {written}; remove it here")
+            format!("\"{label}\" is not the registry of login-server, {written}; remove it here")
         });
     }
     let mut clouds = Cloud::ALL.into_iter();
@@ -57,7 +57,7 @@ pub(super) fn behind_custom_domain(
         |cloud: Cloud| written.is_within(cloud.registry_suffix()) || cloud.is_storage(&written);
     if clouds.any(is_azures) {
         return Err(format!(
-            "login-server \"{written}\" is a name of Azure's own and no custom domain; write login-server = \"{label}.{suffix}\""
+            "login-server \"{written}\" is an Azure name and not a custom domain; write login-server = \"{label}.{suffix}\""
         ));
     }
     let login_server = format!("{label}.{suffix}").parse();
@@ -66,18 +66,18 @@ pub(super) fn behind_custom_domain(
     Ok((login_server, Some(written)))
 }
 
-/// Why data endpoints cannot be named after regions.
-pub(super) fn regions_problem(login_server: &Name, cloud: Cloud) -> Option<String> {
+/// Returns why data endpoint names cannot be built from regions.
+pub(in crate::config) fn regions_problem(login_server: &Name, cloud: Cloud) -> Option<String> {
     cloud.login_label(login_server)?;
     (!cloud.builds_endpoints(login_server)).then(|| {
         format!(
-            "the endpoints of {login_server} cannot be built from regions, as its name carries a hash; \
-             give endpoints-file (what `az acr show-endpoints` prints) or data-endpoints"
+            "the endpoints of {login_server} cannot be built from regions, as its name contains a hash; \
+             set endpoints-file (the output of `az acr show-endpoints`) or data-endpoints"
         )
     })
 }
 
-/// Why `id` is no resource of the registry behind `login_server`: its label is the registry's name, with a hash where there is one.
+/// Returns why `id` is not the resource of the registry behind `login_server`, whose label is the registry's name, possibly with a hash.
 pub(super) fn resource_problem(
     login_server: &Name,
     id: &ResourceId,
@@ -87,37 +87,36 @@ pub(super) fn resource_problem(
     let name = label.split('-').next().unwrap_or(label);
     (!name.eq_ignore_ascii_case(&id.name)).then(|| {
         format!(
-            "the resource id is that of the registry \"{}\", and {login_server} is another; write what \
+            "the resource ID is that of the registry \"{}\", but {login_server} is another; write what \
              `az acr show --name {name} --query id` prints",
             id.name
         )
     })
 }
 
-/// Why `name` is no data or regional endpoint of the registry behind `login_server`.
+/// Returns why `name` is not a data or regional endpoint of the registry behind `login_server`.
 pub(super) fn data_endpoint_problem(
     login_server: &Name,
     name: &Name,
     cloud: Cloud,
 ) -> Option<String> {
-    use super::EndpointKind::{Data, LoginServer, Regional};
     match cloud.endpoint_kind(login_server, name) {
-        Some(Data | Regional) => None,
-        Some(LoginServer) => Some(format!(
-            "{name} is the login server; it is open already, remove it here"
+        Some(EndpointKind::Data | EndpointKind::Regional) => None,
+        Some(EndpointKind::LoginServer) => Some(format!(
+            "{name} is the login server, which is allowed already; remove it here"
         )),
         None => {
             let suffix = cloud.registry_suffix();
             let registry = cloud.login_label(login_server).unwrap_or("<registry>");
             Some(format!(
-                "{name} is no endpoint of {login_server} and would open another registry; \
-                 write \"{registry}.<region>.data.{suffix}\", or give that registry a [[registry]] of its own"
+                "{name} is not an endpoint of {login_server} and would allow another registry; \
+                 write \"{registry}.<region>.data.{suffix}\", or add another [[registry]] for that registry"
             ))
         }
     }
 }
 
-/// Why `pattern` is none of the registry behind `login_server`.
+/// Returns why `pattern` does not belong to the registry behind `login_server`.
 pub(super) fn pattern_problem(
     login_server: &Name,
     pattern: &EndpointPattern,
