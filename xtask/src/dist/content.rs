@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 17] = [
+const COMMON: [Shipped; 26] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -65,8 +65,17 @@ const COMMON: [Shipped; 17] = [
         place: "/usr/share/doc/egress-enforcer/third-party-notices.gz",
     },
     page!("bench.md"),
+    page!("configuration.md"),
+    page!("glossary.md"),
+    page!("install.md"),
     page!("kernel-support.md"),
+    page!("limits.md"),
+    page!("names.md"),
+    page!("operate.md"),
+    page!("packet-path.svg"),
+    page!("rule.md"),
     page!("threat-model.md"),
+    page!("walkthrough.md"),
     shipped(
         "packaging/config.toml",
         "/usr/share/doc/egress-enforcer/examples/config.toml",
