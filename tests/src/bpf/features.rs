@@ -1,7 +1,6 @@
-//! What only newer kernels can do, as far as it matters here: since which release, and how one finds out.
+//! Kernel features that matter here: the first release with each feature, and a probe for it.
 //!
-//! The table is the one place that says so. Tests hold it against every kernel they run on, present and absent: a wrong
-//! minimum does not survive.
+//! The `kernels` suite compares this table with every kernel it runs on, in both directions, so a wrong minimum version fails a test.
 
 mod probes;
 
@@ -11,30 +10,30 @@ use anyhow::{Context, Result};
 
 use crate::topology::{cgroup::Cgroup, netns::Netns};
 
-/// Something that a kernel has or lacks.
+/// A kernel feature.
 #[derive(Debug)]
 pub struct Feature {
-    /// What it is.
+    /// Its name, with the kernel's identifier.
     pub name: &'static str,
-    /// What it is, or would be, good for.
+    /// What the enforcer uses it for, or could.
     pub purpose: &'static str,
-    /// The first release that has it, `(major, minor)`.
+    /// The first release with the feature, `(major, minor)`.
     pub since: (u32, u32),
-    /// Older series that have it all the same, in their stable releases.
+    /// Older series to whose stable releases it was backported.
     pub also: &'static [(u32, u32)],
 }
 
-/// Finds out whether this kernel has a feature, by trying.
+/// Tests by trying whether this kernel has a feature.
 pub type Probe = fn(&ProbeEnv) -> Result<bool>;
 
-/// Where probes may attach something for a moment: a cgroup without processes, a network without a way out.
+/// Attach targets for probes: a cgroup without processes and a network namespace without a link.
 #[derive(Debug)]
 pub struct ProbeEnv {
     cgroup: OwnedFd,
     netns: Netns,
 }
 
-/// Oldest first. Releases are those of the commits that brought each; `also` is what the tests found in Debian's stable kernels.
+/// All features, oldest first. Releases are those of the introducing commits; `also` is what the tests found in Debian's stable kernels.
 pub const ALL: &[(Feature, Probe)] = &[
     (
         Feature {
@@ -137,10 +136,10 @@ pub const ALL: &[(Feature, Probe)] = &[
     ),
 ];
 
-/// The answer to a connection over IPv6 is judged. Before, it leaves under the listening socket, which the packet is not of, and no
-/// program runs; what is sent on the connection is judged. [`ALL`] does not hold it: a connection has to be tried. Found by trying: Linux 5.10
-/// lacks it, 6.12 has it.
-pub const ANSWERS_JUDGED: Feature = Feature {
+/// Egress programs run for the SYN-ACK of an IPv6 connection. Without this, the SYN-ACK leaves on behalf of the listening socket and no
+/// program runs; data on the connection is still judged. Not in [`ALL`], because it takes a connection to test it. Found by experiment:
+/// Linux 5.10 lacks it, 6.12 has it.
+pub const SYN_ACK_JUDGED: Feature = Feature {
     name: "answers to connections over IPv6 judged",
     purpose: "a closed address cannot open a connection to a server here",
     since: (6, 12),
@@ -148,8 +147,10 @@ pub const ANSWERS_JUDGED: Feature = Feature {
 };
 
 impl ProbeEnv {
+    /// Opens `cgroup` and creates a network namespace.
+    ///
     /// # Errors
-    /// When the network namespace cannot be made.
+    /// When one of them fails.
     pub fn new(cgroup: &Cgroup) -> Result<Self> {
         Ok(Self {
             cgroup: fs::File::open(cgroup.path())
@@ -161,7 +162,7 @@ impl ProbeEnv {
 }
 
 impl Feature {
-    /// The line that tells programs which read the output of tests whether this kernel has it.
+    /// Returns the output line from which `./x vm` reads whether this kernel has the feature.
     #[must_use]
     pub fn line(&self, is_there: bool) -> String {
         let word = if is_there { "present" } else { "absent" };
@@ -170,17 +171,17 @@ impl Feature {
         format!("EGRESS-FEATURE {word}\t{major}.{minor}\t{name}\t{purpose}")
     }
 
-    /// Whether a kernel of `release`, `(major, minor)`, is to have it.
+    /// Whether a kernel of `release`, `(major, minor)`, has it according to the table.
     #[must_use]
     pub fn belongs_to(&self, release: (u32, u32)) -> bool {
         release >= self.since || self.also.contains(&release)
     }
 }
 
-/// The running kernel's release, as `uname -r` prints it, and its series.
+/// Returns the running kernel's release, as `uname -r` prints it, and its series.
 ///
 /// # Errors
-/// When it has another form.
+/// When it has another format.
 pub fn release() -> Result<(String, (u32, u32))> {
     let text = fs::read_to_string("/proc/sys/kernel/osrelease").context("read the release")?;
     let text = text.trim().to_owned();
@@ -198,14 +199,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_begins_with_its_series() {
+    fn series_parses_the_first_two_numbers_of_a_release() {
         assert_eq!(series("6.12.117+deb13-cloud-amd64"), Some((6, 12)));
         assert_eq!(series("5.10.0-46-cloud-amd64"), Some((5, 10)));
         assert_eq!(series("none"), None);
     }
 
     #[test]
-    fn a_feature_belongs_to_its_first_release_and_to_all_later_ones() {
+    fn a_feature_is_expected_from_its_first_release_on() {
         let tcx = ALL
             .iter()
             .find(|(feature, _)| feature.since == (6, 6))

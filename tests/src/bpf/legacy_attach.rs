@@ -1,4 +1,4 @@
-//! Programs attached to cgroups without a link, as agents do that were written before Linux 5.7.
+//! Programs attached to cgroups without a link (`BPF_PROG_ATTACH`), as by agents written before Linux 5.7.
 
 use std::{
     fs::File,
@@ -16,17 +16,17 @@ const PROG_DETACH: libc::c_int = 9;
 /// `BPF_F_ALLOW_OVERRIDE`.
 const ALLOW_OVERRIDE: u32 = 1;
 
-/// The attachment of a program that its cgroup runs alone; detached when dropped.
+/// An attachment without `BPF_F_ALLOW_MULTI`; detached when dropped.
 #[derive(Debug)]
 pub struct Exclusive {
     attributes: [u32; 4],
     _cgroup: OwnedFd,
-    /// The program: its owner keeps it open.
+    /// The attached program.
     pub program: Program,
 }
 
 impl Exclusive {
-    /// Attaches `program` to the cgroup in the directory `cgroup`, beside which and below which there may be no other.
+    /// Attaches `program` to `cgroup` exclusively: the kernel then allows no other program on it or below it.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -34,7 +34,7 @@ impl Exclusive {
         Self::attach_with(program, attach_point, cgroup, 0)
     }
 
-    /// The same, but programs of cgroups below take its place there.
+    /// As [`Exclusive::attach`], with `BPF_F_ALLOW_OVERRIDE`: programs of child cgroups replace it there.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -1,5 +1,5 @@
-//! A policy in the kernel without a daemon: pins of its own, maps as a test wants them, programs on a
-//! cgroup of the lab's.
+//! A policy in the kernel without a daemon: separate pins, maps filled by the test, programs attached
+//! to a cgroup of the lab.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -12,14 +12,13 @@ use enforcer::{
 use super::program_pool::Programs;
 use crate::{ScratchDir, topology::cgroup::Cgroup};
 
-/// Names another build of the kernel programs, for the tests to load instead of the one in the enforcer's crate.
+/// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
 pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
 
-/// The loaded programs and their maps. Fields are dropped in order: what judges first, then what it
-/// stands on.
+/// The loaded programs and their maps. Fields are dropped in order: links first, then what they depend on.
 pub struct LoadedPolicy {
     links: Links,
-    /// The programs, and the maps to look at.
+    /// The programs and their maps.
     pub kernel: Programs,
     held: Held,
     tables: Option<Arc<Tables>>,
@@ -29,10 +28,10 @@ pub struct LoadedPolicy {
 }
 
 impl LoadedPolicy {
-    /// Loads the programs, or takes those that a test before this one loaded. Nothing is attached, and nothing is in the maps.
+    /// Loads the programs, or reuses those of a previous test. Nothing is attached, and all maps are empty.
     ///
     /// # Errors
-    /// When the kernel refuses, or the build has no kernel program in it.
+    /// When the kernel refuses, or the build contains no kernel object.
     pub fn new() -> Result<Self> {
         let scratch = ScratchDir::new()?;
         Ok(Self {
@@ -46,19 +45,19 @@ impl LoadedPolicy {
         })
     }
 
-    /// The lab's directory and name.
+    /// The scratch directory.
     #[must_use]
     pub fn scratch(&self) -> &ScratchDir {
         &self.scratch
     }
 
-    /// A cgroup for the children to attach to.
+    /// The parent of the cgroups that tests attach to.
     #[must_use]
     pub fn cgroup(&self) -> &Cgroup {
         &self.cgroup
     }
 
-    /// Attaches the programs to `cgroup`, as long as this value lives.
+    /// Attaches the programs to `cgroup` for the lifetime of this value.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -67,19 +66,19 @@ impl LoadedPolicy {
         Ok(self.kernel.attach(&scope, &mut self.links)?)
     }
 
-    /// Compiles a policy and puts it in force whole.
+    /// Compiles and applies a policy atomically.
     ///
     /// # Errors
-    /// When it does not fit; then the policy is the old one.
+    /// When it does not fit; the previous policy then stays in force.
     pub fn apply(&mut self, protected: &Protected, inputs: &Inputs) -> Result<()> {
         let desired = compile(inputs, compile_tables(protected)?)?;
         self.apply_compiled(&desired)
     }
 
-    /// Puts a compiled policy in force.
+    /// Applies a compiled policy.
     ///
     /// # Errors
-    /// When the kernel refuses; then the policy is the old one.
+    /// When the kernel refuses; the previous policy then stays in force.
     pub fn apply_compiled(&mut self, desired: &Desired) -> Result<()> {
         let next = self.generation + 1;
         let is_new = self.tables.as_ref() != Some(&desired.tables);
@@ -90,15 +89,15 @@ impl LoadedPolicy {
         Ok(())
     }
 
-    /// The program that answers with a reason; [`Self::attach`] pins it.
+    /// Opens the program `explain`, which [`Self::attach`] pins.
     ///
     /// # Errors
-    /// When nothing was attached yet.
+    /// Before the first [`Self::attach`].
     pub fn question(&self) -> Result<Question> {
         Ok(Question::open(self.kernel.pins())?)
     }
 
-    /// The reading end of the ring buffer; to be opened inside a runtime with I/O.
+    /// Opens the reader of the ring buffer. Must be called inside a tokio runtime with I/O.
     ///
     /// # Errors
     /// When it cannot be mapped.
@@ -106,13 +105,13 @@ impl LoadedPolicy {
         Ok(EventReader::open(self.kernel.pins())?)
     }
 
-    /// Where a map is pinned.
+    /// Returns the path of a map's pin.
     #[must_use]
     pub fn map(&self, name: &str) -> PathBuf {
         self.kernel.pin(name)
     }
 
-    /// What the programs counted.
+    /// Reads the counters of the programs.
     ///
     /// # Errors
     /// When the map cannot be read.
@@ -121,10 +120,10 @@ impl LoadedPolicy {
     }
 }
 
-/// A cgroup of the lab's as the kernel interface takes it: with its id and its level.
+/// Opens a cgroup of the lab with its id and level.
 ///
 /// # Errors
-/// When it is gone.
+/// When it no longer exists.
 pub fn open(cgroup: &Cgroup) -> Result<kernel::Cgroup> {
     Ok(kernel::Cgroup::open(
         &kernel::cgroup_root()?,

@@ -1,4 +1,4 @@
-//! Maps: made, pinned, or held by maps of maps.
+//! BPF maps: newly created, pinned, or inside a map of maps.
 
 use std::{
     fs, io,
@@ -21,7 +21,7 @@ const MAP_BY_ID: libc::c_int = 14;
 
 const LPM_TRIE: u32 = 11;
 const NO_PREALLOC: u32 = 1;
-/// No key is longer.
+/// Upper bound of the length of a key.
 const KEY_BYTES: usize = 512;
 
 /// A map.
@@ -39,29 +39,29 @@ struct Element {
 }
 
 impl Map {
-    /// An empty trie of IPv4 prefixes.
+    /// Creates an empty LPM trie of IPv4 prefixes.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn trie(capacity: usize) -> Result<Self> {
         let mut attributes = [LPM_TRIE, 8, 4, u32::try_from(capacity)?, NO_PREALLOC];
         Ok(Self(
-            made(MAP_CREATE, &mut attributes).context("make a trie")?,
+            made(MAP_CREATE, &mut attributes).context("create a trie")?,
         ))
     }
 
-    /// A pinned map.
+    /// Opens a pinned map.
     ///
     /// # Errors
-    /// When nothing is pinned there.
+    /// When nothing is pinned at the path.
     pub fn pinned(pin: &Path) -> Result<Self> {
         Ok(Self(pinned(pin)?))
     }
 
-    /// The map that a map of one map holds.
+    /// Opens the map at index 0 of a map of maps.
     ///
     /// # Errors
-    /// When it holds none.
+    /// When there is none.
     pub fn inner(&self) -> Result<Self> {
         let mut id = 0_u32;
         let mut attributes = Element {
@@ -70,11 +70,11 @@ impl Map {
             value: pointer(std::ptr::from_mut(&mut id).cast_const()),
             ..Element::default()
         };
-        call(MAP_LOOKUP, &mut attributes).context("look into a map of maps")?;
+        call(MAP_LOOKUP, &mut attributes).context("look up an inner map")?;
         Ok(Self(by_id(MAP_BY_ID, id).context("open an inner map")?))
     }
 
-    /// Writes one entry. Key and value are as long as the map was made for.
+    /// Writes one entry. Key and value must have the sizes of the map.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -89,7 +89,7 @@ impl Map {
         Ok(())
     }
 
-    /// Removes one entry, if it is there.
+    /// Removes one entry, if it exists.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -103,7 +103,7 @@ impl Map {
         Ok(())
     }
 
-    /// Removes every entry: always the first, as tries before Linux 6.13 do not find the one after another.
+    /// Removes every entry, always the first one: before Linux 6.13, tries do not find the key after another.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -116,26 +116,26 @@ impl Map {
                 ..Element::default()
             };
             let next = call(MAP_NEXT_KEY, &mut attributes);
-            if !found(next).context("look for an entry of a map")? {
+            if !found(next).context("get the next key of a map")? {
                 return Ok(());
             }
             self.remove(&key)?;
         }
     }
 
-    /// Takes what is in a ring buffer for read: its pages begin with the place of the reader and that of the writer.
+    /// Discards the unread records of a ring buffer by setting the consumer position, on its first page, to the producer position, on its second.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn skip_unread(&self) -> Result<()> {
         // SAFETY: sysconf(3) takes one integer.
         let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })?;
-        let reader = self.mapped(page, 0, libc::PROT_READ | libc::PROT_WRITE)?;
-        let writer = self.mapped(page, page, libc::PROT_READ)?;
-        // SAFETY: both are mapped, aligned, and only ever changed whole.
-        unsafe { (*reader).store((*writer).load(Ordering::Acquire), Ordering::Release) };
-        for page_address in [reader, writer] {
-            // SAFETY: nothing refers to the page any more.
+        let consumer = self.mapped(page, 0, libc::PROT_READ | libc::PROT_WRITE)?;
+        let producer = self.mapped(page, page, libc::PROT_READ)?;
+        // SAFETY: both are mapped and aligned, and only accessed atomically.
+        unsafe { (*consumer).store((*producer).load(Ordering::Acquire), Ordering::Release) };
+        for page_address in [consumer, producer] {
+            // SAFETY: nothing refers to the page after this.
             unsafe { libc::munmap(page_address.cast_mut().cast(), page) };
         }
         Ok(())
@@ -143,7 +143,7 @@ impl Map {
 
     fn mapped(&self, page: usize, at: usize, access: libc::c_int) -> Result<*const AtomicU64> {
         let (map, offset) = (self.0.as_raw_fd(), libc::off_t::try_from(at)?);
-        // SAFETY: the kernel chooses a free place.
+        // SAFETY: the kernel chooses a free address.
         let page_address =
             unsafe { libc::mmap(ptr::null_mut(), page, access, libc::MAP_SHARED, map, offset) };
         if page_address == libc::MAP_FAILED {
@@ -152,7 +152,7 @@ impl Map {
         Ok(page_address.cast_const().cast())
     }
 
-    /// The descriptor, as instructions and maps of maps hold it.
+    /// Returns the descriptor as instructions and maps of maps contain it.
     ///
     /// # Errors
     /// Never: a descriptor is not negative.
@@ -160,19 +160,19 @@ impl Map {
         raw(&self.0)
     }
 
-    /// Bytes of kernel memory, as the kernel accounts for them (`memlock` in proc_pid_fdinfo(5)).
+    /// Returns the map's kernel memory in bytes (`memlock` in proc_pid_fdinfo(5)).
     ///
     /// # Errors
-    /// When the kernel does not say.
+    /// When the kernel does not report it.
     pub fn memory(&self) -> Result<u64> {
         let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()))?;
         let line = info.lines().find_map(|line| line.strip_prefix("memlock:"));
-        let bytes = line.context("the kernel does not tell a map's memory")?;
+        let bytes = line.context("the kernel does not report a map's memory")?;
         bytes.trim().parse().context("a map's memory")
     }
 }
 
-/// Whether the entry was there.
+/// Whether the entry existed.
 fn found(called: io::Result<libc::c_int>) -> io::Result<bool> {
     match called {
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),

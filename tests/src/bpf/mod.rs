@@ -1,7 +1,6 @@
-//! The few calls of bpf(2) that tests and measurements make themselves: programs of a few instructions, test runs, and looks at what is
-//! loaded or pinned.
+//! Direct calls of bpf(2) for tests and benchmarks: small hand-written programs, test runs, and information on loaded or pinned objects.
 //!
-//! Layouts and numbers are those of linux/bpf.h.
+//! Structures and numbers are those of linux/bpf.h.
 
 pub mod features;
 mod legacy_attach;
@@ -34,12 +33,12 @@ const LINK_CREATE: libc::c_int = 28;
 const ENABLE_STATS: libc::c_int = 32;
 const LINK_DETACH: libc::c_int = 34;
 
-/// Where a program runs: `enum bpf_prog_type` and `enum bpf_attach_type`.
+/// Program and attach type: `enum bpf_prog_type` and `enum bpf_attach_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttachPoint {
-    /// Packets that leave a cgroup.
+    /// Packets that leave a cgroup (`cgroup_skb/egress`).
     Egress,
-    /// `connect` of IPv4 sockets in a cgroup.
+    /// `connect` of IPv4 sockets in a cgroup (`cgroup/connect4`).
     Connect4,
     /// Packets that leave an interface, through a link (tcx).
     Tcx,
@@ -55,12 +54,12 @@ impl AttachPoint {
     }
 }
 
-/// How a link is made, beside its program and its target: zero unless a newer kernel is asked for more.
+/// Optional attributes of a new link; zero means default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Attach {
     /// `BPF_F_…`.
     pub flags: u32,
-    /// The revision that the target's list of programs is expected to be at.
+    /// The expected revision of the target's list of programs.
     pub expected_revision: u64,
 }
 
@@ -75,14 +74,14 @@ struct Link {
     expected_revision: u64,
 }
 
-/// What the kernel tells of a loaded program.
+/// Information of the kernel on a loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgramInfo {
     /// Its name, at most 15 bytes.
     pub name: String,
     /// Instructions after verification.
     pub instructions: u32,
-    /// Instructions that the verifier looked at, all paths added; `None` where the kernel does not tell (before 5.16).
+    /// Instructions that the verifier processed over all paths; `None` before Linux 5.16.
     pub verified: Option<u32>,
 }
 
@@ -126,18 +125,18 @@ struct Run {
 }
 
 impl Program {
-    /// Loads instructions as a program for packets that leave a cgroup.
+    /// Loads a program for packets that leave a cgroup.
     ///
     /// # Errors
-    /// When the kernel refuses them.
+    /// When the kernel rejects the program.
     pub fn load(instructions: &[u64]) -> Result<Self> {
         Self::load_for(AttachPoint::Egress, instructions)
     }
 
-    /// Loads instructions as a program for `place`.
+    /// Loads a program for `attach_point`.
     ///
     /// # Errors
-    /// When the kernel refuses them; the error holds the end of what its verifier says.
+    /// When the kernel rejects the program; the error contains the end of the verifier's log.
     pub fn load_for(attach_point: AttachPoint, instructions: &[u64]) -> Result<Self> {
         Self::load_as("", attach_point, instructions)
     }
@@ -164,15 +163,15 @@ impl Program {
             *byte = letter;
         }
         let loaded = made(PROG_LOAD, &mut attributes);
-        let said = log.split(|byte| *byte == 0).next().unwrap_or_default();
-        let said = String::from_utf8_lossy(said);
+        let verifier_log = log.split(|byte| *byte == 0).next().unwrap_or_default();
+        let verifier_log = String::from_utf8_lossy(verifier_log);
         Ok(Self(loaded.with_context(|| {
-            format!("load a program: {}", said.trim())
+            format!("load a program: {}", verifier_log.trim())
         })?))
     }
 
-    /// Attaches it with a link to `target`: the descriptor of a cgroup, or the index of an interface of the thread's network. The link
-    /// ends with the value that is returned.
+    /// Attaches the program with a link to `target`: the descriptor of a cgroup, or the index of an interface in the thread's network
+    /// namespace. Dropping the returned descriptor detaches it.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -193,18 +192,18 @@ impl Program {
         made(LINK_CREATE, &mut attributes)
     }
 
-    /// The kernel's number of it.
+    /// Returns the program's id.
     ///
     /// # Errors
-    /// When it tells none.
+    /// When the kernel refuses.
     pub fn id(&self) -> Result<u32> {
         Ok(self.raw_info()?[1])
     }
 
-    /// What the kernel tells of it.
+    /// Returns the kernel's information on the program.
     ///
     /// # Errors
-    /// When it tells nothing.
+    /// When the kernel refuses.
     pub fn info(&self) -> Result<ProgramInfo> {
         let info = self.raw_info()?;
         let name: Vec<u8> = info[16..20]
@@ -219,7 +218,7 @@ impl Program {
         })
     }
 
-    /// `struct bpf_prog_info`, as long as Linux 5.16 has it.
+    /// Returns `struct bpf_prog_info` in the length of Linux 5.16.
     fn raw_info(&self) -> Result<[u32; 58]> {
         let mut info = [0_u32; 58];
         let mut attributes = (
@@ -227,14 +226,14 @@ impl Program {
             232_u32,
             pointer(info.as_mut_ptr().cast_const()),
         );
-        call(INFO_BY_FD, &mut attributes).context("look at a program")?;
+        call(INFO_BY_FD, &mut attributes).context("get a program's information")?;
         Ok(info)
     }
 
-    /// The ids of all programs that are loaded.
+    /// Returns the ids of all loaded programs.
     ///
     /// # Errors
-    /// When the kernel does not tell.
+    /// When the kernel refuses.
     pub fn ids() -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         let mut attributes = [0_u32; 3];
@@ -248,18 +247,18 @@ impl Program {
         }
     }
 
-    /// The program `id`.
+    /// Opens the program with this id.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When it is no longer loaded.
     pub fn by_id(id: u32) -> Result<Self> {
         Ok(Self(by_id(PROG_BY_ID, id).context("open a program")?))
     }
 
-    /// The program behind a pinned link.
+    /// Opens the program of a pinned link.
     ///
     /// # Errors
-    /// When nothing is pinned there.
+    /// When nothing is pinned at the path.
     pub fn of_link(pin: &Path) -> Result<Self> {
         let link = pinned(pin)?;
         // The beginning of `struct bpf_link_info`: type, id, program's id.
@@ -269,31 +268,31 @@ impl Program {
             12_u32,
             pointer(info.as_mut_ptr().cast_const()),
         );
-        call(INFO_BY_FD, &mut attributes).context("look at a link")?;
+        call(INFO_BY_FD, &mut attributes).context("get a link's information")?;
         Ok(Self(
             by_id(PROG_BY_ID, info[2]).context("open the program of a link")?,
         ))
     }
 
-    /// A pinned program.
+    /// Opens a pinned program.
     ///
     /// # Errors
-    /// When nothing is pinned there.
+    /// When nothing is pinned at the path.
     pub fn pinned(pin: &Path) -> Result<Self> {
         Ok(Self(pinned(pin)?))
     }
 
-    /// How often it ran while the kernel counted, and how long it took in all.
+    /// Returns the number of runs and their total duration while statistics are enabled ([`count_runs`]).
     ///
     /// # Errors
-    /// When the kernel tells nothing.
+    /// When the kernel refuses.
     pub fn ran(&self) -> Result<(u64, Duration)> {
         let info = self.raw_info()?;
         let long = |at: usize| u64::from(info[at + 1]) << 32 | u64::from(info[at]);
         Ok((long(50), Duration::from_nanos(long(48))))
     }
 
-    /// What the program returns for `packet`, which begins with an Ethernet header, and how long one of `repeat` runs takes.
+    /// Runs the program `repeat` times on `packet`, which begins with an Ethernet header; returns its return value and the mean duration of a run.
     ///
     /// # Errors
     /// When the kernel cannot run it.
@@ -311,7 +310,7 @@ impl Program {
     }
 }
 
-/// Detaches a pinned link by force, as `bpftool link detach` does: it stays pinned and judges nothing.
+/// Detaches a pinned link forcibly, as `bpftool link detach` does: it stays pinned, but its program no longer runs.
 ///
 /// # Errors
 /// When nothing is pinned there, or the kernel refuses.
@@ -322,23 +321,23 @@ pub fn detach(pin: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Has the kernel count how often programs run, and for how long, until the value is dropped. Linux 5.8.
+/// Enables run statistics of programs (Linux 5.8) until the returned descriptor is dropped.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn count_runs() -> Result<OwnedFd> {
     // `BPF_STATS_RUN_TIME`.
     let mut kind = 0_u32;
-    made(ENABLE_STATS, &mut kind).context("count the runs of programs")
+    made(ENABLE_STATS, &mut kind).context("enable run statistics")
 }
 
-/// Processors that there may ever be: values of maps that have one for each are as many.
+/// Returns the number of possible processors, which is the number of values per entry of a per-CPU map.
 ///
 /// # Errors
-/// When the kernel does not say.
+/// When sysfs is not available.
 pub fn possible_processors() -> Result<usize> {
-    let said = fs::read_to_string("/sys/devices/system/cpu/possible")?;
-    let last = said.trim().rsplit(['-', ',']).next().unwrap_or_default();
+    let text = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = text.trim().rsplit(['-', ',']).next().unwrap_or_default();
     Ok(last.parse::<usize>().context("count the processors")? + 1)
 }
 
@@ -352,16 +351,16 @@ fn by_id(command: libc::c_int, id: u32) -> io::Result<OwnedFd> {
     made(command, &mut [id, 0, 0])
 }
 
-/// A call that returns a new descriptor.
+/// Makes a call that returns a new descriptor.
 fn made<T>(command: libc::c_int, attributes: &mut T) -> io::Result<OwnedFd> {
     let fd = call(command, attributes)?;
-    // SAFETY: the kernel has just made this descriptor for us alone.
+    // SAFETY: the kernel has just created this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn call<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
     let attributes: *mut T = attributes;
-    // SAFETY: the attributes are valid for their size, and what they point to outlives the call, as each caller holds it.
+    // SAFETY: the attributes are valid for their size, and what they point to outlives the call, because each caller owns it.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
     match libc::c_int::try_from(result) {
         Ok(result) if result >= 0 => Ok(result),

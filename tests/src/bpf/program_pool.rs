@@ -1,5 +1,5 @@
-//! Loaded programs for one test after the other: the verifier looks at hundreds of thousands of instructions, most of the work that a
-//! test makes. Whoever takes them finds every map empty.
+//! Reuses the loaded programs between tests, because verification of hundreds of thousands of instructions dominates the duration of a test.
+//! All maps are emptied before reuse.
 
 use std::{
     env, fs,
@@ -23,10 +23,10 @@ use crate::{
     topology::bpffs::Bpffs,
 };
 
-/// Of no test at the moment; they end with the process.
+/// The programs while no test uses them; unloaded at the end of the process.
 static IDLE: Mutex<Option<Verified>> = Mutex::new(None);
 
-/// The programs, their maps and their pins; for the next test when dropped.
+/// The programs, their maps and their pins; returned to the pool when dropped.
 pub struct Programs(Option<Verified>);
 
 /// Fields are dropped in order.
@@ -39,7 +39,7 @@ struct Verified {
 }
 
 impl Programs {
-    /// With nothing attached and nothing in the maps.
+    /// Takes the programs with nothing attached and all maps empty.
     pub(super) fn take() -> Result<Self> {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).take();
         let verified = match idle {
@@ -56,12 +56,12 @@ impl Programs {
         &self.verified().pins
     }
 
-    /// Where a map or a program is pinned.
+    /// Returns the path of the pin of a map or program.
     pub(super) fn pin(&self, name: &str) -> PathBuf {
         self.verified().pin(name)
     }
 
-    #[expect(clippy::expect_used, reason = "it is taken out only when dropped")]
+    #[expect(clippy::expect_used, reason = "the value is taken only in drop")]
     fn verified(&self) -> &Verified {
         self.0.as_ref().expect("not dropped")
     }
@@ -76,14 +76,14 @@ impl Deref for Programs {
 }
 
 impl DerefMut for Programs {
-    #[expect(clippy::expect_used, reason = "it is taken out only when dropped")]
+    #[expect(clippy::expect_used, reason = "the value is taken only in drop")]
     fn deref_mut(&mut self) -> &mut Kernel {
         &mut self.0.as_mut().expect("not dropped").kernel
     }
 }
 
 impl Drop for Programs {
-    /// Those of a test that failed go with it.
+    /// Returns the programs to the pool, except after a failed test.
     fn drop(&mut self) {
         static AT_EXIT: Once = Once::new();
         if thread::panicking() {
@@ -96,7 +96,7 @@ impl Drop for Programs {
     }
 }
 
-/// What is static is not dropped: mount and directory would stay on the machine.
+/// Drops the pool at exit: statics are not dropped, and the mount and the directory would stay on the machine.
 extern "C" fn drop_idle() {
     drop(IDLE.lock().unwrap_or_else(PoisonError::into_inner).take());
 }
@@ -120,7 +120,7 @@ impl Verified {
         self.pins.base().join(format!("v{VERSION}")).join(name)
     }
 
-    /// As after loading.
+    /// Restores the state after loading.
     fn empty(&self) -> Result<()> {
         for name in MAPS {
             let map = Map::pinned(&self.pin(name))?;
@@ -129,7 +129,7 @@ impl Verified {
                 PROTECTED_V4 | PROTECTED_V6 => map.remove(&[0; 4])?,
                 COUNTERS => zero(&map)?,
                 EVENTS => map.skip_unread()?,
-                // What they hold ends with its socket.
+                // Socket storage ends with its socket.
                 ASKERS | HANDSHAKES => {}
                 _ => map.clear()?,
             }

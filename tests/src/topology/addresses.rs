@@ -22,9 +22,9 @@ pub const DATA_EASTUS: [&str; 2] = ["198.51.100.128/26", "2001:db8:acc:80::/64"]
 pub const DATA_WESTUS: [&str; 2] = ["198.51.100.192/26", "2001:db8:acc:81::/64"];
 /// All container registries: the four lists above.
 pub const REGISTRIES: [&str; 2] = ["198.51.100.0/24", "2001:db8:acc::/48"];
-/// All registries in the regions of [`REPLICAS`], besides [`REGISTRIES`].
+/// All registries in the regions of [`REPLICAS`], disjoint from [`REGISTRIES`].
 pub const REPLICA_REGISTRIES: [&str; 1] = ["198.18.0.0/21"];
-/// Regions in which a fresh lab has no replica: each has data endpoints only, for [`crate::fixtures::replicas`] to place one there.
+/// Regions without a replica in a fresh lab; their data endpoints are reserved for [`crate::fixtures::replicas`].
 pub const REPLICAS: [Region; 8] = [
     Region::new(
         "westeurope",
@@ -67,19 +67,19 @@ pub const REPLICAS: [Region; 8] = [
         ["198.18.7.0/24", "2001:db8:acc:97::/64"],
     ),
 ];
-/// Storage accounts, the bad actor's among them.
+/// Storage accounts, including the bad actor's.
 pub const STORAGE: [&str; 2] = ["203.0.113.0/24", "2001:db8:b10b::/48"];
-/// A web server that has nothing to do with registries or storage.
+/// An unrelated web server.
 pub const INTERNET: [&str; 2] = ["192.0.2.80/32", "2001:db8:80::80/128"];
 
-/// A region as Azure names it.
+/// An Azure region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    /// In host names.
+    /// Its name in host names.
     pub name: &'static str,
-    /// In service tags.
+    /// Its name in service tags.
     pub tag: &'static str,
-    /// Its data endpoints, IPv4 and IPv6.
+    /// The prefixes of its data endpoints, IPv4 and IPv6.
     pub data: [&'static str; 2],
 }
 

@@ -1,4 +1,4 @@
-//! A bpf file system of the lab's own, for pins that nobody else sees.
+//! A private mount of a bpf file system, for pins that no other process uses.
 
 use std::{
     io,
@@ -16,14 +16,14 @@ use crate::{
     topology::mounts,
 };
 
-/// A mounted bpf file system; unmounted when dropped, which drops what was pinned in it.
+/// A mounted bpf file system; dropping it unmounts it and releases what is pinned in it.
 #[derive(Debug)]
 pub struct Bpffs {
     path: PathBuf,
 }
 
 impl Bpffs {
-    /// Mounts one at `path`, an empty directory.
+    /// Mounts a bpf file system at `path`, an empty directory.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -36,7 +36,7 @@ impl Bpffs {
         Ok(Self { path })
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -51,15 +51,15 @@ impl Drop for Bpffs {
     }
 }
 
-/// Unmounts the bpf file systems below `<parent>/<name>` where `name` satisfies `condemned`.
-pub(crate) fn unmount_below(parent: &Path, condemned: impl Fn(&str) -> bool) -> Result<()> {
+/// Unmounts the bpf file systems below `<parent>/<name>` for every `name` that satisfies `is_stale`.
+pub(crate) fn unmount_below(parent: &Path, is_stale: impl Fn(&str) -> bool) -> Result<()> {
     for mount in mounts::all()? {
         let lab = mount
             .point
             .strip_prefix(parent)
             .ok()
             .and_then(|rest| rest.iter().next());
-        if mount.fs_type == "bpf" && lab.and_then(|name| name.to_str()).is_some_and(&condemned) {
+        if mount.fs_type == "bpf" && lab.and_then(|name| name.to_str()).is_some_and(&is_stale) {
             unmount(&mount.point)
                 .with_context(|| format!("unmount {} of a dead lab", mount.point.display()))?;
         }
@@ -67,7 +67,7 @@ pub(crate) fn unmount_below(parent: &Path, condemned: impl Fn(&str) -> bool) -> 
     Ok(())
 }
 
-/// Detached, so that a process that still looks inside does not keep it on the machine.
+/// Unmounts lazily (`MNT_DETACH`), so that a process that still uses the mount does not keep it on the machine.
 fn unmount(path: &Path) -> Result<()> {
     let target = c_path(path)?;
     // SAFETY: the path is NUL-terminated.
@@ -77,7 +77,7 @@ fn unmount(path: &Path) -> Result<()> {
     }
 }
 
-/// Another starting lab may clear the same mount at the same time.
+/// Whether another starting lab unmounted it at the same time.
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),

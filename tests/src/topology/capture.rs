@@ -1,4 +1,4 @@
-//! What the device's clients say over TCP to port 443, byte by byte, at the cloud's end of the link.
+//! Captures the TCP payload that clients send to port 443, at the cloud's end of the link.
 
 use std::{
     collections::HashMap,
@@ -20,22 +20,22 @@ use crate::{
     topology::{network::Network, packet_counter::packet_socket},
 };
 
-/// As much of each connection as is kept.
-const KEPT: usize = 16 * 1024;
-/// The largest packet that an offloading link carries.
+/// Bytes recorded of each connection.
+const RECORDED: usize = 16 * 1024;
+/// Size of the largest packet on a link with segmentation offload.
 const LARGEST: usize = 64 * 1024;
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
 const TCP: u8 = 6;
 const SYN: u8 = 0x02;
 
-/// A connection, from its SYN on.
+/// A TCP connection, from its SYN on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// The device's end.
     pub client: SocketAddr,
     /// The cloud's end.
     pub server: SocketAddr,
-    /// What the client said, from its first byte on; a byte that is missing is zero.
+    /// The client's payload from the first byte on; missing bytes are zero.
     pub bytes: Vec<u8>,
     /// The sequence number of its first byte.
     start: u32,
@@ -51,7 +51,7 @@ pub struct Capture {
 #[derive(Debug, Default)]
 struct Shared {
     ended: AtomicBool,
-    /// How often the link was quiet.
+    /// Number of intervals without a packet.
     quiet: AtomicU64,
     flows: Mutex<Flows>,
 }
@@ -59,20 +59,20 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Flows {
     all: Vec<Flow>,
-    /// The latest of each pair of ends.
+    /// Index of the latest connection of each pair of addresses.
     latest: HashMap<(SocketAddr, SocketAddr), usize>,
 }
 
 impl Capture {
-    /// Captures from here on.
+    /// Starts to capture.
     ///
     /// # Errors
-    /// When the kernel gives no packet socket.
+    /// When the packet socket cannot be opened.
     pub fn watch(network: &Network) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let capturing = Arc::clone(&shared);
         let thread = network.cloud().run(|| {
-            let socket = packet_socket().context("listen to the link")?;
+            let socket = packet_socket().context("open a packet socket on the link")?;
             Ok(thread::Builder::new().spawn(move || capturing.capture(socket))?)
         })?;
         Ok(Self {
@@ -81,7 +81,7 @@ impl Capture {
         })
     }
 
-    /// The connections that began since the last call, once the link is quiet.
+    /// Waits until the link is quiet and returns the connections that began since the last call.
     ///
     /// # Errors
     /// When it does not become quiet.
@@ -150,7 +150,7 @@ impl Flows {
             return;
         };
         let from = segment.sequence.wrapping_sub(flow.start) as usize;
-        let to = from.saturating_add(segment.payload.len()).min(KEPT);
+        let to = from.saturating_add(segment.payload.len()).min(RECORDED);
         if from < to {
             flow.bytes.resize(flow.bytes.len().max(to), 0);
             flow.bytes[from..to].copy_from_slice(&segment.payload[..to - from]);
@@ -158,7 +158,7 @@ impl Flows {
     }
 }
 
-/// A packet of a client's to port 443.
+/// A packet from a client to port 443.
 struct Segment<'a> {
     client: SocketAddr,
     server: SocketAddr,
@@ -167,7 +167,7 @@ struct Segment<'a> {
     payload: &'a [u8],
 }
 
-/// Reads a packet from its network header on (RFC 791, RFC 8200, RFC 9293).
+/// Parses a packet from its network header on (RFC 791, RFC 8200, RFC 9293).
 fn segment(packet: &[u8]) -> Option<Segment<'_>> {
     let (source, destination, tcp) = match packet.first()? >> 4 {
         4 if *packet.get(9)? == TCP => {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_put_together_in_the_order_of_their_numbers() {
+    fn segments_are_assembled_in_the_order_of_their_sequence_numbers() {
         let mut flows = Flows::default();
         add(&mut flows, u32::MAX, true, b"");
         add(&mut flows, 4, false, b"next");

@@ -1,4 +1,4 @@
-//! Child cgroups (v2) of the lab's own. The machine's root cgroup is never touched.
+//! Child cgroups (v2) for the lab. The machine's root cgroup is never modified.
 
 use std::{
     ffi::{CStr, CString},
@@ -15,10 +15,10 @@ use crate::{
     topology::mounts,
 };
 
-/// How long killed processes may take to leave a cgroup.
+/// Time limit for killed processes to leave a cgroup.
 const EMPTY_WITHIN: Duration = Duration::from_secs(5);
 
-/// A cgroup; its processes are killed and it is removed when dropped, its children first.
+/// A cgroup. Dropping it kills its processes and removes it, children first.
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
@@ -26,10 +26,10 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes a cgroup named `name` below the machine's cgroup v2 root.
+    /// Creates a cgroup named `name` below the machine's cgroup v2 root.
     ///
     /// # Errors
-    /// When there is no cgroup v2 file system or it may not be written.
+    /// When there is no cgroup v2 file system or it is not writable.
     pub fn new(name: &str) -> Result<Self> {
         let Some(root) = mount_point()? else {
             bail!("no cgroup v2 file system: mount -t cgroup2 none /sys/fs/cgroup/unified");
@@ -37,35 +37,35 @@ impl Cgroup {
         Self::make(root.join(name))
     }
 
-    /// Makes a cgroup below this one.
+    /// Creates a cgroup below this one.
     ///
     /// # Errors
-    /// When it exists already.
+    /// When it already exists.
     pub fn child(&self, name: &str) -> Result<Self> {
         Self::make(self.path.join(name))
     }
 
     fn make(path: PathBuf) -> Result<Self> {
         let procs = c_path(&path.join("cgroup.procs"))?;
-        fs::create_dir(&path).with_context(|| format!("make the cgroup {}", path.display()))?;
+        fs::create_dir(&path).with_context(|| format!("create the cgroup {}", path.display()))?;
         Ok(Self { path, procs })
     }
 
-    /// Its directory.
+    /// Returns its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its `cgroup.procs` file.
+    /// Returns the path of its `cgroup.procs` file.
     pub(crate) fn procs(&self) -> &CStr {
         &self.procs
     }
 
-    /// The ids of the processes in it, those in its children not counted.
+    /// Returns the ids of its processes, without those in child cgroups.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When it no longer exists.
     pub fn pids(&self) -> Result<Vec<libc::pid_t>> {
         pids(&self.path).with_context(|| format!("list {}", self.path.display()))
     }
@@ -82,7 +82,7 @@ impl Drop for Cgroup {
     }
 }
 
-/// Where cgroup v2 is mounted: `/sys/fs/cgroup`, or `/sys/fs/cgroup/unified` on hybrid machines.
+/// Returns the mount point of cgroup v2: `/sys/fs/cgroup`, or `/sys/fs/cgroup/unified` in hybrid mode.
 pub(crate) fn mount_point() -> Result<Option<PathBuf>> {
     let mounts = mounts::all()?;
     Ok(mounts
@@ -91,14 +91,14 @@ pub(crate) fn mount_point() -> Result<Option<PathBuf>> {
         .map(|mount| mount.point))
 }
 
-/// Removes the root's children whose names satisfy `condemned`, with the processes in them.
-pub(crate) fn remove_children(condemned: impl Fn(&str) -> bool) -> Result<()> {
+/// Kills the processes of the root's children whose names satisfy `is_stale`, and removes these cgroups.
+pub(crate) fn remove_children(is_stale: impl Fn(&str) -> bool) -> Result<()> {
     let Some(root) = mount_point()? else {
         return Ok(());
     };
     for entry in fs::read_dir(&root).with_context(|| format!("list {}", root.display()))? {
         let entry = entry.with_context(|| format!("list {}", root.display()))?;
-        if entry.file_name().to_str().is_some_and(&condemned) {
+        if entry.file_name().to_str().is_some_and(&is_stale) {
             remove(&entry.path()).with_context(|| format!("remove {}", entry.path().display()))?;
         }
     }
@@ -128,15 +128,15 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A cgroup that is gone has nobody to kill.
+/// Kills all processes of a cgroup; does nothing when it no longer exists.
 fn kill_all(path: &Path) {
     for pid in pids(path).unwrap_or_default() {
-        // SAFETY: kill(2) takes two integers; 0 and negative ids, which mean groups, are kept out.
+        // SAFETY: kill(2) takes two integers; `pids` excludes 0 and negative ids, which mean groups.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
 }
 
-/// The kernel lists a process outside of our pid namespace as 0.
+/// Returns process ids; the kernel lists a process outside our pid namespace as 0.
 fn pids(path: &Path) -> io::Result<Vec<libc::pid_t>> {
     let procs = fs::read_to_string(path.join("cgroup.procs"))?;
     Ok(procs

@@ -1,6 +1,6 @@
-//! A mount namespace of a process's own, in which files cover others (mount_namespaces(7)).
+//! A separate mount namespace with bind mounts (mount_namespaces(7)).
 //!
-//! Everything here runs between fork and exec: it makes system calls on data prepared before, takes no lock and allocates nothing.
+//! Everything here runs between fork and exec: it makes system calls on data prepared before, takes no locks and allocates nothing.
 
 use std::{
     ffi::{CStr, CString},
@@ -11,17 +11,17 @@ use std::{
 
 use crate::fixtures::process_env::check;
 
-/// More components than any path has.
+/// Upper bound of the number of components of a path.
 const MAX_DEPTH: libc::c_int = libc::PATH_MAX / 2;
 
-/// A file or directory that covers another.
+/// A bind mount of a file or directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Bind {
     pub(crate) source: CString,
     pub(crate) target: CString,
 }
 
-/// Moves the calling thread into a mount namespace of its own and mounts each source over its target there.
+/// Moves the calling thread into a new mount namespace and mounts each source over its target there.
 ///
 /// # Errors
 /// When the kernel refuses, or a path does not exist.
@@ -35,17 +35,17 @@ pub(crate) fn enter(binds: &[Bind]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes every mount a slave: mounts that the machine makes later still appear here, and none goes back.
+/// Makes every mount a slave: later mounts of the machine still propagate here, and mounts made here do not propagate back.
 fn stop_propagation() -> io::Result<()> {
     let make_slaves = || mount(None, c"/", libc::MS_SLAVE | libc::MS_REC);
     match make_slaves() {
-        // The root directory of a chroot need not be a mount point, and the mount that holds it has no path inside.
+        // The root directory of a chroot may not be a mount point, and the mount that contains it has no path inside the chroot.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => outside_the_chroot(make_slaves),
         other => other,
     }
 }
 
-/// Runs `work` with the top of the mount namespace as root directory, then returns to the present root and working directories.
+/// Runs `work` with the root of the mount namespace as root directory, then restores the root and working directories.
 fn outside_the_chroot(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let root = open_dir(c"/")?;
     let working_dir = open_dir(c".")?;
@@ -96,8 +96,7 @@ mod tests {
     use super::*;
     use crate::{ScratchDir, fixtures::process_env::c_path};
 
-    /// Runs `work` in a thread that shares no root, working directory or mount with another; its mounts are shared among
-    /// the namespaces that are made from its own, as systemd has them.
+    /// Runs `work` in a thread with a separate mount namespace, whose mounts have shared propagation as under systemd.
     fn with_shared_mounts<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         in_thread(|| {
             // SAFETY: unshare(2) takes one integer.
@@ -109,7 +108,7 @@ mod tests {
         })
     }
 
-    /// Covers `/file` by `/cover` in a thread whose root directory is `root`, and returns what is in both `/file` and `file` there.
+    /// Mounts `/cover` over `/file` in a thread whose root directory is `root`, and returns the contents of `/file` and of `file` there.
     fn cover_in_chroot(root: &Path) -> [String; 2] {
         in_thread(|| {
             // SAFETY: unshare(2) takes one integer.
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_chroot_that_is_no_mount_point_a_file_is_covered_for_the_process_alone() {
+    fn in_a_chroot_that_is_not_a_mount_point_a_bind_mount_is_visible_to_the_process_only() {
         let scratch = ScratchDir::new().unwrap();
         let root = scratch.dir("root").unwrap();
         scratch.dir("root/proc").unwrap();

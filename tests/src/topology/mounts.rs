@@ -10,13 +10,13 @@ pub(crate) struct Mount {
     pub(crate) fs_type: String,
 }
 
-/// All mounts, in the order of the table.
+/// Returns all mounts in the order of the table.
 pub(crate) fn all() -> Result<Vec<Mount>> {
     let table = fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     Ok(table.lines().filter_map(parse).collect())
 }
 
-/// Fields: id, parent, device, root, mount point, options, optional fields, `-`, type, source, …
+/// Parses a line. Fields: id, parent, device, root, mount point, options, optional fields, `-`, type, source, …
 fn parse(line: &str) -> Option<Mount> {
     let (fixed, typed) = line.split_once(" - ")?;
     Some(Mount {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_yields_mount_point_and_type() {
+    fn parse_returns_mount_point_and_file_system_type() {
         let line = "31 24 0:27 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
         let mount = parse(line).unwrap();
         assert_eq!(mount.point, PathBuf::from("/sys/fs/cgroup"));

@@ -1,8 +1,8 @@
-//! Network namespaces without a name: the kernel frees them with their last user, so that even a
-//! killed test leaves none behind.
+//! Anonymous network namespaces: the kernel frees them with their last user, so that even a killed
+//! test leaves none behind.
 //!
 //! `ip netns exec` is not used: it mounts a fresh `/sys`, which hides the cgroup and bpf file
-//! systems. To look inside from a shell: `nsenter --net=<Netns::path()> COMMAND`.
+//! systems. To enter one from a shell: `nsenter --net=<Netns::path()> COMMAND`.
 
 use std::{
     fs::File,
@@ -26,7 +26,7 @@ use crate::fixtures::{
     process_env::{ProcessEnv, check, set_netns},
 };
 
-/// A network namespace; it lives as long as this value or a process inside.
+/// A network namespace; it exists as long as this value or a process in it.
 #[derive(Clone, Debug)]
 pub struct Netns {
     fd: Arc<OwnedFd>,
@@ -34,10 +34,10 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Makes an empty network namespace, its loopback down.
+    /// Creates an empty network namespace with its loopback interface down.
     ///
     /// # Errors
-    /// When the kernel refuses, for want of `CAP_SYS_ADMIN` for example.
+    /// When the kernel refuses, for example without `CAP_SYS_ADMIN`.
     pub fn new() -> Result<Self> {
         spawner().context("start the spawning thread")?;
         let file = in_thread(|| {
@@ -45,18 +45,15 @@ impl Netns {
             check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
             File::open("/proc/thread-self/ns/net")
         })
-        .context("make a network namespace (the lab needs root)")?;
-        let inode = file
-            .metadata()
-            .context("look at a network namespace")?
-            .ino();
+        .context("create a network namespace (the lab needs root)")?;
+        let inode = file.metadata().context("stat a network namespace")?.ino();
         Ok(Self {
             fd: Arc::new(file.into()),
             inode,
         })
     }
 
-    /// Where another process can open the namespace while this value lives.
+    /// Returns a path at which other processes can open the namespace while this value exists.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         PathBuf::from(format!(
@@ -72,16 +69,16 @@ impl Netns {
         self.inode
     }
 
-    /// The place for processes in this namespace.
+    /// Returns the environment of processes in this namespace.
     #[must_use]
     pub fn env(&self) -> ProcessEnv {
         ProcessEnv::default().with_netns(Arc::clone(&self.fd))
     }
 
-    /// Runs a closure inside, in a thread of its own. Sockets made there stay there.
+    /// Runs a closure in a thread inside the namespace. Sockets opened there stay there.
     ///
     /// # Errors
-    /// When the namespace cannot be entered, or the closure's own error.
+    /// When the namespace cannot be entered, or when the closure fails.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         in_thread(|| {
             set_netns(self.fd.as_raw_fd()).context("enter a network namespace")?;
@@ -92,7 +89,7 @@ impl Netns {
     /// Configures the namespace with lines for `ip -batch` (ip(8)).
     ///
     /// # Errors
-    /// When a line fails; the lines after it are not run.
+    /// When a line fails; later lines are not executed.
     pub fn ip(&self, lines: &str) -> Result<()> {
         let mut command = self.env().command("ip");
         command.args(["-batch", "-"]);

@@ -1,4 +1,4 @@
-//! Two network namespaces joined by a veth pair: the cloud, and the device that uses it.
+//! Two network namespaces joined by a veth pair: the cloud and the device.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::{
     fixtures::{process_env::ProcessEnv, service_tags},
 };
 
-/// The two namespaces. Every address of the lists above answers in the cloud.
+/// The two namespaces. The cloud answers at every address of [`super::addresses`].
 #[derive(Debug)]
 pub struct Network {
     cloud: Netns,
@@ -25,8 +25,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the namespaces, their link, and the device's view of `/etc` in `scratch`. Servers get
-    /// the child `cloud` of `cgroup`, where the next lab finds them if they outlive this one.
+    /// Creates the namespaces, their link, and the device's `/etc` files in `scratch`. Servers run in
+    /// the child `cloud` of `cgroup`, where the next lab finds and kills them if they outlive this one.
     ///
     /// # Errors
     /// When the kernel refuses, or `ip` is missing.
@@ -44,39 +44,39 @@ impl Network {
         })
     }
 
-    /// The namespace that servers live in.
+    /// The namespace of the servers.
     #[must_use]
     pub fn cloud(&self) -> &Netns {
         &self.cloud
     }
 
-    /// The namespace that clients live in; its interface is `eth0`.
+    /// The namespace of the clients; its interface is `eth0`.
     #[must_use]
     pub fn device(&self) -> &Netns {
         &self.device
     }
 
-    /// The place for processes in the cloud, resolving names as the device does.
+    /// The environment of processes in the cloud, with the same name resolution as the device.
     #[must_use]
     pub fn cloud_env(&self) -> ProcessEnv {
         self.cloud_env.clone().in_cgroup(&self.cloud_cgroup)
     }
 
-    /// The place for processes on the device, in no cgroup of the lab's.
+    /// The environment of processes on the device, in the cgroup of the calling process.
     #[must_use]
     pub fn device_env(&self) -> ProcessEnv {
         self.device_env.clone()
     }
 
-    /// A service-tags file in the published format (facts of the real one: `cloud` is `Public`,
-    /// `networkFeatures` may be null) that covers the lab's registries and storage.
+    /// A service-tags file in the published format (as in the real one, `cloud` is `Public` and
+    /// `networkFeatures` may be null) that covers the lab's registries and storage accounts.
     #[must_use]
     pub fn service_tags(&self) -> &Path {
         &self.service_tags
     }
 }
 
-/// The cloud alone, its link's other end, `eth0`, in the network namespace that is the file `device`.
+/// Creates the cloud alone; the other end of its link, `eth0`, goes into the network namespace in the file `device`.
 ///
 /// # Errors
 /// When the kernel refuses, or `ip` is missing.
@@ -86,7 +86,7 @@ pub fn cloud(device: &Path) -> Result<Netns> {
     Ok(cloud)
 }
 
-/// A `local` route makes a whole prefix answer; `cloud0` is the device's gateway.
+/// Returns `ip` commands: a `local` route makes a whole prefix answer, and `cloud0` is the device's gateway.
 fn cloud_lines(device: &Path) -> String {
     let mut lines = format!(
         "link set lo up\n\
@@ -117,7 +117,7 @@ fn device_lines() -> String {
     )
 }
 
-/// Lookups go to the lab's resolver, whatever the machine's own `/etc` says. Without the `resolve`
+/// Directs lookups to the lab's resolver instead of the one in the machine's `/etc`, and leaves out the `resolve`
 /// and `mdns` services of nsswitch.conf(5), which leave the network namespace through a socket.
 fn with_resolver(env: ProcessEnv, scratch: &ScratchDir, name: &str) -> Result<ProcessEnv> {
     let resolv = scratch.file(

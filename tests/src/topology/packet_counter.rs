@@ -1,4 +1,4 @@
-//! What really crosses the link between the device and the cloud, counted at the cloud's end.
+//! Counts the packets that cross the link between device and cloud, at the cloud's end.
 
 use std::{
     collections::BTreeMap,
@@ -18,10 +18,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::topology::{netns::Netns, network::Network};
 
-/// Packets by destination.
+/// Number of packets by destination.
 type Counts = BTreeMap<IpAddr, u64>;
 
-/// A running count of the packets that reach the cloud; it ends when dropped.
+/// A running count of the packets that reach the cloud; it stops when dropped.
 #[derive(Debug)]
 pub struct PacketCounter {
     shared: Arc<Shared>,
@@ -35,15 +35,15 @@ struct Shared {
 }
 
 impl PacketCounter {
-    /// Counts from here on.
+    /// Starts to count.
     ///
     /// # Errors
-    /// When the kernel gives no packet socket.
+    /// When the packet socket cannot be opened.
     pub fn watch(network: &Network) -> Result<Self> {
         Self::of(network.cloud())
     }
 
-    /// As [`PacketCounter::watch`], at the end of the link that is in `cloud`.
+    /// As [`PacketCounter::watch`], at the end of the link in `cloud`.
     ///
     /// # Errors
     /// As [`PacketCounter::watch`].
@@ -51,7 +51,7 @@ impl PacketCounter {
         let shared = Arc::new(Shared::default());
         let counting = Arc::clone(&shared);
         let thread = cloud.run(|| {
-            let socket = packet_socket().context("listen to the link")?;
+            let socket = packet_socket().context("open a packet socket on the link")?;
             Ok(thread::Builder::new().spawn(move || counting.count(socket))?)
         })?;
         Ok(Self {
@@ -60,7 +60,7 @@ impl PacketCounter {
         })
     }
 
-    /// Packets that arrived from the device so far for addresses in `prefixes`, such as
+    /// Returns the number of packets so far to addresses in `prefixes`, such as
     /// [`crate::topology::addresses::STORAGE`].
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Shared {
     }
 }
 
-/// Receives each packet on the link, both ways, from its network header on (packet(7)).
+/// Opens a socket that receives each packet on the link, in both directions, from its network header on (packet(7)).
 pub(crate) fn packet_socket() -> io::Result<Socket> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     let socket = Socket::new(
@@ -130,7 +130,7 @@ pub(crate) fn packet_socket() -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The packet socket address of an interface of the calling thread's network.
+/// Returns the packet socket address of an interface in the calling thread's network namespace.
 fn link(protocol: u16, interface: &str) -> io::Result<SockAddr> {
     let name = std::ffi::CString::new(interface)?;
     // SAFETY: the name is NUL-terminated.
@@ -159,7 +159,7 @@ fn link(protocol: u16, interface: &str) -> io::Result<SockAddr> {
     Ok(address)
 }
 
-/// The destination in an IPv4 (RFC 791) or IPv6 (RFC 8200) header.
+/// Parses the destination of an IPv4 (RFC 791) or IPv6 (RFC 8200) header.
 fn destination(packet: &[u8]) -> Option<IpAddr> {
     match packet.first()? >> 4 {
         4 => {

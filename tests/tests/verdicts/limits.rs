@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use enforcer::policy::Inputs;
 use lab::{
-    bpf::features::{ANSWERS_JUDGED, release},
+    bpf::features::{SYN_ACK_JUDGED, release},
     topology::{
         addresses::{DEVICE, REGISTRIES, STORAGE},
         packet_counter::PacketCounter,
@@ -63,10 +63,10 @@ fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
             await_true("an open address is served", || {
                 connects(&fixture, open, device)
             })?;
-            let judged = device.is_ipv4() || ANSWERS_JUDGED.belongs_to(series);
+            let judged = device.is_ipv4() || SYN_ACK_JUDGED.belongs_to(series);
             let served = connects(&fixture, closed, device)?;
             if device.is_ipv6() {
-                eprintln!("{}", ANSWERS_JUDGED.line(!served));
+                eprintln!("{}", SYN_ACK_JUDGED.line(!served));
             }
             ensure!(served != judged, "{closed} is served: {served}");
         }

@@ -1,6 +1,6 @@
-//! One function for each feature: a program of a few instructions, loaded and sometimes attached for a moment.
+//! One probe per feature: a small program that is loaded and, for some features, briefly attached.
 //!
-//! Instructions are those of Documentation/bpf/standardization/instruction-set.rst; helpers have the numbers of linux/bpf.h.
+//! Instructions are encoded as in RFC 9669; helper numbers are those of linux/bpf.h.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
@@ -46,7 +46,7 @@ pub(super) fn verified_instructions(_: &ProbeEnv) -> Result<bool> {
 pub(super) fn tcx(env: &ProbeEnv) -> Result<bool> {
     let program = match Program::load_for(AttachPoint::Tcx, &RETURN_1) {
         Ok(program) => program,
-        // Older kernels do not know the place that the program is for.
+        // Older kernels do not know the attach type.
         Err(_) => return Ok(false),
     };
     env.netns.run(|| {
@@ -64,7 +64,7 @@ pub(super) fn preorder(env: &ProbeEnv) -> Result<bool> {
     attached(env, attach).map(|error| error.is_none())
 }
 
-/// A revision that no cgroup is at: refused as stale by a kernel that looks.
+/// Attaches with a revision that no cgroup has; a kernel with the feature returns `ESTALE`.
 pub(super) fn revision(env: &ProbeEnv) -> Result<bool> {
     let attach = Attach {
         expected_revision: 1 << 40,
@@ -73,7 +73,7 @@ pub(super) fn revision(env: &ProbeEnv) -> Result<bool> {
     attached(env, attach).map(|error| error == Some(libc::ESTALE))
 }
 
-/// 10.0.0.0/8, twice.
+/// Writes 10.0.0.0/8 twice into a trie with room for one entry.
 pub(super) fn full_trie(_: &ProbeEnv) -> Result<bool> {
     let map = Map::trie(1)?;
     let mut key = 8_u32.to_ne_bytes().to_vec();
@@ -82,7 +82,7 @@ pub(super) fn full_trie(_: &ProbeEnv) -> Result<bool> {
     Ok(map.set(&key, &[0; 4]).is_ok())
 }
 
-/// The error number with which attaching to the cgroup fails.
+/// Attaches to the cgroup and returns the errno on failure.
 fn attached(env: &ProbeEnv, attach: Attach) -> Result<Option<i32>> {
     let program = Program::load(&RETURN_1)?;
     let made = |attach| {
@@ -91,7 +91,7 @@ fn attached(env: &ProbeEnv, attach: Attach) -> Result<Option<i32>> {
             .map_err(Into::into)
     };
     let plain: Result<OwnedFd> = made(Attach::default());
-    drop(plain.context("attach a program in the way that every kernel knows")?);
+    drop(plain.context("attach a program with default attributes")?);
     match program.attach(AttachPoint::Egress, number(&env.cgroup)?, attach) {
         Ok(_) => Ok(None),
         Err(error) => Ok(Some(error.raw_os_error().unwrap_or(0))),
@@ -102,18 +102,22 @@ fn number(fd: &OwnedFd) -> Result<u32> {
     Ok(u32::try_from(fd.as_raw_fd())?)
 }
 
-/// Calls the helper with no good arguments: one that is there is refused for its arguments, one that is not for itself.
+/// Loads a call of the helper with invalid arguments: the verifier rejects the arguments of a known helper, and the call itself of an unknown one.
 fn has_helper(attach_point: AttachPoint, helper: u64) -> Result<bool> {
     let call = (helper << 32) | 0x85;
     let Err(error) = Program::load_for(attach_point, &[call, RETURN_1[0], RETURN_1[1]]) else {
         return Ok(true);
     };
-    let said = format!("{error:#}");
+    let message = format!("{error:#}");
     let is_unknown = ["invalid func ", "unknown func ", "cannot use helper "]
         .iter()
-        .any(|words| said.contains(words));
-    if !is_unknown && !said.contains("R1") && !said.contains("R2") && !said.contains("arg#") {
-        bail!("helper {helper}: neither there nor missing: {said}");
+        .any(|words| message.contains(words));
+    if !is_unknown
+        && !message.contains("R1")
+        && !message.contains("R2")
+        && !message.contains("arg#")
+    {
+        bail!("helper {helper}: unexpected verifier message: {message}");
     }
     Ok(!is_unknown)
 }
