@@ -1,11 +1,34 @@
-//! The jitter that spreads questions out, so that hosts do not ask at the same instant.
+//! The one source of random numbers: bytes of the system, and the jitter that spreads queries over time.
 
 use std::time::Duration;
 
-/// One part in this many of a wait is random.
+use ring::error::Unspecified;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+/// The random part of a wait is at most one in this many.
 pub(crate) const SPREAD: u32 = 10;
 
-/// A small random sequence (SplitMix64), the same for the same seed.
+/// Returns `N` bytes of the system's generator (getrandom(2)), for identifiers that nobody may guess.
+///
+/// # Errors
+/// Where the system has none.
+pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Unspecified> {
+    let mut bytes = [0; N];
+    generator().fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The system's generator, for signatures.
+pub(crate) fn generator() -> SystemRandom {
+    SystemRandom::new()
+}
+
+/// A seed for [`Jitter`] that differs from host to host and from start to start. Nothing relies on it being secret.
+pub(crate) fn seed() -> u64 {
+    bytes().map_or_else(|_none| std::process::id().into(), u64::from_le_bytes)
+}
+
+/// A pseudo-random sequence (SplitMix64), the same for the same seed. It keeps hosts from querying at the same instant.
 #[derive(Debug)]
 pub(crate) struct Jitter(u64);
 
@@ -14,13 +37,13 @@ impl Jitter {
         Self(seed)
     }
 
-    /// `wait` and up to a tenth more.
+    /// Returns `wait`, lengthened by up to a tenth.
     pub(crate) fn spread(&mut self, wait: Duration) -> Duration {
         let [fraction, ..] = self.next().to_le_bytes();
         wait + wait * u32::from(fraction) / (u32::from(u8::MAX) * SPREAD)
     }
 
-    /// Any part of `wait`.
+    /// Returns a duration between zero and `wait`.
     pub(crate) fn up_to(&mut self, wait: Duration) -> Duration {
         let [fraction, ..] = self.next().to_le_bytes();
         wait * u32::from(fraction) / u32::from(u8::MAX)
@@ -43,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_repeats_with_its_seed_and_differs_between_draws() {
+    fn jitter_repeats_with_its_seed_and_differs_between_draws() {
         let draw = |seed| {
             let mut jitter = Jitter::new(seed);
             [(); 8].map(|()| jitter.spread(seconds(100)))
@@ -53,5 +76,10 @@ mod tests {
         let mut drawn = draw(1).to_vec();
         drawn.dedup();
         assert!(drawn.len() > 4, "{drawn:?}");
+    }
+
+    #[test]
+    fn seeds_differ() {
+        assert_ne!(seed(), seed());
     }
 }

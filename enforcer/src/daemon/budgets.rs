@@ -35,7 +35,7 @@ impl Budgets {
     /// Counts an address that an answer to `cgroup` held, and returns what it displaces. One that `cache` has without that answer takes no room.
     fn observe(&mut self, cgroup: u64, pair: Pair, cache: &Cache, now: Duration) -> Vec<Pair> {
         let name = pair.0.parse::<Name>();
-        if name.is_ok_and(|name| cache.is_given(&name, pair.1)) {
+        if name.is_ok_and(|name| cache.is_current(&name, pair.1)) {
             return Vec::new();
         }
         let mut displaced = self.observed.observe(cgroup, pair, now);
@@ -95,8 +95,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::resolver::answer::{AnswerVerdict, Resolved};
-    use crate::resolver::cache::{CacheSettings, Family, HostsPin};
+    use crate::resolver::answer::{AnswerVerdict, Family, Resolved};
+    use crate::resolver::cache::{CacheSettings, HostsPin};
 
     const LINGER: Duration = Duration::from_secs(900);
 

@@ -5,7 +5,6 @@ mod follow;
 mod settle;
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,8 +35,9 @@ use crate::kernel::{
 };
 use crate::name::Name;
 use crate::policy::{Held, NameIds, Protected, Tables};
-use crate::resolver::answer::{LookupFailure, Resolved};
-use crate::resolver::cache::{Cache, CacheSettings, Family};
+use crate::random;
+use crate::resolver::answer::{Family, LookupFailure, Resolved};
+use crate::resolver::cache::{Cache, CacheSettings};
 use crate::resolver::lookup::Lookup;
 use crate::resolver::rate_limiter::RateLimiter;
 use crate::state;
@@ -117,7 +117,7 @@ impl Engine {
             started: Timestamp::now(),
             clock: Clock::trust(),
             inherited: Inherited::default(),
-            feeds: Feeds::new(seed()),
+            feeds: Feeds::new(random::seed()),
             tags_change: None,
             notes: Vec::new(),
             crowded: None,
@@ -267,7 +267,7 @@ impl Engine {
             tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
         }
         self.unsaved |= !outcome.added.is_empty();
-        if outcome.is_news() {
+        if outcome.has_changes() {
             self.settle();
         } else {
             self.look_around();
@@ -341,11 +341,6 @@ impl Engine {
     }
 }
 
-/// Another number at each start, so that hosts that start together do not ask together.
-pub(super) fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 fn lifetime(options: &Options, pins: &Pins) -> Result<Lifetime, KernelError> {
     if !options.ephemeral {
         return Ok(Lifetime::Pinned);
@@ -374,7 +369,7 @@ fn cache_settings(linger: Duration) -> CacheSettings {
         linger,
         ttl_floor: TTL_FLOOR,
         ttl_ceiling: TTL_CEILING,
-        seed: seed(),
+        seed: random::seed(),
         ..CacheSettings::default()
     }
 }

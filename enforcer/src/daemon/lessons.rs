@@ -10,8 +10,8 @@ use super::engine::Engine;
 use crate::kernel::boot_clock;
 use crate::name::Name;
 use crate::policy::revoked_grants;
+use crate::resolver::answer::Family;
 use crate::resolver::answer::{LookupFailure, Resolved};
-use crate::resolver::cache::Family;
 
 /// What came of lessons, by outcome, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Engine {
     /// Has the daemon ask for what the cgroup `asker` asked for and the kernel knows as `known`: itself, or its pattern.
     fn ask_at_once(&mut self, known: &str, asked: &Name, asker: u64, now: Duration) {
         match self.sources.pattern(known) {
-            Some(pattern) => self.patterns.asked.want(pattern, asked, asker, now),
+            Some(pattern) => self.patterns.asked.request(pattern, asked, asker, now),
             None => self.cache.requery_name_now(asked, now),
         }
     }

@@ -1,8 +1,8 @@
 //! What the daemon asks its resolvers, and what comes of it.
 
 use crate::name::Name;
+use crate::resolver::answer::Family;
 use crate::resolver::answer::{Answer, LookupFailure, Resolved};
-use crate::resolver::cache::Family;
 use crate::resolver::lookup::Lookup;
 
 /// A question that is due, by why it is asked. Each is a task of its own, so that no answer waits for another.

@@ -21,7 +21,8 @@ use crate::control::{
 };
 use crate::kernel::Counters;
 use crate::name::Name;
-use crate::resolver::cache::{AddressEntry, Family, NameEntry};
+use crate::resolver::answer::Family;
+use crate::resolver::cache::{AddressEntry, NameEntry};
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;
@@ -227,7 +228,7 @@ impl Engine {
         linger: Duration,
     ) -> AddressStatus {
         let now = self.now();
-        let left_out = seen.left_out_age(now).unwrap_or_default();
+        let left_out = seen.omitted_age(now).unwrap_or_default();
         AddressStatus {
             address,
             first_seen: before_now(seen.first_seen_age(now)),

@@ -12,8 +12,9 @@ use super::sources::{TAGS_FORCED, TAGS_REPLACED};
 use crate::control::EventRecord;
 use crate::kernel::optmem_shortage;
 use crate::name::Name;
+use crate::resolver::answer::Family;
 use crate::resolver::answer::LookupFailure;
-use crate::resolver::cache::{Failing, Family, NameEntry};
+use crate::resolver::cache::{Failing, NameEntry};
 
 /// Alarms by what they are about, with their messages.
 type Found = BTreeMap<String, String>;

@@ -1,4 +1,4 @@
-//! What a lookup brings back, and what the answer check says about it.
+//! Results of a lookup, and verdicts of the answer check.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -6,27 +6,62 @@ use std::time::Duration;
 
 use crate::name::Name;
 
-/// The two questions of one lookup. Each stands for itself: one family can fail while the other is used.
+/// An address family, and the query type of its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// A records.
+    V4,
+    /// AAAA records.
+    V6,
+}
+
+impl Family {
+    /// Both families.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The other family.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
+    /// Its index in a pair of values, one per family.
+    pub(in crate::resolver) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Whether `address` is of this family.
+    pub(in crate::resolver) fn has(self, address: IpAddr) -> bool {
+        match self {
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// The answers to the two queries of a lookup. They are independent: one family can fail while the other is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The A question.
+    /// The answer to the A query.
     pub v4: Result<Resolved, LookupFailure>,
-    /// The AAAA question.
+    /// The answer to the AAAA query.
     pub v6: Result<Resolved, LookupFailure>,
 }
 
-/// The addresses of one family and the way to them.
+/// The addresses of one family, and the CNAME chain to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// Addresses that the name leads to.
+    /// Addresses of the name.
     pub addresses: Vec<IpAddr>,
     /// The lowest TTL of the CNAME records and the address records.
     pub ttl: Duration,
-    /// CNAME targets in order, without the name that was asked for.
+    /// CNAME targets in order, without the queried name.
     pub chain: Vec<Name>,
 }
 
-/// Why a question brought no address.
+/// Why a query returned no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LookupFailure {
     /// The name does not exist (RCODE 3).
@@ -35,16 +70,16 @@ pub enum LookupFailure {
     /// The name exists and has no address of this family (RFC 2308 section 2.2).
     #[error("the name has no address of this family")]
     NoAddress {
-        /// How long that holds, where the answer says so.
+        /// The negative TTL (RFC 2308 section 5), where the answer has one.
         ttl: Option<Duration>,
     },
     /// No resolver answered in time.
     #[error("no resolver answered in time")]
     Timeout,
-    /// A resolver answered with an error, or with something that is no answer.
+    /// A resolver answered with an error or with a malformed answer.
     #[error("the resolver failed: {0}")]
     ServerFailure(String),
-    /// The question could not be sent or the answer not be received.
+    /// The query could not be sent, or its answer not received.
     #[error("the resolver cannot be reached: {0}")]
     Io(String),
     /// The answer check accepted none of the addresses.
@@ -52,29 +87,29 @@ pub enum LookupFailure {
     AllRefused,
 }
 
-/// What the answer check says about one address of a name.
+/// Verdict of the answer check on one address of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerVerdict {
-    /// It lies where the name belongs.
+    /// The address is where the name belongs.
     Accept,
-    /// It lies in no service tag: accepted, and a sign of stale tags.
+    /// The address is in no service tag. It is accepted; the tags may be stale.
     AcceptUntagged,
-    /// It is a wrong or forged answer; the text says why.
+    /// The answer is wrong or forged, for this reason.
     Refuse(Cow<'static, str>),
 }
 
 impl AnswerVerdict {
-    /// Whether the address stays out.
+    /// Whether the address is refused.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refuse(_))
     }
 }
 
-/// The policy's answer check: whether a name may lead to an address.
+/// The policy's answer check: whether a name may resolve to an address.
 pub type AnswerCheck<'a> = &'a dyn Fn(&Name, IpAddr) -> AnswerVerdict;
 
-/// Whether a public or private service can have this address at all: not unspecified, loopback, link-local, multicast,
-/// broadcast, reserved or an IPv4 address written as IPv6 (RFC 6890).
+/// Whether a public or private service can have this address: it is not unspecified, loopback, link-local, multicast,
+/// broadcast, reserved or IPv4-mapped (RFC 6890).
 pub fn plausible(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

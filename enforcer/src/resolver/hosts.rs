@@ -1,4 +1,4 @@
-//! The host's own table of names, `/etc/hosts` (hosts(5)): programs go by it instead of DNS, or before.
+//! Reads `/etc/hosts` (hosts(5)), which programs use before DNS or in its place.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,19 +8,19 @@ use super::answer::plausible;
 use crate::file::read_within;
 use crate::name::Name;
 
-/// The table.
+/// The file with names and their addresses.
 pub const HOSTS: &str = "/etc/hosts";
-/// Where the host says which sources of names its programs ask (nsswitch.conf(5)).
+/// The file that lists the sources of names for programs (nsswitch.conf(5)).
 pub const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// The largest file that is read, in bytes; block lists reach a few MiB.
 const MAX_FILE: u64 = 16 << 20;
-/// Lines that are kept, of all names.
+/// The most entries that are used.
 const MAX_ENTRIES: usize = 4096;
-/// The services of nsswitch.conf(5) that read the table: glibc's own, and systemd-resolved's (nss-resolve(8)).
+/// The services of nsswitch.conf(5) that read the file: glibc's, and systemd-resolved's (nss-resolve(8)).
 const READERS: [&str; 2] = ["files", "resolve"];
 
-/// A name and an address that the table gives it.
+/// A name and an address that the file gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostsEntry {
     /// The name.
@@ -31,16 +31,16 @@ pub struct HostsEntry {
     pub line: u32,
 }
 
-/// What the table says.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostsFile {
-    /// In the file's order, without addresses that no service can have.
+    /// The entries in the file's order, without addresses that no service can have.
     pub entries: Vec<HostsEntry>,
-    /// Why it is not known what the table says, or not all of it.
+    /// Why the entries are unknown or incomplete.
     pub problem: Option<String>,
 }
 
-/// The table of this host; empty where its programs do not read it.
+/// Reads the file of this host; without entries where programs do not use it.
 pub fn system_hosts() -> HostsFile {
     read(Path::new(HOSTS), Path::new(NSSWITCH))
 }
@@ -49,7 +49,7 @@ fn read(hosts: &Path, nsswitch: &Path) -> HostsFile {
     let failed = |path: &Path, error: &io::Error| HostsFile {
         entries: Vec::new(),
         problem: Some(format!(
-            "{}: cannot be read ({error}), so the addresses that it gives allowed names are not known",
+            "{}: cannot be read ({error}), so the addresses that it gives to allowed names are unknown",
             path.display()
         )),
     };
@@ -64,7 +64,7 @@ fn read(hosts: &Path, nsswitch: &Path) -> HostsFile {
     }
 }
 
-/// The text of a file; `None` where there is none.
+/// Reads a text file; `None` where it does not exist.
 fn read_text(path: &Path) -> io::Result<Option<String>> {
     match read_within(path, MAX_FILE) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
@@ -73,7 +73,7 @@ fn read_text(path: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Whether programs read the table, by the text of nsswitch.conf(5); without a line for `hosts` they do.
+/// Whether programs use the file, by the text of nsswitch.conf(5); without a line for `hosts` they do.
 fn is_consulted(nsswitch: &str) -> bool {
     let line = nsswitch.lines().find_map(|line| {
         let line = line.split('#').next().unwrap_or_default();
@@ -85,7 +85,7 @@ fn is_consulted(nsswitch: &str) -> bool {
     })
 }
 
-/// The lines of the table: an address, and the names that have it.
+/// Parses the lines of the file: an address, and the names that have it.
 fn parse(text: &str) -> HostsFile {
     let mut found = HostsFile::default();
     for (line, content) in (1..).zip(text.lines()) {
@@ -104,7 +104,7 @@ fn parse(text: &str) -> HostsFile {
         if found.entries.len() > MAX_ENTRIES {
             found.entries.truncate(MAX_ENTRIES);
             found.problem = Some(format!(
-                "{HOSTS} gives addresses to more than {MAX_ENTRIES} names: line {line} and what follows are not used"
+                "{HOSTS} gives addresses to more than {MAX_ENTRIES} names: line {line} and the following lines are ignored"
             ));
             break;
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_of_a_service_or_no_name_is_passed_over() {
+    fn implausible_addresses_and_invalid_names_are_skipped() {
         for text in [
             "0.0.0.0 contoso.azurecr.io\n127.0.0.1 contoso.azurecr.io\n::1 contoso.azurecr.io\n",
             "contoso.azurecr.io 20.42.66.13\n20.42.66 contoso.azurecr.io\n",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_read_up_to_a_bound_that_is_told() {
+    fn a_file_with_too_many_entries_is_used_in_part_and_reported() {
         let line = |number: u32| format!("20.42.66.13 n{number}.example.org\n");
         let text: String = (0..5000).map(line).collect();
         let found = parse(&text);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_counts_where_programs_read_it() {
+    fn nsswitch_conf_decides_whether_the_file_is_used() {
         for (text, counts) in [
             ("", true),
             ("passwd: files\n", true),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_says_nothing_and_an_unreadable_one_is_a_problem() {
+    fn a_missing_file_has_no_entries_and_an_unreadable_one_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         assert_eq!(

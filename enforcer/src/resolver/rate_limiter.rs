@@ -1,71 +1,71 @@
-//! How many DNS queries go out in a second, whoever asks. No I/O: time comes in as a parameter.
+//! Limits the DNS queries of all parts of the daemon together. No I/O: time is a parameter.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// No second sees more queries than this: a burst would look like an attack to the resolver of a small site.
+/// The most queries in any second: to the resolver of a small site, a burst would look like an attack.
 pub const QUERIES_PER_SECOND: usize = 20;
-/// A lookup asks for A and for AAAA records.
+/// A lookup sends an A and an AAAA query.
 const QUERIES_PER_LOOKUP: usize = 2;
-/// A second, and a tenth of one for queries that are held up between here and the wire.
+/// The sliding window: one second, and a tenth more for queries delayed between here and the network.
 const WINDOW: Duration = Duration::from_millis(1100);
-/// Lookups of a window that only names of the policy get, so that none waits behind a search for new names.
-const KEPT_BACK: usize = 2;
+/// Lookups per window that are reserved for names of the policy, so that none waits behind background lookups.
+const RESERVED: usize = 2;
 
-/// Lookups that leave names of the policy their room.
+/// Lookups with a lower priority than those of names of the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// The search for replicas in other regions.
+    /// Discovery of replicas in other regions.
     Discovery,
-    /// Names that only a pattern stands for.
+    /// Names that match a pattern of the policy.
     Patterns,
 }
 
-/// The queries of the last second.
+/// The queries of the last window.
 #[derive(Debug, Default)]
 pub struct RateLimiter {
-    /// When the last queries went, oldest first; no more than fit in a window.
+    /// When the last queries were sent, oldest first; at most [`QUERIES_PER_SECOND`].
     sent: VecDeque<Duration>,
-    /// Which searches all others leave their turn, by [`Background`].
+    /// Which kinds of background lookups have the next turn, by [`Background`].
     owed: [bool; 2],
 }
 
 impl RateLimiter {
-    /// How many lookups of names of the policy may start now.
+    /// Returns how many lookups of names of the policy may start now.
     pub fn lookups(&self, now: Duration) -> usize {
         self.free(now).saturating_sub(self.owed())
     }
 
-    /// How many lookups may start now that search for new names.
+    /// Returns how many background lookups may start now.
     pub fn searches(&self, of: Background, now: Duration) -> usize {
-        self.free(now).saturating_sub(self.left_by(of))
+        self.free(now).saturating_sub(self.yielded_by(of))
     }
 
-    /// When a name of the policy may be looked up, as time since the start; it can lie in the past.
+    /// Returns when a name of the policy may be looked up, as time since the start, possibly in the past.
     pub fn next_lookup(&self) -> Duration {
         self.next(QUERIES_PER_LOOKUP * (1 + self.owed()))
     }
 
-    /// When a search for a new name may start, as time since the start; it can lie in the past.
+    /// Returns when a background lookup may start, as time since the start, possibly in the past.
     pub fn next_search(&self, of: Background) -> Duration {
-        self.next(QUERIES_PER_LOOKUP * (1 + self.left_by(of)))
+        self.next(QUERIES_PER_LOOKUP * (1 + self.yielded_by(of)))
     }
 
-    /// Says whether a search has waited so long that it is to have the next turn, however many names of the policy are due.
+    /// Sets whether a background lookup has waited so long that it gets the next turn, however many names of the policy are due.
     pub fn owe_search(&mut self, of: Background, owes: bool) {
         self.owed[of as usize] = owes;
     }
 
-    /// How many searches are owed their turn.
+    /// How many kinds of background lookups have the next turn.
     fn owed(&self) -> usize {
         self.owed.iter().filter(|owes| **owes).count()
     }
 
-    /// How many lookups that search leaves to others.
-    fn left_by(&self, of: Background) -> usize {
+    /// How many lookups this kind leaves to others.
+    fn yielded_by(&self, of: Background) -> usize {
         match self.owed[of as usize] {
             true => self.owed() - 1,
-            false => self.owed() + KEPT_BACK,
+            false => self.owed() + RESERVED,
         }
     }
 
@@ -76,12 +76,12 @@ impl RateLimiter {
         }
     }
 
-    /// When one more query may go, as time since the start; it can lie in the past.
+    /// Returns when one more query may be sent, as time since the start, possibly in the past.
     pub(super) fn next_query(&self) -> Duration {
         self.next(1)
     }
 
-    /// Counts one query that goes now.
+    /// Counts one query that is sent now.
     pub(super) fn send(&mut self, now: Duration) {
         if self.sent.len() == QUERIES_PER_SECOND {
             self.sent.pop_front();
@@ -95,7 +95,7 @@ impl RateLimiter {
         QUERIES_PER_SECOND.saturating_sub(counted.count()) / QUERIES_PER_LOOKUP
     }
 
-    /// When that many queries may go at once.
+    /// When this many queries may be sent at once.
     fn next(&self, queries: usize) -> Duration {
         let too_many = (self.sent.len() + queries).checked_sub(QUERIES_PER_SECOND + 1);
         let oldest = too_many.and_then(|index| self.sent.get(index));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_lookups_go_at_once_and_the_next_when_a_second_has_passed() {
+    fn ten_lookups_start_at_once_and_the_next_one_window_later() {
         let mut limiter = RateLimiter::default();
         assert_eq!((limiter.lookups(ms(0)), limiter.next_lookup()), (10, ms(0)));
         for _ in 0..10 {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_leaves_room_for_names_of_the_policy() {
+    fn background_lookups_leave_room_for_names_of_the_policy() {
         let mut limiter = RateLimiter::default();
         for _ in 0..8 {
             assert_ne!(limiter.searches(Background::Discovery, ms(0)), 0);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_is_owed_its_turn_gets_one() {
+    fn a_background_lookup_that_is_owed_a_turn_gets_one() {
         use Background::{Discovery, Patterns};
         for (of, other) in [(Discovery, Patterns), (Patterns, Discovery)] {
             let mut limiter = RateLimiter::default();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn two_searches_that_are_owed_their_turns_get_one_each() {
+    fn both_kinds_of_background_lookups_that_are_owed_a_turn_get_one_each() {
         use Background::{Discovery, Patterns};
         let mut limiter = RateLimiter::default();
         for of in [Discovery, Patterns] {
@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_second_sees_more_queries_and_what_waits_may_go_in_time(
+        fn no_second_has_more_queries_than_the_limit_and_waiting_ones_start_in_time(
             steps in prop::collection::vec((0..700_u64, 0..4_usize, any::<[bool; 2]>()), 1..200)
         ) {
             let (mut limiter, mut now, mut sent) = (RateLimiter::default(), ms(0), Vec::new());

@@ -1,4 +1,4 @@
-//! The system's resolvers, as `resolv.conf` names them.
+//! The resolvers of this host, from `resolv.conf` (resolv.conf(5)).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -6,51 +6,51 @@ use std::path::{Path, PathBuf};
 
 use crate::file::read_within;
 
-/// Where the host says which resolvers its programs ask.
+/// The file that lists the resolvers of programs.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Where local stubs keep the resolvers that they ask in turn: systemd-resolved(8) and NetworkManager.conf(5).
+/// Files with the upstream resolvers of local stubs: systemd-resolved(8) and NetworkManager.conf(5).
 pub const UPSTREAM_FILES: [&str; 2] = [
     "/run/systemd/resolve/resolv.conf",
     "/run/NetworkManager/no-stub-resolv.conf",
 ];
 
 const DNS_PORT: u16 = 53;
-/// The largest `resolv.conf` that is read, in bytes: thousands of times what one takes.
+/// The largest `resolv.conf` that is read, in bytes: a thousand times the usual size.
 const MAX_FILE: u64 = 1 << 20;
-/// What resolv.conf(5) names besides `nameserver`; none of it matters for whole names.
+/// Keywords of resolv.conf(5) besides `nameserver`; they do not affect fully qualified names.
 const OTHER_KEYWORDS: [&str; 4] = ["domain", "search", "sortlist", "options"];
 
 /// The resolvers of the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SystemResolvers {
-    /// Those that the host's programs ask, so that the daemon gets the answers that they get.
+    /// The resolvers that programs query, so that the daemon gets the same answers.
     pub ask: Vec<SocketAddr>,
-    /// All that must stay reachable: those above, and those that a local stub asks.
+    /// The resolvers that must stay reachable: those above, and the upstream resolvers of a local stub.
     pub exempt: Vec<IpAddr>,
-    /// Lines that were passed over and files that could not be read, one text each.
+    /// One text for each line that was skipped and each file that could not be read.
     pub warnings: Vec<String>,
 }
 
 /// The name servers of one file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parsed {
+pub struct NameServers {
     /// In the file's order, each once.
     pub servers: Vec<SocketAddr>,
-    /// One text for each line that was passed over.
+    /// One text for each line that was skipped.
     pub warnings: Vec<String>,
 }
 
 /// `resolv.conf` cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{}: cannot be read ({source}); mend it, or name the resolvers under [dns] servers", path.display()
+    "{}: cannot be read ({source}); fix it, or list the resolvers in dns.servers", path.display()
 )]
 pub struct ResolvConfError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// The resolvers of this host.
+/// Reads the resolvers of this host.
 ///
 /// # Errors
 /// When `/etc/resolv.conf` cannot be read.
@@ -62,8 +62,8 @@ pub fn system_resolvers() -> Result<SystemResolvers, ResolvConfError> {
     )
 }
 
-/// The resolvers that the file `resolv_conf` names and, where these are local stubs only, those of the `upstream` files
-/// that exist. `interface` gives the index of a network interface.
+/// Reads the resolvers in the file `resolv_conf` and, where all are local stubs, those in the `upstream` files that exist. `interface`
+/// returns the index of a network interface.
 ///
 /// # Errors
 /// When `resolv_conf` cannot be read.
@@ -76,14 +76,14 @@ pub fn read(
         path: resolv_conf.to_owned(),
         source,
     })?;
-    let asked = parse(&text, interface);
+    let parsed = parse(&text, interface);
     let mut found = SystemResolvers::default();
-    found.note(&asked, resolv_conf);
-    found.ask = asked.servers;
+    found.add(&parsed, resolv_conf);
+    found.ask = parsed.servers;
     if found.ask.is_empty() {
         let path = resolv_conf.display();
         found.warnings.push(format!(
-            "{path}: no name server, so 127.0.0.1 is asked (resolv.conf(5))"
+            "{path}: no name server, so 127.0.0.1 is used (resolv.conf(5))"
         ));
         found.ask = vec![(Ipv4Addr::LOCALHOST, DNS_PORT).into()];
         found.exempt = vec![Ipv4Addr::LOCALHOST.into()];
@@ -91,7 +91,7 @@ pub fn read(
     if found.ask.iter().all(|server| server.ip().is_loopback()) {
         for path in upstream {
             match read_text(path) {
-                Ok(text) => found.note(&parse(&text, interface), path),
+                Ok(text) => found.add(&parse(&text, interface), path),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => found.warnings.push(format!("{}: {error}", path.display())),
             }
@@ -100,23 +100,23 @@ pub fn read(
     Ok(found)
 }
 
-/// The name servers in the text of a `resolv.conf` (resolv.conf(5)), all of them and not only the first three.
-pub fn parse(text: &str, interface: &dyn Fn(&str) -> Option<u32>) -> Parsed {
-    let mut parsed = Parsed::default();
+/// Parses the name servers of a `resolv.conf`: all of them, not only the first three that glibc uses.
+pub fn parse(text: &str, interface: &dyn Fn(&str) -> Option<u32>) -> NameServers {
+    let mut parsed = NameServers::default();
     for (number, line) in (1..).zip(text.lines()) {
         match server(line, interface) {
             Ok(Some(server)) if !parsed.servers.contains(&server) => parsed.servers.push(server),
             Ok(_) => {}
             Err(reason) => parsed
                 .warnings
-                .push(format!("line {number}: {reason}, passed over")),
+                .push(format!("line {number}: {reason}; skipped")),
         }
     }
     parsed
 }
 
 impl SystemResolvers {
-    fn note(&mut self, parsed: &Parsed, path: &Path) {
+    fn add(&mut self, parsed: &NameServers, path: &Path) {
         for server in &parsed.servers {
             if !self.exempt.contains(&server.ip()) {
                 self.exempt.push(server.ip());
@@ -145,9 +145,9 @@ fn server(
             let word = words.next().ok_or("\"nameserver\" without an address")?;
             address(word, interface).map(Some)
         }
-        Some("nameserver") => Err("\"nameserver\" does not begin the line".to_owned()),
+        Some("nameserver") => Err("\"nameserver\" is not at the start of the line".to_owned()),
         Some(word) if OTHER_KEYWORDS.contains(&word) => Ok(None),
-        Some(word) => Err(format!("\"{word}\" is no keyword")),
+        Some(word) => Err(format!("\"{word}\" is not a keyword")),
     }
 }
 
@@ -155,14 +155,14 @@ fn address(word: &str, interface: &dyn Fn(&str) -> Option<u32>) -> Result<Socket
     if let Ok(address) = word.parse::<IpAddr>() {
         return Ok((address, DNS_PORT).into());
     }
-    let no_address = || format!("\"{word}\" is no address");
+    let no_address = || format!("\"{word}\" is not an address");
     let (address, zone) = word.split_once('%').ok_or_else(no_address)?;
     let address = address.parse::<Ipv6Addr>().ok().ok_or_else(no_address)?;
     let scope = zone
         .parse()
         .ok()
         .or_else(|| interface(zone))
-        .ok_or_else(|| format!("\"{zone}\" is no network interface"))?;
+        .ok_or_else(|| format!("\"{zone}\" is not a network interface"))?;
     Ok(SocketAddrV6::new(address, DNS_PORT, 0, scope).into())
 }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_passed_over_with_their_number() {
+    fn invalid_lines_are_skipped_and_reported_with_their_number() {
         let text = "nameserver\nnameserver resolver.example\nnameserver fe80::1%wlan9\n nameserver 10.0.0.1\n\
                     nameservers 10.0.0.2\nnameserver 10.0.0.3\n\0\n";
         let parsed = parse(text, &lo);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stub_is_asked_and_its_upstreams_are_exempt_too() {
+    fn a_local_stub_is_queried_and_its_upstream_resolvers_are_exempt_too() {
         let (_directory, found) = on_disk(&[
             ("resolv.conf", "nameserver 127.0.0.53\n"),
             ("systemd", "nameserver 10.0.0.1\nnameserver fe80::1%eth0\n"),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn upstream_files_do_not_matter_without_a_stub() {
+    fn upstream_files_are_ignored_without_a_local_stub() {
         let (_directory, found) = on_disk(&[
             (
                 "resolv.conf",
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_name_server_the_local_host_is_asked_and_that_is_said() {
+    fn without_a_name_server_the_local_host_is_used_and_a_warning_reported() {
         let (_directory, found) = on_disk(&[("resolv.conf", "search plant.example\n")]);
         let found = found.unwrap();
         assert_eq!(found.ask, ["127.0.0.1:53".parse().unwrap()]);
@@ -265,16 +265,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_an_error_and_an_upstream_one_is_passed_over() {
+    fn a_special_file_is_an_error_and_among_upstream_files_a_warning() {
         let directory = tempfile::tempdir().unwrap();
         let (main, fifo) = (directory.path().join("conf"), directory.path().join("fifo"));
         std::fs::write(&main, "nameserver 127.0.0.53\n").unwrap();
         make_fifo(&fifo);
         let error = read(&fifo, &[], &lo).unwrap_err().to_string();
-        assert!(
-            error.contains("(is not a regular file); mend it"),
-            "{error}"
-        );
+        assert!(error.contains("(is not a regular file); fix it"), "{error}");
         let found = read(&main, &[&fifo, Path::new("/dev/zero")], &lo).unwrap();
         assert_eq!(found.exempt, [Ipv4Addr::new(127, 0, 0, 53)]);
         assert!(found.warnings[0].contains("is not a regular file"));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use jiff::Timestamp;
 
-use super::{Engine, seed};
+use super::Engine;
 use crate::azure::TagOrigin;
 use crate::azure::resource_manager::PinnedAddresses;
 use crate::azure::tags::check_complete;
@@ -18,8 +18,8 @@ use crate::daemon::journal;
 use crate::daemon::kept::Kept;
 use crate::daemon::sources::Sources;
 use crate::name::Name;
-use crate::resolver::answer::Answer;
-use crate::resolver::cache::Family;
+use crate::random;
+use crate::resolver::answer::{Answer, Family};
 
 impl Engine {
     /// The questions to sources that are due. They wait until DNS has answered, well or badly, for each host that is asked.
@@ -174,7 +174,7 @@ impl Engine {
             }
             Err(error) => {
                 unusable.push(format!("{error:#}"));
-                self.feeds = Feeds::new(seed());
+                self.feeds = Feeds::new(random::seed());
                 self.feeds.follow(&self.sources, now);
             }
         }

@@ -1,52 +1,18 @@
-//! One name: its addresses, and how its two questions fare.
+//! One name: its addresses, and the state of its A and AAAA queries.
 
-mod merge_answer;
+pub(in crate::resolver::cache) mod merge_answer;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{AddressEntry, HostsPin, Refusal};
-use super::schedule::{Ask, Questions, backoff, refresh};
-use super::{AnswerCheck, CacheSettings};
+use super::settings::CacheSettings;
 use crate::name::Name;
-use crate::resolver::answer::{AnswerVerdict, LookupFailure};
+use crate::resolver::answer::{AnswerCheck, AnswerVerdict, Family, LookupFailure};
+use crate::resolver::schedule::{InFlightFamilies, QueryState, backoff, refresh};
 
-/// An address family, and so one of the two questions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// A records.
-    V4,
-    /// AAAA records.
-    V6,
-}
-
-impl Family {
-    /// Both of them.
-    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
-
-    /// The other one.
-    pub const fn other(self) -> Self {
-        match self {
-            Self::V4 => Self::V6,
-            Self::V6 => Self::V4,
-        }
-    }
-
-    /// Its place in a pair.
-    pub(in crate::resolver) const fn index(self) -> usize {
-        self as usize
-    }
-
-    fn has(self, address: IpAddr) -> bool {
-        match self {
-            Self::V4 => address.is_ipv4(),
-            Self::V6 => address.is_ipv6(),
-        }
-    }
-}
-
-/// How one question of a name fares.
+/// State of one family's queries for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FamilyState {
     /// When it last succeeded, as time since the start.
@@ -59,7 +25,7 @@ pub struct FamilyState {
     pub failing: Option<Failing>,
 }
 
-/// A question that fails at present.
+/// A failure that lasts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
     /// Since when, as time since the start.
@@ -68,7 +34,7 @@ pub struct Failing {
     pub error: LookupFailure,
 }
 
-/// All that is known of a name.
+/// Addresses and query state of a name.
 #[derive(Debug)]
 pub struct NameEntry {
     addresses: BTreeMap<IpAddr, AddressEntry>,
@@ -76,32 +42,32 @@ pub struct NameEntry {
     v4: FamilyState,
     v6: FamilyState,
     departed: Option<Duration>,
-    /// How often in a row each question failed.
+    /// Failures of each family in a row.
     failures: [u32; 2],
-    /// "No address" answers, with their time to live, that count once the answer of the other family is there.
-    empty: [Option<Option<Duration>>; 2],
-    questions: Questions,
-    /// When it was last asked for.
+    /// "No address" answers with their TTL that wait for the answer of the other family.
+    pending_no_address: [Option<Option<Duration>>; 2],
+    in_flight: InFlightFamilies,
+    /// When queries for it were last sent.
     pub(super) looked_up: Option<Duration>,
-    pub(super) ask: Ask,
+    pub(super) query: QueryState,
 }
 
 impl NameEntry {
-    /// Its addresses.
+    /// The addresses that are kept.
     pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, &AddressEntry)> {
         self.addresses
             .iter()
             .map(|(address, entry)| (*address, entry))
     }
 
-    /// Addresses that answers held and that stay out.
+    /// The addresses that the answer check refused.
     pub fn refused(&self) -> impl Iterator<Item = (IpAddr, &Refusal)> {
         self.refused
             .iter()
             .map(|(address, refusal)| (*address, refusal))
     }
 
-    /// How the question for one family fares.
+    /// The state of one family's queries.
     pub fn family(&self, family: Family) -> &FamilyState {
         match family {
             Family::V4 => &self.v4,
@@ -109,7 +75,7 @@ impl NameEntry {
         }
     }
 
-    /// The CNAME targets in order, of the A answer where there is one.
+    /// The CNAME targets in order, from the A answer where it has any.
     pub fn chain(&self) -> &[Name] {
         let chains = [&self.v4.chain, &self.v6.chain];
         chains
@@ -118,7 +84,7 @@ impl NameEntry {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Whether policy no longer names it, so that its addresses only linger.
+    /// Whether it left the set, so that its addresses only linger.
     pub fn is_departed(&self) -> bool {
         self.departed.is_some()
     }
@@ -131,26 +97,26 @@ impl NameEntry {
             v6: FamilyState::default(),
             departed: None,
             failures: [0; 2],
-            empty: [None; 2],
-            questions: Questions::default(),
+            pending_no_address: [None; 2],
+            in_flight: InFlightFamilies::default(),
             looked_up: None,
-            ask: Ask::Waiting(now),
+            query: QueryState::Waiting(now),
         }
     }
 
     pub(super) fn depart(&mut self, now: Duration) {
         self.departed.get_or_insert(now);
-        self.questions = Questions::default();
-        self.empty = [None; 2];
-        self.ask = Ask::Waiting(now);
+        self.in_flight = InFlightFamilies::default();
+        self.pending_no_address = [None; 2];
+        self.query = QueryState::Waiting(now);
     }
 
-    /// Asks from now on, and returns the families to ask for: those that are not being asked already.
+    /// Marks its queries as sent, and returns the families to query: those not in flight already.
     pub(super) fn start(&mut self, now: Duration) -> Vec<Family> {
-        self.ask.start(now);
-        let families = self.questions.start(now);
+        self.query.start(now);
+        let families = self.in_flight.start(now);
         for family in &families {
-            self.empty[family.index()] = None;
+            self.pending_no_address[family.index()] = None;
         }
         if !families.is_empty() {
             self.looked_up = Some(now);
@@ -160,17 +126,17 @@ impl NameEntry {
 
     pub(super) fn stay(&mut self, now: Duration) {
         if self.departed.take().is_some() {
-            self.ask = Ask::Waiting(now);
+            self.query = QueryState::Waiting(now);
         }
     }
 
-    /// How long to wait until the next question, before jitter; `None` while an answer waits for that of the other family.
+    /// Returns the wait until the next query, before jitter; `None` while an answer waits for that of the other family.
     pub(super) fn wait(&self, settings: &CacheSettings, now: Duration) -> Option<Duration> {
-        if self.empty.iter().any(Option::is_some) {
+        if self.pending_no_address.iter().any(Option::is_some) {
             return None;
         }
         let answered = Family::BOTH.into_iter();
-        let answered = answered.filter(|family| !self.questions.is_in_flight(*family, now));
+        let answered = answered.filter(|family| !self.in_flight.is_in_flight(*family, now));
         let waits = answered.filter_map(|family| {
             let (state, failures) = (self.family(family), self.failures[family.index()]);
             if state.failing.is_some() {
@@ -181,7 +147,7 @@ impl NameEntry {
         Some(waits.min().unwrap_or(settings.ttl_ceiling))
     }
 
-    /// When time alone removes something, as time since the start.
+    /// Returns when time alone removes an address or the name, as time since the start.
     pub(super) fn next_end(&self, linger: Duration) -> Option<Duration> {
         match self.departed {
             Some(since) => Some(since + linger),
@@ -193,7 +159,7 @@ impl NameEntry {
         }
     }
 
-    /// Removes the addresses whose time is over.
+    /// Removes the addresses whose time is over, and returns them.
     pub(super) fn expire(&mut self, linger: Duration, now: Duration) -> Vec<IpAddr> {
         self.refused
             .retain(|_, refusal| now < refusal.last_seen + linger);
@@ -214,12 +180,12 @@ impl NameEntry {
         over
     }
 
-    /// Whether the name has left for longer than `linger`.
+    /// Whether the name left the set more than `linger` ago.
     pub(super) fn is_gone(&self, linger: Duration, now: Duration) -> bool {
         self.departed.is_some_and(|since| since + linger <= now)
     }
 
-    /// Drops what answers to others said of an address, and returns whether that removed it.
+    /// Forgets that answers to other processes contained this address, and returns whether that removed it.
     pub(super) fn forget_observed(&mut self, address: IpAddr) -> bool {
         let is_gone = self
             .addresses
@@ -231,7 +197,7 @@ impl NameEntry {
         is_gone
     }
 
-    /// Makes the addresses that the host's own table gives exactly these, and returns the new ones.
+    /// Sets the addresses that `/etc/hosts` gives, and returns the new ones.
     pub(super) fn pin(&mut self, pins: &BTreeMap<IpAddr, HostsPin>, now: Duration) -> Vec<IpAddr> {
         for (address, entry) in &mut self.addresses {
             if !pins.contains_key(address) {
@@ -250,22 +216,22 @@ impl NameEntry {
         added
     }
 
-    /// How many addresses answers to the daemon held.
-    fn own_addresses(&self) -> usize {
-        let own = self.addresses.values().filter(|it| !it.is_snooped());
-        own.count()
+    /// The number of addresses from answers to the daemon.
+    fn resolved_addresses(&self) -> usize {
+        let resolved = self.addresses.values().filter(|it| !it.is_snooped());
+        resolved.count()
     }
 
-    /// Enters an address from the state file as last good; `false` where it is known already or there is no room.
+    /// Adds an address from the state file as last good. Returns `false` where it is known already or there is no room.
     pub(super) fn restore(&mut self, address: IpAddr, entry: AddressEntry, cap: usize) -> bool {
-        let fits = self.own_addresses() < cap && !self.addresses.contains_key(&address);
+        let fits = self.resolved_addresses() < cap && !self.addresses.contains_key(&address);
         if fits {
             self.addresses.insert(address, entry);
         }
         fits
     }
 
-    /// Removes the addresses that `check` refuses now.
+    /// Removes the addresses that `check` refuses, and returns them.
     pub(super) fn recheck(&mut self, name: &Name, check: AnswerCheck<'_>) -> Vec<IpAddr> {
         let mut removed = Vec::new();
         self.addresses

@@ -1,109 +1,44 @@
-//! The last good addresses of every allowed name, and when to ask again. No I/O: time and answers come in as parameters.
+//! The last good addresses of every allowed name, and when to query again. No I/O: time and answers are parameters.
 //!
 //! What is kept, and for how long:
 //! - An address of the last successful answer is never removed.
-//! - A failed lookup removes nothing. A question fails by an error, by silence, by NXDOMAIN, by an answer without any
-//!   address in either family, and by an answer of which the check refuses every address.
-//! - An address that successful answers leave out goes when it has been left out for `linger` and its TTL is over. Time in
-//!   which its family fails does not count towards `linger`, so an outage never shrinks a rotating set.
-//! - The families stand for themselves: each takes effect as its answer arrives, and one that never answers holds up nothing of the other.
-//!   But "no address of this family" is a success only beside addresses of the other, and waits for that one's answer.
-//! - A name that leaves the set keeps its addresses for `linger`, then goes with all of them.
-//! - Beyond [`CacheSettings::addresses`] per name, and each name's share of [`CacheSettings::total`], an address of a new answer takes the place of
-//!   the one that answers have left out for the longest; of an answer that is larger than that, the rest is refused.
-//! - An address that only answers to others held stays for `linger` after the last of them, whatever their TTL and whatever fails. Such
-//!   addresses have a budget of their own ([`snoop_budget`]) and take no room from others.
-//! - An address that the host's own table of names gives stays while it does, and for `linger` after that. It takes no room from others.
+//! - A failed lookup removes nothing. A query fails by an error, a timeout, NXDOMAIN, an answer without an address in either family, and an
+//!   answer of which the answer check refuses every address.
+//! - An address that successful answers omit is removed once it has been omitted for `linger` and its TTL has expired. Time in which its
+//!   family fails does not count towards `linger`, so an outage never shrinks a rotating set.
+//! - The families are independent: the answer of each takes effect as it arrives, and one that never answers does not delay the other.
+//!   But "no address of this family" is a success only when the other family has addresses, and waits for that answer.
+//! - A name that leaves the set keeps its addresses for `linger`, and is then removed with all of them.
+//! - Beyond [`CacheSettings::addresses`] per name, and each name's share of [`CacheSettings::total`], an address of a new answer replaces
+//!   the one that answers have omitted for the longest; of an answer larger than that, the rest is refused.
+//! - A snooped address, one that only DNS answers to other processes contained, stays for `linger` after the last of them, whatever their
+//!   TTL and whatever fails. Snooped addresses have a budget of their own ([`snoop_budget`]) and take no room from others.
+//! - An address from `/etc/hosts` stays while the file contains it, and for `linger` after that. It takes no room from others.
 //!
-//! Every `now` is time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
+//! Every `now` is time since the daemon started, on a monotonic clock; it may stop while the host is suspended.
 
-pub(in crate::resolver) mod address;
+mod address;
 mod entry;
-pub(in crate::resolver) mod persist;
-pub(in crate::resolver) mod schedule;
+mod persist;
+pub(in crate::resolver) mod settings;
 pub mod snoop_budget;
 
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub use address::{AddressEntry, HostsPin, Refusal};
-pub use entry::{Failing, Family, FamilyState, NameEntry};
+pub use entry::merge_answer::AnswerOutcome;
+pub use entry::{Failing, FamilyState, NameEntry};
+pub use settings::CacheSettings;
 
-use super::answer::{AnswerCheck, LookupFailure, Resolved};
+use super::answer::{AnswerCheck, Family, LookupFailure, Resolved};
 use super::rate_limiter::RateLimiter;
 use crate::name::Name;
-use schedule::Jitter;
-
-/// After this long a question without an answer counts as lost, and its name is asked again. Longer than any
-/// [`Lookup`](super::lookup::Lookup) takes.
-const LOST_AFTER: Duration = Duration::from_secs(30);
-
-/// How the cache keeps and asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CacheSettings {
-    /// How long an address stays after the first successful answer that leaves it out.
-    pub linger: Duration,
-    /// No name is asked more often than this, whatever its TTL.
-    pub ttl_floor: Duration,
-    /// Every name is asked at least this often.
-    pub ttl_ceiling: Duration,
-    /// The first wait after a failure; it doubles with each further one.
-    pub retry_min: Duration,
-    /// The longest wait after failures.
-    pub retry_max: Duration,
-    /// How many names are asked at the same time.
-    pub in_flight: usize,
-    /// How many addresses one name can have by answers to the daemon, so that a lying resolver cannot fill the kernel's map.
-    pub addresses: usize,
-    /// How many addresses all names can have together by answers to the daemon; each name has an equal share.
-    pub total: usize,
-    /// Where the jitter starts.
-    pub seed: u64,
-}
-
-impl Default for CacheSettings {
-    /// The product's values; a linger of 15 minutes is also what Azure Firewall gives an FQDN rule.
-    fn default() -> Self {
-        Self {
-            linger: Duration::from_secs(15 * 60),
-            ttl_floor: Duration::from_secs(1),
-            ttl_ceiling: Duration::from_secs(300),
-            retry_min: Duration::from_secs(1),
-            retry_max: Duration::from_secs(60),
-            in_flight: 16,
-            addresses: 256,
-            total: 5888,
-            seed: 0,
-        }
-    }
-}
-
-/// What an answer changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnswerOutcome {
-    /// Addresses that are new for the name.
-    pub added: Vec<IpAddr>,
-    /// Accepted addresses that lie in no service tag; only those that are newly so.
-    pub untagged: Vec<IpAddr>,
-    /// Addresses that stay out, and why; only those that were not refused before.
-    pub refused: Vec<(IpAddr, Cow<'static, str>)>,
-    /// Families that begin to fail with this answer.
-    pub failing: Vec<(Family, LookupFailure)>,
-    /// Families that failed until this answer.
-    pub recovered: Vec<Family>,
-}
-
-impl AnswerOutcome {
-    /// Whether anything changed that others go by.
-    pub fn is_news(&self) -> bool {
-        *self != Self::default()
-    }
-}
+use crate::random::Jitter;
 
 /// All allowed names with their addresses.
 #[derive(Debug)]
@@ -126,7 +61,7 @@ impl Cache {
         }
     }
 
-    /// Makes `names` the names to resolve. New ones are due at once; those that leave keep their addresses for `linger`.
+    /// Sets the names to resolve. New ones are due at once; those that leave keep their addresses for `linger`.
     pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>, now: Duration) {
         let wanted: BTreeSet<Name> = names.into_iter().collect();
         let share = self.settings.total / wanted.len().max(1);
@@ -144,30 +79,30 @@ impl Cache {
         }
     }
 
-    /// Changes how long addresses stay, those that linger already included.
+    /// Sets how long omitted addresses stay, including those that linger already.
     pub fn set_linger(&mut self, linger: Duration) {
         self.settings.linger = linger;
     }
 
-    /// Makes every name due now: there is a sign that answers have changed. Names that are being asked are left to their answer,
-    /// those that wait for room keep their place.
+    /// Makes every name due now, as its addresses may have changed. Names in flight wait for their answer, and overdue ones keep their
+    /// position in the queue.
     pub fn requery_now(&mut self, now: Duration) {
         for entry in self.entries.values_mut() {
-            entry.ask.requery_by(now);
+            entry.query.requery_by(now);
         }
     }
 
-    /// The names to ask now with the families to ask for, longest overdue first, as many as `limiter` has room for. They count as in flight
-    /// until [`Cache::answered`], and a family whose answer is still to come is not asked again.
+    /// Returns the names to query now and their families, longest overdue first, as many as `limiter` permits. They are in flight until
+    /// [`Cache::answered`]; a family in flight is not queried again.
     pub fn due(&mut self, now: Duration, limiter: &mut RateLimiter) -> Vec<(Name, Vec<Family>)> {
         let free = self.settings.in_flight.saturating_sub(self.busy(now));
         let free = free.min(limiter.lookups(now));
         let mut due: Vec<_> = self
             .entries
             .iter_mut()
-            .filter(|(_, entry)| entry.ask.is_due(now) && !entry.is_departed())
+            .filter(|(_, entry)| entry.query.is_due(now) && !entry.is_departed())
             .collect();
-        due.sort_by_key(|(_, entry)| entry.ask.next());
+        due.sort_by_key(|(_, entry)| entry.query.next());
         due.into_iter()
             .take(free)
             .map(|(name, entry)| (name.clone(), entry.start(now)))
@@ -176,22 +111,26 @@ impl Cache {
             .collect()
     }
 
-    /// When [`Cache::due`] or [`Cache::expire`] next have something to do, as time since the start; it can lie in the past.
-    /// `None`: only an answer or other names can bring that.
+    /// Returns when [`Cache::due`] or [`Cache::expire`] next has something to do, as time since the start, possibly in the past; `None`
+    /// while only an answer or other names can change that.
     pub fn next_wake(&self, limiter: &RateLimiter) -> Option<Duration> {
-        let asking = self.entries.values().filter(|e| e.ask.is_asking()).count();
+        let asking = self
+            .entries
+            .values()
+            .filter(|e| e.query.is_outstanding())
+            .count();
         let has_room = asking < self.settings.in_flight;
         let entries = || self.entries.values();
         let asks = entries()
             .filter(|entry| !entry.is_departed())
-            .filter_map(|entry| entry.ask.wake(has_room))
+            .filter_map(|entry| entry.query.wake(has_room))
             .map(|wake| wake.max(limiter.next_lookup()));
         let ends = entries().filter_map(|entry| entry.next_end(self.settings.linger));
         asks.chain(ends).min()
     }
 
-    /// Takes in the answer of one family for `name`. Addresses that `check` refuses never enter. An answer for a name that is no
-    /// longer wanted changes nothing.
+    /// Merges the answer of one family into the entry of `name`. Addresses that `check` refuses are not added. An answer for a name that
+    /// left the set changes nothing.
     pub fn answered(
         &mut self,
         name: &Name,
@@ -205,12 +144,14 @@ impl Cache {
         let check = |address| check(name, address);
         let outcome = entry.merge_answer(family, answer, check, &self.settings, now);
         if let Some(wait) = entry.wait(&self.settings, now) {
-            entry.ask.settle(now + self.jitter.spread(wait));
+            entry
+                .query
+                .schedule_earliest(now + self.jitter.spread(wait));
         }
         outcome
     }
 
-    /// Takes in an address of `name` from an answer that somebody else received.
+    /// Adds an address of `name` from a DNS answer to another process, or renews its linger.
     pub fn observe(
         &mut self,
         name: &Name,
@@ -224,7 +165,7 @@ impl Cache {
         entry.observe(address, check(name, address), &self.settings, now)
     }
 
-    /// Makes the addresses that the host's own table gives the names exactly these, and returns those that are new for their name.
+    /// Sets the addresses that `/etc/hosts` gives to the names, and returns those that are new for their name.
     pub fn pin(
         &mut self,
         pins: &BTreeMap<Name, BTreeMap<IpAddr, HostsPin>>,
@@ -240,28 +181,30 @@ impl Cache {
         added
     }
 
-    /// Drops what answers to others said of an address of `name`, and returns whether that removed it.
+    /// Forgets that answers to other processes contained this address of `name`, and returns whether that removed it.
     pub fn forget_observed(&mut self, name: &Name, address: IpAddr) -> bool {
         let entry = self.entries.get_mut(name);
         entry.is_some_and(|entry| entry.forget_observed(address))
     }
 
-    /// Whether the last successful answer to the daemon or the host's own table gives `name` this address.
-    pub fn is_given(&self, name: &Name, address: IpAddr) -> bool {
+    /// Whether the last successful answer to the daemon or `/etc/hosts` gives `name` this address.
+    pub fn is_current(&self, name: &Name, address: IpAddr) -> bool {
         let entry = self.entries.get(name);
         let mut addresses = entry.into_iter().flat_map(NameEntry::addresses);
-        addresses.any(|(given, entry)| given == address && entry.is_given())
+        addresses.any(|(given, entry)| given == address && entry.is_current())
     }
 
-    /// Makes `name` due now, or as soon as any name may be asked again.
+    /// Makes `name` due now, or when the shortest interval since its last query is over.
     pub fn requery_name_now(&mut self, name: &Name, now: Duration) {
         if let Some(entry) = self.entries.get_mut(name) {
             let soonest = entry.looked_up.map(|at| at + self.settings.ttl_floor);
-            entry.ask.requery_by(soonest.map_or(now, |at| at.max(now)));
+            entry
+                .query
+                .requery_by(soonest.map_or(now, |at| at.max(now)));
         }
     }
 
-    /// Removes what has lingered long enough, and says what went.
+    /// Removes the addresses whose linger is over, and returns them.
     pub fn expire(&mut self, now: Duration) -> Vec<(Name, IpAddr)> {
         let linger = self.settings.linger;
         let mut gone = Vec::new();
@@ -273,7 +216,7 @@ impl Cache {
         gone
     }
 
-    /// Holds every address against a check that has changed, and says which ones it refuses and are gone.
+    /// Applies a changed answer check to every address, and returns those that it refuses, which are removed.
     pub fn recheck(&mut self, check: AnswerCheck<'_>) -> Vec<(Name, IpAddr)> {
         let mut gone = Vec::new();
         for (name, entry) in &mut self.entries {
@@ -283,7 +226,7 @@ impl Cache {
         gone
     }
 
-    /// Every name with what is known of it, names that are leaving included.
+    /// Every name with its entry, including names that left the set and linger.
     pub fn entries(&self) -> impl Iterator<Item = (&Name, &NameEntry)> {
         self.entries.iter()
     }
@@ -291,7 +234,7 @@ impl Cache {
     fn busy(&self, now: Duration) -> usize {
         self.entries
             .values()
-            .filter(|entry| entry.ask.is_in_flight(now))
+            .filter(|entry| entry.query.is_in_flight(now))
             .count()
     }
 }

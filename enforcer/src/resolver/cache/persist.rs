@@ -1,4 +1,4 @@
-//! The cache to and from the state file.
+//! Saves the cache to the state file, and restores it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Cache;
 use super::address::AddressEntry;
-use super::{AnswerCheck, Cache, NameEntry};
+use super::entry::NameEntry;
 use crate::name::Name;
-use crate::resolver::answer::AnswerVerdict;
+use crate::resolver::answer::{AnswerCheck, AnswerVerdict};
+use crate::resolver::moment::{wall_clock_age, wall_clock_before};
 use crate::state::{Seen, State};
 
 impl Cache {
-    /// Enters the addresses of `state` as last good: each stays until successful answers leave it out for the linger.
-    /// Names that are not in the set (so [`Cache::set_names`] comes first) and addresses that `check` refuses are left
-    /// out. Sightings in the future, after the wall clock jumped back, count as now. Returns the refused addresses.
+    /// Adds the addresses of `state` as last good: each stays until successful answers have omitted it for the linger.
+    /// Skips names that are not in the set (so call [`Cache::set_names`] first) and addresses that `check` refuses, and returns the latter.
+    /// Times in the future, after the wall clock was set back, count as now.
     pub fn restore(
         &mut self,
         state: &State,
@@ -37,8 +39,8 @@ impl Cache {
                         continue;
                     }
                 };
-                let first_age = age(now_wall, seen.first_seen);
-                let last_age = age(now_wall, seen.last_seen);
+                let first_age = wall_clock_age(now_wall, seen.first_seen);
+                let last_age = wall_clock_age(now_wall, seen.last_seen);
                 let restored = AddressEntry::seen_before(now, first_age, last_age, untagged);
                 entry.restore(*address, restored, self.settings.addresses);
             }
@@ -46,9 +48,9 @@ impl Cache {
         refused
     }
 
-    /// What to write to the state file: the names in the set, with the addresses that answers to the daemon held. What only others were
-    /// told is not among them: after a restart it would count as the daemon's own. Wall times are reckoned back from
-    /// `now_wall`, so a clock that was wrong when an address was seen does not matter.
+    /// Returns the state to save: the names in the set, with the addresses from answers to the daemon. Snooped addresses are not saved:
+    /// after a restart they would count as resolved. Wall-clock times are computed back from `now_wall`, so a clock that was wrong when an
+    /// address was seen does not matter.
     pub fn persist(&self, now_wall: Timestamp, now: Duration) -> State {
         let seen = |entry: &NameEntry| {
             entry
@@ -56,8 +58,8 @@ impl Cache {
                 .filter(|(_, entry)| !entry.is_snooped())
                 .map(|(address, entry)| {
                     let seen = Seen {
-                        first_seen: before(now_wall, entry.first_seen_age(now)),
-                        last_seen: before(now_wall, entry.last_seen_age(now)),
+                        first_seen: wall_clock_before(now_wall, entry.first_seen_age(now)),
+                        last_seen: wall_clock_before(now_wall, entry.last_seen_age(now)),
                     };
                     (address, seen)
                 })
@@ -70,12 +72,4 @@ impl Cache {
             .filter(|(_, seen): &(_, BTreeMap<_, _>)| !seen.is_empty());
         State::new(names.collect())
     }
-}
-
-pub(in crate::resolver) fn age(now: Timestamp, seen: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(seen)).unwrap_or(Duration::ZERO)
-}
-
-pub(in crate::resolver) fn before(now: Timestamp, age: Duration) -> Timestamp {
-    now.checked_sub(age).unwrap_or(Timestamp::MIN)
 }

@@ -1,21 +1,21 @@
-//! The budget for addresses that answers to others held. Pure.
+//! The budget for snooped addresses, those from DNS answers to other processes. Pure.
 //!
-//! Anybody who may ask a resolver, with an accomplice who forges its answers, brings in as many addresses as they like. Each asker therefore has
-//! a budget of its own, in which the newest address replaces the oldest: a flood displaces only what its own cgroup brought in. As cgroups cost
-//! nothing either, many of them together displace nothing of one that has no more than its share of the total.
+//! A process that may query a resolver, with an accomplice who forges the answers, can add any number of addresses. So each cgroup has a
+//! budget, in which the newest address replaces the oldest: a flood displaces only addresses of its own cgroup. As cgroups are free to
+//! create, many of them together displace no address of one that has at most its share of the total.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Addresses that one cgroup can bring in, counted for each name.
+/// The most addresses of one cgroup, counted per name.
 pub const PER_CGROUP: usize = 256;
-/// Addresses that all cgroups can bring in together, counted for each name and cgroup. Beyond it, the cgroup with the most gives up its oldest if
-/// that is more than a share, and otherwise the one that brings in another.
+/// The most addresses of all cgroups together, counted per name and cgroup. Beyond it, the cgroup with the most addresses gives up its
+/// oldest, if it has more than a share; otherwise the cgroup that adds one does.
 pub const TOTAL: usize = 1024;
-/// Shares of the total: a cgroup with at most one of them gives up nothing for others.
+/// Shares of the total: a cgroup with at most one share gives up nothing for others.
 const SHARES: usize = 64;
 
-/// Which cgroup brought in what and when, oldest first.
+/// The keys of each cgroup with the time of their last observation, oldest first.
 #[derive(Debug)]
 pub struct SnoopBudget<K> {
     by_cgroup: BTreeMap<u64, VecDeque<(K, Duration)>>,
@@ -24,7 +24,7 @@ pub struct SnoopBudget<K> {
 }
 
 impl<K: Clone + PartialEq> SnoopBudget<K> {
-    /// A budget of so many entries.
+    /// An empty budget with these limits.
     pub fn new(per_cgroup: usize, total: usize) -> Self {
         Self {
             by_cgroup: BTreeMap::new(),
@@ -33,7 +33,7 @@ impl<K: Clone + PartialEq> SnoopBudget<K> {
         }
     }
 
-    /// Counts `key` for `cgroup` as its newest, and returns what nobody holds any more for that; `key` itself, where it found no room.
+    /// Counts `key` as the newest of `cgroup`, and returns the displaced keys that no other cgroup holds: `key` itself, where there is no room.
     pub fn observe(&mut self, cgroup: u64, key: K, now: Duration) -> Vec<K> {
         let held = self.by_cgroup.entry(cgroup).or_default();
         held.retain(|(known, _)| *known != key);
@@ -52,13 +52,13 @@ impl<K: Clone + PartialEq> SnoopBudget<K> {
         displaced.filter(|key| !self.holds(key)).collect()
     }
 
-    /// The cgroup with the most, if that is more than its share.
+    /// The cgroup with the most keys, if it has more than its share.
     fn above_its_share(&self) -> Option<u64> {
         let largest = self.by_cgroup.iter().max_by_key(|(_, held)| held.len())?;
         (largest.1.len() > self.total / SHARES).then_some(*largest.0)
     }
 
-    /// Keeps only what `keeps` says is still there, by the time at which its cgroup last brought it in.
+    /// Keeps the keys for which `keeps` is true; it gets the key and the time of its last observation.
     pub fn retain(&mut self, keeps: impl Fn(&K, Duration) -> bool) {
         for held in self.by_cgroup.values_mut() {
             held.retain(|(key, observed)| keeps(key, *observed));
@@ -66,7 +66,7 @@ impl<K: Clone + PartialEq> SnoopBudget<K> {
         self.by_cgroup.retain(|_, held| !held.is_empty());
     }
 
-    /// Whether some cgroup holds it.
+    /// Whether any cgroup holds `key`.
     pub fn holds(&self, key: &K) -> bool {
         let mut all = self.by_cgroup.values().flatten();
         all.any(|(held, _)| held == key)
@@ -77,7 +77,7 @@ impl<K: Clone + PartialEq> SnoopBudget<K> {
 mod tests {
     use super::*;
 
-    /// Observes numbers, and returns what goes.
+    /// Observes numbers, and returns those displaced.
     fn observe(
         budget: &mut SnoopBudget<u32>,
         cgroup: u64,
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_displaces_only_its_own_and_the_newest_replaces_the_oldest() {
+    fn a_flood_displaces_only_addresses_of_its_cgroup_oldest_first() {
         let mut budget = SnoopBudget::new(PER_CGROUP, TOTAL);
         assert!(observe(&mut budget, 1, 0..10).is_empty());
         let gone = observe(&mut budget, 2, 100..11_300);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_brought_in_stays_until_the_last_of_them_gives_it_up() {
+    fn an_address_of_two_cgroups_stays_until_both_have_given_it_up() {
         let mut budget = SnoopBudget::new(2, 100);
         observe(&mut budget, 1, 7..8);
         observe(&mut budget, 2, 7..8);
@@ -106,13 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_again_is_the_newest() {
+    fn an_address_that_is_observed_again_becomes_the_newest() {
         let mut budget = SnoopBudget::new(2, 100);
         assert_eq!(observe(&mut budget, 1, [1, 2, 1, 3].into_iter()), [2]);
     }
 
     #[test]
-    fn of_many_cgroups_the_one_with_the_most_gives_up_first() {
+    fn the_cgroup_with_the_most_addresses_gives_up_its_oldest_first() {
         let mut budget = SnoopBudget::new(4, 6);
         observe(&mut budget, 1, 10..11);
         observe(&mut budget, 2, 20..24);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn many_cgroups_displace_nothing_of_one_with_no_more_than_its_share() {
+    fn many_cgroups_displace_no_address_of_one_within_its_share() {
         for flood in [7..8, 1000..1016] {
             let mut budget = SnoopBudget::new(PER_CGROUP, TOTAL);
             assert!(observe(&mut budget, 5, 100..106).is_empty());
@@ -133,7 +133,7 @@ mod tests {
             }
             assert!(observe(&mut budget, 5, 100..106).is_empty());
             assert!((100..106).all(|key| budget.holds(&key)));
-            // Another of its own replaces its oldest, and one of a cgroup that has none yet finds no room.
+            // Another of the same cgroup replaces its oldest, and one of a new cgroup finds no room.
             assert_eq!(observe(&mut budget, 5, 106..107), [100]);
             assert_eq!(observe(&mut budget, 1_000_000, 200..201), [200]);
             assert!(!budget.by_cgroup.contains_key(&1_000_000));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cgroup_above_its_share_gives_way_to_others() {
+    fn a_cgroup_above_its_share_yields_to_others() {
         let mut budget = SnoopBudget::new(PER_CGROUP, TOTAL);
         for cgroup in 0..4 {
             let first = u32::try_from(cgroup).unwrap() * 1000;

@@ -1,20 +1,18 @@
-//! Looks for replicas of registries in DNS: a data endpoint's name in every region where a replica may be. No I/O: time and answers come in
-//! as parameters.
+//! Finds replicas of registries in DNS: queries the data endpoint's name in every region where a replica may be. No I/O: time and answers
+//! are parameters.
 //!
-//! What an answer means:
-//! - Addresses that all lie in the region's own registry prefixes, or where the registry's private endpoints do: the name is an endpoint,
-//!   at once. A resolver that lies can so open nothing but addresses of registries of that very region.
-//! - Any address elsewhere: a name that is no endpoint stays none; one that is an endpoint stays one, as its region may have got prefixes
-//!   that the tags at hand lack, and every address of it is held against the tags anyway.
-//! - No such name, or no address: an endpoint is asked again soon, and leaves after [`ABSENCES`] such answers in a row. One lie takes nothing
-//!   away, and what is gone for good is gone within a quarter of an hour.
-//! - No answer: all stays as it was, and the name is asked again soon.
+//! How answers are interpreted:
+//! - All addresses are in the region's registry prefixes or in the registry's private endpoints: the name is an endpoint, at once. So a
+//!   lying resolver can only allow addresses of registries in that region.
+//! - Any other address: the name keeps its state. An endpoint stays one, as its region may have new prefixes that the tags lack, and the
+//!   answer check applies to each of its addresses anyway.
+//! - NXDOMAIN or no address: an endpoint is queried again soon, and removed after [`ABSENCES`] such answers in a row. So one false answer
+//!   removes nothing, and a deleted replica is removed within a quarter of an hour.
+//! - No answer: nothing changes, and the name is queried again soon.
 //!
 //! Every `now` is time since the daemon started, as in [`cache`](super::cache).
 
-mod persist;
 mod probe;
-mod verdict;
 
 #[cfg(test)]
 mod tests;
@@ -24,25 +22,28 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+pub use probe::{ABSENCES, Replica};
+
 use super::answer::Answer;
 use super::cache::Failing;
+use super::moment::{wall_clock_age, wall_clock_before};
 use super::rate_limiter::{Background, RateLimiter};
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::config::{Cloud, Registry};
 use crate::name::Name;
 use crate::random::Jitter;
-use probe::Probe;
-use verdict::ProbeResult;
+use crate::state::Replicas;
+use probe::{Probe, ProbeResult};
 
-/// After so many answers in a row that a name has no address, it is no endpoint any more.
-pub const ABSENCES: u32 = 3;
-/// How many names are asked at the same time.
+/// The most names with queries in flight.
 const IN_FLIGHT: usize = 8;
-/// After this long a search gets its turn, however many names of the policy are due.
+/// Time after which an overdue name gets the next turn, however many names of the policy are due.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The replicas that DNS shows, and the search for more.
+/// The replicas found in DNS, and the names that are probed for more.
 #[derive(Debug)]
 pub struct Discovery {
     probes: BTreeMap<Name, Probe>,
@@ -51,17 +52,8 @@ pub struct Discovery {
     unanswered: Option<Failing>,
 }
 
-/// A replica that DNS shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Replica {
-    /// Its data endpoint.
-    pub endpoint: Endpoint,
-    /// How long ago an answer last showed it.
-    pub age: Duration,
-}
-
 impl Discovery {
-    /// Looks for nothing yet. `seed` is where the jitter starts.
+    /// Creates a discovery without names. `seed` is that of the jitter.
     pub fn new(seed: u64) -> Self {
         Self {
             probes: BTreeMap::new(),
@@ -71,8 +63,8 @@ impl Discovery {
         }
     }
 
-    /// Looks for replicas of those of `registries` that say so, in all `regions` and where replicas are known, each once in `interval`.
-    /// What is new is due at once. Registries whose endpoints cannot be built from regions are left out.
+    /// Sets the names to probe: for each of `registries` with discovery, in all `regions` and those of known replicas, once per `interval`.
+    /// New names are due at once. Skips registries whose endpoints do not follow from regions.
     pub fn set(
         &mut self,
         registries: &[Registry],
@@ -83,8 +75,8 @@ impl Discovery {
     ) {
         self.interval = interval;
         let mut before = std::mem::take(&mut self.probes);
-        let sought = registries.iter().filter(|registry| registry.discover);
-        for registry in sought.filter(|registry| cloud.builds_endpoints(&registry.login_server)) {
+        let probed = registries.iter().filter(|registry| registry.discover);
+        for registry in probed.filter(|registry| cloud.builds_endpoints(&registry.login_server)) {
             let login_server = &registry.login_server;
             let known = before.values().filter(|probe| probe.is_of(login_server));
             let known = known.filter(|probe| probe.is_endpoint());
@@ -96,34 +88,34 @@ impl Discovery {
                 };
                 let mut probe = before.remove(&new.endpoint.name).unwrap_or(new);
                 probe.private_endpoints = Rc::clone(&private_endpoints);
-                probe.ask.requery_by(now + interval);
+                probe.query.requery_by(now + interval);
                 self.probes.insert(probe.endpoint.name.clone(), probe);
             }
         }
     }
 
-    /// Makes names due now that lead elsewhere than into their region: the service tags have changed.
+    /// Makes names due now whose addresses were not in their region, as the service tags have changed.
     pub fn tags_changed(&mut self, now: Duration) {
         let elsewhere = |probe: &&mut Probe| !probe.elsewhere.is_empty();
         for probe in self.probes.values_mut().filter(elsewhere) {
-            probe.ask.requery_by(now);
+            probe.query.requery_by(now);
         }
     }
 
-    /// The names to ask now, longest overdue first, as many as `limiter` leaves room for. They count as in flight until
-    /// [`Discovery::answered`]. To be called after the names of the policy have had their turn.
+    /// Returns the names to query now, longest overdue first, as many as `limiter` permits. They are in flight until
+    /// [`Discovery::answered`]. Call this after the names of the policy had their turn.
     pub fn due(&mut self, now: Duration, limiter: &mut RateLimiter) -> Vec<Name> {
-        let busy = self.probes.values().filter(|p| p.ask.is_in_flight(now));
+        let busy = self.probes.values().filter(|p| p.query.is_in_flight(now));
         let free = IN_FLIGHT.saturating_sub(busy.count());
-        let due = self.probes.values_mut().filter(|p| p.ask.is_due(now));
+        let due = self.probes.values_mut().filter(|p| p.query.is_due(now));
         let mut due: Vec<&mut Probe> = due.collect();
-        due.sort_by_key(|probe| probe.ask.next());
+        due.sort_by_key(|probe| probe.query.next());
         let first = due.first().filter(|_| free > 0);
-        let is_owed = first.is_some_and(|probe| probe.ask.next() + PATIENCE <= now);
+        let is_owed = first.is_some_and(|probe| probe.query.next() + PATIENCE <= now);
         limiter.owe_search(Background::Discovery, is_owed);
         let free = free.min(limiter.searches(Background::Discovery, now));
         let start = |probe: &mut Probe| {
-            probe.ask.start(now);
+            probe.query.start(now);
             limiter.start(now);
             limiter.owe_search(Background::Discovery, false);
             probe.endpoint.name.clone()
@@ -131,30 +123,34 @@ impl Discovery {
         due.into_iter().take(free).map(start).collect()
     }
 
-    /// When [`Discovery::due`] next has something to do, as time since the start; it can lie in the past. `None`: only an answer or other
-    /// registries can bring that.
+    /// Returns when [`Discovery::due`] next has something to do, as time since the start, possibly in the past; `None` while only an answer
+    /// or other registries can change that.
     pub fn next_wake(&self, limiter: &RateLimiter) -> Option<Duration> {
-        let asking = self.probes.values().filter(|p| p.ask.is_asking()).count();
+        let asking = self
+            .probes
+            .values()
+            .filter(|p| p.query.is_outstanding())
+            .count();
         let has_room = asking < IN_FLIGHT;
-        let wakes = self.probes.values().filter_map(|p| p.ask.wake(has_room));
+        let wakes = self.probes.values().filter_map(|p| p.query.wake(has_room));
         Some(wakes.min()?.max(limiter.next_search(Background::Discovery)))
     }
 
-    /// Takes in the answer for `name`, and says whether the endpoints are others now. `judged` gives the address that the rule judges for one
-    /// of an answer (NAT64).
+    /// Processes the answer for `name`, and returns whether the set of endpoints changed. `effective` maps an address of an answer to the one
+    /// that the rule applies to (NAT64).
     pub fn answered(
         &mut self,
         name: &Name,
         answer: &Answer,
         tags: &TagSnapshot,
-        judged: &dyn Fn(IpAddr) -> IpAddr,
+        effective: &dyn Fn(IpAddr) -> IpAddr,
         now: Duration,
     ) -> bool {
         let Some(probe) = self.probes.get_mut(name) else {
             return false;
         };
-        let verdict = probe.judge(answer, tags, judged);
-        if let ProbeResult::Unknown(error) = &verdict {
+        let result = probe.interpret(answer, tags, effective);
+        if let ProbeResult::Unknown(error) = &result {
             let since = self
                 .unanswered
                 .as_ref()
@@ -164,9 +160,9 @@ impl Discovery {
         } else {
             self.unanswered = None;
         }
-        let changed = probe.apply(verdict, now);
+        let changed = probe.apply(result, now);
         let wait = probe.wait(self.interval);
-        probe.ask.finish(now + self.jitter.spread(wait));
+        probe.query.schedule(now + self.jitter.spread(wait));
         changed
     }
 
@@ -177,7 +173,7 @@ impl Discovery {
             .map(|probe| &probe.endpoint)
     }
 
-    /// How often each region is asked for.
+    /// The interval between queries for a region.
     pub fn interval(&self) -> Duration {
         self.interval
     }
@@ -188,18 +184,60 @@ impl Discovery {
         own.filter_map(|probe| probe.replica(now)).collect()
     }
 
-    /// Names of a registry that lead elsewhere than into their region, and where.
+    /// Names of a registry with addresses outside their region, and these addresses.
     pub fn elsewhere(&self, login_server: &Name) -> impl Iterator<Item = (&Name, &[IpAddr])> {
         let own = self.probes.values().filter(|p| p.is_of(login_server));
         let elsewhere = own.filter(|probe| !probe.elsewhere.is_empty());
         elsewhere.map(|probe| (&probe.endpoint.name, probe.elsewhere.as_slice()))
     }
 
-    /// Set while no name at all gets an answer: since when, and the last failure.
+    /// The last failure, while no name gets an answer.
     pub fn failing(&self) -> Option<&Failing> {
         let all_fail = self.probes.values().all(Probe::is_failing);
         self.unanswered
             .as_ref()
             .filter(|_| all_fail && !self.probes.is_empty())
+    }
+
+    /// Restores the replicas of earlier runs. Skips registries that are not probed (so call [`Discovery::set`] first). All are queried again
+    /// at once. Times in the future, after the wall clock was set back, count as now.
+    pub fn restore(
+        &mut self,
+        replicas: &Replicas,
+        cloud: Cloud,
+        now_wall: Timestamp,
+        now: Duration,
+    ) {
+        for (login_server, regions) in replicas {
+            let of_registry = self.probes.values().find(|probe| probe.is_of(login_server));
+            let Some(private_endpoints) = of_registry.map(|probe| probe.private_endpoints.clone())
+            else {
+                continue;
+            };
+            for (region, seen) in regions {
+                let Some(mut new) = Probe::new(login_server, region, cloud, now) else {
+                    continue;
+                };
+                new.private_endpoints = private_endpoints.clone();
+                let probe = self.probes.entry(new.endpoint.name.clone()).or_insert(new);
+                probe.restore(wall_clock_age(now_wall, *seen), now);
+            }
+        }
+    }
+
+    /// Returns the replicas for the state file. Wall-clock times are computed back from `now_wall`, so a clock that was wrong when a replica
+    /// was seen does not matter.
+    pub fn persist(&self, now_wall: Timestamp, now: Duration) -> Replicas {
+        let mut replicas = Replicas::new();
+        for probe in self.probes.values() {
+            if let Some(replica) = probe.replica(now) {
+                let regions = replicas.entry(probe.login_server().clone()).or_default();
+                regions.insert(
+                    probe.region.clone(),
+                    wall_clock_before(now_wall, replica.age),
+                );
+            }
+        }
+        replicas
     }
 }

@@ -1,4 +1,4 @@
-//! One region of one registry.
+//! One region of one registry, and what DNS answers say about a replica there.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -6,39 +6,49 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::verdict::{ProbeResult, verdict};
-use super::{ABSENCES, Replica};
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::{Endpoint, Provenance, in_region};
 use crate::config::Cloud;
 use crate::name::Name;
-use crate::resolver::answer::Answer;
-use crate::resolver::cache::address::Moment;
-use crate::resolver::cache::schedule::{Ask, backoff};
+use crate::resolver::answer::{Answer, LookupFailure, Resolved};
+use crate::resolver::moment::Moment;
+use crate::resolver::schedule::{QueryState, backoff};
 
 /// The first wait after a failure; it doubles with each further one, up to the interval.
 const RETRY: Duration = Duration::from_secs(60);
-/// The wait after an answer that an endpoint's name has no address.
+/// The wait after an answer without an address for an endpoint's name.
 const ABSENT_RETRY: Duration = Duration::from_secs(5 * 60);
 
-/// A region's name, and what answers have said about it.
+/// After this many answers in a row without an address, a name is no longer an endpoint.
+pub const ABSENCES: u32 = 3;
+
+/// A replica found in DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its data endpoint.
+    pub endpoint: Endpoint,
+    /// Time since an answer last showed it.
+    pub age: Duration,
+}
+
+/// The name of a possible data endpoint in one region, and its state.
 #[derive(Debug)]
 pub(super) struct Probe {
     pub(super) endpoint: Endpoint,
     pub(super) region: String,
     pub(super) private_endpoints: Rc<[IpNet]>,
-    pub(super) ask: Ask,
-    /// Addresses of the last answer that no replica in the region has.
+    pub(super) query: QueryState,
+    /// Addresses of the last answer that are outside the region.
     pub(super) elsewhere: Vec<IpAddr>,
     login_server: Name,
-    /// Set while it is an endpoint.
+    /// When an answer last confirmed it; set while it is an endpoint.
     confirmed: Option<Moment>,
     absences: u32,
     failures: u32,
 }
 
 impl Probe {
-    /// A name that is due now; `None` where login server and region make none.
+    /// Creates a probe that is due now; `None` where login server and region make no name.
     pub(super) fn new(
         login_server: &Name,
         region: &str,
@@ -53,7 +63,7 @@ impl Probe {
             },
             region: region.to_owned(),
             private_endpoints: Rc::default(),
-            ask: Ask::Waiting(now),
+            query: QueryState::Waiting(now),
             elsewhere: Vec::new(),
             login_server: login_server.clone(),
             confirmed: None,
@@ -78,7 +88,7 @@ impl Probe {
         self.failures > 0
     }
 
-    /// The replica, where it is known.
+    /// The replica, if the name is an endpoint.
     pub(super) fn replica(&self, now: Duration) -> Option<Replica> {
         Some(Replica {
             endpoint: self.endpoint.clone(),
@@ -86,29 +96,29 @@ impl Probe {
         })
     }
 
-    /// An answer showed it that long before `now`.
+    /// Makes it an endpoint that was confirmed `age` before `now`.
     pub(super) fn restore(&mut self, age: Duration, now: Duration) {
         self.confirmed.get_or_insert(Moment::before(now, age));
     }
 
-    pub(super) fn judge(
+    pub(super) fn interpret(
         &self,
         answer: &Answer,
         tags: &TagSnapshot,
-        judged: &dyn Fn(IpAddr) -> IpAddr,
+        effective: &dyn Fn(IpAddr) -> IpAddr,
     ) -> ProbeResult {
         let prefixes = tags.registry_regions.get(&self.region);
-        verdict(answer, |address| {
-            let address = judged(address);
+        interpret(answer, |address| {
+            let address = effective(address);
             let mut private = self.private_endpoints.iter();
             prefixes.is_some_and(|prefixes| prefixes.contains(address))
                 || private.any(|net| net.contains(&address))
         })
     }
 
-    /// Says whether it has become an endpoint, or stopped to be one.
-    pub(super) fn apply(&mut self, verdict: ProbeResult, now: Duration) -> bool {
-        if let ProbeResult::Unknown(_) = verdict {
+    /// Applies a result, and returns whether the name became or ceased to be an endpoint.
+    pub(super) fn apply(&mut self, result: ProbeResult, now: Duration) -> bool {
+        if let ProbeResult::Unknown(_) = result {
             self.failures = self.failures.saturating_add(1);
             return false;
         }
@@ -116,7 +126,7 @@ impl Probe {
         let absences = std::mem::take(&mut self.absences);
         self.failures = 0;
         self.elsewhere.clear();
-        match verdict {
+        match result {
             ProbeResult::Replica => self.confirmed = Some(Moment::before(now, Duration::ZERO)),
             ProbeResult::Elsewhere(addresses) => self.elsewhere = addresses,
             ProbeResult::Absent => self.absences = absences.saturating_add(1),
@@ -126,7 +136,7 @@ impl Probe {
         self.is_endpoint() != was_endpoint
     }
 
-    /// How long to wait until the next question, before jitter.
+    /// Returns the wait until the next query, before jitter.
     pub(super) fn wait(&self, interval: Duration) -> Duration {
         if self.is_failing() {
             return backoff(self.failures, RETRY.min(interval), interval);
@@ -135,5 +145,50 @@ impl Probe {
             return ABSENT_RETRY.min(interval);
         }
         interval
+    }
+}
+
+/// Interpretation of one answer for a region's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ProbeResult {
+    /// All addresses are those of a replica in the region.
+    Replica,
+    /// These addresses are not.
+    Elsewhere(Vec<IpAddr>),
+    /// The name does not exist or has no address.
+    Absent,
+    /// The queries failed.
+    Unknown(LookupFailure),
+}
+
+/// Interprets `answer`; `is_in_region` is true for addresses that a replica in the region can have.
+fn interpret(answer: &Answer, is_in_region: impl Fn(IpAddr) -> bool) -> ProbeResult {
+    let families = [&answer.v4, &answer.v6];
+    let found = families.into_iter().flatten();
+    let addresses: Vec<IpAddr> = found.flat_map(|f| f.addresses.iter().copied()).collect();
+    if addresses.is_empty() {
+        let failure = families.into_iter().find_map(failure);
+        return failure.map_or(ProbeResult::Absent, ProbeResult::Unknown);
+    }
+    let elsewhere: Vec<IpAddr> = addresses
+        .into_iter()
+        .filter(|ip| !is_in_region(*ip))
+        .collect();
+    if elsewhere.is_empty() {
+        return ProbeResult::Replica;
+    }
+    ProbeResult::Elsewhere(elsewhere)
+}
+
+/// The failure of a family, unless it answered with addresses or with none.
+fn failure(family: &Result<Resolved, LookupFailure>) -> Option<LookupFailure> {
+    match family {
+        Ok(_) | Err(LookupFailure::NxDomain | LookupFailure::NoAddress { .. }) => None,
+        Err(
+            failure @ (LookupFailure::Timeout
+            | LookupFailure::ServerFailure(_)
+            | LookupFailure::Io(_)
+            | LookupFailure::AllRefused),
+        ) => Some(failure.clone()),
     }
 }

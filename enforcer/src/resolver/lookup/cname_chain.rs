@@ -1,4 +1,4 @@
-//! From the question along the CNAME records to the addresses, and to nothing else.
+//! Follows the CNAME records from the queried name to its addresses.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, Record, RecordType};
 use crate::name::Name;
 use crate::resolver::answer::LookupFailure;
 
-/// The longest chain that is followed; Azure's have five CNAME records.
+/// The longest chain that is followed; those of Azure have five CNAME records.
 const MAX_CHAIN: usize = 16;
 
-/// How far the chain has been followed.
+/// A chain, as far as it has been followed.
 pub(super) struct CnameChain {
-    /// The question, then the CNAME targets in order.
+    /// The queried name, then the CNAME targets in order.
     names: Vec<DnsName>,
     /// The lowest TTL so far, in seconds.
     ttl: u32,
@@ -27,7 +27,7 @@ impl CnameChain {
         }
     }
 
-    /// The name at which the chain stands.
+    /// The last name so far.
     pub(super) fn end(&self) -> &DnsName {
         &self.names[self.names.len() - 1]
     }
@@ -45,8 +45,8 @@ impl CnameChain {
             .collect()
     }
 
-    /// Follows the CNAME records among `records`, in whatever order they stand, and returns the addresses at the chain's
-    /// end. Records of other names are no part of the answer.
+    /// Follows the CNAME records among `records`, which may be in any order, and returns the addresses at the end of the chain. Records of
+    /// other names are ignored.
     pub(super) fn follow(
         &mut self,
         records: &[Record],
@@ -83,7 +83,7 @@ impl CnameChain {
 
     fn step(&mut self, next: DnsName) -> Result<(), LookupFailure> {
         if self.names.contains(&next) {
-            let text = format!("the CNAME chain runs in a circle at {next}");
+            let text = format!("the CNAME chain has a loop at {next}");
             return Err(LookupFailure::ServerFailure(text));
         }
         if self.names.len() > MAX_CHAIN {
@@ -95,7 +95,7 @@ impl CnameChain {
     }
 
     fn lower(&mut self, ttl: u32) {
-        // RFC 2181 section 8: a TTL with the highest bit set is zero.
+        // RFC 2181 section 8: a TTL with the most significant bit set counts as zero.
         let ttl = if ttl > i32::MAX.unsigned_abs() {
             0
         } else {

@@ -1,9 +1,9 @@
-//! Asks the resolvers for the addresses of a name.
+//! Queries the resolvers for the addresses of a name.
 //!
-//! Each question goes to one server at a time, first to the one that answered last. What is asked is the whole name and
-//! nothing else: no hosts file, no search domain, no cache. Spoofing has to guess the port, the ID and the letter case of
-//! the question, on a connected socket. A truncated answer is fetched again over TCP. Whatever has to be asked again, no second
-//! sees more than [`QUERIES_PER_SECOND`](super::rate_limiter::QUERIES_PER_SECOND) datagrams.
+//! Each query is sent to one server at a time, first to the one that answered last. Only the fully qualified name is queried: no hosts
+//! file, no search domain, no cache. A spoofed answer has to match the port, the ID and the letter case of the query, on a connected
+//! socket. After a truncated answer the query is repeated over TCP. Retries included, at most
+//! [`QUERIES_PER_SECOND`](super::rate_limiter::QUERIES_PER_SECOND) datagrams are sent in any second.
 
 mod cname_chain;
 mod name_server;
@@ -22,20 +22,17 @@ use std::time::Duration;
 use hickory_resolver::proto::op::{Message, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name as DnsName, RData, RecordType};
 
-use super::answer::{Answer, LookupFailure, Resolved};
-use super::cache::Family;
+use super::answer::{Answer, Family, LookupFailure, Resolved};
 use crate::name::Name;
 use cname_chain::CnameChain;
 use name_server::NameServer;
 use query_limiter::QueryLimiter;
 
-/// How long one question over one transport waits for its answer.
-const TIMEOUT: Duration = Duration::from_secs(2);
-/// How often each server is asked before the lookup fails. The last time goes without EDNS, for what drops it.
+/// Attempts at each server before the lookup fails. The last one is without EDNS, which some middleboxes drop.
 const ATTEMPTS: usize = 2;
-/// How many questions one family takes when a server leaves the chain for the asker to follow.
-const MAX_QUESTIONS: usize = 8;
-/// How long one lookup takes at most, whatever the servers do. Shorter than the cache's wait for lost questions.
+/// The most queries of one family, when servers leave it to the client to follow the CNAME chain.
+const MAX_QUERIES: usize = 8;
+/// The longest time for one lookup. Shorter than the time after which the cache counts a query as lost.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Lookups at a fixed list of servers. A clone shares the connections.
@@ -46,10 +43,10 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    /// Lookups at `servers`, in order of preference. An IPv6 scope in an address is kept. Nothing is sent yet.
+    /// Creates lookups at `servers`, in order of preference. The scope of an IPv6 address is used. Sends nothing.
     ///
     /// # Errors
-    /// When the DNS library cannot be set up.
+    /// When the DNS library cannot be initialized.
     pub fn new(servers: &[SocketAddr]) -> Result<Self, LookupFailure> {
         let limiter = Arc::new(QueryLimiter::new());
         let servers: Result<Vec<_>, _> = servers
@@ -62,13 +59,13 @@ impl Lookup {
         })
     }
 
-    /// Asks for the A and AAAA records of `name` at the same time, and waits for both: 20 seconds at most. Needs a tokio runtime with
-    /// I/O and time; a single thread will do.
+    /// Queries the A and AAAA records of `name` concurrently, and waits at most 20 seconds for both. Needs a tokio runtime with I/O and
+    /// time; a single thread suffices.
     pub async fn resolve(&self, name: &Name) -> Answer {
         self.resolve_within(name, LIMIT).await
     }
 
-    /// As [`Lookup::resolve`], but a family that has no answer within `limit` is given up, whatever the other has.
+    /// Like [`Lookup::resolve`], with a timeout of `limit` for each family.
     pub async fn resolve_within(&self, name: &Name, limit: Duration) -> Answer {
         let family = async |family| {
             tokio::time::timeout(limit, self.resolve_family(name, family))
@@ -79,7 +76,7 @@ impl Lookup {
         Answer { v4, v6 }
     }
 
-    /// Asks for the addresses of one family. Takes 20 seconds at most.
+    /// Queries the addresses of one family, and waits at most 20 seconds.
     pub async fn resolve_family(
         &self,
         name: &Name,
@@ -100,33 +97,33 @@ impl Lookup {
         record_type: RecordType,
     ) -> Result<Resolved, LookupFailure> {
         let question = DnsName::from_ascii(format!("{name}."))
-            .map_err(|error| LookupFailure::Io(format!("{name} cannot be asked: {error}")))?;
-        let mut walk = CnameChain::new(question);
-        for _ in 0..MAX_QUESTIONS {
-            let asked = walk.end().clone();
+            .map_err(|error| LookupFailure::Io(format!("{name} cannot be queried: {error}")))?;
+        let mut chain = CnameChain::new(question);
+        for _ in 0..MAX_QUERIES {
+            let queried = chain.end().clone();
             let message = self
-                .ask(&Query::query(asked.clone(), record_type))
+                .ask(&Query::query(queried.clone(), record_type))
                 .await
-                .map_err(|failure| walk.bound(failure))?;
+                .map_err(|failure| chain.bound(failure))?;
             if message.response_code == ResponseCode::NXDomain {
                 return Err(LookupFailure::NxDomain);
             }
-            let addresses = walk.follow(&message.answers, record_type)?;
+            let addresses = chain.follow(&message.answers, record_type)?;
             if !addresses.is_empty() {
-                return Ok(resolved(walk, addresses));
+                return Ok(resolved(chain, addresses));
             }
             let negative_ttl = negative_ttl(&message);
-            if negative_ttl.is_some() || *walk.end() == asked {
+            if negative_ttl.is_some() || *chain.end() == queried {
                 let failure = LookupFailure::NoAddress { ttl: negative_ttl };
-                return Err(walk.bound(failure));
+                return Err(chain.bound(failure));
             }
         }
         Err(LookupFailure::ServerFailure(format!(
-            "the CNAME chain of {name} is not at its end after {MAX_QUESTIONS} questions"
+            "the CNAME chain of {name} does not end within {MAX_QUERIES} queries"
         )))
     }
 
-    /// The first answer of any server, positive or negative.
+    /// Returns the first answer of any server, positive or negative.
     async fn ask(&self, query: &Query) -> Result<Message, LookupFailure> {
         let count = self.servers.len();
         let first = self.answered_last.load(Ordering::Relaxed);
@@ -153,15 +150,15 @@ impl Lookup {
     }
 }
 
-fn resolved(walk: CnameChain, addresses: Vec<IpAddr>) -> Resolved {
+fn resolved(chain: CnameChain, addresses: Vec<IpAddr>) -> Resolved {
     Resolved {
         addresses,
-        ttl: walk.ttl(),
-        chain: walk.into_chain(),
+        ttl: chain.ttl(),
+        chain: chain.into_chain(),
     }
 }
 
-/// How long a negative answer holds (RFC 2308 section 5): the lower of the SOA record's TTL and its last field.
+/// The negative TTL (RFC 2308 section 5): the lower of the SOA record's TTL and its MINIMUM field.
 fn negative_ttl(message: &Message) -> Option<Duration> {
     message.authorities.iter().find_map(|record| {
         if let RData::SOA(soa) = &record.data {

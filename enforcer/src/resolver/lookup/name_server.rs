@@ -1,4 +1,4 @@
-//! One name server: how it is reached, and what its errors mean.
+//! One name server: its sockets, and the meaning of its errors.
 
 use std::future::Future;
 use std::io;
@@ -21,9 +21,11 @@ use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use super::TIMEOUT;
 use super::query_limiter::QueryLimiter;
 use crate::resolver::answer::LookupFailure;
+
+/// Timeout of one query over one transport.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A name server with its open connections.
 pub(super) struct NameServer {
@@ -53,14 +55,14 @@ impl NameServer {
         })
     }
 
-    /// Asks over UDP, and over TCP when the answer is truncated or its question's letter case differs.
+    /// Queries over UDP, and over TCP when the answer is truncated or the letter case of its question differs.
     pub(super) async fn ask(&self, query: &Query, edns: bool) -> Result<Message, LookupFailure> {
         let mut options = DnsRequestOptions::default();
         options.use_edns = edns;
         let response = self.pool.lookup(query.clone(), options).first_answer();
         let message = response.await.map_err(failure)?.into_message();
         if message.queries.first() != Some(query) {
-            let text = format!("the answer to \"{query}\" answers another question");
+            let text = format!("the answer to \"{query}\" is for another question");
             return Err(LookupFailure::ServerFailure(text));
         }
         if matches!(
@@ -90,8 +92,8 @@ fn failure(error: NetError) -> LookupFailure {
     } else if let NetError::Io(error) = error {
         LookupFailure::Io(error.to_string())
     } else if let NetError::NoConnections = error {
-        // What the library makes of every error in opening a socket.
-        LookupFailure::Io("no socket to it can be opened".to_owned())
+        // The library's error for every failure to open a socket.
+        LookupFailure::Io("cannot open a socket".to_owned())
     } else if let NetError::Dns(DnsError::NoRecordsFound(records)) = error {
         negative(&records)
     } else if let NetError::Dns(DnsError::ResponseCode(code)) = error {
@@ -106,7 +108,7 @@ fn negative(records: &NoRecords) -> LookupFailure {
     if records.response_code == ResponseCode::NXDomain {
         LookupFailure::NxDomain
     } else if is_referral {
-        let text = "it refers to other servers, so it is no recursive resolver";
+        let text = "it refers to other servers, so it is not a recursive resolver";
         LookupFailure::ServerFailure(text.to_owned())
     } else {
         let seconds = |ttl| Duration::from_secs(u64::from(ttl));
@@ -116,8 +118,8 @@ fn negative(records: &NoRecords) -> LookupFailure {
     }
 }
 
-/// How sockets to one server are made: connected, so that the kernel passes only its packets, and with the IPv6 scope,
-/// which the DNS library's own addresses lack.
+/// Creates the sockets to one server: connected, so that the kernel passes only its packets, and with the IPv6 scope, which the addresses
+/// of the DNS library lack.
 #[derive(Clone)]
 struct SocketProvider {
     address: SocketAddr,
@@ -149,7 +151,7 @@ impl RuntimeProvider for SocketProvider {
     fn bind_udp(&self, local: SocketAddr, server: SocketAddr) -> BoxedSocket<ConnectedUdp> {
         let (address, limiter) = (self.address, Arc::clone(&self.limiter));
         Box::pin(async move {
-            // A socket of its own for each datagram sent, so this is where every query passes.
+            // The library opens one socket per datagram, so every query passes here.
             limiter.acquire().await;
             let socket = UdpSocket::bind(local).await?;
             socket.connect(address).await?;

@@ -1,4 +1,4 @@
-//! Holds back queries that nobody scheduled: retries, and what the DNS library sends again on its own.
+//! Limits the rate of datagrams to the resolvers: besides scheduled queries these are retries, also those of the DNS library.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::resolver::rate_limiter::RateLimiter;
 
-/// Lets no more queries through in a second than [`RateLimiter`] does, in the order in which they came.
+/// Delays queries as [`RateLimiter`] requires, in the order of their arrival.
 pub(super) struct QueryLimiter {
     since: Instant,
     limiter: Mutex<RateLimiter>,
@@ -21,7 +21,7 @@ impl QueryLimiter {
         }
     }
 
-    /// Waits until one more query may go, and counts it. Giving up while waiting takes nobody's turn.
+    /// Waits until one more query may be sent, and counts it. A caller that stops waiting uses up no permit.
     pub(super) async fn acquire(&self) {
         let mut limiter = self.limiter.lock().await;
         let wait = limiter.next_query().saturating_sub(self.now());
@@ -42,7 +42,7 @@ mod tests {
     use crate::resolver::rate_limiter::QUERIES_PER_SECOND;
 
     #[test]
-    fn queries_beyond_a_seconds_share_wait_for_the_next() {
+    fn queries_beyond_the_limit_wait_for_the_next_second() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         let sent = runtime.block_on(async {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_takes_nobodys_turn() {
+    fn a_caller_that_stops_waiting_uses_up_no_permit() {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! A DNS server on 127.0.0.1 that answers as a test says.
+//! A DNS server on 127.0.0.1 with scripted answers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,14 +10,14 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-/// Over what a question came.
+/// Transport of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Udp,
     Tcp,
 }
 
-/// One question as the server got it: name in its letter case, type, transport, with EDNS.
+/// One query as the server received it.
 #[derive(Clone, Debug)]
 pub(super) struct ReceivedQuery {
     pub(super) name: String,
@@ -32,13 +32,13 @@ impl ReceivedQuery {
     }
 }
 
-/// Turns a question into the answer, which comes in as an empty good one; `None` is silence.
+/// Completes the answer to a query, which is passed as an empty positive one; `None` sends no answer.
 type Script = dyn Fn(&ReceivedQuery, Message) -> Option<Message> + Send + Sync;
 
 /// A running server; it stops with the runtime.
 pub(super) struct TestServer {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
+    received: Arc<Mutex<Vec<ReceivedQuery>>>,
 }
 
 impl TestServer {
@@ -47,16 +47,16 @@ impl TestServer {
     ) -> Self {
         let (udp, tcp) = bind().await.unwrap();
         let address = udp.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
-        tokio::spawn(serve_udp(udp, Arc::clone(&asked), Arc::clone(&script)));
-        tokio::spawn(serve_tcp(tcp, Arc::clone(&asked), script));
-        Self { address, asked }
+        tokio::spawn(serve_udp(udp, Arc::clone(&received), Arc::clone(&script)));
+        tokio::spawn(serve_tcp(tcp, Arc::clone(&received), script));
+        Self { address, received }
     }
 
-    /// The questions so far.
-    pub(super) fn asked(&self) -> Vec<ReceivedQuery> {
-        self.asked.lock().unwrap().clone()
+    /// The queries so far.
+    pub(super) fn received(&self) -> Vec<ReceivedQuery> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -73,11 +73,15 @@ async fn bind() -> io::Result<(UdpSocket, TcpListener)> {
     Err(last)
 }
 
-async fn serve_udp(socket: UdpSocket, asked: Arc<Mutex<Vec<ReceivedQuery>>>, script: Arc<Script>) {
+async fn serve_udp(
+    socket: UdpSocket,
+    received: Arc<Mutex<Vec<ReceivedQuery>>>,
+    script: Arc<Script>,
+) {
     let mut buffer = [0; 4096];
     loop {
         let (length, peer) = socket.recv_from(&mut buffer).await.unwrap();
-        if let Some(answer) = respond(&buffer[..length], Transport::Udp, &asked, &*script) {
+        if let Some(answer) = respond(&buffer[..length], Transport::Udp, &received, &*script) {
             socket.send_to(&answer, peer).await.unwrap();
         }
     }
@@ -85,14 +89,14 @@ async fn serve_udp(socket: UdpSocket, asked: Arc<Mutex<Vec<ReceivedQuery>>>, scr
 
 async fn serve_tcp(
     listener: TcpListener,
-    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
+    received: Arc<Mutex<Vec<ReceivedQuery>>>,
     script: Arc<Script>,
 ) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         tokio::spawn(serve_stream(
             stream,
-            Arc::clone(&asked),
+            Arc::clone(&received),
             Arc::clone(&script),
         ));
     }
@@ -100,13 +104,13 @@ async fn serve_tcp(
 
 async fn serve_stream(
     mut stream: TcpStream,
-    asked: Arc<Mutex<Vec<ReceivedQuery>>>,
+    received: Arc<Mutex<Vec<ReceivedQuery>>>,
     script: Arc<Script>,
 ) {
     while let Ok(length) = stream.read_u16().await {
         let mut question = vec![0; usize::from(length)];
         stream.read_exact(&mut question).await.unwrap();
-        if let Some(answer) = respond(&question, Transport::Tcp, &asked, &*script) {
+        if let Some(answer) = respond(&question, Transport::Tcp, &received, &*script) {
             let length = u16::try_from(answer.len()).unwrap();
             stream.write_u16(length).await.unwrap();
             stream.write_all(&answer).await.unwrap();
@@ -117,7 +121,7 @@ async fn serve_stream(
 fn respond(
     bytes: &[u8],
     transport: Transport,
-    asked: &Mutex<Vec<ReceivedQuery>>,
+    received: &Mutex<Vec<ReceivedQuery>>,
     script: &Script,
 ) -> Option<Vec<u8>> {
     let message = Message::from_vec(bytes).unwrap();
@@ -128,7 +132,7 @@ fn respond(
         transport,
         edns: message.edns.is_some(),
     };
-    asked.lock().unwrap().push(question.clone());
+    received.lock().unwrap().push(question.clone());
     let mut answer = Message::response(message.id, message.op_code);
     answer.metadata.message_type = MessageType::Response;
     answer.metadata.recursion_available = true;

@@ -1,22 +1,44 @@
-//! Takes an answer into a name's entry.
+//! Merges DNS answers into a name's entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Failing, Family, NameEntry};
+use super::{Failing, NameEntry};
 use crate::name::Name;
-use crate::resolver::answer::{AnswerVerdict, LookupFailure, Resolved};
+use crate::resolver::answer::{AnswerVerdict, Family, LookupFailure, Resolved};
 use crate::resolver::cache::address::{AddressEntry, Refusal};
-use crate::resolver::cache::{AnswerOutcome, CacheSettings};
+use crate::resolver::cache::settings::CacheSettings;
 
-/// How many refused addresses one name keeps for its report.
+/// The most refused addresses that are kept for one name's report.
 const REFUSALS_KEPT: usize = 32;
 
+/// What an answer changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerOutcome {
+    /// Addresses that are new for the name.
+    pub added: Vec<IpAddr>,
+    /// Accepted addresses that are in no service tag and were not known as such before.
+    pub untagged: Vec<IpAddr>,
+    /// Addresses that the answer check refused, with the reason; only those that were not refused before.
+    pub refused: Vec<(IpAddr, Cow<'static, str>)>,
+    /// Families that begin to fail with this answer.
+    pub failing: Vec<(Family, LookupFailure)>,
+    /// Families that succeed again with this answer.
+    pub recovered: Vec<Family>,
+}
+
+impl AnswerOutcome {
+    /// Whether anything changed.
+    pub fn has_changes(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 impl NameEntry {
-    /// Takes in the answer of one family; `check` judges each address. What it says takes effect at once, but for "no address", which
-    /// waits for the other family: it is a success only beside addresses of that.
+    /// Merges the answer of one family; `check` is the answer check. The answer takes effect at once, but for "no address": that is a
+    /// success only when the other family has addresses, so it waits for the other answer.
     pub(in crate::resolver::cache) fn merge_answer(
         &mut self,
         family: Family,
@@ -26,39 +48,41 @@ impl NameEntry {
         now: Duration,
     ) -> AnswerOutcome {
         let mut outcome = AnswerOutcome::default();
-        self.questions.finish(family);
-        self.empty[family.index()] = None;
-        match judge(family, answer, &check, &mut outcome) {
-            Ok(judged) => self.succeed(family, judged, settings, now, &mut outcome),
-            Err(LookupFailure::NoAddress { ttl }) => self.empty[family.index()] = Some(ttl),
+        self.in_flight.finish(family);
+        self.pending_no_address[family.index()] = None;
+        match checked(family, answer, &check, &mut outcome) {
+            Ok(checked) => self.succeed(family, checked, settings, now, &mut outcome),
+            Err(LookupFailure::NoAddress { ttl }) => {
+                self.pending_no_address[family.index()] = Some(ttl);
+            }
             Err(error) => self.fail(family, error, now, &mut outcome),
         }
-        self.settle_empty(settings, now, &mut outcome);
+        self.merge_pending(settings, now, &mut outcome);
         self.note_refusals(&mut outcome, settings.linger, now);
         outcome
     }
 
-    /// Takes in "no address" answers for which the other family's answer is there.
-    fn settle_empty(
+    /// Merges the "no address" answers that no longer wait for the other family.
+    fn merge_pending(
         &mut self,
         settings: &CacheSettings,
         now: Duration,
         outcome: &mut AnswerOutcome,
     ) {
-        let empty = self.empty;
+        let pending = self.pending_no_address;
         for family in Family::BOTH {
             let other = family.other();
-            let Some(ttl) = empty[family.index()] else {
+            let Some(ttl) = pending[family.index()] else {
                 continue;
             };
-            if self.questions.is_in_flight(other, now) {
+            if self.in_flight.is_in_flight(other, now) {
                 continue;
             }
-            self.empty[family.index()] = None;
+            self.pending_no_address[family.index()] = None;
             let beside = self.family(other);
             let is_good = beside.failing.is_none() && beside.last_success.is_some();
-            if is_good && empty[other.index()].is_none() {
-                let nothing = Judged::nothing(ttl.unwrap_or(beside.ttl));
+            if is_good && pending[other.index()].is_none() {
+                let nothing = Checked::nothing(ttl.unwrap_or(beside.ttl));
                 self.succeed(family, nothing, settings, now, outcome);
             } else {
                 self.fail(family, LookupFailure::NoAddress { ttl }, now, outcome);
@@ -66,8 +90,8 @@ impl NameEntry {
         }
     }
 
-    /// Takes in one address of an answer that somebody else received. It lingers from now on, whatever the TTL of that answer. How many
-    /// addresses come in this way is for the caller to bound ([`super::super::Cache::forget_observed`]).
+    /// Adds one address of a DNS answer to another process. It lingers from now on, whatever the TTL of that answer. The caller bounds the
+    /// number of such addresses ([`Cache::forget_observed`](crate::resolver::cache::Cache::forget_observed)).
     pub(in crate::resolver::cache) fn observe(
         &mut self,
         address: IpAddr,
@@ -104,7 +128,7 @@ impl NameEntry {
     fn succeed(
         &mut self,
         family: Family,
-        judged: Judged,
+        checked: Checked,
         settings: &CacheSettings,
         now: Duration,
         outcome: &mut AnswerOutcome,
@@ -112,8 +136,8 @@ impl NameEntry {
         self.failures[family.index()] = 0;
         let state = self.family_mut(family);
         state.last_success = Some(now);
-        state.ttl = judged.ttl;
-        state.chain = judged.chain;
+        state.ttl = checked.ttl;
+        state.chain = checked.chain;
         let outage = state
             .failing
             .take()
@@ -122,15 +146,15 @@ impl NameEntry {
             outcome.recovered.push(family);
             self.of(family).for_each(|(_, entry)| entry.pause(outage));
         }
-        // First what the answer leaves out: it makes room for what the answer brings.
+        // The omitted addresses first: they make room for new ones.
         self.of(family)
-            .filter(|(address, _)| !judged.accepted.contains_key(address))
-            .for_each(|(_, entry)| entry.leave_out(now));
-        for (address, untagged) in &judged.accepted {
+            .filter(|(address, _)| !checked.accepted.contains_key(address))
+            .for_each(|(_, entry)| entry.omit(now));
+        for (address, untagged) in &checked.accepted {
             self.see(
                 *address,
                 *untagged,
-                judged.ttl,
+                checked.ttl,
                 settings.addresses,
                 now,
                 outcome,
@@ -169,7 +193,7 @@ impl NameEntry {
     ) {
         let known = self.addresses.get(&address);
         if known.is_none_or(AddressEntry::is_snooped) && !self.make_room(cap) {
-            let reason = format!("the answer has more than {cap} addresses, no more are taken");
+            let reason = format!("the answer has more than {cap} addresses; the rest is ignored");
             outcome.refused.push((address, Cow::Owned(reason)));
             return;
         }
@@ -187,28 +211,28 @@ impl NameEntry {
         entry.see(ttl, untagged, now);
     }
 
-    /// Makes room for an address of an answer to the daemon: the one that such answers have left out for the longest goes. `false` where
-    /// all are in the last answer.
+    /// Makes room for an address of an answer to the daemon by removing the one that such answers have omitted for the longest. Returns
+    /// `false` where all are in the last answer.
     fn make_room(&mut self, cap: usize) -> bool {
-        if self.own_addresses() < cap {
+        if self.resolved_addresses() < cap {
             return true;
         }
-        let left_out = self.addresses.iter();
-        let left_out = left_out.filter_map(|(address, entry)| Some((entry.left_out()?, *address)));
-        let Some((_, oldest)) = left_out.min() else {
+        let omitted = self.addresses.iter();
+        let omitted = omitted.filter_map(|(address, entry)| Some((entry.omitted()?, *address)));
+        let Some((_, oldest)) = omitted.min() else {
             return false;
         };
         let is_gone = self
             .addresses
             .get_mut(&oldest)
-            .is_none_or(|entry| !entry.disown());
+            .is_none_or(|entry| !entry.forget_resolved());
         if is_gone {
             self.addresses.remove(&oldest);
         }
         true
     }
 
-    /// Keeps the refusals for the report, and leaves in `outcome` those that are new.
+    /// Stores the refusals for the report, and leaves only new ones in `outcome`.
     fn note_refusals(&mut self, outcome: &mut AnswerOutcome, linger: Duration, now: Duration) {
         self.refused
             .retain(|_, refusal| now < refusal.last_seen + linger);
@@ -227,14 +251,14 @@ impl NameEntry {
     }
 }
 
-/// The addresses of one family that the check accepted, each with whether it is untagged.
-struct Judged {
+/// The addresses of one family that the answer check accepted, each with whether it is untagged.
+struct Checked {
     accepted: BTreeMap<IpAddr, bool>,
     ttl: Duration,
     chain: Vec<Name>,
 }
 
-impl Judged {
+impl Checked {
     fn nothing(ttl: Duration) -> Self {
         Self {
             accepted: BTreeMap::new(),
@@ -244,12 +268,13 @@ impl Judged {
     }
 }
 
-fn judge(
+/// Applies the answer check to each address of an answer.
+fn checked(
     family: Family,
     answer: Result<Resolved, LookupFailure>,
     check: &impl Fn(IpAddr) -> AnswerVerdict,
     outcome: &mut AnswerOutcome,
-) -> Result<Judged, LookupFailure> {
+) -> Result<Checked, LookupFailure> {
     let resolved = answer?;
     let mut accepted = BTreeMap::new();
     let mut refused = false;
@@ -270,7 +295,7 @@ fn judge(
         (true, false) => Err(LookupFailure::NoAddress {
             ttl: Some(resolved.ttl),
         }),
-        (false, _) => Ok(Judged {
+        (false, _) => Ok(Checked {
             accepted,
             ttl: resolved.ttl,
             chain: resolved.chain,

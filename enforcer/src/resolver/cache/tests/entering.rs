@@ -1,9 +1,9 @@
-//! What enters, and what leaves with its name.
+//! Which addresses are added, and which are removed with their name.
 
 use super::*;
 
 #[test]
-fn an_address_of_the_wrong_family_does_not_enter() {
+fn an_address_of_the_wrong_family_is_not_added() {
     let mut cache = cache();
     let odd = Answer {
         v4: found(&["20.0.0.1", "2603:1030::1"], 10),
@@ -14,7 +14,7 @@ fn an_address_of_the_wrong_family_does_not_enter() {
 }
 
 #[test]
-fn a_refused_address_never_enters_and_the_last_good_stays() {
+fn a_refused_address_is_not_added_and_the_last_good_stays() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     let outcome = answer(&mut cache, only_v4(&["52.0.0.1"]), 10);
@@ -36,7 +36,7 @@ fn a_refused_address_never_enters_and_the_last_good_stays() {
 }
 
 #[test]
-fn good_addresses_beside_a_refused_one_are_used() {
+fn accepted_addresses_beside_a_refused_one_are_used() {
     let mut cache = cache();
     let outcome = answer(&mut cache, only_v4(&["52.0.0.1", "20.0.0.1"]), 0);
     assert_eq!(outcome.added, [ip("20.0.0.1")]);
@@ -45,7 +45,7 @@ fn good_addresses_beside_a_refused_one_are_used() {
 }
 
 #[test]
-fn an_untagged_address_enters_and_is_told_once() {
+fn an_untagged_address_is_added_and_reported_once() {
     let mut cache = cache();
     let outcome = answer(&mut cache, only_v4(&["40.0.0.1"]), 0);
     assert_eq!(outcome.untagged, [ip("40.0.0.1")]);
@@ -55,7 +55,7 @@ fn an_untagged_address_enters_and_is_told_once() {
 }
 
 #[test]
-fn beyond_the_cap_a_new_address_takes_the_place_of_the_one_left_out_for_the_longest() {
+fn beyond_the_cap_a_new_address_replaces_the_one_omitted_for_the_longest() {
     let mut cache = cache_with(CacheSettings {
         addresses: 3,
         ..CacheSettings::default()
@@ -69,7 +69,7 @@ fn beyond_the_cap_a_new_address_takes_the_place_of_the_one_left_out_for_the_long
 }
 
 #[test]
-fn of_an_answer_that_is_larger_than_the_cap_the_rest_is_refused() {
+fn addresses_of_an_answer_beyond_the_cap_are_refused() {
     let mut cache = cache_with(CacheSettings {
         addresses: 2,
         ..CacheSettings::default()
@@ -113,7 +113,7 @@ fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
 }
 
 #[test]
-fn an_answer_like_the_last_one_is_no_news() {
+fn an_answer_equal_to_the_last_one_changes_nothing() {
     let mut cache = cache();
     assert!(
         answer(
@@ -121,12 +121,12 @@ fn an_answer_like_the_last_one_is_no_news() {
             only_v4(&["20.0.0.1", "40.0.0.1", "52.0.0.1"]),
             0
         )
-        .is_news()
+        .has_changes()
     );
-    assert!(!answer(&mut cache, only_v4(&["40.0.0.1", "52.0.0.1"]), 10).is_news());
-    assert!(answer(&mut cache, failed(LookupFailure::Timeout), 20).is_news());
-    assert!(!answer(&mut cache, failed(LookupFailure::Timeout), 30).is_news());
-    assert!(answer(&mut cache, only_v4(&["20.0.0.1"]), 40).is_news());
+    assert!(!answer(&mut cache, only_v4(&["40.0.0.1", "52.0.0.1"]), 10).has_changes());
+    assert!(answer(&mut cache, failed(LookupFailure::Timeout), 20).has_changes());
+    assert!(!answer(&mut cache, failed(LookupFailure::Timeout), 30).has_changes());
+    assert!(answer(&mut cache, only_v4(&["20.0.0.1"]), 40).has_changes());
 }
 
 #[test]

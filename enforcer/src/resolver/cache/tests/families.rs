@@ -19,7 +19,7 @@ fn tell(
 }
 
 #[test]
-fn an_address_is_taken_while_the_other_family_never_answers() {
+fn an_address_is_added_while_the_other_family_never_answers() {
     let mut cache = cache();
     assert_eq!(ask(&mut cache, 0), Family::BOTH);
     let outcome = tell(&mut cache, Family::V4, found(&["20.0.0.1"], 10), 0);
@@ -28,7 +28,7 @@ fn an_address_is_taken_while_the_other_family_never_answers() {
 }
 
 #[test]
-fn a_family_that_waits_is_not_asked_again_and_the_other_is_when_its_time_is_over() {
+fn a_family_in_flight_is_not_queried_again_and_does_not_delay_the_other() {
     let mut cache = cache();
     ask(&mut cache, 0);
     tell(&mut cache, Family::V4, found(&["20.0.0.1"], 5), 0);
@@ -46,7 +46,7 @@ fn a_family_that_waits_is_not_asked_again_and_the_other_is_when_its_time_is_over
 }
 
 #[test]
-fn a_family_that_fails_is_asked_again_while_the_other_waits() {
+fn a_family_that_fails_is_queried_again_while_the_other_is_in_flight() {
     let mut cache = cache();
     ask(&mut cache, 0);
     let failure = LookupFailure::ServerFailure("SERVFAIL".to_owned());
@@ -76,7 +76,7 @@ fn no_address_waits_for_the_other_family_in_either_order() {
 }
 
 #[test]
-fn no_address_beside_a_failure_is_one_and_removes_nothing() {
+fn no_address_while_the_other_family_fails_is_a_failure_and_removes_nothing() {
     let mut cache = cache();
     ask(&mut cache, 0);
     tell(&mut cache, Family::V4, found(&["20.0.0.1"], 1), 0);
@@ -91,7 +91,7 @@ fn no_address_beside_a_failure_is_one_and_removes_nothing() {
 }
 
 #[test]
-fn an_answer_that_is_lost_is_asked_for_again() {
+fn a_family_with_a_lost_answer_is_queried_again() {
     let mut cache = cache();
     ask(&mut cache, 0);
     tell(&mut cache, Family::V4, none(), 0);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_answer_enters_with_its_chain_and_times() {
+fn an_answer_is_added_with_its_chain_and_times() {
     let mut cache = cache();
     let outcome = answer(&mut cache, only_v4(&["20.0.0.1"]), 5);
     assert_eq!(outcome.added, [ip("20.0.0.1")]);
@@ -18,7 +18,7 @@ fn an_answer_enters_with_its_chain_and_times() {
 }
 
 #[test]
-fn an_address_lingers_from_the_first_answer_that_leaves_it_out() {
+fn an_address_lingers_from_the_first_answer_that_omits_it() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.2"]), 100);
@@ -32,11 +32,11 @@ fn an_address_lingers_from_the_first_answer_that_leaves_it_out() {
 }
 
 fn cache_due(cache: &Cache) -> Duration {
-    entry(cache).ask.next()
+    entry(cache).query.next()
 }
 
 #[test]
-fn an_address_that_returns_lingers_anew() {
+fn an_address_that_returns_starts_a_new_linger() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.2"]), 10);
@@ -108,7 +108,7 @@ fn an_outage_does_not_count_towards_the_linger() {
 }
 
 #[test]
-fn failing_and_recovery_are_told_once() {
+fn failure_and_recovery_are_reported_once() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     let first = answer(&mut cache, failed(LookupFailure::Timeout), 10);

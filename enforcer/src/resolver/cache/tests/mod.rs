@@ -1,4 +1,4 @@
-//! The rules of keeping and asking, in simulated time.
+//! Retention and schedule, in simulated time.
 
 mod entering;
 mod families;
@@ -63,7 +63,7 @@ fn accept(_: &Name, _: IpAddr) -> AnswerVerdict {
     AnswerVerdict::Accept
 }
 
-/// Refuses 52.0.0.0/8, finds 40.0.0.0/8 in no tag.
+/// Refuses 52.0.0.0/8, and finds 40.0.0.0/8 in no tag.
 fn tags(_: &Name, address: IpAddr) -> AnswerVerdict {
     let text = address.to_string();
     if text.starts_with("52.") {
@@ -90,7 +90,7 @@ fn answer(cache: &mut Cache, answer: Answer, seconds: u64) -> AnswerOutcome {
 }
 
 impl Cache {
-    /// Asks for both families and takes in both answers, A first; returns what they changed together.
+    /// Queries both families and merges both answers, A first; returns all changes.
     pub(crate) fn answered_whole(
         &mut self,
         name: &Name,
@@ -121,13 +121,13 @@ fn addresses(cache: &Cache) -> Vec<String> {
     all.map(|(address, _)| address.to_string()).collect()
 }
 
-/// What is due, were nothing asked before.
+/// The names that are due with an idle limiter.
 fn due(cache: &mut Cache, now: Duration) -> Vec<Name> {
     let due = cache.due(now, &mut RateLimiter::default()).into_iter();
     due.map(|(name, _)| name).collect()
 }
 
-/// When something is due, were nothing asked before.
+/// When the cache next has something to do with an idle limiter.
 fn wake(cache: &Cache) -> Option<Duration> {
     cache.next_wake(&RateLimiter::default())
 }

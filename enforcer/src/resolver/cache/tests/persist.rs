@@ -1,4 +1,4 @@
-//! Over a restart, with a wall clock that may be wrong.
+//! Saving and restoring, with a wall clock that may be wrong.
 
 use jiff::Timestamp;
 
@@ -32,7 +32,7 @@ fn ages(cache: &Cache) -> (Duration, Duration) {
 }
 
 #[test]
-fn wall_times_are_reckoned_back_from_the_time_of_saving() {
+fn wall_clock_times_are_computed_back_from_the_time_of_saving() {
     let state = saved();
     let seen = &state.names[&contoso()][&ip("20.0.0.1")];
     assert_eq!(seen.first_seen, wall("2026-10-01T11:00:00Z"));
@@ -40,20 +40,20 @@ fn wall_times_are_reckoned_back_from_the_time_of_saving() {
 }
 
 #[test]
-fn ages_go_on_over_a_restart() {
+fn ages_continue_across_a_restart() {
     let cache = restored("2026-10-01T13:00:00Z");
     assert_eq!(ages(&cache), (at(2 * HOUR), at(70 * MINUTE)));
 }
 
 #[test]
-fn sightings_in_the_future_count_as_now() {
+fn times_in_the_future_count_as_now() {
     assert_eq!(ages(&restored("1970-01-01T00:00:10Z")), (at(0), at(0)));
     let cache = restored("2026-10-01T11:20:00Z");
     assert_eq!(ages(&cache), (at(20 * MINUTE), at(0)));
 }
 
 #[test]
-fn a_clock_that_jumps_between_restart_and_save_spoils_nothing() {
+fn a_clock_that_jumps_between_restart_and_save_changes_no_age() {
     let cache = restored("1970-01-01T00:00:10Z");
     let state = cache.persist(wall("2026-10-01T13:00:00Z"), at(7 + 60));
     let seen = &state.names[&contoso()][&ip("20.0.0.1")];
@@ -83,7 +83,7 @@ fn names_that_left_are_neither_saved_nor_restored() {
 }
 
 #[test]
-fn restored_addresses_pass_the_check_and_the_cap() {
+fn restored_addresses_are_subject_to_the_check_and_the_cap() {
     let mut before = cache();
     let all = only_v4(&["20.0.0.1", "20.0.0.2", "52.0.0.1"]);
     before.answered_whole(&contoso(), all, &accept, at(0));
@@ -98,7 +98,7 @@ fn restored_addresses_pass_the_check_and_the_cap() {
 }
 
 #[test]
-fn what_an_answer_brought_before_the_restore_stays_as_it_is() {
+fn restoring_does_not_change_addresses_of_an_earlier_answer() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 5);
     cache.restore(&saved(), &tags, wall(SAVED), at(7));
@@ -106,7 +106,7 @@ fn what_an_answer_brought_before_the_restore_stays_as_it_is() {
 }
 
 #[test]
-fn the_addresses_survive_the_way_through_the_file() {
+fn addresses_survive_writing_and_reading_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     state::save(&path, &saved()).unwrap();

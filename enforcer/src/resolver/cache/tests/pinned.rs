@@ -1,4 +1,4 @@
-//! Addresses that the host's own table of names gives.
+//! Addresses from `/etc/hosts`.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn lines(cache: &Cache) -> Vec<Option<u32>> {
 }
 
 #[test]
-fn an_address_stays_while_the_table_gives_it_and_lingers_after_that() {
+fn an_address_stays_while_the_hosts_file_gives_it_and_lingers_after_that() {
     let mut cache = cache();
     assert_eq!(pin(&mut cache, &["20.0.0.1"], 0), ["20.0.0.1"]);
     assert_eq!(pin(&mut cache, &["20.0.0.1"], 1), [""; 0]);
@@ -34,7 +34,7 @@ fn an_address_stays_while_the_table_gives_it_and_lingers_after_that() {
 }
 
 #[test]
-fn an_address_of_answers_as_well_ends_when_neither_holds_it() {
+fn an_address_of_answers_and_hosts_file_expires_when_neither_gives_it() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     pin(&mut cache, &["20.0.0.1"], 1);
@@ -49,7 +49,7 @@ fn an_address_of_answers_as_well_ends_when_neither_holds_it() {
 }
 
 #[test]
-fn the_table_takes_no_room_from_answers_and_answers_none_from_the_table() {
+fn hosts_file_and_answers_take_no_room_from_each_other() {
     let mut cache = cache_with(CacheSettings {
         addresses: 2,
         ..CacheSettings::default()
@@ -70,7 +70,7 @@ fn the_table_takes_no_room_from_answers_and_answers_none_from_the_table() {
 }
 
 #[test]
-fn what_only_the_table_gives_is_not_kept_for_the_next_start() {
+fn addresses_of_the_hosts_file_alone_are_not_saved() {
     let mut cache = cache();
     pin(&mut cache, &["20.0.0.1"], 0);
     let state = cache.persist("2026-11-29T00:00:00Z".parse().unwrap(), at(1));
@@ -78,7 +78,7 @@ fn what_only_the_table_gives_is_not_kept_for_the_next_start() {
 }
 
 #[test]
-fn a_name_that_left_the_policy_is_given_nothing_until_it_is_back() {
+fn a_name_that_left_the_set_gets_no_address_of_the_hosts_file_until_it_returns() {
     let mut cache = cache();
     cache.set_names([], at(0));
     assert_eq!(pin(&mut cache, &["20.0.0.1"], 1), [""; 0]);

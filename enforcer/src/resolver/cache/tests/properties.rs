@@ -1,4 +1,4 @@
-//! What holds for every sequence of answers, failures and waits.
+//! Properties of any sequence of answers, failures and waits.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -6,13 +6,13 @@ use proptest::prelude::*;
 use super::super::*;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 
-/// What one family answers: addresses as a bit set of the last byte, or a failure.
+/// The result of one family: addresses as a bit set of the last byte, or a failure.
 type Half = Result<u8, u8>;
 /// Seconds to wait, then the answer.
 type Step = (u64, Half, Half);
 
 const LINGER: Duration = Duration::from_secs(900);
-/// The bit that the check refuses.
+/// The bit of the address that the check refuses.
 const FORGED: u8 = 7;
 
 fn half() -> impl Strategy<Value = Half> {
@@ -77,7 +77,7 @@ fn held(cache: &Cache) -> BTreeSet<IpAddr> {
     all.map(|(address, _)| address).collect()
 }
 
-/// A cache driven step by step, with what its last successful answers held and when each address was last seen.
+/// A cache that runs step by step, with the addresses of its last successful answers and the time when each was last seen.
 struct Driven {
     cache: Cache,
     now: Duration,
@@ -97,7 +97,7 @@ impl Driven {
         }
     }
 
-    /// Waits, removes what is over, and takes in the answer. Returns what was removed.
+    /// Waits, removes expired addresses, and merges the answer. Returns the removed addresses.
     fn step(&mut self, (wait, v4, v6): Step) -> Vec<IpAddr> {
         self.now += Duration::from_secs(wait);
         let removed = self.cache.expire(self.now);
@@ -137,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_removed_had_not_been_seen_for_linger(steps in steps()) {
+    fn a_removed_address_had_not_been_seen_for_linger(steps in steps()) {
         let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             let seen = driven.seen.clone();
@@ -148,7 +148,7 @@ proptest! {
     }
 
     #[test]
-    fn what_has_been_left_out_for_linger_goes(steps in steps()) {
+    fn an_address_omitted_for_linger_is_removed(steps in steps()) {
         let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn neither_a_refused_address_nor_one_beyond_the_cap_enters(steps in steps(), cap in 1..6_usize) {
+    fn neither_a_refused_address_nor_one_beyond_the_cap_is_added(steps in steps(), cap in 1..6_usize) {
         let mut driven = Driven::new(CacheSettings { addresses: cap, ..CacheSettings::default() });
         for step in steps {
             driven.step(step);
@@ -186,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn the_schedule_always_moves_on(steps in steps()) {
+    fn the_schedule_always_advances(steps in steps()) {
         let mut driven = Driven::new(CacheSettings::default());
         for step in steps {
             driven.step(step);

@@ -1,4 +1,4 @@
-//! The cache keeps to the limiter, in simulated time.
+//! The cache obeys the rate limiter, in simulated time.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 use crate::resolver::rate_limiter::QUERIES_PER_SECOND;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// One lookup asks twice.
+/// One lookup sends two queries.
 const LOOKUPS_PER_SECOND: usize = QUERIES_PER_SECOND / 2;
 
 fn names(count: usize) -> Vec<Name> {
@@ -31,29 +31,29 @@ fn answer(ttl: u64, fails: bool) -> Answer {
     }
 }
 
-/// Drives the cache until `end`; all names are hastened at `hasten`. Each answer takes `delay`. Returns who was asked when.
+/// Runs the cache until `end`, with a request to query all names at `requery`. Each answer takes `delay`. Returns which name was queried when.
 fn run(
     cache: &mut Cache,
     end: Duration,
-    hasten: &[Duration],
+    requery: &[Duration],
     delay: Duration,
     reply: impl Fn(Duration) -> Answer,
 ) -> Vec<(Name, Duration)> {
     let (mut limiter, mut asked) = (RateLimiter::default(), Vec::new());
     let mut answers: BTreeSet<(Duration, Name)> = BTreeSet::new();
-    let mut hasten = hasten.iter().peekable();
+    let mut requery = requery.iter().peekable();
     loop {
         let answered = answers.first().map(|(at, _)| *at);
         let next = [
             answered,
             cache.next_wake(&limiter),
-            hasten.peek().map(|at| **at),
+            requery.peek().map(|at| **at),
         ];
         let now = next.into_iter().flatten().min().unwrap();
         if now > end {
             return asked;
         }
-        let mut is_moving = hasten.next_if(|at| **at <= now).is_some();
+        let mut is_moving = requery.next_if(|at| **at <= now).is_some();
         if is_moving {
             cache.requery_now(now);
         }
@@ -90,7 +90,7 @@ fn longest_gap(asked: &[(Name, Duration)], name: &Name, end: Duration) -> Durati
 
 /// Ten registries with six replicas each: the answers' TTL is 10 s.
 #[test]
-fn seventy_names_are_kept_fresh_within_the_pace() {
+fn seventy_names_are_refreshed_within_the_limit() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(70), Duration::ZERO);
     let end = Duration::from_secs(600);
@@ -104,7 +104,7 @@ fn seventy_names_are_kept_fresh_within_the_pace() {
 }
 
 #[test]
-fn a_sign_of_change_is_followed_at_the_pace() {
+fn requery_now_obeys_the_limit() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(60), Duration::ZERO);
     let (end, sign) = (Duration::from_secs(120), Duration::from_secs(100));
@@ -117,7 +117,7 @@ fn a_sign_of_change_is_followed_at_the_pace() {
 }
 
 #[test]
-fn unending_signs_of_change_starve_no_name() {
+fn repeated_requests_to_query_now_starve_no_name() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(60), Duration::ZERO);
     let end = Duration::from_secs(120);
@@ -134,7 +134,7 @@ fn unending_signs_of_change_starve_no_name() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn no_second_sees_a_burst_and_no_name_starves(
+    fn no_second_has_a_burst_and_no_name_starves(
         count in 1..90_usize,
         ttl in 0..30_u64,
         delay in 0..2500_u64,
@@ -155,7 +155,7 @@ proptest! {
             asked.iter().rev().map(|(name, at)| (name, *at)).collect();
         prop_assert_eq!(first.len(), count);
         for name in names(count) {
-            // Its own wait of 33 s at most, then a turn of all the others: 16 at a time, 2.5 s each.
+            // At most its own wait of 33 s, then one turn of all others: 16 at a time, 2.5 s each.
             let gap = longest_gap(&asked, &name, end);
             prop_assert!(gap <= Duration::from_secs(50), "{name}: {gap:?}");
         }

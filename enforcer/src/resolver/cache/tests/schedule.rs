@@ -1,4 +1,4 @@
-//! The schedule as the cache follows it, in simulated time.
+//! The schedule of queries, in simulated time.
 
 use super::super::*;
 use super::{due, wake};
@@ -33,7 +33,7 @@ fn bad() -> Answer {
     }
 }
 
-/// Answers every question at once until `end`; returns when each was asked.
+/// Answers every query at once until `end`; returns when each was sent.
 fn run(
     cache: &mut Cache,
     end: Duration,
@@ -62,7 +62,7 @@ fn gaps(asked: &[(Name, Duration)], name: &Name) -> Vec<Duration> {
 }
 
 #[test]
-fn a_name_is_asked_at_its_ttl_and_a_little_later() {
+fn a_name_is_queried_again_at_its_ttl_plus_jitter() {
     for (ttl, shortest, longest) in [(0, 1, 2), (10, 10, 11), (100, 100, 110), (86_400, 270, 300)] {
         let mut cache = Cache::new(CacheSettings::default());
         cache.set_names(names(1), at(0));
@@ -77,7 +77,7 @@ fn a_name_is_asked_at_its_ttl_and_a_little_later() {
 }
 
 #[test]
-fn failures_are_retried_ever_later_and_a_success_ends_that() {
+fn retries_back_off_until_a_success() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let outage = at(100)..at(1000);
@@ -107,7 +107,7 @@ fn failures_are_retried_ever_later_and_a_success_ends_that() {
 }
 
 #[test]
-fn a_family_that_fails_does_not_slow_the_other_down() {
+fn a_family_that_fails_does_not_delay_the_other() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let asked = run(&mut cache, at(3600), |_| Answer {
@@ -119,7 +119,7 @@ fn a_family_that_fails_does_not_slow_the_other_down() {
 }
 
 #[test]
-fn names_spread_out() {
+fn jitter_spreads_names_over_time() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(16), at(0));
     let asked = run(&mut cache, at(3600), |_| good(60));
@@ -130,7 +130,7 @@ fn names_spread_out() {
 }
 
 #[test]
-fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
+fn names_in_flight_are_limited_and_all_get_their_turn() {
     let mut cache = Cache::new(CacheSettings {
         in_flight: 8,
         ..CacheSettings::default()
@@ -150,7 +150,7 @@ fn no_more_names_than_allowed_are_in_flight_and_all_get_their_turn() {
 }
 
 #[test]
-fn a_lost_question_is_asked_again() {
+fn a_lost_query_is_sent_again() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     assert_eq!(due(&mut cache, at(0)), names(1));
@@ -160,7 +160,7 @@ fn a_lost_question_is_asked_again() {
 }
 
 #[test]
-fn a_name_that_left_while_asked_holds_no_place() {
+fn a_name_that_left_while_in_flight_takes_no_room() {
     let mut cache = Cache::new(CacheSettings {
         in_flight: 1,
         ..CacheSettings::default()
@@ -173,7 +173,7 @@ fn a_name_that_left_while_asked_holds_no_place() {
 }
 
 #[test]
-fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
+fn requery_now_makes_every_name_due_that_is_not_in_flight() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(2), at(0));
     let [first, second] = due(&mut cache, at(0)).try_into().unwrap();
@@ -189,7 +189,7 @@ fn a_sign_of_change_makes_every_name_due_that_is_not_being_asked() {
 }
 
 #[test]
-fn a_new_linger_counts_for_what_lingers_already() {
+fn a_new_linger_applies_to_addresses_that_linger_already() {
     let mut cache = Cache::new(CacheSettings::default());
     cache.set_names(names(1), at(0));
     let [name] = due(&mut cache, at(0)).try_into().unwrap();

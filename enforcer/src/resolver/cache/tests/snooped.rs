@@ -1,4 +1,4 @@
-//! Addresses that the kernel learned, and names that it has asked for.
+//! Snooped addresses, and requests to query a name now.
 
 use super::*;
 
@@ -12,17 +12,17 @@ fn is_snooped(cache: &Cache) -> Vec<bool> {
 }
 
 #[test]
-fn what_only_others_were_told_lingers_from_its_last_sighting() {
+fn a_snooped_address_lingers_from_its_last_observation() {
     let mut cache = cache();
     assert_eq!(sight(&mut cache, "20.0.0.1", 0).added, [ip("20.0.0.1")]);
-    assert!(!sight(&mut cache, "20.0.0.1", 100).is_news());
+    assert!(!sight(&mut cache, "20.0.0.1", 100).has_changes());
     assert_eq!(is_snooped(&cache), [true]);
     assert_eq!(expire(&mut cache, 999), [""; 0]);
     assert_eq!(expire(&mut cache, 1000), ["20.0.0.1"]);
 }
 
 #[test]
-fn what_only_others_were_told_ends_also_while_its_family_fails() {
+fn a_snooped_address_expires_even_while_its_family_fails() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     sight(&mut cache, "20.0.0.2", 1);
@@ -31,7 +31,7 @@ fn what_only_others_were_told_ends_also_while_its_family_fails() {
 }
 
 #[test]
-fn what_an_own_answer_held_keeps_its_own_end_whatever_others_are_told() {
+fn an_observation_does_not_shorten_the_linger_of_a_resolved_address() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.2"]), 10);
@@ -43,7 +43,7 @@ fn what_an_own_answer_held_keeps_its_own_end_whatever_others_are_told() {
 }
 
 #[test]
-fn no_number_of_addresses_that_others_were_told_keeps_an_own_answer_out() {
+fn snooped_addresses_take_no_room_from_resolved_ones() {
     let mut cache = cache_with(CacheSettings {
         addresses: 2,
         ..CacheSettings::default()
@@ -64,7 +64,7 @@ fn no_number_of_addresses_that_others_were_told_keeps_an_own_answer_out() {
 }
 
 #[test]
-fn what_others_were_told_is_not_kept_for_the_next_start() {
+fn snooped_addresses_are_not_saved() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     sight(&mut cache, "20.0.0.2", 0);
@@ -74,7 +74,7 @@ fn what_others_were_told_is_not_kept_for_the_next_start() {
 }
 
 #[test]
-fn what_an_own_answer_holds_is_no_less_for_a_sighting() {
+fn an_observation_does_not_make_a_resolved_address_snooped() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     sight(&mut cache, "20.0.0.1", 1);
@@ -83,7 +83,7 @@ fn what_an_own_answer_holds_is_no_less_for_a_sighting() {
 }
 
 #[test]
-fn what_an_own_answer_comes_to_hold_is_learned_no_more() {
+fn a_snooped_address_in_an_answer_to_the_daemon_becomes_resolved() {
     let mut cache = cache();
     sight(&mut cache, "20.0.0.1", 0);
     answer(&mut cache, only_v4(&["20.0.0.1"]), 1);
@@ -92,7 +92,7 @@ fn what_an_own_answer_comes_to_hold_is_learned_no_more() {
 }
 
 #[test]
-fn a_sighting_is_checked_as_an_answer_is() {
+fn an_observation_is_subject_to_the_answer_check() {
     let mut cache = cache();
     let refused = sight(&mut cache, "52.0.0.1", 0).refused;
     assert_eq!(refused, [(ip("52.0.0.1"), "lies in Storage".into())]);
@@ -101,18 +101,18 @@ fn a_sighting_is_checked_as_an_answer_is() {
 }
 
 #[test]
-fn of_a_name_that_is_not_allowed_nothing_is_taken() {
+fn an_observation_of_a_name_that_is_not_allowed_is_ignored() {
     let mut cache = cache();
     let other = name("fabrikam.azurecr.io");
     let told = cache.observe(&other, ip("20.0.0.1"), &tags, at(0));
-    assert!(!told.is_news());
+    assert!(!told.has_changes());
     cache.set_names([], at(1));
-    assert!(!sight(&mut cache, "20.0.0.1", 2).is_news());
+    assert!(!sight(&mut cache, "20.0.0.1", 2).has_changes());
     assert_eq!(addresses(&cache), [""; 0]);
 }
 
 #[test]
-fn a_hastened_name_is_due_at_once_and_once_in_a_second() {
+fn a_name_to_query_now_is_due_at_once_and_at_most_once_a_second() {
     let mut cache = cache();
     cache.requery_name_now(&name("fabrikam.azurecr.io"), at(0));
     assert_eq!(due(&mut cache, at(0)), [contoso()]);

@@ -1,4 +1,4 @@
-//! The search as a resolver sees it, in simulated time, with the tags of the bundle.
+//! Discovery in simulated time, with the tags of the bundle.
 
 mod persist;
 mod properties;
@@ -12,7 +12,7 @@ use crate::azure::regions;
 use crate::resolver::answer::{LookupFailure, Resolved};
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// A front end in East US that public documents show.
+/// A front end in East US from public documentation.
 const EAST_US: &str = "20.42.66.0";
 
 fn at(seconds: u64) -> Duration {
@@ -99,13 +99,13 @@ fn replicas(discovery: &Discovery, now: Duration) -> Vec<String> {
         .collect()
 }
 
-/// When the name is asked next, were all others silent.
-fn next_ask(discovery: &Discovery, name: &Name) -> Duration {
-    discovery.probes[name].ask.next()
+/// When the next query of the name is due.
+fn next_query(discovery: &Discovery, name: &Name) -> Duration {
+    discovery.probes[name].query.next()
 }
 
 #[test]
-fn a_name_in_its_regions_own_prefixes_is_an_endpoint_at_once() {
+fn a_name_with_addresses_of_its_region_is_an_endpoint_at_once() {
     let mut discovery = discovery();
     assert!(tell(&mut discovery, &east_us(), &answer(&[EAST_US]), at(3)));
     assert!(!tell(
@@ -126,7 +126,7 @@ fn a_name_in_its_regions_own_prefixes_is_an_endpoint_at_once() {
 }
 
 #[test]
-fn a_declared_private_endpoint_is_one_in_any_region() {
+fn a_configured_private_endpoint_confirms_any_region() {
     let mut discovery = discovery();
     assert!(tell(
         &mut discovery,
@@ -142,7 +142,7 @@ fn a_declared_private_endpoint_is_one_in_any_region() {
 }
 
 #[test]
-fn one_address_elsewhere_spoils_the_answer_and_is_remembered() {
+fn one_address_elsewhere_rejects_the_answer_and_is_reported() {
     let mut discovery = discovery();
     for elsewhere in ["52.239.169.228", "192.0.2.1", "127.0.0.1", "2001:db8::1"] {
         let mixed = answer(&[EAST_US, elsewhere]);
@@ -152,7 +152,7 @@ fn one_address_elsewhere_spoils_the_answer_and_is_remembered() {
     }
     assert_eq!(replicas(&discovery, at(0)), [""; 0]);
     discovery.tags_changed(at(5));
-    assert_eq!(next_ask(&discovery, &east_us()), at(5));
+    assert_eq!(next_query(&discovery, &east_us()), at(5));
     tell(&mut discovery, &east_us(), &answer(&[]), at(6));
     assert_eq!(discovery.elsewhere(&contoso()).count(), 0);
 }
@@ -167,7 +167,7 @@ fn the_address_inside_a_nat64_one_counts() {
 }
 
 #[test]
-fn an_endpoint_leaves_after_three_absences_in_a_row_and_not_before() {
+fn an_endpoint_is_removed_after_three_absences_in_a_row() {
     let mut discovery = discovery();
     let (here, gone) = (answer(&[EAST_US]), failed(LookupFailure::NxDomain));
     tell(&mut discovery, &east_us(), &here, at(0));
@@ -178,16 +178,16 @@ fn an_endpoint_leaves_after_three_absences_in_a_row_and_not_before() {
         assert_eq!(replicas(&discovery, at(10)).len(), 1);
     }
     assert!(!tell(&mut discovery, &east_us(), &gone, at(20)));
-    let wait = next_ask(&discovery, &east_us()) - at(20);
+    let wait = next_query(&discovery, &east_us()) - at(20);
     assert!((at(300)..=at(330)).contains(&wait), "{wait:?}");
     assert!(!tell(&mut discovery, &east_us(), &answer(&[]), at(320)));
     assert!(tell(&mut discovery, &east_us(), &gone, at(620)));
     assert_eq!(replicas(&discovery, at(620)), [""; 0]);
-    assert!(next_ask(&discovery, &east_us()) >= at(620) + HOUR);
+    assert!(next_query(&discovery, &east_us()) >= at(620) + HOUR);
 }
 
 #[test]
-fn failures_leave_all_as_it_was_and_are_tried_again_ever_later() {
+fn failures_change_nothing_and_retries_back_off() {
     let mut discovery = discovery();
     tell(&mut discovery, &east_us(), &answer(&[EAST_US]), at(0));
     let mut now = at(10);
@@ -197,7 +197,7 @@ fn failures_leave_all_as_it_was_and_are_tried_again_ever_later() {
             ..answer(&[])
         };
         assert!(!tell(&mut discovery, &east_us(), &half, now));
-        let wait = next_ask(&discovery, &east_us()) - now;
+        let wait = next_query(&discovery, &east_us()) - now;
         assert!(wait >= at(shortest) && wait <= HOUR, "{wait:?}");
         now += wait;
     }
@@ -205,7 +205,7 @@ fn failures_leave_all_as_it_was_and_are_tried_again_ever_later() {
 }
 
 #[test]
-fn the_search_fails_once_no_name_at_all_gets_an_answer() {
+fn discovery_fails_once_no_name_gets_an_answer() {
     let mut discovery = discovery();
     let names: Vec<Name> = discovery.probes.keys().cloned().collect();
     let (last, others) = names.split_last().unwrap();
@@ -232,7 +232,7 @@ fn the_search_fails_once_no_name_at_all_gets_an_answer() {
 }
 
 #[test]
-fn only_registries_that_say_so_and_whose_names_can_be_built_are_looked_for() {
+fn only_registries_with_discovery_and_regional_names_are_probed() {
     let mut discovery = Discovery::new(7);
     let listed = Registry {
         discover: false,
@@ -244,17 +244,17 @@ fn only_registries_that_say_so_and_whose_names_can_be_built_are_looked_for() {
 }
 
 #[test]
-fn a_changed_configuration_keeps_what_is_known_of_registries_that_stay() {
+fn a_changed_configuration_keeps_replicas_of_registries_that_stay() {
     let mut discovery = discovery();
     let more = ["newregion".to_owned()].into();
     let of = [registry("contoso.azurecr.io"), registry("other.azurecr.io")];
     tell(&mut discovery, &east_us(), &answer(&[EAST_US]), at(0));
     discovery.set(&of, Cloud::Public, &more, HOUR, at(1));
     assert_eq!(replicas(&discovery, at(1)), ["DNS, region eastus"]);
-    assert!(next_ask(&discovery, &east_us()) >= HOUR);
+    assert!(next_query(&discovery, &east_us()) >= HOUR);
     assert_eq!(discovery.probes.len(), 3);
     discovery.set(&of, Cloud::Public, &more, at(60), at(2));
-    assert_eq!(next_ask(&discovery, &east_us()), at(62));
+    assert_eq!(next_query(&discovery, &east_us()), at(62));
     discovery.set(&of[1..], Cloud::Public, &more, HOUR, at(3));
     assert_eq!(replicas(&discovery, at(3)), [""; 0]);
     assert!(!tell(

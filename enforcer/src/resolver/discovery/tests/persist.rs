@@ -1,4 +1,4 @@
-//! What a restart keeps.
+//! Saving and restoring replicas.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,7 +10,7 @@ fn wall() -> Timestamp {
 }
 
 #[test]
-fn a_restart_keeps_replicas_with_their_age_and_asks_for_them_at_once() {
+fn a_restart_keeps_replicas_with_their_age_and_queries_them_at_once() {
     let mut before = discovery();
     tell(&mut before, &east_us(), &answer(&[EAST_US]), at(100));
     let state = before.persist(wall(), at(130));
@@ -19,12 +19,12 @@ fn a_restart_keeps_replicas_with_their_age_and_asks_for_them_at_once() {
     after.restore(&state, Cloud::Public, later, at(1));
     let found: Vec<Replica> = after.replicas(&contoso(), at(2));
     assert_eq!((found.len(), found[0].age), (1, at(101)));
-    assert_eq!(next_ask(&after, &east_us()), at(0));
+    assert_eq!(next_query(&after, &east_us()), at(0));
     assert_eq!(after.persist(later, at(1)), state);
 }
 
 #[test]
-fn only_names_of_registries_that_are_looked_for_come_back() {
+fn only_replicas_of_registries_with_discovery_are_restored() {
     let json = r#"{"contoso.azurecr.io":{"oldregion":"2026-01-01T00:00:00Z","a.b":"2026-01-01T00:00:00Z"},
         "other.azurecr.io":{"eastus":"2026-01-01T00:00:00Z"}}"#;
     let state: Replicas = serde_json::from_str(json).unwrap();

@@ -1,10 +1,10 @@
-//! What holds for every sequence of answers, lies included.
+//! Properties of any sequence of answers, false ones included.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Addresses of a few regions' own prefixes, of storage, of the private endpoints and of nobody.
+/// Addresses of a few regions' prefixes, of storage, of the private endpoints and of no service.
 fn addresses() -> Vec<IpAddr> {
     let tags = tags();
     let regions =
@@ -68,7 +68,7 @@ fn all_of(answer: &Answer) -> Vec<IpAddr> {
         .collect()
 }
 
-fn may_stand_for(region: &str, address: IpAddr) -> bool {
+fn is_in_region(region: &str, address: IpAddr) -> bool {
     let own = tags()
         .registry_regions
         .get(region)
@@ -90,9 +90,9 @@ fn is_absence(answer: &Answer) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A resolver that answers every name alike opens nothing but where it names that very region's addresses.
+    /// A resolver with the same answer for every name only allows names in the region of these addresses.
     #[test]
-    fn a_lie_about_every_name_opens_its_own_regions_only(answer in any_answer()) {
+    fn the_same_answer_for_every_name_allows_its_region_only(answer in any_answer()) {
         let mut discovery = discovery();
         let names: Vec<Name> = discovery.probes.keys().cloned().collect();
         for name in &names {
@@ -102,12 +102,12 @@ proptest! {
         for replica in discovery.replicas(&contoso(), at(2)) {
             let region = replica.endpoint.name.labels().nth(1).unwrap();
             prop_assert!(!addresses.is_empty());
-            prop_assert!(addresses.iter().all(|address| may_stand_for(region, *address)));
+            prop_assert!(addresses.iter().all(|address| is_in_region(region, *address)));
         }
     }
 
     #[test]
-    fn a_name_enters_by_addresses_of_its_region_and_leaves_by_three_absences(
+    fn a_name_becomes_an_endpoint_by_addresses_of_its_region_and_ceases_by_three_absences(
         answers in prop::collection::vec((any_answer(), 0..4000_u64), 1..80)
     ) {
         let mut discovery = discovery();
@@ -119,7 +119,7 @@ proptest! {
             let is = replicas(&discovery, now).len();
             prop_assert_eq!(changed, was != is);
             let addresses = all_of(&answer);
-            let shows = !addresses.is_empty() && addresses.iter().all(|ip| may_stand_for("eastus", *ip));
+            let shows = !addresses.is_empty() && addresses.iter().all(|ip| is_in_region("eastus", *ip));
             absences = match (is_absence(&answer), addresses.is_empty()) {
                 (true, _) => absences + 1,
                 (false, true) => absences,
@@ -127,7 +127,7 @@ proptest! {
             };
             prop_assert_eq!(is > was, shows && was == 0);
             prop_assert_eq!(is < was, was > 0 && absences >= ABSENCES);
-            prop_assert!(next_ask(&discovery, &east_us()) > now);
+            prop_assert!(next_query(&discovery, &east_us()) > now);
         }
     }
 }

@@ -1,25 +1,25 @@
-//! The search beside the names of the policy, at one limiter.
+//! Discovery beside the names of the policy, with one limiter.
 
 use super::*;
 use crate::resolver::answer::AnswerVerdict;
 use crate::resolver::cache::{Cache, CacheSettings};
 use crate::resolver::rate_limiter::QUERIES_PER_SECOND;
 
-/// Who was asked when.
+/// Which name was queried when.
 #[derive(Default)]
-struct Asked {
+struct QueryLog {
     policy: Vec<Duration>,
     search: Vec<(Duration, Name)>,
 }
 
-/// Both, until `end`; each answer takes 100 ms, `reply` is the search's.
+/// Runs both until `end`; each answer takes 100 ms, and `reply` is that of discovery.
 fn run(
     cache: &mut Cache,
     discovery: &mut Discovery,
     end: Duration,
     reply: impl Fn(&Name) -> Answer,
-) -> Asked {
-    let (mut limiter, mut asked) = (RateLimiter::default(), Asked::default());
+) -> QueryLog {
+    let (mut limiter, mut asked) = (RateLimiter::default(), QueryLog::default());
     let mut answers: BTreeSet<(Duration, Name, bool)> = BTreeSet::new();
     loop {
         let answered = answers.first().map(|(at, ..)| *at);
@@ -66,7 +66,7 @@ fn cache(names: usize) -> Cache {
     cache
 }
 
-fn assert_no_burst(asked: &Asked) {
+fn assert_no_burst(asked: &QueryLog) {
     let search = asked.search.iter().map(|(at, _)| *at);
     let mut all: Vec<Duration> = asked.policy.iter().copied().chain(search).collect();
     all.sort_unstable();
@@ -79,7 +79,7 @@ fn assert_no_burst(asked: &Asked) {
 }
 
 #[test]
-fn the_first_search_of_a_registry_takes_seconds() {
+fn the_first_discovery_of_a_registry_takes_seconds() {
     let mut discovery = discovery();
     let count = discovery.probes.len();
     let asked = run(&mut cache(1), &mut discovery, at(15), |_| answer(&[]));
@@ -93,7 +93,7 @@ fn the_first_search_of_a_registry_takes_seconds() {
 }
 
 #[test]
-fn each_name_is_asked_once_an_hour_and_they_spread() {
+fn each_name_is_queried_once_an_hour_at_different_times() {
     let mut discovery = discovery();
     let asked = run(
         &mut cache(0),
@@ -115,7 +115,7 @@ fn each_name_is_asked_once_an_hour_and_they_spread() {
     assert_no_burst(&asked);
 }
 
-/// More names than the limiter has room for, were they asked at their TTL of 10 s.
+/// More names than the limiter permits at their TTL of 10 s.
 #[test]
 fn neither_many_names_of_the_policy_nor_many_registries_starve_the_other() {
     let mut discovery = Discovery::new(7);

@@ -1,11 +1,11 @@
-//! What of an answer is used.
+//! Which records of an answer are used.
 
 use hickory_resolver::proto::op::ResponseCode;
 
 use super::*;
 use crate::resolver::lookup::test_server::{Build, Transport};
 
-/// The login server's chain as it is observed, with its TTLs.
+/// The observed chain of a login server, with its TTLs.
 fn login_server(message: Message) -> Message {
     message
         .cname("contoso.azurecr.io.", 2881, "eus-3.fe.azcr.io.")
@@ -64,7 +64,7 @@ fn a_chain_is_followed_to_both_families_with_its_lowest_ttl() {
             .iter()
             .all(|a| a.name.eq_ignore_ascii_case("contoso.azurecr.io."))
     );
-    // 16 letters in both questions stay lower case once in 2^32.
+    // 16 letters stay lower case in both queries once in 2^32.
     assert!(
         asked.iter().any(|a| a.name != "contoso.azurecr.io."),
         "{asked:?}"
@@ -86,7 +86,7 @@ fn a_chain_in_any_order_is_followed() {
 }
 
 #[test]
-fn records_of_other_names_are_not_used() {
+fn records_of_other_names_are_ignored() {
     let (answer, _) = ask_one(|_, message| {
         Some(
             message
@@ -107,7 +107,7 @@ fn an_answer_about_another_name_only_has_no_address() {
 }
 
 #[test]
-fn a_chain_that_the_server_leaves_open_is_asked_on() {
+fn an_incomplete_chain_is_queried_further() {
     let (answer, asked) = ask_one(|asked, message| {
         Some(if asked.name.eq_ignore_ascii_case("contoso.azurecr.io.") {
             message.cname("contoso.azurecr.io.", 30, "eus-3.fe.azcr.io.")
@@ -126,7 +126,7 @@ fn a_chain_that_the_server_leaves_open_is_asked_on() {
 }
 
 #[test]
-fn a_chain_in_a_circle_is_an_error() {
+fn a_chain_with_a_loop_is_an_error() {
     let (answer, _) = ask_one(|_, message| {
         Some(
             message
@@ -134,7 +134,7 @@ fn a_chain_in_a_circle_is_an_error() {
                 .cname("two.example.", 10, "contoso.azurecr.io."),
         )
     });
-    assert!(failure(answer.v4).to_string().contains("circle"));
+    assert!(failure(answer.v4).to_string().contains("loop"));
 }
 
 #[test]
@@ -155,12 +155,12 @@ fn chains_without_end_are_an_error() {
         let owner = asked.name.to_ascii_lowercase();
         Some(message.cname(&owner, 10, &format!("x.{owner}")))
     });
-    assert!(failure(answer.v4).to_string().contains("8 questions"));
+    assert!(failure(answer.v4).to_string().contains("8 queries"));
     assert_eq!(asked.len(), 16);
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_told_apart_from_one_without_addresses() {
+fn nxdomain_and_no_address_are_distinguished() {
     let (answer, _) = ask_one(|asked, message| {
         Some(match asked.is_v4() {
             true => message.code(ResponseCode::NXDomain).soa(900, 60),

@@ -21,14 +21,14 @@ fn lookup(servers: &[&TestServer]) -> Lookup {
     Lookup::new(&servers).unwrap()
 }
 
-/// What one server with that script answers for the A question, and the questions it got.
+/// The answer of one server with this script to the A query, and the queries it received.
 fn ask_one(
     script: impl Fn(&ReceivedQuery, Message) -> Option<Message> + Send + Sync + 'static,
 ) -> (Answer, Vec<ReceivedQuery>) {
     run(async {
         let server = TestServer::start(script).await;
         let answer = lookup(&[&server]).resolve(&contoso()).await;
-        (answer, server.asked())
+        (answer, server.received())
     })
 }
 

@@ -1,4 +1,4 @@
-//! Which server is asked how, and what its failures mean.
+//! The order and transport of queries, and the meaning of failures.
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::resolver::lookup::test_server::{Build, Transport};
 
 #[test]
-fn a_truncated_answer_is_fetched_over_tcp() {
+fn a_truncated_answer_is_queried_over_tcp() {
     let (answer, asked) = ask_one(|asked, message| {
         Some(match asked.transport {
             Transport::Udp => message.truncated(),
@@ -25,17 +25,17 @@ fn a_truncated_answer_is_fetched_over_tcp() {
 }
 
 #[test]
-fn a_referral_is_no_negative_answer() {
+fn a_referral_is_not_a_negative_answer() {
     let (answer, _) = ask_one(|_, message| Some(message.referral("azurecr.io.")));
     assert!(
         failure(answer.v4)
             .to_string()
-            .contains("no recursive resolver")
+            .contains("not a recursive resolver")
     );
 }
 
 #[test]
-fn a_server_that_fails_is_tried_again_without_edns() {
+fn a_server_that_fails_is_queried_again_without_edns() {
     let (answer, asked) = ask_one(|asked, message| {
         Some(match asked.edns {
             true => message.code(ResponseCode::FormErr),
@@ -61,7 +61,7 @@ fn a_failure_names_the_response_code() {
 }
 
 #[test]
-fn the_families_stand_for_themselves() {
+fn the_families_are_independent() {
     let (answer, _) = ask_one(|asked, message| {
         Some(match asked.is_v4() {
             true => message.a("contoso.azurecr.io.", 10, [20, 0, 0, 1]),
@@ -80,21 +80,21 @@ fn silence_is_a_timeout() {
 }
 
 #[test]
-fn another_server_answers_for_one_that_fails_and_is_then_asked_first() {
+fn the_server_that_answered_in_place_of_a_failing_one_is_then_queried_first() {
     let good = |_: &ReceivedQuery, m: Message| Some(m.a("contoso.azurecr.io.", 10, [20, 0, 0, 1]));
     run(async {
         let broken = TestServer::start(|_, m| Some(m.code(ResponseCode::ServFail))).await;
         let sound = TestServer::start(good).await;
         let lookup = lookup(&[&broken, &sound]);
         assert_eq!(addresses(lookup.resolve(&contoso()).await.v4), ["20.0.0.1"]);
-        let before = broken.asked().len();
+        let before = broken.received().len();
         assert_eq!(addresses(lookup.resolve(&contoso()).await.v4), ["20.0.0.1"]);
-        assert_eq!(broken.asked().len(), before);
+        assert_eq!(broken.received().len(), before);
     });
 }
 
 #[test]
-fn a_server_without_a_way_to_it_is_told_as_such() {
+fn an_unreachable_server_is_an_io_error() {
     // No interface has this index, so nothing can be sent.
     let server = SocketAddrV6::new("fe80::1".parse().unwrap(), 53, 0, 1_000_000);
     let lookup = Lookup::new(&[server.into()]).unwrap();
@@ -149,7 +149,7 @@ fn without_servers_there_is_an_error_and_no_wait() {
 }
 
 #[test]
-fn an_answer_whose_question_has_another_case_is_not_believed_over_udp() {
+fn an_answer_with_another_letter_case_is_rejected_over_udp() {
     let (answer, asked) = ask_one(|asked, mut message| {
         if asked.transport == Transport::Udp {
             let lower = message.queries[0].name().to_lowercase();
@@ -165,7 +165,7 @@ fn an_answer_whose_question_has_another_case_is_not_believed_over_udp() {
 }
 
 #[test]
-fn an_answer_to_another_question_is_not_believed() {
+fn an_answer_to_another_question_is_rejected() {
     let (answer, _) = ask_one(|asked, mut message| {
         let other = "evil.azurecr.io.";
         if asked.transport == Transport::Udp {
@@ -178,11 +178,15 @@ fn an_answer_to_another_question_is_not_believed() {
                 .a("contoso.azurecr.io.", 10, [20, 0, 0, 2]),
         )
     });
-    assert!(failure(answer.v4).to_string().contains("another question"));
+    assert!(
+        failure(answer.v4)
+            .to_string()
+            .contains("for another question")
+    );
 }
 
 #[test]
-fn the_servers_can_be_replaced_while_the_runtime_goes_on() {
+fn servers_can_be_replaced_while_the_runtime_runs() {
     run(async {
         let one =
             TestServer::start(|_, m| Some(m.a("contoso.azurecr.io.", 10, [20, 0, 0, 1]))).await;

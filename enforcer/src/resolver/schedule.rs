@@ -1,45 +1,49 @@
-//! When a name is asked.
+//! When a name is queried.
 
 use std::time::Duration;
 
-use super::{CacheSettings, Family, LOST_AFTER};
-pub(super) use crate::random::Jitter;
+use super::answer::Family;
+use super::cache::settings::CacheSettings;
 use crate::random::SPREAD;
 
-/// Whether a name is being asked, and when it is asked next.
+/// Time after which a query without an answer counts as lost and its name is due again. Longer than any
+/// [`Lookup`](super::lookup::Lookup) takes.
+pub(in crate::resolver) const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// Whether queries for a name are in flight, and when the next are due.
 #[derive(Debug)]
-pub(in crate::resolver) enum Ask {
+pub(in crate::resolver) enum QueryState {
     /// Due at that time.
     Waiting(Duration),
-    /// Asked at that time.
+    /// Sent at that time.
     InFlight(Duration),
 }
 
-impl Ask {
+impl QueryState {
     pub(in crate::resolver) fn start(&mut self, now: Duration) {
         *self = Self::InFlight(now);
     }
 
-    pub(in crate::resolver) fn finish(&mut self, due: Duration) {
+    pub(in crate::resolver) fn schedule(&mut self, due: Duration) {
         *self = Self::Waiting(due);
     }
 
-    /// Takes what one family's answer says of the next time; an answer of the other family may have named an earlier one.
-    pub(in crate::resolver) fn settle(&mut self, due: Duration) {
+    /// Schedules the next query after the answer of one family, unless the answer of the other family scheduled an earlier one.
+    pub(in crate::resolver) fn schedule_earliest(&mut self, due: Duration) {
         *self = match *self {
             Self::Waiting(waiting) => Self::Waiting(due.min(waiting)),
             Self::InFlight(_) => Self::Waiting(due),
         };
     }
 
-    /// Makes a name that waits due at that time, if it is not due sooner.
+    /// Brings the next query forward to `due`, unless queries are in flight.
     pub(in crate::resolver) fn requery_by(&mut self, due: Duration) {
         if let Self::Waiting(waiting) = self {
             *waiting = due.min(*waiting);
         }
     }
 
-    /// When the name is asked next, were there room; a lost question makes it due again.
+    /// When the next query is due, were there room; a lost one makes the name due again.
     pub(in crate::resolver) fn next(&self) -> Duration {
         match self {
             Self::Waiting(due) => *due,
@@ -51,16 +55,17 @@ impl Ask {
         self.next() <= now
     }
 
-    /// Whether it is being asked, lost or not.
-    pub(in crate::resolver) fn is_asking(&self) -> bool {
+    /// Whether a query was sent and not answered, lost ones included.
+    pub(in crate::resolver) fn is_outstanding(&self) -> bool {
         matches!(self, Self::InFlight(_))
     }
 
+    /// Whether a query was sent and may still be answered.
     pub(in crate::resolver) fn is_in_flight(&self, now: Duration) -> bool {
-        self.is_asking() && !self.is_due(now)
+        self.is_outstanding() && !self.is_due(now)
     }
 
-    /// When time alone lets the name be asked; a waiting one needs room among those in flight.
+    /// When time alone makes the name due; one that waits also needs room among those in flight.
     pub(in crate::resolver) fn wake(&self, has_room: bool) -> Option<Duration> {
         match self {
             Self::Waiting(_) if !has_room => None,
@@ -69,13 +74,12 @@ impl Ask {
     }
 }
 
-/// Since when the A and the AAAA question of a name wait for their answers. A family that waits is not asked again, and holds up nothing of
-/// the other's.
+/// When the A and the AAAA query in flight were sent. A family in flight is not queried again and does not delay the other.
 #[derive(Debug, Default)]
-pub(in crate::resolver) struct Questions([Option<Duration>; 2]);
+pub(in crate::resolver) struct InFlightFamilies([Option<Duration>; 2]);
 
-impl Questions {
-    /// Asks those of both families that are not in flight.
+impl InFlightFamilies {
+    /// Marks the families that are not in flight as sent, and returns them.
     pub(in crate::resolver) fn start(&mut self, now: Duration) -> Vec<Family> {
         let mut families = Family::BOTH.to_vec();
         families.retain(|family| !self.is_in_flight(*family, now));
@@ -85,24 +89,24 @@ impl Questions {
         families
     }
 
-    /// Takes note that the answer of `family` came.
+    /// Marks `family` as answered.
     pub(in crate::resolver) fn finish(&mut self, family: Family) {
         self.0[family.index()] = None;
     }
 
-    /// Whether the answer of `family` is still to come; one that is lost is not.
+    /// Whether the answer of `family` is pending and not lost.
     pub(in crate::resolver) fn is_in_flight(&self, family: Family, now: Duration) -> bool {
         self.0[family.index()].is_some_and(|since| now < since + LOST_AFTER)
     }
 }
 
-/// The wait after a successful answer: its TTL within floor and ceiling, with room for the spread below the ceiling.
+/// The wait after a successful answer, before jitter: its TTL between floor and ceiling, with room for the jitter below the ceiling.
 pub(in crate::resolver) fn refresh(ttl: Duration, settings: &CacheSettings) -> Duration {
     let longest = settings.ttl_ceiling * SPREAD / (SPREAD + 1);
     ttl.min(longest).max(settings.ttl_floor)
 }
 
-/// The wait after that many failures in a row, with room for the spread below the longest.
+/// The wait after `failures` failures in a row, before jitter, with room for the jitter below `longest`.
 pub(in crate::resolver) fn backoff(
     failures: u32,
     shortest: Duration,
@@ -116,6 +120,7 @@ pub(in crate::resolver) fn backoff(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Jitter;
 
     const fn seconds(count: u64) -> Duration {
         Duration::from_secs(count)
