@@ -46,8 +46,8 @@ pub const ALL: &[(Feature, Probe)] = &[
     ),
     (
         Feature {
-            name: "verified instructions told (verified_insns)",
-            purpose: "what a start costs the verifier",
+            name: "number of verified instructions (verified_insns)",
+            purpose: "measuring what a start costs the verifier",
             since: (5, 16),
             also: &[],
         },
@@ -74,7 +74,7 @@ pub const ALL: &[(Feature, Probe)] = &[
     (
         Feature {
             name: "own errors from connect (bpf_set_retval)",
-            purpose: "EACCES or ECONNREFUSED in the place of EPERM",
+            purpose: "EACCES or ECONNREFUSED instead of EPERM",
             since: (5, 18),
             also: &[],
         },
@@ -92,7 +92,7 @@ pub const ALL: &[(Feature, Probe)] = &[
     (
         Feature {
             name: "process of a packet (bpf_get_current_pid_tgid in cgroup_skb)",
-            purpose: "events of raw sockets without remembering their origin",
+            purpose: "events of raw sockets without a map of socket owners",
             since: (6, 10),
             also: &[],
         },
@@ -109,7 +109,7 @@ pub const ALL: &[(Feature, Probe)] = &[
     ),
     (
         Feature {
-            name: "network of a packet (bpf_get_netns_cookie in cgroup_skb)",
+            name: "network namespace of a packet (bpf_get_netns_cookie in cgroup_skb)",
             purpose: "exceptions for a network namespace",
             since: (6, 15),
             also: &[],
@@ -141,7 +141,7 @@ pub const ALL: &[(Feature, Probe)] = &[
 /// Linux 5.10 lacks it, 6.12 has it.
 pub const SYN_ACK_JUDGED: Feature = Feature {
     name: "answers to connections over IPv6 judged",
-    purpose: "a closed address cannot open a connection to a server here",
+    purpose: "a denied address cannot open a connection to a server here",
     since: (6, 12),
     also: &[],
 };

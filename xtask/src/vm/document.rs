@@ -5,9 +5,9 @@ use super::outcome::{Cost, Outcome};
 /// The whole text.
 pub(super) fn text(outcomes: &[Outcome]) -> String {
     let mut text = "# Kernels\n\n\
-        Made by `./x vm --write docs/kernel-support.md`: the tests that face the kernel, run in virtual machines that boot Debian's\n\
-        kernels (flavour `cloud`), with the release and the development build of the kernel programs. Nothing here is needed; it is\n\
-        what a kernel adds, and the tests assert it absent where it says so.\n\n"
+        Written by `./x vm --write docs/kernel-support.md`: the tests that face the kernel, run in virtual machines that boot\n\
+        Debian's kernels (flavour `cloud`), with the release and the development build of the kernel programs. No feature in the\n\
+        second table is required; the tests assert that each is present or absent as it says.\n\n"
         .to_owned();
     text.push_str(&kernels(outcomes));
     text.push_str(&features(outcomes));
@@ -64,7 +64,7 @@ fn features(outcomes: &[Outcome]) -> String {
     }
     if !lacking.is_empty() {
         text.push_str(
-            "\nWhat could not be tried there, so that a test is counted as passed in part:\n\n",
+            "\nWhat could not be tested there, so that a test counts as passed in part:\n\n",
         );
         text.push_str(&lacking.concat());
     }
@@ -72,10 +72,10 @@ fn features(outcomes: &[Outcome]) -> String {
 }
 
 fn costs(outcomes: &[Outcome]) -> String {
-    let mut text = "\n## Instructions that the verifier looks at\n\n\
-        All paths added, at each start; a kernel allows 1,000,000 a program. Kernels before 5.16 do not tell; the log of\n\
-        5.10's verifier, asked for by hand, has the numbers of 6.1. In parentheses the\n\
-        instructions of the program after verification.\n\n"
+    let mut text = "\n## Instructions that the verifier processes\n\n\
+        The sum over all paths, at each start; a kernel allows 1,000,000 for each program. Kernels before 5.16 do not report it;\n\
+        the log of 5.10's verifier, requested by hand, has the numbers of 6.1. In parentheses: the instructions of the program\n\
+        after verification.\n\n"
         .to_owned();
     text.push_str(&heading("| program | build |", 2, outcomes));
     let Some(first) = outcomes.first() else {
@@ -94,7 +94,7 @@ fn costs(outcomes: &[Outcome]) -> String {
                 }) => {
                     format!("{verified} ({instructions})")
                 }
-                Some(Cost { instructions, .. }) => format!("not told ({instructions})"),
+                Some(Cost { instructions, .. }) => format!("not reported ({instructions})"),
                 None => "?".to_owned(),
             };
             text.push_str(&format!(" {word} |"));

@@ -181,12 +181,12 @@ impl Display for Handshakes {
         writeln!(
             out,
             "## Names in the kernel\n\n\
-             A packet of a connection whose ClientHello was read and named an allowed name, over a program that does nothing. *In a loop*: test runs of\n\
-             `explain`, which judges as the attached program does, {REPEAT} on one socket; the budget is for this, as are the costs above. *In traffic*:\n\
-             {ROUNDS} times {PACKETS} real packets of 100 bytes through the attached program, counters included, between as many through one that does\n\
-             nothing in its place, as the kernel counts the runs of programs; the rest of the stack has used the caches in between. A ClientHello is\n\
-             measured by test runs, each on a socket of its own: that holds the making of the socket's storage, and the call into the kernel makes it inexact.\n\
-             `./x bench -- handshakes` measures this alone.\n\n\
+             A packet of a connection whose ClientHello carried an allowed name, over a program that does nothing. *In a loop*: test\n\
+             runs of `explain`, which judges like the attached program, {REPEAT} on one socket; the budget is for this, as are the costs\n\
+             above. *In traffic*: {ROUNDS} times {PACKETS} real packets of 100 bytes through the attached program, counters included, between as\n\
+             many through one that does nothing in its place, as the kernel counts the runs of programs; the rest of the stack has used\n\
+             the caches in between. A ClientHello is measured by test runs, each on a socket of its own: that includes the allocation\n\
+             of the socket's storage, and the system call makes it inexact. `./x bench -- handshakes` measures this alone.\n\n\
              | what | added, ns | noise | budget | |\n|---|---|---|---|---|"
         )?;
         for (family, cost) in &self.looped {
@@ -218,8 +218,9 @@ impl Display for Handshakes {
         }
         writeln!(
             out,
-            "\nA DNS question of the device takes `egress` {:.0} ns, the answer, which opens its addresses, `learn` {:.0} ns (means of {LOOKUPS} look-ups of the login\n\
-             server in both families, as the kernel counts the runs of programs).\n",
+            "\nA DNS query of the host costs {:.0} ns in the egress program, and the answer, whose addresses it allows, {:.0} ns in the\n\
+             ingress program (means of {LOOKUPS} look-ups of the login server in both families, as the kernel counts the runs of\n\
+             programs).\n",
             self.asks, self.answers
         )
     }

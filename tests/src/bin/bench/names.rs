@@ -139,7 +139,8 @@ impl Display for Names {
         writeln!(
             out,
             "## Names\n\n\
-             {REGISTRIES} registries with {} replicas each, {} names, in the lab, with the bundle. Each answer holds for {TTL} s. `./x bench -- names` measures this alone.\n\n\
+             {REGISTRIES} registries with {} replicas each, {} names, in the lab, with the bundle. Each answer is valid for {TTL} s.\n\
+             `./x bench -- names` measures this alone.\n\n\
              | what | measured | budget | |\n|---|---|---|---|",
             REGIONS.len(),
             self.count

@@ -28,7 +28,7 @@ impl Display for Report<'_> {
         writeln!(out, "# What it costs\n")?;
         writeln!(
             out,
-            "Made by `{}`, which measures everything anew in about three minutes.\n",
+            "Made by `{}`, which takes about three minutes.\n",
             self.command
         )?;
         self.machine(out)?;
@@ -56,9 +56,9 @@ impl Report<'_> {
         )?;
         writeln!(
             out,
-            "Figures of one machine are worth little elsewhere; differences and ratios within one run are worth more. Each cost below was\n\
-             measured between two measurements without it. *Noise* is the difference between those two, so of nothing: what is smaller\n\
-             than its spread is not told apart from zero. Quartiles stand in brackets.\n"
+            "Figures of one machine say little about another; differences and ratios within one run say more. Each cost below was\n\
+             measured between two measurements without it. *Noise* is the difference between those two, so of nothing: a cost below\n\
+             its spread cannot be distinguished from zero. Quartiles are in brackets.\n"
         )
     }
 
@@ -100,7 +100,7 @@ impl Report<'_> {
         )?;
         row(
             out,
-            "of that, shared with nobody",
+            "of that, private to the process",
             mib(late.private),
             "MiB",
             RESIDENT,
@@ -123,10 +123,10 @@ impl Report<'_> {
         writeln!(
             out,
             "## Per packet, in the kernel\n\n\
-             `BPF_PROG_TEST_RUN` of the attached egress program, counters included, over a program that does nothing ({:.0} ns a run, most of it\n\
-             the loop). The trie is a bare lookup of the same prefixes in an `LPM_TRIE`, with no verdict. A loop keeps tables in the cache, so both\n\
-             are lower bounds; the trie's, which follows pointers, more so.\n\n\
-             | destination | enforcer, ns | noise | trie lookup, ns |\n|---|---|---|---|",
+             `BPF_PROG_TEST_RUN` of the attached egress program, counters included, over a program that does nothing ({:.0} ns a run,\n\
+             most of it the loop). The trie is a bare look-up of the same prefixes in an `LPM_TRIE`, without a verdict. A loop keeps\n\
+             tables in the cache, so both are lower bounds; the trie's, which follows pointers, more so.\n\n\
+             | destination | enforcer, ns | noise | trie look-up, ns |\n|---|---|---|---|",
             self.figures
                 .packets
                 .first()
@@ -148,8 +148,8 @@ impl Report<'_> {
         writeln!(
             out,
             "## Per call, as a sender sees it\n\n\
-             One process, one network namespace, two sockets: one made in a governed cgroup, one beside it. Datagrams of 64 bytes by `sendmmsg`\n\
-             over a veth pair pass both hooks, `sendmsg4` and `egress`.\n\n\
+             One process, one network namespace, two sockets: one created in a governed cgroup, one outside it. Datagrams of 64 bytes\n\
+             by `sendmmsg` over a veth pair pass both hooks, `sendmsg4` and `egress`.\n\n\
              | call | without, ns | added, ns | ratio | noise, ns |\n|---|---|---|---|---|"
         )?;
         call(
@@ -192,8 +192,8 @@ impl Report<'_> {
         writeln!(out, "| all | {:.0} |\n", kib(all))?;
         writeln!(
             out,
-            "Switching to another generation takes {:.1} ms: the call returns when no program uses the one before. From `SIGHUP` until packets are\n\
-             judged by a changed set, everything included, it is {:.0} ms (medians).",
+            "A switch to another generation takes {:.1} ms: the call returns when no program uses the previous one. From `SIGHUP` until\n\
+             packets are judged by a changed set, everything included, it takes {:.0} ms (medians).",
             self.figures.switch, self.figures.reload
         )
     }
