@@ -122,8 +122,8 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
         let finding = finding(&report, what)?;
         let outcome = if mend.is_empty() { "ok" } else { "failed" };
         assert_eq!(finding["outcome"], outcome, "{tool} {way}: {finding}");
-        let said = finding["fix"].as_str().unwrap_or_default();
-        assert!(said.contains(mend), "{tool} {way}: {finding}");
+        let output = finding["fix"].as_str().unwrap_or_default();
+        assert!(output.contains(mend), "{tool} {way}: {finding}");
     }
     Ok(())
 }

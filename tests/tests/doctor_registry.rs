@@ -219,7 +219,7 @@ fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
         "--registry contoso --image app --username u --password-file {}",
         password.display()
     );
-    for (arguments, said) in [
+    for (arguments, message) in [
         ("--registry registry.example.org", "no login server"),
         (
             "--registry contoso --image app --username u --password-file /nonexistent",
@@ -229,7 +229,7 @@ fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
     ] {
         let finished = fixture.doctor(&fixture.lab.device(), arguments, "")?;
         assert!(
-            finished.refusal()?.contains(said),
+            finished.refusal()?.contains(message),
             "{arguments}: {finished:?}"
         );
     }

@@ -253,8 +253,8 @@ fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
     verify
         .args(["verify", "--man=no", "--recursive-errors=no"])
         .arg(&unit);
-    let said = run(verify, LIMIT)?.stderr;
-    let own = said
+    let output = run(verify, LIMIT)?.stderr;
+    let own = output
         .lines()
         .filter(|line| line.contains("egress-enforcer.service:"));
     let wrong: Vec<&str> = own

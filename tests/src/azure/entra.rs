@@ -1,4 +1,4 @@
-//! Entra's token endpoint, for a service principal: a secret, a federated token, or an assertion signed with a certificate's key.
+//! Entra's token endpoint for a service principal with a secret, a federated token, or an assertion signed with a certificate's key.
 
 use base64::{
     Engine,
@@ -23,19 +23,19 @@ use super::{
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const SCOPE: &str = "https://management.azure.com/.default";
 
-/// Why a request gets no token: status, error, code and words.
+/// A refusal: status, error, code and message.
 type Refusal = (u16, &'static str, u32, String);
 
 pub(super) fn answer(head: &Head, state: &mut State) -> Reply {
     match checked(head, &state.known) {
         Ok(()) => granted(state),
-        Err((status, error, code, said)) => refused(status, error, code, &said),
+        Err((status, error, code, message)) => refused(status, error, code, &message),
     }
 }
 
-/// The service's own failures.
+/// Returns the body of a failure in the service's format.
 pub(super) fn failure(status: u16) -> Reply {
-    let (error, code, said) = match status {
+    let (error, code, message) = match status {
         401 => (
             "invalid_client",
             7_000_215,
@@ -53,7 +53,7 @@ pub(super) fn failure(status: u16) -> Reply {
             "A transient error has occurred.",
         ),
     };
-    refused(status, error, code, said)
+    refused(status, error, code, message)
 }
 
 fn checked(head: &Head, known: &Known) -> Result<(), Refusal> {
@@ -68,42 +68,42 @@ fn checked(head: &Head, known: &Known) -> Result<(), Refusal> {
         ));
     }
     if given("grant_type") != "client_credentials" {
-        let said = "The app requested an unsupported grant type.".to_owned();
-        return Err((400, "unsupported_grant_type", 70_003, said));
+        let message = "The app requested an unsupported grant type.".to_owned();
+        return Err((400, "unsupported_grant_type", 70_003, message));
     }
     if given("client_id") != CLIENT {
-        let said = "Application was not found in the directory.".to_owned();
-        return Err((400, "unauthorized_client", 700_016, said));
+        let message = "Application was not found in the directory.".to_owned();
+        return Err((400, "unauthorized_client", 700_016, message));
     }
     if given("scope") != SCOPE {
-        let said = "The provided value for the input parameter 'scope' is not valid.".to_owned();
-        return Err((400, "invalid_scope", 70_011, said));
+        let message = "The provided value for the input parameter 'scope' is not valid.".to_owned();
+        return Err((400, "invalid_scope", 70_011, message));
     }
     if given("client_secret") == known.secret {
         return Ok(());
     }
     if form.contains_key("client_secret") {
-        let said = "Invalid client secret provided.".to_owned();
-        return Err((401, "invalid_client", 7_000_215, said));
+        let message = "Invalid client secret provided.".to_owned();
+        return Err((401, "invalid_client", 7_000_215, message));
     }
     if given("client_assertion_type") != BEARER {
-        let said = "The request body must contain 'client_assertion' or 'client_secret'.";
-        return Err((401, "invalid_client", 7_000_218, said.to_owned()));
+        let message = "The request body must contain 'client_assertion' or 'client_secret'.";
+        return Err((401, "invalid_client", 7_000_218, message.to_owned()));
     }
     let assertion = given("client_assertion");
     if assertion == known.federated {
         return Ok(());
     }
-    signed(assertion, known).map_err(|said| (401, "invalid_client", 700_027, said))
+    signed(assertion, known).map_err(|message| (401, "invalid_client", 700_027, message))
 }
 
-/// Whether an assertion is signed with the key of the certificate that was uploaded, and says what it has to.
+/// Checks that an assertion is signed with the key of the uploaded certificate and has valid claims.
 fn signed(assertion: &str, known: &Known) -> Result<(), String> {
     let mut parts = assertion.split('.');
     let (Some(head), Some(claims), Some(signature), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err("The assertion is no JWT.".to_owned());
+        return Err("The assertion is not a JWT.".to_owned());
     };
     let message = &assertion[..head.len() + 1 + claims.len()];
     let head = json(head)?;
@@ -122,7 +122,7 @@ fn signed(assertion: &str, known: &Known) -> Result<(), String> {
     claims_hold(&json(claims)?)
 }
 
-/// `x5t` is SHA-1, `x5t#S256` SHA-256 of the whole certificate (RFC 7515, 4.1.7 and 4.1.8).
+/// Whether the header refers to the certificate: `x5t` is its SHA-1, `x5t#S256` its SHA-256 (RFC 7515, 4.1.7 and 4.1.8).
 fn names_certificate(head: &Value, certificate: &[u8]) -> bool {
     [("x5t", &SHA1_FOR_LEGACY_USE_ONLY), ("x5t#S256", &SHA256)]
         .into_iter()
@@ -163,7 +163,7 @@ fn decoded(part: &str) -> Result<Vec<u8>, String> {
         .map_err(|error| error.to_string())
 }
 
-/// All numbers are numbers.
+/// Returns a token; all numbers are numbers.
 fn granted(state: &mut State) -> Reply {
     match tokens::issue(state) {
         Ok(token) => Reply::json(
@@ -179,7 +179,7 @@ fn granted(state: &mut State) -> Reply {
     }
 }
 
-fn refused(status: u16, error: &str, code: u32, said: &str) -> Reply {
+fn refused(status: u16, error: &str, code: u32, message: &str) -> Reply {
     let time = jiff::Timestamp::now()
         .strftime("%Y-%m-%d %H:%M:%SZ")
         .to_string();
@@ -188,7 +188,7 @@ fn refused(status: u16, error: &str, code: u32, said: &str) -> Reply {
     let body = json!({
         "error": error,
         "error_description": format!(
-            "AADSTS{code}: {said}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {time}"
+            "AADSTS{code}: {message}\r\nTrace ID: {trace}\r\nCorrelation ID: {correlation}\r\nTimestamp: {time}"
         ),
         "error_codes": [code],
         "timestamp": time,

@@ -1,5 +1,5 @@
-//! As much HTTP/1.1 (RFC 9112) as the stand-in needs: one request and one answer for each connection, either of which can be
-//! spoiled byte by byte.
+//! The subset of HTTP/1.1 (RFC 9112) that the stand-in needs: one request and one response per connection, with responses that can be
+//! truncated.
 
 use std::{
     collections::BTreeMap,
@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::Value;
 
-/// A longer request is none that the daemon has reason to send.
-const LONGEST: usize = 64 << 10;
+/// Size limit of a request.
+const MAX_REQUEST: usize = 64 << 10;
 
 /// A request.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Head {
     pub(super) body: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -29,7 +29,7 @@ pub(super) struct Reply {
 }
 
 impl Head {
-    /// Reads one; `None` where the client hung up.
+    /// Reads a request; returns `None` when the client closed the connection.
     pub(super) fn read(stream: &mut impl Read) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let end = loop {
@@ -67,7 +67,7 @@ impl Head {
         Ok(Some(head))
     }
 
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
@@ -75,12 +75,12 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The path, without the query.
+    /// Returns the path without the query.
     pub(super) fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The decoded query.
+    /// Returns the decoded query.
     pub(super) fn query(&self) -> BTreeMap<String, String> {
         let (_path, query) = self.target.split_once('?').unwrap_or_default();
         form(query)
@@ -117,7 +117,7 @@ impl Reply {
     }
 }
 
-/// Pairs of `application/x-www-form-urlencoded`, decoded.
+/// Parses `application/x-www-form-urlencoded`.
 pub(super) fn form(text: &str) -> BTreeMap<String, String> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
@@ -152,8 +152,8 @@ fn more(stream: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<bool> {
     let mut chunk = [0; 4096];
     let length = stream.read(&mut chunk)?;
     bytes.extend_from_slice(&chunk[..length]);
-    if bytes.len() > LONGEST {
-        return Err(io::Error::other("a request that is too long"));
+    if bytes.len() > MAX_REQUEST {
+        return Err(io::Error::other("the request is too long"));
     }
     Ok(length > 0)
 }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_read_with_its_query_and_its_body() {
+    fn read_parses_query_and_body() {
         let mut bytes: &[u8] =
             b"POST /a/b?x=1%2F2&y=a+b HTTP/1.1\r\nContent-Length: 7\r\nHost: a\r\n\r\nk=v%25&l";
         let head = Head::read(&mut bytes).unwrap().unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_can_end_before_its_end() {
+    fn send_can_truncate_the_body() {
         let reply = Reply::json(200, &Value::from("whole"));
         let mut bytes = Vec::new();
         reply.send(&mut bytes, 3).unwrap();

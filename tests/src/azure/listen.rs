@@ -1,4 +1,4 @@
-//! Accepts connections, reads requests, and spoils the answers as it is told.
+//! Accepts connections, reads requests, and applies faults to the responses.
 
 use std::{
     io::{self, Read, Write},
@@ -26,14 +26,14 @@ use super::{
 };
 use crate::{Lab, servers::certificates::Leaf};
 
-/// How often a waiting thread looks whether it has ended or is to refuse.
-const LOOK: Duration = Duration::from_millis(20);
-/// How long a client may be silent.
+/// Interval at which waiting threads check for the end and for faults.
+const POLL: Duration = Duration::from_millis(20);
+/// Read and write timeout of a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 type Tls = Option<Arc<ServerConfig>>;
 
-/// A thread for each address of each service.
+/// Starts a thread for each address of each service.
 pub(super) fn all(
     lab: &Lab,
     network: &AzureNetwork,
@@ -46,7 +46,7 @@ pub(super) fn all(
         for address in addresses {
             let tls = (address.port() == 443).then(|| Arc::clone(&tls));
             let shared = Arc::clone(shared);
-            // A thread stays in the network of the one that made it.
+            // A thread inherits the network namespace of the one that spawned it.
             threads.push(netns.run(move || {
                 let socket = bound(address).with_context(|| format!("listen at {address}"))?;
                 let name = format!("lab-{service:?}");
@@ -78,20 +78,20 @@ fn bound(address: SocketAddr) -> io::Result<Socket> {
     )?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    // Bounds the wait for a connection as well (socket(7)).
-    socket.set_read_timeout(Some(LOOK))?;
+    // Also applies to accept(2) (socket(7)).
+    socket.set_read_timeout(Some(POLL))?;
     socket.listen(64)?;
     Ok(socket)
 }
 
-/// A closed socket is what refuses connections.
+/// Accepts connections; closes the socket while connections are to be refused.
 fn serve(service: Service, socket: Socket, address: SocketAddr, tls: &Tls, shared: &Arc<Shared>) {
     let mut socket = Some(socket);
     while !shared.has_ended() {
         if shared.fault(service) == Some(Fault::Refused) {
             socket = None;
             shared.state().open.remove(&address);
-            thread::sleep(LOOK);
+            thread::sleep(POLL);
             continue;
         }
         let Some(listening) = &socket else {
@@ -104,7 +104,7 @@ fn serve(service: Service, socket: Socket, address: SocketAddr, tls: &Tls, share
         };
         let (tls, shared) = (tls.clone(), Arc::clone(shared));
         let answered = move || {
-            // A client that went away is no failure of the stand-in's.
+            // A client that has gone away is not a failure of the stand-in.
             drop(answer(service, connection.into(), tls, &shared));
         };
         drop(thread::Builder::new().spawn(answered));
@@ -118,10 +118,10 @@ fn answer(service: Service, mut connection: TcpStream, tls: Tls, shared: &Shared
         return Ok(());
     }
     let Some(tls) = tls else {
-        return Ok(converse(service, &mut connection, shared)?);
+        return Ok(serve_request(service, &mut connection, shared)?);
     };
     let mut stream = StreamOwned::new(ServerConnection::new(tls)?, connection);
-    converse(service, &mut stream, shared)?;
+    serve_request(service, &mut stream, shared)?;
     if shared.fault(service) != Some(Fault::Truncated) {
         stream.conn.send_close_notify();
         stream.flush()?;
@@ -129,13 +129,17 @@ fn answer(service: Service, mut connection: TcpStream, tls: Tls, shared: &Shared
     Ok(())
 }
 
-fn converse<S: Read + Write>(service: Service, stream: &mut S, shared: &Shared) -> io::Result<()> {
+fn serve_request<S: Read + Write>(
+    service: Service,
+    stream: &mut S,
+    shared: &Shared,
+) -> io::Result<()> {
     let Some(mut head) = Head::read(stream)? else {
         return Ok(());
     };
     let fault = shared.fault(service);
     if fault == Some(Fault::Truncated) {
-        // "Not modified" has no body that could be cut short.
+        // "Not modified" has no body to truncate.
         head.headers.retain(|(name, _)| name != "if-none-match");
     }
     let reply = match fault {
@@ -150,7 +154,7 @@ fn converse<S: Read + Write>(service: Service, stream: &mut S, shared: &Shared) 
         },
         Some(Fault::OtherJson) => Reply::json(200, &serde_json::json!({ "value": 7 })),
         Some(Fault::Slow(_) | Fault::Truncated | Fault::HangsUp | Fault::Refused) | None => {
-            right(service, &head, shared)
+            regular_response(service, &head, shared)
         }
     };
     shared.note(service, &head, reply.status);
@@ -172,16 +176,16 @@ fn converse<S: Read + Write>(service: Service, stream: &mut S, shared: &Shared) 
     }
 }
 
-/// Ends early where the fault does.
+/// Waits for `time`, or until the fault is removed.
 fn wait(service: Service, time: Duration, shared: &Shared) {
     let until = Instant::now() + time;
     let is_slow = || matches!(shared.fault(service), Some(Fault::Slow(_)));
     while Instant::now() < until && is_slow() && !shared.has_ended() {
-        thread::sleep(LOOK);
+        thread::sleep(POLL);
     }
 }
 
-fn right(service: Service, head: &Head, shared: &Shared) -> Reply {
+fn regular_response(service: Service, head: &Head, shared: &Shared) -> Reply {
     match service {
         Service::ResourceManager => resource_manager::answer(head, &mut shared.state()),
         Service::Entra => entra::answer(head, &mut shared.state()),
@@ -191,7 +195,7 @@ fn right(service: Service, head: &Head, shared: &Shared) -> Reply {
     }
 }
 
-/// What each service says when it fails by itself.
+/// Returns a failure in the format of the service.
 fn failure(service: Service, status: u16) -> Reply {
     match service {
         Service::ResourceManager => resource_manager::failure(status),

@@ -1,4 +1,4 @@
-//! Tokens for the machine itself: the metadata service of a virtual machine, and the agent of Azure Arc with its challenge.
+//! Managed identities: the metadata service (IMDS) of a virtual machine, and the agent of Azure Arc with its challenge.
 
 use std::fs;
 
@@ -13,15 +13,15 @@ use super::{
 };
 
 const PATH: &str = "/metadata/identity/oauth2/token";
-/// With and without the final slash, as clients write it.
+/// The resource with and without the final slash; clients use both.
 const RESOURCES: [&str; 2] = [
     "https://management.azure.com/",
     "https://management.azure.com",
 ];
-/// Where the agent keeps its secret files, as clients see it.
+/// The directory of the agent's secret files as seen by clients.
 const TOKENS: &str = "/var/opt/azcmagent/tokens";
 
-/// The metadata service refuses what came through a proxy, and what a web page could send.
+/// Answers as IMDS, which refuses requests through a proxy and requests that a web page could send.
 pub(super) fn imds(head: &Head, state: &mut State) -> Reply {
     if let Some(refusal) = refusal(head, &["2018-02-01", "2019-08-01"]) {
         return refusal;
@@ -33,8 +33,8 @@ pub(super) fn imds(head: &Head, state: &mut State) -> Reply {
     granted(state)
 }
 
-/// The agent answers a request without proof with 401 and the name of a file that only root and the agent's group can read. Its
-/// content, in another request, is the proof, once.
+/// Answers as the agent of Azure Arc: 401 and the path of a secret file, readable by root and the agent's group only, for a request
+/// without proof. The file's content is the proof for one further request.
 pub(super) fn arc(head: &Head, state: &mut State) -> Reply {
     if let Some(refusal) = refusal(head, &["2019-11-01", "2020-06-01", "2021-02-01"]) {
         return refusal;
@@ -49,9 +49,9 @@ pub(super) fn arc(head: &Head, state: &mut State) -> Reply {
     }
 }
 
-/// The services' own failures.
+/// Returns the body of a failure in the services' format.
 pub(super) fn failure(status: u16) -> Reply {
-    let (error, said) = match status {
+    let (error, message) = match status {
         401 => ("unauthorized_client", "Invalid challenge token"),
         404 => ("not_found", "Identity not found"),
         429 => ("too_many_requests", "Too many requests"),
@@ -59,7 +59,7 @@ pub(super) fn failure(status: u16) -> Reply {
     };
     Reply::json(
         status,
-        &json!({ "error": error, "error_description": said }),
+        &json!({ "error": error, "error_description": message }),
     )
 }
 
@@ -82,12 +82,12 @@ fn refusal(head: &Head, versions: &[&str]) -> Option<Reply> {
     (!is_known).then(|| invalid("AADSTS500011: the resource principal was not found"))
 }
 
-fn invalid(said: &str) -> Reply {
-    let body = json!({ "error": "invalid_request", "error_description": said });
+fn invalid(message: &str) -> Reply {
+    let body = json!({ "error": "invalid_request", "error_description": message });
     Reply::json(400, &body)
 }
 
-/// All numbers are strings.
+/// Returns a token; all numbers are strings.
 fn granted(state: &mut State) -> Reply {
     let Ok(token) = tokens::issue(state) else {
         return failure(500);

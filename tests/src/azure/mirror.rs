@@ -1,4 +1,4 @@
-//! A web server with one file, as a customer mirrors Microsoft's download.
+//! A web server with one file, a customer's mirror of Microsoft's download.
 
 use ring::digest::{SHA256, digest};
 

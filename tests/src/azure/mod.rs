@@ -1,9 +1,10 @@
-//! A stand-in for the parts of Azure that the daemon asks, in the documented wire format: Resource Manager with the Service Tag
+//! A stand-in for the Azure APIs that the daemon uses, in their documented wire format: Resource Manager with the Service Tag
 //! Discovery API, Entra's token endpoint, the metadata service of a virtual machine, Azure Arc's agent on the device, and a web
 //! server that mirrors the service-tags file.
 //!
-//! It lives in a network namespace behind the cloud's, so that what refuses a connection is nobody, and what it is asked crosses
-//! the link that [`crate::topology::packet_counter::PacketCounter`] watches. The agent of Azure Arc listens on the device's loopback.
+//! It runs in a network namespace behind the cloud's, so that its requests cross the link of
+//! [`crate::topology::packet_counter::PacketCounter`] and only its own sockets refuse connections. The agent of Azure Arc listens on the
+//! device's loopback.
 
 mod entra;
 mod http;
@@ -34,11 +35,11 @@ pub use self::{
 };
 use crate::Lab;
 
-/// Between two looks at the requests.
-const LOOK: Duration = Duration::from_millis(10);
+/// Interval between polls of the requests.
+const POLL: Duration = Duration::from_millis(10);
 
-/// The running stand-in; it ends when dropped. No virtual machine's metadata service and no agent of Azure Arc answers until
-/// [`Azure::mend`] says so, as on a device that is neither.
+/// The running stand-in; it ends when dropped. Metadata service and agent of Azure Arc refuse connections until [`Azure::recover`], as on a
+/// device that is neither a virtual machine nor connected to Azure Arc.
 #[derive(Debug)]
 pub struct Azure {
     shared: Arc<Shared>,
@@ -48,12 +49,13 @@ pub struct Azure {
 }
 
 impl Azure {
-    /// Starts all of it for `lab`, and gives its names addresses.
+    /// Starts all services for `lab` and adds their names to DNS.
     ///
     /// # Errors
-    /// When a namespace, a certificate or a socket cannot be made.
+    /// When a namespace, a certificate or a socket cannot be created.
     pub fn start(lab: &Lab) -> Result<Self> {
-        let network = AzureNetwork::new(lab).context("make room for the stand-in of Azure")?;
+        let network =
+            AzureNetwork::new(lab).context("create the network of the stand-in for Azure")?;
         let principal = Principal::new(lab.scratch())?;
         let shared = Arc::new(Shared::new(&principal, network.tokens_dir()));
         for service in [Service::Imds, Service::Arc] {
@@ -68,75 +70,75 @@ impl Azure {
         })
     }
 
-    /// The service principal that Entra knows, and its files.
+    /// Returns the service principal that Entra accepts, and its files.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// What the daemon has to see at `/var/opt` for the agent's tokens directory to be there.
+    /// Returns the directory to mount over the daemon's `/var/opt`, which contains the agent's tokens directory.
     #[must_use]
     pub fn var_opt(&self) -> &Path {
         self.network.var_opt()
     }
 
-    /// Has `service` fail this way from here on.
+    /// Injects a fault into `service`.
     pub fn fail(&self, service: Service, fault: Fault) {
         self.shared.state().faults.insert(service, fault);
         self.await_sockets(service);
     }
 
-    /// Has `service` answer rightly from here on.
+    /// Removes the fault of `service`.
     pub fn recover(&self, service: Service) {
         self.shared.state().faults.remove(&service);
         self.await_sockets(service);
     }
 
-    /// What Resource Manager says of the registry `contoso`: the hosts of its data endpoints.
+    /// Sets the data endpoints of the registry `contoso` in Resource Manager.
     pub fn set_data_endpoints<H: AsRef<str>>(&self, hosts: &[H]) {
         self.shared.state().data_endpoints =
             hosts.iter().map(|host| host.as_ref().to_owned()).collect();
     }
 
-    /// How long the tokens that are issued from here on are good for, in seconds.
+    /// Sets the lifetime of newly issued tokens in seconds.
     pub fn set_token_lifetime(&self, seconds: u64) {
         self.shared.state().token_life = seconds;
     }
 
-    /// Makes every token that was issued so far invalid, as a tenant's administrator can.
+    /// Invalidates all tokens issued so far, as a tenant's administrator can.
     pub fn revoke_tokens(&self) {
         self.shared.state().valid.clear();
     }
 
-    /// Has the agent of Azure Arc name this file, as the daemon sees the file system, instead of one with a new secret.
+    /// Makes the agent of Azure Arc name this file, a path in the daemon's view, instead of one with a new secret.
     pub fn set_realm(&self, file: Option<&str>) {
         self.shared.state().realm = file.map(str::to_owned);
     }
 
-    /// What the Service Tag Discovery API answers, in pages: tags as the service-tags file has them.
+    /// Sets the pages of the Service Tag Discovery API; tags have the format of the service-tags file.
     pub fn set_tag_pages(&self, change_number: u32, pages: Vec<Vec<serde_json::Value>>) {
         let mut state = self.shared.state();
         state.tag_pages = pages;
         state.tag_change_number = change_number;
     }
 
-    /// Has every page of the Service Tag Discovery API name this one as the next, whatever it is.
+    /// Sets the next link of every page of the Service Tag Discovery API.
     pub fn set_next_link(&self, url: Option<&str>) {
         self.shared.state().next_link = url.map(str::to_owned);
     }
 
-    /// The file that the mirror serves; its ETag changes with it.
+    /// Sets the file of the mirror; its ETag changes with it.
     pub fn set_mirrored(&self, file: impl Into<Vec<u8>>) {
         self.shared.state().mirrored = file.into();
     }
 
-    /// The requests seen so far, oldest first.
+    /// Returns the requests so far, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().requests.clone()
     }
 
-    /// How many requests `service` has seen.
+    /// Returns the number of requests to `service`.
     #[must_use]
     pub fn count(&self, service: Service) -> usize {
         let state = self.shared.state();
@@ -144,10 +146,10 @@ impl Azure {
         seen.filter(|request| request.service == service).count()
     }
 
-    /// Waits until `service` has seen `more` requests that `wanted` holds of, counted from now on.
+    /// Waits until `service` has received `more` requests for which `wanted` is true, counted from the call on.
     ///
     /// # Errors
-    /// When they do not come within `limit`.
+    /// When they do not arrive within `limit`.
     pub fn await_requests(
         &self,
         service: Service,
@@ -166,13 +168,13 @@ impl Azure {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                bail!("{service:?} was not asked {more} times within {limit:?}: {seen:#?}");
+                bail!("{service:?} did not receive {more} requests within {limit:?}: {seen:#?}");
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 
-    /// Everything that nobody may learn: tokens, the agent's secrets, and what the principal proves itself with.
+    /// Returns everything that must not leak: tokens, the agent's secrets, and the principal's credentials.
     #[must_use]
     pub fn secrets(&self) -> BTreeSet<String> {
         let mut secrets = self.shared.state().secrets.clone();
@@ -182,13 +184,13 @@ impl Azure {
 }
 
 impl Azure {
-    /// Waits until the sockets of `service` are there, or are not.
+    /// Waits until the sockets of `service` are open, or closed, as its fault requires.
     fn await_sockets(&self, service: Service) {
         let is_open = self.shared.fault(service) != Some(Fault::Refused);
         let (_netns, addresses) = self.network.of(service);
         let is_settled = |address| self.shared.state().open.contains(address) == is_open;
         while !addresses.iter().all(is_settled) && !self.has_stopped() {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL);
         }
     }
 
@@ -202,7 +204,7 @@ impl Drop for Azure {
         self.shared.end();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                crate::fixtures::process::complain("a thread of the stand-in of Azure panicked");
+                crate::fixtures::process::complain("a thread of the stand-in for Azure panicked");
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Where the stand-in lives: a network namespace behind the cloud's, with addresses that the cloud routes there and names that the
-//! lab's resolver knows.
+//! The stand-in's network namespace behind the cloud's, with addresses that the cloud routes there and names in the lab's DNS.
 
 use std::{
     fs,
@@ -23,11 +22,11 @@ pub const MIRROR_HOST: &str = "mirror.example.org";
 const IMDS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)), 80);
 /// The agent of Azure Arc, on the device.
 const AGENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 40342);
-/// Lifetime of the names, in seconds.
+/// TTL of the names in seconds.
 const TTL: u32 = 60;
 
-/// The addresses of a service that has a name. They are global as far as the rule goes, and nobody has them: the IPv4 ones since
-/// the 6to4 relays ended (RFC 7526), the IPv6 ones since the 6bone did (RFC 3701).
+/// Returns the addresses of a service with a name. The policy treats them as global, and they are unused on the Internet: the IPv4 ones
+/// since the deprecation of 6to4 relays (RFC 7526), the IPv6 ones since the end of the 6bone (RFC 3701).
 #[must_use]
 pub fn address_of(service: Service) -> Option<[IpAddr; 2]> {
     let last = match service {
@@ -68,7 +67,7 @@ impl AzureNetwork {
         }
         let var_opt = lab.scratch().dir("var-opt")?;
         let tokens = var_opt.join("azcmagent/tokens");
-        fs::create_dir_all(&tokens).context("make the agent's tokens directory")?;
+        fs::create_dir_all(&tokens).context("create the agent's tokens directory")?;
         Ok(Self {
             netns,
             device: lab.network().device().clone(),
@@ -77,7 +76,7 @@ impl AzureNetwork {
         })
     }
 
-    /// Where `service` listens: the namespace, and addresses with ports.
+    /// Returns the namespace and the addresses with ports at which `service` listens.
     pub(super) fn of(&self, service: Service) -> (&Netns, Vec<SocketAddr>) {
         match service {
             Service::Imds => (&self.netns, vec![IMDS]),
@@ -99,7 +98,7 @@ impl AzureNetwork {
     }
 }
 
-/// The prefixes that the cloud sends to the stand-in.
+/// The prefixes that the cloud routes to the stand-in.
 const ROUTED: [&str; 3] = ["192.88.99.0/24", "3ffe::/16", "169.254.169.254/32"];
 
 fn cloud_lines(netns: &Path) -> String {
@@ -137,11 +136,11 @@ fn lines() -> String {
     lines
 }
 
-/// `/proc/sys/net` is that of the calling thread's network.
+/// Enables forwarding; `/proc/sys/net` belongs to the calling thread's network namespace.
 fn forward() -> Result<()> {
     for switch in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
         fs::write(Path::new("/proc/sys/net").join(switch), "1")
-            .with_context(|| format!("switch on {switch} in the cloud"))?;
+            .with_context(|| format!("enable {switch} in the cloud"))?;
     }
     Ok(())
 }

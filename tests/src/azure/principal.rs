@@ -1,4 +1,4 @@
-//! The service principal that Entra knows, with everything it can prove itself with.
+//! The service principal that Entra accepts, with all its credentials.
 
 use std::{
     fs::{self, OpenOptions},
@@ -29,10 +29,10 @@ pub const TENANT: &str = "00000000-0000-4000-8000-000000007e4a";
 /// The service principal's application, and the machine's own.
 pub const CLIENT: &str = "00000000-0000-4000-8000-00000000c11e";
 
-/// The longest that making a key may take.
+/// Time limit of key generation.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The resource id of a registry in the stand-in's subscription.
+/// Returns the resource id of a registry in the stand-in's subscription.
 #[must_use]
 pub fn resource_id(registry: &str) -> String {
     format!(
@@ -40,20 +40,20 @@ pub fn resource_id(registry: &str) -> String {
     )
 }
 
-/// Its files on the device.
+/// The principal and its credential files on the device.
 #[derive(Debug)]
 pub struct Principal {
-    /// Holds the client secret.
+    /// Contains the client secret.
     pub secret_file: PathBuf,
-    /// Holds the federated token of a workload.
+    /// Contains the federated token of a workload.
     pub federated_file: PathBuf,
-    /// Holds a certificate and its private key (PKCS #8), as PEM.
+    /// Contains a certificate and its private key (PKCS #8) as PEM.
     pub certificate_file: PathBuf,
     directory: PathBuf,
     known: Known,
 }
 
-/// What Entra knows of it.
+/// What Entra knows of the principal.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) secret: String,
@@ -65,7 +65,7 @@ pub(super) struct Known {
 }
 
 impl Principal {
-    /// Makes all of it in the directory `principal` of `scratch`.
+    /// Creates the principal and its files in the directory `principal` of `scratch`.
     pub(super) fn new(scratch: &ScratchDir) -> Result<Self> {
         let directory = scratch.dir("principal")?;
         let (certificate, public_key) = certificate(&directory)?;
@@ -85,7 +85,7 @@ impl Principal {
             Ok(path)
         };
         Ok(Self {
-            // Files that people write end with a line break.
+            // Files written by people end with a line break.
             secret_file: file("secret", &format!("{}\n", known.secret))?,
             federated_file: file("federated", &known.federated)?,
             certificate_file: directory.join("both.pem"),
@@ -98,7 +98,7 @@ impl Principal {
         self.known.clone()
     }
 
-    /// What it proves itself with, the private key line by line.
+    /// Returns its credentials, the private key line by line.
     pub(super) fn secrets(&self) -> Vec<String> {
         let key = fs::read_to_string(self.directory.join("key.pem")).unwrap_or_default();
         let lines = key.lines().filter(|line| line.len() > 40);
@@ -108,7 +108,7 @@ impl Principal {
     }
 }
 
-/// Writes a file that root alone can read.
+/// Writes a file with mode 0600.
 fn private(path: &Path, contents: &[u8]) -> Result<()> {
     let mut options = OpenOptions::new();
     let opened = options.write(true).create_new(true).mode(0o600).open(path);
@@ -117,14 +117,14 @@ fn private(path: &Path, contents: &[u8]) -> Result<()> {
         .with_context(|| format!("write {}", path.display()))
 }
 
-/// A self-signed certificate with an RSA key, the kind that Entra takes; its DER form and that of its public key.
+/// Creates a self-signed certificate with an RSA key, the kind that Entra accepts; returns it and its public key as DER.
 fn certificate(directory: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
     let openssl = |arguments: &[&str]| {
         let mut command = ProcessEnv::default().command("openssl");
         command.args(arguments).current_dir(directory);
         run(command, LIMIT)
             .and_then(Finished::success)
-            .context("make a certificate")
+            .context("create a certificate")
     };
     openssl(&[
         "req",

@@ -26,10 +26,11 @@ pub(super) fn answer(head: &Head, state: &mut State) -> Reply {
         .map(String::as_str)
         .unwrap_or_default();
     if version.is_empty() {
-        let said = "The api-version query parameter (?api-version=) is required for all requests.";
-        return error(400, "MissingApiVersionParameter", said);
+        let message =
+            "The api-version query parameter (?api-version=) is required for all requests.";
+        return error(400, "MissingApiVersionParameter", message);
     }
-    // Resource Manager does not tell capitals apart.
+    // Paths of Resource Manager are case-insensitive.
     let path = head.path().trim_end_matches('/').to_ascii_lowercase();
     if head.method == "GET" && path == resource_id("contoso").to_ascii_lowercase() {
         return supported(version, &["2025-11-01", "2026-01-01-preview"])
@@ -46,9 +47,9 @@ pub(super) fn answer(head: &Head, state: &mut State) -> Reply {
 const MISSING: &str = "Authentication failed. The 'Authorization' header is missing.";
 const INVALID: &str = "The access token is invalid.";
 
-/// The service's own failures.
+/// Returns the body of a failure in the service's format.
 pub(super) fn failure(status: u16) -> Reply {
-    let (code, said) = match status {
+    let (code, message) = match status {
         401 => {
             return unauthorized(
                 "ExpiredAuthenticationToken",
@@ -67,31 +68,31 @@ pub(super) fn failure(status: u16) -> Reply {
         503 => ("ServerTimeout", "The request timed out."),
         _ => ("InternalServerError", "Encountered internal server error."),
     };
-    error(status, code, said)
+    error(status, code, message)
 }
 
-fn error(status: u16, code: &str, said: &str) -> Reply {
+fn error(status: u16, code: &str, message: &str) -> Reply {
     Reply::json(
         status,
-        &json!({ "error": { "code": code, "message": said } }),
+        &json!({ "error": { "code": code, "message": message } }),
     )
 }
 
-fn unauthorized(code: &str, said: &str) -> Reply {
-    error(401, code, said).with(
+fn unauthorized(code: &str, message: &str) -> Reply {
+    error(401, code, message).with(
         "WWW-Authenticate",
         format!(
-            "Bearer authorization_uri=\"https://login.microsoftonline.com/{TENANT}\", error=\"invalid_token\", error_description=\"{said}\""
+            "Bearer authorization_uri=\"https://login.microsoftonline.com/{TENANT}\", error=\"invalid_token\", error_description=\"{message}\""
         ),
     )
 }
 
 fn supported(version: &str, versions: &[&str]) -> Option<Reply> {
-    let said = "The api-version is invalid for this resource type.";
-    (!versions.contains(&version)).then(|| error(400, "NoRegisteredProviderFound", said))
+    let message = "The api-version is invalid for this resource type.";
+    (!versions.contains(&version)).then(|| error(400, "NoRegisteredProviderFound", message))
 }
 
-/// The login server has a capital, as in Microsoft's own examples.
+/// Returns the registry resource; the login server has a capital, as in Microsoft's examples.
 fn registry(data_endpoints: &[String]) -> Value {
     json!({
         "id": resource_id("contoso"),
@@ -122,7 +123,7 @@ fn is_discovery(path: &str) -> bool {
         .is_some_and(|location| !location.is_empty() && !location.contains('/'))
 }
 
-/// Change numbers are strings.
+/// Returns a page of service tags; change numbers are strings.
 fn tags(state: &State, page: usize, path: &str, version: &str) -> Reply {
     let values: Vec<Value> = state
         .tag_pages
@@ -151,7 +152,7 @@ fn tags(state: &State, page: usize, path: &str, version: &str) -> Reply {
     Reply::json(200, &body)
 }
 
-/// A tag of the file as the API tells it: a string as the change number, no platform, no number of the region.
+/// Converts a tag from the file's format to the API's: the change number is a string, platform and region number are absent.
 fn discovered(tag: &Value) -> Value {
     let properties = &tag["properties"];
     json!({

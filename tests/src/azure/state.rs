@@ -1,4 +1,4 @@
-//! What the stand-in knows, what it is told to do wrong, and what it was asked.
+//! The stand-in's shared state: data, injected faults, and recorded requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{http::Head, principal::Known};
 use crate::azure::Principal;
 
-/// Who is asked.
+/// A service of the stand-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     /// Azure Resource Manager.
@@ -32,7 +32,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// All of them.
+    /// All services.
     pub const ALL: [Self; 5] = [
         Self::ResourceManager,
         Self::Entra,
@@ -42,33 +42,33 @@ impl Service {
     ];
 }
 
-/// What a service does wrong.
+/// A fault of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers with this status and the body that the service has for it.
+    /// Answers with this status and the service's body for it.
     Status(u16),
     /// Answers 429, with `Retry-After` in seconds.
     Throttled(u64),
-    /// Answers rightly, after this time.
+    /// Answers correctly after this delay.
     Slow(Duration),
-    /// Announces its whole answer, sends half of it and hangs up.
+    /// Announces the whole response, sends half of it and closes the connection.
     Truncated,
-    /// Answers 200 with something that is no JSON.
+    /// Answers 200 with a body that is not JSON.
     NotJson,
-    /// Answers 200 with JSON of another shape.
+    /// Answers 200 with JSON of another schema.
     OtherJson,
-    /// Hangs up in the middle of the handshake or of the request.
+    /// Closes the connection during the handshake or the request.
     HangsUp,
     /// Does not accept connections.
     Refused,
 }
 
-/// A request that the stand-in has read.
+/// A request to the stand-in.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// When it was read.
+    /// Time of receipt.
     pub at: Instant,
-    /// Who was asked.
+    /// The service that received it.
     pub service: Service,
     /// `GET` or `POST`.
     pub method: String,
@@ -78,12 +78,12 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
 }
 
 impl Request {
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header by its name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
@@ -93,7 +93,7 @@ impl Request {
     }
 }
 
-/// What all threads share.
+/// State shared by all threads.
 #[derive(Debug)]
 pub(super) struct Shared {
     ended: AtomicBool,
@@ -104,15 +104,15 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) faults: BTreeMap<Service, Fault>,
     pub(super) requests: Vec<Request>,
-    /// Where somebody listens.
+    /// Addresses with a listening socket.
     pub(super) open: BTreeSet<SocketAddr>,
     pub(super) known: Known,
     pub(super) data_endpoints: Vec<String>,
-    /// Tokens that Resource Manager takes.
+    /// Tokens that Resource Manager accepts.
     pub(super) valid: BTreeSet<String>,
-    /// Tokens and agent's secrets ever made.
+    /// All tokens and agent's secrets issued so far.
     pub(super) secrets: BTreeSet<String>,
-    /// Of the secret files that the agent has named and nobody has used.
+    /// Contents of the agent's secret files that have been named but not yet used.
     pub(super) challenges: BTreeSet<String>,
     pub(super) token_life: u64,
     pub(super) tokens_dir: PathBuf,
@@ -148,7 +148,7 @@ impl Shared {
         }
     }
 
-    /// A panicking test leaves it sound: every change is one assignment.
+    /// Locks the state, ignoring poison: every change is one assignment, so a panic leaves it consistent.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

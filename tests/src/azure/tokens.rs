@@ -1,4 +1,4 @@
-//! Tokens and secrets: random text that stands out wherever it turns up.
+//! Tokens and secrets: random text that tests can find wherever it leaks.
 
 use anyhow::Result;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -6,16 +6,16 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::state::State;
 
-/// 256 random bits.
+/// Returns 256 random bits in base64url.
 pub(super) fn random() -> Result<String> {
     let mut bytes = [0; 32];
     SystemRandom::new()
         .fill(&mut bytes)
-        .map_err(|_unspecified| anyhow::anyhow!("the kernel gives no random bytes"))?;
+        .map_err(|_unspecified| anyhow::anyhow!("the kernel returned no random bytes"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// A token that Resource Manager takes from here on. It looks like one of Entra's, which nobody but the resource may read.
+/// Issues a token that Resource Manager accepts. It has the form of Entra's tokens, which are opaque to clients.
 pub(super) fn issue(state: &mut State) -> Result<String> {
     let token = format!("eyJ0eXAiOiJKV1QifQ.{}.{}", random()?, random()?);
     state.valid.insert(token.clone());

@@ -9,6 +9,6 @@ use lab::clients::tls_client::{Work, perform};
 fn main() -> Result<()> {
     let ca = env::args().nth(1).context("no authority")?;
     let work: Work = serde_json::from_reader(io::stdin()).context("read the work")?;
-    let said = perform(Path::new(&ca), &work)?;
-    Ok(io::Write::write_all(&mut io::stdout(), said.as_bytes())?)
+    let output = perform(Path::new(&ca), &work)?;
+    Ok(io::Write::write_all(&mut io::stdout(), output.as_bytes())?)
 }

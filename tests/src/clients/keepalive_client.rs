@@ -1,4 +1,4 @@
-//! Clients that keep a connection or a socket.
+//! Clients that keep a TLS connection or a DNS socket open between requests.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,7 +14,7 @@ use crate::{CONTOSO_LOGIN, Lab};
 const TOOL: &str = include_str!("../../lab/keepalive_client.py");
 const RESOLVER_CLIENT: &str = include_str!("../../lab/resolver_client.py");
 
-/// The client, with a line to it and one from it for each pull. It ends when it is dropped.
+/// A client process that makes one request for each input line and prints its result. Killed when dropped.
 #[derive(Debug)]
 pub struct KeepaliveClient {
     client: Child,
@@ -23,7 +23,7 @@ pub struct KeepaliveClient {
 }
 
 impl KeepaliveClient {
-    /// A client on the device that has connected to contoso's login server.
+    /// Starts a client on the device that keeps a connection to contoso's login server.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -36,8 +36,8 @@ impl KeepaliveClient {
         Self::spawn(python)
     }
 
-    /// A client on the device whose socket is connected to the DNS server at `server`. Each [`KeepaliveClient::pull`] is a question for contoso's login
-    /// server, and a connection to the address of the answer: that address, and what came of it.
+    /// Starts a client on the device with a socket connected to the DNS server `server`. Each [`KeepaliveClient::request`] queries contoso's login server
+    /// and connects to the address in the answer; the result is the address, and `open` or the error.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -54,8 +54,8 @@ impl KeepaliveClient {
     fn spawn(mut python: Command) -> Result<Self> {
         python.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut client = python.spawn().context("start a client")?;
-        let to = client.stdin.take().context("no way to the client")?;
-        let from = client.stdout.take().context("no way from the client")?;
+        let to = client.stdin.take().context("no pipe to the client")?;
+        let from = client.stdout.take().context("no pipe from the client")?;
         Ok(Self {
             client,
             to,
@@ -63,11 +63,11 @@ impl KeepaliveClient {
         })
     }
 
-    /// The status, or what failed.
+    /// Makes one request and returns the HTTP status or the error.
     ///
     /// # Errors
-    /// When the client is no more.
-    pub fn pull(&mut self) -> Result<String> {
+    /// When the client has ended.
+    pub fn request(&mut self) -> Result<String> {
         self.to.write_all(b"\n")?;
         let mut line = String::new();
         self.from.read_line(&mut line)?;

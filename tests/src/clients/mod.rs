@@ -1,4 +1,4 @@
-//! What runs on the device: a client that pulls, and clients that carry data away.
+//! Clients on the device: a client that pulls, and clients that exfiltrate.
 
 pub mod keepalive_client;
 pub mod stream;
@@ -30,48 +30,48 @@ use crate::{
 
 const STORAGE_CLIENT: &str = include_str!("../../lab/storage_client.py");
 const REACH_ADDRESSES: &str = include_str!("../../lab/reach_addresses.py");
-/// Longer than any client's own time limit.
+/// Time limit of a client, longer than the clients' internal ones.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(300);
 
 /// A pull that succeeded.
 #[derive(Clone, Copy, Debug)]
 pub struct PullReport {
-    /// From the client's start to its end.
+    /// Duration of the client's process.
     pub duration: Duration,
-    /// Layers in the image.
+    /// Number of layers.
     pub layers: usize,
-    /// Size of all layers as they came over the wire.
+    /// Size of all layers in bytes.
     pub bytes: u64,
 }
 
-/// How an attempt to carry data away ended.
+/// The result of an exfiltration attempt.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Exfiltration {
     /// Whether the data arrived.
     pub ok: bool,
-    /// What the client said.
+    /// The client's error message.
     pub error: Option<String>,
-    /// The errno at the bottom of the client's error, where it tells.
+    /// The errno at the root of the client's error, where it reports one.
     pub errno: Option<i32>,
-    /// How long the attempt took, without the client's start.
+    /// Duration of the attempt without the client's start.
     pub seconds: f64,
 }
 
-/// One attempt to reach an address.
+/// The result of one attempt to reach an address.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Attempt {
     /// `tcp`, `tcp-mapped`, `udp`, `udp-connected`, `udp-mapped`, `icmp`, `raw`, `raw-own-header`.
     pub kind: String,
-    /// Where to.
+    /// Destination.
     pub address: IpAddr,
-    /// Why the system call failed. Success says of TCP only that anything arrived.
+    /// Errno of the failed system call. Success proves that a packet arrived for TCP only.
     pub errno: Option<i32>,
-    /// How long the system calls took.
+    /// Duration of the system calls.
     pub milliseconds: f64,
 }
 
-/// The clients' programs and what they need.
+/// The clients' programs and their inputs.
 #[derive(Debug)]
 pub(crate) struct Clients<'a> {
     pub(crate) cache: &'a ToolCache,
@@ -83,7 +83,7 @@ pub(crate) struct Clients<'a> {
 impl Clients<'_> {
     /// Pulls [`IMAGE`] from `login_server` with skopeo.
     pub(crate) fn pull(&self, env: &ProcessEnv, login_server: &str) -> Result<PullReport> {
-        let home = tempfile::tempdir_in(self.dir).context("make a directory for a pull")?;
+        let home = tempfile::tempdir_in(self.dir).context("create a directory for a pull")?;
         let target = home.path().join("image");
         let mut pull = skopeo(self.cache, env, home.path());
         pull.args(["copy", "--quiet", "--src-no-creds", "--src-cert-dir"])
@@ -98,9 +98,9 @@ impl Clients<'_> {
         report(&target, duration)
     }
 
-    /// Pushes the image in the lab's `image` directory to `login_server` with skopeo.
+    /// Builds an image and pushes it to `login_server` with skopeo.
     pub(crate) fn push(&self, env: &ProcessEnv, login_server: &str, limit: Duration) -> Result<()> {
-        let home = tempfile::tempdir_in(self.dir).context("make a directory for a push")?;
+        let home = tempfile::tempdir_in(self.dir).context("create a directory for a push")?;
         let image = crate::servers::image::make(home.path())?;
         let mut push = skopeo(self.cache, env, home.path());
         push.args(["copy", "--quiet", "--dest-no-creds", "--dest-cert-dir"])
@@ -113,30 +113,30 @@ impl Clients<'_> {
         Ok(())
     }
 
-    /// Makes the bad actor's container ready and returns a signature that opens it.
+    /// Creates the bad actor's container and returns a shared access signature for it.
     pub(crate) fn prepare_storage(&self, env: &ProcessEnv) -> Result<String> {
         #[derive(Deserialize)]
         struct Prepared {
             sas: String,
         }
-        let said = self
-            .storage_tool(env, "prepare")?
+        let output = self
+            .storage_client(env, "prepare")?
             .success()
             .context("prepare the storage")?;
-        let prepared: Prepared = serde_json::from_str(&said).context("read the signature")?;
+        let prepared: Prepared = serde_json::from_str(&output).context("read the signature")?;
         Ok(prepared.sas)
     }
 
     /// Uploads with the Azure SDK.
     pub(crate) fn upload_with_sdk(&self, env: &ProcessEnv) -> Result<Exfiltration> {
-        let said = self
-            .storage_tool(env, "upload")?
+        let output = self
+            .storage_client(env, "upload")?
             .success()
             .context("run the Azure SDK")?;
-        serde_json::from_str(&said).with_context(|| format!("read the SDK's report: {said}"))
+        serde_json::from_str(&output).with_context(|| format!("read the SDK's report: {output}"))
     }
 
-    fn storage_tool(&self, env: &ProcessEnv, action: &str) -> Result<Finished> {
+    fn storage_client(&self, env: &ProcessEnv, action: &str) -> Result<Finished> {
         let mut tool = env.command(self.cache.path("venv/bin/python"));
         tool.args(["-c", STORAGE_CLIENT, action, &format!("https://{HOST}")])
             .arg(self.tls.ca())
@@ -144,7 +144,7 @@ impl Clients<'_> {
         run(tool, LIMIT)
     }
 
-    /// Tries to reach every address in every way, `rounds` times.
+    /// Tries to reach every address with every method, `rounds` times.
     pub(crate) fn attempt(
         &self,
         env: &ProcessEnv,
@@ -154,13 +154,13 @@ impl Clients<'_> {
         let mut tool = env.command(self.cache.path("venv/bin/python"));
         tool.args(["-c", REACH_ADDRESSES, &rounds.to_string()]);
         tool.args(addresses.iter().map(ToString::to_string));
-        let said = run(tool, ATTEMPTS_LIMIT)?
+        let output = run(tool, ATTEMPTS_LIMIT)?
             .success()
             .context("attempt to reach addresses")?;
-        serde_json::from_str(&said).context("read the attempts' report")
+        serde_json::from_str(&output).context("read the attempts' report")
     }
 
-    /// Uploads with curl and a signature from [`Self::prepare_storage`].
+    /// Uploads with curl and the signature from [`Self::prepare_storage`].
     pub(crate) fn upload_with_curl(&self, env: &ProcessEnv, sas: &str) -> Result<Exfiltration> {
         let mut curl = env.command("curl");
         curl.args([
@@ -187,7 +187,7 @@ impl Clients<'_> {
     }
 }
 
-/// skopeo's `dir:` transport writes one file for each blob, named by its digest.
+/// Checks the pulled layers; skopeo's `dir:` transport writes one file for each blob, named by its digest.
 fn report(image: &Path, duration: Duration) -> Result<PullReport> {
     #[derive(Deserialize)]
     struct Manifest {

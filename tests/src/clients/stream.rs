@@ -1,5 +1,5 @@
-//! A steady stream of connections from the device: to an allowed address, where each has to succeed,
-//! and to protected ones, where each has to be refused.
+//! A steady stream of connections from the device to allowed addresses, all of which must succeed,
+//! and to protected ones, all of which must be refused.
 
 use std::{
     collections::BTreeMap,
@@ -25,28 +25,28 @@ use crate::{
     hello::{client_hello, name_at},
 };
 
-/// Rounds that a forgotten stream makes before it ends by itself.
-const MOST_ROUNDS: u64 = 100_000;
-/// How long a front end may take to answer; a lost packet is sent again long before.
+/// Number of rounds after which an abandoned stream ends by itself.
+const MAX_ROUNDS: u64 = 100_000;
+/// Time limit of a front end's answer, much longer than TCP's retransmission timeout.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a stream may take to end.
+/// Time limit for the end of a stream.
 const END_WITHIN: Duration = Duration::from_secs(15);
-/// Ports of the datagrams, in turn.
+/// Destination ports of the datagrams, in turn.
 const PORTS: [u16; 3] = [53, 443, 8125];
 
-/// What a stream does.
+/// The connections of a stream.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// TLS front ends, in turn: each connection sends a ClientHello and waits for the answer.
+    /// TLS front ends, used in turn: each connection sends a ClientHello and waits for the answer.
     pub allowed: Vec<SocketAddr>,
-    /// Each round makes one TCP connection and sends one UDP datagram to each of them.
+    /// Protected addresses: each round opens one TCP connection and sends one UDP datagram to each of them.
     pub protected: Vec<IpAddr>,
-    /// Rounds a second, for either.
+    /// Rounds per second, for both.
     pub rate: u32,
 }
 
 impl Plan {
-    /// Contoso's front ends in the fresh lab, and the storage account and the registry of the bad actor.
+    /// Returns the plan of a fresh lab: contoso's front ends, and the bad actor's storage account and registry.
     #[must_use]
     pub fn lab_default(rate: u32) -> Self {
         let front_end = |address: [u16; 8]| SocketAddr::from((Ipv6Addr::from(address), 443));
@@ -67,18 +67,18 @@ impl Plan {
     }
 }
 
-/// What came of it.
+/// The results of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Connections to allowed addresses that were answered.
     pub answered: u64,
-    /// Those that were not, by step and error.
+    /// Connections to allowed addresses that failed, by step and error.
     pub failed: BTreeMap<String, u64>,
-    /// Packets on allowed connections that were lost and sent again.
+    /// Retransmitted packets on allowed connections.
     pub retransmitted: u64,
     /// Connections and datagrams to protected addresses that were refused with `EPERM`.
     pub refused: u64,
-    /// Those that were not, by what came instead.
+    /// Connections and datagrams to protected addresses that were not refused, by result.
     pub passed: BTreeMap<String, u64>,
 }
 
@@ -91,13 +91,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Starts `program`, the binary `egress-stream`, in `place`.
+    /// Starts `program`, the binary `egress-stream`, in `env`.
     ///
     /// # Errors
     /// When it cannot be started.
     pub fn start(program: &Path, env: &ProcessEnv, plan: &Plan) -> Result<Self> {
-        let (read, write) = io::pipe().context("make a pipe")?;
-        let output = tempfile::tempfile().context("make a file for a stream's totals")?;
+        let (read, write) = io::pipe().context("create a pipe")?;
+        let output = tempfile::tempfile().context("create a file for a stream's totals")?;
         let mut command = env.command(program);
         command
             .arg(serde_json::to_string(plan)?)
@@ -110,10 +110,10 @@ impl Stream {
         })
     }
 
-    /// Ends it, and tells what came of it.
+    /// Ends the stream and returns its totals.
     ///
     /// # Errors
-    /// When it ended before, or told nothing.
+    /// When it had already ended, or printed no totals.
     pub fn end(self) -> Result<Totals> {
         let Self {
             mut running,
@@ -136,7 +136,7 @@ impl Stream {
     }
 }
 
-/// Makes the connections of `plan` from this process until `ended` is set.
+/// Opens the connections of `plan` from this process until `ended` is set.
 pub fn generate(plan: &Plan, ended: &AtomicBool) -> Totals {
     thread::scope(|scope| {
         let refused = scope.spawn(|| {
@@ -163,12 +163,12 @@ pub fn generate(plan: &Plan, ended: &AtomicBool) -> Totals {
 fn rounds(rate: u32, ended: &AtomicBool, mut each: impl FnMut(usize)) {
     let pause = Duration::from_secs(1) / rate.max(1);
     let mut next = Instant::now();
-    for round in 0..MOST_ROUNDS {
+    for round in 0..MAX_ROUNDS {
         if ended.load(Ordering::Relaxed) {
             return;
         }
         each(round as usize);
-        // Time that was lost is not made up for: a stream has no bursts.
+        // No bursts: lost time is not made up for.
         next = (next + pause).max(Instant::now());
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
@@ -176,7 +176,7 @@ fn rounds(rate: u32, ended: &AtomicBool, mut each: impl FnMut(usize)) {
 
 fn try_allowed(plan: &Plan, round: usize, totals: &mut Totals) {
     let address = plan.allowed[round % plan.allowed.len()];
-    match converse(address) {
+    match exchange(address) {
         Ok(lost) => {
             totals.answered += 1;
             totals.retransmitted += u64::from(lost);
@@ -185,12 +185,12 @@ fn try_allowed(plan: &Plan, round: usize, totals: &mut Totals) {
     }
 }
 
-/// Connects, sends a ClientHello with a name that leads there and waits for an answer, whatever it is. Returns the number of packets
-/// that were sent again.
+/// Connects, sends a ClientHello with a name that resolves to the address, and waits for any answer. Returns the number of
+/// retransmitted packets.
 ///
 /// # Errors
-/// The step that failed, and why.
-pub fn converse(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
+/// The step that failed, and its error.
+pub fn exchange(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
     let at = |step| move |error| (step, error);
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(at("connect"))?;
     stream
@@ -207,12 +207,12 @@ pub fn converse(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
     retransmissions(&stream).map_err(at("ask the kernel"))
 }
 
-/// Packets of a connection that were sent more than once, its first one included (tcp(7), `TCP_INFO`).
+/// Returns the number of retransmissions of a connection, including that of its SYN (tcp(7), `TCP_INFO`).
 fn retransmissions(stream: &TcpStream) -> io::Result<u32> {
-    // SAFETY: a plain structure of integers, for which all zeros are values.
+    // SAFETY: a plain structure of integers, for which all zeros are valid.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the buffer is as long as said, and both outlive the call.
+    // SAFETY: the buffer has the given length, and both outlive the call.
     check(unsafe {
         libc::getsockopt(
             stream.as_raw_fd(),
@@ -227,18 +227,18 @@ fn retransmissions(stream: &TcpStream) -> io::Result<u32> {
 
 fn try_protected(plan: &Plan, round: usize, totals: &mut Totals) {
     for address in &plan.protected {
-        tell(
+        record(
             totals,
             "tcp",
             *address,
-            begin_to_connect((*address, 443).into()),
+            start_connecting((*address, 443).into()),
         );
         let port = PORTS[round % PORTS.len()];
-        tell(totals, "udp", *address, send((*address, port).into()));
+        record(totals, "udp", *address, send((*address, port).into()));
     }
 }
 
-fn tell(totals: &mut Totals, kind: &str, address: IpAddr, outcome: io::Result<()>) {
+fn record(totals: &mut Totals, kind: &str, address: IpAddr, outcome: io::Result<()>) {
     match outcome {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => totals.refused += 1,
         Err(error) => count(&mut totals.passed, format!("{kind} {address}: {error}")),
@@ -246,8 +246,8 @@ fn tell(totals: &mut Totals, kind: &str, address: IpAddr, outcome: io::Result<()
     }
 }
 
-/// Starts to connect, and does not wait for an answer that is not to come.
-fn begin_to_connect(address: SocketAddr) -> io::Result<()> {
+/// Starts a connection without waiting for an answer.
+fn start_connecting(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,

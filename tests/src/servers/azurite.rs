@@ -1,4 +1,4 @@
-//! The storage accounts of a bad actor and of contoso, behind one address: Microsoft's storage emulator.
+//! Azurite, Microsoft's storage emulator: the storage accounts of a bad actor and of contoso behind one address.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -16,18 +16,18 @@ use crate::{
     topology::{netns::Netns, network::Network},
 };
 
-/// The emulator behind the front end, inside the cloud.
+/// The emulator's address behind the front end, inside the cloud.
 pub(crate) const AZURITE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 10000);
 
 /// The host name of contoso's account.
 pub const CONTOSO_HOST: &str = "contosologs.blob.core.windows.net";
-/// The host name of an account of contoso's in an Azure DNS zone.
+/// The host name of contoso's account in an Azure DNS zone.
 pub const CONTOSO_ZONE_HOST: &str = "contosologs.z12.blob.storage.azure.net";
 /// The host name of the bad actor's account.
 pub const HOST: &str = "evil.blob.core.windows.net";
-/// That account's name, the first label of its host name.
+/// The name of the bad actor's account, the first label of its host name.
 pub const ACCOUNT: &str = "evil";
-/// The accounts' key, base64; it opens nothing but this emulator.
+/// The accounts' key in base64, valid for this emulator only.
 pub const ACCOUNT_KEY: &str = "bm90IGEgc2VjcmV0OiB0aGUgbGFiJ3Mgb3duIHN0b3JhZ2UgZW11bGF0b3I=";
 
 /// The running emulator.
@@ -38,7 +38,7 @@ pub struct Azurite {
 }
 
 impl Azurite {
-    /// Starts it in the cloud with an empty storage in `scratch`.
+    /// Starts the emulator in the cloud with empty storage in `scratch`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -68,7 +68,7 @@ impl Azurite {
     /// Waits until it accepts connections.
     ///
     /// # Errors
-    /// When it ends or does not accept any within 20 s.
+    /// When it ends or accepts none within 20 s.
     pub(crate) fn await_ready(&mut self) -> Result<()> {
         let cloud = &self.cloud;
         self.server.await_ready(Duration::from_secs(20), || {

@@ -1,5 +1,5 @@
-//! One certificate authority and its leaves. Clients trust it through their own flags and
-//! environment, never through the machine's store.
+//! The lab's certificate authority and its leaf certificates. Clients trust it through flags and
+//! environment variables, never through the machine's trust store.
 
 #[cfg(feature = "certificates")]
 mod issue;
@@ -40,27 +40,27 @@ pub struct Certificates {
     pub storage: Leaf,
     /// For the unrelated web server.
     pub internet: Leaf,
-    /// For the stand-in of Azure.
+    /// For the stand-in for Azure.
     pub azure: Leaf,
 }
 
 impl Certificates {
-    /// Makes the authority and its leaves.
+    /// Issues the authority and its leaf certificates.
     ///
     /// # Errors
-    /// When a certificate cannot be made or written.
+    /// When a certificate cannot be issued or written.
     pub fn new(scratch: &ScratchDir) -> Result<Self> {
         issue::all(scratch)
     }
 
-    /// The authority's certificate: for `SSL_CERT_FILE`, `curl --cacert`, `connection_verify=`.
+    /// Returns the path of the authority's certificate, for `SSL_CERT_FILE`, `curl --cacert`, `connection_verify=`.
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.dir.join("ca.crt")
     }
 
-    /// A directory with the authority's certificate as `*.crt`: for `skopeo --src-cert-dir`. Leaf
-    /// files in it have other endings, which skopeo ignores.
+    /// Returns a directory with the authority's certificate as `*.crt`, for `skopeo --src-cert-dir`.
+    /// Leaf files in it have other extensions, which skopeo ignores.
     #[must_use]
     pub fn cert_dir(&self) -> &Path {
         &self.dir

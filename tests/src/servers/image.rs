@@ -1,4 +1,4 @@
-//! A container image made on the spot: layers of incompressible bytes.
+//! Builds a container image with layers of random bytes.
 
 use std::{
     fs::{self, File},
@@ -11,12 +11,12 @@ use anyhow::{Context, Result};
 
 use crate::fixtures::{process::run, process_env::ProcessEnv};
 
-/// How many layers the image has.
+/// Number of layers.
 pub(crate) const LAYERS: usize = 3;
-/// The size of the file in each layer, in bytes.
+/// Size of the file in each layer, in bytes.
 pub(crate) const LAYER_BYTES: u64 = 512 * 1024;
 
-/// Makes the layers in `dir` and returns the image as skopeo's `tarball:` transport names it.
+/// Builds the layers in `dir` and returns the image in the notation of skopeo's `tarball:` transport.
 pub(crate) fn make(dir: &Path) -> Result<String> {
     let mut image = String::from("tarball");
     for layer in 0..LAYERS {
@@ -35,7 +35,7 @@ pub(crate) fn make(dir: &Path) -> Result<String> {
             .arg(&file);
         run(command, Duration::from_secs(10))?
             .success()
-            .context("make a layer")?;
+            .context("build a layer")?;
         fs::remove_file(dir.join(&file)).context("remove a packed file")?;
         image.push(':');
         image.push_str(&tar.to_string_lossy());

@@ -1,5 +1,5 @@
-//! The cloud's front ends. As in the service, one front end serves many customers: the address says
-//! which kind of endpoint and which region it is, the name which customer.
+//! The cloud's front ends. As in the service, one front end serves many customers: the address
+//! determines the kind of endpoint and the region, the server name determines the customer.
 
 use std::{
     fs,
@@ -31,14 +31,14 @@ use crate::{
     },
 };
 
-/// A request that a front end has answered.
+/// A request that a front end answered.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Request {
     /// The address that the client connected to.
     pub address: IpAddr,
-    /// The name in the client's TLS handshake, empty without one.
+    /// The server name in the client's TLS handshake; empty without one.
     pub sni: String,
-    /// The name in the request.
+    /// The host in the request.
     pub host: String,
     /// `GET`, `PUT`, …
     pub method: String,
@@ -60,7 +60,7 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it in the cloud.
+    /// Starts the web server in the cloud.
     ///
     /// # Errors
     /// When the configuration cannot be written or the server cannot be started.
@@ -91,7 +91,7 @@ impl Nginx {
     /// Waits until it accepts connections.
     ///
     /// # Errors
-    /// When it ends or does not accept any within 10 s.
+    /// When it ends or accepts none within 10 s.
     pub fn await_ready(&mut self) -> Result<()> {
         let cloud = &self.cloud;
         self.server.await_ready(Duration::from_secs(10), || {
@@ -101,12 +101,12 @@ impl Nginx {
         })
     }
 
-    /// Has login servers send clients to the data endpoint of a region of [`REPLICAS`], or else to that of their own region.
+    /// Makes login servers redirect clients to the data endpoint of `region`, one of [`REPLICAS`], or with `None` to that of their own region.
     ///
     /// # Errors
-    /// When that cannot be written down.
+    /// When the switch files cannot be written.
     pub fn serve_from(&self, region: Option<&str>) -> Result<()> {
-        // The new region first: clients are never without one.
+        // The new region first, so that there is a region at any time.
         if let Some(region) = region {
             fs::write(self.serving.join(region), "").context("switch a login server")?;
         }
@@ -119,7 +119,7 @@ impl Nginx {
         Ok(())
     }
 
-    /// All requests answered so far, oldest first.
+    /// Returns all requests answered so far, oldest first.
     ///
     /// # Errors
     /// When the log cannot be read.
@@ -131,8 +131,8 @@ impl Nginx {
     }
 }
 
-/// It stays one process and root: the kernel forgets "die with the parent" when a process changes
-/// its user, and a killed master leaves its workers behind.
+/// Returns the configuration. The server stays a single process and root: the kernel clears the
+/// parent-death signal when a process changes its user, and a killed master leaves its workers behind.
 fn conf(tls: &Certificates, serving: &Path) -> String {
     let replicas = REPLICAS.map(|region| region.data);
     let of_replicas = REPLICAS.map(|region| geo(&region.data, region.name));
@@ -166,7 +166,7 @@ http {{
     }}
     map $tenant $backend {{ contoso {CONTOSO}; default {OTHERS}; }}
 
-{guarded}
+{token_registries}
 {login_server}{data_server}{storage_server}{internet_server}}}
 "#,
         login = geo([LOGIN_EASTUS, LOGIN_WESTUS].as_flattened(), "login"),
@@ -185,7 +185,7 @@ http {{
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
-        guarded = crate::servers::token_registry::conf(&tls.registry),
+        token_registries = crate::servers::token_registry::conf(&tls.registry),
     )
 }
 
@@ -197,8 +197,9 @@ fn geo(prefixes: &[&str], value: &str) -> String {
         .join(" ")
 }
 
-/// A blob is fetched from the data endpoint of the region that serves the request, whatever region
-/// was asked for: that of the address, or one that [`Nginx::serve_from`] names. Handshakes without a known name end here, as at a front end with a wildcard.
+/// Returns the server of login servers. It redirects requests for blobs to the data endpoint of the region that serves the request: that of
+/// the address, or the one of [`Nginx::serve_from`]. As the default server it also takes handshakes without a known name, as a front end with
+/// a wildcard certificate does.
 fn login_server(leaf: &Leaf, serving: &Path) -> String {
     let switches = REPLICAS.map(|region| {
         let file = serving.join(region.name);
@@ -260,10 +261,10 @@ fn internet_server(leaf: &Leaf) -> String {
     )
 }
 
-/// A client with a key share of another group is asked for another hello.
+/// The key exchange groups. A client without a key share of one of them gets a HelloRetryRequest.
 const GROUPS: &str = "X25519:prime256v1:secp384r1";
 
-/// A front end refuses what is addressed to another kind of endpoint.
+/// Returns a server block that answers 421 to requests for another kind of endpoint.
 pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(

@@ -1,4 +1,4 @@
-//! The registries behind the front ends: contoso's, and one for every other customer.
+//! The registries behind the front ends: one for contoso, one for all other customers.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4},
@@ -19,12 +19,12 @@ use crate::{
     topology::{netns::Netns, network::Network},
 };
 
-/// Contoso's registry, inside the cloud.
+/// The address of contoso's registry, inside the cloud.
 pub(crate) const CONTOSO: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000);
-/// The registry of all other customers, inside the cloud.
+/// The address of the registry of all other customers, inside the cloud.
 pub(crate) const OTHERS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5001);
 
-/// The image that every registry of the lab holds.
+/// The image in every registry of the lab.
 pub const IMAGE: &str = "app:1";
 
 /// A running registry.
@@ -39,7 +39,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts one in the cloud with an empty storage in `scratch`.
+    /// Starts a registry in the cloud with empty storage in `scratch`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -76,7 +76,7 @@ impl Registry {
     /// Waits until it accepts connections.
     ///
     /// # Errors
-    /// When it ends or does not accept any within 10 s.
+    /// When it ends or accepts none within 10 s.
     pub(crate) fn await_ready(&mut self) -> Result<()> {
         let (cloud, address) = (&self.cloud, self.address);
         self.server.await_ready(Duration::from_secs(10), || {
@@ -84,10 +84,10 @@ impl Registry {
         })
     }
 
-    /// Fills it with [`IMAGE`].
+    /// Pushes [`IMAGE`] into the registry.
     ///
     /// # Errors
-    /// When the image cannot be made or pushed.
+    /// When the image cannot be built or pushed.
     pub(crate) fn push_image(&self) -> Result<()> {
         let mut push = skopeo(&self.cache, &self.env, &self.dir);
         push.args([
@@ -105,7 +105,7 @@ impl Registry {
     }
 }
 
-/// skopeo with nothing of the machine's own settings and with its caches in `home`.
+/// Returns a skopeo command without the machine's settings and with its caches in `home`.
 pub(crate) fn skopeo(
     cache: &ToolCache,
     env: &ProcessEnv,

@@ -1,4 +1,4 @@
-//! A local stub resolver on the device, as many hosts run one: dnsmasq or systemd-resolved at 127.0.0.53.
+//! A local stub resolver on the device at 127.0.0.53: dnsmasq or systemd-resolved.
 
 use std::{
     fs,
@@ -19,26 +19,26 @@ use crate::{
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
-/// Where it listens, port 53.
+/// Its address; it listens on port 53.
 pub const STUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 
-/// The running stub.
+/// The running stub resolver.
 #[derive(Debug)]
 pub struct StubResolver {
     server: Server,
     resolv_conf: PathBuf,
-    /// Its `/run`, where it has one of its own.
+    /// Its private `/run`, if it has one.
     run: Option<PathBuf>,
 }
 
 impl StubResolver {
-    /// Starts dnsmasq in `place` and waits until it answers. A lab's device has room for one stub.
+    /// Starts dnsmasq in `env` and waits until it answers. A lab can have one stub resolver.
     ///
     /// # Errors
-    /// When it does not come up within 10 s.
+    /// When it does not answer within 10 s.
     pub fn start(lab: &Lab, env: &ProcessEnv) -> Result<Self> {
         let mut command = lab.cache().debian(env, "usr/sbin/dnsmasq");
-        // It stays root: the kernel forgets "die with the parent" when a process changes its user.
+        // It stays root: the kernel clears the parent-death signal when a process changes its user.
         command.args([
             "--keep-in-foreground",
             "--conf-file=/dev/null",
@@ -58,7 +58,7 @@ impl StubResolver {
         Self::answering("dnsmasq", command, lab, None)
     }
 
-    /// As [`StubResolver::start`], systemd-resolved. It comes without systemd and without D-Bus, and with a `/run` of its own.
+    /// As [`StubResolver::start`], with systemd-resolved: without systemd and D-Bus, and with a private `/run`.
     ///
     /// # Errors
     /// As [`StubResolver::start`].
@@ -68,7 +68,7 @@ impl StubResolver {
         fs::create_dir_all(&settings)?;
         let settings = settings.join("lab.conf");
         fs::write(&settings, resolved_conf()).context("configure systemd-resolved")?;
-        // It becomes this user. See above.
+        // It switches to this user, which therefore has the uid of root; see `start`.
         let mut users = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
         users.insert_str(0, "systemd-resolve:x:0:0::/:/bin/false\n");
         let users = lab.scratch().file("resolved-passwd", users)?;
@@ -99,7 +99,7 @@ impl StubResolver {
         })
     }
 
-    /// Has the daemon see what a host with this stub has in `/etc` and `/run`.
+    /// Mounts the stub's `/etc/resolv.conf` and `/run` for the daemon, as on a host with this stub.
     ///
     /// # Errors
     /// When a directory does not exist.
@@ -111,7 +111,7 @@ impl StubResolver {
         }
     }
 
-    /// `place`, a device's place, with its lookups sent to the stub.
+    /// Returns `env`, an environment of the device, with its lookups directed to the stub.
     ///
     /// # Errors
     /// When `/etc/resolv.conf` does not exist.
@@ -119,14 +119,14 @@ impl StubResolver {
         env.with_bind(&self.resolv_conf, Path::new("/etc/resolv.conf"))
     }
 
-    /// Its process id.
+    /// Returns its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.server.pid()
     }
 }
 
-/// Where Debian has it since version 13, or before.
+/// Returns the path of systemd-resolved in Debian 13 or in earlier releases.
 fn resolved(cache: &ToolCache) -> Result<&'static str> {
     let paths = [
         "usr/lib/systemd/systemd-resolved",

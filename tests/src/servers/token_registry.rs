@@ -1,26 +1,26 @@
-//! Registries that want a token, as every registry of the service does: a challenge on each request without one, and tokens from the
-//! login server itself. They hold what the registry of all other customers holds.
+//! Registries with token authentication, as every registry of the service has it: a challenge for each request without a token, and tokens
+//! from the login server. Their content is that of the registry of all other customers.
 
 use crate::servers::{certificates::Leaf, nginx::server, registry::OTHERS};
 
-/// The login server of a registry with dedicated data endpoints, that is open to [`USER`] only.
+/// The login server of a registry with dedicated data endpoints, which only [`USER`] may pull from.
 pub const DEDICATED_LOGIN: &str = "fabrikam.azurecr.io";
-/// The login server of a registry without dedicated data endpoints, that anybody may pull from.
+/// The login server of a registry without dedicated data endpoints, with anonymous pull.
 pub const SHARED_LOGIN: &str = "northwind.azurecr.io";
-/// The storage account to which the latter sends its clients, with a signature.
+/// The storage account to which [`SHARED_LOGIN`] redirects its clients, with a signature.
 pub const SHARED_ACCOUNT: &str = "eusreplstore28.blob.core.windows.net";
-/// Who may pull from [`DEDICATED_LOGIN`].
+/// The user of [`DEDICATED_LOGIN`].
 pub const USER: &str = "puller";
-/// That user's password.
+/// The password of [`USER`].
 pub const PASSWORD: &str = "not-a-secret-of-anybody";
 
-/// [`USER`] and [`PASSWORD`] as RFC 7617 has them sent.
+/// [`USER`] and [`PASSWORD`] in the encoding of RFC 7617.
 const BASIC: &str = "cHVsbGVyOm5vdC1hLXNlY3JldC1vZi1hbnlib2R5";
-/// What opens the registries, for the scope that is asked for.
+/// The token that both registries accept.
 const TOKEN: &str = "a-token.of-the.lab";
 
-/// Maps and servers for the web server's configuration. `leaf`: the registries' certificate. Values are too long for the usual buckets of
-/// maps, so they are matched by expressions.
+/// Returns maps and servers for the web server's configuration; `leaf` is the registries' certificate. Regular expressions match the values,
+/// which are too long for the default bucket size of maps.
 pub(crate) fn conf(leaf: &Leaf) -> String {
     let dedicated = "https://fabrikam.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false&s=a-signature";
     let shared = format!(
@@ -44,7 +44,7 @@ pub(crate) fn conf(leaf: &Leaf) -> String {
     maps + &servers.concat()
 }
 
-/// One registry, whose blobs are at `blobs`.
+/// Returns the locations of a registry that redirects requests for blobs to `blobs`.
 fn body(blobs: &str) -> String {
     let unauthorized = "return 401 '{\"errors\":[{\"code\":\"UNAUTHORIZED\",\"message\":\"authentication required\",\"detail\":null}]}';";
     format!(

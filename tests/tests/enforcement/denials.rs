@@ -96,8 +96,8 @@ fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
         !status.default_allow
     })?;
     let counter = PacketCounter::watch(lab.network())?;
-    let said = as_nobody(&device, "tcp", ELSEWHERE)?;
-    assert!(said.contains("Operation not permitted"), "{said}");
+    let output = as_nobody(&device, "tcp", ELSEWHERE)?;
+    assert!(output.contains("Operation not permitted"), "{output}");
     assert_eq!(counter.packets_to(&["3ffe::/16"])?, 0);
     lab.pull()?;
     Ok(())
@@ -118,10 +118,10 @@ fn neither_another_user_nor_a_network_of_one_s_own_is_a_way_out() -> Result<()> 
     assert_eq!(as_nobody(&device, "tcp", "192.0.2.80")?, "");
     for address in ACCOUNT {
         for transport in ["tcp", "udp"] {
-            let said = as_nobody(&device, transport, address)?;
-            assert!(said.contains("Operation not permitted"), "{said}");
-            let said = in_own_network(&device, transport, address)?;
-            assert!(said.contains("Operation not permitted"), "{said}");
+            let output = as_nobody(&device, transport, address)?;
+            assert!(output.contains("Operation not permitted"), "{output}");
+            let output = in_own_network(&device, transport, address)?;
+            assert!(output.contains("Operation not permitted"), "{output}");
         }
     }
     assert_eq!(counter.packets_to(&STORAGE)?, 0);

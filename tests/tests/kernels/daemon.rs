@@ -144,8 +144,8 @@ impl Fixture {
         let env = self.network.device_env().in_cgroup(&self.device);
         let mut tool = env.command("python3");
         tool.args(["-S", "-B", SEND_METHODS]);
-        let said = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
-        let outcomes: Vec<Value> = serde_json::from_str(&said)?;
+        let output = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
+        let outcomes: Vec<Value> = serde_json::from_str(&output)?;
         Ok(outcomes
             .iter()
             .map(|outcome| outcome["errno"].as_i64())

@@ -6,9 +6,8 @@ use lab::{
 };
 
 use crate::{
-    BRIEFLY, LOGIN, REGIONS, await_event,
+    BRIEFLY, LOGIN, REGIONS, attempt_all, await_event,
     client_hello::{at, ways},
-    say,
 };
 
 #[test]
@@ -40,7 +39,7 @@ fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()
     for way in ways() {
         capture.take()?;
         let both = [0, 1].map(|family| at(family, &way.bytes, BRIEFLY));
-        say(&lab, both.to_vec())?;
+        attempt_all(&lab, both.to_vec())?;
         let came: Vec<_> = capture.take()?.into_iter().map(|flow| flow.bytes).collect();
         assert_eq!(came, [way.bytes.clone(), way.bytes], "{}", way.reason);
         await_event(&enforcer, "audit", way.reason, way.name)?;

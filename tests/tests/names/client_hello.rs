@@ -4,13 +4,13 @@ use anyhow::Result;
 use enforcer::kernel::cgroup_root;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    clients::tls_client::{Said, Say, What},
+    clients::tls_client::{Attempt, Exchange, Payload},
     fixtures::{enforcer::Enforcer, process::run},
     hello::client_hello,
     topology::capture::Capture,
 };
 
-use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, await_event, ip, say};
+use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, attempt_all, await_event, ip};
 
 /// Another name that is not allowed, refused at the same address as mallory's login server.
 const MALLORY_DATA: &str = "mallory.eastus.data.azurecr.io";
@@ -24,7 +24,7 @@ fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> 
     let ways = ways();
     let all = |patience| {
         let each = |way: &Way| vec![at(0, &way.bytes, patience), at(1, &way.bytes, patience)];
-        say(&lab, ways.iter().flat_map(each).collect())
+        attempt_all(&lab, ways.iter().flat_map(each).collect())
     };
     all(BRIEFLY)?;
     let free = capture.take()?;
@@ -33,13 +33,13 @@ fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> 
 
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
-    let open = say(&lab, vec![at(0, &client_hello(CONTOSO_LOGIN), LONG)])?;
+    let open = attempt_all(&lab, vec![at(0, &client_hello(CONTOSO_LOGIN), LONG)])?;
     assert!(open[0].answer.is_some(), "{open:?}");
     capture.take()?;
     let refused = all(BRIEFLY)?;
-    let passed: Vec<&Said> = refused
+    let passed: Vec<&Exchange> = refused
         .iter()
-        .filter(|said| said.answer.is_some())
+        .filter(|exchange| exchange.answer.is_some())
         .collect();
     assert!(passed.is_empty(), "{passed:?}");
     curl_without_a_name(&lab)?;
@@ -71,8 +71,11 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
         for address in LOGIN {
             let asked = ["explain", address, "--sni", name, "--cgroup", &device];
             for asked in [&asked[..4], &asked] {
-                let said = enforcer.json(asked)?;
-                assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
+                let output = enforcer.json(asked)?;
+                assert_eq!(
+                    output["answers"][0]["reason"], reason,
+                    "{asked:?}: {output:#}"
+                );
             }
         }
     }
@@ -102,19 +105,22 @@ fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<(
         for asked in [name, &port, &url] {
             for whose in whose {
                 let asked = [&["explain", asked], whose].concat();
-                let said = enforcer.cli(&asked)?;
-                assert_eq!(said.code(), Some(exit), "{asked:?}: {said:?}");
-                let said = enforcer.json(&asked)?;
-                assert_eq!(said["answers"][0]["reason"], reason, "{asked:?}: {said:#}");
+                let output = enforcer.cli(&asked)?;
+                assert_eq!(output.code(), Some(exit), "{asked:?}: {output:?}");
+                let output = enforcer.json(&asked)?;
+                assert_eq!(
+                    output["answers"][0]["reason"], reason,
+                    "{asked:?}: {output:#}"
+                );
             }
         }
     }
-    let said = enforcer.cli(["explain", MALLORY_LOGIN])?.stdout;
+    let output = enforcer.cli(["explain", MALLORY_LOGIN])?.stdout;
     for line in [
         "[[registry]]",
         &format!("login-server = \"{MALLORY_LOGIN}\""),
     ] {
-        assert!(said.contains(line), "{said}");
+        assert!(output.contains(line), "{output}");
     }
     let other = enforcer.json(["explain", CONTOSO_LOGIN, "--sni", MALLORY_LOGIN])?;
     assert_eq!(other["answers"][0]["reason"], "server-name-unknown");
@@ -166,10 +172,10 @@ pub(crate) fn ways() -> Vec<Way> {
     ]
 }
 
-pub(crate) fn at(family: usize, bytes: &[u8], patience: u64) -> Say {
-    Say {
+pub(crate) fn at(family: usize, bytes: &[u8], patience: u64) -> Attempt {
+    Attempt {
         to: (ip(LOGIN[family]), 443).into(),
-        what: What::Bytes(bytes.to_vec()),
+        payload: Payload::Bytes(bytes.to_vec()),
         cuts: Vec::new(),
         patience,
     }

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, net::IpAddr, process::Command, thread, time::Duration};
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
     Lab,
-    clients::tls_client::{PULL, PUSH, Say, What},
+    clients::tls_client::{Attempt, PULL, PUSH, Payload},
     fixtures::{
         process::{run, run_with_input},
         process_env::ProcessEnv,
@@ -13,7 +13,7 @@ use lab::{
     servers::registry::IMAGE,
 };
 
-use crate::{BRIEFLY, LONG, say};
+use crate::{BRIEFLY, LONG, attempt_all};
 
 /// The tool on Python's own TLS.
 pub(crate) const PYTHON_CLIENT: &str = include_str!("../../lab/registry_client.py");
@@ -210,8 +210,8 @@ fn python(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
     python
         .args(["-c", PYTHON_CLIENT, word, errand.host])
         .arg(errand.lab.certificates().ca());
-    let said = run(python, limit)?.success()?;
-    ensure!(said.contains(wanted), "{said}");
+    let output = run(python, limit)?.success()?;
+    ensure!(output.contains(wanted), "{output}");
     Ok(())
 }
 
@@ -229,8 +229,8 @@ fn hybrid(stack: &str, errand: Errand<'_>, env: &ProcessEnv, limit: Duration) ->
             errand.host,
         ])
         .arg(errand.lab.certificates().ca());
-    let said = run(python, limit)?.success()?;
-    ensure!(said.starts_with("20"), "{said}");
+    let output = run(python, limit)?.success()?;
+    ensure!(output.starts_with("20"), "{output}");
     Ok(())
 }
 
@@ -241,8 +241,8 @@ fn wrapped(client: Command, errand: Errand<'_>, limit: Duration) -> Result<()> {
         request(errand.act),
         errand.host
     );
-    let said = run_with_input(client, &input, limit)?;
-    ensure!(said.stdout.contains("HTTP/1.1 20"), "{said:?}");
+    let output = run_with_input(client, &input, limit)?;
+    ensure!(output.stdout.contains("HTTP/1.1 20"), "{output:?}");
     Ok(())
 }
 
@@ -260,11 +260,11 @@ fn skopeo(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
 }
 
 fn rustls(errand: Errand<'_>, large: bool) -> Result<()> {
-    let said = say(
+    let exchanges = attempt_all(
         errand.lab,
-        vec![Say {
+        vec![Attempt {
             to: (errand.address, 443).into(),
-            what: What::Handshake {
+            payload: Payload::Handshake {
                 name: errand.host.to_owned(),
                 large,
                 request: request(errand.act).to_owned(),
@@ -273,10 +273,12 @@ fn rustls(errand: Errand<'_>, large: bool) -> Result<()> {
             patience: if errand.is_allowed { LONG } else { BRIEFLY },
         }],
     )?;
-    let answer = said.first().and_then(|said| said.answer.as_deref());
+    let answer = exchanges
+        .first()
+        .and_then(|exchange| exchange.answer.as_deref());
     ensure!(
         answer.is_some_and(|line| line.starts_with("HTTP/1.1 20")),
-        "{said:?}"
+        "{exchanges:?}"
     );
     Ok(())
 }

@@ -100,8 +100,8 @@ fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
             (&*replica.host, "allowed-name"),
             (CONTOSO_LOGIN, "server-name-elsewhere"),
         ] {
-            let said = enforcer.json(["explain", &address, "--sni", name])?;
-            assert_eq!(said["answers"][0]["reason"], reason, "{name}: {said:#}");
+            let output = enforcer.json(["explain", &address, "--sni", name])?;
+            assert_eq!(output["answers"][0]["reason"], reason, "{name}: {output:#}");
         }
     }
     Ok(())

@@ -31,14 +31,14 @@ fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_
     for address in ["198.51.100.11", "198.51.100.12", "198.51.100.13"] {
         move_to(address)?;
         assert_eq!(
-            older.pull()?,
+            older.request()?,
             format!("{address} open"),
             "{}",
             enforcer.log()
         );
     }
     move_to("198.51.100.14")?;
-    let refused = other.pull()?;
+    let refused = other.request()?;
     assert_eq!(
         refused, "198.51.100.14 Operation not permitted",
         "its server is not known"
@@ -53,7 +53,7 @@ fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_
     enforcer.signal(libc::SIGHUP)?;
     await_reload(&enforcer)?;
     move_to("198.51.100.15")?;
-    assert_eq!(other.pull()?, "198.51.100.15 open", "{}", enforcer.log());
+    assert_eq!(other.request()?, "198.51.100.15 open", "{}", enforcer.log());
     let status = enforcer.status()?;
     let alarms = status["alarms"].as_array();
     let unlisted = |alarm: &&Value| alarm["kind"] == "dns-sockets-unlisted";

@@ -108,11 +108,11 @@ struct Flood(Child);
 
 impl Flood {
     fn await_answers(&mut self) -> Result<()> {
-        let said = self.0.stdout.take().context("no output")?;
+        let output = self.0.stdout.take().context("no output")?;
         let (told, heard) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
-            let _is_heard = told.send(BufReader::new(said).read_line(&mut line).map(|_| line));
+            let _is_heard = told.send(BufReader::new(output).read_line(&mut line).map(|_| line));
         });
         let line = heard
             .recv_timeout(MINUTE)

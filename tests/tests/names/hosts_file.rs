@@ -93,14 +93,14 @@ fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
     enforcer.await_status("the other address", |status| is_pinned(status, PINNED[1]))?;
     pull_at(PINNED[1])?;
 
-    let said = enforcer.cli(["explain", PINNED[1], "--sni", CONTOSO_LOGIN])?;
+    let output = enforcer.cli(["explain", PINNED[1], "--sni", CONTOSO_LOGIN])?;
     let line = format!(
         "/etc/hosts line 3 gives {CONTOSO_LOGIN} the address {}",
         PINNED[1]
     );
     assert!(
-        said.status.success() && said.stdout.contains(&line),
-        "{said:?}"
+        output.status.success() && output.stdout.contains(&line),
+        "{output:?}"
     );
     let neighbour = enforcer.cli(["explain", PINNED[1], "--sni", MALLORY_LOGIN])?;
     assert_eq!(neighbour.code(), Some(1), "{neighbour:?}");

@@ -22,7 +22,7 @@ fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()
     enforcer.await_names()?;
     let mut client = KeepaliveClient::start(&lab)?;
     let mut pulls = |when: &str| -> Result<()> {
-        assert_eq!(client.pull()?, "200", "{when}");
+        assert_eq!(client.request()?, "200", "{when}");
         Ok(())
     };
     pulls("at first")?;
@@ -53,7 +53,7 @@ fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()
         registries.is_some_and(|all| all.iter().all(|each| each["login-server"] == EVIL_LOGIN))
     })?;
     let deadline = Instant::now() + MINUTE;
-    while client.pull()? == "200" {
+    while client.request()? == "200" {
         ensure!(Instant::now() < deadline, "contoso is allowed no more");
         thread::sleep(Duration::from_millis(20));
     }

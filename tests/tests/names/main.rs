@@ -26,7 +26,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::{
     Lab,
-    clients::tls_client::{Said, Say, Work, run_in},
+    clients::tls_client::{Attempt, Exchange, Work, run_in},
     fixtures::enforcer::Enforcer,
     topology::capture::Flow,
 };
@@ -47,12 +47,12 @@ const BRIEFLY: u64 = 300;
 const LONG: u64 = 20_000;
 
 /// Has the Rust client say all of this on the device.
-fn say(lab: &Lab, all: Vec<Say>) -> Result<Vec<Said>> {
+fn attempt_all(lab: &Lab, all: Vec<Attempt>) -> Result<Vec<Exchange>> {
     run_in(
         Path::new(CLIENT),
         &lab.device(),
         lab.certificates().ca(),
-        &Work::Say(all),
+        &Work::Exchange(all),
     )
 }
 

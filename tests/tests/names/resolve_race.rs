@@ -244,8 +244,8 @@ fn python(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
         .args(["-c", PYTHON_CLIENT, "pull", CONTOSO_LOGIN])
         .arg(lab.certificates().ca())
         .arg(count.to_string());
-    let said = run(python, LIMIT)?.success()?;
-    serde_json::from_str(&said).with_context(|| said)
+    let output = run(python, LIMIT)?.success()?;
+    serde_json::from_str(&output).with_context(|| output)
 }
 
 fn rust(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
-    clients::tls_client::{PULL, Said, Say, What, hello},
+    clients::tls_client::{Attempt, Exchange, PULL, Payload, hello},
     fixtures::enforcer::Enforcer,
     topology::capture::{Capture, Flow},
 };
 
-use crate::{BRIEFLY, LOGIN, LONG, REGIONS, holds, ip, say};
+use crate::{BRIEFLY, LOGIN, LONG, REGIONS, attempt_all, holds, ip};
 
 /// How many ways to cut a hello in three are tried, of each size.
 const IN_THREE: usize = 500;
@@ -18,21 +18,21 @@ fn a_hello_in_pieces_opens_contoso_and_no_neighbour_gets_its_whole_name() -> Res
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
     let some = ways(MALLORY_LOGIN, false, LONG)?.into_iter().step_by(7);
-    let free = say(&lab, some.collect())?;
-    assert_eq!(unanswered(&free), Vec::<&Said>::new());
+    let free = attempt_all(&lab, some.collect())?;
+    assert_eq!(unanswered(&free), Vec::<&Exchange>::new());
     let came = capture.take()?;
     assert!(came.iter().all(|flow| holds(flow, MALLORY_LOGIN)));
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
     for large in [false, true] {
-        let said = say(&lab, ways(CONTOSO_LOGIN, large, LONG)?)?;
-        assert_eq!(unanswered(&said), Vec::<&Said>::new());
+        let exchange = attempt_all(&lab, ways(CONTOSO_LOGIN, large, LONG)?)?;
+        assert_eq!(unanswered(&exchange), Vec::<&Exchange>::new());
         capture.take()?;
 
-        let said = say(&lab, ways(MALLORY_LOGIN, large, BRIEFLY)?)?;
-        assert_eq!(unanswered(&said).len(), said.len());
+        let exchange = attempt_all(&lab, ways(MALLORY_LOGIN, large, BRIEFLY)?)?;
+        assert_eq!(unanswered(&exchange).len(), exchange.len());
         let flows = capture.take()?;
-        assert_eq!(flows.len(), said.len(), "a connection is not seen");
+        assert_eq!(flows.len(), exchange.len(), "a connection is not seen");
         // Where segments end is the kernel's to say: what counts is that no name comes whole.
         let leaked: Vec<&Flow> = flows
             .iter()
@@ -44,13 +44,13 @@ fn a_hello_in_pieces_opens_contoso_and_no_neighbour_gets_its_whole_name() -> Res
 }
 
 /// The client's attempts with a hello cut in two everywhere, over IPv4 and IPv6, and in three in some places, in turn.
-fn ways(name: &str, large: bool, patience: u64) -> Result<Vec<Say>> {
+fn ways(name: &str, large: bool, patience: u64) -> Result<Vec<Attempt>> {
     let length = hello(name, large)?.len();
     let in_two = (1..length).flat_map(|at| [(0, vec![at]), (1, vec![at])]);
     let in_three = places(length).take(IN_THREE).enumerate();
-    let attempt = |(number, cuts): (usize, Vec<usize>)| Say {
+    let attempt = |(number, cuts): (usize, Vec<usize>)| Attempt {
         to: (ip(LOGIN[number % 2]), 443).into(),
-        what: What::Handshake {
+        payload: Payload::Handshake {
             name: name.to_owned(),
             large,
             request: PULL.to_owned(),
@@ -79,10 +79,10 @@ fn places(length: usize) -> impl Iterator<Item = Vec<usize>> {
         })
 }
 
-fn unanswered(said: &[Said]) -> Vec<&Said> {
-    let is_unanswered = |said: &&Said| {
-        let line = said.answer.as_deref();
+fn unanswered(exchange: &[Exchange]) -> Vec<&Exchange> {
+    let is_unanswered = |exchange: &&Exchange| {
+        let line = exchange.answer.as_deref();
         line.is_none_or(|line| line != "HTTP/1.1 200 OK")
     };
-    said.iter().filter(is_unanswered).collect()
+    exchange.iter().filter(is_unanswered).collect()
 }

@@ -59,8 +59,8 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
 }
 
 fn finding(enforcer: &Enforcer) -> Result<Value> {
-    let said = enforcer.cli(["doctor", "--json"])?;
-    let report: Value = serde_json::from_str(&said.stdout)?;
+    let output = enforcer.cli(["doctor", "--json"])?;
+    let report: Value = serde_json::from_str(&output.stdout)?;
     let findings = report["checks"].as_array().context("no findings")?;
     let of_memory = findings
         .iter()

@@ -104,15 +104,15 @@ fn uploads(lab: &Lab, env: &ProcessEnv, family: &str, host: &str) -> Result<bool
         "https://{host}/loot/{}",
         family.trim_start_matches('-')
     ));
-    let said = run_with_input(curl, "what the device knows", MINUTE)?;
-    let answered = said.status.success();
+    let output = run_with_input(curl, "what the device knows", MINUTE)?;
+    let answered = output.status.success();
     // A front end writes its log once it has answered.
     let deadline = Instant::now() + LOGGED_WITHIN;
     while answered && arrived()? == before && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(20));
     }
     let came = arrived()? > before;
-    anyhow::ensure!(answered == came, "{said:?}");
-    said.stdout.trim().parse::<u16>().context("no status")?;
+    anyhow::ensure!(answered == came, "{output:?}");
+    output.stdout.trim().parse::<u16>().context("no status")?;
     Ok(answered)
 }

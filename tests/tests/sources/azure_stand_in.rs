@@ -29,8 +29,8 @@ fn get(lab: &Lab, url: &str, arguments: &[&str]) -> Result<(u16, String, String)
     .arg(lab.certificates().ca())
     .args(arguments)
     .arg(url);
-    let said = run(curl, LIMIT)?.success()?;
-    let (head, body) = said.split_once("\r\n\r\n").context("no answer")?;
+    let output = run(curl, LIMIT)?.success()?;
+    let (head, body) = output.split_once("\r\n\r\n").context("no answer")?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     Ok((status, head.to_owned(), body.to_owned()))
 }
@@ -82,10 +82,10 @@ fn the_stand_in_of_azure_grants_and_refuses_as_azure_does() -> Result<()> {
     assert_eq!(manager(&lab, &granted["access_token"])?.0, 401);
 
     azure.fail(Service::Entra, Fault::Refused);
-    let said = entra(&lab, "client_secret=x")
+    let output = entra(&lab, "client_secret=x")
         .err()
         .context("not refused")?;
-    assert!(format!("{said:#}").contains("connect"), "{said:#}");
+    assert!(format!("{output:#}").contains("connect"), "{output:#}");
     azure.fail(Service::Entra, Fault::Truncated);
     assert!(entra(&lab, "client_secret=x").is_err());
     azure.fail(Service::Entra, Fault::Throttled(7));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use lab::fixtures::replicas::{Replica, WatchedFile, Way, data_endpoint, endpoints};
+use lab::fixtures::replicas::{Replacement, Replica, WatchedFile, data_endpoint, endpoints};
 use serde_json::Value;
 
 use crate::{
@@ -24,9 +24,17 @@ fn a_replica_in_the_endpoints_file_is_open_within_a_second_however_the_file_is_r
 -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let mut replicas = (0..).map(Replica::number);
-    for way in [Way::Rename, Way::Symlink, Way::InPlace] {
+    for replacement in [
+        Replacement::Rename,
+        Replacement::Symlink,
+        Replacement::InPlace,
+    ] {
         let mut regions = vec!["eastus"];
-        let file = WatchedFile::new(fixture.path(&format!("{way:?}")), way, &endpoints(&regions))?;
+        let file = WatchedFile::new(
+            fixture.path(&format!("{replacement:?}")),
+            replacement,
+            &endpoints(&regions),
+        )?;
         fixture.start(&by_file(&file), "", "")?;
         let mut times = Vec::new();
         for replica in replicas.by_ref().take(TRIES) {
@@ -36,8 +44,11 @@ fn a_replica_in_the_endpoints_file_is_open_within_a_second_however_the_file_is_r
             times.push(fixture.open_after(replica.addresses[0], replace)?);
             fixture.pulls_from(&replica)?;
         }
-        eprintln!("{way:?}: open after {times:.0?}");
-        assert!(times.iter().min() < Some(&SECOND), "{way:?}: {times:?}");
+        eprintln!("{replacement:?}: open after {times:.0?}");
+        assert!(
+            times.iter().min() < Some(&SECOND),
+            "{replacement:?}: {times:?}"
+        );
         fixture.end()?;
     }
     Ok(())
@@ -53,7 +64,11 @@ fn a_file_that_is_not_whole_changes_nothing_is_told_and_is_taken_when_it_is() ->
     let known = Replica::number(0);
     known.appear(&fixture.lab)?;
     let mut regions = vec!["eastus", known.region.name];
-    let file = WatchedFile::new(fixture.path("watched"), Way::InPlace, &endpoints(&regions))?;
+    let file = WatchedFile::new(
+        fixture.path("watched"),
+        Replacement::InPlace,
+        &endpoints(&regions),
+    )?;
     fixture.start(&by_file(&file), "", "")?;
     let whole = endpoints(&regions);
     let foreign = whole.replace("contoso", "evil");
@@ -90,7 +105,7 @@ fn a_file_that_goes_away_is_told_and_closes_nothing() -> Result<()> {
     let known = Replica::number(0);
     known.appear(&fixture.lab)?;
     let text = endpoints(&["eastus", known.region.name]);
-    let file = WatchedFile::new(fixture.path("watched"), Way::Rename, &text)?;
+    let file = WatchedFile::new(fixture.path("watched"), Replacement::Rename, &text)?;
     fixture.start(&by_file(&file), "", "")?;
     fs::remove_file(file.path())?;
     fixture.await_source_failures(1)?;
@@ -111,7 +126,7 @@ fn a_replica_that_leaves_the_file_stays_open_for_the_time_of_linger_and_not_long
     let leaving = Replica::number(0);
     leaving.appear(&fixture.lab)?;
     let both = endpoints(&["eastus", leaving.region.name]);
-    let file = WatchedFile::new(fixture.path("watched"), Way::Rename, &both)?;
+    let file = WatchedFile::new(fixture.path("watched"), Replacement::Rename, &both)?;
     fixture.configure(&by_file(&file), "", "")?;
     fixture
         .enforcer

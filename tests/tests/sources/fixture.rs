@@ -116,7 +116,7 @@ impl Fixture {
             .args(["-c", KNOCK, "knock"])
             .arg(address.to_string())
             .arg(&refused);
-        let (start, said) = thread::scope(|scope| {
+        let (start, output) = thread::scope(|scope| {
             let knocking = scope.spawn(|| run(knock, LIMIT));
             while !refused.exists() && !knocking.is_finished() {
                 thread::sleep(LOOK);
@@ -124,12 +124,15 @@ impl Fixture {
             ensure!(refused.exists(), "{address} is open before");
             let start = SystemTime::now();
             change()?;
-            let said = knocking
+            let output = knocking
                 .join()
                 .map_err(|_panic| anyhow::anyhow!("a panic"))?;
-            anyhow::Ok((start, said.with_context(|| self.enforcer.log())?.success()?))
+            anyhow::Ok((
+                start,
+                output.with_context(|| self.enforcer.log())?.success()?,
+            ))
         })?;
-        let opened: f64 = said.trim().parse().with_context(|| said.clone())?;
+        let opened: f64 = output.trim().parse().with_context(|| output.clone())?;
         let began = start.duration_since(SystemTime::UNIX_EPOCH)?;
         Ok(Duration::from_secs_f64(opened).saturating_sub(began))
     }
@@ -143,10 +146,13 @@ impl Fixture {
     pub(crate) fn reaches_from(&self, env: &ProcessEnv, address: IpAddr) -> Result<bool> {
         let mut bash = env.command("bash");
         bash.arg("-c").arg(format!(": 3<>/dev/tcp/{address}/443"));
-        let said = run(bash, LIMIT)?;
-        let is_refused = said.stderr.contains("Operation not permitted");
-        ensure!(said.status.success() || is_refused, "{address}: {said:?}");
-        Ok(said.status.success())
+        let output = run(bash, LIMIT)?;
+        let is_refused = output.stderr.contains("Operation not permitted");
+        ensure!(
+            output.status.success() || is_refused,
+            "{address}: {output:?}"
+        );
+        Ok(output.status.success())
     }
 
     /// Has the login server send clients to `replica`, and pulls from there.

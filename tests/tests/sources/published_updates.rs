@@ -18,7 +18,7 @@ use enforcer::{
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
 };
 use ipnet::IpNet;
-use lab::fixtures::replicas::{WatchedFile, Way};
+use lab::fixtures::replicas::{Replacement, WatchedFile};
 use serde_json::Value;
 
 use crate::fixture::Fixture;
@@ -119,7 +119,11 @@ fn update(old: &Path, new: &Path) -> Result<String> {
     let mut fixture = Fixture::prepare()?;
     let (before, after) = (read(old)?, read(new)?);
     let probed = closed_by_both(&before, &after)?;
-    let file = WatchedFile::new(fixture.path("tags"), Way::Rename, &fs::read_to_string(old)?)?;
+    let file = WatchedFile::new(
+        fixture.path("tags"),
+        Replacement::Rename,
+        &fs::read_to_string(old)?,
+    )?;
     let text = fs::read_to_string(new)?;
     use_file(&fixture, &file.path())?;
     fixture

@@ -13,7 +13,7 @@ use lab::{
     azure::{Fault, Service},
     fixtures::{
         fixture::EVIL,
-        replicas::{Replica, WatchedFile, Way, endpoints},
+        replicas::{Replacement, Replica, WatchedFile, endpoints},
     },
     topology::addresses::{REGISTRIES, REPLICA_REGISTRIES},
 };
@@ -38,7 +38,7 @@ fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -
     let mut fixture = Fixture::prepare()?;
     let file = WatchedFile::new(
         fixture.path("watched"),
-        Way::Rename,
+        Replacement::Rename,
         &endpoints(&["eastus"]),
     )?;
     let registry = format!("endpoints-file = {:?}\n{}", file.path(), by_resource());

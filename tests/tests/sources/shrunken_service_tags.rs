@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use lab::fixtures::{
-    replicas::{WatchedFile, Way, renumbered},
+    replicas::{Replacement, WatchedFile, renumbered},
     service_tags::change_number,
 };
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn what_a_file_lacks_stays_closed_also_over_a_restart() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let watched = WatchedFile::new(
         fixture.path("tags"),
-        Way::Rename,
+        Replacement::Rename,
         &file(&fixture, 2, &MORE)?,
     )?;
     fixture.configure("regions = [\"eastus\"]", "", "")?;

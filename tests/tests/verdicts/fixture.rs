@@ -134,10 +134,10 @@ impl PendingProbes {
     pub(crate) fn go(self, first: impl FnOnce() -> Result<()>) -> Result<Vec<Outcome>> {
         let first = first();
         fs::write(&self.go, "")?;
-        let said = self.thread.join();
+        let output = self.thread.join();
         first?;
-        let said = said.ok().context("the thread of the tries panicked")??;
-        serde_json::from_str(&said).context("read the report of the tries")
+        let output = output.ok().context("the thread of the tries panicked")??;
+        serde_json::from_str(&output).context("read the report of the tries")
     }
 }
 

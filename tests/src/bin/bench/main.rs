@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn task(arguments: &[&str]) -> Result<()> {
-    let said = match arguments {
+    let output = match arguments {
         [] => report::write(&daemon::measure()?, "./x bench"),
         ["--write", file] => {
             let command = format!("./x bench -- --write {file}");
@@ -58,5 +58,5 @@ fn task(arguments: &[&str]) -> Result<()> {
             "write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
         ),
     };
-    io::stdout().write_all(said.as_bytes()).context("print")
+    io::stdout().write_all(output.as_bytes()).context("print")
 }

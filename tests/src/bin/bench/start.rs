@@ -45,8 +45,8 @@ pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Res
         let started = now()?;
         enforcer.run()?;
         let processor = processor_time(enforcer.pid()?)?;
-        let said = probe.join().ok().context("the asking thread panicked")??;
-        let enforcing: u64 = said.trim().parse().context("read when it was refused")?;
+        let output = probe.join().ok().context("the asking thread panicked")??;
+        let enforcing: u64 = output.trim().parse().context("read when it was refused")?;
         Ok(Start {
             enforcing: enforcing.saturating_sub(started) as f64 / 1e6,
             processor,

@@ -59,8 +59,8 @@ pub(crate) fn measure(lab: &Lab, order: &Order) -> Result<Costs> {
     let free: Cgroup = lab.cgroup().child("free")?;
     let mut command = lab.device_in(&free).command(std::env::current_exe()?);
     command.arg("traffic").arg(serde_json::to_string(order)?);
-    let said = run(command, Duration::from_secs(120))?.success()?;
-    serde_json::from_str(&said).context("read the costs of traffic")
+    let output = run(command, Duration::from_secs(120))?.success()?;
+    serde_json::from_str(&output).context("read the costs of traffic")
 }
 
 /// The measuring process: prints [`Costs`].

@@ -77,8 +77,8 @@ fn sockets(cloud: &Netns) -> Result<(TcpListener, UdpSocket)> {
 /// One line for whatever was said. A client that goes away ends its connection, as with a real server.
 fn answer(mut client: TcpStream) -> Option<()> {
     client.set_read_timeout(Some(PATIENCE)).ok()?;
-    let mut said = [0; 512];
-    let length = client.read(&mut said).ok()?;
+    let mut output = [0; 512];
+    let length = client.read(&mut output).ok()?;
     if length > 0 {
         client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
     }

@@ -42,7 +42,7 @@ fn main() -> Result<()> {
 
 /// `answered`, `refused` (`EPERM`), or what else came.
 fn outcome(address: Ipv4Addr) -> &'static str {
-    match stream::converse(SocketAddr::from((address, 443))) {
+    match stream::exchange(SocketAddr::from((address, 443))) {
         Ok(_retransmissions) => "answered",
         Err((_step, error)) if error.raw_os_error() == Some(libc::EPERM) => "refused",
         Err((_step, error)) if error.kind() == io::ErrorKind::NetworkUnreachable => "no network",

@@ -1,4 +1,4 @@
-//! One connection.
+//! A single TLS connection of the client.
 
 use std::{
     io::{self, Read, Write},
@@ -17,11 +17,11 @@ use rustls::{
 };
 use socket2::SockRef;
 
-use super::{PULL, Said, Say, What, large::Large};
+use super::{Attempt, Exchange, PULL, Payload, large::Large};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a client trusts and offers.
+/// The client's trust anchors and TLS configurations.
 pub(super) struct Trust {
     classic: Arc<ClientConfig>,
     large: Arc<ClientConfig>,
@@ -43,10 +43,10 @@ impl Trust {
     }
 }
 
-/// The ClientHello that a [`What::Handshake`] begins with. Its random bytes and the order of its extensions change, its length does not.
+/// Returns a ClientHello as in [`Payload::Handshake`]. Its random bytes and the order of its extensions vary, its length does not.
 ///
 /// # Errors
-/// When `name` is no server's name.
+/// When `name` is not a valid server name.
 pub fn hello(name: &str, large: bool) -> Result<Vec<u8>> {
     let config = config(RootCertStore::empty(), large)?;
     first_flight(&mut begin(config, name)?)
@@ -61,14 +61,14 @@ fn config(roots: RootCertStore, large: bool) -> Result<Arc<ClientConfig>> {
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // Without tickets of earlier connections: each hello is a first one.
+    // No session tickets: each ClientHello is an initial one.
     config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 
 fn begin(config: Arc<ClientConfig>, name: &str) -> Result<ClientConnection> {
     let name = ServerName::try_from(name.to_owned())?;
-    ClientConnection::new(config, name).context("begin a handshake")
+    ClientConnection::new(config, name).context("start a handshake")
 }
 
 fn first_flight(session: &mut ClientConnection) -> Result<Vec<u8>> {
@@ -79,7 +79,7 @@ fn first_flight(session: &mut ClientConnection) -> Result<Vec<u8>> {
     Ok(hello)
 }
 
-/// Resolves `host` as a program does, and asks the first address that takes the connection for `/v2/`.
+/// Resolves `host` with the C library and requests `/v2/` from the first address that accepts the connection.
 pub(super) fn get(trust: &Trust, host: &str) -> Result<String> {
     let addresses = (host, 443).to_socket_addrs().context("resolve")?;
     let mut refused = None;
@@ -98,50 +98,55 @@ pub(super) fn get(trust: &Trust, host: &str) -> Result<String> {
     ))
 }
 
-/// Says what is to be said, and listens; a connection that fails is a result.
-pub(super) fn converse(trust: &Trust, say: &Say) -> Result<Said> {
-    let stream = TcpStream::connect_timeout(&say.to, PATIENCE).context("connect")?;
-    let mut said = Said {
+/// Sends the payload and waits for an answer. A failed connection is a result, not an error.
+pub(super) fn exchange(trust: &Trust, attempt: &Attempt) -> Result<Exchange> {
+    let stream = TcpStream::connect_timeout(&attempt.to, PATIENCE).context("connect")?;
+    let mut exchange = Exchange {
         from: stream.local_addr()?,
         length: 0,
-        cuts: say.cuts.clone(),
+        cuts: attempt.cuts.clone(),
         answer: None,
         error: None,
     };
-    limit(&stream, Duration::from_millis(say.patience))?;
-    // What is still to be sent at the end is given up.
+    limit(&stream, Duration::from_millis(attempt.patience))?;
+    // Closing discards unsent data.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    match answer(trust, say, stream, &mut said) {
-        Ok(answer) => said.answer = Some(answer),
-        Err(error) => said.error = Some(format!("{error:#}")),
+    match answer(trust, attempt, stream, &mut exchange) {
+        Ok(answer) => exchange.answer = Some(answer),
+        Err(error) => exchange.error = Some(format!("{error:#}")),
     }
-    Ok(said)
+    Ok(exchange)
 }
 
-fn answer(trust: &Trust, say: &Say, mut stream: TcpStream, said: &mut Said) -> Result<String> {
-    match &say.what {
-        What::Bytes(bytes) => {
-            said.length = bytes.len();
-            write_pieces(&mut stream, bytes, &say.cuts)?;
+fn answer(
+    trust: &Trust,
+    attempt: &Attempt,
+    mut stream: TcpStream,
+    exchange: &mut Exchange,
+) -> Result<String> {
+    match &attempt.payload {
+        Payload::Bytes(bytes) => {
+            exchange.length = bytes.len();
+            write_segments(&mut stream, bytes, &attempt.cuts)?;
             let length = stream.read(&mut [0; 512]).context("wait for an answer")?;
             ensure!(length > 0, "closed");
             Ok("bytes".to_owned())
         }
-        What::Handshake {
+        Payload::Handshake {
             name,
             large,
             request,
         } => {
             let mut session = trust.begin(name, *large)?;
             let hello = first_flight(&mut session)?;
-            said.length = hello.len();
-            write_pieces(&mut stream, &hello, &say.cuts)?;
+            exchange.length = hello.len();
+            write_segments(&mut stream, &hello, &attempt.cuts)?;
             finish(session, stream, name, request)
         }
     }
 }
 
-fn write_pieces(stream: &mut TcpStream, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
+fn write_segments(stream: &mut TcpStream, bytes: &[u8], cuts: &[usize]) -> io::Result<()> {
     let mut from = 0;
     for to in cuts.iter().copied().chain([bytes.len()]) {
         let to = to.clamp(from, bytes.len());
@@ -151,7 +156,7 @@ fn write_pieces(stream: &mut TcpStream, bytes: &[u8], cuts: &[usize]) -> io::Res
     Ok(())
 }
 
-/// Completes the handshake and makes a request; the status line of the answer.
+/// Completes the handshake, sends a request, and returns the status line of the answer.
 fn finish(
     session: ClientConnection,
     stream: TcpStream,
@@ -163,7 +168,7 @@ fn finish(
         stream,
         "{request} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     )
-    .context("shake hands")?;
+    .context("complete the handshake")?;
     let mut answer = Vec::new();
     let mut buffer = [0; 1024];
     while !answer.contains(&b'\n') {
@@ -179,7 +184,7 @@ fn finish(
     Ok(status)
 }
 
-/// Nor waits a small write for the acknowledgement of the one before it.
+/// Sets timeouts and `TCP_NODELAY`, so that a small write does not wait for an acknowledgement.
 fn limit(stream: &TcpStream, patience: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(patience))?;
@@ -191,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_hello_is_of_post_quantum_size_and_every_hello_of_a_kind_is_as_long() {
+    fn hello_lengths_are_constant_and_a_large_hello_has_post_quantum_size() {
         let lengths = |large| {
             let hellos = (0..5).map(|_| hello("contoso.azurecr.io", large).unwrap().len());
             hellos.collect::<std::collections::BTreeSet<_>>()

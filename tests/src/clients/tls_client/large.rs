@@ -1,4 +1,4 @@
-//! A ClientHello of post-quantum size, with a handshake that any server can complete.
+//! A key exchange group that makes the ClientHello as large as a post-quantum one, while any server can complete the handshake.
 
 use rustls::{
     Error, NamedGroup,
@@ -6,12 +6,12 @@ use rustls::{
     ffdhe_groups::FfdheGroup,
 };
 
-/// For private use (RFC 8446, section 4.2.7): no server knows it, so each takes the X25519 share beside it.
+/// A code point for private use (RFC 8446, section 4.2.7): no server knows it, so each selects the X25519 share.
 const GROUP: NamedGroup = NamedGroup::Unknown(0xfe30);
-/// Bytes of a client's X25519MLKEM768 share (draft-ietf-tls-ecdhe-mlkem, section 4.1).
+/// Size of a client's X25519MLKEM768 share in bytes (draft-ietf-tls-ecdhe-mlkem, section 4.1).
 const SHARE: usize = 1216;
 
-/// A group whose share is as long as that of X25519MLKEM768.
+/// A group with a share of the size of X25519MLKEM768.
 #[derive(Debug)]
 pub(super) struct Large;
 
@@ -23,7 +23,7 @@ struct Started {
 impl SupportedKxGroup for Large {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         let x25519 = X25519.start()?;
-        // Bytes that look random, as those of a real share do.
+        // Random-looking bytes, as in a real share.
         let share = x25519.pub_key().iter().cycle().take(SHARE).copied();
         Ok(Box::new(Started {
             share: share.collect(),
@@ -42,7 +42,9 @@ impl SupportedKxGroup for Large {
 
 impl ActiveKeyExchange for Started {
     fn complete(self: Box<Self>, _peer: &[u8]) -> Result<SharedSecret, Error> {
-        Err(Error::General("a server chose the lab's group".to_owned()))
+        Err(Error::General(
+            "a server selected the lab's group".to_owned(),
+        ))
     }
 
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {

@@ -1,4 +1,4 @@
-//! A TLS client of the lab's own, in Rust: many connections from one process, and ClientHellos in pieces.
+//! A TLS client on rustls: many connections from one process, and ClientHellos in several segments.
 
 mod connection;
 mod large;
@@ -16,89 +16,89 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 pub use self::connection::hello;
-use self::connection::{Trust, converse, get};
+use self::connection::{Trust, exchange, get};
 use crate::fixtures::{process::run_with_input, process_env::ProcessEnv};
 
-/// What a pull begins with.
+/// The first words of a pull request.
 pub const PULL: &str = "GET /v2/";
-/// What a push to any registry begins with.
+/// The first words of a push request.
 pub const PUSH: &str = "POST /v2/stolen/blobs/uploads/";
-/// Longer than any work here takes.
+/// Time limit of a client process.
 const LIMIT: Duration = Duration::from_secs(150);
-/// How many connections are under way at once.
+/// Number of concurrent connections.
 const AT_ONCE: usize = 96;
 
-/// What a process of the client does.
+/// The task of a client process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Work {
-    /// Resolves a name and gets `/v2/` from there, again and again, each time on a new connection. Answers with [`Totals`].
+    /// Resolves a name and requests `/v2/` repeatedly, each time on a new connection. Returns [`Totals`].
     Get {
         /// The server's name.
         host: String,
-        /// How often.
+        /// Number of requests.
         count: u64,
     },
-    /// Says something to each server and waits for an answer. Answers with a list of [`Said`].
-    Say(Vec<Say>),
+    /// Sends a payload to each server and waits for an answer. Returns a list of [`Exchange`].
+    Exchange(Vec<Attempt>),
 }
 
-/// A connection whose first bytes come in pieces.
+/// A connection whose first bytes are sent in several segments.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Say {
+pub struct Attempt {
     /// The server.
     pub to: SocketAddr,
-    /// What is said.
-    pub what: What,
-    /// Where pieces begin, besides at 0, in order.
+    /// The payload.
+    pub payload: Payload,
+    /// Offsets at which further segments begin, in ascending order.
     pub cuts: Vec<usize>,
-    /// How long an answer may take, in milliseconds.
+    /// Time limit of the answer in milliseconds.
     pub patience: u64,
 }
 
-/// What is said to a server.
+/// The payload of a connection.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum What {
-    /// A handshake of rustls with this name, and then a request.
+pub enum Payload {
+    /// A rustls handshake with this server name, then a request.
     Handshake {
         /// The server's name.
         name: String,
-        /// Whether the ClientHello is of post-quantum size.
+        /// Whether the ClientHello has post-quantum size.
         large: bool,
         /// Method and path, such as [`PULL`].
         request: String,
     },
-    /// Just these bytes.
+    /// Raw bytes.
     Bytes(Vec<u8>),
 }
 
-/// What came of it.
+/// The result of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
-    /// The client's end of the connection.
+pub struct Exchange {
+    /// The client's address.
     pub from: SocketAddr,
-    /// How many bytes the first message had.
+    /// Length of the first message in bytes.
     pub length: usize,
-    /// Where pieces began.
+    /// The offsets of [`Attempt::cuts`].
     pub cuts: Vec<usize>,
-    /// The HTTP status line, or that bytes came.
+    /// The HTTP status line, or `bytes` for an answer to [`Payload::Bytes`].
     pub answer: Option<String>,
-    /// Why there is no answer.
+    /// The error, if there was no answer.
     pub error: Option<String>,
 }
 
-/// What became of many connections.
+/// The results of many connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Those that were answered.
+    /// Number of answered connections.
     pub answered: u64,
-    /// Those that were not, by what the client said.
+    /// Number of failed connections by error.
     pub failed: BTreeMap<String, u64>,
 }
 
-/// Has `program`, the binary `egress-tls`, do `work` in `place`, trusting the authority in the file `ca`.
+/// Runs `program`, the binary `egress-tls`, in `env` with the task `work`, trusting the authority in the file `ca`.
 ///
 /// # Errors
-/// When it cannot be run. A connection that fails is a result.
+/// When it cannot be run. A failed connection is a result, not an error.
 pub fn run_in<T: DeserializeOwned>(
     program: &Path,
     env: &ProcessEnv,
@@ -107,11 +107,11 @@ pub fn run_in<T: DeserializeOwned>(
 ) -> Result<T> {
     let mut command = env.command(program);
     command.arg(ca);
-    let said = run_with_input(command, &serde_json::to_string(work)?, LIMIT)?.success()?;
-    serde_json::from_str(&said).context("read what a TLS client says")
+    let output = run_with_input(command, &serde_json::to_string(work)?, LIMIT)?.success()?;
+    serde_json::from_str(&output).context("read the output of a TLS client")
 }
 
-/// Does `work` from this process; the answer is JSON.
+/// Does `work` in this process and returns its result as JSON.
 ///
 /// # Errors
 /// When the authority's certificate cannot be read.
@@ -119,7 +119,7 @@ pub fn perform(ca: &Path, work: &Work) -> Result<String> {
     let trust = Trust::in_file(ca)?;
     Ok(match work {
         Work::Get { host, count } => serde_json::to_string(&get_often(&trust, host, *count))?,
-        Work::Say(all) => serde_json::to_string(&say_all(&trust, all)?)?,
+        Work::Exchange(all) => serde_json::to_string(&attempt_each(&trust, all)?)?,
     })
 }
 
@@ -134,24 +134,24 @@ fn get_often(trust: &Trust, host: &str, count: u64) -> Totals {
     totals
 }
 
-fn say_all(trust: &Trust, all: &[Say]) -> Result<Vec<Said>> {
+fn attempt_each(trust: &Trust, all: &[Attempt]) -> Result<Vec<Exchange>> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut mine = Vec::new();
-        while let Some(say) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            mine.push(converse(trust, say)?);
+        while let Some(attempt) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            mine.push(exchange(trust, attempt)?);
         }
         anyhow::Ok(mine)
     };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
-        let mut said = Vec::new();
+        let mut exchanges = Vec::new();
         for thread in threads {
             let mine = thread
                 .join()
                 .map_err(|_panic| anyhow::anyhow!("a panic"))??;
-            said.extend(mine);
+            exchanges.extend(mine);
         }
-        Ok(said)
+        Ok(exchanges)
     })
 }

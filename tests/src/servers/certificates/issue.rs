@@ -1,4 +1,4 @@
-//! Makes the authority and its leaves.
+//! Issues the authority and its leaf certificates.
 
 use anyhow::{Context, Result};
 use rcgen::{
@@ -9,7 +9,7 @@ use rcgen::{
 use super::{Certificates, Leaf};
 use crate::{ScratchDir, topology::addresses::REPLICAS};
 
-/// The names in the service's own certificates: they cannot tell customers apart.
+/// Subject alternative names as in the service's certificates, which do not distinguish customers.
 const REGISTRY_NAMES: [&str; 7] = [
     "*.azurecr.io",
     "*.eastus.data.azurecr.io",
@@ -27,7 +27,7 @@ const AZURE_NAMES: [&str; 3] = [
     "mirror.example.org",
 ];
 
-/// Everything, in the directory `tls` of `scratch`.
+/// Issues all certificates in the directory `tls` of `scratch`.
 pub(super) fn all(scratch: &ScratchDir) -> Result<Certificates> {
     let dir = scratch.dir("tls")?;
     let mut params = CertificateParams::default();
@@ -37,8 +37,8 @@ pub(super) fn all(scratch: &ScratchDir) -> Result<Certificates> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     // RFC 5280 4.2.1.3: strict verifiers (Python 3.13, OpenSSL 3.5) refuse an authority without it.
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate().context("make a key")?;
-    let issuer = CertifiedIssuer::self_signed(params, key).context("make an authority")?;
+    let key = KeyPair::generate().context("generate a key")?;
+    let issuer = CertifiedIssuer::self_signed(params, key).context("issue the authority")?;
     scratch.file("tls/ca.crt", issuer.pem())?;
     Ok(Certificates {
         registry: leaf(&issuer, scratch, "registry", &registry_names())?,
@@ -68,7 +68,7 @@ fn leaf<N: ToString>(
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate().context("make a key")?;
+    let key = KeyPair::generate().context("generate a key")?;
     let cert = params
         .signed_by(&key, issuer)
         .context("sign a certificate")?;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn openssl_verifies_every_certificate_strictly() {
+    fn openssl_accepts_every_certificate_in_strict_mode() {
         let scratch = ScratchDir::new().unwrap();
         let tls = all(&scratch).unwrap();
         for leaf in [&tls.registry, &tls.storage, &tls.internet, &tls.azure] {
@@ -95,8 +95,8 @@ mod tests {
                 .args([&tls.ca(), &leaf.cert])
                 .output()
                 .unwrap();
-            let said = String::from_utf8_lossy(&verified.stderr);
-            assert!(verified.status.success(), "{said}");
+            let message = String::from_utf8_lossy(&verified.stderr);
+            assert!(verified.status.success(), "{message}");
         }
     }
 }

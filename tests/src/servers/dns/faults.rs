@@ -1,7 +1,7 @@
-//! Faults of a resolver that the real one cannot be made to show.
+//! Fault injection for the resolver: a proxy in front of unbound.
 //!
-//! unbound listens on the wildcard address; the front binds the resolver's own addresses, which the
-//! kernel prefers, and passes on what it does not spoil. It exists only while there are faults, or while it counts.
+//! unbound listens on the wildcard address; the proxy binds the resolver's specific addresses, which
+//! the kernel prefers, and relays queries without a fault. It exists only while there are faults or queries are recorded.
 
 use std::{
     io::{self, Read, Write},
@@ -26,36 +26,36 @@ use crate::topology::{
     netns::Netns,
 };
 
-/// unbound, as the front reaches it.
+/// unbound's address for the proxy.
 const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
-/// How often a waiting thread looks whether the front has ended.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval at which waiting threads check whether the proxy has ended.
+const POLL: Duration = Duration::from_millis(20);
 const RELAY_WITHIN: Duration = Duration::from_secs(5);
-/// A client's connection without a question is closed after this time.
+/// Idle timeout of a client's TCP connection.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// What a resolver does wrong.
+/// A fault of the resolver.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// Says that the name does not exist.
+    /// Answers NXDOMAIN.
     Nxdomain,
-    /// Says that it failed.
+    /// Answers SERVFAIL.
     Servfail,
     /// Never answers; connections over TCP stay open.
     Silent,
-    /// Answers rightly, after this time.
+    /// Answers correctly after this delay.
     Slow(Duration),
-    /// Answers with this address, for 60 s; with none where the other family is asked for.
+    /// Answers with this address and a TTL of 60 s, or with no address to a query for the other family.
     Lie(IpAddr),
-    /// Answers over UDP with nothing but the advice to use TCP, and rightly there.
+    /// Answers over UDP with an empty truncated message, and correctly over TCP.
     Truncate,
-    /// As [`Fault::Truncate`], and never answers a question for IPv6 addresses.
+    /// As [`Fault::Truncate`], and never answers AAAA queries.
     TruncateWithoutAaaa,
 }
 
-/// The running front; it ends when dropped.
+/// The running proxy; it ends when dropped.
 #[derive(Debug)]
-pub(super) struct Front {
+pub(super) struct FaultProxy {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -63,27 +63,27 @@ pub(super) struct Front {
 #[derive(Debug, Default)]
 struct Shared {
     ended: AtomicBool,
-    /// A fault with a name counts before one without; of equals the latest.
+    /// A fault for a name precedes one for all names; among equals the latest counts.
     faults: Mutex<Vec<(Option<String>, Fault)>>,
-    /// When each datagram with a question came.
+    /// Arrival time of each query over UDP.
     query_times: Mutex<Vec<Instant>>,
 }
 
-impl Front {
+impl FaultProxy {
     pub(super) fn start(cloud: &Netns) -> Result<Self> {
-        let mut front = Self {
+        let mut proxy = Self {
             shared: Arc::default(),
             threads: Vec::new(),
         };
         cloud
             .run(|| {
                 for address in [IpAddr::V4(RESOLVER_V4), IpAddr::V6(RESOLVER_V6)] {
-                    front.serve(SocketAddr::from((address, 53)))?;
+                    proxy.serve(SocketAddr::from((address, 53)))?;
                 }
                 Ok(())
             })
-            .context("place a front before the resolver")?;
-        Ok(front)
+            .context("start a proxy in front of the resolver")?;
+        Ok(proxy)
     }
 
     pub(super) fn fail(&self, name: Option<&str>, fault: Fault) {
@@ -109,12 +109,12 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                crate::fixtures::process::complain("a thread of the resolver's front panicked");
+                crate::fixtures::process::complain("a thread of the resolver's proxy panicked");
             }
         }
     }
@@ -137,18 +137,18 @@ impl Shared {
         latest(Some(&question.name)).or_else(|| latest(None))
     }
 
-    /// The answer to a query, after the time it takes; `None` when there is none.
+    /// Returns the answer to a query after its delay, or `None` for no answer.
     fn answer(&self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         let question = question(query)?;
-        let spoiled = |code, truncated, lie| Some(reply(query, &question, code, truncated, lie));
+        let faulty = |code, truncated, lie| Some(reply(query, &question, code, truncated, lie));
         match self.fault(&question) {
-            Some(Fault::Nxdomain) => spoiled(rcode::NXDOMAIN, false, None),
-            Some(Fault::Servfail) => spoiled(rcode::SERVFAIL, false, None),
-            Some(Fault::Lie(address)) => spoiled(rcode::NOERROR, false, Some(address)),
+            Some(Fault::Nxdomain) => faulty(rcode::NXDOMAIN, false, None),
+            Some(Fault::Servfail) => faulty(rcode::SERVFAIL, false, None),
+            Some(Fault::Lie(address)) => faulty(rcode::NOERROR, false, Some(address)),
             Some(Fault::Silent) => None,
             Some(Fault::TruncateWithoutAaaa) if question.kind == Kind::Aaaa as u16 => None,
             Some(Fault::Truncate | Fault::TruncateWithoutAaaa) if !over_tcp => {
-                spoiled(rcode::NOERROR, true, None)
+                faulty(rcode::NOERROR, true, None)
             }
             Some(Fault::Slow(time)) => {
                 let until = Instant::now() + time;
@@ -161,7 +161,7 @@ impl Shared {
 
     fn wait_while(&self, condition: impl Fn() -> bool) {
         while condition() && !self.has_ended() {
-            thread::sleep(LOOK.min(Duration::from_millis(5)));
+            thread::sleep(POLL.min(Duration::from_millis(5)));
         }
     }
 }
@@ -177,7 +177,7 @@ fn serve_udp(socket: &UdpSocket, shared: &Shared) {
             let query = buffer[..length].to_vec();
             scope.spawn(move || {
                 if let Some(answer) = shared.answer(&query, false) {
-                    // A client that went away is like one that lost the datagram.
+                    // A client that has gone away is like one that lost the datagram.
                     drop(socket.send_to(&answer, client));
                 }
             });
@@ -189,15 +189,15 @@ fn serve_tcp(listener: &TcpListener, shared: &Shared) {
     thread::scope(|scope| {
         while !shared.has_ended() {
             match listener.accept() {
-                // An error ends one connection, as it would with a real resolver.
+                // An error ends one connection, as with a real resolver.
                 Ok((stream, _client)) => drop(scope.spawn(|| serve_stream(stream, shared).ok())),
-                Err(_nobody_yet) => thread::sleep(LOOK),
+                Err(_no_connection) => thread::sleep(POLL),
             }
         }
     });
 }
 
-/// Messages over TCP carry their length in two bytes before them (RFC 1035, section 4.2.2).
+/// Serves one TCP connection; a two-byte length precedes each message (RFC 1035, section 4.2.2).
 fn serve_stream(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(IDLE))?;
@@ -211,7 +211,7 @@ fn serve_stream(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     Ok(())
 }
 
-/// Over TCP, so that no answer is too large.
+/// Forwards a query to unbound over TCP, so that no answer is too large.
 fn relay(query: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&RESOLVER, RELAY_WITHIN)?;
     stream.set_read_timeout(Some(RELAY_WITHIN))?;
@@ -232,7 +232,7 @@ fn write_message(stream: &mut TcpStream, message: &[u8]) -> io::Result<()> {
     stream.write_all(&[&length.to_be_bytes(), message].concat())
 }
 
-/// Both sharing options: unbound has the port on the wildcard address.
+/// Binds a socket with `SO_REUSEADDR` and `SO_REUSEPORT`, because unbound uses the port on the wildcard address.
 fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     socket.set_reuse_address(true)?;
@@ -240,7 +240,7 @@ fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Sock
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_read_timeout(Some(LOOK))?;
+    socket.set_read_timeout(Some(POLL))?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

@@ -1,14 +1,14 @@
-//! A resolver that knows a fixed list of names, for a place without the lab's servers.
+//! A resolver with a fixed list of names, where the lab's servers do not run.
 
 use std::net::{IpAddr, UdpSocket};
 
 use super::message::{Kind, question, rcode, reply};
 
-/// Names in lower case, each with its addresses: the first of each family is answered.
+/// Names in lower case with their addresses; an answer contains the first one of the family.
 pub type Names<'a> = &'a [(&'a str, &'a [IpAddr])];
 
-/// Answers questions that arrive at `socket` as long as the process lives; other names do not exist. Nothing is answered
-/// while `is_silent`.
+/// Answers queries at `socket` for the lifetime of the process, other names with NXDOMAIN. Does not answer while `is_silent`
+/// returns true.
 pub fn serve(socket: &UdpSocket, names: Names<'_>, is_silent: impl Fn() -> bool) {
     let mut query = [0; 1500];
     loop {
@@ -19,7 +19,7 @@ pub fn serve(socket: &UdpSocket, names: Names<'_>, is_silent: impl Fn() -> bool)
             continue;
         }
         if let Some(answer) = answer(&query[..length], names) {
-            // A client that went away is like one that lost the datagram.
+            // A client that has gone away is like one that lost the datagram.
             drop(socket.send_to(&answer, client));
         }
     }

@@ -1,5 +1,5 @@
-//! The names of the lab: PowerDNS holds the zones, unbound resolves them for the device, and a
-//! front of the lab's own stands before unbound only while faults or a count are asked for.
+//! The lab's DNS: PowerDNS serves the zones, unbound resolves them for the device, and a proxy in
+//! front of unbound injects faults and records queries on demand.
 
 mod faults;
 mod fixed;
@@ -20,7 +20,7 @@ use anyhow::{Context, Result, ensure};
 pub use self::faults::Fault;
 pub use self::fixed::{Names, serve};
 pub use self::message::{Answer, Kind, rcode};
-use self::{faults::Front, zones::Zones};
+use self::{faults::FaultProxy, zones::Zones};
 use crate::{
     ScratchDir,
     fixtures::{
@@ -31,9 +31,9 @@ use crate::{
     topology::{addresses::RESOLVER_V4, netns::Netns, network::Network},
 };
 
-/// PowerDNS listens here, inside the cloud.
+/// PowerDNS's address, inside the cloud.
 const AUTHORITY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
-/// How long an answer of a healthy resolver may take.
+/// Time limit of an answer of a healthy resolver.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,19 +44,19 @@ pub struct Dns {
     cloud: Netns,
     dir: PathBuf,
     zones: Mutex<Zones>,
-    front: Mutex<Option<Front>>,
+    proxy: Mutex<Option<FaultProxy>>,
     authority: Server,
     resolver: Server,
 }
 
 impl Dns {
-    /// Starts both servers in the cloud with the zones of a fresh lab; they are not ready yet.
+    /// Starts both servers in the cloud with the zones of a fresh lab; does not wait until they are ready.
     ///
     /// # Errors
     /// When a configuration cannot be written or a server cannot be started.
     pub fn start(cache: &ToolCache, network: &Network, scratch: &ScratchDir) -> Result<Self> {
         let dir = scratch.dir("dns")?;
-        let zones = Zones::of_a_fresh_lab()?;
+        let zones = Zones::fresh()?;
         zones.write_all(&dir)?;
         scratch.file("dns/named.conf", zones::named_conf(&dir))?;
         scratch.file("dns/pdns.conf", pdns_conf(cache, scratch)?)?;
@@ -71,7 +71,7 @@ impl Dns {
             cache: cache.clone(),
             cloud: network.cloud().clone(),
             zones: Mutex::new(zones),
-            front: Mutex::new(None),
+            proxy: Mutex::new(None),
             authority: Server::start("pdns", authority, scratch.path())?,
             resolver: Server::start("unbound", resolver, scratch.path())?,
             dir,
@@ -95,17 +95,17 @@ impl Dns {
         })
     }
 
-    /// Gives a name these addresses, all in each answer, with `ttl` in seconds. An alias is followed
-    /// to the name that has the addresses. The resolver forgets what it knew.
+    /// Sets the addresses of a name, all of them in each answer, with `ttl` in seconds. Aliases are
+    /// followed to the name with the addresses. The resolver's cache is flushed.
     ///
     /// # Errors
-    /// When the name is in none of the lab's zones or a server does not take the change.
+    /// When the name is in none of the lab's zones or a server rejects the change.
     pub fn set_addresses(&self, name: &str, addresses: &[IpAddr], ttl: u32) -> Result<()> {
         self.change(|zones| zones.set_addresses(name, addresses, ttl, false))
     }
 
-    /// As [`Self::set_addresses`], but each answer of the authoritative server holds one address of
-    /// each family, the next in turn. With a `ttl` of 0 that is each answer of the resolver.
+    /// As [`Self::set_addresses`], but each answer of the authoritative server contains one address of
+    /// each family in turn. With a `ttl` of 0 this also applies to the resolver's answers.
     ///
     /// # Errors
     /// As [`Self::set_addresses`].
@@ -113,17 +113,17 @@ impl Dns {
         self.change(|zones| zones.set_addresses(name, addresses, ttl, true))
     }
 
-    /// The resolver keeps no answer from here on: each question reaches the zones, and has their lifetimes in its answer.
+    /// Disables the resolver's cache: each query reaches the zones, and each answer has their TTL.
     ///
     /// # Errors
-    /// When the resolver does not take the change.
+    /// When the resolver rejects the change.
     pub fn disable_caching(&self) -> Result<()> {
         let conf = self.dir.join("unbound.conf");
         fs::write(&conf, unbound_conf(&self.dir, false)).context("change unbound.conf")?;
         self.unbound_control(&["reload"])
     }
 
-    /// Makes a name an alias (CNAME) of another, with `ttl` in seconds.
+    /// Makes a name an alias (CNAME) of another with `ttl` in seconds.
     ///
     /// # Errors
     /// As [`Self::set_addresses`].
@@ -131,7 +131,7 @@ impl Dns {
         self.change(|zones| zones.set_alias(name, target, ttl))
     }
 
-    /// Removes a name; it does not exist then (NXDOMAIN).
+    /// Removes a name; queries for it then return NXDOMAIN.
     ///
     /// # Errors
     /// As [`Self::set_addresses`].
@@ -139,51 +139,51 @@ impl Dns {
         self.change(|zones| zones.remove(name))
     }
 
-    /// The resolver answers every question with this fault from here on; the latest fault counts.
+    /// Injects a fault for all names; the latest fault counts.
     ///
     /// # Errors
-    /// When the lab cannot place its front before the resolver.
+    /// When the proxy cannot be started.
     pub fn fail_mode(&self, fault: Fault) -> Result<()> {
-        self.front(|front| front.fail(None, fault))
+        self.proxy(|proxy| proxy.fail(None, fault))
     }
 
-    /// The resolver answers questions for this one name with this fault from here on.
+    /// Injects a fault for one name.
     ///
     /// # Errors
     /// As [`Self::fail_mode`].
     pub fn fail_mode_for(&self, name: &str, fault: Fault) -> Result<()> {
-        self.front(|front| front.fail(Some(name), fault))
+        self.proxy(|proxy| proxy.fail(Some(name), fault))
     }
 
-    /// Notes when each question comes to the resolver, from here on.
+    /// Starts to record the arrival times of queries.
     ///
     /// # Errors
     /// As [`Self::fail_mode`].
     pub fn watch(&self) -> Result<()> {
-        self.front(|_front| ())
+        self.proxy(|_front| ())
     }
 
-    /// When each datagram with a question came since [`Self::watch`], in order.
+    /// Returns the arrival times of queries over UDP since [`Self::watch`], in order.
     pub fn query_times(&self) -> Vec<Instant> {
-        locked(&self.front)
+        locked(&self.proxy)
             .as_ref()
-            .map_or_else(Vec::new, Front::query_times)
+            .map_or_else(Vec::new, FaultProxy::query_times)
     }
 
-    /// Ends all faults and the watch: unbound itself answers again.
+    /// Removes all faults and stops recording: unbound answers directly again.
     pub fn clear_faults(&self) {
-        drop(locked(&self.front).take());
+        drop(locked(&self.proxy).take());
     }
 
-    /// Asks the lab's resolver over UDP from inside `netns`.
+    /// Queries the lab's resolver over UDP from `netns`.
     ///
     /// # Errors
-    /// When no well-formed answer comes within 3 s.
+    /// When no well-formed answer arrives within 3 s.
     pub fn ask(&self, netns: &Netns, name: &str, kind: Kind) -> Result<Answer> {
         self.ask_at(SocketAddr::from((RESOLVER_V4, 53)), netns, name, kind)
     }
 
-    /// As [`Self::ask`], but another server, the lab's resolver over IPv6 for example.
+    /// As [`Self::ask`], with another server, for example the lab's resolver over IPv6.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -207,10 +207,10 @@ impl Dns {
         reload
             .arg(format!("--config-dir={}", self.dir.display()))
             .args(["bind-reload-now", zone]);
-        let said = control(reload).context("make PowerDNS read a changed zone")?;
+        let output = control(reload).context("make PowerDNS reload a changed zone")?;
         ensure!(
-            said.contains("parsed into memory"),
-            "PowerDNS refused a changed zone: {said}"
+            output.contains("parsed into memory"),
+            "PowerDNS rejected a changed zone: {output}"
         );
         self.unbound_control(&["flush_zone", "."])
     }
@@ -226,19 +226,19 @@ impl Dns {
         Ok(())
     }
 
-    fn front(&self, act: impl FnOnce(&Front)) -> Result<()> {
-        let mut slot = locked(&self.front);
-        let front = match slot.take() {
-            Some(front) => front,
-            None => Front::start(&self.cloud)?,
+    fn proxy(&self, act: impl FnOnce(&FaultProxy)) -> Result<()> {
+        let mut slot = locked(&self.proxy);
+        let proxy = match slot.take() {
+            Some(proxy) => proxy,
+            None => FaultProxy::start(&self.cloud)?,
         };
-        act(&front);
-        *slot = Some(front);
+        act(&proxy);
+        *slot = Some(proxy);
         Ok(())
     }
 }
 
-/// How long one probe of a starting server may take.
+/// Time limit of one query to a starting server.
 const PROBE_WITHIN: Duration = Duration::from_millis(300);
 
 fn ask(server: SocketAddr, name: &str, kind: Kind, limit: Duration) -> Result<Answer> {
@@ -262,12 +262,12 @@ fn control(command: Command) -> Result<String> {
     run(command, Duration::from_secs(10))?.success()
 }
 
-/// The values behind the lab's locks are replaced whole, so a panicking test leaves them sound.
+/// Locks a mutex, ignoring poison: values are only replaced as a whole, so a panic leaves them consistent.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Caches off, so that each question reaches the zones; one thread, so that rotation has one count.
+/// Returns PowerDNS's configuration: without caches, so that each query reaches the zones, and with one thread, so that rotation has one counter.
 fn pdns_conf(cache: &ToolCache, scratch: &ScratchDir) -> Result<String> {
     let dir = scratch.path().join("dns");
     let mut conf = format!(
@@ -286,7 +286,7 @@ fn pdns_conf(cache: &ToolCache, scratch: &ScratchDir) -> Result<String> {
     Ok(conf)
 }
 
-/// It stays root: the kernel forgets "die with the parent" when a process changes its user.
+/// Returns unbound's configuration. It stays root: the kernel clears the parent-death signal when a process changes its user.
 fn unbound_conf(dir: &Path, keeps: bool) -> String {
     format!(
         r#"

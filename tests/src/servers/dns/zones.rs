@@ -1,4 +1,4 @@
-//! What the authoritative server holds.
+//! The zones of the authoritative server.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// The last, the root, makes every other name not exist.
+/// The zones. The last one, the root, makes every other name NXDOMAIN.
 const ZONES: [&str; 12] = [
     "azurecr.io",
     "azcr.io",
@@ -26,7 +26,7 @@ const ZONES: [&str; 12] = [
     ".",
 ];
 
-/// Name, lifetime, type, value.
+/// The records of a fresh lab: name, TTL, type, value.
 const FRESH_LAB: &str = include_str!("../../../lab/names.txt");
 
 #[derive(Debug)]
@@ -42,14 +42,14 @@ enum Record {
     },
 }
 
-/// All names, lower case, without the final dot.
+/// All records by name, in lower case and without the final dot.
 #[derive(Debug)]
 pub(super) struct Zones {
     records: BTreeMap<String, Record>,
 }
 
 impl Zones {
-    pub(super) fn of_a_fresh_lab() -> Result<Self> {
+    pub(super) fn fresh() -> Result<Self> {
         let mut zones = Self {
             records: BTreeMap::new(),
         };
@@ -69,7 +69,7 @@ impl Zones {
         let [name, ttl, kind, value] = fields[..] else {
             bail!("not four fields")
         };
-        let ttl = ttl.parse().context("a lifetime")?;
+        let ttl = ttl.parse().context("a TTL")?;
         if kind == "CNAME" {
             self.set_alias(name, value, ttl)?;
             return Ok(());
@@ -83,7 +83,7 @@ impl Zones {
         Ok(())
     }
 
-    /// Returns the zone that changed, as the other changes do.
+    /// Returns the zone that changed, as the other mutators do.
     pub(super) fn set_addresses(
         &mut self,
         name: &str,
@@ -132,7 +132,7 @@ impl Zones {
         Ok(zone)
     }
 
-    /// The name at the end of the chain of aliases, which an endless chain does not have.
+    /// Returns the name at the end of the alias chain; gives up on a cycle.
     fn owner(&self, name: &str) -> String {
         let mut owner = name;
         for _link in 0..self.records.len() {
@@ -144,7 +144,7 @@ impl Zones {
         owner.to_owned()
     }
 
-    /// A zone file (RFC 1035, section 5).
+    /// Returns a zone file (RFC 1035, section 5).
     fn text(&self, zone: &str) -> Result<String> {
         let mut text = String::from(
             "@ 300 IN SOA ns.invalid. hostmaster.invalid. 1 3600 600 86400 5\n\
@@ -159,7 +159,7 @@ impl Zones {
     }
 }
 
-/// The configuration of PowerDNS's bind back end.
+/// Returns the configuration of PowerDNS's bind back end.
 pub(super) fn named_conf(dir: &Path) -> String {
     let zone = |zone: &&str| {
         format!(
@@ -216,7 +216,7 @@ fn write_record(text: &mut String, name: &str, record: &Record) -> Result<()> {
                     writeln!(
                         text,
                         "{name}. {ttl} IN LUA {wanted} \"{}\"",
-                        in_turn(&family)
+                        rotating(&family)
                     )?;
                 }
             }
@@ -229,8 +229,8 @@ fn kind(address: &IpAddr) -> &'static str {
     if address.is_ipv4() { "A" } else { "AAAA" }
 }
 
-/// A Lua record's program; one count for all names and families serves, as it only has to move on.
-fn in_turn(addresses: &[String]) -> String {
+/// Returns a Lua record that rotates addresses; one counter for all names and families is sufficient.
+fn rotating(addresses: &[String]) -> String {
     let list = addresses.join(",");
     format!(";turn=(turn or 0)+1 local all={{{list}}} return all[turn % #all + 1]")
 }
@@ -240,8 +240,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_reaches_the_end_of_the_alias_chain() {
-        let mut zones = Zones::of_a_fresh_lab().unwrap();
+    fn set_addresses_changes_the_name_at_the_end_of_the_alias_chain() {
+        let mut zones = Zones::fresh().unwrap();
         let address = IpAddr::from([198, 51, 100, 11]);
         let zone = zones
             .set_addresses("contoso.azurecr.io", &[address], 10, false)
@@ -253,8 +253,8 @@ mod tests {
     }
 
     #[test]
-    fn a_name_outside_of_the_zones_is_refused() {
-        let mut zones = Zones::of_a_fresh_lab().unwrap();
+    fn a_name_outside_the_zones_is_an_error() {
+        let mut zones = Zones::fresh().unwrap();
         let error = zones
             .set_alias("notazurecr.io", "contoso.azurecr.io", 1)
             .unwrap_err();

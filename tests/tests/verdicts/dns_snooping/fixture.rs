@@ -205,7 +205,7 @@ impl DnsFixture {
         questions: &[Lookup],
     ) -> Result<Vec<LookupResult>> {
         let order = json!({"alone": alone, "questions": questions});
-        told(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
+        parse_report(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
     }
 
     /// The tool that asks, in a process of `cgroup`.
@@ -266,8 +266,8 @@ fn lesson(record: &Record) -> Option<Lesson> {
 }
 
 /// The tool's report.
-pub(super) fn told(said: &str) -> Result<Vec<LookupResult>> {
-    serde_json::from_str(said).with_context(|| format!("read {said}"))
+pub(super) fn parse_report(report: &str) -> Result<Vec<LookupResult>> {
+    serde_json::from_str(report).with_context(|| format!("read {report}"))
 }
 
 /// An order to be an unprivileged user alone in a network in which `address` answers `answer`.

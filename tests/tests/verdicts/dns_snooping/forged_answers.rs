@@ -8,7 +8,7 @@ use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use super::fixture::{DnsFixture, Lookup, REGISTRY, ip, openings};
 use super::genuine_answers::{saying, saying_at};
 use super::message::{A, AAAA, ASKED, Answer, ID, query, wire};
-use super::scripted_server::{Script, Server, Voice};
+use super::scripted_server::{Script, Server, Source};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
 /// The server over IPv4 and over IPv6, and a neighbour of each.
@@ -23,11 +23,11 @@ const OTHER_PORT: usize = 1;
 const NEIGHBOUR: usize = 2;
 const SPOOFED: usize = 3;
 
-fn voices((server, neighbour): (IpAddr, &str)) -> [Voice; 3] {
+fn sources((server, neighbour): (IpAddr, &str)) -> [Source; 3] {
     [
-        Voice::At(SocketAddr::new(server, 5353)),
-        Voice::At(SocketAddr::new(ip(neighbour), 53)),
-        Voice::Spoofed(server),
+        Source::At(SocketAddr::new(server, 5353)),
+        Source::At(SocketAddr::new(ip(neighbour), 53)),
+        Source::Spoofed(server),
     ]
 }
 
@@ -119,17 +119,17 @@ fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
         let fixture = DnsFixture::new()?;
         let (script, replies) = forger();
         let (address, cloud) = (from.0, fixture.base.network.cloud());
-        let server = Server::start(cloud, address, &voices(from), script)?;
+        let server = Server::start(cloud, address, &sources(from), script)?;
         let asked = Lookup {
             rounds: u32::try_from(TRIES.div_ceil(replies))?,
             replies: u32::try_from(replies)?,
             ..Lookup::once(address, REGISTRY, A).by("unconnected")
         };
         let told = fixture.ask(&[asked])?;
-        ensure!(server.said() >= TRIES, "{} were sent", server.said());
+        ensure!(server.sent() >= TRIES, "{} were sent", server.sent());
         assert_eq!(
             (told[0].errno, u64::from(told[0].replies)),
-            (None, server.said())
+            (None, server.sent())
         );
         assert_eq!(fixture.base.loaded.kernel.maps.learned()?, []);
         drop(server);
@@ -154,14 +154,14 @@ fn forger() -> (Script, u64) {
         let turn = next.get();
         next.set(turn + 1);
         let last = lone.get(turn % lone.len()).cloned();
-        let mut said: Vec<(usize, Vec<u8>)> = each
+        let mut messages: Vec<(usize, Vec<u8>)> = each
             .iter()
-            .map(|(voice, answer)| (*voice, answer.0.clone()))
+            .map(|(source, answer)| (*source, answer.0.clone()))
             .collect();
         // The question is taken by then, and what comes after it is one answer too many.
-        said.extend(last.map(|answer| (OWN, answer.0)));
-        said.push((OWN, good(&genuine).0));
-        said
+        messages.extend(last.map(|answer| (OWN, answer.0)));
+        messages.push((OWN, good(&genuine).0));
+        messages
     });
     (script, replies)
 }

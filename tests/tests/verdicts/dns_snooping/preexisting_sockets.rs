@@ -17,7 +17,7 @@ use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};
 
 use super::fixture::{
-    DnsFixture, LIMIT, Lookup, LookupResult, REGISTRY, alone, ip, openings, told,
+    DnsFixture, LIMIT, Lookup, LookupResult, REGISTRY, alone, ip, openings, parse_report,
 };
 use super::genuine_answers::saying_at;
 use super::message::{A, ASKED, Answer, query};
@@ -51,7 +51,7 @@ impl Waiting {
 
     fn go(self) -> Result<Vec<LookupResult>> {
         fs::write(&self.go, "")?;
-        told(&self.thread.join().ok().context("a panic")??)
+        parse_report(&self.thread.join().ok().context("a panic")??)
     }
 }
 

@@ -13,7 +13,7 @@ use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, ip, openings};
 use super::genuine_answers::saying_at;
 use super::message::{A, AAAA, ASKED, Answer};
-use super::scripted_server::{Script, Server, Voice};
+use super::scripted_server::{Script, Server, Source};
 
 const V4: &str = "198.51.100.77";
 const V6: &str = "2001:db8:acc::77";
@@ -67,7 +67,7 @@ fn found(count: usize) -> LookupResult {
 fn filter(fixture: &DnsFixture, address: SocketAddr, says: &'static str) -> Result<Server> {
     let answer = move |query: &[u8]| Answer::to(query).address(ASKED, ip(says)).0;
     let script: Script = Box::new(move |query| vec![(0, answer(query))]);
-    Server::start_at(fixture.base.network.device(), Voice::At(address), script)
+    Server::start_at(fixture.base.network.device(), Source::At(address), script)
 }
 
 #[test]

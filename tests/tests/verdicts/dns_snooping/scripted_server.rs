@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(super) type Script = Box<dyn Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send>;
 
 /// From where an answer comes.
-pub(super) enum Voice {
+pub(super) enum Source {
     /// A socket at this address.
     At(SocketAddr),
     /// A raw socket that writes this address, and port 53, into the packets' headers.
@@ -29,7 +29,7 @@ pub(super) enum Voice {
 
 const UDP: u8 = 17;
 
-enum Mouth {
+enum Sender {
     Datagrams(UdpSocket),
     Raw(Socket, IpAddr),
 }
@@ -37,7 +37,7 @@ enum Mouth {
 /// It answers until it is dropped.
 pub(super) struct Server {
     ended: Arc<AtomicBool>,
-    said: Arc<AtomicU64>,
+    sent: Arc<AtomicU64>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -46,39 +46,39 @@ impl Server {
     pub(super) fn start(
         netns: &Netns,
         address: IpAddr,
-        others: &[Voice],
+        others: &[Source],
         script: Script,
     ) -> Result<Self> {
-        let own = Voice::At(SocketAddr::new(address, 53));
-        let voices: Vec<&Voice> = [&own].into_iter().chain(others).collect();
-        Self::start_with(netns, &voices, script)
+        let own = Source::At(SocketAddr::new(address, 53));
+        let sources: Vec<&Source> = [&own].into_iter().chain(others).collect();
+        Self::start_with(netns, &sources, script)
     }
 
     /// A server in `place` with one voice.
-    pub(super) fn start_at(netns: &Netns, voice: Voice, script: Script) -> Result<Self> {
-        Self::start_with(netns, &[&voice], script)
+    pub(super) fn start_at(netns: &Netns, source: Source, script: Script) -> Result<Self> {
+        Self::start_with(netns, &[&source], script)
     }
 
-    fn start_with(netns: &Netns, voices: &[&Voice], script: Script) -> Result<Self> {
-        let mouths = netns.run(|| {
-            let mouths = voices.iter().map(|voice| Mouth::of(voice));
-            mouths.collect::<Result<Vec<_>>>()
+    fn start_with(netns: &Netns, sources: &[&Source], script: Script) -> Result<Self> {
+        let senders = netns.run(|| {
+            let senders = sources.iter().map(|source| Sender::of(source));
+            senders.collect::<Result<Vec<_>>>()
         })?;
-        let (ended, said) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let (ended, sent) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
         let thread = thread::spawn({
-            let (ended, said) = (Arc::clone(&ended), Arc::clone(&said));
-            move || serve(&mouths, &script, &ended, &said)
+            let (ended, sent) = (Arc::clone(&ended), Arc::clone(&sent));
+            move || serve(&senders, &script, &ended, &sent)
         });
         Ok(Self {
             ended,
-            said,
+            sent,
             thread: Some(thread),
         })
     }
 
     /// How many messages it has sent.
-    pub(super) fn said(&self) -> u64 {
-        self.said.load(Ordering::Relaxed)
+    pub(super) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
     }
 }
 
@@ -91,35 +91,37 @@ impl Drop for Server {
     }
 }
 
-fn serve(mouths: &[Mouth], script: &Script, ended: &AtomicBool, said: &AtomicU64) {
-    let Some(Mouth::Datagrams(ear)) = mouths.first() else {
+fn serve(senders: &[Sender], script: &Script, ended: &AtomicBool, sent: &AtomicU64) {
+    let Some(Sender::Datagrams(receiver)) = senders.first() else {
         return;
     };
     let mut buffer = [0; 4096];
     while !ended.load(Ordering::Relaxed) {
-        let (length, client) = match ear.recv_from(&mut buffer) {
+        let (length, client) = match receiver.recv_from(&mut buffer) {
             Ok(received) => received,
             Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
             Err(_) => return,
         };
-        for (voice, message) in script(&buffer[..length]) {
-            let sent = mouths.get(voice).map(|mouth| mouth.say(&message, client));
-            if matches!(sent, Some(Ok(()))) {
-                said.fetch_add(1, Ordering::Relaxed);
+        for (source, message) in script(&buffer[..length]) {
+            let result = senders
+                .get(source)
+                .map(|sender| sender.send(&message, client));
+            if matches!(result, Some(Ok(()))) {
+                sent.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 }
 
-impl Mouth {
-    fn of(voice: &Voice) -> Result<Self> {
-        match voice {
-            Voice::At(address) => {
+impl Sender {
+    fn of(source: &Source) -> Result<Self> {
+        match source {
+            Source::At(address) => {
                 let socket = UdpSocket::bind(address).with_context(|| format!("{address}"))?;
                 socket.set_read_timeout(Some(Duration::from_millis(50)))?;
                 Ok(Self::Datagrams(socket))
             }
-            Voice::Spoofed(source) => {
+            Source::Spoofed(source) => {
                 let domain = Domain::for_address(SocketAddr::new(*source, 0));
                 let raw = Socket::new(domain, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW)))?;
                 Ok(Self::Raw(raw, *source))
@@ -127,7 +129,7 @@ impl Mouth {
         }
     }
 
-    fn say(&self, message: &[u8], client: SocketAddr) -> Result<()> {
+    fn send(&self, message: &[u8], client: SocketAddr) -> Result<()> {
         match self {
             Self::Datagrams(socket) => {
                 socket.send_to(message, client)?;
