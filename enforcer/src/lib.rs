@@ -1,13 +1,14 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name ← file ← state ← config ← https ← azure ← resolver ← policy ← kernel ← control ← daemon ← cli`.
+//! `enforcer-common ← name ← file ← state ← config ← https ← azure ← resolver ← policy ← kernel ← control ← daemon ← doctor ← cli`.
 
 pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod daemon;
+mod doctor;
 #[cfg(test)]
 mod documents;
 mod file;

@@ -71,8 +71,8 @@ fn a_valid_configuration_is_spelled_out() {
     let plan: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(code, Some(0));
     assert_eq!(plan["valid"], true);
-    assert_eq!(plan["open"][1]["name"], "contoso.eastus.data.azurecr.io");
-    assert!(plan["closed"]["tags"][0]["ipv4-prefixes"].as_u64() > Some(10));
+    assert_eq!(plan["allowed"][1]["name"], "contoso.eastus.data.azurecr.io");
+    assert!(plan["protected"]["tags"][0]["ipv4-prefixes"].as_u64() > Some(10));
 }
 
 #[test]

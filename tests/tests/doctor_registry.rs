@@ -109,7 +109,7 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
         .into_iter()
         .any(|request| request.host == DATA && request.status == 206);
     assert!(served, "the data endpoint served no first byte");
-    let reached = format!("{OTHER_DATA} can be reached");
+    let reached = format!("{OTHER_DATA} is reachable");
     assert!(
         report["checks"].to_string().contains(&reached),
         "{report:#}"
@@ -169,7 +169,7 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
         shown.stdout
     );
     let steps = [
-        "open northwind.REGION.data.azurecr.io",
+        "allow northwind.REGION.data.azurecr.io",
         "regions = [\"eastus\"]",
         "az acr update --name northwind --data-endpoint-enabled",
         "az acr show-endpoints --name northwind >",

@@ -63,7 +63,7 @@ fn a_flood_of_denials_changes_no_verdict_and_is_told_in_sums() -> Result<()> {
     let status = fixture.enforcer.await_status("withheld events", withheld)?;
     assert_eq!(status["counters"]["lost-events"], 0);
     let told = fixture.enforcer.cli(["status"])?.success()?;
-    assert!(told.contains("only in sums"), "{told}");
+    assert!(told.contains("only in summary events"), "{told}");
     fixture.check_for_a_second()?;
     has_event(&fixture, "203.0.113.66")
 }

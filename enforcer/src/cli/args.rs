@@ -6,8 +6,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
 
-use super::doctor::Image;
 use crate::config::Cloud;
+use crate::doctor::registry::Image;
 use crate::name::Name;
 
 /// Where the configuration is unless `--config` names another file.

@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::OutputArgs;
-use super::daemon_link;
+use super::config_file::ConfigFile;
+use super::daemon_client;
 use super::exit::Exit;
-use super::places::Places;
+use super::format::{age, instant, kind, or_dash, span};
 use super::printer::Printer;
 use super::table::Table;
-use super::words::{age, instant, kind, or_dash, span};
 use crate::config::Sni;
 use crate::control::{NameStatus, RegistryStatus};
 
 /// Prints what the daemon knows of the registries.
-pub(super) fn endpoints(places: &Places, output: OutputArgs) -> Result<Exit> {
-    let status = daemon_link::status(&places.paths()?)?;
+pub(super) fn endpoints(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+    let status = daemon_client::status(&config.paths()?)?;
     let endpoints = Endpoints {
         registries: status.registries,
         now: Timestamp::now(),
@@ -124,13 +124,13 @@ fn notes(name: &NameStatus, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sample;
+    use crate::doctor::test_data;
 
     #[test]
     fn a_person_reads_each_name_with_its_addresses_and_what_is_wrong() {
         let endpoints = Endpoints {
-            registries: sample::status().registries,
-            now: sample::at("10:01"),
+            registries: test_data::status().registries,
+            now: test_data::at("10:01"),
         };
         let expected = "\
 contoso.azurecr.io

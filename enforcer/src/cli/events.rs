@@ -7,17 +7,17 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::args::EventsArgs;
-use super::daemon_link::wait_for;
+use super::config_file::ConfigFile;
+use super::daemon_client::wait_for;
 use super::exit::Exit;
-use super::places::Places;
+use super::format::{instant, or_dash};
 use super::printer::Printer;
-use super::words::{instant, or_dash};
 use crate::control::{EventRecord, client};
 use crate::printable;
 
 /// Prints the events that the daemon holds, and with `--follow` those to come.
-pub(super) fn events(places: &Places, args: &EventsArgs) -> Result<Exit> {
-    let runtime = places.paths()?.runtime;
+pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
+    let runtime = config.paths()?.runtime;
     let mut printer = Printer::stdout(args.json);
     if args.follow {
         wait_for(follow(&runtime, args.since, printer))??;
@@ -103,11 +103,11 @@ impl fmt::Display for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sample;
+    use crate::doctor::test_data;
 
     #[test]
     fn an_event_is_one_aligned_line() {
-        let storage = sample::event();
+        let storage = test_data::event();
         let registry = EventRecord {
             verdict: "audit".to_owned(),
             reason: "configured-prefix".to_owned(),
@@ -122,7 +122,7 @@ mod tests {
             command: None,
             container: Some("0123456789abcdef".to_owned()),
             folded: 0,
-            ..sample::event()
+            ..test_data::event()
         };
         let note = EventRecord {
             time: storage.time,
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn json_has_every_field_of_the_record() {
-        let json = serde_json::to_value(Events(vec![Line(sample::event())])).unwrap();
+        let json = serde_json::to_value(Events(vec![Line(test_data::event())])).unwrap();
         assert_eq!(json[0]["executable"], "/usr/bin/curl");
         assert_eq!(json[0]["sequence"], 9);
     }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::printable;
+use crate::printable::{self, error_chain};
 
 /// What a command answers to whoever started it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,39 +36,6 @@ pub(super) fn sentences(error: &anyhow::Error) -> Vec<String> {
     let is_whole = error.chain().count() == 1;
     match error.downcast_ref::<ConfigError>() {
         Some(refused) if is_whole => refused.sentences(),
-        _ => vec![chain(error)],
-    }
-}
-
-/// The chain of causes in one line. A cause that the error above it tells already is left out.
-pub(super) fn chain(error: &anyhow::Error) -> String {
-    let mut told = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if told.is_empty() {
-            told = cause;
-        } else if !told.contains(&cause) {
-            told = format!("{told}: {cause}");
-        }
-    }
-    told
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::{Context as _, anyhow};
-
-    use super::*;
-
-    #[test]
-    fn every_cause_is_told_once() {
-        let inner: anyhow::Result<()> = Err(anyhow!("no such file"));
-        let error = inner
-            .context("cannot read a.toml (no such file)")
-            .context("no policy")
-            .unwrap_err();
-        assert_eq!(
-            chain(&error),
-            "no policy: cannot read a.toml (no such file)"
-        );
+        _ => vec![error_chain(error)],
     }
 }

@@ -1,6 +1,6 @@
-//! Where the daemon's log goes.
+//! The log of the daemon: to the journal or to standard error.
 
-mod limit;
+mod rate_limit;
 
 use std::env;
 use std::fmt::{Debug, Result};
@@ -16,21 +16,20 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
 
-use self::limit::RateLimited;
+use self::rate_limit::RateLimited;
 use crate::printable;
 
-/// Names the device and inode of the journal's stream where systemd connected standard error to it (systemd.exec(5)).
+/// Contains device and inode of standard error where systemd connected it to the journal (systemd.exec(5)).
 const JOURNAL_STREAM: &str = "JOURNAL_STREAM";
 
-/// Sends the log to the journal where standard error leads there, else as text to standard error; a line that
-/// repeats is limited in either. `verbose` times: the log of this
-/// program in more detail, then that of everything.
+/// Sends the log to the journal where standard error is connected to it, else as text to standard error; either is rate-limited. `verbose` 1
+/// adds the details of this program, 2 those of all libraries.
 ///
 /// # Errors
-/// Where a log is set up already, or the thread of the limit cannot be started.
+/// Where a log is set up already, or the thread of the rate limit cannot be started.
 pub(super) fn start(verbose: u8) -> anyhow::Result<()> {
     let registry = registry().with(filter(verbose));
-    let journal = leads_to_journal().then(tracing_journald::layer);
+    let journal = is_connected_to_journal().then(tracing_journald::layer);
     let started = if let Some(Ok(journal)) = journal {
         let journal = journal
             .with_syslog_identifier("egress-enforcer".to_owned())
@@ -47,7 +46,7 @@ pub(super) fn start(verbose: u8) -> anyhow::Result<()> {
     started.context("cannot start the log")
 }
 
-/// Writes the message and its fields on one line; those for the journal are in the sentence already.
+/// Writes the message and its fields on one line, without the fields for the journal, which the message contains.
 fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> Result {
     let shown = || printable::line(&format!("{value:?}"));
     match field.name() {
@@ -68,13 +67,13 @@ fn filter(verbose: u8) -> Targets {
         .with_target("enforcer", own)
 }
 
-/// The variable alone says little: children of a service inherit it, whatever their standard error is.
-fn leads_to_journal() -> bool {
-    let Ok(stream) = std::fs::metadata("/proc/self/fd/2") else {
+/// Compares the variable with standard error, because children of a service inherit the variable even where their standard error is another.
+fn is_connected_to_journal() -> bool {
+    let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else {
         return false;
     };
     env::var(JOURNAL_STREAM)
-        .is_ok_and(|named| named == format!("{}:{}", stream.dev(), stream.ino()))
+        .is_ok_and(|named| named == format!("{}:{}", stderr.dev(), stderr.ino()))
 }
 
 #[cfg(test)]
@@ -101,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_heard_less_than_this_program() {
+    fn libraries_log_less_than_this_program() {
         assert!(filter(0).would_enable("enforcer::daemon", &Level::INFO));
         assert!(!filter(0).would_enable("enforcer::daemon", &Level::DEBUG));
         assert!(!filter(0).would_enable("hickory_net", &Level::INFO));

@@ -31,10 +31,15 @@ impl Printer {
     /// Prints `report` as a person reads it, or as one JSON document.
     pub(super) fn report(&mut self, report: &(impl Display + Serialize)) -> io::Result<()> {
         if self.json {
-            let document = serde_json::to_string_pretty(report)?;
-            return self.write(&format!("{document}\n"));
+            return self.json(report);
         }
         self.write(&printable::lines(&report.to_string()))
+    }
+
+    /// Prints `report` as one JSON document.
+    pub(super) fn json(&mut self, report: &impl Serialize) -> io::Result<()> {
+        let document = serde_json::to_string_pretty(report)?;
+        self.write(&format!("{document}\n"))
     }
 
     /// Prints one item of a stream that has no end: a line of text, or a JSON document on a line of its own.

@@ -1,18 +1,18 @@
-//! `run`: the daemon.
+//! `run`: runs the daemon.
 
 use anyhow::{Result, bail};
 
 use super::args::RunArgs;
+use super::config_file::ConfigFile;
 use super::exit::Exit;
 use super::log;
-use super::places::Places;
 use crate::config::Config;
 use crate::daemon::{self, Options, Source};
 use crate::name::Name;
 
-/// Runs the daemon until it is told to end.
-pub(super) fn run(places: &Places, args: RunArgs) -> Result<Exit> {
-    let source = source(places, &args)?;
+/// Runs the daemon until a signal ends it.
+pub(super) fn run(config: &ConfigFile, args: RunArgs) -> Result<Exit> {
+    let source = source(config, &args)?;
     log::start(args.verbose)?;
     daemon::run(Options {
         source,
@@ -23,16 +23,16 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn source(places: &Places, args: &RunArgs) -> Result<Source> {
+fn source(config: &ConfigFile, args: &RunArgs) -> Result<Source> {
     if args.registry.is_empty() {
-        return Ok(Source::File(places.file().to_owned()));
+        return Ok(Source::File(config.path().to_owned()));
     }
-    if places.is_named() {
-        bail!("--registry: the file of --config names the registries; leave one of the two out");
+    if config.is_named() {
+        bail!("--registry and --config exclude each other: remove one of them");
     }
     if !args.ephemeral {
         bail!(
-            "--registry: what the command line opens ends with its process; add --ephemeral, or write a file and name it with --config"
+            "--registry: a policy from the command line ends with its process; add --ephemeral, or write a file and pass it with --config"
         );
     }
     let mut config = Config::for_registries(&args.registry, &args.region)?;
@@ -42,7 +42,7 @@ fn source(places: &Places, args: &RunArgs) -> Result<Source> {
     Ok(Source::Given(Box::new(config)))
 }
 
-/// Adds `name` to the registry that it belongs to.
+/// Adds `name` to the registry that it is an endpoint of.
 fn add_endpoint(config: &mut Config, name: &Name) -> Result<()> {
     let cloud = config.protect.cloud;
     let owner = config
@@ -51,7 +51,7 @@ fn add_endpoint(config: &mut Config, name: &Name) -> Result<()> {
         .find(|registry| cloud.endpoint_kind(&registry.login_server, name).is_some());
     let Some(owner) = owner else {
         bail!(
-            "--data-endpoint: {name} belongs to none of the registries; name its registry with --registry, or leave it out"
+            "--data-endpoint: {name} belongs to none of the registries; name its registry with --registry, or remove it"
         );
     };
     owner.data_endpoints.push(name.clone());
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::cli::args::{Arguments, Command};
 
-    /// The source of `run LINE`, or the error that refuses it.
+    /// The source of `run LINE`, or its error.
     fn source_of(line: &str) -> (Option<Source>, String) {
         let words = ["egress-enforcer", "run"]
             .into_iter()
@@ -74,14 +74,14 @@ mod tests {
         let Command::Run(args) = arguments.command else {
             panic!("not run");
         };
-        match source(&Places::new(arguments.config), &args) {
+        match source(&ConfigFile::new(arguments.config), &args) {
             Ok(source) => (Some(source), String::new()),
             Err(error) => (None, error.to_string()),
         }
     }
 
     #[test]
-    fn without_registries_the_file_counts() {
+    fn without_registries_the_file_is_the_source() {
         let (Some(Source::File(file)), _) = source_of("") else {
             panic!("no file");
         };
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_make_a_configuration_of_their_own() {
+    fn registries_make_a_configuration() {
         let line = "--ephemeral --registry contoso.azurecr.io --registry fabrikam.azurecr.io --region eastus \
             --data-endpoint fabrikam.westus.data.azurecr.io";
         let (Some(Source::Given(config)), _) = source_of(line) else {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_of_the_command_line_do_not_outlive_it() {
+    fn registries_of_the_command_line_need_an_ephemeral_run() {
         let (_, error) = source_of("--registry contoso.azurecr.io");
         assert!(error.contains("add --ephemeral"), "{error}");
     }
@@ -116,7 +116,7 @@ mod tests {
     fn a_file_and_registries_of_the_command_line_exclude_each_other() {
         let line = "--ephemeral --registry contoso.azurecr.io --config a.toml";
         let (_, error) = source_of(line);
-        assert!(error.contains("leave one of the two out"), "{error}");
+        assert!(error.contains("remove one of them"), "{error}");
     }
 
     #[test]

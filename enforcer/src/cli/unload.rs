@@ -4,14 +4,14 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::args::OutputArgs;
+use super::config_file::ConfigFile;
 use super::exit::Exit;
-use super::places::Places;
 use super::printer::Printer;
 use crate::kernel::{KernelError, PinLock, Pins};
 
 /// Removes the links, so that nothing is judged any more, and then all else that is pinned.
-pub(super) fn unload(places: &Places, output: OutputArgs) -> Result<Exit> {
-    let pins = Pins::new(&places.paths()?.pins);
+pub(super) fn unload(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+    let pins = Pins::new(&config.paths()?.pins);
     let outcome = if pins.exist()? {
         let _lock = lock(&pins)?;
         let enforced = pins.any_judge()?;

@@ -1,4 +1,4 @@
-//! What is asked about: an address, or the addresses that a name resolves to.
+//! The destination: an address, or a name and the addresses that it resolves to.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -10,24 +10,24 @@ use crate::control::{NameStatus, Status};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 
-/// What may stand where a destination is wanted.
+/// The accepted forms of a destination.
 const FORMS: &str =
     "write an address, a name, NAME:PORT, ADDRESS:PORT, [IPV6]:PORT or https://NAME/PATH";
 
-/// A destination as it was written.
-pub(super) struct Written {
+/// A destination from the command line.
+pub(super) struct ParsedDestination {
     pub(super) host: Host,
-    /// The port in it.
+    /// Its port.
     pub(super) port: Option<u16>,
 }
 
-/// Whose address is meant.
+/// The host of a destination.
 pub(super) enum Host {
     Address(IpAddr),
     Name(Name),
 }
 
-impl Written {
+impl ParsedDestination {
     /// Parses an address or name, with a port or as an https URL.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Written {
     pub(super) fn parse(text: &str) -> Result<Self> {
         if let Some((scheme, rest)) = text.split_once("://") {
             if !scheme.eq_ignore_ascii_case("https") {
-                bail!("\"{text}\" is no https URL; {FORMS}");
+                bail!("\"{text}\" is not an https URL; {FORMS}");
             }
             let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
             let (_user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -72,14 +72,14 @@ impl Written {
     }
 }
 
-/// A destination and its addresses.
+/// A destination with its addresses.
 pub(super) enum Destination {
     Address([IpAddr; 1]),
     Name(Name, Vec<IpAddr>),
 }
 
 impl Destination {
-    /// Resolves a name as the programs of this host do; addresses that the daemon knows for it count as well.
+    /// Resolves a name like programs on this host, and adds the addresses that the daemon has for it.
     ///
     /// # Errors
     /// Where no address is found.
@@ -101,21 +101,21 @@ impl Destination {
         match (name.as_str(), 0).to_socket_addrs() {
             Ok(found) => addresses.extend(found.map(|address| address.ip())),
             Err(error) if addresses.is_empty() => {
-                bail!("{name} does not resolve ({error}); check its spelling and this host's resolvers, or ask about an address")
+                bail!("{name} does not resolve ({error}); check its spelling and this host's resolvers, or explain an address")
             }
             Err(error) => notes.push(format!(
-                "{name} does not resolve here ({error}); these are the addresses that the daemon keeps open"
+                "{name} does not resolve here ({error}); these are the addresses that the daemon allows for it"
             )),
         }
         addresses.sort_unstable();
         addresses.dedup();
         if addresses.is_empty() {
-            bail!("{name} resolves to no address; check its spelling, or ask about an address");
+            bail!("{name} resolves to no address; check its spelling, or explain an address");
         }
         Ok(Self::Name(name, addresses))
     }
 
-    /// Its addresses.
+    /// Returns its addresses.
     pub(super) fn addresses(&self) -> &[IpAddr] {
         match self {
             Self::Address(address) => address,
@@ -123,7 +123,7 @@ impl Destination {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub(super) fn name(&self) -> Option<&Name> {
         match self {
             Self::Address(_) => None,
@@ -131,7 +131,7 @@ impl Destination {
         }
     }
 
-    /// Whether a registry has this name, itself or by a pattern; `None` where it is no name or no daemon answers.
+    /// Whether it is a name of a configured registry or matches its pattern; `None` where it is an address or no daemon answers.
     pub(super) fn is_allowed(&self, status: Option<&Status>) -> Option<bool> {
         let name = self.name()?;
         let mut registries = status?.registries.iter();
@@ -160,7 +160,7 @@ fn matches(pattern: &str, name: &Name) -> bool {
     pattern.is_ok_and(|pattern| pattern.matches(name))
 }
 
-/// The names that the daemon knows to lead to `address`.
+/// Returns the names that resolve to `address`, as the daemon knows.
 pub(super) fn known_names(status: Option<&Status>, address: IpAddr) -> Vec<Name> {
     let names = status.into_iter().flat_map(all_names);
     let address = address.to_canonical();
@@ -170,8 +170,8 @@ pub(super) fn known_names(status: Option<&Status>, address: IpAddr) -> Vec<Name>
         .collect()
 }
 
-/// What the host's own table of names says of `address`, a sentence for each name.
-pub(super) fn lines_of_hosts(status: Option<&Status>, address: IpAddr) -> Vec<String> {
+/// Returns a sentence for each line of the hosts file that gives an allowed name the address `address`.
+pub(super) fn hosts_lines(status: Option<&Status>, address: IpAddr) -> Vec<String> {
     let names = status.into_iter().flat_map(all_names);
     let address = address.to_canonical();
     let lines = names.flat_map(|known| {
@@ -199,11 +199,11 @@ fn all_names(status: &Status) -> impl Iterator<Item = &NameStatus> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sample;
+    use crate::doctor::test_data;
 
-    /// The destination as it is shown with its port.
+    /// The destination as text, and its port.
     fn parsed(text: &str) -> Result<(String, Option<u16>)> {
-        let Written { host, port } = Written::parse(text)?;
+        let ParsedDestination { host, port } = ParsedDestination::parse(text)?;
         Ok(match host {
             Host::Address(address) => (address.to_string(), port),
             Host::Name(name) => (name.to_string(), port),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_destination_is_an_error_that_says_what_is() {
+    fn invalid_destinations_are_refused_with_the_valid_forms() {
         for text in [
             "",
             "host",
@@ -260,12 +260,12 @@ mod tests {
     #[test]
     fn an_address_has_no_name_to_allow() {
         let destination = Destination::Address(["20.38.98.100".parse().unwrap()]);
-        assert_eq!(destination.is_allowed(Some(&sample::status())), None);
+        assert_eq!(destination.is_allowed(Some(&test_data::status())), None);
     }
 
     #[test]
-    fn an_address_is_known_by_its_names_in_any_form() {
-        let status = sample::status();
+    fn an_ipv4_mapped_address_has_the_same_names() {
+        let status = test_data::status();
         let names = |address: &str| known_names(Some(&status), address.parse().unwrap());
         assert_eq!(names("20.42.66.0"), ["contoso.azurecr.io".parse().unwrap()]);
         assert_eq!(names("::ffff:20.42.66.0"), names("20.42.66.0"));
@@ -273,9 +273,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_the_hosts_file_is_told_with_its_line() {
-        let status = sample::status();
-        let lines = |address: &str| lines_of_hosts(Some(&status), address.parse().unwrap());
+    fn an_address_from_the_hosts_file_has_its_line() {
+        let status = test_data::status();
+        let lines = |address: &str| hosts_lines(Some(&status), address.parse().unwrap());
         assert_eq!(
             lines("20.42.66.13"),
             ["/etc/hosts line 3 gives contoso.azurecr.io the address 20.42.66.13"]
@@ -284,8 +284,8 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_registries_are_allowed_for_everybody() {
-        let status = sample::status();
+    fn only_names_of_registries_are_allowed() {
+        let status = test_data::status();
         let allowed = |name: &str| {
             Destination::Name(name.parse().unwrap(), Vec::new()).is_allowed(Some(&status))
         };

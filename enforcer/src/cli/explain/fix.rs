@@ -1,20 +1,20 @@
-//! How to open what is denied, where that is a plausible wish: lines for the configuration, to be reviewed by whoever adds them.
+//! Proposes configuration lines that allow a denied destination, where that is plausible; the administrator reviews them.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Explanation;
 use super::destination::Destination;
-use super::judge::Whose;
-use crate::cli::words::instant;
+use super::explanation::Explanation;
+use super::verdict::Initiator;
+use crate::cli::format::instant;
 use crate::config::{Cloud, EndpointKind};
 use crate::control::Status;
 use crate::name::Name;
 
-/// How long a proposed exception lasts.
+/// Duration of a proposed exception.
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// What would open the destination. Addresses of Azure services are shared between customers, so none is proposed by its address.
-pub(super) fn fix(
+/// Returns the lines that would allow the destination. Customers share the addresses of Azure services, so none is allowed by its address.
+pub(super) fn propose(
     explanation: &Explanation,
     destination: &Destination,
     status: Option<&Status>,
@@ -23,23 +23,23 @@ pub(super) fn fix(
     let denied = explanation
         .answers
         .iter()
-        .find(|answer| answer.judged.is_denied())?;
+        .find(|answer| answer.verdict.is_denied())?;
     let until = now.checked_add(MONTH).unwrap_or(now);
-    let exception = |what: String| exception(&explanation.whose, &what, until);
-    match (denied.judged.reason, destination, wanted(explanation, destination)) {
+    let exception = |what: String| exception_lines(&explanation.initiator, &what, until);
+    match (denied.verdict.reason, destination, wanted(explanation, destination)) {
         (
             "storage" | "registry" | "configured-prefix" | "default-deny" | "server-name-unknown"
             | "server-name-elsewhere",
             _,
             Some(name),
         ) if explanation.is_https() => {
-            let known = status.and_then(|status| already(&name, status, &explanation.whose));
-            let registry = || of_registry(&name, status);
+            let known = status.and_then(|status| configured(&name, status, &explanation.initiator));
+            let registry = || registry_lines(&name, status);
             let named = || exception(format!("names = [\"{name}\"]"));
             Some(known.or_else(registry).unwrap_or_else(named))
         }
         ("storage" | "registry", Destination::Address(_), None) => Some(
-            "customers share this address, so it is opened by the name that leads to it: ask again with that name".to_owned(),
+            "customers share this address, so it is allowed by a name that resolves to it: explain that name".to_owned(),
         ),
         ("configured-prefix" | "default-deny", Destination::Address([address]), _) => {
             Some(exception(format!("cidrs = [\"{}\"]", ipnet::IpNet::from(*address))))
@@ -48,7 +48,7 @@ pub(super) fn fix(
     }
 }
 
-/// The name that the connection is for: that of its handshake, or the destination itself.
+/// Returns the name of the connection: the server name of its TLS handshake, or the destination.
 fn wanted(explanation: &Explanation, destination: &Destination) -> Option<Name> {
     match &explanation.sni {
         Some(name) => name.parse().ok(),
@@ -56,15 +56,15 @@ fn wanted(explanation: &Explanation, destination: &Destination) -> Option<Name> 
     }
 }
 
-/// Why a name that the configuration has does not open this address.
-fn already(name: &Name, status: &Status, whose: &Whose) -> Option<String> {
+/// Returns why a configured name does not allow this address.
+fn configured(name: &Name, status: &Status, initiator: &Initiator) -> Option<String> {
     let mut names = status
         .registries
         .iter()
         .flat_map(|registry| &registry.names);
     if names.any(|known| known.name == *name) {
         return Some(
-            "the name is allowed, but no answer that the daemon got has this address: let the daemon ask the resolvers that this host's programs ask (dns.servers), and see `egress-enforcer endpoints`"
+            "the name is allowed, but no DNS answer to the daemon contains this address: configure the resolvers that programs on this host use (dns.servers), and see `egress-enforcer endpoints`"
                 .to_owned(),
         );
     }
@@ -79,16 +79,16 @@ fn already(name: &Name, status: &Status, whose: &Whose) -> Option<String> {
             exception.target, exception.reason
         ));
     }
-    whose.is_own().then(|| {
+    initiator.is_own().then(|| {
         format!(
-            "an exception opens it for {} only (\"{}\"): ask with --unit or --cgroup",
+            "an exception allows it for {} only (\"{}\"): use --unit or --cgroup",
             exception.target, exception.reason
         )
     })
 }
 
-/// Lines that open a registry's name.
-fn of_registry(name: &Name, status: Option<&Status>) -> Option<String> {
+/// Returns the lines that allow the name of a registry.
+fn registry_lines(name: &Name, status: Option<&Status>) -> Option<String> {
     let cloud = Cloud::ALL
         .into_iter()
         .find(|cloud| name.is_within(cloud.registry_suffix()))?;
@@ -103,7 +103,7 @@ fn of_registry(name: &Name, status: Option<&Status>) -> Option<String> {
     });
     if is_configured {
         return Some(format!(
-            "if this is the registry's replica, add it under login-server = \"{login}\":\n  data-endpoints = [\"{name}\"]"
+            "if this is a replica of the registry, add it below login-server = \"{login}\":\n  data-endpoints = [\"{name}\"]"
         ));
     }
     let endpoints = match kind {
@@ -111,18 +111,18 @@ fn of_registry(name: &Name, status: Option<&Status>) -> Option<String> {
         EndpointKind::Data | EndpointKind::Regional => format!("\n  data-endpoints = [\"{name}\"]"),
     };
     Some(format!(
-        "if this host is to pull from there, add to the configuration and reload:\n  [[registry]]\n  login-server = \"{login}\"{endpoints}"
+        "to pull from it, add to the configuration and reload:\n  [[registry]]\n  login-server = \"{login}\"{endpoints}"
     ))
 }
 
-fn exception(whose: &Whose, what: &str, until: Timestamp) -> String {
-    let target = match (&whose.unit, &whose.cgroup) {
+fn exception_lines(initiator: &Initiator, what: &str, until: Timestamp) -> String {
+    let target = match (&initiator.unit, &initiator.cgroup) {
         (Some(unit), _) => format!("unit = \"{unit}\""),
         (None, Some(cgroup)) => format!("cgroup = \"{}\"", cgroup.display()),
         (None, None) => "unit = \"NAME.service\"".to_owned(),
     };
     format!(
-        "if a unit needs it, add to the configuration and reload:\n  [[exception]]\n  reason = \"WHY\"\n  {target}\n  {what}\n  until = {}",
+        "if only one unit needs it, add to the configuration and reload:\n  [[exception]]\n  reason = \"WHY\"\n  {target}\n  {what}\n  until = {}",
         instant(until)
     )
 }
@@ -132,8 +132,8 @@ mod tests {
     use enforcer_common::Reason;
 
     use super::*;
-    use crate::cli::explain::tests::explanation;
-    use crate::cli::sample;
+    use crate::cli::explain::explanation::tests::explanation;
+    use crate::doctor::test_data;
 
     fn proposed(text: &str, reason: Reason, status: Option<&Status>) -> Option<String> {
         let explanation = explanation(text, &[("20.38.98.100", reason)]);
@@ -141,11 +141,11 @@ mod tests {
             |_| Destination::Name(text.parse().unwrap(), Vec::new()),
             |address| Destination::Address([address]),
         );
-        fix(&explanation, &destination, status, sample::at("00:00"))
+        propose(&explanation, &destination, status, test_data::at("00:00"))
     }
 
     #[test]
-    fn a_shared_address_is_not_opened_by_its_number() {
+    fn a_shared_address_is_not_allowed_by_itself() {
         for reason in [Reason::Storage, Reason::Registry] {
             let proposed = proposed("20.38.98.100", reason, None).unwrap();
             assert!(!proposed.contains("cidrs"), "{proposed}");
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_or_never_opens_has_no_mend() {
+    fn what_is_allowed_or_cannot_be_allowed_has_no_fix() {
         for reason in [
             Reason::AllowedName,
             Reason::WrongPort,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_account_is_opened_by_an_exception_that_parses() {
+    fn a_storage_account_gets_an_exception_that_parses() {
         let proposed = proposed("logs2.blob.core.windows.net", Reason::Storage, None).unwrap();
         let (_, lines) = proposed.split_once('\n').unwrap();
         let text = format!("registry = []\n{lines}");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_is_opened_by_its_login_server() {
+    fn a_registry_gets_a_section_with_its_login_server() {
         for name in ["new.azurecr.io", "new.eastus.data.azurecr.io"] {
             let proposed = proposed(name, Reason::Registry, None).unwrap();
             let (_, lines) = proposed.split_once('\n').unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_handshake_may_not_have_is_opened_by_its_line() {
+    fn a_denied_server_name_gets_the_lines_of_that_name() {
         for name in ["new.azurecr.io", "logs2.blob.core.windows.net"] {
             let expected = proposed(name, Reason::Registry, None);
             assert_eq!(proposed(name, Reason::ServerNameUnknown, None), expected);
@@ -199,19 +199,19 @@ mod tests {
             );
             explanation.sni = Some(name.to_owned());
             let destination = Destination::Address(["20.38.98.100".parse().unwrap()]);
-            let said = fix(&explanation, &destination, None, sample::at("00:00"));
-            assert_eq!(said, expected, "by its address");
+            let text = propose(&explanation, &destination, None, test_data::at("00:00"));
+            assert_eq!(text, expected, "by its address");
         }
     }
 
     #[test]
-    fn a_cgroup_that_was_asked_about_gets_the_exception() {
+    fn the_exception_is_for_the_cgroup_in_question() {
         let name = "logs2.blob.core.windows.net";
         let mut explanation = explanation(name, &[("20.38.98.100", Reason::Storage)]);
-        explanation.whose.cgroup = Some("/system.slice/agent.service".into());
+        explanation.initiator.cgroup = Some("/system.slice/agent.service".into());
         let destination = Destination::Name(name.parse().unwrap(), Vec::new());
-        let said = fix(&explanation, &destination, None, sample::at("00:00")).unwrap();
-        let (_, lines) = said.split_once('\n').unwrap();
+        let text = propose(&explanation, &destination, None, test_data::at("00:00")).unwrap();
+        let (_, lines) = text.split_once('\n').unwrap();
         let text = format!("registry = []\n{lines}");
         let config = crate::config::parse(&text, "config.toml".as_ref()).unwrap();
         let target = config.exceptions[0].target.to_string();
@@ -219,18 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_configuration_has_already_is_said() {
-        let status = sample::status();
-        let said = |name| proposed(name, Reason::Registry, Some(&status)).unwrap();
-        assert!(said("contoso.azurecr.io").contains("the name is allowed"));
+    fn a_configured_name_is_explained() {
+        let status = test_data::status();
+        let text = |name| proposed(name, Reason::Registry, Some(&status)).unwrap();
+        assert!(text("contoso.azurecr.io").contains("the name is allowed"));
         assert!(
-            said("contoso.westus.data.azurecr.io")
+            text("contoso.westus.data.azurecr.io")
                 .contains("login-server = \"contoso.azurecr.io\"")
         );
-        assert!(said("logs.blob.core.windows.net").contains("ask with --unit"));
-        let mut ended = sample::status();
+        assert!(text("logs.blob.core.windows.net").contains("use --unit"));
+        let mut ended = test_data::status();
         ended.exceptions[0].ended = true;
-        let said = proposed("logs.blob.core.windows.net", Reason::Storage, Some(&ended)).unwrap();
-        assert!(said.contains("ended at 2027-01-31"), "{said}");
+        let proposal =
+            proposed("logs.blob.core.windows.net", Reason::Storage, Some(&ended)).unwrap();
+        assert!(proposal.contains("ended at 2027-01-31"), "{proposal}");
     }
 }

@@ -1,89 +1,31 @@
 //! `explain`: whether a destination is reachable, and why.
 
 mod destination;
+mod explanation;
 mod fix;
-mod judge;
-mod shown;
-
-use std::net::IpAddr;
+mod verdict;
 
 use anyhow::{Result, bail};
 use enforcer_common::Hook;
 use jiff::Timestamp;
-use serde::Serialize;
 
-use self::destination::{Destination, Written, known_names, lines_of_hosts};
-use self::fix::fix;
-use self::judge::{Judge, Judged, Whose};
+use self::destination::{Destination, ParsedDestination, hosts_lines, known_names};
+use self::explanation::{Explanation, HTTPS};
+use self::verdict::{Evaluator, Initiator};
 use super::args::{ExplainArgs, Protocol};
-use super::daemon_link::status_if_running;
+use super::config_file::ConfigFile;
+use super::daemon_client::status_if_running;
 use super::exit::Exit;
-use super::places::Places;
 use super::printer::Printer;
 use crate::config::Paths;
 use crate::control::Status;
 use crate::kernel::{KernelError, Pins};
-use crate::name::Name;
 
-/// The port that names open.
-const HTTPS: u16 = 443;
-
-/// Asks about one destination: denied if any of its addresses is.
-pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
-    let paths = places.paths()?;
-    let written = Written::parse(&args.destination)?;
-    let mut notes = Vec::new();
-    let status = status_if_running(&paths).unwrap_or_else(|error| {
-        notes.push(format!("names are not known: {error}"));
-        None
-    });
-    let pins = pins_in_force(&paths, status.is_some() || !notes.is_empty())?;
-    let port = port(args.port, written.port)?;
-    let is_https = args.proto == Protocol::Tcp && port == HTTPS;
-    if args.sni.is_some() && !is_https {
-        bail!(
-            "--sni asks about a TLS handshake, which is checked for names on TCP port 443 only: leave --proto and other ports out"
-        );
-    }
-    let whose = Whose {
-        unit: args.unit,
-        cgroup: args.cgroup,
-    };
-    let judge = Judge::open(&pins, &whose, status.as_ref())?;
-    let destination = Destination::resolve(written.host, status.as_ref(), &mut notes)?;
-    let named = destination.name().filter(|_| is_https);
-    let mut explanation = Explanation {
-        protocol: args.proto,
-        port: (args.proto != Protocol::Icmp).then_some(port),
-        sni: args.sni.or_else(|| named.map(ToString::to_string)),
-        destination: destination.to_string(),
-        whose,
-        verdict: "allow",
-        passes: true,
-        name_allowed: destination.is_allowed(status.as_ref()),
-        answered_by: judge.word(),
-        missing_hooks: Vec::new(),
-        answers: Vec::new(),
-        notes,
-        fix: None,
-    };
-    explanation.miss(missing_hooks(&pins, status.as_ref()));
-    for address in destination.addresses() {
-        let judged = match &explanation.sni {
-            Some(server_name) => judge.ask_hello(*address, server_name)?,
-            None => judge.ask(*address, args.proto, port)?,
-        };
-        explanation.add(*address, judged, known_names(status.as_ref(), *address));
-        let lines = lines_of_hosts(status.as_ref(), *address);
-        explanation.notes.extend(lines);
-    }
-    explanation.fix = fix(
-        &explanation,
-        &destination,
-        status.as_ref(),
-        Timestamp::now(),
-    );
-    Printer::stdout(args.output.json).report(&explanation)?;
+/// Explains the verdict on one destination, which is denied if any of its addresses is.
+pub(super) fn explain(config: &ConfigFile, args: ExplainArgs) -> Result<Exit> {
+    let mut printer = Printer::stdout(args.output.json);
+    let explanation = explanation(&config.paths()?, args)?;
+    printer.report(&explanation)?;
     Ok(if explanation.is_denied() {
         Exit::No
     } else {
@@ -91,18 +33,80 @@ pub(super) fn explain(places: &Places, args: ExplainArgs) -> Result<Exit> {
     })
 }
 
-/// The port of the option or of the destination, which may not differ.
-fn port(option: Option<u16>, written: Option<u16>) -> Result<u16> {
-    match (option, written) {
-        (Some(option), Some(written)) if option != written => {
-            bail!("--port {option} and the port {written} in the destination differ: leave one out")
+fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
+    let parsed = ParsedDestination::parse(&args.destination)?;
+    let mut notes = Vec::new();
+    let status = status_if_running(paths).unwrap_or_else(|error| {
+        notes.push(format!("names are not known: {error}"));
+        None
+    });
+    let pins = pins_in_force(paths, status.is_some() || !notes.is_empty())?;
+    let port = port(args.port, parsed.port)?;
+    let is_https = args.proto == Protocol::Tcp && port == HTTPS;
+    if args.sni.is_some() && !is_https {
+        bail!(
+            "--sni sets the server name of a TLS handshake, which is checked on TCP port 443 only: remove --proto and other ports"
+        );
+    }
+    let initiator = Initiator {
+        unit: args.unit,
+        cgroup: args.cgroup,
+    };
+    let evaluator = Evaluator::open(&pins, &initiator, status.as_ref())?;
+    let destination = Destination::resolve(parsed.host, status.as_ref(), &mut notes)?;
+    let name = destination.name().filter(|_| is_https);
+    let mut explanation = Explanation {
+        sni: args.sni.or_else(|| name.map(ToString::to_string)),
+        name_allowed: destination.is_allowed(status.as_ref()),
+        notes,
+        ..Explanation::new(
+            destination.to_string(),
+            args.proto,
+            port,
+            initiator,
+            evaluator.description(),
+        )
+    };
+    explanation.set_missing_hooks(missing_hooks(&pins, status.as_ref()));
+    add_verdicts(&mut explanation, &evaluator, &destination, status.as_ref())?;
+    let now = Timestamp::now();
+    explanation.fix = fix::propose(&explanation, &destination, status.as_ref(), now);
+    Ok(explanation)
+}
+
+/// Adds the verdict on each address of `destination`.
+fn add_verdicts(
+    explanation: &mut Explanation,
+    evaluator: &Evaluator,
+    destination: &Destination,
+    status: Option<&Status>,
+) -> Result<()> {
+    let port = explanation.port.unwrap_or(HTTPS);
+    for address in destination.addresses() {
+        let verdict = match &explanation.sni {
+            Some(server_name) => evaluator.evaluate_hello(*address, server_name)?,
+            None => evaluator.evaluate(*address, explanation.protocol, port)?,
+        };
+        explanation.add(*address, verdict, known_names(status, *address));
+        explanation.notes.extend(hosts_lines(status, *address));
+    }
+    Ok(())
+}
+
+/// Returns the port of the option or of the destination; they may not differ.
+fn port(option: Option<u16>, parsed: Option<u16>) -> Result<u16> {
+    match (option, parsed) {
+        (Some(option), Some(parsed)) if option != parsed => {
+            bail!(
+                "--port {option} and the port {parsed} in the destination differ: remove one of them"
+            )
         }
         (Some(port), _) | (None, Some(port)) => Ok(port),
         (None, None) => Ok(HTTPS),
     }
 }
 
-/// The hooks that are not attached: by the daemon's word, or where none answers by the links that are pinned.
+/// Returns the hooks that are not attached, according to the daemon or, where none answers, to the pinned links.
 fn missing_hooks(pins: &Pins, status: Option<&Status>) -> Vec<&'static str> {
     let Some(status) = status else {
         return pins.missing().into_iter().map(Hook::word).collect();
@@ -115,7 +119,7 @@ fn missing_hooks(pins: &Pins, status: Option<&Status>) -> Vec<&'static str> {
         .collect()
 }
 
-/// The pins, where what they hold is in force.
+/// Opens the pins, where they are in force.
 fn pins_in_force(paths: &Paths, daemon_runs: bool) -> Result<Pins> {
     let pins = Pins::new(&paths.pins);
     let enforced = pins.judge()?;
@@ -127,160 +131,29 @@ fn pins_in_force(paths: &Paths, daemon_runs: bool) -> Result<Pins> {
     }
     if !daemon_runs && !enforced {
         bail!(
-            "nothing is enforced: no daemon answers, and what is pinned in {} is attached nowhere; start the daemon, or clear away what a killed one left (`egress-enforcer unload`)",
+            "nothing is enforced: no daemon answers, and the programs pinned in {} are not attached; start the daemon, or remove what a killed one left behind (`egress-enforcer unload`)",
             paths.pins.display()
         );
     }
     Ok(pins)
 }
 
-/// What is known about a destination.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Explanation {
-    destination: String,
-    protocol: Protocol,
-    port: Option<u16>,
-    #[serde(flatten)]
-    whose: Whose,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sni: Option<String>,
-    verdict: &'static str,
-    passes: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name_allowed: Option<bool>,
-    answered_by: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing_hooks: Vec<&'static str>,
-    answers: Vec<Answer>,
-    notes: Vec<String>,
-    fix: Option<String>,
-}
-
-/// What is known about one address.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Answer {
-    address: IpAddr,
-    #[serde(flatten)]
-    judged: Judged,
-    names: Vec<Name>,
-}
-
-impl Explanation {
-    /// Takes note of hooks that are not attached. What the egress hook denies passes without it; the other hooks only refuse earlier.
-    fn miss(&mut self, hooks: Vec<&'static str>) {
-        if !hooks.is_empty() {
-            self.notes.push(format!(
-                "not attached: {}; `egress-enforcer status` says more",
-                hooks.join(", ")
-            ));
-        }
-        self.missing_hooks = hooks;
-    }
-
-    fn add(&mut self, address: IpAddr, mut judged: Judged, names: Vec<Name>) {
-        judged.passes |= self.missing_hooks.contains(&Hook::Egress.word());
-        if judged.is_denied() {
-            self.verdict = judged.verdict;
-        }
-        self.passes &= judged.passes;
-        self.answers.push(Answer {
-            address,
-            judged,
-            names,
-        });
-    }
-
-    fn is_denied(&self) -> bool {
-        self.answers.iter().any(|answer| answer.judged.is_denied())
-    }
-
-    /// Whether TCP port 443 is meant, the one that names open.
-    fn is_https(&self) -> bool {
-        self.protocol == Protocol::Tcp && self.port == Some(HTTPS)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use enforcer_common::Reason;
-
     use super::*;
 
-    pub(super) fn explanation(destination: &str, reasons: &[(&str, Reason)]) -> Explanation {
-        let mut explanation = Explanation {
-            destination: destination.to_owned(),
-            protocol: Protocol::Tcp,
-            port: Some(443),
-            whose: Whose::default(),
-            sni: None,
-            verdict: "allow",
-            passes: true,
-            name_allowed: None,
-            answered_by: "the loaded kernel program on the live maps",
-            missing_hooks: Vec::new(),
-            answers: Vec::new(),
-            notes: Vec::new(),
-            fix: None,
-        };
-        for (address, reason) in reasons {
-            let judged = Judged::new(*reason, !reason.denies());
-            explanation.add(address.parse().unwrap(), judged, Vec::new());
-        }
-        explanation
-    }
-
     #[test]
-    fn one_denied_address_is_enough_for_a_denial() {
-        let mixed = [
-            ("20.42.66.0", Reason::AllowedName),
-            ("20.38.98.100", Reason::Storage),
-            ("20.42.66.1", Reason::AllowedName),
-        ];
-        let explanation = explanation("contoso.azurecr.io", &mixed);
-        assert!(explanation.is_denied());
-        assert_eq!((explanation.verdict, explanation.passes), ("deny", false));
-    }
-
-    #[test]
-    fn what_the_egress_hook_denies_passes_without_it() {
-        let add = |hooks: Vec<&'static str>| {
-            let mut explanation = explanation("20.38.98.100", &[]);
-            explanation.miss(hooks);
-            let judged = Judged::new(Reason::Storage, false);
-            explanation.add("20.38.98.100".parse().unwrap(), judged, Vec::new());
-            (explanation.passes, explanation.to_string())
-        };
-        let (passes, text) = add(vec!["egress"]);
-        assert!(passes && text.contains("is not enforced"), "{text}");
-        assert!(text.contains("not attached: egress"), "{text}");
-        let (passes, text) = add(vec!["connect4"]);
-        assert!(!passes && text.contains("port 443: denied\n"), "{text}");
-        assert!(text.contains("not attached: connect4"), "{text}");
-    }
-
-    #[test]
-    fn a_port_stands_in_one_place_or_twice_the_same() {
+    fn two_ports_may_not_differ() {
         assert_eq!(port(None, None).unwrap(), 443);
         assert_eq!(port(Some(80), None).unwrap(), 80);
         assert_eq!(port(None, Some(80)).unwrap(), 80);
         assert_eq!(port(Some(80), Some(80)).unwrap(), 80);
         let error = port(Some(443), Some(80)).unwrap_err().to_string();
-        assert!(error.contains("leave one out"), "{error}");
+        assert!(error.contains("remove one of them"), "{error}");
     }
 
     #[test]
-    fn json_names_verdict_and_reason_of_each_address() {
-        let explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
-        let json = serde_json::to_value(explanation).unwrap();
-        assert_eq!(json["verdict"], "deny");
-        assert_eq!(json["answers"][0]["reason"], "storage");
-        assert_eq!(json["answers"][0]["address"], "20.38.98.100");
-    }
-
-    #[test]
-    fn nothing_loaded_is_no_verdict() {
+    fn nothing_loaded_is_an_error() {
         let paths = Paths {
             pins: "/nonexistent/pins".into(),
             ..Paths::default()

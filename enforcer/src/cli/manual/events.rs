@@ -3,9 +3,9 @@
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::entry;
-use crate::cli::sample;
 use crate::control::EventRecord;
 use crate::control::event_kinds::{ALARM_CLEARED, ALARM_RAISED, KINDS};
+use crate::doctor::test_data;
 
 /// Each field of an event: its name in JSON, in the journal, and what it holds.
 const FIELDS: [(&str, &str, &str); 21] = [
@@ -145,7 +145,7 @@ fn every_field_of_an_event_is_in_the_manual() {
         old: Some(String::new()),
         new: Some(String::new()),
         server_name: Some(String::new()),
-        ..sample::event()
+        ..test_data::event()
     };
     let json = serde_json::to_value(event).unwrap();
     let mut fields: Vec<&String> = json.as_object().unwrap().keys().collect();

@@ -1,27 +1,27 @@
-//! `status`: whether the policy is in force, by the daemon's word or, where none runs, by what is pinned.
+//! `status`: whether the policy is in force, according to the daemon or, where none runs, to what is pinned.
 
-mod shown;
-mod sources;
+mod tables;
+mod text;
 
 use anyhow::Result;
 use enforcer_common::Hook;
 use serde::Serialize;
 
 use super::args::OutputArgs;
-use super::daemon_link::status_if_running;
+use super::config_file::ConfigFile;
+use super::daemon_client::status_if_running;
 use super::exit::Exit;
-use super::places::Places;
 use super::printer::Printer;
 use crate::config::{Mode, Paths};
 use crate::control::Status;
 use crate::kernel::{Counters, Maps, Pins};
 
-/// Tells what is in force.
-pub(super) fn status(places: &Places, output: OutputArgs) -> Result<Exit> {
-    let paths = places.paths()?;
+/// Prints what is in force.
+pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+    let paths = config.paths()?;
     let report = match status_if_running(&paths)? {
         Some(status) => Report::of_daemon(status),
-        None => of_pins(&paths)?,
+        None => pinned_report(&paths)?,
     };
     Printer::stdout(output.json).report(&report)?;
     Ok(if report.enforcing {
@@ -31,7 +31,7 @@ pub(super) fn status(places: &Places, output: OutputArgs) -> Result<Exit> {
     })
 }
 
-/// What is in force, and who says so.
+/// What is in force, according to the daemon or the pins.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Report {
@@ -54,7 +54,7 @@ struct Pinned {
     counters: Counters,
 }
 
-fn of_pins(paths: &Paths) -> Result<Report> {
+fn pinned_report(paths: &Paths) -> Result<Report> {
     let pins = Pins::new(&paths.pins);
     if !pins.judge()? {
         return Ok(Report::of_nothing());
@@ -78,7 +78,7 @@ fn of_pins(paths: &Paths) -> Result<Report> {
 impl Report {
     fn of_daemon(status: Status) -> Self {
         let hooks: Vec<&str> = status.hooks.iter().map(String::as_str).collect();
-        let (enforcing, sentence) = match judge(status.mode, &hooks) {
+        let (enforcing, sentence) = match check_enforcing(status.mode, &hooks) {
             Ok(()) if status.ephemeral => (
                 true,
                 format!("enforcing until the process {} ends", status.pid),
@@ -95,14 +95,14 @@ impl Report {
     }
 
     fn of_pinned(pinned: Pinned) -> Self {
-        let (enforcing, sentence) = match judge(pinned.mode, &pinned.hooks) {
+        let (enforcing, sentence) = match check_enforcing(pinned.mode, &pinned.hooks) {
             Ok(()) => (
                 true,
-                "enforcing without a daemon: the last policy stays in force and follows no new address; \
+                "enforcing without a daemon: the last policy stays in force, but no new address is added; \
                  start the daemon (systemctl start egress-enforcer)"
                     .to_owned(),
             ),
-            Err(why) => (false, format!("{why}; and no daemon runs")),
+            Err(why) => (false, format!("{why}; no daemon runs")),
         };
         Self {
             enforcing,
@@ -122,8 +122,11 @@ impl Report {
     }
 }
 
-/// Whether all hooks drop what is denied; else, why not.
-fn judge(mode: Mode, hooks: &[&str]) -> Result<(), String> {
+/// Checks that all hooks are attached and drop what is denied.
+///
+/// # Errors
+/// Why not.
+fn check_enforcing(mode: Mode, hooks: &[&str]) -> Result<(), String> {
     if mode == Mode::Audit {
         return Err(
             "not enforcing: audit mode reports what is denied and drops nothing".to_owned(),
@@ -138,7 +141,7 @@ fn judge(mode: Mode, hooks: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "not enforcing in full: not attached: {}; restart the daemon",
+        "not enforcing completely: not attached: {}; restart the daemon",
         missing.join(", ")
     ))
 }
@@ -146,7 +149,7 @@ fn judge(mode: Mode, hooks: &[&str]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sample;
+    use crate::doctor::test_data;
 
     fn pinned(mode: Mode, hooks: &[Hook]) -> Pinned {
         Pinned {
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn audit_is_not_enforcement() {
-        let mut status = sample::status();
+        let mut status = test_data::status();
         assert!(Report::of_daemon(status.clone()).enforcing);
         status.mode = Mode::Audit;
         let report = Report::of_daemon(status);
@@ -179,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_ephemeral_run_says_when_it_ends() {
-        let mut status = sample::status();
+        let mut status = test_data::status();
         status.ephemeral = true;
         assert_eq!(
             Report::of_daemon(status).sentence,

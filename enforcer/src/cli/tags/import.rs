@@ -1,4 +1,4 @@
-//! `tags import`: validates a published file and puts it where the configuration looks for it, whole or not at all.
+//! `tags import`: validates a published file and atomically writes it to protect.service-tags.
 
 use std::fmt;
 use std::fs::{self, FileTimes};
@@ -15,30 +15,30 @@ use crate::azure::tags::{
 };
 use crate::azure::{TagError, TagSnapshot, bundle, snapshot, wanted};
 use crate::cli::args::OutputArgs;
+use crate::cli::config_file::ConfigFile;
 use crate::cli::exit::Exit;
-use crate::cli::places::Places;
-use crate::cli::plan::compile_for_nobody;
 use crate::cli::printer::Printer;
 use crate::config::{Config, Protect};
 use crate::daemon::{Sources, force_tags, forget_tags, kept_tags, unforce_tags};
+use crate::doctor::host::configuration::check_capacity;
 use crate::state::write_whole;
 
-/// Imports `file`; one that is older than the tags in force or the bundle, or lacks what they have, only with `force`.
+/// Imports `file`; without `force` not one that is older than the tags in force or the bundle, or lacks prefixes of them.
 pub(super) fn import(
-    places: &Places,
+    config: &ConfigFile,
     file: &Path,
     force: bool,
     output: OutputArgs,
 ) -> Result<Exit> {
-    let imported = put(places.config()?, file, force)?;
+    let imported = import_file(config.load()?, file, force)?;
     Printer::stdout(output.json).report(&imported)?;
     Ok(Exit::Done)
 }
 
-fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
+fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
     let Some(place) = config.protect.service_tags.clone() else {
         bail!(
-            "the configuration names no place for service tags: add service-tags = \"/etc/egress-enforcer/ServiceTags_Public.json\" under [protect], then import again"
+            "the configuration does not set protect.service-tags: add service-tags = \"/etc/egress-enforcer/ServiceTags_Public.json\" under [protect], then import again"
         );
     };
     let bytes = read(file)?;
@@ -47,7 +47,7 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
     let kept = kept_tags(&config.paths.state, &config.protect);
     let fault = fault(kept.iter().chain([&current]), &tags);
     if let Some(fault) = fault.as_ref().filter(|_| !force) {
-        bail!("not imported (--force takes it all the same): {fault}");
+        bail!("not imported (--force imports it anyway): {fault}");
     }
     let published = published(&tags, file);
     let imported = Imported {
@@ -60,14 +60,14 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         forced: fault.as_ref().map(ToString::to_string),
     };
     let state = config.paths.state.clone();
-    compile_for_nobody(&Sources::of_tags(config, tags.clone()))?;
+    check_capacity(&Sources::of_tags(config, tags.clone()))?;
     let in_state = || format!("cannot record --force in {}", state.display());
     if fault.is_some() {
         force_tags(&state, &tags).with_context(in_state)?;
     }
     let written = write_whole(&imported.place, 0o644, |new| {
         new.write_all(&bytes)?;
-        // The place's name need not have the date that the file's name has.
+        // The name in protect.service-tags need not contain the date.
         new.set_times(FileTimes::new().set_modified(published))
     });
     written.with_context(|| format!("cannot write {}", imported.place.display()))?;
@@ -75,14 +75,14 @@ fn put(config: Config, file: &Path, force: bool) -> Result<Imported> {
         unforce_tags(&state).with_context(in_state)?;
     }
     if force {
-        // Newer ones that a URL gave would win at the next start.
+        // Newer ones, downloaded from a URL, would replace the import at the next start.
         forget_tags(&state)
-            .with_context(|| format!("cannot remove the tags kept in {}", state.display()))?;
+            .with_context(|| format!("cannot remove the persisted tags in {}", state.display()))?;
     }
     Ok(imported)
 }
 
-/// What is wrong with `tags` compared with the bundle and with each of `others`: those in place, and those that a daemon kept.
+/// Compares `tags` with the bundle and with `others`, the tags in place and those that a daemon persisted, and returns what is wrong.
 fn fault<'a>(
     others: impl IntoIterator<Item = &'a TagSnapshot>,
     tags: &TagSnapshot,
@@ -93,8 +93,8 @@ fn fault<'a>(
     checked.err()
 }
 
-/// The tags that the configuration calls for so far; the bundle before the first import, in place of older or smaller ones, and with `force`
-/// in place of a damaged file.
+/// Returns the tags that the configuration names now. The bundle replaces a missing file, older or smaller tags and, with `force`, a damaged
+/// file.
 fn current(protect: &Protect, force: bool) -> Result<TagSnapshot, TagError> {
     match snapshot(protect) {
         Err(TagError::Unreadable { source, .. })
@@ -108,7 +108,7 @@ fn current(protect: &Protect, force: bool) -> Result<TagSnapshot, TagError> {
     }
 }
 
-/// When the tags were published: the day in the file's name, else when the file was written.
+/// Returns when the tags were published: the date in the file's name, else its modification time.
 fn published(tags: &TagSnapshot, file: &Path) -> SystemTime {
     let midnight = tags
         .date
@@ -129,7 +129,7 @@ struct Imported {
     older: bool,
     change_number_before: u32,
     from_before: String,
-    /// Why only `--force` took it.
+    /// Why it needed `--force`.
     #[serde(skip_serializing_if = "Option::is_none")]
     forced: Option<String>,
 }
@@ -151,13 +151,13 @@ impl fmt::Display for Imported {
         if let Some(forced) = &self.forced {
             writeln!(
                 formatter,
-                "taken with --force, so the alarm tags-forced stands: {forced}"
+                "imported with --force, so the alarm tags-forced stays raised: {forced}"
             )?;
         }
         let next = if self.older {
-            "a running daemon does not go back by itself: systemctl restart egress-enforcer"
+            "a running daemon does not switch to older tags: systemctl restart egress-enforcer"
         } else {
-            "a running daemon takes it up within a second: see `egress-enforcer tags show`"
+            "a running daemon switches within a second: see `egress-enforcer tags show`"
         };
         writeln!(formatter, "{next}")
     }
@@ -170,7 +170,8 @@ mod tests {
     use super::*;
     use crate::azure::test_data::{self, later, thinned};
     use crate::config::STORAGE_TAG;
-    use crate::daemon::{Options, Source};
+    use crate::daemon::Source;
+    use crate::doctor::host::configuration::read_sources;
 
     /// A published file of `tags`.
     fn published_file(directory: &Path, tags: &TagSnapshot) -> PathBuf {
@@ -186,11 +187,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_file_takes_the_place_with_its_date() {
+    fn a_newer_file_replaces_the_one_in_place_and_keeps_its_date() {
         let directory = tempfile::tempdir().unwrap();
         let file = published_file(directory.path(), &later(425));
         let config = config(&directory, "service-tags = \"tags.json\"");
-        let imported = put(config, &file, false).unwrap();
+        let imported = import_file(config, &file, false).unwrap();
         assert_eq!((imported.change_number, imported.older), (425, false));
         let place = directory.path().join("tags.json");
         assert_eq!(fs::read(&place).unwrap(), fs::read(&file).unwrap());
@@ -199,7 +200,7 @@ mod tests {
         assert_eq!(written.to_string(), "2026-11-02T00:00:00Z");
         let protect = self::config(&directory, "service-tags = \"tags.json\"").protect;
         let date = snapshot(&protect).unwrap().date.unwrap();
-        assert_eq!(date.to_string(), "2026-11-02", "so that it grows old by it");
+        assert_eq!(date.to_string(), "2026-11-02", "its age counts from there");
     }
 
     #[test]
@@ -207,33 +208,27 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = published_file(directory.path(), &later(305));
         let parsed = || config(&directory, "service-tags = \"tags.json\"");
-        let refused = put(parsed(), &file, false).unwrap_err();
+        let refused = import_file(parsed(), &file, false).unwrap_err();
         assert!(refused.to_string().contains("--force"), "{refused}");
         assert!(!directory.path().join("tags.json").exists());
         let kept = directory.path().join("service-tags.bundle");
-        fs::write(&kept, "newer ones that a URL gave").unwrap();
-        let forced = put(parsed(), &file, true).unwrap();
+        fs::write(&kept, "newer ones from a URL").unwrap();
+        let forced = import_file(parsed(), &file, true).unwrap();
         assert!(
             forced.older && forced.to_string().contains("restart"),
             "{forced}"
         );
-        assert!(!kept.exists(), "they would win at the next start");
+        assert!(!kept.exists(), "they would replace it at the next start");
         let told = forced.to_string();
         assert!(
-            told.contains("taken with --force") && told.contains("change 403 or later"),
+            told.contains("imported with --force") && told.contains("change 403 or later"),
             "{told}"
         );
     }
 
-    /// What a start reads of the imported file: its change number, and the kind of alarm.
+    /// The change number and the kind of alarm after a start with `config`.
     fn in_force(config: Config) -> (u32, Option<&'static str>) {
-        let sources = Sources::read(&Options {
-            source: Source::Given(Box::new(config)),
-            audit: false,
-            ephemeral: false,
-            scope: None,
-        });
-        let sources = sources.unwrap();
+        let sources = read_sources(Source::Given(Box::new(config))).unwrap();
         (
             sources.tags.change_number,
             sources.tags_concern().map(|(kind, _)| kind),
@@ -241,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forced_is_in_force_with_an_alarm_and_the_same_put_there_otherwise_is_not() {
+    fn forced_tags_are_in_force_with_an_alarm_and_copied_ones_are_not() {
         let directory = tempfile::tempdir().unwrap();
         let parsed = || config(&directory, "service-tags = \"tags.json\"");
         let older = later(305);
@@ -253,14 +248,14 @@ mod tests {
             let file = published_file(directory.path(), &tags);
             fs::copy(&file, directory.path().join("tags.json")).unwrap();
             assert_eq!(in_force(parsed()), (403, Some("tags-replaced")));
-            let refused = put(parsed(), &file, false).unwrap_err().to_string();
+            let refused = import_file(parsed(), &file, false).unwrap_err().to_string();
             assert!(refused.starts_with("not imported (--force"), "{refused}");
-            put(parsed(), &file, true).unwrap();
+            import_file(parsed(), &file, true).unwrap();
             assert_eq!(
                 in_force(parsed()),
                 (tags.change_number, Some("tags-forced"))
             );
-            put(
+            import_file(
                 parsed(),
                 &published_file(directory.path(), &later(426)),
                 false,
@@ -275,22 +270,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = published_file(directory.path(), &later(425));
         let parsed = || config(&directory, "service-tags = \"tags.json\"");
-        put(parsed(), &file, false).unwrap();
+        import_file(parsed(), &file, false).unwrap();
         let good = fs::read(directory.path().join("tags.json")).unwrap();
         fs::write(
             &file,
             fs::read_to_string(&file).unwrap().replace("/32\"", "/33\""),
         )
         .unwrap();
-        put(parsed(), &file, true).unwrap_err();
+        import_file(parsed(), &file, true).unwrap_err();
         assert_eq!(fs::read(directory.path().join("tags.json")).unwrap(), good);
     }
 
     #[test]
-    fn without_a_place_the_mend_is_told() {
+    fn without_a_place_the_fix_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let file = published_file(directory.path(), &later(425));
-        let refused = put(config(&directory, ""), &file, false).unwrap_err();
+        let refused = import_file(config(&directory, ""), &file, false).unwrap_err();
         assert!(
             refused.to_string().contains("add service-tags ="),
             "{refused}"

@@ -1,4 +1,4 @@
-//! `tags`: the service tags that are closed, and where newer ones go.
+//! `tags`: shows the protected set, and imports newer service tags.
 
 mod import;
 
@@ -9,25 +9,26 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::{OutputArgs, TagsCommand};
-use super::daemon_link::status_if_running;
+use super::config_file::ConfigFile;
+use super::daemon_client::status_if_running;
 use super::exit::Exit;
-use super::places::Places;
+use super::format::{instant, list};
 use super::printer::Printer;
 use super::table::Table;
-use super::words::{instant, list};
 use crate::azure::bundle;
 use crate::control::{Alarm, TagsStatus};
-use crate::daemon::{Options, Source, Sources, TAGS_FORCED, TAGS_REPLACED};
+use crate::daemon::{Source, TAGS_FORCED, TAGS_REPLACED};
+use crate::doctor::host::configuration::read_sources;
 
-/// Shows the tags, imports a file, or makes a bundle.
-pub(super) fn tags(places: &Places, command: TagsCommand) -> Result<Exit> {
+/// Shows the tags, imports a file, or generates a bundle.
+pub(super) fn tags(config: &ConfigFile, command: TagsCommand) -> Result<Exit> {
     match command {
-        TagsCommand::Show(output) => show(places, output),
+        TagsCommand::Show(output) => show(config, output),
         TagsCommand::Import {
             file,
             force,
             output,
-        } => import::import(places, &file, force, output),
+        } => import::import(config, &file, force, output),
         TagsCommand::Bundle {
             file,
             cloud,
@@ -40,14 +41,14 @@ pub(super) fn tags(places: &Places, command: TagsCommand) -> Result<Exit> {
     }
 }
 
-fn show(places: &Places, output: OutputArgs) -> Result<Exit> {
-    let shown = match status_if_running(&places.paths()?)? {
+fn show(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+    let shown = match status_if_running(&config.paths()?)? {
         Some(status) => Shown {
             in_force: true,
             concerns: concerns(&status.alarms),
             tags: status.tags,
         },
-        None => configured(places.file())?,
+        None => configured(config.path())?,
     };
     Printer::stdout(output.json).report(&shown)?;
     Ok(Exit::Done)
@@ -62,12 +63,7 @@ fn concerns(alarms: &[Alarm]) -> Vec<String> {
 }
 
 fn configured(file: &Path) -> Result<Shown> {
-    let sources = Sources::read(&Options {
-        source: Source::File(file.to_owned()),
-        audit: false,
-        ephemeral: false,
-        scope: None,
-    })?;
+    let sources = read_sources(Source::File(file.to_owned()))?;
     let concern = sources.tags_concern();
     Ok(Shown {
         in_force: false,
@@ -80,7 +76,7 @@ fn configured(file: &Path) -> Result<Shown> {
 #[serde(rename_all = "kebab-case")]
 struct Shown {
     in_force: bool,
-    /// Why the tags in force are not those of their source, or should not be.
+    /// Why the tags in force differ from those of their source, or are suspect.
     concerns: Vec<String>,
     #[serde(flatten)]
     tags: TagsStatus,
@@ -91,13 +87,13 @@ impl fmt::Display for Shown {
         let head = if self.in_force {
             "in force"
         } else {
-            "no daemon runs; the configuration calls for"
+            "no daemon runs; the configuration names"
         };
         writeln!(formatter, "{head}")?;
         let tags = &self.tags;
         let date = tags.date.as_deref().unwrap_or("not known");
         let age = tags.age_days.map_or(String::new(), |days| {
-            format!(" ({days} days old; an alarm from {} on)", tags.max_age_days)
+            format!(" ({days} days old; an alarm after {})", tags.max_age_days)
         });
         let prefixes = format!("{} IPv4, {} IPv6", tags.ipv4_prefixes, tags.ipv6_prefixes);
         let mut table = Table::headless(2);
@@ -132,25 +128,25 @@ impl fmt::Display for Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sample;
     use crate::control::TagsChange;
+    use crate::doctor::test_data;
 
     #[test]
-    fn a_person_reads_what_is_closed_and_how_old_it_is() {
+    fn the_text_has_every_fact_and_concern() {
         let shown = Shown {
             in_force: true,
             concerns: vec!["old.json: older than the bundle".to_owned()],
             tags: TagsStatus {
                 added_by_api: 2,
                 changed: Some(TagsChange {
-                    at: sample::at("10:00"),
+                    at: test_data::at("10:00"),
                     from: 373,
                     to: 375,
                     added: 3,
                     removed: 1,
                     took_ms: 21,
                 }),
-                ..sample::status().tags
+                ..test_data::status().tags
             },
         };
         let expected = "\
@@ -161,7 +157,7 @@ in force
   and        198.51.100.0/24
   from       the bundle in the binary
   change     375
-  published  2025-10-28 (65 days old; an alarm from 90 on)
+  published  2025-10-28 (65 days old; an alarm after 90)
   bundle     change 375, published 2025-10-28, made of ServiceTags_Public_20251028.json
   added      2 prefixes of the Discovery API
   switched   2026-01-01T00:10:00Z from change 373 to 375: 3 prefixes came, 1 went, in 21 ms

@@ -1,0 +1,60 @@
+//! `check`: validates the configuration as `run` would, and prints the plan.
+
+pub(super) mod plan;
+mod plan_text;
+mod warnings;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::plan::plan;
+use super::args::OutputArgs;
+use super::config_file::ConfigFile;
+use super::exit::{Exit, complain, sentences};
+use super::printer::Printer;
+use crate::config::ConfigError;
+use crate::printable::error_chain;
+
+/// Validates the configuration and the files that it names.
+pub(super) fn check(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+    let mut printer = Printer::stdout(output.json);
+    match plan(config.path(), Timestamp::now()) {
+        Ok(plan) => {
+            printer.report(&plan)?;
+            Ok(Exit::Done)
+        }
+        Err(error) if is_unreadable(&error) => Err(error),
+        Err(error) => {
+            let refusal = Refusal {
+                valid: false,
+                error: error_chain(&error),
+                errors: sentences(&error),
+            };
+            refusal.errors.iter().for_each(complain);
+            if output.json {
+                printer.report(&refusal)?;
+            }
+            Ok(Exit::No)
+        }
+    }
+}
+
+/// Whether the configuration file itself cannot be read. A missing file that it names makes it invalid.
+fn is_unreadable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ConfigError::Unreadable { .. }))
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    valid: bool,
+    /// All `errors` in one text.
+    error: String,
+    errors: Vec<String>,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(formatter, "{}", self.error)
+    }
+}

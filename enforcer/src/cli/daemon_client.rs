@@ -1,0 +1,37 @@
+//! Blocking requests to the daemon.
+
+use std::future::Future;
+
+use anyhow::{Context as _, Result};
+use tokio::runtime::Builder;
+
+use crate::config::Paths;
+use crate::control::client::get_status;
+use crate::control::{ControlError, Status};
+
+/// Runs `future` to its end on this thread.
+pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> Result<T> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the event loop")?;
+    Ok(runtime.block_on(future))
+}
+
+/// Returns the daemon's status.
+///
+/// # Errors
+/// Where no daemon runs, or it does not answer.
+pub(super) fn status(paths: &Paths) -> Result<Status> {
+    Ok(wait_for(get_status(&paths.runtime))??)
+}
+
+/// Returns the daemon's status; `None` where no daemon runs.
+///
+/// # Errors
+/// Where it runs but does not answer, or denies access.
+pub(super) fn status_if_running(paths: &Paths) -> Result<Option<Status>> {
+    match wait_for(get_status(&paths.runtime))? {
+        Ok(status) => Ok(Some(status)),
+        Err(ControlError::NotRunning { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,286 @@
+//! The explanation, as JSON and as text.
+
+use std::fmt::{Display, Formatter, Result};
+use std::net::IpAddr;
+
+use enforcer_common::Hook;
+use serde::Serialize;
+
+use super::verdict::{Initiator, Verdict};
+use crate::cli::args::Protocol;
+use crate::name::Name;
+
+/// The port of allowed names.
+pub(super) const HTTPS: u16 = 443;
+
+/// The verdict on a destination and on each of its addresses.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Explanation {
+    pub(super) destination: String,
+    pub(super) protocol: Protocol,
+    pub(super) port: Option<u16>,
+    #[serde(flatten)]
+    pub(super) initiator: Initiator,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sni: Option<String>,
+    pub(super) verdict: &'static str,
+    pub(super) passes: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name_allowed: Option<bool>,
+    pub(super) answered_by: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) missing_hooks: Vec<&'static str>,
+    pub(super) answers: Vec<AddressVerdict>,
+    pub(super) notes: Vec<String>,
+    pub(super) fix: Option<String>,
+}
+
+/// The verdict on one address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct AddressVerdict {
+    pub(super) address: IpAddr,
+    #[serde(flatten)]
+    pub(super) verdict: Verdict,
+    pub(super) names: Vec<Name>,
+}
+
+impl Explanation {
+    /// An explanation without addresses, which is allowed. `port` does not count for ICMP.
+    pub(super) fn new(
+        destination: String,
+        protocol: Protocol,
+        port: u16,
+        initiator: Initiator,
+        answered_by: &'static str,
+    ) -> Self {
+        Self {
+            destination,
+            protocol,
+            port: (protocol != Protocol::Icmp).then_some(port),
+            initiator,
+            sni: None,
+            verdict: "allow",
+            passes: true,
+            name_allowed: None,
+            answered_by,
+            missing_hooks: Vec::new(),
+            answers: Vec::new(),
+            notes: Vec::new(),
+            fix: None,
+        }
+    }
+
+    /// Notes the hooks that are not attached. Without the egress hook, what it denies passes; the other hooks only refuse it earlier.
+    pub(super) fn set_missing_hooks(&mut self, hooks: Vec<&'static str>) {
+        if !hooks.is_empty() {
+            self.notes.push(format!(
+                "not attached: {}; see `egress-enforcer status`",
+                hooks.join(", ")
+            ));
+        }
+        self.missing_hooks = hooks;
+    }
+
+    /// Adds the verdict on one address.
+    pub(super) fn add(&mut self, address: IpAddr, mut verdict: Verdict, names: Vec<Name>) {
+        verdict.passes |= self.missing_hooks.contains(&Hook::Egress.word());
+        if verdict.is_denied() {
+            self.verdict = verdict.verdict;
+        }
+        self.passes &= verdict.passes;
+        self.answers.push(AddressVerdict {
+            address,
+            verdict,
+            names,
+        });
+    }
+
+    /// Whether any address is denied.
+    pub(super) fn is_denied(&self) -> bool {
+        self.answers.iter().any(|answer| answer.verdict.is_denied())
+    }
+
+    /// Whether this is TCP port 443, the port of allowed names.
+    pub(super) fn is_https(&self) -> bool {
+        self.protocol == Protocol::Tcp && self.port == Some(HTTPS)
+    }
+}
+
+impl Display for Explanation {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        writeln!(formatter, "{}: {}", self.subject(), self.verdict_text())?;
+        let one = self.answers.len() == 1;
+        for answer in &self.answers {
+            answer.write(one, formatter)?;
+        }
+        if let Some(allowed) = self.name_allowed {
+            let not = if allowed { "" } else { "not " };
+            writeln!(
+                formatter,
+                "  {} is {not}a name of a configured registry",
+                self.destination
+            )?;
+        }
+        for note in &self.notes {
+            writeln!(formatter, "  {note}")?;
+        }
+        writeln!(formatter, "  answered by {}", self.answered_by)?;
+        if let Some(fix) = &self.fix {
+            writeln!(formatter, "{fix}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Explanation {
+    fn subject(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Icmp => "ICMP",
+        };
+        let port = self
+            .port
+            .map_or(String::new(), |port| format!(" port {port}"));
+        let name = match &self.sni {
+            None => String::new(),
+            Some(none) if none.is_empty() => ", TLS without a server name".to_owned(),
+            Some(sni) if *sni == self.destination => ", TLS".to_owned(),
+            Some(sni) => format!(", TLS with the server name {sni}"),
+        };
+        let from = match (&self.initiator.unit, &self.initiator.cgroup) {
+            (Some(unit), _) => format!(" from {unit}"),
+            (None, Some(cgroup)) => format!(" from the cgroup {}", cgroup.display()),
+            (None, None) => String::new(),
+        };
+        format!("{}, {protocol}{port}{name}{from}", self.destination)
+    }
+
+    fn verdict_text(&self) -> &'static str {
+        let denied = self
+            .answers
+            .iter()
+            .find(|answer| answer.verdict.is_denied());
+        if denied.is_some() && self.missing_hooks.contains(&Hook::Egress.word()) {
+            return "denied by the rule, which is not enforced";
+        }
+        let decisive = denied.or(self.answers.first());
+        decisive.map_or("no verdict", |answer| answer.verdict.text())
+    }
+}
+
+impl AddressVerdict {
+    fn write(&self, alone: bool, formatter: &mut Formatter<'_>) -> Result {
+        if alone {
+            writeln!(formatter, "  {}", self.verdict.sentence)?;
+        } else {
+            let (verdict, sentence) = (self.verdict.text(), self.verdict.sentence);
+            writeln!(formatter, "  {}: {verdict}: {sentence}", self.address)?;
+        }
+        if !self.names.is_empty() {
+            let names: Vec<&str> = self.names.iter().map(|name| name.as_str()).collect();
+            let names = names.join(", ");
+            writeln!(
+                formatter,
+                "  names that resolve to {}: {names}",
+                self.address
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use enforcer_common::Reason;
+
+    use super::*;
+
+    pub(crate) fn explanation(destination: &str, reasons: &[(&str, Reason)]) -> Explanation {
+        let mut explanation = Explanation::new(
+            destination.to_owned(),
+            Protocol::Tcp,
+            HTTPS,
+            Initiator::default(),
+            "the loaded kernel program on the live maps",
+        );
+        for (address, reason) in reasons {
+            let verdict = Verdict::new(*reason, !reason.denies());
+            explanation.add(address.parse().unwrap(), verdict, Vec::new());
+        }
+        explanation
+    }
+
+    #[test]
+    fn one_denied_address_makes_a_denial() {
+        let mixed = [
+            ("20.42.66.0", Reason::AllowedName),
+            ("20.38.98.100", Reason::Storage),
+            ("20.42.66.1", Reason::AllowedName),
+        ];
+        let explanation = explanation("contoso.azurecr.io", &mixed);
+        assert!(explanation.is_denied());
+        assert_eq!((explanation.verdict, explanation.passes), ("deny", false));
+    }
+
+    #[test]
+    fn what_the_egress_hook_denies_passes_without_it() {
+        let add = |hooks: Vec<&'static str>| {
+            let mut explanation = explanation("20.38.98.100", &[]);
+            explanation.set_missing_hooks(hooks);
+            let verdict = Verdict::new(Reason::Storage, false);
+            explanation.add("20.38.98.100".parse().unwrap(), verdict, Vec::new());
+            (explanation.passes, explanation.to_string())
+        };
+        let (passes, text) = add(vec!["egress"]);
+        assert!(passes && text.contains("is not enforced"), "{text}");
+        assert!(text.contains("not attached: egress"), "{text}");
+        let (passes, text) = add(vec!["connect4"]);
+        assert!(!passes && text.contains("port 443: denied\n"), "{text}");
+        assert!(text.contains("not attached: connect4"), "{text}");
+    }
+
+    #[test]
+    fn json_has_verdict_and_reason_of_each_address() {
+        let explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
+        let json = serde_json::to_value(explanation).unwrap();
+        assert_eq!(json["verdict"], "deny");
+        assert_eq!(json["answers"][0]["reason"], "storage");
+        assert_eq!(json["answers"][0]["address"], "20.38.98.100");
+    }
+
+    #[test]
+    fn one_address_has_its_verdict_and_its_reason() {
+        let explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
+        let expected = "\
+20.38.98.100, TCP port 443: denied
+  an Azure storage address that no allowed name resolves to
+  answered by the loaded kernel program on the live maps
+";
+        assert_eq!(explanation.to_string(), expected);
+    }
+
+    #[test]
+    fn several_addresses_have_a_line_each() {
+        let answers = [
+            ("20.42.66.0", Reason::AllowedName),
+            ("20.42.66.9", Reason::Registry),
+        ];
+        let mut explanation = explanation("contoso.azurecr.io", &answers);
+        explanation.name_allowed = Some(true);
+        explanation.initiator.unit = Some("agent.service".to_owned());
+        explanation.sni = Some("contoso.azurecr.io".to_owned());
+        explanation.answers[0].names = vec!["contoso.azurecr.io".parse().unwrap()];
+        let expected = "\
+contoso.azurecr.io, TCP port 443, TLS from agent.service: denied
+  20.42.66.0: allowed: an allowed name resolves to it
+  names that resolve to 20.42.66.0: contoso.azurecr.io
+  20.42.66.9: denied: an Azure container registry address that no allowed name resolves to
+  contoso.azurecr.io is a name of a configured registry
+  answered by the loaded kernel program on the live maps
+";
+        assert_eq!(explanation.to_string(), expected);
+    }
+}

@@ -1,0 +1,298 @@
+//! Evaluates a destination: with the loaded kernel program or, for a unit or cgroup, with the same rule on the live maps.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use enforcer_common::{Address, Flow, Reason, Transport, decide};
+use serde::Serialize;
+
+use crate::cli::args::Protocol;
+use crate::control::Status;
+use crate::kernel::{Cgroup, LivePolicy, Maps, Pins, Question, cgroup_root, unit_cgroups};
+use crate::policy::address;
+
+/// IP protocol numbers (IANA).
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
+
+/// What evaluates a destination.
+pub(super) enum Evaluator {
+    /// The loaded kernel program.
+    Program(Box<Question>),
+    /// The rule on the live maps, for each cgroup of a unit.
+    Rule(Box<Maps>, Vec<CgroupPosition>),
+}
+
+/// Initiator connection is meant; neither: that of this process.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Initiator {
+    /// A systemd unit.
+    pub(super) unit: Option<String>,
+    /// A cgroup, by its path below the root or its directory.
+    pub(super) cgroup: Option<PathBuf>,
+}
+
+impl Initiator {
+    pub(super) fn is_own(&self) -> bool {
+        self.unit.is_none() && self.cgroup.is_none()
+    }
+
+    fn cgroups(&self, root: &Path) -> Result<Vec<Cgroup>> {
+        if let Some(path) = &self.cgroup {
+            return Ok(vec![Cgroup::open(root, path)?]);
+        }
+        let unit = self.unit.as_deref().unwrap_or_default();
+        let cgroups = unit_cgroups(root, unit)?;
+        if cgroups.is_empty() {
+            bail!(
+                "{unit} has no cgroup: start it first, or check that its name is complete, such as agent.service"
+            );
+        }
+        Ok(cgroups)
+    }
+}
+
+/// A cgroup relative to the scope.
+pub(super) enum CgroupPosition {
+    /// In the scope; the ids of its ancestors and its own, outermost first.
+    Inside(Vec<u64>),
+    /// Not in the scope.
+    Outside,
+}
+
+/// The verdict on one address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Verdict {
+    /// "allow" or "deny", as the rule decides.
+    pub(super) verdict: &'static str,
+    /// The stable word of the reason.
+    pub(super) reason: &'static str,
+    /// The reason as text.
+    pub(super) sentence: &'static str,
+    /// Whether the packet passes, which in audit mode it does in any case.
+    pub(super) passes: bool,
+}
+
+impl Evaluator {
+    /// Opens the program or, for another initiator, the rule for its cgroups.
+    ///
+    /// # Errors
+    /// Where nothing is loaded, the maps cannot be read, or the cgroup does not exist.
+    pub(super) fn open(
+        pins: &Pins,
+        initiator: &Initiator,
+        status: Option<&Status>,
+    ) -> Result<Self> {
+        if initiator.is_own() {
+            return Ok(Self::Program(Box::new(Question::open(pins)?)));
+        }
+        let root = cgroup_root()?;
+        let cgroups = initiator.cgroups(&root)?;
+        let scope = status.map_or(root.as_path(), |status| status.scope.as_path());
+        let positions: Result<_> = cgroups
+            .iter()
+            .map(|cgroup| position(&root, scope, &cgroup.path))
+            .collect();
+        Ok(Self::Rule(Box::new(Maps::open(pins)?), positions?))
+    }
+
+    /// Describes it for people.
+    pub(super) fn description(&self) -> &'static str {
+        match self {
+            Self::Program(_) => "the loaded kernel program on the live maps",
+            Self::Rule(..) => {
+                "the kernel program's rule, evaluated here on the live maps for that cgroup"
+            }
+        }
+    }
+
+    /// Returns the verdict on one address; with several cgroups, the strictest.
+    ///
+    /// # Errors
+    /// Where the program cannot be run or the maps cannot be read.
+    pub(super) fn evaluate(&self, to: IpAddr, protocol: Protocol, port: u16) -> Result<Verdict> {
+        match self {
+            Self::Program(question) => {
+                let answer = question.ask(to, protocol_number(protocol, to), port)?;
+                Ok(Verdict::new(answer.reason, answer.passes))
+            }
+            Self::Rule(maps, positions) => {
+                let flow = Flow {
+                    destination: address(to),
+                    transport: transport(protocol, to, port),
+                };
+                let verdicts: Result<Vec<_>> = positions
+                    .iter()
+                    .map(|position| position.evaluate(maps, &flow))
+                    .collect();
+                Ok(strictest(verdicts?))
+            }
+        }
+    }
+
+    /// Returns the verdict on a TLS ClientHello with `server_name`.
+    ///
+    /// # Errors
+    /// Where the program cannot be run or the maps cannot be read.
+    pub(super) fn evaluate_hello(&self, to: IpAddr, server_name: &str) -> Result<Verdict> {
+        match self {
+            Self::Program(question) => {
+                let answer = question.ask_hello(to, server_name)?;
+                Ok(Verdict::new(answer.reason, answer.passes))
+            }
+            Self::Rule(maps, positions) => {
+                let verdicts: Result<Vec<_>> = positions
+                    .iter()
+                    .map(|position| position.evaluate_hello(maps, address(to), server_name))
+                    .collect();
+                Ok(strictest(verdicts?))
+            }
+        }
+    }
+}
+
+fn strictest(verdicts: Vec<Verdict>) -> Verdict {
+    let strictest = verdicts.into_iter().max_by_key(Verdict::is_denied);
+    strictest.unwrap_or_else(Verdict::outside)
+}
+
+impl CgroupPosition {
+    fn evaluate(&self, maps: &Maps, flow: &Flow) -> Result<Verdict> {
+        let Self::Inside(cgroups) = self else {
+            return Ok(Verdict::outside());
+        };
+        let decision = decide(flow, &LivePolicy::new(maps, cgroups.clone())?);
+        verdict(maps, decision.reason)
+    }
+
+    fn evaluate_hello(
+        &self,
+        maps: &Maps,
+        destination: Address,
+        server_name: &str,
+    ) -> Result<Verdict> {
+        let Self::Inside(cgroups) = self else {
+            return Ok(Verdict::outside());
+        };
+        let policy = LivePolicy::new(maps, cgroups.clone())?;
+        let transport = Transport::Tcp(443);
+        let flow = Flow {
+            destination,
+            transport,
+        };
+        let decision = decide(&flow, &policy);
+        verdict(maps, policy.judge_hello(&flow, decision, server_name))
+    }
+}
+
+fn verdict(maps: &Maps, reason: Reason) -> Result<Verdict> {
+    let audits = maps.settings()?.switches.audits();
+    Ok(Verdict::new(reason, !reason.denies() || audits))
+}
+
+impl Verdict {
+    pub(super) fn new(reason: Reason, passes: bool) -> Self {
+        Self {
+            verdict: if reason.denies() { "deny" } else { "allow" },
+            reason: reason.word(),
+            sentence: reason.sentence(),
+            passes,
+        }
+    }
+
+    fn outside() -> Self {
+        Self {
+            verdict: "allow",
+            reason: "out-of-scope",
+            sentence: "it runs outside of the scope, so no rule applies to it",
+            passes: true,
+        }
+    }
+
+    pub(super) fn is_denied(&self) -> bool {
+        self.verdict == "deny"
+    }
+
+    /// Returns the verdict as text.
+    pub(super) fn text(&self) -> &'static str {
+        match (self.is_denied(), self.passes) {
+            (true, true) => "would be denied, but audit mode allows it",
+            (true, false) => "denied",
+            (false, _) => "allowed",
+        }
+    }
+}
+
+fn position(root: &Path, scope: &Path, cgroup: &Path) -> Result<CgroupPosition> {
+    if !cgroup.starts_with(scope) {
+        return Ok(CgroupPosition::Outside);
+    }
+    let below = cgroup.ancestors().filter(|path| path.starts_with(root));
+    let mut lineage: Vec<&Path> = below.collect();
+    lineage.reverse();
+    let ids: Result<_, _> = lineage
+        .into_iter()
+        .map(|path| Cgroup::open(root, path).map(|cgroup| cgroup.id))
+        .collect();
+    Ok(CgroupPosition::Inside(ids?))
+}
+
+fn protocol_number(protocol: Protocol, to: IpAddr) -> u8 {
+    match (protocol, to) {
+        (Protocol::Tcp, _) => TCP,
+        (Protocol::Udp, _) => UDP,
+        (Protocol::Icmp, IpAddr::V4(_)) => ICMP,
+        (Protocol::Icmp, IpAddr::V6(_)) => ICMPV6,
+    }
+}
+
+fn transport(protocol: Protocol, to: IpAddr, port: u16) -> Transport {
+    match protocol {
+        Protocol::Tcp => Transport::Tcp(port),
+        Protocol::Udp => Transport::Udp(port),
+        Protocol::Icmp => Transport::Other(protocol_number(protocol, to)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_in_audit_mode_says_that_it_passes() {
+        assert_eq!(Verdict::new(Reason::Storage, false).text(), "denied");
+        assert_eq!(
+            Verdict::new(Reason::Storage, true).text(),
+            "would be denied, but audit mode allows it"
+        );
+        assert_eq!(Verdict::new(Reason::AllowedName, true).text(), "allowed");
+    }
+
+    #[test]
+    fn a_cgroup_beside_the_scope_is_outside() {
+        let root = Path::new("/sys/fs/cgroup");
+        let scope = Path::new("/sys/fs/cgroup/plant.slice");
+        for outside in [
+            "/sys/fs/cgroup/plant.slice2/a.service",
+            "/sys/fs/cgroup/system.slice",
+        ] {
+            let position = position(root, scope, Path::new(outside)).unwrap();
+            assert!(matches!(position, CgroupPosition::Outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn the_rule_and_the_program_get_the_same_protocol() {
+        let addresses: [IpAddr; 2] = ["20.38.98.100", "2603::1"].map(|text| text.parse().unwrap());
+        for to in addresses {
+            for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
+                let transport = transport(protocol, to, 443);
+                assert_eq!(transport.protocol(), protocol_number(protocol, to));
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The checks of a registry, each reported as soon as it is made.
+
+use std::io;
+
+use crate::kernel::Check;
+
+/// Collects checks, and passes each to a sink first.
+pub(crate) struct Report<'a> {
+    checks: Vec<Check>,
+    sink: Box<dyn FnMut(&Check) -> io::Result<()> + 'a>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(sink: impl FnMut(&Check) -> io::Result<()> + 'a) -> Self {
+        Self {
+            checks: Vec::new(),
+            sink: Box::new(sink),
+        }
+    }
+
+    /// Adds a check.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub(super) fn add(&mut self, check: Check) -> io::Result<()> {
+        (self.sink)(&check)?;
+        self.checks.push(check);
+        Ok(())
+    }
+
+    /// Whether there is a check `id`.
+    pub(super) fn contains(&self, id: &str) -> bool {
+        self.checks.iter().any(|check| check.id == id)
+    }
+
+    /// Returns all checks in order.
+    pub(crate) fn into_checks(self) -> Vec<Check> {
+        self.checks
+    }
+}
