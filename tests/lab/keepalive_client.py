@@ -1,6 +1,6 @@
-"""A registry's client that keeps its connection.
+"""A registry client that keeps its connection open.
 
-    kept.py HOST CA PATH   gets PATH for each line of standard input, all on one connection; prints the status or what failed
+    keepalive_client.py HOST CA PATH   requests PATH for each line of standard input on one connection; prints the status or the error
 """
 
 import http.client
@@ -14,7 +14,7 @@ def main(host, ca, path):
     context = ssl.create_default_context(cafile=ca)
     server = http.client.HTTPSConnection(host, context=context, timeout=TIMEOUT)
     server.connect()
-    # Another connection is another test.
+    # Never reconnect.
     server.auto_open = 0
     for _ in sys.stdin:
         try:

@@ -1,9 +1,9 @@
-"""A registry's client on TLS stacks whose hellos are of post-quantum size.
+"""A registry client on TLS stacks that offer a post-quantum group.
 
-    hybrid.py boringssl METHOD PATH HOST CA   as Chrome says it, by curl_cffi
-    hybrid.py openssl METHOD PATH HOST CA     as OpenSSL 4 says it by itself, by pyOpenSSL
+    post_quantum_client.py boringssl METHOD PATH HOST CA   ClientHello of Chrome, by curl_cffi
+    post_quantum_client.py openssl METHOD PATH HOST CA     ClientHello of OpenSSL 4, by pyOpenSSL
 
-Prints the status. A POST brings data.
+Prints the status. A POST sends data.
 """
 
 import socket
@@ -15,8 +15,8 @@ TIMEOUT = 10
 
 def main(stack, method, path, host, ca):
     data = b"what the device knows" if method == "POST" else None
-    say = {"boringssl": boringssl, "openssl": openssl}[stack]
-    print(say(method, path, host, ca, data))
+    send = {"boringssl": boringssl, "openssl": openssl}[stack]
+    print(send(method, path, host, ca, data))
 
 
 def boringssl(method, path, host, ca, data):

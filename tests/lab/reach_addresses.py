@@ -1,7 +1,7 @@
-"""Tries to reach addresses in every way a program has: attempts.py ROUNDS ADDRESS...
+"""Tries to reach addresses over every kind of socket: reach_addresses.py ROUNDS ADDRESS...
 
-Prints a JSON list of {"kind", "address", "errno", "milliseconds"}; errno is null where the system
-call succeeded, which for all kinds but TCP does not say that a packet left.
+Prints a JSON list of {"kind", "address", "errno", "milliseconds"}; errno is null when the system
+call succeeded, which proves that a packet left for TCP only.
 """
 
 import ipaddress
@@ -87,7 +87,7 @@ def raw(family, protocol, address, payload):
 
 
 def echo(kind):
-    """An echo request; the kernel fills in the checksum of ICMPv6 alone."""
+    """Returns an echo request; the kernel fills in the checksum for ICMPv6 only."""
     header = struct.pack("!BBHHH", kind, 0, 0, os.getpid() & 0xFFFF, 1)
     if kind == ECHO_V6:
         return header
@@ -97,7 +97,7 @@ def echo(kind):
 
 
 def header(address):
-    """An IPv4 header of our own; the kernel fills in length, checksum, id and source."""
+    """Returns an IPv4 header; the kernel fills in length, checksum, id and source."""
     start = struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, EXPERIMENTAL, 0)
     return start + bytes(4) + address.packed + b"data"
 

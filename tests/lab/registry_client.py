@@ -1,8 +1,8 @@
-"""A registry's client on Python's own TLS.
+"""A registry client on Python's ssl module.
 
-    registry.py push HOST CA         begins an upload and sends a part of it; prints the last status
-    registry.py pull HOST CA COUNT   gets /v2/ again and again, each time resolved anew and on a new connection;
-                                     prints {"answered": …, "failed": {what: count}}
+    registry_client.py push HOST CA         starts an upload and sends a part of it; prints the last status
+    registry_client.py pull HOST CA COUNT   requests /v2/ repeatedly, each time with a new lookup and connection;
+                                            prints {"answered": …, "failed": {error: count}}
 """
 
 import collections

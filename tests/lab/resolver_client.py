@@ -1,7 +1,7 @@
-"""A client that keeps its socket to a DNS server, as nginx, c-ares and dnsmasq do.
+"""A client that keeps a connected socket to a DNS server, as nginx, c-ares and dnsmasq do.
 
-    resolver_client.py SERVER NAME   asks for NAME's IPv4 address for each line of standard input, and connects to port 443 of it at once;
-                                     prints the address and "open", or what failed
+    resolver_client.py SERVER NAME   queries NAME's IPv4 address for each line of standard input and immediately connects to its port 443;
+                                     prints the address, and "open" or the error
 """
 
 import socket
@@ -18,14 +18,14 @@ def query(name):
 
 def main(server, name):
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    asker = socket.socket(family, socket.SOCK_DGRAM)
-    asker.settimeout(TIMEOUT)
-    asker.connect((server, 53))
+    client = socket.socket(family, socket.SOCK_DGRAM)
+    client.settimeout(TIMEOUT)
+    client.connect((server, 53))
     print("connected", flush=True)
     for _ in sys.stdin:
-        asker.send(query(name))
-        # The only address of the lab's answer is the end of it.
-        address = socket.inet_ntoa(asker.recv(4096)[-4:])
+        client.send(query(name))
+        # The only address is at the end of the lab's answer.
+        address = socket.inet_ntoa(client.recv(4096)[-4:])
         try:
             socket.create_connection((address, 443), TIMEOUT).close()
             print(address, "open", flush=True)

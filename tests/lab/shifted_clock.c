@@ -1,5 +1,5 @@
-/* Preloaded into a program, shifts the wall clock that it sees by the seconds in the file that
- * SHIFTED_CLOCK names. The file is read at each look, so that the clock can be set while the program runs. */
+/* LD_PRELOAD library that shifts a program's wall clock by the seconds in the file named by
+ * SHIFTED_CLOCK. The file is read at each call, so that the clock can be set while the program runs. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

@@ -1,7 +1,7 @@
-"""The bad actor's tool, with the Azure SDK.
+"""The bad actor's client, with the Azure SDK.
 
-    storage.py prepare URL CA   makes the container `loot`; prints {"sas": "…"}, good for an hour
-    storage.py upload URL CA    uploads a blob; prints {"ok", "error", "errno", "seconds"}
+    storage_client.py prepare URL CA   creates the container `loot`; prints {"sas": "…"}, valid for an hour
+    storage_client.py upload URL CA    uploads a blob; prints {"ok", "error", "errno", "seconds"}
 
 The account's name is the URL's first label, its key is in ACCOUNT_KEY.
 """
@@ -71,7 +71,7 @@ def upload(client):
 
 
 def errno_of(error):
-    """The errno of the OSError at the bottom of the SDK's, requests' and urllib3's errors."""
+    """Returns the errno of the OSError at the root of the SDK's, requests' and urllib3's errors."""
     seen = set()
     queue = [error]
     found = None

@@ -1,8 +1,8 @@
-"""Tries every way that a socket has to get a packet to an address, or past it.
+"""Tries every method by which a socket can send a packet to an address.
 
 Reads a JSON list of {"method", "to", "via"} from standard input and prints a list of {"errno", "milliseconds"}. `to` is
-where the packet is to arrive in the end, `via` where else it pretends to go. With two arguments, files, it first opens
-the sockets of the ways that begin with "early", then makes the first file and waits for the second.
+the final destination of the packet, `via` an intermediate or apparent one. With two arguments, paths, it first opens the
+sockets of the methods that begin with "early", then creates the first file and waits for the second.
 """
 
 import errno
@@ -13,7 +13,7 @@ import time
 
 from common import EARLY, SEND_METHODS
 
-import headers  # noqa: F401, registers its ways
+import headers  # noqa: F401, registers its methods
 import opened_early  # noqa: F401
 import sockets  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""What the ways share: their registers, addresses, sockets."""
+"""Shared by all send methods: registries, addresses, sockets."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def send_method(act):
 
 
 def early(act):
-    """A way in two steps: `act` opens and yields, then goes on."""
+    """Registers a method in two steps: `act` opens its socket and yields, then sends."""
     EARLY[act.__name__.replace("_", "-")] = act
     return act
 
@@ -48,7 +48,7 @@ def connect(to, protocol=0, port=PORT):
 
 
 def in_a_child(act):
-    """Runs `act` in another process; its error is ours."""
+    """Runs `act` in a child process and raises its error here."""
     child = os.fork()
     if child == 0:
         try:

@@ -1,12 +1,12 @@
-"""Asks a DNS server, and looks into a pinned BPF map as soon as there is an answer.
+"""Queries a DNS server, and looks up keys in a pinned BPF map as soon as an answer arrives.
 
 Reads {"map", "questions"} from standard input and prints a list of {"errno", "replies", "found"}, one for each question:
-{"to", "method", "query", "rounds", "replies", "keys"}. Each of `rounds` times it sends `query` from a socket of its own, by the way
-"connected", "unconnected" or "tcp", and receives up to `replies` messages; after the first of them it looks for `keys`.
-Binary values are in hexadecimal. With "alone", {"address", "answer"}, it is first an unprivileged user with user and network
-namespaces of their own, in which `address` is theirs and answers everything with `answer`.
-With "wait", a directory, it connects the sockets of all questions, makes the file `ready` in there, and asks once there is a file `go`.
-A question's "then" is an address to which its socket connects, or sends as well, before it asks.
+{"to", "method", "query", "rounds", "replies", "keys"}. In each of `rounds` rounds it sends `query` from a new socket with the
+method "connected", "unconnected" or "tcp", and receives up to `replies` messages; after the first it looks up `keys`.
+Binary values are in hexadecimal. With "alone", {"address", "answer"}, it first becomes an unprivileged user in new user and
+network namespaces, adds `address` to the loopback interface and answers every query there with `answer`.
+With "wait", a directory, it connects the sockets of all questions, creates the file `ready` there, and sends once a file `go` exists.
+A question's "then" is another server that its socket connects or sends to, too, before the query.
 """
 
 import ctypes
@@ -65,7 +65,7 @@ def connected(question):
 
 
 def ask(question, descriptor, keys, client):
-    """Asks once; the messages that came, and which keys were there after the first."""
+    """Sends one query; returns the number of messages, and which keys existed after the first."""
     found = []
     replies = 0
     query = bytes.fromhex(question["query"])
@@ -102,27 +102,27 @@ def outcome(question, descriptor, client):
     return result
 
 
-def be_alone(address, answer):
+def enter_private_network(address, answer):
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "make namespaces")
-    # Root in there, or `ip` would not keep the rights of its maker.
+    # Map to root inside, or `ip` would lose its capabilities on exec.
     libc.prctl(PR_SET_DUMPABLE, 1)
     with open("/proc/self/uid_map", "w") as users:
         users.write(f"0 {NOBODY} 1")
-    # Duplicate detection would keep the address from being bound for a moment.
+    # Duplicate address detection would delay bind().
     at_once = " nodad" if ":" in address else ""
     for line in ["link set lo up", f"address add {address} dev lo{at_once}"]:
         subprocess.run(["ip", *line.split()], check=True)
-    ear = socket.socket(family_of(address), socket.SOCK_DGRAM)
-    ear.bind((address, 53))
+    server = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    server.bind((address, 53))
 
     def serve():
         while True:
-            _, client = ear.recvfrom(4096)
-            ear.sendto(answer, client)
+            _, client = server.recvfrom(4096)
+            server.sendto(answer, client)
 
     threading.Thread(target=serve, daemon=True).start()
 
@@ -134,7 +134,7 @@ def main():
     flags = os.open(wait, os.O_PATH | os.O_DIRECTORY) if wait else None
     alone = order.get("alone")
     if alone:
-        be_alone(alone["address"], bytes.fromhex(alone["answer"]))
+        enter_private_network(alone["address"], bytes.fromhex(alone["answer"]))
     questions = order["questions"]
     early = [None] * len(questions)
     if wait:

@@ -1,4 +1,4 @@
-"""Headers of one's own, tunnels, source routes, options."""
+"""Hand-written headers, tunnels, source routes, options."""
 
 import socket
 import struct
@@ -23,7 +23,7 @@ def raw_udp(to, via):
 
 
 def header(to, protocol=EXPERIMENTAL, first=0x45, fragment=0, options=b"", source=bytes(4)):
-    """An IPv4 header; the kernel fills in length, checksum, id and a source that is zero."""
+    """Returns an IPv4 header; the kernel fills in length, checksum, id and a zero source."""
     first += len(options) // 4
     start = struct.pack("!BBHHHBBH", first, 0, 0, 0, fragment, 64, protocol, 0)
     return start + source + packed(to) + options
@@ -46,7 +46,7 @@ def own_header(to, via):
 
 @send_method
 def own_header_past_its_address(to, via):
-    """What the call names is not what stands in the header."""
+    """The address in the call differs from the one in the header."""
     v6 = family(to) == socket.AF_INET6
     send_whole(via, header6(to) if v6 else header(to) + DATA)
 
@@ -82,7 +82,7 @@ def own_header_later_fragment(to, via):
 
 @send_method
 def own_header_of_another_version(to, via):
-    """The header says IPv6 (or IPv4), the socket is of the other family."""
+    """The header's version differs from the socket's family."""
     v6 = family(to) == socket.AF_INET6
     send_whole(to, header6(to, first=0x45) if v6 else header(to, first=0x65) + DATA)
 
@@ -153,7 +153,7 @@ def loose_source_route(to, via):
 
 @send_method
 def source_route_over_the_address(to, via):
-    """The packet goes to `to` first, and on from there."""
+    """The packet goes to `to` first, then to `via`."""
     source_routed(via, to)
 
 
@@ -235,8 +235,8 @@ def options_before_udp(to, via):
 
 @send_method
 def packet_socket(to, via):
-    """Below IP: a frame for the gateway."""
-    udp_sendto(via, to)  # So that the gateway's hardware address is known.
+    """Sends a link-layer frame to the gateway."""
+    udp_sendto(via, to)  # Resolves the gateway's hardware address.
     neighbours = open("/proc/net/arp").read().splitlines()
     gateway = next(line.split()[3] for line in neighbours if line.startswith("10.53.0.1 "))
     packet = bytearray(header(to, source=packed("10.53.0.2")) + DATA)

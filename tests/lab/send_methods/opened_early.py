@@ -1,4 +1,4 @@
-"""Ways in two steps: what is opened first, and what is done with it later."""
+"""Send methods in two steps: the socket is opened first and used later."""
 
 import socket
 import time
@@ -47,7 +47,7 @@ def early_raw_connected(to, via):
 
 @early
 def early_and_moved_out(to, via):
-    """The process leaves its cgroup for `via`; the socket stays where it was opened."""
+    """The process moves to the cgroup `via`; the socket stays in the cgroup where it was opened."""
     udp = opened(to, socket.SOCK_DGRAM)
     yield
 

@@ -1,7 +1,7 @@
-"""Holds TCP sockets, and does with them what it is result.
+"""Keeps TCP sockets open and performs commands on them.
 
-Each line of standard input is {"do", "socket", ...}; the answer is a line {"errno", "peer"}: how the call ended, and what the far end sees
-the socket as. Bytes are in hexadecimal.
+Each line of standard input is {"do", "socket", ...}; the answer is a line {"errno", "peer"}: the result of the call, and the socket's
+address as the server sees it. Bytes are in hexadecimal.
 """
 
 import ctypes
@@ -12,11 +12,11 @@ import struct
 import sys
 
 PORT = 443
-#: No call takes longer than this many seconds.
+#: Timeout of a call in seconds.
 PATIENCE = 20
 #: Data offset of a TCP header without options; PSH and ACK (RFC 9293, section 3.1).
 TCP_HEADER = struct.pack("!HHIIBBHHH", 40000, PORT, 1, 1, 5 << 4, 0x18, 1024, 0, 0)
-#: From linux/tcp.h; Python has no name for it.
+#: From linux/tcp.h; not in Python's socket module.
 TCP_TX_DELAY = 37
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -45,19 +45,19 @@ def fast_open(number, to, data):
 
 
 def disconnect(number):
-    """connect(2), AF_UNSPEC."""
+    """Disconnects the socket: connect(2) with AF_UNSPEC."""
     nowhere = struct.pack("H14x", socket.AF_UNSPEC)
     if libc.connect(held[number].fileno(), nowhere, len(nowhere)) != 0:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
 
 
-def again(number, to):
+def reconnect(number, to):
     disconnect(number)
     held[number].connect((to, PORT))
 
 
-def fast_open_again(number, to, data):
+def fast_open_reconnect(number, to, data):
     disconnect(number)
     held[number].sendto(bytes.fromhex(data), socket.MSG_FASTOPEN, (to, PORT))
 
@@ -67,19 +67,19 @@ def send(number, data):
 
 
 def send_file(number, data):
-    """Sends the pages of a file, which stays for `change`."""
+    """Sends the pages of a file, which `change` can overwrite."""
     files[number] = os.memfd_create("hello")
     os.write(files[number], bytes.fromhex(data))
     os.sendfile(held[number].fileno(), files[number], 0, len(data) // 2)
 
 
 def change(number, data):
-    """Writes over what `send_file` sent."""
+    """Overwrites the file that `send_file` sent."""
     os.pwrite(files[number], bytes.fromhex(data), 0)
 
 
 def delay(number, micros):
-    """Has all segments leave so many microseconds later than TCP hands them over."""
+    """Delays the departure of all segments by some microseconds (TCP_TX_DELAY)."""
     held[number].setsockopt(socket.IPPROTO_TCP, TCP_TX_DELAY, micros)
 
 
@@ -93,7 +93,7 @@ def send_raw(number, to, data):
 
 
 def abort(number):
-    """Closes without sending anything more (socket(7), SO_LINGER)."""
+    """Closes without sending pending data (socket(7), SO_LINGER)."""
     stream = held.pop(number)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.close()
@@ -104,8 +104,8 @@ ACTS = {
     for act in (
         connect,
         fast_open,
-        again,
-        fast_open_again,
+        reconnect,
+        fast_open_reconnect,
         send,
         send_file,
         change,

@@ -1,4 +1,4 @@
-"""Sockets as programs use them, and raw ones without a header of their own."""
+"""Ordinary sockets, and raw sockets without a hand-written header."""
 
 import os
 import socket
@@ -139,7 +139,7 @@ def udp_reconnected(to, via):
 
 
 def echo(to):
-    """An echo request; the kernel fills in the checksum of ICMPv6 alone."""
+    """Returns an echo request; the kernel fills in the checksum for ICMPv6 only."""
     if family(to) == socket.AF_INET6:
         return struct.pack("!BBHHH", 128, 0, 0, 7, 1)
     return struct.pack("!BBHHH", 8, 0, 0xF7F7, 7, 1)
@@ -189,7 +189,7 @@ def in_another_user(to, via):
 
 @send_method
 def socket_passed_on(to, via):
-    """Another process sends through a descriptor that it was handed."""
+    """Another process sends through a descriptor that was passed to it."""
     ours, theirs = socket.socketpair()
     udp = opened(to, socket.SOCK_DGRAM)
     socket.send_fds(ours, [b"x"], [udp.fileno()])

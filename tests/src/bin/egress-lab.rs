@@ -1,4 +1,4 @@
-//! Starts a lab, says how to look inside, and ends it at the end of its input (Ctrl-D).
+//! Starts a lab, prints how to enter it, and ends it at the end of standard input (Ctrl-D).
 
 use std::io::{self, Read, Write};
 

@@ -1,4 +1,4 @@
-//! Makes the connections that its argument plans until the end of its input, and prints what came of them.
+//! Opens the connections of the plan in its argument until the end of standard input, and prints the totals.
 
 use std::{
     env,

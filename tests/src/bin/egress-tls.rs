@@ -1,5 +1,5 @@
-//! Does the work that its input describes as a TLS client that trusts the authority in the file of its argument, and prints what
-//! came of it.
+//! Performs the task on standard input as a TLS client that trusts the authority in the file of its argument, and prints the
+//! result.
 
 use std::{env, io, path::Path};
 

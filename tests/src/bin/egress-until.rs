@@ -1,6 +1,5 @@
-//! Runs a program until just before its step of a number, and kills it there: `egress-until STEP PROGRAM ARGUMENT…`. Steps are the system
-//! calls that change what is pinned or attached. A program that gets to listen on a socket is past them all, and is killed too. Prints the
-//! number of steps that were made.
+//! Runs a program and kills it just before a given step: `egress-until STEP PROGRAM ARGUMENT…`. Steps are the system calls that change pins
+//! or attachments. A program that starts to listen on a socket has passed all steps and is killed, too. Prints the number of steps reached.
 
 use std::{
     env,
@@ -24,11 +23,11 @@ const GET_SYSCALL_INFO: u16 = 0x420e;
 /// `PTRACE_SYSCALL_INFO_ENTRY` of linux/ptrace.h.
 const ENTRY: u8 = 1;
 
-/// `struct ptrace_syscall_info` (linux/ptrace.h) as far as it is filled in where a call begins.
+/// The part of `struct ptrace_syscall_info` (linux/ptrace.h) that is filled in at syscall entry.
 #[derive(Default)]
 #[repr(C)]
 struct SyscallInfo {
-    /// Why it stopped, in the first byte, and where.
+    /// The reason of the stop in the first byte, then architecture and pointers.
     head: [u64; 3],
     number: u64,
     arguments: [u64; 6],
@@ -37,7 +36,7 @@ struct SyscallInfo {
 impl SyscallInfo {
     fn of(pid: Pid) -> io::Result<Self> {
         let mut info = Self::default();
-        // SAFETY: the kernel writes no more than the size says, and the structure outlives the call.
+        // SAFETY: the kernel writes at most the given size, and the structure outlives the call.
         let written = unsafe {
             libc::ptrace(
                 GET_SYSCALL_INFO.into(),
@@ -60,7 +59,7 @@ fn main() -> Result<()> {
     let mut command = Command::new(arguments.next().context("no program")?);
     command.args(arguments);
     let traced = || ptrace::traceme().map_err(io::Error::from);
-    // SAFETY: one system call between fork and exec.
+    // SAFETY: makes one system call between fork and exec.
     unsafe { command.pre_exec(traced) };
     let child = command.spawn().context("start the program")?;
     let pid = Pid::from_raw(i32::try_from(child.id())?);
@@ -68,7 +67,7 @@ fn main() -> Result<()> {
     Ok(writeln!(io::stdout(), "{made}")?)
 }
 
-/// Lets `pid` make its steps up to the one before `last`.
+/// Traces `pid` up to its step `last`, kills it there, and returns the number of steps reached.
 fn follow(pid: Pid, last: u64) -> Result<u64> {
     let mut made = 0;
     let mut signal = None;
@@ -91,12 +90,12 @@ fn follow(pid: Pid, last: u64) -> Result<u64> {
                 return Ok(made);
             }
         } else {
-            bail!("the program ended by itself: {status:?}");
+            bail!("the program ended before: {status:?}");
         }
     }
 }
 
-/// What a program is about to do.
+/// The kind of a system call.
 #[derive(PartialEq, Eq)]
 enum Call {
     Step,
@@ -126,7 +125,7 @@ impl Call {
     }
 }
 
-/// Calls that newer architectures have in their `at` form alone.
+/// Whether a call is a step that newer architectures have in its `at` form only.
 #[cfg(target_arch = "x86_64")]
 fn is_old_step(number: i64) -> bool {
     [

@@ -69,10 +69,12 @@ fn add(
     }
     // Where the tests look for it: the path is compiled into them.
     let lab = env::root().join("tests/lab");
-    archive.directories(&lab.join("ways"))?;
-    archive.tree(&lab.join("ways"), &inside(&lab.join("ways")), &|path| {
-        path.ends_with("__pycache__")
-    })?;
+    archive.directories(&lab.join("send_methods"))?;
+    archive.tree(
+        &lab.join("send_methods"),
+        &inside(&lab.join("send_methods")),
+        &|path| path.ends_with("__pycache__"),
+    )?;
     archive.close()
 }
 

@@ -1,4 +1,4 @@
-//! The real daemon with the real bundle in a lab, and everything that is measured of it.
+//! Measures the daemon with the bundled service tags in a lab.
 
 use std::{
     fs,
@@ -30,21 +30,21 @@ use crate::{
     traffic::{self, Costs, Order},
 };
 
-/// Starts that are timed.
+/// Number of measured starts.
 const STARTS: usize = 10;
-/// When memory is looked at again.
+/// Time of the second memory measurement.
 const LATER: Duration = Duration::from_secs(60);
 const NAMES_WITHIN: Duration = Duration::from_secs(15);
 
-/// Everything that the report holds.
+/// All figures of the report.
 pub(crate) struct Figures {
     pub(crate) machine: Machine,
-    /// Bytes of the binary.
+    /// Size of the binary in bytes.
     pub(crate) binary: u64,
     pub(crate) is_static: bool,
     /// Milliseconds from `exec` to enforcing: quartiles.
     pub(crate) start: [f64; 3],
-    /// Milliseconds of processor time of a start.
+    /// Processor time of a start in milliseconds.
     pub(crate) start_processor: f64,
     pub(crate) memory_at_start: Resident,
     pub(crate) memory_later: Resident,
@@ -53,14 +53,14 @@ pub(crate) struct Figures {
     pub(crate) traffic: Costs,
     pub(crate) names: Names,
     pub(crate) sizes: Sizes,
-    /// Bytes of kernel memory by map.
+    /// Kernel memory in bytes by map.
     pub(crate) maps: Vec<(&'static str, u64)>,
     /// Milliseconds.
     pub(crate) switch: f64,
     pub(crate) reload: f64,
 }
 
-/// The bundle, and the tables made of it.
+/// Sizes of the bundle and of the tables compiled from it.
 pub(crate) struct Sizes {
     pub(crate) change_number: u32,
     pub(crate) date: String,
@@ -70,10 +70,10 @@ pub(crate) struct Sizes {
     pub(crate) rows: usize,
 }
 
-/// Measures everything: about three minutes.
+/// Runs all measurements, in about three minutes.
 ///
 /// # Errors
-/// When the lab or the daemon does not do its part.
+/// When the lab or the daemon fails.
 pub(crate) fn measure() -> Result<Figures> {
     let machine = Machine::look()?;
     let names = names::measure()?;
@@ -85,8 +85,8 @@ pub(crate) fn measure() -> Result<Figures> {
         lab.dns().set_addresses(name, &allowed, 10)?;
     }
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
-    let open = with_bundle(&lab, &enforcer, &["eastus"], &[])?;
-    enforcer.configure(&open)?;
+    let base = with_bundle(&lab, &enforcer, &["eastus"], &[])?;
+    enforcer.configure(&base)?;
     let denied = targets.denied_v4()?;
     let starts = starts(&lab, &mut enforcer, denied)?;
 
@@ -109,7 +109,7 @@ pub(crate) fn measure() -> Result<Figures> {
     let memory_later = Resident::of(enforcer.pid()?)?;
 
     let elsewhere = order.elsewhere[0];
-    let closed = with_bundle(&lab, &enforcer, &["eastus"], &[elsewhere])?;
+    let protecting = with_bundle(&lab, &enforcer, &["eastus"], &[elsewhere])?;
     Ok(Figures {
         machine,
         binary: fs::metadata(binary()?)?.len(),
@@ -125,21 +125,21 @@ pub(crate) fn measure() -> Result<Figures> {
         sizes: sizes(&targets)?,
         maps: memory::of_maps(&pins)?,
         switch: switching::bare(&pins)?,
-        reload: switching::reload(&enforcer, &program, elsewhere, [&open, &closed])?,
+        reload: switching::reload(&enforcer, &program, elsewhere, [&base, &protecting])?,
     })
 }
 
-/// The lab's configuration for contoso with `regions`, with the bundle instead of the lab's service tags, and with `closed` addresses.
+/// Returns the lab's configuration for contoso with `regions`, with the bundle instead of the lab's service tags, and with `protected` addresses.
 pub(crate) fn with_bundle(
     lab: &Lab,
     enforcer: &Enforcer,
     regions: &[&str],
-    closed: &[IpAddr],
+    protected: &[IpAddr],
 ) -> Result<String> {
     let config = enforcer.config();
     let directory = config.parent().unwrap_or(Path::new("/"));
     let text = configuration(lab, directory, regions, "");
-    let prefixes: Vec<String> = closed.iter().map(|ip| format!("\"{ip}/32\"")).collect();
+    let prefixes: Vec<String> = protected.iter().map(|ip| format!("\"{ip}/32\"")).collect();
     let cidrs = format!("cidrs = [{}]", prefixes.join(", "));
     let is_tags = |line: &&str| line.starts_with("service-tags");
     ensure!(
@@ -153,7 +153,7 @@ pub(crate) fn with_bundle(
     Ok(lines.join("\n") + "\n")
 }
 
-/// Several starts, each with nothing pinned before.
+/// Measures several starts, each without pins.
 fn starts(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<Vec<Start>> {
     let mut starts = Vec::new();
     for _start in 0..STARTS {
@@ -170,7 +170,7 @@ fn await_allowed(program: &Program, allowed: [IpAddr; 2]) -> Result<()> {
         while !passes(program, address)? {
             ensure!(
                 Instant::now() < deadline,
-                "{address} does not come to be allowed"
+                "{address} is not allowed in time"
             );
             sleep(Duration::from_millis(20));
         }
@@ -202,7 +202,7 @@ fn sizes(targets: &Targets) -> Result<Sizes> {
     })
 }
 
-/// Whether no dynamic linker is asked for: a `PT_INTERP` holds its path as text (elf(5)).
+/// Whether the binary needs no dynamic linker: `PT_INTERP` contains its path as text (elf(5)).
 fn is_static(binary: &Path) -> Result<bool> {
     let bytes = fs::read(binary)?;
     let head = &bytes[..bytes.len().min(4096)];

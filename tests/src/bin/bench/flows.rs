@@ -1,4 +1,4 @@
-//! What a packet of an open connection costs: real ones, one after another, through the attached program and through one that does nothing.
+//! Cost of a packet of an open connection: real packets in turn through the attached program and through a no-op program.
 
 use std::{
     fs::File,
@@ -21,16 +21,16 @@ use lab::{
 
 use crate::{handshakes::mean_run, packets::no_op, stats::Paired};
 
-/// Packets of one measurement, and measurements.
+/// Packets per measurement, and number of measurements.
 pub(crate) const PACKETS: usize = 4_000;
 pub(crate) const ROUNDS: usize = 25;
 const PACKET: [u8; 100] = [0x17; 100];
 const LOGIN_AT: [(&str, &str); 2] = [("IPv4", "198.51.100.10"), ("IPv6", "2001:db8:acc::10")];
 
-/// Nanoseconds for each packet, by family.
+/// Measures nanoseconds per packet, by address family.
 ///
 /// # Errors
-/// When the kernel or the network does not do its part.
+/// When the kernel or the network fails.
 pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
     let mut loaded = LoadedPolicy::new()?;
     let network = Network::new(loaded.scratch(), loaded.cgroup())?;
@@ -45,7 +45,7 @@ pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
             let _link = attach(&device, program)?;
             sender.packet(program)
         };
-        // The first ones say the name.
+        // The first packets carry the ClientHello.
         mean(&egress)?;
         let mut rounds = Vec::new();
         for _round in 0..ROUNDS {
@@ -56,7 +56,7 @@ pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
     LOGIN_AT.into_iter().map(flow).collect()
 }
 
-/// The process that sends: for each line that it gets [`PACKETS`] packets, and before the first its name.
+/// The sending process: sends [`PACKETS`] packets for each input line, and a ClientHello before the first.
 ///
 /// # Errors
 /// When a call fails.
@@ -100,8 +100,8 @@ impl Sender {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("start a sender")?;
         Ok(Self {
-            to: process.stdin.take().context("no way to the sender")?,
-            from: BufReader::new(process.stdout.take().context("no way from the sender")?),
+            to: process.stdin.take().context("no pipe to the sender")?,
+            from: BufReader::new(process.stdout.take().context("no pipe from the sender")?),
             process,
         })
     }
@@ -110,15 +110,18 @@ impl Sender {
         self.to.write_all(b"\n")?;
         let mut line = String::new();
         self.from.read_line(&mut line)?;
-        ensure!(line == "sent\n", "the sender said {line:?}");
+        ensure!(
+            line == "sent\n",
+            "unexpected output of the sender: {line:?}"
+        );
         Ok(())
     }
 
-    /// Nanoseconds of `program` for each packet.
+    /// Returns the mean duration of `program` per packet in nanoseconds.
     fn packet(&mut self, program: &Program) -> Result<f64> {
         let before = program.ran()?;
         self.send()?;
-        // Packets that wait for the window are put together.
+        // TCP coalesces data that waits for the window, so that there are fewer packets.
         mean_run(before, program.ran()?, PACKETS / 4)
     }
 }
@@ -159,7 +162,7 @@ fn inputs() -> Result<Inputs> {
     })
 }
 
-/// Takes whatever comes to port 443 in the cloud.
+/// Accepts and discards all data to port 443 in the cloud.
 fn serve(network: &Network) -> Result<()> {
     let server: TcpListener = network.cloud().run(|| {
         let address: SocketAddr = "[::]:443".parse()?;
@@ -181,7 +184,7 @@ fn attach(cgroup: &Cgroup, program: &Program) -> Result<OwnedFd> {
     attached.context("attach a program")
 }
 
-/// The program of this name that was loaded last.
+/// Returns the most recently loaded program of this name.
 fn newest(name: &str) -> Result<Program> {
     for id in Program::ids()?.into_iter().rev() {
         let program = Program::by_id(id)?;

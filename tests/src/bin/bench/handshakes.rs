@@ -1,4 +1,4 @@
-//! What names cost: packets of a connection whose ClientHello was read, the ClientHello itself, and DNS answers.
+//! Cost of name checks in the kernel: packets of a verified connection, the ClientHello itself, and DNS messages.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -26,24 +26,24 @@ use crate::{
     targets::Targets,
 };
 
-/// Runs of one measurement in a loop.
+/// Runs per measurement in a loop.
 const REPEAT: u32 = 10_000;
-/// Hellos that are read.
+/// Number of measured ClientHellos.
 const HELLOS: usize = 2_000;
-/// Padding with which a hello has the size of a classic one of OpenSSL's, and of a post-quantum one, in bytes.
+/// Padding in bytes for the size of a classic ClientHello of OpenSSL, and of a post-quantum one.
 const PADDINGS: [(&str, u16); 2] = [("classic", 400), ("post-quantum", 1_670)];
-/// Look-ups of the login server, with a question for each family.
+/// Number of lookups of the login server, with one query per address family each.
 const LOOKUPS: usize = 2_000;
-/// Nanoseconds.
+/// Budget in nanoseconds per packet.
 const BUDGET: f64 = 25.0;
 
 /// The figures.
 pub(crate) struct Handshakes {
-    /// A packet of an open connection, by family: in a loop of test runs, and in traffic.
+    /// Cost of a packet of a verified connection, by address family: in a loop of test runs, and in real traffic.
     looped: Vec<(&'static str, Paired)>,
     open: Vec<(&'static str, Paired)>,
     hellos: Vec<Hello>,
-    /// Nanoseconds of each program for each DNS packet.
+    /// Nanoseconds per DNS query (`egress`) and per answer (`learn`).
     asks: f64,
     answers: f64,
 }
@@ -51,15 +51,15 @@ pub(crate) struct Handshakes {
 struct Hello {
     title: String,
     bytes: usize,
-    /// Nanoseconds over those of a program that does nothing.
+    /// Nanoseconds in addition to those of a no-op program.
     added: [f64; 3],
 }
 
-/// Measures in labs of its own: open connections and DNS with the attached programs and real traffic; hellos with `explain`, which judges as
-/// the attached program does and takes the made-up socket of a test run for a client's.
+/// Measures in separate labs: verified connections and DNS with the attached programs and real traffic; ClientHellos with `explain`, which
+/// decides as the attached program does and accepts the artificial socket of a test run as a client's.
 ///
 /// # Errors
-/// When the lab, the daemon or the kernel does not do its part.
+/// When the lab, the daemon or the kernel fails.
 pub(crate) fn measure() -> Result<Handshakes> {
     let open = flows::measure()?;
     let targets = Targets::load()?;
@@ -86,7 +86,7 @@ pub(crate) fn measure() -> Result<Handshakes> {
             hellos.push(Hello::measure(kind, (family, address), [&no_op, &explain])?);
         }
     }
-    let [asks, answers] = look_ups(&lab, [&link(Hook::Egress.word())?, &link(LEARN)?])?;
+    let [asks, answers] = lookups(&lab, [&link(Hook::Egress.word())?, &link(LEARN)?])?;
     Ok(Handshakes {
         looped,
         open,
@@ -96,7 +96,7 @@ pub(crate) fn measure() -> Result<Handshakes> {
     })
 }
 
-/// The look-ups' process.
+/// The process that makes the lookups.
 ///
 /// # Errors
 /// When a name does not resolve.
@@ -126,7 +126,7 @@ fn hello_to(address: IpAddr, padding: u16) -> Vec<u8> {
     segment(address, &padded_hello(CONTOSO_LOGIN, padding))
 }
 
-/// Nanoseconds that a run took on average, of `least` at least.
+/// Returns the mean duration of a run in nanoseconds, over at least `least` runs.
 pub(crate) fn mean_run(
     before: (u64, Duration),
     after: (u64, Duration),
@@ -134,11 +134,11 @@ pub(crate) fn mean_run(
 ) -> Result<f64> {
     let runs = after.0.checked_sub(before.0);
     let runs = runs.filter(|runs| *runs >= least as u64);
-    let runs = runs.context("a program did not see what it was to see")?;
+    let runs = runs.context("a program ran less often than expected")?;
     Ok((after.1 - before.1).as_secs_f64() * 1e9 / runs as f64)
 }
 
-/// Of runs on one socket: the first reads the hello, all others find it read.
+/// Compares runs on one socket: the first one parses the ClientHello, all others find the connection verified.
 fn compare(without: &Program, with: &Program, packet: &[u8]) -> Result<Paired> {
     let mean = |program: &Program| -> Result<f64> {
         Ok(program.run(packet, REPEAT)?.1.as_secs_f64() * 1e9)
@@ -150,7 +150,7 @@ fn compare(without: &Program, with: &Program, packet: &[u8]) -> Result<Paired> {
     Ok(Paired::of(&rounds))
 }
 
-/// Of runs that each have a socket of their own.
+/// Compares runs with a new socket each.
 fn one_at_a_time(without: &Program, with: &Program, packet: &[u8]) -> Result<[f64; 3]> {
     let mut added = Vec::new();
     for _hello in 0..HELLOS {
@@ -160,8 +160,8 @@ fn one_at_a_time(without: &Program, with: &Program, packet: &[u8]) -> Result<[f6
     Ok(quartiles(added))
 }
 
-/// What a run of each program took on average while a process on the device did nothing but look up names.
-fn look_ups(lab: &Lab, programs: [&Program; 2]) -> Result<[f64; 2]> {
+/// Returns the mean duration of a run of each program while a process on the device only looks up names.
+fn lookups(lab: &Lab, programs: [&Program; 2]) -> Result<[f64; 2]> {
     let counted = bpf::count_runs()?;
     let before = [programs[0].ran()?, programs[1].ran()?];
     let mut command = lab.device().command(std::env::current_exe()?);

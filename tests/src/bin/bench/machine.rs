@@ -1,27 +1,27 @@
-//! On what it was measured.
+//! The machine of the measurements.
 
 use std::{fs, thread};
 
 use anyhow::{Context, Result};
 
-/// What decides how fast a BPF program is.
+/// Properties that determine the speed of BPF programs.
 pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) processor: String,
     pub(crate) processors: usize,
     /// `bpf_jit_enable`.
     pub(crate) jit: String,
-    /// What the kernel does against Spectre v2: it makes indirect calls dearer.
+    /// The kernel's mitigation of Spectre v2, which makes indirect calls more expensive.
     pub(crate) spectre: String,
-    /// Processes that wanted to run while the measurements began.
+    /// Load average at the start of the measurements.
     pub(crate) load: String,
 }
 
 impl Machine {
-    /// Looks.
+    /// Reads the properties.
     ///
     /// # Errors
-    /// When `/proc` does not tell.
+    /// When `/proc` cannot be read.
     pub(crate) fn look() -> Result<Self> {
         let processors = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
         let model = processors.lines().find_map(|line| {
@@ -35,7 +35,7 @@ impl Machine {
             processors: thread::available_parallelism()?.get(),
             jit: line("/proc/sys/net/core/bpf_jit_enable")?,
             spectre: line("/sys/devices/system/cpu/vulnerabilities/spectre_v2")
-                .unwrap_or_else(|_hidden| "not told".to_owned()),
+                .unwrap_or_else(|_hidden| "unknown".to_owned()),
             load: load.split(' ').next().unwrap_or_default().to_owned(),
         })
     }

@@ -1,7 +1,7 @@
 //! The measurements: size, memory, start, cost per packet and call, and what the tables occupy.
 //!
-//! `bench [--write FILE]` prints a report, or writes it; `bench names` and `bench handshakes` print their parts. Every cost is a difference or a ratio between things measured in turn in one run,
-//! with the spread of the differences and that of nothing against nothing.
+//! `bench [--write FILE]` prints or writes a report; `bench names` and `bench handshakes` print one section each. Every cost is a difference or
+//! a ratio of alternating measurements in one run, with the spread of the differences and the spread of a null comparison.
 
 mod daemon;
 mod flows;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     match task(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A closed stderr leaves nobody to tell.
+            // With stderr closed, the message is lost.
             drop(writeln!(io::stderr(), "bench: {error:#}"));
             ExitCode::FAILURE
         }
@@ -45,17 +45,17 @@ fn task(arguments: &[&str]) -> Result<()> {
             let command = format!("./x bench -- --write {file}");
             let report = report::write(&daemon::measure()?, &command);
             fs::write(file, report).with_context(|| format!("write {file}"))?;
-            format!("written: {file}\n")
+            format!("wrote {file}\n")
         }
         ["handshakes"] => handshakes::measure()?.to_string(),
         ["names"] => names::measure()?.to_string(),
-        // How this program calls itself in the lab.
+        // Child processes of this program in the lab.
         ["probe", address] => start::child(address)?,
         ["traffic", order] => traffic::child(order)?,
         ["look-up"] => handshakes::child()?,
         ["send", address] => flows::child(address)?,
         _ => bail!(
-            "write:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
+            "usage:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
         ),
     };
     io::stdout().write_all(output.as_bytes()).context("print")

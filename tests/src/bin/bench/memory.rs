@@ -1,4 +1,4 @@
-//! What the daemon and its maps occupy.
+//! Memory of the daemon and its maps.
 
 use std::{fs, path::Path};
 
@@ -6,17 +6,17 @@ use anyhow::{Context, Result};
 use enforcer_common::layout::{MAPS, PROTECTED_V4, PROTECTED_V6};
 use lab::bpf::Map;
 
-/// Memory of a process, in KiB.
+/// Memory of a process in KiB.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resident {
-    /// Pages in memory (`VmRSS`).
+    /// Resident memory (`VmRSS`).
     pub(crate) all: u64,
-    /// Those of them that it shares with nobody.
+    /// The part that it shares with no other process.
     pub(crate) private: u64,
 }
 
 impl Resident {
-    /// Of the process `pid` (proc_pid_status(5), proc_pid_smaps(5)).
+    /// Reads the memory of the process `pid` (proc_pid_status(5), proc_pid_smaps(5)).
     ///
     /// # Errors
     /// When it has ended.
@@ -31,7 +31,7 @@ impl Resident {
     }
 }
 
-/// Kernel memory of every pinned map in bytes, by name; a map of maps counts with the map inside.
+/// Returns the kernel memory of every pinned map in bytes, by name; a map of maps includes its inner map.
 ///
 /// # Errors
 /// When a map cannot be opened.

@@ -1,4 +1,4 @@
-//! What following many names costs: ten registries with six replicas each, whose answers hold for ten seconds.
+//! Cost of following many names: ten registries with six replicas each, with a TTL of ten seconds.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -24,11 +24,11 @@ const REGIONS: [&str; 6] = [
 ];
 /// Seconds.
 const TTL: u32 = 10;
-/// How long the daemon gets before it is measured.
+/// Time before the measurement.
 const SETTLED: Duration = Duration::from_secs(15);
-/// How long it is measured.
+/// Duration of the measurement.
 const MEASURED: Duration = Duration::from_secs(60);
-/// `USER_HZ`: what `/proc/<pid>/stat` counts in, on every architecture that is built for.
+/// `USER_HZ`, the unit of `/proc/<pid>/stat`, on every supported architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// Budgets: per cent of one processor, MiB, queries in any second.
 const PROCESSOR: f64 = 1.0;
@@ -37,21 +37,21 @@ const QUERIES: usize = 20;
 
 /// The figures.
 pub(crate) struct Names {
-    /// How many names are followed.
+    /// Number of names.
     count: usize,
     /// Per cent of one processor.
     processor: f64,
     resident: Resident,
-    /// Queries a second that the resolver saw while the daemon was measured.
+    /// Mean number of queries per second during the measurement.
     average: f64,
-    /// The most that it saw in any second since the start.
+    /// Maximum number of queries in any second since the start.
     most: usize,
 }
 
-/// Measures in a lab of its own: about two minutes.
+/// Measures in a separate lab, in about two minutes.
 ///
 /// # Errors
-/// When the lab or the daemon does not do its part.
+/// When the lab or the daemon fails.
 pub(crate) fn measure() -> Result<Names> {
     let lab = Lab::start()?;
     let names = names();
@@ -97,7 +97,7 @@ fn names() -> Vec<String> {
     labels().into_iter().flat_map(of_registry).collect()
 }
 
-/// The configuration of all registries but contoso.
+/// Returns the configuration of all registries except contoso's.
 fn others() -> String {
     let table = |label: &String| {
         format!("\n[[registry]]\nlogin-server = \"{label}.azurecr.io\"\nregions = {REGIONS:?}\n")
@@ -105,7 +105,7 @@ fn others() -> String {
     labels().iter().skip(1).map(table).collect()
 }
 
-/// One address of each family for each name, no two the same, in the prefixes of registries.
+/// Returns distinct addresses in the prefixes of registries, one of each family per name.
 fn addresses(targets: &Targets) -> Result<Vec<[IpAddr; 2]>> {
     let registries = targets.registries()?;
     let v4 = registries.v4().iter().map(|net| net.network().into());
@@ -113,11 +113,11 @@ fn addresses(targets: &Targets) -> Result<Vec<[IpAddr; 2]>> {
     Ok(v4.zip(v6).map(|(v4, v6)| [v4, v6]).collect())
 }
 
-/// Seconds on a processor, of all threads, in user space and in the kernel (proc_pid_stat(5), fields 14 and 15).
+/// Returns the processor time of all threads in seconds, user and system (proc_pid_stat(5), fields 14 and 15).
 fn processor_time(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field is the name in brackets and can hold anything.
-    let (_, rest) = text.rsplit_once(") ").context("a stat without a name")?;
+    // The second field is the name in parentheses and can contain any character.
+    let (_, rest) = text.rsplit_once(") ").context("no process name in stat")?;
     let ticks = rest.split(' ').skip(11).take(2).map(str::parse::<u32>);
     let ticks: Vec<u32> = ticks.collect::<Result<_, _>>()?;
     Ok(f64::from(ticks.iter().sum::<u32>()) / TICKS_PER_SECOND)
@@ -158,12 +158,12 @@ impl Display for Names {
         )?;
         writeln!(
             out,
-            "| queries that the resolver saw, most in any second, the start included | {} | {QUERIES} | {is_calm} |",
+            "| queries to the resolver, maximum in any second, including the start | {} | {QUERIES} | {is_calm} |",
             self.most
         )?;
         writeln!(
             out,
-            "| queries a second, on average | {:.1} | | |\n",
+            "| queries per second, mean | {:.1} | | |\n",
             self.average
         )
     }

@@ -1,4 +1,4 @@
-//! What the program costs a packet, by test runs of the attached program.
+//! Cost of the egress program per packet, by test runs of the attached program.
 
 use std::net::IpAddr;
 
@@ -11,27 +11,27 @@ use crate::{
     targets::{Kind, Targets},
 };
 
-/// Runs of one measurement, and measurements of each kind.
+/// Runs per measurement, and measurements per kind.
 const REPEAT: u32 = 10_000;
 const ROUNDS: usize = 15;
 
-/// `r0 = 1; exit`: lets everything pass.
+/// `r0 = 1; exit`: allows every packet.
 const NO_OP: [u64; 2] = [instruction(0xb7, 0, 0, 0, 1), EXIT];
 const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
 
-/// A program's cost for one kind of destination.
+/// The cost for one kind of destination.
 pub(crate) struct Cost {
     pub(crate) title: &'static str,
-    /// Over a program that does nothing.
+    /// In addition to a no-op program.
     pub(crate) enforcer: Paired,
-    /// A bare lookup in the kernel's own trie of the same prefixes (IPv4).
+    /// A lookup in an `LPM_TRIE` of the same prefixes (IPv4), without a verdict.
     pub(crate) trie: Option<Paired>,
 }
 
 /// Measures the program for every kind of destination.
 ///
 /// # Errors
-/// When a program cannot be loaded or run, or its verdict is not the one that it has to be.
+/// When a program cannot be loaded or run, or its verdict is wrong.
 pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Cost>> {
     let no_op = no_op()?;
     let prefixes: Vec<Ipv4Net> = [targets.storage()?, targets.registries()?]
@@ -62,7 +62,7 @@ pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Co
     Ok(costs)
 }
 
-/// A program that lets everything pass.
+/// Loads a program that allows every packet.
 ///
 /// # Errors
 /// When the kernel refuses it.
@@ -70,7 +70,7 @@ pub(crate) fn no_op() -> Result<Program> {
     Program::load(&NO_OP)
 }
 
-/// Whether the program lets a packet to `address` pass.
+/// Whether the program allows a packet to `address`.
 ///
 /// # Errors
 /// When it cannot be run.
@@ -81,13 +81,13 @@ pub(crate) fn passes(program: &Program, address: IpAddr) -> Result<bool> {
 fn check_verdicts(program: &Program, kind: &Kind) -> Result<()> {
     ensure!(
         !kind.addresses.is_empty(),
-        "{}: no address of the kind",
+        "{}: no address of this kind",
         kind.title
     );
     for address in &kind.addresses {
         ensure!(
             passes(program, *address)? == kind.passes,
-            "{}: the verdict on {address} is not the one that it has to be",
+            "{}: the verdict for {address} is wrong",
             kind.title
         );
     }
@@ -106,7 +106,7 @@ fn compare(without: &Program, with: &Program, packets: &[Vec<u8>]) -> Result<Pai
     Ok(Paired::of(&rounds))
 }
 
-/// Nanoseconds per run, over all packets.
+/// Returns the mean duration of a run in nanoseconds, over all packets.
 fn mean(program: &Program, packets: &[Vec<u8>]) -> Result<f64> {
     let mut sum = 0.0;
     for packet in packets {
@@ -115,12 +115,12 @@ fn mean(program: &Program, packets: &[Vec<u8>]) -> Result<f64> {
     Ok(sum / packets.len() as f64)
 }
 
-/// A TCP segment without a payload.
+/// Builds a TCP segment without payload.
 fn packet(destination: IpAddr) -> Vec<u8> {
     segment(destination, &[])
 }
 
-/// A TCP segment to port 443 with an Ethernet header, as test runs want it.
+/// Builds a TCP segment to port 443 with the Ethernet header that test runs need.
 pub(crate) fn segment(destination: IpAddr, payload: &[u8]) -> Vec<u8> {
     let mut packet = vec![0; 12];
     let [v4_len, v6_len] = [40, 20].map(|headers| (headers + payload.len() as u16).to_be_bytes());
@@ -151,7 +151,7 @@ fn filled_trie(prefixes: &[Ipv4Net]) -> Result<Map> {
     Ok(map)
 }
 
-/// Reads the destination from the packet, looks it up in `map`, and lets everything pass.
+/// Returns a program that looks up the packet's destination in `map` and allows every packet.
 fn lookup_in(map: &Map) -> Result<[u64; 15]> {
     let [data, data_end] = [76, 80];
     Ok([
@@ -173,7 +173,7 @@ fn lookup_in(map: &Map) -> Result<[u64; 15]> {
     ])
 }
 
-/// One instruction (RFC 9669, section 3): operation, destination and source register, offset, immediate value.
+/// Encodes an instruction (RFC 9669, section 3): opcode, destination and source register, offset, immediate value.
 const fn instruction(code: u8, to: u8, from: u8, offset: i16, value: i32) -> u64 {
     let registers = to | from << 4;
     (code as u64)

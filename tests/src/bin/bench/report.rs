@@ -13,7 +13,7 @@ const BINARY: f64 = 8.0;
 const RESIDENT: f64 = 16.0;
 const START: f64 = 300.0;
 
-/// The report on `figures`, made by `command`.
+/// Returns the report on `figures`, produced by `command`.
 pub(crate) fn write(figures: &Figures, command: &str) -> String {
     Report { figures, command }.to_string()
 }
@@ -114,7 +114,7 @@ impl Report<'_> {
         )?;
         writeln!(
             out,
-            "\nA start takes {:.0} ms of processor time; the rest is waiting, for a processor or until the kernel has switched tables.\n",
+            "\nA start takes {:.0} ms of processor time; the remainder is waiting for a processor or for the kernel to switch tables.\n",
             figures.start_processor
         )
     }

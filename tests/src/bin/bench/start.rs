@@ -1,4 +1,4 @@
-//! From `exec` to enforcing: a process of the governed cgroup asks the kernel all the time.
+//! Time from `exec` to enforcement, observed by a process in the scope that connects continuously.
 
 use std::{
     fs,
@@ -15,27 +15,27 @@ use lab::{
 use nix::time::{ClockId, clock_gettime};
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Between two attempts.
+/// Interval between attempts.
 const POLL: Duration = Duration::from_micros(500);
-/// How long the asking process gets to be there before the daemon starts.
+/// Head start of the connecting process before the daemon.
 const HEAD_START: Duration = Duration::from_millis(150);
-/// After so many attempts nothing enforces.
+/// Maximum number of attempts.
 const ATTEMPTS: u32 = 20_000;
 
-/// One start, in milliseconds.
+/// The durations of one start in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Start {
-    /// From before `exec` until a `connect` to a closed address is refused.
+    /// From before `exec` until a `connect` to a protected address is refused.
     pub(crate) enforcing: f64,
-    /// Processor time that the daemon took until it answered on its socket, a little later. The machine's load does not change it much.
+    /// Processor time of the daemon until it answers on its socket, shortly after. It depends little on the machine's load.
     pub(crate) processor: f64,
 }
 
-/// Starts the daemon with nothing pinned, while a process of the governed cgroup tries to connect to `denied`. The packet hook is attached
-/// before the hook that refuses it.
+/// Starts the daemon without pins, while a process in the scope tries to connect to `denied`. The packet hook is attached
+/// before the hook that refuses the connection.
 ///
 /// # Errors
-/// When it does not come to enforce.
+/// When it does not start to enforce.
 pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Result<Start> {
     let mut command = lab.device().command(std::env::current_exe()?);
     command.arg("probe").arg(denied.to_string());
@@ -45,8 +45,14 @@ pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Res
         let started = now()?;
         enforcer.run()?;
         let processor = processor_time(enforcer.pid()?)?;
-        let output = probe.join().ok().context("the asking thread panicked")??;
-        let enforcing: u64 = output.trim().parse().context("read when it was refused")?;
+        let output = probe
+            .join()
+            .ok()
+            .context("the connecting thread panicked")??;
+        let enforcing: u64 = output
+            .trim()
+            .parse()
+            .context("read the time of the refusal")?;
         Ok(Start {
             enforcing: enforcing.saturating_sub(started) as f64 / 1e6,
             processor,
@@ -54,17 +60,17 @@ pub(crate) fn measure(lab: &Lab, enforcer: &mut Enforcer, denied: IpAddr) -> Res
     })
 }
 
-/// Milliseconds on a processor; the first number of `/proc/<pid>/schedstat` counts nanoseconds.
+/// Returns the processor time in milliseconds; the first number of `/proc/<pid>/schedstat` is in nanoseconds.
 fn processor_time(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
     let nanoseconds = text.split(' ').next().context("an empty schedstat")?;
     Ok(nanoseconds.parse::<f64>()? / 1e6)
 }
 
-/// The asking process: prints when it was refused, on the clock of [`now`].
+/// The connecting process: returns the time of the first refusal on the clock of [`now`].
 ///
 /// # Errors
-/// When it never is.
+/// When no connection is refused.
 pub(crate) fn child(address: &str) -> Result<String> {
     let target = SockAddr::from(SocketAddr::new(address.parse()?, 443));
     for _attempt in 0..ATTEMPTS {
@@ -76,10 +82,10 @@ pub(crate) fn child(address: &str) -> Result<String> {
         }
         thread::sleep(POLL);
     }
-    bail!("nothing refuses a connection to {address}")
+    bail!("connections to {address} are not refused")
 }
 
-/// Nanoseconds on a clock that all processes share.
+/// Returns the monotonic clock in nanoseconds, which all processes share.
 fn now() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     Ok(u64::try_from(now.tv_sec())? * 1_000_000_000 + u64::try_from(now.tv_nsec())?)

@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A cost with and without something, measured in turn in one run.
+/// Alternating measurements with and without something, in one run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Paired {
-    /// Nanoseconds without it, the median.
+    /// Median without it in nanoseconds.
     pub(crate) without: f64,
-    /// Nanoseconds that it adds: lower quartile, median, upper quartile.
+    /// Additional nanoseconds with it: lower quartile, median, upper quartile.
     pub(crate) added: [f64; 3],
-    /// The same of nothing: the difference between the two measurements without it.
+    /// The same for the null comparison: the difference between the two measurements without it.
     pub(crate) noise: [f64; 3],
 }
 
 impl Paired {
-    /// Of rounds that each hold a measurement without, one with, and one more without.
+    /// Evaluates rounds of three measurements: without, with, without.
     pub(crate) fn of(rounds: &[[f64; 3]]) -> Self {
         let mean = |round: &[f64; 3]| f64::midpoint(round[0], round[2]);
         Self {
@@ -24,18 +24,18 @@ impl Paired {
         }
     }
 
-    /// How many times the cost without it.
+    /// Returns the cost with it as a multiple of the cost without it.
     pub(crate) fn ratio(&self) -> f64 {
         (self.without + self.added[1]) / self.without
     }
 }
 
-/// The median.
+/// Returns the median.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quartiles(values)[1]
 }
 
-/// Lower quartile, median and upper quartile: the values at a quarter, a half and three quarters of the sorted list.
+/// Returns lower quartile, median and upper quartile: the values at a quarter, a half and three quarters of the sorted list.
 pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
@@ -45,7 +45,7 @@ pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
     })
 }
 
-/// As reports show it.
+/// Formats quartiles for the report.
 pub(crate) fn spread([lower, median, upper]: [f64; 3]) -> String {
     format!("{median:.1} [{lower:.1}, {upper:.1}]")
 }
@@ -55,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_stand_at_the_quarters_of_the_sorted_values() {
+    fn quartiles_are_at_the_quarters_of_the_sorted_values() {
         assert_eq!(quartiles([5.0, 1.0, 3.0, 2.0, 4.0]), [2.0, 3.0, 4.0]);
         assert_eq!(median([7.0]), 7.0);
         assert!(median([]).is_nan());
     }
 
     #[test]
-    fn what_is_added_is_held_against_both_neighbours() {
+    fn added_cost_is_relative_to_the_mean_of_both_neighbours() {
         let paired = Paired::of(&[[10.0, 15.0, 12.0]]);
         assert_eq!(paired.without, 11.0);
         assert_eq!(paired.added[1], 4.0);

@@ -1,4 +1,4 @@
-//! How long another protected set takes to come into force.
+//! Duration of a switch of the protected set.
 
 use std::{
     net::IpAddr,
@@ -18,7 +18,7 @@ use crate::{packets::passes, stats::median};
 const ROUNDS: usize = 9;
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// Milliseconds of the bare switch: the update of the map of maps, after which no program uses the map before.
+/// Measures the bare switch in milliseconds: the update of the map of maps, after which no program uses the previous map.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -35,8 +35,8 @@ pub(crate) fn bare(pins: &Path) -> Result<f64> {
     Ok(median(times))
 }
 
-/// Milliseconds from `SIGHUP` until a packet to `address` is judged by the new set: the configuration read and compiled, both tables
-/// written, read back and switched. `closed` and `open` are configurations that close `address` and do not.
+/// Measures milliseconds from `SIGHUP` until the new set applies to a packet to `address`: reading and compiling the configuration, writing,
+/// reading back and switching both tables. The configurations are one that does not protect `address` and one that does.
 ///
 /// # Errors
 /// When the verdict does not change in time.
@@ -44,19 +44,16 @@ pub(crate) fn reload(
     enforcer: &Enforcer,
     program: &Program,
     address: IpAddr,
-    [open, closed]: [&str; 2],
+    [unprotecting, protecting]: [&str; 2],
 ) -> Result<f64> {
     let mut times = Vec::new();
     for round in 0..2 * ROUNDS {
-        let closes = round % 2 == 0;
-        enforcer.configure(if closes { closed } else { open })?;
+        let protects = round % 2 == 0;
+        enforcer.configure(if protects { protecting } else { unprotecting })?;
         let started = Instant::now();
         enforcer.signal(libc::SIGHUP)?;
-        while passes(program, address)? == closes {
-            ensure!(
-                started.elapsed() < WITHIN,
-                "a reload does not come into force"
-            );
+        while passes(program, address)? == protects {
+            ensure!(started.elapsed() < WITHIN, "a reload does not take effect");
             std::thread::sleep(Duration::from_micros(200));
         }
         times.push(started.elapsed().as_secs_f64() * 1e3);

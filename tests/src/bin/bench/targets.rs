@@ -1,4 +1,4 @@
-//! Destinations of every kind, taken from the service tags that the binary carries.
+//! Destinations of every kind from the bundled service tags.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,21 +8,21 @@ use enforcer::{
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
 };
 
-/// Addresses of each kind.
+/// Number of addresses of each kind.
 const EACH: usize = 16;
 
-/// The bundle's prefixes, to choose destinations from.
+/// The bundle, the source of destinations.
 pub(crate) struct Targets {
     /// The bundle for the public cloud.
     pub(crate) bundle: TagSnapshot,
     random: u64,
 }
 
-/// Addresses of one kind, and one family.
+/// Addresses of one kind and family.
 pub(crate) struct Kind {
     pub(crate) title: &'static str,
     pub(crate) addresses: Vec<IpAddr>,
-    /// Whether packets there pass.
+    /// Whether packets to them are allowed.
     pub(crate) passes: bool,
 }
 
@@ -30,7 +30,7 @@ impl Targets {
     /// Reads the bundle.
     ///
     /// # Errors
-    /// When it is damaged.
+    /// When it cannot be read.
     pub(crate) fn load() -> Result<Self> {
         Ok(Self {
             bundle: bundle::load(Cloud::Public)?,
@@ -46,10 +46,10 @@ impl Targets {
         Ok(self.bundle.family(REGISTRY_TAG)?)
     }
 
-    /// Two addresses for contoso, one of each family, in the prefixes of registries.
+    /// Returns two addresses for contoso in the prefixes of registries, one of each family.
     ///
     /// # Errors
-    /// When a family has none.
+    /// When a family has no prefix.
     pub(crate) fn allowed(&self) -> Result<[IpAddr; 2]> {
         let registries = self.registries()?;
         let v4 = registries.v4().first().context("no registry over IPv4")?;
@@ -57,10 +57,10 @@ impl Targets {
         Ok([v4.network().into(), v6.network().into()])
     }
 
-    /// A storage address.
+    /// Returns a storage address.
     ///
     /// # Errors
-    /// When the bundle has none over IPv4.
+    /// When the bundle has no IPv4 prefix of storage.
     pub(crate) fn denied_v4(&self) -> Result<IpAddr> {
         let storage = self
             .storage()?
@@ -70,7 +70,7 @@ impl Targets {
         Ok(storage.network().into())
     }
 
-    /// Every kind of destination.
+    /// Returns every kind of destination.
     ///
     /// # Errors
     /// As [`Targets::allowed`].
@@ -103,12 +103,12 @@ impl Targets {
         ])
     }
 
-    /// `count` IPv4 addresses in no prefix of the bundle, anywhere.
+    /// Returns `count` random IPv4 addresses in no prefix of the bundle.
     pub(crate) fn internet(&mut self, count: usize) -> Vec<IpAddr> {
         self.elsewhere(count, Self::random_v4)
     }
 
-    /// Addresses right behind a storage prefix and in no prefix.
+    /// Returns addresses directly after a storage prefix that are in no prefix.
     ///
     /// # Errors
     /// When the bundle has no such tag.
@@ -160,19 +160,19 @@ impl Targets {
         families.any(|prefixes| prefixes.contains(address))
     }
 
-    /// In 11.0.0.0–99.255.255.255: globally routable but for nothing.
+    /// Returns an address in 11.0.0.0–99.255.255.255, which is all globally routable.
     fn random_v4(&mut self) -> IpAddr {
         let [_, second, third, fourth, pick, ..] = self.next().to_be_bytes();
         IpAddr::from([11 + pick % 89, second, third, fourth])
     }
 
-    /// In 2000::/4, where addresses are handed out from.
+    /// Returns an address in 2000::/4, the part of the global unicast space in use.
     fn random_v6(&mut self) -> IpAddr {
         let bits = u128::from(self.next()) << 64 | u128::from(self.next());
         Ipv6Addr::from(bits >> 4 | 2 << 124).into()
     }
 
-    /// The next number of a xorshift generator: the same in every run.
+    /// Returns the next number of a xorshift generator with a fixed seed.
     fn next(&mut self) -> u64 {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
@@ -181,7 +181,7 @@ impl Targets {
     }
 }
 
-/// At most [`EACH`] of them, evenly spread over the list.
+/// Returns at most [`EACH`] elements, evenly spread over the list.
 fn spread(all: Vec<IpAddr>) -> Vec<IpAddr> {
     let step = (all.len() / EACH).max(1);
     all.into_iter().step_by(step).take(EACH).collect()

@@ -1,6 +1,6 @@
-//! What enforcement costs a sender: the same system calls on sockets of a cgroup that is governed and of one that is not.
+//! Cost of enforcement for a sender: the same system calls on sockets of a cgroup in the scope and of one outside.
 //!
-//! A socket belongs to the cgroup of the process that made it, for good. So one process makes both, in one network namespace, and uses
+//! A socket permanently belongs to the cgroup of the process that opened it. One process opens both, in one network namespace, and uses
 //! them in turn.
 
 use std::{
@@ -18,17 +18,17 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::stats::{Paired, median};
 
-/// Rounds of each comparison; each round is without, with, without.
+/// Rounds per comparison; each round is without, with, without.
 const ROUNDS: usize = 25;
-/// Datagrams of one measurement.
+/// Datagrams per measurement.
 const DATAGRAMS: usize = 16 * 1024;
-/// Datagrams of one system call.
+/// Datagrams per system call.
 const BATCH: usize = 64;
-/// `connect` calls of one measurement.
+/// `connect` calls per measurement.
 const CONNECTS: usize = 4000;
 const PAYLOAD: [u8; 64] = [0; 64];
 
-/// What to send to.
+/// The destinations of the measurements.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) governed: std::path::PathBuf,
@@ -38,7 +38,7 @@ pub(crate) struct Order {
     pub(crate) denied: IpAddr,
 }
 
-/// What it cost.
+/// The measured costs.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Costs {
     /// A datagram of 64 bytes to many addresses elsewhere.
@@ -51,7 +51,7 @@ pub(crate) struct Costs {
     pub(crate) denied: f64,
 }
 
-/// Has this program measure in the device's network, in a cgroup beside the governed one.
+/// Runs this program as a child in the device's network namespace, in a cgroup outside the scope.
 ///
 /// # Errors
 /// When it cannot be run or fails.
@@ -66,7 +66,7 @@ pub(crate) fn measure(lab: &Lab, order: &Order) -> Result<Costs> {
 /// The measuring process: prints [`Costs`].
 ///
 /// # Errors
-/// When a system call fails that has to succeed.
+/// When a system call fails that must succeed.
 pub(crate) fn child(order: &str) -> Result<String> {
     let order: Order = serde_json::from_str(order)?;
     let free = UdpSocket::bind("0.0.0.0:0")?;
@@ -83,9 +83,9 @@ pub(crate) fn child(order: &str) -> Result<String> {
     Ok(serde_json::to_string(&costs)?)
 }
 
-/// Moves this process (cgroups(7)).
+/// Moves this process into a cgroup (cgroups(7)).
 fn enter(cgroup: &Path) -> Result<()> {
-    fs::write(cgroup.join("cgroup.procs"), "0").context("enter the governed cgroup")
+    fs::write(cgroup.join("cgroup.procs"), "0").context("enter the cgroup in the scope")
 }
 
 fn compare<S>([free, governed]: [&S; 2], work: impl Fn(&S) -> Result<f64>) -> Result<Paired> {
@@ -97,7 +97,7 @@ fn compare<S>([free, governed]: [&S; 2], work: impl Fn(&S) -> Result<f64>) -> Re
     Ok(Paired::of(&rounds?))
 }
 
-/// Nanoseconds for each of many datagrams.
+/// Returns the mean duration per datagram in nanoseconds.
 fn send(socket: &UdpSocket, to: &[IpAddr]) -> Result<f64> {
     let addresses: Vec<SockAddr> = to.iter().map(|ip| SocketAddr::new(*ip, 9).into()).collect();
     let mut payload = libc::iovec {
@@ -137,7 +137,7 @@ fn message(address: &SockAddr, payload: &mut libc::iovec) -> libc::mmsghdr {
     message
 }
 
-/// Nanoseconds for each of many `connect` calls on one datagram socket.
+/// Returns the mean duration of `connect` on a datagram socket in nanoseconds.
 fn connect(socket: &UdpSocket, to: IpAddr) -> Result<f64> {
     let target = SockAddr::from(SocketAddr::new(to, 443));
     let socket = socket2::SockRef::from(socket);

@@ -1,4 +1,4 @@
-//! The lab with its daemon, and in which phase the demonstration is.
+//! The lab, its daemon, and the phase of the demonstration.
 
 use std::{net::IpAddr, time::Instant};
 
@@ -6,25 +6,25 @@ use anyhow::Result;
 use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer};
 use serde_json::Value;
 
-/// Seconds that an address of the login server is good for, as in the service.
-const LIFETIME: u32 = 10;
+/// TTL of the login server's addresses in seconds, as in the service.
+const TTL: u32 = 10;
 
-/// Who keeps the rule.
+/// The phases of the demonstration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Nobody.
+    /// Nothing is enforced.
     Before,
-    /// The kernel, with a daemon that follows the names.
+    /// The kernel programs enforce, and the daemon resolves names.
     Enforced,
-    /// The kernel alone.
+    /// The kernel programs enforce without a daemon.
     Killed,
 }
 
 impl Phase {
-    /// All, in order.
+    /// All phases, in order.
     pub(crate) const ALL: [Self; 3] = [Self::Before, Self::Enforced, Self::Killed];
 
-    /// The heading of its column.
+    /// Returns the heading of its column.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Before => "before",
@@ -33,7 +33,7 @@ impl Phase {
         }
     }
 
-    /// An address of contoso's login server that it has in no other phase.
+    /// Returns an address of contoso's login server that it has in no other phase.
     pub(crate) fn fresh_address(self) -> IpAddr {
         let last = match self {
             Self::Before => 21,
@@ -44,7 +44,7 @@ impl Phase {
     }
 }
 
-/// Where everything is tried.
+/// The lab and the daemon under demonstration.
 pub(crate) struct Environment {
     // Dropped in this order: the daemon's cgroup is a child of the lab's.
     enforcer: Enforcer,
@@ -53,7 +53,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// A lab, and a daemon that does not run yet.
+    /// Starts the lab and prepares the daemon without starting it.
     ///
     /// # Errors
     /// When the lab cannot be built.
@@ -79,7 +79,7 @@ impl Environment {
         self.phase
     }
 
-    /// Starts the daemon and waits until it knows an address of every name.
+    /// Starts the daemon and waits until it has resolved every name.
     ///
     /// # Errors
     /// When it does not start, or does not resolve the names in time.
@@ -99,16 +99,16 @@ impl Environment {
         self.enforcer.kill()
     }
 
-    /// Gives contoso's login server `address` and, while a daemon runs, waits until it knows: as long as that takes, the
-    /// device's own resolver would hand out the old address too. Says in words how long it took, where it took any time.
+    /// Moves contoso's login server to `address` and, while a daemon runs, waits until the daemon knows the address: until then, the
+    /// device's resolver would also return the old address from its cache. Returns a phrase with the delay, empty without delay.
     ///
     /// # Errors
-    /// When the lab's servers do not take the change or the daemon does not see it in time.
+    /// When the lab's servers reject the change or the daemon does not observe it in time.
     pub(crate) fn move_login_server(&self, address: IpAddr) -> Result<String> {
         let changed = Instant::now();
         self.lab
             .dns()
-            .set_addresses(CONTOSO_LOGIN, &[address], LIFETIME)?;
+            .set_addresses(CONTOSO_LOGIN, &[address], TTL)?;
         if self.phase != Phase::Enforced || self.knows(address)? {
             return Ok(String::new());
         }
@@ -117,7 +117,7 @@ impl Environment {
                 is_login_address(status, address)
             })?;
         let seconds = changed.elapsed().as_secs_f64();
-        Ok(format!(" (known {seconds:.1} s after the change)"))
+        Ok(format!(" (resolved {seconds:.1} s after the change)"))
     }
 
     fn knows(&self, address: IpAddr) -> Result<bool> {
@@ -125,7 +125,7 @@ impl Environment {
     }
 }
 
-/// Whether the daemon's `status` has `address` among those of contoso's login server.
+/// Whether the daemon's `status` lists `address` for contoso's login server.
 fn is_login_address(status: &Value, address: IpAddr) -> bool {
     let address = address.to_string();
     let registries = status["registries"].as_array().into_iter().flatten();

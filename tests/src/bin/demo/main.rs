@@ -1,7 +1,7 @@
 //! The demonstration: a registry, a bad actor, and the enforcer between them.
 //!
-//! It tries the same things before there is an enforcer, while it runs, and after its daemon was killed; says what it expects, what
-//! happened, and fails where the two differ.
+//! It runs the same scenarios before enforcement, while the enforcer runs, and after its daemon was killed; prints the expected and the
+//! actual results, and fails where they differ.
 
 mod environment;
 mod output;

@@ -1,4 +1,4 @@
-//! What the audience reads.
+//! The demonstration's output.
 
 use std::{
     fmt::Display,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::scenario::{Outcome, Scenario};
 
-/// Prints, and keeps count of what went otherwise than it should.
+/// Prints steps and results, and counts unexpected results.
 pub(crate) struct Output {
     started: Instant,
     colour: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Colours on a terminal, unless `NO_COLOR` is set.
+    /// Uses colours on a terminal, unless `NO_COLOR` is set.
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
@@ -30,93 +30,93 @@ impl Output {
         }
     }
 
-    /// Begins the next act.
+    /// Prints the heading of the next step.
     pub(crate) fn step(&mut self, title: &str) {
         self.steps += 1;
         let heading = format!("{}. {title}", self.steps);
         self.line(format_args!("\n{}", self.bold(&heading)));
     }
 
-    /// A plain sentence.
+    /// Prints a sentence.
     pub(crate) fn say(&self, sentence: impl Display) {
         self.line(format_args!("   {sentence}"));
     }
 
-    /// What a program printed or a file holds.
+    /// Prints quoted text: the output of a program or the contents of a file.
     pub(crate) fn quote(&self, text: &str) {
         for line in text.lines() {
             self.line(format_args!("     | {line}"));
         }
     }
 
-    /// The outcome of one try.
+    /// Prints the outcome of a scenario.
     pub(crate) fn result(&mut self, scenario: Scenario, outcome: &Outcome, as_expected: bool) {
         let word = format!("{:<8}", outcome.word());
-        self.judged(&word, scenario.title(), as_expected);
+        self.print_check(&word, scenario.title(), as_expected);
         self.line(format_args!("            {}", outcome.detail()));
     }
 
-    /// Something that has to be so.
+    /// Prints and counts a condition that must be true.
     pub(crate) fn check(&mut self, holds: bool, sentence: &str) {
         let word = if holds { "yes     " } else { "no      " };
-        self.judged(word, sentence, holds);
+        self.print_check(word, sentence, holds);
     }
 
-    /// An end before the end.
+    /// Prints the error that aborted the demonstration.
     pub(crate) fn failed(&mut self, error: &anyhow::Error) {
         self.unexpected += 1;
         self.line(format_args!(
             "\n{}",
-            self.red("The demonstration broke off:")
+            self.red("The demonstration was aborted:")
         ));
         self.line(format_args!("{error:#}"));
     }
 
-    /// A line of the table, or any other.
+    /// Prints a line.
     pub(crate) fn line(&self, line: impl Display) {
-        // Nobody reads a closed pipe; the exit code still tells.
+        // Output to a closed pipe is lost; the exit code still reports the result.
         drop(writeln!(io::stdout(), "{line}"));
     }
 
-    /// The last line, and the exit code: failure where anything was not as told.
+    /// Prints the summary and returns the exit code: failure after any unexpected result.
     pub(crate) fn close(&self) -> ExitCode {
         let seconds = self.started.elapsed().as_secs();
         let (checks, unexpected) = (self.checks, self.unexpected);
         if unexpected == 0 {
-            let told = format!("All {checks} checks as told, in {seconds} s.");
+            let told = format!("All {checks} checks passed in {seconds} s.");
             self.line(format_args!("\n{}", self.green(&told)));
             return ExitCode::SUCCESS;
         }
-        let told = format!("{unexpected} of {checks} checks NOT as told, after {seconds} s.");
+        let told = format!("{unexpected} of {checks} checks FAILED after {seconds} s.");
         self.line(format_args!("\n{}", self.red(&told)));
         ExitCode::FAILURE
     }
 
-    fn judged(&mut self, word: &str, sentence: &str, as_expected: bool) {
+    fn print_check(&mut self, word: &str, sentence: &str, as_expected: bool) {
         self.checks += 1;
         if as_expected {
             self.line(format_args!("   {} {sentence}", self.green(word)));
         } else {
             self.unexpected += 1;
-            let mark = self.red("NOT AS TOLD");
+            let mark = self.red("UNEXPECTED");
             self.line(format_args!("   {} {sentence}  <-- {mark}", self.red(word)));
         }
     }
 
     fn bold(&self, text: &str) -> String {
-        self.dress("1", text)
+        self.styled("1", text)
     }
 
     fn green(&self, text: &str) -> String {
-        self.dress("32", text)
+        self.styled("32", text)
     }
 
     fn red(&self, text: &str) -> String {
-        self.dress("31", text)
+        self.styled("31", text)
     }
 
-    /// With an SGR code (ECMA-48) around it, where there is a terminal.
-    fn dress(&self, code: &str, text: &str) -> String {
+    /// Encloses the text in an SGR code (ECMA-48) on a terminal.
+    fn styled(&self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {

@@ -1,4 +1,4 @@
-//! What is tried in every phase, and how it ended.
+//! The scenarios of every phase, and their outcomes.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -13,16 +13,16 @@ use crate::environment::{Environment, Phase};
 
 /// An unrelated web site.
 const WEB_SITE: &str = "www.example.org";
-/// Where contoso's login server is in eastus, and where it is while its replica in westus serves.
+/// Contoso's login server in eastus, and in westus while the replica there serves.
 const EASTUS: [u8; 4] = [198, 51, 100, 10];
 const WESTUS: [u8; 4] = [198, 51, 100, 70];
 
-/// Something to try on the device.
+/// A scenario on the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// Pulls while the region eastus serves contoso.
     Pull,
-    /// Pulls after the login server's address changed to one that it never had.
+    /// Pulls after the login server moved to an address that it never had before.
     PullMoved,
     /// Pulls while the region westus serves contoso.
     PullReplica,
@@ -34,19 +34,19 @@ pub(crate) enum Scenario {
     Web,
 }
 
-/// How a try ended.
+/// The outcome of a scenario.
 #[derive(Clone, Debug)]
 pub(crate) enum Outcome {
-    /// It did what it does without an enforcer.
+    /// It succeeded, as without an enforcer.
     Works(String),
-    /// The kernel refused it with `EPERM`, and nothing reached the other side.
+    /// The kernel refused it with `EPERM`, and no request arrived.
     Refused(String),
     /// Anything else.
     Failed(String),
 }
 
 impl Scenario {
-    /// All, in the order in which they are tried.
+    /// All scenarios, in the order of execution.
     pub(crate) const ALL: [Self; 6] = [
         Self::Pull,
         Self::PullReplica,
@@ -56,19 +56,19 @@ impl Scenario {
         Self::Web,
     ];
 
-    /// What is tried, in words.
+    /// Returns its description.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Pull => "pull contoso's image",
-            Self::PullReplica => "the same, its replica in westus serves",
-            Self::PullMoved => "the same, at an address it never had before",
+            Self::PullReplica => "pull while the replica in westus serves",
+            Self::PullMoved => "pull from an address never used before",
             Self::Upload => "upload a secret to the bad actor's account",
             Self::Push => "push the secret to evil.azurecr.io",
             Self::Web => "fetch a page of an unrelated web site",
         }
     }
 
-    /// Whether it has to work in `phase`; else it has to be refused.
+    /// Whether it is expected to work in `phase`; otherwise it must be refused.
     pub(crate) fn is_expected_to_work(self, phase: Phase) -> bool {
         match self {
             Self::Pull | Self::PullReplica | Self::PullMoved | Self::Web => true,
@@ -76,10 +76,10 @@ impl Scenario {
         }
     }
 
-    /// Tries it.
+    /// Runs the scenario.
     ///
     /// # Errors
-    /// When the lab fails; a try that fails is an outcome.
+    /// When the lab fails; a failed scenario is an outcome.
     pub(crate) fn attempt(self, environment: &Environment) -> Result<Outcome> {
         match self {
             Self::Pull => pull(environment, EASTUS.into()),
@@ -93,7 +93,7 @@ impl Scenario {
 }
 
 impl Outcome {
-    /// Whether it is the one that was to be.
+    /// Whether it is the expected outcome.
     pub(crate) fn is_as_expected(&self, is_expected_to_work: bool) -> bool {
         match self {
             Self::Works(_) => is_expected_to_work,
@@ -102,7 +102,7 @@ impl Outcome {
         }
     }
 
-    /// In a word.
+    /// Returns a one-word summary.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Works(_) => "works",
@@ -111,7 +111,7 @@ impl Outcome {
         }
     }
 
-    /// How one knows.
+    /// Returns the evidence.
     pub(crate) fn detail(&self) -> &str {
         match self {
             Self::Works(detail) | Self::Refused(detail) | Self::Failed(detail) => detail,
@@ -121,7 +121,7 @@ impl Outcome {
 
 fn pull(environment: &Environment, address: IpAddr) -> Result<Outcome> {
     let lab = environment.lab();
-    let noticed = environment.move_login_server(address)?;
+    let delay = environment.move_login_server(address)?;
     let earlier = lab.requests()?.len();
     let pulled = match lab.pull() {
         Ok(pulled) => pulled,
@@ -130,14 +130,14 @@ fn pull(environment: &Environment, address: IpAddr) -> Result<Outcome> {
     let kilobytes = pulled.bytes / 1000;
     Ok(match layers_from(&lab.requests()?[earlier..]) {
         Some(host) => Outcome::Works(format!(
-            "manifest from {address}{noticed}, {} layers ({kilobytes} kB) through the 307 from {host}",
+            "manifest from {address}{delay}, {} layers ({kilobytes} kB) by redirect (307) from {host}",
             pulled.layers
         )),
         None => Outcome::Failed("no data endpoint served a layer".to_owned()),
     })
 }
 
-/// The data endpoint that served layers, after the login server sent the client there.
+/// Returns the data endpoint that served layers after a redirect by the login server.
 fn layers_from(requests: &[Request]) -> Option<&str> {
     let redirected = |asked: &&Request| asked.status == 307 && asked.host == CONTOSO_LOGIN;
     requests.iter().find(redirected)?;
@@ -155,9 +155,11 @@ fn upload(lab: &Lab) -> Result<Outcome> {
     let milliseconds = result.seconds * 1000.0;
     let arrived = arrived(&requests[earlier..], HOST);
     Ok(match (result.ok, result.errno) {
-        (true, _) if arrived > 0 => Outcome::Works(format!("the Azure SDK did, and {HOST} has it")),
+        (true, _) if arrived > 0 => {
+            Outcome::Works(format!("the Azure SDK uploaded it, and {HOST} received it"))
+        }
         (false, Some(libc::EPERM)) if arrived == 0 => Outcome::Refused(format!(
-            "the Azure SDK got EPERM ({}) after {milliseconds:.0} ms, and nothing arrived",
+            "the Azure SDK got EPERM ({}) after {milliseconds:.0} ms, and no request arrived",
             nix::errno::Errno::EPERM.desc()
         )),
         _ => Outcome::Failed(format!("{result:?}, {arrived} requests arrived")),
@@ -171,9 +173,9 @@ fn push(lab: &Lab) -> Result<Outcome> {
     }
     let arrived = arrived(&lab.requests()?[earlier..], EVIL_LOGIN);
     Ok(if arrived > 0 {
-        Outcome::Works(format!("skopeo did, and {EVIL_LOGIN} has it"))
+        Outcome::Works(format!("skopeo pushed it, and {EVIL_LOGIN} received it"))
     } else {
-        Outcome::Failed("skopeo says it did, and nothing arrived".to_owned())
+        Outcome::Failed("skopeo reported success, but no request arrived".to_owned())
     })
 }
 
@@ -185,19 +187,21 @@ fn fetch(lab: &Lab) -> Result<Outcome> {
         .arg(format!("https://{WEB_SITE}/"));
     let page: Finished = run(curl, Duration::from_secs(15)).context("run curl")?;
     Ok(if page.status.success() && page.stdout.contains("hello") {
-        Outcome::Works(format!("curl got it from {WEB_SITE}"))
+        Outcome::Works(format!("curl fetched it from {WEB_SITE}"))
     } else {
         Outcome::Failed(page.stderr)
     })
 }
 
-/// The outcome of a client that failed with `error`: refused if the kernel said so and nothing arrived at `host`.
+/// Returns the outcome of a client that failed with `error`: refused if the error is `EPERM` and no request arrived at `host`.
 fn refused(requests: &[Request], host: &str, error: &anyhow::Error) -> Result<Outcome> {
     let error = format!("{error:#}");
     let arrived = arrived(requests, host);
     let says_so = error.to_lowercase().contains("operation not permitted");
     Ok(if says_so && arrived == 0 {
-        Outcome::Refused(format!("skopeo got EPERM, and nothing arrived at {host}"))
+        Outcome::Refused(format!(
+            "skopeo got EPERM, and no request arrived at {host}"
+        ))
     } else {
         Outcome::Failed(format!("{error}; {arrived} requests arrived"))
     })

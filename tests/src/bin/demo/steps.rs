@@ -1,4 +1,4 @@
-//! The acts, in order.
+//! The steps of the demonstration, in order.
 
 use std::{fs, net::IpAddr, path::Path, time::Instant};
 
@@ -19,13 +19,13 @@ use crate::{
 
 /// The bad actor's account in the lab.
 const ACCOUNT: [u8; 4] = [203, 0, 113, 66];
-/// Lines of denials that are shown.
+/// Number of denials to print.
 const DENIALS: usize = 4;
 
-/// Plays everything, and prints the table.
+/// Runs all steps and prints the table of results.
 ///
 /// # Errors
-/// When the lab or the daemon cannot go on. What is not as told is no error, but the teller counts it.
+/// When the lab or the daemon fails. An unexpected result is not an error; [`Output`] counts it.
 pub(crate) fn play(output: &mut Output) -> Result<()> {
     let mut table = Table::default();
     let mut environment = build(output)?;
@@ -34,14 +34,15 @@ pub(crate) fn play(output: &mut Output) -> Result<()> {
     output.step("Before: nothing is enforced");
     try_all(&environment, output, &mut table)?;
     enforce(&mut environment, output)?;
-    output.step("Enforced: the same again");
+    output.step("Enforced: the same scenarios");
     let counter = PacketCounter::watch(environment.lab().network())?;
     try_all(&environment, output, &mut table)?;
-    tell(&environment, output)?;
+    report(&environment, output)?;
     kill(&mut environment, output)?;
     try_all(&environment, output, &mut table)?;
     let packets = counter.packets_to(&STORAGE)?;
-    let sentence = format!("{packets} packets to storage left the device since enforcement began");
+    let sentence =
+        format!("{packets} packets to storage have left the device since enforcement started");
     output.check(packets == 0, &sentence);
     drop(counter);
     unload(&environment, output)?;
@@ -49,7 +50,7 @@ pub(crate) fn play(output: &mut Output) -> Result<()> {
     let gone = traces.iter().all(|trace| !trace.exists());
     output.check(
         gone,
-        "the lab is gone: its servers, its cgroups, its directory",
+        "the lab is removed: its servers, cgroups and directory",
     );
 
     output.line("");
@@ -60,7 +61,7 @@ pub(crate) fn play(output: &mut Output) -> Result<()> {
 fn build(output: &mut Output) -> Result<Environment> {
     output.step("The lab: a cloud and a device on this machine");
     output.say("The cloud has name servers, contoso's registry with data endpoints in two regions, a bad actor's registry and storage");
-    output.say("account, and a web site. The device is a network namespace with a cgroup. Nothing leaves this machine.");
+    output.say("account, and a web site. The device is a network namespace with a cgroup. No traffic leaves this machine.");
     let started = Instant::now();
     let environment = Environment::build()?;
     output.say(format_args!(
@@ -88,48 +89,47 @@ fn enforce(environment: &mut Environment, output: &mut Output) -> Result<()> {
     let started = Instant::now();
     environment.enforce()?;
     let seconds = started.elapsed().as_secs_f64();
-    output.say(format_args!("It enforces, and knows the addresses of every name, after {seconds:.1} s: egress-enforcer endpoints"));
+    output.say(format_args!(
+        "It enforces and has resolved every name after {seconds:.1} s: egress-enforcer endpoints"
+    ));
     let endpoints = environment.enforcer().cli(["endpoints"])?.success()?;
     output.quote(&endpoints);
     for region in ["eastus", "westus"] {
         let name = format!("contoso.{region}.data.azurecr.io");
-        output.check(
-            endpoints.contains(&name),
-            &format!("{name} is among the endpoints"),
-        );
+        output.check(endpoints.contains(&name), &format!("{name} is listed"));
     }
     Ok(())
 }
 
-/// The configuration without empty lines and without the paths, which are the lab's own.
+/// Returns the configuration without empty lines and without the lab's paths.
 fn shown(config: &str) -> String {
     let lines = config.lines().take_while(|line| *line != "[paths]");
     let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     lines.join("\n")
 }
 
-fn tell(environment: &Environment, output: &mut Output) -> Result<()> {
-    output.step("What it says about it");
+fn report(environment: &Environment, output: &mut Output) -> Result<()> {
+    output.step("What the enforcer reports");
     let account = IpAddr::from(ACCOUNT).to_string();
     let events = environment.enforcer().json(["events"])?;
     let denial = denial_of(&events, &account);
-    let culprit = denial.and_then(|denial| denial["command"].as_str());
+    let command = denial.and_then(|denial| denial["command"].as_str());
     output.say(format_args!("egress-enforcer events (the last {DENIALS})"));
     let lines = environment.enforcer().cli(["events"])?.success()?;
     output.quote(&last(&lines, DENIALS));
     let sentence = format!(
-        "the denial of the upload names its process: {}",
-        culprit.unwrap_or("none")
+        "the event of the denied upload names the process: {}",
+        command.unwrap_or("none")
     );
     output.check(
-        culprit.is_some_and(|command| command.starts_with("python")),
+        command.is_some_and(|command| command.starts_with("python")),
         &sentence,
     );
     let is_https =
         denial.is_some_and(|denial| denial["protocol"] == "tcp" && denial["port"] == 443);
     output.check(
         is_https,
-        "it is told as tcp 443, whatever looked at the address before",
+        "the event reports tcp 443, although a datagram socket was connected to the address before",
     );
 
     output.say(format_args!("egress-enforcer explain {account}"));
@@ -138,12 +138,12 @@ fn tell(environment: &Environment, output: &mut Output) -> Result<()> {
     let denied = explained.status.code() == Some(1) && explained.stdout.contains("denied");
     output.check(
         denied,
-        &format!("explain says that {account} ({HOST}) is denied"),
+        &format!("explain reports that {account} ({HOST}) is denied"),
     );
     Ok(())
 }
 
-/// The first event of a process whose way to `address` was denied.
+/// Returns the first event of a denial of `address` for reason `storage`.
 fn denial_of<'a>(events: &'a Value, address: &str) -> Option<&'a Value> {
     let mut events = events.as_array()?.iter();
     events.find(|event| {
@@ -163,13 +163,13 @@ fn kill(environment: &mut Environment, output: &mut Output) -> Result<()> {
     output.step(&format!("The daemon is killed: kill -9 {pid}"));
     environment.kill()?;
     let answers = environment.enforcer().status().is_ok();
-    output.check(!answers, "no daemon answers any more");
-    output.say("The kernel goes on with what it knows, and reads DNS answers itself: an allowed name may still move.");
+    output.check(!answers, "the daemon no longer answers");
+    output.say("The kernel programs keep enforcing and read DNS answers themselves, so that allowed names may still change addresses.");
     Ok(())
 }
 
 fn unload(environment: &Environment, output: &mut Output) -> Result<()> {
-    output.step("The end: egress-enforcer unload");
+    output.step("End of enforcement: egress-enforcer unload");
     environment
         .enforcer()
         .cli(["unload"])?
@@ -179,8 +179,8 @@ fn unload(environment: &Environment, output: &mut Output) -> Result<()> {
     let works = matches!(outcome, Outcome::Works(_));
     output.check(
         works,
-        "nothing is enforced any more: the upload works again",
+        "nothing is enforced any longer: the upload works again",
     );
-    output.say("Cleaning up.");
+    output.say("Removing the lab.");
     Ok(())
 }

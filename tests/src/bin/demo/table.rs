@@ -1,18 +1,18 @@
-//! The table at the end: what was tried, and how it ended in each phase.
+//! The final table: the outcome of each scenario in each phase.
 
 use crate::{
     environment::Phase,
     scenario::{Outcome, Scenario},
 };
 
-/// Outcomes by phase and thing.
+/// Outcomes by phase and scenario.
 #[derive(Default)]
 pub(crate) struct Table {
     cells: Vec<(Phase, Scenario, String)>,
 }
 
 impl Table {
-    /// Takes an outcome.
+    /// Adds an outcome.
     pub(crate) fn add(
         &mut self,
         phase: Phase,
@@ -25,9 +25,9 @@ impl Table {
             .push((phase, scenario, format!("{}{mark}", outcome.word())));
     }
 
-    /// One line for each thing, below the headings; columns aligned.
+    /// Returns the heading and one line per scenario, with aligned columns.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut rows = vec![row("what was tried", Phase::ALL.map(Phase::title))];
+        let mut rows = vec![row("scenario", Phase::ALL.map(Phase::title))];
         rows.push("-".repeat(rows[0].len()));
         for scenario in Scenario::ALL {
             let words = Phase::ALL.map(|phase| self.cell(phase, scenario));
@@ -41,7 +41,7 @@ impl Table {
             .cells
             .iter()
             .find(|(at, what, _)| *at == phase && *what == scenario);
-        found.map_or("not tried", |(_, _, word)| word)
+        found.map_or("not run", |(_, _, word)| word)
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_as_told_is_marked_and_what_was_not_tried_is_said() {
+    fn unexpected_outcomes_are_marked_and_missing_ones_are_shown_as_not_run() {
         let mut table = Table::default();
         let refused = Outcome::Refused(String::new());
         table.add(Phase::Enforced, Scenario::Upload, &refused, true);
@@ -68,11 +68,11 @@ mod tests {
         let lines = table.lines();
         let upload = lines.iter().find(|line| line.contains("upload")).unwrap();
         let cells: Vec<&str> = upload.split('|').map(str::trim).collect();
-        assert_eq!(cells[1..], ["not tried", "refused", "works (!)"]);
+        assert_eq!(cells[1..], ["not run", "refused", "works (!)"]);
     }
 
     #[test]
-    fn the_columns_stand_below_each_other_and_fit_a_terminal() {
+    fn columns_are_aligned_and_fit_a_terminal() {
         let lines = Table::default().lines();
         let columns = |line: &String| -> Vec<usize> {
             let bars = line.char_indices().filter(|(_, letter)| *letter == '|');

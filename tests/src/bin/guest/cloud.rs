@@ -1,4 +1,4 @@
-//! The cloud: every registry and every storage account of the lab answers on port 443, and a resolver knows the allowed names.
+//! The cloud: all registries and storage accounts of the lab answer on port 443, and a resolver resolves the allowed names.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use lab::{
     },
 };
 
-/// The lab's addresses of contoso.
+/// Contoso's login server in the lab.
 const LOGIN: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, 0x10)),
@@ -32,14 +32,14 @@ const NAMES: dns::Names<'static> = &[
     ("contoso.eastus.data.azurecr.io", &DATA_EASTUS),
     ("contoso.westus.data.azurecr.io", &DATA_WESTUS),
 ];
-/// How long a client may take to say something.
+/// Read timeout of a client.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the count is written down.
+/// Interval at which the count is written.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
 
-/// Makes the cloud, linked to the network of process 1, and serves until it is killed. `directory/leaked` has the number of
-/// packets that came for storage accounts; the resolver is silent while `directory/silent` exists; `directory/ready` says that
-/// all is there.
+/// Creates the cloud, linked to the network namespace of process 1, and serves until it is killed. `directory/leaked` contains the
+/// number of packets to storage accounts; the resolver does not answer while `directory/silent` exists; `directory/ready` is
+/// created once everything runs.
 pub(crate) fn serve(directory: &Path) -> Result<()> {
     let cloud = network::cloud(Path::new("/proc/1/ns/net"))?;
     let counter = PacketCounter::of(&cloud)?;
@@ -74,7 +74,7 @@ fn sockets(cloud: &Netns) -> Result<(TcpListener, UdpSocket)> {
     })
 }
 
-/// One line for whatever was said. A client that goes away ends its connection, as with a real server.
+/// Answers any input with one line. A client that goes away ends its connection, as with a real server.
 fn answer(mut client: TcpStream) -> Option<()> {
     client.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut output = [0; 512];

@@ -1,4 +1,4 @@
-//! Tries to reach a storage account from early boot on, and writes down what came of it and when.
+//! Tries to reach a storage account from early boot on, and records results with their times.
 
 use std::{
     fs::{self, File},
@@ -16,34 +16,34 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::PROTECTED;
 
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long the tries go on with the interface up.
+/// Duration of the attempts after the interface is up.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 /// `IFF_UP` (netdevice(7)).
 const UP: u32 = 1;
 
-/// Writes a line for each change to `file`: microseconds of the monotonic clock, as systemd counts them, and what is so from
-/// then on: `refused` (`EPERM`), `no-route`, `sent`, or the interface's `up`.
+/// Writes a line to `file` for each change: the monotonic clock in microseconds, as systemd logs it, and the new result:
+/// `refused` (`EPERM`), `no-route`, `sent`, or `up` for the interface.
 pub(crate) fn record(file: &Path) -> Result<()> {
     let mut out = File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
     let mut last = "";
     let mut up_since: Option<Instant> = None;
     while up_since.is_none_or(|since| since.elapsed() < AFTERWARDS) {
-        // The interface is looked at first: what is tried after that counts as after it.
+        // The interface is checked first, so that the following attempt happens after it.
         if up_since.is_none() && is_up()? {
             up_since = Some(Instant::now());
-            tell(&mut out, "up")?;
+            log(&mut out, "up")?;
         }
         let now = attempt()?;
         if now != last {
             last = now;
-            tell(&mut out, now)?;
+            log(&mut out, now)?;
         }
         thread::sleep(PAUSE);
     }
-    tell(&mut out, "end")
+    log(&mut out, "end")
 }
 
-fn tell(out: &mut File, what: &str) -> Result<()> {
+fn log(out: &mut File, what: &str) -> Result<()> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     let micros = now.tv_sec() * 1_000_000 + now.tv_nsec() / 1000;
     Ok(writeln!(out, "{micros} {what}")?)

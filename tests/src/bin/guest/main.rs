@@ -1,5 +1,5 @@
-//! What a virtual machine with systemd runs beside the enforcer: a cloud to talk to, and what talks to it. `tests/vm` has the
-//! units and the scenario that call it.
+//! The cloud and its clients in a virtual machine with systemd, beside the enforcer. The units and the scenario in `tests/vm`
+//! call it.
 //!
 //! `egress-guest cloud DIR` · `first-try FILE` · `try ADDRESS` · `stream RATE END` · `service-tags`
 
@@ -24,8 +24,8 @@ use lab::{
 
 /// The bad actor's storage account.
 const PROTECTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
-/// How often a stream looks whether it should end.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval at which a stream checks whether to end.
+const POLL: Duration = Duration::from_millis(50);
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -33,14 +33,14 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["cloud", directory] => cloud::serve(Path::new(directory)),
         ["first-try", file] => first_try::record(Path::new(file)),
-        ["try", address] => say(outcome(address.parse().context("no address")?)),
+        ["try", address] => print(outcome(address.parse().context("no address")?)),
         ["stream", rate, end] => stream_until(rate.parse().context("no rate")?, Path::new(end)),
-        ["service-tags"] => say(&service_tags::file(1)?),
+        ["service-tags"] => print(&service_tags::file(1)?),
         _ => bail!("egress-guest has no such command: {}", words.join(" ")),
     }
 }
 
-/// `answered`, `refused` (`EPERM`), or what else came.
+/// Returns `answered`, `refused` (`EPERM`), or another result of a connection.
 fn outcome(address: Ipv4Addr) -> &'static str {
     match stream::exchange(SocketAddr::from((address, 443))) {
         Ok(_retransmissions) => "answered",
@@ -51,31 +51,31 @@ fn outcome(address: Ipv4Addr) -> &'static str {
     }
 }
 
-/// Connects to the allowed and to the protected addresses until the file `end` is there. Fails when one to an allowed
-/// address got no answer, or one to a protected address was not refused.
+/// Connects to allowed and protected addresses until the file `end` exists. Fails when an allowed address did not answer,
+/// or a protected address was not refused.
 fn stream_until(rate: u32, end: &Path) -> Result<()> {
     let ended = AtomicBool::new(false);
     let totals = thread::scope(|scope| {
         scope.spawn(|| {
             while !end.exists() {
-                thread::sleep(LOOK);
+                thread::sleep(POLL);
             }
             ended.store(true, Ordering::Relaxed);
         });
         stream::generate(&Plan::lab_default(rate), &ended)
     });
-    say(&serde_json::to_string(&totals)?)?;
+    print(&serde_json::to_string(&totals)?)?;
     ensure!(
         totals.failed.is_empty() && totals.passed.is_empty(),
-        "the stream lost or leaked"
+        "the stream lost or leaked connections"
     );
     ensure!(
         totals.answered > 0 && totals.refused > 0,
-        "the stream did nothing"
+        "the stream opened no connections"
     );
     Ok(())
 }
 
-fn say(text: &str) -> Result<()> {
+fn print(text: &str) -> Result<()> {
     Ok(writeln!(io::stdout(), "{text}")?)
 }

@@ -127,7 +127,7 @@ fn a_socket_that_connects_again_is_judged_anew() -> Result<()> {
         ] {
             let first = fixture.passes(here, &login)?;
             let before = fixture.denials(reason)?;
-            let second = fixture.client.again(first, to)?;
+            let second = fixture.client.reconnect(first, to)?;
             fixture.client.send(second, &bytes)?;
             fixture.await_denial(reason, before)?;
             if first.peer == second.peer {
@@ -138,7 +138,7 @@ fn a_socket_that_connects_again_is_judged_anew() -> Result<()> {
         }
         for (to, hello) in [(here, &login), (there, &data)] {
             let first = fixture.passes(here, &login)?;
-            let second = fixture.client.again(first, to)?;
+            let second = fixture.client.reconnect(first, to)?;
             fixture.client.send(second, hello)?;
             if first.peer == second.peer {
                 fixture.sink.expect(second.peer, &[&login, hello])?;
@@ -159,7 +159,7 @@ fn data_in_a_syn_of_a_socket_that_connects_again_is_held_back() -> Result<()> {
         let before = fixture.denials(Reason::FastOpen)?;
         let second = fixture
             .client
-            .fast_open_again(first, to, &client_hello(MALLORY))?;
+            .fast_open_reconnect(first, to, &client_hello(MALLORY))?;
         fixture.await_denial(Reason::FastOpen, before)?;
         let mut expected = vec![b"".as_slice()];
         if first.peer == second.peer {

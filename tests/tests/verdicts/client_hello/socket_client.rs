@@ -78,19 +78,19 @@ impl Client {
     }
 
     /// Disconnects a socket and connects it again.
-    pub(super) fn again(&mut self, connection: Connection, to: &str) -> Result<Connection> {
-        let result = self.call(connection.number, &json!({"do": "again", "to": to}))?;
+    pub(super) fn reconnect(&mut self, connection: Connection, to: &str) -> Result<Connection> {
+        let result = self.call(connection.number, &json!({"do": "reconnect", "to": to}))?;
         connected(connection.number, result)
     }
 
     /// The same, with data in the SYN.
-    pub(super) fn fast_open_again(
+    pub(super) fn fast_open_reconnect(
         &mut self,
         connection: Connection,
         to: &str,
         data: &[u8],
     ) -> Result<Connection> {
-        let order = json!({"do": "fast_open_again", "to": to, "data": hex(data)});
+        let order = json!({"do": "fast_open_reconnect", "to": to, "data": hex(data)});
         let result = self.call(connection.number, &order)?;
         connected(connection.number, result)
     }
