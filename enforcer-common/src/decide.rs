@@ -6,10 +6,10 @@ use crate::layout::Switches;
 use crate::packet::{PacketError, TCP, UDP};
 use crate::reason::Reason;
 
-/// The one port that an allowed name opens (facts: registries speak HTTPS only).
+/// The only port that an allowed name allows: registries speak HTTPS only.
 const HTTPS: u16 = 443;
 
-/// What is known of the transport.
+/// Transport protocol and destination port, as far as they can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// TCP, to this port.
@@ -41,43 +41,40 @@ impl Transport {
     }
 }
 
-/// A packet or connection attempt, as far as the rule looks at it.
+/// What the rule reads of a packet or connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
-    /// Where it goes.
+    /// Destination.
     pub destination: Address,
-    /// How.
+    /// Transport.
     pub transport: Transport,
 }
 
-/// Pass or drop.
+/// Allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Verdict {
     /// It may leave.
     Allow,
-    /// It may not.
+    /// It may not leave.
     Deny,
 }
 
-/// The one rule that decided, and with it the verdict.
+/// The line of the rule that decided; the verdict follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Decision {
     /// The line that decided.
     pub reason: Reason,
-    /// The destination that was judged: behind a NAT64 prefix, the IPv4 address.
+    /// The judged destination: behind a NAT64 prefix, the embedded IPv4 address.
     pub destination: Address,
 }
 
 impl Decision {
-    /// Pass or drop.
+    /// Allow or deny.
     #[inline(always)]
     pub const fn verdict(self) -> Verdict {
-        if self.reason.denies() {
-            return Verdict::Deny;
-        }
-        Verdict::Allow
+        self.reason.verdict()
     }
 }
 
@@ -90,7 +87,7 @@ pub enum Exception {
     Name,
 }
 
-/// The policy in force, as the rule asks for it. The kernel answers from maps, tests from `Vec`s.
+/// The policy in force. The kernel programs implement it over maps, tests over `Vec`s.
 pub trait PolicyView {
     /// Mode, default and shortcuts.
     fn switches(&self) -> Switches;
@@ -102,7 +99,7 @@ pub trait PolicyView {
     fn exception(&self, address: Address) -> Option<Exception>;
 }
 
-/// Judges a packet that was read, or could not be.
+/// Decides on a packet, or on the error of parsing it.
 #[inline(always)]
 pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) -> Decision {
     match packet {
@@ -118,10 +115,10 @@ pub fn decide_packet(packet: Result<Flow, PacketError>, view: &impl PolicyView) 
     }
 }
 
-/// Judges a flow.
+/// Decides on a flow.
 #[inline(always)]
 pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
-    judge(
+    decide_destination(
         flow.destination,
         flow.transport == Transport::Tcp(HTTPS),
         view,
@@ -129,20 +126,24 @@ pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
 }
 
 /// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
-/// do it to sort the addresses of an allowed name. The packets of such a socket are judged as they leave.
+/// do it to sort the addresses of an allowed name. Such a socket's packets are judged as they leave.
 #[inline(always)]
 pub fn decide_connect(flow: &Flow, view: &impl PolicyView) -> Decision {
-    let names_open = matches!(flow.transport, Transport::Tcp(HTTPS) | Transport::Udp(_));
-    judge(flow.destination, names_open, view)
+    let name_applies = matches!(flow.transport, Transport::Tcp(HTTPS) | Transport::Udp(_));
+    decide_destination(flow.destination, name_applies, view)
 }
 
-/// `names_open`: whether the protocol and port are such that a name opens them.
+/// `name_applies`: whether a name can allow this protocol and port.
 #[inline(always)]
-fn judge(destination: Address, names_open: bool, view: &impl PolicyView) -> Decision {
+fn decide_destination(
+    destination: Address,
+    name_applies: bool,
+    view: &impl PolicyView,
+) -> Decision {
     let (destination, class) = classify(destination, view);
-    let reason = match closed_by(class, destination, view) {
-        Ok(closed) => decide_named(names_open, destination, view).unwrap_or(closed),
-        Err(settled) => settled,
+    let reason = match protected_by(class, destination, view) {
+        Ok(otherwise) => decide_named(name_applies, destination, view).unwrap_or(otherwise),
+        Err(last) => last,
     };
     Decision {
         reason,
@@ -150,16 +151,20 @@ fn judge(destination: Address, names_open: bool, view: &impl PolicyView) -> Deci
     }
 }
 
-/// What applies unless an exception or an allowed name says otherwise; an error where neither is asked.
+/// The reason that applies unless an exception or an allowed name allows the destination; an error if neither is looked up.
 #[inline(always)]
-fn closed_by(class: Class, destination: Address, view: &impl PolicyView) -> Result<Reason, Reason> {
+fn protected_by(
+    class: Class,
+    destination: Address,
+    view: &impl PolicyView,
+) -> Result<Reason, Reason> {
     match class {
         Class::Open => {
             if !destination.is_global() {
                 return Err(Reason::Local);
             }
             let switches = view.switches();
-            if switches.open_needs_no_lookup() {
+            if switches.unprotected_needs_no_lookup() {
                 return Err(Reason::DefaultAllow);
             }
             if switches.default_allows() {
@@ -176,7 +181,7 @@ fn closed_by(class: Class, destination: Address, view: &impl PolicyView) -> Resu
     }
 }
 
-/// The destination that counts for a packet to `address`, which is of `class`: behind a NAT64 prefix, the IPv4 address inside.
+/// The address to judge for a packet to `address` of `class`: behind a NAT64 prefix, the embedded IPv4 address.
 #[inline(always)]
 pub const fn judged(address: Address, class: Class) -> Address {
     match class {
@@ -202,16 +207,20 @@ fn classify(address: Address, view: &impl PolicyView) -> (Address, Class) {
     (destination, view.class(destination))
 }
 
-/// What exceptions and allowed names say about the destination, if anything.
+/// The reason from exceptions and allowed names, if one covers the destination.
 #[inline(always)]
-fn decide_named(names_open: bool, destination: Address, view: &impl PolicyView) -> Option<Reason> {
+fn decide_named(
+    name_applies: bool,
+    destination: Address,
+    view: &impl PolicyView,
+) -> Option<Reason> {
     let named = match view.exception(destination) {
         Some(Exception::Prefix) => return Some(Reason::ExceptionPrefix),
         Some(Exception::Name) => Reason::ExceptionName,
         None if view.is_allowed(destination) => Reason::AllowedName,
         None => return None,
     };
-    if names_open {
+    if name_applies {
         return Some(named);
     }
     Some(Reason::WrongPort)

@@ -1,40 +1,27 @@
-//! Denials and lessons as they travel through the ring buffer.
+//! Records of the ring buffer: denials and DNS observations.
 
-use crate::layout::{FoldKey, NAME_BYTES, NameKey};
+use crate::coded::coded_enum;
+use crate::layout::{DedupKey, NAME_BYTES, NameKey};
 
-/// The program that judged. Codes are counter indices and stand in events: append, never renumber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Hook {
-    /// `cgroup_skb/egress`: a packet.
-    Egress = 0,
-    /// `cgroup/connect4`.
-    Connect4 = 1,
-    /// `cgroup/connect6`.
-    Connect6 = 2,
-    /// `cgroup/sendmsg4`.
-    Sendmsg4 = 3,
-    /// `cgroup/sendmsg6`.
-    Sendmsg6 = 4,
+coded_enum! {
+    /// The program that judged. Codes index counters and stand in events.
+    pub enum Hook: u8 {
+        /// `cgroup_skb/egress`: a packet.
+        Egress = 0,
+        /// `cgroup/connect4`.
+        Connect4 = 1,
+        /// `cgroup/connect6`.
+        Connect6 = 2,
+        /// `cgroup/sendmsg4`.
+        Sendmsg4 = 3,
+        /// `cgroup/sendmsg6`.
+        Sendmsg6 = 4,
+    }
 }
 
 impl Hook {
-    /// One more than the largest code.
-    pub const COUNT: u32 = 5;
-
-    /// Every hook, in the order of the codes.
-    pub const ALL: [Self; 5] = [
-        Self::Egress,
-        Self::Connect4,
-        Self::Connect6,
-        Self::Sendmsg4,
-        Self::Sendmsg6,
-    ];
-
-    /// The hook of a code that an event holds.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|hook| *hook as u8 == code)
-    }
+    /// Number of hooks.
+    pub const COUNT: u32 = Self::ALL.len() as u32;
 
     /// The word in events and metrics; also the name of the program and of its pins.
     pub const fn word(self) -> &'static str {
@@ -48,7 +35,7 @@ impl Hook {
     }
 }
 
-/// A denial: the first of its [`FoldKey`].
+/// A denial: the first of its [`DedupKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Event {
@@ -64,7 +51,7 @@ pub struct Event {
     pub uid: u32,
     /// Its command name, NUL-padded.
     pub command: [u8; 16],
-    /// [`FoldKey::window`].
+    /// [`DedupKey::window`].
     pub window: u32,
     /// The destination port in host byte order; 0 where there is none.
     pub port: u16,
@@ -110,8 +97,8 @@ impl Event {
     }
 
     /// What denials like this one are counted under.
-    pub const fn fold_key(&self) -> FoldKey {
-        FoldKey {
+    pub const fn dedup_key(&self) -> DedupKey {
+        DedupKey {
             cgroup: self.cgroup,
             destination: self.destination,
             pid: self.pid,
@@ -126,41 +113,38 @@ impl Event {
     }
 }
 
-/// A denial for what a ClientHello says.
+/// A denial for the contents of a ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct NamedEvent {
     /// The denial.
     pub event: Event,
-    /// The server name as it was written, or as much of it as came; the rest is zero.
+    /// The server name as far as it was read; the rest is zero.
     pub name: NameKey,
 }
 
 const NAMED_EVENT_LEN: usize = EVENT_LEN + NAME_BYTES;
 const _: () = assert!(size_of::<NamedEvent>() == NAMED_EVENT_LEN);
 
-/// What came of a DNS answer to an allowed name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Outcome {
-    /// Its addresses are open; one lesson for each.
-    Learned = 0,
-    /// It was truncated, went over TCP or past a bound of the reader: to be asked again.
-    Unusable = 1,
-    /// An address lies where the name has none, or needs more checks than the kernel makes.
-    Unchecked = 2,
-    /// There was no room for it.
-    Full = 3,
+coded_enum! {
+    /// Outcome of a DNS answer for an allowed name.
+    pub enum ObservationOutcome: u32 {
+        /// Its addresses are allowed; one observation for each.
+        Allowed = 0,
+        /// Truncated, over TCP, or past a bound of the reader: the daemon queries again.
+        Unusable = 1,
+        /// An address outside the service tag of the name, or one that needs checks that only the daemon makes.
+        Unchecked = 2,
+        /// The map is full.
+        Full = 3,
+    }
 }
 
-impl Outcome {
-    /// Every outcome, in the order of the codes.
-    pub const ALL: [Self; 4] = [Self::Learned, Self::Unusable, Self::Unchecked, Self::Full];
-
+impl ObservationOutcome {
     /// The word in status and metrics.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Learned => "learned",
+            Self::Allowed => "allowed",
             Self::Unusable => "unusable",
             Self::Unchecked => "unchecked",
             Self::Full => "full",
@@ -168,41 +152,41 @@ impl Outcome {
     }
 }
 
-/// What the kernel tells the daemon of a DNS answer to an allowed name.
+/// A DNS answer for an allowed name, as the kernel reports it to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Lesson {
+pub struct DnsObservation {
     /// Nanoseconds since boot.
     pub time: u64,
     /// The cgroup v2 id of the socket that asked.
     pub cgroup: u64,
-    /// The address, as [`crate::Address::key`]; zero where it is not about one.
+    /// The address, as [`crate::Address::key`]; zero if it is about none.
     pub address: [u8; 16],
     /// [`crate::layout::NameEntry::id`].
     pub name: u32,
     /// The answer's time to live, in seconds.
     pub ttl: u32,
-    /// The code of the [`Outcome`].
+    /// The code of the [`ObservationOutcome`].
     pub outcome: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-const LESSON_LEN: usize = 48;
-const _: () = assert!(size_of::<Lesson>() == LESSON_LEN);
+const OBSERVATION_LEN: usize = 48;
+const _: () = assert!(size_of::<DnsObservation>() == OBSERVATION_LEN);
 
-/// An answer that the kernel opened nothing by, and the name that was asked for: of a pattern, the entry's number does not tell it.
+/// An answer that the kernel allowed nothing for, with the queried name: the number of a pattern's entry does not say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct NamedLesson {
-    /// The lesson.
-    pub lesson: Lesson,
+pub struct NamedDnsObservation {
+    /// The observation.
+    pub observation: DnsObservation,
     /// The name in the question.
     pub name: NameKey,
 }
 
-const NAMED_LESSON_LEN: usize = LESSON_LEN + NAME_BYTES;
-const _: () = assert!(size_of::<NamedLesson>() == NAMED_LESSON_LEN);
+const NAMED_OBSERVATION_LEN: usize = OBSERVATION_LEN + NAME_BYTES;
+const _: () = assert!(size_of::<NamedDnsObservation>() == NAMED_OBSERVATION_LEN);
 
 /// A record of the ring buffer; its length says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,14 +195,14 @@ pub enum Record {
     Denial(Event),
     /// A denial with a server name.
     Named(NamedEvent),
-    /// A DNS answer that opened an address.
-    Lesson(Lesson),
+    /// A DNS answer that allowed an address.
+    DnsObservation(DnsObservation),
     /// A DNS answer that is left to the daemon.
-    Unlearned(NamedLesson),
+    NamedDnsObservation(NamedDnsObservation),
 }
 
 impl Record {
-    /// The record in `bytes`; `None` where no record has this length.
+    /// Parses `bytes`; `None` if no record has this length.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if let Some(event) = Event::from_bytes(bytes) {
             return Some(Self::Denial(event));
@@ -230,20 +214,20 @@ impl Record {
                 name: name.try_into().ok()?,
             }));
         }
-        if bytes.len() == NAMED_LESSON_LEN {
-            let (lesson, name) = bytes.split_at_checked(LESSON_LEN)?;
-            return Some(Self::Unlearned(NamedLesson {
-                lesson: Lesson::from_bytes(lesson)?,
+        if bytes.len() == NAMED_OBSERVATION_LEN {
+            let (observation, name) = bytes.split_at_checked(OBSERVATION_LEN)?;
+            return Some(Self::NamedDnsObservation(NamedDnsObservation {
+                observation: DnsObservation::from_bytes(observation)?,
                 name: name.try_into().ok()?,
             }));
         }
-        Lesson::from_bytes(bytes).map(Self::Lesson)
+        DnsObservation::from_bytes(bytes).map(Self::DnsObservation)
     }
 }
 
-impl Lesson {
+impl DnsObservation {
     fn from_bytes(record: &[u8]) -> Option<Self> {
-        let record: &[u8; LESSON_LEN] = record.try_into().ok()?;
+        let record: &[u8; OBSERVATION_LEN] = record.try_into().ok()?;
         let mut rest = record.as_slice();
         Some(Self {
             time: u64::from_ne_bytes(take(&mut rest)?),
@@ -282,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_another_length_is_no_event() {
+    fn a_record_of_another_length_is_not_an_event() {
         assert_eq!(Event::from_bytes(&[0; EVENT_LEN - 1]), None);
         assert_eq!(Event::from_bytes(&[0; EVENT_LEN + 1]), None);
     }

@@ -1,26 +1,29 @@
-//! Maps and programs: their names and the layouts of their keys and values.
+//! Maps and programs: names, sizes, and layouts of keys and values.
 //!
-//! [`VERSION`] stands in the pin directory; any change to a layout, a map's size or a code raises it.
+//! [`VERSION`] names the pin directory. Any change to a layout, a map's name or size, or a code raises it.
 
 mod budget;
 
-pub use self::budget::{BUDGET, BudgetSlot, Learned, MAX_ASKERS, MAX_BUDGET_SLOTS, MAX_BUDGETS};
+pub use self::budget::{
+    BUDGET, BudgetSlot, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_CLAIMS, SnoopedGrant,
+};
 use crate::interval::Row;
 use crate::stride::Block;
 
 mod denials;
 
 pub use denials::{
-    COUNTER_LOST, COUNTER_WITHHELD, FOLD_WINDOW, Fold, FoldKey, MAX_COUNTERS, REPORT_BURST,
-    REPORT_INTERVAL, SocketDenial, WithheldKey, attempt_counter, counter, digest, window,
+    COUNTER_LOST, COUNTER_SUPPRESSED, DEDUP_WINDOW, DedupEntry, DedupKey, MAX_COUNTERS,
+    REPORT_BURST, REPORT_INTERVAL, SocketDenial, SuppressedKey, attempt_counter, counter, digest,
+    window,
 };
 
-/// The version of everything in this module. A build with the feature `layout-next` has the version after it, with a layout of its own:
-/// the tests hand over between the two.
-pub const VERSION: u32 = 3 + cfg!(feature = "layout-next") as u32;
-/// Other versions whose [`ALLOWED`] holds the same keys and values, so that what is open there can be taken over from its pins. What
-/// another version opened is otherwise known from the state file alone.
-pub const SAME_ALLOWED: &[u32] = &[VERSION - 1, VERSION - 2];
+/// Version of everything in this module. A build with the feature `layout-next` has the next version and a different layout: the tests hand over
+/// between the two.
+pub const VERSION: u32 = 4 + cfg!(feature = "layout-next") as u32;
+/// Other versions whose [`ALLOWED`] has the same keys and values, so that a hand-over keeps the addresses in it. Addresses that any other version allowed
+/// are known from the state file only.
+pub const SAME_ALLOWED: &[u32] = &[VERSION - 1, VERSION - 2, VERSION - 3];
 
 /// `ARRAY[1]` of [`Settings`].
 pub const SETTINGS: &str = "SETTINGS";
@@ -28,7 +31,7 @@ pub const SETTINGS: &str = "SETTINGS";
 pub const PROTECTED_V4: &str = "PROTECTED_V4";
 /// `ARRAY_OF_MAPS[1]` of `ARRAY[MAX_ROWS]` of [`Row`]: the protected IPv6 set.
 pub const PROTECTED_V6: &str = "PROTECTED_V6";
-/// `HASH` of [`AddressKey`] to [`Binding`]: addresses that allowed names resolve to.
+/// `HASH` of [`AddressKey`] to [`NameCount`]: addresses that allowed names resolve to.
 pub const ALLOWED: &str = "ALLOWED";
 /// `HASH` of a cgroup id (`u64`) to the number of its exceptions (`u32`).
 pub const EXCEPTION_CGROUPS: &str = "EXC_CGROUPS";
@@ -38,43 +41,43 @@ pub const EXCEPTION_PREFIXES: &str = "EXC_PREFIXES";
 pub const EXCEPTION_ADDRESSES: &str = "EXC_ADDRESSES";
 /// `RINGBUF` of [`crate::Record`]s.
 pub const EVENTS: &str = "EVENTS";
-/// `HASH` of [`FoldKey`] to [`Fold`]. The daemon removes the entries of a window that is over.
-pub const FOLDS: &str = "FOLDS";
+/// `HASH` of [`DedupKey`] to [`DedupEntry`]. The daemon removes the entries of past windows.
+pub const DENIAL_DEDUP: &str = "DENIAL_DEDUP";
 /// `LRU_HASH` of a cgroup id (`u64`) to the time until which its token bucket is in debt, in nanoseconds since boot (`u64`).
 pub const REPORT_RATES: &str = "REPORT_RATES";
-/// `HASH` of [`WithheldKey`] to the number of denials (`u64`) that no record reports.
-pub const WITHHELD: &str = "WITHHELD";
-/// `LRU_HASH` of a socket cookie (`u64`) to [`SocketDenial`]: tells the packets of one denied connection from a new attempt.
+/// `HASH` of [`SuppressedKey`] to the number of denials (`u64`) without a record.
+pub const SUPPRESSED: &str = "SUPPRESSED";
+/// `LRU_HASH` of a socket cookie (`u64`) to [`SocketDenial`]: distinguishes further packets of a denied connection from a new attempt.
 pub const SOCKET_DENIALS: &str = "SOCKET_DENIALS";
 /// `PERCPU_ARRAY` of `u64`, indexed by [`counter`].
 pub const COUNTERS: &str = "COUNTERS";
-/// `LRU_HASH` of a socket cookie (`u64`) to [`Origin`].
-pub const ORIGINS: &str = "ORIGINS";
+/// `LRU_HASH` of a socket cookie (`u64`) to [`SocketOwner`].
+pub const SOCKET_OWNERS: &str = "SOCKET_OWNERS";
 /// `HASH` of [`NameKey`] to [`NameEntry`]: the allowed names.
 pub const NAMES: &str = "NAMES";
-/// `HASH` of [`Opening`] to a [`Deadline`]: which names lead to which addresses, as the daemon knows it.
-pub const BOUND: &str = "BOUND";
-/// `HASH` of [`Opening`] to [`Learned`]: what the kernel learned from DNS answers and the daemon has not taken over yet.
-pub const LEARNED: &str = "LEARNED";
-/// `LRU_HASH` of a cgroup id (`u64`) to how many openings its answers brought in (`u32`, it wraps): the next one of its [`BudgetSlot`]s.
+/// `HASH` of [`AddressGrant`] to a [`Deadline`]: which names grant which addresses, according to the daemon.
+pub const NAME_ADDRESSES: &str = "NAME_ADDRESSES";
+/// `HASH` of [`AddressGrant`] to [`SnoopedGrant`]: grants from snooped DNS answers that the daemon has not yet confirmed.
+pub const DNS_ADDRESSES: &str = "DNS_ADDRESSES";
+/// `LRU_HASH` of a cgroup id (`u64`) to the number of grants charged to it (`u32`, wrapping), which selects its next [`BudgetSlot`].
 pub const BUDGETS: &str = "BUDGETS";
-/// `LRU_HASH` of [`BudgetSlot`] to [`Opening`]: what each cgroup's answers brought in.
+/// `LRU_HASH` of [`BudgetSlot`] to [`AddressGrant`]: the grants charged to each cgroup.
 pub const BUDGET_SLOTS: &str = "BUDGET_SLOTS";
-/// `HASH` of [`AddressKey`] to a number from 1 on (`u32`): the DNS servers whose answers are believed.
-pub const SERVERS: &str = "SERVERS";
+/// `HASH` of [`AddressKey`] to a number from 1 on (`u32`): the resolvers whose answers are snooped.
+pub const RESOLVERS: &str = "RESOLVERS";
 
-/// `HASH` of a socket cookie (`u64`) to the [`AddressKey`] of the DNS server that the socket is connected to: sockets of the daemon's network
-/// namespace that no program saw connect.
+/// `HASH` of a socket cookie (`u64`) to the [`AddressKey`] of the resolver that the socket is connected to: sockets of the daemon's network namespace
+/// that connected before the programs were attached.
 pub const DNS_SOCKETS: &str = "DNS_SOCKETS";
 
-/// `SK_STORAGE` of [`crate::dns::Asked`]: the sockets of trusted network namespaces that ask DNS servers.
-pub const ASKERS: &str = "ASKERS";
+/// `SK_STORAGE` of [`crate::dns::PendingQueries`]: sockets of trusted network namespaces that query resolvers.
+pub const DNS_CLIENTS: &str = "DNS_CLIENTS";
 
-/// `SK_STORAGE` of [`crate::hello::Handshake`]: how far the first bytes of each connection to an allowed address were read. The number
-/// is that of its layout: versions that have a map of this name share it, so that a connection outlives the hand-over between them.
-pub const HANDSHAKES: &str = "HANDSHAKES_2";
+/// `SK_STORAGE` of [`crate::tls::FlowState`]: the state of each connection to an allowed address. Versions share this map, so that verified connections
+/// survive a hand-over.
+pub const FLOWS: &str = "FLOWS";
 
-/// Every map but the programs' scratch, in the order in which they are pinned.
+/// Every map except the programs' scratch memory, in the order of pinning.
 pub const MAPS: [&str; 23] = [
     SETTINGS,
     PROTECTED_V4,
@@ -84,29 +87,34 @@ pub const MAPS: [&str; 23] = [
     EXCEPTION_PREFIXES,
     EXCEPTION_ADDRESSES,
     EVENTS,
-    FOLDS,
+    DENIAL_DEDUP,
     REPORT_RATES,
-    WITHHELD,
+    SUPPRESSED,
     SOCKET_DENIALS,
     COUNTERS,
-    ORIGINS,
+    SOCKET_OWNERS,
     NAMES,
-    BOUND,
-    LEARNED,
+    NAME_ADDRESSES,
+    DNS_ADDRESSES,
     BUDGETS,
     BUDGET_SLOTS,
-    SERVERS,
+    RESOLVERS,
     DNS_SOCKETS,
-    ASKERS,
-    HANDSHAKES,
+    DNS_CLIENTS,
+    FLOWS,
 ];
 
-/// The program that answers `explain`: the egress program's judgement without its telemetry, for test runs.
+/// Name of a map's pin. That of [`FLOWS`] is the name that the map has in versions 1 to 3, so that they and this one find each other's.
+pub fn pin_name(map: &str) -> &str {
+    if map == FLOWS { "HANDSHAKES_2" } else { map }
+}
+
+/// Program for test runs by `explain`: the egress program without telemetry.
 pub const EXPLAIN: &str = "explain";
-/// The program that remembers which process opened a socket. It allows everything.
-pub const ORIGIN: &str = "origin";
-/// The program that reads DNS answers as they come in. It allows everything.
-pub const LEARN: &str = "learn";
+/// Program that records which process opened a socket. It allows everything.
+pub const SOCKET_OWNER: &str = "socket_owner";
+/// Program that snoops DNS answers. It allows everything.
+pub const DNS_SNOOP: &str = "dns_snoop";
 
 /// Entries of [`ALLOWED`] and of [`EXCEPTION_ADDRESSES`].
 pub const MAX_ADDRESSES: u32 = 8192;
@@ -116,65 +124,66 @@ pub const MAX_SCOPES: u32 = 256;
 pub const MAX_PREFIXES: u32 = 4096;
 /// Entries of [`NAMES`].
 pub const MAX_NAMES: u32 = 4096;
-/// Entries of [`BOUND`].
-pub const MAX_BOUND: u32 = 32_768;
-/// Entries of [`LEARNED`]: two for each address, for 32 cgroups that use their whole budget.
-pub const MAX_LEARNED: u32 = 32 * BUDGET;
-/// Entries of [`SERVERS`].
-pub const MAX_SERVERS: u32 = 64;
+/// Entries of [`NAME_ADDRESSES`].
+pub const MAX_NAME_ADDRESSES: u32 = 32_768;
+/// Entries of [`DNS_ADDRESSES`]: 32 cgroups can use their whole budget.
+pub const MAX_DNS_ADDRESSES: u32 = 32 * BUDGET;
+/// Entries of [`RESOLVERS`].
+pub const MAX_RESOLVERS: u32 = 64;
 /// Entries of [`DNS_SOCKETS`].
 pub const MAX_DNS_SOCKETS: u32 = 4096;
 /// Bytes of a [`NameKey`]; a name has 253 at most (RFC 1035 section 2.3.4).
 pub const NAME_BYTES: usize = 256;
-/// Entries of [`FOLDS`], of [`SOCKET_DENIALS`] and of [`ORIGINS`].
+/// Entries of [`DENIAL_DEDUP`], of [`SOCKET_DENIALS`] and of [`SOCKET_OWNERS`].
 pub const MAX_RECENT: u32 = 4096;
-/// Entries of [`REPORT_RATES`] and of [`WITHHELD`].
+/// Entries of [`REPORT_RATES`] and of [`SUPPRESSED`].
 pub const MAX_REPORTERS: u32 = 1024;
 /// Bytes of [`EVENTS`]: about 3,000 events without a name.
 pub const EVENT_BYTES: u32 = 256 * 1024;
-/// How deep in the tree a cgroup with an exception may stand, the root being level 0.
+/// Maximum level of a cgroup with an exception; the root has level 0.
 pub const MAX_LEVEL: u32 = 16;
-/// What the programs read first. All zero means: enforce, and deny what nothing opens.
+
+/// Settings that the programs read first. All zero: enforce, and deny by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Settings {
-    /// Moves everything behind it.
+    /// Shifts all other fields.
     #[cfg(feature = "layout-next")]
     pub moved: u64,
     /// See [`Switches`].
     pub switches: Switches,
-    /// The deepest level of a cgroup that has an exception; 0 where none has.
+    /// Deepest level of a cgroup with an exception; 0 without exceptions.
     pub exception_level: u32,
-    /// Counts the policies applied; for people, not for the programs.
+    /// Number of policies applied; shown to people, not used by the programs.
     pub generation: u64,
-    /// Changes after each change that may close something: what was verified before is then looked up again.
+    /// Changes after each change that may revoke a grant: verified connections then look theirs up again.
     pub epoch: u64,
-    /// What the kernel learns from DNS answers.
-    pub learning: Learning,
+    /// DNS snooping.
+    pub snooping: Snooping,
 }
 
-/// Whether and for how long the kernel opens what DNS answers say. All zero means: nothing.
+/// Settings of DNS snooping. All zero: none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
-pub struct Learning {
-    /// How long a learned address stays open, in nanoseconds, whatever its TTL: that may be forged.
+pub struct Snooping {
+    /// How long a snooped address stays allowed, in nanoseconds, whatever its TTL: that may be forged.
     pub linger: u64,
-    /// The cookie of a network namespace whose sockets are trusted beside those of the initial one; 0 for none.
+    /// Cookie of a network namespace whose sockets are trusted like those of the initial one; 0 for none.
     pub network: u64,
-    /// Whether anything is learned (1 or 0).
+    /// Whether answers are snooped (1 or 0).
     pub enabled: u32,
     /// Zero.
     pub reserved: u32,
 }
 
 impl Settings {
-    /// The settings of the policy that is the `generation`th.
+    /// Settings of policy number `generation`.
     pub fn new(
         switches: Switches,
         exception_level: u32,
         generation: u64,
         epoch: u64,
-        learning: Learning,
+        snooping: Snooping,
     ) -> Self {
         Self {
             #[cfg(feature = "layout-next")]
@@ -183,12 +192,12 @@ impl Settings {
             exception_level,
             generation,
             epoch,
-            learning,
+            snooping,
         }
     }
 }
 
-/// Mode, default and shortcuts in one word, so that a change is seen whole or not at all.
+/// Mode, default and shortcuts in one word, so that a packet sees a change whole or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Switches(u32);
@@ -198,8 +207,8 @@ impl Switches {
     const DEFAULT_ALLOW: u32 = 2;
     const ALLOWED_OUTSIDE: u32 = 4;
 
-    /// `audit`: report and let pass. `default_allow`: what nothing closes is open. `allowed_outside`: the allowed set holds
-    /// addresses that no configured prefix covers, so open addresses must be looked up there too.
+    /// `audit`: report denials and let them pass. `default_allow`: allow what nothing protects. `allowed_outside`: some allowed addresses are outside the
+    /// protected set, so unprotected addresses must be looked up as well.
     pub const fn new(audit: bool, default_allow: bool, allowed_outside: bool) -> Self {
         Self(
             (audit as u32 * Self::AUDIT)
@@ -214,15 +223,15 @@ impl Switches {
         self.0 & Self::AUDIT != 0
     }
 
-    /// Whether what nothing closes is open.
+    /// Whether unprotected addresses are allowed by default.
     #[inline(always)]
     pub const fn default_allows(self) -> bool {
         self.0 & Self::DEFAULT_ALLOW != 0
     }
 
-    /// Whether an address that no configured prefix covers is open whatever the other maps hold.
+    /// Whether an unprotected address is allowed whatever the other maps hold.
     #[inline(always)]
-    pub const fn open_needs_no_lookup(self) -> bool {
+    pub const fn unprotected_needs_no_lookup(self) -> bool {
         self.0 & (Self::DEFAULT_ALLOW | Self::ALLOWED_OUTSIDE) == Self::DEFAULT_ALLOW
     }
 }
@@ -230,57 +239,57 @@ impl Switches {
 /// An address as [`crate::Address::key`].
 pub type AddressKey = [u8; 16];
 
-/// A name in lower case, labels parted by dots, none at the end, the rest zero. `*` as the whole second label stands for any one label.
+/// A name in lower case without a final dot, padded with zeros. `*` as the whole second label matches any one label.
 pub type NameKey = [u8; NAME_BYTES];
 
-/// What the programs know of an allowed name.
+/// An allowed name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct NameEntry {
-    /// Its number in [`Opening`], from 1 on; the same while the name stays allowed.
+    /// Its number in [`AddressGrant`], from 1 on; constant while the name stays allowed.
     pub id: u32,
-    /// See the constants.
+    /// The flags below.
     pub flags: u32,
-    /// The cgroup of the exception that has the name, or 0.
+    /// Cgroup of the exception that has the name, or 0.
     pub cgroup: u64,
     /// When that exception ends.
     pub deadline: Deadline,
 }
 
 impl NameEntry {
-    /// A registry has it, so it opens for everybody.
+    /// The name of a registry: allowed for every cgroup.
     pub const REGISTRY: u32 = 1;
-    /// Its addresses lie in `AzureContainerRegistry`.
+    /// Its addresses are in `AzureContainerRegistry`.
     pub const IN_REGISTRY_TAG: u32 = 2;
-    /// Its addresses lie in `Storage`.
+    /// Its addresses are in `Storage`.
     pub const IN_STORAGE_TAG: u32 = 4;
-    /// The kernel is not to learn it but to tell the daemon: more than one cgroup has it, or answers need more checks.
+    /// The kernel reports answers instead of granting their addresses: several cgroups have the name, or answers need more checks.
     pub const ASK_DAEMON: u32 = 8;
-    /// Names in handshakes do not count at its addresses (`sni = "off"`) for somebody: the kernel does not learn it.
+    /// Server names are not checked at its addresses (`sni = "off"`) for some cgroup: the kernel grants none of them.
     pub const UNCHECKED: u32 = 16;
 }
 
-/// An address, for somebody, by a name.
+/// The grant of an address to a cgroup by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
-pub struct Opening {
-    /// The cgroup of an exception; 0 for everybody.
+pub struct AddressGrant {
+    /// Cgroup of an exception; 0 for every cgroup.
     pub cgroup: u64,
     /// The address.
     pub address: AddressKey,
-    /// [`NameEntry::id`]; [`Opening::ADDRESS`] or [`Opening::ANY_NAME`].
+    /// [`NameEntry::id`]; [`AddressGrant::ADDRESS`] or [`AddressGrant::ANY_NAME`].
     pub name: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-impl Opening {
-    /// In the place of a name: the address is open, by whichever name ([`LEARNED`] only).
+impl AddressGrant {
+    /// Instead of a name's number: allowed by some name ([`DNS_ADDRESSES`] only).
     pub const ADDRESS: u32 = 0;
-    /// In the place of a name: names are not looked at there (`sni = "off"`).
+    /// Instead of a name's number: server names are not checked (`sni = "off"`).
     pub const ANY_NAME: u32 = u32::MAX;
 
-    /// The opening of `address` by `name` for `cgroup`.
+    /// The grant of `address` to `cgroup` by `name`.
     #[inline(always)]
     pub const fn new(cgroup: u64, address: AddressKey, name: u32) -> Self {
         Self {
@@ -292,17 +301,17 @@ impl Opening {
     }
 }
 
-/// What an allowed address is bound to.
+/// Number of allowed names that resolve to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
-pub struct Binding {
-    /// How many allowed names lead there.
+pub struct NameCount {
+    /// The number.
     pub names: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// An address for the exceptions of one cgroup. As the key of a prefix its bits count from the cgroup on.
+/// An address in the exceptions of one cgroup. A prefix length counts from the cgroup's first bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct ScopedAddress {
@@ -328,14 +337,13 @@ impl ScopedAddress {
     }
 }
 
-/// When an entry of an exception ends, in nanoseconds since boot (`CLOCK_BOOTTIME`): the kernel keeps the end date also while the
-/// daemon is dead.
+/// End of a grant, in nanoseconds since boot (`CLOCK_BOOTTIME`): the kernel enforces it even while the daemon is dead.
 pub type Deadline = u64;
 
 /// The process that opened or used a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C, align(8))]
-pub struct Origin {
+pub struct SocketOwner {
     /// The thread group.
     pub pid: u32,
     /// The user.
@@ -355,9 +363,9 @@ const _: () = {
     );
     assert!(size_of::<Block>() == 512);
     assert!(size_of::<Row>() == 24);
-    assert!(size_of::<Binding>() == 8);
+    assert!(size_of::<NameCount>() == 8);
     assert!(size_of::<NameEntry>() == 24);
-    assert!(size_of::<Opening>() == 32);
+    assert!(size_of::<AddressGrant>() == 32);
     assert!(size_of::<ScopedAddress>() == 24);
-    assert!(size_of::<Origin>() == 24);
+    assert!(size_of::<SocketOwner>() == 24);
 };

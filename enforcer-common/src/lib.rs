@@ -8,10 +8,10 @@
 
 mod address;
 mod class;
+mod coded;
 mod decide;
 pub mod dns;
 mod event;
-pub mod hello;
 pub mod interval;
 pub mod layout;
 mod packet;
@@ -19,6 +19,7 @@ mod packet;
 mod pod;
 mod reason;
 pub mod stride;
+pub mod tls;
 
 pub use address::Address;
 pub use class::Class;
@@ -26,6 +27,8 @@ pub use decide::{
     Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
     decide_packet, judged,
 };
-pub use event::{Event, Hook, Lesson, NamedEvent, NamedLesson, Outcome, Record};
+pub use event::{
+    DnsObservation, Event, Hook, NamedDnsObservation, NamedEvent, ObservationOutcome, Record,
+};
 pub use packet::{Bytes, PacketError, Words, established_v4, established_v6, read_ipv4, read_ipv6};
-pub use reason::Reason;
+pub use reason::{ConnectionEffect, Reason};

@@ -5,8 +5,8 @@ use aya::Pod;
 use crate::event::Event;
 use crate::interval::Row;
 use crate::layout::{
-    Binding, BudgetSlot, Fold, FoldKey, Learned, NameEntry, Opening, Origin, ScopedAddress,
-    Settings, Switches, WithheldKey,
+    AddressGrant, BudgetSlot, DedupEntry, DedupKey, NameCount, NameEntry, ScopedAddress, Settings,
+    SnoopedGrant, SocketOwner, SuppressedKey, Switches,
 };
 
 macro_rules! pod {
@@ -20,18 +20,18 @@ macro_rules! pod {
 }
 
 pod!(
-    Binding,
+    NameCount,
     BudgetSlot,
     Event,
-    Fold,
-    FoldKey,
-    Learned,
+    DedupEntry,
+    DedupKey,
+    SnoopedGrant,
     NameEntry,
-    Opening,
-    Origin,
+    AddressGrant,
+    SocketOwner,
     Row,
     ScopedAddress,
     Settings,
     Switches,
-    WithheldKey
+    SuppressedKey
 );

@@ -1,111 +1,193 @@
-//! The one rule that decided.
+//! The line of the rule that decided.
 
-/// Which line of the rule decided. Codes are the counters' indices and stand in events: append, never renumber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Reason {
-    /// Allowed: not globally routable and no configured prefix covers it.
-    Local = 0,
-    /// Allowed: the platform's address, a DNS server, or an address of the host.
-    Exempt = 1,
-    /// Allowed: a prefix of an exception for this cgroup.
-    ExceptionPrefix = 2,
-    /// Allowed: a name of an exception for this cgroup, TCP port 443.
-    ExceptionName = 3,
-    /// Allowed: an allowed name resolves to it, TCP port 443.
-    AllowedName = 4,
-    /// Allowed: nothing closes it and the default is `allow`.
-    DefaultAllow = 5,
-    /// Denied: an allowed name resolves to it, but this is not TCP port 443.
-    WrongPort = 8,
-    /// Denied: in `Storage`.
-    Storage = 9,
-    /// Denied: in `AzureContainerRegistry`.
-    Registry = 10,
-    /// Denied: in another configured tag or prefix.
-    Configured = 11,
-    /// Denied: nothing opens it and the default is `deny`.
-    DefaultDeny = 12,
-    /// Denied: the packet names further hops, so its destination field is not its destination.
-    SourceRouted = 13,
-    /// Denied: no IP header that can be read.
-    Unreadable = 14,
-    /// Denied: the protected set could not be read.
-    NoTable = 15,
-    /// Denied: the connection's first bytes are no TLS ClientHello.
-    NotTls = 16,
-    /// Denied: the ClientHello does not parse within bounds.
-    HelloUnreadable = 17,
-    /// Denied: the ClientHello names no server.
-    NoServerName = 18,
-    /// Denied: the server name is no allowed one.
-    ServerNameUnknown = 19,
-    /// Denied: the server name is allowed, and does not lead to this address.
-    ServerNameElsewhere = 20,
-    /// Denied: a segment of the ClientHello is missing or comes out of its order.
-    HelloOutOfOrder = 21,
-    /// Denied: data in the SYN (TCP Fast Open) before a name was seen.
-    FastOpen = 22,
-    /// Denied: urgent data before a name was seen.
-    Urgent = 23,
-    /// Denied: how the connection began was not seen.
-    Unwatched = 24,
-    /// Denied: TCP that does not come from a TCP socket.
-    NotASocket = 25,
-    /// Denied: the ClientHello names an IP address in the place of a server (RFC 6066 section 3 has none there).
-    ServerNameAddress = 26,
-    /// Denied: bytes of the ClientHello that are sent again are not those that were judged.
-    HelloChanged = 27,
-    /// Denied: the ClientHello announces early data (RFC 8446 section 4.2.10), behind which another hello could follow.
-    EarlyData = 28,
-    /// Denied: a segment of the ClientHello is to leave later than it is judged, and could be another one by then.
-    HelloHeld = 29,
+use crate::coded::coded_enum;
+use crate::decide::Verdict;
+
+coded_enum! {
+    /// The line of the rule that decided. Codes index counters and stand in events.
+    pub enum Reason: u8 {
+        /// Allowed: not globally routable, and no protected prefix covers it.
+        Local = 0,
+        /// Allowed: the platform's address, a DNS server, or an address of the host.
+        Exempt = 1,
+        /// Allowed: a prefix of an exception for this cgroup.
+        ExceptionPrefix = 2,
+        /// Allowed: a name of an exception for this cgroup resolves to it, TCP port 443.
+        ExceptionName = 3,
+        /// Allowed: an allowed name resolves to it, TCP port 443.
+        AllowedName = 4,
+        /// Allowed: nothing protects it and the default is `allow`.
+        DefaultAllow = 5,
+        /// Denied: an allowed name resolves to it, but this is not TCP port 443.
+        WrongPort = 8,
+        /// Denied: in `Storage`.
+        Storage = 9,
+        /// Denied: in `AzureContainerRegistry`.
+        Registry = 10,
+        /// Denied: in another configured tag or prefix.
+        Configured = 11,
+        /// Denied: nothing allows it and the default is `deny`.
+        DefaultDeny = 12,
+        /// Denied: the packet names further hops, so its destination field is not its destination.
+        SourceRouted = 13,
+        /// Denied: no readable IP header.
+        Unreadable = 14,
+        /// Denied: the protected set could not be read.
+        NoTable = 15,
+        /// Denied: the connection does not begin with a TLS ClientHello.
+        NotTls = 16,
+        /// Denied: the ClientHello does not parse within bounds.
+        HelloUnreadable = 17,
+        /// Denied: the ClientHello names no server.
+        NoServerName = 18,
+        /// Denied: the server name is not an allowed name.
+        ServerNameUnknown = 19,
+        /// Denied: the server name is allowed but does not resolve to this address.
+        ServerNameElsewhere = 20,
+        /// Denied: a segment of the ClientHello is missing or out of order.
+        HelloOutOfOrder = 21,
+        /// Denied: data in the SYN (TCP Fast Open), before a server name was seen.
+        FastOpen = 22,
+        /// Denied: urgent data before a server name was seen.
+        Urgent = 23,
+        /// Denied: the connection's SYN was not seen.
+        NoSynSeen = 24,
+        /// Denied: TCP that no TCP socket sends.
+        NoTcpSocket = 25,
+        /// Denied: the ClientHello names an IP address as the server (RFC 6066 section 3 forbids that).
+        ServerNameAddress = 26,
+        /// Denied: a retransmitted part of the ClientHello differs from the inspected bytes.
+        RetransmitMismatch = 27,
+        /// Denied: the ClientHello announces early data (RFC 8446 section 4.2.10), which could hide a second ClientHello.
+        EarlyData = 28,
+        /// Denied: a segment of the ClientHello has a future departure time, so its bytes could change before they are sent.
+        DelayedTransmit = 29,
+    }
 }
 
 impl Reason {
-    /// One more than the largest code.
+    /// Upper bound of the codes, exclusive.
     pub const COUNT: u32 = 32;
 
-    /// Every reason, in the order of the codes.
-    pub const ALL: [Self; 28] = [
-        Self::Local,
-        Self::Exempt,
-        Self::ExceptionPrefix,
-        Self::ExceptionName,
-        Self::AllowedName,
-        Self::DefaultAllow,
-        Self::WrongPort,
-        Self::Storage,
-        Self::Registry,
-        Self::Configured,
-        Self::DefaultDeny,
-        Self::SourceRouted,
-        Self::Unreadable,
-        Self::NoTable,
-        Self::NotTls,
-        Self::HelloUnreadable,
-        Self::NoServerName,
-        Self::ServerNameUnknown,
-        Self::ServerNameElsewhere,
-        Self::HelloOutOfOrder,
-        Self::FastOpen,
-        Self::Urgent,
-        Self::Unwatched,
-        Self::NotASocket,
-        Self::ServerNameAddress,
-        Self::HelloChanged,
-        Self::EarlyData,
-        Self::HelloHeld,
-    ];
-
-    /// The reason of a code that a map or an event holds.
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| *reason as u8 == code)
+    /// The denial with this code; `unknown` for any other code.
+    #[inline(always)]
+    pub const fn denial_from_code(code: u8, unknown: Self) -> Self {
+        match Self::from_code(code) {
+            Some(reason) if reason.denies() => reason,
+            _ => unknown,
+        }
     }
 
-    /// Whether the verdict with this reason is a denial.
+    /// The verdict that follows from the reason.
+    #[inline(always)]
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Local
+            | Self::Exempt
+            | Self::ExceptionPrefix
+            | Self::ExceptionName
+            | Self::AllowedName
+            | Self::DefaultAllow => Verdict::Allow,
+            Self::WrongPort
+            | Self::Storage
+            | Self::Registry
+            | Self::Configured
+            | Self::DefaultDeny
+            | Self::SourceRouted
+            | Self::Unreadable
+            | Self::NoTable
+            | Self::NotTls
+            | Self::HelloUnreadable
+            | Self::NoServerName
+            | Self::ServerNameUnknown
+            | Self::ServerNameElsewhere
+            | Self::HelloOutOfOrder
+            | Self::FastOpen
+            | Self::Urgent
+            | Self::NoSynSeen
+            | Self::NoTcpSocket
+            | Self::ServerNameAddress
+            | Self::RetransmitMismatch
+            | Self::EarlyData
+            | Self::DelayedTransmit => Verdict::Deny,
+        }
+    }
+
+    /// Whether the verdict is a denial.
+    #[inline(always)]
     pub const fn denies(self) -> bool {
-        self as u8 >= Self::WrongPort as u8
+        matches!(self.verdict(), Verdict::Deny)
+    }
+
+    /// What a denial by the TLS check means for the rest of its connection.
+    #[inline(always)]
+    pub const fn effect_on_connection(self) -> ConnectionEffect {
+        match self {
+            Self::ServerNameUnknown | Self::ServerNameElsewhere => {
+                ConnectionEffect::UntilNameIsGranted
+            }
+            Self::NotTls
+            | Self::HelloUnreadable
+            | Self::NoServerName
+            | Self::ServerNameAddress
+            | Self::Urgent
+            | Self::EarlyData => ConnectionEffect::Terminal,
+            Self::HelloOutOfOrder
+            | Self::FastOpen
+            | Self::NoSynSeen
+            | Self::NoTcpSocket
+            | Self::RetransmitMismatch
+            | Self::DelayedTransmit => ConnectionEffect::SegmentOnly,
+            Self::Local
+            | Self::Exempt
+            | Self::ExceptionPrefix
+            | Self::ExceptionName
+            | Self::AllowedName
+            | Self::DefaultAllow
+            | Self::WrongPort
+            | Self::Storage
+            | Self::Registry
+            | Self::Configured
+            | Self::DefaultDeny
+            | Self::SourceRouted
+            | Self::Unreadable
+            | Self::NoTable => ConnectionEffect::SegmentOnly,
+        }
+    }
+
+    /// Whether a report of the denial shows the server name as far as it was read.
+    #[inline(always)]
+    pub const fn shows_server_name(self) -> bool {
+        match self {
+            Self::HelloUnreadable
+            | Self::ServerNameUnknown
+            | Self::ServerNameElsewhere
+            | Self::ServerNameAddress => true,
+            Self::Local
+            | Self::Exempt
+            | Self::ExceptionPrefix
+            | Self::ExceptionName
+            | Self::AllowedName
+            | Self::DefaultAllow
+            | Self::WrongPort
+            | Self::Storage
+            | Self::Registry
+            | Self::Configured
+            | Self::DefaultDeny
+            | Self::SourceRouted
+            | Self::Unreadable
+            | Self::NoTable
+            | Self::NotTls
+            | Self::NoServerName
+            | Self::HelloOutOfOrder
+            | Self::FastOpen
+            | Self::Urgent
+            | Self::NoSynSeen
+            | Self::NoTcpSocket
+            | Self::RetransmitMismatch
+            | Self::EarlyData
+            | Self::DelayedTransmit => false,
+        }
     }
 
     /// The word in events, metrics and `--json`.
@@ -133,66 +215,81 @@ impl Reason {
             Self::HelloOutOfOrder => "hello-out-of-order",
             Self::FastOpen => "fast-open",
             Self::Urgent => "urgent-data",
-            Self::Unwatched => "unwatched",
-            Self::NotASocket => "not-a-socket",
+            Self::NoSynSeen => "no-syn-seen",
+            Self::NoTcpSocket => "no-tcp-socket",
             Self::ServerNameAddress => "server-name-address",
-            Self::HelloChanged => "hello-changed",
+            Self::RetransmitMismatch => "retransmit-mismatch",
             Self::EarlyData => "early-data",
-            Self::HelloHeld => "hello-held-back",
+            Self::DelayedTransmit => "delayed-transmit",
         }
     }
 
     /// The sentence that a person reads.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Local => "not globally routable, and no configured prefix covers it",
+            Self::Local => "not globally routable, and no protected prefix covers it",
             Self::Exempt => "the platform's address, a DNS server or an address of this host",
             Self::ExceptionPrefix => "a prefix of an exception for this unit",
             Self::ExceptionName => "a name of an exception for this unit resolves to it",
             Self::AllowedName => "an allowed name resolves to it",
-            Self::DefaultAllow => "nothing closes it, and the default is allow",
+            Self::DefaultAllow => "nothing protects it, and the default is allow",
             Self::WrongPort => {
-                "an allowed name resolves to it, but only TCP port 443 is open there"
+                "an allowed name resolves to it, but only TCP port 443 is allowed there"
             }
             Self::Storage => "an Azure storage address that no allowed name resolves to",
             Self::Registry => {
                 "an Azure container registry address that no allowed name resolves to"
             }
-            Self::Configured => "a closed prefix of the configuration covers it",
-            Self::DefaultDeny => "nothing opens it, and the default is deny",
+            Self::Configured => "a protected prefix of the configuration covers it",
+            Self::DefaultDeny => "nothing allows it, and the default is deny",
             Self::SourceRouted => "the packet is source-routed past its destination field",
-            Self::Unreadable => "the packet has no IP header that can be read",
+            Self::Unreadable => "the packet has no readable IP header",
             Self::NoTable => "the protected set could not be read",
             Self::NotTls => {
-                "what it sends is no TLS, and only TLS to an allowed name is open there"
+                "the connection does not begin with TLS, and only TLS to an allowed name is allowed there"
             }
-            Self::HelloUnreadable => "its TLS ClientHello cannot be read within bounds",
+            Self::HelloUnreadable => "its TLS ClientHello cannot be parsed within bounds",
             Self::NoServerName => "its TLS ClientHello names no server",
-            Self::ServerNameUnknown => "its TLS ClientHello names a server that is no allowed name",
+            Self::ServerNameUnknown => {
+                "its TLS ClientHello names a server that is not an allowed name"
+            }
             Self::ServerNameElsewhere => {
-                "its TLS ClientHello names an allowed name that does not lead to this address"
+                "its TLS ClientHello names an allowed name that does not resolve to this address"
             }
             Self::HelloOutOfOrder => "a part of its TLS ClientHello is missing or out of order",
             Self::FastOpen => {
-                "it sends data in the SYN (TCP Fast Open), before its TLS ClientHello can be judged"
+                "it sends data in the SYN (TCP Fast Open), before its TLS ClientHello can be checked"
             }
-            Self::Urgent => "it sends urgent data before its TLS ClientHello was judged",
-            Self::Unwatched => "the connection began before the enforcer watched: connect again",
-            Self::NotASocket => "it is TCP that does not come from a TCP socket",
+            Self::Urgent => "it sends urgent data before its TLS ClientHello was checked",
+            Self::NoSynSeen => {
+                "the connection's SYN was not seen, because it began before enforcement: connect again"
+            }
+            Self::NoTcpSocket => "it is TCP that no TCP socket sends",
             Self::ServerNameAddress => {
                 "its TLS ClientHello names an IP address, where only an allowed name counts"
             }
-            Self::HelloChanged => {
-                "what it sends again of its TLS ClientHello is not what it sent before, or too far in to tell"
+            Self::RetransmitMismatch => {
+                "a retransmitted part of its TLS ClientHello differs from the original, or lies beyond the 3,072 bytes recorded"
             }
             Self::EarlyData => {
-                "its TLS ClientHello announces early data (0-RTT), which could hide another hello: switch that off in the client"
+                "its TLS ClientHello announces early data (0-RTT), which could hide a second ClientHello: switch that off in the client"
             }
-            Self::HelloHeld => {
-                "its TLS ClientHello is to leave later than at once (SO_MAX_PACING_RATE, TCP_TX_DELAY), and could be another one by then"
+            Self::DelayedTransmit => {
+                "its TLS ClientHello has a future departure time (SO_MAX_PACING_RATE, TCP_TX_DELAY), so its bytes could change before they are sent"
             }
         }
     }
+}
+
+/// What a denial of one segment means for its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEffect {
+    /// Nothing: the segment may be sent again and is then checked again.
+    SegmentOnly,
+    /// The connection stays denied until the name in its ClientHello is granted for its address.
+    UntilNameIsGranted,
+    /// The connection stays denied.
+    Terminal,
 }
 
 #[cfg(test)]
@@ -211,10 +308,21 @@ mod tests {
     }
 
     #[test]
-    fn a_code_reads_back_as_its_reason() {
+    fn every_code_reads_back_as_its_reason() {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_code(reason as u8), Some(reason));
         }
         assert_eq!(Reason::from_code(6), None);
+        assert_eq!(Reason::from_code(u8::MAX), None);
+    }
+
+    #[test]
+    fn only_a_denial_comes_back_as_one() {
+        for code in 0..=u8::MAX {
+            let denial = Reason::denial_from_code(code, Reason::NoSynSeen);
+            assert!(denial.denies());
+            let known = Reason::from_code(code).filter(|reason| reason.denies());
+            assert_eq!(denial, known.unwrap_or(Reason::NoSynSeen));
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! Copies word by word: the kernel's programs have no call for it, and their stack no room.
+//! Copies word by word: BPF programs have neither `memcpy` nor room on the stack.
 
 use core::ptr;
 
-/// Copies a value of whole aligned words.
+/// Copies a value that consists of aligned words.
 #[inline(always)]
 pub(crate) fn copy<T>(from: &T, to: &mut T) {
     const { assert!(align_of::<T>() == 8) };
@@ -16,13 +16,13 @@ pub(crate) fn copy<T>(from: &T, to: &mut T) {
     };
 }
 
-/// Words that are copied one by one between two steps of a loop, which the verifier looks at one by one.
+/// Words copied per iteration of the loop, of which the verifier checks each iteration.
 const STRIDE: usize = 8;
 
-/// Copies `words` words. Volatile, so that they stay as many single words.
+/// Copies `words` words. Volatile, so that the compiler does not turn them into a call.
 ///
 /// # Safety
-/// Both are valid, aligned, and as long.
+/// Both pointers are valid and aligned for `words` words.
 #[inline(always)]
 pub(crate) unsafe fn copy_words(from: *const u64, to: *mut u64, words: usize) {
     let whole = words / STRIDE * STRIDE;

@@ -4,60 +4,53 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
-mod asker;
-mod attempt;
-mod blur;
-mod budget;
 mod copy;
-mod dedup;
-mod desk;
-mod handshake;
-mod learn;
-mod lookup;
+mod dns;
 mod maps;
-mod packet;
+mod policy_maps;
 mod report;
-mod scratch;
-mod socket_denials;
-mod view;
+mod skb;
+mod sock_addr;
+mod tls;
+mod verifier;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::{Decision, Hook, Verdict, decide, decide_connect};
 
-use crate::handshake::Stray;
+use crate::tls::flow::NonTcpSocket;
 
-/// What a cgroup program returns to let a packet or call go on.
+/// Return code that allows a packet or call.
 const PASS: i32 = 1;
-/// What it returns to drop the packet, or to fail the call with `EPERM`.
+/// Return code that drops a packet, or fails a call with `EPERM`.
 const DROP: i32 = 0;
 
 /// Every packet of every socket in scope. Linux 4.10.
 #[cgroup_skb(egress)]
 #[inline(always)]
 fn egress(context: SkBuffContext) -> i32 {
-    if let Some(decision) = packet::verified(&context) {
+    if let Some(decision) = skb::verified(&context) {
         let code = enforce(decision);
         report::passed(decision);
         return code;
     }
-    let judged = packet::judge(&context, Stray::Denied);
+    let judged = skb::judge(&context, NonTcpSocket::Denied);
     let code = enforce(judged.decision);
     let flow = judged.flow;
     report::packet(&context, judged);
-    asker::note(&context, flow);
+    dns::client::record_query(&context, flow);
     code
 }
 
-/// [`egress`] for test runs: no telemetry, and the reason in the control buffer. Never attached.
+/// [`egress`] for test runs: without telemetry, with the reason in the control buffer. Never attached.
 #[cgroup_skb(egress)]
 #[inline(always)]
 fn explain(mut context: SkBuffContext) -> i32 {
-    let decision = match packet::verified(&context) {
+    let decision = match skb::verified(&context) {
         Some(decision) => decision,
-        None => packet::judge(&context, Stray::First).decision,
+        None => skb::judge(&context, NonTcpSocket::FirstSegment).decision,
     };
-    packet::leave_reason(&mut context, decision);
+    skb::leave_reason(&mut context, decision);
     enforce(decision)
 }
 
@@ -73,50 +66,50 @@ fn connect6(context: SockAddrContext) -> i32 {
     connect(&context, Hook::Connect6)
 }
 
-/// A datagram to an address of its own over IPv4. Linux 4.18.
+/// A datagram with a destination of its own over IPv4. Linux 4.18.
 #[cgroup_sock_addr(sendmsg4)]
 fn sendmsg4(context: SockAddrContext) -> i32 {
     send(&context, Hook::Sendmsg4)
 }
 
-/// A datagram to an address of its own over IPv6. Linux 4.18.
+/// A datagram with a destination of its own over IPv6. Linux 4.18.
 #[cgroup_sock_addr(sendmsg6)]
 fn sendmsg6(context: SockAddrContext) -> i32 {
     send(&context, Hook::Sendmsg6)
 }
 
-/// A socket comes into being: remembers whose it is, for reports. Decides nothing. Linux 4.10.
+/// A new socket: records its owner for reports. Decides nothing. Linux 4.10.
 #[cgroup_sock(sock_create)]
-fn origin(context: SockContext) -> i32 {
-    report::remember_origin(&context);
+fn socket_owner(context: SockContext) -> i32 {
+    report::record_owner(&context);
     PASS
 }
 
-/// Every packet that a socket in scope receives: opens what DNS answers say before anybody reads them. Decides nothing. Linux 4.10.
+/// Every packet that a socket in scope receives: allows the addresses of DNS answers before the application reads them. Decides nothing. Linux 4.10.
 #[cgroup_skb(ingress)]
-fn learn(context: SkBuffContext) -> i32 {
-    learn::answer(&context);
+fn dns_snoop(context: SkBuffContext) -> i32 {
+    dns::snoop::observe(&context);
     PASS
 }
 
 #[inline(always)]
 fn connect(context: &SockAddrContext, hook: Hook) -> i32 {
-    handshake::forget(context);
-    let flow = attempt::flow(context, hook);
-    let decision = decide_connect(&flow, &attempt::POLICY);
+    tls::flow::reset(context);
+    let flow = sock_addr::flow(context, hook);
+    let decision = decide_connect(&flow, &sock_addr::POLICY);
     let code = enforce(decision);
     report::connect(context, hook, flow, decision);
-    asker::mark(context, flow);
+    dns::client::mark(context, flow);
     code
 }
 
 #[inline(always)]
 fn send(context: &SockAddrContext, hook: Hook) -> i32 {
-    let flow = attempt::flow(context, hook);
-    let decision = decide(&flow, &attempt::POLICY);
+    let flow = sock_addr::flow(context, hook);
+    let decision = decide(&flow, &sock_addr::POLICY);
     let code = enforce(decision);
     report::send(context, hook, flow, decision);
-    asker::mark(context, flow);
+    dns::client::mark(context, flow);
     code
 }
 
@@ -124,7 +117,7 @@ fn send(context: &SockAddrContext, hook: Hook) -> i32 {
 fn enforce(decision: Decision) -> i32 {
     match decision.verdict() {
         Verdict::Allow => PASS,
-        Verdict::Deny if view::audits() => PASS,
+        Verdict::Deny if policy_maps::audits() => PASS,
         Verdict::Deny => DROP,
     }
 }

@@ -1,4 +1,4 @@
-//! The maps. Names, sizes and layouts are `enforcer_common::layout`'s; a test holds the names against it.
+//! The maps. NamePolicy, sizes and layouts are `enforcer_common::layout`'s; a test holds the names against it.
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{
@@ -6,21 +6,22 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
-use enforcer_common::dns::Asked;
-use enforcer_common::hello::{Desk, Handshake, Sent};
+use enforcer_common::dns::PendingQueries;
 use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
-    AddressKey, Binding, BudgetSlot, Deadline, EVENT_BYTES, Fold, FoldKey, Learned, MAX_ADDRESSES,
-    MAX_BOUND, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_DNS_SOCKETS, MAX_LEARNED,
-    MAX_NAMES, MAX_PREFIXES, MAX_RECENT, MAX_REPORTERS, MAX_SCOPES, MAX_SERVERS, NameEntry,
-    NameKey, Opening, Origin, ScopedAddress, Settings, SocketDenial, WithheldKey,
+    AddressGrant, AddressKey, BudgetSlot, Deadline, DedupEntry, DedupKey, EVENT_BYTES,
+    MAX_ADDRESSES, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_DNS_ADDRESSES, MAX_DNS_SOCKETS,
+    MAX_NAME_ADDRESSES, MAX_NAMES, MAX_PREFIXES, MAX_RECENT, MAX_REPORTERS, MAX_RESOLVERS,
+    MAX_SCOPES, NameCount, NameEntry, NameKey, ScopedAddress, Settings, SnoopedGrant, SocketDenial,
+    SocketOwner, SuppressedKey,
 };
 use enforcer_common::stride::{Block, MAX_BLOCKS};
+use enforcer_common::tls::{FlowState, ParserScratch, SentBytes};
 
-use crate::desk::{MAX_DESKS, MAX_REPEATS};
-use crate::scratch::{MAX_BUSY, SLOTS, Scratch};
+use crate::dns::scratch::{MAX_CLAIMED, SLOTS, Scratch};
+use crate::tls::scratch::{MAX_HELLO_SCRATCH, MAX_RETRANSMIT_SCRATCH};
 
-/// Memory only for the entries that there are.
+/// Allocates memory for existing entries only.
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 
 pub(crate) type BlockMap = Array<Block, { MAX_BLOCKS as usize }>;
@@ -36,7 +37,7 @@ pub(crate) static PROTECTED_V4: ArrayOfMaps<BlockMap, 1> = ArrayOfMaps::new();
 pub(crate) static PROTECTED_V6: ArrayOfMaps<RowMap, 1> = ArrayOfMaps::new();
 
 #[btf_map]
-pub(crate) static ALLOWED: HashMap<AddressKey, Binding, { MAX_ADDRESSES as usize }, ON_DEMAND> =
+pub(crate) static ALLOWED: HashMap<AddressKey, NameCount, { MAX_ADDRESSES as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]
@@ -59,14 +60,15 @@ pub(crate) static EXC_ADDRESSES: HashMap<
 pub(crate) static EVENTS: RingBuf<Event, { EVENT_BYTES as usize }> = RingBuf::new();
 
 #[btf_map]
-pub(crate) static FOLDS: HashMap<FoldKey, Fold, { MAX_RECENT as usize }> = HashMap::new();
+pub(crate) static DENIAL_DEDUP: HashMap<DedupKey, DedupEntry, { MAX_RECENT as usize }> =
+    HashMap::new();
 
 #[btf_map]
 pub(crate) static REPORT_RATES: LruHashMap<u64, u64, { MAX_REPORTERS as usize }> =
     LruHashMap::new();
 
 #[btf_map]
-pub(crate) static WITHHELD: HashMap<WithheldKey, u64, { MAX_REPORTERS as usize }, ON_DEMAND> =
+pub(crate) static SUPPRESSED: HashMap<SuppressedKey, u64, { MAX_REPORTERS as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]
@@ -77,29 +79,41 @@ pub(crate) static SOCKET_DENIALS: LruHashMap<u64, SocketDenial, { MAX_RECENT as 
 pub(crate) static COUNTERS: PerCpuArray<u64, { MAX_COUNTERS as usize }> = PerCpuArray::new();
 
 #[btf_map]
-pub(crate) static ORIGINS: LruHashMap<u64, Origin, { MAX_RECENT as usize }> = LruHashMap::new();
+pub(crate) static SOCKET_OWNERS: LruHashMap<u64, SocketOwner, { MAX_RECENT as usize }> =
+    LruHashMap::new();
 
 #[btf_map]
 pub(crate) static NAMES: HashMap<NameKey, NameEntry, { MAX_NAMES as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]
-pub(crate) static BOUND: HashMap<Opening, Deadline, { MAX_BOUND as usize }, ON_DEMAND> =
-    HashMap::new();
+pub(crate) static NAME_ADDRESSES: HashMap<
+    AddressGrant,
+    Deadline,
+    { MAX_NAME_ADDRESSES as usize },
+    ON_DEMAND,
+> = HashMap::new();
 
 #[btf_map]
-pub(crate) static LEARNED: HashMap<Opening, Learned, { MAX_LEARNED as usize }, ON_DEMAND> =
-    HashMap::new();
+pub(crate) static DNS_ADDRESSES: HashMap<
+    AddressGrant,
+    SnoopedGrant,
+    { MAX_DNS_ADDRESSES as usize },
+    ON_DEMAND,
+> = HashMap::new();
 
 #[btf_map]
 pub(crate) static BUDGETS: LruHashMap<u64, u32, { MAX_BUDGETS as usize }> = LruHashMap::new();
 
 #[btf_map]
-pub(crate) static BUDGET_SLOTS: LruHashMap<BudgetSlot, Opening, { MAX_BUDGET_SLOTS as usize }> =
-    LruHashMap::new();
+pub(crate) static BUDGET_SLOTS: LruHashMap<
+    BudgetSlot,
+    AddressGrant,
+    { MAX_BUDGET_SLOTS as usize },
+> = LruHashMap::new();
 
 #[btf_map]
-pub(crate) static SERVERS: HashMap<AddressKey, u32, { MAX_SERVERS as usize }, ON_DEMAND> =
+pub(crate) static RESOLVERS: HashMap<AddressKey, u32, { MAX_RESOLVERS as usize }, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]
@@ -107,20 +121,31 @@ pub(crate) static DNS_SOCKETS: HashMap<u64, AddressKey, { MAX_DNS_SOCKETS as usi
     HashMap::new();
 
 #[btf_map]
-pub(crate) static ASKERS: SkStorage<Asked> = SkStorage::new();
+pub(crate) static DNS_CLIENTS: SkStorage<PendingQueries> = SkStorage::new();
 
 #[btf_map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
+pub(crate) static DNS_SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
 
-/// Which scratches are in use.
+/// Claimed entries of [`DNS_SCRATCH`], by CPU and slot.
 #[btf_map]
-pub(crate) static BUSY: HashMap<u32, u32, { MAX_BUSY as usize }, ON_DEMAND> = HashMap::new();
-
-#[btf_map]
-pub(crate) static HANDSHAKES_2: SkStorage<Handshake> = SkStorage::new();
+pub(crate) static DNS_SCRATCH_CLAIMS: HashMap<u32, u32, { MAX_CLAIMED as usize }, ON_DEMAND> =
+    HashMap::new();
 
 #[btf_map]
-pub(crate) static DESKS: HashMap<u64, Desk, { MAX_DESKS as usize }, ON_DEMAND> = HashMap::new();
+pub(crate) static FLOWS: SkStorage<FlowState> = SkStorage::new();
 
 #[btf_map]
-pub(crate) static REPEATS: HashMap<u64, Sent, { MAX_REPEATS as usize }, ON_DEMAND> = HashMap::new();
+pub(crate) static HELLO_SCRATCH: HashMap<
+    u64,
+    ParserScratch,
+    { MAX_HELLO_SCRATCH as usize },
+    ON_DEMAND,
+> = HashMap::new();
+
+#[btf_map]
+pub(crate) static RETRANSMIT_SCRATCH: HashMap<
+    u64,
+    SentBytes,
+    { MAX_RETRANSMIT_SCRATCH as usize },
+    ON_DEMAND,
+> = HashMap::new();

@@ -4,6 +4,7 @@
 //! `enforcer-common ← name ← file ← state ← config ← https ← azure ← resolver ← policy ← kernel ← control ← daemon ← doctor ← cli`.
 
 pub mod azure;
+pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -13,7 +14,6 @@ mod doctor;
 mod documents;
 mod file;
 pub mod https;
-pub mod kernel;
 pub mod name;
 mod plain_words;
 pub mod policy;
@@ -21,6 +21,7 @@ mod printable;
 mod random;
 pub mod resolver;
 pub mod state;
+pub mod sys;
 
 #[cfg(all(feature = "layout-next", not(debug_assertions)))]
 compile_error!("layout-next makes a version for tests: no release build has it");

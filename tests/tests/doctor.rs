@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result};
-use enforcer::kernel::cgroup_root;
+use enforcer::sys::cgroup_root;
 use lab::{
     Lab,
     fixtures::{

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use enforcer::kernel::cgroup_root;
+use enforcer::sys::cgroup_root;
 use lab::{
     Lab,
     fixtures::{

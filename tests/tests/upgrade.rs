@@ -248,7 +248,7 @@ fn nothing_in_another_versions_directory_is_trusted() -> Result<()> {
     DirBuilder::new().mode(0o700).create(&strange)?;
     symlink(&elsewhere, strange.join("ALLOWED"))?;
     symlink(&elsewhere, strange.join("link_egress"))?;
-    fs::rename(own("FOLDS"), strange.join("SETTINGS"))?;
+    fs::rename(own("DENIAL_DEDUP"), strange.join("SETTINGS"))?;
     fs::rename(own("link_connect4"), strange.join("link_of_old"))?;
     present.take_over(&mut fixture)?;
     assert_eq!(fs::read_to_string(&elsewhere)?, "kept");

@@ -5,8 +5,8 @@
 //! the host by [`Reading::walk`] itself, in the kernel through functions of their own.
 
 mod answer;
-mod asked;
 mod name;
+mod pending;
 mod question;
 mod segment;
 #[cfg(test)]
@@ -16,8 +16,8 @@ mod wildcard;
 use core::cell::Cell;
 
 pub use answer::Reply;
-pub use asked::Asked;
 pub use name::{STEPS, WALKS};
+pub use pending::PendingQueries;
 pub use question::{Kind, Question, Side};
 pub use segment::{PORT, Segment};
 pub use wildcard::wildcard;

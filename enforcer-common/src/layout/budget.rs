@@ -1,29 +1,29 @@
-//! What DNS answers bring in, and how much of it for each cgroup that asks.
+//! Grants from DNS answers, and the budget of each querying cgroup.
 
 #[cfg(doc)]
-use super::{BUDGET_SLOTS, BUDGETS, LEARNED, Opening};
-use super::{Deadline, MAX_LEARNED};
+use super::{AddressGrant, BUDGET_SLOTS, BUDGETS, DNS_ADDRESSES};
+use super::{Deadline, MAX_DNS_ADDRESSES};
 
-/// Entries of [`LEARNED`] that the answers to one cgroup can bring in: 256 addresses of one name. The newest replaces the oldest.
+/// Entries of [`DNS_ADDRESSES`] that answers to one cgroup can add: 256 addresses of one name. The newest replaces the oldest.
 pub const BUDGET: u32 = 512;
 /// Entries of [`BUDGETS`].
 pub const MAX_BUDGETS: u32 = 1024;
 /// Entries of [`BUDGET_SLOTS`].
-pub const MAX_BUDGET_SLOTS: u32 = MAX_LEARNED;
-/// How many cgroups an entry of [`LEARNED`] remembers that brought it in. It goes when the last of them needs its place.
-pub const MAX_ASKERS: usize = 4;
+pub const MAX_BUDGET_SLOTS: u32 = MAX_DNS_ADDRESSES;
+/// Claims that an entry of [`DNS_ADDRESSES`] records. It is removed when the last claimant needs its slot.
+pub const MAX_CLAIMS: usize = 4;
 
-/// What is known of an opening that a DNS answer brought in.
+/// A grant from a DNS answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
-pub struct Learned {
+pub struct SnoopedGrant {
     /// When it ends.
     pub deadline: Deadline,
-    /// The cgroups whose sockets received such answers, those first that were first; 0 for none.
-    pub askers: [u64; MAX_ASKERS],
+    /// Cgroups whose sockets received such answers, in order; 0 for none.
+    pub claims: [u64; MAX_CLAIMS],
 }
 
-/// A place in the budget of a cgroup.
+/// A slot in the budget of a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct BudgetSlot {
@@ -36,7 +36,7 @@ pub struct BudgetSlot {
 }
 
 const _: () = {
-    assert!(size_of::<Learned>() == 40);
+    assert!(size_of::<SnoopedGrant>() == 40);
     assert!(size_of::<BudgetSlot>() == 16);
     assert!(BUDGET.is_power_of_two());
 };

@@ -1,34 +1,34 @@
-//! Counters, and what keeps reports of denials few: deduplication windows and token buckets.
+//! Counters, and what limits the reports of denials: deduplication windows and token buckets.
 
 use super::AddressKey;
 use crate::event::Hook;
 use crate::reason::Reason;
 
-/// Length of a deduplication window in nanoseconds. The first denial of each [`FoldKey`] in a window is reported, the others are counted.
-pub const FOLD_WINDOW: u64 = 10_000_000_000;
+/// Length of a deduplication window in nanoseconds. The first denial of each [`DedupKey`] in a window is reported, the others are counted.
+pub const DEDUP_WINDOW: u64 = 10_000_000_000;
 
-/// The deduplication window that `time` (nanoseconds since boot) lies in. No program changes an entry of a window that is over, so the daemon
-/// reads and removes it without losing a count.
+/// The deduplication window of `time` (nanoseconds since boot). No program changes an entry of a past window, so the daemon reads and removes it without
+/// losing a count.
 #[inline(always)]
 pub const fn window(time: u64) -> u32 {
-    (time / FOLD_WINDOW) as u32
+    (time / DEDUP_WINDOW) as u32
 }
 
-/// Reports that a cgroup may make at once.
+/// Reports that a cgroup may make in a burst.
 pub const REPORT_BURST: u64 = 256;
-/// Time after which a cgroup may make one report more, in nanoseconds.
+/// Time after which a cgroup may make one more report, in nanoseconds.
 pub const REPORT_INTERVAL: u64 = 100_000_000;
 
 /// Counters of one kind: one for each hook and reason.
 const PLANE: u32 = Hook::COUNT * Reason::COUNT;
-/// The index of the counter of denials whose record found the ring buffer full.
+/// Index of the counter of denials whose record did not fit into the ring buffer.
 pub const COUNTER_LOST: u32 = 4 * PLANE;
-/// The index of the counter of denials that the token bucket or full maps kept from a report of their own.
-pub const COUNTER_WITHHELD: u32 = COUNTER_LOST + 1;
+/// Index of the counter of denials without a report of their own, because of the token bucket or a full map.
+pub const COUNTER_SUPPRESSED: u32 = COUNTER_LOST + 1;
 /// Entries of [`super::COUNTERS`].
-pub const MAX_COUNTERS: u32 = COUNTER_WITHHELD + 1;
+pub const MAX_COUNTERS: u32 = COUNTER_SUPPRESSED + 1;
 
-/// The index in [`super::COUNTERS`] of the packets or calls that `hook` decided for `reason`. `audited`: denials that were let through.
+/// The index in [`super::COUNTERS`] of the packets or calls that `hook` decided for `reason`. `audited`: a denial that was let through.
 #[inline(always)]
 pub const fn counter(hook: Hook, reason: Reason, audited: bool) -> u32 {
     audited as u32 * PLANE + hook as u32 * Reason::COUNT + reason as u32
@@ -40,67 +40,67 @@ pub const fn attempt_counter(hook: Hook, reason: Reason, audited: bool) -> u32 {
     2 * PLANE + counter(hook, reason, audited)
 }
 
-/// What denials in one window have in common that are reported together.
+/// What denials have in common that are reported once per window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
-pub struct FoldKey {
+pub struct DedupKey {
     /// The cgroup id.
     pub cgroup: u64,
     /// As [`crate::Address::key`].
     pub destination: AddressKey,
-    /// The process (thread group); 0 where it is not known.
+    /// The process (thread group); 0 if unknown.
     pub pid: u32,
-    /// [`digest`] of the server name; 0 where there is none.
+    /// [`digest`] of the server name; 0 if there is none.
     pub name: u32,
     /// See [`window`].
     pub window: u32,
-    /// The destination port; 0 where there is none.
+    /// The destination port; 0 if there is none.
     pub port: u16,
     /// The IP protocol number.
     pub protocol: u8,
     /// The code of the [`Reason`].
     pub reason: u8,
-    /// 1 where the denial was let through.
+    /// 1 if the denial was let through.
     pub audited: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// The denials of one [`FoldKey`].
+/// The denials of one [`DedupKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
-pub struct Fold {
-    /// How many, with the one that was reported.
+pub struct DedupEntry {
+    /// Their number, including the reported one.
     pub denials: u64,
-    /// The code of the [`Hook`] that reported.
+    /// Code of the reporting [`Hook`].
     pub hook: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// Whose denials are counted without a report of their own, and when.
+/// Cgroup and window of denials that are counted without a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
-pub struct WithheldKey {
-    /// The cgroup id; 0 for all that have no room of their own.
+pub struct SuppressedKey {
+    /// The cgroup id; 0 for all cgroups that found the map full.
     pub cgroup: u64,
     /// See [`window`].
     pub window: u32,
-    /// 1 where the denials were let through.
+    /// 1 if the denials were let through.
     pub audited: u32,
 }
 
-/// The last denied destination of a socket.
+/// Last denied destination of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct SocketDenial {
     /// [`digest`] of address and port; 0 for none.
     pub destination: u32,
-    /// 1 where a call was counted as the attempt, so that the packets that follow from it are none.
+    /// 1 if a call was counted as the attempt, so that its packets are not.
     pub by_call: u32,
 }
 
-/// Tells server names and destinations apart, well enough for reports: FNV-1a over words in the place of bytes, never 0.
+/// Digest of server names and destinations for reports: FNV-1a over words instead of bytes, never 0.
 #[inline(always)]
 pub fn digest(words: impl Iterator<Item = u64>) -> u32 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -112,9 +112,9 @@ pub fn digest(words: impl Iterator<Item = u64>) -> u32 {
 }
 
 const _: () = {
-    assert!(size_of::<FoldKey>() == 48);
-    assert!(size_of::<Fold>() == 16);
-    assert!(size_of::<WithheldKey>() == 16);
+    assert!(size_of::<DedupKey>() == 48);
+    assert!(size_of::<DedupEntry>() == 16);
+    assert!(size_of::<SuppressedKey>() == 16);
     assert!(size_of::<SocketDenial>() == 8);
 };
 
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn no_two_counters_share_an_index() {
-        let mut indices = HashSet::from([COUNTER_LOST, COUNTER_WITHHELD]);
+        let mut indices = HashSet::from([COUNTER_LOST, COUNTER_SUPPRESSED]);
         for hook in Hook::ALL {
             for reason in Reason::ALL {
                 for audited in [false, true] {

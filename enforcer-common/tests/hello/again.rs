@@ -1,15 +1,15 @@
 //! What the kernel sends again comes from memory that a process may have changed meanwhile.
 
 use enforcer_common::Reason;
-use enforcer_common::hello::Segment;
+use enforcer_common::tls::Segment;
 
 use crate::hello::{Hello, PADDING, server_name};
 use crate::payload::Payload;
 use crate::world::{ACK, ADDRESS, Client, NAME, World};
 
-const CHANGED: Result<(), Reason> = Err(Reason::HelloChanged);
+const CHANGED: Result<(), Reason> = Err(Reason::RetransmitMismatch);
 /// How many bytes of a hello are kept.
-const KEPT: usize = 3072;
+const RECORDED_BYTES: usize = 3072;
 const GIB: u32 = 1 << 30;
 
 fn sent(world: &World, bytes: &[u8]) -> Client {
@@ -75,7 +75,7 @@ fn a_segment_of_old_and_new_bytes_is_held_against_the_old_ones() {
 #[test]
 fn what_lies_too_far_in_to_be_kept_is_not_sent_again() {
     let world = World::new();
-    let long = (PADDING, vec![0; 2 * KEPT]);
+    let long = (PADDING, vec![0; 2 * RECORDED_BYTES]);
     for extensions in [
         [server_name(NAME.as_bytes()), long.clone()],
         [long, server_name(NAME.as_bytes())],
@@ -83,9 +83,14 @@ fn what_lies_too_far_in_to_be_kept_is_not_sent_again() {
         let bytes = Hello::with(extensions.to_vec()).bytes();
         let mut client = sent(&world, &bytes);
         assert_eq!(client.verified(&world), Some(Reason::AllowedName));
-        assert_eq!(client.part(&world, &bytes, 0..KEPT), Ok(()));
+        assert_eq!(client.part(&world, &bytes, 0..RECORDED_BYTES), Ok(()));
         let end = bytes.len();
-        for (from, to) in [(0, KEPT + 1), (KEPT, KEPT + 1), (KEPT + 1, end), (0, end)] {
+        for (from, to) in [
+            (0, RECORDED_BYTES + 1),
+            (RECORDED_BYTES, RECORDED_BYTES + 1),
+            (RECORDED_BYTES + 1, end),
+            (0, end),
+        ] {
             let again = client.part(&world, &bytes, from..to);
             assert_eq!(again, CHANGED, "{from}..{to}");
         }
@@ -100,14 +105,17 @@ fn what_follows_the_name_is_not_another_thing_when_it_is_sent_again() {
     const GREASE: u16 = 0x4a4a;
     const VERSIONS: u16 = 43;
     let world = World::new();
-    let long = (PADDING, vec![0; KEPT]);
+    let long = (PADDING, vec![0; RECORDED_BYTES]);
     let hello = |kind| {
         let name = server_name(NAME.as_bytes());
         Hello::with(vec![name, long.clone(), (kind, vec![2, 3, 4])]).bytes()
     };
     let mut client = sent(&world, &hello(GREASE));
     let bytes = hello(VERSIONS);
-    assert_eq!(client.part(&world, &bytes, KEPT..bytes.len()), CHANGED);
+    assert_eq!(
+        client.part(&world, &bytes, RECORDED_BYTES..bytes.len()),
+        CHANGED
+    );
 
     let bytes = [
         hello(VERSIONS),
@@ -127,7 +135,7 @@ fn two_hellos_are_held_against_what_was_sent() {
     let bytes = [Hello::modern(NAME, 4), Hello::classic(NAME)].map(|hello| hello.bytes());
     let at = bytes[0].len();
     let bytes = bytes.concat();
-    assert!(bytes.len() < KEPT);
+    assert!(bytes.len() < RECORDED_BYTES);
     let mut client = sent(&world, &bytes[..at]);
     assert_eq!(client.part(&world, &bytes, at..bytes.len()), Ok(()));
     assert_eq!(client.part(&world, &bytes, at..bytes.len()), Ok(()));
@@ -173,7 +181,7 @@ impl Segment for Late<'_> {
         self.0.word(offset, len)
     }
 
-    fn is_held_back(&self) -> bool {
+    fn has_future_departure(&self) -> bool {
         true
     }
 }
@@ -185,9 +193,11 @@ fn no_byte_of_a_hello_leaves_later_than_it_is_judged() {
     let late = |client: &mut Client, from: usize, bytes: &[u8]| {
         let payload = Late(Payload(bytes));
         let tcp = payload.0.tcp(client.first.wrapping_add(from as u32), ACK);
-        client.handshake.judge(&payload, tcp, ADDRESS, &world)
+        client
+            .handshake
+            .check_segment(&payload, tcp, ADDRESS, &world)
     };
-    let held = Err(Reason::HelloHeld);
+    let held = Err(Reason::DelayedTransmit);
     let mut client = Client::new(&world);
     assert_eq!(late(&mut client, 0, &bytes), held);
     assert_eq!(client.part(&world, &bytes, 0..100), Ok(()));

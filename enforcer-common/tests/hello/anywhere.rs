@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use enforcer_common::hello::{Binding, Handshake, Names, Policy};
 use enforcer_common::layout::{Deadline, NameEntry, NameKey};
+use enforcer_common::tls::{FlowState, Grant, GrantValidity, NamePolicy};
 use enforcer_common::{Address, Reason};
 
 use crate::payload::Payload;
@@ -14,12 +14,12 @@ const ACK: u8 = 0x10;
 /// The name for which the bytes are let through, sent in segments that end at `cut` and at the end.
 pub(crate) fn verified(bytes: &[u8], cut: usize) -> Option<Vec<u8>> {
     let world = Anywhere(RefCell::new(None));
-    let mut handshake = Handshake::UNWATCHED;
+    let mut handshake = FlowState::UNTRACKED;
     handshake.begin(ADDRESS, 0);
     let (first, second) = bytes.split_at_checked(cut)?;
     for (sequence, part) in [(0, first), (cut as u32, second)] {
         let payload = Payload(part);
-        let judged = handshake.judge(&payload, payload.tcp(sequence, ACK), ADDRESS, &world);
+        let judged = handshake.check_segment(&payload, payload.tcp(sequence, ACK), ADDRESS, &world);
         judged.ok()?;
     }
     let holds = settled(&handshake, ADDRESS, bytes.len() as u32, &world);
@@ -30,10 +30,10 @@ pub(crate) fn verified(bytes: &[u8], cut: usize) -> Option<Vec<u8>> {
 
 /// For whom packets pass once the client's next record, the first byte of which has the number `next`, is no other hello.
 pub(crate) fn settled(
-    handshake: &Handshake,
+    handshake: &FlowState,
     address: Address,
     next: u32,
-    names: &impl Names,
+    names: &impl NamePolicy,
 ) -> Option<Reason> {
     let holds = handshake.verified(address, next, names);
     if holds.is_some() {
@@ -41,7 +41,7 @@ pub(crate) fn settled(
     }
     let follow = |record: &[u8; 6]| {
         let (mut handshake, payload) = (*handshake, Payload(record));
-        let judged = handshake.judge(&payload, payload.tcp(next, ACK), address, names);
+        let judged = handshake.check_segment(&payload, payload.tcp(next, ACK), address, names);
         judged.map(|()| handshake.verified(address, next.wrapping_add(6), names))
     };
     // In the midst of a hello, its own bytes are missing, and any would do.
@@ -56,7 +56,7 @@ const NO_RECORD: &[u8; 6] = &[0xff; 6];
 /// In which every name leads everywhere; keeps the name that was asked for first.
 struct Anywhere(RefCell<Option<NameKey>>);
 
-impl Policy for Anywhere {
+impl GrantValidity for Anywhere {
     fn epoch(&self) -> u64 {
         1
     }
@@ -66,7 +66,7 @@ impl Policy for Anywhere {
     }
 }
 
-impl Names for Anywhere {
+impl NamePolicy for Anywhere {
     /// The name is asked for first, then the one with a star: that one alone is unknown.
     fn entry(&self, key: &NameKey) -> Option<NameEntry> {
         let is_star = key.contains(&b'*');
@@ -79,8 +79,8 @@ impl Names for Anywhere {
         })
     }
 
-    fn binding(&self, names: [u32; 2]) -> Option<Binding> {
-        names.contains(&1).then_some(Binding {
+    fn grant(&self, names: [u32; 2]) -> Option<Grant> {
+        names.contains(&1).then_some(Grant {
             cgroup: 0,
             deadline: Deadline::MAX,
         })

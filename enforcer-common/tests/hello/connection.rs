@@ -1,7 +1,7 @@
 //! How a connection begins and goes on.
 
 use enforcer_common::Reason;
-use enforcer_common::layout::{Deadline, Opening};
+use enforcer_common::layout::{AddressGrant, Deadline};
 
 use crate::hello::{Hello, record};
 use crate::world::{ACK, ADDRESS, Client, NAME, OTHER_ADDRESS, START, SYN, URG, World};
@@ -43,7 +43,7 @@ fn a_connection_that_was_not_seen_to_open_is_unwatched() {
     let world = World::new();
     let bytes = Hello::classic(NAME).bytes();
     let mut client = Client::unwatched(START);
-    let unwatched = Err(Reason::Unwatched);
+    let unwatched = Err(Reason::NoSynSeen);
     assert_eq!(client.part(&world, &bytes, 0..bytes.len()), unwatched);
     // What answers another's SYN opens nothing.
     let answer = client.send(&world, ADDRESS, SYN | ACK, u32::MAX, &[]);
@@ -57,7 +57,7 @@ fn a_connection_to_another_address_than_it_opened_to_is_unwatched() {
     let bytes = Hello::classic(NAME).bytes();
     let mut client = Client::new(&world);
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
-    assert_eq!(sent, Err(Reason::Unwatched));
+    assert_eq!(sent, Err(Reason::NoSynSeen));
     assert_eq!(
         client.handshake.verified(OTHER_ADDRESS, u32::MAX, &world),
         None
@@ -68,7 +68,7 @@ fn a_connection_to_another_address_than_it_opened_to_is_unwatched() {
         None
     );
     let sent = client.send(&world, OTHER_ADDRESS, ACK, 0, &bytes);
-    assert_eq!(sent, Err(Reason::Unwatched));
+    assert_eq!(sent, Err(Reason::NoSynSeen));
 }
 
 #[test]
@@ -81,10 +81,10 @@ fn a_connection_that_begins_again_is_verified_again() {
     let sent = client.clone().part(&world, &other, 0..other.len());
     assert_eq!(sent, Err(Reason::ServerNameUnknown));
     assert_eq!(client.part(&world, &bytes, 0..bytes.len()), Ok(()));
-    client.handshake.forget();
+    client.handshake.reset();
     assert_eq!(client.verified(&world), None);
     let sent = client.part(&world, &bytes, 0..bytes.len());
-    assert_eq!(sent, Err(Reason::Unwatched));
+    assert_eq!(sent, Err(Reason::NoSynSeen));
 }
 
 #[test]
@@ -152,11 +152,11 @@ fn what_is_verified_holds_until_its_deadline_and_is_looked_up_again() {
 #[test]
 fn where_names_are_not_checked_any_data_passes() {
     let mut world = World::new();
-    world.bind(Opening::ANY_NAME, 0, Deadline::MAX);
+    world.bind(AddressGrant::ANY_NAME, 0, Deadline::MAX);
     let mut client = Client::new(&world);
     assert_eq!(client.send(&world, ADDRESS, ACK, 0, b"SSH-2.0-x"), Ok(()));
     assert_eq!(client.verified(&world), Some(Reason::AllowedName));
-    world.bound.remove(&Opening::ANY_NAME);
+    world.bound.remove(&AddressGrant::ANY_NAME);
     world.epoch += 1;
     assert!(client.send(&world, ADDRESS, ACK, 9, b"more").is_err());
 }
@@ -189,7 +189,7 @@ fn an_audited_connection_is_denied_for_the_same_reason_on_and_on() {
 #[test]
 fn where_names_are_not_checked_what_was_sent_before_is_sent_again() {
     let mut world = World::new();
-    world.bind(Opening::ANY_NAME, 0, Deadline::MAX);
+    world.bind(AddressGrant::ANY_NAME, 0, Deadline::MAX);
     let mut client = Client::unwatched(START);
     let later = client.send(&world, ADDRESS, ACK, 5000, b"any");
     assert_eq!(later, Ok(()));

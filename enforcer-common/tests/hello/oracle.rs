@@ -37,7 +37,7 @@ impl Seen {
         assert_eq!(Some(ours), theirs.name(), "{bytes:?}");
         match by_hello(bytes) {
             Read::Nothing => self.agreed_by_extension += 1,
-            whole @ Read::Names(_) => {
+            whole @ Read::NamePolicy(_) => {
                 assert_eq!(Some(ours), whole.name(), "{bytes:?}");
                 self.agreed += 1;
             }

@@ -1,6 +1,6 @@
 //! The payload of a segment, in a packet that is not there.
 
-use enforcer_common::hello::{Segment, Tcp};
+use enforcer_common::tls::{Segment, TcpSegment};
 
 /// Where the payload is in each packet.
 pub(crate) const AT: u32 = 52;
@@ -9,8 +9,8 @@ pub(crate) struct Payload<'a>(pub(crate) &'a [u8]);
 
 impl Payload<'_> {
     /// The header in front of it.
-    pub(crate) fn tcp(&self, sequence: u32, flags: u8) -> Tcp {
-        Tcp {
+    pub(crate) fn tcp(&self, sequence: u32, flags: u8) -> TcpSegment {
+        TcpSegment {
             sequence,
             flags,
             at: AT,

@@ -210,7 +210,7 @@ fn what_is_sent_again_is_held_against_what_was_sent_headers_and_all() {
         let mut other = bytes.clone();
         other[cut - 1] ^= 1;
         let again = client.part(&world, &other, cut / 2..bytes.len());
-        assert_eq!(again, Err(Reason::HelloChanged), "at {cut}");
+        assert_eq!(again, Err(Reason::RetransmitMismatch), "at {cut}");
         assert_eq!(client.part(&world, &bytes, cut / 2..bytes.len()), Ok(()));
         assert_eq!(client.verified(&world), Some(Reason::AllowedName));
     }

@@ -12,14 +12,14 @@ pub(crate) enum Read {
     /// It gives up on a record, a message or an extension's length.
     Nothing,
     /// One hello in records of its own, with these names of this type.
-    Names(Vec<(u8, Vec<u8>)>),
+    NamePolicy(Vec<(u8, Vec<u8>)>),
 }
 
 impl Read {
     /// The name, if there is exactly one, of a host.
     pub(crate) fn name(&self) -> Option<&[u8]> {
         match self {
-            Self::Names(names) => match names.as_slice() {
+            Self::NamePolicy(names) => match names.as_slice() {
                 [(0, name)] if !name.is_empty() => Some(name),
                 _ => None,
             },
@@ -44,7 +44,7 @@ pub(crate) fn by_extension(bytes: &[u8]) -> Read {
         Some(names)
     };
     let names = message(bytes).and_then(|hello| names(&hello));
-    names.map_or(Read::Nothing, Read::Names)
+    names.map_or(Read::Nothing, Read::NamePolicy)
 }
 
 /// By its parser of all extensions, which gives up on more.
@@ -55,7 +55,7 @@ pub(crate) fn by_hello(bytes: &[u8]) -> Read {
         rest.is_empty().then_some(names)
     };
     let names = message(bytes).and_then(|hello| names(&hello));
-    names.map_or(Read::Nothing, Read::Names)
+    names.map_or(Read::Nothing, Read::NamePolicy)
 }
 
 fn named(extension: &TlsExtension<'_>) -> Vec<(u8, Vec<u8>)> {

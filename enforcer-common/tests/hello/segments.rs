@@ -1,8 +1,8 @@
 //! However a hello is cut, and whatever is sent twice, it means the same.
 
 use enforcer_common::Reason;
-use enforcer_common::hello::{Desk, Keys, Read, Reading, Segment};
 use enforcer_common::layout::Deadline;
+use enforcer_common::tls::{NameKeys, ParserScratch, ParserState, Progress, Segment};
 
 use crate::hello::{Hello, PADDING, message, records_of, server_name};
 use crate::payload::{AT, Payload};
@@ -81,7 +81,7 @@ fn a_classic_hello_means_the_same_in_any_three_segments() {
 #[test]
 fn what_the_reader_knows_at_a_byte_does_not_depend_on_where_segments_ended_before() {
     for (bytes, expected) in hellos() {
-        let started = (Reading::START, Keys::EMPTY);
+        let started = (ParserState::START, NameKeys::EMPTY);
         let at_once: Vec<Known> = (0..=bytes.len())
             .map(|to| read_on(started, &bytes, 0, to))
             .collect();
@@ -99,16 +99,19 @@ fn what_the_reader_knows_at_a_byte_does_not_depend_on_where_segments_ended_befor
 }
 
 /// What a reader knows between two segments, or why the hello is denied.
-type Known = Result<(Read, Reading, Keys), Reason>;
+type Known = Result<(Progress, ParserState, NameKeys), Reason>;
 
-fn read_on(before: (Reading, Keys), bytes: &[u8], from: usize, to: usize) -> Known {
+fn read_on(before: (ParserState, NameKeys), bytes: &[u8], from: usize, to: usize) -> Known {
     let (reading, keys) = before;
-    let mut desk = Desk { reading, keys };
+    let mut desk = ParserScratch {
+        state: reading,
+        keys,
+    };
     let (at, len) = (AT + from as u32, (to - from) as u32);
-    let read = Payload(&bytes[..to]).follow(&mut desk, at, len)?;
+    let read = Payload(&bytes[..to]).parse(&mut desk, at, len)?;
     // Where the segment was is of no meaning to the next one, which begins so.
     desk.begin(0, 0);
-    Ok((read, desk.reading, desk.keys))
+    Ok((read, desk.state, desk.keys))
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::hello::{Binding, Handshake, Names, Policy};
 use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, NameKey};
+use enforcer_common::tls::{FlowState, Grant, GrantValidity, NamePolicy};
 use enforcer_common::{Address, Reason};
 
 use crate::anywhere::settled;
@@ -28,7 +28,7 @@ pub(crate) const START: u32 = 1000;
 pub(crate) struct World {
     pub(crate) names: BTreeMap<String, u32>,
     /// Numbers of names that lead to the address at hand.
-    pub(crate) bound: BTreeMap<u32, Binding>,
+    pub(crate) bound: BTreeMap<u32, Grant>,
     pub(crate) epoch: u64,
     pub(crate) now: Deadline,
     pub(crate) audits: bool,
@@ -51,11 +51,11 @@ impl World {
     }
 
     pub(crate) fn bind(&mut self, id: u32, cgroup: u64, deadline: Deadline) {
-        self.bound.insert(id, Binding { cgroup, deadline });
+        self.bound.insert(id, Grant { cgroup, deadline });
     }
 }
 
-impl Policy for World {
+impl GrantValidity for World {
     fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -65,7 +65,7 @@ impl Policy for World {
     }
 }
 
-impl Names for World {
+impl NamePolicy for World {
     fn entry(&self, key: &NameKey) -> Option<NameEntry> {
         let name = std::str::from_utf8(key).ok()?.trim_end_matches('\0');
         self.names.get(name).map(|id| NameEntry {
@@ -74,7 +74,7 @@ impl Names for World {
         })
     }
 
-    fn binding(&self, names: [u32; 2]) -> Option<Binding> {
+    fn grant(&self, names: [u32; 2]) -> Option<Grant> {
         let mut bound = names.iter().filter_map(|id| self.bound.get(id)).copied();
         bound.find(|binding| self.is_ahead(binding.deadline))
     }
@@ -87,7 +87,7 @@ impl Names for World {
 /// A connection, and what was sent over it so far.
 #[derive(Clone)]
 pub(crate) struct Client {
-    pub(crate) handshake: Handshake,
+    pub(crate) handshake: FlowState,
     /// The sequence number of the first byte.
     pub(crate) first: u32,
     /// One more than the largest number of a byte that was sent.
@@ -110,7 +110,7 @@ impl Client {
     /// Whose SYN, with the sequence number before `first`, was not seen.
     pub(crate) fn unwatched(first: u32) -> Self {
         Self {
-            handshake: Handshake::UNWATCHED,
+            handshake: FlowState::UNTRACKED,
             first,
             sent: 0,
         }
@@ -121,7 +121,7 @@ impl Client {
         self.sent = 0;
         let payload = Payload(&[]);
         let tcp = payload.tcp(self.first.wrapping_sub(1), SYN);
-        self.handshake.judge(&payload, tcp, ADDRESS, world)
+        self.handshake.check_segment(&payload, tcp, ADDRESS, world)
     }
 
     /// Sends bytes, the first one of which is number `from` of the connection's.
@@ -136,7 +136,7 @@ impl Client {
         let payload = Payload(bytes);
         self.sent = self.sent.max(from.wrapping_add(bytes.len() as u32));
         let tcp = payload.tcp(self.first.wrapping_add(from), flags);
-        self.handshake.judge(&payload, tcp, address, world)
+        self.handshake.check_segment(&payload, tcp, address, world)
     }
 
     /// Sends what of `bytes` is in `range`.

@@ -7,7 +7,8 @@ use super::args::OutputArgs;
 use super::config_file::ConfigFile;
 use super::exit::Exit;
 use super::printer::Printer;
-use crate::kernel::{KernelError, PinLock, Pins};
+use crate::bpf::{PinLock, Pins};
+use crate::sys::KernelError;
 
 /// Removes the links, so that nothing is judged any more, and then all else that is pinned.
 pub(super) fn unload(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {

@@ -10,7 +10,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::{NameStatus, PatternStatus, SourceStatus, Status};
-use crate::kernel::Count;
+use crate::bpf::Count;
 
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::bpf::Counters;
 use crate::config::{EndpointKind, Mode, Sni};
-use crate::kernel::Counters;
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 

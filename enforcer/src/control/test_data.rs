@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::*;
+use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
-use crate::kernel::{Count, Counters};
 
 /// A status with something in every field that metrics show.
 pub(super) fn status() -> Status {

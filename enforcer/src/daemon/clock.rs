@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::kernel::boot_clock;
+use crate::sys::boot_clock;
 
 /// A wall clock that moves by more than this against the boot clock was set, not slewed.
 const STEP: SignedDuration = SignedDuration::from_secs(60);

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enforcer_common::layout::{FOLD_WINDOW, Fold, FoldKey, MAX_RECENT, window};
+use enforcer_common::layout::{DEDUP_WINDOW, DedupEntry, DedupKey, MAX_RECENT, window};
 use enforcer_common::{Event, Reason, Record};
 use tokio::time::Instant;
 
 use super::journal;
 use super::run::Daemon;
 use crate::control::EventRecord;
-use crate::kernel::boot_clock;
 use crate::policy::name_text;
+use crate::sys::boot_clock;
 
 /// Reported denials that are remembered until their window is over; the kernel keeps no more.
 const MOST_REPORTED: usize = MAX_RECENT as usize;
@@ -36,9 +36,9 @@ impl Daemon {
             match record {
                 Record::Denial(event) => events.push((*event, None)),
                 Record::Named(named) => events.push((named.event, Some(name_text(&named.name)))),
-                Record::Lesson(lesson) => lessons.push((*lesson, None)),
-                Record::Unlearned(named) => {
-                    lessons.push((named.lesson, Some(name_text(&named.name))));
+                Record::DnsObservation(lesson) => lessons.push((*lesson, None)),
+                Record::NamedDnsObservation(named) => {
+                    lessons.push((named.observation, Some(name_text(&named.name))));
                 }
             }
         }
@@ -63,7 +63,7 @@ impl Daemon {
         }
         let record = self.describe(event, server_name.as_deref());
         self.publish(record);
-        self.reported.insert(event.fold_key(), denial);
+        self.reported.insert(event.dedup_key(), denial);
         self.sum_up_at.get_or_insert_with(end_of_window);
     }
 
@@ -92,7 +92,7 @@ impl Daemon {
         self.sum_up_at = counted.is_more.then(end_of_window);
     }
 
-    fn sum_up_fold(&mut self, key: &FoldKey, fold: &Fold) {
+    fn sum_up_fold(&mut self, key: &DedupKey, fold: &DedupEntry) {
         let reported = self.reported.remove(key);
         let untold = fold.denials - u64::from(reported.is_some()).min(fold.denials);
         if untold == 0 {
@@ -131,7 +131,7 @@ impl Daemon {
 
 /// The last moment of a window, in nanoseconds since boot.
 fn end_of(window: u32) -> u64 {
-    (u64::from(window) + 1) * FOLD_WINDOW - 1
+    (u64::from(window) + 1) * DEDUP_WINDOW - 1
 }
 
 /// When the window at hand can be summed up.
@@ -142,7 +142,7 @@ fn end_of_window() -> Instant {
 }
 
 /// What is known of a denial whose record was lost.
-fn event_of(key: &FoldKey, fold: &Fold, time: u64) -> Event {
+fn event_of(key: &DedupKey, fold: &DedupEntry, time: u64) -> Event {
     Event {
         time,
         cgroup: key.cgroup,
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_lost_record_counts_under_the_same_key() {
-        let key = FoldKey {
+        let key = DedupKey {
             cgroup: 1,
             destination: [2; 16],
             pid: 3,
@@ -183,6 +183,6 @@ mod tests {
             audited: 1,
             reserved: 0,
         };
-        assert_eq!(event_of(&key, &Fold::default(), 0).fold_key(), key);
+        assert_eq!(event_of(&key, &DedupEntry::default(), 0).dedup_key(), key);
     }
 }

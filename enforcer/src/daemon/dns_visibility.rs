@@ -8,9 +8,9 @@ use std::time::Duration;
 use enforcer_common::dns::PORT;
 
 use super::engine::Engine;
-use crate::kernel::Cgroup;
 use crate::name::Name;
 use crate::policy::name_key;
+use crate::sys::Cgroup;
 
 /// The kind of the alarm.
 pub(crate) const DNS_UNOBSERVED: &str = "dns-unobserved";

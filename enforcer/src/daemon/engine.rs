@@ -27,12 +27,9 @@ use super::patterns::Patterns;
 use super::questions::{Question, Reply};
 use super::resolvers::Resolvers;
 use super::sources::{Options, Sources};
+use crate::bpf::{Kernel, Lifetime, Links, PinLock, Pins};
 use crate::config::{TTL_CEILING, TTL_FLOOR, Target};
 use crate::control::{EventRecord, TagsChange};
-use crate::kernel::{
-    Awaited, Cgroup, Kernel, KernelError, Lifetime, Links, PinLock, Pins, cgroup_root,
-    own_addresses,
-};
 use crate::name::Name;
 use crate::policy::{Held, NameIds, Protected, Tables};
 use crate::random;
@@ -41,6 +38,7 @@ use crate::resolver::cache::{Cache, CacheSettings};
 use crate::resolver::lookup::Lookup;
 use crate::resolver::rate_limiter::RateLimiter;
 use crate::state;
+use crate::sys::{Awaited, Cgroup, KernelError, cgroup_root, own_addresses};
 
 /// The daemon's state.
 pub(super) struct Engine {

@@ -11,9 +11,9 @@ use super::engine::Engine;
 use crate::config::{Exception, Sni, Target};
 use crate::control::EventRecord;
 use crate::control::event_kinds::{EXCEPTION_BEGUN, EXCEPTION_CHANGED, EXCEPTION_ENDED};
-use crate::kernel::{Cgroup, KernelError, boot_clock, unit_cgroups};
 use crate::policy::{ExceptionInput, Scope};
 use crate::resolver::cache::Cache;
+use crate::sys::{Cgroup, KernelError, boot_clock, unit_cgroups};
 
 /// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
 const SLACK: u64 = 2_000_000_000;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::kernel::{DirectoryWatch, KernelError};
+use crate::sys::{DirectoryWatch, KernelError};
 
 /// How long the rest of a change is waited for: tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);

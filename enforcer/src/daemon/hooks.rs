@@ -7,8 +7,9 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::engine::Engine;
+use crate::bpf::Undone;
 use crate::control::event_kinds::HOOK_RESTORED;
-use crate::kernel::{KernelError, Undone, optmem_shortage};
+use crate::sys::{KernelError, optmem_shortage};
 
 /// Interval between checks that the programs are attached and pinned. Pins that go are reported by inotify; the kernel reports no link that
 /// is detached.

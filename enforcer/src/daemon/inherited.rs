@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use enforcer_common::layout::{AddressKey, Deadline, Opening};
+use enforcer_common::layout::{AddressGrant, AddressKey, Deadline};
 
 use super::sources::Sources;
 use crate::policy::MAX_ALLOWED;
@@ -24,12 +24,13 @@ impl Inherited {
     /// have them.
     pub(super) fn new<'a>(
         keys: impl Iterator<Item = &'a AddressKey>,
-        bound: &BTreeMap<Opening, Deadline>,
+        bound: &BTreeMap<AddressGrant, Deadline>,
         sources: &Sources,
         until: Duration,
     ) -> Self {
         let address = |key: &AddressKey| {
-            let names = Opening::new(0, *key, 1)..Opening::new(0, *key, Opening::ANY_NAME);
+            let names =
+                AddressGrant::new(0, *key, 1)..AddressGrant::new(0, *key, AddressGrant::ANY_NAME);
             let names = bound.range(names).map(|(opening, _)| opening.name);
             (Ipv6Addr::from(*key).to_canonical(), names.collect())
         };
@@ -144,9 +145,9 @@ mod tests {
     fn each_name_gets_what_it_had_and_what_nobody_knows_a_name_of() {
         let keys = [key("10.1.0.4"), key("10.1.0.5"), key("10.1.0.6")];
         let bound = [
-            Opening::new(0, keys[0], 7),
-            Opening::new(0, keys[0], Opening::ANY_NAME),
-            Opening::new(9, keys[1], 8),
+            AddressGrant::new(0, keys[0], 7),
+            AddressGrant::new(0, keys[0], AddressGrant::ANY_NAME),
+            AddressGrant::new(9, keys[1], 8),
         ];
         let bound = bound.map(|opening| (opening, Deadline::MAX));
         let sources = Sources::of_text(CONTOSO);

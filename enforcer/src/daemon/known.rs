@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use enforcer_common::layout::Learning;
+use enforcer_common::layout::Snooping;
 
 use super::engine::Engine;
 use super::inherited::Inherited;
 use super::names::RegistryNames;
 use super::patterns::Patterns;
 use super::sources::Sources;
-use crate::kernel::network_cookie;
 use crate::name::Name;
 use crate::policy::{EVERYBODY, NameIds, NameInput, Scope};
 use crate::resolver::cache::Cache;
+use crate::sys::network_cookie;
 
 /// The port of DNS (RFC 1035 section 4.2.1).
 const DNS_PORT: u16 = 53;
@@ -118,9 +118,9 @@ fn everybody(unchecked: bool) -> Scope {
 
 impl Engine {
     /// What the kernel is to learn by itself.
-    pub(super) fn learning(&self) -> Learning {
+    pub(super) fn snooping(&self) -> Snooping {
         let dns = &self.sources.config.dns;
-        Learning {
+        Snooping {
             linger: u64::try_from(dns.linger.as_nanos()).unwrap_or(u64::MAX),
             network: network_cookie(),
             enabled: u32::from(dns.learn),

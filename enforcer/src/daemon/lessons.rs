@@ -3,23 +3,23 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use enforcer_common::layout::{AddressKey, Deadline, Opening, ScopedAddress};
-use enforcer_common::{Lesson, Outcome};
+use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, ScopedAddress};
+use enforcer_common::{DnsObservation, ObservationOutcome};
 
 use super::engine::Engine;
-use crate::kernel::boot_clock;
 use crate::name::Name;
 use crate::policy::revoked_grants;
 use crate::resolver::answer::Family;
 use crate::resolver::answer::{LookupFailure, Resolved};
+use crate::sys::boot_clock;
 
 /// What came of lessons, by outcome, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LessonCounts([u64; Outcome::ALL.len()]);
+pub(super) struct LessonCounts([u64; ObservationOutcome::ALL.len()]);
 
 impl LessonCounts {
     /// How often each outcome was.
-    pub(super) fn of(&self, outcome: Outcome) -> u64 {
+    pub(super) fn of(&self, outcome: ObservationOutcome) -> u64 {
         self.0.get(outcome as usize).copied().unwrap_or(0)
     }
 
@@ -33,7 +33,7 @@ impl LessonCounts {
 
 impl Engine {
     /// Takes over the addresses of these lessons, and asks at once for the names of which the kernel could use no answer.
-    pub(super) fn learn(&mut self, lessons: &[(Lesson, Option<String>)]) {
+    pub(super) fn learn(&mut self, lessons: &[(DnsObservation, Option<String>)]) {
         let now = self.now();
         let mut is_news = false;
         for (lesson, asked) in lessons {
@@ -42,7 +42,7 @@ impl Engine {
             let Some(name) = self.ids.name(lesson.name) else {
                 continue;
             };
-            if lesson.outcome == Outcome::Learned as u32 {
+            if lesson.outcome == ObservationOutcome::Allowed as u32 {
                 is_news |= self.sight(&name, ip(lesson.address), lesson.cgroup, now);
             } else if let Some(Ok(asked)) = asked.as_ref().map(|name| name.parse::<Name>()) {
                 self.ask_at_once(&name, &asked, lesson.cgroup, now);
@@ -117,7 +117,7 @@ impl Engine {
             };
             let is_ahead = learned.deadline > boot_clock();
             for asker in learned
-                .askers
+                .claims
                 .into_iter()
                 .filter(|asker| is_ahead && *asker != 0)
             {
@@ -162,11 +162,11 @@ impl Engine {
         let refused = std::mem::take(&mut self.refused_lessons);
         let forgotten = self.kernel.maps.learned().and_then(|learned| {
             let now = boot_clock();
-            let is_refused = |opening: &Opening| refused.contains(&ip(opening.address));
-            let is_done = |(opening, deadline): &(Opening, Deadline)| {
+            let is_refused = |opening: &AddressGrant| refused.contains(&ip(opening.address));
+            let is_done = |(opening, deadline): &(AddressGrant, Deadline)| {
                 *deadline <= now || self.has_in_force(opening)
             };
-            let openings = |of: &dyn Fn(&(Opening, Deadline)) -> bool| -> Vec<Opening> {
+            let openings = |of: &dyn Fn(&(AddressGrant, Deadline)) -> bool| -> Vec<AddressGrant> {
                 let those = learned.iter().filter(|one| of(one));
                 those.map(|(opening, _)| *opening).collect()
             };
@@ -183,9 +183,9 @@ impl Engine {
         }
     }
 
-    fn has_in_force(&self, opening: &Opening) -> bool {
+    fn has_in_force(&self, opening: &AddressGrant) -> bool {
         let held = self.held();
-        if opening.name != Opening::ADDRESS {
+        if opening.name != AddressGrant::ADDRESS {
             return held.bound.contains_key(opening);
         }
         let scoped = ScopedAddress::new(opening.cgroup, opening.address);
@@ -207,13 +207,13 @@ mod tests {
     #[test]
     fn lessons_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
         let mut counts = LessonCounts::default();
-        for outcome in Outcome::ALL {
+        for outcome in ObservationOutcome::ALL {
             counts.count(outcome as u32);
         }
-        counts.count(Outcome::Full as u32);
+        counts.count(ObservationOutcome::Full as u32);
         counts.count(4);
         counts.count(u32::MAX);
-        let counted = Outcome::ALL.map(|outcome| counts.of(outcome));
+        let counted = ObservationOutcome::ALL.map(|outcome| counts.of(outcome));
         assert_eq!(counted, [1, 1, 1, 2]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enforcer_common::{Hook, Outcome};
+use enforcer_common::{Hook, ObservationOutcome};
 use jiff::{SignedDuration, Timestamp};
 
 use super::alarms::CONFIG_REFUSED;
@@ -14,12 +14,12 @@ use super::sources::Sources;
 use super::watch::failure;
 use crate::azure::bundle;
 use crate::azure::endpoints::Endpoint;
+use crate::bpf::Counters;
 use crate::config::{DefaultAction, EndpointKind, EndpointPattern, Mode, Registry};
 use crate::control::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, Status,
     TagsStatus,
 };
-use crate::kernel::Counters;
 use crate::name::Name;
 use crate::resolver::answer::Family;
 use crate::resolver::cache::{AddressEntry, NameEntry};
@@ -147,7 +147,7 @@ impl Engine {
 
     fn lesson_counts(&self) -> BTreeMap<String, u64> {
         let learns = self.sources.config.dns.learn;
-        let outcomes = Outcome::ALL.into_iter().filter(|_| learns);
+        let outcomes = ObservationOutcome::ALL.into_iter().filter(|_| learns);
         outcomes
             .map(|outcome| (outcome.word().to_owned(), self.lessons.of(outcome)))
             .collect()

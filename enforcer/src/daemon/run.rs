@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use enforcer_common::Record;
-use enforcer_common::layout::FoldKey;
+use enforcer_common::layout::DedupKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -24,7 +24,7 @@ use super::watches::{WatchKind, Watches};
 use crate::control::identity::Identify;
 use crate::control::server::{Server, Source};
 use crate::control::{EventLog, Status, socket_path};
-use crate::kernel::KernelError;
+use crate::sys::KernelError;
 
 /// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
@@ -91,7 +91,7 @@ pub(super) struct Daemon {
     lookups: JoinSet<Reply>,
     fetches: JoinSet<Fetched>,
     /// Denials that were reported, until their window is over.
-    pub(super) reported: HashMap<FoldKey, Denial>,
+    pub(super) reported: HashMap<DedupKey, Denial>,
     /// Windows before this one were summed up.
     pub(super) summed_up: u32,
     pub(super) sum_up_at: Option<Instant>,

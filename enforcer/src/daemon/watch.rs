@@ -10,11 +10,11 @@ use super::feeds::SOURCE_FAILING;
 use super::hooks::{HOOK_MISSING, SOCKET_MEMORY};
 use super::sources::{TAGS_FORCED, TAGS_REPLACED};
 use crate::control::EventRecord;
-use crate::kernel::optmem_shortage;
 use crate::name::Name;
 use crate::resolver::answer::Family;
 use crate::resolver::answer::LookupFailure;
 use crate::resolver::cache::{Failing, NameEntry};
+use crate::sys::optmem_shortage;
 
 /// Alarms by what they are about, with their messages.
 type Found = BTreeMap<String, String>;

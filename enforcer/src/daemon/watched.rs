@@ -4,9 +4,8 @@ use super::files::FileWatch;
 use super::hooks::HOOK_CHECKS;
 use super::run::Daemon;
 use super::watches::WatchKind;
-use crate::kernel::{
-    AddressWatch, CgroupWatch, ClockWatch, EventReader, KernelError, PinWatch, Timer,
-};
+use crate::bpf::{EventReader, PinWatch};
+use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer};
 
 impl Daemon {
     /// Opens one of the watches anew, by the configuration in force, and looks at what it would have reported meanwhile.

@@ -6,9 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::files::FileWatch;
-use crate::kernel::{
-    AddressWatch, CgroupWatch, ClockWatch, EventReader, KernelError, PinWatch, Timer,
-};
+use crate::bpf::{EventReader, PinWatch};
+use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer};
 
 /// Pause before a failed watch is opened again; it doubles with each failure in a row, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

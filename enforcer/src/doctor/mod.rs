@@ -5,7 +5,7 @@ pub(crate) mod registry;
 #[cfg(test)]
 pub(crate) mod test_data;
 
-use crate::kernel::{Check, CheckOutcome};
+use crate::bpf::{Check, CheckOutcome};
 
 /// Returns [`CheckOutcome::Failed`] where a check failed, else [`CheckOutcome::Ok`]; unknown outcomes do not count.
 pub(crate) fn overall(checks: &[Check]) -> CheckOutcome {

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
+use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
 use crate::control::{
     AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
     SourceStatus, Status, TagsStatus,
 };
-use crate::kernel::{Count, Counters};
 
 pub(crate) fn at(minutes_and_seconds: &str) -> Timestamp {
     format!("2026-01-01T00:{minutes_and_seconds}Z")

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use enforcer_common::Class;
 use enforcer_common::layout::{
-    AddressKey, Binding, Deadline, Learning, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, MAX_SERVERS,
-    NameEntry, NameKey, Opening, ScopedAddress, Switches,
+    AddressGrant, AddressKey, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_RESOLVERS, MAX_SCOPES,
+    NameCount, NameEntry, NameKey, ScopedAddress, Snooping, Switches,
 };
 use ipnet::{IpNet, Ipv6Net};
 
@@ -47,7 +47,7 @@ pub struct Inputs {
     /// The names behind these addresses.
     pub names: Vec<NameInput>,
     /// What the kernel learns by itself.
-    pub learning: Learning,
+    pub snooping: Snooping,
     /// The DNS servers that it learns from.
     pub servers: Vec<IpAddr>,
 }
@@ -77,7 +77,7 @@ pub struct Desired {
     /// The protected set, shared from one policy to the next while it stays the same.
     pub tables: Arc<Tables>,
     /// The allowed set.
-    pub allowed: BTreeMap<AddressKey, Binding>,
+    pub allowed: BTreeMap<AddressKey, NameCount>,
     /// Cgroups with exceptions, and how many they have.
     pub cgroups: BTreeMap<u64, u32>,
     /// Prefixes of exceptions, by their key and its significant bits.
@@ -87,13 +87,13 @@ pub struct Desired {
     /// Allowed names.
     pub names: BTreeMap<NameKey, NameEntry>,
     /// Which names lead where, for whom.
-    pub bound: BTreeMap<Opening, Deadline>,
+    pub bound: BTreeMap<AddressGrant, Deadline>,
     /// Who may learn more of where names lead.
     pub granted: NameGrants,
     /// DNS servers that are believed, by number.
     pub servers: BTreeMap<AddressKey, u32>,
     /// What the kernel learns by itself.
-    pub learning: Learning,
+    pub snooping: Snooping,
 }
 
 /// Why inputs give no policy. The policy in force stays.
@@ -177,18 +177,18 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         bound,
         granted: names::granted(&inputs.names),
         servers: servers(&inputs.servers),
-        learning: inputs.learning,
+        snooping: inputs.snooping,
     })
 }
 
 /// The servers with their numbers, as many as there is room for: what answers the others give, the daemon learns.
 fn servers(servers: &[IpAddr]) -> BTreeMap<AddressKey, u32> {
     let keys = servers.iter().map(|ip| address(*ip).key());
-    keys.take(MAX_SERVERS as usize).zip(1..).collect()
+    keys.take(MAX_RESOLVERS as usize).zip(1..).collect()
 }
 
-fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, Binding>, CompileError> {
-    let mut allowed = BTreeMap::<AddressKey, Binding>::new();
+fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, NameCount>, CompileError> {
+    let mut allowed = BTreeMap::<AddressKey, NameCount>::new();
     for ip in addresses {
         allowed.entry(address(*ip).key()).or_default().names += 1;
     }

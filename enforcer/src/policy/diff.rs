@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use enforcer_common::layout::{
-    AddressKey, Binding, Deadline, NameEntry, NameKey, Opening, ScopedAddress,
+    AddressGrant, AddressKey, Deadline, NameCount, NameEntry, NameKey, ScopedAddress,
 };
 
 use super::{Desired, NameGrants};
@@ -12,7 +12,7 @@ use super::{Desired, NameGrants};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// The allowed set.
-    pub allowed: BTreeMap<AddressKey, Binding>,
+    pub allowed: BTreeMap<AddressKey, NameCount>,
     /// Cgroups with exceptions.
     pub cgroups: BTreeMap<u64, u32>,
     /// Prefixes of exceptions.
@@ -22,7 +22,7 @@ pub struct Held {
     /// Allowed names.
     pub names: BTreeMap<NameKey, NameEntry>,
     /// Which names lead where.
-    pub bound: BTreeMap<Opening, Deadline>,
+    pub bound: BTreeMap<AddressGrant, Deadline>,
     /// DNS servers that are believed.
     pub servers: BTreeMap<AddressKey, u32>,
     /// Who may learn more of where names lead; in no map, so that it is not known of those that are found.
@@ -78,7 +78,7 @@ impl<K: Ord + Clone, V: PartialEq + Clone> MapChanges<K, V> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// The allowed set.
-    pub allowed: MapChanges<AddressKey, Binding>,
+    pub allowed: MapChanges<AddressKey, NameCount>,
     /// Cgroups with exceptions.
     pub cgroups: MapChanges<u64, u32>,
     /// Prefixes of exceptions.
@@ -88,7 +88,7 @@ pub struct Changes {
     /// Allowed names.
     pub names: MapChanges<NameKey, NameEntry>,
     /// Which names lead where.
-    pub bound: MapChanges<Opening, Deadline>,
+    pub bound: MapChanges<AddressGrant, Deadline>,
     /// DNS servers that are believed.
     pub servers: MapChanges<AddressKey, u32>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use enforcer_common::layout::{
-    Deadline, MAX_BOUND, MAX_NAMES, NAME_BYTES, NameEntry, NameKey, Opening,
+    AddressGrant, Deadline, MAX_NAME_ADDRESSES, MAX_NAMES, NAME_BYTES, NameEntry, NameKey,
 };
 
 use super::CompileError;
@@ -20,7 +20,7 @@ pub const EVERYBODY: Scope = Scope {
 };
 
 /// Pairs of a name and an address that only a daemon before this one knew: they leave room for those that are known, and for changes.
-const MOST_INHERITED: usize = MAX_BOUND as usize / 2;
+const MOST_INHERITED: usize = MAX_NAME_ADDRESSES as usize / 2;
 
 /// Whom a name opens its addresses to, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +72,8 @@ impl NameIds {
             return *known;
         }
         let mut id = hash(name);
-        while id == Opening::ADDRESS
-            || id == Opening::ANY_NAME
+        while id == AddressGrant::ADDRESS
+            || id == AddressGrant::ANY_NAME
             || self.ids.values().any(|other| *other == id)
         {
             id = id.wrapping_add(1);
@@ -118,7 +118,10 @@ pub fn text(key: &NameKey) -> String {
 }
 
 /// Names with their entries, and which addresses they are bound to.
-pub(super) type Compiled = (BTreeMap<NameKey, NameEntry>, BTreeMap<Opening, Deadline>);
+pub(super) type Compiled = (
+    BTreeMap<NameKey, NameEntry>,
+    BTreeMap<AddressGrant, Deadline>,
+);
 
 /// Compiles the names.
 pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
@@ -131,19 +134,19 @@ pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
         bind(input, &mut bound);
     }
     let what = "pairs of a name and an address";
-    fits(bound.len(), MAX_BOUND as usize, what, mend)?;
+    fits(bound.len(), MAX_NAME_ADDRESSES as usize, what, mend)?;
     for input in inputs {
         bind_inherited(input, &mut bound);
     }
     Ok((names, bound))
 }
 
-fn bind(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
+fn bind(input: &NameInput, bound: &mut BTreeMap<AddressGrant, Deadline>) {
     for ip in &input.addresses {
         for scope in &input.scopes {
-            let any = scope.unchecked.then_some(Opening::ANY_NAME);
+            let any = scope.unchecked.then_some(AddressGrant::ANY_NAME);
             for name in any.into_iter().chain([input.id]) {
-                let opening = Opening::new(scope.cgroup, address(*ip).key(), name);
+                let opening = AddressGrant::new(scope.cgroup, address(*ip).key(), name);
                 let deadline = bound.entry(opening).or_default();
                 *deadline = scope.deadline.max(*deadline);
             }
@@ -151,12 +154,12 @@ fn bind(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
     }
 }
 
-fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<Opening, Deadline>) {
+fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<AddressGrant, Deadline>) {
     for ip in &input.inherited {
         if bound.len() >= MOST_INHERITED {
             return;
         }
-        let opening = Opening::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
+        let opening = AddressGrant::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
         bound.insert(opening, EVERYBODY.deadline);
     }
 }

@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use enforcer_common::layout::{AddressKey, Deadline, Opening};
+use enforcer_common::layout::{AddressGrant, AddressKey, Deadline};
 
 /// Who may learn where which name leads, and until when: by cgroup (0 for everybody) and the name's number.
 pub type NameGrants = BTreeMap<(u64, u32), Deadline>;
 
 /// Which of `learned` are to go: names that lead nowhere for that cgroup or not for so long, whatever opens to any name, as the kernel learns
 /// no such name, and addresses that are left without a name.
-pub fn revoked_grants(learned: &[(Opening, Deadline)], granted: &NameGrants) -> Vec<Opening> {
-    let is_name = |opening: &Opening| opening.name != Opening::ADDRESS;
-    let is_granted = |(opening, deadline): &(Opening, Deadline)| {
+pub fn revoked_grants(
+    learned: &[(AddressGrant, Deadline)],
+    granted: &NameGrants,
+) -> Vec<AddressGrant> {
+    let is_name = |opening: &AddressGrant| opening.name != AddressGrant::ADDRESS;
+    let is_granted = |(opening, deadline): &(AddressGrant, Deadline)| {
         let until = granted.get(&(opening.cgroup, opening.name));
-        opening.name != Opening::ANY_NAME && until.is_some_and(|until| deadline <= until)
+        opening.name != AddressGrant::ANY_NAME && until.is_some_and(|until| deadline <= until)
     };
     let names = learned.iter().filter(|(opening, _)| is_name(opening));
     let (kept, gone): (Vec<_>, Vec<_>) = names.partition(|name| is_granted(name));
-    let places = |names: &[&(Opening, Deadline)]| -> BTreeSet<(u64, AddressKey)> {
+    let places = |names: &[&(AddressGrant, Deadline)]| -> BTreeSet<(u64, AddressKey)> {
         names.iter().map(|(opening, _)| place(opening)).collect()
     };
     let (kept, left) = (places(&kept), places(&gone));
@@ -31,7 +34,7 @@ pub fn revoked_grants(learned: &[(Opening, Deadline)], granted: &NameGrants) -> 
     names.chain(nameless).copied().collect()
 }
 
-fn place(opening: &Opening) -> (u64, AddressKey) {
+fn place(opening: &AddressGrant) -> (u64, AddressKey) {
     (opening.cgroup, opening.address)
 }
 
@@ -45,11 +48,11 @@ mod tests {
     const FABRIKAM: u32 = 8;
     const UNIT: u64 = 40;
 
-    fn opening(cgroup: u64, address: AddressKey, name: u32) -> Opening {
-        Opening::new(cgroup, address, name)
+    fn opening(cgroup: u64, address: AddressKey, name: u32) -> AddressGrant {
+        AddressGrant::new(cgroup, address, name)
     }
 
-    fn gone(learned: &[Opening], granted: &[(u64, u32)]) -> Vec<Opening> {
+    fn gone(learned: &[AddressGrant], granted: &[(u64, u32)]) -> Vec<AddressGrant> {
         let learned: Vec<_> = learned.iter().map(|opening| (*opening, 100)).collect();
         let granted = granted.iter().map(|grant| (*grant, 100)).collect();
         revoked_grants(&learned, &granted)
@@ -58,7 +61,7 @@ mod tests {
     #[test]
     fn a_name_that_is_granted_stays_with_its_address() {
         let learned = [
-            opening(0, HERE, Opening::ADDRESS),
+            opening(0, HERE, AddressGrant::ADDRESS),
             opening(0, HERE, CONTOSO),
         ];
         assert_eq!(gone(&learned, &[(0, CONTOSO)]), []);
@@ -67,10 +70,10 @@ mod tests {
     #[test]
     fn a_name_that_left_goes_with_the_addresses_that_only_it_led_to() {
         let learned = [
-            opening(0, HERE, Opening::ADDRESS),
+            opening(0, HERE, AddressGrant::ADDRESS),
             opening(0, HERE, CONTOSO),
             opening(0, HERE, FABRIKAM),
-            opening(0, THERE, Opening::ADDRESS),
+            opening(0, THERE, AddressGrant::ADDRESS),
             opening(0, THERE, FABRIKAM),
         ];
         let expected = [learned[2], learned[4], learned[3]];
@@ -80,9 +83,9 @@ mod tests {
     #[test]
     fn whatever_opens_to_any_name_goes_and_names_count_again() {
         let learned = [
-            opening(0, HERE, Opening::ADDRESS),
+            opening(0, HERE, AddressGrant::ADDRESS),
             opening(0, HERE, CONTOSO),
-            opening(0, HERE, Opening::ANY_NAME),
+            opening(0, HERE, AddressGrant::ANY_NAME),
         ];
         assert_eq!(gone(&learned, &[(0, CONTOSO)]), [learned[2]]);
     }
@@ -90,7 +93,7 @@ mod tests {
     #[test]
     fn a_name_is_granted_to_those_who_have_it_and_no_longer_than_they_do() {
         let learned = [
-            opening(UNIT, HERE, Opening::ADDRESS),
+            opening(UNIT, HERE, AddressGrant::ADDRESS),
             opening(UNIT, HERE, CONTOSO),
         ];
         let both = [learned[1], learned[0]];
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn an_address_whose_name_is_not_seen_yet_stays() {
-        let learned = [opening(0, HERE, Opening::ADDRESS)];
+        let learned = [opening(0, HERE, AddressGrant::ADDRESS)];
         assert_eq!(gone(&learned, &[]), []);
     }
 }

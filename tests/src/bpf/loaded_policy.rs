@@ -5,8 +5,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use enforcer::{
-    kernel::{self, Counters, EventReader, Lifetime, Links, Question},
+    bpf::{Counters, EventReader, Lifetime, Links, TestRun},
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
+    sys,
 };
 
 use super::program_pool::Programs;
@@ -93,8 +94,8 @@ impl LoadedPolicy {
     ///
     /// # Errors
     /// Before the first [`Self::attach`].
-    pub fn question(&self) -> Result<Question> {
-        Ok(Question::open(self.kernel.pins())?)
+    pub fn question(&self) -> Result<TestRun> {
+        Ok(TestRun::open(self.kernel.pins())?)
     }
 
     /// Opens the reader of the ring buffer. Must be called inside a tokio runtime with I/O.
@@ -124,9 +125,6 @@ impl LoadedPolicy {
 ///
 /// # Errors
 /// When it no longer exists.
-pub fn open(cgroup: &Cgroup) -> Result<kernel::Cgroup> {
-    Ok(kernel::Cgroup::open(
-        &kernel::cgroup_root()?,
-        cgroup.path(),
-    )?)
+pub fn open(cgroup: &Cgroup) -> Result<sys::Cgroup> {
+    Ok(sys::Cgroup::open(&sys::cgroup_root()?, cgroup.path())?)
 }

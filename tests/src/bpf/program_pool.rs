@@ -10,10 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use enforcer::kernel::{Kernel, PinLock, Pins};
+use enforcer::bpf::{Kernel, PinLock, Pins};
 use enforcer_common::layout::{
-    ASKERS, COUNTERS, EVENTS, EXPLAIN, HANDSHAKES, MAPS, MAX_COUNTERS, PROTECTED_V4, PROTECTED_V6,
-    SETTINGS, Settings, VERSION,
+    COUNTERS, DNS_CLIENTS, EVENTS, EXPLAIN, FLOWS, MAPS, MAX_COUNTERS, PROTECTED_V4, PROTECTED_V6,
+    SETTINGS, Settings, VERSION, pin_name,
 };
 
 use super::loaded_policy::OBJECT;
@@ -117,7 +117,10 @@ impl Verified {
     }
 
     fn pin(&self, name: &str) -> PathBuf {
-        self.pins.base().join(format!("v{VERSION}")).join(name)
+        self.pins
+            .base()
+            .join(format!("v{VERSION}"))
+            .join(pin_name(name))
     }
 
     /// Restores the state after loading.
@@ -130,7 +133,7 @@ impl Verified {
                 COUNTERS => zero(&map)?,
                 EVENTS => map.skip_unread()?,
                 // Socket storage ends with its socket.
-                ASKERS | HANDSHAKES => {}
+                DNS_CLIENTS | FLOWS => {}
                 _ => map.clear()?,
             }
         }

@@ -3,7 +3,8 @@
 use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result};
-use enforcer::kernel::{self, cgroup_root, exclusive_programs};
+use enforcer::bpf::exclusive_programs;
+use enforcer::sys::cgroup_root;
 use lab::bpf::{Attach, AttachPoint, Exclusive, Program, loaded_policy::LoadedPolicy};
 
 /// `return 1`: lets everything pass.
@@ -33,7 +34,7 @@ fn programs_that_stand_beside_each_other_keep_nobody_out() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     let scope = loaded.cgroup().child("scope")?;
     loaded.attach(&scope)?;
-    let open = kernel::Cgroup::open(&cgroup_root()?, scope.path())?;
+    let open = enforcer::sys::Cgroup::open(&cgroup_root()?, scope.path())?;
     let directory = std::fs::File::open(scope.path())?;
     let program = Program::load_for(AttachPoint::Egress, &ALLOW)?;
     let target = u32::try_from(directory.as_raw_fd())?;

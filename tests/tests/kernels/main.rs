@@ -6,7 +6,7 @@ mod exclusive_programs;
 mod resolver;
 
 use anyhow::{Context as _, Result};
-use enforcer::kernel::OBJECT;
+use enforcer::bpf::OBJECT;
 use lab::{
     ScratchDir,
     bpf::{
@@ -70,7 +70,14 @@ fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
         programs.push(Program::by_id(id)?.info()?);
     }
     let ours = [
-        "egress", "explain", "connect4", "connect6", "sendmsg4", "sendmsg6", "origin", "learn",
+        "egress",
+        "explain",
+        "connect4",
+        "connect6",
+        "sendmsg4",
+        "sendmsg6",
+        "socket_owner",
+        "dns_snoop",
     ];
     for name in ours {
         let told = programs.iter().find(|told| told.name == name);

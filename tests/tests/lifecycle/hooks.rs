@@ -5,7 +5,7 @@ use std::{fs, thread, time::Duration};
 use anyhow::Result;
 use enforcer_common::{
     Hook,
-    layout::{LEARN, ORIGIN, VERSION},
+    layout::{DNS_SNOOP, SOCKET_OWNER, VERSION},
 };
 use lab::{
     bpf,
@@ -19,7 +19,10 @@ use super::STREAM;
 const LOOK: Duration = Duration::from_secs(7);
 
 fn links() -> impl Iterator<Item = String> {
-    let programs = Hook::ALL.into_iter().map(Hook::word).chain([ORIGIN, LEARN]);
+    let programs = Hook::ALL
+        .into_iter()
+        .map(Hook::word)
+        .chain([SOCKET_OWNER, DNS_SNOOP]);
     programs.map(|name| format!("link_{name}"))
 }
 

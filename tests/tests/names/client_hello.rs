@@ -1,7 +1,7 @@
 //! What a connection to an allowed address may begin with, and what is told of the rest.
 
 use anyhow::Result;
-use enforcer::kernel::cgroup_root;
+use enforcer::sys::cgroup_root;
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     clients::tls_client::{Attempt, Exchange, Payload},

@@ -15,8 +15,8 @@ use std::{
 use anyhow::Result;
 use enforcer::{
     azure::tags::import_file,
+    bpf::{Kernel, TestRun},
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
-    kernel::{Kernel, Question},
     policy::{Inputs, Layer, Protected},
 };
 use enforcer_common::{Class, Reason, Verdict};
@@ -93,7 +93,7 @@ fn a_million_addresses_get_the_verdict_that_the_published_file_means() -> Result
 fn compare(
     share: &[IpAddr],
     oracle: &Oracle,
-    question: &Question,
+    question: &TestRun,
     kernel: &Kernel,
 ) -> Result<Tally> {
     let mut tally = Tally::default();

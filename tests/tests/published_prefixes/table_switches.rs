@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use enforcer::{
-    kernel::Question,
+    bpf::TestRun,
     policy::{CompileError, Desired, Inputs, Layer, Protected, Tables, compile, compile_tables},
 };
-use enforcer_common::{Class, Reason, Verdict, layout::Binding, stride::MAX_BLOCKS};
+use enforcer_common::{Class, Reason, Verdict, layout::NameCount, stride::MAX_BLOCKS};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::{NEWEST, OLDER, Oracle, Random, loaded, protected, published};
@@ -22,7 +22,7 @@ use crate::{NEWEST, OLDER, Oracle, Random, loaded, protected, published};
 const SWITCHES: usize = 300;
 const ASKED: usize = 200;
 /// Threads that ask: more than the machine has processors, so that look-ups are interrupted half-way, too.
-const ASKERS: usize = 4;
+const DNS_CLIENTS: usize = 4;
 
 fn is_closed(reason: Reason) -> bool {
     matches!(reason, Reason::Storage | Reason::Registry)
@@ -57,7 +57,7 @@ fn compiled(protected: &Protected) -> Result<Desired> {
     Ok(compile(&inputs, compile_tables(protected)?)?)
 }
 
-fn is_denied(question: &Question, address: IpAddr) -> Result<bool> {
+fn is_denied(question: &TestRun, address: IpAddr) -> Result<bool> {
     Ok(question.ask(address, 6, 443)?.verdict == Verdict::Deny)
 }
 
@@ -92,7 +92,7 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
             }
             anyhow::Ok(open)
         };
-        let askers = [(); ASKERS].map(|()| scope.spawn(ask));
+        let askers = [(); DNS_CLIENTS].map(|()| scope.spawn(ask));
         let switched = (0..SWITCHES).try_for_each(|at| {
             let before = answers.load(Ordering::Relaxed);
             loaded.apply_compiled(&sets[at % 2])?;
@@ -156,7 +156,7 @@ fn a_set_that_does_not_fit_changes_nothing() -> Result<()> {
     assert!(unchanged()?);
 
     let good = compiled(&small)?;
-    let entries = |count: u128| (0..count).map(|at| (at.to_be_bytes(), Binding::default()));
+    let entries = |count: u128| (0..count).map(|at| (at.to_be_bytes(), NameCount::default()));
     let too_many_addresses = Desired {
         allowed: entries(10_000).collect(),
         ..good.clone()

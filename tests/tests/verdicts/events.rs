@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::Result;
 use enforcer::{
-    kernel::{Counted, Counters, EventReader},
+    bpf::{Counted, Counters, EventReader},
     policy::Inputs,
 };
 use enforcer_common::{
     Event, Hook, Reason, Record,
-    layout::{REPORT_BURST, WithheldKey},
+    layout::{REPORT_BURST, SuppressedKey},
 };
 use lab::{bpf::loaded_policy, craft::protocol, topology::packet_counter::PacketCounter};
 use tokio::{
@@ -44,7 +44,9 @@ fn drain(runtime: &Runtime, reader: &mut EventReader) -> Result<Vec<Event>> {
         while let Ok(more) = timeout(Duration::from_millis(200), reader.next(512)).await {
             events.extend(more?.into_iter().filter_map(|record| match record {
                 Record::Denial(event) => Some(event),
-                Record::Named(_) | Record::Lesson(_) | Record::Unlearned(_) => None,
+                Record::Named(_) | Record::DnsObservation(_) | Record::NamedDnsObservation(_) => {
+                    None
+                }
             }));
         }
         Ok(events)
@@ -294,7 +296,7 @@ fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() ->
     assert!(told > REPORT_BURST && told < 3 * REPORT_BURST, "{told}");
     let device = loaded_policy::open(&fixture.device)?.id;
     let counted = taken(&mut fixture)?;
-    let is_of_device = |(key, _): &(WithheldKey, u64)| (key.cgroup, key.audited) == (device, 0);
+    let is_of_device = |(key, _): &(SuppressedKey, u64)| (key.cgroup, key.audited) == (device, 0);
     assert!(counted.withheld.iter().all(is_of_device), "{counted:?}");
     let (folds, withheld) = denials(&counted);
     assert_eq!((folds, folds + withheld), (told, u64::from(MANY) + 1));

@@ -4,8 +4,8 @@ use std::{fs, net::IpAddr, os::unix::fs::chown};
 
 use anyhow::Result;
 use enforcer::{
-    kernel::{boot_clock, unit_cgroups},
     policy::{ExceptionInput, Inputs},
+    sys::{boot_clock, unit_cgroups},
 };
 use lab::{
     bpf::loaded_policy,

@@ -13,8 +13,8 @@ use crate::azure::endpoints::{Endpoint, Provenance};
 use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
 use crate::daemon::{Source, Sources};
 use crate::doctor::host::configuration::{check_capacity, read_sources};
-use crate::kernel::cgroup_root;
 use crate::name::Name;
+use crate::sys::cgroup_root;
 
 /// Seconds in a day.
 const DAY: u64 = 86_400;

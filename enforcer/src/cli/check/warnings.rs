@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::azure::regions;
 use crate::config::{Config, EndpointKind, Target};
 use crate::daemon::Sources;
-use crate::kernel::Cgroup;
+use crate::sys::Cgroup;
 
 /// Returns one sentence for each, on a host whose cgroup tree is at `root`.
 pub(super) fn warnings(sources: &Sources, now: Timestamp, root: Option<&Path>) -> Vec<String> {

@@ -17,9 +17,10 @@ use super::config_file::ConfigFile;
 use super::daemon_client::status_if_running;
 use super::exit::Exit;
 use super::printer::Printer;
+use crate::bpf::Pins;
 use crate::config::Paths;
 use crate::control::Status;
-use crate::kernel::{KernelError, Pins};
+use crate::sys::KernelError;
 
 /// Explains the verdict on one destination, which is denied if any of its addresses is.
 pub(super) fn explain(config: &ConfigFile, args: ExplainArgs) -> Result<Exit> {

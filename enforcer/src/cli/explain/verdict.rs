@@ -7,10 +7,11 @@ use anyhow::{Result, bail};
 use enforcer_common::{Address, Flow, Reason, Transport, decide};
 use serde::Serialize;
 
+use crate::bpf::{LivePolicy, Maps, Pins, TestRun};
 use crate::cli::args::Protocol;
 use crate::control::Status;
-use crate::kernel::{Cgroup, LivePolicy, Maps, Pins, Question, cgroup_root, unit_cgroups};
 use crate::policy::address;
+use crate::sys::{Cgroup, cgroup_root, unit_cgroups};
 
 /// IP protocol numbers (IANA).
 const TCP: u8 = 6;
@@ -21,7 +22,7 @@ const ICMPV6: u8 = 58;
 /// What evaluates a destination.
 pub(super) enum Evaluator {
     /// The loaded kernel program.
-    Program(Box<Question>),
+    Program(Box<TestRun>),
     /// The rule on the live maps, for each cgroup of a unit.
     Rule(Box<Maps>, Vec<CgroupPosition>),
 }
@@ -88,7 +89,7 @@ impl Evaluator {
         status: Option<&Status>,
     ) -> Result<Self> {
         if initiator.is_own() {
-            return Ok(Self::Program(Box::new(Question::open(pins)?)));
+            return Ok(Self::Program(Box::new(TestRun::open(pins)?)));
         }
         let root = cgroup_root()?;
         let cgroups = initiator.cgroups(&root)?;

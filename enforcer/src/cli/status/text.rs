@@ -5,10 +5,10 @@ use std::fmt::{Display, Formatter, Result};
 
 use super::tables::{exceptions, names, sources};
 use super::{Pinned, Report};
+use crate::bpf::Counters;
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
 use crate::control::{Status, TagsStatus};
-use crate::kernel::Counters;
 use crate::printable;
 
 impl Display for Report {

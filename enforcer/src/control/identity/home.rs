@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::kernel::paths_by_id;
 use crate::printable;
+use crate::sys::paths_by_id;
 
 /// Cgroups that are remembered: the path of one that is gone cannot be found any more.
 const MOST_HOMES: usize = 128;

@@ -6,15 +6,15 @@ mod process;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
-use enforcer_common::layout::{FOLD_WINDOW, WithheldKey};
+use enforcer_common::layout::{DEDUP_WINDOW, SuppressedKey};
 use enforcer_common::{Event, Hook, Reason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::EventRecord;
 use super::event_kinds::WITHHELD;
-use crate::kernel::boot_clock;
 use crate::name::Name;
 use crate::printable;
+use crate::sys::boot_clock;
 
 use home::Homes;
 pub use home::{container_of, unit_of};
@@ -76,7 +76,7 @@ impl Identify {
     }
 
     /// The record of denials that were too many for an event each, counted until `end` (nanoseconds since boot).
-    pub fn sum_up(&mut self, withheld: &WithheldKey, denials: u64, end: u64) -> EventRecord {
+    pub fn sum_up(&mut self, withheld: &SuppressedKey, denials: u64, end: u64) -> EventRecord {
         let home = self.homes.find(withheld.cgroup);
         let record = EventRecord {
             time: wall_time(end, boot_clock(), Timestamp::now()),
@@ -94,7 +94,7 @@ impl Identify {
         };
         let message = format!(
             "{denials} denials of {place} in {} seconds were too many for an event each",
-            FOLD_WINDOW / 1_000_000_000
+            DEDUP_WINDOW / 1_000_000_000
         );
         EventRecord {
             message: Some(message),
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_sum_stands_for_as_many_denials_and_says_so() {
-        let key = WithheldKey {
+        let key = SuppressedKey {
             cgroup: 77,
             window: 3,
             audited: 1,

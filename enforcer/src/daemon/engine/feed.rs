@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::{Engine, cache_settings};
 use crate::daemon::exceptions::Standing;
 use crate::daemon::inherited::Inherited;
-use crate::kernel::{Cgroup, KernelError, dns_sockets};
 use crate::name::Name;
 use crate::resolver::cache::Cache;
 use crate::state;
+use crate::sys::{Cgroup, KernelError, dns_sockets};
 
 impl Engine {
     /// Takes the names, exceptions and resolvers of the sources at hand.

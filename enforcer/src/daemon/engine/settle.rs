@@ -13,8 +13,8 @@ use crate::control::EventRecord;
 use crate::control::event_kinds::MODE;
 use crate::daemon::evaluate::{inputs, protected};
 use crate::daemon::known::Origins;
-use crate::kernel::KernelError;
 use crate::policy::{Desired, Held, Inputs, compile, compile_tables};
+use crate::sys::KernelError;
 
 impl Engine {
     /// Applies, and raises an alarm where that fails: the policy in force stays.
@@ -91,7 +91,7 @@ impl Engine {
         };
         let inputs = inputs(&origins, &self.standings, &mut self.ids);
         Inputs {
-            learning: self.learning(),
+            snooping: self.snooping(),
             servers: self.servers(),
             ..inputs
         }
@@ -112,7 +112,7 @@ impl Engine {
         let settings = self.kernel.maps.settings()?;
         let same_settings = settings.switches == desired.switches
             && settings.exception_level == desired.exception_level
-            && settings.learning == desired.learning;
+            && settings.snooping == desired.snooping;
         Ok(same_settings && Held::of(desired) == self.held)
     }
 

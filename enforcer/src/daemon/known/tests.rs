@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use enforcer_common::layout::{AddressKey, NameEntry, Opening};
+use enforcer_common::layout::{AddressGrant, AddressKey, NameEntry};
 
 use super::*;
 use crate::daemon::evaluate::inputs;
@@ -39,7 +39,8 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
     let mut registries = RegistryNames::default();
     registries.update(&sources, &cache);
     let keys: Vec<_> = inherited.iter().map(|(address, _)| key(address)).collect();
-    let opening = |(address, name): &(&str, u32)| (Opening::new(0, key(address), *name), u64::MAX);
+    let opening =
+        |(address, name): &(&str, u32)| (AddressGrant::new(0, key(address), *name), u64::MAX);
     let bound = inherited.iter().map(opening).collect();
     let inherited = Inherited::new(keys.iter(), &bound, &sources, Duration::MAX);
     let origins = Origins {
@@ -60,8 +61,8 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
 /// Where any name opens, for which cgroup.
 fn any_names(desired: &Desired) -> BTreeSet<(u64, String)> {
     let any = desired.bound.keys();
-    let any = any.filter(|opening| opening.name == Opening::ANY_NAME);
-    let place = |opening: &Opening| {
+    let any = any.filter(|opening| opening.name == AddressGrant::ANY_NAME);
+    let place = |opening: &AddressGrant| {
         let address = Ipv6Addr::from(opening.address).to_canonical();
         (opening.cgroup, address.to_string())
     };
@@ -77,16 +78,16 @@ fn after_a_restart_names_count_at_the_addresses_that_were_open_before_it() {
     let own = [(CONTOSO, "10.1.0.4"), (FABRIKAM, "10.2.0.4")];
     let inherited = [
         ("10.2.0.5", fabrikam),
-        ("10.2.0.6", Opening::ADDRESS),
+        ("10.2.0.6", AddressGrant::ADDRESS),
         ("10.1.0.6", contoso),
-        ("10.2.0.4", Opening::ADDRESS),
+        ("10.2.0.4", AddressGrant::ADDRESS),
     ];
     let desired = desired(REGISTRIES, &own, &inherited);
     assert_eq!(any_names(&desired), [(0, "10.1.0.4".to_owned())].into());
     let bound = |address, name| {
         desired
             .bound
-            .contains_key(&Opening::new(0, key(address), name))
+            .contains_key(&AddressGrant::new(0, key(address), name))
     };
     assert!(bound("10.2.0.5", fabrikam) && !bound("10.2.0.5", contoso));
     assert!(bound("10.2.0.6", fabrikam) && bound("10.2.0.6", contoso));

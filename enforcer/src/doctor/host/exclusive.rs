@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::bpf::{Check, ExclusiveProgram, exclusive_programs};
 use crate::config::Config;
-use crate::kernel::{
-    Cgroup, Check, ExclusiveProgram, KernelError, cgroup_root, exclusive_programs,
-};
 use crate::printable;
+use crate::sys::{Cgroup, KernelError, cgroup_root};
 
 const ID: &str = "exclusive cgroup programs";
 /// Most processes that are named for one program.

@@ -11,9 +11,9 @@ use std::path::Path;
 use anyhow::Result;
 use jiff::Timestamp;
 
+use crate::bpf::{Check, Pins, probe};
 use crate::config::{self, Config, Paths};
 use crate::control::Status;
-use crate::kernel::{Check, Pins, probe};
 
 /// The configuration and the daemon that the checks look at.
 pub(crate) struct Host<'a> {

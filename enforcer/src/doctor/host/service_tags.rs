@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::Host;
 use super::configuration::read_sources;
+use crate::bpf::Check;
 use crate::config;
 use crate::control::TagsStatus;
 use crate::daemon::{Source, TAGS_FORCED, TAGS_REPLACED};
-use crate::kernel::Check;
 
 const FIX: &str = "download a newer file and run `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 

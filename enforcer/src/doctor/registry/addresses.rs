@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::bpf::Check;
 use crate::daemon::Sources;
 use crate::doctor::host::resolvers;
-use crate::kernel::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
 

@@ -2,9 +2,9 @@
 
 use super::response::{RegistryResult, no_response};
 use super::target::Target;
+use crate::bpf::Check;
 use crate::config::{Cloud, EndpointKind};
 use crate::https::Url;
-use crate::kernel::Check;
 use crate::name::Name;
 
 /// Ids of the checks.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::response::{RegistryResult, no_response};
 use super::target::{Image, Target, is_digest};
-use crate::kernel::Check;
+use crate::bpf::Check;
 
 /// Id of the check.
 const IMAGE: &str = "image";

@@ -17,9 +17,9 @@ use super::response::RegistryResult;
 use super::target::{Image, Target};
 use super::transport::RegistryClient;
 use super::{advice, blob};
+use crate::bpf::Check;
 use crate::daemon::Sources;
 use crate::https::Url;
-use crate::kernel::Check;
 use crate::name::Name;
 
 /// Limit of nested image indexes.

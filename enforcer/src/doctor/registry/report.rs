@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::kernel::Check;
+use crate::bpf::Check;
 
 /// Collects checks, and passes each to a sink first.
 pub(crate) struct Report<'a> {

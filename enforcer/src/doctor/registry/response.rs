@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::bpf::Check;
 use crate::https::HttpsError;
-use crate::kernel::Check;
 use crate::name::Name;
 
 /// Longest part of a server's message that is shown, in characters.

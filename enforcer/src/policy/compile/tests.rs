@@ -46,7 +46,7 @@ fn an_allowed_address_outside_every_prefix_asks_for_the_lookup() {
             ..Inputs::default()
         };
         let desired = compile(&inputs, closed(Class::Registry, "20.42.66.0/24"));
-        !desired.unwrap().switches.open_needs_no_lookup()
+        !desired.unwrap().switches.unprotected_needs_no_lookup()
     };
     assert!(!lookup("20.42.66.1"));
     assert!(lookup("20.42.67.1"));

@@ -61,8 +61,8 @@ fn any_names(inputs: &[NameInput]) -> Vec<(u64, IpAddr)> {
     let (_, bound) = compile(inputs).unwrap();
     let any = bound
         .keys()
-        .filter(|opening| opening.name == Opening::ANY_NAME);
-    let place = |opening: &Opening| {
+        .filter(|opening| opening.name == AddressGrant::ANY_NAME);
+    let place = |opening: &AddressGrant| {
         let address = std::net::Ipv6Addr::from(opening.address).to_canonical();
         (opening.cgroup, address)
     };

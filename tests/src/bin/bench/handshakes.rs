@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use enforcer_common::{
     Hook,
-    layout::{EXPLAIN, LEARN, VERSION},
+    layout::{DNS_SNOOP, EXPLAIN, VERSION},
 };
 use lab::{
     CONTOSO_LOGIN, Lab,
@@ -86,7 +86,7 @@ pub(crate) fn measure() -> Result<Handshakes> {
             hellos.push(Hello::measure(kind, (family, address), [&no_op, &explain])?);
         }
     }
-    let [asks, answers] = lookups(&lab, [&link(Hook::Egress.word())?, &link(LEARN)?])?;
+    let [asks, answers] = lookups(&lab, [&link(Hook::Egress.word())?, &link(DNS_SNOOP)?])?;
     Ok(Handshakes {
         looped,
         open,

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use enforcer_common::layout::{MAPS, PROTECTED_V4, PROTECTED_V6};
+use enforcer_common::layout::{MAPS, PROTECTED_V4, PROTECTED_V6, pin_name};
 use lab::bpf::Map;
 
 /// Memory of a process in KiB.
@@ -38,7 +38,7 @@ impl Resident {
 pub(crate) fn of_maps(pins: &Path) -> Result<Vec<(&'static str, u64)>> {
     MAPS.into_iter()
         .map(|name| {
-            let map = Map::pinned(&pins.join(name))?;
+            let map = Map::pinned(&pins.join(pin_name(name)))?;
             let inner = if [PROTECTED_V4, PROTECTED_V6].contains(&name) {
                 map.inner()?.memory()?
             } else {

@@ -28,9 +28,9 @@ fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
             let lost = fixture.lose_packets()?;
             fixture.client.send_file(connection, &good)?;
             fixture.client.change(connection, &bad)?;
-            let before = fixture.denials(Reason::HelloChanged)?;
+            let before = fixture.denials(Reason::RetransmitMismatch)?;
             drop(lost);
-            fixture.await_denial(Reason::HelloChanged, before)?;
+            fixture.await_denial(Reason::RetransmitMismatch, before)?;
             tried.push((connection.peer, good.clone(), differ));
         }
     }
@@ -41,7 +41,7 @@ fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
         assert!(good.starts_with(&arrived), "{arrived:?}");
         assert!(Some(arrived.len()) <= differ, "{arrived:?}");
     }
-    assert_eq!(fixture.reasons()?, [Reason::HelloChanged].into());
+    assert_eq!(fixture.reasons()?, [Reason::RetransmitMismatch].into());
     Ok(())
 }
 
@@ -55,9 +55,9 @@ fn the_beginning_of_a_hello_that_was_lost_is_not_sent_again_with_another_name() 
         let lost = fixture.lose_packets()?;
         fixture.client.send_file(connection, &good[..end])?;
         fixture.client.change(connection, &bad[..end])?;
-        let before = fixture.denials(Reason::HelloChanged)?;
+        let before = fixture.denials(Reason::RetransmitMismatch)?;
         drop(lost);
-        fixture.await_denial(Reason::HelloChanged, before)?;
+        fixture.await_denial(Reason::RetransmitMismatch, before)?;
         fixture.client.send(connection, &good[end..])?;
         fixture.stays(connection, &[b""])?;
     }

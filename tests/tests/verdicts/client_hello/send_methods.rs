@@ -46,11 +46,11 @@ fn a_hello_that_is_to_leave_later_than_it_is_judged_does_not_leave() -> Result<(
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = client_hello(LOGIN);
-        let before = fixture.denials(Reason::HelloHeld)?;
+        let before = fixture.denials(Reason::DelayedTransmit)?;
         let connection = fixture.client.connect(to)?;
         fixture.client.delay(connection, 100_000)?;
         fixture.client.send(connection, &hello)?;
-        fixture.await_denial(Reason::HelloHeld, before)?;
+        fixture.await_denial(Reason::DelayedTransmit, before)?;
         fixture.sink.expect(connection.peer, &[b""])?;
         fixture.client.delay(connection, 0)?;
         fixture.sink.expect(connection.peer, &[&hello])?;
@@ -59,7 +59,7 @@ fn a_hello_that_is_to_leave_later_than_it_is_judged_does_not_leave() -> Result<(
         let all = [hello.as_slice(), b"more"].concat();
         fixture.sink.expect(connection.peer, &[&all])?;
     }
-    assert_eq!(fixture.reasons()?, [Reason::HelloHeld].into());
+    assert_eq!(fixture.reasons()?, [Reason::DelayedTransmit].into());
     Ok(())
 }
 
@@ -89,7 +89,7 @@ fn a_payload_of_a_raw_socket_is_denied_whatever_it_says() -> Result<()> {
         // A header alone is no more than what opens a connection.
         assert_eq!(fixture.client.send_raw(to, b"")?, None, "{to}");
     }
-    assert_eq!(fixture.reasons()?, [Reason::NotASocket].into());
+    assert_eq!(fixture.reasons()?, [Reason::NoTcpSocket].into());
     Ok(())
 }
 
@@ -110,7 +110,7 @@ fn a_connection_from_before_the_programs_sends_no_more() -> Result<()> {
         fixture.stays(begun, &[&client_hello(LOGIN)])?;
     }
     fixture.settle()?;
-    assert_eq!(fixture.reasons()?, [Reason::Unwatched].into());
+    assert_eq!(fixture.reasons()?, [Reason::NoSynSeen].into());
     Ok(())
 }
 

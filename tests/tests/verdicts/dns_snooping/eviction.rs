@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::{Context as _, Result};
-use enforcer::kernel::boot_clock;
-use enforcer_common::Outcome;
-use enforcer_common::layout::{BUDGET, Opening};
+use enforcer::sys::boot_clock;
+use enforcer_common::ObservationOutcome;
+use enforcer_common::layout::{AddressGrant, BUDGET};
 use lab::topology::addresses::RESOLVER_V6;
 
 use super::fixture::{DnsFixture, LINGER, Lookup, REGISTRY, ip, openings, outcomes};
@@ -46,7 +46,7 @@ fn flood(answers: u16) -> Lookup {
 fn learned_of(fixture: &DnsFixture, number: u16) -> Result<bool> {
     let wanted = openings(0, numbered(number).into(), 1);
     let learned = fixture.base.loaded.kernel.maps.learned()?;
-    let has = |opening: &Opening| learned.iter().any(|(found, _)| found == opening);
+    let has = |opening: &AddressGrant| learned.iter().any(|(found, _)| found == opening);
     Ok(wanted.iter().all(has))
 }
 
@@ -127,7 +127,7 @@ fn the_newest_finds_room_after_any_flood_and_the_asker_is_told() -> Result<()> {
     assert!(
         learned
             .clone()
-            .all(|(outcome, _)| outcome == Outcome::Learned)
+            .all(|(outcome, _)| outcome == ObservationOutcome::Allowed)
     );
     assert_eq!(learned.count(), 100 * usize::from(EACH));
     let asker = lab::bpf::loaded_policy::open(&fixture.base.device)?.id;

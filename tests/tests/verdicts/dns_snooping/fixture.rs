@@ -3,11 +3,11 @@
 use std::{mem::offset_of, net::IpAddr, os::fd::AsRawFd as _, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use enforcer::kernel::network_cookie;
 use enforcer::policy::{EVERYBODY, ExceptionInput, Inputs, NameInput, Scope};
+use enforcer::sys::network_cookie;
 use enforcer_common::{
-    Address, Lesson, Outcome, Record,
-    layout::{LEARNED, Learning, NameEntry, Opening, SETTINGS, Settings},
+    Address, DnsObservation, ObservationOutcome, Record,
+    layout::{AddressGrant, DNS_ADDRESSES, NameEntry, SETTINGS, Settings, Snooping},
 };
 use lab::{
     bpf::{self, Attach, AttachPoint, Program, loaded_policy},
@@ -63,7 +63,7 @@ impl Lookup {
     }
 
     /// Looks whether `openings` are there as soon as there is an answer.
-    pub(super) fn look(mut self, openings: &[Opening]) -> Self {
+    pub(super) fn look(mut self, openings: &[AddressGrant]) -> Self {
         self.keys = openings.iter().map(bytes).collect();
         self
     }
@@ -87,16 +87,16 @@ pub(super) fn ip(text: &str) -> IpAddr {
 }
 
 /// The openings of an address by the name of this number.
-pub(super) fn openings(cgroup: u64, address: IpAddr, name: u32) -> [Opening; 2] {
+pub(super) fn openings(cgroup: u64, address: IpAddr, name: u32) -> [AddressGrant; 2] {
     let key = match address {
         IpAddr::V4(address) => Address::from_v4(address.into()),
         IpAddr::V6(address) => Address::from_v6(address.into()),
     }
     .key();
-    [Opening::ADDRESS, name].map(|name| Opening::new(cgroup, key, name))
+    [AddressGrant::ADDRESS, name].map(|name| AddressGrant::new(cgroup, key, name))
 }
 
-fn bytes(opening: &Opening) -> Vec<u8> {
+fn bytes(opening: &AddressGrant) -> Vec<u8> {
     let mut bytes = opening.cgroup.to_ne_bytes().to_vec();
     bytes.extend(opening.address);
     bytes.extend(opening.name.to_ne_bytes());
@@ -150,15 +150,15 @@ impl DnsFixture {
             names: names(unit.id),
             servers: servers.to_vec(),
             exceptions: vec![exception],
-            learning: Learning {
+            snooping: Snooping {
                 linger: LINGER,
                 enabled: 1,
-                ..Learning::default()
+                ..Snooping::default()
             },
             ..Inputs::default()
         };
         base.loaded.apply(&protected(), &inputs)?;
-        inputs.learning.network = network(&base)?;
+        inputs.snooping.network = network(&base)?;
         base.loaded.apply(&protected(), &inputs)?;
         Ok(Self { base, inputs })
     }
@@ -218,7 +218,7 @@ impl DnsFixture {
 
     /// What it reads: `order` with the map that it looks into.
     pub(super) fn order(&self, mut order: Value) -> String {
-        order["map"] = json!(self.base.loaded.map(LEARNED));
+        order["map"] = json!(self.base.loaded.map(DNS_ADDRESSES));
         order.to_string()
     }
 
@@ -230,7 +230,7 @@ impl DnsFixture {
     /// Forgets what was learned.
     pub(super) fn forget(&mut self) -> Result<()> {
         let maps = &mut self.base.loaded.kernel.maps;
-        let learned: Vec<Opening> = maps
+        let learned: Vec<AddressGrant> = maps
             .learned()?
             .iter()
             .map(|(opening, _)| *opening)
@@ -239,7 +239,7 @@ impl DnsFixture {
     }
 
     /// Does `act`, and takes the lessons that come of it.
-    pub(super) fn lessons(&self, act: impl FnOnce() -> Result<()>) -> Result<Vec<Lesson>> {
+    pub(super) fn lessons(&self, act: impl FnOnce() -> Result<()>) -> Result<Vec<DnsObservation>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
         let mut reader = self.base.loaded.events()?;
@@ -257,10 +257,10 @@ impl DnsFixture {
     }
 }
 
-fn lesson(record: &Record) -> Option<Lesson> {
+fn lesson(record: &Record) -> Option<DnsObservation> {
     match record {
-        Record::Lesson(lesson) => Some(*lesson),
-        Record::Unlearned(named) => Some(named.lesson),
+        Record::DnsObservation(lesson) => Some(*lesson),
+        Record::NamedDnsObservation(named) => Some(named.observation),
         Record::Denial(_) | Record::Named(_) => None,
     }
 }
@@ -276,9 +276,9 @@ pub(super) fn alone(address: IpAddr, answer: &[u8]) -> Value {
 }
 
 /// The outcomes and names of lessons.
-pub(super) fn outcomes(lessons: &[Lesson]) -> Vec<(Outcome, u32)> {
-    let outcome = |lesson: &Lesson| {
-        let found = Outcome::ALL
+pub(super) fn outcomes(lessons: &[DnsObservation]) -> Vec<(ObservationOutcome, u32)> {
+    let outcome = |lesson: &DnsObservation| {
+        let found = ObservationOutcome::ALL
             .into_iter()
             .find(|outcome| *outcome as u32 == lesson.outcome);
         found.map(|outcome| (outcome, lesson.name))
@@ -316,7 +316,7 @@ fn network(base: &Fixture) -> Result<u64> {
         return Ok(told);
     }
     let settings = bpf::Map::pinned(&base.loaded.map(SETTINGS))?;
-    let field = offset_of!(Settings, learning) + offset_of!(Learning, network);
+    let field = offset_of!(Settings, snooping) + offset_of!(Snooping, network);
     let program = Program::load_for(
         AttachPoint::Connect4,
         &notes_network(settings.number()?, field)?,
@@ -328,7 +328,7 @@ fn network(base: &Fixture) -> Result<u64> {
         &base.outside,
         &[Probe::plain("udp-connected", ip("10.53.0.53"))],
     )?;
-    let network = base.loaded.kernel.maps.settings()?.learning.network;
+    let network = base.loaded.kernel.maps.settings()?.snooping.network;
     ensure!(network != 0, "no socket connected");
     Ok(network)
 }

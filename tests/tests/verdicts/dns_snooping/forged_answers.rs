@@ -216,10 +216,10 @@ fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result
         fixture.learned()
     };
     assert_eq!(learned(&mut fixture)?, 2);
-    fixture.apply(|inputs| inputs.learning.enabled = 0)?;
+    fixture.apply(|inputs| inputs.snooping.enabled = 0)?;
     assert_eq!(learned(&mut fixture)?, 0, "off");
     fixture.apply(|inputs| {
-        inputs.learning.enabled = 1;
+        inputs.snooping.enabled = 1;
         inputs.servers.remove(0);
     })?;
     assert_eq!(learned(&mut fixture)?, 0, "no server");

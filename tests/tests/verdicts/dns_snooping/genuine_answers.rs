@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use anyhow::Result;
-use enforcer::kernel::boot_clock;
-use enforcer_common::{Outcome, layout::Opening};
+use enforcer::sys::boot_clock;
+use enforcer_common::{ObservationOutcome, layout::AddressGrant};
 use lab::{
     bpf::loaded_policy,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
@@ -90,7 +90,7 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
         let with = |answer: Answer, address: &IpAddr| answer.address(&owner, *address);
         listed.iter().fold(chain, with)
     })?;
-    let keys: Vec<Opening> = addresses
+    let keys: Vec<AddressGrant> = addresses
         .iter()
         .flat_map(|address| openings(0, *address, 1))
         .collect();
@@ -125,7 +125,7 @@ fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> 
         let size = answer.0.len();
         assert!((1100..=LARGEST).contains(&size), "{size} bytes");
         assert!(addresses.len() >= 16, "{addresses:?}");
-        let keys: Vec<Opening> = addresses
+        let keys: Vec<AddressGrant> = addresses
             .iter()
             .flat_map(|address| openings(0, *address, 1))
             .collect();
@@ -216,7 +216,7 @@ fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
         fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
         Ok(())
     })?;
-    assert_eq!(outcomes(&lessons), [(Outcome::Learned, 1); 2]);
+    assert_eq!(outcomes(&lessons), [(ObservationOutcome::Allowed, 1); 2]);
     let keys = [V4, "198.51.100.78"].map(|address| openings(0, ip(address), 1)[0].address);
     assert_eq!([lessons[0].address, lessons[1].address], keys);
     assert!(

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, TcpListener};
 
 use anyhow::Result;
-use enforcer_common::Outcome;
+use enforcer_common::ObservationOutcome;
 use lab::topology::addresses::RESOLVER_V4;
 
 use super::fixture::{ACCOUNT, DnsFixture, Lookup, REGISTRY, ip, outcomes};
@@ -19,7 +19,7 @@ fn outcome(
     name: &str,
     kind: u16,
     answer: impl Fn(Answer) -> Answer + Send + 'static,
-) -> Result<(Vec<(Outcome, u32)>, usize)> {
+) -> Result<(Vec<(ObservationOutcome, u32)>, usize)> {
     let _server = saying(fixture, answer)?;
     let lessons = fixture.lessons(|| {
         fixture.ask(&[Lookup::once(SERVER, name, kind)])?;
@@ -50,7 +50,7 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
         })?;
         assert_eq!(
             told,
-            (vec![(Outcome::Unchecked, id)], 0),
+            (vec![(ObservationOutcome::Unchecked, id)], 0),
             "{name} {address}"
         );
     }
@@ -66,7 +66,11 @@ fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() ->
             let told = outcome(&fixture, REGISTRY, A, |answer| {
                 answer.address(ASKED, ip(address))
             })?;
-            assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0), "{address}");
+            assert_eq!(
+                told,
+                (vec![(ObservationOutcome::Unchecked, 1)], 0),
+                "{address}"
+            );
         }
     }
     Ok(())
@@ -79,14 +83,14 @@ fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
     let told = outcome(&fixture, REGISTRY, A, |answer| {
         answer.address(ASKED, ip(ADDRESS))
     })?;
-    assert_eq!(told, (vec![(Outcome::Unchecked, 1)], 0));
+    assert_eq!(told, (vec![(ObservationOutcome::Unchecked, 1)], 0));
     Ok(())
 }
 
 #[test]
 fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
     let fixture = DnsFixture::new()?;
-    let unusable = (vec![(Outcome::Unusable, 1)], 0);
+    let unusable = (vec![(ObservationOutcome::Unusable, 1)], 0);
     let told = outcome(&fixture, REGISTRY, A, |answer| answer.set(2, 0x83))?;
     assert_eq!(told, unusable, "truncated");
     let told = outcome(&fixture, REGISTRY, A, |answer| {
@@ -145,7 +149,11 @@ fn a_question_over_tcp_is_told() -> Result<()> {
         ("in one segment", framed(REGISTRY)),
         ("after a segment with the length", query(REGISTRY, A)),
     ] {
-        assert_eq!(outcomes(&ask(query)?), [(Outcome::Unusable, 1)], "{what}");
+        assert_eq!(
+            outcomes(&ask(query)?),
+            [(ObservationOutcome::Unusable, 1)],
+            "{what}"
+        );
     }
     assert_eq!(outcomes(&ask(framed("example.com"))?), []);
     Ok(())

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use enforcer::{kernel::dns_sockets, policy::address};
+use enforcer::{policy::address, sys::dns_sockets};
 use lab::fixtures::process::run_with_input;
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};

@@ -1,0 +1,33 @@
+//! What the TLS check asks the policy.
+
+use crate::layout::{Deadline, NameEntry, NameKey};
+
+/// Whether a grant that was looked up earlier still counts.
+pub trait GrantValidity {
+    /// [`crate::layout::Settings::epoch`].
+    fn epoch(&self) -> u64;
+
+    /// Whether a deadline is in the future.
+    fn is_ahead(&self, deadline: Deadline) -> bool;
+}
+
+/// The allowed names, for one address and one socket.
+pub trait NamePolicy: GrantValidity {
+    /// The entry of [`crate::layout::NAMES`].
+    fn entry(&self, key: &NameKey) -> Option<NameEntry>;
+
+    /// The grant of the address to one of the names, by number; 0 is no name.
+    fn grant(&self, names: [u32; 2]) -> Option<Grant>;
+
+    /// Whether denials are only reported.
+    fn audits(&self) -> bool;
+}
+
+/// For whom an address is allowed by a name, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The cgroup of the exception; 0 for every cgroup.
+    pub cgroup: u64,
+    /// When it ends.
+    pub deadline: Deadline,
+}

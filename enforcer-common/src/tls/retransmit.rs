@@ -1,0 +1,72 @@
+//! The inspected bytes of a connection, for comparison with its retransmissions. Some ways of sending let the process change the memory after the
+//! check (MSG_ZEROCOPY, splice), and the kernel reads that memory again for each retransmission.
+
+/// Number of bytes recorded: more than a post-quantum ClientHello with a session ticket, or with a second ClientHello behind it, has. With the rest
+/// of the flow state they fill 8 KiB.
+pub const RECORDED_BYTES: u32 = 3072;
+const RECORDED_WORDS: usize = RECORDED_BYTES as usize / 8;
+/// Words behind them, for the retransmitted bytes: a power of two for the verifier, and more than are recorded, since the first byte keeps its
+/// position within a word.
+const INCOMING_WORDS: usize = 512;
+
+/// First bytes of a connection's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct SentBytes([u64; RECORDED_WORDS + INCOMING_WORDS]);
+
+const _: () = assert!(RECORDED_WORDS < INCOMING_WORDS);
+
+impl SentBytes {
+    /// No bytes.
+    pub const EMPTY: Self = Self([0; RECORDED_WORDS + INCOMING_WORDS]);
+    /// Last offset that has room for [`RECORDED_BYTES`] behind it.
+    pub const LAST: u32 = RECORDED_BYTES + 7;
+
+    /// Offset at which bytes go that are to be compared with those recorded from `from` on.
+    #[inline(always)]
+    pub const fn incoming(from: u32) -> u32 {
+        RECORDED_BYTES + (from & 7)
+    }
+
+    /// Address of the first byte.
+    #[inline(always)]
+    pub const fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+
+    /// Sets the byte at `offset`.
+    pub fn set(&mut self, offset: u32, byte: u8) {
+        let shift = (offset & 7) * 8;
+        if let Some(word) = self.0.get_mut((offset / 8) as usize) {
+            *word = (*word & !(0xff << shift)) | u64::from(byte) << shift;
+        }
+    }
+
+    /// Whether the recorded bytes `from..to`, at least one, equal the incoming ones.
+    #[inline(always)]
+    pub fn matches(&self, from: u32, to: u32) -> bool {
+        let first = (from / 8) as usize;
+        let last = (to.wrapping_sub(1) / 8) as usize;
+        let mut mask = u64::MAX << ((from & 7) * 8);
+        let mut differs = 0;
+        for word in 0..RECORDED_WORDS {
+            let at = first.wrapping_add(word);
+            if at >= last {
+                break;
+            }
+            differs |= self.difference(at, word) & mask;
+            mask = u64::MAX;
+        }
+        // The last word counts up to byte `to` only.
+        let left_out = to.wrapping_neg() & 7;
+        mask &= u64::MAX >> (left_out * 8);
+        differs |= self.difference(last, last.wrapping_sub(first)) & mask;
+        differs == 0
+    }
+
+    #[inline(always)]
+    fn difference(&self, recorded: usize, incoming: usize) -> u64 {
+        const MASK: usize = INCOMING_WORDS - 1;
+        self.0[recorded & MASK] ^ self.0[RECORDED_WORDS + (incoming & MASK)]
+    }
+}

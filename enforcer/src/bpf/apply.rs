@@ -1,0 +1,268 @@
+//! Brings the maps from what they hold to what they should.
+
+use std::collections::BTreeMap;
+
+use aya::Pod;
+use aya::maps::lpm_trie::Key;
+use aya::maps::{Array, HashMap, MapData, MapError};
+use enforcer_common::interval::MAX_ROWS;
+use enforcer_common::layout::Settings;
+use enforcer_common::stride::MAX_BLOCKS;
+
+use super::maps::{BlockMap, Maps, RowMap};
+use crate::policy::{Desired, Held, MapChanges, Tables, diff};
+use crate::sys::{KernelError, boot_clock};
+
+impl Maps {
+    /// What the maps hold that are changed by entry, as a daemon finds them that has just loaded its programs: their trie of prefixes is
+    /// new and empty.
+    ///
+    /// # Errors
+    /// Where a map cannot be read.
+    pub fn held(&self) -> Result<Held, KernelError> {
+        Ok(Held {
+            allowed: entries(&self.allowed)?,
+            cgroups: entries(&self.cgroups)?,
+            addresses: entries(&self.addresses)?,
+            names: entries(&self.names)?,
+            bound: entries(&self.bound)?,
+            servers: entries(&self.servers)?,
+            prefixes: BTreeMap::new(),
+            granted: BTreeMap::new(),
+        })
+    }
+
+    /// Applies the change from `held` to `desired`: first what opens, then the protected set and the settings, last what closes.
+    /// `tables` says whether the protected set changed.
+    ///
+    /// # Errors
+    /// The first refusal of the kernel. Entries already written are taken back, so the policy is the old one.
+    pub fn apply(
+        &mut self,
+        held: &Held,
+        desired: &Desired,
+        tables: bool,
+        generation: u64,
+    ) -> Result<(), KernelError> {
+        let changes = diff(held, desired);
+        let fresh = if tables {
+            Some(Generation::write(&desired.tables)?)
+        } else {
+            None
+        };
+        let settings = Settings::new(
+            desired.switches,
+            desired.exception_level,
+            generation,
+            self.settings()?.epoch,
+            desired.snooping,
+        );
+        let changed = self
+            .write_entries(&changes)
+            .and_then(|()| self.switch_all(fresh, settings));
+        if let Err(error) = changed {
+            self.take_back(held, &changes);
+            return Err(error);
+        }
+        self.remove_entries(&changes)?;
+        self.forget_revoked(&desired.granted)?;
+        self.begin_epoch(settings)
+    }
+
+    /// Names and what they lead to come before the addresses, so that no address is open and its name unknown.
+    fn write_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
+        write(&mut self.names, &changes.names, "an allowed name")?;
+        write(&mut self.bound, &changes.bound, "where a name leads")?;
+        write(&mut self.servers, &changes.servers, "a DNS server")?;
+        write(
+            &mut self.allowed,
+            &changes.allowed,
+            "an address of an allowed name",
+        )?;
+        write(
+            &mut self.addresses,
+            &changes.addresses,
+            "an address of an exception",
+        )?;
+        for ((key, bits), deadline) in &changes.prefixes.write {
+            let what = "write a prefix of an exception";
+            let key = Key::new(*bits, *key);
+            self.prefixes
+                .insert(&key, deadline, 0)
+                .map_err(KernelError::failed(what))?;
+        }
+        write(
+            &mut self.cgroups,
+            &changes.cgroups,
+            "a cgroup with exceptions",
+        )
+    }
+
+    fn remove_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
+        remove(&mut self.cgroups, &changes.cgroups.remove)?;
+        remove(&mut self.allowed, &changes.allowed.remove)?;
+        remove(&mut self.addresses, &changes.addresses.remove)?;
+        remove(&mut self.bound, &changes.bound.remove)?;
+        remove(&mut self.names, &changes.names.remove)?;
+        remove(&mut self.servers, &changes.servers.remove)?;
+        for (key, bits) in &changes.prefixes.remove {
+            let key = Key::new(*bits, *key);
+            gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))?;
+        }
+        Ok(())
+    }
+
+    /// Undoes `write_entries`, as far as the kernel lets it: entries that were not there go, others get their old values.
+    fn take_back(&mut self, held: &Held, changes: &crate::policy::Changes) {
+        restore(&mut self.allowed, &held.allowed, &changes.allowed);
+        restore(&mut self.addresses, &held.addresses, &changes.addresses);
+        restore(&mut self.cgroups, &held.cgroups, &changes.cgroups);
+        restore(&mut self.names, &held.names, &changes.names);
+        restore(&mut self.bound, &held.bound, &changes.bound);
+        restore(&mut self.servers, &held.servers, &changes.servers);
+        for ((key, bits), _) in &changes.prefixes.write {
+            let entry = Key::new(*bits, *key);
+            let undone = match held.prefixes.get(&(*key, *bits)) {
+                Some(deadline) => self.prefixes.insert(&entry, deadline, 0),
+                None => self.prefixes.remove(&entry),
+            };
+            if let Err(error) = gone(undone) {
+                tracing::warn!(%error, "a prefix of an exception could not be taken back");
+            }
+        }
+    }
+
+    fn switch_all(
+        &mut self,
+        fresh: Option<Generation>,
+        settings: Settings,
+    ) -> Result<(), KernelError> {
+        if let Some(fresh) = fresh {
+            self.switch(&fresh)?;
+        }
+        self.write_settings(settings)
+    }
+
+    /// Has whatever was verified looked up again. Only once all is gone that is to go: what a flow looks up in the new epoch, it believes until
+    /// the next. No two versions have the same one.
+    pub(super) fn begin_epoch(&mut self, settings: Settings) -> Result<(), KernelError> {
+        let epoch = boot_clock();
+        self.write_settings(Settings { epoch, ..settings })
+    }
+
+    fn write_settings(&mut self, settings: Settings) -> Result<(), KernelError> {
+        self.settings
+            .set(0, &settings, 0)
+            .map_err(KernelError::failed("write the settings"))
+    }
+
+    /// Puts a generation in force, both families or none.
+    fn switch(&mut self, fresh: &Generation) -> Result<(), KernelError> {
+        let what = "switch to the new protected set";
+        let before = self.protected_v4.get(&0, 0).ok();
+        self.protected_v4
+            .set(0, &fresh.blocks, 0)
+            .map_err(KernelError::failed(what))?;
+        let switched = self.protected_v6.set(0, &fresh.rows, 0);
+        if switched.is_err()
+            && let Some(before) = before
+        {
+            self.protected_v4
+                .set(0, &before, 0)
+                .map_err(KernelError::failed(what))?;
+        }
+        switched.map_err(KernelError::failed(what))
+    }
+}
+
+/// A protected set that is written and read back, but not in force.
+struct Generation {
+    blocks: BlockMap,
+    rows: RowMap,
+}
+
+impl Generation {
+    fn write(tables: &Tables) -> Result<Self, KernelError> {
+        let blocks = written(&tables.blocks, MAX_BLOCKS, "IPv4")?;
+        let rows = written(&tables.rows, MAX_ROWS, "IPv6")?;
+        Ok(Self { blocks, rows })
+    }
+}
+
+fn written<V: Pod + PartialEq>(
+    values: &[V],
+    capacity: u32,
+    family: &'static str,
+) -> Result<Array<MapData, V>, KernelError> {
+    let what = || format!("write the new {family} set");
+    let mut map = Array::create(capacity, 0).map_err(KernelError::failed(what()))?;
+    for (index, value) in (0..).zip(values) {
+        map.set(index, value, 0)
+            .map_err(KernelError::failed(what()))?;
+    }
+    for (index, value) in (0..).zip(values) {
+        let read: V = map.get(&index, 0).map_err(KernelError::failed(what()))?;
+        if read != *value {
+            return Err(KernelError::ReadBack { what: family });
+        }
+    }
+    Ok(map)
+}
+
+fn entries<K: Pod + Ord, V: Pod>(
+    map: &HashMap<MapData, K, V>,
+) -> Result<BTreeMap<K, V>, KernelError> {
+    let read: Result<_, MapError> = map.iter().collect();
+    read.map_err(KernelError::failed("read the maps"))
+}
+
+fn write<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    changes: &MapChanges<K, V>,
+    what: &str,
+) -> Result<(), KernelError> {
+    for (key, value) in &changes.write {
+        map.insert(key, value, 0)
+            .map_err(KernelError::failed(format!("write {what}")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn remove<K: Pod, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    keys: &[K],
+) -> Result<(), KernelError> {
+    for key in keys {
+        gone(map.remove(key)).map_err(KernelError::failed("remove an entry"))?;
+    }
+    Ok(())
+}
+
+fn restore<K: Pod + Ord, V: Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    held: &BTreeMap<K, V>,
+    changes: &MapChanges<K, V>,
+) {
+    for (key, _) in &changes.write {
+        let undone = match held.get(key) {
+            Some(value) => map.insert(key, value, 0),
+            None => map.remove(key),
+        };
+        if let Err(error) = gone(undone) {
+            tracing::warn!(%error, "an entry could not be taken back");
+        }
+    }
+}
+
+/// An entry that was not there is as good as removed.
+fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
+        {
+            Ok(())
+        }
+        other => other,
+    }
+}

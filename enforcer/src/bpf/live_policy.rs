@@ -1,0 +1,136 @@
+//! The policy in force as user space reads it from the live maps: for `explain --unit`, and where no test run can be made.
+
+use aya::maps::lpm_trie::Key;
+use enforcer_common::interval::{self, Row, Rows};
+use enforcer_common::layout::{
+    AddressGrant, Deadline, NameEntry, NameKey, ScopedAddress, Switches,
+};
+use enforcer_common::stride::{self, Blocks};
+use enforcer_common::{Address, Class, Exception, PolicyView};
+
+use super::maps::{BlockMap, Maps, RowMap};
+use crate::sys::{KernelError, boot_clock};
+
+/// The live maps, seen from a process in the given cgroups.
+pub struct LivePolicy<'a> {
+    maps: &'a Maps,
+    blocks: BlockMap,
+    rows: RowMap,
+    switches: Switches,
+    cgroups: Vec<u64>,
+    now: u64,
+}
+
+impl<'a> LivePolicy<'a> {
+    /// The policy for a process whose cgroup and ancestors have the ids `cgroups`, outermost first.
+    ///
+    /// # Errors
+    /// Where the maps cannot be read.
+    pub fn new(maps: &'a Maps, cgroups: Vec<u64>) -> Result<Self, KernelError> {
+        let what = "read the protected set";
+        Ok(Self {
+            blocks: maps
+                .protected_v4
+                .get(&0, 0)
+                .map_err(KernelError::failed(what))?,
+            rows: maps
+                .protected_v6
+                .get(&0, 0)
+                .map_err(KernelError::failed(what))?,
+            switches: maps.settings()?.switches,
+            cgroups,
+            now: boot_clock(),
+            maps,
+        })
+    }
+}
+
+impl PolicyView for LivePolicy<'_> {
+    fn switches(&self) -> Switches {
+        self.switches
+    }
+
+    fn class(&self, address: Address) -> Class {
+        match address.v4() {
+            Some(address) => stride::lookup(self, address),
+            None => interval::lookup(self, address),
+        }
+    }
+
+    fn is_allowed(&self, address: Address) -> bool {
+        self.maps.allowed.get(&address.key(), 0).is_ok() || self.has_learned(0, address)
+    }
+
+    fn exception(&self, address: Address) -> Option<Exception> {
+        self.cgroups_with_exceptions().find_map(|cgroup| {
+            let key = ScopedAddress::new(cgroup, address.key());
+            let prefix = self
+                .maps
+                .prefixes
+                .get(&Key::new(ScopedAddress::BITS, key), 0);
+            if prefix.is_ok_and(|deadline| self.is_ahead(deadline)) {
+                return Some(Exception::Prefix);
+            }
+            let name = self.maps.addresses.get(&key, 0);
+            let named = name.is_ok_and(|deadline| self.is_ahead(deadline))
+                || self.has_learned(cgroup, address);
+            named.then_some(Exception::Name)
+        })
+    }
+}
+
+impl LivePolicy<'_> {
+    /// The entry of a name.
+    pub(super) fn name(&self, key: &NameKey) -> Option<NameEntry> {
+        self.maps.names.get(key, 0).ok()
+    }
+
+    /// Until when one of `names` is bound to `address` for `cgroup`, where that is ahead; 0 is no name.
+    pub(super) fn bound(&self, cgroup: u64, address: Address, names: [u32; 2]) -> Option<Deadline> {
+        let mut names = names.into_iter().filter(|name| *name != 0);
+        names.find_map(|name| {
+            let opening = AddressGrant::new(cgroup, address.key(), name);
+            let ahead = |deadline: &Deadline| self.is_ahead(*deadline);
+            let bound = self.maps.bound.get(&opening, 0).ok().filter(ahead);
+            bound.or_else(|| self.learned(&opening).filter(ahead))
+        })
+    }
+
+    /// Those of the cgroups that have exceptions, outermost first.
+    pub(super) fn cgroups_with_exceptions(&self) -> impl Iterator<Item = u64> {
+        let has_exceptions = |cgroup: &u64| self.maps.cgroups.get(cgroup, 0).is_ok();
+        self.cgroups.iter().copied().filter(has_exceptions)
+    }
+
+    pub(super) fn is_ahead(&self, deadline: Deadline) -> bool {
+        self.now < deadline
+    }
+
+    pub(super) fn audits(&self) -> bool {
+        self.switches.audits()
+    }
+
+    fn has_learned(&self, cgroup: u64, address: Address) -> bool {
+        let opening = AddressGrant::new(cgroup, address.key(), AddressGrant::ADDRESS);
+        self.learned(&opening)
+            .is_some_and(|deadline| self.is_ahead(deadline))
+    }
+
+    fn learned(&self, opening: &AddressGrant) -> Option<Deadline> {
+        let learned = self.maps.learned.get(opening, 0).ok()?;
+        Some(learned.deadline)
+    }
+}
+
+impl Blocks for LivePolicy<'_> {
+    fn entry(&self, block: u32, index: u8) -> Option<u16> {
+        let block = self.blocks.get(&block, 0).ok()?;
+        Some(block[usize::from(index)])
+    }
+}
+
+impl Rows for LivePolicy<'_> {
+    fn row(&self, index: u32) -> Option<Row> {
+        self.rows.get(&index, 0).ok()
+    }
+}

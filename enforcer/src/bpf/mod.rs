@@ -1,0 +1,32 @@
+//! The kernel programs: loading, attaching, pinning, their maps and events. No other module names aya.
+
+mod apply;
+mod attach;
+mod counters;
+mod dns_addresses;
+mod dns_sockets;
+mod events;
+mod exclusive;
+mod explain;
+mod link;
+mod live_policy;
+mod map_of_maps;
+mod maps;
+mod object;
+mod pin_watch;
+mod pins;
+mod probe;
+mod syscall;
+mod versions;
+
+pub use attach::{Lifetime, Links, Undone};
+pub use counters::{Count, Counters};
+pub use events::{Counted, EventReader};
+pub use exclusive::{ExclusiveProgram, exclusive_programs};
+pub use explain::{TestRun, TestRunVerdict};
+pub use live_policy::LivePolicy;
+pub use maps::Maps;
+pub use object::{Kernel, OBJECT};
+pub use pin_watch::PinWatch;
+pub use pins::{PinLock, Pins, mount_bpffs};
+pub use probe::{Check, CheckOutcome, probe};

@@ -1,0 +1,152 @@
+//! Loads the programs over the pinned maps.
+
+use aya::maps::MapError;
+use aya::programs::{Program, ProgramError};
+use aya::util::KernelVersion;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+
+use super::{Maps, Pins, map_of_maps};
+use crate::sys::KernelError;
+
+/// The compiled programs; empty in a build without the BPF toolchain.
+pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
+
+/// The oldest kernel that has all that is needed.
+pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
+/// Characters of a verifier log that stand in an error: its end says why.
+const LOG_END: usize = 2000;
+
+/// What the verifier says of programs that only a process with `CAP_PERFMON` may load.
+const UNPRIVILEGED: &str = "prohibited for !root";
+
+/// Programs that passed the verifier, and the maps that they read.
+pub struct Kernel {
+    pub(super) programs: Ebpf,
+    /// The maps.
+    pub maps: Maps,
+    pub(super) pins: Pins,
+}
+
+impl Kernel {
+    /// Loads the programs. Maps that are pinned already are taken over with what they hold; nothing is attached. The prefixes of exceptions
+    /// are the exception: that trie cannot be listed reliably before Linux 6.13, so the new programs get a new one, and those attached
+    /// keep the old one until they are replaced.
+    ///
+    /// # Errors
+    /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinLayout`],
+    /// [`KernelError::Verifier`].
+    pub fn load(pins: &Pins) -> Result<Self, KernelError> {
+        Self::load_object(pins, OBJECT)
+    }
+
+    /// As [`Kernel::load`], from another build of the programs: an ELF object whose bytes begin at a multiple of 8.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn load_object(pins: &Pins, object: &[u8]) -> Result<Self, KernelError> {
+        prepare(object)?;
+        pins.forget_map(EXCEPTION_PREFIXES)?;
+        map_of_maps::prepare(pins)?;
+        pins.share_flows()?;
+        let mut loader = EbpfLoader::new();
+        for name in MAPS {
+            loader.map_pin_path(name, pins.map(name));
+        }
+        let programs = loader.load(object);
+        Ok(Self {
+            programs: loaded(programs.map_err(|error| load_error(pins, error))?)?,
+            maps: Maps::open(pins)?,
+            pins: pins.clone(),
+        })
+    }
+
+    /// Has the kernel make maps and take the programs, and lets go of both: nothing is pinned or attached.
+    ///
+    /// # Errors
+    /// As [`Kernel::load`].
+    pub fn rehearse() -> Result<(), KernelError> {
+        prepare(OBJECT)?;
+        let programs = EbpfLoader::new().load(OBJECT);
+        loaded(programs.map_err(KernelError::failed("create the maps"))?).map(drop)
+    }
+}
+
+/// Whether there is something to load and a kernel to take it, which is given the memory for it.
+fn prepare(object: &[u8]) -> Result<(), KernelError> {
+    if object.is_empty() {
+        return Err(KernelError::NoProgram);
+    }
+    let what = "read the kernel's version";
+    let version = KernelVersion::current().map_err(KernelError::failed(what))?;
+    if version < KernelVersion::new(FLOOR.0, FLOOR.1, FLOOR.2) {
+        return Err(KernelError::TooOld {
+            found: super::probe::kernel_release(),
+        });
+    }
+    if version < KernelVersion::new(5, 11, 0) {
+        lock_memory();
+    }
+    Ok(())
+}
+
+/// Before Linux 5.11 maps count as locked memory, of which a process started from a shell may have 64 KiB. Where the limit cannot be raised,
+/// making a map says so.
+fn lock_memory() {
+    if let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
+        tracing::debug!("the limit of locked memory stays: {error}");
+    }
+}
+
+/// Has the verifier take the programs.
+fn loaded(mut programs: Ebpf) -> Result<Ebpf, KernelError> {
+    for (name, program) in programs.programs_mut() {
+        load_program(program).map_err(|error| program_error(name, error))?;
+    }
+    Ok(programs)
+}
+
+fn load_program(program: &mut Program) -> Result<(), ProgramError> {
+    if let Program::CgroupSkb(program) = program {
+        return program.load();
+    }
+    if let Program::CgroupSockAddr(program) = program {
+        return program.load();
+    }
+    <&mut aya::programs::CgroupSock>::try_from(program)?.load()
+}
+
+fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
+    if let EbpfError::MapError(MapError::IncompatiblePinnedMap { name, .. }) = &error {
+        return KernelError::PinLayout {
+            path: pins.base().to_owned(),
+            name: name.to_owned(),
+        };
+    }
+    KernelError::failed("create the maps")(error)
+}
+
+/// A program that the verifier looked at leaves a log; one that the caller may not load leaves none.
+fn program_error(name: &str, error: ProgramError) -> KernelError {
+    if let ProgramError::LoadError { verifier_log, .. } = &error {
+        let log = verifier_log.to_string();
+        if log.contains(UNPRIVILEGED) {
+            let what = format!(
+                "load the program {name} (the verifier judges it as one without CAP_PERFMON)"
+            );
+            return KernelError::Privilege { what };
+        }
+        if !log.is_empty() {
+            let skipped = log.char_indices().rev().nth(LOG_END);
+            return KernelError::Verifier {
+                program: name.to_owned(),
+                log: log
+                    .get(skipped.map_or(0, |(at, _)| at)..)
+                    .unwrap_or_default()
+                    .to_owned(),
+            };
+        }
+    }
+    KernelError::failed(format!("load the program {name}"))(error)
+}

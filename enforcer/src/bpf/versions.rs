@@ -1,0 +1,159 @@
+//! The pins of every version, told apart by their directories.
+//!
+//! What all versions keep to, so that each can take over from each: in the base directory, which whoever runs has locked (flock), nothing
+//! but directories `v<layout version>` that are root's alone; in each of them nothing but pins, those of links with names that begin with
+//! `link_`. A version that takes over judges with links of its own before it removes the others' pins. It reads nothing there but
+//! [`ALLOWED`], and that only where [`SAME_ALLOWED`] says that it can; and it shares [`FLOWS`], whose name says its layout.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use aya::maps::{HashMap, Map, MapData, MapType};
+use enforcer_common::layout::{
+    ALLOWED, AddressKey, FLOWS, NameCount, SAME_ALLOWED, VERSION, pin_name,
+};
+use enforcer_common::tls::FlowState;
+
+use super::link::{detach, is_attached};
+use crate::sys::KernelError;
+
+/// With this the name of a link's pin begins.
+pub(super) const LINK_PREFIX: &str = "link_";
+
+/// The pins of one version.
+#[derive(Debug)]
+pub(super) struct Version {
+    pub(super) number: u32,
+    root: PathBuf,
+}
+
+/// The directory of a version's pins.
+pub(super) fn root_of(base: &Path, number: u32) -> PathBuf {
+    base.join(format!("v{number}"))
+}
+
+/// The versions that have pins in `base`, lowest first; none where it is not there.
+///
+/// # Errors
+/// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and where the directory cannot be read.
+pub(super) fn versions(base: &Path) -> Result<Vec<Version>, KernelError> {
+    let what = || KernelError::failed(format!("read {}", base.display()));
+    let entries = match fs::read_dir(base) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(what())?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        found.push(Version::of(base, entry.map_err(what())?.path())?);
+    }
+    found.sort_unstable_by_key(|version| version.number);
+    Ok(found)
+}
+
+impl Version {
+    fn of(base: &Path, root: PathBuf) -> Result<Self, KernelError> {
+        let what = || KernelError::failed(format!("look at {}", root.display()));
+        let name = root.file_name().and_then(|name| name.to_str());
+        let number = name.and_then(|name| name.strip_prefix('v')?.parse().ok());
+        let Some(number) = number.filter(|number| root_of(base, *number) == root) else {
+            return Err(KernelError::UnknownPins { entry: root });
+        };
+        let found = fs::symlink_metadata(&root).map_err(what())?;
+        let parent = fs::metadata(base).map_err(what())?;
+        // Another file system mounted there holds no pins of ours, and would be emptied.
+        if !is_roots_alone(&found) || found.dev() != parent.dev() {
+            return Err(KernelError::ForeignPins { path: root });
+        }
+        Ok(Self { number, root })
+    }
+
+    /// Whether it is the version of this program.
+    pub(super) fn is_own(&self) -> bool {
+        self.number == VERSION
+    }
+
+    /// Whether any of its links is attached.
+    pub(super) fn judges(&self) -> bool {
+        self.links().iter().any(|link| is_attached(link))
+    }
+
+    /// The addresses that it keeps open for allowed names; none where its layout is not known, or where its links went already: then it was
+    /// taken over from, and what it holds is old.
+    ///
+    /// # Errors
+    /// Where its layout is known, and the map cannot be read.
+    pub(super) fn allowed(&self) -> Result<Vec<AddressKey>, KernelError> {
+        let place = self.root.join(ALLOWED);
+        let keeps = !self.links().is_empty() && place.exists();
+        if !keeps || !SAME_ALLOWED.contains(&self.number) {
+            return Ok(Vec::new());
+        }
+        let what = || KernelError::failed(format!("read {}", place.display()));
+        let data = MapData::from_pin(&place).map_err(KernelError::failed("open a map"))?;
+        let map = Map::from_map_data(data).map_err(what())?;
+        let map = HashMap::<_, AddressKey, NameCount>::try_from(map).map_err(what())?;
+        map.keys().collect::<Result<_, _>>().map_err(what())
+    }
+
+    /// Its map of connections that are followed; none where it does not judge, or holds them otherwise.
+    pub(super) fn flows(&self) -> Option<MapData> {
+        if self.links().is_empty() {
+            return None;
+        }
+        let map = MapData::from_pin(self.root.join(pin_name(FLOWS))).ok()?;
+        let info = map.info().ok()?;
+        let is_alike = info.map_type().ok()? == MapType::SkStorage
+            && usize::try_from(info.value_size()).ok()? == size_of::<FlowState>();
+        is_alike.then_some(map)
+    }
+
+    /// Removes its pins, links first. Every removal is tried; the first error is returned.
+    ///
+    /// # Errors
+    /// Where something could not be removed.
+    pub(super) fn remove(&self) -> Result<(), KernelError> {
+        self.unpin().map_err(KernelError::failed(format!(
+            "remove {}",
+            self.root.display()
+        )))
+    }
+
+    fn unpin(&self) -> io::Result<()> {
+        let mut pins = self.pins()?;
+        pins.sort_unstable_by_key(|pin| !is_link(pin));
+        for link in pins.iter().filter(|pin| is_link(pin)) {
+            if let Err(error) = detach(link) {
+                tracing::debug!(pin = %link.display(), "not detached before it is unpinned: {error}");
+            }
+        }
+        let removed = pins
+            .iter()
+            .map(fs::remove_file)
+            .fold(Ok(()), io::Result::and);
+        removed.and_then(|()| fs::remove_dir(&self.root))
+    }
+
+    fn links(&self) -> Vec<PathBuf> {
+        let mut pins = self.pins().unwrap_or_default();
+        pins.retain(|pin| is_link(pin));
+        pins
+    }
+
+    fn pins(&self) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(&self.root)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    }
+}
+
+/// A directory that nobody but root may list, change or lock.
+pub(super) fn is_roots_alone(found: &Metadata) -> bool {
+    found.is_dir() && found.uid() == 0 && found.mode() & 0o077 == 0
+}
+
+fn is_link(pin: &Path) -> bool {
+    let name = pin.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(LINK_PREFIX))
+}

@@ -1,0 +1,221 @@
+//! Datagram sockets that were connected to a DNS server before any program could see that, or before that server was configured: long-lived
+//! clients (nginx, c-ares, dnsmasq) keep theirs for days.
+//!
+//! The kernel lists the sockets of this process's own network namespace only (sock_diag(7)), so that nobody gets a socket listed which a network
+//! namespace of their own leads to a server of their own.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::os::fd::AsRawFd as _;
+
+use enforcer_common::dns::PORT;
+use enforcer_common::layout::{AddressKey, MAX_DNS_SOCKETS};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send,
+    setsockopt, socket, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+
+use super::KernelError;
+use crate::policy::address;
+
+const WHAT: &str =
+    "list the sockets that are connected to DNS servers (sock_diag(7), kernel module udp_diag)";
+/// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
+const BY_FAMILY: u16 = 20;
+/// `NLM_F_REQUEST | NLM_F_DUMP` (linux/netlink.h).
+const DUMP: u16 = 0x301;
+/// `NLMSG_ERROR` and `NLMSG_DONE`.
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+/// `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// `1 << TCP_ESTABLISHED`: the state of a connected datagram socket.
+const CONNECTED: u32 = 1 << 1;
+/// The longest wait for a part of the list, in seconds; the kernel makes each when asked.
+const PATIENCE: i64 = 5;
+
+const MOST: usize = MAX_DNS_SOCKETS as usize;
+
+/// The sockets, by cookie, of each user: as many as fit for one.
+type Found = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
+
+/// The datagram sockets of this process's network namespace that are connected to one of `servers`, by cookie with the server's address. Of more
+/// than fit, each user has as many as any other, those that are older first: nobody crowds out the sockets of others.
+///
+/// # Errors
+/// Where the kernel does not list them.
+pub fn dns_sockets(
+    servers: &BTreeMap<AddressKey, u32>,
+) -> Result<BTreeMap<u64, AddressKey>, KernelError> {
+    let mut found = Found::new();
+    if servers.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        let listed = list(family as u8, &mut |entry| {
+            if let Some((user, cookie, server)) = read(entry)
+                && servers.contains_key(&server)
+            {
+                let own = found.entry(user).or_default();
+                own.insert(cookie, server);
+                if own.len() > MOST {
+                    own.pop_last();
+                }
+            }
+        });
+        listed.map_err(KernelError::failed(WHAT))?;
+    }
+    Ok(shared_out(found))
+}
+
+/// As many as fit, by turns of the users.
+fn shared_out(found: Found) -> BTreeMap<u64, AddressKey> {
+    let by_user = found.into_values();
+    let ranked = by_user.flat_map(|own| own.into_iter().enumerate());
+    let mut ranked: Vec<_> = ranked.collect();
+    ranked.sort_unstable_by_key(|(rank, (cookie, _))| (*rank, *cookie));
+    let fitting = ranked.into_iter().take(MOST);
+    fitting.map(|(_, socket)| socket).collect()
+}
+
+/// Has the kernel list the connected datagram sockets of one family whose peer has port 53, each as a `struct inet_diag_msg`.
+fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
+    let socket = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkSockDiag,
+    )?;
+    setsockopt(
+        &socket,
+        sockopt::ReceiveTimeout,
+        &TimeVal::seconds(PATIENCE),
+    )?;
+    send(socket.as_raw_fd(), &request(family), MsgFlags::empty())?;
+    let mut buffer = vec![0; 32 * 1024];
+    loop {
+        let (length, from) = recvfrom::<NetlinkAddr>(socket.as_raw_fd(), &mut buffer)?;
+        // Of the kernel itself, and of no process.
+        let is_kernel = from.is_some_and(|from| from.pid() == 0);
+        if is_kernel && take_part(&buffer[..length], take)? {
+            return Ok(());
+        }
+    }
+}
+
+/// `struct nlmsghdr` and `struct inet_diag_req_v2` (linux/inet_diag.h). Of the socket's id only the peer's port counts.
+fn request(family: u8) -> Vec<u8> {
+    let mut request = Vec::with_capacity(HEADER + 56);
+    request.extend((HEADER as u32 + 56).to_ne_bytes());
+    request.extend(BY_FAMILY.to_ne_bytes());
+    request.extend(DUMP.to_ne_bytes());
+    request.extend([0; 8]);
+    request.extend([family, libc::IPPROTO_UDP as u8, 0, 0]);
+    request.extend(CONNECTED.to_ne_bytes());
+    request.extend([0, 0]);
+    request.extend(PORT.to_be_bytes());
+    request.resize(HEADER + 56, 0);
+    request
+}
+
+/// Takes the entries of one part of the list; `true` after the last part.
+fn take_part(mut part: &[u8], take: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+    let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    while !part.is_empty() {
+        let length = field(part, 0).map(u32::from_ne_bytes).ok_or_else(short)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let kind = field(part, 4).map(u16::from_ne_bytes).ok_or_else(short)?;
+        let content = part.get(HEADER..length).ok_or_else(short)?;
+        match kind {
+            DONE => return Ok(true),
+            ERROR => {
+                let code = field(content, 0).map_or(0, i32::from_ne_bytes);
+                return Err(io::Error::from_raw_os_error(-code));
+            }
+            BY_FAMILY => take(content),
+            _ => {}
+        }
+        part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// User, cookie and peer of a `struct inet_diag_msg`.
+fn read(entry: &[u8]) -> Option<(u32, u64, AddressKey)> {
+    let peer: [u8; 16] = field(entry, 24)?;
+    let peer = match i32::from(*entry.first()?) {
+        libc::AF_INET => IpAddr::from(field::<4>(&peer, 0)?),
+        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(peer)),
+        _ => return None,
+    };
+    let low = u32::from_ne_bytes(field(entry, 44)?);
+    let high = u32::from_ne_bytes(field(entry, 48)?);
+    let user = u32::from_ne_bytes(field(entry, 64)?);
+    let cookie = u64::from(high) << 32 | u64::from(low);
+    Some((user, cookie, address(peer).key()))
+}
+
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    const SERVER: AddressKey = [7; 16];
+
+    #[test]
+    fn the_kernel_lists_what_is_connected_to_a_server_and_nothing_else() {
+        let connected = |bind: &str, peer: &str| {
+            let socket = UdpSocket::bind(bind).unwrap();
+            socket.connect(peer).unwrap();
+            socket
+        };
+        let server: IpAddr = "127.9.8.7".parse().unwrap();
+        let key = address(server).key();
+        let _open = [
+            connected("127.0.0.1:0", "127.9.8.7:53"),
+            connected("[::]:0", "[::ffff:127.9.8.7]:53"),
+        ];
+        let _others = [
+            connected("127.0.0.1:0", "127.9.8.7:54"),
+            connected("127.0.0.1:0", "127.9.8.6:53"),
+            UdpSocket::bind("127.0.0.1:0").unwrap(),
+        ];
+        let listed = dns_sockets(&BTreeMap::from([(key, 1)])).unwrap();
+        assert_eq!(listed.into_values().collect::<Vec<_>>(), [key; 2]);
+        assert_eq!(dns_sockets(&BTreeMap::new()).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn whoever_opens_sockets_without_number_crowds_out_nobody() {
+        let own = |cookies: std::ops::Range<u64>| cookies.map(|cookie| (cookie, SERVER)).collect();
+        let many = own(10..10 + 2 * MOST as u64);
+        let found = Found::from([(1000, many), (33, own(1_000_000..1_000_003))]);
+        let listed = shared_out(found);
+        assert_eq!(listed.len(), MOST);
+        assert!((1_000_000..1_000_003).all(|cookie| listed.contains_key(&cookie)));
+        assert!(listed.contains_key(&10) && !listed.contains_key(&(10 + MOST as u64)));
+    }
+
+    #[test]
+    fn parts_that_are_cut_off_are_an_error() {
+        let mut nothing = |_: &[u8]| {};
+        let whole = [20_u32.to_ne_bytes(), [20, 0, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
+        assert!(!take_part(&whole, &mut nothing).unwrap());
+        for end in 1..whole.len() {
+            assert!(take_part(&whole[..end], &mut nothing).is_err(), "{end}");
+        }
+        let mut refused = whole;
+        refused[4] = 2;
+        refused[16..].copy_from_slice(&(-libc::ENOENT).to_ne_bytes());
+        let error = take_part(&refused, &mut nothing).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        assert_eq!(read(&[0; 71]), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong between the daemon and the kernel, each with its mend.
+
+use std::io;
+use std::path::PathBuf;
+
+use enforcer_common::layout::VERSION;
+
+/// Why the kernel does not hold, or cannot be asked for, the policy.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A development build without the BPF toolchain.
+    #[error("this build has no kernel program in it: build with ./x build, which compiles it")]
+    NoProgram,
+    /// Below the kernel floor.
+    #[error("kernel {found} is too old: 5.10 is the oldest that has all that is needed")]
+    TooOld {
+        /// The release of the running kernel.
+        found: String,
+    },
+    /// Not root, or a capability was dropped.
+    #[error("not permitted to {what}: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
+    Privilege {
+        /// The operation.
+        what: String,
+    },
+    /// A cgroup runs a program of somebody else's alone.
+    #[error("cannot {what}: {program}: {fix}")]
+    Exclusive {
+        /// The operation.
+        what: String,
+        /// The program that prevents it, with its cgroup.
+        program: String,
+        /// What to do about that program.
+        fix: String,
+    },
+    /// No cgroup v2 hierarchy.
+    #[error(
+        "no cgroup v2 file system is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup"
+    )]
+    NoCgroup2,
+    /// The scope, or the cgroup of an exception, is not there.
+    #[error("{path} is not a cgroup: name a directory below {root}")]
+    NotACgroup {
+        /// What was named.
+        path: PathBuf,
+        /// The root of the hierarchy.
+        root: PathBuf,
+    },
+    /// The pin directory lies elsewhere than on a BPF file system.
+    #[error(
+        "{path} is not on a BPF file system: mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on one"
+    )]
+    NotBpffs {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// Somebody else made the pin directory, or may write to it.
+    #[error(
+        "{path} is not root's alone: remove it (rm -r), and mount BPF file systems with -o mode=700"
+    )]
+    ForeignPins {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// This process sees only a part of the cgroup tree.
+    #[error(
+        "{path} is not the root of the cgroup tree but the part of it that a cgroup namespace shows: run outside of it (containers: --cgroupns=host)"
+    )]
+    PartOfTree {
+        /// Where the tree is mounted.
+        path: PathBuf,
+    },
+    /// Another process holds the pins.
+    #[error(
+        "another egress-enforcer runs with the pins in {path}: stop it first, or give this one paths of its own (paths.pins)"
+    )]
+    Locked {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// Another version's links judge, and not this one's.
+    #[error(
+        "the pins in {path} judge, and are of layout version {version}, which this binary (layout version {VERSION}) cannot read: ask with the binary that made them, or let this one take over (systemctl restart egress-enforcer)"
+    )]
+    OtherVersion {
+        /// The pin directory.
+        path: PathBuf,
+        /// The layout version.
+        version: u32,
+    },
+    /// Something in the pin directory that no version puts there.
+    #[error(
+        "{entry} is in the way: no version of egress-enforcer pins it; remove it, or set paths.pins to a directory that holds nothing else"
+    )]
+    UnknownPins {
+        /// What was found.
+        entry: PathBuf,
+    },
+    /// A pinned map of this version with a layout that this version does not have.
+    #[error(
+        "the map {name} in {path} was pinned by a build of the same version with other layouts: end its enforcement (`egress-enforcer unload`), then start this one"
+    )]
+    PinLayout {
+        /// The pin directory.
+        path: PathBuf,
+        /// The map.
+        name: String,
+    },
+    /// Enforcement that outlives its process is in force already.
+    #[error(
+        "enforcement is in force from the pins in {path}: end it with `egress-enforcer unload`, or run without --ephemeral to take it over"
+    )]
+    Enforcing {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// No policy is loaded.
+    #[error(
+        "nothing is loaded: no pins in {path}; start the daemon (`egress-enforcer run`), or name its configuration with --config"
+    )]
+    NotLoaded {
+        /// The pin directory.
+        path: PathBuf,
+    },
+    /// The verifier refused a program.
+    #[error(
+        "the kernel's verifier refused the program {program}: report this with the kernel's version; its log: {log}"
+    )]
+    Verifier {
+        /// The program.
+        program: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// A generation that does not read back as written.
+    #[error(
+        "the new protected set does not read back as it was written ({what}): the one in force stays"
+    )]
+    ReadBack {
+        /// Where it differs.
+        what: &'static str,
+    },
+    /// Anything else, with what was being done.
+    #[error("cannot {what}: {source}")]
+    Failed {
+        /// The operation.
+        what: String,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl KernelError {
+    /// An error while doing `what`; a refusal for lack of privilege is told apart.
+    pub(crate) fn failed<E>(what: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let what = what.into();
+        move |source| {
+            if is_refusal(&source) {
+                return Self::Privilege { what };
+            }
+            Self::Failed {
+                what,
+                source: Box::new(source),
+            }
+        }
+    }
+}
+
+/// Whether any error in the chain is `EPERM` or `EACCES`.
+fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if kind == Some(io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,27 @@
+//! Kernel interfaces other than BPF: cgroups, inotify, netlink, clocks and namespaces.
+
+mod cgroup;
+mod cgroup_watch;
+mod clock;
+mod dns_sockets;
+mod error;
+mod inotify;
+mod local_addresses;
+mod netns;
+mod readable;
+mod socket_memory;
+mod timer;
+
+pub use cgroup::{Cgroup, cgroup_root, paths_by_id, unit_cgroups};
+pub(crate) use cgroup::{ROOT_INODE, find_cgroup2};
+pub use cgroup_watch::{Awaited, CgroupWatch};
+pub use clock::{ClockWatch, boot_clock};
+pub use dns_sockets::dns_sockets;
+pub use error::KernelError;
+pub(crate) use inotify::DirectoryWatch;
+pub use local_addresses::{AddressWatch, own_addresses};
+pub use netns::network_cookie;
+pub(crate) use readable::readable;
+pub use socket_memory::optmem_shortage;
+pub(crate) use socket_memory::{OPTMEM_MAX, optmem_fix, optmem_found, optmem_shortage_of};
+pub use timer::Timer;
