@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::azure::endpoints::{Endpoint, Provenance};
-use crate::azure::resource_manager::ApiTags;
-use crate::azure::{TagSnapshot, bundle, wanted};
+use crate::azure::tags::ApiTags;
+use crate::azure::{TagSnapshot, bundle, required_tags};
 use crate::config::{Cloud, Protect, Registry};
 use crate::file::read_up_to;
 use crate::name::Name;
@@ -141,7 +141,7 @@ impl Kept {
     pub(super) fn tags(&self, protect: &Protect) -> Option<&TagSnapshot> {
         let has_all = |tags: &&TagSnapshot| {
             tags.cloud == protect.cloud
-                && wanted(protect)
+                && required_tags(protect)
                     .iter()
                     .all(|tag| tags.families.contains_key(tag))
         };

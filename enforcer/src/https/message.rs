@@ -1,11 +1,11 @@
 //! What is asked and what is answered.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::http::response::Parts;
 use hyper::{Method, StatusCode};
 
@@ -131,6 +131,16 @@ impl Response {
     /// The first header of that name, whatever its letter case; `None` when there is none in plain text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The wait that `Retry-After` requests (RFC 9110 section 10.2.3): seconds, or a date.
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let text = self.header(RETRY_AFTER.as_str())?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = httpdate::parse_http_date(text).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
     }
 
     /// The body.

@@ -6,9 +6,9 @@ use std::path::Path;
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Contents, text};
-use crate::azure::TagError;
-use crate::azure::tags::is_of_family;
+use super::format::{Contents, text};
+use crate::azure::tags::error::TagError;
+use crate::azure::tags::published_file::is_of_family;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 use crate::file::utf8;
 

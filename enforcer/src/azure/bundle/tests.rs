@@ -1,4 +1,7 @@
+use ipnet::IpNet;
+
 use super::*;
+use crate::azure::PrefixSet;
 use crate::azure::test_data;
 
 #[test]

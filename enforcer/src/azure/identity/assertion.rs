@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::rsa::KeyPair;
 use ring::signature::RSA_PSS_SHA256;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Serialize;
+
+use crate::random;
 
 /// How long the assertion can be used.
 const LIFE: Duration = Duration::from_mins(10);
@@ -61,11 +62,8 @@ pub(super) fn sign(
     let key = key.or(Err(
         "has a key that is not RSA with 2048 to 4096 bits; make a certificate with such a key",
     ))?;
-    let random = SystemRandom::new();
-    let mut id = [0; 16];
-    random
-        .fill(&mut id)
-        .or(Err("cannot be used: the system has no random numbers"))?;
+    let id: [u8; 16] =
+        random::bytes().or(Err("cannot be used: the system has no random numbers"))?;
     let header = Header {
         alg: "PS256",
         typ: "JWT",
@@ -81,8 +79,13 @@ pub(super) fn sign(
     };
     let message = format!("{header}.{claims}");
     let mut signature = vec![0; key.public().modulus_len()];
-    key.sign(&RSA_PSS_SHA256, &random, message.as_bytes(), &mut signature)
-        .or(Err(WHOLE))?;
+    key.sign(
+        &RSA_PSS_SHA256,
+        &random::generator(),
+        message.as_bytes(),
+        &mut signature,
+    )
+    .or(Err(WHOLE))?;
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
 use super::token::read;
-use super::{CredentialProblem, CredentialSettings, Token, addresses, assertion, secret_file};
-use crate::azure::resource_manager::PinnedAddresses;
+use super::{CredentialProblem, CredentialSettings, Token, assertion, secret_file};
+use crate::azure::pinned_addresses::{PinnedAddresses, addresses};
 use crate::config::Azure;
 use crate::https::{Client, Request, Url, encoded};
 

@@ -5,7 +5,6 @@
 
 mod arc;
 mod assertion;
-mod cache;
 mod entra;
 mod environment;
 mod error;
@@ -16,20 +15,18 @@ mod tests;
 mod token;
 
 use std::cell::{Cell, RefCell};
-use std::net::IpAddr;
 use std::time::Instant;
 
 use tokio::sync::Mutex;
 
-use self::cache::TokenCache;
 pub use self::environment::Environment;
 pub(super) use self::error::in_words;
 pub use self::error::{CredentialError, CredentialProblem};
 pub use self::token::Token;
-use super::resource_manager::PinnedAddresses;
+use self::token::TokenCache;
+use super::pinned_addresses::PinnedAddresses;
 use crate::config::{self, Cloud, CredentialKind};
 use crate::https::{Client, Url};
-use crate::name::Name;
 
 /// What is tried under `auto`, in this order.
 const AUTO: [CredentialKind; 4] = [
@@ -181,15 +178,4 @@ impl Credential {
 )]
 pub(super) fn cloud_url(host: &str) -> Url {
     format!("https://{host}/").parse().expect("a host name")
-}
-
-/// The addresses of the host of `url`; `Err` with its name when there are none.
-pub(super) fn addresses<'r>(url: &Url, pinned: &'r PinnedAddresses) -> Result<&'r [IpAddr], Name> {
-    let Some(name) = url.name() else {
-        return Ok(&[]);
-    };
-    match pinned.get(name) {
-        Some(addresses) if !addresses.is_empty() => Ok(addresses),
-        _ => Err(name.clone()),
-    }
 }

@@ -8,7 +8,6 @@ use hyper::header::HeaderValue;
 use serde::Deserialize;
 
 use super::CredentialProblem;
-use crate::azure::resource_manager::retry_after;
 use crate::https::Response;
 
 /// The longest life of a token that is believed.
@@ -47,6 +46,29 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Token")
+    }
+}
+
+/// A token is not used in the last part of its life, so that none ends under way.
+const MARGIN: Duration = Duration::from_mins(5);
+
+/// At most one token.
+#[derive(Debug, Default)]
+pub(super) struct TokenCache {
+    token: Option<Token>,
+}
+
+impl TokenCache {
+    /// The token, while it lives for more than five minutes.
+    pub(super) fn get(&self, now: Instant) -> Option<Token> {
+        let token = self.token.as_ref()?;
+        let left = token.expires().saturating_duration_since(now);
+        (left > MARGIN).then(|| token.clone())
+    }
+
+    /// Keeps `token` in place of the one before.
+    pub(super) fn store(&mut self, token: Token) {
+        self.token = Some(token);
     }
 }
 
@@ -122,7 +144,7 @@ pub(super) fn refused(response: &Response, server: &str, fix: &'static str) -> C
         status: response.status(),
         code: refusal.as_ref().and_then(code),
         fix,
-        retry_after: retry_after(response, SystemTime::now()),
+        retry_after: response.retry_after(SystemTime::now()),
     }
 }
 
@@ -192,5 +214,17 @@ mod tests {
         );
         assert_eq!(code(r#"{"error":"Bearer x7"}"#), None);
         assert_eq!(code(r#"{"error_description":"AADSTSx7: y"}"#), None);
+    }
+
+    #[test]
+    fn a_token_is_used_until_five_minutes_before_its_end() {
+        let now = Instant::now();
+        let mut cache = TokenCache::default();
+        assert!(cache.get(now).is_none());
+        cache.store(Token::new("t", now, Duration::from_mins(60)).unwrap());
+        let after = |minutes| cache.get(now + Duration::from_mins(minutes));
+        assert!(after(54).is_some());
+        assert!(after(55).is_none());
+        assert!(after(600).is_none());
     }
 }

@@ -4,21 +4,49 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::FetchProblem;
+use super::client::{AzureClient, Bounds, WHOLE_TIME, in_time};
+use super::error::{FetchError, FetchProblem, FetchTarget};
 use crate::azure::endpoints::{
     Endpoint, EndpointError, EndpointKind, Provenance, check_count, data_endpoints_off, kind_of,
 };
 use crate::azure::json_problem::fault;
-use crate::config::{Cloud, ResourceId};
+use crate::azure::pinned_addresses::PinnedAddresses;
+use crate::config::{Cloud, Registry, ResourceId};
 use crate::file::utf8;
 use crate::name::Name;
 
 /// The stable version that has `dataEndpointHostNames`. Fields of later ones are read when they are there.
-pub(super) const API_VERSION: &str = "2025-11-01";
+const API_VERSION: &str = "2025-11-01";
 /// The most bytes of an answer: room for some thousand replicas.
-pub(super) const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: u64 = 1 << 20;
 /// How long an answer may take.
-pub(super) const MOST_TIME: Duration = Duration::from_secs(30);
+const MOST_TIME: Duration = Duration::from_secs(30);
+
+impl AzureClient {
+    /// The names of `registry` by its resource `id`, each with [`super::endpoints::Provenance::Manager`]. All are of that registry, or
+    /// none is returned.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn registry(
+        &self,
+        registry: &Registry,
+        id: &ResourceId,
+        pinned: &PinnedAddresses,
+    ) -> Result<Vec<Endpoint>, FetchError> {
+        let target = FetchTarget::Registry(id.clone());
+        let path = format!("{id}?api-version={}", API_VERSION);
+        let url = self.at(&path, &target)?;
+        let bounds = Bounds {
+            bytes: MOST_BYTES,
+            time: MOST_TIME,
+        };
+        let asked = self.ask(&target, url, pinned, bounds);
+        let response = in_time(&target, WHOLE_TIME, asked).await?;
+        parse(response.body(), &registry.login_server, id, self.cloud)
+            .map_err(|problem| target.failed(problem))
+    }
+}
 
 #[derive(Deserialize)]
 struct Resource {

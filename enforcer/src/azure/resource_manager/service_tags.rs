@@ -3,17 +3,35 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::{
-    AzureClient, Bounds, FetchError, FetchProblem, FetchTarget, PinnedAddresses, TAGS_TIME,
-};
-pub use crate::azure::tags::ApiTags;
-use crate::azure::tags::{ApiTagsReader, MAX_FETCHED};
+use super::client::{AzureClient, Bounds, TAGS_TIME, WHOLE_TIME, in_time};
+use super::error::{FetchError, FetchProblem, FetchTarget};
+use crate::azure::pinned_addresses::PinnedAddresses;
+use crate::azure::tags::discovery_api::{ApiTags, ApiTagsReader};
+use crate::azure::tags::import::MAX_FETCHED;
 use crate::config::Cloud;
 use crate::https::Url;
 
 const API_VERSION: &str = "2024-05-01";
 /// The most pages of one list; the bytes of all are bounded by [`MAX_FETCHED`], and their time by [`TAGS_TIME`].
 const MOST_PAGES: usize = 64;
+
+impl AzureClient {
+    /// The prefixes of `wanted` that the Service Tag Discovery API knows, asked on behalf of `subscription`. They lag behind the
+    /// published file and are a part of it: see [`super::TagSnapshot::with_added`].
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn service_tags(
+        &self,
+        subscription: &str,
+        wanted: &[String],
+        pinned: &PinnedAddresses,
+    ) -> Result<ApiTags, FetchError> {
+        let target = FetchTarget::ServiceTags(subscription.to_owned());
+        let fetched = fetch(self, subscription, &target, wanted, pinned);
+        in_time(&target, WHOLE_TIME, fetched).await
+    }
+}
 
 /// A region of the cloud. The API wants one and lists all the same.
 fn location(cloud: Cloud) -> &'static str {
@@ -25,7 +43,7 @@ fn location(cloud: Cloud) -> &'static str {
 }
 
 /// Reads all pages and keeps the tags of the families `wanted`.
-pub(super) async fn fetch(
+async fn fetch(
     azure: &AzureClient,
     subscription: &str,
     target: &FetchTarget,

@@ -11,9 +11,13 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use super::{AzureClient, FetchError, FetchTarget, PinnedAddresses, TAGS_TIME, good, resolved};
-use crate::azure::tags::{self, MAX_FETCHED};
-use crate::azure::{TagOrigin, TagSnapshot};
+use super::client::{AzureClient, TAGS_TIME, WHOLE_TIME, good, in_time, resolved};
+use super::error::{FetchError, FetchTarget};
+use crate::azure::pinned_addresses::PinnedAddresses;
+use crate::azure::tags::import::{MAX_FETCHED, date_in_file_name, import};
+use crate::azure::tags::publication_date::published_on;
+use crate::azure::tags::snapshot::{TagOrigin, TagSnapshot};
+use crate::config::HttpsUrl;
 use crate::https::{Request, Response, Url};
 
 /// What the server called the version of the file that was fetched last.
@@ -40,6 +44,26 @@ pub enum FetchedTags {
     },
 }
 
+impl AzureClient {
+    /// The published file at `url`, unless it is still the one that `last` stands for.
+    ///
+    /// # Errors
+    /// See [`FetchError`].
+    pub async fn tags_file(
+        &self,
+        url: &HttpsUrl,
+        last: Option<&Validator>,
+        wanted: &[String],
+        pinned: &PinnedAddresses,
+    ) -> Result<FetchedTags, FetchError> {
+        let target = FetchTarget::TagsFile(url.to_string());
+        let url = url.as_str().parse::<Url>();
+        let url = url.map_err(|error| target.failed(error))?;
+        let fetched = fetch(self, url, &target, last, wanted, pinned);
+        in_time(&target, WHOLE_TIME, fetched).await
+    }
+}
+
 /// Fetches the file at `url`, unless it is the one of `last`.
 pub(super) async fn fetch(
     azure: &AzureClient,
@@ -61,14 +85,14 @@ pub(super) async fn fetch(
         return Ok(FetchedTags::Unchanged);
     }
     let response = good(target, response, None)?;
-    let tags = tags::import(response.body(), Path::new(&shown), azure.cloud, wanted);
+    let tags = import(response.body(), Path::new(&shown), azure.cloud, wanted);
     let tags = tags.map_err(|error| target.failed(error))?;
-    let told = tags::date_in_file_name(Path::new(&shown))
-        .or_else(|| last_modified(&response, Timestamp::now()));
+    let told =
+        date_in_file_name(Path::new(&shown)).or_else(|| last_modified(&response, Timestamp::now()));
     Ok(FetchedTags::New {
         validator: validator(&response),
         tags: Box::new(TagSnapshot {
-            date: tags::published_on(azure.cloud, tags.change_number, told),
+            date: published_on(azure.cloud, tags.change_number, told),
             origin: TagOrigin::Url(shown),
             ..tags
         }),

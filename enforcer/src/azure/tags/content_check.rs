@@ -6,9 +6,9 @@ use std::path::Path;
 
 use ipnet::IpNet;
 
-use super::TagError;
+use super::error::TagError;
 use super::published_file::{PublishedTag, is_of_family};
-use crate::azure::PrefixSet;
+use crate::azure::prefixes::PrefixSet;
 use crate::config::{REGISTRY_TAG, STORAGE_TAG};
 
 /// The shortest IPv4 prefix that is taken; the shortest one published up to 2026 is a /14.

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::content_check::{TagFamily, registries_are_apart_from_storage};
+use super::error::TagError;
 use super::published_file::{Published, PublishedTag, is_of_family};
-use super::{PrefixSet, TagError, TagOrigin, TagSnapshot};
+use super::snapshot::{AddedTags, TagOrigin, TagSnapshot};
 use crate::azure::json_problem::fault;
+use crate::azure::prefixes::PrefixSet;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 use crate::file::utf8;
 
@@ -64,17 +66,6 @@ impl From<TagSnapshot> for ApiTags {
             registry_regions: kept.registry_regions,
         }
     }
-}
-
-/// What a snapshot got from the API besides its own prefixes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AddedTags {
-    /// The change number of the API's list.
-    pub change_number: u32,
-    /// By tag name, the prefixes that the snapshot lacked, whole or in part.
-    pub families: BTreeMap<String, PrefixSet>,
-    /// The prefixes that were not added, as registries and storage would share them; a real list has none.
-    pub left_out: Vec<IpNet>,
 }
 
 /// Puts the pages of a list together.

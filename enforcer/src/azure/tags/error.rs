@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use jiff::civil::Date;
 
-use crate::azure::bundle::BundleHeader;
 use crate::config::Cloud;
 
 /// Why service tags are refused.
@@ -156,8 +155,8 @@ pub enum TagError {
         new: u32,
         /// The day of their publication.
         date: Option<Date>,
-        /// What the bundle is made of.
-        bundle: Box<BundleHeader>,
+        /// The description of the bundle.
+        bundle: String,
     },
     /// Much of what is in force, or in the bundle, is missing.
     #[error(

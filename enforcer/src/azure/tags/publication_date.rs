@@ -3,7 +3,7 @@
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span};
 
-use crate::azure::bundle;
+use crate::azure::bundle::header;
 use crate::config::Cloud;
 
 /// Change numbers of the public cloud with the days of their publication, ascending.
@@ -22,7 +22,7 @@ const TOLERANCE: i32 = 14;
 /// The day of publication of the set `change_number` of `cloud`. `told` is what its name, its file's time or a server says: it counts as far
 /// as the change number bears it out. Change numbers of one cloud say nothing about another's.
 pub fn published_on(cloud: Cloud, change_number: u32, told: Option<Date>) -> Option<Date> {
-    let header = bundle::header(cloud).ok();
+    let header = header::header(cloud).ok();
     if let Some(header) = &header
         && header.change_number == change_number
     {
@@ -55,7 +55,7 @@ fn known(cloud: Cloud) -> Vec<(u32, Date)> {
         Cloud::Public => PUBLIC.to_vec(),
         Cloud::UsGovernment | Cloud::China => Vec::new(),
     };
-    let header = bundle::header(cloud).ok();
+    let header = header::header(cloud).ok();
     let exact = header.filter(|header| !header.is_lower_bound);
     known.extend(exact.map(|header| (header.change_number, header.date)));
     known.sort_unstable();

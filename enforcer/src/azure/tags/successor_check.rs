@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::{TagError, TagSnapshot};
-use crate::azure::{PrefixSet, bundle};
+use super::error::TagError;
+use super::snapshot::TagSnapshot;
+use crate::azure::bundle;
+use crate::azure::prefixes::PrefixSet;
 use crate::config::REGISTRY_TAG;
 
 /// One part in this many of a family may be gone; in 18 months of published files it was less.
@@ -37,7 +39,7 @@ pub fn check_against_bundle(tags: &TagSnapshot) -> Result<(), TagError> {
             source_name: tags.origin.to_string(),
             new: tags.change_number,
             date: tags.date,
-            bundle: Box::new(bundle::header(tags.cloud)?),
+            bundle: bundle::header(tags.cloud)?.to_string(),
         });
     }
     check_complete(&bundle::load(tags.cloud)?, tags)

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::azure::tags::{
     check_against_bundle, check_complete, check_not_older, import as read_tags, read,
 };
-use crate::azure::{TagError, TagSnapshot, bundle, snapshot, wanted};
+use crate::azure::{TagError, TagSnapshot, bundle, configured_tags, required_tags};
 use crate::cli::args::OutputArgs;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::exit::Exit;
@@ -42,7 +42,12 @@ fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
         );
     };
     let bytes = read(file)?;
-    let tags = read_tags(&bytes, file, config.protect.cloud, &wanted(&config.protect))?;
+    let tags = read_tags(
+        &bytes,
+        file,
+        config.protect.cloud,
+        &required_tags(&config.protect),
+    )?;
     let current = current(&config.protect, force)?;
     let kept = kept_tags(&config.paths.state, &config.protect);
     let fault = fault(kept.iter().chain([&current]), &tags);
@@ -96,7 +101,7 @@ fn fault<'a>(
 /// Returns the tags that the configuration names now. The bundle replaces a missing file, older or smaller tags and, with `force`, a damaged
 /// file.
 fn current(protect: &Protect, force: bool) -> Result<TagSnapshot, TagError> {
-    match snapshot(protect) {
+    match configured_tags(protect) {
         Err(TagError::Unreadable { source, .. })
             if source.kind() == std::io::ErrorKind::NotFound =>
         {
@@ -199,7 +204,7 @@ mod tests {
         let written = jiff::Timestamp::try_from(written).unwrap();
         assert_eq!(written.to_string(), "2026-11-02T00:00:00Z");
         let protect = self::config(&directory, "service-tags = \"tags.json\"").protect;
-        let date = snapshot(&protect).unwrap().date.unwrap();
+        let date = configured_tags(&protect).unwrap().date.unwrap();
         assert_eq!(date.to_string(), "2026-11-02", "its age counts from there");
     }
 

@@ -8,8 +8,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 use super::Engine;
+use crate::azure::PinnedAddresses;
 use crate::azure::TagOrigin;
-use crate::azure::resource_manager::PinnedAddresses;
 use crate::azure::tags::check_complete;
 use crate::control::{EventRecord, TagsChange};
 use crate::daemon::changes::{changes_of_names, changes_of_tags};

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::Feeds;
+use crate::azure::PinnedAddresses;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
-use crate::azure::resource_manager::{ApiTags, FetchError, FetchedTags, PinnedAddresses};
+use crate::azure::resource_manager::{FetchError, FetchedTags};
+use crate::azure::tags::ApiTags;
 use crate::azure::tags::{check_against_bundle, check_complete, check_not_older};
 use crate::config::{Config, HttpsUrl, ResourceId};
 use crate::name::Name;

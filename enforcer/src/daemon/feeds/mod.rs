@@ -20,9 +20,10 @@ pub(super) use self::told::Clocks;
 use super::kept::{Kept, KeptNames, endpoints};
 use super::sources::{Found, Sources};
 use crate::azure::endpoints::{Endpoint, Provenance};
-use crate::azure::resource_manager::{ApiTags, AzureClient, Validator};
+use crate::azure::resource_manager::{AzureClient, Validator};
+use crate::azure::tags::ApiTags;
 use crate::azure::tags::check_against_bundle;
-use crate::azure::{TagSnapshot, regions, wanted};
+use crate::azure::{TagSnapshot, regions, required_tags};
 use crate::config::{self, Config, HttpsUrl, Registry, ResourceId};
 use crate::name::Name;
 use crate::resolver::discovery::Discovery;
@@ -104,7 +105,7 @@ impl Feeds {
     fn follow_tags(&mut self, config: &Config, others: bool) {
         let protect = &config.protect;
         let every = protect.service_tags_poll;
-        let wanted = wanted(protect);
+        let wanted = required_tags(protect);
         let anew = wanted != self.wanted;
         self.wanted = wanted;
         let url = self.url.take();
@@ -226,7 +227,7 @@ impl Feeds {
         let newer = url.and_then(Polled::last).filter(|tags| {
             tags.cloud == given.cloud
                 && tags.change_number > given.change_number
-                && wanted(&config.protect)
+                && required_tags(&config.protect)
                     .iter()
                     .all(|tag| tags.families.contains_key(tag))
         });

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, unique};
 use crate::azure::tags::{check_against_bundle, check_complete, check_not_older, import_file};
-use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, snapshot, wanted};
+use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, configured_tags, required_tags};
 use crate::config::{Config, Registry};
 use crate::daemon::files::Stamp;
 use crate::daemon::forced::is_forced;
@@ -50,7 +50,7 @@ impl Given {
         let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
         let stamps = stamps.collect();
         let mut unusable = BTreeMap::new();
-        let tags = snapshot(&config.protect);
+        let tags = configured_tags(&config.protect);
         let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
         let (tags, concern) = reviewed(config, tags)?;
         let cloud = config.protect.cloud;
@@ -89,7 +89,7 @@ impl Given {
         let stamp = Stamp::of(file);
         if config.protect.service_tags.as_deref() == Some(file) {
             let protect = &config.protect;
-            let fresh = import_file(file, protect.cloud, &wanted(protect))?;
+            let fresh = import_file(file, protect.cloud, &required_tags(protect))?;
             check_not_older(&self.tags, &fresh)?;
             let fault =
                 check_against_bundle(&fresh).and_then(|()| check_complete(&self.tags, &fresh));

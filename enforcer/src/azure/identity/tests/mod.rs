@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::https::test_server::{HERE, ReceivedRequest, ScriptedResponse, TestServer, response};
+use crate::name::Name;
 
 /// A certificate and its RSA key, made for these tests.
 pub(super) const PRINCIPAL: &str = include_str!("../test_principal.pem");

@@ -1,9 +1,19 @@
+//! The clients at a scripted server.
+
 mod registry;
 mod service_tags;
 mod tags_file;
 
+use std::time::{Duration, SystemTime};
+
 use super::*;
+use crate::azure::PinnedAddresses;
+use crate::azure::endpoints::Endpoint;
+use crate::azure::identity::Environment;
+use crate::config::{self, Cloud, Config, Registry, ResourceId};
 use crate::https::test_server::{HERE, ReceivedRequest, ScriptedResponse, TestServer, response};
+use crate::https::{Client, Request};
+use crate::name::Name;
 
 const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const MANAGER: &str = "management.azure.com";
@@ -103,7 +113,9 @@ fn only_the_hosts_that_the_configuration_calls_for_are_asked() {
 async fn a_question_that_hangs_ends_with_an_error() {
     let target = FetchTarget::ServiceTags(GUID.to_owned());
     let never = std::future::pending::<Result<(), FetchError>>();
-    let error = in_time(&target, Duration::ZERO, never).await.unwrap_err();
+    let error = client::in_time(&target, Duration::ZERO, never)
+        .await
+        .unwrap_err();
     assert!(matches!(error.problem(), FetchProblem::Late(_)), "{error}");
     assert!(
         error
@@ -115,11 +127,11 @@ async fn a_question_that_hangs_ends_with_an_error() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_a_token_that_never_comes_ends_before_it_counts_as_lost() {
     let scene = Scene::new(|_| response(200, &[], "")).await;
-    let _others_ask = scene.azure.credential.asking_held().await;
+    let _others_ask = scene.azure.credential().asking_held().await;
     let error = scene.azure.registry(&contoso(), &id(), &pinned()).await;
     let error = error.unwrap_err();
     assert!(
-        matches!(error.problem(), FetchProblem::Late(WHOLE_TIME)),
+        matches!(error.problem(), FetchProblem::Late(client::WHOLE_TIME)),
         "{error}"
     );
     let error = scene
@@ -128,7 +140,7 @@ async fn a_wait_for_a_token_that_never_comes_ends_before_it_counts_as_lost() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error.problem(), FetchProblem::Late(WHOLE_TIME)),
+        matches!(error.problem(), FetchProblem::Late(client::WHOLE_TIME)),
         "{error}"
     );
 }
@@ -150,7 +162,7 @@ async fn retry_after_is_seconds_or_a_date() {
             .unwrap();
         let response = Client::new().send(Request::get(url), &[]).await.unwrap();
         assert_eq!(
-            retry_after(&response, now),
+            response.retry_after(now),
             expected.map(Duration::from_secs),
             "{text}"
         );

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::azure::tags::ApiTags;
 use crate::config::{REGISTRY_TAG, STORAGE_TAG};
 
 fn wanted() -> [String; 2] {

@@ -1,8 +1,8 @@
-//! The importer held against the published files.
+//! The importer on the published files.
 
 use serde_json::Value;
 
-use super::import_file;
+use crate::azure::tags::import_file;
 use crate::azure::test_data;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 
