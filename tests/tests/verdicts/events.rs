@@ -1,4 +1,4 @@
-//! Denials are told, and telling them changes no verdict.
+//! Reporting of denials, which changes no verdict.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -22,10 +22,10 @@ use crate::{
     sockets::listen,
 };
 
-/// Far more than a cgroup may report at once.
+/// Much more than a cgroup's report burst.
 const MANY: u32 = 4_000;
 const _: () = assert!(MANY as u64 > 8 * REPORT_BURST);
-/// Cgroups whose reports together are more than the ring buffer holds.
+/// Number of cgroups whose reports together overflow the ring buffer.
 const CGROUPS: usize = 14;
 
 fn runtime() -> Result<Runtime> {
@@ -37,7 +37,7 @@ fn reader(runtime: &Runtime, fixture: &Fixture) -> Result<EventReader> {
     fixture.loaded.events()
 }
 
-/// What is in the ring buffer by now.
+/// Reads the events in the ring buffer.
 fn drain(runtime: &Runtime, reader: &mut EventReader) -> Result<Vec<Event>> {
     runtime.block_on(async {
         let mut events = Vec::new();
@@ -76,7 +76,7 @@ fn count(counters: &Counters, hook: Hook, reason: Reason) -> u64 {
     counted(counters, hook, reason).0
 }
 
-/// Packets or calls, and attempts.
+/// Returns the numbers of packets or calls, and of attempts.
 fn counted(counters: &Counters, hook: Hook, reason: Reason) -> (u64, u64) {
     let mut rows = counters.counts.iter();
     let row = rows.find(|row| row.hook == hook.word() && row.reason == reason.word());
@@ -84,7 +84,7 @@ fn counted(counters: &Counters, hook: Hook, reason: Reason) -> (u64, u64) {
 }
 
 #[test]
-fn a_denial_tells_who_where_how_and_why() -> Result<()> {
+fn an_event_reports_process_destination_hook_and_reason() -> Result<()> {
     let fixture = fixture(false)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
@@ -108,7 +108,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
         assert_eq!(outcome[0].errno, EPERM);
         let events = drain(&runtime, &mut reader)?;
         let [event] = events.as_slice() else {
-            panic!("{method}: one event, not {events:?}");
+            panic!("{method}: expected one event, got {events:?}");
         };
         let command = String::from_utf8_lossy(&event.command);
         assert!(command.starts_with("python3"), "{method}: {command}");
@@ -128,7 +128,7 @@ fn a_denial_tells_who_where_how_and_why() -> Result<()> {
 }
 
 #[test]
-fn like_denials_are_told_once_and_counted() -> Result<()> {
+fn identical_denials_are_reported_once_and_counted() -> Result<()> {
     let mut fixture = fixture(false)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
@@ -143,7 +143,7 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
     for (to, denials) in [(to, 6), ("203.0.113.111", 3)] {
         let to = mapped(to)?;
         let told = events.iter().filter(|event| event.destination == to);
-        // One for each window that the process ran in.
+        // One event per deduplication window during the process.
         assert!((1..=2).contains(&told.count()), "{events:?}");
         let folds = counted.folds.iter();
         let folds = folds.filter(|(key, _)| key.destination == to);
@@ -158,7 +158,7 @@ fn like_denials_are_told_once_and_counted() -> Result<()> {
 }
 
 #[test]
-fn a_datagram_socket_that_connects_is_refused_and_no_denial_and_hides_none() -> Result<()> {
+fn a_refused_connect_of_a_datagram_socket_is_no_attempt_and_masks_no_later_event() -> Result<()> {
     let fixture = fixture(false)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
@@ -181,7 +181,7 @@ fn a_datagram_socket_that_connects_is_refused_and_no_denial_and_hides_none() -> 
 }
 
 #[test]
-fn the_packets_of_one_denied_connection_are_one_attempt() -> Result<()> {
+fn retransmissions_of_a_denied_connection_count_as_one_attempt() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let inputs = Inputs {
         default_allow: true,
@@ -193,7 +193,7 @@ fn the_packets_of_one_denied_connection_are_one_attempt() -> Result<()> {
     let begun = fixture.start(&fixture.device, &probes)?;
     fixture.attach()?;
     begun.go(|| Ok(()))?;
-    await_true("TCP sends the denied segment again", || {
+    await_true("TCP retransmits the denied segment", || {
         Ok(count(&fixture.loaded.counters()?, Hook::Egress, Reason::Storage) >= 3)
     })?;
     let counters = fixture.loaded.counters()?;
@@ -202,7 +202,7 @@ fn the_packets_of_one_denied_connection_are_one_attempt() -> Result<()> {
 }
 
 #[test]
-fn what_audit_lets_through_is_an_attempt_once_and_has_a_verdict_of_its_own() -> Result<()> {
+fn in_audit_mode_an_attempt_counts_once_with_verdict_audit() -> Result<()> {
     let fixture = fixture(true)?;
     let to: IpAddr = "203.0.113.160".parse()?;
     let sent = vec![Probe::plain("udp-sendto", to); 3];
@@ -224,7 +224,7 @@ fn what_audit_lets_through_is_an_attempt_once_and_has_a_verdict_of_its_own() -> 
 }
 
 #[test]
-fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
+fn audit_mode_reports_denials_and_allows_the_packets() -> Result<()> {
     let fixture = fixture(true)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
@@ -256,7 +256,7 @@ fn audit_tells_the_denial_and_lets_it_pass() -> Result<()> {
     Ok(())
 }
 
-/// A datagram to a storage address of its own for each number.
+/// Returns probes that send datagrams to distinct storage addresses.
 fn datagrams(numbers: std::ops::Range<u32>) -> Vec<Probe> {
     let to = |number: u32| {
         let [_, _, high, low] = number.to_be_bytes();
@@ -265,7 +265,7 @@ fn datagrams(numbers: std::ops::Range<u32>) -> Vec<Probe> {
     numbers.map(to).collect()
 }
 
-/// What the kernel counted so far.
+/// Takes the kernel's counts so far.
 fn taken(fixture: &mut Fixture) -> Result<Counted> {
     Ok(fixture.loaded.kernel.maps.take_counted(u32::MAX)?)
 }
@@ -277,7 +277,7 @@ fn denials(counted: &Counted) -> (u64, u64) {
 }
 
 #[test]
-fn a_flood_of_one_cgroup_is_summed_up_to_the_last_denial_and_hides_no_other() -> Result<()> {
+fn a_flood_from_one_cgroup_is_counted_exactly_and_masks_no_event_of_another() -> Result<()> {
     let mut fixture = fixture(false)?;
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
@@ -332,6 +332,6 @@ fn a_full_ring_buffer_changes_no_verdict_and_loses_no_count() -> Result<()> {
     assert_eq!(folds, CGROUPS as u64 * REPORT_BURST);
     fixture.run(&fixture.device, &datagrams(0..1))?;
     let next = drain(&runtime, &mut reader)?;
-    assert_eq!(next.len(), 1, "with room again, denials are reported again");
+    assert_eq!(next.len(), 1, "with free space, denials are reported again");
     Ok(())
 }

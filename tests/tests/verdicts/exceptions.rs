@@ -1,4 +1,4 @@
-//! Exceptions: whom they cover, what they open, and when they end.
+//! Exceptions: which cgroups they cover, what they allow, and when they end.
 
 use std::{fs, net::IpAddr, os::unix::fs::chown};
 
@@ -42,7 +42,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// The errors of `ways` to one address each, from a process in `cgroup`.
+/// Returns the errors of probes from a process in `cgroup`.
 fn errors(
     fixture: &Fixture,
     cgroup: &Cgroup,
@@ -57,17 +57,17 @@ fn errors(
 }
 
 #[test]
-fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()> {
+fn an_exception_covers_its_cgroup_and_descendants_only() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let unit = fixture.device.child("unit.service")?;
     let below = unit.child("worker")?;
     let deep = below.child("thread")?;
     let sibling = fixture.device.child("other.service")?;
-    let opened = ExceptionInput {
+    let allowed = ExceptionInput {
         prefixes: vec!["203.0.113.64/26".parse()?, "2001:db8:b10b:1::/64".parse()?],
         ..exception(&unit, NEVER)?
     };
-    fixture.loaded.apply(&protected(), &inputs(vec![opened]))?;
+    fixture.loaded.apply(&protected(), &inputs(vec![allowed]))?;
     fixture.attach()?;
 
     let inside = [
@@ -92,7 +92,7 @@ fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()
     assert_eq!(
         errors(&fixture, &unit, &outside)?,
         [EPERM; 4],
-        "beside its prefixes"
+        "outside its prefixes"
     );
 
     fixture.loaded.apply(&protected(), &inputs(vec![]))?;
@@ -101,7 +101,7 @@ fn an_exception_covers_its_cgroup_and_those_below_and_nobody_else() -> Result<()
 }
 
 #[test]
-fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
+fn a_name_of_an_exception_allows_https_only() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let unit = fixture.device.child("unit.service")?;
     let named = ExceptionInput {
@@ -128,15 +128,13 @@ fn a_name_of_an_exception_opens_https_and_nothing_else() -> Result<()> {
         let host = ipnet::IpNet::from(ip(address)).to_string();
         assert_eq!(counter.packets_to(&[&host])?, 0);
         assert_ne!(errors(&fixture, &unit, &[("tcp", address)])?, [EPERM]);
-        await_true("the connection is tried", || {
-            Ok(counter.packets_to(&[&host])? > 0)
-        })?;
+        await_true("the SYN arrives", || Ok(counter.packets_to(&[&host])? > 0))?;
     }
     Ok(())
 }
 
 #[test]
-fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
+fn the_kernel_ends_an_exception_at_its_deadline() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let prefixes = vec!["203.0.113.90/32".parse()?];
     let until = |fixture: &Fixture, deadline| -> Result<Inputs> {
@@ -149,7 +147,7 @@ fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
     let far = until(&fixture, NEVER)?;
     let before = boot_clock();
     fixture.loaded.apply(&protected(), &far)?;
-    // What follows takes as long again, and the first tries after it: a machine in a machine is slow.
+    // The following steps take about as long again, in nested virtual machines much longer.
     let pause = 300 * MILLISECOND + 10 * (boot_clock() - before);
     fixture.attach()?;
     let to = ip("203.0.113.90");
@@ -174,7 +172,7 @@ fn the_kernel_itself_ends_an_exception_at_its_deadline() -> Result<()> {
 }
 
 #[test]
-fn a_directory_that_a_user_named_after_a_unit_gets_nothing() -> Result<()> {
+fn a_cgroup_that_a_user_named_after_a_unit_gets_no_exception() -> Result<()> {
     let fixture = Fixture::new()?;
     let root = fixture.device.path().to_owned();
     let own = |cgroup: &Cgroup| chown(cgroup.path(), Some(USER), Some(USER));

@@ -1,4 +1,4 @@
-//! Where sockets are tried: a device with a link to a cloud that answers, and a cgroup to enforce on.
+//! A device with a link to a cloud that answers, and a cgroup as the scope of enforcement.
 
 use std::{
     fs,
@@ -25,25 +25,25 @@ use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
-/// More of both, for tests that need many addresses; the cloud answers there too.
+/// Further prefixes for tests that need many addresses; the cloud answers there, too.
 pub(crate) const STORAGE_MANY: [&str; 2] = ["20.38.0.0/16", "2603:1030:b10b::/48"];
 pub(crate) const REGISTRIES_MANY: [&str; 2] = ["20.42.0.0/16", "2603:1030:acc::/48"];
-/// Addresses that nothing closes.
-pub(crate) const OPEN_MANY: [&str; 2] = ["93.184.0.0/16", "2606:2800:80::/48"];
+/// Unprotected addresses.
+pub(crate) const UNPROTECTED_MANY: [&str; 2] = ["93.184.0.0/16", "2606:2800:80::/48"];
 const NAT64: [&str; 2] = ["64:ff9b::/96", "64:ff9b:1::/48"];
 const LIMIT: Duration = Duration::from_secs(240);
 pub(crate) const EPERM: Option<i32> = Some(Errno::EPERM as i32);
 
-/// Fields are dropped in order.
+/// Network, cgroups and loaded programs. Fields are dropped in order.
 pub(crate) struct Fixture {
     pub(crate) network: Network,
     pub(crate) device: Cgroup,
-    /// Beside the device's cgroup: nothing is enforced there.
+    /// A sibling of the device's cgroup, outside the scope.
     pub(crate) outside: Cgroup,
     pub(crate) loaded: LoadedPolicy,
 }
 
-/// One try of `lab/send_methods`.
+/// One use of a send method of `lab/send_methods`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Probe {
     pub(crate) method: &'static str,
@@ -52,7 +52,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// A way that needs no second address.
+    /// Returns a probe with a method that needs no second address.
     pub(crate) fn plain(method: &'static str, to: IpAddr) -> Self {
         let via = if to.is_ipv4() {
             "198.18.0.1"
@@ -67,7 +67,7 @@ impl Probe {
     }
 }
 
-/// How the system calls of a try ended.
+/// The result of a probe's system calls.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) errno: Option<i32>,
@@ -78,13 +78,13 @@ impl Fixture {
     pub(crate) fn new() -> Result<Self> {
         let loaded = LoadedPolicy::new()?;
         let network = Network::new(loaded.scratch(), loaded.cgroup())?;
-        let prefixes = [STORAGE_MANY, REGISTRIES_MANY, OPEN_MANY, NAT64];
+        let prefixes = [STORAGE_MANY, REGISTRIES_MANY, UNPROTECTED_MANY, NAT64];
         let routes = prefixes.as_flattened().iter();
         let routes = routes.map(|prefix| format!("route add local {prefix} dev lo\n"));
         network.cloud().ip(&routes.collect::<String>())?;
         network.device().run(|| {
             let range = "/proc/sys/net/ipv4/ping_group_range";
-            fs::write(range, "0 2147483647").context("open ping sockets to everyone")
+            fs::write(range, "0 2147483647").context("allow ping sockets for everyone")
         })?;
         Ok(Self {
             network,
@@ -98,12 +98,12 @@ impl Fixture {
         self.loaded.attach(&self.device)
     }
 
-    /// Tries in a process of `cgroup`.
+    /// Runs probes in a process in `cgroup`.
     pub(crate) fn run(&self, cgroup: &Cgroup, probes: &[Probe]) -> Result<Vec<Outcome>> {
         self.start(cgroup, probes)?.go(|| Ok(()))
     }
 
-    /// Starts the process; it has opened what it opens early when this returns.
+    /// Starts the process and waits until the sockets of the methods `early-…` are open.
     pub(crate) fn start(&self, cgroup: &Cgroup, probes: &[Probe]) -> Result<PendingProbes> {
         let flags = new_dir(self.loaded.scratch().path())?;
         let (ready, go) = (flags.join("ready"), flags.join("go"));
@@ -123,34 +123,34 @@ impl Fixture {
     }
 }
 
-/// A process that waits for its start.
+/// A process with open sockets that waits for its start signal.
 pub(crate) struct PendingProbes {
     go: PathBuf,
     thread: thread::JoinHandle<Result<String>>,
 }
 
 impl PendingProbes {
-    /// Does `first`, and lets the process go on.
+    /// Runs `first`, then lets the process continue, and returns the outcomes.
     pub(crate) fn go(self, first: impl FnOnce() -> Result<()>) -> Result<Vec<Outcome>> {
         let first = first();
         fs::write(&self.go, "")?;
         let output = self.thread.join();
         first?;
-        let output = output.ok().context("the thread of the tries panicked")??;
-        serde_json::from_str(&output).context("read the report of the tries")
+        let output = output.ok().context("the thread of the probes panicked")??;
+        serde_json::from_str(&output).context("read the report of the probes")
     }
 }
 
-/// A directory of its own below `scratch`.
+/// Creates a new directory below `scratch`.
 pub(crate) fn new_dir(scratch: &Path) -> Result<PathBuf> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let path = scratch.join(format!("tries-{number}"));
+    let path = scratch.join(format!("probes-{number}"));
     fs::create_dir(&path)?;
     Ok(path)
 }
 
-/// The lab's prefixes closed.
+/// Returns the lab's prefixes as the protected set.
 #[expect(clippy::unwrap_used, reason = "the lab's own literals")]
 pub(crate) fn protected() -> Protected {
     let layer = |class, prefixes: [&str; 2]| Layer {
@@ -168,7 +168,7 @@ pub(crate) fn protected() -> Protected {
     }
 }
 
-/// Waits until `condition` holds.
+/// Waits until `condition` is true.
 pub(crate) fn await_true(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition()? {

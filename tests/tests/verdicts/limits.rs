@@ -1,4 +1,4 @@
-//! What goes past the sockets that are judged, and what the hooks on cgroups cannot see.
+//! Limits of the cgroup hooks: packets and sockets that they do not see, or see with the wrong cgroup.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -31,14 +31,14 @@ fn enforced() -> Result<Fixture> {
     Ok(fixture)
 }
 
-/// Whether a connection from `source` in the cloud to the device's server comes about.
+/// Whether a connection from `source` in the cloud to the device's server succeeds.
 fn connects(fixture: &Fixture, source: &str, device: IpAddr) -> Result<bool> {
     let source = SocketAddr::new(source.parse()?, 0);
     let server = SocketAddr::new(device, SERVER_PORT);
     fixture.network.cloud().run(|| {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         if source.is_ipv6() {
-            // A local route alone makes no IPv6 address one's own.
+            // A local route alone does not make an IPv6 address bindable.
             socket.set_freebind_v6(true)?;
         }
         socket.bind(&source.into())?;
@@ -49,36 +49,36 @@ fn connects(fixture: &Fixture, source: &str, device: IpAddr) -> Result<bool> {
 }
 
 #[test]
-fn a_connection_from_a_closed_address_gets_no_answer() -> Result<()> {
+fn a_connection_from_a_protected_address_gets_no_answer() -> Result<()> {
     let fixture = enforced()?;
     let server = Probe::plain("early-server", DEVICE[0]);
     let (_, series) = release()?;
     let begun = fixture.start(&fixture.device, &[server])?;
     begun.go(|| {
-        for (open, closed, device) in [
+        for (unprotected, protected, device) in [
             ("192.0.2.80", "203.0.113.50", DEVICE[0]),
             ("2001:db8:80::80", "2001:db8:b10b::50", DEVICE[1]),
         ] {
-            // The cloud asks for the device's hardware address once its own link-local address is settled.
-            await_true("an open address is served", || {
-                connects(&fixture, open, device)
+            // Neighbour discovery in the cloud starts once its link-local address is configured.
+            await_true("an unprotected address is served", || {
+                connects(&fixture, unprotected, device)
             })?;
             let judged = device.is_ipv4() || SYN_ACK_JUDGED.belongs_to(series);
-            let served = connects(&fixture, closed, device)?;
+            let served = connects(&fixture, protected, device)?;
             if device.is_ipv6() {
                 eprintln!("{}", SYN_ACK_JUDGED.line(!served));
             }
-            ensure!(served != judged, "{closed} is served: {served}");
+            ensure!(served != judged, "{protected} is served: {served}");
         }
         Ok(())
     })?;
     Ok(())
 }
 
-/// A socket belongs to the cgroup that its process was in when it opened it: with a scope below the root, one that was
-/// opened outside stays outside. Every socket is inside of the default scope, the root.
+/// A socket belongs to the cgroup of its process at the time of socket(2): with a scope below the root, one that was
+/// opened outside stays outside. The default scope, the root, contains every socket.
 #[test]
-fn a_socket_belongs_where_it_was_opened() -> Result<()> {
+fn a_socket_stays_in_the_cgroup_where_it_was_opened() -> Result<()> {
     let fixture = enforced()?;
     let counter = PacketCounter::watch(&fixture.network)?;
     let to = "203.0.113.60".parse()?;
@@ -97,10 +97,10 @@ fn a_socket_belongs_where_it_was_opened() -> Result<()> {
     })
 }
 
-/// Resolvers connect a socket to each address of an answer, to sort them by the route: that sends nothing, so it is no denial of an
-/// allowed name.
+/// Resolvers connect a datagram socket to each address of an answer to sort the addresses by route (RFC 6724). This sends nothing, so it must not
+/// count as a denial of an allowed name.
 #[test]
-fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Result<()> {
+fn a_datagram_socket_can_connect_to_an_allowed_address_but_not_send() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let allowed = ["198.51.100.40", "2001:db8:acc::40"];
     let inputs = Inputs {
@@ -130,10 +130,10 @@ fn a_datagram_socket_connects_to_an_allowed_address_and_sends_nothing() -> Resul
     Ok(())
 }
 
-/// Packet sockets (`CAP_NET_RAW`) write frames below IP, where no cgroup is asked: a limit of these hooks, which the
-/// programs on the uplinks are for.
+/// Packet sockets (`CAP_NET_RAW`) write frames below IP, where no cgroup hook runs: a limit of these hooks, which programs
+/// on the interfaces would cover.
 #[test]
-fn a_frame_below_ip_is_not_seen_by_the_hooks_on_cgroups() -> Result<()> {
+fn cgroup_hooks_do_not_see_frames_of_packet_sockets() -> Result<()> {
     let fixture = enforced()?;
     let counter = PacketCounter::watch(&fixture.network)?;
     let frame = Probe::plain("packet-socket", "203.0.113.61".parse()?);

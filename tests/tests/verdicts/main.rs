@@ -1,5 +1,5 @@
 //! The verdicts of the loaded programs, rule by rule: crafted packets by test runs, and real sockets
-//! in a network namespace and a cgroup of the lab's.
+//! in a network namespace and a cgroup of the lab.
 
 mod client_hello;
 mod dns_snooping;

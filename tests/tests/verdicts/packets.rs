@@ -1,4 +1,4 @@
-//! Crafted packets, judged by test runs of the loaded programs.
+//! Verdicts of crafted packets by test runs of the loaded programs.
 
 use std::net::Ipv6Addr;
 
@@ -12,8 +12,8 @@ use lab::{
 
 use crate::packet_cases::{NAT64, PacketCase, all_cases, inputs, ip, protected};
 
-/// Every row against both programs; `reason` says what is expected of a row in this mode.
-fn judge(
+/// Runs every packet case through both programs; `reason` returns the expected reason in this mode.
+fn check_all(
     default_allow: bool,
     audit: bool,
     reason: impl Fn(&PacketCase) -> Reason,
@@ -22,13 +22,13 @@ fn judge(
     loaded.apply(&protected(&NAT64), &inputs(default_allow, audit))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     let question = loaded.question()?;
-    let rows = all_cases();
+    let cases = all_cases();
     let mut wrong = Vec::new();
-    for row in &rows {
-        let expected = reason(row);
+    for case in &cases {
+        let expected = reason(case);
         let denied = expected.denies();
-        let answer = question.ask_packet(&row.packet)?;
-        let enforced = loaded.kernel.passes(&row.packet)?;
+        let answer = question.ask_packet(&case.packet)?;
+        let enforced = loaded.kernel.passes(&case.packet)?;
         let passes = audit || !denied;
         let is_right = answer.reason == expected
             && (answer.verdict == Verdict::Deny) == denied
@@ -36,46 +36,46 @@ fn judge(
         if !is_right {
             wrong.push(format!(
                 "{}: {answer:?}, egress passes {enforced}, not {expected:?}",
-                row.what
+                case.what
             ));
         }
     }
     assert_eq!(wrong, [""; 0]);
-    Ok(rows.len())
+    Ok(cases.len())
 }
 
 #[test]
-fn every_crafted_packet_gets_the_verdict_of_its_row() -> Result<()> {
-    let count = judge(true, false, |row| {
-        let denies = row.verdict == Verdict::Deny;
-        assert_eq!(row.reason.denies(), denies, "{}", row.what);
-        row.reason
+fn every_packet_case_gets_its_expected_verdict() -> Result<()> {
+    let count = check_all(true, false, |case| {
+        let denies = case.verdict == Verdict::Deny;
+        assert_eq!(case.reason.denies(), denies, "{}", case.what);
+        case.reason
     })?;
-    eprintln!("{count} rows");
+    eprintln!("{count} packet cases");
     assert!(count > 1_000, "{count}");
     Ok(())
 }
 
 #[test]
-fn by_default_deny_what_nothing_opens_is_denied_too() -> Result<()> {
-    judge(false, false, |row| {
-        if row.reason == Reason::DefaultAllow {
+fn with_default_deny_unlisted_destinations_are_denied() -> Result<()> {
+    check_all(false, false, |case| {
+        if case.reason == Reason::DefaultAllow {
             return Reason::DefaultDeny;
         }
-        row.reason
+        case.reason
     })?;
     Ok(())
 }
 
 #[test]
-fn audit_decides_the_same_and_lets_everything_pass() -> Result<()> {
-    judge(true, true, |row| row.reason)?;
+fn audit_mode_reports_the_same_reasons_and_allows_every_packet() -> Result<()> {
+    check_all(true, true, |case| case.reason)?;
     Ok(())
 }
 
-/// RFC 8215: the network may use any length there; the usual one, 96 bits, is read where none is configured.
+/// RFC 8215 allows any prefix length in this range; 96 bits are the default where none is configured.
 #[test]
-fn a_prefix_in_the_local_use_nat64_range_is_read_with_its_own_length() -> Result<()> {
+fn a_local_use_nat64_prefix_is_decoded_with_its_configured_length() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     loaded.apply(&protected(&["64:ff9b:1::/48"]), &inputs(true, false))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
@@ -103,7 +103,7 @@ fn a_prefix_in_the_local_use_nat64_range_is_read_with_its_own_length() -> Result
 }
 
 #[test]
-fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
+fn before_the_first_policy_no_global_destination_is_allowed() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     for address in [
@@ -123,14 +123,14 @@ fn before_a_policy_is_applied_nothing_global_passes() -> Result<()> {
     Ok(())
 }
 
-/// The programs are loaded once for all tests.
+/// Programs are shared between tests ([`lab::bpf::program_pool`]).
 #[test]
-fn a_test_finds_nothing_of_the_one_before_it() -> Result<()> {
+fn a_test_starts_with_empty_maps_and_counters() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     loaded.apply(&protected(&NAT64), &inputs(true, false))?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
-    for row in all_cases() {
-        loaded.kernel.passes(&row.packet)?;
+    for case in all_cases() {
+        loaded.kernel.passes(&case.packet)?;
     }
     assert_ne!(loaded.counters()?, Counters::default());
     drop(loaded);

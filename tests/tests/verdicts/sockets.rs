@@ -1,5 +1,5 @@
-//! Every way that a socket has to get a packet out, first with nothing enforced, then with everything.
-//! What counts is what reaches the other end of the link.
+//! Every method by which a socket can send a packet, first without and then with enforcement. The tests
+//! count the packets that reach the other end of the link.
 
 mod send_methods;
 
@@ -17,16 +17,16 @@ use socket2::{Domain, Socket, Type};
 use crate::fixture::{EPERM, Fixture, Outcome, Probe, await_true, protected};
 use send_methods::{Case, Target, cases};
 
-/// More connections than there are cases: nobody accepts them.
+/// More connections than there are cases; they are never accepted.
 const BACKLOG: i32 = 4096;
 
-/// Packets that arrived for either address of a case.
+/// Returns the number of packets that arrived for either address of a case.
 fn arrived(counter: &PacketCounter, case: &Case) -> Result<u64> {
     let [to, via] = case.counted.map(|address| IpNet::from(address).to_string());
     counter.packets_to(&[&to, &via])
 }
 
-/// A server behind every address of the cloud, so that connections come about.
+/// Opens a server at every address of the cloud, so that connections succeed.
 pub(crate) fn listen(fixture: &Fixture) -> Result<Socket> {
     fixture.network.cloud().run(|| {
         let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
@@ -37,7 +37,7 @@ pub(crate) fn listen(fixture: &Fixture) -> Result<Socket> {
     })
 }
 
-/// What each case came to: how its calls ended, and how many of its packets arrived.
+/// Runs every case; returns the outcomes of its calls and the number of packets that arrived.
 fn run(fixture: &mut Fixture, cases: &[Case], enforce: bool) -> Result<Vec<(Outcome, u64)>> {
     let procs = fixture
         .outside
@@ -52,7 +52,7 @@ fn run(fixture: &mut Fixture, cases: &[Case], enforce: bool) -> Result<Vec<(Outc
     }
     let counter = PacketCounter::watch(&fixture.network)?;
     let outcomes = begun.go(|| Ok(()))?;
-    // Behind everything else on the link: when this is there, so is all that came before.
+    // The link preserves order: when this packet has arrived, so have all packets before it.
     let last: IpAddr = "198.18.255.255".parse()?;
     fixture.run(&fixture.outside, &[Probe::plain("udp-sendto", last)])?;
     await_true("the last packet arrives", || {
@@ -64,7 +64,7 @@ fn run(fixture: &mut Fixture, cases: &[Case], enforce: bool) -> Result<Vec<(Outc
 }
 
 #[test]
-fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
+fn no_send_method_reaches_a_protected_address_and_https_reaches_allowed_ones() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let _server = listen(&fixture)?;
     let cases = cases();
@@ -76,15 +76,15 @@ fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
     };
     fixture.loaded.apply(&protected(), &inputs)?;
 
-    let free = run(&mut fixture, &cases, false)?;
+    let baseline = run(&mut fixture, &cases, false)?;
     let enforced = run(&mut fixture, &cases, true)?;
-    let results: Vec<Tried> = cases
+    let results: Vec<Comparison> = cases
         .iter()
-        .zip(free)
+        .zip(baseline)
         .zip(enforced)
-        .map(|((case, free), enforced)| Tried {
+        .map(|((case, baseline), enforced)| Comparison {
             case,
-            free,
+            baseline,
             enforced,
         })
         .collect();
@@ -93,55 +93,55 @@ fn no_way_leads_to_a_closed_address_and_https_to_allowed_ones() -> Result<()> {
     let unsupported: BTreeSet<&str> = unsupported.map(|tried| tried.case.method).collect();
     eprintln!("{} cases denied, {passing} pass", cases.len() - passing);
     for method in unsupported {
-        eprintln!("NOT RUN: {method}: this kernel lacks it");
+        eprintln!("NOT RUN: {method}: not supported by this kernel");
     }
-    let wrong: Vec<String> = results.iter().filter_map(Tried::complaint).collect();
+    let wrong: Vec<String> = results.iter().filter_map(Comparison::complaint).collect();
     assert_eq!(wrong, [""; 0]);
     let fastest = refusal_times(&results).fold(f64::MAX, f64::min);
     let slowest = refusal_times(&results).fold(0.0, f64::max);
     eprintln!("connect is refused in {fastest:.2} to {slowest:.2} ms");
-    assert!(fastest < 10.0, "refused at once, not by a timeout");
+    assert!(fastest < 10.0, "the refusal is immediate, not a timeout");
     Ok(())
 }
 
-/// A case without and with enforcement: how its calls ended, and how many of its packets arrived.
-struct Tried<'a> {
+/// The results of a case without and with enforcement: outcome of its calls, and number of packets that arrived.
+struct Comparison<'a> {
     case: &'a Case,
-    free: (Outcome, u64),
+    baseline: (Outcome, u64),
     enforced: (Outcome, u64),
 }
 
-impl Tried<'_> {
+impl Comparison<'_> {
     fn is_unsupported(&self) -> bool {
-        self.case.is_optional && self.free.0.errno.is_some() && self.free.1 == 0
+        self.case.is_optional && self.baseline.0.errno.is_some() && self.baseline.1 == 0
     }
 
-    /// What is not as it should be.
+    /// Returns a description of an unexpected result.
     fn complaint(&self) -> Option<String> {
         let (outcome, arrived) = self.enforced;
-        let gets_out = self.free.1 > 0;
-        let tells = !self.case.is_silent && self.free.0.errno.is_none();
-        let problem = if !gets_out && !self.case.is_uncounted && !self.is_unsupported() {
-            "does not get out even when nothing is enforced"
-        } else if self.case.passes && gets_out && arrived == 0 {
-            "is to pass"
+        let is_sent = self.baseline.1 > 0;
+        let reports_errors = !self.case.is_silent && self.baseline.0.errno.is_none();
+        let problem = if !is_sent && !self.case.is_uncounted && !self.is_unsupported() {
+            "sends nothing even without enforcement"
+        } else if self.case.passes && is_sent && arrived == 0 {
+            "must be allowed"
         } else if !self.case.passes && arrived > 0 {
             "NOT DENIED"
-        } else if !self.case.passes && tells && outcome.errno != EPERM {
-            "denied, but the call does not say so"
+        } else if !self.case.passes && reports_errors && outcome.errno != EPERM {
+            "denied, but the call does not fail with EPERM"
         } else {
             return None;
         };
         let name = self.case.name();
         Some(format!(
             "{name}: {problem}: {:?}, enforced {:?}",
-            self.free, self.enforced
+            self.baseline, self.enforced
         ))
     }
 }
 
-/// How long `connect` to a closed address took, in milliseconds.
-fn refusal_times(results: &[Tried<'_>]) -> impl Iterator<Item = f64> {
+/// Returns the durations of `connect` to protected addresses in milliseconds.
+fn refusal_times(results: &[Comparison<'_>]) -> impl Iterator<Item = f64> {
     let connects = results
         .iter()
         .filter(|tried| tried.case.method == "tcp" && !tried.case.passes);

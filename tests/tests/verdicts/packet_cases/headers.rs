@@ -1,5 +1,5 @@
-//! Headers that hide or change where a packet goes: fragments, tunnels, options, routes, and what cannot
-//! be read.
+//! Headers that hide or change a packet's destination: fragments, tunnels, options, source routes, and
+//! unreadable packets.
 
 use enforcer_common::{Reason, Verdict::Deny};
 use lab::craft::{
@@ -7,10 +7,10 @@ use lab::craft::{
     protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
 };
 
-use super::{ALLOWED, KINDS, Kind, OPEN, PacketCase, STORAGE, behind, ip, row};
+use super::{ALLOWED, KINDS, Kind, PacketCase, STORAGE, UNLISTED, behind, case, ip};
 
 pub(super) fn fragments() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for Kind {
         addresses,
         https,
@@ -20,32 +20,32 @@ pub(super) fn fragments() -> Vec<PacketCase> {
         let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
         for bits in [0x2000, 0x2001, 0x0001, 0x1fff] {
             let what = format!("fragment {bits:#x} to {}", addresses[0]);
-            rows.push(row(what, &v4.clone().fragment(bits), other.0, other.1));
+            cases.push(case(what, &v4.clone().fragment(bits), other.0, other.1));
         }
         let whole = v4.fragment(0x4000);
-        rows.push(row("not to be fragmented", &whole, https.0, https.1));
+        cases.push(case("don't fragment", &whole, https.0, https.1));
         for bits in [0x0001_u16, 0x0009, 0x0008, 0xfff8] {
             let [high, low] = bits.to_be_bytes();
             let packet = v6.clone().behind(FRAGMENT, &[0, high, low, 0, 0, 0, 1]);
             let what = format!("fragment {bits:#x} to {}", addresses[1]);
-            rows.push(row(what, &packet, other.0, other.1));
+            cases.push(case(what, &packet, other.0, other.1));
         }
         let atomic = v6.behind(FRAGMENT, &[0; 7]);
         let https = behind(https);
-        rows.push(row("an atomic fragment", &atomic, https.0, https.1));
+        cases.push(case("an atomic fragment", &atomic, https.0, https.1));
     }
-    rows
+    cases
 }
 
-/// Judged by the outer destination: the inner one is another matter.
+/// Tunnels get the verdict of the outer destination.
 pub(super) fn tunnels() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for Kind {
         addresses, other, ..
     } in KINDS
     {
         for outer in addresses.map(ip) {
-            for inner in [STORAGE[0], STORAGE[1], OPEN[0], OPEN[1], ALLOWED[0]] {
+            for inner in [STORAGE[0], STORAGE[1], UNLISTED[0], UNLISTED[1], ALLOWED[0]] {
                 let inside = Packet::new(ip(inner), TCP, 443).network();
                 let plain = if ip(inner).is_ipv4() { IPIP } else { IPV6 };
                 let gre_type = if ip(inner).is_ipv4() { 0x08 } else { 0x86 };
@@ -53,16 +53,16 @@ pub(super) fn tunnels() -> Vec<PacketCase> {
                 for (kind, payload) in [(plain, &inside), (GRE, &gre)] {
                     let packet = Packet::new(outer, kind, 0).payload(payload);
                     let what = format!("{inner} in a tunnel of protocol {kind} to {outer}");
-                    rows.push(row(what, &packet, other.0, other.1));
+                    cases.push(case(what, &packet, other.0, other.1));
                 }
             }
         }
     }
-    rows
+    cases
 }
 
 pub(super) fn extension_headers() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for Kind {
         addresses,
         https,
@@ -73,7 +73,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
         let packet = Packet::new(ip(addresses[1]), TCP, 443);
         for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
             let short = packet.clone().behind(kind, &[0; 7]);
-            rows.push(row(
+            cases.push(case(
                 format!("behind header {kind}"),
                 &short,
                 https.0,
@@ -82,7 +82,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
             let long = packet
                 .clone()
                 .behind(kind, &[vec![1], vec![0; 14]].concat());
-            rows.push(row(
+            cases.push(case(
                 format!("behind long header {kind}"),
                 &long,
                 https.0,
@@ -90,7 +90,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
             ));
         }
         let signed = packet.clone().behind(51, &[vec![4], vec![0; 22]].concat());
-        rows.push(row(
+        cases.push(case(
             "behind an authentication header",
             &signed,
             https.0,
@@ -101,29 +101,29 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
                 packet.behind(DESTINATION_OPTIONS, &[0; 7])
             })
         };
-        rows.push(row("behind seven headers", &chain(7), https.0, https.1));
-        rows.push(row("behind too many headers", &chain(8), other.0, other.1));
-        rows.push(row(
+        cases.push(case("behind seven headers", &chain(7), https.0, https.1));
+        cases.push(case("behind too many headers", &chain(8), other.0, other.1));
+        cases.push(case(
             "behind far too many headers",
             &chain(40),
             other.0,
             other.1,
         ));
         let none = Packet::new(ip(addresses[1]), NO_NEXT_HEADER, 443);
-        rows.push(row("nothing", &none, other.0, other.1));
-        rows.push(row(
+        cases.push(case("nothing", &none, other.0, other.1));
+        cases.push(case(
             "nothing behind a header",
             &none.behind(0, &[0; 7]),
             other.0,
             other.1,
         ));
     }
-    rows
+    cases
 }
 
-/// Denied whatever the first hop is: the last one is another.
+/// Source-routed packets are denied regardless of the first hop, because the last hop differs.
 pub(super) fn source_routes() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for Kind {
         addresses, https, ..
     } in KINDS
@@ -138,7 +138,7 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
             ] {
                 let options = [before, vec![kind, 7, 4, 20, 38, 98, 100]].concat();
                 let packet = v4.clone().options(&options);
-                rows.push(row(
+                cases.push(case(
                     format!("source route {options:?}"),
                     &packet,
                     Deny,
@@ -154,7 +154,7 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
             vec![1, 1, 1, 7],
         ] {
             let packet = v4.clone().options(&broken);
-            rows.push(row(
+            cases.push(case(
                 format!("broken options {broken:?}"),
                 &packet,
                 Deny,
@@ -168,7 +168,7 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
             vec![0, 131, 7, 4],
         ] {
             let packet = v4.clone().options(&harmless);
-            rows.push(row(
+            cases.push(case(
                 format!("options {harmless:?}"),
                 &packet,
                 https.0,
@@ -179,14 +179,14 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
         for kind in [0, 2, 3, 4, 253] {
             let route = |left: u8| [vec![2, kind, left], vec![0; 20]].concat();
             let past = v6.clone().behind(ROUTING, &route(0));
-            rows.push(row(
+            cases.push(case(
                 format!("routing header {kind}, used up"),
                 &past,
                 https.0,
                 https.1,
             ));
             let routed = v6.clone().behind(ROUTING, &route(1));
-            rows.push(row(
+            cases.push(case(
                 format!("routing header {kind}"),
                 &routed,
                 Deny,
@@ -195,7 +195,7 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
             let hidden = routed
                 .behind(DESTINATION_OPTIONS, &[0; 7])
                 .behind(0, &[0; 7]);
-            rows.push(row(
+            cases.push(case(
                 "a routing header behind others",
                 &hidden,
                 Deny,
@@ -203,19 +203,19 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
             ));
         }
     }
-    rows
+    cases
 }
 
-/// With a destination, but without ports.
-pub(super) fn cut_short() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+/// Truncated packets with a destination, but without ports.
+pub(super) fn truncated() -> Vec<PacketCase> {
+    let mut cases = Vec::new();
     for Kind {
         addresses, other, ..
     } in KINDS
     {
         let [v4, v6] = addresses.map(|text| Packet::new(ip(text), TCP, 443));
         for len in [20, 21, 23] {
-            rows.push(row(
+            cases.push(case(
                 format!("IPv4 of {len} bytes"),
                 &v4.clone().cut(len),
                 other.0,
@@ -224,26 +224,26 @@ pub(super) fn cut_short() -> Vec<PacketCase> {
         }
         let behind = v6.clone().behind(DESTINATION_OPTIONS, &[0; 7]);
         for len in [40, 41, 43] {
-            rows.push(row(
+            cases.push(case(
                 format!("IPv6 of {len} bytes"),
                 &v6.clone().cut(len),
                 other.0,
                 other.1,
             ));
             let cut = behind.clone().cut(len + 8);
-            rows.push(row(
-                "IPv6 that ends behind its options",
+            cases.push(case(
+                "IPv6 that ends after its options",
                 &cut,
                 other.0,
                 other.1,
             ));
         }
     }
-    rows
+    cases
 }
 
 pub(super) fn unreadable() -> Vec<PacketCase> {
-    let [v4, v6] = OPEN.map(|text| Packet::new(ip(text), TCP, 443).network());
+    let [v4, v6] = UNLISTED.map(|text| Packet::new(ip(text), TCP, 443).network());
     let mut frames = vec![
         ("ARP", ethernet(0x0806, &v4)),
         ("VLAN", ethernet(0x8100, &v4)),
@@ -265,11 +265,11 @@ pub(super) fn unreadable() -> Vec<PacketCase> {
         packet[0] = first;
         frames.push(("IPv6 with a wrong first byte", ethernet(0x86dd, &packet)));
     }
-    let row = |(what, packet): (&str, Vec<u8>)| PacketCase {
+    let case = |(what, packet): (&str, Vec<u8>)| PacketCase {
         what: what.to_owned(),
         packet,
         verdict: Deny,
         reason: Reason::Unreadable,
     };
-    frames.into_iter().map(row).collect()
+    frames.into_iter().map(case).collect()
 }

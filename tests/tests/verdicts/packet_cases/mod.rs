@@ -1,4 +1,4 @@
-//! What packet gets which verdict for which reason, by default `allow`.
+//! Packets with their expected verdict and reason under default `allow`.
 
 mod headers;
 
@@ -14,7 +14,7 @@ use lab::craft::{
     protocol::{DESTINATION_OPTIONS, ESP, GRE, ICMP, ICMPV6, IPIP, IPV6, SCTP, TCP, UDP},
 };
 
-/// A packet and what is to become of it.
+/// A packet and its expected verdict.
 pub(crate) struct PacketCase {
     pub(crate) what: String,
     pub(crate) packet: Vec<u8>,
@@ -22,7 +22,7 @@ pub(crate) struct PacketCase {
     pub(crate) reason: Reason,
 }
 
-fn row(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reason) -> PacketCase {
+fn case(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reason) -> PacketCase {
     PacketCase {
         what: what.into(),
         packet: packet.bytes(),
@@ -31,26 +31,26 @@ fn row(what: impl Into<String>, packet: &Packet, verdict: Verdict, reason: Reaso
     }
 }
 
-const OPEN: [&str; 2] = ["1.1.1.1", "2606:4700::1111"];
+const UNLISTED: [&str; 2] = ["1.1.1.1", "2606:4700::1111"];
 const LOCAL: [&str; 2] = ["10.1.2.3", "fd00::3"];
 const STORAGE: [&str; 2] = ["20.38.98.100", "2603:1030:1::100"];
 const REGISTRY: [&str; 2] = ["20.42.66.11", "2603:1030:2::11"];
-const CLOSED: [&str; 2] = ["93.184.1.1", "2a00:dead::1"];
+const CONFIGURED: [&str; 2] = ["93.184.1.1", "2a00:dead::1"];
 const ALLOWED: [&str; 2] = ["20.42.66.10", "2603:1030:2::10"];
 const RESOLVER: [&str; 2] = ["8.8.8.8", "2001:4860:4860::8888"];
-/// Allowed, but in no prefix.
+/// Allowed, but in no protected prefix.
 const UNTAGGED: [&str; 2] = ["52.1.2.3", "2620:1ec::3"];
-/// Allowed, and local.
+/// Allowed and local.
 const PRIVATE_ENDPOINT: &str = "10.1.0.4";
 const PLATFORM: &str = "168.63.129.16";
 
-type Ruling = (Verdict, Reason);
+type Expected = (Verdict, Reason);
 
-/// What an address is to the policy: the ruling on TCP to port 443, and on anything else.
+/// Addresses with the same policy: the expectation for TCP to port 443, and for everything else.
 struct Kind {
     addresses: [&'static str; 2],
-    https: Ruling,
-    other: Ruling,
+    https: Expected,
+    other: Expected,
 }
 
 const fn same(addresses: [&'static str; 2], verdict: Verdict, reason: Reason) -> Kind {
@@ -69,8 +69,9 @@ const fn named(addresses: [&'static str; 2]) -> Kind {
     }
 }
 
-/// The ruling on TCP to port 443 behind IPv6 extension headers: to an address that a name opens there is none, as no handshake is looked for.
-fn behind(https: Ruling) -> Ruling {
+/// Returns the expectation for TCP to port 443 behind IPv6 extension headers. Addresses allowed by name are denied, because the ClientHello is not
+/// inspected there.
+fn behind(https: Expected) -> Expected {
     match https {
         (Allow, Reason::AllowedName) => (Deny, Reason::HelloUnreadable),
         other => other,
@@ -78,11 +79,11 @@ fn behind(https: Ruling) -> Ruling {
 }
 
 const KINDS: [Kind; 8] = [
-    same(OPEN, Allow, Reason::DefaultAllow),
+    same(UNLISTED, Allow, Reason::DefaultAllow),
     same(LOCAL, Allow, Reason::Local),
     same(STORAGE, Deny, Reason::Storage),
     same(REGISTRY, Deny, Reason::Registry),
-    same(CLOSED, Deny, Reason::Configured),
+    same(CONFIGURED, Deny, Reason::Configured),
     named(ALLOWED),
     named(UNTAGGED),
     same(RESOLVER, Allow, Reason::Exempt),
@@ -99,7 +100,7 @@ fn layer(class: Class, prefixes: &[&str]) -> Layer {
     Layer { class, prefixes }
 }
 
-/// What the rows are judged by. `nat64` beside the well-known prefix.
+/// Returns the protected set of the packet cases, with NAT64 prefixes in addition to the well-known one.
 #[expect(clippy::unwrap_used, reason = "the tests' own literals")]
 pub(crate) fn protected(nat64: &[&str]) -> Protected {
     Protected {
@@ -141,20 +142,20 @@ pub(crate) fn all_cases() -> Vec<PacketCase> {
         headers::tunnels(),
         headers::extension_headers(),
         headers::source_routes(),
-        headers::cut_short(),
+        headers::truncated(),
         headers::unreadable(),
-        carriers(&|v4| carried_by(NAT64_96, v4)),
-        carriers(&nat64_64),
-        carriers(&|v4| v4.to_ipv6_mapped().into()),
-        carriers(&|v4| carried_by(0x0064_ff9b << 96, v4)),
-        carriers(&|v4| carried_by(0x0064_ff9b_0001 << 80 | 0xabcd << 64, v4)),
+        embedded(&|v4| embedded_in(NAT64_96, v4)),
+        embedded(&nat64_64),
+        embedded(&|v4| v4.to_ipv6_mapped().into()),
+        embedded(&|v4| embedded_in(0x0064_ff9b << 96, v4)),
+        embedded(&|v4| embedded_in(0x0064_ff9b_0001 << 80 | 0xabcd << 64, v4)),
     ];
     groups.into_iter().flatten().collect()
 }
 
-/// Every kind of address, both families, every transport.
+/// Every kind of address with every transport, over both families.
 fn transports() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for Kind {
         addresses,
         https,
@@ -163,7 +164,7 @@ fn transports() -> Vec<PacketCase> {
     {
         for address in addresses.map(ip) {
             let packet = Packet::new(address, TCP, 443);
-            rows.push(row(
+            cases.push(case(
                 format!("HTTPS to {address}"),
                 &packet,
                 https.0,
@@ -191,7 +192,7 @@ fn transports() -> Vec<PacketCase> {
             ];
             for (kind, port) in transports {
                 let what = format!("protocol {kind} to port {port} of {address}");
-                rows.push(row(
+                cases.push(case(
                     what,
                     &Packet::new(address, kind, port),
                     other.0,
@@ -200,11 +201,11 @@ fn transports() -> Vec<PacketCase> {
             }
         }
     }
-    rows
+    cases
 }
 
 fn destinations() -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+    let mut cases = Vec::new();
     for local in [
         "0.0.0.0",
         "127.0.0.1",
@@ -223,35 +224,45 @@ fn destinations() -> Vec<PacketCase> {
     ] {
         for (kind, port) in [(TCP, 443), (UDP, 5353), (ICMP, 0)] {
             let packet = Packet::new(ip(local), kind, port);
-            rows.push(row(format!("local {local}"), &packet, Allow, Reason::Local));
+            cases.push(case(
+                format!("local {local}"),
+                &packet,
+                Allow,
+                Reason::Local,
+            ));
         }
     }
     for (kind, port) in [(UDP, 53), (TCP, 80), (TCP, 32526), (ICMP, 0)] {
         let packet = Packet::new(ip(PLATFORM), kind, port);
-        rows.push(row("the platform", &packet, Allow, Reason::Exempt));
+        cases.push(case("the platform", &packet, Allow, Reason::Exempt));
     }
-    for closed in ["10.66.0.0", "10.66.255.255", "fd66::1"] {
-        let packet = Packet::new(ip(closed), TCP, 443);
-        rows.push(row("local, but closed", &packet, Deny, Reason::Configured));
+    for protected in ["10.66.0.0", "10.66.255.255", "fd66::1"] {
+        let packet = Packet::new(ip(protected), TCP, 443);
+        cases.push(case(
+            "local, but protected",
+            &packet,
+            Deny,
+            Reason::Configured,
+        ));
     }
-    rows
+    cases
 }
 
 const NAT64_96: u128 = 0x2001_067c_0064 << 80;
 
-fn carried_by(prefix: u128, v4: Ipv4Addr) -> IpAddr {
+fn embedded_in(prefix: u128, v4: Ipv4Addr) -> IpAddr {
     IpAddr::V6((prefix | u128::from(u32::from(v4))).into())
 }
 
-/// RFC 6052 section 2.2: bits 64–71 carry none.
+/// Embeds an IPv4 address in a /64 NAT64 prefix; bits 64–71 are reserved (RFC 6052, section 2.2).
 fn nat64_64(v4: Ipv4Addr) -> IpAddr {
     let prefix = 0x2a00_0064_0064_0064_u128 << 64;
     IpAddr::V6((prefix | u128::from(u32::from(v4)) << 24).into())
 }
 
-/// An IPv4 address in an IPv6 packet gets the verdict of the IPv4 address.
-fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
-    let mut rows = Vec::new();
+/// An IPv4 address embedded in an IPv6 address gets the verdict of the IPv4 address.
+fn embedded(embed: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
+    let mut cases = Vec::new();
     for Kind {
         addresses,
         https,
@@ -261,16 +272,16 @@ fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
         let IpAddr::V4(inner) = ip(addresses[0]) else {
             continue;
         };
-        let outer = carry(inner);
+        let outer = embed(inner);
         let packet = Packet::new(outer, TCP, 443);
-        rows.push(row(
+        cases.push(case(
             format!("{inner} as {outer}"),
             &packet,
             https.0,
             https.1,
         ));
         let udp = Packet::new(outer, UDP, 443);
-        rows.push(row(
+        cases.push(case(
             format!("QUIC to {inner} as {outer}"),
             &udp,
             other.0,
@@ -278,7 +289,12 @@ fn carriers(carry: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
         ));
         let hidden = packet.behind(DESTINATION_OPTIONS, &[0; 7]);
         let https = behind(https);
-        rows.push(row("the same behind a header", &hidden, https.0, https.1));
+        cases.push(case(
+            "the same behind an extension header",
+            &hidden,
+            https.0,
+            https.1,
+        ));
     }
-    rows
+    cases
 }

@@ -1,19 +1,19 @@
-//! The cases: ways of `lab/send_methods`, each to a closed, an allowed and an open address, in every form
-//! that an address can have on a socket.
+//! The cases: methods of `lab/send_methods`, each to a protected, an allowed and an unlisted address, in every
+//! representation of an address on a socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::fixture::Probe;
 
-/// What the address is to the policy.
+/// The policy for an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Storage,
     Allowed,
-    Open,
+    Unlisted,
 }
 
-/// How the address is written on the socket.
+/// The representation of an address on a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     V4,
@@ -21,18 +21,18 @@ enum Form {
     Mapped,
     Nat64,
     LocalNat64,
-    /// Mapped, in the header of an IPv6 packet: raw sockets do not turn it into IPv4.
+    /// Mapped, in the header of an IPv6 packet: raw sockets do not convert it to IPv4.
     MappedOnWire,
 }
 
-/// What the packets of a way are.
+/// The kind of packets that a method sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// TCP to port 443.
     Https,
     /// Anything else.
     Other,
-    /// Denied wherever they go: source-routed, or broken.
+    /// Denied for every destination: source-routed or malformed.
     Never,
 }
 use Form::{LocalNat64, Mapped, MappedOnWire, Nat64, V4, V6};
@@ -110,7 +110,7 @@ const SEND_METHODS: &[(&str, &[Form], Kind)] = &[
     ("early-and-moved-out", ALL, Other),
 ];
 
-/// Not in every kernel.
+/// Methods that some kernels do not support.
 const OPTIONAL: [&str; 7] = [
     "mptcp",
     "mptcp-fast-open",
@@ -120,8 +120,8 @@ const OPTIONAL: [&str; 7] = [
     "routing-header-2",
     "routing-header-in-the-message",
 ];
-/// The refusal shows on the wire alone: a connection that is up retransmits, as does one that is opened with options, SCTP too, and ping
-/// sockets of IPv6 do not tell.
+/// Methods whose calls do not report the refusal: TCP retransmits on an established connection and with IPv6 options, so does SCTP, and IPv6
+/// ping sockets ignore the error.
 const SILENT: [&str; 5] = [
     "early-connection",
     "options-before-tcp",
@@ -129,10 +129,10 @@ const SILENT: [&str; 5] = [
     "sctp-message",
     "ping",
 ];
-/// What counts packets reads no destination in these.
+/// Methods whose packets [`lab::topology::packet_counter::PacketCounter`] cannot parse.
 const UNCOUNTED: [&str; 1] = ["own-header-of-another-version"];
 
-/// One way to one address.
+/// One method with one address.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) method: &'static str,
@@ -142,7 +142,7 @@ pub(crate) struct Case {
     via: IpAddr,
     /// The address that the policy judges.
     pub(crate) judged: IpAddr,
-    /// The addresses that packets may arrive for.
+    /// The addresses at which packets may arrive.
     pub(crate) counted: [IpAddr; 2],
     pub(crate) passes: bool,
     pub(crate) is_optional: bool,
@@ -166,7 +166,7 @@ impl Case {
             passes: match target {
                 Target::Storage => false,
                 Target::Allowed => kind == Https,
-                Target::Open => kind != Never,
+                Target::Unlisted => kind != Never,
             },
             is_optional: OPTIONAL.contains(&method),
             is_silent: SILENT.contains(&method),
@@ -195,10 +195,10 @@ impl Case {
     }
 }
 
-/// Every case has addresses of its own, so that each packet says whose it is.
+/// Returns all cases. Each has distinct addresses, so that every packet can be attributed.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for target in [Target::Storage, Target::Allowed, Target::Open] {
+    for target in [Target::Storage, Target::Allowed, Target::Unlisted] {
         let mut number = 0;
         for (method, forms, kind) in SEND_METHODS {
             for form in *forms {
@@ -210,7 +210,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The address on the socket, and the one that is judged.
+/// Returns the address on the socket, and the one that the policy judges.
 fn address(target: Target, form: Form, number: u16) -> (IpAddr, IpAddr) {
     let v4 = v4_of(target, number);
     let [a, b, c, d] = v4.octets();
@@ -230,7 +230,7 @@ fn v4_of(target: Target, number: u16) -> Ipv4Addr {
     match target {
         Target::Storage => Ipv4Addr::new(20, 38, high, low),
         Target::Allowed => Ipv4Addr::new(20, 42, high, low),
-        Target::Open => Ipv4Addr::new(93, 184, high, low),
+        Target::Unlisted => Ipv4Addr::new(93, 184, high, low),
     }
 }
 
@@ -238,12 +238,12 @@ fn v6_of(target: Target, number: u16) -> Ipv6Addr {
     let [first, second, third] = match target {
         Target::Storage => [0x2603, 0x1030, 0xb10b],
         Target::Allowed => [0x2603, 0x1030, 0xacc],
-        Target::Open => [0x2606, 0x2800, 0x80],
+        Target::Unlisted => [0x2606, 0x2800, 0x80],
     };
     Ipv6Addr::new(first, second, third, 0, 0, 0, 0xcafe, number)
 }
 
-/// Elsewhere: an open address.
+/// Returns another, unlisted address.
 fn hop(form: Form, number: u16) -> IpAddr {
     let [high, low] = number.to_be_bytes();
     let v4 = Ipv4Addr::new(198, 18, high, low);
