@@ -1,4 +1,4 @@
-//! The first bytes, from a socket that does nothing out of the ordinary.
+//! ClientHellos from ordinary TCP sockets.
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -6,14 +6,14 @@ use lab::hello::{client_hello, padded_hello};
 
 use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
-/// More than one segment holds.
+/// Padding for a ClientHello of more than one segment.
 const LARGE: u16 = 2400;
 
 #[test]
-fn a_hello_that_names_a_name_of_the_address_passes_with_all_that_follows() -> Result<()> {
+fn a_hello_with_a_name_of_the_address_is_allowed_with_all_later_data() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
-    let places = [(LOGIN, LOGIN_AT), (DATA, DATA_AT)];
-    for (name, addresses) in places {
+    let names = [(LOGIN, LOGIN_AT), (DATA, DATA_AT)];
+    for (name, addresses) in names {
         for to in addresses {
             let hello = client_hello(name);
             let connection = fixture.passes(to, &hello)?;
@@ -31,12 +31,12 @@ fn a_hello_that_names_a_name_of_the_address_passes_with_all_that_follows() -> Re
 }
 
 #[test]
-fn nothing_of_a_hello_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
+fn a_hello_without_a_name_of_the_address_is_denied_completely() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let mut broken = client_hello(LOGIN);
-    // The message is said to be a byte longer than its record.
+    // A message length of one byte more than the record.
     broken[8] += 1;
-    let ways = [
+    let cases = [
         (client_hello(MALLORY), Reason::ServerNameUnknown),
         (client_hello(LOGIN_AT[0]), Reason::ServerNameAddress),
         (client_hello(LOGIN_AT[1]), Reason::ServerNameAddress),
@@ -45,19 +45,19 @@ fn nothing_of_a_hello_that_names_no_name_of_the_address_reaches_it() -> Result<(
         (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Reason::NotTls),
         (broken, Reason::HelloUnreadable),
     ];
-    for (bytes, reason) in &ways {
+    for (bytes, reason) in &cases {
         for to in LOGIN_AT {
             fixture.denied(to, bytes, *reason)?;
         }
     }
-    fixture.settle()?;
-    let expected = ways.map(|(_, reason)| reason).into_iter().collect();
+    fixture.check_pending()?;
+    let expected = cases.map(|(_, reason)| reason).into_iter().collect();
     assert_eq!(fixture.reasons()?, expected);
     Ok(())
 }
 
 #[test]
-fn nothing_of_a_large_hello_that_is_refused_gets_through_when_it_is_sent_again() -> Result<()> {
+fn retransmissions_of_a_denied_large_hello_are_denied_completely() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = padded_hello(MALLORY, LARGE);
@@ -65,14 +65,14 @@ fn nothing_of_a_large_hello_that_is_refused_gets_through_when_it_is_sent_again()
         let hello = padded_hello("", LARGE);
         fixture.denied(to, &hello, Reason::NoServerName)?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     let expected = [Reason::ServerNameUnknown, Reason::NoServerName];
     assert_eq!(fixture.reasons()?, expected.into());
     Ok(())
 }
 
 #[test]
-fn a_hello_in_two_writes_passes_only_with_an_allowed_name() -> Result<()> {
+fn a_hello_in_two_segments_is_allowed_with_an_allowed_name_only() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let (good, bad) = (client_hello(LOGIN), client_hello(MALLORY));
     let end_of_name = 54 + 9 + LOGIN.len();
@@ -105,7 +105,7 @@ fn a_hello_in_two_writes_passes_only_with_an_allowed_name() -> Result<()> {
             fixture.stays(connection, &[&bad[..cut]])?;
         }
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     let reasons = fixture.reasons()?;
     assert_eq!(reasons, [Reason::ServerNameUnknown].into());
     Ok(())

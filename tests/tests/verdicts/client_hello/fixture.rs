@@ -1,4 +1,4 @@
-//! A device, a policy with names, a client on the one side and a sink on the other.
+//! A device, a policy with names, a client on the device and a sink in the cloud.
 
 use std::{
     collections::BTreeSet,
@@ -23,22 +23,22 @@ use super::{
 };
 use crate::fixture::{Fixture, await_true, protected};
 
-/// An allowed name, and where it leads.
+/// An allowed name and its addresses.
 pub(super) const LOGIN: &str = "contoso.azurecr.io";
 pub(super) const LOGIN_AT: [&str; 2] = ["198.51.100.10", "2001:db8:acc::10"];
-/// An allowed pattern, a name of it, and where it leads.
+/// An allowed pattern, a name that matches it, and the name's addresses.
 const DATA_NAMES: &str = "contoso.*.data.azurecr.io";
 pub(super) const DATA: &str = "contoso.eastus.data.azurecr.io";
 pub(super) const DATA_AT: [&str; 2] = ["198.51.100.130", "2001:db8:acc:80::10"];
-/// A name that nobody allowed.
+/// A name that is not allowed.
 pub(super) const MALLORY: &str = "mallory.azurecr.io";
-/// Long enough for the kernel to send again what was refused, more than once.
-const RETRIES: Duration = Duration::from_millis(1100);
-/// Clients and servers, data in a SYN without a cookie from before (ip-sysctl, `tcp_fastopen`).
+/// Time for more than one retransmission of a denied segment.
+const RETRANSMISSION_TIME: Duration = Duration::from_millis(1100);
+/// Enables TCP Fast Open for clients and servers, without a cookie (ip-sysctl, `tcp_fastopen`).
 const FAST_OPEN: &str = "1543";
 
-/// What is to come of a connection in all, however often the kernel tries again.
-struct Held {
+/// The expected final content of a connection, after all retransmissions.
+struct PendingCheck {
     connection: Connection,
     expected: Vec<Vec<u8>>,
 }
@@ -48,19 +48,19 @@ pub(super) struct HelloFixture {
     pub(super) sink: Sink,
     pub(super) inputs: Inputs,
     pub(super) base: Fixture,
-    held: Vec<Held>,
+    pending: Vec<PendingCheck>,
 }
 
 impl HelloFixture {
-    /// With the programs attached.
+    /// Creates the fixture with the programs attached.
     pub(super) fn new() -> Result<Self> {
-        let mut fixture = Self::before()?;
+        let mut fixture = Self::unattached()?;
         fixture.base.attach()?;
         Ok(fixture)
     }
 
-    /// With the policy in the maps, and no program attached yet.
-    pub(super) fn before() -> Result<Self> {
+    /// Creates the fixture with the policy applied and no program attached.
+    pub(super) fn unattached() -> Result<Self> {
         let mut base = Fixture::new()?;
         for network in [base.network.device(), base.network.cloud()] {
             allow_fast_open(network)?;
@@ -77,32 +77,32 @@ impl HelloFixture {
             sink: Sink::start(base.network.cloud())?,
             inputs,
             base,
-            held: Vec::new(),
+            pending: Vec::new(),
         })
     }
 
-    /// Puts another policy in force.
+    /// Applies a changed policy.
     pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
         change(&mut self.inputs);
         self.base.loaded.apply(&protected(), &self.inputs)
     }
 
-    /// Loses every packet of the device, behind the programs' back, until the value is dropped.
+    /// Drops every packet of the device with another program, until the returned descriptor is dropped.
     pub(super) fn lose_packets(&self) -> Result<OwnedFd> {
         // `r0 = 0; exit` (RFC 9669).
         let loses = Program::load(&[0xb7, 0x95])?;
         let cgroup = File::open(self.base.device.path())?;
         let target = cgroup.as_raw_fd().try_into()?;
         let attached = loses.attach(AttachPoint::Egress, target, Attach::default());
-        attached.context("attach what loses packets")
+        attached.context("attach the program that drops packets")
     }
 
-    /// A client in another cgroup.
+    /// Starts a client in another cgroup.
     pub(super) fn client_in(&self, cgroup: &Cgroup) -> Result<Client> {
         Client::start(&self.base, cgroup)
     }
 
-    /// Connects to `to`, sends `data`, and sees it arrive.
+    /// Connects to `to`, sends `data`, and checks that it arrives.
     pub(super) fn passes(&mut self, to: &str, data: &[u8]) -> Result<Connection> {
         let connection = self.client.connect(to)?;
         self.client.send(connection, data)?;
@@ -110,7 +110,7 @@ impl HelloFixture {
         Ok(connection)
     }
 
-    /// Connects to `to`, sends `data`, and sees it denied for `reason`; that nothing of it arrives is for [`HelloFixture::settle`] to see.
+    /// Connects to `to`, sends `data`, and checks that it is denied for `reason`; [`HelloFixture::check_pending`] checks that nothing arrives.
     pub(super) fn denied(&mut self, to: &str, data: &[u8], reason: Reason) -> Result<()> {
         let before = self.denials(reason)?;
         let connection = self.client.connect(to)?;
@@ -119,29 +119,29 @@ impl HelloFixture {
         self.stays(connection, &[b""])
     }
 
-    /// Waits until something more was denied for `reason` than `before`.
+    /// Waits until the number of denials for `reason` exceeds `before`.
     pub(super) fn await_denial(&self, reason: Reason, before: u64) -> Result<()> {
         let denied = await_true("a denial", || Ok(self.denials(reason)? > before));
         denied.with_context(|| format!("{reason:?}; denied for {:?}", self.reasons()))
     }
 
-    /// Sees that `expected` has come of a connection; that all the kernel's tries bring no more is for [`HelloFixture::settle`] to see.
+    /// Checks that `expected` arrived on a connection; [`HelloFixture::check_pending`] checks that retransmissions add nothing.
     pub(super) fn stays(&mut self, connection: Connection, expected: &[&[u8]]) -> Result<()> {
         self.sink.expect(connection.peer, expected)?;
-        self.held.push(Held {
+        self.pending.push(PendingCheck {
             connection,
             expected: expected.iter().map(|bytes| bytes.to_vec()).collect(),
         });
         Ok(())
     }
 
-    /// Waits once for all connections that were to stay as they were, and sees that they have.
-    pub(super) fn settle(&mut self) -> Result<()> {
-        thread::sleep(RETRIES);
-        for Held {
+    /// Waits for retransmissions, and checks that nothing more arrived on the connections of [`HelloFixture::stays`].
+    pub(super) fn check_pending(&mut self) -> Result<()> {
+        thread::sleep(RETRANSMISSION_TIME);
+        for PendingCheck {
             connection,
             expected,
-        } in self.held.drain(..)
+        } in self.pending.drain(..)
         {
             let arrived = self.sink.streams(connection.peer);
             ensure!(arrived == expected, "{arrived:?} arrived");
@@ -149,7 +149,7 @@ impl HelloFixture {
         Ok(())
     }
 
-    /// Packets denied for `reason`.
+    /// Returns the number of packets denied for `reason`.
     pub(super) fn denials(&self, reason: Reason) -> Result<u64> {
         let counters = self.base.loaded.counters()?;
         let rows = counters.counts.iter();
@@ -158,7 +158,7 @@ impl HelloFixture {
         Ok(rows.map(|row| row.count).sum())
     }
 
-    /// Why packets were denied so far.
+    /// Returns the reasons of all denials so far.
     pub(super) fn reasons(&self) -> Result<BTreeSet<Reason>> {
         let denying = Reason::ALL.into_iter().filter(|reason| reason.denies());
         let mut reasons = BTreeSet::new();
@@ -173,15 +173,12 @@ impl HelloFixture {
 
 impl Drop for HelloFixture {
     fn drop(&mut self) {
-        let is_settled = self.held.is_empty() || thread::panicking();
-        assert!(
-            is_settled,
-            "a test that does not wait for the end proves nothing"
-        );
+        let is_checked = self.pending.is_empty() || thread::panicking();
+        assert!(is_checked, "a test must call check_pending");
     }
 }
 
-/// A name for everybody.
+/// Returns a name that applies to every cgroup.
 pub(super) fn name(id: u32, text: &str, addresses: [&str; 2]) -> NameInput {
     NameInput {
         text: text.to_owned(),
@@ -200,6 +197,6 @@ pub(super) fn ips(texts: &[&str]) -> Vec<IpAddr> {
 fn allow_fast_open(network: &Netns) -> Result<()> {
     network.run(|| {
         let path = "/proc/sys/net/ipv4/tcp_fastopen";
-        fs::write(path, FAST_OPEN).context("allow data in a SYN")
+        fs::write(path, FAST_OPEN).context("enable TCP Fast Open")
     })
 }

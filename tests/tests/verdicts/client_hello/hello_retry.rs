@@ -1,4 +1,4 @@
-//! A client that is asked for another hello, or acts as if it was.
+//! A second ClientHello, after a HelloRetryRequest or as if after one (RFC 8446, section 4.1.4).
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -6,13 +6,13 @@ use lab::hello::{client_hello, early_hello, in_records, modern_hello};
 
 use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
-/// What may be before it: nothing, a dummy for middleboxes (RFC 8446, appendix D.4), a warning that servers overlook.
+/// What may precede it: nothing, a dummy change_cipher_spec (RFC 8446, appendix D.4), a warning alert that servers ignore.
 const BEFORE: [&[u8]; 3] = [&[], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]];
-/// Encrypted data begins so, as far as anybody can see.
+/// The beginning of an encrypted record.
 const DATA_RECORD: [u8; 10] = [23, 3, 3, 0, 5, 1, 0, 0, 1, 0];
 
 #[test]
-fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_address() -> Result<()> {
+fn a_second_hello_needs_a_name_of_the_address_like_the_first() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let first = modern_hello(LOGIN);
     for to in LOGIN_AT {
@@ -42,7 +42,7 @@ fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_addre
             }
         }
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     let reasons = [
         Reason::ServerNameUnknown,
         Reason::ServerNameElsewhere,
@@ -53,7 +53,7 @@ fn another_hello_names_a_name_of_the_address_too_or_none_of_it_reaches_the_addre
 }
 
 #[test]
-fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_first() -> Result<()>
+fn a_second_hello_cannot_hide_in_records_after_other_records_or_in_the_first_segment() -> Result<()>
 {
     let mut fixture = HelloFixture::new()?;
     let first = modern_hello(LOGIN);
@@ -61,7 +61,7 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
     let (header, body) = hello.split_at(5);
     let begun = &body[..40];
     let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
-    // Of 128 KiB and more, which OpenSSL takes.
+    // A message length of more than 128 KiB, which OpenSSL accepts.
     let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
     let two = in_records(&hello, &[40]);
     let allowed = in_records(&modern_hello(LOGIN), &[40]);
@@ -87,16 +87,16 @@ fn it_does_not_hide_in_pieces_behind_records_of_no_use_or_in_a_segment_of_the_fi
             fixture.stays(connection, &[&first])?;
         }
     }
-    fixture.settle()
+    fixture.check_pending()
 }
 
 #[test]
-fn a_hello_that_announces_early_data_is_refused() -> Result<()> {
+fn a_hello_with_early_data_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         fixture.denied(to, &early_hello(LOGIN), Reason::EarlyData)?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::EarlyData].into());
     Ok(())
 }

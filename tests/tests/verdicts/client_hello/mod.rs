@@ -1,4 +1,4 @@
-//! What a connection to an address that a name opened may begin with.
+//! The first bytes of connections to addresses allowed by name.
 
 mod first_segment;
 mod fixture;

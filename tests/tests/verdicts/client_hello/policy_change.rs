@@ -1,4 +1,4 @@
-//! What a change of the policy does to connections that have passed.
+//! Effect of policy changes on verified connections.
 
 use anyhow::Result;
 use enforcer::policy::Inputs;
@@ -19,8 +19,7 @@ fn verified(fixture: &mut HelloFixture) -> Result<Vec<Connection>> {
 }
 
 #[test]
-fn a_name_that_leads_elsewhere_now_cuts_its_connections_and_they_go_on_when_it_is_back()
--> Result<()> {
+fn a_name_that_changes_its_addresses_blocks_its_connections_until_they_are_back() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let hello = client_hello(LOGIN);
     let connections = verified(&mut fixture)?;
@@ -29,7 +28,7 @@ fn a_name_that_leads_elsewhere_now_cuts_its_connections_and_they_go_on_when_it_i
         fixture.client.send(*connection, b"more")?;
         fixture.stays(*connection, &[&hello])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::ServerNameElsewhere].into());
     fixture.apply(|inputs| inputs.names[0].addresses = ips(&LOGIN_AT))?;
     for connection in &connections {
@@ -40,7 +39,7 @@ fn a_name_that_leads_elsewhere_now_cuts_its_connections_and_they_go_on_when_it_i
 }
 
 #[test]
-fn a_name_that_leaves_cuts_its_connections_and_its_address_closes() -> Result<()> {
+fn a_removed_name_blocks_its_connections_and_its_address_is_protected_again() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let connections = verified(&mut fixture)?;
     fixture.apply(|inputs| {
@@ -51,13 +50,13 @@ fn a_name_that_leaves_cuts_its_connections_and_its_address_closes() -> Result<()
         fixture.client.send(connection, b"more")?;
         fixture.stays(connection, &[&client_hello(LOGIN)])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::Registry].into());
     Ok(())
 }
 
 #[test]
-fn other_changes_leave_connections_alone() -> Result<()> {
+fn unrelated_changes_do_not_affect_verified_connections() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let connections = verified(&mut fixture)?;
     let changes: [fn(&mut Inputs); 4] = [

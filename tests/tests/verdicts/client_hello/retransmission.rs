@@ -1,4 +1,4 @@
-//! What is lost is sent again from where it lies, and some of that is memory of the process's.
+//! Retransmissions: TCP sends lost data again from memory that the process may have changed.
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -6,10 +6,10 @@ use lab::hello::{client_hello, padded_hello};
 
 use super::fixture::{HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
-/// More than one segment holds.
+/// Padding for a ClientHello of more than one segment.
 const LARGE: u16 = 1800;
 
-/// A hello for the neighbour that lies byte for byte where the one for the login server does.
+/// Returns ClientHellos of equal length for the login server and for another tenant's.
 fn both(padding: u16) -> [Vec<u8>; 2] {
     let [good, bad] = [LOGIN, MALLORY].map(|name| padded_hello(name, padding));
     assert_eq!(good.len(), bad.len());
@@ -17,9 +17,9 @@ fn both(padding: u16) -> [Vec<u8>; 2] {
 }
 
 #[test]
-fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
+fn a_retransmitted_hello_with_another_name_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
-    let mut tried = Vec::new();
+    let mut attempts = Vec::new();
     for padding in [0, LARGE] {
         let [good, bad] = both(padding);
         let differ = good.iter().zip(&bad).position(|(good, bad)| good != bad);
@@ -31,12 +31,12 @@ fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
             let before = fixture.denials(Reason::RetransmitMismatch)?;
             drop(lost);
             fixture.await_denial(Reason::RetransmitMismatch, before)?;
-            tried.push((connection.peer, good.clone(), differ));
+            attempts.push((connection.peer, good.clone(), differ));
         }
     }
-    fixture.settle()?;
-    for (peer, good, differ) in tried {
-        // Of a large one whose name comes late, a segment that is as it was.
+    fixture.check_pending()?;
+    for (peer, good, differ) in attempts {
+        // Of a large ClientHello with the name at its end, only unchanged segments arrive.
         let arrived = fixture.sink.streams(peer).concat();
         assert!(good.starts_with(&arrived), "{arrived:?}");
         assert!(Some(arrived.len()) <= differ, "{arrived:?}");
@@ -46,7 +46,7 @@ fn a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
 }
 
 #[test]
-fn the_beginning_of_a_hello_that_was_lost_is_not_sent_again_with_another_name() -> Result<()> {
+fn a_retransmitted_part_of_a_hello_with_another_name_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let [good, bad] = both(0);
     let end = good.len() - 1;
@@ -61,11 +61,11 @@ fn the_beginning_of_a_hello_that_was_lost_is_not_sent_again_with_another_name() 
         fixture.client.send(connection, &good[end..])?;
         fixture.stays(connection, &[b""])?;
     }
-    fixture.settle()
+    fixture.check_pending()
 }
 
 #[test]
-fn a_hello_that_was_lost_is_sent_again_as_it_was() -> Result<()> {
+fn an_unchanged_retransmission_of_a_hello_is_allowed() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for padding in [0, LARGE] {
         let [good, _] = both(padding);
@@ -84,9 +84,9 @@ fn a_hello_that_was_lost_is_sent_again_as_it_was() -> Result<()> {
     Ok(())
 }
 
-/// Without this the tests above would show nothing.
+/// Shows that the tests above are effective.
 #[test]
-fn the_kernel_does_send_again_what_a_file_holds_by_then() -> Result<()> {
+fn tcp_retransmits_the_current_content_of_a_file() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     let [good, bad] = [client_hello(LOGIN), client_hello(MALLORY)];

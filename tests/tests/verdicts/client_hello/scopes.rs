@@ -1,4 +1,4 @@
-//! For whom a name counts, and where none does.
+//! Cgroups to which a name applies, and scopes in which names are not checked.
 
 use anyhow::Result;
 use enforcer::policy::{ExceptionInput, NameInput, Scope};
@@ -12,12 +12,12 @@ const ACCOUNT: &str = "contosologs.blob.core.windows.net";
 const ACCOUNT_AT: [&str; 2] = ["203.0.113.80", "2001:db8:b10b::80"];
 
 #[test]
-fn a_name_of_an_exception_counts_for_its_cgroup_alone() -> Result<()> {
+fn a_name_of_an_exception_applies_to_its_cgroup_only() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let unit = fixture.base.device.child("unit.service")?;
     let other = fixture.base.device.child("other.service")?;
     let id = loaded_policy::open(&unit)?;
-    // The account leads to an address of the registry, too.
+    // The account also has an address of the registry.
     let addresses = ips(&[ACCOUNT_AT, LOGIN_AT].concat());
     fixture.apply(|inputs| {
         inputs.exceptions = vec![ExceptionInput {
@@ -37,29 +37,29 @@ fn a_name_of_an_exception_counts_for_its_cgroup_alone() -> Result<()> {
             ..name(3, ACCOUNT, ACCOUNT_AT)
         });
     })?;
-    let mut stranger = fixture.client_in(&other)?;
+    let mut other_client = fixture.client_in(&other)?;
     fixture.client = fixture.client_in(&unit)?;
     for to in ACCOUNT_AT {
         fixture.passes(to, &client_hello(ACCOUNT))?;
         fixture.denied(to, &client_hello(MALLORY), Reason::ServerNameUnknown)?;
         fixture.denied(to, &client_hello(LOGIN), Reason::ServerNameElsewhere)?;
-        assert_eq!(stranger.refused(to)?, EPERM);
+        assert_eq!(other_client.refused(to)?, EPERM);
     }
     for to in LOGIN_AT {
         fixture.passes(to, &client_hello(ACCOUNT))?;
         fixture.passes(to, &client_hello(LOGIN))?;
     }
-    fixture.settle()?;
-    fixture.client = stranger;
+    fixture.check_pending()?;
+    fixture.client = other_client;
     for to in LOGIN_AT {
         fixture.passes(to, &client_hello(LOGIN))?;
         fixture.denied(to, &client_hello(ACCOUNT), Reason::ServerNameElsewhere)?;
     }
-    fixture.settle()
+    fixture.check_pending()
 }
 
 #[test]
-fn where_names_do_not_count_anything_passes() -> Result<()> {
+fn with_name_checks_disabled_any_first_bytes_are_allowed() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     for to in LOGIN_AT {

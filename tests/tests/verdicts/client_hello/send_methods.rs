@@ -1,4 +1,4 @@
-//! Ways around the first bytes: sockets that send them early, out of band, or not at all.
+//! Send methods that could evade inspection of the first bytes: in the SYN, out of band, delayed, or without a TCP socket.
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -8,7 +8,7 @@ use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY, ips}
 use crate::fixture::EPERM;
 
 #[test]
-fn data_in_a_syn_is_held_back_until_the_connection_is_open() -> Result<()> {
+fn data_in_a_syn_is_denied_until_the_connection_is_established() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = client_hello(LOGIN);
@@ -19,14 +19,14 @@ fn data_in_a_syn_is_held_back_until_the_connection_is_open() -> Result<()> {
         let connection = fixture.client.fast_open(to, &client_hello(MALLORY))?;
         fixture.stays(connection, &[b""])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     let reasons = [Reason::FastOpen, Reason::ServerNameUnknown].into();
     assert_eq!(fixture.reasons()?, reasons);
     Ok(())
 }
 
 #[test]
-fn a_byte_out_of_band_before_the_hello_ends_the_connection() -> Result<()> {
+fn urgent_data_before_the_hello_blocks_the_connection() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let before = fixture.denials(Reason::Urgent)?;
@@ -36,13 +36,13 @@ fn a_byte_out_of_band_before_the_hello_ends_the_connection() -> Result<()> {
         fixture.client.send(connection, &client_hello(LOGIN))?;
         fixture.stays(connection, &[b""])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::Urgent].into());
     Ok(())
 }
 
 #[test]
-fn a_hello_that_is_to_leave_later_than_it_is_judged_does_not_leave() -> Result<()> {
+fn a_hello_with_a_future_departure_time_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = client_hello(LOGIN);
@@ -64,7 +64,7 @@ fn a_hello_that_is_to_leave_later_than_it_is_judged_does_not_leave() -> Result<(
 }
 
 #[test]
-fn urgent_data_passes_once_the_hello_has() -> Result<()> {
+fn urgent_data_after_the_hello_is_allowed() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
         let hello = client_hello(LOGIN);
@@ -77,7 +77,7 @@ fn urgent_data_passes_once_the_hello_has() -> Result<()> {
 }
 
 #[test]
-fn a_payload_of_a_raw_socket_is_denied_whatever_it_says() -> Result<()> {
+fn a_tcp_payload_from_a_raw_socket_is_denied_regardless_of_its_content() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let counter = PacketCounter::watch(&fixture.base.network)?;
     for (to, prefix) in ips(&LOGIN_AT).into_iter().zip(["/32", "/128"]) {
@@ -86,7 +86,7 @@ fn a_payload_of_a_raw_socket_is_denied_whatever_it_says() -> Result<()> {
             assert_eq!(fixture.client.send_raw(to, &data)?, EPERM, "{to}");
         }
         assert_eq!(counter.packets_to(&[&prefix])?, 0);
-        // A header alone is no more than what opens a connection.
+        // A header without payload is allowed, like a SYN.
         assert_eq!(fixture.client.send_raw(to, b"")?, None, "{to}");
     }
     assert_eq!(fixture.reasons()?, [Reason::NoTcpSocket].into());
@@ -94,28 +94,28 @@ fn a_payload_of_a_raw_socket_is_denied_whatever_it_says() -> Result<()> {
 }
 
 #[test]
-fn a_connection_from_before_the_programs_sends_no_more() -> Result<()> {
-    let mut fixture = HelloFixture::before()?;
-    let mut held = Vec::new();
+fn a_connection_older_than_the_programs_is_blocked() -> Result<()> {
+    let mut fixture = HelloFixture::unattached()?;
+    let mut connections = Vec::new();
     for to in LOGIN_AT {
         let silent = fixture.client.connect(to)?;
-        let begun = fixture.passes(to, &client_hello(LOGIN))?;
-        held.push((silent, begun));
+        let started = fixture.passes(to, &client_hello(LOGIN))?;
+        connections.push((silent, started));
     }
     fixture.base.attach()?;
-    for (silent, begun) in held {
+    for (silent, started) in connections {
         fixture.client.send(silent, &client_hello(LOGIN))?;
-        fixture.client.send(begun, b"more")?;
+        fixture.client.send(started, b"more")?;
         fixture.stays(silent, &[b""])?;
-        fixture.stays(begun, &[&client_hello(LOGIN)])?;
+        fixture.stays(started, &[&client_hello(LOGIN)])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::NoSynSeen].into());
     Ok(())
 }
 
 #[test]
-fn a_socket_that_connects_again_is_judged_anew() -> Result<()> {
+fn a_reconnected_socket_is_inspected_again() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let (login, data) = (client_hello(LOGIN), client_hello(DATA));
     for (here, there) in LOGIN_AT.into_iter().zip(DATA_AT) {
@@ -147,11 +147,11 @@ fn a_socket_that_connects_again_is_judged_anew() -> Result<()> {
             }
         }
     }
-    fixture.settle()
+    fixture.check_pending()
 }
 
 #[test]
-fn data_in_a_syn_of_a_socket_that_connects_again_is_held_back() -> Result<()> {
+fn data_in_the_syn_of_a_reconnected_socket_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let hello = client_hello(LOGIN);
     for to in LOGIN_AT {
@@ -167,7 +167,7 @@ fn data_in_a_syn_of_a_socket_that_connects_again_is_held_back() -> Result<()> {
         }
         fixture.stays(second, &expected)?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     let reasons = [Reason::FastOpen, Reason::ServerNameUnknown].into();
     assert_eq!(fixture.reasons()?, reasons);
     Ok(())

@@ -1,4 +1,4 @@
-//! A server behind every address of the cloud, which keeps all that reaches it.
+//! A server at every address of the cloud that records all received data.
 
 use std::{
     io::{ErrorKind, Read as _},
@@ -20,10 +20,10 @@ use crate::fixture::await_true;
 const BACKLOG: i32 = 256;
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A connection: from where, and what came.
+/// A connection: the peer's address and the received data.
 type Stream = (SocketAddr, Vec<u8>);
 
-/// It listens until it is dropped.
+/// The running server; it ends when dropped.
 pub(super) struct Sink {
     streams: Arc<Mutex<Vec<Stream>>>,
     ended: Arc<AtomicBool>,
@@ -37,7 +37,7 @@ impl Sink {
             server.set_only_v6(false)?;
             server.set_reuse_address(true)?;
             server.bind(&"[::]:443".parse::<SocketAddr>()?.into())?;
-            take_fast_open(&server)?;
+            enable_fast_open(&server)?;
             server.listen(BACKLOG)?;
             server.set_nonblocking(true)?;
             Ok(server.into())
@@ -55,20 +55,21 @@ impl Sink {
         })
     }
 
-    /// What came from `peer`, connection by connection.
+    /// Returns the data received from `peer`, by connection.
     pub(super) fn streams(&self, peer: SocketAddr) -> Vec<Vec<u8>> {
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         let of_peer = streams.iter().filter(|(from, _)| *from == peer);
         of_peer.map(|(_, bytes)| bytes.clone()).collect()
     }
 
-    /// Waits until the connections of `peer` have brought `expected`.
+    /// Waits until the data received from `peer` equals `expected`.
     pub(super) fn expect(&self, peer: SocketAddr, expected: &[&[u8]]) -> Result<()> {
-        let arrived = await_true("what was sent arrives", || {
-            Ok(self.streams(peer) == expected)
-        });
+        let arrived = await_true("the data arrives", || Ok(self.streams(peer) == expected));
         if arrived.is_err() {
-            bail!("from {peer} {:?}, not {expected:?}", self.streams(peer));
+            bail!(
+                "received from {peer}: {:?}, expected {expected:?}",
+                self.streams(peer)
+            );
         }
         Ok(())
     }
@@ -78,15 +79,15 @@ impl Drop for Sink {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let _its_panic_was_told = thread.join();
+            let _already_reported = thread.join();
         }
     }
 }
 
-/// Takes data in a SYN, for as many connections as there may be (tcp(7), TCP_FASTOPEN).
-fn take_fast_open(server: &Socket) -> Result<()> {
+/// Enables TCP Fast Open on the server (tcp(7), TCP_FASTOPEN).
+fn enable_fast_open(server: &Socket) -> Result<()> {
     let queue: libc::c_int = BACKLOG;
-    // SAFETY: the option takes an int, which is there for the length of the call.
+    // SAFETY: the option takes an int, which is valid during the call.
     let result = unsafe {
         libc::setsockopt(
             std::os::fd::AsRawFd::as_raw_fd(server),
@@ -119,14 +120,14 @@ fn serve(server: &TcpListener, streams: &Mutex<Vec<Stream>>, ended: &AtomicBool)
                         all.extend(bytes);
                     }
                 }
-                Err(_its_end) => *stream = None,
+                Err(_closed) => *stream = None,
             }
         }
         thread::sleep(PAUSE);
     }
 }
 
-/// Urgent data is to stay in its place.
+/// Makes the socket nonblocking and receives urgent data inline.
 fn prepared(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nonblocking(true)?;
     SockRef::from(stream).set_out_of_band_inline(true)

@@ -1,4 +1,4 @@
-//! A process that holds sockets for the tests: whose cgroup a socket counts for is settled when it is made.
+//! A client process that keeps sockets for the tests; a socket belongs to the cgroup of its process at socket(2).
 
 use std::{
     fmt::Write as _,
@@ -18,23 +18,23 @@ const TOOL: &str = concat!(
     "/lab/send_methods/socket_client.py"
 );
 
-/// It ends when it is dropped.
+/// The client process; killed when dropped.
 pub(super) struct Client {
-    orders: PipeWriter,
+    commands: PipeWriter,
     answers: BufReader<PipeReader>,
     sockets: u32,
     _running: Running,
 }
 
-/// A socket of the client's.
+/// A socket of the client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Connection {
     number: u32,
-    /// What the server sees it as.
+    /// Its address as the server sees it.
     pub(super) peer: SocketAddr,
 }
 
-/// How a call ended.
+/// The result of a call.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct CallResult {
     errno: Option<i32>,
@@ -42,16 +42,16 @@ struct CallResult {
 }
 
 impl Client {
-    /// A client on the device, in `cgroup`.
+    /// Starts a client on the device, in `cgroup`.
     pub(super) fn start(base: &Fixture, cgroup: &Cgroup) -> Result<Self> {
-        let (input, orders) = std::io::pipe()?;
+        let (input, commands) = std::io::pipe()?;
         let (answers, output) = std::io::pipe()?;
         let env = base.network.device_env().in_cgroup(cgroup);
         let mut tool = env.command("python3");
         tool.args(["-S", "-B", TOOL]).stdin(input).stdout(output);
         Ok(Self {
             _running: Running::start("socket-client", tool)?,
-            orders,
+            commands,
             answers: BufReader::new(answers),
             sockets: 0,
         })
@@ -61,7 +61,7 @@ impl Client {
         self.open(&json!({"do": "connect", "to": to}))
     }
 
-    /// How a connection that is not to come about is refused.
+    /// Returns the errno of a connection that is expected to fail.
     pub(super) fn refused(&mut self, to: &str) -> Result<Option<i32>> {
         self.sockets += 1;
         let number = self.sockets;
@@ -77,72 +77,72 @@ impl Client {
         self.open(&json!({"do": "fast_open", "to": to, "data": hex(data)}))
     }
 
-    /// Disconnects a socket and connects it again.
+    /// Disconnects and reconnects a socket.
     pub(super) fn reconnect(&mut self, connection: Connection, to: &str) -> Result<Connection> {
         let result = self.call(connection.number, &json!({"do": "reconnect", "to": to}))?;
         connected(connection.number, result)
     }
 
-    /// The same, with data in the SYN.
+    /// As [`Client::reconnect`], with data in the SYN.
     pub(super) fn fast_open_reconnect(
         &mut self,
         connection: Connection,
         to: &str,
         data: &[u8],
     ) -> Result<Connection> {
-        let order = json!({"do": "fast_open_reconnect", "to": to, "data": hex(data)});
-        let result = self.call(connection.number, &order)?;
+        let command = json!({"do": "fast_open_reconnect", "to": to, "data": hex(data)});
+        let result = self.call(connection.number, &command)?;
         connected(connection.number, result)
     }
 
     pub(super) fn send(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
-        self.done(connection, &json!({"do": "send", "data": hex(data)}))
+        self.expect_success(connection, &json!({"do": "send", "data": hex(data)}))
     }
 
     /// Sends the pages of a file.
     pub(super) fn send_file(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
-        self.done(connection, &json!({"do": "send_file", "data": hex(data)}))
+        self.expect_success(connection, &json!({"do": "send_file", "data": hex(data)}))
     }
 
-    /// Writes over what [`Client::send_file`] sent.
+    /// Overwrites the file that [`Client::send_file`] sent.
     pub(super) fn change(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
-        self.done(connection, &json!({"do": "change", "data": hex(data)}))
+        self.expect_success(connection, &json!({"do": "change", "data": hex(data)}))
     }
 
     pub(super) fn send_urgent(&mut self, connection: Connection, data: &[u8]) -> Result<()> {
-        self.done(connection, &json!({"do": "send_urgent", "data": hex(data)}))
+        self.expect_success(connection, &json!({"do": "send_urgent", "data": hex(data)}))
     }
 
-    /// Has all segments leave so many microseconds later than TCP hands them over, where the queue of the interface does as it is told.
+    /// Delays the departure of all segments by `micros` (TCP_TX_DELAY), if the interface's queueing discipline supports it.
     pub(super) fn delay(&mut self, connection: Connection, micros: u32) -> Result<()> {
-        self.done(connection, &json!({"do": "delay", "micros": micros}))
+        self.expect_success(connection, &json!({"do": "delay", "micros": micros}))
     }
 
-    /// Sends a TCP segment of nobody's from a raw socket.
+    /// Sends a TCP segment from a raw socket, without a TCP connection.
     pub(super) fn send_raw(&mut self, to: IpAddr, data: &[u8]) -> Result<Option<i32>> {
-        let order = json!({"do": "send_raw", "to": to, "data": hex(data)});
-        Ok(self.call(0, &order)?.errno)
+        let command = json!({"do": "send_raw", "to": to, "data": hex(data)});
+        Ok(self.call(0, &command)?.errno)
     }
 
-    fn open(&mut self, order: &Value) -> Result<Connection> {
+    fn open(&mut self, command: &Value) -> Result<Connection> {
         self.sockets += 1;
-        let result = self.call(self.sockets, order)?;
+        let result = self.call(self.sockets, command)?;
         connected(self.sockets, result)
     }
 
-    fn done(&mut self, connection: Connection, order: &Value) -> Result<()> {
-        let result = self.call(connection.number, order)?;
-        ensure!(result.errno.is_none(), "{order}: {result:?}");
+    fn expect_success(&mut self, connection: Connection, command: &Value) -> Result<()> {
+        let result = self.call(connection.number, command)?;
+        ensure!(result.errno.is_none(), "{command}: {result:?}");
         Ok(())
     }
 
-    fn call(&mut self, number: u32, order: &Value) -> Result<CallResult> {
-        let mut order = order.clone();
-        order["socket"] = number.into();
-        writeln!(self.orders, "{order}")?;
+    fn call(&mut self, number: u32, command: &Value) -> Result<CallResult> {
+        let mut command = command.clone();
+        command["socket"] = number.into();
+        writeln!(self.commands, "{command}")?;
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("{order}: {line:?}"))
+        serde_json::from_str(&line).with_context(|| format!("{command}: {line:?}"))
     }
 }
 
@@ -154,7 +154,7 @@ fn connected(number: u32, result: CallResult) -> Result<Connection> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        let _a_string_takes_all = write!(text, "{byte:02x}");
+        let _infallible = write!(text, "{byte:02x}");
         text
     })
 }

@@ -1,4 +1,4 @@
-//! A hello in several TLS records, from real sockets.
+//! ClientHellos in several TLS records, from real sockets.
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -6,21 +6,21 @@ use lab::hello::{client_hello, in_records, modern_hello, padded_hello};
 
 use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
-/// What OpenSSL sends with `-max_send_frag 512`.
+/// Record size of OpenSSL with `-max_send_frag 512`.
 const SMALLEST: usize = 512;
-/// More than one segment holds.
+/// Padding for a ClientHello of more than one segment.
 const LARGE: u16 = 2400;
-/// Bytes of a record's header.
+/// Length of a record header in bytes.
 const HEADER: usize = 5;
 
-/// A hello in records of the size that OpenSSL's smallest have.
+/// Splits a ClientHello into records of OpenSSL's minimum size.
 fn smallest(hello: &[u8]) -> Vec<u8> {
     let cuts: Vec<usize> = (SMALLEST..hello.len() - HEADER).step_by(SMALLEST).collect();
     in_records(hello, &cuts)
 }
 
 #[test]
-fn a_hello_in_records_passes_with_all_that_follows() -> Result<()> {
+fn a_hello_in_several_records_is_allowed_with_all_later_data() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let more = vec![0x17; 100_000];
     let small = client_hello(LOGIN);
@@ -44,7 +44,7 @@ fn a_hello_in_records_passes_with_all_that_follows() -> Result<()> {
 }
 
 #[test]
-fn a_header_in_two_segments_passes_too() -> Result<()> {
+fn a_record_header_may_span_two_segments() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let hello = in_records(&modern_hello(LOGIN), &[60]);
     for to in LOGIN_AT {
@@ -59,7 +59,7 @@ fn a_header_in_two_segments_passes_too() -> Result<()> {
 }
 
 #[test]
-fn nothing_of_one_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
+fn a_hello_in_several_records_without_a_name_of_the_address_is_denied_completely() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for (name, reason) in [
         (MALLORY, Reason::ServerNameUnknown),
@@ -72,12 +72,12 @@ fn nothing_of_one_that_names_no_name_of_the_address_reaches_it() -> Result<()> {
             fixture.denied(to, &in_records(&client_hello(name), &[1, 4, 40]), reason)?;
         }
     }
-    fixture.settle()
+    fixture.check_pending()
 }
 
-/// Each way in which one server could read other bytes as the hello than another.
+/// Record sequences that servers could reassemble to different ClientHellos.
 #[test]
-fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
+fn ambiguous_record_sequences_are_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let hello = client_hello(LOGIN);
     let body = hello.len() - HEADER;
@@ -89,7 +89,7 @@ fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
     let longer = body - 40 + 4;
     behind[first.len() + 4] = longer as u8;
     let too_many: Vec<usize> = (1..65).collect();
-    let ways = [
+    let cases = [
         ("an empty record", in_records(&hello, &[40, 40])),
         ("an empty first record", in_records(&hello, &[0])),
         ("an alert", between(&[21, 3, 3, 0, 2, 1, 90])),
@@ -101,11 +101,11 @@ fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
         ("65 records", in_records(&hello, &too_many)),
     ];
     for to in LOGIN_AT {
-        for (what, bytes) in &ways {
+        for (what, bytes) in &cases {
             let denied = fixture.denied(to, bytes, Reason::HelloUnreadable);
             denied.map_err(|error| error.context(*what))?;
         }
-        // Each byte in a segment of its own: what is refused is the first byte that shows it.
+        // In separate segments, the first byte that reveals the sequence is denied.
         let connection = fixture.passes(to, first)?;
         let before = fixture.denials(Reason::HelloUnreadable)?;
         fixture.client.send(connection, &[21])?;
@@ -113,7 +113,7 @@ fn records_that_could_be_read_in_two_ways_are_refused() -> Result<()> {
         fixture.client.send(connection, second)?;
         fixture.stays(connection, &[first])?;
     }
-    fixture.settle()?;
+    fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::HelloUnreadable].into());
     Ok(())
 }
