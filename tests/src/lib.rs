@@ -16,9 +16,7 @@
 pub mod azure;
 pub mod bpf;
 pub mod clients;
-pub mod craft;
 pub mod fixtures;
-pub mod hello;
 pub mod servers;
 pub mod topology;
 

@@ -13,7 +13,7 @@ use lab::{
     clients::Attempt,
     fixtures::process::run,
     servers::{
-        dns::{Answer, Fault, Kind, rcode},
+        dns::{Answer, Fault, RecordType, ResponseCode},
         stub_resolver::StubResolver,
     },
     topology::{
@@ -116,13 +116,19 @@ fn names_resolve_as_the_service_s_do_and_change_at_once() -> Result<()> {
         login.addresses.iter().all(|(_, ttl)| *ttl <= 10),
         "{login:?}"
     );
-    assert_eq!(ask(&lab, "nowhere.azurecr.io")?.rcode, rcode::NXDOMAIN);
-    assert_eq!(ask(&lab, "nowhere.invalid.")?.rcode, rcode::NXDOMAIN);
+    assert_eq!(
+        ask(&lab, "nowhere.azurecr.io")?.code,
+        ResponseCode::NXDomain
+    );
+    assert_eq!(ask(&lab, "nowhere.invalid.")?.code, ResponseCode::NXDomain);
 
     let over_v6 = SocketAddr::from((RESOLVER_V6, 53));
-    let v6 = lab
-        .dns()
-        .ask_at(over_v6, lab.network().device(), CONTOSO_LOGIN, Kind::Aaaa)?;
+    let v6 = lab.dns().ask_at(
+        over_v6,
+        lab.network().device(),
+        CONTOSO_LOGIN,
+        RecordType::AAAA,
+    )?;
     assert_eq!(addresses(&v6), names(&["2001:db8:acc::10"]));
 
     for last in 11..31 {
@@ -141,8 +147,8 @@ fn names_resolve_as_the_service_s_do_and_change_at_once() -> Result<()> {
     assert_eq!(addresses(&replica), names(&["198.51.100.130"]));
     lab.dns().remove("contoso.northeurope.data.azurecr.io")?;
     assert_eq!(
-        ask(&lab, "contoso.northeurope.data.azurecr.io")?.rcode,
-        rcode::NXDOMAIN
+        ask(&lab, "contoso.northeurope.data.azurecr.io")?.code,
+        ResponseCode::NXDomain
     );
     Ok(())
 }
@@ -175,9 +181,9 @@ fn the_resolver_fails_in_the_way_asked_for_and_mends() -> Result<()> {
     let lab = Lab::start()?;
     let dns = lab.dns();
     dns.fail_mode(Fault::Nxdomain)?;
-    assert_eq!(ask(&lab, CONTOSO_LOGIN)?.rcode, rcode::NXDOMAIN);
+    assert_eq!(ask(&lab, CONTOSO_LOGIN)?.code, ResponseCode::NXDomain);
     dns.fail_mode(Fault::Servfail)?;
-    assert_eq!(ask(&lab, CONTOSO_LOGIN)?.rcode, rcode::SERVFAIL);
+    assert_eq!(ask(&lab, CONTOSO_LOGIN)?.code, ResponseCode::ServFail);
     dns.fail_mode(Fault::Lie(ip("203.0.113.66")))?;
     assert_eq!(
         addresses(&ask(&lab, CONTOSO_LOGIN)?),
@@ -206,7 +212,7 @@ fn the_resolver_fails_in_the_way_asked_for_and_mends() -> Result<()> {
         names(&["198.51.100.10"])
     );
     dns.fail_mode_for("Evil.azurecr.io", Fault::Nxdomain)?;
-    assert_eq!(ask(&lab, EVIL_LOGIN)?.rcode, rcode::NXDOMAIN);
+    assert_eq!(ask(&lab, EVIL_LOGIN)?.code, ResponseCode::NXDomain);
     assert_eq!(
         addresses(&ask(&lab, CONTOSO_LOGIN)?),
         names(&["198.51.100.10"])
@@ -228,8 +234,11 @@ fn a_local_stub_resolves_for_the_device() -> Result<()> {
 }
 
 fn ask(lab: &Lab, name: &str) -> Result<Answer> {
-    lab.dns()
-        .ask(lab.network().device(), name.trim_end_matches('.'), Kind::A)
+    lab.dns().ask(
+        lab.network().device(),
+        name.trim_end_matches('.'),
+        RecordType::A,
+    )
 }
 
 /// What a program on the device gets from the C library.

@@ -1,5 +1,6 @@
 //! Clients on the device: a client that pulls, and clients that exfiltrate.
 
+pub mod captured_hello;
 pub mod keepalive_client;
 pub mod stream;
 #[cfg(feature = "certificates")]

@@ -16,13 +16,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
+use test_data::client_hello::client_hello;
 
 use crate::{
     fixtures::{
         process::Running,
         process_env::{ProcessEnv, check},
     },
-    hello::{client_hello, name_at},
+    topology::addresses::name_at,
 };
 
 /// Number of rounds after which an abandoned stream ends by itself.

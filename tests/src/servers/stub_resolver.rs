@@ -15,7 +15,7 @@ use crate::{
     fixtures::{
         enforcer::Enforcer, process::Server, process_env::ProcessEnv, tool_cache::ToolCache,
     },
-    servers::dns::Kind,
+    servers::dns::RecordType,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
 
@@ -87,9 +87,12 @@ impl StubResolver {
         let mut server = Server::start(name, command, lab.dir())?;
         server.await_ready(Duration::from_secs(10), || {
             let stub = SocketAddr::from((IpAddr::V4(STUB), 53));
-            let answer =
-                lab.dns()
-                    .ask_at(stub, lab.network().device(), "contoso.azurecr.io", Kind::A);
+            let answer = lab.dns().ask_at(
+                stub,
+                lab.network().device(),
+                "contoso.azurecr.io",
+                RecordType::A,
+            );
             answer.is_ok_and(|answer| !answer.addresses.is_empty())
         })?;
         Ok(Self {

@@ -1,6 +1,8 @@
 //! The lab's address plan: documentation prefixes (RFC 5737, RFC 3849) and benchmarking prefixes (RFC 2544) in the roles of Azure's.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
 
 /// The recursive resolver, port 53 (UDP and TCP).
 pub const RESOLVER_V4: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 53);
@@ -86,5 +88,40 @@ pub struct Region {
 impl Region {
     const fn new(name: &'static str, tag: &'static str, data: [&'static str; 2]) -> Self {
         Self { name, tag, data }
+    }
+}
+
+/// Returns a name that resolves to `address` in the lab: contoso's for a registry.
+#[must_use]
+pub fn name_at(address: SocketAddr) -> String {
+    let is_in = |prefixes: &[&str]| {
+        let mut prefixes = prefixes.iter().filter_map(|each| each.parse().ok());
+        prefixes.any(|prefix: IpNet| prefix.contains::<&IpAddr>(&address.ip()))
+    };
+    let eastus = ("eastus", DATA_EASTUS);
+    let regions = [eastus, ("westus", DATA_WESTUS)].into_iter();
+    let mut regions = regions.chain(REPLICAS.map(|region| (region.name, region.data)));
+    match regions.find(|(_, data)| is_in(data)) {
+        Some((region, _)) => format!("contoso.{region}.data.azurecr.io"),
+        None if is_in(&STORAGE) => "evil.blob.core.windows.net".to_owned(),
+        None if is_in(&INTERNET) => "www.example.org".to_owned(),
+        None => "contoso.azurecr.io".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_of_an_address_is_that_of_its_endpoint() {
+        let name = |address: &str| name_at((address.parse::<IpAddr>().unwrap(), 443).into());
+        assert_eq!(name("198.51.100.10"), "contoso.azurecr.io");
+        assert_eq!(name("198.51.100.130"), "contoso.eastus.data.azurecr.io");
+        assert_eq!(
+            name("2001:db8:acc:92::1"),
+            "contoso.japaneast.data.azurecr.io"
+        );
+        assert_eq!(name("203.0.113.1"), "evil.blob.core.windows.net");
     }
 }

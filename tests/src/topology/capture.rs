@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::Read,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use socket2::Socket;
 
 use crate::{
@@ -25,8 +26,6 @@ const RECORDED: usize = 16 * 1024;
 /// Size of the largest packet on a link with segmentation offload.
 const LARGEST: usize = 64 * 1024;
 const QUIET_WITHIN: Duration = Duration::from_secs(10);
-const TCP: u8 = 6;
-const SYN: u8 = 0x02;
 
 /// A TCP connection, from its SYN on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,38 +166,37 @@ struct Segment<'a> {
     payload: &'a [u8],
 }
 
-/// Parses a packet from its network header on (RFC 791, RFC 8200, RFC 9293).
+/// Parses a packet from its network header on.
 fn segment(packet: &[u8]) -> Option<Segment<'_>> {
-    let (source, destination, tcp) = match packet.first()? >> 4 {
-        4 if *packet.get(9)? == TCP => {
-            let octets = |at: usize| -> Option<[u8; 4]> { packet.get(at..at + 4)?.try_into().ok() };
-            let header = usize::from(packet[0] & 0x0f) * 4;
+    let packet = SlicedPacket::from_ip(packet).ok()?;
+    let (source, destination) = match packet.net? {
+        NetSlice::Ipv4(ip) => {
+            let header = ip.header();
             (
-                IpAddr::from(Ipv4Addr::from(octets(12)?)),
-                IpAddr::from(Ipv4Addr::from(octets(16)?)),
-                packet.get(header..)?,
+                header.source_addr().into(),
+                header.destination_addr().into(),
             )
         }
-        6 if *packet.get(6)? == TCP => {
-            let octets =
-                |at: usize| -> Option<[u8; 16]> { packet.get(at..at + 16)?.try_into().ok() };
+        NetSlice::Ipv6(ip) => {
+            let header = ip.header();
             (
-                Ipv6Addr::from(octets(8)?).into(),
-                Ipv6Addr::from(octets(24)?).into(),
-                packet.get(40..)?,
+                header.source_addr().into(),
+                header.destination_addr().into(),
             )
         }
-        _other => return None,
+        NetSlice::Arp(_) => return None,
     };
-    let port = |at: usize| Some(u16::from_be_bytes(tcp.get(at..at + 2)?.try_into().ok()?));
-    let server = SocketAddr::new(destination, port(2)?);
+    let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
+        return None;
+    };
+    let server = SocketAddr::new(destination, tcp.destination_port());
     (server.port() == 443).then_some(())?;
     Some(Segment {
-        client: SocketAddr::new(source, port(0)?),
+        client: SocketAddr::new(source, tcp.source_port()),
         server,
-        is_syn: tcp.get(13)? & SYN != 0,
-        sequence: u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?),
-        payload: tcp.get(usize::from(tcp.get(12)? >> 4) * 4..)?,
+        is_syn: tcp.syn(),
+        sequence: tcp.sequence_number(),
+        payload: tcp.payload(),
     })
 }
 

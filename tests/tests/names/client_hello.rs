@@ -6,9 +6,9 @@ use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
     clients::tls_client::{Attempt, Exchange, Payload},
     fixtures::{enforcer::Enforcer, process::run},
-    hello::client_hello,
     topology::capture::Capture,
 };
+use test_data::client_hello::client_hello;
 
 use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, attempt_all, await_event, ip};
 

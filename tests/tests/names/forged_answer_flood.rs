@@ -11,13 +11,12 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer, topology::addresses::RESOLVER_V4};
+use test_data::dns::{ID, Message, QUESTION_NAME, record_type::AAAA};
 
 use crate::{MINUTE, REGIONS};
 
 /// A configured server in whose name the accomplice answers. The genuine one is asked first.
 const FORGER: &str = "fd53::54";
-/// The transaction that the accomplice answers.
-const ID: [u8; 2] = [0x4c, 0x42];
 /// What the flood consists of before the pulls begin, and the addresses of each answer; it goes on meanwhile.
 const ANSWERS: u64 = 700;
 const EACH: u64 = 16;
@@ -129,22 +128,10 @@ impl Drop for Flood {
     }
 }
 
-/// An AAAA question for the login server.
-fn question() -> Vec<u8> {
-    let mut bytes = [&ID[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
-    for label in CONTOSO_LOGIN.split('.') {
-        bytes.push(label.len() as u8);
-        bytes.extend(label.as_bytes());
-    }
-    bytes.extend([0, 0, 28, 0, 1]);
-    bytes
-}
-
+/// An AAAA query for the login server, as hexadecimal digits.
 fn query() -> String {
-    question()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let Message(query) = Message::query(CONTOSO_LOGIN, AAAA);
+    query.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Answers the container's questions with other addresses of the registries' tag each time; the daemon's get none.
@@ -155,7 +142,7 @@ fn forge(socket: &UdpSocket, ended: &AtomicBool, forged: &AtomicU64) {
             continue;
         };
         let asked = &buffer[..length];
-        if !asked.starts_with(&ID) {
+        if !asked.starts_with(&ID.to_be_bytes()) {
             continue;
         }
         let first = forged.fetch_add(EACH, Ordering::Relaxed);
@@ -164,20 +151,15 @@ fn forge(socket: &UdpSocket, ended: &AtomicBool, forged: &AtomicU64) {
 }
 
 fn answer(asked: &[u8], first: u64) -> Vec<u8> {
-    let mut bytes = asked.to_vec();
-    bytes[2..4].copy_from_slice(&[0x81, 0x80]);
-    bytes[7] = EACH as u8;
-    for number in first..first + EACH {
-        bytes.extend([0xc0, 12, 0, 28, 0, 1]);
-        bytes.extend(DAY.to_be_bytes());
-        bytes.extend([0, 16]);
+    let addresses = (first..first + EACH).map(|number| {
         let [.., third, second, last] = number.to_be_bytes();
-        let address = Ipv6Addr::from([
-            0x20, 1, 0xd, 0xb8, 0xa, 0xcc, 0xf, 0, 0, 0, 0, 0, 0, third, second, last,
-        ]);
-        bytes.extend(address.octets());
-    }
-    bytes
+        let low = u16::from_be_bytes([second, last]);
+        Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0xf00, 0, 0, third.into(), low)
+    });
+    let with = |message: Message, address: Ipv6Addr| {
+        message.address_for(DAY, QUESTION_NAME, address.into())
+    };
+    addresses.fold(Message::response_to(asked), with).0
 }
 
 /// Addresses of the login server in both families, of which each answer has one.

@@ -7,6 +7,7 @@ use lab::{
     fixtures::enforcer::Enforcer,
     topology::capture::{Capture, Flow},
 };
+use test_data::Random;
 
 use crate::{BRIEFLY, LOGIN, LONG, REGIONS, attempt_all, holds, ip};
 
@@ -61,16 +62,10 @@ fn ways(name: &str, large: bool, patience: u64) -> Result<Vec<Attempt>> {
     Ok(in_two.chain(in_three).map(attempt).collect())
 }
 
-/// Pairs of different places below `length`, in order: the same in each run (Steele and Vigna, "LXM", the step of a linear
-/// congruential generator).
+/// Pairs of different places below `length`, in order: the same in each run.
 fn places(length: usize) -> impl Iterator<Item = Vec<usize>> {
-    let mut state: u64 = 0x5eed;
-    let mut next = move || {
-        state = state
-            .wrapping_mul(0xd134_2543_de82_ef95)
-            .wrapping_add(0x2545_f491_4f6c_dd1d);
-        1 + (state >> 33) as usize % (length - 1)
-    };
+    let mut random = Random::new(0x5eed);
+    let mut next = move || 1 + random.below(length - 1);
     std::iter::repeat_with(move || vec![next(), next()])
         .filter(|pair| pair[0] != pair[1])
         .map(|mut pair| {

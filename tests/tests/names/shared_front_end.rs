@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use lab::{
     CONTOSO_LOGIN, Lab, MALLORY_LOGIN,
+    clients::captured_hello::{is_in_records, is_retried, key_shares},
     fixtures::enforcer::Enforcer,
-    hello::{is_in_records, is_retried, shares},
     topology::capture::{Capture, Flow},
 };
 
@@ -68,7 +68,7 @@ fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
         let flows = || flows.iter().filter(|flow| flow.server.is_ipv4() == is_v4);
         let hybrid = flows().filter(|flow| is_hybrid(flow)).count();
         let old = flows()
-            .filter(|flow| shares(&flow.bytes).is_some_and(|shares| shares.is_empty()))
+            .filter(|flow| key_shares(&flow.bytes).is_some_and(|shares| shares.is_empty()))
             .count();
         let retried = flows().filter(|flow| is_retried(&flow.bytes)).count();
         let cut = flows().filter(|flow| is_in_records(&flow.bytes)).count();
@@ -87,7 +87,7 @@ fn is_hybrid(flow: &Flow) -> bool {
         .bytes
         .get(3..5)
         .map_or(0, |length| u16::from_be_bytes([length[0], length[1]]));
-    length > 1400 && shares(&flow.bytes).is_some_and(|shares| shares.contains(&0x11ec))
+    length > 1400 && key_shares(&flow.bytes).is_some_and(|shares| shares.contains(&0x11ec))
 }
 
 fn errand<'a>(

@@ -20,13 +20,14 @@ use enforcer::{
     policy::{Inputs, Layer, Protected},
 };
 use enforcer_common::{Class, Reason, Verdict};
-use lab::{
-    bpf::loaded_policy::LoadedPolicy,
-    craft::{Packet, protocol},
+use lab::bpf::loaded_policy::LoadedPolicy;
+use test_data::{
+    Random,
+    packet::{Packet, protocol},
 };
 
 use oracle::Oracle;
-use samples::{Random, sample};
+use samples::sample;
 
 const NEWEST: &str = "ServiceTags_Public_20251028.json";
 /// That of 13 October 2025 closes the same addresses as the newest; this one does not.
@@ -57,7 +58,7 @@ fn a_million_addresses_get_the_verdict_that_the_published_file_means() -> Result
     let mut loaded = loaded(&protected(&file)?)?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     let question = loaded.question()?;
-    let sample = sample(&oracle.raw, &mut Random(SEED), ADDRESSES);
+    let sample = sample(&oracle.raw, &mut Random::new(SEED), ADDRESSES);
 
     let tally = thread::scope(|scope| {
         let shares = sample.chunks(sample.len().div_ceil(THREADS));

@@ -2,33 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use test_data::Random;
+
 use crate::oracle::Interval;
-
-/// A small generator with a fixed seed (splitmix64).
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn wide(&mut self) -> u128 {
-        u128::from(self.next()) << 64 | u128::from(self.next())
-    }
-
-    fn word(&mut self) -> u32 {
-        let [a, b, c, d, ..] = self.next().to_le_bytes();
-        u32::from_le_bytes([a, b, c, d])
-    }
-
-    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        let len = from.len() as u64;
-        from[(self.next() % len) as usize]
-    }
-}
 
 /// `count` addresses: the borders first, then chance.
 pub(crate) fn sample(raw: &[Interval], random: &mut Random, count: usize) -> Vec<IpAddr> {
@@ -47,7 +23,7 @@ pub(crate) fn sample(raw: &[Interval], random: &mut Random, count: usize) -> Vec
 
 /// A sixth each: anywhere (IPv4, IPv6), near a prefix (twice), inside one, inside one and carried.
 fn by_chance(interval: Interval, random: &mut Random) -> IpAddr {
-    match random.next() % 6 {
+    match random.number() % 6 {
         0 => Ipv4Addr::from(random.word()).into(),
         1 => Ipv6Addr::from(random.wide()).into(),
         2 | 3 => near(interval.0, random),

@@ -16,8 +16,9 @@ use enforcer::{
 };
 use enforcer_common::{Class, Reason, Verdict, layout::NameCount, stride::MAX_BLOCKS};
 use ipnet::{IpNet, Ipv4Net};
+use test_data::Random;
 
-use crate::{NEWEST, OLDER, Oracle, Random, loaded, protected, published};
+use crate::{NEWEST, OLDER, Oracle, loaded, protected, published};
 
 const SWITCHES: usize = 300;
 const ASKED: usize = 200;
@@ -68,7 +69,7 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
         return Ok(());
     };
     let (new, old) = (Oracle::read(&newest)?, Oracle::read(&older)?);
-    let asked = closed_by_both(&old, &new, &mut Random(crate::SEED));
+    let asked = closed_by_both(&old, &new, &mut Random::new(crate::SEED));
     let only_new = only_in(&new, &old)?;
     let sets = [
         compiled(&protected(&newest)?)?,

@@ -11,7 +11,8 @@ use enforcer_common::{
     Event, Hook, Reason, Record,
     layout::{REPORT_BURST, SuppressedKey},
 };
-use lab::{bpf::loaded_policy, craft::protocol, topology::packet_counter::PacketCounter};
+use lab::{bpf::loaded_policy, topology::packet_counter::PacketCounter};
+use test_data::packet::protocol;
 use tokio::{
     runtime::{Builder, Runtime},
     time::{Duration, timeout},

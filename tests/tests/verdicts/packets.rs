@@ -5,10 +5,8 @@ use std::net::Ipv6Addr;
 use anyhow::Result;
 use enforcer::{bpf::Counters, policy::Held};
 use enforcer_common::{Reason, Verdict};
-use lab::{
-    bpf::loaded_policy::LoadedPolicy,
-    craft::{Packet, protocol::TCP},
-};
+use lab::bpf::loaded_policy::LoadedPolicy;
+use test_data::packet::{Packet, protocol::TCP};
 
 use crate::packet_cases::{NAT64, PacketCase, all_cases, inputs, ip, protected};
 

@@ -15,9 +15,9 @@ use enforcer_common::{Class, Hook};
 use lab::{
     CONTOSO_LOGIN,
     bpf::{self, Attach, AttachPoint, Program, loaded_policy::LoadedPolicy},
-    hello::client_hello,
     topology::{addresses::REGISTRIES, cgroup::Cgroup, network::Network},
 };
+use test_data::client_hello::client_hello;
 
 use crate::{handshakes::mean_run, packets::no_op, stats::Paired};
 

@@ -15,8 +15,8 @@ use lab::{
     CONTOSO_LOGIN, Lab,
     bpf::{self, Program},
     fixtures::{enforcer::Enforcer, process::run},
-    hello::padded_hello,
 };
+use test_data::client_hello::ClientHello;
 
 use crate::{
     daemon::with_bundle,
@@ -116,14 +116,18 @@ impl Hello {
     ) -> Result<Self> {
         Ok(Self {
             title: format!("{kind}, {family}"),
-            bytes: padded_hello(CONTOSO_LOGIN, padding).len(),
+            bytes: hello(padding).len(),
             added: one_at_a_time(without, with, &hello_to(address, padding))?,
         })
     }
 }
 
 fn hello_to(address: IpAddr, padding: u16) -> Vec<u8> {
-    segment(address, &padded_hello(CONTOSO_LOGIN, padding))
+    segment(address, &hello(padding))
+}
+
+fn hello(padding: u16) -> Vec<u8> {
+    ClientHello::tls12(CONTOSO_LOGIN).padded(padding).bytes()
 }
 
 /// Returns the mean duration of a run in nanoseconds, over at least `least` runs.

@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use anyhow::{Result, ensure};
 use ipnet::Ipv4Net;
 use lab::bpf::{Map, Program};
+use test_data::packet::{Packet, tcp_flags::ACK};
 
 use crate::{
     stats::Paired,
     targets::{Kind, Targets},
 };
 
+const HTTPS: u16 = 443;
 /// Runs per measurement, and measurements per kind.
 const REPEAT: u32 = 10_000;
 const ROUNDS: usize = 15;
@@ -122,24 +124,7 @@ fn packet(destination: IpAddr) -> Vec<u8> {
 
 /// Builds a TCP segment to port 443 with the Ethernet header that test runs need.
 pub(crate) fn segment(destination: IpAddr, payload: &[u8]) -> Vec<u8> {
-    let mut packet = vec![0; 12];
-    let [v4_len, v6_len] = [40, 20].map(|headers| (headers + payload.len() as u16).to_be_bytes());
-    match destination {
-        IpAddr::V4(address) => {
-            packet.extend([0x08, 0x00, 0x45, 0, v4_len[0], v4_len[1]]);
-            packet.extend([0, 0, 0, 0, 64, 6, 0, 0, 0, 0, 0, 0]);
-            packet.extend(address.octets());
-        }
-        IpAddr::V6(address) => {
-            packet.extend([0x86, 0xdd, 0x60, 0, 0, 0, v6_len[0], v6_len[1], 6, 64]);
-            packet.extend([0; 16]);
-            packet.extend(address.octets());
-        }
-    }
-    packet.extend([0x80, 0x00, 0x01, 0xbb]);
-    packet.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0]);
-    packet.extend(payload);
-    packet
+    Packet::tcp(destination, HTTPS, 0, ACK, payload).bytes()
 }
 
 fn filled_trie(prefixes: &[Ipv4Net]) -> Result<Map> {

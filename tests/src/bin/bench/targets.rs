@@ -7,6 +7,7 @@ use enforcer::{
     azure::{PrefixSet, TagSnapshot, bundle},
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
 };
+use test_data::Random;
 
 /// Number of addresses of each kind.
 const EACH: usize = 16;
@@ -15,7 +16,7 @@ const EACH: usize = 16;
 pub(crate) struct Targets {
     /// The bundle for the public cloud.
     pub(crate) bundle: TagSnapshot,
-    random: u64,
+    random: Random,
 }
 
 /// Addresses of one kind and family.
@@ -34,7 +35,7 @@ impl Targets {
     pub(crate) fn load() -> Result<Self> {
         Ok(Self {
             bundle: bundle::load(Cloud::Public)?,
-            random: 0x9e37_79b9_7f4a_7c15,
+            random: Random::new(0x9e37_79b9_7f4a_7c15),
         })
     }
 
@@ -162,22 +163,14 @@ impl Targets {
 
     /// Returns an address in 11.0.0.0–99.255.255.255, which is all globally routable.
     fn random_v4(&mut self) -> IpAddr {
-        let [_, second, third, fourth, pick, ..] = self.next().to_be_bytes();
+        let [_, second, third, fourth, pick, ..] = self.random.number().to_be_bytes();
         IpAddr::from([11 + pick % 89, second, third, fourth])
     }
 
     /// Returns an address in 2000::/4, the part of the global unicast space in use.
     fn random_v6(&mut self) -> IpAddr {
-        let bits = u128::from(self.next()) << 64 | u128::from(self.next());
+        let bits = self.random.wide();
         Ipv6Addr::from(bits >> 4 | 2 << 124).into()
-    }
-
-    /// Returns the next number of a xorshift generator with a fixed seed.
-    fn next(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 }
 

@@ -205,7 +205,8 @@ mod tests {
         assert_eq!((classic.len(), large.len()), (1, 1));
         assert!(classic.first().unwrap() < &400, "{classic:?}");
         assert!(large.first().unwrap() > &1400, "{large:?}");
-        let shares = crate::hello::shares(&hello("contoso.azurecr.io", true).unwrap());
+        let shares =
+            crate::clients::captured_hello::key_shares(&hello("contoso.azurecr.io", true).unwrap());
         assert_eq!(shares, Some(vec![0xfe30, 29]));
     }
 }

@@ -15,11 +15,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use hickory_proto::{op::ResponseCode, rr::RecordType};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{
     locked,
-    message::{Kind, Question, question, rcode, reply},
+    message::{Question, question},
 };
 use crate::topology::{
     addresses::{RESOLVER_V4, RESOLVER_V6},
@@ -140,15 +141,15 @@ impl Shared {
     /// Returns the answer to a query after its delay, or `None` for no answer.
     fn answer(&self, query: &[u8], over_tcp: bool) -> Option<Vec<u8>> {
         let question = question(query)?;
-        let faulty = |code, truncated, lie| Some(reply(query, &question, code, truncated, lie));
+        let faulty = |code, truncated, lie| question.reply(code, truncated, lie);
         match self.fault(&question) {
-            Some(Fault::Nxdomain) => faulty(rcode::NXDOMAIN, false, None),
-            Some(Fault::Servfail) => faulty(rcode::SERVFAIL, false, None),
-            Some(Fault::Lie(address)) => faulty(rcode::NOERROR, false, Some(address)),
+            Some(Fault::Nxdomain) => faulty(ResponseCode::NXDomain, false, None),
+            Some(Fault::Servfail) => faulty(ResponseCode::ServFail, false, None),
+            Some(Fault::Lie(address)) => faulty(ResponseCode::NoError, false, Some(address)),
             Some(Fault::Silent) => None,
-            Some(Fault::TruncateWithoutAaaa) if question.kind == Kind::Aaaa as u16 => None,
+            Some(Fault::TruncateWithoutAaaa) if question.kind == RecordType::AAAA => None,
             Some(Fault::Truncate | Fault::TruncateWithoutAaaa) if !over_tcp => {
-                faulty(rcode::NOERROR, true, None)
+                faulty(ResponseCode::NoError, true, None)
             }
             Some(Fault::Slow(time)) => {
                 let until = Instant::now() + time;

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, UdpSocket};
 
-use super::message::{Kind, question, rcode, reply};
+use hickory_proto::{op::ResponseCode, rr::RecordType};
+
+use super::message::question;
 
 /// Names in lower case with their addresses; an answer contains the first one of the family.
 pub type Names<'a> = &'a [(&'a str, &'a [IpAddr])];
@@ -28,9 +30,9 @@ pub fn serve(socket: &UdpSocket, names: Names<'_>, is_silent: impl Fn() -> bool)
 fn answer(query: &[u8], names: Names<'_>) -> Option<Vec<u8>> {
     let question = question(query)?;
     let Some((_name, addresses)) = names.iter().find(|(name, _)| *name == question.name) else {
-        return Some(reply(query, &question, rcode::NXDOMAIN, false, None));
+        return question.reply(ResponseCode::NXDomain, false, None);
     };
-    let is_wanted = |address: &&IpAddr| address.is_ipv6() == (question.kind == Kind::Aaaa as u16);
+    let is_wanted = |address: &&IpAddr| address.is_ipv6() == (question.kind == RecordType::AAAA);
     let address = addresses.iter().find(is_wanted).copied();
-    Some(reply(query, &question, rcode::NOERROR, false, address))
+    question.reply(ResponseCode::NoError, false, address)
 }

@@ -16,10 +16,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+pub use hickory_proto::{op::ResponseCode, rr::RecordType};
 
 pub use self::faults::Fault;
 pub use self::fixed::{Names, serve};
-pub use self::message::{Answer, Kind, rcode};
+pub use self::message::Answer;
 use self::{faults::FaultProxy, zones::Zones};
 use crate::{
     ScratchDir,
@@ -85,7 +86,8 @@ impl Dns {
     pub fn await_ready(&mut self) -> Result<()> {
         let cloud = &self.cloud;
         let resolves = |server| {
-            let asked = cloud.run(|| ask(server, "contoso.azurecr.io", Kind::A, PROBE_WITHIN));
+            let asked =
+                cloud.run(|| ask(server, "contoso.azurecr.io", RecordType::A, PROBE_WITHIN));
             asked.is_ok_and(|answer| !answer.addresses.is_empty())
         };
         self.authority
@@ -179,7 +181,7 @@ impl Dns {
     ///
     /// # Errors
     /// When no well-formed answer arrives within 3 s.
-    pub fn ask(&self, netns: &Netns, name: &str, kind: Kind) -> Result<Answer> {
+    pub fn ask(&self, netns: &Netns, name: &str, kind: RecordType) -> Result<Answer> {
         self.ask_at(SocketAddr::from((RESOLVER_V4, 53)), netns, name, kind)
     }
 
@@ -192,7 +194,7 @@ impl Dns {
         server: SocketAddr,
         netns: &Netns,
         name: &str,
-        kind: Kind,
+        kind: RecordType,
     ) -> Result<Answer> {
         netns.run(|| ask(server, name, kind, ANSWER_WITHIN))
     }
@@ -241,7 +243,7 @@ impl Dns {
 /// Time limit of one query to a starting server.
 const PROBE_WITHIN: Duration = Duration::from_millis(300);
 
-fn ask(server: SocketAddr, name: &str, kind: Kind, limit: Duration) -> Result<Answer> {
+fn ask(server: SocketAddr, name: &str, kind: RecordType, limit: Duration) -> Result<Answer> {
     let any = if server.is_ipv4() { "0.0.0.0" } else { "::" };
     let socket = UdpSocket::bind((any, 0)).context("open a socket")?;
     socket
@@ -249,7 +251,7 @@ fn ask(server: SocketAddr, name: &str, kind: Kind, limit: Duration) -> Result<An
         .context("limit a socket's wait")?;
     socket.connect(server).context("choose a resolver")?;
     socket
-        .send(&message::query(name, kind))
+        .send(&message::query(name, kind)?)
         .context("ask a resolver")?;
     let mut buffer = [0; 4096];
     let length = socket

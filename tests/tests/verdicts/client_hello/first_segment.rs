@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::hello::{client_hello, padded_hello};
+use test_data::client_hello::{ClientHello, client_hello};
 
 use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
@@ -23,7 +23,7 @@ fn a_hello_with_a_name_of_the_address_is_allowed_with_all_later_data() -> Result
                 .sink
                 .expect(connection.peer, &[&[hello, more].concat()])?;
             fixture.passes(to, &client_hello(&name.to_ascii_uppercase()))?;
-            fixture.passes(to, &padded_hello(name, LARGE))?;
+            fixture.passes(to, &ClientHello::tls12(name).padded(LARGE).bytes())?;
         }
     }
     assert!(fixture.reasons()?.is_empty(), "{:?}", fixture.reasons()?);
@@ -60,9 +60,9 @@ fn a_hello_without_a_name_of_the_address_is_denied_completely() -> Result<()> {
 fn retransmissions_of_a_denied_large_hello_are_denied_completely() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
-        let hello = padded_hello(MALLORY, LARGE);
+        let hello = ClientHello::tls12(MALLORY).padded(LARGE).bytes();
         fixture.denied(to, &hello, Reason::ServerNameUnknown)?;
-        let hello = padded_hello("", LARGE);
+        let hello = ClientHello::tls12("").padded(LARGE).bytes();
         fixture.denied(to, &hello, Reason::NoServerName)?;
     }
     fixture.check_pending()?;

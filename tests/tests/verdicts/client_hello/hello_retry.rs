@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::hello::{client_hello, early_hello, in_records, modern_hello};
+use test_data::client_hello::{ClientHello, records};
 
 use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
@@ -11,10 +11,14 @@ const BEFORE: [&[u8]; 3] = [&[], &[20, 3, 3, 0, 1, 1], &[21, 3, 3, 0, 2, 1, 90]]
 /// The beginning of an encrypted record.
 const DATA_RECORD: [u8; 10] = [23, 3, 3, 0, 5, 1, 0, 0, 1, 0];
 
+fn modern(name: &str) -> ClientHello {
+    ClientHello::tls12(name).offering_tls13()
+}
+
 #[test]
 fn a_second_hello_needs_a_name_of_the_address_like_the_first() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
-    let first = modern_hello(LOGIN);
+    let first = modern(LOGIN).bytes();
     for to in LOGIN_AT {
         for before in BEFORE {
             for (name, reason) in [
@@ -22,18 +26,19 @@ fn a_second_hello_needs_a_name_of_the_address_like_the_first() -> Result<()> {
                 (DATA, Reason::ServerNameElsewhere),
                 ("", Reason::NoServerName),
             ] {
-                for hello in [modern_hello(name), client_hello(name)] {
+                for hello in [modern(name), ClientHello::tls12(name)] {
                     let connection = fixture.passes(to, &first)?;
                     let denied = fixture.denials(reason)?;
                     fixture
                         .client
-                        .send(connection, &[before, &hello].concat())?;
+                        .send(connection, &[before, &hello.bytes()].concat())?;
                     fixture.await_denial(reason, denied)?;
                     fixture.stays(connection, &[&first])?;
                 }
             }
-            let other = modern_hello(LOGIN);
-            for other in [in_records(&other, &[1, 2, 40, 80]), other] {
+            let other = modern(LOGIN);
+            let cut = records(&other.message(), &[1, 2, 40, 80]);
+            for other in [cut, other.bytes()] {
                 let connection = fixture.passes(to, &first)?;
                 let then = [before, &other, &DATA_RECORD, b"anything"].concat();
                 fixture.client.send(connection, &then)?;
@@ -56,18 +61,18 @@ fn a_second_hello_needs_a_name_of_the_address_like_the_first() -> Result<()> {
 fn a_second_hello_cannot_hide_in_records_after_other_records_or_in_the_first_segment() -> Result<()>
 {
     let mut fixture = HelloFixture::new()?;
-    let first = modern_hello(LOGIN);
-    let hello = modern_hello(MALLORY);
+    let first = modern(LOGIN).bytes();
+    let hello = modern(MALLORY).bytes();
     let (header, body) = hello.split_at(5);
     let begun = &body[..40];
     let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
     // A message length of more than 128 KiB, which OpenSSL accepts.
     let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
-    let two = in_records(&hello, &[40]);
-    let allowed = in_records(&modern_hello(LOGIN), &[40]);
+    let two = records(body, &[40]);
+    let allowed = records(&modern(LOGIN).message(), &[40]);
     let dummy = [&allowed[..45], BEFORE[1], &allowed[45..]].concat();
     for names in [[MALLORY, LOGIN], [LOGIN, MALLORY], [LOGIN, LOGIN]] {
-        let both = names.map(modern_hello).concat();
+        let both = names.map(|name| modern(name).bytes()).concat();
         for to in LOGIN_AT {
             fixture.denied(to, &both, Reason::HelloUnreadable)?;
         }
@@ -94,7 +99,11 @@ fn a_second_hello_cannot_hide_in_records_after_other_records_or_in_the_first_seg
 fn a_hello_with_early_data_is_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     for to in LOGIN_AT {
-        fixture.denied(to, &early_hello(LOGIN), Reason::EarlyData)?;
+        fixture.denied(
+            to,
+            &modern(LOGIN).with_early_data().bytes(),
+            Reason::EarlyData,
+        )?;
     }
     fixture.check_pending()?;
     assert_eq!(fixture.reasons()?, [Reason::EarlyData].into());

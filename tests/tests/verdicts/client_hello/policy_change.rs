@@ -3,7 +3,7 @@
 use anyhow::Result;
 use enforcer::policy::Inputs;
 use enforcer_common::Reason;
-use lab::hello::client_hello;
+use test_data::client_hello::client_hello;
 
 use super::{
     fixture::{DATA_AT, HelloFixture, LOGIN, LOGIN_AT, ips, name},

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::hello::{client_hello, padded_hello};
+use test_data::client_hello::{ClientHello, client_hello};
 
 use super::fixture::{HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
@@ -11,7 +11,7 @@ const LARGE: u16 = 1800;
 
 /// Returns ClientHellos of equal length for the login server and for another tenant's.
 fn both(padding: u16) -> [Vec<u8>; 2] {
-    let [good, bad] = [LOGIN, MALLORY].map(|name| padded_hello(name, padding));
+    let [good, bad] = [LOGIN, MALLORY].map(|name| ClientHello::tls12(name).padded(padding).bytes());
     assert_eq!(good.len(), bad.len());
     [good, bad]
 }

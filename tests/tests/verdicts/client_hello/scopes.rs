@@ -3,7 +3,8 @@
 use anyhow::Result;
 use enforcer::policy::{ExceptionInput, NameInput, Scope};
 use enforcer_common::Reason;
-use lab::{bpf::loaded_policy, hello::client_hello};
+use lab::bpf::loaded_policy;
+use test_data::client_hello::client_hello;
 
 use super::fixture::{HelloFixture, LOGIN, LOGIN_AT, MALLORY, ips, name};
 use crate::fixture::EPERM;

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::{hello::client_hello, topology::packet_counter::PacketCounter};
+use lab::topology::packet_counter::PacketCounter;
+use test_data::client_hello::client_hello;
 
 use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY, ips};
 use crate::fixture::EPERM;

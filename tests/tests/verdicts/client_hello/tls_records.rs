@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use enforcer_common::Reason;
-use lab::hello::{client_hello, in_records, modern_hello, padded_hello};
+use test_data::client_hello::{ClientHello, records, records_of};
 
 use super::fixture::{DATA, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
@@ -13,25 +13,25 @@ const LARGE: u16 = 2400;
 /// Length of a record header in bytes.
 const HEADER: usize = 5;
 
-/// Splits a ClientHello into records of OpenSSL's minimum size.
-fn smallest(hello: &[u8]) -> Vec<u8> {
-    let cuts: Vec<usize> = (SMALLEST..hello.len() - HEADER).step_by(SMALLEST).collect();
-    in_records(hello, &cuts)
+/// Returns a large ClientHello in records of OpenSSL's minimum size.
+fn smallest(name: &str) -> Vec<u8> {
+    let hello = ClientHello::tls12(name).padded(LARGE);
+    records_of(&hello.message(), SMALLEST)
 }
 
 #[test]
 fn a_hello_in_several_records_is_allowed_with_all_later_data() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let more = vec![0x17; 100_000];
-    let small = client_hello(LOGIN);
+    let small = ClientHello::tls12(LOGIN).message();
     let bytewise: Vec<usize> = (1..64).collect();
     let across_the_name: Vec<usize> = (50..90).step_by(3).collect();
     for to in LOGIN_AT {
         for hello in [
-            smallest(&padded_hello(LOGIN, LARGE)),
-            in_records(&small, &[1, 4, 40]),
-            in_records(&small, &across_the_name),
-            in_records(&small, &bytewise),
+            smallest(LOGIN),
+            records(&small, &[1, 4, 40]),
+            records(&small, &across_the_name),
+            records(&small, &bytewise),
         ] {
             let connection = fixture.passes(to, &hello)?;
             fixture.client.send(connection, &more)?;
@@ -46,7 +46,8 @@ fn a_hello_in_several_records_is_allowed_with_all_later_data() -> Result<()> {
 #[test]
 fn a_record_header_may_span_two_segments() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
-    let hello = in_records(&modern_hello(LOGIN), &[60]);
+    let hello = ClientHello::tls12(LOGIN).offering_tls13();
+    let hello = records(&hello.message(), &[60]);
     for to in LOGIN_AT {
         for cut in 60 + HEADER..=60 + 2 * HEADER {
             let connection = fixture.passes(to, &hello[..cut])?;
@@ -68,8 +69,9 @@ fn a_hello_in_several_records_without_a_name_of_the_address_is_denied_completely
         ("", Reason::NoServerName),
     ] {
         for to in LOGIN_AT {
-            fixture.denied(to, &smallest(&padded_hello(name, LARGE)), reason)?;
-            fixture.denied(to, &in_records(&client_hello(name), &[1, 4, 40]), reason)?;
+            fixture.denied(to, &smallest(name), reason)?;
+            let small = ClientHello::tls12(name).message();
+            fixture.denied(to, &records(&small, &[1, 4, 40]), reason)?;
         }
     }
     fixture.check_pending()
@@ -79,26 +81,25 @@ fn a_hello_in_several_records_without_a_name_of_the_address_is_denied_completely
 #[test]
 fn ambiguous_record_sequences_are_denied() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
-    let hello = client_hello(LOGIN);
-    let body = hello.len() - HEADER;
-    let two = in_records(&hello, &[40]);
+    let hello = ClientHello::tls12(LOGIN).message();
+    let two = records(&hello, &[40]);
     let (first, second) = two.split_at(HEADER + 40);
     let between = |bytes: &[u8]| [first, bytes, second].concat();
     let mut behind = two.clone();
     behind.extend([20, 0, 0, 0]);
-    let longer = body - 40 + 4;
+    let longer = hello.len() - 40 + 4;
     behind[first.len() + 4] = longer as u8;
     let too_many: Vec<usize> = (1..65).collect();
     let cases = [
-        ("an empty record", in_records(&hello, &[40, 40])),
-        ("an empty first record", in_records(&hello, &[0])),
+        ("an empty record", records(&hello, &[40, 40])),
+        ("an empty first record", records(&hello, &[0])),
         ("an alert", between(&[21, 3, 3, 0, 2, 1, 90])),
         ("a change of cipher", between(&[20, 3, 3, 0, 1, 1])),
         ("application data", between(&[23, 3, 3, 0, 1, 0])),
         ("a heartbeat", between(&[24, 3, 3, 0, 1, 0])),
         ("another version", between(&[22, 2, 0, 0, 1, 0])),
         ("another message in the last record", behind),
-        ("65 records", in_records(&hello, &too_many)),
+        ("65 records", records(&hello, &too_many)),
     ];
     for to in LOGIN_AT {
         for (what, bytes) in &cases {

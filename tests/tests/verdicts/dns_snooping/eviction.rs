@@ -8,10 +8,13 @@ use enforcer::sys::boot_clock;
 use enforcer_common::ObservationOutcome;
 use enforcer_common::layout::{AddressGrant, BUDGET};
 use lab::topology::addresses::RESOLVER_V6;
+use test_data::dns::{
+    Message, QUESTION_NAME,
+    record_type::{A, AAAA},
+};
 
 use super::fixture::{DnsFixture, LINGER, Lookup, REGISTRY, ip, openings, outcomes};
 use super::genuine_answers::saying_at;
-use super::message::{A, AAAA, ASKED, Answer};
 use super::scripted_server::{Script, Server};
 
 const SERVER: IpAddr = IpAddr::V6(RESOLVER_V6);
@@ -31,8 +34,10 @@ fn numbering(first: u16) -> Script {
     Box::new(move |query| {
         let numbers = next.get()..next.get() + EACH;
         next.set(numbers.end);
-        let with = |answer: Answer, number| answer.address_for(DAY, numbered(number));
-        vec![(0, numbers.fold(Answer::to(query), with).0)]
+        let with = |answer: Message, number| {
+            answer.address_for(DAY, QUESTION_NAME, numbered(number).into())
+        };
+        vec![(0, numbers.fold(Message::response_to(query), with).0)]
     })
 }
 
@@ -52,7 +57,9 @@ fn learned_of(fixture: &DnsFixture, number: u16) -> Result<bool> {
 
 /// What another cgroup of the device's learned is there after this.
 fn genuine_first(fixture: &DnsFixture) -> Result<()> {
-    let _server = saying_at(fixture, SERVER, |answer| answer.address(ASKED, ip(GENUINE)))?;
+    let _server = saying_at(fixture, SERVER, |answer| {
+        answer.address(QUESTION_NAME, ip(GENUINE))
+    })?;
     let other = fixture.base.device.child("other")?;
     fixture.ask_from(&other, &[Lookup::once(SERVER, REGISTRY, A)])?;
     assert_eq!(fixture.learned()?, 2);

@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::{runtime::Builder, time::timeout};
 
-use super::message::query;
 use crate::fixture::{Fixture, Probe, protected};
 
 pub(super) const REGISTRY: &str = "contoso.azurecr.io";
@@ -28,6 +27,8 @@ pub(super) const IDS: [(&str, u32); 3] = [(REGISTRY, 1), (DATA, 2), (ACCOUNT, 3)
 pub(super) const LINGER: u64 = 900_000_000_000;
 /// The stub on the device's own loopback.
 pub(super) const STUB: &str = "127.53.0.53";
+use test_data::dns::Message;
+
 const TOOL: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/lab/send_methods/dns_client.py"
@@ -54,7 +55,7 @@ impl Lookup {
         Self {
             to,
             method: "connected",
-            query: query(name, kind),
+            query: Message::query(name, kind).0,
             rounds: 1,
             replies: 1,
             keys: Vec::new(),

@@ -4,10 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Result, ensure};
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
+use test_data::dns::{
+    ID, Message, QUESTION_NAME, pointer,
+    record_type::{A, AAAA},
+};
 
 use super::fixture::{DnsFixture, Lookup, REGISTRY, ip, openings};
 use super::genuine_answers::{saying, saying_at};
-use super::message::{A, AAAA, ASKED, Answer, ID, query, wire};
 use super::scripted_server::{Script, Server, Source};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
@@ -31,15 +34,15 @@ fn sources((server, neighbour): (IpAddr, &str)) -> [Source; 3] {
     ]
 }
 
-fn good(query: &[u8]) -> Answer {
-    Answer::to(query).address(ASKED, ip(ADDRESS))
+fn good(query: &[u8]) -> Message {
+    Message::response_to(query).address(QUESTION_NAME, ip(ADDRESS))
 }
 
 /// Answers to `query` that leave its question open, each with its voice and what is wrong with it.
-fn forgeries(query: &[u8]) -> Vec<(usize, Answer)> {
-    let about = |name: &str| Answer::about(name, A).address(ASKED, ip(ADDRESS));
+fn forgeries(query: &[u8]) -> Vec<(usize, Message)> {
+    let about = |name: &str| Message::response(name, A).address(QUESTION_NAME, ip(ADDRESS));
     let id = |id: u16| good(query).id(id);
-    let class = Answer::to(query).0.len() - 1;
+    let class = Message::response_to(query).0.len() - 1;
     let mut forged = vec![
         (OTHER_PORT, good(query)),
         (NEIGHBOUR, good(query)),
@@ -55,7 +58,7 @@ fn forgeries(query: &[u8]) -> Vec<(usize, Answer)> {
         (OWN, good(query).set(class, 3)),
         (
             OWN,
-            Answer::about(REGISTRY, AAAA).address(ASKED, ip("2001:db8:acc::77")),
+            Message::response(REGISTRY, AAAA).address(QUESTION_NAME, ip("2001:db8:acc::77")),
         ),
     ];
     for name in [
@@ -75,20 +78,19 @@ fn forgeries(query: &[u8]) -> Vec<(usize, Answer)> {
     }
     let dotted = [&[18][..], REGISTRY.as_bytes(), &[0, 0, 1, 0, 1]].concat();
     let header = good(query).0[..12].to_vec();
-    forged.push((OWN, Answer([header.clone(), dotted].concat())));
+    forged.push((OWN, Message([header.clone(), dotted].concat())));
     for pointer in [[0xc0, 12], [0xc0, 0], [0xff, 0xff], [0x40, 12], [0x80, 12]] {
         let question = [&pointer[..], &[0, 1, 0, 1]].concat();
-        forged.push((OWN, Answer([header.clone(), question].concat())));
+        forged.push((OWN, Message([header.clone(), question].concat())));
     }
     forged
 }
 
 /// Answers by the right server to the right question that are wrong in themselves: each takes the question.
-fn spoiled(query: &[u8]) -> Vec<Answer> {
-    let end = Answer::to(query).0.len();
-    let pointer = |at: usize| [0xc0 | (at >> 8) as u8, at as u8];
-    let own = |at| Answer::to(query).address(&pointer(at), ip(ADDRESS));
-    let alias = |target: &str| Answer::to(query).alias(REGISTRY, target);
+fn spoiled(query: &[u8]) -> Vec<Message> {
+    let end = Message::response_to(query).0.len();
+    let own = |at| Message::response_to(query).address(pointer(at), ip(ADDRESS));
+    let alias = |target: &str| Message::response_to(query).alias(REGISTRY, target);
     vec![
         own(end),
         own(end + 1),
@@ -97,19 +99,19 @@ fn spoiled(query: &[u8]) -> Vec<Answer> {
         own(11),
         own(13),
         own(0x3fff),
-        Answer::to(query).address(&wire("contosp.azurecr.io"), ip(ADDRESS)),
-        Answer::to(query).address(&wire("azurecr.io"), ip(ADDRESS)),
-        Answer::to(query).address(ASKED, ip("203.0.113.7")),
-        Answer::to(query).address(ASKED, ip("93.184.0.1")),
-        Answer::to(query).address(ASKED, ip("10.0.0.1")),
+        Message::response_to(query).address("contosp.azurecr.io", ip(ADDRESS)),
+        Message::response_to(query).address("azurecr.io", ip(ADDRESS)),
+        Message::response_to(query).address(QUESTION_NAME, ip("203.0.113.7")),
+        Message::response_to(query).address(QUESTION_NAME, ip("93.184.0.1")),
+        Message::response_to(query).address(QUESTION_NAME, ip("10.0.0.1")),
         good(query).set(2, 0x83),
         good(query).set(3, 0x83),
         good(query).set(7, 2),
         good(query).set(7, 33),
-        alias("b.example").address(ASKED, ip(ADDRESS)),
-        alias("b.example").address(&wire("c.example"), ip(ADDRESS)),
+        alias("b.example").address(QUESTION_NAME, ip(ADDRESS)),
+        alias("b.example").address("c.example", ip(ADDRESS)),
         good(query).set(good(query).0.len() - 5, 5),
-        Answer::to(query).address(ASKED, ip("2001:db8:acc::77")),
+        Message::response_to(query).address(QUESTION_NAME, ip("2001:db8:acc::77")),
     ]
 }
 
@@ -135,7 +137,7 @@ fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
         drop(server);
 
         let _server = saying_at(&fixture, address, |answer| {
-            answer.address(ASKED, ip(ADDRESS))
+            answer.address(QUESTION_NAME, ip(ADDRESS))
         })?;
         fixture.ask(&[Lookup::once(address, REGISTRY, A)])?;
         assert_eq!(fixture.learned()?, 2, "and the right one opens");
@@ -145,7 +147,7 @@ fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
 
 /// Says all forgeries, another spoiled answer each time, and the right one; how many that are.
 fn forger() -> (Script, u64) {
-    let genuine = query(REGISTRY, A);
+    let genuine = Message::query(REGISTRY, A).0;
     let each = forgeries(&genuine);
     let lone = spoiled(&genuine);
     let replies = each.len() as u64 + 2;
@@ -170,7 +172,7 @@ fn forger() -> (Script, u64) {
 #[test]
 fn a_network_that_an_unprivileged_user_made_teaches_nothing() -> Result<()> {
     let fixture = DnsFixture::new()?;
-    let answer = good(&query(REGISTRY, A));
+    let answer = good(&Message::query(REGISTRY, A).0);
     for (server, _) in SERVERS {
         for method in ["connected", "unconnected"] {
             let asked = Lookup {
@@ -190,7 +192,7 @@ fn one_question_has_one_answer() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let other = "198.51.100.78";
     let script: Script = Box::new(move |query| {
-        let second = Answer::to(query).address(ASKED, ip(other));
+        let second = Message::response_to(query).address(QUESTION_NAME, ip(other));
         vec![(0, good(query).0), (0, second.0.clone()), (0, second.0)]
     });
     let _server = Server::start(fixture.base.network.cloud(), SERVER, &[], script)?;
@@ -208,7 +210,9 @@ fn one_question_has_one_answer() -> Result<()> {
 #[test]
 fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(ADDRESS)))?;
+    let _server = saying(&fixture, |answer| {
+        answer.address(QUESTION_NAME, ip(ADDRESS))
+    })?;
     let asked = Lookup::once(SERVER, REGISTRY, A);
     let learned = |fixture: &mut DnsFixture| -> Result<usize> {
         fixture.forget()?;

@@ -9,11 +9,14 @@ use lab::{
     bpf::loaded_policy,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},
 };
+use test_data::dns::{
+    Message, QUESTION_NAME, TTL,
+    record_type::{A, AAAA},
+};
 
 use super::fixture::{
     ACCOUNT, DnsFixture, LINGER, Lookup, LookupResult, REGISTRY, STUB, ip, openings, outcomes,
 };
-use super::message::{A, AAAA, ASKED, Answer, TTL, wire};
 use super::scripted_server::Server;
 
 const V4: &str = "198.51.100.77";
@@ -33,7 +36,7 @@ fn found(count: usize) -> LookupResult {
 /// A server of the cloud that says the same to everybody.
 pub(super) fn saying(
     fixture: &DnsFixture,
-    answer: impl Fn(Answer) -> Answer + Send + 'static,
+    answer: impl Fn(Message) -> Message + Send + 'static,
 ) -> Result<Server> {
     saying_at(fixture, RESOLVER_V4.into(), answer)
 }
@@ -42,9 +45,9 @@ pub(super) fn saying(
 pub(super) fn saying_at(
     fixture: &DnsFixture,
     address: IpAddr,
-    answer: impl Fn(Answer) -> Answer + Send + 'static,
+    answer: impl Fn(Message) -> Message + Send + 'static,
 ) -> Result<Server> {
-    let script = move |query: &[u8]| vec![(0, answer(Answer::to(query)).0)];
+    let script = move |query: &[u8]| vec![(0, answer(Message::response_to(query)).0)];
     Server::start(fixture.base.network.cloud(), address, &[], Box::new(script))
 }
 
@@ -52,7 +55,12 @@ pub(super) fn saying_at(
 fn registry(query: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let asked_v6 = query.get(query.len() - 3) == Some(&(AAAA as u8));
     let address = ip(if asked_v6 { V6 } else { V4 });
-    vec![(0, Answer::to(query).address(ASKED, address).0)]
+    vec![(
+        0,
+        Message::response_to(query)
+            .address(QUESTION_NAME, address)
+            .0,
+    )]
 }
 
 #[test]
@@ -86,8 +94,8 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
         let chain = answer
             .alias("CONTOSO.azurecr.io", "r.trafficmanager.net")
             .alias("R.trafficmanager.net", "eus.cloudapp.azure.com");
-        let owner = wire("eus.CloudApp.azure.com");
-        let with = |answer: Answer, address: &IpAddr| answer.address(&owner, *address);
+        let owner = "eus.CloudApp.azure.com";
+        let with = |answer: Message, address: &IpAddr| answer.address(owner, *address);
         listed.iter().fold(chain, with)
     })?;
     let keys: Vec<AddressGrant> = addresses
@@ -106,7 +114,7 @@ fn an_answer_is_read_in_whatever_order_its_records_stand() -> Result<()> {
     let address: IpAddr = [198, 51, 100, 77].into();
     let _server = saying(&fixture, move |answer| {
         answer
-            .address(&wire("eus-3.fe.azcr.io"), address)
+            .address("eus-3.fe.azcr.io", address)
             .alias("eus.trafficmanager.net", "eus-3.fe.azcr.io")
             .alias("contoso.azurecr.io", "eus.trafficmanager.net")
     })?;
@@ -139,10 +147,10 @@ fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> 
 }
 
 /// Two aliases and as many addresses as there is room for.
-fn large(kind: u16) -> (Answer, Vec<IpAddr>) {
+fn large(kind: u16) -> (Message, Vec<IpAddr>) {
     let stamp = "eus-3-fe-0123456789abcdef.fe.azcr.io";
     let machine = "r0330eus-3.eastus.cloudapp.azure.com";
-    let chain = Answer::about(REGISTRY, kind).alias(REGISTRY, stamp);
+    let chain = Message::response(REGISTRY, kind).alias(REGISTRY, stamp);
     let mut answer = chain.alias(stamp, machine);
     let mut addresses = Vec::new();
     for last in 1.. {
@@ -150,7 +158,7 @@ fn large(kind: u16) -> (Answer, Vec<IpAddr>) {
             A => [198, 51, 100, last].into(),
             _ => Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 0, last.into()).into(),
         };
-        let longer = answer.clone().address(&wire(machine), address);
+        let longer = answer.clone().address(machine, address);
         if longer.0.len() > LARGEST {
             break;
         }
@@ -163,7 +171,7 @@ fn large(kind: u16) -> (Answer, Vec<IpAddr>) {
 #[test]
 fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
+    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     let ask = |fixture: &mut DnsFixture, name: &str, key| -> Result<Vec<LookupResult>> {
         fixture.forget()?;
         let asked = Lookup::once(RESOLVER_V4.into(), name, A);
@@ -188,7 +196,7 @@ fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
 #[test]
 fn a_learned_address_stays_for_the_linger_whatever_its_time_to_live() -> Result<()> {
     let fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
+    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     let stays = LINGER;
     let before = boot_clock() + stays;
     fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
@@ -209,8 +217,8 @@ fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let _server = saying(&fixture, |answer| {
         answer
-            .address(ASKED, ip(V4))
-            .address(ASKED, ip("198.51.100.78"))
+            .address(QUESTION_NAME, ip(V4))
+            .address(QUESTION_NAME, ip("198.51.100.78"))
     })?;
     let lessons = fixture.lessons(|| {
         fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
@@ -231,7 +239,9 @@ fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
 fn a_name_of_an_exception_opens_storage_for_its_unit_alone() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let address = ip("203.0.113.7");
-    let _server = saying(&fixture, move |answer| answer.address(ASKED, address))?;
+    let _server = saying(&fixture, move |answer| {
+        answer.address(QUESTION_NAME, address)
+    })?;
     let unit = loaded_policy::open(&fixture.base.device)?.id;
     let asked = Lookup::once(RESOLVER_V4.into(), ACCOUNT, A).look(&openings(unit, address, 3));
     assert_eq!(fixture.ask(&[asked])?, [found(2)]);
@@ -242,7 +252,9 @@ fn a_name_of_an_exception_opens_storage_for_its_unit_alone() -> Result<()> {
 #[test]
 fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(ASKED, ip("203.0.113.7")))?;
+    let _server = saying(&fixture, |answer| {
+        answer.address(QUESTION_NAME, ip("203.0.113.7"))
+    })?;
     let soon = boot_clock() + 60 * SECOND;
     let ask = |fixture: &DnsFixture| fixture.ask(&[Lookup::once(RESOLVER_V4.into(), ACCOUNT, A)]);
     fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = soon)?;
@@ -263,7 +275,7 @@ fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
 #[test]
 fn what_a_name_opened_goes_with_the_name_and_stays_with_another_change() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(ASKED, ip(V4)))?;
+    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
     fixture.apply(|inputs| inputs.audit = true)?;
     assert_eq!(fixture.learned()?, 2);

@@ -5,10 +5,13 @@ use std::net::{IpAddr, TcpListener};
 use anyhow::Result;
 use enforcer_common::ObservationOutcome;
 use lab::topology::addresses::RESOLVER_V4;
+use test_data::dns::{
+    Message, QUESTION_NAME,
+    record_type::{A, AAAA},
+};
 
 use super::fixture::{ACCOUNT, DnsFixture, Lookup, REGISTRY, ip, outcomes};
 use super::genuine_answers::saying;
-use super::message::{A, AAAA, ASKED, Answer, query, wire};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
 const ADDRESS: &str = "198.51.100.77";
@@ -18,7 +21,7 @@ fn outcome(
     fixture: &DnsFixture,
     name: &str,
     kind: u16,
-    answer: impl Fn(Answer) -> Answer + Send + 'static,
+    answer: impl Fn(Message) -> Message + Send + 'static,
 ) -> Result<(Vec<(ObservationOutcome, u32)>, usize)> {
     let _server = saying(fixture, answer)?;
     let lessons = fixture.lessons(|| {
@@ -46,7 +49,7 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
         (ACCOUNT, 3, AAAA, "2001:db8:acc::7"),
     ] {
         let told = outcome(&fixture, name, kind, move |answer| {
-            answer.address(ASKED, ip(address))
+            answer.address(QUESTION_NAME, ip(address))
         })?;
         assert_eq!(
             told,
@@ -64,7 +67,7 @@ fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() ->
         fixture.apply(|inputs| inputs.default_allow = default_allow)?;
         for address in ["93.184.0.1", "10.0.0.1"] {
             let told = outcome(&fixture, REGISTRY, A, |answer| {
-                answer.address(ASKED, ip(address))
+                answer.address(QUESTION_NAME, ip(address))
             })?;
             assert_eq!(
                 told,
@@ -81,7 +84,7 @@ fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
     fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
     let told = outcome(&fixture, REGISTRY, A, |answer| {
-        answer.address(ASKED, ip(ADDRESS))
+        answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
     assert_eq!(told, (vec![(ObservationOutcome::Unchecked, 1)], 0));
     Ok(())
@@ -95,19 +98,19 @@ fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
     assert_eq!(told, unusable, "truncated");
     let told = outcome(&fixture, REGISTRY, A, |answer| {
         answer
-            .address(&wire("c.example"), ip(ADDRESS))
+            .address("c.example", ip(ADDRESS))
             .alias(REGISTRY, "b.example")
     })?;
     assert_eq!(told, unusable, "an address that no alias leads to");
     let told = outcome(&fixture, REGISTRY, A, |answer| {
         (0..129).fold(answer, |answer, last| {
-            answer.address(ASKED, [198, 51, 100, last].into())
+            answer.address(QUESTION_NAME, [198, 51, 100, last].into())
         })
     })?;
     assert_eq!(told, unusable, "129 addresses");
     let told = outcome(&fixture, REGISTRY, A, |answer| {
         let at = u8::try_from(answer.0.len()).unwrap_or(0);
-        answer.address(&[0xc0, at], ip(ADDRESS))
+        answer.address([0xc0, at], ip(ADDRESS))
     })?;
     assert_eq!(told, unusable, "a name that points to itself");
     Ok(())
@@ -129,7 +132,7 @@ fn a_question_over_tcp_is_told() -> Result<()> {
     let cloud = fixture.base.network.cloud();
     let _server = cloud.run(|| Ok(TcpListener::bind((SERVER, 53))?))?;
     let framed = |name: &str| {
-        let query = query(name, A);
+        let query = Message::query(name, A).0;
         let mut framed = (query.len() as u16).to_be_bytes().to_vec();
         framed.extend(query);
         framed
@@ -147,7 +150,10 @@ fn a_question_over_tcp_is_told() -> Result<()> {
     };
     for (what, query) in [
         ("in one segment", framed(REGISTRY)),
-        ("after a segment with the length", query(REGISTRY, A)),
+        (
+            "after a segment with the length",
+            Message::query(REGISTRY, A).0,
+        ),
     ] {
         assert_eq!(
             outcomes(&ask(query)?),

@@ -5,7 +5,6 @@ mod fixture;
 mod forged_answers;
 mod genuine_answers;
 mod ignored_answers;
-mod message;
 mod preexisting_sockets;
 mod redirected_resolver;
 mod scripted_server;

@@ -15,12 +15,12 @@ use enforcer::{policy::address, sys::dns_sockets};
 use lab::fixtures::process::run_with_input;
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};
+use test_data::dns::{Message, QUESTION_NAME, record_type::A};
 
 use super::fixture::{
     DnsFixture, LIMIT, Lookup, LookupResult, REGISTRY, alone, ip, openings, parse_report,
 };
 use super::genuine_answers::saying_at;
-use super::message::{A, ASKED, Answer, query};
 use crate::fixture::{await_true, new_dir};
 
 const ADDRESS: &str = "198.51.100.77";
@@ -88,7 +88,7 @@ fn a_socket_that_is_older_than_the_programs_learns_once_it_is_listed() -> Result
         for is_listed in [false, true] {
             let mut fixture = DnsFixture::before_attaching()?;
             let _server = saying_at(&fixture, server, |answer| {
-                answer.address(ASKED, ip(ADDRESS))
+                answer.address(QUESTION_NAME, ip(ADDRESS))
             })?;
             let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
             fixture.base.attach()?;
@@ -112,7 +112,7 @@ fn a_socket_that_is_older_than_its_servers_entry_learns_and_one_of_a_former_serv
     let mut fixture = DnsFixture::new()?;
     let [server, _] = SERVERS;
     let _server = saying_at(&fixture, server, |answer| {
-        answer.address(ASKED, ip(ADDRESS))
+        answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
     let servers = std::mem::take(&mut fixture.inputs.servers);
     fixture.apply(|_| {})?;
@@ -136,7 +136,8 @@ fn a_socket_that_is_older_than_its_servers_entry_learns_and_one_of_a_former_serv
 #[test]
 fn a_socket_of_a_network_that_an_unprivileged_user_made_is_not_listed_and_learns_nothing()
 -> Result<()> {
-    let answer = Answer::to(&query(REGISTRY, A)).address(ASKED, ip(ADDRESS));
+    let answer =
+        Message::response_to(&Message::query(REGISTRY, A).0).address(QUESTION_NAME, ip(ADDRESS));
     for server in SERVERS {
         let mut fixture = DnsFixture::before_attaching()?;
         let alone = alone(server, &answer.0);
@@ -156,7 +157,7 @@ fn a_listed_socket_that_turns_to_another_server_learns_nothing_from_that() -> Re
     let [server, _] = SERVERS;
     let _server = saying_at(&fixture, server, |answer| answer)?;
     let _other = saying_at(&fixture, ip(NEIGHBOUR), |answer| {
-        answer.address(ASKED, ip(ADDRESS))
+        answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
     let asked = Lookup {
         then: Some(ip(NEIGHBOUR)),

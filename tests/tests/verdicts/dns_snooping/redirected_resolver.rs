@@ -9,10 +9,13 @@ use anyhow::Result;
 use lab::fixtures::process::run;
 use lab::fixtures::tool_cache::ToolCache;
 use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
+use test_data::dns::{
+    Message, QUESTION_NAME,
+    record_type::{A, AAAA},
+};
 
 use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, ip, openings};
 use super::genuine_answers::saying_at;
-use super::message::{A, AAAA, ASKED, Answer};
 use super::scripted_server::{Script, Server, Source};
 
 const V4: &str = "198.51.100.77";
@@ -65,7 +68,11 @@ fn found(count: usize) -> LookupResult {
 
 /// A server at another port of `address`.
 fn filter(fixture: &DnsFixture, address: SocketAddr, says: &'static str) -> Result<Server> {
-    let answer = move |query: &[u8]| Answer::to(query).address(ASKED, ip(says)).0;
+    let answer = move |query: &[u8]| {
+        Message::response_to(query)
+            .address(QUESTION_NAME, ip(says))
+            .0
+    };
     let script: Script = Box::new(move |query| vec![(0, answer(query))]);
     Server::start_at(fixture.base.network.device(), Source::At(address), script)
 }
@@ -123,7 +130,7 @@ fn a_socket_that_asked_a_server_learns_nothing_from_another_that_it_asks_next() 
     let server: IpAddr = RESOLVER_V4.into();
     let _silent = saying_at(&fixture, server, |answer| answer)?;
     let _other = saying_at(&fixture, ip(NEIGHBOUR), |answer| {
-        answer.address(ASKED, ip(V4))
+        answer.address(QUESTION_NAME, ip(V4))
     })?;
     for (method, replies) in [("connected", 1), ("unconnected", 2)] {
         let asked = Lookup {

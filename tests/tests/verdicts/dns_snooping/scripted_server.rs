@@ -15,6 +15,7 @@ use std::{
 use anyhow::{Context, Result};
 use lab::topology::netns::Netns;
 use socket2::{Domain, Protocol, Socket, Type};
+use test_data::packet::udp_packet;
 
 /// What to answer to a query: messages, each by the voice of a number. Voice 0 is the server itself.
 pub(super) type Script = Box<dyn Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send>;
@@ -26,8 +27,6 @@ pub(super) enum Source {
     /// A raw socket that writes this address, and port 53, into the packets' headers.
     Spoofed(IpAddr),
 }
-
-const UDP: u8 = 17;
 
 enum Sender {
     Datagrams(UdpSocket),
@@ -135,7 +134,9 @@ impl Sender {
                 socket.send_to(message, client)?;
             }
             Self::Raw(socket, source) => {
-                let packet = packet(*source, client, message)?;
+                let packet = udp_packet(SocketAddr::new(*source, 53), client, message);
+                let packet =
+                    packet.context("the source and the client are of different families")?;
                 // raw(7): over IPv6 a port other than 0 is another protocol's.
                 let to = SocketAddr::new(client.ip(), 0);
                 nix::sys::socket::sendto(
@@ -147,51 +148,5 @@ impl Sender {
             }
         }
         Ok(())
-    }
-}
-
-/// A UDP datagram with its headers. Over IPv4 its checksum is left out (RFC 768), and the kernel fills in the other one.
-fn packet(source: IpAddr, client: SocketAddr, message: &[u8]) -> Result<Vec<u8>> {
-    let length = u16::try_from(message.len() + 8)?;
-    let mut datagram = 53_u16.to_be_bytes().to_vec();
-    datagram.extend(client.port().to_be_bytes());
-    datagram.extend(length.to_be_bytes());
-    datagram.extend([0, 0]);
-    datagram.extend(message);
-    let mut packet = Vec::new();
-    match (source, client.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            packet.extend([0x45, 0]);
-            packet.extend((length + 20).to_be_bytes());
-            packet.extend([0, 0, 0, 0, 64, UDP, 0, 0]);
-            packet.extend(from.octets());
-            packet.extend(to.octets());
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            packet.extend([0x60, 0, 0, 0]);
-            packet.extend(length.to_be_bytes());
-            packet.extend([UDP, 64]);
-            packet.extend(from.octets());
-            packet.extend(to.octets());
-            let sum = checksum(&[&packet[8..], &datagram, &[0, UDP], &length.to_be_bytes()]);
-            datagram[6..8].copy_from_slice(&sum.to_be_bytes());
-        }
-        _ => anyhow::bail!("{client} is of another family than {source}"),
-    }
-    packet.extend(datagram);
-    Ok(packet)
-}
-
-/// Of all parts, each with a zero behind it where its last word is not whole (RFC 1071; RFC 8200, section 8.1).
-fn checksum(parts: &[&[u8]]) -> u16 {
-    let words = parts.iter().flat_map(|part| part.chunks(2));
-    let word = |word: &[u8]| u32::from(word[0]) << 8 | u32::from(word.get(1).copied().unwrap_or(0));
-    let mut sum: u32 = words.map(word).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    match !(sum as u16) {
-        0 => 0xffff,
-        sum => sum,
     }
 }

@@ -2,8 +2,8 @@
 //! unreadable packets.
 
 use enforcer_common::{Reason, Verdict::Deny};
-use lab::craft::{
-    Packet, ethernet,
+use test_data::packet::{
+    Packet, frame,
     protocol::{DESTINATION_OPTIONS, FRAGMENT, GRE, IPIP, IPV6, NO_NEXT_HEADER, ROUTING, TCP},
 };
 
@@ -26,11 +26,11 @@ pub(super) fn fragments() -> Vec<PacketCase> {
         cases.push(case("don't fragment", &whole, https.0, https.1));
         for bits in [0x0001_u16, 0x0009, 0x0008, 0xfff8] {
             let [high, low] = bits.to_be_bytes();
-            let packet = v6.clone().behind(FRAGMENT, &[0, high, low, 0, 0, 0, 1]);
+            let packet = v6.clone().extension(FRAGMENT, &[0, high, low, 0, 0, 0, 1]);
             let what = format!("fragment {bits:#x} to {}", addresses[1]);
             cases.push(case(what, &packet, other.0, other.1));
         }
-        let atomic = v6.behind(FRAGMENT, &[0; 7]);
+        let atomic = v6.extension(FRAGMENT, &[0; 7]);
         let https = behind(https);
         cases.push(case("an atomic fragment", &atomic, https.0, https.1));
     }
@@ -72,7 +72,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
         let https = behind(https);
         let packet = Packet::new(ip(addresses[1]), TCP, 443);
         for kind in [0, DESTINATION_OPTIONS, 135, 139, 140] {
-            let short = packet.clone().behind(kind, &[0; 7]);
+            let short = packet.clone().extension(kind, &[0; 7]);
             cases.push(case(
                 format!("behind header {kind}"),
                 &short,
@@ -81,7 +81,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
             ));
             let long = packet
                 .clone()
-                .behind(kind, &[vec![1], vec![0; 14]].concat());
+                .extension(kind, &[vec![1], vec![0; 14]].concat());
             cases.push(case(
                 format!("behind long header {kind}"),
                 &long,
@@ -89,7 +89,9 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
                 https.1,
             ));
         }
-        let signed = packet.clone().behind(51, &[vec![4], vec![0; 22]].concat());
+        let signed = packet
+            .clone()
+            .extension(51, &[vec![4], vec![0; 22]].concat());
         cases.push(case(
             "behind an authentication header",
             &signed,
@@ -98,7 +100,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
         ));
         let chain = |len: usize| {
             (0..len).fold(packet.clone(), |packet, _| {
-                packet.behind(DESTINATION_OPTIONS, &[0; 7])
+                packet.extension(DESTINATION_OPTIONS, &[0; 7])
             })
         };
         cases.push(case("behind seven headers", &chain(7), https.0, https.1));
@@ -113,7 +115,7 @@ pub(super) fn extension_headers() -> Vec<PacketCase> {
         cases.push(case("nothing", &none, other.0, other.1));
         cases.push(case(
             "nothing behind a header",
-            &none.behind(0, &[0; 7]),
+            &none.extension(0, &[0; 7]),
             other.0,
             other.1,
         ));
@@ -178,14 +180,14 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
         let https = behind(https);
         for kind in [0, 2, 3, 4, 253] {
             let route = |left: u8| [vec![2, kind, left], vec![0; 20]].concat();
-            let past = v6.clone().behind(ROUTING, &route(0));
+            let past = v6.clone().extension(ROUTING, &route(0));
             cases.push(case(
                 format!("routing header {kind}, used up"),
                 &past,
                 https.0,
                 https.1,
             ));
-            let routed = v6.clone().behind(ROUTING, &route(1));
+            let routed = v6.clone().extension(ROUTING, &route(1));
             cases.push(case(
                 format!("routing header {kind}"),
                 &routed,
@@ -193,8 +195,8 @@ pub(super) fn source_routes() -> Vec<PacketCase> {
                 Reason::SourceRouted,
             ));
             let hidden = routed
-                .behind(DESTINATION_OPTIONS, &[0; 7])
-                .behind(0, &[0; 7]);
+                .extension(DESTINATION_OPTIONS, &[0; 7])
+                .extension(0, &[0; 7]);
             cases.push(case(
                 "a routing header behind others",
                 &hidden,
@@ -217,20 +219,20 @@ pub(super) fn truncated() -> Vec<PacketCase> {
         for len in [20, 21, 23] {
             cases.push(case(
                 format!("IPv4 of {len} bytes"),
-                &v4.clone().cut(len),
+                &v4.clone().truncated(len),
                 other.0,
                 other.1,
             ));
         }
-        let behind = v6.clone().behind(DESTINATION_OPTIONS, &[0; 7]);
+        let behind = v6.clone().extension(DESTINATION_OPTIONS, &[0; 7]);
         for len in [40, 41, 43] {
             cases.push(case(
                 format!("IPv6 of {len} bytes"),
-                &v6.clone().cut(len),
+                &v6.clone().truncated(len),
                 other.0,
                 other.1,
             ));
-            let cut = behind.clone().cut(len + 8);
+            let cut = behind.clone().truncated(len + 8);
             cases.push(case(
                 "IPv6 that ends after its options",
                 &cut,
@@ -245,25 +247,25 @@ pub(super) fn truncated() -> Vec<PacketCase> {
 pub(super) fn unreadable() -> Vec<PacketCase> {
     let [v4, v6] = UNLISTED.map(|text| Packet::new(ip(text), TCP, 443).network());
     let mut frames = vec![
-        ("ARP", ethernet(0x0806, &v4)),
-        ("VLAN", ethernet(0x8100, &v4)),
-        ("MPLS", ethernet(0x8847, &v4)),
-        ("no protocol", ethernet(0, &v4)),
-        ("IPv6 called IPv4", ethernet(0x0800, &v6)),
+        ("ARP", frame(0x0806, &v4)),
+        ("VLAN", frame(0x8100, &v4)),
+        ("MPLS", frame(0x8847, &v4)),
+        ("no protocol", frame(0, &v4)),
+        ("IPv6 called IPv4", frame(0x0800, &v6)),
         (
             "IPv4 called IPv6",
-            ethernet(0x86dd, &[v4.clone(), vec![0; 20]].concat()),
+            frame(0x86dd, &[v4.clone(), vec![0; 20]].concat()),
         ),
     ];
     for first in [0x00, 0x05, 0x40, 0x44, 0x65, 0xf5] {
         let mut packet = v4.clone();
         packet[0] = first;
-        frames.push(("IPv4 with a wrong first byte", ethernet(0x0800, &packet)));
+        frames.push(("IPv4 with a wrong first byte", frame(0x0800, &packet)));
     }
     for first in [0x00, 0x45, 0x70, 0xf0] {
         let mut packet = v6.clone();
         packet[0] = first;
-        frames.push(("IPv6 with a wrong first byte", ethernet(0x86dd, &packet)));
+        frames.push(("IPv6 with a wrong first byte", frame(0x86dd, &packet)));
     }
     let case = |(what, packet): (&str, Vec<u8>)| PacketCase {
         what: what.to_owned(),

@@ -9,7 +9,7 @@ use enforcer_common::{
     Class, Reason, Verdict,
     Verdict::{Allow, Deny},
 };
-use lab::craft::{
+use test_data::packet::{
     Packet,
     protocol::{DESTINATION_OPTIONS, ESP, GRE, ICMP, ICMPV6, IPIP, IPV6, SCTP, TCP, UDP},
 };
@@ -287,7 +287,7 @@ fn embedded(embed: &dyn Fn(Ipv4Addr) -> IpAddr) -> Vec<PacketCase> {
             other.0,
             other.1,
         ));
-        let hidden = packet.behind(DESTINATION_OPTIONS, &[0; 7]);
+        let hidden = packet.extension(DESTINATION_OPTIONS, &[0; 7]);
         let https = behind(https);
         cases.push(case(
             "the same behind an extension header",
