@@ -1,7 +1,7 @@
-//! What serde says of a value, in words that the reader of a file knows: no type of Rust is in them.
+//! Translates serde's error messages into the terms of a file's format, without types of Rust.
 
-/// What serde calls a kind of value, and what a reader of the file does.
-const KINDS: [(&str, &str); 15] = [
+/// Terms of serde, and the terms for readers of the file.
+const TERMS: [(&str, &str); 15] = [
     ("a borrowed string", "text in quotes"),
     ("a string", "text in quotes"),
     ("string \"", "the text \""),
@@ -22,32 +22,33 @@ const KINDS: [(&str, &str); 15] = [
     ("wanted string or table", "expected text in quotes"),
 ];
 
-/// Rewrites serde's `message`; `table` is what the format calls a collection of keys and values ("an object", "a table").
+/// Translates serde's `message`; `table` is the format's term for a collection of keys and values ("an object", "a table").
 pub(crate) fn plain_words(message: &str, table: &str) -> String {
     let mismatch = message
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "));
-    if let Some((found, wanted)) = mismatch.and_then(|told| told.rsplit_once(", expected ")) {
+    if let Some((found, expected)) = mismatch.and_then(|message| message.rsplit_once(", expected "))
+    {
         return format!(
             "expected {}, found {}",
-            kind(wanted, table),
-            kind(found, table)
+            translate(expected, table),
+            translate(found, table)
         );
     }
-    // A list in the place of a struct.
+    // A list where a struct is expected.
     if message.starts_with("invalid length ") && message.contains("expected struct ") {
         return format!("expected {table}, found a list");
     }
-    kind(message, table)
+    translate(message, table)
 }
 
-fn kind(told: &str, table: &str) -> String {
-    if told.starts_with("struct ") || ["map", "a map"].contains(&told) {
+fn translate(text: &str, table: &str) -> String {
+    if text.starts_with("struct ") || ["map", "a map"].contains(&text) {
         return table.to_owned();
     }
-    let known = KINDS.iter().find(|(serde, _)| told.starts_with(serde));
-    known.map_or_else(
-        || told.to_owned(),
-        |(serde, plain)| told.replacen(serde, plain, 1),
+    let term = TERMS.iter().find(|(serde, _)| text.starts_with(serde));
+    term.map_or_else(
+        || text.to_owned(),
+        |(serde, plain)| text.replacen(serde, plain, 1),
     )
 }

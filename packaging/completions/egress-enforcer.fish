@@ -27,21 +27,21 @@ end
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -s V -l version -d 'Print version'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "run" -d 'Load the policy, enforce it, and follow names and files'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "run" -d 'Load the policy, enforce it, and keep it up to date'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "status" -d 'Tell whether the policy is in force, and what it opens'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "explain" -d 'Say whether a destination is reachable, and why'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "status" -d 'Show whether the policy is in force, and what it allows'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "explain" -d 'Show whether a destination is reachable, and why'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "events" -d 'Print denials'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "endpoints" -d 'Print every registry with its names and addresses'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "tags" -d 'The service tags that are closed'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "doctor" -d 'Tell whether this machine has what is needed'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "unload" -d 'End enforcement and remove all that is loaded'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "endpoints" -d 'Print each registry with its names and addresses'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "tags" -d 'Show or update the protected service tags'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "doctor" -d 'Check this host or, with --registry, a registry'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "unload" -d 'End enforcement and remove everything that is loaded'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l scope -d 'Judge this cgroup and all below it [default: `scope` of the configuration, or the cgroup v2 root]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l registry -d 'Keep this registry reachable, without a configuration file; needs --ephemeral' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l scope -d 'Enforce for this cgroup and its descendants [default: `scope` of the configuration, or the cgroup v2 root]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l registry -d 'Allow this registry, without a configuration file; needs --ephemeral' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l region -d 'A region in which the registries have replicas' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l data-endpoint -d 'A whole name of a data endpoint or regional endpoint of the registries' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l data-endpoint -d 'The full name of a data endpoint or regional endpoint of the registries' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l audit -d 'Decide and report everything, drop nothing'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l ephemeral -d 'End enforcement when this process ends'
@@ -57,44 +57,44 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t''
 udp\t''
 icmp\t''"
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Judge as for this systemd unit, with its exceptions' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Judge as for this cgroup, by its path below the cgroup v2 root or its directory' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake, where it is not DEST; none, where it is empty' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Evaluate for this systemd unit, with its exceptions' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Evaluate for this cgroup: a path below the cgroup v2 root, or its directory' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake [default: DEST]; empty for none' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l since -d 'Print what came after the event with this number' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l since -d 'Print only events after the one with this number' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l follow -d 'Go on printing as denials happen'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l json -d 'Print JSON: one document, or with --follow one a line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l follow -d 'Keep printing events as they happen'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l json -d 'Print JSON: one document, or with --follow one per line'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -s h -l help -d 'Print help'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "show" -d 'Print the protected set in force and where it came from'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "show" -d 'Print the protected set in force and its source'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "import" -d 'Write a newer service-tags file to protect.service-tags'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "bundle" -d 'Generate the bundle for a build from a published file'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and not __fish_seen_subcommand_from show import bundle help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l force -d 'Take a file that is older or lacks prefixes, too'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l force -d 'Import a file even where it is older or lacks prefixes'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l cloud -d 'Its cloud: public, us-government or china' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -l change-number-is-lower-bound -d 'The true change number may be higher than the file\'s'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from bundle" -s h -l help -d 'Print help'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print the protected set in force and where it came from'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print the protected set in force and its source'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "import" -d 'Write a newer service-tags file to protect.service-tags'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "bundle" -d 'Generate the bundle for a build from a published file'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand tags; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l registry -d 'Look at this registry, by its login server or its name, instead of this machine' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l image -d 'An image in the registry, to see where its blobs come from; nothing of it is kept' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l username -d 'The user to ask for a token as; without one, anybody' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l registry -d 'Check this registry (its login server or name) instead of this host' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l image -d 'An image in the registry, to check where its blobs come from; nothing is stored' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l username -d 'The user name for the registry\'s token server; without one, no credentials are sent' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l password-file -d 'Read the user\'s password from this file' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l password-stdin -d 'Read the user\'s password from standard input'
@@ -105,17 +105,17 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" 
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand completions" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "run" -d 'Load the policy, enforce it, and follow names and files'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "run" -d 'Load the policy, enforce it, and keep it up to date'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "status" -d 'Tell whether the policy is in force, and what it opens'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "explain" -d 'Say whether a destination is reachable, and why'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "status" -d 'Show whether the policy is in force, and what it allows'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "explain" -d 'Show whether a destination is reachable, and why'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "events" -d 'Print denials'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "endpoints" -d 'Print every registry with its names and addresses'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "tags" -d 'The service tags that are closed'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "doctor" -d 'Tell whether this machine has what is needed'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "unload" -d 'End enforcement and remove all that is loaded'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "endpoints" -d 'Print each registry with its names and addresses'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "tags" -d 'Show or update the protected service tags'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "doctor" -d 'Check this host or, with --registry, a registry'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "unload" -d 'End enforcement and remove everything that is loaded'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "show" -d 'Print the protected set in force and where it came from'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "import" -d 'Put a newer service-tags file in the place that the configuration names'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "bundle" -d 'Print the bundle that a build carries, from a published file'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "show" -d 'Print the protected set in force and its source'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "import" -d 'Write a newer service-tags file to protect.service-tags'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "bundle" -d 'Generate the bundle for a build from a published file'

@@ -1,4 +1,4 @@
-//! What can be written on the command line.
+//! Arguments of the command line.
 
 use std::path::PathBuf;
 
@@ -10,15 +10,15 @@ use crate::config::Cloud;
 use crate::doctor::registry::Image;
 use crate::name::Name;
 
-/// Where the configuration is unless `--config` names another file.
+/// The configuration file, unless `--config` names another.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/egress-enforcer/config.toml";
 
-/// Keeps the Azure registries that are named reachable from this host, and every other registry and storage account not.
+/// Allows this host to reach the configured Azure container registries, and denies every other registry and storage account.
 #[derive(Debug, Parser)]
 #[command(
     name = "egress-enforcer",
     version = crate::VERSION,
-    after_help = "Exit codes: 0 done, 1 the answer is no (denied, invalid, unfit, not enforcing), 2 it could not be done."
+    after_help = "Exit codes: 0 success; 1 the answer is no (denied, invalid, a check failed, not enforcing); 2 the command failed."
 )]
 pub(super) struct Arguments {
     /// The configuration file [default: /etc/egress-enforcer/config.toml]
@@ -30,30 +30,33 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Load the policy, enforce it, and follow names and files
+    /// Load the policy, enforce it, and keep it up to date
     Run(RunArgs),
     /// Validate the configuration as `run` would, and print the plan
     Check(OutputArgs),
-    /// Tell whether the policy is in force, and what it opens
+    /// Show whether the policy is in force, and what it allows
     Status(OutputArgs),
-    /// Say whether a destination is reachable, and why
+    /// Show whether a destination is reachable, and why
     ///
-    /// The loaded kernel program answers, on the live maps. In audit mode the verdict is that of the rule, and the
-    /// answer says that audit lets it pass.
+    /// The loaded kernel program evaluates the destination on the live maps. In audit mode the verdict is that of
+    /// the rule, and the output says that audit mode allows it.
     Explain(ExplainArgs),
     /// Print denials
     Events(EventsArgs),
-    /// Print every registry with its names and addresses
+    /// Print each registry with its names and addresses
     Endpoints(OutputArgs),
-    /// The service tags that are closed
+    /// Show or update the protected service tags
     #[command(subcommand)]
     Tags(TagsCommand),
-    /// Tell whether this machine has what is needed
+    /// Check this host or, with --registry, a registry
     ///
-    /// With --registry, tell instead where that registry stands with dedicated data endpoints: its names, its login server and, with --image,
-    /// whether its blobs come from a dedicated data endpoint or from a shared storage account, and then what to run in which order.
+    /// Without --registry, checks whether this host has what the enforcer needs.
+    ///
+    /// With --registry, checks the names and the login server of the registry and, with --image, whether its blobs come from a dedicated data
+    /// endpoint or from a shared storage account. A failed check names the commands to run, in order. With --image, exit code 0: pulls keep
+    /// working once you enforce.
     Doctor(DoctorArgs),
-    /// End enforcement and remove all that is loaded
+    /// End enforcement and remove everything that is loaded
     Unload(OutputArgs),
     /// Print a completion script for a shell
     #[command(hide = true)]
@@ -75,19 +78,19 @@ pub(super) struct RunArgs {
     /// Decide and report everything, drop nothing
     #[arg(long)]
     pub(super) audit: bool,
-    /// Judge this cgroup and all below it [default: `scope` of the configuration, or the cgroup v2 root]
+    /// Enforce for this cgroup and its descendants [default: `scope` of the configuration, or the cgroup v2 root]
     #[arg(long, value_name = "CGROUP")]
     pub(super) scope: Option<PathBuf>,
     /// End enforcement when this process ends
     #[arg(long)]
     pub(super) ephemeral: bool,
-    /// Keep this registry reachable, without a configuration file; needs --ephemeral
+    /// Allow this registry, without a configuration file; needs --ephemeral
     #[arg(long, value_name = "NAME")]
     pub(super) registry: Vec<Name>,
     /// A region in which the registries have replicas
     #[arg(long, value_name = "REGION", requires = "registry")]
     pub(super) region: Vec<String>,
-    /// A whole name of a data endpoint or regional endpoint of the registries
+    /// The full name of a data endpoint or regional endpoint of the registries
     #[arg(long, value_name = "NAME", requires = "registry")]
     pub(super) data_endpoint: Vec<Name>,
     /// Log more; twice for everything
@@ -97,7 +100,7 @@ pub(super) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// An address, or a name: then a TLS connection for that name; with a port, or as an https URL
+    /// An address or a name, with a port or as an https URL; a name means a TLS connection with that server name
     #[arg(value_name = "DEST")]
     pub(super) destination: String,
     /// The destination port [default: the one in DEST, or 443]
@@ -106,13 +109,13 @@ pub(super) struct ExplainArgs {
     /// The protocol
     #[arg(long, value_enum, default_value_t = Protocol::Tcp)]
     pub(super) proto: Protocol,
-    /// Judge as for this systemd unit, with its exceptions
+    /// Evaluate for this systemd unit, with its exceptions
     #[arg(long)]
     pub(super) unit: Option<String>,
-    /// Judge as for this cgroup, by its path below the cgroup v2 root or its directory
+    /// Evaluate for this cgroup: a path below the cgroup v2 root, or its directory
     #[arg(long, value_name = "PATH", conflicts_with = "unit")]
     pub(super) cgroup: Option<PathBuf>,
-    /// The server name of the TLS handshake, where it is not DEST; none, where it is empty
+    /// The server name of the TLS handshake [default: DEST]; empty for none
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
     #[command(flatten)]
@@ -129,13 +132,13 @@ pub(super) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RegistryArgs {
-    /// Look at this registry, by its login server or its name, instead of this machine
+    /// Check this registry (its login server or name) instead of this host
     #[arg(long, value_name = "NAME")]
     pub(super) registry: Option<String>,
-    /// An image in the registry, to see where its blobs come from; nothing of it is kept
+    /// An image in the registry, to check where its blobs come from; nothing is stored
     #[arg(long, value_name = "REPO[:TAG]", requires = "registry")]
     pub(super) image: Option<Image>,
-    /// The user to ask for a token as; without one, anybody
+    /// The user name for the registry's token server; without one, no credentials are sent
     #[arg(long, value_name = "USER", requires = "image", requires = "password")]
     pub(super) username: Option<String>,
     /// Read the user's password from standard input
@@ -146,7 +149,7 @@ pub(super) struct RegistryArgs {
     pub(super) password_file: Option<PathBuf>,
 }
 
-/// A protocol to ask about.
+/// The protocol of a connection to explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Protocol {
@@ -157,32 +160,32 @@ pub(super) enum Protocol {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// Go on printing as denials happen
+    /// Keep printing events as they happen
     #[arg(long)]
     pub(super) follow: bool,
-    /// Print what came after the event with this number
+    /// Print only events after the one with this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub(super) since: u64,
-    /// Print JSON: one document, or with --follow one a line
+    /// Print JSON: one document, or with --follow one per line
     #[arg(long)]
     pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TagsCommand {
-    /// Print the protected set in force and where it came from
+    /// Print the protected set in force and its source
     Show(OutputArgs),
-    /// Put a newer service-tags file in the place that the configuration names
+    /// Write a newer service-tags file to protect.service-tags
     Import {
         /// The published file
         file: PathBuf,
-        /// Take a file that is older or lacks prefixes, too
+        /// Import a file even where it is older or lacks prefixes
         #[arg(long)]
         force: bool,
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Print the bundle that a build carries, from a published file
+    /// Generate the bundle for a build from a published file
     #[command(hide = true)]
     Bundle {
         /// The published file
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn config_stands_before_or_after_the_command() {
+    fn config_is_valid_before_and_after_the_command() {
         for line in ["--config a.toml check", "check --config a.toml"] {
             let config = parse(line).unwrap().config;
             assert_eq!(config, Some(PathBuf::from("a.toml")), "{line}");
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_one_password_and_something_to_ask_for() {
+    fn a_user_needs_one_password_and_an_image() {
         let image = "doctor --registry contoso --image app:1";
         for line in [
             "doctor --image app:1",
@@ -264,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_no_registry() {
+    fn a_wildcard_is_not_a_registry() {
         let refused = parse("run --ephemeral --registry *.azurecr.io").unwrap_err();
         assert_eq!(refused, ErrorKind::ValueValidation);
     }

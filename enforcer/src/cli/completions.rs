@@ -1,4 +1,4 @@
-//! `completions`: the script that a shell reads.
+//! `completions`: prints the completion script for a shell.
 
 use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
@@ -19,22 +19,22 @@ fn script(shell: Shell) -> Result<String> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     generate(shell, &mut command, name, &mut script);
-    String::from_utf8(script).context("the script is no text")
+    String::from_utf8(script).context("the script is not UTF-8")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::keep;
+    use crate::documents::assert_up_to_date;
 
     #[test]
-    fn the_packages_ship_the_scripts_that_the_program_prints() {
+    fn the_packaged_scripts_are_up_to_date() {
         for (shell, file) in [
             (Shell::Bash, "egress-enforcer.bash"),
             (Shell::Fish, "egress-enforcer.fish"),
             (Shell::Zsh, "_egress-enforcer"),
         ] {
-            keep(
+            assert_up_to_date(
                 &format!("packaging/completions/{file}"),
                 &script(shell).unwrap(),
             );

@@ -1,4 +1,4 @@
-//! `endpoints`: every registry with its names and addresses.
+//! `endpoints`: prints each registry with its names and addresses.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use super::table::Table;
 use crate::config::Sni;
 use crate::control::{NameStatus, RegistryStatus};
 
-/// Prints what the daemon knows of the registries.
+/// Prints the names and addresses of the registries, as the daemon knows them.
 pub(super) fn endpoints(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
     let status = daemon_client::status(&config.paths()?)?;
     let endpoints = Endpoints {
@@ -61,18 +61,21 @@ impl fmt::Display for Endpoints {
             }
             for pattern in &registry.patterns {
                 let addresses: Vec<_> = pattern.addresses.iter().map(ToString::to_string).collect();
-                let learned = or_dash(addresses.join(", "));
-                writeln!(formatter, "  {} (learned): {learned}", pattern.pattern)?;
+                let addresses = or_dash(addresses.join(", "));
+                writeln!(formatter, "  {} (snooped): {addresses}", pattern.pattern)?;
             }
             if registry.sni == Sni::Off {
-                writeln!(formatter, "  sni = \"off\": handshakes need not name it")?;
+                writeln!(
+                    formatter,
+                    "  sni = \"off\": the server name of handshakes is not checked"
+                )?;
             }
         }
         Ok(())
     }
 }
 
-/// The rows of one name, one for each address.
+/// Returns one row for each address of a name.
 fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 7]> {
     let head = |address: String, seen: String, remaining: String| {
         [
@@ -91,10 +94,10 @@ fn address_rows(name: &NameStatus, now: Timestamp) -> Vec<[String; 7]> {
     }
     let rows = name.addresses.iter().map(|address| {
         let untagged = if address.untagged { " (in no tag)" } else { "" };
-        let given = address.given_by();
-        let given = given.map_or(String::new(), |by| format!(" ({by})"));
+        let source = address.given_by();
+        let source = source.map_or(String::new(), |source| format!(" ({source})"));
         head(
-            format!("{}{untagged}{given}", address.address),
+            format!("{}{untagged}{source}", address.address),
             age(address.first_seen, now),
             span(address.remaining),
         )
@@ -127,7 +130,7 @@ mod tests {
     use crate::doctor::test_data;
 
     #[test]
-    fn a_person_reads_each_name_with_its_addresses_and_what_is_wrong() {
+    fn each_name_has_its_addresses_and_failures() {
         let endpoints = Endpoints {
             registries: test_data::status().registries,
             now: test_data::at("10:01"),
@@ -143,7 +146,7 @@ contoso.azurecr.io
   contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
   contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
   contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage
-  contoso.*.data.azurecr.io (learned): 20.42.66.2
+  contoso.*.data.azurecr.io (snooped): 20.42.66.2
 ";
         assert_eq!(endpoints.to_string(), expected);
     }

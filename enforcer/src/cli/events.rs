@@ -1,4 +1,4 @@
-//! `events`: denials and what else changed, as it was or as it happens.
+//! `events`: prints past denials and changes, and with `--follow` new ones.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use super::printer::Printer;
 use crate::control::{EventRecord, client};
 use crate::printable;
 
-/// Prints the events that the daemon holds, and with `--follow` those to come.
+/// Prints the events that the daemon holds, and with `--follow` new ones.
 pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
     let runtime = config.paths()?.runtime;
     let mut printer = Printer::stdout(args.json);
@@ -28,7 +28,7 @@ pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Prints until the daemon ends or the reader of the output goes.
+/// Prints new events until the daemon ends or the reader of the output closes it.
 async fn follow(runtime: &std::path::Path, since: u64, mut printer: Printer) -> Result<()> {
     let stop = Notify::new();
     let mut printed = Ok(());
@@ -53,7 +53,7 @@ struct Events(Vec<Line>);
 impl fmt::Display for Events {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(formatter, "no event is held");
+            return writeln!(formatter, "no events");
         }
         self.0
             .iter()
@@ -61,7 +61,7 @@ impl fmt::Display for Events {
     }
 }
 
-/// One event: time, verdict, reason, destination, protocol, names, process, unit or container, and how many it stands for.
+/// One event: time, verdict, reason, destination, protocol, names, process, unit or container, and the number of denials.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Line(EventRecord);
@@ -126,24 +126,24 @@ mod tests {
         };
         let note = EventRecord {
             time: storage.time,
-            ..EventRecord::note("names", "contoso.azurecr.io: westus came".to_owned())
+            ..EventRecord::note("names", "contoso.azurecr.io: added westus".to_owned())
         };
         let events = Events(vec![Line(storage), Line(registry), Line(note)]);
         let expected = "\
 2026-01-01T00:12:00Z  deny   storage            20.38.98.100:443       tcp   -  curl(1234)  build.service  ×5
 2026-01-01T00:12:00Z  audit  configured-prefix  2603:1030::66          icmp  a.azurecr.io,b.azurecr.io  -  container 0123456789ab
-2026-01-01T00:12:00Z  note   names              contoso.azurecr.io: westus came
+2026-01-01T00:12:00Z  note   names              contoso.azurecr.io: added westus
 ";
         assert_eq!(events.to_string(), expected);
     }
 
     #[test]
-    fn nothing_held_is_said() {
-        assert_eq!(Events(Vec::new()).to_string(), "no event is held\n");
+    fn no_events_have_a_line() {
+        assert_eq!(Events(Vec::new()).to_string(), "no events\n");
     }
 
     #[test]
-    fn json_has_every_field_of_the_record() {
+    fn json_has_the_fields_of_the_record() {
         let json = serde_json::to_value(Events(vec![Line(test_data::event())])).unwrap();
         assert_eq!(json[0]["executable"], "/usr/bin/curl");
         assert_eq!(json[0]["sequence"], 9);

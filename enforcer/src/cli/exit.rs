@@ -1,4 +1,4 @@
-//! How a command ends.
+//! Exit codes and error messages.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -7,14 +7,14 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::printable::{self, error_chain};
 
-/// What a command answers to whoever started it.
+/// The exit code of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It is done; the answer is yes.
+    /// Success, or the answer is yes.
     Done = 0,
-    /// The answer is no: denied, invalid, unfit, not enforcing.
+    /// The answer is no: denied, invalid, a check failed, not enforcing.
     No = 1,
-    /// It could not be done.
+    /// The command failed.
     Failed = 2,
 }
 
@@ -24,14 +24,14 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Says on standard error, in one line, what went wrong.
+/// Prints an error on one line of standard error.
 pub(super) fn complain(problem: impl Display) {
     let line = format!("egress-enforcer: {}", printable::line(&problem.to_string()));
-    // Where standard error is closed, nobody listens; the exit code still tells.
+    // Where standard error is closed, the exit code still reports the error.
     drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
-/// What an error says, one sentence a line: each fault of a configuration, or the chain of causes.
+/// Returns the sentences of an error: one for each fault of a configuration, or the chain of causes.
 pub(super) fn sentences(error: &anyhow::Error) -> Vec<String> {
     let is_whole = error.chain().count() == 1;
     match error.downcast_ref::<ConfigError>() {

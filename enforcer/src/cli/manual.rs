@@ -1,66 +1,67 @@
-//! egress-enforcer(8), from the definitions that the command line is read with.
+//! The manual page egress-enforcer(8), generated from the definitions of the command line.
 
 mod events;
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
-use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 
+use self::events::entry;
 use super::args::{Arguments, DEFAULT_CONFIG};
 use super::exit::Exit;
 use crate::config::Paths;
 use crate::control;
-use crate::documents::keep;
+use crate::documents::assert_up_to_date;
 use crate::resolver::hosts::HOSTS;
 
-/// What each exit code says.
+/// The meaning of each exit code.
 const EXITS: [(Exit, &str); 3] = [
-    (Exit::Done, "Done, or the answer is yes."),
+    (Exit::Done, "Success, or the answer is yes."),
     (
         Exit::No,
-        "The answer is no: denied, invalid, unfit, not enforcing.",
+        "The answer is no: denied, invalid, a check failed, not enforcing.",
     ),
     (
         Exit::Failed,
-        "It could not be done; one line on standard error says why.",
+        "The command failed; one line on standard error says why.",
     ),
 ];
 
 const SIGNALS: [(&str, &str); 2] = [
     (
         "SIGHUP",
-        "The daemon reads its configuration and the files that it names again. One that is invalid is reported, and what is in force stays.",
+        "The daemon reloads its configuration and the files that it names. An invalid one is reported, and the policy in force stays.",
     ),
     (
         "SIGTERM, SIGINT",
-        "The daemon ends. What it loaded stays in force, unless it was started with --ephemeral.",
+        "The daemon ends. The policy stays in force, unless it was started with --ephemeral.",
     ),
 ];
 
 const EXAMPLES: [(&str, &str); 7] = [
     (
         "egress-enforcer run --ephemeral --registry contoso.azurecr.io --region eastus",
-        "Enforce until Ctrl-C, without a configuration.",
+        "Enforce until Ctrl-C, without a configuration file.",
     ),
     (
         "egress-enforcer check",
-        "Say what the configuration would do, and what in it is probably not meant.",
+        "Show what the configuration protects and allows, and warn about probable mistakes.",
     ),
     (
         "egress-enforcer explain contosologs.blob.core.windows.net",
-        "Say whether that is reachable on TCP port 443, and which rule says so.",
+        "Show whether this name is reachable on TCP port 443, and which rule decides.",
     ),
     (
         "egress-enforcer explain 20.60.1.1 --unit azuremonitoragent.service",
-        "The same for a unit with an exception.",
+        "The same for an address and a unit with an exception.",
     ),
     (
         "egress-enforcer events --follow",
-        "Print refusals as they happen.",
+        "Print denials as they happen.",
     ),
     (
         "egress-enforcer doctor --registry contoso.azurecr.io --image app:1",
-        "Say whether pulls from that registry live with enforcement, and what to do where they do not.",
+        "Check whether pulls from this registry keep working once you enforce, and how to fix what fails. Exit code 0: they do.",
     ),
     (
         "systemctl stop egress-enforcer && egress-enforcer unload",
@@ -86,10 +87,10 @@ fn page() -> String {
     format!("{top}{}", page.to_roff().trim_start_matches(PREAMBLE))
 }
 
-/// What `Roff` begins every page with: once is enough.
+/// The start of every page of `Roff`, which is removed from the second.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
-/// One subsection for each command that is shown, with those below it.
+/// Writes a subsection for each command that is not hidden, and for its subcommands.
 fn commands(page: &mut Roff, parents: &str, command: &clap::Command) {
     for command in command.get_subcommands() {
         if command.is_hide_set() || command.get_name() == "help" {
@@ -154,6 +155,7 @@ fn value_name(argument: &clap::Arg) -> String {
         .join(" ")
 }
 
+/// Writes the sections after the commands.
 fn rest(page: &mut Roff) {
     page.control("SH", ["EXIT STATUS"]);
     for (exit, text) in EXITS {
@@ -164,6 +166,21 @@ fn rest(page: &mut Roff) {
     for (signal, text) in SIGNALS {
         entry(page, bold(signal), text);
     }
+    files(page);
+    page.control("SH", ["EXAMPLES"]);
+    for (command, text) in EXAMPLES {
+        entry(page, bold(command), text);
+    }
+    page.control("SH", ["SEE ALSO"]);
+    page.text([
+        bold("egress-enforcer.toml"),
+        roman("(5), "),
+        bold("systemctl"),
+        roman("(1)"),
+    ]);
+}
+
+fn files(page: &mut Roff) {
     page.control("SH", ["FILES"]);
     let Paths {
         pins,
@@ -178,47 +195,36 @@ fn rest(page: &mut Roff) {
         ),
         (
             pins.as_path(),
-            "What is in force: programs and maps. It outlives the daemon, and goes with a restart of the host or with unload.",
+            "The programs and maps in force. They outlive the daemon; a restart of the host or unload removes them.",
         ),
         (
             state.as_path(),
-            "Names and addresses that were learnt, for a start without a network, and the last valid configuration, for one with an invalid.",
+            "Persisted names and addresses, for a start without a network, and the last valid configuration, for a start with an invalid one.",
         ),
         (
             HOSTS.as_ref(),
-            "Addresses that it gives allowed names count like those of DNS answers, and are held to the same check (alarm hosts-file). It is read again whenever it changes, where nsswitch.conf(5) has programs read it.",
+            "Addresses of allowed names in it count like those in DNS answers, after the same check (alarm hosts-file). Changes are read at once, where nsswitch.conf(5) makes programs use the file.",
         ),
         (
             socket.as_path(),
             &format!(
-                "Where status, events and metrics are asked for, by root and the group egress-enforcer. It takes no orders. {}",
+                "Serves status, events and metrics to root and the group egress-enforcer. Read-only API: only GET is supported. {}",
                 connections()
             ),
         ),
     ] {
         entry(page, italic(path.display().to_string()), text);
     }
-    page.control("SH", ["EXAMPLES"]);
-    for (command, text) in EXAMPLES {
-        entry(page, bold(command), text);
-    }
-    page.control("SH", ["SEE ALSO"]);
-    page.text([
-        bold("egress-enforcer.toml"),
-        roman("(5), "),
-        bold("systemctl"),
-        roman("(1)"),
-    ]);
 }
 
-/// The bounds of connections to the control socket.
+/// Returns the limits of connections to the control socket.
 fn connections() -> String {
     let (requests, followers) = (control::server::REQUESTS, control::server::FOLLOWERS);
     format!(
-        "A user may have {} connections that wait for an answer and {} that follow the events; all users but root together {} and {}, and \
-         root's are not among these. A connection beyond that takes the place of the user's (or of the user with the most) oldest one that \
-         has sent no request; one more that follows is refused. A request has to arrive within {} seconds, and its answer has to be read \
-         within {}; of all users but root, {} MiB of answers may wait for that.",
+        "A user may have {} connections that wait for a response and {} that follow the events; all users except root together {} and {}. \
+         A further connection replaces the oldest one without a request, of the same user or else of the user with the most connections; \
+         a further follower is refused. A request must arrive within {} seconds, and its response must be read within {} seconds; \
+         unread responses of all users except root may take {} MiB.",
         requests.per_user,
         followers.per_user,
         requests.all_but_root,
@@ -229,19 +235,13 @@ fn connections() -> String {
     )
 }
 
-fn entry(page: &mut Roff, head: Inline, text: &str) {
-    page.control("TP", []);
-    page.text([head]);
-    page.text([roman(text)]);
+#[test]
+fn the_manual_page_is_up_to_date() {
+    assert_up_to_date("docs/man/egress-enforcer.8", &page());
 }
 
 #[test]
-fn the_manual_page_is_made_from_the_definitions() {
-    keep("docs/man/egress-enforcer.8", &page());
-}
-
-#[test]
-fn every_example_is_a_command_line_that_is_understood() {
+fn every_example_is_a_valid_command_line() {
     for (line, _) in EXAMPLES {
         let words = line.rsplit("&& ").next().unwrap().split_whitespace();
         Arguments::command()

@@ -1,4 +1,4 @@
-//! Standard output: one document or lines of text, never a raw control character, quiet when the reader has gone.
+//! Standard output: a JSON document or lines of text, without control characters. A reader that closes the pipe is no error.
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::printable;
 
-/// Where a command's answer goes.
+/// Prints the output of a command.
 pub(super) struct Printer {
     out: Box<dyn Write>,
     json: bool,
@@ -28,7 +28,7 @@ impl Printer {
         }
     }
 
-    /// Prints `report` as a person reads it, or as one JSON document.
+    /// Prints `report` as text or as one JSON document.
     pub(super) fn report(&mut self, report: &(impl Display + Serialize)) -> io::Result<()> {
         if self.json {
             return self.json(report);
@@ -42,7 +42,7 @@ impl Printer {
         self.write(&format!("{document}\n"))
     }
 
-    /// Prints one item of a stream that has no end: a line of text, or a JSON document on a line of its own.
+    /// Prints one item of a stream, as a line of text or as a JSON document on one line.
     pub(super) fn item(&mut self, item: &(impl Display + Serialize)) -> io::Result<()> {
         let line = if self.json {
             serde_json::to_string(item)?
@@ -52,12 +52,12 @@ impl Printer {
         self.write(&format!("{line}\n"))
     }
 
-    /// Prints text as it is, for another program to read.
+    /// Prints text unchanged, for another program to read.
     pub(super) fn raw(&mut self, text: &str) -> io::Result<()> {
         self.write(text)
     }
 
-    /// Whether the reader has gone.
+    /// Whether the reader has closed the pipe.
     pub(super) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -85,9 +85,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Page(Rc<RefCell<Vec<u8>>>);
+    struct Output(Rc<RefCell<Vec<u8>>>);
 
-    impl Write for Page {
+    impl Write for Output {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.borrow_mut().write(bytes)
         }
@@ -97,9 +97,9 @@ mod tests {
         }
     }
 
-    struct Gone(io::ErrorKind);
+    struct Failing(io::ErrorKind);
 
-    impl Write for Gone {
+    impl Write for Failing {
         fn write(&mut self, _bytes: &[u8]) -> io::Result<usize> {
             Err(self.0.into())
         }
@@ -110,9 +110,9 @@ mod tests {
     }
 
     fn printed(json: bool, print: impl FnOnce(&mut Printer) -> io::Result<()>) -> String {
-        let page = Page::default();
-        print(&mut Printer::new(Box::new(page.clone()), json)).unwrap();
-        String::from_utf8(page.0.take()).unwrap()
+        let output = Output::default();
+        print(&mut Printer::new(Box::new(output.clone()), json)).unwrap();
+        String::from_utf8(output.0.take()).unwrap()
     }
 
     #[test]
@@ -139,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_error_and_a_full_disk_is() {
-        let mut printer = Printer::new(Box::new(Gone(io::ErrorKind::BrokenPipe)), false);
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is() {
+        let mut printer = Printer::new(Box::new(Failing(io::ErrorKind::BrokenPipe)), false);
         printer.item(&"a").unwrap();
         assert!(printer.is_closed());
-        let mut printer = Printer::new(Box::new(Gone(io::ErrorKind::StorageFull)), false);
+        let mut printer = Printer::new(Box::new(Failing(io::ErrorKind::StorageFull)), false);
         assert!(printer.item(&"a").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Columns of text.
+//! Aligned columns of text.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table with a head, indented by `indent` spaces.
-    pub(super) fn new<const N: usize>(indent: usize, head: [&str; N]) -> Self {
+    /// Creates a table with a header, indented by `indent` spaces.
+    pub(super) fn new<const N: usize>(indent: usize, header: [&str; N]) -> Self {
         Self {
             indent,
-            rows: vec![head.map(str::to_owned).into()],
+            rows: vec![header.map(str::to_owned).into()],
         }
     }
 
-    /// A table without a head.
+    /// Creates a table without a header.
     pub(super) fn headless(indent: usize) -> Self {
         Self {
             indent,
@@ -27,7 +27,7 @@ impl Table {
         }
     }
 
-    /// Appends a row; no cell takes more than its line.
+    /// Appends a row; line breaks in cells are escaped.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows
             .push(cells.map(|cell| printable::line(&cell)).into());
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cell_forges_a_row() {
+    fn a_cell_cannot_forge_a_row() {
         let mut table = Table::headless(0);
         table.row(["logs\n203.0.113.7  allowed".to_owned(), "a".to_owned()]);
         assert_eq!(table.to_string(), "logs\\n203.0.113.7  allowed  a\n");

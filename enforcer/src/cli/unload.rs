@@ -1,4 +1,4 @@
-//! `unload`: the one way to end enforcement that outlives its daemon.
+//! `unload`: ends enforcement, also where no daemon runs.
 
 use anyhow::{Result, bail};
 use serde::Serialize;
@@ -10,22 +10,22 @@ use super::printer::Printer;
 use crate::bpf::{PinLock, Pins};
 use crate::sys::KernelError;
 
-/// Removes the links, so that nothing is judged any more, and then all else that is pinned.
+/// Removes the links, which ends enforcement, and then everything else that is pinned.
 pub(super) fn unload(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
     let pins = Pins::new(&config.paths()?.pins);
-    let outcome = if pins.exist()? {
+    let result = if pins.exist()? {
         let _lock = lock(&pins)?;
         let enforced = pins.any_judge()?;
         pins.remove()?;
         if enforced {
-            Outcome::ENDED
+            UnloadResult::ENDED
         } else {
-            Outcome::CLEARED
+            UnloadResult::CLEARED
         }
     } else {
-        Outcome::NOTHING
+        UnloadResult::NOTHING
     };
-    Printer::stdout(output.json).report(&outcome)?;
+    Printer::stdout(output.json).report(&result)?;
     Ok(Exit::Done)
 }
 
@@ -41,19 +41,19 @@ fn lock(pins: &Pins) -> Result<PinLock> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Outcome {
+struct UnloadResult {
     ended: bool,
     sentence: &'static str,
 }
 
-impl Outcome {
+impl UnloadResult {
     const ENDED: Self = Self {
         ended: true,
-        sentence: "enforcement has ended: nothing is judged or dropped any more",
+        sentence: "enforcement has ended: nothing is dropped any more",
     };
     const CLEARED: Self = Self {
         ended: false,
-        sentence: "nothing was enforced; what a former run left is removed",
+        sentence: "nothing was enforced; removed what an earlier run left behind",
     };
     const NOTHING: Self = Self {
         ended: false,
@@ -61,7 +61,7 @@ impl Outcome {
     };
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for UnloadResult {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(formatter, "{}", self.sentence)
     }

@@ -35,15 +35,7 @@ pub(crate) fn status() -> Status {
         weaknesses: Vec::new(),
         tags: tags(),
         sources: vec![source()],
-        registries: vec![RegistryStatus {
-            sni: Sni::Required,
-            patterns: vec![PatternStatus {
-                pattern: "contoso.*.data.azurecr.io".to_owned(),
-                addresses: vec!["20.42.66.2".parse().unwrap()],
-            }],
-            login_server: "contoso.azurecr.io".parse().unwrap(),
-            names: vec![login(), data()],
-        }],
+        registries: vec![registry()],
         exceptions: vec![exception()],
         resolvers: vec!["10.0.0.53:53".to_owned()],
         alarms: vec![Alarm {
@@ -51,17 +43,33 @@ pub(crate) fn status() -> Status {
             since: at("05:00"),
             message: "contoso.eastus.data.azurecr.io does not resolve".to_owned(),
         }],
-        counters: Counters {
-            counts: vec![
-                counted("egress", "registry", "deny", [1, 1]),
-                counted("egress", "storage", "deny", [3, 1]),
-                counted("egress", "storage", "audit", [9, 2]),
-                counted("egress", "local", "allow", [90, 0]),
-                counted("connect4", "storage", "deny", [1, 1]),
-            ],
-            lost_events: 2,
-            withheld_events: 6,
-        },
+        counters: counters(),
+    }
+}
+
+fn counters() -> Counters {
+    Counters {
+        counts: vec![
+            counted("egress", "registry", "deny", [1, 1]),
+            counted("egress", "storage", "deny", [3, 1]),
+            counted("egress", "storage", "audit", [9, 2]),
+            counted("egress", "local", "allow", [90, 0]),
+            counted("connect4", "storage", "deny", [1, 1]),
+        ],
+        lost_events: 2,
+        withheld_events: 6,
+    }
+}
+
+fn registry() -> RegistryStatus {
+    RegistryStatus {
+        sni: Sni::Required,
+        patterns: vec![PatternStatus {
+            pattern: "contoso.*.data.azurecr.io".to_owned(),
+            addresses: vec!["20.42.66.2".parse().unwrap()],
+        }],
+        login_server: "contoso.azurecr.io".parse().unwrap(),
+        names: vec![login(), data()],
     }
 }
 

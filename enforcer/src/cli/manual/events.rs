@@ -1,13 +1,12 @@
-//! The sections about events: their fields in JSON and in the journal, and their kinds.
+//! The sections on events: their fields in JSON and in the journal, and their kinds.
 
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-use super::entry;
 use crate::control::EventRecord;
 use crate::control::event_kinds::{ALARM_CLEARED, ALARM_RAISED, KINDS};
 use crate::doctor::test_data;
 
-/// Each field of an event: its name in JSON, in the journal, and what it holds.
+/// Each field of an event: its key in JSON, its name in the journal, and its meaning.
 const FIELDS: [(&str, &str, &str); 21] = [
     (
         "sequence",
@@ -17,29 +16,29 @@ const FIELDS: [(&str, &str, &str); 21] = [
     (
         "time",
         "",
-        "When it happened; of several denials, when the last one may have. The journal has a time of its own.",
+        "Time of the event; of several denials, the latest time of the last one. The journal has its own timestamp.",
     ),
     (
         "verdict",
         "EGRESS_VERDICT",
-        "deny; audit where audit mode let it pass; note where something changed.",
+        "deny; audit where audit mode allowed it; note for a change.",
     ),
     (
         "reason",
         "EGRESS_REASON",
-        "Of a denial the rule that decided, as explain names it; withheld where it sums up denials without an event of their own. Of a note what changed.",
+        "Of a denial the rule that decided, as in explain, or withheld in a summary of denials without an event. Of a note the kind of change.",
     ),
     (
         "message",
         "MESSAGE",
-        "Of notes and sums a sentence; the journal has one for each event.",
+        "A sentence, in notes and summaries; in the journal, in each event.",
     ),
-    ("old", "EGRESS_OLD", "Of a change the value before."),
-    ("new", "EGRESS_NEW", "Of a change the value since."),
+    ("old", "EGRESS_OLD", "The value before a change."),
+    ("new", "EGRESS_NEW", "The value after a change."),
     (
         "destination",
         "EGRESS_DESTINATION",
-        "The address that was judged; behind a NAT64 prefix the IPv4 address.",
+        "The destination address; behind a NAT64 prefix the IPv4 address.",
     ),
     (
         "port",
@@ -59,24 +58,24 @@ const FIELDS: [(&str, &str, &str); 21] = [
     (
         "server-name",
         "EGRESS_SERVER_NAME",
-        "The server name in the TLS ClientHello, where it was denied for that.",
+        "The server name in the TLS ClientHello, where it is the reason of the denial.",
     ),
     (
         "hook",
         "EGRESS_HOOK",
-        "The kernel program that judged: egress (a packet), connect4, connect6, sendmsg4 or sendmsg6 (a call).",
+        "The kernel program that decided: egress (on a packet), connect4, connect6, sendmsg4 or sendmsg6 (on a system call).",
     ),
     (
         "pid",
         "EGRESS_PID",
-        "The process that called, or that opened the socket.",
+        "The process that made the call or opened the socket.",
     ),
     ("uid", "EGRESS_UID", "Its user."),
     ("command", "EGRESS_COMMAND", "Its command name."),
     (
         "executable",
         "EGRESS_EXECUTABLE",
-        "Its program, where it still ran.",
+        "Its executable, where it was still running.",
     ),
     (
         "cgroup",
@@ -96,17 +95,25 @@ const FIELDS: [(&str, &str, &str); 21] = [
     (
         "folded",
         "EGRESS_COUNT",
-        "How many further denials the event stands for; EGRESS_COUNT has one more: all of them.",
+        "The number of further denials in this event; EGRESS_COUNT is their total, one more.",
     ),
 ];
 
 const FEW: &str = "The first denial of a process, destination, port, protocol, server name and reason in each window of ten seconds is an event at once; \
-    a second event after the window says how many followed. A cgroup that would make more than 256 events at once or 10 a second for long gets sums by cgroup in their place \
-    (reason withheld): no denial is left uncounted. Connecting a datagram or raw socket sends nothing and is no event, but a refused call in the metrics. \
-    The last 1,024 events are held; beyond that, the unit (else container, else cgroup) with the most loses its oldest, which leaves a gap in the numbers.";
-const JOURNAL: &str = "Where standard error leads to the journal, each event is one entry: a sentence and these fields. MESSAGE_ID says what kind it is: \
+    a second event after the window has the number of further ones. For a cgroup with more than 256 events at once or 10 a second for long, summaries per cgroup (reason \
+    withheld) replace events, so that every denial is counted. Connecting a datagram or raw socket sends nothing: a denied call is counted in the metrics and is no event. \
+    The last 1,024 events are kept; beyond that, the unit (else container, else cgroup) with the most events loses its oldest, which leaves a gap in the sequence numbers.";
+const JOURNAL: &str = "Where standard error is connected to the journal, each event is one entry with a sentence and these fields. MESSAGE_ID identifies its kind: \
     journalctl MESSAGE_ID=";
 
+/// Writes an entry of a list: a head and a text.
+pub(super) fn entry(page: &mut Roff, head: Inline, text: &str) {
+    page.control("TP", []);
+    page.text([head]);
+    page.text([roman(text)]);
+}
+
+/// Writes the sections.
 pub(super) fn sections(page: &mut Roff) {
     page.control("SH", ["EVENTS"]);
     page.text([roman(FEW)]);
@@ -130,16 +137,16 @@ pub(super) fn sections(page: &mut Roff) {
     for (id, text) in [
         (
             ALARM_RAISED,
-            "An alarm is raised; EGRESS_ALARM holds its kind, as status --json has it.",
+            "An alarm is raised; EGRESS_ALARM is its kind, as in status --json.",
         ),
-        (ALARM_CLEARED, "The alarm is over."),
+        (ALARM_CLEARED, "The alarm is cleared."),
     ] {
         entry(page, bold(id), text);
     }
 }
 
 #[test]
-fn every_field_of_an_event_is_in_the_manual() {
+fn the_manual_has_every_field_of_an_event() {
     let event = EventRecord {
         message: Some(String::new()),
         old: Some(String::new()),
@@ -156,7 +163,7 @@ fn every_field_of_an_event_is_in_the_manual() {
 }
 
 #[test]
-fn every_field_of_the_journal_is_in_the_manual() {
+fn the_manual_has_every_field_of_the_journal() {
     let log = include_str!("../../daemon/journal.rs");
     let logged = log.lines().filter_map(|line| {
         let name = line.trim().split_once(" = ")?.0;

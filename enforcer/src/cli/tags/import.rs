@@ -23,6 +23,9 @@ use crate::daemon::{Sources, force_tags, forget_tags, kept_tags, unforce_tags};
 use crate::doctor::host::configuration::check_capacity;
 use crate::state::write_whole;
 
+/// The error where the configuration does not name a file for the tags.
+const NO_PLACE: &str = "the configuration does not set protect.service-tags: add service-tags = \"/etc/egress-enforcer/ServiceTags_Public.json\" under [protect], then import again";
+
 /// Imports `file`; without `force` not one that is older than the tags in force or the bundle, or lacks prefixes of them.
 pub(super) fn import(
     config: &ConfigFile,
@@ -36,11 +39,8 @@ pub(super) fn import(
 }
 
 fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
-    let Some(place) = config.protect.service_tags.clone() else {
-        bail!(
-            "the configuration does not set protect.service-tags: add service-tags = \"/etc/egress-enforcer/ServiceTags_Public.json\" under [protect], then import again"
-        );
-    };
+    let place = config.protect.service_tags.clone();
+    let place = place.context(NO_PLACE)?;
     let bytes = read(file)?;
     let tags = read_tags(
         &bytes,
@@ -54,7 +54,6 @@ fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
     if let Some(fault) = fault.as_ref().filter(|_| !force) {
         bail!("not imported (--force imports it anyway): {fault}");
     }
-    let published = published(&tags, file);
     let imported = Imported {
         older: tags.change_number < current.change_number,
         place,
@@ -66,18 +65,12 @@ fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
     };
     let state = config.paths.state.clone();
     check_capacity(&Sources::of_tags(config, tags.clone()))?;
-    let in_state = || format!("cannot record --force in {}", state.display());
     if fault.is_some() {
-        force_tags(&state, &tags).with_context(in_state)?;
+        force_tags(&state, &tags).with_context(|| not_recorded(&state))?;
     }
-    let written = write_whole(&imported.place, 0o644, |new| {
-        new.write_all(&bytes)?;
-        // The name in protect.service-tags need not contain the date.
-        new.set_times(FileTimes::new().set_modified(published))
-    });
-    written.with_context(|| format!("cannot write {}", imported.place.display()))?;
+    write_tags(&imported.place, &bytes, published(&tags, file))?;
     if fault.is_none() {
-        unforce_tags(&state).with_context(in_state)?;
+        unforce_tags(&state).with_context(|| not_recorded(&state))?;
     }
     if force {
         // Newer ones, downloaded from a URL, would replace the import at the next start.
@@ -85,6 +78,19 @@ fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
             .with_context(|| format!("cannot remove the persisted tags in {}", state.display()))?;
     }
     Ok(imported)
+}
+
+fn not_recorded(state: &Path) -> String {
+    format!("cannot record --force in {}", state.display())
+}
+
+/// Writes the tags with the modification time `published`, because the name in protect.service-tags need not contain the date.
+fn write_tags(place: &Path, bytes: &[u8], published: SystemTime) -> Result<()> {
+    let written = write_whole(place, 0o644, |new| {
+        new.write_all(bytes)?;
+        new.set_times(FileTimes::new().set_modified(published))
+    });
+    written.with_context(|| format!("cannot write {}", place.display()))
 }
 
 /// Compares `tags` with the bundle and with `others`, the tags in place and those that a daemon persisted, and returns what is wrong.

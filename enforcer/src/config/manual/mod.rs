@@ -8,7 +8,7 @@ use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
 use self::schema::{Key, Section, file, sections};
 use super::{Config, Mode, parse};
-use crate::documents::keep;
+use crate::documents::assert_up_to_date;
 
 const EXAMPLE: &str = "\
 [[registry]]
@@ -130,7 +130,7 @@ fn read(text: &str) -> Result<Config, super::ConfigError> {
 
 #[test]
 fn manual_page_matches_the_structs() {
-    keep("docs/man/egress-enforcer.toml.5", &page());
+    assert_up_to_date("docs/man/egress-enforcer.toml.5", &page());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
-use super::Host;
+use super::inputs::Host;
 use crate::azure::bundle;
 use crate::bpf::Check;
 use crate::config::{Cloud, EndpointPattern, Exception};

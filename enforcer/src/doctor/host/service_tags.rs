@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::Host;
 use super::configuration::read_sources;
+use super::inputs::Host;
 use crate::bpf::Check;
 use crate::config;
 use crate::control::TagsStatus;

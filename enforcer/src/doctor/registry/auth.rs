@@ -25,39 +25,39 @@ pub(super) enum Access {
 }
 
 /// Checks the response to `GET /v2/` (OCI distribution specification 1.1, "Determining support").
-pub(super) fn check_login(target: &Target, answer: &RegistryResult) -> (Check, Access) {
-    let response = match answer {
+pub(super) fn check_login(target: &Target, result: &RegistryResult) -> (Check, Access) {
+    let response = match result {
         Ok(response) => response,
         Err(why) => return (no_response(LOGIN, &target.login, why), Access::Denied),
     };
-    let failed = |found: String, fix: &str| Check::new(LOGIN, false, found, fix);
+    let failed = |message: String, fix: &str| Check::new(LOGIN, false, message, fix);
     let bearer = response.challenge.as_deref().and_then(Bearer::find);
     match (response.status, bearer) {
         (401, Some(bearer)) => {
-            let found = "responds like a registry: 401 with a token server";
-            (Check::new(LOGIN, true, found, ""), Access::Token(bearer))
+            let message = "responds like a registry: 401 with a token server";
+            (Check::new(LOGIN, true, message, ""), Access::Token(bearer))
         }
         (200, _) => {
-            let found = "grants access without a token (200)".to_owned();
-            (failed(found, NOT_AZURE), Access::Anonymous)
+            let message = "grants access without a token (200)".to_owned();
+            (failed(message, NOT_AZURE), Access::Anonymous)
         }
         (403, _) => {
-            let message = response
+            let details = response
                 .message()
-                .map_or_else(String::new, |message| format!(": {message}"));
-            let found = format!("refuses this host, {}{message}", response.outcome());
-            (failed(found, &registry_firewall(target)), Access::Denied)
+                .map_or_else(String::new, |details| format!(": {details}"));
+            let message = format!("refuses this host, {}{details}", response.outcome());
+            (failed(message, &registry_firewall(target)), Access::Denied)
         }
         (429 | 500..=599, _) => {
-            let found = format!("is not available now, {}", response.outcome());
-            (failed(found, "try again later"), Access::Denied)
+            let message = format!("is not available now, {}", response.outcome());
+            (failed(message, "try again later"), Access::Denied)
         }
         _ => {
-            let found = format!(
+            let message = format!(
                 "does not respond with 401 and a Bearer challenge, {}",
                 response.outcome()
             );
-            (failed(found, NOT_AZURE), Access::Denied)
+            (failed(message, NOT_AZURE), Access::Denied)
         }
     }
 }
@@ -84,21 +84,20 @@ struct TokenResponse {
 pub(super) fn check_token(
     target: &Target,
     with_credentials: bool,
-    answer: &RegistryResult,
+    result: &RegistryResult,
 ) -> (Check, Option<String>) {
-    let response = match answer {
+    let response = match result {
         Ok(response) => response,
         Err(why) => return (no_response(TOKEN, &target.login, why), None),
     };
-    let failed = |found: String, fix: &str| (Check::new(TOKEN, false, found, fix), None);
+    let failed = |message: String, fix: &str| (Check::new(TOKEN, false, message, fix), None);
     match (response.status, token_of(response)) {
         (200, Some(token)) => {
-            let found = if with_credentials {
-                "granted"
-            } else {
-                "granted without credentials"
+            let message = match with_credentials {
+                true => "granted",
+                false => "granted without credentials",
             };
-            (Check::new(TOKEN, true, found, ""), Some(token))
+            (Check::new(TOKEN, true, message, ""), Some(token))
         }
         (400 | 401, _) if with_credentials => failed(
             format!("these credentials are refused, {}", response.outcome()),
@@ -125,8 +124,8 @@ pub(super) fn check_token(
 
 /// Returns the token, where it is valid in a header (RFC 6750 section 2.1).
 fn token_of(response: &RegistryResponse) -> Option<String> {
-    let granted: TokenResponse = serde_json::from_slice(&response.body).ok()?;
-    let token = granted.access_token.or(granted.token)?;
+    let response: TokenResponse = serde_json::from_slice(&response.body).ok()?;
+    let token = response.access_token.or(response.token)?;
     let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then_some(token)
 }
@@ -162,36 +161,16 @@ mod tests {
         let firewall = r#"{"errors":[{"code":"DENIED","message":"client with IP '192.0.2.1' is not allowed access."}]}"#;
         for (answer, is_ok, access, fix) in [
             (Ok(challenged(401)), true, "token", ""),
-            (
-                Ok(response(401, "")),
-                false,
-                "denied",
-                "responds in its place",
-            ),
-            (
-                Ok(response(200, "{}")),
-                false,
-                "anonymous",
-                "responds in its place",
-            ),
+            (Ok(response(401, "")), false, "denied", "in its place"),
+            (Ok(response(200, "{}")), false, "anonymous", "in its place"),
             (
                 Ok(response(403, firewall)),
                 false,
                 "denied",
                 "network-rule add --name contoso",
             ),
-            (
-                Ok(response(404, "")),
-                false,
-                "denied",
-                "responds in its place",
-            ),
-            (
-                Ok(response(307, "")),
-                false,
-                "denied",
-                "responds in its place",
-            ),
+            (Ok(response(404, "")), false, "denied", "in its place"),
+            (Ok(response(307, "")), false, "denied", "in its place"),
             (Ok(response(429, "")), false, "denied", "later"),
             (Ok(response(503, "")), false, "denied", "later"),
             (

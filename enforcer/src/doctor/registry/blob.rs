@@ -23,13 +23,13 @@ pub(super) struct Redirect {
 pub(super) fn check_redirect(
     target: &Target,
     migration: &str,
-    answer: &RegistryResult,
+    result: &RegistryResult,
 ) -> (Check, Option<Redirect>) {
-    let response = match answer {
+    let response = match result {
         Ok(response) => response,
         Err(why) => return (no_response(REDIRECT, &target.login, why), None),
     };
-    let failed = |found: String, fix: &str| (Check::new(REDIRECT, false, found, fix), None);
+    let failed = |message: String, fix: &str| (Check::new(REDIRECT, false, message, fix), None);
     match (response.status, &response.location) {
         (301..=308, Some(location)) => match parse(location) {
             Some(redirect) => check_host(target, migration, redirect),
@@ -62,26 +62,26 @@ fn parse(location: &str) -> Option<Redirect> {
 fn check_host(target: &Target, migration: &str, redirect: Redirect) -> (Check, Option<Redirect>) {
     let host = &redirect.host;
     if target.cloud.endpoint_kind(&target.login, host) == Some(EndpointKind::Data) {
-        let found = format!("served by the dedicated data endpoint {host}");
-        return (Check::new(REDIRECT, true, found, ""), Some(redirect));
+        let message = format!("served by the dedicated data endpoint {host}");
+        return (Check::new(REDIRECT, true, message, ""), Some(redirect));
     }
     if Cloud::ALL.into_iter().any(|cloud| cloud.is_storage(host)) {
-        let found = format!(
+        let message = format!(
             "served by the shared storage account {host}: enforcement denies it, and pulls would fail"
         );
-        return (Check::new(REDIRECT, false, found, migration), None);
+        return (Check::new(REDIRECT, false, message, migration), None);
     }
-    let found = format!(
+    let message = format!(
         "served by {host}, which is no data endpoint of {}",
         target.login
     );
     let fix = "no Azure registry redirects there: find what responds in its place from here (a proxy, a mirror)";
-    (Check::new(REDIRECT, false, found, fix), None)
+    (Check::new(REDIRECT, false, message, fix), None)
 }
 
 /// Checks the response of the data endpoint `host` to the request for the first byte of a blob.
-pub(super) fn check_blob(host: &Name, answer: &RegistryResult) -> Check {
-    match answer {
+pub(super) fn check_blob(host: &Name, result: &RegistryResult) -> Check {
+    match result {
         Ok(response) if matches!(response.status, 200 | 206) => {
             Check::new(DATA, true, format!("{host} serves the blob"), "")
         }
@@ -96,8 +96,8 @@ pub(super) fn check_blob(host: &Name, answer: &RegistryResult) -> Check {
 }
 
 /// Checks that the data endpoint `host` responds; without a signed URL it serves nothing, so any response will do.
-pub(super) fn check_reachable(host: &Name, answer: &RegistryResult) -> Check {
-    match answer {
+pub(super) fn check_reachable(host: &Name, result: &RegistryResult) -> Check {
+    match result {
         Ok(_) => Check::new(DATA, true, format!("{host} is reachable"), ""),
         Err(why) => no_response(DATA, host, why),
     }

@@ -46,17 +46,17 @@ pub(super) fn check_manifest(
     target: &Target,
     image: &Image,
     own: &str,
-    answer: &RegistryResult,
+    result: &RegistryResult,
 ) -> (Check, Option<Manifest>) {
-    let response = match answer {
+    let response = match result {
         Ok(response) => response,
         Err(why) => return (no_response(IMAGE, &target.login, why), None),
     };
-    let failed = |found: String, fix: &str| (Check::new(IMAGE, false, found, fix), None);
+    let failed = |message: String, fix: &str| (Check::new(IMAGE, false, message, fix), None);
     match (response.status, parse(&response.body, own)) {
         (200, Some(manifest)) => {
-            let found = format!("{image} exists");
-            (Check::new(IMAGE, true, found, ""), Some(manifest))
+            let message = format!("{image} exists");
+            (Check::new(IMAGE, true, message, ""), Some(manifest))
         }
         (200, None) => failed(
             format!("the manifest of {image} names no config blob"),
@@ -82,11 +82,11 @@ pub(super) fn check_manifest(
 
 /// The failed check of an index that leads to indexes only.
 pub(super) fn too_deep(image: &Image) -> Check {
-    let found = format!("{image} is an index of indexes");
+    let message = format!("{image} is an index of indexes");
     Check::new(
         IMAGE,
         false,
-        found,
+        message,
         "name an image that `docker pull` takes",
     )
 }

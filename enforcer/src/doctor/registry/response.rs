@@ -36,8 +36,8 @@ impl From<HttpsError> for NoResponse {
             return Self::Refused;
         }
         let text = error.to_string();
-        let (found, fix) = text.split_once("; ").unwrap_or((&text, ""));
-        Self::Failed(found.to_owned(), fix.to_owned())
+        let (message, fix) = text.split_once("; ").unwrap_or((&text, ""));
+        Self::Failed(message.to_owned(), fix.to_owned())
     }
 }
 
@@ -103,7 +103,7 @@ pub(super) fn no_response(id: &str, host: &Name, why: &NoResponse) -> Check {
             ),
             &format!("`egress-enforcer explain {host}` names the rule and the fix"),
         ),
-        NoResponse::Failed(found, fix) => Check::new(id, false, found, fix),
+        NoResponse::Failed(message, fix) => Check::new(id, false, message, fix),
     }
 }
 

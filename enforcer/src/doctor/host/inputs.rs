@@ -1,0 +1,32 @@
+//! What the checks of this host look at.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::config::{self, Config, Paths};
+use crate::control::Status;
+
+/// The configuration and the daemon that the checks look at.
+pub(crate) struct Host<'a> {
+    /// The configuration file.
+    pub(crate) file: &'a Path,
+    /// Whether that file was not named by the user and does not exist.
+    pub(crate) is_unconfigured: bool,
+    /// Pins, state and runtime directories.
+    pub(crate) paths: Paths,
+    /// The daemon's status; `Ok(None)` where no daemon runs.
+    pub(crate) status: Result<Option<Status>>,
+}
+
+impl Host<'_> {
+    /// The valid configuration; an invalid one is a failed check of its own.
+    pub(super) fn config(&self) -> Option<Config> {
+        config::load(self.file).ok()
+    }
+
+    /// The status of a daemon that runs and answers.
+    pub(in crate::doctor) fn running(&self) -> Option<&Status> {
+        self.status.as_ref().ok()?.as_ref()
+    }
+}
