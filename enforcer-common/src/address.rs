@@ -1,4 +1,4 @@
-//! A destination address in the one form in which it is judged.
+//! Destination addresses in the form in which they are judged.
 
 /// The IPv4-mapped prefix `::ffff:0:0/96` (RFC 4291 section 2.5.5.2), as bits 64–95 of an address.
 const MAPPED: u64 = 0x0000_ffff;
@@ -7,7 +7,7 @@ const NAT64: u64 = 0x0064_ff9b;
 /// The first 48 bits of the local-use NAT64 range `64:ff9b:1::/48` (RFC 8215).
 const LOCAL_NAT64: u64 = (NAT64 << 16) | 1;
 
-/// A destination: 128 bits in two halves, host byte order. IPv4 has its mapped form, so that one address has one value.
+/// A destination: 128 bits in two halves, host byte order. IPv4 is in its mapped form, so that each address has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct Address {
@@ -27,7 +27,7 @@ impl Address {
         }
     }
 
-    /// An IPv6 address. IPv4-mapped and well-known NAT64 addresses become the IPv4 address inside.
+    /// An IPv6 address. IPv4-mapped and well-known NAT64 addresses become the embedded IPv4 address.
     #[inline(always)]
     pub const fn from_v6(address: u128) -> Self {
         let (high, low) = ((address >> 64) as u64, address as u64);
@@ -37,13 +37,13 @@ impl Address {
         Self { high, low }
     }
 
-    /// Whether it is in the local-use NAT64 range, where a network may put prefixes of any length that RFC 6052 has.
+    /// Whether it is in the local-use NAT64 range, in which a network may have prefixes of any length of RFC 6052.
     #[inline(always)]
     pub(crate) const fn is_local_nat64(self) -> bool {
         self.high >> 16 == LOCAL_NAT64
     }
 
-    /// The address in host byte order, where it is IPv4.
+    /// The address in host byte order, if it is IPv4.
     #[inline(always)]
     pub const fn v4(self) -> Option<u32> {
         if self.high == 0 && self.low >> 32 == MAPPED {
@@ -64,9 +64,9 @@ impl Address {
         self.bits().to_be_bytes()
     }
 
-    /// Whether the address can be reached beyond the host's own networks.
+    /// Whether the address is globally routable.
     ///
-    /// The exceptions are the ranges of the IANA special-purpose registries (RFC 6890) that never stand for a host on
+    /// Not global are the ranges of the IANA special-purpose registries (RFC 6890) that never belong to a host on
     /// the Internet: this-host, private, shared, loopback, link-local, documentation, benchmarking, multicast,
     /// reserved, broadcast; for IPv6 all of `::/8` and what lies outside `2000::/3`, and documentation.
     #[inline(always)]
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_inside_ipv6_is_the_ipv4_address() {
+    fn an_embedded_ipv4_address_is_that_ipv4_address() {
         let plain = address("20.38.98.100");
         for carrier in ["::ffff:20.38.98.100", "64:ff9b::20.38.98.100"] {
             assert_eq!(address(carrier), plain, "{carrier}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_leaves_the_site_is_not_global() {
+    fn site_local_ranges_are_not_global() {
         for local in [
             "0.0.0.0",
             "10.1.2.3",

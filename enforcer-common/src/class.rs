@@ -1,13 +1,13 @@
-//! What the protected set says about a prefix.
+//! Classes of the protected set.
 
 use crate::address::Address;
 
 /// The class of the longest configured prefix that covers an address. The codes are a map layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// No configured prefix covers it.
-    Open,
-    /// Always reachable: the platform's address, DNS servers, the host's own.
+    /// No protected prefix covers it.
+    Unprotected,
+    /// Always allowed: the platform's address, DNS servers, the host's own addresses.
     Exempt,
     /// In the tag `Storage`.
     Storage,
@@ -15,9 +15,9 @@ pub enum Class {
     Registry,
     /// In another configured tag or in `cidrs`.
     Configured,
-    /// In a NAT64 prefix of this many bits (RFC 6052): the IPv4 address inside is the destination.
+    /// In a NAT64 prefix of this length (RFC 6052): the embedded IPv4 address is the destination.
     Nat64(u8),
-    /// The table could not be read, or holds a code of another version.
+    /// The table could not be read, or has a code of another version.
     Unknown,
 }
 
@@ -25,10 +25,10 @@ pub enum Class {
 const NAT64_BASE: u16 = 128;
 
 impl Class {
-    /// The code in the tables, below [`crate::stride::FIRST_BLOCK`].
+    /// The code in the tables, below [`crate::tables::stride::FIRST_BLOCK`].
     pub const fn code(self) -> u16 {
         match self {
-            Self::Open => 0,
+            Self::Unprotected => 0,
             Self::Exempt => 1,
             Self::Storage => 2,
             Self::Registry => 3,
@@ -38,11 +38,11 @@ impl Class {
         }
     }
 
-    /// The class of a code; an unknown code is [`Class::Unknown`], never open.
+    /// The class of a code; [`Class::Unknown`] for an unknown one.
     #[inline(always)]
     pub const fn from_code(code: u16) -> Self {
         match code {
-            0 => Self::Open,
+            0 => Self::Unprotected,
             1 => Self::Exempt,
             2 => Self::Storage,
             3 => Self::Registry,
@@ -58,7 +58,7 @@ impl Class {
     }
 }
 
-/// The IPv4 address inside `address` under a NAT64 prefix of `bits` bits (RFC 6052 section 2.2: bits 64–71 carry none).
+/// The IPv4 address embedded in `address` behind a NAT64 prefix of `bits` bits (RFC 6052 section 2.2: bits 64–71 carry none).
 #[inline(always)]
 pub(crate) const fn nat64_inner(address: Address, bits: u8) -> Address {
     let Address { high, low } = address;
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_class_survives_its_code() {
+    fn every_code_reads_back_as_its_class() {
         for class in [
-            Class::Open,
+            Class::Unprotected,
             Class::Exempt,
             Class::Storage,
             Class::Registry,
@@ -96,7 +96,7 @@ mod tests {
             Class::Unknown,
         ] {
             assert_eq!(Class::from_code(class.code()), class);
-            assert!(class.code() < crate::stride::FIRST_BLOCK);
+            assert!(class.code() < crate::tables::stride::FIRST_BLOCK);
         }
     }
 
@@ -109,7 +109,7 @@ mod tests {
 
     /// The rows of RFC 6052 section 2.4 for 192.0.2.33.
     #[test]
-    fn the_ipv4_address_stands_where_rfc_6052_puts_it() {
+    fn the_embedded_ipv4_address_is_where_rfc_6052_puts_it() {
         for (text, bits) in [
             ("2001:db8:c000:221::", 32),
             ("2001:db8:1c0:2:21::", 40),

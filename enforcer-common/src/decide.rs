@@ -159,7 +159,7 @@ fn protected_by(
     view: &impl PolicyView,
 ) -> Result<Reason, Reason> {
     match class {
-        Class::Open => {
+        Class::Unprotected => {
             if !destination.is_global() {
                 return Err(Reason::Local);
             }
@@ -187,8 +187,8 @@ pub const fn judged(address: Address, class: Class) -> Address {
     match class {
         Class::Nat64(bits) => nat64_inner(address, bits),
         // Without a configured prefix, the length that is usual in the range of RFC 8215.
-        Class::Open if address.is_local_nat64() => nat64_inner(address, 96),
-        Class::Open
+        Class::Unprotected if address.is_local_nat64() => nat64_inner(address, 96),
+        Class::Unprotected
         | Class::Exempt
         | Class::Storage
         | Class::Registry

@@ -7,8 +7,8 @@ mod budget;
 pub use self::budget::{
     BUDGET, BudgetSlot, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_CLAIMS, SnoopedGrant,
 };
-use crate::interval::Row;
-use crate::stride::Block;
+use crate::tables::interval::Row;
+use crate::tables::stride::Block;
 
 mod denials;
 

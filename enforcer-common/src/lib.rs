@@ -12,13 +12,12 @@ mod coded;
 mod decide;
 pub mod dns;
 mod event;
-pub mod interval;
 pub mod layout;
 mod packet;
 #[cfg(feature = "user")]
 mod pod;
 mod reason;
-pub mod stride;
+pub mod tables;
 pub mod tls;
 
 pub use address::Address;

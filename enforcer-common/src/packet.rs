@@ -1,4 +1,4 @@
-//! Reads from a packet what the rule needs: the destination, and how far the transport can be known.
+//! Parses the destination and the transport of a packet.
 
 mod established;
 
@@ -11,10 +11,10 @@ use crate::decide::{Flow, Transport};
 const IPV4_LEN: u32 = 20;
 /// Length of the fixed IPv6 header.
 const IPV6_LEN: u32 = 40;
-/// Headers of a chain that are looked at, the transport's among them; RFC 8200 section 4.1 recommends at most one of each of seven
-/// extension headers.
+/// Maximum number of headers parsed in a chain, including the transport header; RFC 8200 section 4.1 recommends at most one of each of seven extension
+/// headers.
 const MAX_EXTENSIONS: u32 = 8;
-/// Bytes that IPv4 options can take.
+/// Maximum length of IPv4 options, in bytes.
 const MAX_OPTIONS: u32 = 40;
 
 /// IP protocol numbers (IANA): TCP.
@@ -41,16 +41,16 @@ const NO_OPERATION: u8 = 1;
 const LOOSE_ROUTE: u8 = 131;
 const STRICT_ROUTE: u8 = 137;
 
-/// The bytes of a packet from its network header on.
+/// Bytes of a packet, from its network header on.
 pub trait Bytes {
     /// `N` bytes at the constant offset `AT`; `None` past the end.
     fn fixed<const AT: usize, const N: usize>(&self) -> Option<[u8; N]>;
 
-    /// `N` bytes at an offset that the packet itself gave; `None` past the end.
+    /// `N` bytes at an offset from the packet itself; `None` past the end.
     fn at<const N: usize>(&self, offset: u32) -> Option<[u8; N]>;
 }
 
-/// Why a packet gives no flow to judge.
+/// Why a packet has no flow to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketError {
     /// It ends before the destination, or its version is not that of its protocol.
@@ -59,7 +59,7 @@ pub enum PacketError {
     SourceRouted(Address),
 }
 
-/// Reads an IPv4 packet.
+/// Parses an IPv4 packet.
 #[inline(always)]
 pub fn read_ipv4(packet: &impl Bytes) -> Result<Flow, PacketError> {
     let header: [u8; 20] = packet.fixed::<0, 20>().ok_or(PacketError::NoHeader)?;
@@ -89,7 +89,7 @@ pub fn read_ipv4(packet: &impl Bytes) -> Result<Flow, PacketError> {
     })
 }
 
-/// Whether the options, of `len` bytes, hold a source route. Options that do not parse count as one.
+/// Whether the options, `len` bytes long, have a source route. Options that do not parse count as one.
 #[inline(always)]
 fn is_source_routed(packet: &impl Bytes, len: u32) -> bool {
     let mut at = 0;
@@ -113,7 +113,7 @@ fn is_source_routed(packet: &impl Bytes, len: u32) -> bool {
     false
 }
 
-/// Reads an IPv6 packet, through its extension headers.
+/// Parses an IPv6 packet, including its extension headers.
 #[inline(always)]
 pub fn read_ipv6(packet: &impl Bytes) -> Result<Flow, PacketError> {
     let start: [u8; 8] = packet.fixed::<0, 8>().ok_or(PacketError::NoHeader)?;
@@ -135,7 +135,7 @@ pub fn read_ipv6(packet: &impl Bytes) -> Result<Flow, PacketError> {
     })
 }
 
-/// Where a chain of extension headers leads.
+/// End of a chain of extension headers.
 enum Chain {
     Ends(Transport),
     Routed,
@@ -172,7 +172,7 @@ fn follow_extensions(packet: &impl Bytes, first: u8) -> Chain {
     Chain::Ends(Transport::Hidden(protocol))
 }
 
-/// The transport of `protocol`, whose first four bytes are the two ports where it is TCP or UDP.
+/// The transport of `protocol`; for TCP and UDP its first four bytes are the two ports.
 #[inline(always)]
 fn transport(protocol: u8, ports: impl FnOnce() -> Option<[u8; 4]>) -> Transport {
     if protocol != TCP && protocol != UDP {

@@ -3,11 +3,11 @@
 use aya::Pod;
 
 use crate::event::Event;
-use crate::interval::Row;
 use crate::layout::{
     AddressGrant, BudgetSlot, DedupEntry, DedupKey, NameCount, NameEntry, ScopedAddress, Settings,
     SnoopedGrant, SocketOwner, SuppressedKey, Switches,
 };
+use crate::tables::interval::Row;
 
 macro_rules! pod {
     ($($layout:ty),+ $(,)?) => {

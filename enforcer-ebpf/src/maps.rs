@@ -7,7 +7,6 @@ use aya_ebpf::btf_maps::{
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
 use enforcer_common::dns::PendingQueries;
-use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{
     AddressGrant, AddressKey, BudgetSlot, Deadline, DedupEntry, DedupKey, EVENT_BYTES,
     MAX_ADDRESSES, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_DNS_ADDRESSES, MAX_DNS_SOCKETS,
@@ -15,7 +14,8 @@ use enforcer_common::layout::{
     MAX_SCOPES, NameCount, NameEntry, NameKey, ScopedAddress, Settings, SnoopedGrant, SocketDenial,
     SocketOwner, SuppressedKey,
 };
-use enforcer_common::stride::{Block, MAX_BLOCKS};
+use enforcer_common::tables::interval::{MAX_ROWS, Row};
+use enforcer_common::tables::stride::{Block, MAX_BLOCKS};
 use enforcer_common::tls::{FlowState, ParserScratch, SentBytes};
 
 use crate::dns::scratch::{MAX_CLAIMED, SLOTS, Scratch};

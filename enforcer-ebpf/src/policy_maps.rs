@@ -2,11 +2,11 @@
 
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
-use enforcer_common::interval::{self, Row, Rows};
 use enforcer_common::layout::{
     AddressGrant, Deadline, MAX_LEVEL, ScopedAddress, Settings, Switches,
 };
-use enforcer_common::stride::{self, Blocks};
+use enforcer_common::tables::interval::{self, Row, Rows};
+use enforcer_common::tables::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
 use crate::maps::{

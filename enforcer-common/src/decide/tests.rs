@@ -22,7 +22,7 @@ impl PolicyView for Policy {
 
     fn class(&self, address: Address) -> Class {
         let row = self.classes.iter().find(|(covered, _)| *covered == address);
-        row.map_or(Class::Open, |(_, class)| *class)
+        row.map_or(Class::Unprotected, |(_, class)| *class)
     }
 
     fn is_allowed(&self, address: Address) -> bool {
@@ -264,7 +264,7 @@ fn a_packet_that_cannot_be_read_is_denied() {
 
 fn any_class() -> impl Strategy<Value = Class> {
     prop::sample::select(vec![
-        Class::Open,
+        Class::Unprotected,
         Class::Exempt,
         Class::Storage,
         Class::Registry,

@@ -1,10 +1,10 @@
-//! Answers: the chain of aliases from the question's name to its addresses, in whatever order the records stand.
+//! Answers: the CNAME chain from the queried name to its addresses, in any order of records.
 //!
-//! Every record is read once, and its names are kept as hashes; then the chain is followed from the question's name. What is left over
-//! makes an answer unusable: a second alias of a name, an address or an alias of a name that is not on the way.
+//! Each record is read once, and its names are kept as hashes; then the chain is followed from the queried name. Any record outside the chain makes the
+//! answer unusable: a second alias of a name, or an address or alias of another name.
 
 use super::name::Use;
-use super::{INTERNET, Kind, MAX_ALIASES, MAX_RECORDS, Reading};
+use super::{INTERNET, Kind, MAX_ALIASES, MAX_RECORDS, MessageReader};
 use crate::Address;
 
 /// The type of an alias (RFC 1035 section 3.2.2).
@@ -12,24 +12,23 @@ const CNAME: u16 = 5;
 /// Truncation, in byte 2 of the header, and the response code, in byte 3 (RFC 1035 section 4.1.1).
 const TRUNCATED: u8 = 0x02;
 const CODE: u8 = 0x0f;
-/// A time to live past this counts as zero (RFC 2181 section 8).
+/// A larger TTL counts as zero (RFC 2181 section 8).
 const MAX_TTL: u32 = i32::MAX as u32;
 
-/// What an answer gives.
+/// Result of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// So many addresses, at least one: see [`Reading::address`].
+    /// Number of addresses, at least one: see [`MessageReader::address`].
     Addresses(u32),
-    /// No address, and no reason to ask again.
+    /// No address, and no reason to query again.
     Nothing,
-    /// It is truncated or malformed, past a bound of this reader, or holds records that are not on the way from the question to its
-    /// addresses.
+    /// Truncated, malformed, past a bound of this reader, or with records outside the CNAME chain.
     Unusable,
 }
 
-impl Reading {
-    /// Reads the answers of a message whose question [`Reading::question`] has read. `record` is [`Reading::record`] and `follow`
-    /// [`Reading::follow`], or what stands in for them. Addresses count only when all is read.
+impl MessageReader {
+    /// Reads the answers after [`MessageReader::question`]. `record` is [`MessageReader::record`] and `follow` [`MessageReader::follow`], or an equivalent. Addresses count
+    /// only if all records could be read.
     #[inline(always)]
     pub fn answers(&self, record: impl Fn(&Self) -> bool, follow: impl Fn(&Self) -> bool) -> Reply {
         self.ttl.set(MAX_TTL);
@@ -65,7 +64,7 @@ impl Reading {
 
     #[inline(always)]
     fn all_records(&self, count: u16, record: impl Fn(&Self) -> bool) -> bool {
-        // The count stays in memory: the verifier of Linux 5.10 follows no loop that ends at a number it does not know.
+        // The counter stays in memory: the verifier of Linux 5.10 accepts no loop with an unknown bound.
         self.left.set(count.into());
         for _ in 0..MAX_RECORDS {
             let left = self.left.get();
@@ -80,7 +79,7 @@ impl Reading {
         true
     }
 
-    /// Whether every address belongs to the name at the chain's end.
+    /// Whether every address belongs to the last name of the chain.
     #[inline(always)]
     fn belong_together(&self) -> bool {
         for (at, owner) in self.owners.iter().enumerate() {
@@ -94,7 +93,7 @@ impl Reading {
         true
     }
 
-    /// Goes one alias on along the chain; whether there is one that it has not been through.
+    /// Follows one alias of the chain; returns whether there was one that it had not followed.
     #[inline(always)]
     pub fn follow(&self) -> bool {
         for (at, alias) in self.aliases.iter().enumerate() {
@@ -112,7 +111,7 @@ impl Reading {
         false
     }
 
-    /// Reads the next record; whether it can be one of a usable answer.
+    /// Reads the next record; returns whether the answer is still usable.
     #[inline(always)]
     pub fn record(&self, walk: impl Fn(&Self)) -> bool {
         self.read_record(walk).is_some()
@@ -150,7 +149,7 @@ impl Reading {
         self.take_alias(owner, ttl)
     }
 
-    /// Takes in the alias whose target was just read.
+    /// Adds the alias whose target was read last.
     #[inline(always)]
     fn take_alias(&self, owner: u64, ttl: u32) -> Option<()> {
         let aliased = self.aliased.get();
@@ -191,7 +190,7 @@ impl Reading {
         Some(())
     }
 
-    /// The lower of `ttl` and that of the chain.
+    /// The minimum of `ttl` and that of the chain.
     #[inline(always)]
     pub(super) fn lower(&self, ttl: u32) -> u32 {
         if ttl < self.ttl.get() {

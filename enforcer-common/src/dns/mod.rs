@@ -1,8 +1,8 @@
-//! Reads DNS messages (RFC 1035): which question was asked, and which addresses an answer gives for it.
+//! The reader of DNS messages (RFC 1035): the question, and the addresses of its answer.
 //!
-//! A [`Reading`] holds one message and all that is known of it so far, so that the kernel programs can read it with functions that the
-//! verifier judges one by one: state that lies in a map is any state to it. For that, each function that has a name read is told how: on
-//! the host by [`Reading::walk`] itself, in the kernel through functions of their own.
+//! A [`MessageReader`] holds one message and the state of its reader, so that the kernel programs can read it with functions that the verifier checks one by
+//! one: it assumes any state for memory in a map. Functions that read a name take the way to do so as an argument: [`MessageReader::walk`] on the host, exported
+//! functions in the kernel.
 
 mod answer;
 mod name;
@@ -24,47 +24,46 @@ pub use wildcard::wildcard;
 
 use crate::layout::{AddressKey, NAME_BYTES};
 
-/// Bytes of a message that are read: the largest answer that resolvers offer over UDP (EDNS). A server that keeps to what DNS Flag Day 2020
-/// recommends sends 1,232 at most.
+/// Maximum number of bytes read: the largest answer that resolvers offer over UDP (EDNS). DNS Flag Day 2020 recommends at most 1,232.
 pub const MESSAGE_BYTES: usize = 4096;
-/// Records of the answer section that are read; a message with more is unusable. An answer of 1,232 bytes has room for 75 addresses.
+/// Maximum number of answer records; a message with more is unusable. An answer of 1,232 bytes has room for 75 addresses.
 pub const MAX_RECORDS: usize = 128;
-/// Aliases in a chain; an answer with more is unusable. BIND and Unbound follow 11, and Azure's names have five.
+/// Maximum length of a CNAME chain; an answer with more is unusable. BIND and Unbound follow 11, and Azure's names have five.
 pub const MAX_ALIASES: usize = 32;
-/// Bytes of the header (RFC 1035 section 4.1.1).
+/// Length of the header (RFC 1035 section 4.1.1).
 const HEADER: u32 = 12;
 /// The class of the Internet (RFC 1035 section 3.2.4).
 const INTERNET: u16 = 1;
 
-/// A message, and what is known of it. All zero is an empty message.
+/// A message and the state of its reader. All zero: an empty message.
 #[derive(Debug)]
 #[repr(C)]
-pub struct Reading {
+pub struct MessageReader {
     message: [Cell<u8>; MESSAGE_BYTES],
     key: [Cell<u8>; NAME_BYTES],
     wildcard: [Cell<u8>; NAME_BYTES],
-    /// The hash of the name that the chain of aliases leads to so far.
+    /// Hash of the last name of the CNAME chain so far.
     chain: Cell<u64>,
     aliases: [Alias; MAX_ALIASES],
     addresses: [Cell<AddressKey>; MAX_RECORDS],
-    /// The hashes of the names that the addresses belong to.
+    /// Hashes of the names that own the addresses.
     owners: [Cell<u64>; MAX_RECORDS],
     ttls: [Cell<u32>; MAX_RECORDS],
     length: Cell<u32>,
     walk: name::Walk,
     /// The code of the question's [`Kind`].
     kind: Cell<u32>,
-    /// Records of the answer that are not read yet.
+    /// Answer records still to be read.
     left: Cell<u32>,
-    /// Where the next record begins.
+    /// Offset of the next record.
     next: Cell<u32>,
-    /// The shortest time to live of the chain so far, in seconds.
+    /// Shortest TTL of the chain so far, in seconds.
     ttl: Cell<u32>,
-    /// How many of `addresses` are filled.
+    /// Number of entries of `addresses`.
     found: Cell<u32>,
-    /// How many of `aliases` are filled.
+    /// Number of entries of `aliases`.
     aliased: Cell<u32>,
-    /// How many of them the chain went through.
+    /// Number of aliases that the chain has followed.
     followed: Cell<u32>,
 }
 
@@ -72,12 +71,12 @@ pub struct Reading {
 #[derive(Debug)]
 #[repr(C)]
 struct Alias {
-    /// The hash of its name.
+    /// Hash of its owner name.
     owner: Cell<u64>,
-    /// The hash of the name that it leads to.
+    /// Hash of its target.
     target: Cell<u64>,
     ttl: Cell<u32>,
-    /// Whether the chain went through it (1 or 0).
+    /// Whether the chain has followed it (1 or 0).
     is_followed: Cell<u32>,
 }
 
@@ -92,7 +91,7 @@ impl Alias {
     }
 }
 
-impl Reading {
+impl MessageReader {
     /// An empty message.
     pub const fn new() -> Self {
         Self {
@@ -116,7 +115,7 @@ impl Reading {
         }
     }
 
-    /// Takes a message in, as much of it as is ever read.
+    /// Copies a message, at most [`MESSAGE_BYTES`] of it.
     pub fn set(&self, message: &[u8]) {
         for (held, byte) in self.message.iter().zip(message) {
             held.set(*byte);
@@ -124,13 +123,13 @@ impl Reading {
         self.set_length(message.len() as u32);
     }
 
-    /// Where the message goes, for who fills it otherwise: its first bytes, then [`Reading::set_length`].
+    /// The buffer of the message, to be filled before [`MessageReader::set_length`].
     #[inline(always)]
     pub const fn buffer(&self) -> &[Cell<u8>; MESSAGE_BYTES] {
         &self.message
     }
 
-    /// Says how many bytes the message has.
+    /// Sets the length of the message.
     #[inline(always)]
     pub fn set_length(&self, length: u32) {
         self.length.set(if length > MESSAGE_BYTES as u32 {
@@ -146,14 +145,14 @@ impl Reading {
         &self.key
     }
 
-    /// That name with `*` in the place of its second label; begins with zero where it has no third.
+    /// That name with `*` for its second label; begins with zero if there is no third label.
     #[inline(always)]
     pub const fn wildcard(&self) -> &[Cell<u8>; NAME_BYTES] {
         &self.wildcard
     }
 
-    /// The `index`th address of the answer as [`crate::Address::key`] of an IPv4 address, or as on the wire of an IPv6 one, and the
-    /// seconds for which it may be kept: the shortest time to live on the way there.
+    /// Address number `index` of the answer, as [`crate::Address::key`] for IPv4 or as on the wire for IPv6, and its TTL in seconds: the shortest in its
+    /// CNAME chain.
     #[inline(always)]
     pub fn address(&self, index: u32) -> Option<(AddressKey, u32)> {
         if index >= self.found.get() {
@@ -163,7 +162,7 @@ impl Reading {
         Some((self.addresses[at].get(), self.lower(self.ttls[at].get())))
     }
 
-    /// What the question asked for.
+    /// Kind of the question.
     #[inline(always)]
     pub fn kind(&self) -> Kind {
         Kind::from_code(self.kind.get())
@@ -193,7 +192,7 @@ impl Reading {
     }
 }
 
-impl Default for Reading {
+impl Default for MessageReader {
     fn default() -> Self {
         Self::new()
     }

@@ -2,57 +2,57 @@
 
 use core::cell::Cell;
 
-use super::{HEADER, Reading};
+use super::{HEADER, MessageReader};
 use crate::layout::NAME_BYTES;
 
-/// Bytes of a name on the wire (RFC 1035 section 3.1).
+/// Maximum length of a name on the wire, in bytes (RFC 1035 section 3.1).
 const MAX_NAME: u32 = 255;
-/// Pointers that one name may lead through.
+/// Maximum number of compression pointers in one name.
 const MAX_POINTERS: u32 = 16;
-/// Steps that one call of [`Reading::walk_on`] takes.
+/// Steps per call of [`MessageReader::walk_on`].
 pub const STEPS: u32 = 16;
-/// Calls of [`Reading::walk_on`] after which every name is read or refused: a step is for one byte or one pointer.
+/// Calls of [`MessageReader::walk_on`] that suffice for any name: a step reads one byte or one pointer.
 pub const WALKS: u32 = (MAX_NAME + MAX_POINTERS).div_ceil(STEPS);
 
-/// The basis of FNV-1a, 64 bits.
+/// Offset basis of 64-bit FNV-1a.
 const HASH_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// What a name that is read is for.
+/// Purpose of reading a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Use {
-    /// Only its hash counts.
+    /// For its hash only.
     Hash = 0,
-    /// It also gives the keys.
+    /// For its keys as well.
     Ask = 1,
 }
 
-/// How far the walk along a name is.
+/// State of the walk along a name.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Walk {
     /// The code of the [`Use`].
     purpose: Cell<u32>,
     state: Cell<u32>,
-    /// The next byte.
+    /// Offset of the next byte.
     at: Cell<u32>,
-    /// Where the bytes end that may be read: where the part that pointed here begins.
+    /// End of the readable bytes: the beginning of the part that pointed here.
     limit: Cell<u32>,
-    /// Where this part of the name begins.
+    /// Beginning of this part of the name.
     part: Cell<u32>,
     /// Bytes left of the label.
     left: Cell<u32>,
-    /// Bytes of the whole name so far.
+    /// Length of the whole name so far.
     written: Cell<u32>,
     pointers: Cell<u32>,
-    /// Where what follows the name begins; 0 while it is not known.
+    /// Offset behind the name; 0 while unknown.
     after: Cell<u32>,
-    /// The hash of the name so far: lengths and labels in lower case.
+    /// Hash of the name so far: lengths and labels in lower case.
     hash: Cell<u64>,
-    /// Whether labels so far hold nothing but letters, digits, `-` and `_`.
+    /// Whether all labels so far consist of letters, digits, `-` and `_`.
     plain: Cell<u32>,
     labels: Cell<u32>,
-    /// Bytes of the wildcard key so far.
+    /// Length of the wildcard key so far.
     starred: Cell<u32>,
 }
 
@@ -80,7 +80,7 @@ impl Walk {
     }
 }
 
-impl Reading {
+impl MessageReader {
     /// Reads the name that was begun to its end.
     pub fn walk(&self) {
         for _ in 0..WALKS {
@@ -91,7 +91,7 @@ impl Reading {
         self.walk.state.set(FAILED);
     }
 
-    /// Goes [`STEPS`] on along the name that was begun; whether there is more of it.
+    /// Reads [`STEPS`] steps of the name that was begun; returns whether there is more.
     #[inline(always)]
     pub fn walk_on(&self) -> bool {
         for _ in 0..STEPS {
@@ -124,7 +124,7 @@ impl Reading {
         walk.starred.set(0);
     }
 
-    /// Where what follows the name begins; `None` where the name could not be read.
+    /// Offset behind the name; `None` if it could not be read.
     #[inline(always)]
     pub(super) fn after_name(&self) -> Option<u32> {
         if self.walk.state.get() != DONE {
@@ -133,20 +133,20 @@ impl Reading {
         Some(self.walk.after.get())
     }
 
-    /// A hash of the name that was read, whatever its case. Who can make two names of one hash could as well write the right one: nothing
-    /// but records of one answer is compared by it.
+    /// Hash of the name in lower case. Collisions are harmless: only names within one answer are compared, whose author could write the right name
+    /// as well.
     #[inline(always)]
     pub(super) fn name_hash(&self) -> u64 {
         self.walk.hash.get()
     }
 
-    /// Whether the name that was read can be written with dots between labels.
+    /// Whether the name can be written with dots between its labels.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
         self.walk.plain.get() != 0
     }
 
-    /// Labels of the name that was read.
+    /// Number of labels of the name.
     #[inline(always)]
     pub(super) fn labels(&self) -> u32 {
         self.walk.labels.get()
@@ -185,7 +185,7 @@ impl Reading {
         }
     }
 
-    /// Follows a pointer. It has to lead back before the part of the name that it is in, and what it leads to has to end there.
+    /// Follows a pointer, which must point before the current part of the name; the part at its target must end before it as well.
     #[inline(always)]
     fn jump(&self, high: u8, next: u32) -> Option<()> {
         let walk = &self.walk;
@@ -209,7 +209,7 @@ impl Reading {
         Some(())
     }
 
-    /// Takes the next byte of the name without compression: the length of a label, or one of its characters.
+    /// Adds the next byte of the uncompressed name: the length of a label, or one of its characters.
     #[inline(always)]
     fn take(&self, byte: u8, is_length: bool) -> Option<()> {
         let walk = &self.walk;
@@ -235,7 +235,7 @@ impl Reading {
         if !is_length && !is_plain {
             walk.plain.set(0);
         }
-        // The first length has no dot before it, and the last is the end.
+        // The first length has no dot before it, and the last one ends the name.
         if at == 0 || (is_length && byte == 0) {
             return;
         }

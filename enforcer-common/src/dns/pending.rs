@@ -1,65 +1,65 @@
-//! What a socket asked and has no answer to yet.
+//! Queries of a socket that have no answer yet.
 
 use core::cell::Cell;
 
-/// Questions that a socket may have open; the oldest goes first.
-const OPEN: usize = 32;
+/// Maximum number of pending queries; the oldest is dropped first.
+const MAX_PENDING: usize = 32;
 
-/// The open questions of a socket, as [`super::Question::word`]s. All zero holds none.
+/// Pending queries of a socket, as [`super::Question::word`]s. All zero: none.
 ///
-/// Nothing is locked: a question that is lost where two threads ask at once is one whose answer opens nothing.
+/// Without a lock: if two threads race, a query may be lost, and its answer then grants nothing.
 #[derive(Debug)]
 #[repr(C)]
 pub struct PendingQueries {
-    words: [Cell<u64>; OPEN],
+    words: [Cell<u64>; MAX_PENDING],
     next: Cell<u64>,
-    /// The halves of the address of the DNS server that the socket last connected or sent to; zero for none.
+    /// Halves of the address of the resolver that the socket last connected or sent to; zero for none.
     server: [Cell<u64>; 2],
 }
 
-const _: () = assert!(size_of::<PendingQueries>() == 8 * OPEN + 8 + 16);
+const _: () = assert!(size_of::<PendingQueries>() == 8 * MAX_PENDING + 8 + 16);
 
 impl PendingQueries {
-    /// No question.
+    /// No query.
     pub const fn new() -> Self {
         Self {
-            words: [const { Cell::new(0) }; OPEN],
+            words: [const { Cell::new(0) }; MAX_PENDING],
             next: Cell::new(0),
             server: [const { Cell::new(0) }; 2],
         }
     }
 
-    /// Notes the DNS server that the socket connects or sends to, by the halves of its address; zeros for none.
+    /// Records the resolver that the socket connects or sends to, by the halves of its address; zeros for none.
     #[inline(always)]
     pub fn set_server(&self, [high, low]: [u64; 2]) {
         self.server[0].set(high);
         self.server[1].set(low);
     }
 
-    /// The halves of that server's address.
+    /// Halves of that resolver's address.
     #[inline(always)]
     pub fn server(&self) -> Option<[u64; 2]> {
         let halves = [self.server[0].get(), self.server[1].get()];
         (halves[0] | halves[1] != 0).then_some(halves)
     }
 
-    /// Adds a question.
+    /// Adds a query.
     #[inline(always)]
     pub fn add(&self, word: u64) {
-        let next = self.next.get() as usize % OPEN;
+        let next = self.next.get() as usize % MAX_PENDING;
         self.words[next].set(word);
         self.next.set(next.wrapping_add(1) as u64);
     }
 
-    /// Takes a question out, whether it was there. One that was asked twice is there twice.
+    /// Removes a query; returns whether it was there. A query that was sent twice is there twice.
     #[inline(always)]
     pub fn take(&self, word: u64) -> bool {
         let found = self
             .words
             .iter()
-            .find(|open| word != 0 && open.get() == word);
-        if let Some(open) = found {
-            open.set(0);
+            .find(|entry| word != 0 && entry.get() == word);
+        if let Some(entry) = found {
+            entry.set(0);
         }
         found.is_some()
     }
@@ -76,39 +76,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_is_answered_as_often_as_it_was_asked() {
-        let asked = PendingQueries::new();
-        assert!(!asked.take(5));
-        asked.add(5);
-        asked.add(6);
-        asked.add(5);
-        assert!(!asked.take(7));
+    fn a_query_is_answered_as_often_as_it_was_sent() {
+        let pending = PendingQueries::new();
+        assert!(!pending.take(5));
+        pending.add(5);
+        pending.add(6);
+        pending.add(5);
+        assert!(!pending.take(7));
         assert_eq!(
-            [asked.take(5), asked.take(5), asked.take(5)],
+            [pending.take(5), pending.take(5), pending.take(5)],
             [true, true, false]
         );
-        assert!(asked.take(6));
-        assert!(!asked.take(0), "an empty place is no question");
+        assert!(pending.take(6));
+        assert!(!pending.take(0), "an empty slot is no query");
     }
 
     #[test]
-    fn the_last_server_counts_and_zeros_are_none() {
-        let asked = PendingQueries::new();
-        assert_eq!(asked.server(), None);
-        asked.set_server([0, 7]);
-        asked.set_server([6, 0]);
-        assert_eq!(asked.server(), Some([6, 0]));
-        asked.set_server([0; 2]);
-        assert_eq!(asked.server(), None);
+    fn the_last_resolver_counts_and_zeros_are_none() {
+        let pending = PendingQueries::new();
+        assert_eq!(pending.server(), None);
+        pending.set_server([0, 7]);
+        pending.set_server([6, 0]);
+        assert_eq!(pending.server(), Some([6, 0]));
+        pending.set_server([0; 2]);
+        assert_eq!(pending.server(), None);
     }
 
     #[test]
-    fn the_oldest_of_too_many_questions_goes() {
-        let asked = PendingQueries::new();
+    fn the_oldest_of_too_many_queries_is_dropped() {
+        let pending = PendingQueries::new();
         for word in 1..=33 {
-            asked.add(word);
+            pending.add(word);
         }
-        assert!(!asked.take(1));
-        assert!((2..=33).all(|word| asked.take(word)));
+        assert!(!pending.take(1));
+        assert!((2..=33).all(|word| pending.take(word)));
     }
 }

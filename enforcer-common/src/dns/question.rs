@@ -1,7 +1,7 @@
-//! Questions: the header, and what is asked.
+//! Questions: the header and the question section.
 
 use super::name::Use;
-use super::{HEADER, INTERNET, Reading};
+use super::{HEADER, INTERNET, MessageReader};
 use crate::layout::NAME_BYTES;
 
 /// The record types (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
@@ -12,7 +12,7 @@ const AAAA: u16 = 28;
 const RESPONSE: u8 = 0x80;
 const OPCODE: u8 = 0x78;
 
-/// Which addresses a question is for.
+/// Address family of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Kind {
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// The type of its records.
+    /// Record type.
     #[inline(always)]
     pub(super) const fn number(self) -> u16 {
         match self {
@@ -50,23 +50,23 @@ impl Kind {
     }
 }
 
-/// Who wrote a message.
+/// Author of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Who asks.
+    /// The client.
     Client,
-    /// Who answers.
+    /// The resolver.
     Server,
 }
 
-/// What makes a question and its answer belong together.
+/// What matches an answer to its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The transaction.
+    /// The transaction id.
     pub id: u16,
-    /// The addresses asked for.
+    /// The address family.
     pub kind: Kind,
-    /// A hash of the name in lower case.
+    /// Hash of the name in lower case.
     pub name: u64,
 }
 
@@ -75,7 +75,7 @@ impl Question {
     const SERVER_BIT: u32 = 17;
     const NAME_BIT: u32 = 24;
 
-    /// The question in one word, with the number of the server that was asked; never 0. `None` for a server past 127, or none.
+    /// The question in one word, with the number of the queried resolver; never 0. `None` for resolver 0 or one past 127.
     #[inline(always)]
     pub const fn word(self, server: u32) -> Option<u64> {
         if server == 0 || server >= 1 << (Self::NAME_BIT - Self::SERVER_BIT) {
@@ -87,9 +87,9 @@ impl Question {
     }
 }
 
-impl Reading {
-    /// Reads the header and the question of a message by `side`, as far as it is one for the addresses of a name that can be written
-    /// with dots. `walk` is [`Reading::walk`], or what stands in for it.
+impl MessageReader {
+    /// Reads the header and the question of a message from `side`; `None` unless it queries the addresses of a name that can be written with dots. `walk`
+    /// is [`MessageReader::walk`], or an equivalent.
     #[inline(always)]
     pub fn question(&self, side: Side, walk: impl FnOnce(&Self)) -> Option<Question> {
         let id = self.short(0)?;

@@ -1,4 +1,4 @@
-//! From where to where a packet with a DNS message goes.
+//! Addresses and ports of a packet with a DNS message.
 
 use crate::packet::{TCP, UDP};
 use crate::{Address, Bytes};
@@ -12,21 +12,21 @@ const UDP_LEN: u32 = 8;
 /// Length of the fixed IPv6 header.
 const IPV6_LEN: u32 = 40;
 
-/// A UDP datagram or TCP segment that is no fragment and, over IPv6, has no extension headers.
+/// A UDP datagram or TCP segment that is not a fragment and, over IPv6, has no extension headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Who sent it; `None` for an IPv4 address inside an IPv6 one, which is not the same sender.
+    /// Source address; `None` for an IPv4 address embedded in an IPv6 one, which is a different sender.
     pub source: Option<Address>,
     /// Whether it is TCP.
     pub is_tcp: bool,
     /// The source port.
     pub source_port: u16,
-    /// Where its data begins in the packet.
+    /// Packet offset of its data.
     pub data: u32,
 }
 
 impl Segment {
-    /// Reads an IPv4 packet.
+    /// Parses an IPv4 packet.
     #[inline(always)]
     pub fn read_ipv4(packet: &impl Bytes) -> Option<Self> {
         let header = packet.fixed::<0, 20>()?;
@@ -39,7 +39,7 @@ impl Segment {
         Self::read(packet, Some(Address::from_v4(source)), header[9], length)
     }
 
-    /// Reads an IPv6 packet.
+    /// Parses an IPv6 packet.
     #[inline(always)]
     pub fn read_ipv6(packet: &impl Bytes) -> Option<Self> {
         let start = packet.fixed::<0, 8>()?;

@@ -1,9 +1,9 @@
-//! The key under which a name stands whose second label may be any.
+//! Keys of names whose second label may be any.
 
-use super::Reading;
+use super::MessageReader;
 use crate::layout::{NAME_BYTES, NameKey};
 
-/// `name` with `*` in the place of its second label; `None` where it has no third.
+/// `name` with `*` for its second label; `None` if there is no third label.
 pub fn wildcard(name: &NameKey) -> Option<NameKey> {
     let end = name
         .iter()
@@ -24,8 +24,8 @@ pub fn wildcard(name: &NameKey) -> Option<NameKey> {
     Some(key)
 }
 
-impl Reading {
-    /// Leaves the key as it is where the name has a third label, and empties it otherwise.
+impl MessageReader {
+    /// Empties the key unless the name has a third label.
     #[inline(always)]
     pub(super) fn finish_wildcard(&self) {
         if self.labels() < 3 {

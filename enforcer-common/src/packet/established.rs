@@ -1,4 +1,4 @@
-//! The packets of a connection that is open, told at a glance: most of the traffic to an allowed address.
+//! Fast recognition of packets of an established connection: most of the traffic to allowed addresses.
 
 use super::TCP;
 use crate::address::Address;
@@ -8,17 +8,17 @@ const HTTPS: u32 = 443;
 const IPV4_PLAIN: u32 = 0x45;
 /// More fragments, or any fragment offset, in the second word of an IPv4 header.
 const FRAGMENT: u32 = 0x3fff;
-/// The flag that opens a connection, in the fourth word of a TCP header (RFC 9293 section 3.1).
+/// The SYN flag, in the fourth word of a TCP header (RFC 9293 section 3.1).
 const SYN: u32 = 0x0002_0000;
 
-/// The words of a packet from its network header on, as they stand in memory.
+/// Words of a packet, from its network header on, in memory order.
 pub trait Words {
-    /// The first `N`; `None` where they do not lie at hand.
+    /// The first `N`; `None` if they are not in the linear part.
     fn words<const N: usize>(&self) -> Option<[u32; N]>;
 }
 
-/// Where an IPv4 packet goes that has plain headers of IP and TCP, goes to port 443 and opens no connection, and its sequence number. `None`
-/// where any of that does not show at once: the packet is for [`super::read_ipv4`] then.
+/// Destination and sequence number of an IPv4 packet with plain IP and TCP headers, to port 443 and without SYN; `None` for any other packet, which
+/// [`super::read_ipv4`] parses.
 #[inline(always)]
 pub fn established_v4(packet: &impl Words) -> Option<(Address, u32)> {
     let words: [u32; 9] = packet.words()?.map(u32::from_be);
@@ -42,7 +42,7 @@ pub fn established_v4(packet: &impl Words) -> Option<(Address, u32)> {
     None
 }
 
-/// The same of an IPv6 packet.
+/// As [`established_v4`], for IPv6.
 #[inline(always)]
 pub fn established_v6(packet: &impl Words) -> Option<(Address, u32)> {
     let words: [u32; 14] = packet.words()?.map(u32::from_be);

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use enforcer_common::Address;
-use enforcer_common::dns::{Kind, Reading, Reply, Side};
+use enforcer_common::dns::{Kind, MessageReader, Reply, Side};
 
 use generate::Message;
 use random::Random;
@@ -22,10 +22,13 @@ const MESSAGES: u64 = 1_000_000;
 const LEAST_KEPT: usize = 1250;
 
 /// What the reader gives: the question's name, and the addresses.
-fn read(reading: &Reading, message: &[u8]) -> Option<Answer> {
+fn read(reading: &MessageReader, message: &[u8]) -> Option<Answer> {
     reading.set(message);
-    let question = reading.question(Side::Server, Reading::walk)?;
-    let found = match reading.answers(|reading| reading.record(Reading::walk), Reading::follow) {
+    let question = reading.question(Side::Server, MessageReader::walk)?;
+    let found = match reading.answers(
+        |reading| reading.record(MessageReader::walk),
+        MessageReader::follow,
+    ) {
         Reply::Addresses(found) => found,
         Reply::Nothing | Reply::Unusable => 0,
     };
@@ -83,7 +86,7 @@ impl Seen {
 #[test]
 fn a_million_messages_mean_to_the_reader_what_they_mean_to_hickory() {
     let mut random = Random::new(0x0d05_ca1e);
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     let mut seen = Seen::default();
     for _ in 0..MESSAGES {
         let message = Message::random(&mut random);
@@ -96,11 +99,11 @@ fn a_million_messages_mean_to_the_reader_what_they_mean_to_hickory() {
 
 #[test]
 fn what_the_fuzzer_kept_means_to_the_reader_what_it_means_to_hickory() {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     let mut seen = Seen::default();
     for (name, bytes) in kept::inputs("dns", LEAST_KEPT) {
         reading.set(&bytes);
-        let is_by = |side| reading.question(side, Reading::walk).is_some();
+        let is_by = |side| reading.question(side, MessageReader::walk).is_some();
         assert!(!(is_by(Side::Client) && is_by(Side::Server)), "{name}");
         let message = Message {
             bytes,

@@ -5,7 +5,7 @@ use core::hint::black_box;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_skb_load_bytes};
-use enforcer_common::dns::{MESSAGE_BYTES, Reading};
+use enforcer_common::dns::{MESSAGE_BYTES, MessageReader};
 use enforcer_common::layout::NameEntry;
 
 use crate::maps::{DNS_SCRATCH, DNS_SCRATCH_CLAIMS};
@@ -27,7 +27,7 @@ pub(crate) struct Scratch {
     pub(crate) entry: Cell<NameEntry>,
     /// Cgroup of the message's socket.
     pub(crate) cgroup: Cell<u64>,
-    pub(crate) reading: Reading,
+    pub(crate) reading: MessageReader,
 }
 
 /// This CPU's scratch memory `slot`, for functions that its claimant calls.

@@ -136,7 +136,11 @@ fn is_in_tag(scratch: &Scratch, entry: &NameEntry, address: Address) -> bool {
     match POLICY.class(address) {
         Class::Registry => has(NameEntry::IN_REGISTRY_TAG),
         Class::Storage => has(NameEntry::IN_STORAGE_TAG),
-        Class::Open | Class::Exempt | Class::Configured | Class::Nat64(_) | Class::Unknown => false,
+        Class::Unprotected
+        | Class::Exempt
+        | Class::Configured
+        | Class::Nat64(_)
+        | Class::Unknown => false,
     }
 }
 

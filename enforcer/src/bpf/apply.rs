@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use aya::Pod;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{Array, HashMap, MapData, MapError};
-use enforcer_common::interval::MAX_ROWS;
 use enforcer_common::layout::Settings;
-use enforcer_common::stride::MAX_BLOCKS;
+use enforcer_common::tables::interval::MAX_ROWS;
+use enforcer_common::tables::stride::MAX_BLOCKS;
 
 use super::maps::{BlockMap, Maps, RowMap};
 use crate::policy::{Desired, Held, MapChanges, Tables, diff};

@@ -1,11 +1,11 @@
 //! The policy in force as user space reads it from the live maps: for `explain --unit`, and where no test run can be made.
 
 use aya::maps::lpm_trie::Key;
-use enforcer_common::interval::{self, Row, Rows};
 use enforcer_common::layout::{
     AddressGrant, Deadline, NameEntry, NameKey, ScopedAddress, Switches,
 };
-use enforcer_common::stride::{self, Blocks};
+use enforcer_common::tables::interval::{self, Row, Rows};
+use enforcer_common::tables::stride::{self, Blocks};
 use enforcer_common::{Address, Class, Exception, PolicyView};
 
 use super::maps::{BlockMap, Maps, RowMap};

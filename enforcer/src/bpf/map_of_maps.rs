@@ -7,9 +7,9 @@ use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
 
 use aya::maps::MapData;
-use enforcer_common::interval::{MAX_ROWS, Row};
 use enforcer_common::layout::{PROTECTED_V4, PROTECTED_V6};
-use enforcer_common::stride::{Block, MAX_BLOCKS};
+use enforcer_common::tables::interval::{MAX_ROWS, Row};
+use enforcer_common::tables::stride::{Block, MAX_BLOCKS};
 
 use super::{Pins, syscall};
 use crate::sys::KernelError;

@@ -3,12 +3,12 @@
 use aya::maps::{
     Array, ArrayOfMaps, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, RingBuf,
 };
-use enforcer_common::interval::Row;
 use enforcer_common::layout::{
     self, AddressGrant, AddressKey, Deadline, DedupEntry, DedupKey, NameCount, NameEntry, NameKey,
     ScopedAddress, Settings, SnoopedGrant, SuppressedKey,
 };
-use enforcer_common::stride::Block;
+use enforcer_common::tables::interval::Row;
+use enforcer_common::tables::stride::Block;
 
 use super::Pins;
 use crate::sys::KernelError;

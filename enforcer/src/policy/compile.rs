@@ -161,7 +161,7 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
     let allowed = allowed(&inputs.allowed)?;
     let outside = inputs.allowed.iter().any(|ip| {
         let address = address(*ip);
-        address.is_global() && tables.class(address) == Class::Open
+        address.is_global() && tables.class(address) == Class::Unprotected
     });
     let exceptions = Exceptions::compile(&inputs.exceptions)?;
     let (names, bound) = names::compile(&inputs.names)?;

@@ -22,7 +22,7 @@ pub fn effective_address(ip: IpAddr, nat64: &[Ipv6Net]) -> IpAddr {
         .iter()
         .filter(covers)
         .max_by_key(|net| net.prefix_len());
-    let class = prefix.map_or(Class::Open, |net| Class::Nat64(net.prefix_len()));
+    let class = prefix.map_or(Class::Unprotected, |net| Class::Nat64(net.prefix_len()));
     let judged = enforcer_common::judged(address(ip), class);
     match judged.v4() {
         Some(inner) => IpAddr::V4(inner.into()),

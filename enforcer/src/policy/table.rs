@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::interval::{MAX_ROWS, Row};
-use enforcer_common::stride::{BLOCK_LEN, Block, FIRST_BLOCK, MAX_BLOCKS};
+use enforcer_common::tables::interval::{MAX_ROWS, Row};
+use enforcer_common::tables::stride::{BLOCK_LEN, Block, FIRST_BLOCK, MAX_BLOCKS};
 use enforcer_common::{Address, Class};
 use ipnet::IpNet;
 
@@ -58,20 +58,20 @@ impl Tables {
     /// The class of an address, by the code that the kernel runs.
     pub fn class(&self, address: Address) -> Class {
         match address.v4() {
-            Some(address) => enforcer_common::stride::lookup(self, address),
-            None => enforcer_common::interval::lookup(self, address),
+            Some(address) => enforcer_common::tables::stride::lookup(self, address),
+            None => enforcer_common::tables::interval::lookup(self, address),
         }
     }
 }
 
-impl enforcer_common::stride::Blocks for Tables {
+impl enforcer_common::tables::stride::Blocks for Tables {
     fn entry(&self, block: u32, index: u8) -> Option<u16> {
         let block = self.blocks.get(usize::try_from(block).ok()?)?;
         Some(block[usize::from(index)])
     }
 }
 
-impl enforcer_common::interval::Rows for Tables {
+impl enforcer_common::tables::interval::Rows for Tables {
     fn row(&self, index: u32) -> Option<Row> {
         self.rows.get(usize::try_from(index).ok()?).copied()
     }
@@ -102,14 +102,16 @@ impl Canvas {
 
     fn class_at(&self, address: u128) -> Class {
         let before = self.starts.range(..=address).next_back();
-        before.map_or(Class::Open, |(_, class)| *class)
+        before.map_or(Class::Unprotected, |(_, class)| *class)
     }
 
     /// The intervals in order, neighbours of one class joined.
     fn intervals(&self) -> Vec<(u128, Class)> {
         let mut intervals: Vec<(u128, Class)> = Vec::with_capacity(self.starts.len());
         for (start, class) in &self.starts {
-            let before = intervals.last().map_or(Class::Open, |(_, class)| *class);
+            let before = intervals
+                .last()
+                .map_or(Class::Unprotected, |(_, class)| *class);
             if before != *class {
                 intervals.push((*start, *class));
             }
@@ -130,7 +132,7 @@ fn rows(intervals: &[(u128, Class)]) -> Result<Vec<Row>, CompileError> {
     let covered = |at: usize| {
         intervals
             .get(at)
-            .is_some_and(|(_, class)| *class != Class::Open)
+            .is_some_and(|(_, class)| *class != Class::Unprotected)
     };
     let first = (0..intervals.len()).find(|at| covered(*at));
     let last = (0..intervals.len()).rfind(|at| covered(*at));
@@ -209,7 +211,7 @@ fn uniform(intervals: &[(u128, Class)], first: u32, last: u32) -> Option<Class> 
     Some(
         before
             .checked_sub(1)
-            .map_or(Class::Open, |at| intervals[at].1),
+            .map_or(Class::Unprotected, |at| intervals[at].1),
     )
 }
 
@@ -248,11 +250,11 @@ mod tests {
         assert_eq!(class(&tables, "20.38.98.100"), Class::Exempt);
         assert_eq!(class(&tables, "20.38.98.101"), Class::Storage);
         assert_eq!(class(&tables, "20.38.99.0"), Class::Configured);
-        assert_eq!(class(&tables, "21.0.0.0"), Class::Open);
+        assert_eq!(class(&tables, "21.0.0.0"), Class::Unprotected);
         assert_eq!(class(&tables, "2603:1030::52"), Class::Storage);
         assert_eq!(class(&tables, "2603:1030::53"), Class::Exempt);
         assert_eq!(class(&tables, "2603:1031::"), Class::Configured);
-        assert_eq!(class(&tables, "2604::"), Class::Open);
+        assert_eq!(class(&tables, "2604::"), Class::Unprotected);
     }
 
     #[test]
@@ -266,8 +268,8 @@ mod tests {
     #[test]
     fn an_empty_set_leaves_everything_open() {
         let tables = Tables::build(&[]).unwrap();
-        assert_eq!(class(&tables, "20.38.98.100"), Class::Open);
-        assert_eq!(class(&tables, "2603::1"), Class::Open);
+        assert_eq!(class(&tables, "20.38.98.100"), Class::Unprotected);
+        assert_eq!(class(&tables, "2603::1"), Class::Unprotected);
     }
 
     #[test]
@@ -317,7 +319,7 @@ mod tests {
             let tables = Tables::build(&layers).unwrap();
             let expect = |ip: std::net::IpAddr| {
                 let covering = prefixes.iter().rev().find(|(net, _)| net.contains(&ip));
-                covering.map_or(Class::Open, |(_, code)| Class::from_code(*code))
+                covering.map_or(Class::Unprotected, |(_, code)| Class::from_code(*code))
             };
             let borders = prefixes.iter().flat_map(|(net, _)| [net.network(), net.broadcast()]);
             for ip in borders {

@@ -14,7 +14,7 @@ use enforcer::{
     bpf::TestRun,
     policy::{CompileError, Desired, Inputs, Layer, Protected, Tables, compile, compile_tables},
 };
-use enforcer_common::{Class, Reason, Verdict, layout::NameCount, stride::MAX_BLOCKS};
+use enforcer_common::{Class, Reason, Verdict, layout::NameCount, tables::stride::MAX_BLOCKS};
 use ipnet::{IpNet, Ipv4Net};
 use test_data::Random;
 

@@ -262,17 +262,23 @@ fn an_answer_that_is_cut_anywhere_opens_nothing() {
 
 #[test]
 fn addresses_of_both_families_are_as_on_the_wire() {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     let v6 = core::array::from_fn::<u8, 16, _>(|at| at as u8);
     let message = Built::question(&wire(NAME), 28).record(ASKED, 28, &v6);
     reading.set(&message.0);
-    reading.question(Side::Server, Reading::walk).unwrap();
-    let reply = reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
+    reading.question(Side::Server, MessageReader::walk).unwrap();
+    let reply = reading.answers(
+        |reading| reading.record(MessageReader::walk),
+        MessageReader::follow,
+    );
     assert_eq!((reply, reading.kind()), (Reply::Addresses(1), Kind::Aaaa));
     assert_eq!(reading.address(0), Some((v6, TTL)));
     reading.set(&Built::response().a(ASKED, 7).0);
-    reading.question(Side::Server, Reading::walk).unwrap();
-    reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
+    reading.question(Side::Server, MessageReader::walk).unwrap();
+    reading.answers(
+        |reading| reading.record(MessageReader::walk),
+        MessageReader::follow,
+    );
     let v4 = crate::Address::from_v4(u32::from_be_bytes([198, 51, 100, 7]));
     assert_eq!(reading.address(0), Some((v4.key(), TTL)));
 }
@@ -287,10 +293,13 @@ fn the_shortest_time_to_live_of_the_chain_counts() {
         let at = message.end() + 11 + 4;
         let mut message = message.a(&wire("b.example"), 7);
         message.0[at..at + 4].copy_from_slice(&address.to_be_bytes());
-        let reading = Reading::new();
+        let reading = MessageReader::new();
         reading.set(&message.0);
-        reading.question(Side::Server, Reading::walk).unwrap();
-        reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
+        reading.question(Side::Server, MessageReader::walk).unwrap();
+        reading.answers(
+            |reading| reading.record(MessageReader::walk),
+            MessageReader::follow,
+        );
         reading.address(0).map(|(_, ttl)| ttl)
     };
     assert_eq!(chain(5, 60), Some(5));
@@ -303,9 +312,12 @@ fn the_shortest_time_to_live_of_the_chain_counts() {
     let at = message.end() + 2 + 4;
     message = message.alias(ASKED, &wire("b.example"));
     message.0[at..at + 4].copy_from_slice(&5_u32.to_be_bytes());
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     reading.set(&message.0);
-    reading.question(Side::Server, Reading::walk).unwrap();
-    reading.answers(|reading| reading.record(Reading::walk), Reading::follow);
+    reading.question(Side::Server, MessageReader::walk).unwrap();
+    reading.answers(
+        |reading| reading.record(MessageReader::walk),
+        MessageReader::follow,
+    );
     assert_eq!(reading.address(0).map(|(_, ttl)| ttl), Some(5));
 }

@@ -76,19 +76,22 @@ impl Built {
     }
 
     fn asked(&self) -> Option<Question> {
-        let reading = Reading::new();
+        let reading = MessageReader::new();
         reading.set(&self.0);
-        reading.question(Side::Server, Reading::walk)
+        reading.question(Side::Server, MessageReader::walk)
     }
 
     /// The last bytes of the addresses, or why there are none.
     fn read(&self) -> Result<Vec<u8>, Reply> {
-        let reading = Reading::new();
+        let reading = MessageReader::new();
         reading.set(&self.0);
         reading
-            .question(Side::Server, Reading::walk)
+            .question(Side::Server, MessageReader::walk)
             .expect("a question");
-        match reading.answers(|reading| reading.record(Reading::walk), Reading::follow) {
+        match reading.answers(
+            |reading| reading.record(MessageReader::walk),
+            MessageReader::follow,
+        ) {
             Reply::Addresses(found) => {
                 assert_eq!(reading.address(found), None);
                 let addresses = (0..found).map(|index| reading.address(index).unwrap().0[15]);
@@ -113,7 +116,7 @@ fn a_message_longer_than_is_read_is_read_as_far_as_that() {
 
 #[test]
 fn a_reading_keeps_nothing_of_the_message_before() {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     let long = Built::question(&wire("a.very.long.name.indeed.example"), 1);
     for (message, name, wildcard) in [
         (
@@ -124,18 +127,25 @@ fn a_reading_keeps_nothing_of_the_message_before() {
         (&Built::response(), NAME, "contoso.*.io"),
     ] {
         reading.set(&message.0);
-        assert!(reading.question(Side::Server, Reading::walk).is_some());
+        assert!(
+            reading
+                .question(Side::Server, MessageReader::walk)
+                .is_some()
+        );
         assert_eq!(text(reading.key()), name);
         assert_eq!(text(reading.wildcard()), wildcard);
     }
     reading.set(&Built::response().a(ASKED, 7).0);
-    reading.question(Side::Server, Reading::walk).unwrap();
-    let reply = |reading: &Reading| {
-        reading.answers(|reading| reading.record(Reading::walk), Reading::follow)
+    reading.question(Side::Server, MessageReader::walk).unwrap();
+    let reply = |reading: &MessageReader| {
+        reading.answers(
+            |reading| reading.record(MessageReader::walk),
+            MessageReader::follow,
+        )
     };
     assert_eq!(reply(&reading), Reply::Addresses(1));
     reading.set(&Built::response().0);
-    reading.question(Side::Server, Reading::walk).unwrap();
+    reading.question(Side::Server, MessageReader::walk).unwrap();
     assert_eq!(reply(&reading), Reply::Nothing);
     assert_eq!(reading.address(0), None);
 }

@@ -3,9 +3,9 @@
 use super::*;
 
 fn asked(name: &[u8]) -> Option<(String, Question)> {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     reading.set(&Built::question(name, 1).0);
-    let question = reading.question(Side::Server, Reading::walk)?;
+    let question = reading.question(Side::Server, MessageReader::walk)?;
     Some((text(reading.key()), question))
 }
 
@@ -44,14 +44,14 @@ fn only_one_question_for_addresses_on_the_internet_counts() {
 
 #[test]
 fn a_client_asks_and_a_server_answers() {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     for (flags, side, other) in [
         (0x01, Side::Client, Side::Server),
         (0x81, Side::Server, Side::Client),
     ] {
         reading.set(&Built::response().set(2, flags).0);
-        assert!(reading.question(side, Reading::walk).is_some());
-        assert_eq!(reading.question(other, Reading::walk), None);
+        assert!(reading.question(side, MessageReader::walk).is_some());
+        assert_eq!(reading.question(other, MessageReader::walk), None);
     }
 }
 

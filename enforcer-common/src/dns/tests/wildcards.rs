@@ -11,9 +11,13 @@ fn key(name: &str) -> NameKey {
 
 /// What the function says and what a reading holds, which are one.
 fn starred(name: &str) -> Option<String> {
-    let reading = Reading::new();
+    let reading = MessageReader::new();
     reading.set(&Built::question(&wire(name), 1).0);
-    assert!(reading.question(Side::Server, Reading::walk).is_some());
+    assert!(
+        reading
+            .question(Side::Server, MessageReader::walk)
+            .is_some()
+    );
     let read = Some(text(reading.wildcard())).filter(|key| !key.is_empty());
     let said = wildcard(&key(name)).map(|key| text(&key.map(Cell::new)));
     assert_eq!(read, said, "{name}");

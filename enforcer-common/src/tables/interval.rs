@@ -3,13 +3,13 @@
 use crate::address::Address;
 use crate::class::Class;
 
-/// Rows in one generation, the header among them; a power of two. The public cloud needs about 1,300.
+/// Maximum number of rows, including the header; a power of two. The public cloud needs about 1,300.
 pub const MAX_ROWS: u32 = 4096;
-/// Halvings that find one row of [`MAX_ROWS`].
+/// Steps of a binary search in [`MAX_ROWS`].
 const STEPS: u32 = MAX_ROWS.ilog2();
 
-/// A row of the table as a map value. Row 0 is the header: `high` and `low` there are the first 64 bits of the first and of the last
-/// address that any interval but the open ones covers, and `class` is the number of intervals.
+/// A row of the table as a map value. Row 0 is the header: its `high` and `low` are the first 64 bits of the first and last address with a class other
+/// than [`Class::Unprotected`], and its `class` is the number of intervals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct Row {
@@ -25,25 +25,25 @@ pub struct Row {
 
 const _: () = assert!(size_of::<Row>() == 24);
 
-/// Where the rows come from: a BPF map in the kernel, a `Vec` in tests.
+/// Access to the rows: a BPF map in the kernel, a `Vec` in tests.
 pub trait Rows {
-    /// The row at `index`; `None` where there is no such row.
+    /// The row at `index`; `None` if there is no such row.
     fn row(&self, index: u32) -> Option<Row>;
 }
 
-/// The class of `address`. A row that is missing makes it [`Class::Unknown`]; a table of no intervals leaves all open.
+/// The class of `address`; [`Class::Unknown`] if a row is missing. Without intervals every address is unprotected.
 #[inline(always)]
 pub fn lookup(rows: &impl Rows, address: Address) -> Class {
     let Some(header) = rows.row(0) else {
         return Class::Unknown;
     };
     if address.high < header.high || address.high > header.low {
-        return Class::Open;
+        return Class::Unprotected;
     }
     let count = header.class;
-    // Zero, but read from the table: the verifier, which would follow every path of a search from a number that it knows, takes any.
+    // Always zero, but read from the table: from a known number the verifier would follow every path of the search.
     let mut found = header.reserved;
-    let mut class = Class::Open.code();
+    let mut class = Class::Unprotected.code();
     let mut half = MAX_ROWS / 2;
     for _ in 0..STEPS {
         let probe = found.wrapping_add(half);
@@ -103,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_row_is_unknown_and_never_open() {
-        let mut rows = table(&[(5, Class::Storage), (9, Class::Open)]);
+    fn a_missing_row_is_unknown_and_never_unprotected() {
+        let mut rows = table(&[(5, Class::Storage), (9, Class::Unprotected)]);
         rows.pop();
         assert_eq!(lookup(&rows, halves(7)), Class::Unknown);
         assert_eq!(lookup(&Vec::new(), halves(7)), Class::Unknown);
@@ -112,12 +112,12 @@ mod tests {
 
     #[test]
     fn outside_the_gate_nothing_is_searched() {
-        let mut rows = table(&[(5 << 64, Class::Storage), (6 << 64, Class::Open)]);
+        let mut rows = table(&[(5 << 64, Class::Storage), (6 << 64, Class::Unprotected)]);
         rows[0].high = 5;
         rows[0].low = 6;
-        assert_eq!(lookup(&rows, halves((5 << 64) - 1)), Class::Open);
+        assert_eq!(lookup(&rows, halves((5 << 64) - 1)), Class::Unprotected);
         assert_eq!(lookup(&rows, halves(5 << 64)), Class::Storage);
-        assert_eq!(lookup(&rows, halves(6 << 64)), Class::Open);
+        assert_eq!(lookup(&rows, halves(6 << 64)), Class::Unprotected);
     }
 
     proptest! {
@@ -132,7 +132,7 @@ mod tests {
             let borders = starts.iter().flat_map(|(bits, _)| [bits.wrapping_sub(1), *bits, bits.wrapping_add(1)]);
             for address in borders.chain([random, 0, u128::MAX]) {
                 let scan = starts.iter().rev().find(|(bits, _)| *bits <= address);
-                let expected = scan.map_or(Class::Open, |(_, class)| *class);
+                let expected = scan.map_or(Class::Unprotected, |(_, class)| *class);
                 prop_assert_eq!(lookup(&rows, halves(address)), expected);
             }
         }

@@ -1,0 +1,4 @@
+//! The protected set: one look-up table for each address family.
+
+pub mod interval;
+pub mod stride;
