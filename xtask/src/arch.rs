@@ -12,6 +12,13 @@ pub(crate) enum Arch {
 impl Arch {
     pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
 
+    /// This machine's.
+    pub(crate) const OWN: Self = if cfg!(target_arch = "aarch64") {
+        Self::Arm64
+    } else {
+        Self::Amd64
+    };
+
     /// Debian's name.
     pub(crate) fn debian(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@
 mod arch;
 mod bench;
 mod build;
+mod debian;
 mod demo;
 mod dist;
 mod env;

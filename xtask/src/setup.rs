@@ -19,11 +19,18 @@ const OTHER_COMPILER: [&str; 1] = if cfg!(target_arch = "aarch64") {
     ["gcc-aarch64-linux-gnu"]
 };
 
-/// What virtual machines run in, and what decompresses the modules of their kernels.
-const VM_PACKAGES: [&str; 4] = ["qemu-system-x86", "qemu-system-arm", "xz-utils", "zstd"];
+/// What virtual machines run in, and what reads their kernels' modules and writes their first file system.
+const VM_PACKAGES: [&str; 6] = [
+    "qemu-system-x86",
+    "qemu-system-arm",
+    "kmod",
+    "xz-utils",
+    "zstd",
+    "cpio",
+];
 /// What makes other systems of Debian.
 const DEBIAN: [&str; 2] = ["mmdebstrap", "debian-archive-keyring"];
-/// What makes a disk of one; `debugfs` is of e2fsprogs, `strip` of binutils.
+/// What makes a disk of one, and `strip`.
 const VM_SYSTEMD: [&str; 2] = ["e2fsprogs", "binutils"];
 
 /// `systemd-analyze` judges the unit.
@@ -69,7 +76,7 @@ pub(crate) fn for_lab() -> Result<()> {
 /// As [`all`].
 pub(crate) fn for_vm() -> Result<()> {
     for_build()?;
-    apt::install(&[&OTHER_COMPILER[..], &VM_PACKAGES].concat())
+    apt::install(&[&OTHER_COMPILER[..], &VM_PACKAGES, &DEBIAN].concat())
 }
 
 /// What a build with kernel programs needs.
@@ -106,7 +113,7 @@ pub(crate) fn for_dist() -> Result<()> {
 pub(crate) fn for_vm_systemd() -> Result<()> {
     for_deb()?;
     for_vm()?;
-    apt::install(&[DEBIAN, VM_SYSTEMD].concat())
+    apt::install(&VM_SYSTEMD)
 }
 
 /// What the lab needs on another userland, and the builds for it.

@@ -2,29 +2,26 @@
 //! clients, on this machine's kernel. The static binaries are those that the lab runs here.
 
 use std::{
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    build, env,
+    arch::Arch,
+    build,
+    debian::System,
+    env,
     report::{Outcome, Report},
     setup,
     step::Step,
-    vm::apt::{self, Bootstrap},
 };
 
 /// The release, and its name in the tables.
 const SUITE: &str = "trixie";
 const TITLE: &str = "Debian 13";
-/// After this, Debian's updates are wanted in it.
-const FRESH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// To be raised when what this file has mmdebstrap do changes.
-const VERSION: u32 = 1;
 /// `LAB_CACHE` there.
 const LAB_CACHE: &str = "/var/cache/egress-lab";
 /// What of this machine covers the userland's: how its package managers reach their registries, and its names.
@@ -57,24 +54,11 @@ pub(crate) fn brief(report: &mut Report) {
     run(report, &BRIEF.map(str::to_owned));
 }
 
-/// Makes the userland, unless the cache has it, and has the lab's programs in it.
+/// Makes the userland, unless the cache has it, and installs the lab's programs there.
 ///
 /// # Errors
 /// When mmdebstrap fails, or the lab's programs cannot be brought.
 pub(crate) fn bring() -> Result<()> {
-    let dir = apt::made(env::cache().join("userland"))?;
-    let lock = File::create(dir.join("lock")).context("cannot write a lock")?;
-    lock.lock().context("cannot lock the userland")?;
-    let packages = setup::packages_of_a_userland()?.join(",");
-    let stamp = dir.join(SUITE).with_extension("stamp");
-    let wanted = format!("{VERSION} {packages}\n");
-    let is_there = apt::is_younger(&stamp, FRESH)
-        && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == wanted);
-    if !is_there {
-        drop(fs::remove_file(&stamp));
-        debian(&packages)?;
-        fs::write(&stamp, wanted).context("cannot write a stamp")?;
-    }
     let title = format!("lab servers and clients, into {TITLE}");
     Step {
         title: &title,
@@ -85,29 +69,17 @@ pub(crate) fn bring() -> Result<()> {
     .map(drop)
 }
 
-fn debian(packages: &str) -> Result<()> {
-    let title = format!("mmdebstrap makes {TITLE}");
-    Bootstrap {
+fn debian() -> Result<PathBuf> {
+    let packages = setup::packages_of_a_userland()?.join(",");
+    System {
+        name: "userland",
         suite: SUITE,
+        arch: Arch::OWN,
         variant: "apt",
-        packages,
-        // Mirrors that stand still let their lists expire, and clocks differ.
-        options: &["Check-Valid-Until", "Check-Date"]
-            .map(|check| format!("--aptopt=Acquire::{check} \"false\"")),
-        sources: &apt::sources(SUITE)?,
+        options: &[format!("--include={packages}")],
+        usual: "2 min",
     }
-    .make(
-        &root(),
-        &Step {
-            title: &title,
-            usual: "2 min",
-            log: "userland-mmdebstrap",
-        },
-    )
-}
-
-fn root() -> PathBuf {
-    env::cache().join("userland").join(SUITE)
+    .tree()
 }
 
 /// `program` in the userland, where the workspace is as it is here, and cannot be written to.
@@ -118,7 +90,7 @@ fn command(program: &Path) -> Result<Command> {
     command
         .args(["--mount", "--"])
         .arg(workspace.join("xtask/src/userland/enter.sh"))
-        .args([root(), workspace.join("tests")])
+        .args([debian()?, workspace.join("tests")])
         .arg(program)
         .env("READ_ONLY", read_only.join("\n"))
         .env("COVERED", covered()?.join("\n"))

@@ -1,16 +1,13 @@
 //! Virtual machines that boot Debian's own kernels, and the tests that face the kernel inside.
 
-pub(crate) mod apt;
-mod cpio;
 mod document;
-mod image;
+mod initrd;
 mod kernel;
 mod outcome;
 pub(crate) mod qemu;
 mod script;
 mod suite;
 pub(crate) mod systemd;
-mod userland;
 
 use std::{
     fs,

@@ -1,37 +1,34 @@
 //! Debian's kernels: which there are, and what is taken out of their packages.
 
-mod modules;
-
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
-pub(crate) use self::modules::Module;
-use super::apt::{self, Package, Suite};
-use crate::arch::Arch;
+use crate::{arch::Arch, debian::System, env};
 
-/// A kernel to boot.
+/// What mmdebstrap's shell runs to bring a kernel.
+const UNPACK: &str = include_str!("kernel/unpack.sh");
+
+/// A kernel to boot: the one of its suite that is made for clouds, which has all that a virtual machine needs, and is small.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     /// As `./x vm` takes it.
     pub(crate) name: &'static str,
     pub(crate) arch: Arch,
     pub(crate) suite: &'static str,
-    /// Matches the release in the names of its packages: a suite may carry several series.
-    release: &'static str,
 }
 
-/// Oldest first. The flavours for clouds have all that a virtual machine needs, and are small.
+/// Oldest first.
 pub(crate) const ALL: [Kernel; 6] = [
-    Kernel::new("5.10", Arch::Amd64, "bullseye", "5\\.10\\.[^ ]+"),
-    Kernel::new("6.1", Arch::Amd64, "bookworm", "6\\.1\\.[^ ]+"),
-    Kernel::new("6.12", Arch::Amd64, "trixie", "6\\.12\\.[^ ]+"),
-    Kernel::new("newest", Arch::Amd64, "sid", "[0-9][^ ]+"),
-    Kernel::new("6.1-arm64", Arch::Arm64, "bookworm", "6\\.1\\.[^ ]+"),
-    Kernel::new("6.12-arm64", Arch::Arm64, "trixie", "6\\.12\\.[^ ]+"),
+    Kernel::new("5.10", Arch::Amd64, "bullseye"),
+    Kernel::new("6.1", Arch::Amd64, "bookworm"),
+    Kernel::new("6.12", Arch::Amd64, "trixie"),
+    Kernel::new("newest", Arch::Amd64, "sid"),
+    Kernel::new("6.1-arm64", Arch::Arm64, "bookworm"),
+    Kernel::new("6.12-arm64", Arch::Arm64, "trixie"),
 ];
 
 /// A kernel's files, unpacked.
@@ -42,25 +39,15 @@ pub(crate) struct Unpacked {
     /// Of the package.
     pub(crate) version: String,
     pub(crate) image: PathBuf,
-    modules: PathBuf,
+    root: PathBuf,
 }
 
 impl Kernel {
-    const fn new(
-        name: &'static str,
-        arch: Arch,
-        suite: &'static str,
-        release: &'static str,
-    ) -> Self {
-        Self {
-            name,
-            arch,
-            suite,
-            release,
-        }
+    const fn new(name: &'static str, arch: Arch, suite: &'static str) -> Self {
+        Self { name, arch, suite }
     }
 
-    /// The kernel that `./x vm` calls `name`.
+    /// Returns the kernel that `./x vm` calls `name`.
     ///
     /// # Errors
     /// When there is none: the error lists those that there are.
@@ -72,78 +59,115 @@ impl Kernel {
         bail!("no kernel {name}: there are {}", names.join(", "))
     }
 
-    /// Brings and unpacks the newest of its packages, unless the cache has that version.
+    /// Fetches and unpacks its packages, unless the cache has them.
     ///
     /// # Errors
-    /// When it cannot be brought.
-    pub(crate) fn bring(&self) -> Result<Unpacked> {
-        let suite = Suite::open(self.suite, self.arch)?;
-        let debian = self.arch.debian();
-        let image = suite.newest(&format!("linux-image-{}-cloud-{debian}", self.release))?;
-        let release = image
-            .name
-            .strip_prefix("linux-image-")
-            .context("a kernel's package has another name")?
-            .to_owned();
-        let dir = apt::cache()?
-            .join("kernels")
-            .join(format!("{}_{}", image.name, image.version));
-        if !dir.exists() {
-            unpack(&suite, &image, &release, &dir)?;
+    /// When they cannot be fetched.
+    pub(crate) fn fetch(&self) -> Result<Unpacked> {
+        let arch = self.arch.debian();
+        let root = System {
+            name: &format!("kernel-{}", self.name),
+            suite: self.suite,
+            arch: self.arch,
+            variant: "extract",
+            options: &[format!("--extract-hook=arch={arch}\n{UNPACK}")],
+            usual: "10 s",
         }
-        Ok(Unpacked {
-            image: first_that_exists(&dir, &images(&release))?,
-            modules: first_that_exists(
-                &dir,
-                &["usr/lib/modules", "lib/modules"].map(|at| format!("{at}/{release}/kernel")),
-            )?,
-            version: image.version,
-            release,
-        })
+        .tree()?;
+        Unpacked::read(root)
     }
 }
 
 impl Unpacked {
-    /// The modules `names` and those that they need, in an order in which they can be loaded. What the kernel has built in
-    /// is left out, and so is what it does not have at all.
+    fn read(root: PathBuf) -> Result<Self> {
+        let version =
+            fs::read_to_string(root.join("version")).context("a kernel has no version")?;
+        let mut modules = root
+            .join("lib/modules")
+            .read_dir()
+            .context("a kernel has no modules")?;
+        let release = modules
+            .next()
+            .context("a kernel has no modules")??
+            .file_name();
+        let release = release.to_string_lossy().into_owned();
+        let images = [
+            format!("boot/vmlinuz-{release}"),
+            format!("lib/modules/{release}/vmlinuz"),
+        ];
+        let image = images
+            .iter()
+            .map(|image| root.join(image))
+            .find(|image| image.exists());
+        Ok(Self {
+            image: image.with_context(|| format!("{release} has none of {}", images.join(", ")))?,
+            release,
+            version: version.trim().to_owned(),
+            root,
+        })
+    }
+
+    /// Writes the modules `names` and those that they need to the directory `to`, under names whose order is one in which they can be
+    /// loaded. What the kernel has built in is left out, and so is what it does not have at all.
     ///
     /// # Errors
-    /// When one cannot be read.
-    pub(crate) fn modules(&self, names: &[&str]) -> Result<Vec<Module>> {
-        modules::in_order(&self.modules, names)
+    /// When one cannot be read or written.
+    pub(crate) fn write_modules(&self, names: &[&str], to: &Path) -> Result<()> {
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for name in names {
+            for path in self.needed_for(name)? {
+                if !paths.contains(&path) {
+                    paths.push(path);
+                }
+            }
+        }
+        for (number, path) in paths.iter().enumerate() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.split('.').next().unwrap_or_default();
+            decompress(path, &to.join(format!("{number:02}-{name}.ko")))?;
+        }
+        Ok(())
+    }
+
+    /// The files that modprobe(8) would load, in order.
+    fn needed_for(&self, name: &str) -> Result<Vec<PathBuf>> {
+        let output = env::command("modprobe")
+            .arg("--dirname")
+            .arg(&self.root)
+            .args(["--set-version", &self.release, "--ignore-install"])
+            .args(["--show-depends", name])
+            .output()
+            .context("cannot start modprobe")?;
+        Ok(insmods(&String::from_utf8_lossy(&output.stdout)))
     }
 }
 
-/// Newer suites split a kernel into several packages.
-fn unpack(suite: &Suite, image: &Package, release: &str, dir: &Path) -> Result<()> {
-    let escaped = release.replace('.', "\\.").replace('+', "\\+");
-    let parts = suite.matching(&format!("linux-(image|binary|modules)-{escaped}"))?;
-    let partial = dir.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial)
-            .with_context(|| format!("cannot remove {}", partial.display()))?;
-    }
-    for part in parts.iter().filter(|part| part.version == image.version) {
-        apt::unpack(&suite.download(part)?, &partial)?;
-    }
-    fs::rename(&partial, dir).with_context(|| format!("cannot make {}", dir.display()))
+/// The files in lines of `insmod FILE OPTIONS`.
+fn insmods(text: &str) -> Vec<PathBuf> {
+    let file = |line: &str| {
+        line.strip_prefix("insmod ")?
+            .split(' ')
+            .next()
+            .map(PathBuf::from)
+    };
+    text.lines().filter_map(file).collect()
 }
 
-fn images(release: &str) -> [String; 2] {
-    [
-        format!("boot/vmlinuz-{release}"),
-        format!("usr/lib/modules/{release}/vmlinuz"),
-    ]
-}
-
-fn first_that_exists(dir: &Path, candidates: &[String]) -> Result<PathBuf> {
-    let mut paths = candidates.iter().map(|path| dir.join(path));
-    paths.find(|path| path.exists()).with_context(|| {
-        format!(
-            "the packages of this kernel hold none of {}",
-            candidates.join(", ")
-        )
-    })
+fn decompress(from: &Path, to: &Path) -> Result<()> {
+    let program = match from.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => "xz",
+        Some("zst") => "zstd",
+        Some(_) | None => "cat",
+    };
+    let out = File::create(to).with_context(|| format!("cannot write {}", to.display()))?;
+    let mut command = env::command(program);
+    if program != "cat" {
+        command.args(["-d", "-c"]);
+    }
+    let status = command.arg(from).stdout(out).status();
+    let status = status.with_context(|| format!("cannot start {program}"))?;
+    ensure!(status.success(), "{program} cannot read {}", from.display());
+    Ok(())
 }
 
 #[cfg(test)]
@@ -158,5 +182,15 @@ mod tests {
             "{error}"
         );
         assert_eq!(Kernel::named("newest").unwrap().suite, "sid");
+    }
+
+    #[test]
+    fn what_modprobe_would_load_is_read_without_options_and_built_ins() {
+        let text =
+            "builtin libcrc32c\ninsmod /k/udp_tunnel.ko.xz \ninsmod /k/dummy.ko numdummies=0 \n";
+        assert_eq!(
+            insmods(text),
+            [Path::new("/k/udp_tunnel.ko.xz"), Path::new("/k/dummy.ko")]
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result};
 
-use super::{Extent, suite::is_own};
+use super::Extent;
 use crate::{arch::Arch, env};
 
 /// Says which build of the kernel programs the tests after it load.
@@ -36,7 +36,7 @@ pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
 /// Which verdicts of the release build run: on another machine, a brief run leaves out what depends on sockets and not on the processor.
 fn verdicts(arch: Arch, extent: Extent) -> &'static str {
     match extent {
-        Extent::Brief if !is_own(arch) => "packets:: client_hello:: dns_snooping::",
+        Extent::Brief if arch != Arch::OWN => "packets:: client_hello:: dns_snooping::",
         Extent::Brief | Extent::Whole => "",
     }
 }
@@ -67,8 +67,6 @@ fn imported(line: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::env::consts::ARCH;
-
     use super::*;
 
     fn each() -> impl Iterator<Item = (Arch, Extent)> {
@@ -91,7 +89,7 @@ mod tests {
     #[test]
     fn only_another_machine_and_only_in_brief_leaves_verdicts_out() {
         for (arch, extent) in each() {
-            let is_less = extent == Extent::Brief && arch.kernel() != ARCH;
+            let is_less = extent == Extent::Brief && arch != Arch::OWN;
             assert_eq!(!verdicts(arch, extent).is_empty(), is_less, "{arch:?}");
         }
     }

@@ -1,7 +1,6 @@
 //! The programs that run in a guest: the tests that face the kernel, the shipped binary, and both builds of the kernel programs.
 
 use std::{
-    env::consts::ARCH,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -11,10 +10,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     Extent,
-    image::{self, Program},
+    initrd::{self, Program},
     kernel::{Kernel, Unpacked},
     qemu::{self, Ran},
-    script, userland,
+    script,
 };
 use crate::{arch::Arch, build, env, step::Step};
 
@@ -49,8 +48,8 @@ impl Suite {
             build::out_dir(&told).context("cargo did not say where the kernel programs are")?;
         // A brief run spares another machine the release build, which takes as long as all else for it: the daemon is then a development
         // build, and the kernel programs are this machine's: the same instructions, for BPF knows no machine.
-        let is_released = extent == Extent::Whole || is_own(arch);
-        let release = build::release(if is_released { arch.kernel() } else { ARCH })?;
+        let is_released = extent == Extent::Whole || arch == Arch::OWN;
+        let release = build::release(if is_released { arch } else { Arch::OWN }.kernel())?;
         let daemon = if is_released {
             release.binary
         } else {
@@ -71,7 +70,7 @@ impl Suite {
         }
         Ok(Self {
             arch,
-            userland: userland::archive(arch)?,
+            userland: initrd::userland(arch)?,
             programs,
         })
     }
@@ -86,9 +85,9 @@ impl Suite {
             "{} is of another machine",
             kernel.name
         );
-        let files = kernel.bring()?;
+        let files = kernel.fetch()?;
         let script = script::of(self.arch, extent)?;
-        let initrd = image::write(kernel.name, &self.userland, &files, &self.programs, &script)?;
+        let initrd = initrd::write(kernel.name, &self.userland, &files, &self.programs, &script)?;
         Ok(Guest {
             kernel,
             files,
@@ -138,7 +137,7 @@ fn build_tests(arch: Arch) -> Result<String> {
     for name in TESTS {
         cargo.args(["--test", name]);
     }
-    if !is_own(arch) {
+    if arch != Arch::OWN {
         cargo.args(["--package=enforcer", "--bin=egress-enforcer"]);
         // What runs in a guest needs no certificates.
         cargo.arg("--no-default-features");
@@ -157,15 +156,10 @@ fn build_tests(arch: Arch) -> Result<String> {
     fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))
 }
 
-/// Whether `arch` is that of this machine.
-pub(super) fn is_own(arch: Arch) -> bool {
-    arch.kernel() == ARCH
-}
-
 /// Without what a debugger reads: five sixths of it, which an emulated processor would copy. A build for another machine has
 /// none, and this machine's `strip` does not know it.
 fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
-    if !is_own(arch) {
+    if arch != Arch::OWN {
         return Ok(path.to_owned());
     }
     let out = env::target().join("xtask").join(format!("vm-{name}"));

@@ -5,7 +5,7 @@
 mod image;
 mod packages;
 
-use std::{env::consts::ARCH, ffi::OsString, path::Path, time::Duration};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -71,15 +71,14 @@ struct Boot {
 /// When something cannot be made, or with every step that failed or was not shown.
 pub(crate) fn task() -> Result<()> {
     ensure!(
-        ARCH == Arch::Amd64.kernel(),
+        Arch::OWN == Arch::Amd64,
         "the machine with systemd is an x86_64 one, and runs programs that are built for this machine"
     );
     setup::for_vm_systemd()?;
-    let kernel = Kernel::named(KERNEL)?.bring()?;
-    let base = image::base()?;
+    let kernel = Kernel::named(KERNEL)?.fetch()?;
     let mut files = packages::all()?;
     files.push((build::lab_program("egress-guest")?, "egress-guest"));
-    let disk = image::of_a_run(&base, &kernel, &files)?;
+    let disk = image::of_a_run(&kernel, &files)?;
     let mut wrong = Vec::new();
     for boot in &BOOTS {
         let ran = start(boot, &kernel.image, &disk)?;

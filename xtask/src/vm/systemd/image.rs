@@ -1,38 +1,34 @@
-//! The machine's disk: Debian, made once and cached, and for each run a copy with the lab's files in it. Nothing is mounted.
+//! The machine's disk: for each run, Debian with the lab's files in it. Nothing is mounted.
 
 use std::{
-    fs,
+    fs::{self, File},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use crate::{
     arch::Arch,
-    build, env,
+    build,
+    debian::{self, System},
+    env,
     step::{Step, output_of},
-    vm::{
-        apt::{self, Bootstrap, Suite},
-        kernel::Unpacked,
-    },
+    vm::kernel::Unpacked,
 };
 
 const SUITE: &str = "bookworm";
 /// In addition to Debian's essential packages.
-const PACKAGES: &str = "usr-is-merged,systemd-sysv,udev,iproute2,runc,busybox-static,kmod,passwd";
+const PACKAGES: &str =
+    "--include=usr-is-merged,systemd-sysv,udev,iproute2,runc,busybox-static,kmod,passwd";
 /// Outside the new system, which is `$1`. A machine that has an id already is not set up for the first time.
-const CUSTOMIZE: &str = r#"cd "$1"
+const CUSTOMIZE: &str = r#"--customize-hook=cd "$1"
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
 echo lab >etc/hostname
 printf '127.0.0.1 localhost lab\n::1 localhost\n' >etc/hosts
 echo 'nameserver 10.53.0.53' >etc/resolv.conf
 rm -rf var/cache/apt var/lib/apt/lists"#;
 const SIZE: u64 = 768 << 20;
-/// After this, Debian's updates are wanted in it.
-const FRESH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// To be raised when anything above changes.
-const VERSION: u32 = 1;
 /// Where the scenario's files are, in the guest's `/lab`.
 const SCENARIO: [&str; 7] = [
     "scenario.sh",
@@ -50,21 +46,29 @@ const UNITS: [(&str, &str); 3] = [
     ("lab-scenario.service", "graphical.target"),
 ];
 
-/// Debian, as an ext4 image; made when the cache has none of the last 30 days, or of another version of this file.
+/// Makes the disk of a run, an ext4 image: Debian with the scenario, the kernel's modules and `files`, which are named as in `/lab`.
 ///
 /// # Errors
-/// When mmdebstrap or mke2fs fails.
-pub(super) fn base() -> Result<PathBuf> {
-    let image = apt::cache()?.join(format!("systemd-{SUITE}-{VERSION}.ext4"));
-    if apt::is_younger(&image, FRESH) {
-        return Ok(image);
+/// When mmdebstrap or mke2fs fails, or a file cannot be copied.
+pub(super) fn of_a_run(kernel: &Unpacked, files: &[(PathBuf, &'static str)]) -> Result<PathBuf> {
+    let dir = debian::made(env::target().join("vm"))?;
+    let root = dir.join("systemd.root");
+    debian::remove(&root)?;
+    output_of(
+        env::command("cp")
+            .arg("--archive")
+            .args([&debian()?, &root]),
+    )?;
+    let lab = debian::made(root.join("lab"))?;
+    kernel.write_modules(&["veth", "udp_diag"], &debian::made(lab.join("modules"))?)?;
+    for (path, name) in files {
+        copy(&executable(path, &dir, name)?, &lab.join(name))?;
     }
-    let tree = image.with_extension("root");
-    debian(&tree)?;
-    let partial = image.with_extension("partial");
-    fs::File::create(&partial)
+    scenario(&env::root().join("tests/vm/systemd"), &root)?;
+    let disk = dir.join("systemd.ext4");
+    File::create(&disk)
         .and_then(|file| file.set_len(SIZE))
-        .with_context(|| format!("cannot write {}", partial.display()))?;
+        .with_context(|| format!("cannot write {}", disk.display()))?;
     Step {
         title: "ext4 image of Debian with systemd",
         usual: "5 s",
@@ -73,112 +77,41 @@ pub(super) fn base() -> Result<PathBuf> {
     .run(
         env::command("mke2fs")
             .args(["-q", "-F", "-t", "ext4", "-O", "^has_journal", "-d"])
-            .args([&tree, &partial]),
+            .args([&root, &disk]),
     )?;
-    fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
-    fs::rename(&partial, &image).with_context(|| format!("cannot make {}", image.display()))?;
-    Ok(image)
-}
-
-/// The disk of a run: the base with the scenario, the kernel's modules and `files`, which are named as in `/lab`.
-///
-/// # Errors
-/// When it cannot be written.
-pub(super) fn of_a_run(
-    base: &Path,
-    kernel: &Unpacked,
-    files: &[(PathBuf, &'static str)],
-) -> Result<PathBuf> {
-    let dir = apt::made(env::target().join("vm"))?;
-    let disk = dir.join("systemd.ext4");
-    output_of(
-        env::command("cp")
-            .arg("--sparse=always")
-            .args([base, &disk]),
-    )?;
-    let mut orders = Orders::default();
-    orders.directory("/lab");
-    orders.directory("/lab/modules");
-    for (index, module) in kernel.modules(&["veth", "udp_diag"])?.iter().enumerate() {
-        let path = dir.join(format!("{index}-{}.ko", module.name));
-        fs::write(&path, &module.contents)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        orders.file(&path, &format!("/lab/modules/{index}-{}.ko", module.name));
-    }
-    for (path, name) in files {
-        orders.file(&executable(path, &dir, name)?, &format!("/lab/{name}"));
-    }
-    orders.scenario(&env::root().join("tests/vm/systemd"));
-    orders.give(&disk)?;
+    debian::remove(&root)?;
     Ok(disk)
 }
 
-/// Orders for debugfs(8), which writes to an ext4 image without mounting it.
-#[derive(Default)]
-struct Orders(String);
-
-impl Orders {
-    fn scenario(&mut self, dir: &Path) {
-        for name in SCENARIO {
-            self.file(&dir.join(name), &format!("/lab/{name}"));
-        }
-        self.file(
-            &dir.join("eth0.network"),
-            "/etc/systemd/network/eth0.network",
-        );
-        self.directory("/etc/systemd/system/graphical.target.wants");
-        for (unit, target) in UNITS {
-            let installed = format!("/etc/systemd/system/{unit}");
-            self.file(&dir.join(unit), &installed);
-            self.link(
-                &format!("/etc/systemd/system/{target}.wants/{unit}"),
-                &installed,
-            );
-        }
-        self.link(
-            "/etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
-            "/lib/systemd/system/systemd-networkd.service",
-        );
+/// Copies the scenario from `dir` to the system in `root`, and enables its units.
+fn scenario(dir: &Path, root: &Path) -> Result<()> {
+    for name in SCENARIO {
+        copy(&dir.join(name), &root.join("lab").join(name))?;
     }
-
-    fn directory(&mut self, path: &str) {
-        self.0.push_str(&format!("mkdir {path}\n"));
+    let etc = root.join("etc/systemd");
+    copy(
+        &dir.join("eth0.network"),
+        &debian::made(etc.join("network"))?.join("eth0.network"),
+    )?;
+    for (unit, target) in UNITS {
+        copy(&dir.join(unit), &etc.join("system").join(unit))?;
+        enable(&etc, target, &format!("/etc/systemd/system/{unit}"))?;
     }
-
-    fn file(&mut self, from: &Path, to: &str) {
-        self.0
-            .push_str(&format!("write \"{}\" {to}\n", from.display()));
-    }
-
-    fn link(&mut self, path: &str, target: &str) {
-        self.0.push_str(&format!("symlink {path} {target}\n"));
-    }
-
-    /// debugfs ends well whatever became of its orders: what it complains of is all that it says beside them.
-    fn give(&self, disk: &Path) -> Result<()> {
-        let orders = disk.with_extension("orders");
-        fs::write(&orders, &self.0).context("cannot write orders for debugfs")?;
-        let output = env::command("debugfs")
-            .args(["-w", "-f"])
-            .args([&orders, disk])
-            .output()
-            .context("cannot start debugfs")?;
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said).into_owned();
-        let complaints: Vec<&str> = said.lines().filter(|line| is_complaint(line)).collect();
-        ensure!(
-            output.status.success() && complaints.is_empty(),
-            "debugfs cannot write to {}: {}",
-            disk.display(),
-            complaints.join("; ")
-        );
-        Ok(())
-    }
+    let networkd = "/lib/systemd/system/systemd-networkd.service";
+    enable(&etc, "multi-user.target", networkd)
 }
 
-fn is_complaint(line: &str) -> bool {
-    let expected = ["debugfs:", "debugfs ", "Allocated inode:"];
-    !line.trim().is_empty() && !expected.iter().any(|start| line.starts_with(start))
+/// Makes `target` start the unit whose file is `path` in the system.
+fn enable(etc: &Path, target: &str, path: &str) -> Result<()> {
+    let wants = debian::made(etc.join("system").join(format!("{target}.wants")))?;
+    let link = wants.join(Path::new(path).file_name().unwrap_or_default());
+    symlink(path, &link).with_context(|| format!("cannot link {}", link.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
 /// A copy without symbols that may be executed: an emulated machine reads every byte.
@@ -191,34 +124,14 @@ fn executable(path: &Path, dir: &Path, name: &str) -> Result<PathBuf> {
     Ok(stripped)
 }
 
-fn debian(tree: &Path) -> Result<()> {
-    Bootstrap {
+fn debian() -> Result<PathBuf> {
+    System {
+        name: "systemd",
         suite: SUITE,
+        arch: Arch::Amd64,
         variant: "essential",
-        packages: PACKAGES,
-        options: &[format!("--customize-hook={CUSTOMIZE}")],
-        sources: &Suite::open(SUITE, Arch::Amd64)?.sources()?,
+        options: &[PACKAGES.to_owned(), CUSTOMIZE.to_owned()],
+        usual: "45 s",
     }
-    .make(
-        tree,
-        &Step {
-            title: "mmdebstrap makes Debian with systemd",
-            usual: "45 s",
-            log: "vm-systemd-mmdebstrap",
-        },
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_debugfs_says_beside_its_orders_is_a_complaint() {
-        assert!(is_complaint("write: File not found by ext2_lookup"));
-        assert!(!is_complaint("debugfs: mkdir /lab"));
-        assert!(!is_complaint("debugfs 1.47.0 (5-Feb-2023)"));
-        assert!(!is_complaint("Allocated inode: 12"));
-        assert!(!is_complaint(""));
-    }
+    .tree()
 }

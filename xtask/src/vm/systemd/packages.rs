@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{arch::Arch, build, dist, env, step::output_of, vm::apt};
+use crate::{arch::Arch, build, debian, dist, env, step::output_of};
 
 /// Makes all three, and returns them with the names under which the guest has them.
 ///
@@ -32,11 +32,9 @@ pub(super) fn all() -> Result<Vec<(PathBuf, &'static str)>> {
 
 /// The package with `suffix` to its version, and with another program where one is given.
 fn again(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Result<PathBuf> {
-    let dir = apt::made(env::target().join("vm"))?;
+    let dir = debian::made(env::target().join("vm"))?;
     let tree = dir.join(name);
-    if tree.exists() {
-        fs::remove_dir_all(&tree).with_context(|| format!("cannot remove {}", tree.display()))?;
-    }
+    debian::remove(&tree)?;
     output_of(
         env::command("dpkg-deb")
             .arg("--raw-extract")
