@@ -1,8 +1,8 @@
-//! The machines that binaries and packages are made for.
+//! Processor architectures that binaries and packages are made for.
 
 use clap::ValueEnum;
 
-/// A kind of machine, by Debian's name for it.
+/// A processor architecture, by Debian's name for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Arch {
     Amd64,
@@ -12,14 +12,14 @@ pub(crate) enum Arch {
 impl Arch {
     pub(crate) const ALL: [Self; 2] = [Self::Amd64, Self::Arm64];
 
-    /// This machine's.
+    /// This machine's architecture.
     pub(crate) const OWN: Self = if cfg!(target_arch = "aarch64") {
         Self::Arm64
     } else {
         Self::Amd64
     };
 
-    /// Debian's name.
+    /// Name in Debian.
     pub(crate) fn debian(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -27,7 +27,7 @@ impl Arch {
         }
     }
 
-    /// The name that the kernel, RPM and Rust use.
+    /// Name in the kernel, RPM and Rust.
     pub(crate) fn kernel(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64",

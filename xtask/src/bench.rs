@@ -1,10 +1,10 @@
-//! The measurements.
+//! `./x bench`: the measurements.
 
 use anyhow::Result;
 
 use crate::build;
 
-/// Sets up, builds and becomes the benchmark, with `args`. What it times are system calls, so its own build is not optimised.
+/// Sets up, builds, and replaces this process with the benchmark. It times system calls, so its own build is not optimised.
 ///
 /// # Errors
 /// When set-up or a build fails, or the benchmark cannot start.

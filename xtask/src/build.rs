@@ -1,4 +1,4 @@
-//! The `egress-enforcer` binary.
+//! Builds of the `egress-enforcer` binary and of the tests' programs.
 
 use std::{
     env::consts::ARCH,
@@ -16,7 +16,7 @@ use crate::{
     step::{Step, output_of},
 };
 
-/// Sets up, builds and says where the binary is.
+/// Sets up, builds and prints the path and size of the binary.
 ///
 /// # Errors
 /// When set-up or the build fails.
@@ -39,7 +39,7 @@ pub(crate) fn release_binary() -> Result<PathBuf> {
     Ok(release(ARCH)?.binary)
 }
 
-/// What a release build leaves.
+/// Results of a release build.
 pub(crate) struct Release {
     /// The static binary.
     pub(crate) binary: PathBuf,
@@ -52,7 +52,7 @@ pub(crate) struct Release {
 /// # Errors
 /// When the build fails.
 pub(crate) fn release(arch: &str) -> Result<Release> {
-    // Steps of the tests that go on at the same time need it, and one log would be written over by the other.
+    // Concurrent steps of the tests need it, and would overwrite each other's log.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let target = env::static_target(arch);
@@ -69,9 +69,9 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
         log: &format!("build-release-{arch}"),
     }
     .run(&mut cargo)?;
-    let told =
+    let messages =
         fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    let out = out_dir(&told).context("cargo did not say where the kernel programs are")?;
+    let out = out_dir(&messages).context("cargo did not report where the kernel programs are")?;
     Ok(Release {
         binary: env::target().join(target).join("release/egress-enforcer"),
         object: out.join("enforcer-ebpf"),
@@ -84,7 +84,7 @@ fn without_this_machine() -> Result<OsString> {
     let commit = about
         .lines()
         .find_map(|line| line.strip_prefix("commit-hash: "))
-        .context("rustc does not tell its commit")?;
+        .context("rustc --version reports no commit")?;
     let sysroot = output_of(env::command("rustc").args(["--print", "sysroot"]))?;
     let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust");
     let mut renamed = vec![
@@ -112,22 +112,22 @@ fn without_this_machine() -> Result<OsString> {
 /// Writes `program` without its symbols to `place`.
 ///
 /// # Errors
-/// When strip(1) does not do it.
+/// When strip(1) fails.
 pub(crate) fn strip(program: &Path, place: &Path) -> Result<()> {
     output_of(env::command("strip").arg("-o").args([place, program])).map(drop)
 }
 
-/// Where the build script of the crate `enforcer` wrote, from what cargo told in JSON.
-pub(crate) fn out_dir(told: &str) -> Option<PathBuf> {
-    let line = told.lines().find(|line| {
+/// Output directory of the build script of the crate `enforcer`, from cargo's JSON messages.
+pub(crate) fn out_dir(messages: &str) -> Option<PathBuf> {
+    let line = messages.lines().find(|line| {
         line.contains("\"reason\":\"build-script-executed\"") && line.contains("/enforcer#")
     })?;
     let (_, rest) = line.split_once("\"out_dir\":\"")?;
     Some(rest.split_once('"')?.0.into())
 }
 
-/// The programs of the suites in `tests/tests` with their names, from what cargo told in JSON.
-pub(crate) fn test_programs(told: &str) -> Vec<(String, PathBuf)> {
+/// Programs of the suites in `tests/tests` with their names, from cargo's JSON messages.
+pub(crate) fn test_programs(messages: &str) -> Vec<(String, PathBuf)> {
     let text = |line: &str, key: &str| {
         let (_, rest) = line.split_once(&format!("\"{key}\":\""))?;
         Some(rest.split_once('"')?.0.to_owned())
@@ -136,11 +136,11 @@ pub(crate) fn test_programs(told: &str) -> Vec<(String, PathBuf)> {
         let (_, target) = line.split_once("\"kind\":[\"test\"]")?;
         Some((text(target, "name")?, text(target, "executable")?.into()))
     };
-    told.lines().filter_map(program).collect()
+    messages.lines().filter_map(program).collect()
 }
 
-/// Builds the enforcer as a version with other layouts (`layout-next`), for the tests of upgrades, and returns its path. It shares every
-/// dependency with the tests' own builds.
+/// Builds a version of the enforcer with other map layouts (`layout-next`), for the upgrade tests, and returns its path. It shares its
+/// dependencies with the tests' own builds.
 ///
 /// # Errors
 /// When the build fails.
@@ -178,7 +178,7 @@ pub(crate) fn lab_program(name: &str) -> Result<PathBuf> {
     Ok(env::dev_dir(ARCH).join(name))
 }
 
-/// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and becomes that program.
+/// Sets up the lab, builds the enforcer and the program `name` of the tests crate, and replaces this process with that program.
 ///
 /// # Errors
 /// When set-up or a build fails, or the program cannot start.
@@ -212,23 +212,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_build_scripts_directory_is_found_among_what_cargo_tells() {
-        let told = r#"   Compiling enforcer v0.1.0
+    fn the_build_scripts_directory_is_found_in_cargos_messages() {
+        let messages = r#"   Compiling enforcer v0.1.0
 {"reason":"build-script-executed","package_id":"registry#anyhow@1.0.104","out_dir":"/target/anyhow/out"}
 {"reason":"build-script-executed","package_id":"path+file:///src/enforcer#0.1.0","env":[],"out_dir":"/target/enforcer-1/out"}
 "#;
-        assert_eq!(out_dir(told), Some("/target/enforcer-1/out".into()));
+        assert_eq!(out_dir(messages), Some("/target/enforcer-1/out".into()));
         assert_eq!(out_dir("nothing"), None);
     }
 
     #[test]
-    fn every_suite_is_found_among_what_cargo_tells() {
-        let told = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"lab"},"executable":"/target/lab-1"}
+    fn every_suite_is_found_in_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"lab"},"executable":"/target/lab-1"}
 {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"names"},"executable":"/wrong"}
 {"reason":"compiler-artifact","target":{"kind":["test"],"crate_types":["bin"],"name":"names"},"executable":"/target/names-1"}
 {"reason":"build-finished","success":true}
 "#;
         let names = ("names".to_owned(), PathBuf::from("/target/names-1"));
-        assert_eq!(test_programs(told), [names]);
+        assert_eq!(test_programs(messages), [names]);
     }
 }

@@ -1,10 +1,10 @@
-//! The demonstration: a registry, a bad actor and the enforcer between them.
+//! `./x demo`: the demonstration.
 
 use anyhow::Result;
 
 use crate::build;
 
-/// Sets up, builds and becomes the demonstration.
+/// Sets up, builds, and replaces this process with the demonstration.
 ///
 /// # Errors
 /// When set-up or a build fails, or the demonstration cannot start.

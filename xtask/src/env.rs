@@ -1,4 +1,4 @@
-//! The environment of every build: directories, search path and the variables cargo is given.
+//! Environment of every build: directories, search path and cargo's variables.
 
 use std::{
     env,
@@ -9,26 +9,26 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// The workspace.
+/// Root of the workspace.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// What set-up brings: outlives `target/`, never under version control.
+/// Cache of downloads and tools; survives `cargo clean` and is never under version control.
 pub(crate) fn cache() -> PathBuf {
     root().join(".cache")
 }
 
-/// Where cargo builds.
+/// Cargo's target directory.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// Where cargo keeps what it downloads.
+/// Cargo's home directory, with its downloads.
 ///
 /// # Errors
-/// Where neither `CARGO_HOME` nor `HOME` is set.
+/// When neither `CARGO_HOME` nor `HOME` is set.
 pub(crate) fn cargo_home() -> Result<PathBuf> {
     let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let named = env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -37,36 +37,36 @@ pub(crate) fn cargo_home() -> Result<PathBuf> {
         .context("neither CARGO_HOME nor HOME is set")
 }
 
-/// The target of static binaries for machines of `arch` (as in `x86_64`).
+/// Rust target of static binaries for `arch` (such as `x86_64`).
 pub(crate) fn static_target(arch: &str) -> String {
     format!("{arch}-unknown-linux-musl")
 }
 
-/// The target of everything that runs here: tests, too, link the C library that is shipped, and one build serves all of them.
+/// Rust target of everything that runs here, tests included: one build serves all of it.
 pub(crate) fn own_target() -> String {
     static_target(env::consts::ARCH)
 }
 
-/// Where development builds for `arch` end.
+/// Directory of development builds for `arch`.
 pub(crate) fn dev_dir(arch: &str) -> PathBuf {
     target().join(static_target(arch)).join("debug")
 }
 
-/// `program` in the workspace, with the project's own tools first in its search path.
+/// Command that runs `program` in the workspace, with the project's tools first in its search path.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root()).env("PATH", search_path());
     command
 }
 
-/// Cargo as every task calls it: `EGRESS_ENFORCER_BPF=build` has the kernel programs compiled in.
+/// Cargo command for all tasks. With `EGRESS_ENFORCER_BPF=build`, builds include the kernel programs.
 ///
-/// The variables that `cargo run` set for this program are taken away again: build scripts watch some of
-/// them and would build their crates anew on every change between `cargo xtask` and plain cargo.
+/// Removes the variables that `cargo run` set for this program: build scripts watch some of them, and each change between
+/// `cargo xtask` and plain cargo would rebuild their crates.
 pub(crate) fn cargo() -> Command {
     let mut command = command("cargo");
     command.env("EGRESS_ENFORCER_BPF", "build");
-    // What there is of C code calls no C library, so the compiler of the host will do.
+    // The C code calls no C library, so the host's compiler suffices.
     command.env(format!("CC_{}", own_target().replace('-', "_")), "cc");
     for (name, _) in env::vars_os() {
         if is_set_by_cargo_run(&name) {
@@ -76,7 +76,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// The tools that set-up builds: `bin/` in here comes first in every search path.
+/// Directory of the tools that set-up builds; its `bin/` comes first in every search path.
 pub(crate) fn tools() -> PathBuf {
     cache().join("tools")
 }

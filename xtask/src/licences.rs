@@ -14,10 +14,10 @@ use crate::{
     step::{Step, output_of},
 };
 
-/// The directory into which cargo-deny clones the RustSec database: the number is its hash of the database's URL.
+/// Directory into which cargo-deny clones the RustSec database; the number is its hash of the database's URL.
 const DATABASE: &str = "advisory-db-3157b0e258782691";
 
-/// Licences and sources: the lock file and the unpacked crates are enough for these.
+/// Checks licences and sources, which needs only the lock file and the unpacked crates.
 ///
 /// # Errors
 /// When a dependency breaks a rule.
@@ -39,8 +39,8 @@ pub(crate) fn rules() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// Checks for known vulnerabilities. These need the RustSec database: fetched now, kept from an earlier fetch, or the archive among the
-/// shared data. The newest of them counts.
+/// Checks for known vulnerabilities with the newest RustSec database at hand: fetched now, cached by an earlier fetch, or the archive
+/// among the shared data.
 ///
 /// # Errors
 /// When a dependency has an advisory, or the archive cannot be unpacked.
@@ -61,7 +61,7 @@ pub(crate) fn advisories() -> Result<Outcome> {
         return Ok(Outcome::NotRun);
     };
     let databases = match &source {
-        Source::Kept => home,
+        Source::Cached => home,
         Source::Archive(archive) => unpack(archive)?,
     };
     let config = write_config(&databases)?;
@@ -74,7 +74,7 @@ pub(crate) fn advisories() -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The arguments of the check; fetching is over by then.
+/// Arguments of the check, which fetches nothing.
 fn check(config: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["deny", "--locked", "--offline", "--config"]
         .map(OsString::from)
@@ -87,40 +87,40 @@ fn check(config: &Path) -> Vec<OsString> {
 /// An archive of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Archive {
-    /// The day it is from, as `YYYYMMDD`.
+    /// Day of its data, as `YYYYMMDD`.
     day: String,
     file: PathBuf,
 }
 
-/// Where the database comes from.
+/// Source of the database.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     /// cargo-deny's own copy.
-    Kept,
+    Cached,
     Archive(Archive),
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kept => formatter.write_str("from the copy that cargo-deny keeps"),
+            Self::Cached => formatter.write_str("from the copy that cargo-deny keeps"),
             Self::Archive(archive) => write!(formatter, "as of {}", archive.day),
         }
     }
 }
 
-/// A copy that was fetched just now counts; otherwise the newer of a copy that was kept (from the day `kept`) and the archive.
+/// Prefers a copy that was just fetched, then the newer one of the cached copy (of the day `kept`) and the archive.
 fn choose(fetched: bool, kept: Option<String>, archive: Option<Archive>) -> Option<Source> {
     match archive {
         Some(archive) if !fetched && kept.as_ref().is_none_or(|day| *day < archive.day) => {
             Some(Source::Archive(archive))
         }
-        Some(_) => Some(Source::Kept),
-        None => (fetched || kept.is_some()).then_some(Source::Kept),
+        Some(_) => Some(Source::Cached),
+        None => (fetched || kept.is_some()).then_some(Source::Cached),
     }
 }
 
-/// The day of the newest commit in a clone, as `YYYYMMDD`; `None` where there is no clone.
+/// Day of the newest commit in a clone, as `YYYYMMDD`; `None` where there is no clone.
 fn commit_day(clone: &Path) -> Option<String> {
     if !clone.join(".git").exists() {
         return None;
@@ -149,7 +149,7 @@ fn newest_archive(directory: &Path) -> Option<Archive> {
     archives.max_by(|one, other| one.day.cmp(&other.day))
 }
 
-/// Unpacks an archive so that cargo-deny takes it for a copy it fetched, and returns the directory of databases.
+/// Unpacks an archive in the form of a copy that cargo-deny fetched, and returns the directory of databases.
 fn unpack(archive: &Archive) -> Result<PathBuf> {
     let databases = env::target().join("xtask/advisory-dbs");
     let database = databases.join(DATABASE);
@@ -162,7 +162,7 @@ fn unpack(archive: &Archive) -> Result<PathBuf> {
     tar.arg("--extract").arg("--file").arg(&archive.file);
     tar.args(["--strip-components=1", "--no-same-owner", "--directory"]);
     output_of(tar.arg(&database))?;
-    // cargo-deny takes the age of a copy from this file; git writes it on each fetch.
+    // cargo-deny reads a copy's age from this file, which git writes on each fetch.
     fs::create_dir(database.join(".git"))?;
     fs::write(database.join(".git/FETCH_HEAD"), "")?;
     Ok(databases)
@@ -205,10 +205,13 @@ mod tests {
         );
         assert_eq!(
             choose(false, day("20260901"), archive("20260820")),
-            Some(Source::Kept)
+            Some(Source::Cached)
         );
-        assert_eq!(choose(true, None, archive("20260820")), Some(Source::Kept));
-        assert_eq!(choose(false, day("20240101"), None), Some(Source::Kept));
+        assert_eq!(
+            choose(true, None, archive("20260820")),
+            Some(Source::Cached)
+        );
+        assert_eq!(choose(false, day("20240101"), None), Some(Source::Cached));
     }
 
     #[test]
@@ -221,7 +224,7 @@ mod tests {
         };
         let said = String::from_utf8_lossy(&help.stderr);
         if said.contains("no such command") {
-            println!("NOT RUN: cargo-deny is not here (./x setup brings it)");
+            println!("NOT RUN: cargo-deny is not installed (./x setup installs it)");
             return;
         }
         assert!(help.status.success(), "{said}");

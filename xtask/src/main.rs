@@ -51,7 +51,10 @@ fn main() -> ExitCode {
 }
 
 #[derive(Parser)]
-#[command(bin_name = "./x", about = "Builds, tests and shows egress-enforcer")]
+#[command(
+    bin_name = "./x",
+    about = "Builds, tests and demonstrates egress-enforcer"
+)]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -59,23 +62,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Bring what a build, the lab and the checks need (Debian packages, bpf-linker, lab servers)
+    /// Install what builds, the lab and the checks need (Debian packages, bpf-linker, lab servers)
     Setup,
     /// Build egress-enforcer with its kernel programs
     Build {
-        /// Optimise as for shipping
+        /// Build with the release profile
         #[arg(long)]
         release: bool,
     },
-    /// Make the packages, in target/dist
+    /// Make the packages in target/dist
     Dist(dist::Options),
-    /// Write the manual pages and completions again, from the program's own definitions
+    /// Regenerate the manual pages and completions
     Man,
-    /// Show in a lab on this machine what the enforcer lets through and what it stops
+    /// Demonstrate in a lab on this machine what the enforcer allows and denies
     Demo,
-    /// Check the rules that no other tool checks: lengths, words, directions of dependencies
+    /// Check lengths of files, retired words and the direction of dependencies
     Tidy,
-    /// Run every check and test, or only the tests whose names contain a FILTER
+    /// Run all checks and tests, or only the tests whose names contain a FILTER
     Test {
         #[arg(value_name = "FILTER")]
         filters: Vec<String>,
@@ -85,7 +88,7 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Measure the enforcer
+    /// Run the benchmarks
     Bench {
         #[arg(last = true)]
         args: Vec<String>,
@@ -96,6 +99,6 @@ enum Task {
         #[arg(value_name = "SUITE")]
         suites: Vec<String>,
     },
-    /// Run the tests that face the kernel in virtual machines with Debian's kernels
+    /// Run the kernel tests in virtual machines with Debian's kernels
     Vm(vm::Options),
 }

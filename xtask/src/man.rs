@@ -1,4 +1,4 @@
-//! Manual pages and completions: tests hold them against the program's definitions, and write them when told to.
+//! Manual pages and completions, written by the tests that otherwise compare them with the program's definitions.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::{env, step::Step};
 /// Writes `docs/man` and `packaging/completions`.
 ///
 /// # Errors
-/// When the enforcer cannot be built, or a page says what the program does not do.
+/// When the enforcer cannot be built, or a page contradicts the program.
 pub(crate) fn task() -> Result<()> {
     let mut cargo = env::cargo();
     cargo

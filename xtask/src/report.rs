@@ -1,4 +1,4 @@
-//! What a run of checks and tests came to.
+//! Results of a run of checks and tests.
 
 use std::{fmt, fs, path::Path, process::Command, time::Instant};
 
@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::step::Step;
 
-/// The outcomes so far. A failed step does not end the run.
+/// Outcomes so far. A failed step does not end the run.
 #[derive(Default)]
 pub(crate) struct Report {
     rows: Vec<Row>,
@@ -22,11 +22,11 @@ struct Row {
 /// How a step ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// All of it was run and found good.
+    /// All of it ran and passed.
     Passed,
-    /// It found something, or could not do its work.
+    /// A test failed, or the step itself.
     Failed,
-    /// It could not look at all, for a reason outside the project: never counted as a pass.
+    /// It could not run, for a reason outside the project; does not count as passed.
     NotRun,
 }
 
@@ -40,14 +40,14 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// The tests in what cargo's test runner printed.
+    /// Counts the tests in the output of cargo's test runner.
     pub(crate) fn of(log: &str) -> Self {
         count(log, not_run(log).len() as u64)
     }
 }
 
 impl Report {
-    /// Runs a command, counts the tests in its log, and repeats the lines in which a test says that it could not run.
+    /// Runs a command, counts the tests in its log, and prints the lines in which a test reports that it could not run.
     pub(crate) fn command(&mut self, step: &Step, command: &mut Command) {
         let started = Instant::now();
         let outcome = print_error(step.run(command).map(|_| Outcome::Passed));
@@ -58,7 +58,7 @@ impl Report {
         self.add(step.title, outcome, started.elapsed().as_secs_f64(), tests);
     }
 
-    /// Runs a check that is a function.
+    /// Runs a function as a check.
     pub(crate) fn check(&mut self, title: &str, check: impl FnOnce() -> Result<Outcome>) {
         let started = Instant::now();
         println!("==> {title}");
@@ -71,8 +71,8 @@ impl Report {
         );
     }
 
-    /// Adds what another thread did meanwhile.
-    pub(crate) fn absorb(&mut self, other: Self) {
+    /// Appends the outcomes of another thread.
+    pub(crate) fn append(&mut self, other: Self) {
         self.rows.extend(other.rows);
     }
 
@@ -114,7 +114,7 @@ impl Report {
             skipped,
         } = self.total();
         println!("\n{passed} passed, {failed} failed, {skipped} skipped");
-        ensure!(failed == 0, "not everything passed: see the table");
+        ensure!(failed == 0, "checks or tests failed: see the table");
         ensure!(passed > 0, "no test ran");
         Ok(())
     }
@@ -169,8 +169,8 @@ fn read_log(log: &Path) -> Counts {
     count(&text, skipped.len() as u64)
 }
 
-/// The first `NOT RUN` line of each test that passed and has one, with the test's name. With `--show-output`
-/// the runner prints what a test said under `---- NAME stdout ----`.
+/// First `NOT RUN` line of each passing test that printed one, with the test's name. With `--show-output`
+/// the runner prints a test's output under `---- NAME stdout ----`.
 pub(crate) fn not_run(log: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut test = None;

@@ -1,4 +1,4 @@
-//! The enforcer on this host, for as long as the command runs.
+//! `./x run`: enforces on this host until the command ends.
 
 use std::os::unix::process::CommandExt as _;
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{build, env, setup};
 
-/// Sets up, builds and becomes `egress-enforcer run --ephemeral ARGS`.
+/// Sets up, builds, and replaces this process with `egress-enforcer run --ephemeral ARGS`.
 ///
 /// # Errors
 /// When set-up or the build fails, or the binary cannot start.

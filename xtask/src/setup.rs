@@ -1,4 +1,4 @@
-//! What a build, the lab and the checks need: brought where it is missing, left alone where it is there.
+//! `./x setup`: installs what builds, the lab and the checks need, where it is missing.
 
 mod apt;
 mod tools;
@@ -9,17 +9,17 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::env;
 
-/// Linker and C library for every build; LLVM 22 is what bpf-linker links to, and what Rust 1.98 is made with.
+/// Linker and C library for every build; bpf-linker needs the LLVM version of Rust 1.98.
 const PACKAGES: [&str; 3] = ["gcc", "libc6-dev", tools::LLVM_PACKAGE];
 
-/// Compiles ring for the other kind of machine that packages are made for.
+/// Compiler of ring's C code for the other architecture that packages are made for.
 const OTHER_COMPILER: [&str; 1] = if cfg!(target_arch = "aarch64") {
     ["gcc-x86-64-linux-gnu"]
 } else {
     ["gcc-aarch64-linux-gnu"]
 };
 
-/// What virtual machines run in, and what reads their kernels' modules and writes their first file system.
+/// Emulators of virtual machines, and tools that read kernel modules and write initial RAM disks.
 const VM_PACKAGES: [&str; 6] = [
     "qemu-system-x86",
     "qemu-system-arm",
@@ -28,18 +28,18 @@ const VM_PACKAGES: [&str; 6] = [
     "zstd",
     "cpio",
 ];
-/// What makes other systems of Debian.
+/// Tools that make other systems of Debian.
 const DEBIAN: [&str; 2] = ["mmdebstrap", "debian-archive-keyring"];
-/// What makes a disk of one, and `strip`.
+/// Tools that make a disk image (`mke2fs`, `strip`).
 const VM_SYSTEMD: [&str; 2] = ["e2fsprogs", "binutils"];
 
-/// `systemd-analyze` judges the unit.
+/// `systemd-analyze` checks the unit.
 const TEST_PACKAGES: [&str; 1] = ["systemd"];
 
-/// Everything.
+/// Installs everything.
 ///
 /// # Errors
-/// When something cannot be brought; the message names it and what to do.
+/// When something cannot be installed; the message names it and the remedy.
 pub(crate) fn all() -> Result<()> {
     let packages = [
         &PACKAGES[..],
@@ -50,7 +50,7 @@ pub(crate) fn all() -> Result<()> {
         &TEST_PACKAGES,
     ];
     apt::install(&packages.concat())?;
-    // One waits for the network, the other computes.
+    // The lab's set-up waits for the network, the other computes.
     thread::scope(|scope| {
         let lab = scope.spawn(lab);
         let tools = tools::bpf_linker()
@@ -61,7 +61,7 @@ pub(crate) fn all() -> Result<()> {
     })
 }
 
-/// What the lab and the demonstration need.
+/// Installs what the lab and the demonstration need.
 ///
 /// # Errors
 /// As [`all`].
@@ -70,7 +70,7 @@ pub(crate) fn for_lab() -> Result<()> {
     lab()
 }
 
-/// What virtual machines and the builds for them need.
+/// Installs what virtual machines and the builds for them need.
 ///
 /// # Errors
 /// As [`all`].
@@ -79,7 +79,7 @@ pub(crate) fn for_vm() -> Result<()> {
     apt::install(&[&OTHER_COMPILER[..], &VM_PACKAGES, &DEBIAN].concat())
 }
 
-/// What a build with kernel programs needs.
+/// Installs what a build with kernel programs needs.
 ///
 /// # Errors
 /// As [`all`].
@@ -88,7 +88,7 @@ pub(crate) fn for_build() -> Result<()> {
     tools::bpf_linker()
 }
 
-/// What a Debian package needs beside a build.
+/// Installs what a Debian package needs.
 ///
 /// # Errors
 /// As [`all`].
@@ -97,7 +97,7 @@ pub(crate) fn for_deb() -> Result<()> {
     tools::cargo_deb()
 }
 
-/// What all kinds of packages need beside a build.
+/// Installs what all kinds of packages need.
 ///
 /// # Errors
 /// As [`all`].
@@ -106,7 +106,7 @@ pub(crate) fn for_dist() -> Result<()> {
     apt::install(&[&OTHER_COMPILER[..], &["rpm"]].concat())
 }
 
-/// What the virtual machine with systemd needs: the packages that it installs are made, too.
+/// Installs what the virtual machine with systemd and its packages need.
 ///
 /// # Errors
 /// As [`all`].
@@ -116,7 +116,7 @@ pub(crate) fn for_vm_systemd() -> Result<()> {
     apt::install(&VM_SYSTEMD)
 }
 
-/// What the lab needs on another userland, and the builds for it.
+/// Installs what the lab on another userland needs.
 ///
 /// # Errors
 /// As [`all`].
@@ -125,8 +125,7 @@ pub(crate) fn for_userland() -> Result<()> {
     apt::install(&DEBIAN)
 }
 
-/// What a userland has to have for the lab: the packages of the lab's own list, a C compiler as builds have it here, and what
-/// tests call.
+/// Packages of a userland for the lab: those of the lab's own list, a C compiler, and what tests call.
 ///
 /// # Errors
 /// When the lab's list cannot be read.
@@ -141,7 +140,7 @@ pub(crate) fn packages_of_a_userland() -> Result<Vec<String>> {
     Ok(of_lab.chain(others.copied()).map(str::to_owned).collect())
 }
 
-/// The script says itself what it does; nothing that it brings is started.
+/// Runs the lab's script, which prints what it does and starts nothing that it installs.
 fn lab() -> Result<()> {
     let fetch = env::root().join("tests/lab/fetch.sh");
     if !fetch.exists() {

@@ -1,4 +1,4 @@
-//! One command of a task: announced with its usual duration, logged, timed, and shown when it fails.
+//! One command of a task: announces it with its usual duration, logs it, and prints the end of the log when it fails.
 
 use std::{
     fs::{self, File},
@@ -13,17 +13,17 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::env;
 
-/// How much of a log a failure shows.
+/// Lines of a log that a failure prints.
 const TAIL_LINES: usize = 60;
 const POLL: Duration = Duration::from_millis(100);
-/// How often a long step shows a sign of life where output cannot be overwritten.
+/// Interval of progress lines where output is not a terminal.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
 
 /// A command to run.
 pub(crate) struct Step<'a> {
-    /// What it does, as the reader sees it.
+    /// What it does, for the user.
     pub(crate) title: &'a str,
-    /// How long that usually takes on two cores, with nothing built before.
+    /// Usual duration on two cores, with nothing built before.
     pub(crate) usual: &'a str,
     /// Name of the log under `target/xtask/`, without extension.
     pub(crate) log: &'a str,
@@ -33,7 +33,7 @@ impl Step<'_> {
     /// Runs `command` with its output in the log, and returns the log's path.
     ///
     /// # Errors
-    /// When the command cannot start or does not succeed; by then the end of its log has been printed.
+    /// When the command cannot start, or fails; then the end of its log has been printed.
     pub(crate) fn run(&self, command: &mut Command) -> Result<PathBuf> {
         let log = self.log_path()?;
         println!("==> {} (usually {})", self.title, self.usual);
@@ -53,7 +53,7 @@ impl Step<'_> {
         Ok(log)
     }
 
-    /// Where the output goes.
+    /// Path of the log; creates its directory.
     ///
     /// # Errors
     /// When the directory of logs cannot be made.
@@ -64,10 +64,10 @@ impl Step<'_> {
     }
 }
 
-/// What a command that takes no time answers on standard output, in no language but C's.
+/// Runs a short command in the C locale and returns its standard output.
 ///
 /// # Errors
-/// When it cannot start, does not succeed (with what it said), or answers no text.
+/// When it cannot start, fails (with its error output), or prints no UTF-8.
 pub(crate) fn output_of(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
     let output = command
@@ -81,7 +81,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    String::from_utf8(output.stdout).with_context(|| format!("{name} answers no text"))
+    String::from_utf8(output.stdout).with_context(|| format!("{name} printed no UTF-8"))
 }
 
 fn run_logged(command: &mut Command, log: &Path) -> Result<ExitStatus> {
@@ -101,7 +101,7 @@ fn run_logged(command: &mut Command, log: &Path) -> Result<ExitStatus> {
     }
 }
 
-/// Shows that a step goes on: on a terminal one line with the time and the log's last line, else a line a minute.
+/// Progress of a step: on a terminal one line with the time and the log's last line, elsewhere a line a minute.
 struct Ticker<'a> {
     log: &'a Path,
     started: Instant,
@@ -146,7 +146,7 @@ impl<'a> Ticker<'a> {
     }
 }
 
-/// The command as one would type it; the search path is left out.
+/// The command as a user would type it, without the search path.
 fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {

@@ -1,4 +1,4 @@
-//! Every check and test.
+//! `./x test`: all checks and tests.
 
 use std::{panic::resume_unwind, process::Command, thread};
 
@@ -13,9 +13,9 @@ use crate::{
     vm::{self, Extent},
 };
 
-/// The oldest kernel that will do, the newest there is, and one of the other machine; `./x vm` runs all.
+/// Oldest supported kernel, newest kernel, and one of the other architecture; `./x vm` runs all.
 const KERNELS: [&str; 3] = ["5.10", "newest", "6.12-arm64"];
-/// Crates that take no part in the unit tests: the kernel programs have no host build, the lab's tests need the lab.
+/// Crates without unit tests: the kernel programs have no host build, and the lab's tests need the lab.
 const NO_UNIT_TESTS: [&str; 2] = ["--exclude=enforcer-ebpf", "--exclude=enforcer-tests"];
 
 /// Sets up and runs everything, or, with `filters`, only the tests whose names contain one of them.
@@ -35,20 +35,20 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
     report.close()
 }
 
-/// The userland comes over the network while the checks compute.
+/// Downloads the userland while the checks compute.
 fn checks_and_userland(report: &mut Report) {
     thread::scope(|scope| {
-        let userland = scope.spawn(userland::bring);
+        let userland = scope.spawn(userland::prepare);
         checks(report);
         unit_tests(report, &[]);
         report.check("another userland", || {
-            let brought = userland.join().unwrap_or_else(|panic| resume_unwind(panic));
-            brought.map(|()| Outcome::Passed)
+            let prepared = userland.join().unwrap_or_else(|panic| resume_unwind(panic));
+            prepared.map(|()| Outcome::Passed)
         });
     });
 }
 
-/// The lab's tests wait most of the time, guests compute: side by side they take as long as the longer of the two.
+/// Runs the lab's tests, which mostly wait, beside the guests, which compute.
 fn lab_and_guests(report: &mut Report) {
     thread::scope(|scope| {
         let lab = scope.spawn(|| {
@@ -60,7 +60,7 @@ fn lab_and_guests(report: &mut Report) {
         });
         guests(report);
         match lab.join() {
-            Ok(lab) => report.absorb(lab),
+            Ok(lab) => report.append(lab),
             Err(panic) => resume_unwind(panic),
         }
     });
@@ -83,7 +83,7 @@ fn guests(report: &mut Report) {
 }
 
 fn checks(report: &mut Report) {
-    report.check("tidy: lengths, forbidden words and attributes", || {
+    report.check("tidy: lengths, words and dependencies", || {
         tidy::workspace(env::root())
     });
     report.command(
@@ -100,7 +100,7 @@ fn checks(report: &mut Report) {
             usual: "1 min",
             log: "test-clippy",
         },
-        // Looks at the host's crates alone: without the kernel programs inside, which take a minute.
+        // Checks the host's crates only; embedding the kernel programs would take another minute.
         env::cargo()
             .env_remove("EGRESS_ENFORCER_BPF")
             .args([
@@ -124,8 +124,8 @@ fn checks(report: &mut Report) {
     report.check("advisories", licences::advisories);
 }
 
-/// As aya-build compiles them: on a stable toolchain `RUSTC_BOOTSTRAP` opens the flag that builds `core`,
-/// and `bpf_target_arch` says whose registers the programs would read.
+/// Compiles them as aya-build does: on a stable toolchain `RUSTC_BOOTSTRAP` enables `-Zbuild-std`, and `bpf_target_arch` selects
+/// the layout of the registers that the programs read.
 fn clippy_bpf() -> Command {
     let mut cargo = env::cargo();
     cargo
@@ -158,13 +158,13 @@ fn unit_tests(report: &mut Report, filters: &[String]) {
             .args(["test", "--locked", "--no-fail-fast", "--workspace"])
             .args(["--target", &env::own_target()])
             .args(NO_UNIT_TESTS)
-            // Shows what a passing test said: the ones that could not run say so.
+            // Tests that could not run pass and print NOT RUN.
             .args(["--", "--show-output"])
             .args(filters),
     );
 }
 
-/// The demonstration says itself whether all went as it tells.
+/// Runs the demonstration, which exits with an error when a step has another result than it announces.
 fn demonstration(report: &mut Report) {
     let mut built = None;
     report.check("the demonstration's programs", || {
@@ -184,7 +184,7 @@ fn demonstration(report: &mut Report) {
     );
 }
 
-/// One at a time: they share the machine's cgroups, and some measure.
+/// Runs the lab's tests one at a time: they share the machine's cgroups, and some measure.
 fn lab_tests(report: &mut Report, filters: &[String]) {
     let mut binaries = None;
     report.check("egress-enforcer for the lab", || {

@@ -1,5 +1,5 @@
-//! The lab's tests and the demonstration on another release of Debian than this machine's: its C library, interpreters, servers and
-//! clients, on this machine's kernel. The static binaries are those that the lab runs here.
+//! Runs the lab's tests and the demonstration with the userland of another Debian release (C library, interpreters, servers and
+//! clients) on this machine's kernel. The static binaries are those that the lab runs here.
 
 use std::{
     fs,
@@ -19,12 +19,12 @@ use crate::{
     step::Step,
 };
 
-/// The release, and its name in the tables.
+/// Release, and its name in the report.
 const SUITE: &str = "trixie";
 const TITLE: &str = "Debian 13";
 /// `LAB_CACHE` there.
 const LAB_CACHE: &str = "/var/cache/egress-lab";
-/// What of this machine covers the userland's: how its package managers reach their registries, and its names.
+/// Files of this machine that replace the userland's: settings of package managers, certificates and name resolution.
 const COVERED: [&str; 7] = [
     "/etc/ssl/certs",
     "/etc/pip.conf",
@@ -34,22 +34,22 @@ const COVERED: [&str; 7] = [
     "~/.npmrc",
     "~/.config/pip",
 ];
-/// The suite that `./x test` runs there, beside the demonstration.
+/// Suites that `./x test` runs there, besides the demonstration.
 const BRIEF: [&str; 1] = ["enforcement"];
 
-/// Runs the demonstration and these suites of the lab's tests, or all.
+/// Runs the demonstration and the named suites of the lab's tests, or all of them.
 ///
 /// # Errors
 /// When set-up or a build fails, a suite is not known, or something fails there.
 pub(crate) fn task(suites: &[String]) -> Result<()> {
     setup::for_userland()?;
-    bring()?;
+    prepare()?;
     let mut report = Report::default();
     run(&mut report, suites);
     report.close()
 }
 
-/// Runs the part that `./x test` runs, once [`bring`] is done.
+/// Runs the part that `./x test` runs; [`prepare`] comes first.
 pub(crate) fn brief(report: &mut Report) {
     run(report, &BRIEF.map(str::to_owned));
 }
@@ -57,8 +57,8 @@ pub(crate) fn brief(report: &mut Report) {
 /// Makes the userland, unless the cache has it, and installs the lab's programs there.
 ///
 /// # Errors
-/// When mmdebstrap fails, or the lab's programs cannot be brought.
-pub(crate) fn bring() -> Result<()> {
+/// When mmdebstrap fails, or the lab's programs cannot be installed.
+pub(crate) fn prepare() -> Result<()> {
     let title = format!("lab servers and clients, into {TITLE}");
     Step {
         title: &title,
@@ -82,7 +82,7 @@ fn debian() -> Result<PathBuf> {
     .tree()
 }
 
-/// `program` in the userland, where the workspace is as it is here, and cannot be written to.
+/// Command that runs `program` in the userland, with this workspace mounted read-only.
 fn command(program: &Path) -> Result<Command> {
     let workspace = env::root();
     let read_only = [workspace.to_owned(), env::target()].map(|path| path.display().to_string());
@@ -104,7 +104,7 @@ fn covered() -> Result<Vec<String>> {
     Ok(paths.collect())
 }
 
-/// What is run there.
+/// Programs that run there.
 struct Programs {
     enforcer: PathBuf,
     next: PathBuf,
@@ -123,7 +123,10 @@ impl Programs {
             );
         }
         suites.retain(|(suite, _)| wanted.is_empty() || wanted.contains(suite));
-        ensure!(!suites.is_empty(), "cargo did not say where the tests are");
+        ensure!(
+            !suites.is_empty(),
+            "cargo did not report where the tests are"
+        );
         Ok(Self {
             enforcer: build::release_binary()?,
             next: build::next_layout_binary()?,
@@ -142,7 +145,7 @@ fn run(report: &mut Report, suites: &[String]) {
     let Some(programs) = built else { return };
     run_there(report, "demonstration", &programs.demo, &programs, &[]);
     for (name, suite) in &programs.suites {
-        // One at a time: they share the machine's cgroups, and some measure.
+        // The tests share the machine's cgroups, and some measure.
         let args = ["--show-output", "--test-threads=1"];
         run_there(report, name, suite, &programs, &args);
     }
@@ -166,7 +169,7 @@ fn run_there(report: &mut Report, name: &str, program: &Path, built: &Programs, 
     }
 }
 
-/// The same builds as those of the lab's tests here.
+/// Builds the lab's tests as the lab on this machine does.
 fn build_tests() -> Result<String> {
     let mut cargo = env::cargo();
     cargo

@@ -1,4 +1,4 @@
-//! Virtual machines that boot Debian's own kernels, and the tests that face the kernel inside.
+//! Virtual machines that boot Debian's kernels, and the kernel tests inside.
 
 mod document;
 mod initrd;
@@ -19,50 +19,42 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-pub(crate) use self::outcome::Outcome;
 use self::{
     kernel::{ALL, Kernel},
     suite::Suite,
 };
+pub(crate) use self::{outcome::Outcome, script::Extent};
 use crate::{arch::Arch, setup};
 
-/// Guests that run at once: each has two processors, and waits for one thing after the other.
+/// Guests that run at once; each has two virtual processors.
 const TOGETHER: usize = 2;
-/// A guest that takes longer is killed.
+/// Time after which a guest is killed.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-/// Of `./x vm`.
+/// Options of `./x vm`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Kernels, as `--list` names them; all when none is named
     #[arg(value_name = "KERNEL")]
     kernels: Vec<String>,
-    /// Name the kernels, and run nothing
+    /// List the kernels and exit
     #[arg(long)]
     list: bool,
-    /// Run the part that `./x test` runs
+    /// Run only the part that `./x test` runs
     #[arg(long)]
     brief: bool,
-    /// Write down what each kernel has, and what the programs cost there
+    /// Write a table of each kernel's features and of the programs' verification cost
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
-    /// Show the packages, from installation to purge, on a machine with systemd, and boot no other kernel
+    /// Test the packages, from installation to purge, on a machine with systemd instead
     #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "write"])]
     systemd: bool,
 }
 
-/// How much runs in a guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    /// Everything with the release build of the kernel programs, on another machine than this one without what only sockets decide; with the
-    /// development build what judges crafted packets.
-    Brief,
-    /// Everything with both builds.
-    Whole,
-}
-
+/// Runs the tests on the kernels that the options name.
+///
 /// # Errors
-/// When a kernel is not known, something cannot be brought or built, or a guest's tests fail; all of them have run by then.
+/// When a kernel is not known, a download or build fails, or, after all guests ran, when a guest's tests failed.
 pub(crate) fn task(options: &Options) -> Result<()> {
     if options.systemd {
         return systemd::task();
@@ -90,7 +82,7 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     if let Some(path) = &options.write {
         ensure!(
             extent == Extent::Whole && outcomes.iter().all(Outcome::is_good),
-            "nothing is written down of a run that failed or was brief"
+            "--write needs a run of all tests without failures"
         );
         fs::write(path, document::text(&outcomes))
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -98,10 +90,10 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     judge(&outcomes)
 }
 
-/// Runs the suite on each kernel and prints one line for each. A guest that fails is an outcome, not an error.
+/// Runs the tests on each kernel and prints one line for each. A guest that fails is an outcome, not an error.
 ///
 /// # Errors
-/// When a kernel is not known, or something cannot be brought or built.
+/// When a kernel is not known, or a download or build fails.
 pub(crate) fn matrix(names: &[&str], extent: Extent) -> Result<Vec<Outcome>> {
     let kernels = names.iter().map(|name| Kernel::named(name));
     let kernels: Vec<&Kernel> = kernels.collect::<Result<_>>()?;
@@ -128,8 +120,10 @@ pub(crate) fn matrix(names: &[&str], extent: Extent) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
+/// Fails unless all outcomes are good.
+///
 /// # Errors
-/// When an outcome is bad, or no test ran.
+/// With the kernels on which something failed, or when no test ran.
 pub(crate) fn judge(outcomes: &[Outcome]) -> Result<()> {
     let bad: Vec<&str> = outcomes
         .iter()
@@ -137,7 +131,7 @@ pub(crate) fn judge(outcomes: &[Outcome]) -> Result<()> {
         .map(|outcome| outcome.name)
         .collect();
     if !bad.is_empty() {
-        bail!("not everything passed on {}", bad.join(", "));
+        bail!("tests failed on {}", bad.join(", "));
     }
     ensure!(!outcomes.is_empty(), "no test ran");
     Ok(())

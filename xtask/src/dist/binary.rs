@@ -1,4 +1,4 @@
-//! What the shipped program has to be: static, small, and without a trace of the machine that built it.
+//! Checks of the shipped program: static, small, and free of paths of the build machine.
 
 use std::{fs, path::Path};
 
@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{arch::Arch, env};
 
-/// The most that the program may weigh, in bytes (CONTRIBUTING.md, budgets).
+/// Maximum size of the program in bytes (CONTRIBUTING.md, budgets).
 const MAX_SIZE: usize = 8 << 20;
 
 /// Program header type of the path of a dynamic loader (elf(5)).
 const PT_INTERP: u32 = 3;
 
-/// Checks the program at `path`, which the workspace at `root` was built to.
+/// Checks the program at `path`, built from the workspace at `root`.
 ///
 /// # Errors
 /// When it is for another machine, needs a dynamic loader, is too large, or names a directory of this machine.
@@ -25,7 +25,7 @@ pub(super) fn check(path: &Path, root: &Path, arch: Arch) -> Result<()> {
     check_elf(&bytes, machine).with_context(|| format!("{}", path.display()))?;
     ensure!(
         bytes.len() < MAX_SIZE,
-        "{}: {} bytes, and {MAX_SIZE} are too many",
+        "{}: {} bytes, at most {MAX_SIZE} allowed",
         path.display(),
         bytes.len()
     );
@@ -131,10 +131,10 @@ mod tests {
     fn a_directory_of_this_machine_is_found_wherever_it_is() {
         let place = "/somewhere/";
         no_trace(b"\0/egress-enforcer/enforcer/src/main.rs\0", place).unwrap();
-        let told = no_trace(b"\0\x01at /somewhere/src/main.rs", place).unwrap_err();
+        let message = no_trace(b"\0\x01at /somewhere/src/main.rs", place).unwrap_err();
         assert!(
-            told.to_string().contains("/somewhere/src/main.rs"),
-            "{told}"
+            message.to_string().contains("/somewhere/src/main.rs"),
+            "{message}"
         );
     }
 }

@@ -14,17 +14,17 @@ macro_rules! page {
     };
 }
 
-/// The most that a package may take on a device, in bytes.
+/// Maximum installed size of a package, in bytes.
 const MAX_INSTALLED: u64 = 10 << 20;
 
 /// A file of the packages.
 pub(super) struct Shipped {
     pub(super) source: Source,
-    /// On a device. A name that ends in `.gz` is compressed.
+    /// Installed path; compressed where it ends in `.gz`.
     pub(super) place: &'static str,
 }
 
-/// Where a file of the packages comes from.
+/// Source of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A path in the workspace.
@@ -169,7 +169,7 @@ pub(super) fn read_listing(listing: &str) -> Result<Vec<Entry>> {
 fn read_line(line: &str) -> Result<Entry> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [mode, owner, size, _date, _time, path] = words[..] else {
-        bail!("a line of another form than that of `tar -tv`: {line}");
+        bail!("not a line of `tar -tv`: {line}");
     };
     Ok(Entry {
         mode: mode.to_owned(),
@@ -197,29 +197,25 @@ pub(super) fn check<'a>(
     } in entries
     {
         if !["root/root", "0/0"].contains(&owner.as_str()) {
-            problems.push(format!(
-                "{path} belongs to {owner}, and root should have it"
-            ));
+            problems.push(format!("{path} belongs to {owner}, expected root"));
         }
         let mode_wanted = if mode.starts_with('d') {
             "drwxr-xr-x"
         } else if let Some(wanted) = wanted.remove(path.as_str()) {
             wanted
         } else {
-            problems.push(format!("{path} is too many"));
+            problems.push(format!("{path} is not expected"));
             continue;
         };
         if mode != mode_wanted {
-            problems.push(format!(
-                "{path} has mode {mode}, and {mode_wanted} is right"
-            ));
+            problems.push(format!("{path} has mode {mode}, expected {mode_wanted}"));
         }
     }
     problems.extend(wanted.keys().map(|path| format!("{path} is missing")));
     let size: u64 = entries.iter().map(|entry| entry.size).sum();
     if size >= MAX_INSTALLED {
         problems.push(format!(
-            "{size} bytes installed: {MAX_INSTALLED} is too much"
+            "{size} bytes installed, at most {MAX_INSTALLED} allowed"
         ));
     }
     if problems.is_empty() {
@@ -260,7 +256,7 @@ mod tests {
         entries[0].path = "/etc/egress-enforcer/other.toml".to_owned();
         assert_eq!(
             complaint(&entries),
-            "/etc/egress-enforcer/other.toml is too many\n  /etc/egress-enforcer/config.toml is missing"
+            "/etc/egress-enforcer/other.toml is not expected\n  /etc/egress-enforcer/config.toml is missing"
         );
     }
 
@@ -269,12 +265,15 @@ mod tests {
         let mut entries = whole();
         entries[1].mode = "-rwxrwxrwx".to_owned();
         entries[2].owner = "1000/1000".to_owned();
-        let told = complaint(&entries);
+        let message = complaint(&entries);
         assert!(
-            told.contains("bin/egress-enforcer has mode -rwxrwxrwx"),
-            "{told}"
+            message.contains("bin/egress-enforcer has mode -rwxrwxrwx"),
+            "{message}"
         );
-        assert!(told.contains(".service belongs to 1000/1000"), "{told}");
+        assert!(
+            message.contains(".service belongs to 1000/1000"),
+            "{message}"
+        );
         entries = read_listing("drwxrwxrwx root/root 0 2026-01-01 00:00 ./etc/\n").unwrap();
         assert!(complaint(&entries).contains("/etc has mode drwxrwxrwx"));
     }
@@ -283,7 +282,7 @@ mod tests {
     fn a_package_too_large_for_a_device_is_refused() {
         let mut entries = whole();
         entries[1].size = MAX_INSTALLED;
-        assert!(complaint(&entries).contains("is too much"));
+        assert!(complaint(&entries).contains("at most"));
     }
 
     #[test]

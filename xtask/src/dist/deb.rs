@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Job, NAME, content, image};
+use super::{
+    content, image,
+    job::{Job, NAME},
+};
 use crate::{env, step::Step, step::output_of};
 
-/// Packs the binary that is in cargo's target directory already, and checks the package.
+/// Packs the binary from cargo's target directory, and checks the package.
 ///
 /// # Errors
-/// When cargo-deb fails, or the package does not hold what it should.
+/// When cargo-deb fails, or the package has other contents than it should.
 pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let arch = job.arch.debian();
     let package = job.out.join(format!("{NAME}_{}_{arch}.deb", job.version));
@@ -53,7 +56,7 @@ fn check(package: &Path, job: &Job) -> Result<()> {
     let conffiles = control_file(package, "conffiles")?;
     ensure!(
         conffiles.trim() == content::CONFIG,
-        "other configuration files than the one: {conffiles}"
+        "unexpected configuration files: {conffiles}"
     );
     for (script, part) in [
         (

@@ -1,4 +1,4 @@
-//! The files as they are on a device, for the packagers that take a directory.
+//! Directory with the installed files, for the packagers that take one.
 
 use std::{
     fs::{self, Permissions},
@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    Job,
     content::{self, Source},
+    job::Job,
 };
 use crate::{env, step::output_of};
 
@@ -60,7 +60,7 @@ pub(super) fn place(source: &Path, place: &Path, mode: u32) -> Result<()> {
     Ok(())
 }
 
-/// Gives every file and directory below `dir` the time and the permissions that they have everywhere.
+/// Sets the same time and permissions on every file and directory below `dir`, for reproducible packages.
 ///
 /// # Errors
 /// When `find` or `touch` fails.

@@ -4,17 +4,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Job, NAME, content};
+use super::{
+    content,
+    job::{Job, NAME},
+};
 use crate::{env, step::Step, step::output_of};
 
-/// One line for each file, of the form that `tar -tv` has. The date is no part of the check.
+/// One line for each file, in the format of `tar -tv`. The date is not checked.
 const LISTING: &str =
     "[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILESIZES} - - %{FILENAMES}\\n]";
 
 /// Packs `image` and checks the package.
 ///
 /// # Errors
-/// When rpmbuild fails, or the package does not hold what it should.
+/// When rpmbuild fails, or the package has other contents than it should.
 pub(super) fn make(job: &Job, image: &Path) -> Result<PathBuf> {
     let arch = job.arch.kernel();
     let top = job.scratch("rpm")?;
@@ -54,12 +57,12 @@ fn check(package: &Path) -> Result<()> {
     let configuration = ask(&["--configfiles"])?;
     ensure!(
         configuration.trim() == content::CONFIG,
-        "other configuration files than the one: {configuration}"
+        "unexpected configuration files: {configuration}"
     );
     for needed in ask(&["--requires"])?.lines() {
         ensure!(
             needed == "/bin/sh" || needed.starts_with("rpmlib("),
-            "a static binary depends on nothing, and this wants {needed}"
+            "a static binary has no dependencies, but this package requires {needed}"
         );
     }
     let scripts = ask(&["--scripts"])?;

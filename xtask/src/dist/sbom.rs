@@ -7,26 +7,18 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use super::{Job, NAME};
-use crate::{arch::Arch, env, step::output_of};
-
-/// One crate that is linked.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Crate {
-    pub(super) name: String,
-    pub(super) version: String,
-    /// An SPDX expression.
-    pub(super) licence: String,
-    /// Whether it is part of the workspace.
-    pub(super) own: bool,
-}
+use super::{
+    job::{Job, NAME},
+    linked::{Crate, linked},
+};
+use crate::{env, step::output_of};
 
 /// Writes the file and returns its path.
 ///
 /// # Errors
-/// When cargo does not tell the dependencies, or one has no licence.
+/// When cargo cannot resolve the dependencies, or one has no licence.
 pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let crates = linked(job.arch)?;
     let lock = fs::read_to_string(env::root().join("Cargo.lock"))?;
@@ -44,50 +36,6 @@ pub(super) fn make(job: &Job) -> Result<PathBuf> {
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     println!("    {}: {} crates", file.display(), crates.len());
     Ok(file)
-}
-
-/// The crates that are linked into the program for `arch` and into the kernel programs inside it.
-///
-/// # Errors
-/// When cargo cannot resolve the dependencies, or one declares no licence.
-pub(super) fn linked(arch: Arch) -> Result<BTreeSet<Crate>> {
-    let mut crates = tree("enforcer", &env::static_target(arch.kernel()))?;
-    crates.extend(tree("enforcer-ebpf", "bpfel-unknown-none")?);
-    Ok(crates)
-}
-
-/// The crates that are linked into `package` for `target`.
-fn tree(package: &str, target: &str) -> Result<BTreeSet<Crate>> {
-    let mut cargo = env::cargo();
-    cargo
-        .args(["tree", "--locked", "--package", package, "--target", target])
-        .args(["--edges", "no-dev,no-build,no-proc-macro"])
-        .args(["--prefix", "none", "--format", "{p}|{l}|"]);
-    let tree = output_of(&mut cargo)?;
-    tree.lines().map(read_line).collect()
-}
-
-/// Reads `name v1.2.3 (path)|LICENCE|`, with more behind it where a crate was shown before.
-fn read_line(line: &str) -> Result<Crate> {
-    let mut fields = line.split('|');
-    let (package, licence) = (
-        fields.next().unwrap_or_default(),
-        fields.next().unwrap_or_default(),
-    );
-    let mut words = package.split_whitespace();
-    let (name, version) = (words.next(), words.next());
-    let version = version.and_then(|version| version.strip_prefix('v'));
-    let (Some(name), Some(version)) = (name, version) else {
-        anyhow::bail!("cargo tree says what is no crate: {line}");
-    };
-    ensure!(!licence.is_empty(), "{name} {version} has no licence");
-    Ok(Crate {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        // The form of manifests from before SPDX expressions.
-        licence: licence.replace('/', " OR "),
-        own: words.next().is_some_and(|word| word.starts_with("(/")),
-    })
 }
 
 /// SHA-256 of each crate's archive by name and version, from the text of `Cargo.lock`.
@@ -152,23 +100,7 @@ fn component(found: &Crate, sums: &BTreeMap<(String, String), String>) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_of_cargo_tree_is_a_crate() {
-        let found = read_line("libc v0.2.177|MIT/Apache-2.0| (*)").unwrap();
-        assert_eq!(
-            (found.name.as_str(), found.version.as_str()),
-            ("libc", "0.2.177")
-        );
-        assert_eq!(found.licence, "MIT OR Apache-2.0");
-        assert!(!found.own);
-        assert!(
-            read_line("enforcer v0.1.0 (/src/enforcer)|MIT|")
-                .unwrap()
-                .own
-        );
-        assert!(read_line("libc v0.2.177||").is_err());
-    }
+    use crate::arch::Arch;
 
     #[test]
     fn every_crate_of_the_registry_is_listed_with_its_checksum() {

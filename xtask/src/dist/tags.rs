@@ -1,4 +1,4 @@
-//! The check that a release ships no bundle of service tags older than the newest data at hand.
+//! Check that a release ships no bundle of service tags older than the newest data at hand.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::env;
 
-/// Where published files lie beside the workspace.
+/// Directory of published files beside the workspace.
 const DATA: &str = "../shared/data/service-tags";
 /// The bundles, each of one cloud.
 const BUNDLES: &str = "enforcer/bundle";
@@ -97,7 +97,7 @@ fn head(file: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// What a published file begins with: `{"changeNumber": 403, "cloud": "Public", "values": [`.
+/// Reads the start of a published file: `{"changeNumber": 403, "cloud": "Public", "values": [`.
 fn of_published(head: &str) -> Result<Set> {
     let head = head.split("\"values\"").next().unwrap_or_default();
     let value = |key: &str| {
@@ -117,7 +117,7 @@ fn of_published(head: &str) -> Result<Set> {
     })
 }
 
-/// What a bundle begins with: `cloud Public`, `change-number 403`.
+/// Reads the start of a bundle: `cloud Public`, `change-number 403`.
 fn of_bundle(text: &str) -> Result<Set> {
     let value = |key: &str| {
         let mut lines = text.lines().filter_map(|line| line.split_once(' '));

@@ -7,10 +7,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Job, NAME, content, image};
+use super::{
+    content, image,
+    job::{Job, NAME},
+};
 use crate::{env, step::output_of};
 
-/// Beside the files, and executable like the program.
+/// The script beside the files; executable like the program.
 const SCRIPT: content::Shipped = content::Shipped {
     source: content::Source::Program,
     place: "/install.sh",
@@ -19,7 +22,7 @@ const SCRIPT: content::Shipped = content::Shipped {
 /// Packs `image` and checks the archive.
 ///
 /// # Errors
-/// When tar fails, or the archive does not hold what it should.
+/// When tar fails, or the archive has other contents than it should.
 pub(super) fn make(job: &Job, files: &Path) -> Result<PathBuf> {
     let top = format!("{NAME}-{}-{}", job.version, job.arch.kernel());
     let dir = job.scratch("tarball")?;

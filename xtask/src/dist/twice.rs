@@ -1,4 +1,4 @@
-//! Whether what is made depends on where it is made.
+//! Check that the packages do not depend on the directory that they are built in.
 
 use std::{
     fs,
@@ -9,14 +9,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Options, epoch};
+use super::job::{Options, epoch};
 use crate::{env, step::Step, step::output_of};
 
 /// Makes everything again from a copy of the workspace in another directory, with nothing built there before, and compares
 /// each of `made`.
 ///
 /// # Errors
-/// When that fails, or a file has other bytes; the message names each.
+/// When that fails, or a file differs; the message names each.
 pub(super) fn check(options: &Options, made: &[PathBuf]) -> Result<()> {
     let dir = env::target().join("dist-twice");
     if dir.exists() {
@@ -53,7 +53,7 @@ pub(super) fn check(options: &Options, made: &[PathBuf]) -> Result<()> {
     compare(made, &out)
 }
 
-/// What git would commit, and the tools of set-up.
+/// Copies the files that git would commit, and links the tools of set-up.
 fn copy_to(copy: &Path) -> Result<()> {
     let mut git = env::command("git");
     git.args([
@@ -108,10 +108,10 @@ mod tests {
         }
         fs::write(dir.join("out/same"), "1").unwrap();
         fs::write(dir.join("out/other"), "2").unwrap();
-        let told = compare(&made, &dir.join("out")).unwrap_err().to_string();
+        let message = compare(&made, &dir.join("out")).unwrap_err().to_string();
         let alone = compare(&made[..1], &dir.join("out"));
         fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(told, "two builds differ: other, missing");
+        assert_eq!(message, "two builds differ: other, missing");
         alone.unwrap();
     }
 }

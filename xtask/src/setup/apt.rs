@@ -1,4 +1,4 @@
-//! Debian packages.
+//! Installation of Debian packages.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use crate::{env, step::Step};
 pub(super) fn install(packages: &[&str]) -> Result<()> {
     if !has("dpkg-query") || !has("apt-get") {
         bail!(
-            "this is not a Debian system: install what these packages hold, then build with cargo: {}",
+            "this is not a Debian system: install the equivalents of these packages, then build with cargo: {}",
             packages.join(", ")
         );
     }
@@ -50,7 +50,7 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     .map(drop)
 }
 
-/// Mirrors fail now and then in the middle of an update: a second try settles most of that.
+/// Reads the package lists, twice where a mirror fails in the middle of an update.
 fn update() -> Result<()> {
     let step = Step {
         title: "apt reads the package lists",
@@ -58,7 +58,7 @@ fn update() -> Result<()> {
         log: "setup-apt-update",
     };
     let mut command = apt_get();
-    // Without this, apt-get answers success to lists it could not read.
+    // Without this, apt-get reports success when it could not read lists.
     command.args(["update", "--error-on=any"]);
     step.run(&mut command)
         .or_else(|_| step.run(&mut command))
@@ -67,7 +67,7 @@ fn update() -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = env::command("apt-get");
-    // Another apt, an unattended upgrade say, is waited for.
+    // Waits for another apt, such as an unattended upgrade.
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
         .args(["-o", "DPkg::Lock::Timeout=300"]);
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_that_nobody_installed_is_missing() {
+    fn a_package_that_is_not_installed_is_missing() {
         assert!(!is_installed("no-such-package-egress-enforcer"));
     }
 

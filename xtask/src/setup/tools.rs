@@ -1,4 +1,4 @@
-//! Tools built from source into the project's cache, unless the search path has the same version.
+//! Tools that are built from source into the project's cache, unless the search path has the same version.
 
 use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
@@ -6,22 +6,22 @@ use anyhow::{Context as _, Result};
 
 use crate::{env, step::Step};
 
-/// The package of LLVM's shared library.
+/// Package of LLVM's shared library.
 pub(super) const LLVM_PACKAGE: &str = "libllvm22";
 
-/// Links the kernel programs. Its LLVM has to be at least as new as that of the Rust compiler.
+/// Linker of the kernel programs. Its LLVM must be at least as new as the Rust compiler's.
 const BPF_LINKER: Tool = Tool {
     name: "bpf-linker",
     version: "0.13.0",
     usual: "45 s",
 };
-/// Checks licences, sources and advisories. Built without optimisation: 1 min instead of 3.
+/// Checker of licences, sources and advisories. Built without optimisation: 1 min instead of 3.
 const CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
     usual: "1 min",
 };
-/// Makes Debian packages, with the maintainer scripts that Debian's own helper would write.
+/// Maker of Debian packages, with the maintainer scripts that debhelper would write.
 const CARGO_DEB: Tool = Tool {
     name: "cargo-deb",
     version: "3.8.0",
@@ -29,7 +29,7 @@ const CARGO_DEB: Tool = Tool {
 };
 
 /// # Errors
-/// When LLVM is not here or the build fails.
+/// When LLVM is missing or the build fails.
 pub(super) fn bpf_linker() -> Result<()> {
     if BPF_LINKER.is_there() {
         return Ok(());
@@ -71,7 +71,7 @@ impl Tool {
         there
     }
 
-    /// Without optimisation: it runs for a second.
+    /// Whether to build without optimisation, for a tool that runs for a second.
     fn build_quickly(&self) -> Result<()> {
         if self.is_there() {
             return Ok(());
@@ -109,8 +109,8 @@ impl Tool {
     }
 }
 
-/// A directory as bpf-linker's build wants it, `lib/libLLVM.so`, around the shared library of the system:
-/// the development package would bring the same link and a gigabyte of static libraries.
+/// Makes a directory that bpf-linker's build accepts, with `lib/libLLVM.so` as a link to the system's shared library. The development
+/// package has the same link, and a gigabyte of static libraries.
 fn llvm_prefix() -> Result<PathBuf> {
     let library = llvm_library()?;
     let prefix = env::tools().join("llvm-22");
@@ -137,7 +137,7 @@ fn llvm_library() -> Result<PathBuf> {
         .map(|dir| PathBuf::from("/usr/lib").join(dir).join(NAME));
     candidates.find(|path| path.exists()).with_context(|| {
         format!(
-            "{NAME} is not here: install LLVM 22 (Debian: {LLVM_PACKAGE}), then run ./x setup again"
+            "{NAME} is missing: install LLVM 22 (Debian: {LLVM_PACKAGE}), then run ./x setup again"
         )
     })
 }

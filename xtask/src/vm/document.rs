@@ -1,8 +1,8 @@
-//! docs/kernel-support.md, from a run.
+//! The text of docs/kernel-support.md, from the outcomes of a run.
 
 use super::outcome::{Cost, Outcome};
 
-/// The whole text.
+/// Returns the whole text.
 pub(super) fn text(outcomes: &[Outcome]) -> String {
     let mut text = "# Kernels\n\n\
         Written by `./x vm --write docs/kernel-support.md`: the tests that face the kernel, run in virtual machines that boot\n\
@@ -104,7 +104,7 @@ fn costs(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// The head of a table with `columns` columns and one for each kernel.
+/// Head of a table with `columns` columns and one for each kernel.
 fn heading(start: &str, columns: usize, outcomes: &[Outcome]) -> String {
     let names: Vec<String> = outcomes
         .iter()

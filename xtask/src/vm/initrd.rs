@@ -81,7 +81,7 @@ pub(crate) fn write(
     let cannot = || format!("cannot write {}", path.display());
     let out = File::create(&path).with_context(cannot)?;
     // A kernel unpacks archives that follow one another.
-    archive(userland, Links::Kept, &out).with_context(cannot)?;
+    archive(userland, Links::Preserved, &out).with_context(cannot)?;
     archive(&added, Links::Followed, &out).with_context(cannot)?;
     debian::remove(&added)?;
     Ok(path)
@@ -116,14 +116,14 @@ fn link(target: &Path, link: &Path) -> Result<()> {
 /// What becomes of symbolic links.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Links {
-    Kept,
+    Preserved,
     Followed,
 }
 
 /// Appends what is below `root` to `out`, as an archive that a kernel unpacks. Everything in it belongs to root.
 fn archive(root: &Path, links: Links, out: &File) -> Result<()> {
     let (find, cpio) = match links {
-        Links::Kept => ("find", ""),
+        Links::Preserved => ("find", ""),
         Links::Followed => ("find -L", "--dereference"),
     };
     let script = format!(

@@ -1,4 +1,4 @@
-//! Debian's kernels: which there are, and what is taken out of their packages.
+//! Debian's kernels: the list, and the files of their packages.
 
 use std::{
     fs::{self, File},
@@ -9,19 +9,19 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{arch::Arch, debian::System, env};
 
-/// What mmdebstrap's shell runs to bring a kernel.
+/// Shell script that mmdebstrap runs to fetch a kernel.
 const UNPACK: &str = include_str!("kernel/unpack.sh");
 
-/// A kernel to boot: the one of its suite that is made for clouds, which has all that a virtual machine needs, and is small.
+/// A kernel to boot: its suite's `cloud` flavour, which is small and has all that a virtual machine needs.
 #[derive(Debug)]
 pub(crate) struct Kernel {
-    /// As `./x vm` takes it.
+    /// Name for `./x vm`.
     pub(crate) name: &'static str,
     pub(crate) arch: Arch,
     pub(crate) suite: &'static str,
 }
 
-/// Oldest first.
+/// All kernels, oldest first.
 pub(crate) const ALL: [Kernel; 6] = [
     Kernel::new("5.10", Arch::Amd64, "bullseye"),
     Kernel::new("6.1", Arch::Amd64, "bookworm"),
@@ -34,9 +34,9 @@ pub(crate) const ALL: [Kernel; 6] = [
 /// A kernel's files, unpacked.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
-    /// As `uname -r` prints it.
+    /// Release, as `uname -r` prints it.
     pub(crate) release: String,
-    /// Of the package.
+    /// Version of the package.
     pub(crate) version: String,
     pub(crate) image: PathBuf,
     root: PathBuf,
@@ -107,8 +107,8 @@ impl Unpacked {
         })
     }
 
-    /// Writes the modules `names` and those that they need to the directory `to`, under names whose order is one in which they can be
-    /// loaded. What the kernel has built in is left out, and so is what it does not have at all.
+    /// Writes the modules `names` and their dependencies to the directory `to`; the order of the file names is a loading order. Omits
+    /// modules that are built in, and those that the kernel does not have.
     ///
     /// # Errors
     /// When one cannot be read or written.
@@ -129,7 +129,7 @@ impl Unpacked {
         Ok(())
     }
 
-    /// The files that modprobe(8) would load, in order.
+    /// Files that modprobe(8) would load, in order.
     fn needed_for(&self, name: &str) -> Result<Vec<PathBuf>> {
         let output = env::command("modprobe")
             .arg("--dirname")
@@ -142,7 +142,7 @@ impl Unpacked {
     }
 }
 
-/// The files in lines of `insmod FILE OPTIONS`.
+/// Files in lines of `insmod FILE OPTIONS`.
 fn insmods(text: &str) -> Vec<PathBuf> {
     let file = |line: &str| {
         line.strip_prefix("insmod ")?

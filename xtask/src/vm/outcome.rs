@@ -1,4 +1,4 @@
-//! What a guest came to, read from its console.
+//! Outcome of the tests on one kernel, read from the guest's console.
 
 use std::{fmt, time::Duration};
 
@@ -7,30 +7,30 @@ use anyhow::Result;
 use super::{qemu::Ran, script::PROFILE, suite::Guest};
 use crate::report::Counts;
 
-/// Of one kernel.
+/// Outcome of the tests on one kernel.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// As `./x vm` takes it.
+    /// Name of the kernel for `./x vm`.
     pub(crate) name: &'static str,
     pub(crate) machine: &'static str,
-    /// As `uname -r` prints it.
+    /// Kernel release, as `uname -r` prints it.
     pub(crate) release: String,
-    /// Of Debian's package.
+    /// Version of Debian's package.
     pub(crate) version: String,
     pub(crate) counts: Counts,
     pub(crate) seconds: f64,
-    /// What went wrong besides tests: it did not boot, hung, or ended without a word.
+    /// Problem besides failed tests: the guest did not boot, hung, or stopped without a result.
     pub(crate) error: Option<String>,
     pub(crate) features: Vec<Feature>,
     pub(crate) costs: Vec<Cost>,
-    /// What a test said that it could not try, each once.
+    /// What tests could not try, each once.
     pub(crate) lacking: Vec<String>,
     /// Resident memory of the daemon, in KiB.
     pub(crate) resident: Option<u64>,
     failures: Vec<String>,
 }
 
-/// As the tests tell it: see `tests/tests/kernels`.
+/// Kernel feature as `tests/tests/kernels` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Feature {
     pub(crate) is_there: bool,
@@ -39,13 +39,13 @@ pub(crate) struct Feature {
     pub(crate) purpose: String,
 }
 
-/// What a program costs the verifier.
+/// Verification cost of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Of the build: `release` or `dev`.
+    /// Build profile: `release` or `dev`.
     pub(crate) profile: String,
     pub(crate) program: String,
-    /// Instructions looked at, all paths added; `None` where the kernel does not tell.
+    /// Instructions that the verifier processed on all paths; `None` where the kernel does not report it.
     pub(crate) verified: Option<u64>,
     pub(crate) instructions: u64,
 }
@@ -72,7 +72,7 @@ impl Outcome {
                 outcome.read(&ran.console);
                 if ran.result.is_none() {
                     ran.print_tail(outcome.name);
-                    outcome.error = Some("it ended without a result".to_owned());
+                    outcome.error = Some("it stopped without a result".to_owned());
                 } else if ran.result != Some(0) && outcome.counts.failed == 0 {
                     ran.print_tail(outcome.name);
                     outcome.error = Some("a test program failed and counted no failure".to_owned());
@@ -87,7 +87,7 @@ impl Outcome {
         self.error.is_none() && self.counts.failed == 0 && self.counts.passed > 0
     }
 
-    /// Prints what the failed tests said.
+    /// Prints the output of the failed tests.
     pub(crate) fn print_failures(&self) {
         for line in &self.failures {
             println!("    {}: {line}", self.name);
@@ -103,7 +103,7 @@ impl Outcome {
             if let Some(name) = line.strip_prefix(PROFILE) {
                 profile = name.to_owned();
             } else if let Some(rest) = line.strip_prefix("EGRESS-FEATURE ") {
-                // Both builds of the kernel programs tell the same.
+                // Both builds of the kernel programs report the same.
                 let new = feature(rest).filter(|new| !self.features.contains(new));
                 self.features.extend(new);
             } else if let Some(rest) = line.strip_prefix("EGRESS-COST ") {
@@ -115,7 +115,7 @@ impl Outcome {
     }
 }
 
-/// One line.
+/// One line for each kernel.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self {
@@ -172,7 +172,7 @@ fn cost(profile: &str, rest: &str) -> Option<Cost> {
     })
 }
 
-/// What the test runner prints between its heading and its result.
+/// Lines that the test runner prints between its heading and its result.
 fn failures(console: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_inside = false;
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_tried_is_told_once() {
+    fn what_could_not_be_tried_is_reported_once() {
         let console = "---- a stdout ----\nNOT RUN: x: this kernel lacks it\nNOT RUN: y: no\n\nNOT RUN: x: this kernel lacks it\n";
         assert_eq!(lacking(console), ["x: this kernel lacks it", "y: no"]);
     }
 
     #[test]
-    fn what_failed_tests_said_is_kept() {
+    fn output_of_failed_tests_is_preserved() {
         let console = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nwhy\n\nfailures:\n    a\n\n\
                        test result: FAILED. 1 passed; 1 failed;\nmore\n";
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A virtual machine that runs once: a kernel with an initial RAM disk, its serial console streamed, its end awaited.
+//! A virtual machine that runs once: boots a kernel, streams the serial console and waits for the end.
 
 use std::{
     ffi::OsString,
@@ -14,40 +14,40 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{arch::Arch, env};
 
-/// A guest prints this and its result, as a shell's exit status, on a line of its console.
+/// Prefix of the console line on which a guest prints its result, a shell's exit status.
 pub(crate) const RESULT: &str = "EGRESS-GUEST-RESULT ";
 const POLL: Duration = Duration::from_millis(50);
-/// How much of a console a failure shows.
+/// Lines of the console that a failure prints.
 const TAIL_LINES: usize = 60;
 
-/// What to boot.
+/// Machine to boot.
 #[derive(Debug)]
 pub(crate) struct Guest<'a> {
-    /// Stands before each line of the console, and in the name of its log, `target/xtask/vm-NAME.log`.
+    /// Prefix of each printed line of the console, and part of the log's name, `target/xtask/vm-NAME.log`.
     pub(crate) name: &'a str,
     pub(crate) arch: Arch,
     pub(crate) kernel: &'a Path,
     pub(crate) initrd: Option<&'a Path>,
-    /// Of the kernel, in addition to the console.
+    /// Kernel parameters besides the console.
     pub(crate) parameters: &'a str,
     pub(crate) memory_mib: u32,
-    /// Raw images, the first as `/dev/vda`; what is written to them is lost with the guest.
+    /// Raw images, the first as `/dev/vda`; writes to them are discarded at the end.
     pub(crate) drives: &'a [&'a Path],
     /// More arguments for QEMU.
     pub(crate) arguments: &'a [OsString],
-    /// A guest that runs longer is killed.
+    /// Time after which the guest is killed.
     pub(crate) limit: Duration,
-    /// Which lines of the console are worth a reader's time; all are in the log.
+    /// Selects the lines of the console to print; the log has all of them.
     pub(crate) shown: fn(&str) -> bool,
 }
 
-/// What a guest came to.
+/// Result of a guest's run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// Everything on the console.
     pub(crate) console: String,
     pub(crate) log: PathBuf,
-    /// What the guest said that its work came to; `None` when it ended without a word.
+    /// Result that the guest printed, if it did.
     pub(crate) result: Option<i32>,
     pub(crate) seconds: f64,
 }
@@ -56,8 +56,8 @@ impl Guest<'_> {
     /// Boots it and waits for its end.
     ///
     /// # Errors
-    /// When QEMU cannot start or the guest exceeds its limit; by then the end of its console has been printed. A guest
-    /// that says that its work failed is no error here.
+    /// When QEMU cannot start or the guest exceeds its limit, after printing the end of its console. A guest that reports a failure
+    /// is no error here.
     pub(crate) fn run(&self) -> Result<Ran> {
         let log = self.log()?;
         let started = Instant::now();
@@ -92,7 +92,7 @@ impl Guest<'_> {
         Ok(dir.join(format!("vm-{}.log", self.name)))
     }
 
-    /// `setpriv` has the kernel end QEMU together with the thread that starts it.
+    /// Starts QEMU through `setpriv`, so that the kernel kills it when the thread that starts it ends.
     fn start(&self) -> Result<Child> {
         let mut command = env::command("setpriv");
         command
@@ -124,7 +124,7 @@ impl Guest<'_> {
             .with_context(|| format!("cannot start {command:?}"))
     }
 
-    /// A panic ends the guest at once: `-no-reboot` turns its restart into an end.
+    /// With `panic=-1` and `-no-reboot`, a kernel panic ends the guest at once.
     fn append(&self) -> String {
         let console = match self.arch {
             Arch::Amd64 => "ttyS0",
@@ -161,18 +161,18 @@ impl Ran {
     }
 }
 
-/// Killed and reaped at the end.
+/// Kills and reaps the process when dropped.
 struct Guard(Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // One that has ended already is neither killed nor waited for twice.
+        // A process that has been waited for is neither killed nor waited for.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// Software emulation signs pointers a hundred times faster in a way of its own than in the architecture's.
+/// QEMU's own algorithm for pointer authentication is a hundred times faster in emulation than the architecture's.
 fn machine(arch: Arch) -> &'static [&'static str] {
     match arch {
         Arch::Amd64 => &["qemu-system-x86_64", "-M", "pc", "-cpu", "max"],
@@ -186,7 +186,7 @@ fn machine(arch: Arch) -> &'static [&'static str] {
     }
 }
 
-/// Copies the console to its log and, line by line, to the reader; returns all of it.
+/// Copies the console to its log, prints the selected lines, and returns all of it.
 fn stream(output: impl Read, name: &str, log: &Path, shown: fn(&str) -> bool) -> Result<String> {
     let mut log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut console = String::new();
@@ -208,7 +208,7 @@ fn stream(output: impl Read, name: &str, log: &Path, shown: fn(&str) -> bool) ->
     }
 }
 
-/// Without what firmware and terminals put between the letters.
+/// Removes control characters and escape sequences of firmware and terminals.
 fn readable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut kept = String::new();
@@ -225,7 +225,7 @@ fn readable(line: &[u8]) -> String {
     kept.trim_end().to_owned()
 }
 
-/// The last one counts; a line of the kernel's may stand before it.
+/// Result in the last line that has one; the kernel may print on the same line before it.
 fn result(console: &str) -> Option<i32> {
     let mut lines = console.lines().rev();
     lines.find_map(|line| line.split_once(RESULT)?.1.trim().parse().ok())

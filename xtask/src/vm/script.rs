@@ -1,16 +1,25 @@
-//! What a guest's shell runs, in order.
+//! The shell script that runs the tests in a guest.
 
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result};
 
-use super::Extent;
 use crate::{arch::Arch, env};
 
-/// Says which build of the kernel programs the tests after it load.
+/// Prefix of the console line that names the build of the kernel programs that the following tests load.
 pub(super) const PROFILE: &str = "EGRESS-GUEST-PROFILE ";
 
-/// The shell's lines for a guest. The daemon has the release build inside, so its tests run with that alone.
+/// Extent of the tests in a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// With the release build of the kernel programs all tests, but on another architecture only those whose result does not depend on
+    /// sockets; with the development build the tests of crafted packets.
+    Brief,
+    /// All tests with both builds.
+    Whole,
+}
+
+/// Returns the script. The daemon contains the release build, so its tests run with that only.
 pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
     let run = |profile: &str, test: &str, filters: &str| {
         format!(
@@ -33,7 +42,7 @@ pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
     Ok(script)
 }
 
-/// Which verdicts of the release build run: on another machine, a brief run leaves out what depends on sockets and not on the processor.
+/// Test filters for the verdicts of the release build: on another architecture, a brief run omits what depends on sockets.
 fn verdicts(arch: Arch, extent: Extent) -> &'static str {
     match extent {
         Extent::Brief if arch != Arch::OWN => "packets:: client_hello:: dns_snooping::",
@@ -41,7 +50,7 @@ fn verdicts(arch: Arch, extent: Extent) -> &'static str {
     }
 }
 
-/// The tests start the interpreter dozens of times and have it keep nothing: what it compiles once here, it finds each time.
+/// Compiles the modules that the lab's tools import: the tests start the interpreter dozens of times and forbid it to write bytecode.
 fn compile_send_methods() -> Result<String> {
     let tools = env::root().join("tests/lab/send_methods");
     let mut modules = BTreeSet::new();
@@ -57,7 +66,7 @@ fn compile_send_methods() -> Result<String> {
     Ok(format!("(cd {tools:?} && python3 -c 'import {modules}')"))
 }
 
-/// The module that a line of Python imports.
+/// Name of the module that a line of Python imports.
 fn imported(line: &str) -> Option<&str> {
     let rest = line
         .strip_prefix("import ")

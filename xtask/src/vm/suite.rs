@@ -9,11 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    Extent,
     initrd::{self, Program},
     kernel::{Kernel, Unpacked},
     qemu::{self, Ran},
-    script,
+    script::{self, Extent},
 };
 use crate::{arch::Arch, build, env, step::Step};
 
@@ -21,7 +20,7 @@ use crate::{arch::Arch, build, env, step::Step};
 const TESTS: [&str; 2] = ["kernels", "verdicts"];
 const MEMORY_MIB: u32 = 1024;
 
-/// Everything for one kind of machine.
+/// Programs for one architecture.
 #[derive(Debug)]
 pub(super) struct Suite {
     arch: Arch,
@@ -43,11 +42,11 @@ impl Suite {
     /// # Errors
     /// When a build fails.
     pub(super) fn build(arch: Arch, extent: Extent) -> Result<Self> {
-        let told = build_tests(arch)?;
-        let out =
-            build::out_dir(&told).context("cargo did not say where the kernel programs are")?;
-        // A brief run spares another machine the release build, which takes as long as all else for it: the daemon is then a development
-        // build, and the kernel programs are this machine's: the same instructions, for BPF knows no machine.
+        let messages = build_tests(arch)?;
+        let out = build::out_dir(&messages)
+            .context("cargo did not report where the kernel programs are")?;
+        // A brief run omits the release build for another architecture, which takes as long as all else there: the daemon is then a
+        // development build, and the kernel programs are this machine's, because BPF instructions do not depend on the architecture.
         let is_released = extent == Extent::Whole || arch == Arch::OWN;
         let release = build::release(if is_released { arch } else { Arch::OWN }.kernel())?;
         let daemon = if is_released {
@@ -60,12 +59,12 @@ impl Suite {
             program(release.object, "release.o"),
             program(out.join("enforcer-ebpf"), "dev.o"),
         ];
-        let tests = build::test_programs(&told);
+        let tests = build::test_programs(&messages);
         for name in TESTS {
             let (_, path) = tests
                 .iter()
                 .find(|(test, _)| test == name)
-                .with_context(|| format!("cargo did not say where the test {name} is"))?;
+                .with_context(|| format!("cargo did not report where the test {name} is"))?;
             programs.push(program(stripped(path, arch, name)?, name));
         }
         Ok(Self {
@@ -78,7 +77,7 @@ impl Suite {
     /// Writes the file system for a guest with `kernel`.
     ///
     /// # Errors
-    /// When the kernel cannot be brought, or the file system not written.
+    /// When the kernel cannot be fetched, or the file system not written.
     pub(super) fn guest(&self, kernel: &'static Kernel, extent: Extent) -> Result<Guest> {
         ensure!(
             kernel.arch == self.arch,
@@ -105,7 +104,7 @@ impl Guest {
             arch: self.kernel.arch,
             kernel: &self.files.image,
             initrd: Some(&self.initrd),
-            // The processor's random numbers will do, and nobody types here.
+            // The processor's random numbers suffice for tests.
             parameters: "random.trust_cpu=on loglevel=4",
             memory_mib: MEMORY_MIB,
             drives: &[],
@@ -114,7 +113,7 @@ impl Guest {
             shown: is_worth_showing,
         }
         .run();
-        // It is large, and made anew for each run.
+        // It is large, and each run writes its own.
         drop(fs::remove_file(&self.initrd));
         ran
     }
@@ -127,7 +126,7 @@ fn program(path: PathBuf, name: &str) -> Program {
     }
 }
 
-/// Development builds, as the lab's tests are built: on this machine's own kind nothing is built twice.
+/// Builds the tests with the development profile, which the lab's tests on this machine share.
 fn build_tests(arch: Arch) -> Result<String> {
     let mut cargo = env::cargo();
     cargo
@@ -141,7 +140,7 @@ fn build_tests(arch: Arch) -> Result<String> {
         cargo.args(["--package=enforcer", "--bin=egress-enforcer"]);
         // What runs in a guest needs no certificates.
         cargo.arg("--no-default-features");
-        // An emulated processor feels each instruction.
+        // Unoptimised code is slow on an emulated processor.
         cargo
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
@@ -156,8 +155,8 @@ fn build_tests(arch: Arch) -> Result<String> {
     fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))
 }
 
-/// Without what a debugger reads: five sixths of it, which an emulated processor would copy. A build for another machine has
-/// none, and this machine's `strip` does not know it.
+/// Removes debugging information, five sixths of the file, which an emulated processor would copy. A build for another architecture
+/// has none, and this machine's `strip` cannot read it.
 fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
     if arch != Arch::OWN {
         return Ok(path.to_owned());
@@ -167,7 +166,7 @@ fn stripped(path: &Path, arch: Arch, name: &str) -> Result<PathBuf> {
     Ok(out)
 }
 
-/// Which test runs, and what goes wrong.
+/// Whether a line names the running test or a problem.
 fn is_worth_showing(line: &str) -> bool {
     ["test ", "Error:", "EGRESS-GUEST-", "lab: ", "init: "]
         .iter()

@@ -1,6 +1,6 @@
-//! A Debian machine with systemd: the packages are installed, upgraded, restarted and purged on it, and every step is shown.
+//! Package tests on a Debian machine with systemd: install, upgrade, restart, remove and purge.
 //!
-//! The guest's side is in `tests/vm/systemd`; it prints a line for each step.
+//! The guest's half is in `tests/vm/systemd`; it prints a line for each step.
 
 mod image;
 mod packages;
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{arch::Arch, build, setup};
 
-/// One that is in wide use and has all that the enforcer can use.
+/// A widely used kernel with all features that the enforcer uses.
 const KERNEL: &str = "6.1";
-/// The steps of each boot, in order. One that is not shown is as bad as one that fails.
+/// Steps of each boot, in order. A step without a result counts as failed.
 const BOOTS: [Boot; 2] = [
     Boot {
         name: "systemd-first-boot",
@@ -54,7 +54,7 @@ const BOOTS: [Boot; 2] = [
         ],
     },
 ];
-/// Nothing waits for a terminal, and nothing is slowed down for processors that this one is not.
+/// Kernel parameters: no terminals, and no mitigations for processor bugs that an emulated processor does not have.
 const PARAMETERS: &str = "root=/dev/nvme0n1 rw quiet loglevel=4 mitigations=off systemd.show_status=0 \
      systemd.mask=getty@tty1.service systemd.mask=serial-getty@ttyS0.service";
 
@@ -65,10 +65,10 @@ struct Boot {
     steps: &'static [&'static str],
 }
 
-/// Makes the machine, and shows every step.
+/// Makes the machine, boots it and checks every step.
 ///
 /// # Errors
-/// When something cannot be made, or with every step that failed or was not shown.
+/// When something cannot be made, or with every step that failed or has no result.
 pub(crate) fn task() -> Result<()> {
     ensure!(
         Arch::OWN == Arch::Amd64,
@@ -100,7 +100,7 @@ pub(crate) fn task() -> Result<()> {
         );
         if ran.result.is_none() {
             bail!(
-                "{} ended without a result:\n{}",
+                "{} stopped before its result:\n{}",
                 boot.name,
                 wrong.join("\n")
             );
@@ -108,7 +108,7 @@ pub(crate) fn task() -> Result<()> {
     }
     ensure!(
         wrong.is_empty(),
-        "{} steps are not as they should be:\n{}",
+        "{} steps failed or have no result:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
@@ -135,20 +135,20 @@ fn start(boot: &Boot, kernel: &Path, disk: &Path) -> Result<Ran> {
         drives: &[],
         arguments: &arguments,
         limit: boot.limit,
-        shown: is_told,
+        shown: is_step,
     }
     .run()
-    .with_context(|| format!("{} did not come to its end", boot.name))
+    .with_context(|| format!("{} did not finish", boot.name))
 }
 
-fn is_told(line: &str) -> bool {
+fn is_step(line: &str) -> bool {
     let line = line.trim_start();
     ["ok ", "not ok ", "told: "]
         .iter()
         .any(|start| line.starts_with(start))
 }
 
-/// What is wrong with a boot's console.
+/// Steps that failed or are missing on a boot's console.
 fn judge(steps: &[&str], console: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for step in steps {
@@ -168,7 +168,7 @@ fn judge(steps: &[&str], console: &str) -> Vec<String> {
 fn failure(step: &str, console: &str) -> String {
     let line = format!("not ok {step}:");
     let said = console.lines().find(|said| said.starts_with(&line));
-    said.map_or_else(|| format!("{step} was not shown"), str::to_owned)
+    said.map_or_else(|| format!("{step} has no result"), str::to_owned)
 }
 
 #[cfg(test)]
@@ -176,12 +176,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_step_has_to_be_shown_and_to_have_passed() {
+    fn every_step_must_have_passed() {
         let console = "[ 1.0] noise\nok one (2.0 s)\nnot ok two: no reason\nok threefold\n";
         assert_eq!(judge(&["one"], console), [""; 0]);
         assert_eq!(
             judge(&["one", "two", "three"], console),
-            ["not ok two: no reason", "three was not shown"]
+            ["not ok two: no reason", "three has no result"]
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Part, Text};
+use super::document::{Part, Text};
 
 /// What the page lists.
 pub(super) struct Page {

@@ -21,11 +21,11 @@ pub(super) fn of(arrows: &Arrows) -> Vec<String> {
     }
     let mut by_length: Vec<&Vec<&Path>> = found.iter().collect();
     by_length.sort_by_key(|circle| circle.len());
-    let mut told: BTreeSet<(&Path, &Path)> = BTreeSet::new();
+    let mut reported: BTreeSet<(&Path, &Path)> = BTreeSet::new();
     by_length.retain(|circle| {
         let arrows: Vec<(&Path, &Path)> = arrows_of(circle).collect();
-        let is_new = !arrows.iter().any(|arrow| told.contains(arrow));
-        told.extend(arrows);
+        let is_new = !arrows.iter().any(|arrow| reported.contains(arrow));
+        reported.extend(arrows);
         is_new
     });
     by_length

@@ -18,10 +18,10 @@ use crate::{
 };
 
 const SUITE: &str = "bookworm";
-/// In addition to Debian's essential packages.
+/// Packages besides Debian's essential ones.
 const PACKAGES: &str =
     "--include=usr-is-merged,systemd-sysv,udev,iproute2,runc,busybox-static,kmod,passwd";
-/// Outside the new system, which is `$1`. A machine that has an id already is not set up for the first time.
+/// Runs outside the new system, which is `$1`. With a machine id in place, systemd does not treat the boot as the first one.
 const CUSTOMIZE: &str = r#"--customize-hook=cd "$1"
 echo 0123456789abcdef0123456789abcdef >etc/machine-id
 echo lab >etc/hostname
@@ -29,7 +29,7 @@ printf '127.0.0.1 localhost lab\n::1 localhost\n' >etc/hosts
 echo 'nameserver 10.53.0.53' >etc/resolv.conf
 rm -rf var/cache/apt var/lib/apt/lists"#;
 const SIZE: u64 = 768 << 20;
-/// Where the scenario's files are, in the guest's `/lab`.
+/// Files of the scenario, in the guest's `/lab`.
 const SCENARIO: [&str; 7] = [
     "scenario.sh",
     "steps.sh",
@@ -39,7 +39,7 @@ const SCENARIO: [&str; 7] = [
     "config.toml",
     "container.json",
 ];
-/// Units, each with what starts it.
+/// Units, each with the target that starts it.
 const UNITS: [(&str, &str); 3] = [
     ("lab-cloud.service", "sysinit.target"),
     ("lab-first-try.service", "sysinit.target"),
@@ -114,7 +114,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))
 }
 
-/// A copy without symbols that may be executed: an emulated machine reads every byte.
+/// Returns an executable copy without symbols, which an emulated machine loads faster; files with an extension stay as they are.
 fn executable(path: &Path, dir: &Path, name: &str) -> Result<PathBuf> {
     if path.extension().is_some() {
         return Ok(path.to_owned());

@@ -1,5 +1,5 @@
-//! The packages that the machine installs: the one that is shipped, the same as an older version, and a newer one whose maps
-//! have other layouts.
+//! The packages that the machine installs: the one that is shipped, the same with an older version number, and a newer one whose
+//! maps have other layouts.
 
 use std::{
     fs,
@@ -10,14 +10,14 @@ use anyhow::{Context as _, Result};
 
 use crate::{arch::Arch, build, debian, dist, env, step::output_of};
 
-/// Makes all three, and returns them with the names under which the guest has them.
+/// Makes all three, and returns them with their names in the guest.
 ///
 /// # Errors
 /// When a build or dpkg-deb fails.
 pub(super) fn all() -> Result<Vec<(PathBuf, &'static str)>> {
     let current = dist::debian_package(Arch::Amd64, &dist::Options::default())?;
-    let previous = again(&current, "previous", "~previous", None)?;
-    let next = again(
+    let previous = repack(&current, "previous", "~previous", None)?;
+    let next = repack(
         &current,
         "next",
         "+next",
@@ -30,8 +30,8 @@ pub(super) fn all() -> Result<Vec<(PathBuf, &'static str)>> {
     ])
 }
 
-/// The package with `suffix` to its version, and with another program where one is given.
-fn again(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Result<PathBuf> {
+/// Repacks the package with `suffix` appended to its version, and with another program where one is given.
+fn repack(package: &Path, name: &str, suffix: &str, program: Option<&Path>) -> Result<PathBuf> {
     let dir = debian::made(env::target().join("vm"))?;
     let tree = dir.join(name);
     debian::remove(&tree)?;
