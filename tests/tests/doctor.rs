@@ -1,4 +1,4 @@
-//! What `doctor` says of machines that lack something.
+//! `doctor` on machines that lack a requirement.
 
 use std::{process::Command, time::Duration};
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_machine_that_has_everything_is_fit_and_nothing_is_left_behind() -> Result<()> {
+fn a_suitable_machine_passes_and_nothing_is_left_behind() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let report = enforcer.json(["doctor"])?;
@@ -33,7 +33,7 @@ fn a_machine_that_has_everything_is_fit_and_nothing_is_left_behind() -> Result<(
 }
 
 #[test]
-fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
+fn what_a_container_or_a_user_lacks_is_reported_with_its_fix() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let inside = lab.cgroup().child("container")?;
@@ -98,7 +98,7 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
             "",
         ),
     ];
-    for (tool, way, what, mend) in cases {
+    for (tool, arguments, what, fix) in cases {
         let doctor = format!(
             "{} doctor --json --config {}",
             binary()?.display(),
@@ -108,22 +108,22 @@ fn what_a_container_or_a_user_lacks_is_named_with_its_mend() -> Result<()> {
             let mut command = env.command("unshare");
             command
                 .args(["--cgroup", "--mount", "sh", "-c"])
-                .arg(format!("{way} && exec {doctor}"));
+                .arg(format!("{arguments} && exec {doctor}"));
             command
         } else {
             let mut command = env.command(tool);
-            command.args(way.split(' ')).args(doctor.split(' '));
+            command.args(arguments.split(' ')).args(doctor.split(' '));
             command
         };
         command.env("LC_ALL", "C");
         let finished = run(command, LIMIT)?;
         let report: Value = serde_json::from_str(&finished.stdout)
-            .with_context(|| format!("{tool} {way}: {finished:?}"))?;
+            .with_context(|| format!("{tool} {arguments}: {finished:?}"))?;
         let finding = finding(&report, what)?;
-        let outcome = if mend.is_empty() { "ok" } else { "failed" };
-        assert_eq!(finding["outcome"], outcome, "{tool} {way}: {finding}");
+        let outcome = if fix.is_empty() { "ok" } else { "failed" };
+        assert_eq!(finding["outcome"], outcome, "{tool} {arguments}: {finding}");
         let output = finding["fix"].as_str().unwrap_or_default();
-        assert!(output.contains(mend), "{tool} {way}: {finding}");
+        assert!(output.contains(fix), "{tool} {arguments}: {finding}");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What `doctor --registry` says of registries on either side of the move to dedicated data endpoints.
+//! `doctor --registry` for registries with and without dedicated data endpoints.
 
 use std::{fs, time::Duration};
 
@@ -29,7 +29,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// A lab that knows the guarded registries; the configuration of the daemon, not started, ends with `more`.
+    /// Starts a lab with the token registries in DNS; the configuration of the daemon, which is not started, ends with `more`.
     fn prepare(more: &str) -> Result<Self> {
         let lab = Lab::start()?;
         for (name, target) in [
@@ -44,7 +44,7 @@ impl Fixture {
         Ok(Self { enforcer, lab })
     }
 
-    /// `egress-enforcer doctor ARGUMENTS` in `place`, with `input` on its standard input.
+    /// `egress-enforcer doctor ARGUMENTS` in `env`, with `input` on its standard input.
     fn doctor(&self, env: &ProcessEnv, arguments: &str, input: &str) -> Result<Finished> {
         let mut command = env.command(binary()?);
         command.arg("doctor").args(arguments.split_whitespace());
@@ -59,12 +59,12 @@ impl Fixture {
         let finished = self.doctor(&self.lab.device(), &arguments, input)?;
         let report =
             serde_json::from_str(&finished.stdout).with_context(|| format!("{finished:?}"))?;
-        ensure!(!holds_a_secret(&finished), "{finished:?}");
+        ensure!(!contains_a_secret(&finished), "{finished:?}");
         Ok((finished.code(), report))
     }
 }
 
-fn holds_a_secret(finished: &Finished) -> bool {
+fn contains_a_secret(finished: &Finished) -> bool {
     [PASSWORD, "a-token.of-the.lab", "a-signature"]
         .iter()
         .any(|secret| finished.stdout.contains(secret) || finished.stderr.contains(secret))
@@ -82,7 +82,7 @@ fn text<'a>(finding: &'a Value, field: &str) -> &'a str {
 }
 
 #[test]
-fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force() -> Result<()> {
+fn a_registry_with_dedicated_data_endpoints_passes_during_enforcement() -> Result<()> {
     let mut fixture = Fixture::prepare(DEDICATED)?;
     fixture.enforcer.run()?;
     fixture.enforcer.await_names()?;
@@ -108,20 +108,20 @@ fn a_registry_with_dedicated_data_endpoints_is_fit_while_enforcement_is_in_force
         .requests()?
         .into_iter()
         .any(|request| request.host == DATA && request.status == 206);
-    assert!(served, "the data endpoint served no first byte");
+    assert!(served, "the data endpoint did not serve the first byte");
     let reached = format!("{OTHER_DATA} is reachable");
     assert!(
         report["checks"].to_string().contains(&reached),
         "{report:#}"
     );
-    assert!(fixture.wrong_credentials_are_told(&pull)?);
+    assert!(fixture.wrong_credentials_are_reported(&pull)?);
     assert!(fixture.without_an_image_the_blobs_are_unknown()?);
-    assert!(fixture.what_enforcement_closes_leads_to_explain()?);
+    assert!(fixture.a_denied_registry_is_reported_with_explain()?);
     Ok(())
 }
 
 impl Fixture {
-    fn wrong_credentials_are_told(&self, pull: &str) -> Result<bool> {
+    fn wrong_credentials_are_reported(&self, pull: &str) -> Result<bool> {
         let (code, report) = self.report(pull, "something else")?;
         let token = finding(&report, "token")?;
         ensure!(
@@ -139,7 +139,7 @@ impl Fixture {
         Ok(text(blobs, "fix").contains("--image REPO"))
     }
 
-    fn what_enforcement_closes_leads_to_explain(&self) -> Result<bool> {
+    fn a_denied_registry_is_reported_with_explain(&self) -> Result<bool> {
         let (code, report) = self.report(&format!("--registry {EVIL_LOGIN}"), "")?;
         let login = finding(&report, "login server")?;
         ensure!(
@@ -152,7 +152,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order() -> Result<()> {
+fn a_registry_with_shared_storage_fails_and_the_fix_lists_steps_in_order() -> Result<()> {
     let fixture = Fixture::prepare("")?;
     let shown = fixture.doctor(
         &fixture.lab.device(),
@@ -160,7 +160,7 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
         "",
     )?;
     assert_eq!(shown.code(), Some(1), "{shown:?}");
-    assert!(!holds_a_secret(&shown), "{shown:?}");
+    assert!(!contains_a_secret(&shown), "{shown:?}");
     assert!(
         shown
             .stdout
@@ -187,12 +187,12 @@ fn a_registry_that_sends_to_shared_storage_is_unfit_and_the_way_out_is_in_order(
         .requests()?
         .into_iter()
         .any(|request| request.host == SHARED_ACCOUNT);
-    assert!(!asked, "the storage account was asked");
+    assert!(!asked, "a request reached the storage account");
     Ok(())
 }
 
 #[test]
-fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Result<()> {
+fn a_registry_without_token_authentication_is_not_an_azure_registry() -> Result<()> {
     let fixture = Fixture::prepare("")?;
     let (code, report) =
         fixture.report(&format!("--registry {CONTOSO_LOGIN} --image {IMAGE}"), "")?;
@@ -211,7 +211,7 @@ fn what_answers_without_being_asked_for_a_token_is_no_registry_of_azure() -> Res
 }
 
 #[test]
-fn what_cannot_be_asked_is_refused_in_one_line() -> Result<()> {
+fn invalid_arguments_are_rejected_with_one_line() -> Result<()> {
     let fixture = Fixture::prepare("")?;
     let password = fixture.lab.dir().join("password");
     fs::write(&password, "two\nlines")?;

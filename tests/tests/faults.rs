@@ -1,4 +1,4 @@
-//! What breaks around the daemon changes no verdict, and is told.
+//! Faults in the daemon's environment change no verdict and raise alarms.
 
 use std::{
     collections::VecDeque,
@@ -28,17 +28,17 @@ use serde_json::Value;
 const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
 /// Contoso's data endpoint in westus.
 const WESTUS: &str = "198.51.100.200";
-/// A storage account that an exception opens.
+/// A storage account that an exception allows.
 const AGENTS_ACCOUNT: &str = "203.0.113.77";
-/// How long the control socket is flooded.
+/// Duration of the flood on the control socket.
 const FLOOD: Duration = Duration::from_secs(3);
 /// Ten years in seconds.
 const TEN_YEARS: i64 = 10 * 365 * 86_400;
 
 #[test]
-fn a_flood_of_denials_changes_no_verdict_and_is_told_in_sums() -> Result<()> {
+fn a_flood_of_denials_changes_no_verdict_and_is_reported_in_sums() -> Result<()> {
     let fixture = Fixture::start(STREAM, "")?;
-    // Each would have an event of its own.
+    // Distinct addresses, so that each denial would be an event.
     let account = |last: u16| Ipv6Addr::new(0x2001, 0xdb8, 0xb10b, 0, 0, 0, 1, last).into();
     let plan = Plan {
         allowed: Plan::lab_default(RATE).allowed,
@@ -69,32 +69,32 @@ fn a_flood_of_denials_changes_no_verdict_and_is_told_in_sums() -> Result<()> {
 }
 
 #[test]
-fn an_unusable_state_file_is_set_aside_and_told() -> Result<()> {
+fn an_unusable_state_file_is_set_aside_with_an_alarm() -> Result<()> {
     let mut fixture = Fixture::prepare(STREAM, "")?;
     let file = fixture.enforcer.state().join("state.json");
     fs::create_dir_all(fixture.enforcer.state())?;
-    let aside = |suffix: &str| {
+    let backup = |suffix: &str| {
         fixture
             .enforcer
             .state()
             .join(format!("state.json.{suffix}"))
     };
     let cases = [
-        ("{\"version\":1,\"names\":{\"contoso", aside("corrupt")),
-        ("{\"version\":7}", aside("v7")),
+        ("{\"version\":1,\"names\":{\"contoso", backup("corrupt")),
+        ("{\"version\":7}", backup("v7")),
     ];
-    for (broken, kept) in cases {
+    for (broken, preserved) in cases {
         fs::write(&file, broken)?;
-        unusable_state_is_survived(&mut fixture)?;
-        assert_eq!(fs::read_to_string(kept)?, broken);
+        check_start_with_unusable_state(&mut fixture)?;
+        assert_eq!(fs::read_to_string(preserved)?, broken);
     }
     fs::remove_file(fixture.enforcer.state().join("state.json.corrupt"))?;
     fs::remove_file(&file)?;
     fs::create_dir(&file)?;
-    unusable_state_is_survived(&mut fixture)
+    check_start_with_unusable_state(&mut fixture)
 }
 
-fn unusable_state_is_survived(fixture: &mut Fixture) -> Result<()> {
+fn check_start_with_unusable_state(fixture: &mut Fixture) -> Result<()> {
     fixture.enforcer.run()?;
     fixture
         .enforcer
@@ -108,11 +108,11 @@ fn unusable_state_is_survived(fixture: &mut Fixture) -> Result<()> {
 }
 
 #[test]
-fn a_full_disk_keeps_the_old_state_until_there_is_room_again() -> Result<()> {
+fn a_full_disk_keeps_the_old_state_until_there_is_free_space() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     fixture.enforcer.end(libc::SIGTERM)?;
     let old = fs::read_to_string(fixture.enforcer.state().join("state.json"))?;
-    // A small file system over the state directory, that only the daemon sees and that ends with it.
+    // A small file system over the state directory, in the daemon's mount namespace only.
     let script = "cp \"$STATE/state.json\" \"$STATE.old\" && mount -t tmpfs -o size=64k none \"$STATE\" && \
         cp \"$STATE.old\" \"$STATE/state.json\" && { cat /dev/zero > \"$STATE/filler\"; exec \"$0\" run \"$@\"; }";
     let binary = binary()?;
@@ -142,7 +142,7 @@ fn a_full_disk_keeps_the_old_state_until_there_is_room_again() -> Result<()> {
 }
 
 #[test]
-fn a_clock_that_is_set_opens_nothing_closes_nothing_and_is_told() -> Result<()> {
+fn a_clock_change_allows_nothing_denies_nothing_and_raises_an_alarm() -> Result<()> {
     let mut fixture = Fixture::prepare(STREAM, "")?;
     let clock = ShiftedClock::new(fixture.lab.dir())?;
     let agent = fixture.lab.device_cgroup().child("agent")?;
@@ -160,7 +160,7 @@ fn a_clock_that_is_set_opens_nothing_closes_nothing_and_is_told() -> Result<()> 
         return Ok(());
     }
     fixture.enforcer.await_names()?;
-    // The data endpoint in westus lingers; one exception lasts an hour, the other some seconds.
+    // The data endpoint in westus lingers; one exception lasts an hour, the other 12 seconds.
     let exceptions =
         exception(&fixture, AGENTS_ACCOUNT, 3600) + &exception(&fixture, "203.0.113.78", 12);
     let eastus = fixture.configuration(&["eastus"], &exceptions);
@@ -202,8 +202,8 @@ fn a_clock_that_is_set_opens_nothing_closes_nothing_and_is_told() -> Result<()> 
     fixture.check(&stream.end()?)
 }
 
-/// Waits for what follows from a clock that is shifted: no timer is cancelled by that, and asking for the status changes nothing, so that it
-/// comes with the rescan of each minute.
+/// Waits for an effect of the shifted clock. A preloaded clock cancels no timer and a status request triggers nothing, so the effect comes with
+/// the rescan of each minute.
 fn within_a_minute(mut wanted: impl FnMut() -> Result<bool>) -> Result<()> {
     let limit = Instant::now() + Duration::from_secs(70);
     while !wanted()? {
@@ -212,7 +212,7 @@ fn within_a_minute(mut wanted: impl FnMut() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// An exception that lasts `seconds` from now.
+/// Returns an exception that lasts `seconds` from now.
 fn exception(fixture: &Fixture, address: &str, seconds: i64) -> String {
     let until = Timestamp::now() + SignedDuration::from_secs(seconds);
     format!(
@@ -222,7 +222,7 @@ fn exception(fixture: &Fixture, address: &str, seconds: i64) -> String {
 }
 
 #[test]
-fn a_protected_set_that_does_not_fit_is_refused_whole_and_names_are_followed_on() -> Result<()> {
+fn a_protected_set_that_does_not_fit_is_rejected_and_names_are_still_followed() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
     let scattered: Vec<String> = (0..5000_u32)
@@ -248,7 +248,7 @@ fn a_protected_set_that_does_not_fit_is_refused_whole_and_names_are_followed_on(
     fixture.lab.dns().set_addresses(CONTOSO_LOGIN, &[next], 1)?;
     fixture
         .enforcer
-        .await_status("the new address is open", |status| {
+        .await_status("the new address is allowed", |status| {
             status["registries"][0]["names"]
                 .to_string()
                 .contains("198.51.100.11")
@@ -263,13 +263,13 @@ fn a_protected_set_that_does_not_fit_is_refused_whole_and_names_are_followed_on(
 }
 
 #[test]
-fn a_flood_on_the_control_socket_disturbs_nothing() -> Result<()> {
+fn a_flood_on_the_control_socket_affects_nothing() -> Result<()> {
     let fixture = Fixture::start(STREAM, "")?;
     let socket = fixture.lab.dir().join("enforcer/run/control.sock");
     let stream = fixture.stream()?;
     let mut open = VecDeque::new();
     let begun = Instant::now();
-    // As many as can be made in a while, so that the stream runs beside them.
+    // As many as possible in FLOOD, during the stream.
     for number in (0..u32::MAX).take_while(|number| *number < 2000 || begun.elapsed() < FLOOD) {
         let mut connection =
             UnixStream::connect(&socket).with_context(|| format!("connection {number}"))?;
@@ -279,7 +279,7 @@ fn a_flood_on_the_control_socket_disturbs_nothing() -> Result<()> {
             2 => b"\x16\x03\x01\x02\x00\x01\xff\xfe\r\n\r\n",
             _ => &[b'A'; 9000],
         };
-        // The daemon may close it before it has read everything.
+        // The daemon may close the connection before reading everything.
         drop(connection.write_all(garbage));
         open.push_back(connection);
         if open.len() > 400 {
@@ -293,12 +293,12 @@ fn a_flood_on_the_control_socket_disturbs_nothing() -> Result<()> {
 }
 
 #[test]
-fn another_resolver_of_the_system_is_asked_and_exempt_unless_it_is_protected() -> Result<()> {
+fn a_changed_system_resolver_is_used_and_exempt_unless_it_is_protected() -> Result<()> {
     let mut fixture = Fixture::prepare(STREAM, "")?;
     let config = fixture.configuration(&["eastus"], "");
     let web = config.replace("[protect]\n", "[protect]\ncidrs = [\"192.0.2.0/24\"]\n");
     fixture.enforcer.configure(&web)?;
-    // The names are asked for again after the shortest time that there is.
+    // The minimum TTL, so that names are resolved again soon.
     fixture.lab.dns().set_addresses(
         CONTOSO_LOGIN,
         &["198.51.100.10".parse()?, "2001:db8:acc::10".parse()?],
@@ -341,14 +341,14 @@ fn has_alarm(kind: &str) -> impl Fn(&Value) -> bool {
     }
 }
 
-/// Fails unless the daemon tells a denial of `destination`.
+/// Checks that the daemon reports a denial of `destination`.
 fn has_event(fixture: &Fixture, destination: &str) -> Result<()> {
     let events = fixture.enforcer.json(["events"])?;
-    let told = events
+    let is_reported = events
         .as_array()
         .into_iter()
         .flatten()
         .any(|event| event["destination"] == destination);
-    ensure!(told, "no event for {destination}: {events}");
+    ensure!(is_reported, "no event for {destination}: {events}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Whatever happens to a lab, the machine is afterwards as it was.
+//! A lab leaves nothing behind on the machine, even if its process is killed.
 
 use std::{
     fs,
@@ -26,22 +26,22 @@ fn a_dropped_lab_leaves_no_process_namespace_cgroup_mount_or_file() -> Result<()
     lab.pull()?;
     assert!(
         holders(cloud)? > 5,
-        "six servers and this process hold the cloud"
+        "six servers and this process use the cloud"
     );
     assert!(holders(device)? > 1);
-    assert!(!traces(&name)?.is_empty());
+    assert!(!remains(&name)?.is_empty());
 
     drop(lab);
     drop(forgotten);
-    assert_eq!(traces(&name)?, Vec::<PathBuf>::new());
-    // A child that another test forks holds everything until it execs.
+    assert_eq!(remains(&name)?, Vec::<PathBuf>::new());
+    // A child that another test has forked keeps descriptors open until it execs.
     await_true("the namespaces are gone", || {
         Ok(holders(cloud)? + holders(device)? == 0)
     })
 }
 
 #[test]
-fn the_processes_of_a_killed_lab_die_and_the_next_lab_clears_its_traces() -> Result<()> {
+fn the_processes_of_a_killed_lab_end_and_the_next_lab_removes_its_remains() -> Result<()> {
     let (mut program, name, pids) = lab_in_a_program()?;
     assert!(pids.len() >= 6, "{pids:?}");
     program.kill()?;
@@ -49,10 +49,10 @@ fn the_processes_of_a_killed_lab_die_and_the_next_lab_clears_its_traces() -> Res
     await_true("the servers are gone", || {
         Ok(!pids.iter().any(|pid| is_running(*pid)))
     })?;
-    assert!(!traces(&name)?.is_empty());
+    assert!(!remains(&name)?.is_empty());
 
     drop(ScratchDir::new()?);
-    assert_eq!(traces(&name)?, Vec::<PathBuf>::new());
+    assert_eq!(remains(&name)?, Vec::<PathBuf>::new());
     Ok(())
 }
 
@@ -65,7 +65,7 @@ fn await_true(what: &str, condition: impl Fn() -> Result<bool>) -> Result<()> {
     Ok(())
 }
 
-/// A lab in a process of its own, ready; its name and its servers.
+/// Starts a lab in a child process; returns the process, the lab's name and its servers' ids.
 fn lab_in_a_program() -> Result<(Child, String, Vec<u32>)> {
     let mut program = Command::new(env!("CARGO_BIN_EXE_egress-lab"))
         .stdin(Stdio::piped())
@@ -85,7 +85,7 @@ fn lab_in_a_program() -> Result<(Child, String, Vec<u32>)> {
     Ok((program, name.context("egress-lab did not start")?, children))
 }
 
-/// The children of all threads of a process.
+/// Returns the children of all threads of a process.
 fn children_of(pid: u32) -> Result<Vec<u32>> {
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -98,33 +98,33 @@ fn children_of(pid: u32) -> Result<Vec<u32>> {
     Ok(children)
 }
 
-/// A zombie has ended, whoever is slow to reap it.
+/// Whether a process runs; a zombie does not.
 fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
-/// What of a lab's name is on the machine: directories, mounts, cgroups.
-fn traces(name: &str) -> Result<Vec<PathBuf>> {
-    let mut traces: Vec<PathBuf> = Vec::new();
+/// Returns the directories, mounts and cgroups with a lab's name.
+fn remains(name: &str) -> Result<Vec<PathBuf>> {
+    let mut remains: Vec<PathBuf> = Vec::new();
     for line in fs::read_to_string("/proc/self/mountinfo")?.lines() {
-        let point = PathBuf::from(line.split(' ').nth(4).context("a mount's place")?);
+        let point = PathBuf::from(line.split(' ').nth(4).context("a mount point")?);
         if line.contains(" - cgroup2 ") && point.join(name).exists() {
-            traces.push(point.join(name));
+            remains.push(point.join(name));
         }
         if point.iter().any(|part| part == name) {
-            traces.push(point);
+            remains.push(point);
         }
     }
     let dir = std::env::temp_dir().join(name);
     if dir.exists() {
-        traces.push(dir);
+        remains.push(dir);
     }
-    Ok(traces)
+    Ok(remains)
 }
 
-/// How many processes live in a network namespace or hold it open.
+/// Returns the number of processes in a network namespace or with a descriptor of it.
 fn holders(inode: u64) -> Result<usize> {
     let wanted = PathBuf::from(format!("net:[{inode}]"));
     let is_wanted = |link: &Path| fs::read_link(link).is_ok_and(|target| target == wanted);

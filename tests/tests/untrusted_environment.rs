@@ -1,4 +1,4 @@
-//! What reviews found, each as a case that must be denied.
+//! Cgroups and pin directories that are not what the daemon expects must not weaken enforcement.
 
 use std::{
     fs,
@@ -19,25 +19,22 @@ use lab::{
 const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_governed_cgroup_that_is_made_anew_is_governed_again() -> Result<()> {
+fn a_recreated_scope_is_enforced_again() -> Result<()> {
     let lab = Lab::start()?;
     let _enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok);
-    let governed = lab.device_cgroup().path();
-    fs::remove_dir(governed)?;
-    fs::create_dir(governed)?;
+    let scope = lab.device_cgroup().path();
+    fs::remove_dir(scope)?;
+    fs::create_dir(scope)?;
     let deadline = Instant::now() + LIMIT;
     while lab.exfiltrate_curl(&lab.device())?.ok {
-        ensure!(
-            Instant::now() < deadline,
-            "the new cgroup is never governed"
-        );
+        ensure!(Instant::now() < deadline, "the new cgroup is not enforced");
     }
     Ok(())
 }
 
 #[test]
-fn pins_are_roots_alone_or_not_used() -> Result<()> {
+fn a_pin_directory_of_another_user_is_rejected() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let pins = lab.bpffs().join("pins");
@@ -57,7 +54,7 @@ fn pins_are_roots_alone_or_not_used() -> Result<()> {
 }
 
 #[test]
-fn a_part_of_the_cgroup_tree_is_not_taken_for_the_whole() -> Result<()> {
+fn a_cgroup_namespace_is_not_mistaken_for_the_whole_tree() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let inside = lab.cgroup().child("namespace")?;

@@ -1,4 +1,4 @@
-//! Configurations, and files that they name, of which nothing may be used.
+//! Invalid configurations, and invalid files that they name.
 
 use std::fs;
 
@@ -8,36 +8,36 @@ use serde_json::json;
 
 use crate::edits::{add_storage, data_endpoint, file, shown, tags, tags_text};
 
-/// One bad input.
+/// One invalid input.
 pub(crate) struct Case {
-    /// What is bad.
+    /// Description.
     pub(crate) what: &'static str,
-    /// Makes it so, from a good configuration.
-    pub(crate) spoil: fn(&Input<'_>) -> Result<()>,
-    /// What the answer has to say: the thing, what is wrong, and the mend.
+    /// Makes a valid configuration invalid.
+    pub(crate) invalidate: fn(&Input<'_>) -> Result<()>,
+    /// What the error message must contain: the location, the error, and the fix.
     pub(crate) says: &'static [&'static str],
 }
 
-/// A good configuration with its files, to spoil.
+/// A valid configuration with its files.
 pub(crate) struct Input<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) enforcer: &'a Enforcer,
 }
 
-/// The case with more faults than one.
+/// The case with two errors.
 pub(crate) const TWO_FAULTS: &str = "two faults";
-/// What Azure's command line writes to standard error, and `2>&1` into the file.
+/// A warning of Azure's command line on standard error, which `2>&1` redirects into the file.
 const AZ_WARNING: &str = "WARNING: Command group 'acr' is in preview.";
 
 pub(crate) const CASES: [Case; 23] = [
     Case {
         what: "a missing file",
-        spoil: |input| Ok(fs::remove_file(input.enforcer.config())?),
+        invalidate: |input| Ok(fs::remove_file(input.enforcer.config())?),
         says: &["config.toml: cannot be read", "--config"],
     },
     Case {
         what: "a file that cannot be read",
-        spoil: |input| {
+        invalidate: |input| {
             fs::remove_file(input.enforcer.config())?;
             Ok(fs::create_dir(input.enforcer.config())?)
         },
@@ -45,17 +45,17 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "invalid TOML",
-        spoil: |input| input.enforcer.edit("[protect]", "[protect"),
+        invalidate: |input| input.enforcer.edit("[protect]", "[protect"),
         says: &["config.toml:3"],
     },
     Case {
         what: "an unknown key",
-        spoil: |input| input.enforcer.edit("linger =", "lingers ="),
+        invalidate: |input| input.enforcer.edit("linger =", "lingers ="),
         says: &["config.toml:11: dns.lingers", "linger"],
     },
     Case {
         what: "a wildcard as login server",
-        spoil: |input| {
+        invalidate: |input| {
             input
                 .enforcer
                 .edit("\"contoso.azurecr.io\"", "\"*.azurecr.io\"")
@@ -64,12 +64,12 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "a wildcard as data endpoint",
-        spoil: |input| data_endpoint(input, "*.blob.core.windows.net"),
+        invalidate: |input| data_endpoint(input, "*.blob.core.windows.net"),
         says: &["registry.data-endpoints", "*.blob.core.windows.net"],
     },
     Case {
         what: "another registry's data endpoint",
-        spoil: |input| data_endpoint(input, "evil.eastus.data.azurecr.io"),
+        invalidate: |input| data_endpoint(input, "evil.eastus.data.azurecr.io"),
         says: &[
             "registry.data-endpoints",
             "evil.eastus.data.azurecr.io",
@@ -78,7 +78,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "another cloud's registry",
-        spoil: |input| {
+        invalidate: |input| {
             input
                 .enforcer
                 .edit("\"contoso.azurecr.io\"", "\"contoso.azurecr.us\"")
@@ -87,7 +87,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "half a service-tags file",
-        spoil: |input| {
+        invalidate: |input| {
             let text = fs::read_to_string(input.lab.network().service_tags())?;
             tags_text(input, &text[..text.len() / 2])
         },
@@ -99,12 +99,12 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "another cloud's service tags",
-        spoil: |input| tags(input, |file| file["cloud"] = json!("AzureGovernment")),
+        invalidate: |input| tags(input, |file| file["cloud"] = json!("AzureGovernment")),
         says: &["tags.json", "AzureGovernment", "protect.cloud"],
     },
     Case {
-        what: "service tags without one that is asked for",
-        spoil: |input| {
+        what: "service tags without a configured one",
+        invalidate: |input| {
             tags(input, |file| {
                 if let Some(values) = file["values"].as_array_mut() {
                     values.retain(|tag| tag["name"] != "Storage");
@@ -115,7 +115,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "a prefix with host bits",
-        spoil: |input| tags(input, |file| add_storage(file, "203.0.113.1/24")),
+        invalidate: |input| tags(input, |file| add_storage(file, "203.0.113.1/24")),
         says: &[
             "tags.json",
             "203.0.113.1/24",
@@ -125,7 +125,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "a prefix that is too long",
-        spoil: |input| tags(input, |file| add_storage(file, "203.0.113.0/33")),
+        invalidate: |input| tags(input, |file| add_storage(file, "203.0.113.0/33")),
         says: &[
             "tags.json",
             "203.0.113.0/33",
@@ -135,7 +135,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "an address of registries in storage",
-        spoil: |input| tags(input, |file| add_storage(file, "198.51.100.0/30")),
+        invalidate: |input| tags(input, |file| add_storage(file, "198.51.100.0/30")),
         says: &[
             "tags.json",
             "AzureContainerRegistry",
@@ -145,7 +145,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "dedicated data endpoints that are off",
-        spoil: |input| shown(input, "contoso", "*.blob.core.windows.net", "}"),
+        invalidate: |input| shown(input, "contoso", "*.blob.core.windows.net", "}"),
         says: &[
             "shown.json",
             "dedicated data endpoints are off",
@@ -154,7 +154,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "another registry's endpoints",
-        spoil: |input| shown(input, "fabrikam", "fabrikam.eastus.data.azurecr.io", "}"),
+        invalidate: |input| shown(input, "fabrikam", "fabrikam.eastus.data.azurecr.io", "}"),
         says: &[
             "shown.json",
             "fabrikam.azurecr.io, not contoso.azurecr.io",
@@ -163,7 +163,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "half-written endpoints",
-        spoil: |input| shown(input, "contoso", "contoso.eastus.data.azurecr.io", ""),
+        invalidate: |input| shown(input, "contoso", "contoso.eastus.data.azurecr.io", ""),
         says: &[
             "shown.json",
             "it ends within line",
@@ -172,7 +172,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "a warning of Azure's command line before the endpoints",
-        spoil: |input| {
+        invalidate: |input| {
             shown(input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
             let path = file(input, "shown.json");
             let good = fs::read_to_string(&path)?;
@@ -187,7 +187,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "endpoints of a registry by its name alone",
-        spoil: |input| {
+        invalidate: |input| {
             shown(input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
             let path = file(input, "shown.json");
             let good = fs::read_to_string(&path)?;
@@ -202,12 +202,12 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: "a registry's name alone as login server",
-        spoil: |input| input.enforcer.edit("\"contoso.azurecr.io\"", "\"contoso\""),
+        invalidate: |input| input.enforcer.edit("\"contoso.azurecr.io\"", "\"contoso\""),
         says: &["registry.login-server", "write \"contoso.azurecr.io\""],
     },
     Case {
         what: "the list of the Service Tag Discovery API",
-        spoil: |input| {
+        invalidate: |input| {
             tags(input, |file| {
                 file["changeNumber"] = json!(file["changeNumber"].to_string());
                 file["nextLink"] = json!(null);
@@ -221,7 +221,7 @@ pub(crate) const CASES: [Case; 23] = [
     },
     Case {
         what: TWO_FAULTS,
-        spoil: |input| {
+        invalidate: |input| {
             input.enforcer.edit("linger =", "lingers =")?;
             input
                 .enforcer
@@ -230,8 +230,8 @@ pub(crate) const CASES: [Case; 23] = [
         says: &["dns.lingers: unknown key", "registry.regions: \"East US\""],
     },
     Case {
-        what: "an endpoints file that is not there",
-        spoil: |input| {
+        what: "a missing endpoints file",
+        invalidate: |input| {
             input
                 .enforcer
                 .edit("regions = [", "endpoints-file = \"none.json\"\nregions = [")

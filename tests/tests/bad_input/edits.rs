@@ -1,4 +1,4 @@
-//! Makes a good configuration, or a file that it names, bad, and good again.
+//! Edits that invalidate a configuration, or a file that it names, and restore it.
 
 use std::{fs, path::PathBuf};
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::cases::Input;
 
-/// Writes what `az acr show-endpoints` prints, with the trailing commas of Microsoft's sample, and has it used in
-/// place of regions.
+/// Writes the output of `az acr show-endpoints`, with the trailing commas of Microsoft's sample, and configures it
+/// in place of regions.
 pub(crate) fn shown(
     input: &Input<'_>,
     registry: &str,
@@ -25,7 +25,7 @@ pub(crate) fn shown(
         .edit("regions = [\"eastus\"]", "endpoints-file = \"shown.json\"")
 }
 
-/// Makes the file that [`shown`] wrote UTF-16, as PowerShell's `>` does.
+/// Converts the file of [`shown`] to UTF-16, as PowerShell's `>` writes it.
 pub(crate) fn as_powershell_writes(input: &Input<'_>) -> Result<()> {
     let path = file(input, "shown.json");
     let text = format!("\u{feff}{}", fs::read_to_string(&path)?).replace('\n', "\r\n");
@@ -33,7 +33,7 @@ pub(crate) fn as_powershell_writes(input: &Input<'_>) -> Result<()> {
     Ok(fs::write(path, bytes)?)
 }
 
-/// Has service tags used that differ from the lab's by `change`.
+/// Configures service tags that differ from the lab's by `change`.
 pub(crate) fn tags(input: &Input<'_>, change: impl FnOnce(&mut Value)) -> Result<()> {
     let text = fs::read_to_string(input.lab.network().service_tags())?;
     let mut tags = serde_json::from_str(&text)?;
@@ -64,16 +64,16 @@ pub(crate) fn data_endpoint(input: &Input<'_>, name: &str) -> Result<()> {
     input.enforcer.edit("regions = [", &with_endpoint)
 }
 
-/// A file beside the configuration, from where names of files count.
+/// Returns the path of a file in the configuration's directory, to which relative names refer.
 pub(crate) fn file(input: &Input<'_>, name: &str) -> PathBuf {
     input.enforcer.config().with_file_name(name)
 }
 
-/// Makes the configuration good again.
-pub(crate) fn mend(input: &Input<'_>, good: &str) -> Result<()> {
+/// Restores the configuration.
+pub(crate) fn restore(input: &Input<'_>, good: &str) -> Result<()> {
     let config = input.enforcer.config();
     if config.is_dir() {
-        fs::remove_dir(&config).context("remove the directory in the configuration's place")?;
+        fs::remove_dir(&config).context("remove the directory at the configuration's path")?;
     }
     input.enforcer.configure(good)
 }

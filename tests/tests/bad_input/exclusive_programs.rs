@@ -1,4 +1,4 @@
-//! Another agent's program, attached so that its cgroup runs it alone, is named with what to do about it.
+//! Another agent's exclusively attached program is reported with a fix.
 
 use std::process;
 
@@ -15,12 +15,12 @@ use serde_json::Value;
 
 use crate::MINUTE;
 
-/// `return 1`: lets everything pass.
+/// `return 1`: allows every packet.
 const ALLOW: [u64; 2] = [0x1_0000_00b7, 0x95];
 const NAME: &str = "other_agent";
 
 #[test]
-fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()> {
+fn an_exclusive_program_above_the_scope_is_reported_with_its_owner() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let above = lab.cgroup().path();
@@ -56,14 +56,14 @@ fn an_exclusive_program_above_the_scope_is_named_with_its_holder() -> Result<()>
 }
 
 #[test]
-fn without_the_right_to_its_name_the_program_is_told_by_its_number() -> Result<()> {
+fn without_cap_sys_admin_the_program_is_reported_by_id() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let program = Program::load_as(NAME, AttachPoint::Connect4, &ALLOW)?;
     let id = program.id()?;
     let scope = lab.device_cgroup().path();
     let _attached = Exclusive::attach(program, AttachPoint::Connect4, scope)?;
-    // What the unit leaves the service.
+    // With the capabilities of the unit.
     let refused = as_the_service(&lab, &enforcer)?;
     let refusal = refused.refusal()?;
     let named = format!(
@@ -78,7 +78,7 @@ fn without_the_right_to_its_name_the_program_is_told_by_its_number() -> Result<(
 }
 
 #[test]
-fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result<()> {
+fn an_overridable_program_prevents_the_start_on_the_scope_but_not_above() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let program = || Program::load_as(NAME, AttachPoint::Egress, &ALLOW);
@@ -97,20 +97,26 @@ fn a_program_that_gives_way_is_in_the_way_on_the_scope_and_not_above() -> Result
         Exclusive::attach_overridable(program()?, AttachPoint::Egress, lab.cgroup().path())?;
     assert_eq!(finding(&enforcer)?["outcome"], "ok");
     enforcer.run()?;
-    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    assert!(
+        !lab.exfiltrate_curl(&lab.device())?.ok,
+        "enforcement is in force"
+    );
     Ok(())
 }
 
-/// The kernel lets another agent attach above a cgroup that has programs: what is in force stays so, and the next start would fail.
+/// The kernel allows another agent to attach above a cgroup with programs: enforcement continues, but the next start would fail.
 #[test]
-fn an_exclusive_program_that_comes_later_ends_nothing_and_doctor_warns() -> Result<()> {
+fn a_later_exclusive_program_does_not_end_enforcement_and_doctor_reports_it() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     assert_eq!(finding(&enforcer)?["outcome"], "ok");
     let program = Program::load_as(NAME, AttachPoint::Egress, &ALLOW)?;
     let _attached = Exclusive::attach(program, AttachPoint::Egress, lab.cgroup().path())?;
     assert_eq!(finding(&enforcer)?["outcome"], "failed");
-    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    assert!(
+        !lab.exfiltrate_curl(&lab.device())?.ok,
+        "enforcement is in force"
+    );
     lab.pull()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What bad input gets: one clear sentence, and the policy in force stays.
+//! Invalid input: one clear error message, and the policy in force stays.
 
 mod cases;
 mod edits;
@@ -14,7 +14,7 @@ use lab::fixtures::{process::run, process_env::ProcessEnv};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whether a connection to `address`, port 443, comes about.
+/// Whether a connection to port 443 of `address` succeeds.
 fn connects(env: &ProcessEnv, address: &str) -> Result<bool> {
     let mut bash = env.command("bash");
     bash.arg("-c")

@@ -1,4 +1,4 @@
-//! A running daemon that is given bad input keeps its policy, raises an alarm, and recovers.
+//! A running daemon with invalid input keeps its policy, raises an alarm, and recovers.
 
 use std::fs;
 
@@ -11,19 +11,19 @@ use crate::{
     MINUTE,
     cases::{CASES, Case, Input},
     connects,
-    edits::{as_powershell_writes, mend, shown, tags},
+    edits::{as_powershell_writes, restore, shown, tags},
 };
 
-/// Bad only for a daemon that runs.
+/// Input that is invalid for a running daemon only.
 const LATER_CASES: [Case; 4] = [
     Case {
         what: "older service tags",
-        spoil: |input| tags(input, |file| file["changeNumber"] = 5000.into()),
+        invalidate: |input| tags(input, |file| file["changeNumber"] = 5000.into()),
         says: &["older (change number 5000)", "those in force (5001)"],
     },
     Case {
         what: "service tags older than the bundle",
-        spoil: |input| tags(input, |file| file["changeNumber"] = 305.into()),
+        invalidate: |input| tags(input, |file| file["changeNumber"] = 305.into()),
         says: &[
             "tags.json: change 305, published about 2024-05-06, older than the bundle",
             "change 403 or later, published 2026-06-22",
@@ -31,7 +31,7 @@ const LATER_CASES: [Case; 4] = [
     },
     Case {
         what: "service tags without IPv6",
-        spoil: |input| {
+        invalidate: |input| {
             tags(input, |file| {
                 let tags = file["values"].as_array_mut().into_iter().flatten();
                 for tag in tags {
@@ -46,7 +46,7 @@ const LATER_CASES: [Case; 4] = [
     },
     Case {
         what: "another scope",
-        spoil: |input| {
+        invalidate: |input| {
             let scope = input.lab.device_cgroup().path();
             let other = input.lab.cgroup().path();
             let scope_is = |path| format!("scope = {path:?}");
@@ -57,7 +57,7 @@ const LATER_CASES: [Case; 4] = [
 ];
 
 #[test]
-fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
+fn invalid_input_raises_an_alarm_changes_nothing_and_can_be_corrected() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let good = fs::read_to_string(enforcer.config())?;
@@ -67,15 +67,15 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
     };
     let before = policy(&enforcer.api_status()?);
     for case in CASES.iter().chain(&LATER_CASES) {
-        (case.spoil)(&input)?;
+        (case.invalidate)(&input)?;
         enforcer.signal(libc::SIGHUP)?;
         let status =
             enforcer.await_api_status(case.what, MINUTE, |status| refusal(status).is_some())?;
-        let told = refusal(&status).unwrap_or_default();
+        let message = refusal(&status).unwrap_or_default();
         for words in case.says.iter().chain(&["the one in force stays"]) {
             assert!(
-                told.contains(words),
-                "{}: no {words:?} in {told}",
+                message.contains(words),
+                "{}: no {words:?} in {message}",
                 case.what
             );
         }
@@ -83,7 +83,7 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
         assert!(!connects(&lab.device(), "203.0.113.66")?, "{}", case.what);
         lab.pull()?;
 
-        mend(&input, &good)?;
+        restore(&input, &good)?;
         enforcer.signal(libc::SIGHUP)?;
         enforcer.await_api_status("the alarm ends", MINUTE, |status| refusal(status).is_none())?;
     }
@@ -91,7 +91,7 @@ fn what_is_bad_changes_nothing_is_named_and_mended() -> Result<()> {
 }
 
 #[test]
-fn endpoints_with_trailing_commas_and_in_utf_16_are_good() -> Result<()> {
+fn endpoints_with_trailing_commas_and_in_utf_16_are_valid() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let input = Input {
@@ -109,20 +109,20 @@ fn endpoints_with_trailing_commas_and_in_utf_16_are_good() -> Result<()> {
     shown(&input, "contoso", "contoso.eastus.data.azurecr.io", "}")?;
     as_powershell_writes(&input)?;
     enforcer.signal(libc::SIGHUP)?;
-    let status = enforcer.await_api_status("the file is taken", MINUTE, is_from_file)?;
+    let status = enforcer.await_api_status("the file is in use", MINUTE, is_from_file)?;
     assert_eq!(refusal(&status), None);
     lab.pull()?;
     Ok(())
 }
 
-/// What the alarm about refused input says.
+/// Returns the message of the alarm about refused input.
 fn refusal(status: &Status) -> Option<&str> {
     let mut alarms = status.alarms.iter();
     let alarm = alarms.find(|alarm| alarm.kind == "config-refused");
     alarm.map(|alarm| alarm.message.as_str())
 }
 
-/// What a refused input may not change.
+/// Returns what refused input must not change.
 fn policy(status: &Status) -> impl PartialEq + std::fmt::Debug + use<> {
     let names = status
         .registries

@@ -18,13 +18,13 @@ const LOGIN: [&str; 2] = ["198.51.100.10", "2001:db8:acc::10"];
 const DATA: &str = "198.51.100.130";
 /// The bad actor's account.
 const ACCOUNT: &str = "203.0.113.66";
-/// Short, so that the daemon soon notices.
+/// TTL in seconds; short, so that the daemon resolves soon.
 const TTL: u32 = 1;
-/// How many addresses a name can have.
-const MOST: usize = 256;
+/// Maximum number of addresses per name.
+const MAX_ADDRESSES: usize = 256;
 
 #[test]
-fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> Result<()> {
+fn a_silent_failing_or_lying_resolver_does_not_change_the_last_good_addresses() -> Result<()> {
     let lab = Lab::start()?;
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
@@ -48,7 +48,7 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
         ),
     ] {
         lab.dns().fail_mode(fault)?;
-        let what = format!("{fault:?} is told");
+        let what = format!("an alarm about {fault:?}");
         let status =
             enforcer.await_api_status(&what, MINUTE, |status| alarm(status, kind).is_some())?;
         let told = alarm(&status, kind).unwrap_or_default();
@@ -73,44 +73,44 @@ fn a_resolver_that_is_dead_failing_or_lying_leaves_the_last_good_addresses() -> 
     Ok(())
 }
 
-/// Field data: a resolver that answers A over TCP only, and AAAA never. Its answers over TCP are none that the kernel reads, so all of this is
-/// by the daemon's own.
+/// Seen in the field: a resolver that answers A queries over TCP only, and AAAA queries never. The kernel does not read answers over TCP, so all
+/// addresses come from the daemon's own queries.
 #[test]
-fn addresses_of_one_family_are_open_before_a_question_for_the_other_is_given_up() -> Result<()> {
+fn addresses_of_one_family_are_allowed_before_the_query_for_the_other_times_out() -> Result<()> {
     let lab = Lab::start()?;
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
     lab.dns().fail_mode(Fault::TruncateWithoutAaaa)?;
     let mut enforcer = Enforcer::prepare(&lab, &[], "")?;
-    let questions = || lab.dns().query_times().len();
-    let until_open = |enforcer: &Enforcer, address: IpAddr| -> Result<usize> {
+    let queries = || lab.dns().query_times().len();
+    let until_allowed = |enforcer: &Enforcer, address: IpAddr| -> Result<usize> {
         loop {
-            let before = questions();
+            let before = queries();
             if addresses(&enforcer.api_status()?).contains(&address) {
                 return Ok(before);
             }
-            ensure!(before < 40, "{address} is not open: {}", enforcer.log());
+            ensure!(before < 40, "{address} is not allowed: {}", enforcer.log());
             thread::sleep(Duration::from_millis(5));
         }
     };
     enforcer.run()?;
-    // Both families of the only name, and the A question once more for each second of its time to live; 13 until AAAA is given up.
-    let asked = until_open(&enforcer, ip(LOGIN[0]))?;
-    println!("{asked} questions until the name was open");
+    // Both families of the only name, and the A query again for each second of its TTL; 13 until the AAAA query times out.
+    let asked = until_allowed(&enforcer, ip(LOGIN[0]))?;
+    println!("{asked} queries until the name was allowed");
     assert!(connects(&lab.device(), LOGIN[0])?);
     let next = ip("198.51.100.11");
     lab.dns().set_addresses(CONTOSO_LOGIN, &[next], TTL)?;
-    let before = questions();
-    let more = until_open(&enforcer, next)? - before;
+    let before = queries();
+    let more = until_allowed(&enforcer, next)? - before;
     println!("{more} more until its next address was");
     assert!(connects(&lab.device(), "198.51.100.11")?);
-    assert!(asked <= 6 && more <= 6, "{asked} and {more} questions");
+    assert!(asked <= 6 && more <= 6, "{asked} and {more} queries");
     assert_eq!(alarm(&enforcer.api_status()?, "name-failing"), None);
     Ok(())
 }
 
 #[test]
-fn a_slow_resolver_is_waited_for() -> Result<()> {
+fn the_daemon_waits_for_a_slow_resolver() -> Result<()> {
     let lab = Lab::start()?;
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
@@ -120,7 +120,7 @@ fn a_slow_resolver_is_waited_for() -> Result<()> {
         .fail_mode(Fault::Slow(Duration::from_millis(1500)))?;
     let next = ip("198.51.100.11");
     lab.dns().set_addresses(CONTOSO_LOGIN, &[next], TTL)?;
-    let status = enforcer.await_api_status("the new address is open", MINUTE, |status| {
+    let status = enforcer.await_api_status("the new address is allowed", MINUTE, |status| {
         addresses(status).contains(&next)
     })?;
     assert_eq!(alarm(&status, "name-failing"), None);
@@ -130,32 +130,32 @@ fn a_slow_resolver_is_waited_for() -> Result<()> {
 }
 
 #[test]
-fn a_name_with_300_addresses_gets_256_and_that_is_told() -> Result<()> {
+fn a_name_with_300_addresses_gets_256_and_an_alarm() -> Result<()> {
     let lab = Lab::start()?;
     let many: Vec<IpAddr> = (0x1000..0x1000 + 300)
         .map(|last| ip(&format!("2001:db8:acc::{last:x}")))
         .collect();
     lab.dns().set_addresses(CONTOSO_LOGIN, &many, TTL)?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
-    let status = enforcer.await_api_status("it is told", MINUTE, |status| {
+    let status = enforcer.await_api_status("the alarm", MINUTE, |status| {
         alarm(status, "answer-refused").is_some()
     })?;
-    assert_eq!(login(&status).addresses.len(), MOST);
+    assert_eq!(login(&status).addresses.len(), MAX_ADDRESSES);
     let told = alarm(&status, "answer-refused").unwrap_or_default();
     assert!(
         told.contains(CONTOSO_LOGIN) && told.contains("more than 256 addresses"),
         "{told}"
     );
-    let (open, closed): (Vec<IpAddr>, Vec<IpAddr>) = many
+    let (allowed, denied): (Vec<IpAddr>, Vec<IpAddr>) = many
         .iter()
         .partition(|address| addresses(&status).contains(address));
-    assert!(connects(&lab.device(), &open[0].to_string())?);
-    assert!(!connects(&lab.device(), &closed[0].to_string())?);
+    assert!(connects(&lab.device(), &allowed[0].to_string())?);
+    assert!(!connects(&lab.device(), &denied[0].to_string())?);
     lab.pull()?;
     Ok(())
 }
 
-/// The device with contoso's names in its hosts file, so that its clients do not ask the resolver.
+/// Returns the device's environment with contoso's names in its hosts file, so that its clients do not use the resolver.
 fn with_known_names(lab: &Lab) -> Result<ProcessEnv> {
     let hosts = lab.dir().join("known-hosts");
     let [login, _] = LOGIN;
@@ -166,7 +166,7 @@ fn with_known_names(lab: &Lab) -> Result<ProcessEnv> {
     lab.device().with_bind(&hosts, Path::new("/etc/hosts"))
 }
 
-/// What the first alarm of `kind` says.
+/// Returns the message of the first alarm of `kind`.
 fn alarm<'a>(status: &'a Status, kind: &str) -> Option<&'a str> {
     let mut alarms = status.alarms.iter();
     alarms

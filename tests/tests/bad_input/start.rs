@@ -1,4 +1,4 @@
-//! A daemon that cannot start says why in one line, and ends with 2.
+//! A daemon that cannot start prints one line per error and exits with 2.
 
 use std::{
     fs::{self, Permissions},
@@ -19,11 +19,11 @@ use lab::{
 use crate::{
     MINUTE,
     cases::{CASES, Input, TWO_FAULTS},
-    edits::mend,
+    edits::restore,
 };
 
 #[test]
-fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
+fn invalid_input_prevents_the_start_and_is_reported_with_its_fix() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let good = fs::read_to_string(enforcer.config())?;
@@ -32,18 +32,18 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
         enforcer: &enforcer,
     };
     for case in &CASES {
-        (case.spoil)(&input)?;
+        (case.invalidate)(&input)?;
         let finished = enforcer.cli(["run"])?;
         assert_refused(case.what, &finished, case.says);
         let faults = if case.what == TWO_FAULTS { 2 } else { 1 };
         assert_eq!(finished.stderr.lines().count(), faults, "{}", case.what);
-        mend(&input, &good)?;
+        restore(&input, &good)?;
     }
     assert!(!lab.bpffs().join("pins").exists(), "something was pinned");
 
     enforcer.edit(&format!("{:?}", lab.device_cgroup().path()), "\"/nowhere\"")?;
     let says = ["/nowhere is not a cgroup", "name a directory below"];
-    assert_refused("a scope that is not there", &enforcer.cli(["run"])?, &says);
+    assert_refused("a missing scope", &enforcer.cli(["run"])?, &says);
     enforcer.configure(&good)?;
 
     enforcer.edit(
@@ -56,9 +56,9 @@ fn what_is_bad_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
     Ok(())
 }
 
-/// After a restart of the host nothing is pinned: the rule comes from the copy of the configuration, or from nowhere.
+/// After a reboot nothing is pinned: the policy can only come from the copy of the last accepted configuration.
 #[test]
-fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says_so() -> Result<()>
+fn a_start_with_an_invalid_configuration_enforces_the_last_accepted_one_with_an_alarm() -> Result<()>
 {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::start(&lab, &["eastus"], "")?;
@@ -68,7 +68,10 @@ fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says
     enforcer.edit("[protect]", "[protekt]")?;
     assert_eq!(enforcer.cli(["check"])?.code(), Some(1));
     enforcer.run()?;
-    assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "it is enforced");
+    assert!(
+        !lab.exfiltrate_curl(&lab.device())?.ok,
+        "enforcement is in force"
+    );
     let is_refused = |status: &Status| {
         let mut alarms = status.alarms.iter();
         alarms.find(|alarm| alarm.kind == "config-refused").cloned()
@@ -90,7 +93,7 @@ fn a_start_with_a_configuration_gone_bad_enforces_the_last_accepted_one_and_says
 }
 
 #[test]
-fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()> {
+fn an_unsuitable_environment_prevents_the_start_and_is_reported_with_its_fix() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let says = ["not permitted", "run as root", "CAP_BPF"];
@@ -111,8 +114,12 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
     fs::create_dir_all(&other)?;
     fs::set_permissions(&pins, Permissions::from_mode(0o700))?;
     let says = ["v01 is in the way", "remove it"];
-    assert_refused("no version's pins", &enforcer.cli(["run"])?, &says);
-    assert!(other.exists(), "they stay");
+    assert_refused(
+        "an unknown directory among the pins",
+        &enforcer.cli(["run"])?,
+        &says,
+    );
+    assert!(other.exists(), "it is not removed");
     fs::remove_dir(other)?;
 
     enforcer.run()?;
@@ -125,7 +132,7 @@ fn what_is_in_the_way_stops_the_start_and_is_named_with_its_mend() -> Result<()>
     Ok(())
 }
 
-/// Runs the daemon without the rights that it needs.
+/// Runs the daemon without required privileges.
 fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finished> {
     let mut command: Command = lab.network().device_env().command("setpriv");
     command.args(less).arg(binary()?);
@@ -133,7 +140,7 @@ fn unprivileged(lab: &Lab, enforcer: &Enforcer, less: &[&str]) -> Result<Finishe
     run(command, MINUTE)
 }
 
-/// Asserts that the start was refused with a sentence on each line of standard error, which have all of `says` together.
+/// Asserts that the start failed with an error on each line of standard error, and that these contain all of `says`.
 fn assert_refused(what: &str, finished: &Finished, says: &[&str]) {
     assert_eq!(finished.status.code(), Some(2), "{what}: {finished:?}");
     assert_eq!(finished.stdout, "", "{what}");

@@ -1,4 +1,4 @@
-//! Audit mode: everything is judged and told, nothing is dropped.
+//! Audit mode: all packets are judged and reported, none is dropped.
 
 use anyhow::Result;
 use lab::{
@@ -10,7 +10,7 @@ use lab::{
 use crate::{ACCOUNT, MINUTE, REGIONS, ip, others};
 
 #[test]
-fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
+fn audit_mode_allows_and_reports_everything() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
@@ -27,7 +27,7 @@ fn in_audit_mode_everything_passes_and_is_told() -> Result<()> {
     assert!(failed.is_empty(), "{failed:?}");
     assert!(counter.packets_to(&STORAGE)? > 0);
 
-    let status = enforcer.await_api_status("the judgements are counted", MINUTE, |status| {
+    let status = enforcer.await_api_status("the verdicts are counted", MINUTE, |status| {
         let counted = |reason| {
             let mut counts = status.counters.counts.iter();
             counts.any(|count| count.reason == reason && count.verdict == "audit")

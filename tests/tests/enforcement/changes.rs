@@ -1,4 +1,4 @@
-//! What changed is an event with the value before and after, and a line of the log.
+//! Changes of modes and exceptions: events with old and new values, and log lines.
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
@@ -10,7 +10,7 @@ const FIRST_END: &str = "2099-01-01T00:00:00Z";
 const SECOND_END: &str = "2099-06-01T00:00:00Z";
 
 #[test]
-fn modes_and_exceptions_that_change_are_events_with_old_and_new_values() -> Result<()> {
+fn changes_of_modes_and_exceptions_are_events_with_old_and_new_values() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let cgroup = lab.device_cgroup().child("agent")?;
@@ -54,21 +54,24 @@ fn modes_and_exceptions_that_change_are_events_with_old_and_new_values() -> Resu
     ] {
         enforcer.edit(old, new)?;
         enforcer.signal(libc::SIGHUP)?;
-        let is_told = |event: &EventRecord| {
+        let is_wanted = |event: &EventRecord| {
             event.reason == kind
                 && event.verdict == "note"
                 && (event.old.as_deref(), event.new.as_deref()) == (before, after)
         };
-        enforcer.await_api_status("the change is told", MINUTE, |_status| {
+        enforcer.await_api_status("the event of the change", MINUTE, |_status| {
             enforcer
                 .events()
-                .is_ok_and(|events| events.iter().any(is_told))
+                .is_ok_and(|events| events.iter().any(is_wanted))
         })?;
         let events = enforcer.events()?;
-        let told = events.iter().filter(|event| is_told(event)).count();
-        assert_eq!(told, 1, "{events:#?}");
-        let told = events.iter().find(|event| is_told(event)).context("gone")?;
-        let message = told.message.as_deref().context("no sentence")?;
+        let count = events.iter().filter(|event| is_wanted(event)).count();
+        assert_eq!(count, 1, "{events:#?}");
+        let event = events
+            .iter()
+            .find(|event| is_wanted(event))
+            .context("the event is missing")?;
+        let message = event.message.as_deref().context("no message")?;
         assert!(enforcer.log().contains(message), "{message}");
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Who keeps connections to the control socket open keeps nobody else from an answer.
+//! Idle connections to the control socket do not block other clients.
 
 use std::{
     fs::{self, Permissions},
@@ -23,10 +23,10 @@ use crate::MINUTE;
 const ANN: u32 = 65533;
 const BOB: u32 = 65534;
 const CONNECTIONS: usize = 600;
-/// Lines of the log that one kind may have, with some of the next minutes.
-const MOST_LINES: usize = 100;
+/// Upper bound of log lines about connections, over several minutes.
+const MAX_LINES: usize = 100;
 
-/// What each connection sends before it falls silent.
+/// Data that a connection sends before it becomes idle.
 const SENT: [&str; 4] = [
     "",
     "GET /status HTTP/1.1\r\nhost:",
@@ -35,11 +35,11 @@ const SENT: [&str; 4] = [
 ];
 
 #[test]
-fn idle_connections_of_one_user_hold_up_neither_root_nor_another_user() -> Result<()> {
+fn idle_connections_of_one_user_block_neither_root_nor_another_user() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let socket = enforcer.runtime().join("control.sock");
-    // As for the members of the group, which this machine may not have.
+    // Access as for members of the group, which may not exist on this machine.
     fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
     for sent in SENT {
         let held = as_user(ANN, || connections(&socket, sent))?;
@@ -55,17 +55,17 @@ fn idle_connections_of_one_user_hold_up_neither_root_nor_another_user() -> Resul
     }
     let log = enforcer.log();
     let told = log.matches("connections to the control socket").count();
-    assert!((1..MOST_LINES).contains(&told), "{told} lines: {log:.2000}");
+    assert!((1..MAX_LINES).contains(&told), "{told} lines: {log:.2000}");
     Ok(())
 }
 
 #[test]
-fn idle_connections_of_many_users_hold_up_neither_root_nor_another_user() -> Result<()> {
+fn idle_connections_of_many_users_block_neither_root_nor_another_user() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     let socket = enforcer.runtime().join("control.sock");
     fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
-    // Whoever has subordinate ids (subuid(5)) has 65,536 of them.
+    // A user with subordinate ids (subuid(5)) has 65,536 of them.
     let mut held = Vec::new();
     for user in 100_000..100_600 {
         held.extend(as_user(user, || {
@@ -79,7 +79,7 @@ fn idle_connections_of_many_users_hold_up_neither_root_nor_another_user() -> Res
     status_of(&lab, &enforcer, BOB)?.success()?;
     let log = enforcer.log();
     let told = log.matches("connections to the control socket").count();
-    assert!((1..MOST_LINES).contains(&told), "{told} lines: {log:.2000}");
+    assert!((1..MAX_LINES).contains(&told), "{told} lines: {log:.2000}");
     Ok(())
 }
 
@@ -93,7 +93,7 @@ fn connections(socket: &Path, sent: &str) -> io::Result<Vec<UnixStream>> {
     (0..CONNECTIONS).map(connection).collect()
 }
 
-/// Runs `action` in a thread that is `user`'s.
+/// Runs `action` in a thread with the uid `user`.
 fn as_user<T: Send>(user: u32, action: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
     let acting = || -> io::Result<T> {
         // SAFETY: setresuid(2) takes three integers; the system call, unlike the library's function, is for this thread alone.
@@ -108,7 +108,7 @@ fn as_user<T: Send>(user: u32, action: impl FnOnce() -> io::Result<T> + Send) ->
     outcome.with_context(|| format!("as user {user}"))
 }
 
-/// `egress-enforcer status` as `user` has it.
+/// Runs `egress-enforcer status` as `user`.
 fn status_of(lab: &Lab, enforcer: &Enforcer, user: u32) -> Result<Finished> {
     let mut command = lab.network().device_env().command("setpriv");
     command

@@ -1,4 +1,4 @@
-//! What may not leave does not.
+//! Denied traffic does not leave the host.
 
 use anyhow::{Context, Result};
 use lab::{
@@ -13,13 +13,13 @@ use lab::{
 
 use crate::{ACCOUNT, DENIED, MINUTE, REGIONS, browse, ip, others};
 
-/// Thirteen ways to each pair of addresses make more than a thousand attempts.
+/// Rounds of 13 attempts each per pair of addresses, more than a thousand in all.
 const ROUNDS: u32 = 77;
-/// What a refused `connect` may take, in milliseconds.
-const AT_ONCE: f64 = 10.0;
+/// Time limit of a refused `connect` in milliseconds.
+const IMMEDIATE: f64 = 10.0;
 
 #[test]
-fn none_of_a_thousand_attempts_in_every_way_leaves_the_host() -> Result<()> {
+fn no_packet_of_a_thousand_attempts_leaves_the_host() -> Result<()> {
     let lab = Lab::start()?;
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let counter = PacketCounter::watch(lab.network())?;
@@ -35,7 +35,7 @@ fn none_of_a_thousand_attempts_in_every_way_leaves_the_host() -> Result<()> {
         .collect();
     let late = connects
         .iter()
-        .filter(|tried| tried.milliseconds >= AT_ONCE)
+        .filter(|tried| tried.milliseconds >= IMMEDIATE)
         .count();
     assert!(
         late * 100 <= connects.len(),
@@ -45,13 +45,13 @@ fn none_of_a_thousand_attempts_in_every_way_leaves_the_host() -> Result<()> {
     lab.pull()?;
     assert!(
         counter.packets_to(&LOGIN_EASTUS)? > 0,
-        "the wire counts nothing"
+        "the packet counter counts nothing"
     );
     Ok(())
 }
 
 #[test]
-fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<()> {
+fn uploads_and_other_registries_work_before_enforcement_and_fail_after() -> Result<()> {
     let lab = Lab::start()?;
     let device = lab.device();
     let uploads = || Ok([lab.exfiltrate_sdk(&device)?, lab.exfiltrate_curl(&device)?]);
@@ -69,7 +69,10 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
         lab.push_to(EVIL_LOGIN, &device),
         lab.pull_from(EVIL_LOGIN, &device).map(|_pulled| ()),
     ] {
-        let error = format!("{:#}", refused.err().context("evil's registry is open")?);
+        let error = format!(
+            "{:#}",
+            refused.err().context("evil's registry is reachable")?
+        );
         assert!(error.contains("operation not permitted"), "{error}");
     }
     assert_eq!(counter.packets_to(&STORAGE)?, 0);
@@ -82,7 +85,7 @@ fn uploads_and_foreign_registries_work_before_and_are_refused_after() -> Result<
 }
 
 #[test]
-fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
+fn with_default_deny_unlisted_addresses_are_denied() -> Result<()> {
     let lab = Lab::start()?;
     let device = lab.device();
     let elsewhere = format!("route add local {ELSEWHERE}/128 dev lo");
@@ -92,9 +95,7 @@ fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
 
     enforcer.edit("[protect]", "[protect]\ndefault = \"deny\"")?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_api_status("what is not named is closed", MINUTE, |status| {
-        !status.default_allow
-    })?;
+    enforcer.await_api_status("default deny", MINUTE, |status| !status.default_allow)?;
     let counter = PacketCounter::watch(lab.network())?;
     let output = as_nobody(&device, "tcp", ELSEWHERE)?;
     assert!(output.contains("Operation not permitted"), "{output}");
@@ -103,14 +104,14 @@ fn what_is_not_named_is_closed_where_the_default_is_deny() -> Result<()> {
     Ok(())
 }
 
-/// Global as far as the rule goes, for the lab's own addresses are not; nobody has it since the 6bone ended (RFC 3701).
+/// A global address, which the lab's own are not; unused on the Internet since the end of the 6bone (RFC 3701).
 const ELSEWHERE: &str = "3ffe::80";
 
 /// The addresses of evil's own front end.
 const EVIL_FRONT_END: [&str; 2] = ["198.51.100.50/32", "2001:db8:acc::50/128"];
 
 #[test]
-fn neither_another_user_nor_a_network_of_one_s_own_is_a_way_out() -> Result<()> {
+fn neither_another_user_nor_a_new_network_namespace_evades_enforcement() -> Result<()> {
     let lab = Lab::start()?;
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let counter = PacketCounter::watch(lab.network())?;
@@ -128,7 +129,7 @@ fn neither_another_user_nor_a_network_of_one_s_own_is_a_way_out() -> Result<()> 
     Ok(())
 }
 
-/// What bash said when an unprivileged user sent something to port 443.
+/// Sends data to port 443 as an unprivileged user; returns bash's standard error.
 fn as_nobody(env: &ProcessEnv, transport: &str, address: &str) -> Result<String> {
     let mut command = env.command("setpriv");
     command
@@ -143,7 +144,7 @@ fn as_nobody(env: &ProcessEnv, transport: &str, address: &str) -> Result<String>
     Ok(run(command, MINUTE)?.stderr)
 }
 
-/// As [`as_nobody`], from a user and a network namespace of its own with a link that takes everything.
+/// As [`as_nobody`], from new user and network namespaces with a default route.
 fn in_own_network(env: &ProcessEnv, transport: &str, address: &str) -> Result<String> {
     let mut command = env.command("unshare");
     command

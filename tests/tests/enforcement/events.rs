@@ -1,4 +1,4 @@
-//! What a person is told of denials: who, where, how often.
+//! Events of denials: process, destination, and exact counts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,12 +11,12 @@ use lab::{
 
 use crate::{MINUTE, REGIONS};
 
-/// Longer than the kernel folds (10 s) and the daemon then waits.
-const FOLDED_WITHIN: Duration = Duration::from_secs(20);
+/// Longer than the kernel's deduplication window (10 s) and the daemon's subsequent delay.
+const REPORTED_WITHIN: Duration = Duration::from_secs(20);
 const DENIALS: u64 = 200;
 
 #[test]
-fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<()> {
+fn denials_of_one_process_are_deduplicated_counted_and_reported_with_its_name() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let pid = send_many(&lab.device())?;
@@ -25,15 +25,15 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
     assert_eq!(status.counters.lost_events, 0);
     assert_eq!(denials_in(&enforcer.metrics()?)?, DENIALS);
 
-    enforcer.await_api_status("the folded denials are told", FOLDED_WITHIN, |_status| {
+    enforcer.await_api_status("the duplicates are reported", REPORTED_WITHIN, |_status| {
         enforcer
             .events()
-            .is_ok_and(|events| told(&events) == DENIALS)
+            .is_ok_and(|events| denials_of(&events) == DENIALS)
     })?;
     let events = enforcer.events()?;
     assert!(
         events.len() <= 4,
-        "two for each window at most: {events:#?}"
+        "at most two events per window: {events:#?}"
     );
     let scope = lab.device_cgroup().path();
     for event in &events {
@@ -46,13 +46,13 @@ fn denials_of_one_process_are_folded_counted_and_told_with_its_name() -> Result<
             (event.verdict.as_str(), event.reason.as_str()),
             ("deny", "storage")
         );
-        let cgroup = event.cgroup.as_deref().context("no cgroup is told")?;
+        let cgroup = event.cgroup.as_deref().context("no cgroup")?;
         assert!(scope.ends_with(cgroup.strip_prefix("/")?), "{event:?}");
     }
     Ok(())
 }
 
-/// The five processes' denials of TCP, UDP and a protocol without ports: 200 each.
+/// Denials of five processes over TCP, UDP and a protocol without ports; 200 per process.
 const MIXED: [[u64; 3]; 5] = [
     [60, 70, 70],
     [62, 69, 69],
@@ -60,7 +60,7 @@ const MIXED: [[u64; 3]; 5] = [
     [66, 67, 67],
     [68, 66, 66],
 ];
-/// Connects datagram sockets, as getaddrinfo and Go do, and then denials of each protocol, all at once to one address.
+/// A program that connects datagram sockets, as getaddrinfo and Go do, then causes denials of each protocol, all to one address.
 const MIXED_DENIALS: &str = "\
 import socket, sys
 def refused(act):
@@ -84,7 +84,7 @@ for _ in range(other):
 ";
 
 #[test]
-fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts() -> Result<()> {
+fn a_thousand_denials_are_reported_by_process_and_protocol_with_exact_counts() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     let mut expected = BTreeMap::new();
@@ -103,8 +103,10 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
         let status = process.wait(MINUTE)?.context("a process does not end")?;
         assert!(status.success());
     }
-    enforcer.await_api_status("all denials are told", FOLDED_WITHIN, |_status| {
-        enforcer.events().is_ok_and(|events| told(&events) >= 1000)
+    enforcer.await_api_status("all denials are reported", REPORTED_WITHIN, |_status| {
+        enforcer
+            .events()
+            .is_ok_and(|events| denials_of(&events) >= 1000)
     })?;
     let events = enforcer.events()?;
     let mut counts = BTreeMap::new();
@@ -120,7 +122,7 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
     assert_eq!(
         counters.denied(),
         1000 + 5 * 5,
-        "connecting is a call, and no attempt"
+        "connect() of a datagram socket is a call, but not an attempt"
     );
     let log = enforcer.log();
     assert!(
@@ -130,7 +132,7 @@ fn a_thousand_denials_are_told_by_process_and_protocol_with_their_exact_counts()
     Ok(())
 }
 
-/// One process named `leaker` that sends [`DENIALS`] datagrams to the bad actor's account; its id.
+/// Runs a process named `leaker` that sends [`DENIALS`] datagrams to the bad actor's account; returns its id.
 fn send_many(env: &ProcessEnv) -> Result<u32> {
     let mut python = env.command("python3");
     python.args(["-S", "-B", "-c"]).arg(format!(
@@ -145,12 +147,12 @@ fn send_many(env: &ProcessEnv) -> Result<u32> {
     Ok(running.pid())
 }
 
-/// How many denials the events stand for.
-fn told(events: &[EventRecord]) -> u64 {
+/// Returns the number of denials that the events represent.
+fn denials_of(events: &[EventRecord]) -> u64 {
     events.iter().map(|event| 1 + event.folded).sum()
 }
 
-/// The denials that the metrics count; every line has to be one that Prometheus can read.
+/// Returns the number of denials in the metrics, and checks the syntax of every line.
 fn denials_in(metrics: &str) -> Result<u64> {
     let mut denials = 0;
     assert_eq!(metrics.lines().last(), Some("# EOF"), "{metrics}");

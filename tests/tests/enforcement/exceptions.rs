@@ -1,4 +1,4 @@
-//! Exceptions: for one cgroup, until their end, with or without a daemon.
+//! Exceptions apply to one cgroup until their end, with or without a daemon.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use lab::{
 
 use crate::{MINUTE, REGIONS};
 
-/// From the configuration to the end of the exceptions.
+/// Duration of the exceptions.
 const TERM: Duration = Duration::from_secs(8);
-/// An attempt that starts this close to the end can fall on either side.
+/// Tolerance around the end, in which an attempt can have either result.
 const MARGIN: Duration = Duration::from_secs(1);
 
 #[test]
-fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Result<()> {
+fn an_exception_applies_to_its_cgroup_only_and_ends_on_time_without_a_daemon() -> Result<()> {
     let lab = Lab::start()?;
     let by_prefix = lab.device_cgroup().child("by-prefix")?;
     let by_name = lab.device_cgroup().child("by-name")?;
@@ -28,7 +28,7 @@ fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Re
 
     let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     for env in [&prefixed, &named, &other] {
-        assert!(!connects(env)?, "closed before the exception");
+        assert!(!connects(env)?, "denied before the exception");
     }
     let until = Timestamp::now() + TERM;
     let more = [
@@ -37,7 +37,7 @@ fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Re
     ];
     enforcer.edit("[paths]", &format!("{}\n[paths]", more.concat()))?;
     enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_api_status("both exceptions stand", TERM, |status| {
+    enforcer.await_api_status("both exceptions are in force", TERM, |status| {
         status.exceptions.len() == 2
             && status
                 .exceptions
@@ -45,35 +45,35 @@ fn an_exception_opens_its_cgroup_alone_and_ends_on_time_without_a_daemon() -> Re
                 .flat_map(|exception| &exception.names)
                 .any(|name| !name.addresses.is_empty())
     })?;
-    assert!(lab.exfiltrate_curl(&named)?.ok, "the name is open");
-    assert!(!lab.exfiltrate_curl(&other)?.ok, "to its cgroup alone");
+    assert!(lab.exfiltrate_curl(&named)?.ok, "the name is allowed");
+    assert!(!lab.exfiltrate_curl(&other)?.ok, "for its cgroup only");
 
     enforcer.kill()?;
-    let (mut open, mut closed) = (0, 0);
-    while closed < 3 {
+    let (mut allowed, mut denied) = (0, 0);
+    while denied < 3 {
         let started = Timestamp::now();
         let found = [connects(&prefixed)?, connects(&named)?];
-        assert!(!connects(&other)?, "the sibling stays closed");
+        assert!(!connects(&other)?, "the sibling stays denied");
         if Timestamp::now() + MARGIN < until {
-            assert_eq!(found, [true; 2], "open until the end");
-            open += 1;
+            assert_eq!(found, [true; 2], "allowed until the end");
+            allowed += 1;
         } else if started > until + MARGIN {
-            assert_eq!(found, [false; 2], "closed after the end");
-            closed += 1;
+            assert_eq!(found, [false; 2], "denied after the end");
+            denied += 1;
         }
     }
-    assert!(open > 0, "the end came before the first attempt");
+    assert!(allowed > 0, "the end came before the first attempt");
     Ok(())
 }
 
-fn exception(cgroup: &Cgroup, opens: &str, until: Timestamp) -> String {
+fn exception(cgroup: &Cgroup, grants: &str, until: Timestamp) -> String {
     format!(
-        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\n{opens}\nuntil = {until}\n",
+        "[[exception]]\nreason = \"a test\"\ncgroup = {:?}\n{grants}\nuntil = {until}\n",
         cgroup.path()
     )
 }
 
-/// Whether a connection to the bad actor's account comes about.
+/// Whether a connection to the bad actor's account succeeds.
 fn connects(env: &ProcessEnv) -> Result<bool> {
     let mut bash = env.command("bash");
     bash.args(["-c", "exec 3<>/dev/tcp/203.0.113.66/443"]);

@@ -1,4 +1,4 @@
-//! What the daemon does in the lab: the pull works, the bad actor does not.
+//! Enforcement end to end: pulls succeed, exfiltration fails.
 
 mod audit;
 mod changes;
@@ -23,11 +23,11 @@ use lab::{
 const REGIONS: [&str; 2] = ["eastus", "westus"];
 /// The bad actor's account.
 const ACCOUNT: [&str; 2] = ["203.0.113.66", "2001:db8:b10b::66"];
-/// `EPERM`, which the programs answer with.
+/// `EPERM`, the errno of denials.
 const DENIED: Option<i32> = Some(libc::EPERM);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Gets a page of the web server that has nothing to do with registries or storage.
+/// Fetches a page of the unrelated web server.
 fn browse(env: &ProcessEnv) -> Result<Finished> {
     let mut curl = env.command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--insecure"])
@@ -41,7 +41,7 @@ fn browse(env: &ProcessEnv) -> Result<Finished> {
     run(curl, MINUTE)
 }
 
-/// The attempts that did not end with `errno`.
+/// Returns the attempts with another result than `errno`.
 fn others(attempts: &[Attempt], errno: Option<i32>) -> Vec<&Attempt> {
     attempts
         .iter()

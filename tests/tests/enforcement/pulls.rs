@@ -13,16 +13,15 @@ use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer};
 
 use crate::{MINUTE, REGIONS};
 
-/// What the front end's answers are good for; they change as often.
+/// TTL of the answers in seconds; they also change at this interval.
 const TTL: u32 = 1;
-/// Front ends that take turns in the login server's answers.
+/// Number of front ends that rotate in the login server's answers.
 const FRONT_ENDS: u16 = 48;
 
-/// Each answer has addresses of the one before it, so that a client finds one that the daemon knows already: an address that
-/// stands alone in its answer is refused until the daemon has asked too, a second later at most.
+/// Consecutive answers overlap, so that a client finds an address that the daemon already knows: the only address of an answer
+/// is denied until the daemon has resolved the name, too, at most a second later.
 #[test]
-fn a_hundred_pulls_succeed_while_a_new_address_comes_and_an_old_one_goes_every_second() -> Result<()>
-{
+fn a_hundred_pulls_succeed_while_one_address_is_replaced_every_second() -> Result<()> {
     let lab = Lab::start()?;
     let answer = |turn| addresses((turn..turn + 4).map(|each| each % FRONT_ENDS));
     lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
@@ -35,9 +34,9 @@ fn a_hundred_pulls_succeed_while_a_new_address_comes_and_an_old_one_goes_every_s
     Ok(())
 }
 
-/// A single address in each answer, as the service has it: one that was seen stays open after the answers have left it.
+/// A single address in each answer, as in the service: a known address stays allowed after answers no longer contain it.
 #[test]
-fn pulls_succeed_from_every_address_that_was_seen_before() -> Result<()> {
+fn pulls_succeed_from_every_address_resolved_before() -> Result<()> {
     let lab = Lab::start()?;
     let answer = |turn| addresses([turn % 8]);
     lab.dns().set_addresses(CONTOSO_LOGIN, &answer(0), TTL)?;
@@ -57,7 +56,7 @@ fn pulls_succeed_from_every_address_that_was_seen_before() -> Result<()> {
     Ok(())
 }
 
-/// Works while the login server gets another answer every second; how often it did comes with the work's result.
+/// Runs `work` while the login server's answer changes every second; returns its result and the number of changes.
 fn while_addresses_change<T>(
     lab: &Lab,
     answer: impl Fn(u16) -> Vec<IpAddr> + Sync,
@@ -84,7 +83,7 @@ fn while_addresses_change<T>(
     })
 }
 
-/// What the failed ones of `count` pulls said, or of more: they go on for `seconds`, as fast as clients are.
+/// Makes at least `count` pulls, for at least `seconds`; returns the errors of the failed ones.
 fn pull_times(lab: &Lab, count: usize, seconds: u64) -> Result<Vec<String>> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let wanted = (0..).take_while(|number| *number < count || Instant::now() < end);
@@ -94,7 +93,7 @@ fn pull_times(lab: &Lab, count: usize, seconds: u64) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The addresses of front ends in the region eastus, both families.
+/// Returns the addresses of front ends in the region eastus, in both families.
 fn addresses(front_ends: impl IntoIterator<Item = u16>) -> Vec<IpAddr> {
     let both = |number: u16| {
         let last = number + 1;

@@ -1,4 +1,4 @@
-//! The shipped binary: started, asked, killed under a policy that is to stay, started again, unloaded.
+//! The release binary: start, command line, kill without an interruption of enforcement, restart, unload.
 
 use std::{
     fs,
@@ -22,8 +22,8 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
+    report,
     resolver::{self, Names},
-    tell,
 };
 
 const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
@@ -37,12 +37,12 @@ const NAMES: Names = &[
 const ALLOWED: &str = "198.51.100.10";
 const OTHER_REGISTRY: &str = "198.51.100.50";
 const STORAGE: [&str; 2] = ["203.0.113.66", "2001:db8:b10b::66"];
-/// Software emulation of another processor takes its time.
+/// Time limit, generous for emulated processors.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Resident memory that a small device has to spare, in KiB.
+/// Budget of resident memory in KiB.
 const MEMORY: u64 = 16 * 1024;
 
-/// Fields are dropped in order.
+/// Network, cgroups and daemon. Fields are dropped in order.
 struct Fixture {
     daemon: Option<Server>,
     network: Network,
@@ -71,7 +71,7 @@ impl Fixture {
         })
     }
 
-    /// Writes the configuration, with `protect` in its section of that name.
+    /// Writes the configuration, with `protect` in the section `[protect]`.
     fn configure(&self, protect: &str) -> Result<()> {
         let dir = self.scratch.path();
         let text = format!(
@@ -108,7 +108,7 @@ impl Fixture {
         serde_json::from_str(&finished.stdout).context(finished.stderr)
     }
 
-    /// Starts the daemon and waits until `is_done` holds of its status.
+    /// Starts the daemon and waits until `is_done` is true of its status.
     fn start(&mut self, is_done: impl Fn(&Value) -> bool) -> Result<Value> {
         let mut daemon = Server::start("daemon", self.command(&["run"])?, self.scratch.path())?;
         let deadline = Instant::now() + LIMIT;
@@ -135,16 +135,16 @@ impl Fixture {
         Ok(())
     }
 
-    /// The error numbers with which connections to port 443 of `addresses` end on the device.
+    /// Connects from the device to port 443 of `addresses`; returns the errno of each.
     fn connect(&self, addresses: &[&str]) -> Result<Vec<Option<i64>>> {
-        let tries: Vec<Value> = addresses
+        let probes: Vec<Value> = addresses
             .iter()
             .map(|to| serde_json::json!({"method": "tcp", "to": to, "via": to}))
             .collect();
         let env = self.network.device_env().in_cgroup(&self.device);
         let mut tool = env.command("python3");
         tool.args(["-S", "-B", SEND_METHODS]);
-        let output = run_with_input(tool, &Value::from(tries).to_string(), LIMIT)?.success()?;
+        let output = run_with_input(tool, &Value::from(probes).to_string(), LIMIT)?.success()?;
         let outcomes: Vec<Value> = serde_json::from_str(&output)?;
         Ok(outcomes
             .iter()
@@ -152,7 +152,7 @@ impl Fixture {
             .collect())
     }
 
-    /// Contoso is reached, and neither another registry nor a storage account.
+    /// Checks that contoso is reachable, and neither another registry nor a storage account.
     fn check(&self, when: &str) -> Result<()> {
         let ended = self.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])?;
         let refused = Some(i64::from(libc::EPERM));
@@ -164,7 +164,7 @@ impl Fixture {
     }
 }
 
-/// A server behind every address of the cloud.
+/// Opens a server at every address of the cloud.
 fn listen(network: &Network) -> Result<Socket> {
     network.cloud().run(|| {
         let server = Socket::new(Domain::IPV6, Type::STREAM, None)?;
@@ -195,14 +195,14 @@ fn generation(status: &Value) -> Result<u64> {
 }
 
 #[test]
-fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result<()> {
+fn enforcement_outlives_the_daemon_until_unload() -> Result<()> {
     let mut fixture = Fixture::new()?;
     let tags = format!("service-tags = {:?}", fixture.network.service_tags());
     fixture.configure(&tags)?;
     let _server = listen(&fixture.network)?;
     ensure!(
         fixture.connect(&[ALLOWED, OTHER_REGISTRY, STORAGE[0], STORAGE[1]])? == [None; 4],
-        "everything can be reached while nothing is enforced"
+        "all addresses are reachable without enforcement"
     );
     let counter = PacketCounter::watch(&fixture.network)?;
 
@@ -245,14 +245,14 @@ fn the_daemon_enforces_and_its_rule_outlives_it_until_it_is_unloaded() -> Result
     assert!(!fixture.pins().exists());
     ensure!(
         fixture.connect(&[STORAGE[0], STORAGE[1]])? == [None; 2],
-        "nothing is enforced any more"
+        "nothing is enforced after unload"
     );
     Ok(())
 }
 
-/// With the service tags of the binary, as on a device.
+/// Measured with the bundled service tags.
 #[test]
-fn the_daemon_is_small_enough_for_a_small_device() -> Result<()> {
+fn resident_memory_is_within_the_budget() -> Result<()> {
     let mut fixture = Fixture::new()?;
     fixture.configure("")?;
     fixture.start(Value::is_object)?;
@@ -263,9 +263,9 @@ fn the_daemon_is_small_enough_for_a_small_device() -> Result<()> {
         .pid();
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let line = line.context("the kernel does not tell resident memory")?;
+    let line = line.context("the kernel does not report resident memory")?;
     let resident: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    tell("RESIDENT", &[&resident.to_string()]);
+    report("RESIDENT", &[&resident.to_string()]);
     assert!(resident < MEMORY, "{resident} KiB");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What this kernel says of programs that their cgroups run alone.
+//! Detection of exclusively attached programs on this kernel.
 
 use std::os::fd::AsRawFd as _;
 
@@ -7,11 +7,11 @@ use enforcer::bpf::exclusive_programs;
 use enforcer::sys::cgroup_root;
 use lab::bpf::{Attach, AttachPoint, Exclusive, Program, loaded_policy::LoadedPolicy};
 
-/// `return 1`: lets everything pass.
+/// `return 1`: allows every packet.
 const ALLOW: [u64; 2] = [0x1_0000_00b7, 0x95];
 
 #[test]
-fn a_program_that_keeps_ours_from_being_attached_is_named() -> Result<()> {
+fn a_program_that_prevents_the_attachment_is_reported() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     let above = loaded.cgroup().child("above")?;
     let scope = above.child("scope")?;
@@ -30,7 +30,7 @@ fn a_program_that_keeps_ours_from_being_attached_is_named() -> Result<()> {
 }
 
 #[test]
-fn programs_that_stand_beside_each_other_keep_nobody_out() -> Result<()> {
+fn programs_with_multi_attachment_are_not_reported() -> Result<()> {
     let mut loaded = LoadedPolicy::new()?;
     let scope = loaded.cgroup().child("scope")?;
     loaded.attach(&scope)?;

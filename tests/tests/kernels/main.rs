@@ -1,5 +1,5 @@
-//! What this kernel can do, what the programs cost its verifier, and the daemon on it, with nothing else around: all of it also runs
-//! in virtual machines with Debian's kernels.
+//! Features of this kernel, verification cost of the programs, and the daemon in a minimal environment. This suite also runs in
+//! virtual machines with Debian's kernels.
 
 mod daemon;
 mod exclusive_programs;
@@ -18,17 +18,14 @@ use lab::{
 };
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
-/// Says a fact on a line of its own, for programs that read the output.
-#[expect(
-    clippy::print_stderr,
-    reason = "the output of a test is for whoever runs it"
-)]
-fn tell(what: &str, fields: &[&str]) {
+/// Prints a result on a separate line, for `./x vm` to read.
+#[expect(clippy::print_stderr, reason = "`./x vm` reads this output")]
+fn report(what: &str, fields: &[&str]) {
     eprintln!("EGRESS-{what} {}", fields.join("\t"));
 }
 
 #[test]
-fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
+fn this_kernel_has_exactly_the_features_of_its_release() -> Result<()> {
     let scratch = ScratchDir::new()?;
     let cgroup = Cgroup::new(scratch.name())?;
     let env = ProbeEnv::new(&cgroup)?;
@@ -45,9 +42,9 @@ fn this_kernel_has_what_its_release_has_and_nothing_more() -> Result<()> {
     Ok(())
 }
 
-/// The verifier looks at such a function once, and at any other on every path that calls it: Linux 5.10 gives up at a million steps.
+/// The verifier checks a global function once, and a static one on every path that calls it: Linux 5.10 gives up after a million steps.
 #[test]
-fn each_function_of_the_programs_is_exported() -> Result<()> {
+fn every_function_of_the_programs_is_global() -> Result<()> {
     let object = File::parse(OBJECT)?;
     let text = object.section_by_name(".text").context("no .text")?.index();
     let functions = object
@@ -60,12 +57,12 @@ fn each_function_of_the_programs_is_exported() -> Result<()> {
     Ok(())
 }
 
-/// Steps of the verifier, all paths added, and instructions; a kernel before 5.16 does not tell the former.
+/// Reports verifier steps over all paths, and instructions; kernels before 5.16 do not report the former.
 #[test]
-fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
+fn the_verifier_accepts_every_program_and_its_effort_is_reported() -> Result<()> {
     let _loaded = LoadedPolicy::new()?;
     let mut programs = Vec::new();
-    // A test before this one may have loaded them; the newest of a name are they.
+    // An earlier test may have loaded them; the newest program of a name is the relevant one.
     for id in Program::ids()?.into_iter().rev() {
         programs.push(Program::by_id(id)?.info()?);
     }
@@ -80,12 +77,15 @@ fn the_verifier_accepts_every_program_and_its_effort_is_told() -> Result<()> {
         "dns_snoop",
     ];
     for name in ours {
-        let told = programs.iter().find(|told| told.name == name);
-        let told = told.unwrap_or_else(|| panic!("{name} is not among {programs:?}"));
-        let verified = told
+        let program = programs.iter().find(|program| program.name == name);
+        let program = program.unwrap_or_else(|| panic!("{name} is not among {programs:?}"));
+        let verified = program
             .verified
             .map_or("-".to_owned(), |count| count.to_string());
-        tell("COST", &[name, &verified, &told.instructions.to_string()]);
+        report(
+            "COST",
+            &[name, &verified, &program.instructions.to_string()],
+        );
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A name server of a few lines, where no other program is there to be one.
+//! A minimal name server, where the lab's servers are not available.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
@@ -11,7 +11,7 @@ use lab::topology::{addresses::RESOLVER_V4, network::Network};
 /// Addresses by lower-case name.
 pub(crate) type Names = &'static [(&'static str, Ipv4Addr)];
 
-/// Answers in the cloud, as long as this process lives.
+/// Starts to answer queries in the cloud, for the lifetime of this process.
 pub(crate) fn start(network: &Network, names: Names) -> Result<()> {
     let address = SocketAddr::new(IpAddr::V4(RESOLVER_V4), 53);
     let socket = network.cloud().run(|| Ok(UdpSocket::bind(address)?))?;
@@ -19,7 +19,7 @@ pub(crate) fn start(network: &Network, names: Names) -> Result<()> {
         let mut buffer = [0; 1500];
         while let Ok((length, client)) = socket.recv_from(&mut buffer) {
             if let Some(answer) = answer(&buffer[..length], names) {
-                // A client that is gone asks again.
+                // A client that missed the answer retries.
                 drop(socket.send_to(&answer, client));
             }
         }
@@ -27,7 +27,7 @@ pub(crate) fn start(network: &Network, names: Names) -> Result<()> {
     Ok(())
 }
 
-/// RFC 1035, 4.1: the header, the question as it was asked, and one address where the name has one.
+/// Returns the answer (RFC 1035, section 4.1): the header, the question, and the name's address if it has one.
 fn answer(query: &[u8], names: Names) -> Option<Vec<u8>> {
     let mut labels = Vec::new();
     let mut at = 12;

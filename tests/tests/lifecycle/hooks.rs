@@ -1,4 +1,4 @@
-//! Root's hand on links and pins: what it takes away is there again, and is told. Real traffic, judged on the wire.
+//! Links and pins that root removes are restored and reported; checked with real traffic.
 
 use std::{fs, thread, time::Duration};
 
@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::STREAM;
 
-/// The daemon looks every six seconds.
-const LOOK: Duration = Duration::from_secs(7);
+/// Longer than the daemon's check interval of six seconds.
+const CHECK_INTERVAL: Duration = Duration::from_secs(7);
 
 fn links() -> impl Iterator<Item = String> {
     let programs = Hook::ALL
@@ -33,7 +33,7 @@ fn alarm<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
+fn a_removed_pin_interrupts_no_enforcement_and_is_restored() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let pins = fixture.pins().join(format!("v{VERSION}"));
     let stream = fixture.stream()?;
@@ -45,9 +45,9 @@ fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
     };
     let status = fixture
         .enforcer
-        .await_status("the pins are there again", restored)?;
+        .await_status("the pins are restored", restored)?;
     assert_eq!(alarm(&status, "hook-missing"), None, "{status}");
-    thread::sleep(LOOK);
+    thread::sleep(CHECK_INTERVAL);
     let whole = fixture.enforcer.json(["doctor"])?;
     let pinned = finding(&whole, "pins");
     assert_eq!(pinned["outcome"], "ok", "{pinned}");
@@ -64,7 +64,7 @@ fn a_pin_that_is_removed_ends_no_judgement_and_is_there_again() -> Result<()> {
 }
 
 #[test]
-fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
+fn a_detached_link_is_reported_immediately_and_attached_again() -> Result<()> {
     let fixture = Fixture::start(STREAM, "")?;
     let pins = fixture.pins().join(format!("v{VERSION}"));
     for link in links() {
@@ -111,7 +111,7 @@ fn a_link_that_is_detached_is_told_at_once_and_attached_again() -> Result<()> {
 }
 
 #[test]
-fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> Result<()> {
+fn without_a_daemon_explain_doctor_and_status_report_a_missing_hook() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     fixture.enforcer.kill()?;
     fs::remove_file(fixture.pins().join(format!("v{VERSION}/link_egress")))?;
@@ -122,8 +122,8 @@ fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> R
         "{explained}"
     );
     assert_eq!(explained["passes"], true, "{explained}");
-    let told = fixture.enforcer.cli(["explain", "203.0.113.66"])?;
-    assert!(told.stdout.contains("not enforced"), "{told:?}");
+    let report = fixture.enforcer.cli(["explain", "203.0.113.66"])?;
+    assert!(report.stdout.contains("not enforced"), "{report:?}");
     let report = fixture.enforcer.json(["status"])?;
     assert_eq!(report["enforcing"], false, "{report}");
     let doctor = fixture.enforcer.json(["doctor"])?;
@@ -147,10 +147,10 @@ fn without_a_daemon_explain_doctor_and_status_tell_of_a_hook_that_is_gone() -> R
 }
 
 #[test]
-fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> {
+fn a_removed_pin_directory_is_restored_and_locked_again() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
-    // Or it would pin again what is being removed.
+    // Stopped, so that it does not restore pins during the removal.
     fixture.enforcer.signal(libc::SIGSTOP)?;
     let removed = fs::remove_dir_all(fixture.pins());
     fixture.enforcer.signal(libc::SIGCONT)?;
@@ -163,7 +163,7 @@ fn a_directory_of_pins_that_is_removed_is_made_and_locked_again() -> Result<()> 
     };
     fixture
         .enforcer
-        .await_status("the pins are there again", restored)?;
+        .await_status("the pins are restored", restored)?;
     let second = fixture.enforcer.cli(["unload"])?;
     assert!(second.refusal()?.contains("the daemon runs"), "{second:?}");
     thread::sleep(Duration::from_secs(1));

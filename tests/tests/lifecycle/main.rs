@@ -1,4 +1,4 @@
-//! The daemon comes and goes, and changes its mind; the rule stays. Real traffic, judged on the wire.
+//! Enforcement continues across kills, restarts and reloads of the daemon; checked with real traffic.
 
 mod hooks;
 
@@ -24,15 +24,15 @@ use lab::{
 use serde_json::Value;
 
 const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
-/// A storage account that an exception opens.
+/// A storage account that an exception allows.
 const AGENTS_ACCOUNT: &str = "203.0.113.77";
 /// Contoso's data endpoint in westus.
 const WESTUS: &str = "198.51.100.200";
-/// A web server that has nothing to do with registries or storage.
+/// An unrelated web server.
 const WEB: &str = "192.0.2.80";
 
 #[test]
-fn a_killed_daemon_leaves_the_rule_in_force_and_the_next_one_takes_over() -> Result<()> {
+fn a_killed_daemon_leaves_enforcement_in_force_and_the_next_one_takes_over() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let before = fixture.enforcer.status()?;
     fixture.enforcer.kill()?;
@@ -64,7 +64,7 @@ fn a_killed_daemon_leaves_the_rule_in_force_and_the_next_one_takes_over() -> Res
 }
 
 #[test]
-fn ten_restarts_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()> {
+fn ten_restarts_during_a_stream_leak_and_lose_no_packet() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
     for restart in 0..10 {
@@ -79,28 +79,28 @@ fn ten_restarts_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()> 
 }
 
 #[test]
-fn a_daemon_killed_at_any_point_of_its_start_leaves_no_gap_and_nothing_behind() -> Result<()> {
+fn a_daemon_killed_at_any_point_of_its_start_leaves_no_gap_and_no_remains() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
     fixture.enforcer.kill()?;
-    let begun = Instant::now();
+    let started = Instant::now();
     fixture.enforcer.run()?;
-    let start = begun.elapsed();
+    let start = started.elapsed();
     fixture.enforcer.kill()?;
     for part in 1..=8 {
         let half_started = Running::start("enforcer", fixture.enforcer.command(["run"])?)?;
         thread::sleep(start * part / 8);
         drop(half_started);
     }
-    // As if it had died between two steps: a link waits, and its place is empty.
+    // As if it had been killed between two steps: a new link is pinned, and its final path is empty.
     let pins = fixture.pins().join(format!("v{VERSION}"));
-    let links = |name: &str| pins.join(name);
-    fs::rename(links("link_egress"), links("link_egress_new"))?;
+    let link = |name: &str| pins.join(name);
+    fs::rename(link("link_egress"), link("link_egress_new"))?;
     fixture.enforcer.run()?;
     fixture.check(&stream.end()?)?;
 
     fixture.enforcer.kill()?;
-    fs::rename(links("link_connect4"), links("link_connect4_new"))?;
+    fs::rename(link("link_connect4"), link("link_connect4_new"))?;
     fixture.enforcer.cli(["unload"])?.success()?;
     assert!(!fixture.pins().exists());
     assert!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
@@ -108,7 +108,7 @@ fn a_daemon_killed_at_any_point_of_its_start_leaves_no_gap_and_nothing_behind() 
 }
 
 #[test]
-fn another_binary_takes_over_and_a_second_instance_is_refused() -> Result<()> {
+fn another_binary_takes_over_and_a_second_instance_is_rejected() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
     let pid = fixture.enforcer.pid()?;
@@ -132,7 +132,7 @@ fn another_binary_takes_over_and_a_second_instance_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_reload_under_a_stream_changes_what_it_says_and_nothing_else() -> Result<()> {
+fn a_reload_during_a_stream_applies_its_changes_and_nothing_else() -> Result<()> {
     let fixture = Fixture::start(STREAM, "")?;
     let agent = fixture.lab.device_cgroup().child("agent")?;
     let agent_reaches = || fixture.reaches_from(&fixture.lab.device_in(&agent), AGENTS_ACCOUNT);
@@ -174,7 +174,7 @@ fn a_reload_under_a_stream_changes_what_it_says_and_nothing_else() -> Result<()>
 }
 
 #[test]
-fn what_is_denied_passes_in_audit_and_only_then() -> Result<()> {
+fn denied_traffic_is_allowed_in_audit_mode_only() -> Result<()> {
     let fixture = Fixture::start(STREAM, "")?;
     let config = fixture.configuration(&["eastus"], "");
     let switch = |mode: &str| {
@@ -195,7 +195,7 @@ fn what_is_denied_passes_in_audit_and_only_then() -> Result<()> {
     assert_eq!(fixture.enforcer.json(["status"])?["enforcing"], false);
 
     switch("enforce")?;
-    // What was on its way arrives, and is counted.
+    // Packets in transit arrive and are counted.
     thread::sleep(Duration::from_secs(1));
     let passed = fixture.counter.packets_to(&EVIL)?;
     let after = attempts()?;
@@ -234,7 +234,7 @@ fn only_unload_ends_enforcement_and_not_while_the_daemon_runs() -> Result<()> {
 }
 
 #[test]
-fn an_ephemeral_run_ends_with_its_process_however_that_ends() -> Result<()> {
+fn an_ephemeral_run_ends_with_its_process_for_every_signal() -> Result<()> {
     let mut fixture = Fixture::prepare(STREAM, "")?;
     for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM] {
         let command = fixture.enforcer.command(["run", "--ephemeral"])?;
@@ -256,7 +256,7 @@ fn an_ephemeral_run_ends_with_its_process_however_that_ends() -> Result<()> {
 }
 
 #[test]
-fn a_start_without_dns_opens_what_was_open_last() -> Result<()> {
+fn a_start_without_dns_allows_the_last_known_addresses() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     fixture.enforcer.end(libc::SIGTERM)?;
     fixture.enforcer.cli(["unload"])?.success()?;
@@ -272,7 +272,7 @@ fn a_start_without_dns_opens_what_was_open_last() -> Result<()> {
 }
 
 #[test]
-fn a_first_start_without_dns_closes_everything_until_dns_returns() -> Result<()> {
+fn a_first_start_without_dns_denies_all_registries_until_dns_returns() -> Result<()> {
     let mut fixture = Fixture::prepare(STREAM, "")?;
     fixture.lab.dns().fail_mode(Fault::Silent)?;
     fixture.enforcer.run()?;
@@ -289,7 +289,7 @@ fn a_first_start_without_dns_closes_everything_until_dns_returns() -> Result<()>
     fixture.check_for_a_second()
 }
 
-/// A newer file that closes the unrelated web server too, and a thousand prefixes more.
+/// Writes a newer file that also protects the unrelated web server and a thousand further prefixes.
 fn grow_service_tags(file: &Path) -> Result<()> {
     let mut tags: Value = serde_json::from_slice(&fs::read(file)?)?;
     tags["changeNumber"] = change_number(2).into();
