@@ -25,10 +25,10 @@ impl Maps {
             cgroups: entries(&self.cgroups)?,
             addresses: entries(&self.addresses)?,
             names: entries(&self.names)?,
-            bound: entries(&self.bound)?,
-            servers: entries(&self.servers)?,
+            name_addresses: entries(&self.bound)?,
+            resolvers: entries(&self.servers)?,
             prefixes: BTreeMap::new(),
-            granted: BTreeMap::new(),
+            name_grants: BTreeMap::new(),
         })
     }
 
@@ -65,15 +65,19 @@ impl Maps {
             return Err(error);
         }
         self.remove_entries(&changes)?;
-        self.forget_revoked(&desired.granted)?;
+        self.forget_revoked(&desired.name_grants)?;
         self.begin_epoch(settings)
     }
 
     /// Names and what they lead to come before the addresses, so that no address is open and its name unknown.
     fn write_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
         write(&mut self.names, &changes.names, "an allowed name")?;
-        write(&mut self.bound, &changes.bound, "where a name leads")?;
-        write(&mut self.servers, &changes.servers, "a DNS server")?;
+        write(
+            &mut self.bound,
+            &changes.name_addresses,
+            "where a name leads",
+        )?;
+        write(&mut self.servers, &changes.resolvers, "a DNS server")?;
         write(
             &mut self.allowed,
             &changes.allowed,
@@ -102,9 +106,9 @@ impl Maps {
         remove(&mut self.cgroups, &changes.cgroups.remove)?;
         remove(&mut self.allowed, &changes.allowed.remove)?;
         remove(&mut self.addresses, &changes.addresses.remove)?;
-        remove(&mut self.bound, &changes.bound.remove)?;
+        remove(&mut self.bound, &changes.name_addresses.remove)?;
         remove(&mut self.names, &changes.names.remove)?;
-        remove(&mut self.servers, &changes.servers.remove)?;
+        remove(&mut self.servers, &changes.resolvers.remove)?;
         for (key, bits) in &changes.prefixes.remove {
             let key = Key::new(*bits, *key);
             gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))?;
@@ -118,8 +122,12 @@ impl Maps {
         restore(&mut self.addresses, &held.addresses, &changes.addresses);
         restore(&mut self.cgroups, &held.cgroups, &changes.cgroups);
         restore(&mut self.names, &held.names, &changes.names);
-        restore(&mut self.bound, &held.bound, &changes.bound);
-        restore(&mut self.servers, &held.servers, &changes.servers);
+        restore(
+            &mut self.bound,
+            &held.name_addresses,
+            &changes.name_addresses,
+        );
+        restore(&mut self.servers, &held.resolvers, &changes.resolvers);
         for ((key, bits), _) in &changes.prefixes.write {
             let entry = Key::new(*bits, *key);
             let undone = match held.prefixes.get(&(*key, *bits)) {

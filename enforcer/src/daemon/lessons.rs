@@ -173,7 +173,7 @@ impl Engine {
             let done = openings(&|one| !is_refused(&one.0) && is_done(one));
             let mut closed = openings(&|one| is_refused(&one.0));
             if self.is_settled() {
-                closed.extend(revoked_grants(&learned, &self.held().granted));
+                closed.extend(revoked_grants(&learned, &self.held().name_grants));
             }
             self.kernel.maps.forget_learned(&done)?;
             self.kernel.maps.close_learned(&closed)
@@ -186,7 +186,7 @@ impl Engine {
     fn has_in_force(&self, opening: &AddressGrant) -> bool {
         let held = self.held();
         if opening.name != AddressGrant::ADDRESS {
-            return held.bound.contains_key(opening);
+            return held.name_addresses.contains_key(opening);
         }
         let scoped = ScopedAddress::new(opening.cgroup, opening.address);
         match opening.cgroup {

@@ -1,4 +1,4 @@
-//! Names, prefixes and answers → what the maps should hold.
+//! Compiles names, prefixes and addresses to the desired contents of the maps.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,79 +6,66 @@ use std::sync::Arc;
 
 use enforcer_common::Class;
 use enforcer_common::layout::{
-    AddressGrant, AddressKey, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_RESOLVERS, MAX_SCOPES,
-    NameCount, NameEntry, NameKey, ScopedAddress, Snooping, Switches,
+    AddressGrant, AddressKey, Deadline, MAX_ADDRESSES, MAX_RESOLVERS, NameCount, NameEntry,
+    NameKey, ScopedAddress, Snooping, Switches,
 };
 use ipnet::{IpNet, Ipv6Net};
 
 use super::effective_address::address;
+use super::error::{CompileError, fits};
+use super::exceptions::{ExceptionInput, Exceptions};
 use super::names::{self, NameInput};
 use super::revocation::NameGrants;
-use super::table::{Layer, Tables};
+use super::tables::{Layer, Tables};
 
-/// Addresses that the allowed set can hold.
+/// The most addresses in the allowed set.
 pub const MAX_ALLOWED: usize = MAX_ADDRESSES as usize;
 
 /// `168.63.129.16`: DNS, DHCP and health probes of the Azure platform, inside every virtual network.
 const PLATFORM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(168, 63, 129, 16));
 
-/// All that decides the protected set.
+/// The inputs of the protected set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protected {
-    /// What is closed; where prefixes of two layers overlap, the later layer counts.
+    /// The protected prefixes; where prefixes of two layers overlap, the later layer applies.
     pub layers: Vec<Layer>,
-    /// NAT64 prefixes of this network (RFC 6052 lengths), beside the well-known ones.
+    /// NAT64 prefixes of this network (RFC 6052 lengths), in addition to the well-known ones.
     pub nat64: Vec<Ipv6Net>,
     /// DNS servers and the host's own addresses.
     pub exempt: Vec<IpAddr>,
 }
 
-/// All else that decides what the maps hold.
+/// The other inputs of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// Report, and let pass.
+    /// Whether denied packets pass and are only reported.
     pub audit: bool,
-    /// What nothing closes is open.
+    /// Whether addresses outside the protected set are allowed.
     pub default_allow: bool,
-    /// Addresses of allowed names, each as often as names lead there.
+    /// Addresses of allowed names, each once per name.
     pub allowed: Vec<IpAddr>,
-    /// Exceptions that have not ended.
+    /// Exceptions before their deadline.
     pub exceptions: Vec<ExceptionInput>,
     /// The names behind these addresses.
     pub names: Vec<NameInput>,
-    /// What the kernel learns by itself.
+    /// What the kernel snoops.
     pub snooping: Snooping,
-    /// The DNS servers that it learns from.
-    pub servers: Vec<IpAddr>,
+    /// The DNS servers whose answers it snoops.
+    pub resolvers: Vec<IpAddr>,
 }
 
-/// One exception for one cgroup.
-#[derive(Clone, Debug)]
-pub struct ExceptionInput {
-    /// The cgroup id.
-    pub cgroup: u64,
-    /// Its level in the tree; the root is 0.
-    pub level: u32,
-    /// When it ends, in nanoseconds since boot.
-    pub deadline: u64,
-    /// Prefixes that it opens.
-    pub prefixes: Vec<IpNet>,
-    /// Addresses that its names resolve to.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// What the maps should hold.
+/// The desired contents of the maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
     /// Mode, default and shortcuts.
     pub switches: Switches,
     /// The deepest level of a cgroup with an exception.
     pub exception_level: u32,
-    /// The protected set, shared from one policy to the next while it stays the same.
+    /// The protected set, shared between successive policies while it does not change.
     pub tables: Arc<Tables>,
     /// The allowed set.
     pub allowed: BTreeMap<AddressKey, NameCount>,
-    /// Cgroups with exceptions, and how many they have.
+    /// Cgroups with exceptions, and the number of their exceptions.
     pub cgroups: BTreeMap<u64, u32>,
     /// Prefixes of exceptions, by their key and its significant bits.
     pub prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
@@ -86,55 +73,22 @@ pub struct Desired {
     pub addresses: BTreeMap<ScopedAddress, Deadline>,
     /// Allowed names.
     pub names: BTreeMap<NameKey, NameEntry>,
-    /// Which names lead where, for whom.
-    pub bound: BTreeMap<AddressGrant, Deadline>,
-    /// Who may learn more of where names lead.
-    pub granted: NameGrants,
-    /// DNS servers that are believed, by number.
-    pub servers: BTreeMap<AddressKey, u32>,
-    /// What the kernel learns by itself.
+    /// Grants of addresses to names, by cgroup.
+    pub name_addresses: BTreeMap<AddressGrant, Deadline>,
+    /// Which names may grant addresses by snooping.
+    pub name_grants: NameGrants,
+    /// DNS servers whose answers are snooped, with their numbers.
+    pub resolvers: BTreeMap<AddressKey, u32>,
+    /// What the kernel snoops.
     pub snooping: Snooping,
-}
-
-/// Why inputs give no policy. The policy in force stays.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CompileError {
-    /// The protected set is too scattered.
-    #[error(
-        "the {family} prefixes need {needed} table entries and {capacity} fit: \
-         close fewer or larger prefixes (protect.tags, protect.cidrs)"
-    )]
-    TableFull {
-        /// "IPv4" or "IPv6".
-        family: &'static str,
-        /// Blocks or rows needed.
-        needed: usize,
-        /// Blocks or rows there are.
-        capacity: usize,
-    },
-    /// One of the other maps would overflow.
-    #[error("{needed} {what} are to be held and {capacity} fit: {mend}")]
-    MapFull {
-        /// What the map holds.
-        what: &'static str,
-        /// Entries needed.
-        needed: usize,
-        /// Entries there are.
-        capacity: usize,
-        /// What to do.
-        mend: &'static str,
-    },
-    /// An IPv6 prefix of an exception that covers all of IPv4 too.
-    #[error("the exception's prefix {0} covers the IPv4-mapped range: write a longer one")]
-    TooBroad(IpNet),
 }
 
 /// Compiles the protected set.
 ///
 /// # Errors
-/// [`CompileError::TableFull`] where it does not fit; then nothing of it may be applied.
+/// [`CompileError::TableFull`] where it does not fit; then no part of it may be applied.
 pub fn compile_tables(protected: &Protected) -> Result<Arc<Tables>, CompileError> {
-    // The longest prefix last: that is the one that counts, as in `judged`.
+    // The longest prefix last, so that it applies, as in `effective_address`.
     let mut nat64 = protected.nat64.clone();
     nat64.sort_unstable_by_key(Ipv6Net::prefix_len);
     let nat64 = nat64.iter().map(|net| Layer {
@@ -153,10 +107,10 @@ pub fn compile_tables(protected: &Protected) -> Result<Arc<Tables>, CompileError
     Ok(Arc::new(Tables::build(&layers)?))
 }
 
-/// Compiles `inputs` over a protected set.
+/// Compiles `inputs` for a protected set.
 ///
 /// # Errors
-/// Where something does not fit; then nothing of it may be applied.
+/// Where a map would overflow; then no part of the policy may be applied.
 pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileError> {
     let allowed = allowed(&inputs.allowed)?;
     let outside = inputs.allowed.iter().any(|ip| {
@@ -164,7 +118,7 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         address.is_global() && tables.class(address) == Class::Unprotected
     });
     let exceptions = Exceptions::compile(&inputs.exceptions)?;
-    let (names, bound) = names::compile(&inputs.names)?;
+    let (names, name_addresses) = names::compile(&inputs.names)?;
     Ok(Desired {
         switches: Switches::new(inputs.audit, inputs.default_allow, outside),
         exception_level: exceptions.level,
@@ -174,16 +128,16 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         prefixes: exceptions.prefixes,
         addresses: exceptions.addresses,
         names,
-        bound,
-        granted: names::granted(&inputs.names),
-        servers: servers(&inputs.servers),
+        name_addresses,
+        name_grants: names::name_grants(&inputs.names),
+        resolvers: resolvers(&inputs.resolvers),
         snooping: inputs.snooping,
     })
 }
 
-/// The servers with their numbers, as many as there is room for: what answers the others give, the daemon learns.
-fn servers(servers: &[IpAddr]) -> BTreeMap<AddressKey, u32> {
-    let keys = servers.iter().map(|ip| address(*ip).key());
+/// Returns the servers with their numbers, as many as fit; the daemon itself resolves what the others answer.
+fn resolvers(resolvers: &[IpAddr]) -> BTreeMap<AddressKey, u32> {
+    let keys = resolvers.iter().map(|ip| address(*ip).key());
     keys.take(MAX_RESOLVERS as usize).zip(1..).collect()
 }
 
@@ -196,122 +150,9 @@ fn allowed(addresses: &[IpAddr]) -> Result<BTreeMap<AddressKey, NameCount>, Comp
         allowed.len(),
         MAX_ALLOWED,
         "addresses of allowed names",
-        "allow fewer names, or find out why they resolve to so many addresses (`egress-enforcer endpoints`)",
+        "allow fewer names, or check why they resolve to so many addresses (`egress-enforcer endpoints`)",
     )?;
     Ok(allowed)
-}
-
-#[derive(Default)]
-struct Exceptions {
-    level: u32,
-    cgroups: BTreeMap<u64, u32>,
-    prefixes: BTreeMap<(ScopedAddress, u32), Deadline>,
-    addresses: BTreeMap<ScopedAddress, Deadline>,
-}
-
-impl Exceptions {
-    fn compile(inputs: &[ExceptionInput]) -> Result<Self, CompileError> {
-        let mut compiled = Self::default();
-        let mut prefixes = BTreeMap::new();
-        for input in inputs {
-            *compiled.cgroups.entry(input.cgroup).or_default() += 1;
-            compiled.level = compiled.level.max(input.level);
-            for ip in &input.addresses {
-                let key = ScopedAddress::new(input.cgroup, address(*ip).key());
-                later(compiled.addresses.entry(key).or_default(), input.deadline);
-            }
-            for net in &input.prefixes {
-                later(
-                    prefixes.entry((input.cgroup, *net)).or_default(),
-                    input.deadline,
-                );
-            }
-        }
-        compiled.prefixes = keyed(&prefixes)?;
-        compiled.check_sizes()?;
-        Ok(compiled)
-    }
-
-    fn check_sizes(&self) -> Result<(), CompileError> {
-        let mend = "remove exceptions";
-        fits(
-            self.cgroups.len(),
-            MAX_SCOPES as usize,
-            "cgroups with exceptions",
-            mend,
-        )?;
-        fits(
-            self.prefixes.len(),
-            MAX_PREFIXES as usize,
-            "prefixes of exceptions",
-            mend,
-        )?;
-        fits(
-            self.addresses.len(),
-            MAX_ALLOWED,
-            "addresses of exceptions",
-            mend,
-        )
-    }
-}
-
-/// The keys of the prefixes. A longer prefix hides the shorter ones in the trie, so it lasts as long as the longest-lived of them.
-fn keyed(
-    prefixes: &BTreeMap<(u64, IpNet), Deadline>,
-) -> Result<BTreeMap<(ScopedAddress, u32), Deadline>, CompileError> {
-    let mut keyed = BTreeMap::new();
-    for (cgroup, net) in prefixes.keys() {
-        let covering = prefixes
-            .iter()
-            .filter(|((other_cgroup, other), _)| other_cgroup == cgroup && other.contains(net));
-        let latest = covering.map(|(_, deadline)| *deadline).max();
-        let (ip, bits) = match net {
-            IpNet::V4(net) => (IpAddr::V4(net.network()), 96 + u32::from(net.prefix_len())),
-            IpNet::V6(net) if covers_mapped(net) => {
-                return Err(CompileError::TooBroad((*net).into()));
-            }
-            IpNet::V6(net) => (IpAddr::V6(net.network()), u32::from(net.prefix_len())),
-        };
-        let key = ScopedAddress::new(*cgroup, key_of_network(ip));
-        keyed.insert(
-            (key, ScopedAddress::CGROUP_BITS + bits),
-            latest.unwrap_or(0),
-        );
-    }
-    Ok(keyed)
-}
-
-fn covers_mapped(net: &Ipv6Net) -> bool {
-    net.contains(&std::net::Ipv4Addr::UNSPECIFIED.to_ipv6_mapped())
-}
-
-/// As [`Address::key`], but without reading an IPv4 address into an IPv6 network.
-fn key_of_network(ip: IpAddr) -> AddressKey {
-    match ip {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-        IpAddr::V6(ip) => ip.octets(),
-    }
-}
-
-fn later(deadline: &mut Deadline, nanoseconds: u64) {
-    *deadline = nanoseconds.max(*deadline);
-}
-
-pub(super) fn fits(
-    needed: usize,
-    capacity: usize,
-    what: &'static str,
-    mend: &'static str,
-) -> Result<(), CompileError> {
-    if needed > capacity {
-        return Err(CompileError::MapFull {
-            what,
-            needed,
-            capacity,
-            mend,
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

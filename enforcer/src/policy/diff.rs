@@ -1,4 +1,4 @@
-//! What has to change for the maps to hold what they should.
+//! The changes between the contents of the maps and a desired policy.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use enforcer_common::layout::{
     AddressGrant, AddressKey, Deadline, NameCount, NameEntry, NameKey, ScopedAddress,
 };
 
-use super::{Desired, NameGrants};
+use super::compile::Desired;
+use super::revocation::NameGrants;
 
-/// What the maps hold, the protected set and the settings aside: those are written whole.
+/// The contents of the maps without the protected set and the settings, which are written as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
     /// The allowed set.
@@ -21,16 +22,16 @@ pub struct Held {
     pub addresses: BTreeMap<ScopedAddress, Deadline>,
     /// Allowed names.
     pub names: BTreeMap<NameKey, NameEntry>,
-    /// Which names lead where.
-    pub bound: BTreeMap<AddressGrant, Deadline>,
-    /// DNS servers that are believed.
-    pub servers: BTreeMap<AddressKey, u32>,
-    /// Who may learn more of where names lead; in no map, so that it is not known of those that are found.
-    pub granted: NameGrants,
+    /// Grants of addresses to names.
+    pub name_addresses: BTreeMap<AddressGrant, Deadline>,
+    /// DNS servers whose answers are snooped.
+    pub resolvers: BTreeMap<AddressKey, u32>,
+    /// Which names may grant addresses by snooping. It is in no map, so it is empty for maps of an earlier daemon.
+    pub name_grants: NameGrants,
 }
 
 impl Held {
-    /// What the maps hold once `desired` is in force.
+    /// The contents of the maps once `desired` is in force.
     pub fn of(desired: &Desired) -> Self {
         Self {
             allowed: desired.allowed.clone(),
@@ -38,14 +39,14 @@ impl Held {
             prefixes: desired.prefixes.clone(),
             addresses: desired.addresses.clone(),
             names: desired.names.clone(),
-            bound: desired.bound.clone(),
-            servers: desired.servers.clone(),
-            granted: desired.granted.clone(),
+            name_addresses: desired.name_addresses.clone(),
+            resolvers: desired.resolvers.clone(),
+            name_grants: desired.name_grants.clone(),
         }
     }
 }
 
-/// The changes of one map, in the order of their keys. Writes are made before removals.
+/// The changes of one map, in the order of their keys. Writes come before removals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MapChanges<K, V> {
     /// Entries to insert or overwrite.
@@ -74,7 +75,7 @@ impl<K: Ord + Clone, V: PartialEq + Clone> MapChanges<K, V> {
     }
 }
 
-/// The changes of all maps that are changed by entry.
+/// The changes of all maps that are changed entry by entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
     /// The allowed set.
@@ -87,10 +88,10 @@ pub struct Changes {
     pub addresses: MapChanges<ScopedAddress, Deadline>,
     /// Allowed names.
     pub names: MapChanges<NameKey, NameEntry>,
-    /// Which names lead where.
-    pub bound: MapChanges<AddressGrant, Deadline>,
-    /// DNS servers that are believed.
-    pub servers: MapChanges<AddressKey, u32>,
+    /// Grants of addresses to names.
+    pub name_addresses: MapChanges<AddressGrant, Deadline>,
+    /// DNS servers whose answers are snooped.
+    pub resolvers: MapChanges<AddressKey, u32>,
 }
 
 impl Changes {
@@ -101,12 +102,12 @@ impl Changes {
             && self.prefixes.is_empty()
             && self.addresses.is_empty()
             && self.names.is_empty()
-            && self.bound.is_empty()
-            && self.servers.is_empty()
+            && self.name_addresses.is_empty()
+            && self.resolvers.is_empty()
     }
 }
 
-/// The changes from `held` to `desired`.
+/// Computes the changes from `held` to `desired`.
 pub fn diff(held: &Held, desired: &Desired) -> Changes {
     Changes {
         allowed: MapChanges::between(&held.allowed, &desired.allowed),
@@ -114,8 +115,8 @@ pub fn diff(held: &Held, desired: &Desired) -> Changes {
         prefixes: MapChanges::between(&held.prefixes, &desired.prefixes),
         addresses: MapChanges::between(&held.addresses, &desired.addresses),
         names: MapChanges::between(&held.names, &desired.names),
-        bound: MapChanges::between(&held.bound, &desired.bound),
-        servers: MapChanges::between(&held.servers, &desired.servers),
+        name_addresses: MapChanges::between(&held.name_addresses, &desired.name_addresses),
+        resolvers: MapChanges::between(&held.resolvers, &desired.resolvers),
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn applying_the_changes_gives_what_is_desired(
+        fn applying_the_changes_gives_the_desired_contents(
             mut held in prop::collection::btree_map(0u8..20, 0u8..3, 0..20),
             desired in prop::collection::btree_map(0u8..20, 0u8..3, 0..20),
         ) {

@@ -1,12 +1,12 @@
-//! An address as the rule sees it.
+//! The address that the rule applies to.
 
 use std::net::IpAddr;
 
 use enforcer_common::{Address, Class};
 use ipnet::Ipv6Net;
 
-/// An address in the one form in which it is judged, as far as its own bits tell: IPv4-mapped and well-known NAT64 addresses are the IPv4
-/// address inside.
+/// Converts an address to the canonical form for the rule, as far as its bits alone show: an IPv4-mapped or well-known NAT64 address is
+/// the IPv4 address in it.
 pub fn address(ip: IpAddr) -> Address {
     match ip {
         IpAddr::V4(ip) => Address::from_v4(ip.into()),
@@ -14,8 +14,8 @@ pub fn address(ip: IpAddr) -> Address {
     }
 }
 
-/// The address that the rule judges for a packet to `ip`, where the network has these NAT64 prefixes: the kernel reads the IPv4 address out of
-/// such a destination, so whatever is said of an address must be said of that one.
+/// Returns the address that the rule applies to for a packet to `ip`, in a network with these NAT64 prefixes: the kernel program extracts
+/// the IPv4 address from such a destination, so every statement about an address must be about that one.
 pub fn effective_address(ip: IpAddr, nat64: &[Ipv6Net]) -> IpAddr {
     let covers = |net: &&Ipv6Net| matches!(ip, IpAddr::V6(ip) if net.contains(&ip));
     let prefix = nat64
@@ -23,10 +23,10 @@ pub fn effective_address(ip: IpAddr, nat64: &[Ipv6Net]) -> IpAddr {
         .filter(covers)
         .max_by_key(|net| net.prefix_len());
     let class = prefix.map_or(Class::Unprotected, |net| Class::Nat64(net.prefix_len()));
-    let judged = enforcer_common::judged(address(ip), class);
-    match judged.v4() {
+    let effective = enforcer_common::judged(address(ip), class);
+    match effective.v4() {
         Some(inner) => IpAddr::V4(inner.into()),
-        None => IpAddr::V6(judged.bits().into()),
+        None => IpAddr::V6(effective.bits().into()),
     }
 }
 
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ipv4_is_found_in_every_form_that_carries_it() {
+    fn an_ipv4_address_is_extracted_from_every_form_that_carries_it() {
         let nat64 = ["2a00:64::/96", "2a00:65::/32"].map(|text| text.parse().unwrap());
         let inner: IpAddr = "20.38.98.100".parse().unwrap();
         for carrier in [

@@ -1,17 +1,22 @@
-//! From names, prefixes and answers to what the maps should hold, and from there to the changes. Pure.
+//! Compiles names, prefixes and addresses to the contents of the maps, and computes the changes between two policies. Pure.
 
 mod compile;
 mod diff;
 mod effective_address;
+mod error;
+mod exceptions;
+mod intervals;
+mod name_ids;
 mod names;
 mod revocation;
-mod table;
+mod tables;
 
-pub use compile::{
-    CompileError, Desired, ExceptionInput, Inputs, MAX_ALLOWED, Protected, compile, compile_tables,
-};
+pub use compile::{Desired, Inputs, MAX_ALLOWED, Protected, compile, compile_tables};
 pub use diff::{Changes, Held, MapChanges, diff};
 pub use effective_address::{address, effective_address};
-pub use names::{EVERYBODY, NameIds, NameInput, Scope, key as name_key, text as name_text};
+pub use error::CompileError;
+pub use exceptions::ExceptionInput;
+pub use name_ids::{NameIds, key as name_key, text as name_text};
+pub use names::{EVERYBODY, NameInput, Scope};
 pub use revocation::{NameGrants, revoked_grants};
-pub use table::{Layer, Tables};
+pub use tables::{Layer, Tables};

@@ -1,35 +1,35 @@
-//! Allowed names, and the addresses that each leads to, as the kernel holds them.
+//! Allowed names and the addresses of each, as the maps hold them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use enforcer_common::layout::{
-    AddressGrant, Deadline, MAX_NAME_ADDRESSES, MAX_NAMES, NAME_BYTES, NameEntry, NameKey,
+    AddressGrant, Deadline, MAX_NAME_ADDRESSES, MAX_NAMES, NameEntry, NameKey,
 };
 
-use super::CompileError;
-use super::compile::fits;
 use super::effective_address::address;
+use super::error::{CompileError, fits};
+use super::name_ids::key;
 use super::revocation::NameGrants;
 
-/// The scope of registries: everybody.
+/// The scope of registries: all cgroups, without a deadline.
 pub const EVERYBODY: Scope = Scope {
     cgroup: 0,
     deadline: Deadline::MAX,
     unchecked: false,
 };
 
-/// Pairs of a name and an address that only a daemon before this one knew: they leave room for those that are known, and for changes.
+/// The limit up to which inherited pairs of a name and an address are added: they leave room for known pairs, and for changes.
 const MOST_INHERITED: usize = MAX_NAME_ADDRESSES as usize / 2;
 
-/// Whom a name opens its addresses to, and until when.
+/// The cgroup for which a name allows its addresses, and until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The cgroup of an exception; 0 for everybody.
+    /// The cgroup of an exception; 0 for all.
     pub cgroup: u64,
-    /// In nanoseconds since boot.
+    /// The deadline in nanoseconds since boot.
     pub deadline: Deadline,
-    /// Whether the names in handshakes do not count (`sni = "off"`).
+    /// Whether SNI is not checked (`sni = "off"`).
     pub unchecked: bool,
 }
 
@@ -40,84 +40,19 @@ pub struct NameInput {
     pub text: String,
     /// Its number, from [`NameIds`].
     pub id: u32,
-    /// Whom it opens its addresses to.
+    /// The scopes in which its addresses are allowed.
     pub scopes: Vec<Scope>,
-    /// Where it leads.
+    /// Its addresses.
     pub addresses: Vec<IpAddr>,
-    /// Where it may lead, for everybody: no answer to this daemon said so. Handshakes have to name it there in any case.
+    /// Addresses from an earlier daemon that no answer to this one confirmed, allowed in all cgroups. SNI is always checked for them.
     pub inherited: Vec<IpAddr>,
-    /// The flags of [`NameEntry`] that say where its addresses may lie and who learns them.
+    /// The flags of [`NameEntry`] that determine which addresses are plausible and who adds them.
     pub flags: u32,
-    /// Whether it has left the sources, and only its addresses linger: the kernel learns no more of it.
+    /// Whether it left the sources, so that its addresses only linger: the kernel adds no more by snooping.
     pub departed: bool,
 }
 
-/// The numbers of names. They follow from the names, so that they are the same after a restart, and in another version.
-#[derive(Clone, Debug, Default)]
-pub struct NameIds {
-    ids: BTreeMap<NameKey, u32>,
-}
-
-impl NameIds {
-    /// The numbers in the maps that a daemon finds.
-    pub fn of(held: &BTreeMap<NameKey, NameEntry>) -> Self {
-        let ids = held.iter().map(|(key, entry)| (*key, entry.id)).collect();
-        Self { ids }
-    }
-
-    /// The number of a name.
-    pub fn id(&mut self, name: &str) -> u32 {
-        let key = key(name);
-        if let Some(known) = self.ids.get(&key) {
-            return *known;
-        }
-        let mut id = hash(name);
-        while id == AddressGrant::ADDRESS
-            || id == AddressGrant::ANY_NAME
-            || self.ids.values().any(|other| *other == id)
-        {
-            id = id.wrapping_add(1);
-        }
-        self.ids.insert(key, id);
-        id
-    }
-
-    /// The name with a number.
-    pub fn name(&self, id: u32) -> Option<String> {
-        let (key, _) = self.ids.iter().find(|(_, known)| **known == id)?;
-        Some(text(key))
-    }
-
-    /// Forgets the names that are in no policy any more.
-    pub fn retain(&mut self, names: &BTreeMap<NameKey, NameEntry>) {
-        self.ids.retain(|key, _| names.contains_key(key));
-    }
-}
-
-/// FNV-1a (Fowler, Noll and Vo) of 32 bits.
-fn hash(name: &str) -> u32 {
-    let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
-    lower.fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
-}
-
-/// The key of a name, which has at most 253 bytes.
-pub fn key(name: &str) -> NameKey {
-    let mut key = [0; NAME_BYTES];
-    for (to, from) in key.iter_mut().zip(name.bytes()) {
-        *to = from.to_ascii_lowercase();
-    }
-    key
-}
-
-/// The name in a key or an event.
-pub fn text(key: &NameKey) -> String {
-    let written = key.split(|byte| *byte == 0).next().unwrap_or_default();
-    String::from_utf8_lossy(written).into_owned()
-}
-
-/// Names with their entries, and which addresses they are bound to.
+/// Entries of names, and the grants of addresses to them.
 pub(super) type Compiled = (
     BTreeMap<NameKey, NameEntry>,
     BTreeMap<AddressGrant, Deadline>,
@@ -125,61 +60,61 @@ pub(super) type Compiled = (
 
 /// Compiles the names.
 pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
-    let mend = "allow fewer names";
-    fits(inputs.len(), MAX_NAMES as usize, "allowed names", mend)?;
+    let fix = "allow fewer names";
+    fits(inputs.len(), MAX_NAMES as usize, "allowed names", fix)?;
     let names = inputs.iter().map(|input| (key(&input.text), entry(input)));
     let names = names.collect();
-    let mut bound = BTreeMap::new();
+    let mut granted = BTreeMap::new();
     for input in inputs {
-        bind(input, &mut bound);
+        grant_addresses(input, &mut granted);
     }
     let what = "pairs of a name and an address";
-    fits(bound.len(), MAX_NAME_ADDRESSES as usize, what, mend)?;
+    fits(granted.len(), MAX_NAME_ADDRESSES as usize, what, fix)?;
     for input in inputs {
-        bind_inherited(input, &mut bound);
+        grant_inherited(input, &mut granted);
     }
-    Ok((names, bound))
+    Ok((names, granted))
 }
 
-fn bind(input: &NameInput, bound: &mut BTreeMap<AddressGrant, Deadline>) {
+fn grant_addresses(input: &NameInput, granted: &mut BTreeMap<AddressGrant, Deadline>) {
     for ip in &input.addresses {
         for scope in &input.scopes {
             let any = scope.unchecked.then_some(AddressGrant::ANY_NAME);
             for name in any.into_iter().chain([input.id]) {
-                let opening = AddressGrant::new(scope.cgroup, address(*ip).key(), name);
-                let deadline = bound.entry(opening).or_default();
+                let grant = AddressGrant::new(scope.cgroup, address(*ip).key(), name);
+                let deadline = granted.entry(grant).or_default();
                 *deadline = scope.deadline.max(*deadline);
             }
         }
     }
 }
 
-fn bind_inherited(input: &NameInput, bound: &mut BTreeMap<AddressGrant, Deadline>) {
+fn grant_inherited(input: &NameInput, granted: &mut BTreeMap<AddressGrant, Deadline>) {
     for ip in &input.inherited {
-        if bound.len() >= MOST_INHERITED {
+        if granted.len() >= MOST_INHERITED {
             return;
         }
-        let opening = AddressGrant::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
-        bound.insert(opening, EVERYBODY.deadline);
+        let grant = AddressGrant::new(EVERYBODY.cgroup, address(*ip).key(), input.id);
+        granted.insert(grant, EVERYBODY.deadline);
     }
 }
 
-/// For whom the names lead anywhere.
-pub(super) fn granted(inputs: &[NameInput]) -> NameGrants {
-    let mut granted = NameGrants::new();
+/// Returns the cgroups for which each name grants addresses, and until when.
+pub(super) fn name_grants(inputs: &[NameInput]) -> NameGrants {
+    let mut grants = NameGrants::new();
     for input in inputs {
         for scope in &input.scopes {
-            let until = granted.entry((scope.cgroup, input.id)).or_default();
+            let until = grants.entry((scope.cgroup, input.id)).or_default();
             *until = scope.deadline.max(*until);
         }
     }
-    granted
+    grants
 }
 
 fn entry(input: &NameInput) -> NameEntry {
     let mut flags = input.flags;
     if input.scopes.iter().any(|scope| scope.unchecked) {
-        // A forged answer would open an address to whatever name.
+        // Otherwise a forged answer would allow an address for any name.
         flags |= NameEntry::UNCHECKED | NameEntry::ASK_DAEMON;
     }
     let mut entry = NameEntry {
@@ -189,7 +124,7 @@ fn entry(input: &NameInput) -> NameEntry {
     };
     match input.scopes.as_slice() {
         _ if input.departed => entry.flags = 0,
-        scopes if scopes.iter().any(is_everybody) => entry.flags |= NameEntry::REGISTRY,
+        scopes if scopes.iter().any(is_for_all) => entry.flags |= NameEntry::REGISTRY,
         [scope] => (entry.cgroup, entry.deadline) = (scope.cgroup, scope.deadline),
         [] => {}
         [_, _, ..] => entry.flags |= NameEntry::ASK_DAEMON,
@@ -197,7 +132,7 @@ fn entry(input: &NameInput) -> NameEntry {
     entry
 }
 
-fn is_everybody(scope: &Scope) -> bool {
+fn is_for_all(scope: &Scope) -> bool {
     scope.cgroup == EVERYBODY.cgroup
 }
 

@@ -100,7 +100,7 @@ impl Engine {
     /// Has the kernel programs take the sockets for marked that were connected to a resolver before the programs were attached, or before it
     /// was one. Sockets that connect later are marked as they do.
     pub(super) fn list_dns_sockets(&mut self) {
-        let listed = dns_sockets(&self.held.servers);
+        let listed = dns_sockets(&self.held.resolvers);
         let listed = listed.and_then(|found| self.kernel.maps.set_dns_sockets(&found));
         let message = listed.err().map(|error| {
             format!(
@@ -120,7 +120,7 @@ impl Engine {
             Vec::new()
         });
         let own = self.held.allowed.keys().filter(|_| is_takeover);
-        let bound = &self.held.bound;
+        let bound = &self.held.name_addresses;
         self.inherited = Inherited::new(own.chain(&others), bound, &self.sources, until);
     }
 

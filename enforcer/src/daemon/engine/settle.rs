@@ -55,7 +55,7 @@ impl Engine {
             self.relearn_held(&desired)?;
             return Err(error.into());
         }
-        let other_servers = self.held.servers != desired.servers;
+        let other_servers = self.held.resolvers != desired.resolvers;
         self.held = Held::of(&desired);
         if other_servers {
             self.list_dns_sockets();
@@ -92,7 +92,7 @@ impl Engine {
         let inputs = inputs(&origins, &self.standings, &mut self.ids);
         Inputs {
             snooping: self.snooping(),
-            servers: self.servers(),
+            resolvers: self.servers(),
             ..inputs
         }
     }

@@ -60,7 +60,7 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
 
 /// Where any name opens, for which cgroup.
 fn any_names(desired: &Desired) -> BTreeSet<(u64, String)> {
-    let any = desired.bound.keys();
+    let any = desired.name_addresses.keys();
     let any = any.filter(|opening| opening.name == AddressGrant::ANY_NAME);
     let place = |opening: &AddressGrant| {
         let address = Ipv6Addr::from(opening.address).to_canonical();
@@ -86,7 +86,7 @@ fn after_a_restart_names_count_at_the_addresses_that_were_open_before_it() {
     assert_eq!(any_names(&desired), [(0, "10.1.0.4".to_owned())].into());
     let bound = |address, name| {
         desired
-            .bound
+            .name_addresses
             .contains_key(&AddressGrant::new(0, key(address), name))
     };
     assert!(bound("10.2.0.5", fabrikam) && !bound("10.2.0.5", contoso));

@@ -16,7 +16,7 @@ fn exception(cgroup: u64, deadline: u64, prefixes: &[&str]) -> ExceptionInput {
     }
 }
 
-fn closed(class: Class, prefix: &str) -> Arc<Tables> {
+fn protected(class: Class, prefix: &str) -> Arc<Tables> {
     let protected = Protected {
         layers: vec![Layer {
             class,
@@ -32,20 +32,20 @@ fn compile_alone(inputs: &Inputs) -> Result<Desired, CompileError> {
 }
 
 #[test]
-fn the_platform_address_is_exempt_even_inside_a_closed_prefix() {
-    let tables = closed(Class::Configured, "168.63.0.0/16");
+fn the_platform_address_is_exempt_even_inside_a_protected_prefix() {
+    let tables = protected(Class::Configured, "168.63.0.0/16");
     assert_eq!(tables.class(address(PLATFORM)), Class::Exempt);
 }
 
 #[test]
-fn an_allowed_address_outside_every_prefix_asks_for_the_lookup() {
+fn an_allowed_address_outside_every_prefix_requires_the_lookup() {
     let lookup = |text: &str| {
         let inputs = Inputs {
             default_allow: true,
             allowed: vec![ip(text)],
             ..Inputs::default()
         };
-        let desired = compile(&inputs, closed(Class::Registry, "20.42.66.0/24"));
+        let desired = compile(&inputs, protected(Class::Registry, "20.42.66.0/24"));
         !desired.unwrap().switches.unprotected_needs_no_lookup()
     };
     assert!(!lookup("20.42.66.1"));
@@ -72,7 +72,7 @@ fn names_that_share_an_address_are_counted() {
 }
 
 #[test]
-fn too_many_addresses_are_refused_whole() {
+fn too_many_addresses_are_refused_as_a_whole() {
     let addresses = (0..=MAX_ADDRESSES).map(|at| IpAddr::from(at.to_be_bytes()));
     let refused = compile_alone(&Inputs {
         allowed: addresses.collect(),
@@ -85,7 +85,7 @@ fn too_many_addresses_are_refused_whole() {
 }
 
 #[test]
-fn a_longer_prefix_lasts_as_long_as_the_shorter_ones_that_it_hides() {
+fn a_longer_prefix_has_the_latest_deadline_of_those_that_it_hides() {
     let desired = compile_alone(&Inputs {
         exceptions: vec![
             exception(7, 900, &["20.38.0.0/16"]),
@@ -96,7 +96,7 @@ fn a_longer_prefix_lasts_as_long_as_the_shorter_ones_that_it_hides() {
     })
     .unwrap();
     let deadline = |cgroup, text: &str, bits: u32| {
-        let key = ScopedAddress::new(cgroup, key_of_network(ip(text)));
+        let key = ScopedAddress::new(cgroup, crate::policy::exceptions::key_of_network(ip(text)));
         desired.prefixes[&(key, 64 + 96 + bits)]
     };
     assert_eq!(deadline(7, "20.38.0.0", 16), 900);
@@ -106,7 +106,7 @@ fn a_longer_prefix_lasts_as_long_as_the_shorter_ones_that_it_hides() {
 }
 
 #[test]
-fn an_ipv6_exception_never_opens_ipv4() {
+fn an_ipv6_exception_never_allows_ipv4() {
     let refused = compile_alone(&Inputs {
         exceptions: vec![exception(7, 1, &["::/0"])],
         ..Inputs::default()
@@ -115,7 +115,7 @@ fn an_ipv6_exception_never_opens_ipv4() {
 }
 
 #[test]
-fn of_nested_nat64_prefixes_the_longest_counts_in_any_order() {
+fn the_longest_of_nested_nat64_prefixes_applies_in_any_order() {
     let carrier = "2a00:64::20.38.98.100";
     for order in [
         ["2a00:64::/96", "2a00:64::/32"],

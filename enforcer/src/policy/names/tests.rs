@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::NameIds;
 
 fn input(text: &str, id: u32, scopes: &[Scope]) -> NameInput {
     NameInput {
@@ -27,19 +28,19 @@ const OTHER: Scope = Scope {
 };
 
 #[test]
-fn two_names_of_one_address_are_bound_to_it_each_for_itself() {
+fn two_names_of_one_address_have_a_grant_each() {
     let inputs = [
         input("a.azurecr.io", 1, &[EVERYBODY]),
         input("b.azurecr.io", 2, &[EVERYBODY]),
     ];
-    let (names, bound) = compile(&inputs).unwrap();
+    let (names, granted) = compile(&inputs).unwrap();
     assert_eq!(names.len(), 2);
-    let bound: Vec<_> = bound.keys().map(|opening| opening.name).collect();
-    assert_eq!(bound, [1, 2]);
+    let granted: Vec<_> = granted.keys().map(|grant| grant.name).collect();
+    assert_eq!(granted, [1, 2]);
 }
 
 #[test]
-fn the_kernel_learns_for_one_scope_and_asks_about_more() {
+fn the_kernel_snoops_for_one_scope_and_asks_the_daemon_for_several() {
     let one = only(&[input("logs.blob.core.windows.net", 1, &[ONE])]);
     assert_eq!((one.cgroup, one.deadline, one.flags), (7, 100, 0));
     let two = only(&[input("logs.blob.core.windows.net", 1, &[ONE, OTHER])]);
@@ -49,28 +50,28 @@ fn the_kernel_learns_for_one_scope_and_asks_about_more() {
 }
 
 #[test]
-fn of_a_name_that_left_nothing_more_is_learned() {
+fn a_departed_name_is_not_snooped() {
     let mut left = input("contoso.azurecr.io", 1, &[EVERYBODY]);
     left.departed = true;
     left.flags = NameEntry::IN_REGISTRY_TAG;
     assert_eq!(only(&[left]).flags, 0);
 }
 
-/// Whose any-name openings there are, and where.
+/// The grants to any name, by cgroup and address.
 fn any_names(inputs: &[NameInput]) -> Vec<(u64, IpAddr)> {
-    let (_, bound) = compile(inputs).unwrap();
-    let any = bound
+    let (_, granted) = compile(inputs).unwrap();
+    let any = granted
         .keys()
-        .filter(|opening| opening.name == AddressGrant::ANY_NAME);
-    let place = |opening: &AddressGrant| {
-        let address = std::net::Ipv6Addr::from(opening.address).to_canonical();
-        (opening.cgroup, address)
+        .filter(|grant| grant.name == AddressGrant::ANY_NAME);
+    let place = |grant: &AddressGrant| {
+        let address = std::net::Ipv6Addr::from(grant.address).to_canonical();
+        (grant.cgroup, address)
     };
     any.map(place).collect()
 }
 
 #[test]
-fn only_who_switched_names_off_reaches_any_name() {
+fn only_scopes_without_sni_check_get_a_grant_to_any_name() {
     let off = Scope {
         unchecked: true,
         ..ONE
@@ -80,7 +81,7 @@ fn only_who_switched_names_off_reaches_any_name() {
 }
 
 #[test]
-fn the_kernel_learns_no_name_that_handshakes_need_not_carry() {
+fn a_name_without_sni_check_is_not_snooped_by_the_kernel() {
     let everybody = Scope {
         unchecked: true,
         ..EVERYBODY
@@ -97,7 +98,7 @@ fn the_kernel_learns_no_name_that_handshakes_need_not_carry() {
 }
 
 #[test]
-fn what_a_daemon_before_opened_is_bound_to_names_and_never_to_any() {
+fn inherited_addresses_are_granted_to_their_names_and_never_to_any_name() {
     let inherited: IpAddr = "20.42.66.9".parse().unwrap();
     let mut off = input("contoso.azurecr.io", 1, &[EVERYBODY]);
     off.scopes[0].unchecked = true;
@@ -108,18 +109,18 @@ fn what_a_daemon_before_opened_is_bound_to_names_and_never_to_any() {
     }
     let inputs = [off, required];
     assert_eq!(any_names(&inputs), [(0, "20.42.66.0".parse().unwrap())]);
-    let (_, bound) = compile(&inputs).unwrap();
-    let inherited = bound
+    let (_, granted) = compile(&inputs).unwrap();
+    let inherited = granted
         .keys()
-        .filter(|opening| opening.address == address(inherited).key());
+        .filter(|grant| grant.address == address(inherited).key());
     assert_eq!(
-        inherited.map(|opening| opening.name).collect::<Vec<_>>(),
+        inherited.map(|grant| grant.name).collect::<Vec<_>>(),
         [1, 2]
     );
 }
 
 #[test]
-fn what_a_daemon_before_opened_leaves_room() {
+fn inherited_addresses_leave_room_for_others() {
     let many = (0..8000_u32).map(|at| std::net::Ipv4Addr::from_bits(0x142a_0000 + at).into());
     let many: Vec<IpAddr> = many.collect();
     let inputs: Vec<_> = (1..10)
@@ -128,15 +129,15 @@ fn what_a_daemon_before_opened_leaves_room() {
             ..input(&format!("{id}.azurecr.io"), id, &[EVERYBODY])
         })
         .collect();
-    let (_, bound) = compile(&inputs).unwrap();
-    assert_eq!(bound.len(), MOST_INHERITED);
+    let (_, granted) = compile(&inputs).unwrap();
+    assert_eq!(granted.len(), MOST_INHERITED);
     let own = address("20.42.66.0".parse().unwrap()).key();
-    let own = bound.keys().filter(|opening| opening.address == own);
+    let own = granted.keys().filter(|grant| grant.address == own);
     assert_eq!(own.count(), 9);
 }
 
 #[test]
-fn a_number_stays_a_names_own() {
+fn a_name_keeps_its_number() {
     let mut ids = NameIds::default();
     let (first, second) = (ids.id("a.azurecr.io"), ids.id("b.azurecr.io"));
     assert_ne!(first, second);

@@ -149,7 +149,7 @@ impl DnsFixture {
         let mut inputs = Inputs {
             default_allow: true,
             names: names(unit.id),
-            servers: servers.to_vec(),
+            resolvers: servers.to_vec(),
             exceptions: vec![exception],
             snooping: Snooping {
                 linger: LINGER,

@@ -224,11 +224,11 @@ fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result
     assert_eq!(learned(&mut fixture)?, 0, "off");
     fixture.apply(|inputs| {
         inputs.snooping.enabled = 1;
-        inputs.servers.remove(0);
+        inputs.resolvers.remove(0);
     })?;
     assert_eq!(learned(&mut fixture)?, 0, "no server");
     fixture.apply(|inputs| {
-        inputs.servers.push(SERVER);
+        inputs.resolvers.push(SERVER);
         inputs.names.remove(0);
     })?;
     assert_eq!(learned(&mut fixture)?, 0, "no name");

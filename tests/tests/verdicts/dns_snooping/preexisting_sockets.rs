@@ -57,7 +57,7 @@ impl Waiting {
 
 /// Does what the daemon does: lists the sockets of the device's network, and puts them in the place of those before. How many there are.
 fn list(fixture: &mut DnsFixture) -> Result<usize> {
-    let keys = fixture.inputs.servers.iter().map(|ip| address(*ip).key());
+    let keys = fixture.inputs.resolvers.iter().map(|ip| address(*ip).key());
     let servers: BTreeMap<_, _> = keys.zip(1..).collect();
     let listed = fixture
         .base
@@ -114,18 +114,18 @@ fn a_socket_that_is_older_than_its_servers_entry_learns_and_one_of_a_former_serv
     let _server = saying_at(&fixture, server, |answer| {
         answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
-    let servers = std::mem::take(&mut fixture.inputs.servers);
+    let servers = std::mem::take(&mut fixture.inputs.resolvers);
     fixture.apply(|_| {})?;
     let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
     assert_eq!(list(&mut fixture)?, 0);
-    fixture.apply(|inputs| inputs.servers = servers)?;
+    fixture.apply(|inputs| inputs.resolvers = servers)?;
     assert_eq!(list(&mut fixture)?, 1);
     assert_eq!(waiting.go()?, [answered(true)]);
     assert_eq!(fixture.learned()?, 2);
 
     fixture.forget()?;
     let waiting = Waiting::start(&fixture, &Value::Null, &[asked(server)])?;
-    fixture.apply(|inputs| inputs.servers.retain(|known| *known != server))?;
+    fixture.apply(|inputs| inputs.resolvers.retain(|known| *known != server))?;
     assert_eq!(list(&mut fixture)?, 0, "the list is replaced whole");
     assert_eq!(waiting.go()?, [answered(false)]);
     assert_eq!(fixture.learned()?, 0);

@@ -90,7 +90,7 @@ fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
         // To a server that is known as well.
         (ip(STUB), "127.0.0.1:53".parse()?, A, V4),
     ];
-    fixture.apply(|inputs| inputs.servers.push(ip("127.0.0.1")))?;
+    fixture.apply(|inputs| inputs.resolvers.push(ip("127.0.0.1")))?;
     for (server, filter_at, kind, address) in to_filter {
         redirect(&cache, &fixture, server, filter_at)?;
         let _filter = filter(&fixture, filter_at, address)?;

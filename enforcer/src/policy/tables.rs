@@ -1,24 +1,23 @@
-//! The protected set as tables: prefixes with classes, painted over each other, cut into blocks and rows.
-
-use std::collections::BTreeMap;
+//! The protected set as look-up tables: a stride table of blocks for IPv4, and a table of intervals for IPv6.
 
 use enforcer_common::tables::interval::{MAX_ROWS, Row};
 use enforcer_common::tables::stride::{BLOCK_LEN, Block, FIRST_BLOCK, MAX_BLOCKS};
 use enforcer_common::{Address, Class};
 use ipnet::IpNet;
 
-use super::CompileError;
+use super::error::CompileError;
+use super::intervals::{Canvas, uniform};
 
 /// Prefixes of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// The class that they get.
+    /// The class of the prefixes.
     pub class: Class,
     /// The prefixes, in any order.
     pub prefixes: Vec<IpNet>,
 }
 
-/// One generation of the protected set, as the maps hold it.
+/// One generation of the protected set, in the layout of the maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
     /// Blocks of the IPv4 table; the first 256 are those of the first octet.
@@ -28,10 +27,10 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Paints `layers` in order, the later over the earlier, and cuts the result into tables.
+    /// Builds the tables of `layers`; later layers override earlier ones.
     ///
     /// # Errors
-    /// [`CompileError::TableFull`] where it needs more blocks or rows than a generation has.
+    /// [`CompileError::TableFull`] where more blocks or rows are needed than a generation has.
     pub fn build(layers: &[Layer]) -> Result<Self, CompileError> {
         let mut v4 = Canvas::default();
         let mut v6 = Canvas::default();
@@ -55,7 +54,7 @@ impl Tables {
         })
     }
 
-    /// The class of an address, by the code that the kernel runs.
+    /// Looks up the class of an address, with the code of the kernel program.
     pub fn class(&self, address: Address) -> Class {
         match address.v4() {
             Some(address) => enforcer_common::tables::stride::lookup(self, address),
@@ -74,49 +73,6 @@ impl enforcer_common::tables::stride::Blocks for Tables {
 impl enforcer_common::tables::interval::Rows for Tables {
     fn row(&self, index: u32) -> Option<Row> {
         self.rows.get(usize::try_from(index).ok()?).copied()
-    }
-}
-
-/// Starts of intervals, each with the class up to the next start.
-#[derive(Default)]
-struct Canvas {
-    starts: BTreeMap<u128, Class>,
-}
-
-impl Canvas {
-    fn paint(&mut self, first: u128, last: u128, class: Class) {
-        if let Some(after) = last.checked_add(1) {
-            let resumed = self.class_at(after);
-            self.starts.insert(after, resumed);
-        }
-        let covered: Vec<u128> = self
-            .starts
-            .range(first..=last)
-            .map(|(start, _)| *start)
-            .collect();
-        for start in covered {
-            self.starts.remove(&start);
-        }
-        self.starts.insert(first, class);
-    }
-
-    fn class_at(&self, address: u128) -> Class {
-        let before = self.starts.range(..=address).next_back();
-        before.map_or(Class::Unprotected, |(_, class)| *class)
-    }
-
-    /// The intervals in order, neighbours of one class joined.
-    fn intervals(&self) -> Vec<(u128, Class)> {
-        let mut intervals: Vec<(u128, Class)> = Vec::with_capacity(self.starts.len());
-        for (start, class) in &self.starts {
-            let before = intervals
-                .last()
-                .map_or(Class::Unprotected, |(_, class)| *class);
-            if before != *class {
-                intervals.push((*start, *class));
-            }
-        }
-        intervals
     }
 }
 
@@ -182,7 +138,7 @@ fn blocks(intervals: &[(u128, Class)]) -> Result<Vec<Block>, CompileError> {
     Ok(blocks)
 }
 
-/// The block whose entries span `1 << shift` addresses each from `base` on; blocks that split an entry are appended.
+/// Fills the block whose entries each span `1 << shift` addresses, starting at `base`; appends the blocks that split an entry.
 fn fill(intervals: &[(u128, Class)], base: u32, shift: u32, blocks: &mut Vec<Block>) -> Block {
     let mut block = [0; BLOCK_LEN];
     for (index, entry) in block.iter_mut().enumerate() {
@@ -198,21 +154,6 @@ fn fill(intervals: &[(u128, Class)], base: u32, shift: u32, blocks: &mut Vec<Blo
         };
     }
     block
-}
-
-/// The one class of `first..=last`, if it has but one.
-fn uniform(intervals: &[(u128, Class)], first: u32, last: u32) -> Option<Class> {
-    let begun =
-        |address: u32| intervals.partition_point(|(start, _)| *start <= u128::from(address));
-    let before = begun(first);
-    if begun(last) != before {
-        return None;
-    }
-    Some(
-        before
-            .checked_sub(1)
-            .map_or(Class::Unprotected, |at| intervals[at].1),
-    )
 }
 
 #[cfg(test)]
@@ -237,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_layer_lies_over_an_earlier_one() {
+    fn a_later_layer_overrides_an_earlier_one() {
         let tables = Tables::build(&[
             layer(Class::Configured, &["20.0.0.0/8", "2603::/16"]),
             layer(Class::Storage, &["20.38.98.0/24", "2603:1030::/48"]),
@@ -258,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_address_space_can_be_painted() {
+    fn the_whole_address_space_can_be_protected() {
         let tables = Tables::build(&[layer(Class::Configured, &["0.0.0.0/0", "::/0"])]).unwrap();
         for text in ["0.0.0.0", "255.255.255.255", "::1", "ffff:ffff::ffff"] {
             assert_eq!(class(&tables, text), Class::Configured, "{text}");
@@ -266,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_set_leaves_everything_open() {
+    fn an_empty_set_protects_nothing() {
         let tables = Tables::build(&[]).unwrap();
         assert_eq!(class(&tables, "20.38.98.100"), Class::Unprotected);
         assert_eq!(class(&tables, "2603::1"), Class::Unprotected);
