@@ -32,15 +32,8 @@ const FOREIGN: [(&str, &[&str]); 3] = [
 
 /// The modules of `enforcer` in the order of their dependencies: each may use those before it. Modules of one line are independent of one
 /// another.
-const ROOMS: [&[&str]; 15] = [
-    &[
-        "name",
-        "printable",
-        "random",
-        "jitter",
-        "plain_words",
-        "documents",
-    ],
+const ROOMS: [&[&str]; 16] = [
+    &["name", "now", "plain_words", "printable", "random", "words"],
     &["file"],
     &["state"],
     &["config"],
@@ -50,7 +43,8 @@ const ROOMS: [&[&str]; 15] = [
     &["policy"],
     &["sources"],
     &["core"],
-    &["bpf", "sys", "kernel"],
+    &["sys"],
+    &["bpf"],
     &["daemon"],
     &["control"],
     &["doctor"],
