@@ -32,7 +32,7 @@ impl ConfigFile {
         self.named.is_none() && self.path().try_exists().is_ok_and(|exists| !exists)
     }
 
-    /// Reads pins, state and runtime directories. Other sections of the file may be invalid, so that a running daemon is found all the same.
+    /// Reads pins, state and runtime directories. Other sections of the file may be invalid, so that a running daemon is found in any case.
     ///
     /// # Errors
     /// Where a named file does not exist, or the file or its `[paths]` cannot be read.

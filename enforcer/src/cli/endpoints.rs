@@ -145,7 +145,7 @@ contoso.azurecr.io
   contoso.eastus.data.azurecr.io  data   region eastus  -          -                                -         -
   contoso.azurecr.io → eus-1.fe.azcr.io → fe.trafficmanager.net
   contoso.eastus.data.azurecr.io: failing since 2026-01-01T00:05:00Z: no resolver answered in time
-  contoso.eastus.data.azurecr.io: refused 52.239.169.228: it lies in Storage
+  contoso.eastus.data.azurecr.io: refused 52.239.169.228: it is in Storage
   contoso.*.data.azurecr.io (snooped): 20.42.66.2
 ";
         assert_eq!(endpoints.to_string(), expected);

@@ -24,17 +24,17 @@ pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let held = wait_for(client::events(&runtime, args.since))??;
-    printer.report(&Events(held.into_iter().map(Line).collect()))?;
+    printer.report(&EventList(held.into_iter().map(EventLine).collect()))?;
     Ok(Exit::Done)
 }
 
-/// Prints new events until the daemon ends or the reader of the output closes it.
+/// Prints new events until the daemon ends or the output is closed.
 async fn follow(runtime: &std::path::Path, since: u64, mut printer: Printer) -> Result<()> {
     let stop = Notify::new();
     let mut printed = Ok(());
     let each = |record| {
         if printed.is_ok() {
-            printed = printer.item(&Line(record));
+            printed = printer.item(&EventLine(record));
         }
         if printed.is_err() || printer.is_closed() {
             stop.notify_one();
@@ -48,9 +48,9 @@ async fn follow(runtime: &std::path::Path, since: u64, mut printer: Printer) -> 
 }
 
 #[derive(Serialize)]
-struct Events(Vec<Line>);
+struct EventList(Vec<EventLine>);
 
-impl fmt::Display for Events {
+impl fmt::Display for EventList {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return writeln!(formatter, "no events");
@@ -64,9 +64,9 @@ impl fmt::Display for Events {
 /// One event: time, verdict, reason, destination, protocol, names, process, unit or container, and the number of denials.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Line(EventRecord);
+struct EventLine(EventRecord);
 
-impl fmt::Display for Line {
+impl fmt::Display for EventLine {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(event) = self;
         if let Some(message) = &event.message {
@@ -128,7 +128,11 @@ mod tests {
             time: storage.time,
             ..EventRecord::note("names", "contoso.azurecr.io: added westus".to_owned())
         };
-        let events = Events(vec![Line(storage), Line(registry), Line(note)]);
+        let events = EventList(vec![
+            EventLine(storage),
+            EventLine(registry),
+            EventLine(note),
+        ]);
         let expected = "\
 2026-01-01T00:12:00Z  deny   storage            20.38.98.100:443       tcp   -  curl(1234)  build.service  ×5
 2026-01-01T00:12:00Z  audit  configured-prefix  2603:1030::66          icmp  a.azurecr.io,b.azurecr.io  -  container 0123456789ab
@@ -139,12 +143,12 @@ mod tests {
 
     #[test]
     fn no_events_have_a_line() {
-        assert_eq!(Events(Vec::new()).to_string(), "no events\n");
+        assert_eq!(EventList(Vec::new()).to_string(), "no events\n");
     }
 
     #[test]
     fn json_has_the_fields_of_the_record() {
-        let json = serde_json::to_value(Events(vec![Line(test_data::event())])).unwrap();
+        let json = serde_json::to_value(EventList(vec![EventLine(test_data::event())])).unwrap();
         assert_eq!(json[0]["executable"], "/usr/bin/curl");
         assert_eq!(json[0]["sequence"], 9);
     }

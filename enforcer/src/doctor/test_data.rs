@@ -205,7 +205,7 @@ fn data() -> NameStatus {
             since: at("05:00"),
             message: "no resolver answered in time".to_owned(),
         }),
-        refused: vec!["52.239.169.228: it lies in Storage".to_owned()],
+        refused: vec!["52.239.169.228: it is in Storage".to_owned()],
         ..name(
             "contoso.eastus.data.azurecr.io",
             Some(EndpointKind::Data),

@@ -159,7 +159,7 @@ fn a_damaged_service_tags_file_is_not_imported() {
 
 #[test]
 fn doctor_names_what_failed_and_its_fix() {
-    // Port 9 of this host, where nobody answers.
+    // Port 9 of this host, where nothing listens.
     let text = "registry = []\n[protect]\nservice-tags = \"tags.json\"\n[dns]\nservers = [\"127.0.0.1:9\"]\n";
     let directory = configured(text);
     let (code, stdout, _) = run(directory.path(), "doctor --config config.toml --json");

@@ -94,10 +94,7 @@ fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
     pull_at(PINNED[1])?;
 
     let output = enforcer.cli(["explain", PINNED[1], "--sni", CONTOSO_LOGIN])?;
-    let line = format!(
-        "/etc/hosts line 3 gives {CONTOSO_LOGIN} the address {}",
-        PINNED[1]
-    );
+    let line = format!("/etc/hosts line 3 maps {CONTOSO_LOGIN} to {}", PINNED[1]);
     assert!(
         output.status.success() && output.stdout.contains(&line),
         "{output:?}"

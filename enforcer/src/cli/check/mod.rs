@@ -26,14 +26,14 @@ pub(super) fn check(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
         }
         Err(error) if is_unreadable(&error) => Err(error),
         Err(error) => {
-            let refusal = Refusal {
+            let invalid = InvalidConfig {
                 valid: false,
                 error: error_chain(&error),
                 errors: sentences(&error),
             };
-            refusal.errors.iter().for_each(complain);
+            invalid.errors.iter().for_each(complain);
             if output.json {
-                printer.report(&refusal)?;
+                printer.report(&invalid)?;
             }
             Ok(Exit::No)
         }
@@ -46,14 +46,14 @@ fn is_unreadable(error: &anyhow::Error) -> bool {
 }
 
 #[derive(Serialize)]
-struct Refusal {
+struct InvalidConfig {
     valid: bool,
     /// All `errors` in one text.
     error: String,
     errors: Vec<String>,
 }
 
-impl std::fmt::Display for Refusal {
+impl std::fmt::Display for InvalidConfig {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(formatter, "{}", self.error)
     }

@@ -43,13 +43,13 @@ pub(super) struct ProtectedSet {
     pub(super) change_number: u32,
     pub(super) date: Option<String>,
     pub(super) age_days: Option<u64>,
-    pub(super) tags: Vec<Tag>,
+    pub(super) tags: Vec<PlannedTag>,
     pub(super) cidrs: Vec<IpNet>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Tag {
+pub(super) struct PlannedTag {
     pub(super) name: String,
     pub(super) ipv4_prefixes: usize,
     pub(super) ipv6_prefixes: usize,
@@ -111,7 +111,7 @@ fn protected_set(config: &Config, tags: &TagSnapshot, now: Timestamp) -> Protect
     let named = config.protect.tags.iter();
     let tag = |name: &String| {
         let prefixes = tags.families.get(name);
-        Tag {
+        PlannedTag {
             name: name.clone(),
             ipv4_prefixes: prefixes.map_or(0, |prefixes| prefixes.v4().len()),
             ipv6_prefixes: prefixes.map_or(0, |prefixes| prefixes.v6().len()),

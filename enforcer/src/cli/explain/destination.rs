@@ -16,13 +16,13 @@ const FORMS: &str =
 
 /// A destination from the command line.
 pub(super) struct ParsedDestination {
-    pub(super) host: Host,
+    pub(super) host: DestinationHost,
     /// Its port.
     pub(super) port: Option<u16>,
 }
 
 /// The host of a destination.
-pub(super) enum Host {
+pub(super) enum DestinationHost {
     Address(IpAddr),
     Name(Name),
 }
@@ -49,11 +49,11 @@ impl ParsedDestination {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
         if let Ok(address) = bracketed.unwrap_or(text).parse() {
-            let (host, port) = (Host::Address(address), None);
+            let (host, port) = (DestinationHost::Address(address), None);
             return Ok(Self { host, port });
         }
         if let Ok(socket) = text.parse::<SocketAddr>() {
-            let (host, port) = (Host::Address(socket.ip()), Some(socket.port()));
+            let (host, port) = (DestinationHost::Address(socket.ip()), Some(socket.port()));
             return Ok(Self { host, port });
         }
         let (name, port) = match text.rsplit_once(':') {
@@ -67,7 +67,7 @@ impl ParsedDestination {
         };
         let name = name.parse();
         let name = name.with_context(|| format!("\"{text}\" is not a destination; {FORMS}"))?;
-        let host = Host::Name(name);
+        let host = DestinationHost::Name(name);
         Ok(Self { host, port })
     }
 }
@@ -84,13 +84,13 @@ impl Destination {
     /// # Errors
     /// Where no address is found.
     pub(super) fn resolve(
-        host: Host,
+        host: DestinationHost,
         status: Option<&Status>,
         notes: &mut Vec<String>,
     ) -> Result<Self> {
         let name = match host {
-            Host::Address(address) => return Ok(Self::Address([address])),
-            Host::Name(name) => name,
+            DestinationHost::Address(address) => return Ok(Self::Address([address])),
+            DestinationHost::Name(name) => name,
         };
         let mut addresses: Vec<IpAddr> = status
             .into_iter()
@@ -170,7 +170,7 @@ pub(super) fn known_names(status: Option<&Status>, address: IpAddr) -> Vec<Name>
         .collect()
 }
 
-/// Returns a sentence for each line of the hosts file that gives an allowed name the address `address`.
+/// Returns a sentence for each line of the hosts file that maps an allowed name to `address`.
 pub(super) fn hosts_lines(status: Option<&Status>, address: IpAddr) -> Vec<String> {
     let names = status.into_iter().flat_map(all_names);
     let address = address.to_canonical();
@@ -180,7 +180,7 @@ pub(super) fn hosts_lines(status: Option<&Status>, address: IpAddr) -> Vec<Strin
         of_name.filter_map(|found| Some((&known.name, found.hosts_line?)))
     });
     lines
-        .map(|(name, line)| format!("{HOSTS} line {line} gives {name} the address {address}"))
+        .map(|(name, line)| format!("{HOSTS} line {line} maps {name} to {address}"))
         .collect()
 }
 
@@ -205,8 +205,8 @@ mod tests {
     fn parsed(text: &str) -> Result<(String, Option<u16>)> {
         let ParsedDestination { host, port } = ParsedDestination::parse(text)?;
         Ok(match host {
-            Host::Address(address) => (address.to_string(), port),
-            Host::Name(name) => (name.to_string(), port),
+            DestinationHost::Address(address) => (address.to_string(), port),
+            DestinationHost::Name(name) => (name.to_string(), port),
         })
     }
 
@@ -278,7 +278,7 @@ mod tests {
         let lines = |address: &str| hosts_lines(Some(&status), address.parse().unwrap());
         assert_eq!(
             lines("20.42.66.13"),
-            ["/etc/hosts line 3 gives contoso.azurecr.io the address 20.42.66.13"]
+            ["/etc/hosts line 3 maps contoso.azurecr.io to 20.42.66.13"]
         );
         assert!(lines("20.42.66.0").is_empty());
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use enforcer_common::Hook;
 use serde::Serialize;
 
-use super::verdict::{Initiator, Verdict};
+use super::verdict::{Evaluation, Initiator};
 use crate::cli::args::Protocol;
 use crate::name::Name;
 
@@ -42,7 +42,7 @@ pub(super) struct Explanation {
 pub(super) struct AddressVerdict {
     pub(super) address: IpAddr,
     #[serde(flatten)]
-    pub(super) verdict: Verdict,
+    pub(super) verdict: Evaluation,
     pub(super) names: Vec<Name>,
 }
 
@@ -84,7 +84,7 @@ impl Explanation {
     }
 
     /// Adds the verdict on one address.
-    pub(super) fn add(&mut self, address: IpAddr, mut verdict: Verdict, names: Vec<Name>) {
+    pub(super) fn add(&mut self, address: IpAddr, mut verdict: Evaluation, names: Vec<Name>) {
         verdict.passes |= self.missing_hooks.contains(&Hook::Egress.word());
         if verdict.is_denied() {
             self.verdict = verdict.verdict;
@@ -207,7 +207,7 @@ pub(super) mod tests {
             "the loaded kernel program on the live maps",
         );
         for (address, reason) in reasons {
-            let verdict = Verdict::new(*reason, !reason.denies());
+            let verdict = Evaluation::new(*reason, !reason.denies());
             explanation.add(address.parse().unwrap(), verdict, Vec::new());
         }
         explanation
@@ -230,7 +230,7 @@ pub(super) mod tests {
         let add = |hooks: Vec<&'static str>| {
             let mut explanation = explanation("20.38.98.100", &[]);
             explanation.set_missing_hooks(hooks);
-            let verdict = Verdict::new(Reason::Storage, false);
+            let verdict = Evaluation::new(Reason::Storage, false);
             explanation.add("20.38.98.100".parse().unwrap(), verdict, Vec::new());
             (explanation.passes, explanation.to_string())
         };

@@ -27,7 +27,7 @@ pub(super) enum Evaluator {
     Rule(Box<Maps>, Vec<CgroupPosition>),
 }
 
-/// Initiator connection is meant; neither: that of this process.
+/// What opens the connection; this process where neither is set.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Initiator {
     /// A systemd unit.
@@ -67,7 +67,7 @@ pub(super) enum CgroupPosition {
 /// The verdict on one address.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Verdict {
+pub(super) struct Evaluation {
     /// "allow" or "deny", as the rule decides.
     pub(super) verdict: &'static str,
     /// The stable word of the reason.
@@ -115,11 +115,11 @@ impl Evaluator {
     ///
     /// # Errors
     /// Where the program cannot be run or the maps cannot be read.
-    pub(super) fn evaluate(&self, to: IpAddr, protocol: Protocol, port: u16) -> Result<Verdict> {
+    pub(super) fn evaluate(&self, to: IpAddr, protocol: Protocol, port: u16) -> Result<Evaluation> {
         match self {
             Self::Program(question) => {
                 let answer = question.ask(to, protocol_number(protocol, to), port)?;
-                Ok(Verdict::new(answer.reason, answer.passes))
+                Ok(Evaluation::new(answer.reason, answer.passes))
             }
             Self::Rule(maps, positions) => {
                 let flow = Flow {
@@ -139,11 +139,11 @@ impl Evaluator {
     ///
     /// # Errors
     /// Where the program cannot be run or the maps cannot be read.
-    pub(super) fn evaluate_hello(&self, to: IpAddr, server_name: &str) -> Result<Verdict> {
+    pub(super) fn evaluate_hello(&self, to: IpAddr, server_name: &str) -> Result<Evaluation> {
         match self {
             Self::Program(question) => {
                 let answer = question.ask_hello(to, server_name)?;
-                Ok(Verdict::new(answer.reason, answer.passes))
+                Ok(Evaluation::new(answer.reason, answer.passes))
             }
             Self::Rule(maps, positions) => {
                 let verdicts: Result<Vec<_>> = positions
@@ -156,15 +156,15 @@ impl Evaluator {
     }
 }
 
-fn strictest(verdicts: Vec<Verdict>) -> Verdict {
-    let strictest = verdicts.into_iter().max_by_key(Verdict::is_denied);
-    strictest.unwrap_or_else(Verdict::outside)
+fn strictest(verdicts: Vec<Evaluation>) -> Evaluation {
+    let strictest = verdicts.into_iter().max_by_key(Evaluation::is_denied);
+    strictest.unwrap_or_else(Evaluation::outside)
 }
 
 impl CgroupPosition {
-    fn evaluate(&self, maps: &Maps, flow: &Flow) -> Result<Verdict> {
+    fn evaluate(&self, maps: &Maps, flow: &Flow) -> Result<Evaluation> {
         let Self::Inside(cgroups) = self else {
-            return Ok(Verdict::outside());
+            return Ok(Evaluation::outside());
         };
         let decision = decide(flow, &LivePolicy::new(maps, cgroups.clone())?);
         verdict(maps, decision.reason)
@@ -175,9 +175,9 @@ impl CgroupPosition {
         maps: &Maps,
         destination: Address,
         server_name: &str,
-    ) -> Result<Verdict> {
+    ) -> Result<Evaluation> {
         let Self::Inside(cgroups) = self else {
-            return Ok(Verdict::outside());
+            return Ok(Evaluation::outside());
         };
         let policy = LivePolicy::new(maps, cgroups.clone())?;
         let transport = Transport::Tcp(443);
@@ -190,12 +190,12 @@ impl CgroupPosition {
     }
 }
 
-fn verdict(maps: &Maps, reason: Reason) -> Result<Verdict> {
+fn verdict(maps: &Maps, reason: Reason) -> Result<Evaluation> {
     let audits = maps.settings()?.switches.audits();
-    Ok(Verdict::new(reason, !reason.denies() || audits))
+    Ok(Evaluation::new(reason, !reason.denies() || audits))
 }
 
-impl Verdict {
+impl Evaluation {
     pub(super) fn new(reason: Reason, passes: bool) -> Self {
         Self {
             verdict: if reason.denies() { "deny" } else { "allow" },
@@ -265,12 +265,12 @@ mod tests {
 
     #[test]
     fn a_denial_in_audit_mode_says_that_it_passes() {
-        assert_eq!(Verdict::new(Reason::Storage, false).text(), "denied");
+        assert_eq!(Evaluation::new(Reason::Storage, false).text(), "denied");
         assert_eq!(
-            Verdict::new(Reason::Storage, true).text(),
+            Evaluation::new(Reason::Storage, true).text(),
             "would be denied, but audit mode allows it"
         );
-        assert_eq!(Verdict::new(Reason::AllowedName, true).text(), "allowed");
+        assert_eq!(Evaluation::new(Reason::AllowedName, true).text(), "allowed");
     }
 
     #[test]

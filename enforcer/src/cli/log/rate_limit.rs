@@ -69,24 +69,24 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for RateLimited<L> {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         let is_count = metadata.fields().field(COUNT_FIELD).is_some();
-        let mut line = Line {
-            key: Key {
+        let mut line = LogLine {
+            key: LineKind {
                 statement: format!("{}:{}", metadata.target(), metadata.line().unwrap_or(0)),
-                ..Key::default()
+                ..LineKind::default()
             },
-            ..Line::default()
+            ..LogLine::default()
         };
         event.record(&mut line);
         let decision = match is_count {
-            true => Decision::Write,
+            true => Admission::Write,
             false => lock(&self.limits).admit(line, Instant::now()),
         };
         match decision {
-            Decision::Write => self.inner.on_event(event, context),
-            Decision::FirstSuppressed => {
+            Admission::Write => self.inner.on_event(event, context),
+            Admission::FirstSuppressed => {
                 let _thread_lives = self.wake.send(());
             }
-            Decision::Suppressed => {}
+            Admission::Suppressed => {}
         }
     }
 }
@@ -112,7 +112,7 @@ fn lock(limits: &Mutex<Limits>) -> std::sync::MutexGuard<'_, Limits> {
 
 /// What lines of one kind have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
+struct LineKind {
     /// Target and line of the statement.
     statement: String,
     /// Those of [`KEY_FIELDS`] that the line has, with their values.
@@ -123,13 +123,13 @@ struct Key {
 
 /// The properties of an event that the limit depends on.
 #[derive(Debug, Default)]
-struct Line {
-    key: Key,
+struct LogLine {
+    key: LineKind,
     is_denial: bool,
     message: String,
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
@@ -152,7 +152,7 @@ impl Visit for Line {
 
 /// Whether a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
+enum Admission {
     Write,
     /// The first one since counts were last taken.
     FirstSuppressed,
@@ -167,7 +167,7 @@ struct Limits {
 }
 
 impl Limits {
-    fn admit(&mut self, line: Line, now: Instant) -> Decision {
+    fn admit(&mut self, line: LogLine, now: Instant) -> Admission {
         match line.is_denial {
             true => self.denials.admit(line, now),
             false => self.others.admit(line, now),
@@ -185,7 +185,7 @@ impl Limits {
 /// A token bucket for each kind of line.
 #[derive(Default)]
 struct Kinds {
-    buckets: BTreeMap<Key, Bucket>,
+    buckets: BTreeMap<LineKind, Bucket>,
 }
 
 struct Bucket {
@@ -196,7 +196,7 @@ struct Bucket {
 }
 
 impl Kinds {
-    fn admit(&mut self, line: Line, now: Instant) -> Decision {
+    fn admit(&mut self, line: LogLine, now: Instant) -> Admission {
         if self.buckets.len() >= MAX_KINDS && !self.buckets.contains_key(&line.key) {
             self.buckets
                 .retain(|_, bucket| bucket.full_at > now || bucket.suppressed > 0);
@@ -206,7 +206,7 @@ impl Kinds {
         let key = if is_known || has_room {
             line.key
         } else {
-            Key::default()
+            LineKind::default()
         };
         let is_first = self.buckets.values().all(|bucket| bucket.suppressed == 0);
         let bucket = self.buckets.entry(key).or_insert_with(|| Bucket {
@@ -218,14 +218,14 @@ impl Kinds {
         let full_at = bucket.full_at.max(now) + token;
         if full_at <= now + token * BURST {
             bucket.full_at = full_at;
-            return Decision::Write;
+            return Admission::Write;
         }
         bucket.suppressed += 1;
         bucket.sample = line.message.chars().take(SAMPLE_CHARS).collect();
         if is_first {
-            Decision::FirstSuppressed
+            Admission::FirstSuppressed
         } else {
-            Decision::Suppressed
+            Admission::Suppressed
         }
     }
 

@@ -20,7 +20,7 @@ use crate::control::Status;
 pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
     let paths = config.paths()?;
     let report = match status_if_running(&paths)? {
-        Some(status) => Report::of_daemon(status),
+        Some(status) => StatusReport::of_daemon(status),
         None => pinned_report(&paths)?,
     };
     Printer::stdout(output.json).report(&report)?;
@@ -34,7 +34,7 @@ pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
 /// What is in force, according to the daemon or the pins.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Report {
+struct StatusReport {
     enforcing: bool,
     sentence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,10 +54,10 @@ struct Pinned {
     counters: Counters,
 }
 
-fn pinned_report(paths: &Paths) -> Result<Report> {
+fn pinned_report(paths: &Paths) -> Result<StatusReport> {
     let pins = Pins::new(&paths.pins);
     if !pins.judge()? {
-        return Ok(Report::of_nothing());
+        return Ok(StatusReport::of_nothing());
     }
     let maps = Maps::open(&pins)?;
     let settings = maps.settings()?;
@@ -66,7 +66,7 @@ fn pinned_report(paths: &Paths) -> Result<Report> {
     } else {
         Mode::Enforce
     };
-    Ok(Report::of_pinned(Pinned {
+    Ok(StatusReport::of_pinned(Pinned {
         hooks: pins.attached().into_iter().map(Hook::word).collect(),
         mode,
         default_allow: settings.switches.default_allows(),
@@ -75,7 +75,7 @@ fn pinned_report(paths: &Paths) -> Result<Report> {
     }))
 }
 
-impl Report {
+impl StatusReport {
     fn of_daemon(status: Status) -> Self {
         let hooks: Vec<&str> = status.hooks.iter().map(String::as_str).collect();
         let (enforcing, sentence) = match check_enforcing(status.mode, &hooks) {
@@ -164,18 +164,18 @@ mod tests {
     #[test]
     fn audit_is_not_enforcement() {
         let mut status = test_data::status();
-        assert!(Report::of_daemon(status.clone()).enforcing);
+        assert!(StatusReport::of_daemon(status.clone()).enforcing);
         status.mode = Mode::Audit;
-        let report = Report::of_daemon(status);
+        let report = StatusReport::of_daemon(status);
         assert!(!report.enforcing);
         assert!(report.sentence.contains("audit"), "{}", report.sentence);
-        assert!(!Report::of_pinned(pinned(Mode::Audit, &Hook::ALL)).enforcing);
+        assert!(!StatusReport::of_pinned(pinned(Mode::Audit, &Hook::ALL)).enforcing);
     }
 
     #[test]
     fn a_missing_hook_is_not_enforcement() {
-        assert!(Report::of_pinned(pinned(Mode::Enforce, &Hook::ALL)).enforcing);
-        let report = Report::of_pinned(pinned(Mode::Enforce, &Hook::ALL[1..]));
+        assert!(StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::ALL)).enforcing);
+        let report = StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::ALL[1..]));
         assert!(!report.enforcing);
         assert!(report.sentence.contains("egress"), "{}", report.sentence);
     }
@@ -185,7 +185,7 @@ mod tests {
         let mut status = test_data::status();
         status.ephemeral = true;
         assert_eq!(
-            Report::of_daemon(status).sentence,
+            StatusReport::of_daemon(status).sentence,
             "enforcing until the process 4711 ends"
         );
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 
 use super::tables::{exceptions, names, sources};
-use super::{Pinned, Report};
+use super::{Pinned, StatusReport};
 use crate::bpf::Counters;
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
 use crate::control::{Status, TagsStatus};
 use crate::printable;
 
-impl Display for Report {
+impl Display for StatusReport {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
         writeln!(formatter, "{}", self.sentence)?;
         if let Some(status) = &self.daemon {
@@ -220,7 +220,10 @@ enforcing
 
 alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolve
 ";
-        assert_eq!(Report::of_daemon(test_data::status()).to_string(), expected);
+        assert_eq!(
+            StatusReport::of_daemon(test_data::status()).to_string(),
+            expected
+        );
     }
 
     #[test]
@@ -230,7 +233,7 @@ alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolv
         status.weaknesses = weak
             .map(|whose| format!("{whose} has sni = \"off\""))
             .to_vec();
-        let text = Report::of_daemon(status).to_string();
+        let text = StatusReport::of_daemon(status).to_string();
         let lines: Vec<_> = text
             .lines()
             .filter(|line| line.starts_with("  weak "))

@@ -1,15 +1,14 @@
 //! `tags import`: validates a published file and atomically writes it to protect.service-tags.
 
-use std::fmt;
 use std::fs::{self, FileTimes};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::tz::Offset;
-use serde::Serialize;
 
+use super::imported::Imported;
 use crate::azure::tags::{
     check_against_bundle, check_complete, check_not_older, import as read_tags, read,
 };
@@ -131,51 +130,10 @@ fn published(tags: &TagSnapshot, file: &Path) -> SystemTime {
     })
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Imported {
-    place: PathBuf,
-    change_number: u32,
-    date: Option<String>,
-    older: bool,
-    change_number_before: u32,
-    from_before: String,
-    /// Why it needed `--force`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    forced: Option<String>,
-}
-
-impl fmt::Display for Imported {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = self
-            .date
-            .as_ref()
-            .map_or(String::new(), |date| format!(", {date}"));
-        writeln!(
-            formatter,
-            "{}: change {}{date} (before: change {}, from {})",
-            self.place.display(),
-            self.change_number,
-            self.change_number_before,
-            self.from_before
-        )?;
-        if let Some(forced) = &self.forced {
-            writeln!(
-                formatter,
-                "imported with --force, so the alarm tags-forced stays raised: {forced}"
-            )?;
-        }
-        let next = if self.older {
-            "a running daemon does not switch to older tags: systemctl restart egress-enforcer"
-        } else {
-            "a running daemon switches within a second: see `egress-enforcer tags show`"
-        };
-        writeln!(formatter, "{next}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use tempfile::TempDir;
 
     use super::*;
@@ -230,11 +188,9 @@ mod tests {
             "{forced}"
         );
         assert!(!kept.exists(), "they would replace it at the next start");
-        let told = forced.to_string();
-        assert!(
-            told.contains("imported with --force") && told.contains("change 403 or later"),
-            "{told}"
-        );
+        let text = forced.to_string();
+        assert!(text.contains("imported with --force"), "{text}");
+        assert!(text.contains("change 403 or later"), "{text}");
     }
 
     /// The change number and the kind of alarm after a start with `config`.

@@ -1,6 +1,7 @@
 //! `tags`: shows the protected set, and imports newer service tags.
 
 mod import;
+mod imported;
 
 use std::fmt;
 use std::path::Path;
@@ -42,15 +43,15 @@ pub(super) fn tags(config: &ConfigFile, command: TagsCommand) -> Result<Exit> {
 }
 
 fn show(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
-    let shown = match status_if_running(&config.paths()?)? {
-        Some(status) => Shown {
+    let report = match status_if_running(&config.paths()?)? {
+        Some(status) => TagsReport {
             in_force: true,
             concerns: concerns(&status.alarms),
             tags: status.tags,
         },
         None => configured(config.path())?,
     };
-    Printer::stdout(output.json).report(&shown)?;
+    Printer::stdout(output.json).report(&report)?;
     Ok(Exit::Done)
 }
 
@@ -62,10 +63,10 @@ fn concerns(alarms: &[Alarm]) -> Vec<String> {
     of_tags.map(|alarm| alarm.message.clone()).collect()
 }
 
-fn configured(file: &Path) -> Result<Shown> {
+fn configured(file: &Path) -> Result<TagsReport> {
     let sources = read_sources(Source::File(file.to_owned()))?;
     let concern = sources.tags_concern();
-    Ok(Shown {
+    Ok(TagsReport {
         in_force: false,
         concerns: concern.map(|(_, why)| why.to_owned()).into_iter().collect(),
         tags: sources.tags_status(),
@@ -74,7 +75,7 @@ fn configured(file: &Path) -> Result<Shown> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Shown {
+struct TagsReport {
     in_force: bool,
     /// Why the tags in force differ from those of their source, or are suspect.
     concerns: Vec<String>,
@@ -82,7 +83,7 @@ struct Shown {
     tags: TagsStatus,
 }
 
-impl fmt::Display for Shown {
+impl fmt::Display for TagsReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = if self.in_force {
             "in force"
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_text_has_every_fact_and_concern() {
-        let shown = Shown {
+        let report = TagsReport {
             in_force: true,
             concerns: vec!["old.json: older than the bundle".to_owned()],
             tags: TagsStatus {
@@ -163,6 +164,6 @@ in force
   switched   2026-01-01T00:10:00Z from change 373 to 375: 3 prefixes came, 1 went, in 21 ms
 ! old.json: older than the bundle
 ";
-        assert_eq!(shown.to_string(), expected);
+        assert_eq!(report.to_string(), expected);
     }
 }

@@ -59,8 +59,8 @@ pub(super) fn check_clock(now: Timestamp) -> Result<Check> {
     Ok(Check::new("clock", is_plausible, format!("{now:.0}"), fix))
 }
 
-/// Checks that the kernel's maps hold the policy, by compiling it as it is before the first DNS answer; each exception gets a cgroup id that
-/// no cgroup has.
+/// Checks that the policy fits into the kernel's maps, by compiling it without addresses from DNS; each exception gets a cgroup id that no
+/// cgroup has.
 ///
 /// # Errors
 /// Where it does not fit.

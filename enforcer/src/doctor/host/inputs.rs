@@ -1,4 +1,4 @@
-//! What the checks of this host look at.
+//! The inputs of the checks of this host.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::config::{self, Config, Paths};
 use crate::control::Status;
 
-/// The configuration and the daemon that the checks look at.
+/// The configuration and the daemon of this host.
 pub(crate) struct Host<'a> {
     /// The configuration file.
     pub(crate) file: &'a Path,

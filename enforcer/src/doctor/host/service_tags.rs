@@ -1,4 +1,4 @@
-//! Whether the service tags are young enough, and the ones that the configuration asks for.
+//! Whether the service tags are up to date, and the ones that the configuration names.
 
 use jiff::Timestamp;
 

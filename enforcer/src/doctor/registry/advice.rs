@@ -1,6 +1,6 @@
 //! Fixes for a registry: how to migrate to dedicated data endpoints without a failed pull, and lines for the configuration.
 
-use super::target::Target;
+use super::target::RegistryTarget;
 use crate::name::Name;
 
 /// Placeholder for unknown regions.
@@ -8,7 +8,7 @@ const SOME_REGION: &str = "REGION";
 
 /// Returns the steps of a migration to dedicated data endpoints, in the order in which no pull fails (learn.microsoft.com, "Azure Container Registry mitigating data exfiltration with
 /// dedicated data endpoints"). `regions`: those known to have a replica. `check`: the command line that verifies the result.
-pub(super) fn migration(target: &Target, regions: &[String], check: &str) -> String {
+pub(super) fn migration(target: &RegistryTarget, regions: &[String], check: &str) -> String {
     let registry = target.resource();
     let enable = format!("az acr update --name {registry} --data-endpoint-enabled");
     let list = format!("az acr show-endpoints --name {registry}");
@@ -46,7 +46,7 @@ pub(super) fn migration(target: &Target, regions: &[String], check: &str) -> Str
 }
 
 /// Returns the configuration lines that allow `endpoint`. `named`: whether the configuration has a section of the registry.
-pub(super) fn entry(target: &Target, endpoint: &Name, named: bool) -> String {
+pub(super) fn entry(target: &RegistryTarget, endpoint: &Name, named: bool) -> String {
     let login = &target.login;
     let line = format!("data-endpoints = [\"{endpoint}\"]");
     if named {
@@ -60,7 +60,7 @@ pub(super) fn entry(target: &Target, endpoint: &Name, named: bool) -> String {
 }
 
 /// Returns the configuration section that allows the registry, with the regions known to have a replica.
-pub(super) fn section(target: &Target, regions: &[String]) -> String {
+pub(super) fn section(target: &RegistryTarget, regions: &[String]) -> String {
     let login = &target.login;
     let endpoints = if target.is_hashed() {
         format!("endpoints-file = \"{}\"", endpoints_file(target))
@@ -71,7 +71,7 @@ pub(super) fn section(target: &Target, regions: &[String]) -> String {
 }
 
 /// Returns where to store the output of `az acr show-endpoints`.
-fn endpoints_file(target: &Target) -> String {
+fn endpoints_file(target: &RegistryTarget) -> String {
     format!("/etc/egress-enforcer/{}.json", target.resource())
 }
 
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn names_are_allowed_before_they_are_enabled() {
-        let target = Target::parse("contoso", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso", Cloud::Public).unwrap();
         let advice = migration(&target, &["eastus".to_owned()], "egress-enforcer doctor");
         let at = |text: &str| {
             advice
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_configuration_lines_are_valid() {
-        let target = Target::parse("contoso", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso", Cloud::Public).unwrap();
         let advice = migration(&target, &["westus".to_owned(), "eastus".to_owned()], "");
         for after in ["  2. ", "  4. "] {
             let text = fragment(&advice, after);
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn names_with_a_hash_are_not_derived_from_regions() {
-        let target = Target::parse("contoso-e7ggejfuhzhgedc8", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso-e7ggejfuhzhgedc8", Cloud::Public).unwrap();
         let advice = migration(&target, &["eastus".to_owned()], "");
         assert!(!advice.contains("regions"), "{advice}");
         assert!(advice.contains("--name contoso "), "{advice}");

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::challenge::Bearer;
 use super::response::{RegistryResponse, RegistryResult, no_response};
-use super::target::Target;
+use super::target::RegistryTarget;
 use crate::bpf::Check;
 
 /// Ids of the checks.
@@ -25,7 +25,7 @@ pub(super) enum Access {
 }
 
 /// Checks the response to `GET /v2/` (OCI distribution specification 1.1, "Determining support").
-pub(super) fn check_login(target: &Target, result: &RegistryResult) -> (Check, Access) {
+pub(super) fn check_login(target: &RegistryTarget, result: &RegistryResult) -> (Check, Access) {
     let response = match result {
         Ok(response) => response,
         Err(why) => return (no_response(LOGIN, &target.login, why), Access::Denied),
@@ -62,7 +62,7 @@ pub(super) fn check_login(target: &Target, result: &RegistryResult) -> (Check, A
     }
 }
 
-fn registry_firewall(target: &Target) -> String {
+fn registry_firewall(target: &RegistryTarget) -> String {
     let registry = target.resource();
     format!(
         "allow this host's public address in the registry's firewall (az acr network-rule add --name {registry} --ip-address ADDRESS), or connect through a private endpoint"
@@ -75,14 +75,14 @@ pub(super) fn foreign_token_server(why: &str) -> Check {
 }
 
 #[derive(Deserialize)]
-struct TokenResponse {
+struct RegistryTokenResponse {
     access_token: Option<String>,
     token: Option<String>,
 }
 
 /// Checks the response to the request for a token, and returns the token. `with_credentials`: whether user and password were sent.
 pub(super) fn check_token(
-    target: &Target,
+    target: &RegistryTarget,
     with_credentials: bool,
     result: &RegistryResult,
 ) -> (Check, Option<String>) {
@@ -124,7 +124,7 @@ pub(super) fn check_token(
 
 /// Returns the token, where it is valid in a header (RFC 6750 section 2.1).
 fn token_of(response: &RegistryResponse) -> Option<String> {
-    let response: TokenResponse = serde_json::from_slice(&response.body).ok()?;
+    let response: RegistryTokenResponse = serde_json::from_slice(&response.body).ok()?;
     let token = response.access_token.or(response.token)?;
     let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then_some(token)
@@ -136,8 +136,8 @@ mod tests {
     use crate::config::Cloud;
     use crate::doctor::registry::response::NoResponse;
 
-    fn target() -> Target {
-        Target::parse("contoso", Cloud::Public).unwrap()
+    fn target() -> RegistryTarget {
+        RegistryTarget::parse("contoso", Cloud::Public).unwrap()
     }
 
     fn response(status: u16, body: &str) -> RegistryResponse {

@@ -1,7 +1,7 @@
 //! Where blobs come from: this decides whether pulls keep working once you enforce.
 
 use super::response::{RegistryResult, no_response};
-use super::target::Target;
+use super::target::RegistryTarget;
 use crate::bpf::Check;
 use crate::config::{Cloud, EndpointKind};
 use crate::https::Url;
@@ -21,7 +21,7 @@ pub(super) struct Redirect {
 /// Checks the response to the request for a blob, and returns the dedicated data endpoint that it redirects to. `migration`: the fix where it
 /// redirects elsewhere.
 pub(super) fn check_redirect(
-    target: &Target,
+    target: &RegistryTarget,
     migration: &str,
     result: &RegistryResult,
 ) -> (Check, Option<Redirect>) {
@@ -59,7 +59,11 @@ fn parse(location: &str) -> Option<Redirect> {
     Some(Redirect { host, url })
 }
 
-fn check_host(target: &Target, migration: &str, redirect: Redirect) -> (Check, Option<Redirect>) {
+fn check_host(
+    target: &RegistryTarget,
+    migration: &str,
+    redirect: Redirect,
+) -> (Check, Option<Redirect>) {
     let host = &redirect.host;
     if target.cloud.endpoint_kind(&target.login, host) == Some(EndpointKind::Data) {
         let message = format!("served by the dedicated data endpoint {host}");
@@ -109,7 +113,7 @@ mod tests {
     use crate::doctor::registry::response::{NoResponse, RegistryResponse};
 
     fn judged(status: u16, location: Option<&str>) -> (Check, Option<Redirect>) {
-        let target = Target::parse("contoso", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso", Cloud::Public).unwrap();
         let response = RegistryResponse {
             status,
             location: location.map(str::to_owned),

@@ -1,7 +1,7 @@
 //! Which names of the registry this host allows.
 
 use super::advice;
-use super::target::Target;
+use super::target::RegistryTarget;
 use crate::bpf::Check;
 use crate::config::EndpointKind;
 use crate::control::Status;
@@ -32,7 +32,11 @@ pub(super) struct LocalPolicy {
 
 impl LocalPolicy {
     /// Takes the names from the daemon where it runs, or else from the configuration where there is one.
-    pub(super) fn new(target: &Target, status: Option<&Status>, sources: Option<&Sources>) -> Self {
+    pub(super) fn new(
+        target: &RegistryTarget,
+        status: Option<&Status>,
+        sources: Option<&Sources>,
+    ) -> Self {
         if let Some(status) = status {
             let own = status.registries.iter();
             let own = own.filter(|registry| registry.login_server == target.login);
@@ -63,7 +67,7 @@ impl LocalPolicy {
     }
 
     /// Returns the names to resolve: the login server and the allowed names.
-    pub(super) fn names(&self, target: &Target) -> Vec<Name> {
+    pub(super) fn names(&self, target: &RegistryTarget) -> Vec<Name> {
         let mut names = vec![target.login.clone()];
         names.extend(
             self.names
@@ -77,7 +81,7 @@ impl LocalPolicy {
     /// Returns the allowed data endpoints.
     pub(super) fn data_endpoints<'a>(
         &'a self,
-        target: &'a Target,
+        target: &'a RegistryTarget,
     ) -> impl Iterator<Item = &'a Name> {
         let kind = |name: &Name| target.cloud.endpoint_kind(&target.login, name);
         let names = self.names.iter();
@@ -85,7 +89,7 @@ impl LocalPolicy {
     }
 
     /// Checks that the registry is allowed. `regions`: those known to have a replica.
-    pub(super) fn check_registry(&self, target: &Target, regions: &[String]) -> Check {
+    pub(super) fn check_registry(&self, target: &RegistryTarget, regions: &[String]) -> Check {
         let login = &target.login;
         let source = match self.source {
             PolicySource::Daemon => "the daemon",
@@ -111,7 +115,7 @@ impl LocalPolicy {
     }
 
     /// Checks that `endpoint`, the data endpoint that the registry redirects to, is allowed.
-    pub(super) fn check_endpoint(&self, target: &Target, endpoint: &Name) -> Check {
+    pub(super) fn check_endpoint(&self, target: &RegistryTarget, endpoint: &Name) -> Check {
         let allowed = self.names.contains(endpoint);
         let entry = advice::entry(target, endpoint, !self.names.is_empty());
         if self.source == PolicySource::None {
@@ -145,8 +149,8 @@ mod tests {
     use crate::doctor::host::configuration::read_sources;
     use crate::doctor::test_data;
 
-    fn target(text: &str) -> Target {
-        Target::parse(text, Cloud::Public).unwrap()
+    fn target(text: &str) -> RegistryTarget {
+        RegistryTarget::parse(text, Cloud::Public).unwrap()
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::response::{RegistryResult, no_response};
-use super::target::{Image, Target, is_digest};
+use super::target::{Image, RegistryTarget, is_digest};
 use crate::bpf::Check;
 
 /// Id of the check.
@@ -12,7 +12,7 @@ const IMAGE: &str = "image";
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, \
     application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// The digest that a manifest leads to.
+/// The digest that a manifest refers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Manifest {
     /// The manifest of one platform.
@@ -40,10 +40,10 @@ struct Platform {
     architecture: String,
 }
 
-/// Checks the response to the request for the manifest of `image`, and returns the digest that it leads to. An index leads to the entry for the
-/// architecture `own` (in Rust's terms), or else to the first.
+/// Checks the response to the request for the manifest of `image`, and returns the digest that it refers to. Of an index, that is the entry for the
+/// architecture `own` (in Rust's terms), or else the first.
 pub(super) fn check_manifest(
-    target: &Target,
+    target: &RegistryTarget,
     image: &Image,
     own: &str,
     result: &RegistryResult,
@@ -80,7 +80,7 @@ pub(super) fn check_manifest(
     }
 }
 
-/// The failed check of an index that leads to indexes only.
+/// The failed check of an index that contains only indexes.
 pub(super) fn too_deep(image: &Image) -> Check {
     let message = format!("{image} is an index of indexes");
     Check::new(
@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn judged(status: u16, body: &str) -> (Check, Option<Manifest>) {
-        let target = Target::parse("contoso", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso", Cloud::Public).unwrap();
         let response = RegistryResponse {
             status,
             body: body.as_bytes().to_vec(),

@@ -21,7 +21,7 @@ use self::local_policy::LocalPolicy;
 use self::pull_check::PullCheck;
 pub(crate) use self::report::Report;
 pub(crate) use self::target::Image;
-use self::target::Target;
+use self::target::RegistryTarget;
 use self::transport::RegistryClient;
 use super::host::configuration::{self, read_sources};
 use super::host::{Host, resolvers};
@@ -33,7 +33,7 @@ use crate::resolver::lookup::Lookup;
 
 /// The checks of one registry, not yet made.
 pub(crate) struct RegistryCheck {
-    target: Target,
+    target: RegistryTarget,
     image: Option<Image>,
     credentials: Option<Credentials>,
     /// `None` where there is no valid configuration.
@@ -55,7 +55,7 @@ impl RegistryCheck {
         let sources = read_sources(Source::File(host.file.to_owned())).ok();
         let config = sources.as_ref().map(|sources| &sources.config);
         let cloud = config.map_or_else(Cloud::default, |config| config.protect.cloud);
-        let target = Target::parse(registry, cloud)?;
+        let target = RegistryTarget::parse(registry, cloud)?;
         Ok(Self {
             image: image.map(|image| image.within(&target.login)),
             lookup: Lookup::new(&resolvers::servers(config)?)?,
@@ -109,7 +109,7 @@ fn proxy_variable() -> Option<&'static str> {
 }
 
 /// The bundle of service tags and the default answer check, where there is no valid configuration.
-fn default_sources(target: &Target) -> Result<Sources> {
+fn default_sources(target: &RegistryTarget) -> Result<Sources> {
     let config = Config::for_registries(std::slice::from_ref(&target.login), &[])?;
     read_sources(Source::Given(Box::new(config))).context("the service tags in this program")
 }

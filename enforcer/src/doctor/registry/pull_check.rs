@@ -14,7 +14,7 @@ use super::local_policy::LocalPolicy;
 use super::manifest::{self, Manifest, check_manifest};
 use super::report::Report;
 use super::response::RegistryResult;
-use super::target::{Image, Target};
+use super::target::{Image, RegistryTarget};
 use super::transport::RegistryClient;
 use super::{advice, blob};
 use crate::bpf::Check;
@@ -28,7 +28,7 @@ const BLOBS: &str = "whether they come from a dedicated data endpoint is unknown
 
 /// The registry to check, and what the checks use.
 pub(super) struct PullCheck {
-    pub(super) target: Target,
+    pub(super) target: RegistryTarget,
     pub(super) image: Option<Image>,
     pub(super) credentials: Option<Credentials>,
     pub(super) sources: Sources,
@@ -74,7 +74,7 @@ impl PullCheck {
         Ok(names)
     }
 
-    /// Connects to the login server and, with an image, goes on to the redirect of its config blob.
+    /// Connects to the login server and, with an image, pulls up to the redirect of its config blob.
     async fn log_in_and_pull(
         &self,
         report: &mut Report<'_>,
@@ -232,7 +232,7 @@ impl PullCheck {
         }
         let fix = match self.image {
             None => {
-                "name an image of the registry (--image REPO[:TAG]; with --username and --password-stdin, unless anybody may pull it)"
+                "name an image of the registry (--image REPO[:TAG]; with --username and --password-stdin, unless it can be pulled without credentials)"
             }
             Some(_) => "fix what failed above, and run this check again",
         };

@@ -6,7 +6,7 @@ use crate::bpf::Check;
 use crate::https::HttpsError;
 use crate::name::Name;
 
-/// Longest part of a server's message that is shown, in characters.
+/// Longest part of a server's message that is printed, in characters.
 const MAX_MESSAGE: usize = 200;
 
 /// A response over TLS with a valid certificate.

@@ -14,12 +14,12 @@ const MAX_TAG: usize = 128;
 
 /// A registry, identified by its login server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct RegistryTarget {
     pub(super) login: Name,
     pub(super) cloud: Cloud,
 }
 
-impl Target {
+impl RegistryTarget {
     /// Parses a login server, or a registry's short name in the cloud `default`.
     ///
     /// # Errors
@@ -148,7 +148,12 @@ mod tests {
 
     #[test]
     fn a_short_name_is_a_registry_of_the_configured_cloud() {
-        let login = |text, cloud| Target::parse(text, cloud).unwrap().login.to_string();
+        let login = |text, cloud| {
+            RegistryTarget::parse(text, cloud)
+                .unwrap()
+                .login
+                .to_string()
+        };
         assert_eq!(login("contoso", Cloud::Public), "contoso.azurecr.io");
         assert_eq!(login("contoso", Cloud::China), "contoso.azurecr.cn");
         assert_eq!(
@@ -162,13 +167,16 @@ mod tests {
             "*.azurecr.io",
             "",
         ] {
-            assert!(Target::parse(wrong, Cloud::Public).is_err(), "{wrong}");
+            assert!(
+                RegistryTarget::parse(wrong, Cloud::Public).is_err(),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
     fn the_name_for_az_has_no_hash() {
-        let target = Target::parse("contoso-e7ggejfuhzhgedc8", Cloud::Public).unwrap();
+        let target = RegistryTarget::parse("contoso-e7ggejfuhzhgedc8", Cloud::Public).unwrap();
         assert!(target.is_hashed());
         assert_eq!(target.resource(), "contoso");
     }

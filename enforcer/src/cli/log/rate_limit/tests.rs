@@ -4,21 +4,21 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
-fn line(key: &str, message: &str) -> Line {
-    Line {
-        key: Key {
+fn line(key: &str, message: &str) -> LogLine {
+    LogLine {
+        key: LineKind {
             statement: key.to_owned(),
-            ..Key::default()
+            ..LineKind::default()
         },
         message: message.to_owned(),
-        ..Line::default()
+        ..LogLine::default()
     }
 }
 
 fn written(kinds: &mut Kinds, key: &str, lines: usize, now: Instant) -> usize {
     let decisions = (0..lines).map(|at| kinds.admit(line(key, &format!("line {at}")), now));
     decisions
-        .filter(|decision| *decision == Decision::Write)
+        .filter(|decision| *decision == Admission::Write)
         .count()
 }
 
@@ -35,11 +35,17 @@ fn a_kind_has_a_burst_and_then_a_rate() {
 fn suppressed_lines_are_counted_once() {
     let (mut kinds, now) = (Kinds::default(), Instant::now());
     written(&mut kinds, "a", 50, now);
-    assert_eq!(kinds.admit(line("a", "51"), now), Decision::FirstSuppressed);
-    assert_eq!(kinds.admit(line("a", "52"), now), Decision::Suppressed);
+    assert_eq!(
+        kinds.admit(line("a", "51"), now),
+        Admission::FirstSuppressed
+    );
+    assert_eq!(kinds.admit(line("a", "52"), now), Admission::Suppressed);
     assert_eq!(kinds.take_counts(), [("52".to_owned(), 2)]);
     assert_eq!(kinds.take_counts(), []);
-    assert_eq!(kinds.admit(line("a", "53"), now), Decision::FirstSuppressed);
+    assert_eq!(
+        kinds.admit(line("a", "53"), now),
+        Admission::FirstSuppressed
+    );
 }
 
 #[test]
@@ -68,7 +74,7 @@ struct Written(Arc<Mutex<Vec<String>>>);
 
 impl<S: Subscriber> Layer<S> for Written {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut line = Line::default();
+        let mut line = LogLine::default();
         event.record(&mut line);
         self.0.lock().unwrap().push(line.message);
     }
@@ -86,7 +92,7 @@ fn written_of(lines: impl FnOnce()) -> BTreeMap<String, usize> {
     counts
 }
 
-/// A line of the statement of `daemon::journal`, as far as the limit looks at it. The message says which.
+/// Logs an event with the fields of `daemon::journal` that the limit depends on.
 fn event_line(
     verdict: &str,
     cgroup: &str,
