@@ -1,4 +1,4 @@
-//! A stage whose device asks, and the names that are allowed on it.
+//! A device with a DNS client, and a policy with names.
 
 use std::{mem::offset_of, net::IpAddr, os::fd::AsRawFd as _, process::Command, time::Duration};
 
@@ -25,7 +25,7 @@ pub(super) const DATA: &str = "contoso.*.data.azurecr.io";
 pub(super) const ACCOUNT: &str = "contosologs.blob.core.windows.net";
 pub(super) const IDS: [(&str, u32); 3] = [(REGISTRY, 1), (DATA, 2), (ACCOUNT, 3)];
 pub(super) const LINGER: u64 = 900_000_000_000;
-/// The stub on the device's own loopback.
+/// The address of a stub resolver on the device's loopback.
 pub(super) const STUB: &str = "127.53.0.53";
 use test_data::dns::Message;
 
@@ -35,7 +35,7 @@ const TOOL: &str = concat!(
 );
 pub(super) const LIMIT: Duration = Duration::from_secs(240);
 
-/// What to ask, and what to look for.
+/// A DNS query, and keys to look up after the answer.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Lookup {
     pub(super) to: IpAddr,
@@ -50,7 +50,7 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    /// One question, one answer.
+    /// Returns one query with one answer.
     pub(super) fn once(to: IpAddr, name: &str, kind: u16) -> Self {
         Self {
             to,
@@ -63,19 +63,19 @@ impl Lookup {
         }
     }
 
-    /// Looks whether `openings` are there as soon as there is an answer.
-    pub(super) fn look(mut self, openings: &[AddressGrant]) -> Self {
-        self.keys = openings.iter().map(bytes).collect();
+    /// Checks for `grants` in the map as soon as an answer arrives.
+    pub(super) fn look(mut self, grants: &[AddressGrant]) -> Self {
+        self.keys = grants.iter().map(bytes).collect();
         self
     }
 
-    /// Another way than a connected datagram socket.
+    /// Uses another method than a connected datagram socket.
     pub(super) fn by(self, method: &'static str) -> Self {
         Self { method, ..self }
     }
 }
 
-/// What came of it.
+/// The result of a [`Lookup`].
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(super) struct LookupResult {
     pub(super) errno: Option<i32>,
@@ -87,8 +87,8 @@ pub(super) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]))
 }
 
-/// The openings of an address by the name of this number.
-pub(super) fn openings(cgroup: u64, address: IpAddr, name: u32) -> [AddressGrant; 2] {
+/// Returns the map keys with which the name with this id allows an address.
+pub(super) fn grants(cgroup: u64, address: IpAddr, name: u32) -> [AddressGrant; 2] {
     let key = match address {
         IpAddr::V4(address) => Address::from_v4(address.into()),
         IpAddr::V6(address) => Address::from_v6(address.into()),
@@ -97,11 +97,11 @@ pub(super) fn openings(cgroup: u64, address: IpAddr, name: u32) -> [AddressGrant
     [AddressGrant::ADDRESS, name].map(|name| AddressGrant::new(cgroup, key, name))
 }
 
-fn bytes(opening: &AddressGrant) -> Vec<u8> {
-    let mut bytes = opening.cgroup.to_ne_bytes().to_vec();
-    bytes.extend(opening.address);
-    bytes.extend(opening.name.to_ne_bytes());
-    bytes.extend(opening.reserved.to_ne_bytes());
+fn bytes(grant: &AddressGrant) -> Vec<u8> {
+    let mut bytes = grant.cgroup.to_ne_bytes().to_vec();
+    bytes.extend(grant.address);
+    bytes.extend(grant.name.to_ne_bytes());
+    bytes.extend(grant.reserved.to_ne_bytes());
     bytes
 }
 
@@ -117,7 +117,7 @@ fn all_in_hex<S: Serializer>(all: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> 
     to.collect_seq(all.iter().map(|bytes| hex(bytes)))
 }
 
-/// The stage, with a policy that learns from the servers of the lab for the device's network.
+/// The base fixture with a policy that snoops the lab's resolvers for the device's network namespace.
 pub(super) struct DnsFixture {
     pub(super) base: Fixture,
     pub(super) inputs: Inputs,
@@ -130,7 +130,7 @@ impl DnsFixture {
         Ok(fixture)
     }
 
-    /// The policy is there, and judges nothing yet.
+    /// Creates the fixture with the policy applied and no program attached.
     pub(super) fn before_attaching() -> Result<Self> {
         let mut base = Fixture::new()?;
         let unit = loaded_policy::open(&base.device)?;
@@ -164,19 +164,19 @@ impl DnsFixture {
         Ok(Self { base, inputs })
     }
 
-    /// Puts another policy in force.
+    /// Applies a changed policy.
     pub(super) fn apply(&mut self, change: impl FnOnce(&mut Inputs)) -> Result<()> {
         change(&mut self.inputs);
         self.base.loaded.apply(&protected(), &self.inputs)
     }
 
-    /// Asks from a process in the device's cgroup and network.
+    /// Sends queries from a process in the device's cgroup and network namespace.
     pub(super) fn ask(&self, questions: &[Lookup]) -> Result<Vec<LookupResult>> {
         self.ask_as(&Value::Null, questions)
     }
 
-    /// Asks from an unprivileged process in the device's cgroup, which has made itself a network in which `address` is its own and
-    /// answers `answer`.
+    /// Sends queries from an unprivileged process in the device's cgroup with a new network namespace, in which `address` is local
+    /// and returns `answer`.
     pub(super) fn ask_alone(
         &self,
         address: IpAddr,
@@ -186,7 +186,7 @@ impl DnsFixture {
         self.ask_as(&alone(address, answer), questions)
     }
 
-    /// Asks from a process in the device's network and another cgroup.
+    /// Sends queries from a process in the device's network namespace and another cgroup.
     pub(super) fn ask_from(
         &self,
         cgroup: &Cgroup,
@@ -209,7 +209,7 @@ impl DnsFixture {
         parse_report(&run_with_input(self.tool(cgroup), &self.order(order), LIMIT)?.success()?)
     }
 
-    /// The tool that asks, in a process of `cgroup`.
+    /// Returns the command of the DNS client in `cgroup`.
     pub(super) fn tool(&self, cgroup: &Cgroup) -> Command {
         let attach_point = self.base.network.device_env().in_cgroup(cgroup);
         let mut tool = attach_point.command("python3");
@@ -217,30 +217,29 @@ impl DnsFixture {
         tool
     }
 
-    /// What it reads: `order` with the map that it looks into.
+    /// Returns the client's input: `order` with the path of the map.
     pub(super) fn order(&self, mut order: Value) -> String {
         order["map"] = json!(self.base.loaded.map(DNS_ADDRESSES));
         order.to_string()
     }
 
-    /// How many openings the kernel has learned.
-    pub(super) fn learned(&self) -> Result<usize> {
+    /// Returns the number of snooped grants.
+    pub(super) fn snooped_count(&self) -> Result<usize> {
         Ok(self.base.loaded.kernel.maps.learned()?.len())
     }
 
-    /// Forgets what was learned.
+    /// Removes all snooped grants.
     pub(super) fn forget(&mut self) -> Result<()> {
         let maps = &mut self.base.loaded.kernel.maps;
-        let learned: Vec<AddressGrant> = maps
-            .learned()?
-            .iter()
-            .map(|(opening, _)| *opening)
-            .collect();
-        Ok(maps.forget_learned(&learned)?)
+        let snooped: Vec<AddressGrant> = maps.learned()?.iter().map(|(grant, _)| *grant).collect();
+        Ok(maps.forget_learned(&snooped)?)
     }
 
-    /// Does `act`, and takes the lessons that come of it.
-    pub(super) fn lessons(&self, act: impl FnOnce() -> Result<()>) -> Result<Vec<DnsObservation>> {
+    /// Runs `act` and returns the resulting observations.
+    pub(super) fn observations(
+        &self,
+        act: impl FnOnce() -> Result<()>,
+    ) -> Result<Vec<DnsObservation>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
         let mut reader = self.base.loaded.events()?;
@@ -249,42 +248,42 @@ impl DnsFixture {
             let wait = Duration::from_millis(200);
             while timeout(wait, reader.next(512)).await.is_ok() {}
             act()?;
-            let mut lessons = Vec::new();
+            let mut observations = Vec::new();
             while let Ok(records) = timeout(wait, reader.next(512)).await {
-                lessons.extend(records?.iter().filter_map(lesson));
+                observations.extend(records?.iter().filter_map(observation));
             }
-            Ok(lessons)
+            Ok(observations)
         })
     }
 }
 
-fn lesson(record: &Record) -> Option<DnsObservation> {
+fn observation(record: &Record) -> Option<DnsObservation> {
     match record {
-        Record::DnsObservation(lesson) => Some(*lesson),
+        Record::DnsObservation(observation) => Some(*observation),
         Record::NamedDnsObservation(named) => Some(named.observation),
         Record::Denial(_) | Record::Named(_) => None,
     }
 }
 
-/// The tool's report.
+/// Parses the client's output.
 pub(super) fn parse_report(report: &str) -> Result<Vec<LookupResult>> {
     serde_json::from_str(report).with_context(|| format!("read {report}"))
 }
 
-/// An order to be an unprivileged user alone in a network in which `address` answers `answer`.
+/// Returns the client's input for a private network namespace in which `address` returns `answer`.
 pub(super) fn alone(address: IpAddr, answer: &[u8]) -> Value {
     json!({"address": address, "answer": hex(answer)})
 }
 
-/// The outcomes and names of lessons.
-pub(super) fn outcomes(lessons: &[DnsObservation]) -> Vec<(ObservationOutcome, u32)> {
-    let outcome = |lesson: &DnsObservation| {
+/// Returns the outcomes and names of observations.
+pub(super) fn outcomes(observations: &[DnsObservation]) -> Vec<(ObservationOutcome, u32)> {
+    let outcome = |observation: &DnsObservation| {
         let found = ObservationOutcome::ALL
             .into_iter()
-            .find(|outcome| *outcome as u32 == lesson.outcome);
-        found.map(|outcome| (outcome, lesson.name))
+            .find(|outcome| *outcome as u32 == observation.outcome);
+        found.map(|outcome| (outcome, observation.name))
     };
-    lessons.iter().filter_map(outcome).collect()
+    observations.iter().filter_map(outcome).collect()
 }
 
 fn names(cgroup: u64) -> Vec<NameInput> {
@@ -310,17 +309,17 @@ fn names(cgroup: u64) -> Vec<NameInput> {
         .collect()
 }
 
-/// The cookie of the device's network. Before Linux 5.14 no socket tells it: a program at `connect` writes down whose socket connects.
+/// Returns the cookie of the device's network namespace. Before Linux 5.14 there is no socket option for it: a program at `connect` stores it.
 fn network(base: &Fixture) -> Result<u64> {
-    let told = base.network.device().run(|| Ok(network_cookie()))?;
-    if told != 0 {
-        return Ok(told);
+    let cookie = base.network.device().run(|| Ok(network_cookie()))?;
+    if cookie != 0 {
+        return Ok(cookie);
     }
     let settings = bpf::Map::pinned(&base.loaded.map(SETTINGS))?;
     let field = offset_of!(Settings, snooping) + offset_of!(Snooping, network);
     let program = Program::load_for(
         AttachPoint::Connect4,
-        &notes_network(settings.number()?, field)?,
+        &store_network_cookie(settings.number()?, field)?,
     )?;
     let cgroup = std::fs::File::open(base.outside.path())?;
     let descriptor = u32::try_from(cgroup.as_raw_fd())?;
@@ -335,7 +334,7 @@ fn network(base: &Fixture) -> Result<u64> {
 }
 
 /// `map[0][field] = bpf_get_netns_cookie(context); return 1`, in the encoding of linux/bpf.h.
-fn notes_network(map: u32, field: usize) -> Result<[u64; 12]> {
+fn store_network_cookie(map: u32, field: usize) -> Result<[u64; 12]> {
     let immediate = |value: u32| u64::from(value) << 32;
     let field = u64::try_from(field)? << 16;
     Ok([

@@ -1,4 +1,4 @@
-//! Answers that nobody trusted gave, or nobody asked for. None of them opens anything.
+//! Unsolicited answers and answers of untrusted servers do not allow any address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,18 +9,18 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{DnsFixture, Lookup, REGISTRY, ip, openings};
-use super::genuine_answers::{saying, saying_at};
+use super::fixture::{DnsFixture, Lookup, REGISTRY, grants, ip};
+use super::genuine_answers::{start_server, start_server_at};
 use super::scripted_server::{Script, Server, Source};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
-/// The server over IPv4 and over IPv6, and a neighbour of each.
+/// The server over IPv4 and IPv6, and another host in each network.
 const SERVERS: [(IpAddr, &str); 2] = [(SERVER, "10.53.0.1"), (IpAddr::V6(RESOLVER_V6), "fd53::1")];
 const ADDRESS: &str = "198.51.100.77";
-/// Forged answers from each server.
+/// Number of forged answers per server.
 const TRIES: u64 = 50_000;
 
-/// The server itself, its other port, its neighbour's port 53, and headers that say whatever they like.
+/// Sources of answers: the server, another port of it, port 53 of another host, and spoofed packet headers.
 const OWN: usize = 0;
 const OTHER_PORT: usize = 1;
 const NEIGHBOUR: usize = 2;
@@ -38,7 +38,7 @@ fn good(query: &[u8]) -> Message {
     Message::response_to(query).address(QUESTION_NAME, ip(ADDRESS))
 }
 
-/// Answers to `query` that leave its question open, each with its voice and what is wrong with it.
+/// Returns answers to `query` that do not match the pending query, with their sources.
 fn forgeries(query: &[u8]) -> Vec<(usize, Message)> {
     let about = |name: &str| Message::response(name, A).address(QUESTION_NAME, ip(ADDRESS));
     let id = |id: u16| good(query).id(id);
@@ -69,7 +69,7 @@ fn forgeries(query: &[u8]) -> Vec<(usize, Message)> {
         "x.contoso.azurecr.io",
         "contoso.azurecr.io.x",
         "contosoxazurecr.io",
-        // Allowed, but not what was asked.
+        // Allowed, but not the name in the query.
         "contoso.eastus.data.azurecr.io",
         "contosologs.blob.core.windows.net",
     ] {
@@ -86,8 +86,8 @@ fn forgeries(query: &[u8]) -> Vec<(usize, Message)> {
     forged
 }
 
-/// Answers by the right server to the right question that are wrong in themselves: each takes the question.
-fn spoiled(query: &[u8]) -> Vec<Message> {
+/// Returns invalid answers by the right server to the right query; each consumes the pending query.
+fn invalid(query: &[u8]) -> Vec<Message> {
     let end = Message::response_to(query).0.len();
     let own = |at| Message::response_to(query).address(pointer(at), ip(ADDRESS));
     let alias = |target: &str| Message::response_to(query).alias(REGISTRY, target);
@@ -116,40 +116,44 @@ fn spoiled(query: &[u8]) -> Vec<Message> {
 }
 
 #[test]
-fn a_hundred_thousand_forged_answers_open_nothing() -> Result<()> {
+fn a_hundred_thousand_forged_answers_allow_no_address() -> Result<()> {
     for from in SERVERS {
         let fixture = DnsFixture::new()?;
         let (script, replies) = forger();
         let (address, cloud) = (from.0, fixture.base.network.cloud());
         let server = Server::start(cloud, address, &sources(from), script)?;
-        let asked = Lookup {
+        let lookup = Lookup {
             rounds: u32::try_from(TRIES.div_ceil(replies))?,
             replies: u32::try_from(replies)?,
             ..Lookup::once(address, REGISTRY, A).by("unconnected")
         };
-        let told = fixture.ask(&[asked])?;
+        let results = fixture.ask(&[lookup])?;
         ensure!(server.sent() >= TRIES, "{} were sent", server.sent());
         assert_eq!(
-            (told[0].errno, u64::from(told[0].replies)),
+            (results[0].errno, u64::from(results[0].replies)),
             (None, server.sent())
         );
         assert_eq!(fixture.base.loaded.kernel.maps.learned()?, []);
         drop(server);
 
-        let _server = saying_at(&fixture, address, |answer| {
+        let _server = start_server_at(&fixture, address, |answer| {
             answer.address(QUESTION_NAME, ip(ADDRESS))
         })?;
         fixture.ask(&[Lookup::once(address, REGISTRY, A)])?;
-        assert_eq!(fixture.learned()?, 2, "and the right one opens");
+        assert_eq!(
+            fixture.snooped_count()?,
+            2,
+            "the genuine answer is accepted"
+        );
     }
     Ok(())
 }
 
-/// Says all forgeries, another spoiled answer each time, and the right one; how many that are.
+/// Returns a script that sends all forgeries, a different invalid answer each time, and the genuine one; and the number of messages.
 fn forger() -> (Script, u64) {
     let genuine = Message::query(REGISTRY, A).0;
     let each = forgeries(&genuine);
-    let lone = spoiled(&genuine);
+    let lone = invalid(&genuine);
     let replies = each.len() as u64 + 2;
     let next = std::cell::Cell::new(0);
     let script: Script = Box::new(move |_| {
@@ -160,7 +164,7 @@ fn forger() -> (Script, u64) {
             .iter()
             .map(|(source, answer)| (*source, answer.0.clone()))
             .collect();
-        // The question is taken by then, and what comes after it is one answer too many.
+        // This answer consumes the pending query, so that the following genuine answer is unsolicited.
         messages.extend(last.map(|answer| (OWN, answer.0)));
         messages.push((OWN, good(&genuine).0));
         messages
@@ -168,27 +172,31 @@ fn forger() -> (Script, u64) {
     (script, replies)
 }
 
-/// Anyone can have this: a network of their own in which the server's address is theirs.
+/// Any user can create a network namespace in which the server's address is local.
 #[test]
-fn a_network_that_an_unprivileged_user_made_teaches_nothing() -> Result<()> {
+fn answers_in_a_network_namespace_of_an_unprivileged_user_are_ignored() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let answer = good(&Message::query(REGISTRY, A).0);
     for (server, _) in SERVERS {
         for method in ["connected", "unconnected"] {
-            let asked = Lookup {
+            let lookup = Lookup {
                 rounds: 500,
                 ..Lookup::once(server, REGISTRY, A).by(method)
             };
-            let told = fixture.ask_alone(server, &answer.0, &[asked])?;
-            assert_eq!((told[0].errno, told[0].replies), (None, 500), "{server}");
-            assert_eq!(fixture.learned()?, 0, "{server} {method}");
+            let results = fixture.ask_alone(server, &answer.0, &[lookup])?;
+            assert_eq!(
+                (results[0].errno, results[0].replies),
+                (None, 500),
+                "{server}"
+            );
+            assert_eq!(fixture.snooped_count()?, 0, "{server} {method}");
         }
     }
     Ok(())
 }
 
 #[test]
-fn one_question_has_one_answer() -> Result<()> {
+fn only_the_first_answer_to_a_query_is_accepted() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let other = "198.51.100.78";
     let script: Script = Box::new(move |query| {
@@ -196,41 +204,42 @@ fn one_question_has_one_answer() -> Result<()> {
         vec![(0, good(query).0), (0, second.0.clone()), (0, second.0)]
     });
     let _server = Server::start(fixture.base.network.cloud(), SERVER, &[], script)?;
-    let asked = Lookup {
+    let lookup = Lookup {
         replies: 3,
         ..Lookup::once(SERVER, REGISTRY, A)
     };
-    assert_eq!(fixture.ask(&[asked])?[0].replies, 3);
-    let opened: Vec<_> = fixture.base.loaded.kernel.maps.learned()?;
-    let opened: Vec<_> = opened.iter().map(|(opening, _)| opening.address).collect();
-    assert_eq!(opened, [openings(0, ip(ADDRESS), 1)[0].address; 2]);
+    assert_eq!(fixture.ask(&[lookup])?[0].replies, 3);
+    let allowed: Vec<_> = fixture.base.loaded.kernel.maps.learned()?;
+    let allowed: Vec<_> = allowed.iter().map(|(grant, _)| grant.address).collect();
+    assert_eq!(allowed, [grants(0, ip(ADDRESS), 1)[0].address; 2]);
     Ok(())
 }
 
 #[test]
-fn nothing_is_learned_while_learning_is_off_or_from_who_is_no_server() -> Result<()> {
+fn answers_are_ignored_while_snooping_is_disabled_or_without_the_server_or_the_name() -> Result<()>
+{
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| {
+    let _server = start_server(&fixture, |answer| {
         answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
-    let asked = Lookup::once(SERVER, REGISTRY, A);
-    let learned = |fixture: &mut DnsFixture| -> Result<usize> {
+    let lookup = Lookup::once(SERVER, REGISTRY, A);
+    let snooped = |fixture: &mut DnsFixture| -> Result<usize> {
         fixture.forget()?;
-        assert_eq!(fixture.ask(std::slice::from_ref(&asked))?[0].replies, 1);
-        fixture.learned()
+        assert_eq!(fixture.ask(std::slice::from_ref(&lookup))?[0].replies, 1);
+        fixture.snooped_count()
     };
-    assert_eq!(learned(&mut fixture)?, 2);
+    assert_eq!(snooped(&mut fixture)?, 2);
     fixture.apply(|inputs| inputs.snooping.enabled = 0)?;
-    assert_eq!(learned(&mut fixture)?, 0, "off");
+    assert_eq!(snooped(&mut fixture)?, 0, "off");
     fixture.apply(|inputs| {
         inputs.snooping.enabled = 1;
         inputs.resolvers.remove(0);
     })?;
-    assert_eq!(learned(&mut fixture)?, 0, "no server");
+    assert_eq!(snooped(&mut fixture)?, 0, "no server");
     fixture.apply(|inputs| {
         inputs.resolvers.push(SERVER);
         inputs.names.remove(0);
     })?;
-    assert_eq!(learned(&mut fixture)?, 0, "no name");
+    assert_eq!(snooped(&mut fixture)?, 0, "no name");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Answers that open what they say.
+//! Answers that allow their addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -15,14 +15,14 @@ use test_data::dns::{
 };
 
 use super::fixture::{
-    ACCOUNT, DnsFixture, LINGER, Lookup, LookupResult, REGISTRY, STUB, ip, openings, outcomes,
+    ACCOUNT, DnsFixture, LINGER, Lookup, LookupResult, REGISTRY, STUB, grants, ip, outcomes,
 };
 use super::scripted_server::Server;
 
 const V4: &str = "198.51.100.77";
 const V6: &str = "2001:db8:acc::77";
 const SECOND: u64 = 1_000_000_000;
-/// As much as servers answer in one datagram (DNS flag day 2020).
+/// Size of the largest datagram that servers send (DNS flag day 2020).
 const LARGEST: usize = 1232;
 
 fn found(count: usize) -> LookupResult {
@@ -33,16 +33,16 @@ fn found(count: usize) -> LookupResult {
     }
 }
 
-/// A server of the cloud that says the same to everybody.
-pub(super) fn saying(
+/// Starts a server in the cloud with the same answer to every query.
+pub(super) fn start_server(
     fixture: &DnsFixture,
     answer: impl Fn(Message) -> Message + Send + 'static,
 ) -> Result<Server> {
-    saying_at(fixture, RESOLVER_V4.into(), answer)
+    start_server_at(fixture, RESOLVER_V4.into(), answer)
 }
 
-/// As [`saying`], at another address.
-pub(super) fn saying_at(
+/// As [`start_server`], at another address.
+pub(super) fn start_server_at(
     fixture: &DnsFixture,
     address: IpAddr,
     answer: impl Fn(Message) -> Message + Send + 'static,
@@ -51,7 +51,7 @@ pub(super) fn saying_at(
     Server::start(fixture.base.network.cloud(), address, &[], Box::new(script))
 }
 
-/// Both families' addresses of the registry, by what is asked.
+/// Answers with the registry's address of the queried family.
 fn registry(query: &[u8]) -> Vec<(usize, Vec<u8>)> {
     let asked_v6 = query.get(query.len() - 3) == Some(&(AAAA as u8));
     let address = ip(if asked_v6 { V6 } else { V4 });
@@ -64,7 +64,7 @@ fn registry(query: &[u8]) -> Vec<(usize, Vec<u8>)> {
 }
 
 #[test]
-fn an_answer_opens_its_addresses_before_anybody_receives_it() -> Result<()> {
+fn an_answer_allows_its_addresses_before_the_client_receives_it() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
     let network = &fixture.base.network;
     let start = |netns, address| Server::start(netns, address, &[], Box::new(registry));
@@ -75,10 +75,10 @@ fn an_answer_opens_its_addresses_before_anybody_receives_it() -> Result<()> {
         for method in ["connected", "unconnected"] {
             for (kind, address) in [(A, ip(V4)), (AAAA, ip(V6))] {
                 fixture.forget()?;
-                let asked = Lookup::once(server, REGISTRY, kind).by(method);
-                let told = fixture.ask(&[asked.look(&openings(0, address, 1))])?;
-                assert_eq!(told, [found(2)], "{server} {method} {address}");
-                assert_eq!(fixture.learned()?, 2, "{server} {method} {address}");
+                let lookup = Lookup::once(server, REGISTRY, kind).by(method);
+                let results = fixture.ask(&[lookup.look(&grants(0, address, 1))])?;
+                assert_eq!(results, [found(2)], "{server} {method} {address}");
+                assert_eq!(fixture.snooped_count()?, 2, "{server} {method} {address}");
             }
         }
     }
@@ -86,11 +86,11 @@ fn an_answer_opens_its_addresses_before_anybody_receives_it() -> Result<()> {
 }
 
 #[test]
-fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
+fn aliases_are_followed_and_every_address_is_allowed() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let addresses: Vec<IpAddr> = (1..=24).map(|last| [198, 51, 100, last].into()).collect();
     let listed = addresses.clone();
-    let _server = saying(&fixture, move |answer| {
+    let _server = start_server(&fixture, move |answer| {
         let chain = answer
             .alias("CONTOSO.azurecr.io", "r.trafficmanager.net")
             .alias("R.trafficmanager.net", "eus.cloudapp.azure.com");
@@ -100,33 +100,33 @@ fn aliases_are_followed_and_every_address_is_opened() -> Result<()> {
     })?;
     let keys: Vec<AddressGrant> = addresses
         .iter()
-        .flat_map(|address| openings(0, *address, 1))
+        .flat_map(|address| grants(0, *address, 1))
         .collect();
-    let asked = Lookup::once(RESOLVER_V4.into(), "Contoso.AzureCR.io", A).look(&keys);
-    assert_eq!(fixture.ask(&[asked])?, [found(48)]);
-    assert_eq!(fixture.learned()?, 48);
+    let lookup = Lookup::once(RESOLVER_V4.into(), "Contoso.AzureCR.io", A).look(&keys);
+    assert_eq!(fixture.ask(&[lookup])?, [found(48)]);
+    assert_eq!(fixture.snooped_count()?, 48);
     Ok(())
 }
 
 #[test]
-fn an_answer_is_read_in_whatever_order_its_records_stand() -> Result<()> {
+fn the_order_of_records_in_an_answer_does_not_matter() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let address: IpAddr = [198, 51, 100, 77].into();
-    let _server = saying(&fixture, move |answer| {
+    let _server = start_server(&fixture, move |answer| {
         answer
             .address("eus-3.fe.azcr.io", address)
             .alias("eus.trafficmanager.net", "eus-3.fe.azcr.io")
             .alias("contoso.azurecr.io", "eus.trafficmanager.net")
     })?;
-    let keys = openings(0, address, 1);
-    let asked = Lookup::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
-    assert_eq!(fixture.ask(&[asked])?, [found(2)]);
-    assert_eq!(fixture.learned()?, 2);
+    let keys = grants(0, address, 1);
+    let lookup = Lookup::once(RESOLVER_V4.into(), REGISTRY, A).look(&keys);
+    assert_eq!(fixture.ask(&[lookup])?, [found(2)]);
+    assert_eq!(fixture.snooped_count()?, 2);
     Ok(())
 }
 
 #[test]
-fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> {
+fn an_answer_of_maximum_size_allows_all_its_addresses() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
     for kind in [A, AAAA] {
         let (answer, addresses) = large(kind);
@@ -135,18 +135,18 @@ fn an_answer_as_large_as_a_datagram_opens_each_of_its_addresses() -> Result<()> 
         assert!(addresses.len() >= 16, "{addresses:?}");
         let keys: Vec<AddressGrant> = addresses
             .iter()
-            .flat_map(|address| openings(0, *address, 1))
+            .flat_map(|address| grants(0, *address, 1))
             .collect();
-        let _server = saying(&fixture, move |_| answer.clone())?;
+        let _server = start_server(&fixture, move |_| answer.clone())?;
         fixture.forget()?;
-        let asked = Lookup::once(RESOLVER_V4.into(), REGISTRY, kind).look(&keys);
-        assert_eq!(fixture.ask(&[asked])?, [found(keys.len())]);
-        assert_eq!(fixture.learned()?, keys.len());
+        let lookup = Lookup::once(RESOLVER_V4.into(), REGISTRY, kind).look(&keys);
+        assert_eq!(fixture.ask(&[lookup])?, [found(keys.len())]);
+        assert_eq!(fixture.snooped_count()?, keys.len());
     }
     Ok(())
 }
 
-/// Two aliases and as many addresses as there is room for.
+/// Returns an answer with two aliases and the maximum number of addresses.
 fn large(kind: u16) -> (Message, Vec<IpAddr>) {
     let stamp = "eus-3-fe-0123456789abcdef.fe.azcr.io";
     let machine = "r0330eus-3.eastus.cloudapp.azure.com";
@@ -169,13 +169,13 @@ fn large(kind: u16) -> (Message, Vec<IpAddr>) {
 }
 
 #[test]
-fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
+fn a_wildcard_matches_any_single_second_label() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
+    let _server = start_server(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     let ask = |fixture: &mut DnsFixture, name: &str, key| -> Result<Vec<LookupResult>> {
         fixture.forget()?;
-        let asked = Lookup::once(RESOLVER_V4.into(), name, A);
-        fixture.ask(&[asked.look(&openings(0, ip(V4), key))])
+        let lookup = Lookup::once(RESOLVER_V4.into(), name, A);
+        fixture.ask(&[lookup.look(&grants(0, ip(V4), key))])
     };
     for region in ["eastus", "x", "no-such-region"] {
         let name = format!("contoso.{region}.data.azurecr.io");
@@ -188,23 +188,23 @@ fn a_second_label_may_be_any_where_a_name_says_so() -> Result<()> {
         "contoso.eastus.data.azurecr.com",
     ] {
         ask(&mut fixture, name, 2)?;
-        assert_eq!(fixture.learned()?, 0, "{name}");
+        assert_eq!(fixture.snooped_count()?, 0, "{name}");
     }
     Ok(())
 }
 
 #[test]
-fn a_learned_address_stays_for_the_linger_whatever_its_time_to_live() -> Result<()> {
+fn a_snooped_address_stays_for_the_linger_time_regardless_of_its_ttl() -> Result<()> {
     let fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
+    let _server = start_server(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     let stays = LINGER;
     let before = boot_clock() + stays;
     fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
     let after = boot_clock() + stays;
-    let learned = fixture.base.loaded.kernel.maps.learned()?;
-    let mut ends: Vec<u64> = learned.iter().map(|(_, deadline)| *deadline).collect();
+    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    let mut ends: Vec<u64> = snooped.iter().map(|(_, deadline)| *deadline).collect();
     ends.dedup();
-    assert_eq!(learned.len(), 2);
+    assert_eq!(snooped.len(), 2);
     assert!(
         ends.iter().all(|end| (before..=after).contains(end)),
         "{ends:?}"
@@ -213,75 +213,78 @@ fn a_learned_address_stays_for_the_linger_whatever_its_time_to_live() -> Result<
 }
 
 #[test]
-fn each_address_is_a_lesson_for_the_daemon() -> Result<()> {
+fn every_address_is_reported_to_the_daemon() -> Result<()> {
     let fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| {
+    let _server = start_server(&fixture, |answer| {
         answer
             .address(QUESTION_NAME, ip(V4))
             .address(QUESTION_NAME, ip("198.51.100.78"))
     })?;
-    let lessons = fixture.lessons(|| {
+    let observations = fixture.observations(|| {
         fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
         Ok(())
     })?;
-    assert_eq!(outcomes(&lessons), [(ObservationOutcome::Allowed, 1); 2]);
-    let keys = [V4, "198.51.100.78"].map(|address| openings(0, ip(address), 1)[0].address);
-    assert_eq!([lessons[0].address, lessons[1].address], keys);
+    assert_eq!(
+        outcomes(&observations),
+        [(ObservationOutcome::Allowed, 1); 2]
+    );
+    let keys = [V4, "198.51.100.78"].map(|address| grants(0, ip(address), 1)[0].address);
+    assert_eq!([observations[0].address, observations[1].address], keys);
     assert!(
-        lessons
+        observations
             .iter()
-            .all(|lesson| lesson.ttl == TTL && lesson.time <= boot_clock())
+            .all(|observation| observation.ttl == TTL && observation.time <= boot_clock())
     );
     Ok(())
 }
 
 #[test]
-fn a_name_of_an_exception_opens_storage_for_its_unit_alone() -> Result<()> {
+fn a_name_of_an_exception_allows_storage_for_its_unit_only() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let address = ip("203.0.113.7");
-    let _server = saying(&fixture, move |answer| {
+    let _server = start_server(&fixture, move |answer| {
         answer.address(QUESTION_NAME, address)
     })?;
     let unit = loaded_policy::open(&fixture.base.device)?.id;
-    let asked = Lookup::once(RESOLVER_V4.into(), ACCOUNT, A).look(&openings(unit, address, 3));
-    assert_eq!(fixture.ask(&[asked])?, [found(2)]);
-    assert_eq!(fixture.learned()?, 2);
+    let lookup = Lookup::once(RESOLVER_V4.into(), ACCOUNT, A).look(&grants(unit, address, 3));
+    assert_eq!(fixture.ask(&[lookup])?, [found(2)]);
+    assert_eq!(fixture.snooped_count()?, 2);
     Ok(())
 }
 
 #[test]
-fn an_exception_that_ends_ends_what_it_learned() -> Result<()> {
+fn snooped_addresses_of_an_exception_end_with_it() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| {
+    let _server = start_server(&fixture, |answer| {
         answer.address(QUESTION_NAME, ip("203.0.113.7"))
     })?;
     let soon = boot_clock() + 60 * SECOND;
     let ask = |fixture: &DnsFixture| fixture.ask(&[Lookup::once(RESOLVER_V4.into(), ACCOUNT, A)]);
     fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = soon)?;
     ask(&fixture)?;
-    let learned = fixture.base.loaded.kernel.maps.learned()?;
-    assert_eq!(learned.len(), 2);
+    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    assert_eq!(snooped.len(), 2);
     assert!(
-        learned.iter().all(|(_, deadline)| *deadline == soon),
-        "{learned:?}"
+        snooped.iter().all(|(_, deadline)| *deadline == soon),
+        "{snooped:?}"
     );
     fixture.forget()?;
     fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = boot_clock())?;
     ask(&fixture)?;
-    assert_eq!(fixture.learned()?, 0, "it is over");
+    assert_eq!(fixture.snooped_count()?, 0, "the exception has ended");
     Ok(())
 }
 
 #[test]
-fn what_a_name_opened_goes_with_the_name_and_stays_with_another_change() -> Result<()> {
+fn snooped_addresses_are_removed_with_their_name_and_survive_other_changes() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
-    let _server = saying(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
+    let _server = start_server(&fixture, |answer| answer.address(QUESTION_NAME, ip(V4)))?;
     fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
     fixture.apply(|inputs| inputs.audit = true)?;
-    assert_eq!(fixture.learned()?, 2);
+    assert_eq!(fixture.snooped_count()?, 2);
     fixture.apply(|inputs| {
         inputs.names.remove(0);
     })?;
-    assert_eq!(fixture.learned()?, 0);
+    assert_eq!(fixture.snooped_count()?, 0);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Genuine answers that open nothing, and what the daemon is told of them.
+//! Genuine answers that the kernel does not apply, and their observations for the daemon.
 
 use std::net::{IpAddr, TcpListener};
 
@@ -11,24 +11,24 @@ use test_data::dns::{
 };
 
 use super::fixture::{ACCOUNT, DnsFixture, Lookup, REGISTRY, ip, outcomes};
-use super::genuine_answers::saying;
+use super::genuine_answers::start_server;
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
 const ADDRESS: &str = "198.51.100.77";
 
-/// What comes of asking for `name`, where the answer is `answer`; and how many openings.
+/// Queries `name` with the answer `answer`; returns the observations and the number of grants.
 fn outcome(
     fixture: &DnsFixture,
     name: &str,
     kind: u16,
     answer: impl Fn(Message) -> Message + Send + 'static,
 ) -> Result<(Vec<(ObservationOutcome, u32)>, usize)> {
-    let _server = saying(fixture, answer)?;
-    let lessons = fixture.lessons(|| {
+    let _server = start_server(fixture, answer)?;
+    let observations = fixture.observations(|| {
         fixture.ask(&[Lookup::once(SERVER, name, kind)])?;
         Ok(())
     })?;
-    Ok((outcomes(&lessons), fixture.learned()?))
+    Ok((outcomes(&observations), fixture.snooped_count()?))
 }
 
 #[test]
@@ -48,11 +48,11 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
         (ACCOUNT, 3, A, "198.51.100.77"),
         (ACCOUNT, 3, AAAA, "2001:db8:acc::7"),
     ] {
-        let told = outcome(&fixture, name, kind, move |answer| {
+        let results = outcome(&fixture, name, kind, move |answer| {
             answer.address(QUESTION_NAME, ip(address))
         })?;
         assert_eq!(
-            told,
+            results,
             (vec![(ObservationOutcome::Unchecked, id)], 0),
             "{name} {address}"
         );
@@ -61,16 +61,16 @@ fn an_address_outside_the_names_tag_is_left_to_the_daemon() -> Result<()> {
 }
 
 #[test]
-fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() -> Result<()> {
+fn an_address_in_no_tag_is_left_to_the_daemon_also_with_default_deny() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
     for default_allow in [true, false] {
         fixture.apply(|inputs| inputs.default_allow = default_allow)?;
         for address in ["93.184.0.1", "10.0.0.1"] {
-            let told = outcome(&fixture, REGISTRY, A, |answer| {
+            let results = outcome(&fixture, REGISTRY, A, |answer| {
                 answer.address(QUESTION_NAME, ip(address))
             })?;
             assert_eq!(
-                told,
+                results,
                 (vec![(ObservationOutcome::Unchecked, 1)], 0),
                 "{address}"
             );
@@ -80,54 +80,54 @@ fn an_address_in_no_tag_is_left_to_the_daemon_also_where_all_else_is_closed() ->
 }
 
 #[test]
-fn a_name_that_handshakes_need_not_carry_is_left_to_the_daemon() -> Result<()> {
+fn a_name_without_name_checks_is_left_to_the_daemon() -> Result<()> {
     let mut fixture = DnsFixture::new()?;
     fixture.apply(|inputs| inputs.names[0].scopes[0].unchecked = true)?;
-    let told = outcome(&fixture, REGISTRY, A, |answer| {
+    let results = outcome(&fixture, REGISTRY, A, |answer| {
         answer.address(QUESTION_NAME, ip(ADDRESS))
     })?;
-    assert_eq!(told, (vec![(ObservationOutcome::Unchecked, 1)], 0));
+    assert_eq!(results, (vec![(ObservationOutcome::Unchecked, 1)], 0));
     Ok(())
 }
 
 #[test]
-fn an_answer_that_cannot_be_used_is_told() -> Result<()> {
+fn an_unusable_answer_is_reported() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let unusable = (vec![(ObservationOutcome::Unusable, 1)], 0);
-    let told = outcome(&fixture, REGISTRY, A, |answer| answer.set(2, 0x83))?;
-    assert_eq!(told, unusable, "truncated");
-    let told = outcome(&fixture, REGISTRY, A, |answer| {
+    let results = outcome(&fixture, REGISTRY, A, |answer| answer.set(2, 0x83))?;
+    assert_eq!(results, unusable, "truncated");
+    let results = outcome(&fixture, REGISTRY, A, |answer| {
         answer
             .address("c.example", ip(ADDRESS))
             .alias(REGISTRY, "b.example")
     })?;
-    assert_eq!(told, unusable, "an address that no alias leads to");
-    let told = outcome(&fixture, REGISTRY, A, |answer| {
+    assert_eq!(results, unusable, "an address that no alias leads to");
+    let results = outcome(&fixture, REGISTRY, A, |answer| {
         (0..129).fold(answer, |answer, last| {
             answer.address(QUESTION_NAME, [198, 51, 100, last].into())
         })
     })?;
-    assert_eq!(told, unusable, "129 addresses");
-    let told = outcome(&fixture, REGISTRY, A, |answer| {
+    assert_eq!(results, unusable, "129 addresses");
+    let results = outcome(&fixture, REGISTRY, A, |answer| {
         let at = u8::try_from(answer.0.len()).unwrap_or(0);
         answer.address([0xc0, at], ip(ADDRESS))
     })?;
-    assert_eq!(told, unusable, "a name that points to itself");
+    assert_eq!(results, unusable, "a name that points to itself");
     Ok(())
 }
 
 #[test]
-fn an_answer_without_addresses_is_no_lesson() -> Result<()> {
+fn an_answer_without_addresses_is_not_reported() -> Result<()> {
     let fixture = DnsFixture::new()?;
     for code in [0x80, 0x82, 0x83, 0x85] {
-        let told = outcome(&fixture, REGISTRY, A, move |answer| answer.set(3, code))?;
-        assert_eq!(told, (vec![], 0), "{code}");
+        let results = outcome(&fixture, REGISTRY, A, move |answer| answer.set(3, code))?;
+        assert_eq!(results, (vec![], 0), "{code}");
     }
     Ok(())
 }
 
 #[test]
-fn a_question_over_tcp_is_told() -> Result<()> {
+fn a_query_over_tcp_is_reported() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let cloud = fixture.base.network.cloud();
     let _server = cloud.run(|| Ok(TcpListener::bind((SERVER, 53))?))?;
@@ -138,13 +138,13 @@ fn a_question_over_tcp_is_told() -> Result<()> {
         framed
     };
     let ask = |query: Vec<u8>| {
-        let asked = Lookup {
+        let lookup = Lookup {
             replies: 0,
             query,
             ..Lookup::once(SERVER, REGISTRY, A).by("tcp")
         };
-        fixture.lessons(|| {
-            fixture.ask(&[asked])?;
+        fixture.observations(|| {
+            fixture.ask(&[lookup])?;
             Ok(())
         })
     };

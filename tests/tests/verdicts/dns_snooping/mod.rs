@@ -1,4 +1,4 @@
-//! What the kernel learns from DNS answers, and from which it learns nothing.
+//! DNS snooping: answers from which the kernel allows addresses, and answers that it ignores.
 
 mod eviction;
 mod fixture;

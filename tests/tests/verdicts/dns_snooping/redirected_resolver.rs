@@ -1,5 +1,5 @@
-//! Questions that NAT in `OUTPUT` leads elsewhere, to a filter on the host for example: the kernel sees them leave for the filter, and their
-//! answers come from the server that was asked.
+//! Queries that NAT in `OUTPUT` redirects, for example to a filter on the host: the programs see them leave for the filter, while the answers
+//! come from the original server's address.
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -14,19 +14,19 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, ip, openings};
-use super::genuine_answers::saying_at;
+use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, grants, ip};
+use super::genuine_answers::start_server_at;
 use super::scripted_server::{Script, Server, Source};
 
 const V4: &str = "198.51.100.77";
 const V6: &str = "2001:db8:acc::77";
 const LIMIT: Duration = Duration::from_secs(20);
-/// No server, and nobody answers there.
+/// An address that is not a configured server and does not answer.
 const NOBODY: &str = "10.53.0.99";
-/// A server of the attacker's.
+/// A server of the attacker.
 const NEIGHBOUR: &str = "10.53.0.1";
 
-/// Leads datagrams to port 53 of `from` to `to`, for the device.
+/// Redirects the device's datagrams to port 53 of `from` to `to`.
 fn redirect(cache: &ToolCache, fixture: &DnsFixture, from: IpAddr, to: SocketAddr) -> Result<()> {
     let program = if from.is_ipv4() {
         "usr/sbin/iptables-legacy"
@@ -66,11 +66,11 @@ fn found(count: usize) -> LookupResult {
     }
 }
 
-/// A server at another port of `address`.
-fn filter(fixture: &DnsFixture, address: SocketAddr, says: &'static str) -> Result<Server> {
+/// Starts a DNS server at `address`.
+fn filter(fixture: &DnsFixture, address: SocketAddr, answer_with: &'static str) -> Result<Server> {
     let answer = move |query: &[u8]| {
         Message::response_to(query)
-            .address(QUESTION_NAME, ip(says))
+            .address(QUESTION_NAME, ip(answer_with))
             .0
     };
     let script: Script = Box::new(move |query| vec![(0, answer(query))]);
@@ -78,16 +78,16 @@ fn filter(fixture: &DnsFixture, address: SocketAddr, says: &'static str) -> Resu
 }
 
 #[test]
-fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
+fn an_answer_of_a_filter_in_place_of_a_server_is_accepted() -> Result<()> {
     let Ok(cache) = ToolCache::open() else {
-        writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
+        writeln!(io::stderr(), "NOT RUN: iptables is not available")?;
         return Ok(());
     };
     let mut fixture = DnsFixture::new()?;
     let to_filter: [(IpAddr, SocketAddr, u16, &str); 3] = [
         (RESOLVER_V4.into(), "127.0.0.1:5353".parse()?, A, V4),
         (RESOLVER_V6.into(), "[::1]:53".parse()?, AAAA, V6),
-        // To a server that is known as well.
+        // The filter's address is also a configured server.
         (ip(STUB), "127.0.0.1:53".parse()?, A, V4),
     ];
     fixture.apply(|inputs| inputs.resolvers.push(ip("127.0.0.1")))?;
@@ -96,19 +96,19 @@ fn an_answer_counts_that_a_filter_gave_in_the_servers_place() -> Result<()> {
         let _filter = filter(&fixture, filter_at, address)?;
         for method in ["connected", "unconnected"] {
             fixture.forget()?;
-            let asked = Lookup::once(server, REGISTRY, kind).by(method);
-            let told = fixture.ask(&[asked.look(&openings(0, ip(address), 1))])?;
-            assert_eq!(told, [found(2)], "{server} {method}");
-            assert_eq!(fixture.learned()?, 2, "{server} {method}");
+            let lookup = Lookup::once(server, REGISTRY, kind).by(method);
+            let results = fixture.ask(&[lookup.look(&grants(0, ip(address), 1))])?;
+            assert_eq!(results, [found(2)], "{server} {method}");
+            assert_eq!(fixture.snooped_count()?, 2, "{server} {method}");
         }
     }
     Ok(())
 }
 
 #[test]
-fn an_answer_does_not_count_that_a_filter_gave_in_the_place_of_no_server() -> Result<()> {
+fn an_answer_of_a_filter_in_place_of_an_unknown_server_is_ignored() -> Result<()> {
     let Ok(cache) = ToolCache::open() else {
-        writeln!(io::stderr(), "NOT RUN: there is no iptables here")?;
+        writeln!(io::stderr(), "NOT RUN: iptables is not available")?;
         return Ok(());
     };
     let fixture = DnsFixture::new()?;
@@ -116,35 +116,39 @@ fn an_answer_does_not_count_that_a_filter_gave_in_the_place_of_no_server() -> Re
     redirect(&cache, &fixture, ip(NOBODY), filter_at)?;
     let _filter = filter(&fixture, filter_at, V4)?;
     for method in ["connected", "unconnected"] {
-        let told = fixture.ask(&[Lookup::once(ip(NOBODY), REGISTRY, A).by(method)])?;
-        assert_eq!((told[0].errno, told[0].replies), (None, 1), "{method}");
-        assert_eq!(fixture.learned()?, 0, "{method}");
+        let results = fixture.ask(&[Lookup::once(ip(NOBODY), REGISTRY, A).by(method)])?;
+        assert_eq!(
+            (results[0].errno, results[0].replies),
+            (None, 1),
+            "{method}"
+        );
+        assert_eq!(fixture.snooped_count()?, 0, "{method}");
     }
     Ok(())
 }
 
-/// Whoever has a socket that has asked a server can have it ask a server of their own next, whose answers come from there.
+/// A socket with a pending query to a server can send to an attacker's server next, whose answers have its own address.
 #[test]
-fn a_socket_that_asked_a_server_learns_nothing_from_another_that_it_asks_next() -> Result<()> {
+fn answers_of_another_server_to_a_socket_with_a_pending_query_are_ignored() -> Result<()> {
     let fixture = DnsFixture::new()?;
     let server: IpAddr = RESOLVER_V4.into();
-    let _silent = saying_at(&fixture, server, |answer| answer)?;
-    let _other = saying_at(&fixture, ip(NEIGHBOUR), |answer| {
+    let _silent = start_server_at(&fixture, server, |answer| answer)?;
+    let _other = start_server_at(&fixture, ip(NEIGHBOUR), |answer| {
         answer.address(QUESTION_NAME, ip(V4))
     })?;
     for (method, replies) in [("connected", 1), ("unconnected", 2)] {
-        let asked = Lookup {
+        let lookup = Lookup {
             then: Some(ip(NEIGHBOUR)),
             replies,
             ..Lookup::once(server, REGISTRY, A).by(method)
         };
-        let told = fixture.ask(&[asked])?;
+        let results = fixture.ask(&[lookup])?;
         assert_eq!(
-            (told[0].errno, told[0].replies),
+            (results[0].errno, results[0].replies),
             (None, replies),
             "{method}"
         );
-        assert_eq!(fixture.learned()?, 0, "{method}");
+        assert_eq!(fixture.snooped_count()?, 0, "{method}");
     }
     Ok(())
 }

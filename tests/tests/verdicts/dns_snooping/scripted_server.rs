@@ -1,4 +1,4 @@
-//! A DNS server of the tests' own, which says what it is told, and from where.
+//! A DNS server that sends scripted answers from scripted sources.
 
 use std::{
     io::ErrorKind,
@@ -17,14 +17,14 @@ use lab::topology::netns::Netns;
 use socket2::{Domain, Protocol, Socket, Type};
 use test_data::packet::udp_packet;
 
-/// What to answer to a query: messages, each by the voice of a number. Voice 0 is the server itself.
+/// Returns the answers to a query, each with the index of its source. Source 0 is the server itself.
 pub(super) type Script = Box<dyn Fn(&[u8]) -> Vec<(usize, Vec<u8>)> + Send>;
 
-/// From where an answer comes.
+/// The source of an answer.
 pub(super) enum Source {
     /// A socket at this address.
     At(SocketAddr),
-    /// A raw socket that writes this address, and port 53, into the packets' headers.
+    /// A raw socket that sends from this address and port 53.
     Spoofed(IpAddr),
 }
 
@@ -33,7 +33,7 @@ enum Sender {
     Raw(Socket, IpAddr),
 }
 
-/// It answers until it is dropped.
+/// The running server; it ends when dropped.
 pub(super) struct Server {
     ended: Arc<AtomicBool>,
     sent: Arc<AtomicU64>,
@@ -41,7 +41,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// A server in `place` at port 53 of `address`, with `others` to speak beside it.
+    /// Starts a server in `netns` at port 53 of `address`, with `others` as further sources.
     pub(super) fn start(
         netns: &Netns,
         address: IpAddr,
@@ -53,7 +53,7 @@ impl Server {
         Self::start_with(netns, &sources, script)
     }
 
-    /// A server in `place` with one voice.
+    /// Starts a server in `netns` with one source.
     pub(super) fn start_at(netns: &Netns, source: Source, script: Script) -> Result<Self> {
         Self::start_with(netns, &[&source], script)
     }
@@ -75,7 +75,7 @@ impl Server {
         })
     }
 
-    /// How many messages it has sent.
+    /// Returns the number of messages sent.
     pub(super) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -85,7 +85,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            let _its_panic_was_told = thread.join();
+            let _already_reported = thread.join();
         }
     }
 }
@@ -137,7 +137,7 @@ impl Sender {
                 let packet = udp_packet(SocketAddr::new(*source, 53), client, message);
                 let packet =
                     packet.context("the source and the client are of different families")?;
-                // raw(7): over IPv6 a port other than 0 is another protocol's.
+                // raw(7): over IPv6 the port must be 0 or the protocol number.
                 let to = SocketAddr::new(client.ip(), 0);
                 nix::sys::socket::sendto(
                     std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd()),
