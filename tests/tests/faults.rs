@@ -59,7 +59,7 @@ fn a_flood_of_denials_changes_no_verdict_and_is_reported_in_sums() -> Result<()>
     );
     assert_eq!(fixture.counter.packets_to(&STORAGE)?, 0);
 
-    let withheld = |status: &Value| status["counters"]["withheld-events"].as_u64() > Some(8000);
+    let withheld = |status: &Value| status["counters"]["suppressed-events"].as_u64() > Some(8000);
     let status = fixture.enforcer.await_status("withheld events", withheld)?;
     assert_eq!(status["counters"]["lost-events"], 0);
     let told = fixture.enforcer.cli(["status"])?.success()?;

@@ -1,4 +1,4 @@
-//! Brings the maps from what they hold to what they should.
+//! Applies a policy change to the maps.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,28 @@ use crate::policy::{Desired, Held, MapChanges, Tables, diff};
 use crate::sys::{KernelError, boot_clock};
 
 impl Maps {
-    /// What the maps hold that are changed by entry, as a daemon finds them that has just loaded its programs: their trie of prefixes is
-    /// new and empty.
+    /// Reads the maps that are changed entry by entry, after loading the programs: the trie of prefixes is new and empty.
     ///
     /// # Errors
-    /// Where a map cannot be read.
+    /// If a map cannot be read.
     pub fn held(&self) -> Result<Held, KernelError> {
         Ok(Held {
             allowed: entries(&self.allowed)?,
             cgroups: entries(&self.cgroups)?,
             addresses: entries(&self.addresses)?,
             names: entries(&self.names)?,
-            name_addresses: entries(&self.bound)?,
-            resolvers: entries(&self.servers)?,
+            name_addresses: entries(&self.name_addresses)?,
+            resolvers: entries(&self.resolvers)?,
             prefixes: BTreeMap::new(),
             name_grants: BTreeMap::new(),
         })
     }
 
-    /// Applies the change from `held` to `desired`: first what opens, then the protected set and the settings, last what closes.
-    /// `tables` says whether the protected set changed.
+    /// Applies the change from `held` to `desired`: first additions, then the protected set and the settings, last removals. `tables` is the new protected
+    /// set, if that changed.
     ///
     /// # Errors
-    /// The first refusal of the kernel. Entries already written are taken back, so the policy is the old one.
+    /// The first error of the kernel. Entries that were already written are rolled back, so the old policy stays in force.
     pub fn apply(
         &mut self,
         held: &Held,
@@ -61,23 +60,23 @@ impl Maps {
             .write_entries(&changes)
             .and_then(|()| self.switch_all(fresh, settings));
         if let Err(error) = changed {
-            self.take_back(held, &changes);
+            self.roll_back(held, &changes);
             return Err(error);
         }
         self.remove_entries(&changes)?;
-        self.forget_revoked(&desired.name_grants)?;
+        self.remove_revoked(&desired.name_grants)?;
         self.begin_epoch(settings)
     }
 
-    /// Names and what they lead to come before the addresses, so that no address is open and its name unknown.
+    /// Writes names and their addresses before the allowed addresses, so that no address is allowed without its name.
     fn write_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
         write(&mut self.names, &changes.names, "an allowed name")?;
         write(
-            &mut self.bound,
+            &mut self.name_addresses,
             &changes.name_addresses,
-            "where a name leads",
+            "an address of a name",
         )?;
-        write(&mut self.servers, &changes.resolvers, "a DNS server")?;
+        write(&mut self.resolvers, &changes.resolvers, "a resolver")?;
         write(
             &mut self.allowed,
             &changes.allowed,
@@ -106,9 +105,9 @@ impl Maps {
         remove(&mut self.cgroups, &changes.cgroups.remove)?;
         remove(&mut self.allowed, &changes.allowed.remove)?;
         remove(&mut self.addresses, &changes.addresses.remove)?;
-        remove(&mut self.bound, &changes.name_addresses.remove)?;
+        remove(&mut self.name_addresses, &changes.name_addresses.remove)?;
         remove(&mut self.names, &changes.names.remove)?;
-        remove(&mut self.servers, &changes.resolvers.remove)?;
+        remove(&mut self.resolvers, &changes.resolvers.remove)?;
         for (key, bits) in &changes.prefixes.remove {
             let key = Key::new(*bits, *key);
             gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))?;
@@ -116,18 +115,18 @@ impl Maps {
         Ok(())
     }
 
-    /// Undoes `write_entries`, as far as the kernel lets it: entries that were not there go, others get their old values.
-    fn take_back(&mut self, held: &Held, changes: &crate::policy::Changes) {
+    /// Rolls back `write_entries`, as far as the kernel allows: removes new entries, and restores old values.
+    fn roll_back(&mut self, held: &Held, changes: &crate::policy::Changes) {
         restore(&mut self.allowed, &held.allowed, &changes.allowed);
         restore(&mut self.addresses, &held.addresses, &changes.addresses);
         restore(&mut self.cgroups, &held.cgroups, &changes.cgroups);
         restore(&mut self.names, &held.names, &changes.names);
         restore(
-            &mut self.bound,
+            &mut self.name_addresses,
             &held.name_addresses,
             &changes.name_addresses,
         );
-        restore(&mut self.servers, &held.resolvers, &changes.resolvers);
+        restore(&mut self.resolvers, &held.resolvers, &changes.resolvers);
         for ((key, bits), _) in &changes.prefixes.write {
             let entry = Key::new(*bits, *key);
             let undone = match held.prefixes.get(&(*key, *bits)) {
@@ -135,7 +134,7 @@ impl Maps {
                 None => self.prefixes.remove(&entry),
             };
             if let Err(error) = gone(undone) {
-                tracing::warn!(%error, "a prefix of an exception could not be taken back");
+                tracing::warn!(%error, "a prefix of an exception could not be rolled back");
             }
         }
     }
@@ -151,8 +150,8 @@ impl Maps {
         self.write_settings(settings)
     }
 
-    /// Has whatever was verified looked up again. Only once all is gone that is to go: what a flow looks up in the new epoch, it believes until
-    /// the next. No two versions have the same one.
+    /// Makes verified connections look up their grants again. To be called after all removals: a flow keeps what it looks up in the new epoch until the
+    /// next one. No two versions share an epoch.
     pub(super) fn begin_epoch(&mut self, settings: Settings) -> Result<(), KernelError> {
         let epoch = boot_clock();
         self.write_settings(Settings { epoch, ..settings })
@@ -164,7 +163,7 @@ impl Maps {
             .map_err(KernelError::failed("write the settings"))
     }
 
-    /// Puts a generation in force, both families or none.
+    /// Puts a protected set in force, for both families or none.
     fn switch(&mut self, fresh: &Generation) -> Result<(), KernelError> {
         let what = "switch to the new protected set";
         let before = self.protected_v4.get(&0, 0).ok();
@@ -183,7 +182,7 @@ impl Maps {
     }
 }
 
-/// A protected set that is written and read back, but not in force.
+/// A protected set that was written and read back, but is not in force.
 struct Generation {
     blocks: BlockMap,
     rows: RowMap,
@@ -257,12 +256,12 @@ fn restore<K: Pod + Ord, V: Pod>(
             None => map.remove(key),
         };
         if let Err(error) = gone(undone) {
-            tracing::warn!(%error, "an entry could not be taken back");
+            tracing::warn!(%error, "an entry could not be rolled back");
         }
     }
 }
 
-/// An entry that was not there is as good as removed.
+/// A missing entry counts as removed.
 fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
     match removed {
         Err(MapError::KeyNotFound) => Ok(()),

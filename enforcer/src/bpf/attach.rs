@@ -1,4 +1,4 @@
-//! Attaches the programs to a cgroup, make before break, and again where that was undone.
+//! Attaches the programs to a cgroup, make before break, and re-attaches them.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -15,16 +15,16 @@ use super::link::{self, Attachment};
 use super::{Kernel, exclusive};
 use crate::sys::{Cgroup, KernelError};
 
-/// How long the attachments last.
+/// Lifetime of the attachments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
     /// Until `unload`: pinned.
     Pinned,
-    /// As long as [`Links`]: the run ends with its process.
+    /// That of [`Links`]: enforcement ends with the process.
     Held,
 }
 
-/// The links of this process, open: they judge without their pins, too.
+/// The open links of this process: they stay attached without their pins.
 #[derive(Debug)]
 pub struct Links {
     lifetime: Lifetime,
@@ -38,7 +38,7 @@ struct OpenLink {
 }
 
 impl Links {
-    /// None yet.
+    /// No links.
     pub const fn new(lifetime: Lifetime) -> Self {
         Self {
             lifetime,
@@ -46,17 +46,17 @@ impl Links {
         }
     }
 
-    /// How long they last.
+    /// Their lifetime.
     pub const fn lifetime(&self) -> Lifetime {
         self.lifetime
     }
 
-    /// Closes them all: those that are not pinned are detached.
+    /// Closes all links, which detaches those without a pin.
     pub fn close(&mut self) {
         self.open.clear();
     }
 
-    /// The hooks that are attached to `scope`: they judge.
+    /// The hooks that are attached to `scope`.
     pub fn attached(&self, scope: &Cgroup) -> Vec<Hook> {
         let attached = |hook: &Hook| {
             let found = self.attachment(hook.word());
@@ -76,12 +76,12 @@ impl Links {
     }
 }
 
-/// A program whose link is not as it was left.
+/// A program whose link was changed by another process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undone {
     /// The program.
     pub name: &'static str,
-    /// Whether it judged all the same: only its pin is gone, or another's.
+    /// Whether it is still attached: only its pin is missing or replaced.
     pub judged: bool,
 }
 
@@ -94,17 +94,17 @@ fn programs() -> impl Iterator<Item = &'static str> {
 }
 
 impl Kernel {
-    /// Attaches every program to `scope`. With [`Lifetime::Pinned`], each new link takes its pin's place in one step while the old one still
-    /// judges: for that moment both do, and a packet passes only if both let it.
+    /// Attaches every program to `scope`. With [`Lifetime::Pinned`], each new link replaces the old one's pin atomically while the old one is still attached:
+    /// meanwhile both judge, and a packet passes only if both allow it.
     ///
     /// # Errors
-    /// Where the kernel refuses; what was attached before stays attached.
+    /// If the kernel refuses; earlier links stay attached.
     pub fn attach(&mut self, scope: &Cgroup, links: &mut Links) -> Result<(), KernelError> {
         self.pin_explain()?;
         programs().try_for_each(|name| self.attach_program(name, scope, links))
     }
 
-    /// The programs whose link is not as [`Kernel::attach`] left it: detached, given another program, or without its pin.
+    /// The programs whose link is no longer as [`Kernel::attach`] left it: detached, with another program, or without its pin.
     pub fn undone(&self, scope: &Cgroup, links: &Links) -> Vec<Undone> {
         let undone = |name| {
             let own = links.attachment(name);
@@ -121,10 +121,10 @@ impl Kernel {
         programs().filter_map(undone).collect()
     }
 
-    /// Attaches the program `name` to `scope`; its link takes the place of the one before.
+    /// Attaches the program `name` to `scope`, replacing its link.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// If the kernel refuses.
     pub fn attach_program(
         &mut self,
         name: &'static str,
@@ -137,10 +137,10 @@ impl Kernel {
         Ok(())
     }
 
-    /// Pins those maps again whose pins are gone, and the program that explains; says which.
+    /// Restores missing pins of maps and of the `explain` program; returns which.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// If the kernel refuses.
     pub fn pin_again(&mut self) -> Result<Vec<String>, KernelError> {
         let mut pinned = Vec::new();
         for (name, map) in self.programs.maps() {
@@ -158,7 +158,7 @@ impl Kernel {
         Ok(pinned)
     }
 
-    /// Whether a link is attached to `scope`, and runs the program `name` of this process: root may give it another (`BPF_LINK_UPDATE`).
+    /// Whether a link is attached to `scope` with the program `name` of this process: root can replace a link's program (`BPF_LINK_UPDATE`).
     fn judges(&self, name: &str, link: Attachment, scope: &Cgroup) -> bool {
         let program = self.programs.program(name).and_then(program_id);
         link.cgroup == scope.id && program == Some(link.program)
@@ -172,8 +172,8 @@ impl Kernel {
         attach_one(name, program, scope).map_err(|error| exclusive::refusal(name, scope, error))
     }
 
-    /// Pins `link` beside its final place, then renames it there: the pin that was there goes in the same step. One that is only held is
-    /// pinned for as long as it takes to open it.
+    /// Pins `link` under a temporary name, then renames it, which replaces the old pin atomically. A link that is not to stay pinned is pinned only until
+    /// it is open.
     fn pin(&self, name: &str, link: FdLink, lifetime: Lifetime) -> Result<OwnedFd, KernelError> {
         let failed = || format!("pin the link {name}");
         let beside = self.pins.waiting_link(name);
@@ -209,7 +209,7 @@ fn program_id(program: &Program) -> Option<u32> {
 }
 
 fn attach_one(name: &str, program: &mut Program, scope: &Cgroup) -> Result<FdLink, ProgramError> {
-    // Links always allow others beside them; aya passes the flags of the other modes on, and the kernel refuses those.
+    // Links always allow other programs; aya would pass on the flags of other modes, which the kernel refuses.
     let mode = CgroupAttachMode::Single;
     if let Program::CgroupSkb(_) = program {
         let program: &mut CgroupSkb = program.try_into()?;

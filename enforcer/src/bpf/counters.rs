@@ -1,4 +1,4 @@
-//! What the programs counted.
+//! The counters of the programs.
 
 use enforcer_common::layout::{COUNTER_LOST, COUNTER_SUPPRESSED, attempt_counter, counter};
 use enforcer_common::{Hook, Reason};
@@ -7,38 +7,37 @@ use serde::{Deserialize, Serialize};
 use super::Maps;
 use crate::sys::KernelError;
 
-/// How often one hook decided for one reason, since the maps were made.
+/// Number of decisions of one hook for one reason, since the maps were created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// [`Hook::word`].
     pub hook: String,
     /// [`Reason::word`].
     pub reason: String,
-    /// "allow"; "deny"; or "audit": denied, and let through.
+    /// "allow", "deny", or "audit" for a denial that was let through.
     pub verdict: String,
     /// Packets or calls.
     pub count: u64,
-    /// Attempts among them: of the packets of one denied TCP connection only the first counts, and connecting a datagram socket is none.
-    /// 0 where the verdict is "allow".
+    /// Attempts among them: only the first packet of a denied TCP connection counts, and connecting a datagram socket does not. 0 for the verdict "allow".
     #[serde(default)]
     pub attempts: u64,
 }
 
-/// All counters that are not zero.
+/// All non-zero counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Counters {
-    /// In the order of hooks and reasons.
+    /// By hook and reason.
     pub counts: Vec<Count>,
-    /// Denials whose record found the ring buffer full, or that no map had room to count by cgroup.
+    /// Denials whose record did not fit into the ring buffer, or that could not be counted by cgroup because the map was full.
     pub lost_events: u64,
-    /// Denials that were too many for an event of their own, and are reported in sums by cgroup.
+    /// Denials without an event of their own, reported in sums by cgroup.
     #[serde(default)]
-    pub withheld_events: u64,
+    pub suppressed_events: u64,
 }
 
 impl Counters {
-    /// Packets and calls that were refused.
+    /// Denied packets and calls.
     pub fn denied(&self) -> u64 {
         self.judged("deny")
     }
@@ -60,10 +59,10 @@ impl Counters {
 }
 
 impl Maps {
-    /// Reads the counters, summed over the processors.
+    /// Reads the counters, summed over all CPUs.
     ///
     /// # Errors
-    /// Where the map cannot be read.
+    /// If the map cannot be read.
     pub fn counters(&self) -> Result<Counters, KernelError> {
         let mut counts = Vec::new();
         for hook in Hook::ALL {
@@ -77,11 +76,11 @@ impl Maps {
         Ok(Counters {
             counts,
             lost_events: self.count(COUNTER_LOST)?,
-            withheld_events: self.count(COUNTER_SUPPRESSED)?,
+            suppressed_events: self.count(COUNTER_SUPPRESSED)?,
         })
     }
 
-    /// `None` where it never happened.
+    /// `None` if it is zero.
     fn count_of(
         &self,
         hook: Hook,

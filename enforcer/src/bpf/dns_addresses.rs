@@ -1,4 +1,4 @@
-//! What the kernel learned from DNS answers.
+//! Grants from snooped DNS answers.
 
 use enforcer_common::layout::{AddressGrant, Deadline, SnoopedGrant};
 
@@ -7,49 +7,49 @@ use crate::policy::{NameGrants, revoked_grants};
 use crate::sys::KernelError;
 
 impl Maps {
-    /// What it learned and nobody has taken over, with when each ends.
+    /// Snooped grants that the daemon has not confirmed, with their deadlines.
     ///
     /// # Errors
-    /// Where the map cannot be read.
-    pub fn learned(&self) -> Result<Vec<(AddressGrant, Deadline)>, KernelError> {
-        let learned = self.learned_for()?.into_iter();
+    /// If the map cannot be read.
+    pub fn snooped_grants(&self) -> Result<Vec<(AddressGrant, Deadline)>, KernelError> {
+        let learned = self.snooped_claims()?.into_iter();
         let ends = learned.map(|(opening, learned)| (opening, learned.deadline));
         Ok(ends.collect())
     }
 
-    /// What it learned and nobody has taken over, with the cgroups that asked.
+    /// Snooped grants that the daemon has not confirmed, with their claims.
     ///
     /// # Errors
-    /// Where the map cannot be read.
-    pub fn learned_for(&self) -> Result<Vec<(AddressGrant, SnoopedGrant)>, KernelError> {
-        let read: Result<_, _> = self.learned.iter().collect();
-        read.map_err(KernelError::failed("read what was learned"))
+    /// If the map cannot be read.
+    pub fn snooped_claims(&self) -> Result<Vec<(AddressGrant, SnoopedGrant)>, KernelError> {
+        let read: Result<_, _> = self.dns_addresses.iter().collect();
+        read.map_err(KernelError::failed("read the snooped addresses"))
     }
 
-    /// Removes what was taken over, or is over.
+    /// Removes confirmed or expired grants.
     ///
     /// # Errors
-    /// Where the map cannot be written.
-    pub fn forget_learned(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
-        super::apply::remove(&mut self.learned, openings)
+    /// If the map cannot be written.
+    pub fn remove_snooped(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
+        super::apply::remove(&mut self.dns_addresses, openings)
     }
 
-    /// Removes what is open and must not be: connections that were verified by it are judged anew.
+    /// Revokes grants: connections that were verified by them are checked again.
     ///
     /// # Errors
-    /// Where a map cannot be read or written.
-    pub fn close_learned(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
+    /// If a map cannot be read or written.
+    pub fn revoke_snooped(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
         if openings.is_empty() {
             return Ok(());
         }
-        self.forget_learned(openings)?;
+        self.remove_snooped(openings)?;
         let settings = self.settings()?;
         self.begin_epoch(settings)
     }
 
-    /// Removes what is not granted; the epoch is the caller's.
-    pub(super) fn forget_revoked(&mut self, granted: &NameGrants) -> Result<(), KernelError> {
-        let revoked = revoked_grants(&self.learned()?, granted);
-        self.forget_learned(&revoked)
+    /// Removes grants that the policy no longer allows; the caller begins a new epoch.
+    pub(super) fn remove_revoked(&mut self, granted: &NameGrants) -> Result<(), KernelError> {
+        let revoked = revoked_grants(&self.snooped_grants()?, granted);
+        self.remove_snooped(&revoked)
     }
 }

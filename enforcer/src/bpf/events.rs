@@ -1,4 +1,4 @@
-//! Reads denials and lessons from the ring buffer.
+//! Reads denials and DNS observations from the ring buffer, and sums of denials.
 
 use aya::Pod;
 use aya::maps::{HashMap, MapData, RingBuf};
@@ -10,16 +10,16 @@ use super::maps::ring_buffer;
 use super::{Maps, Pins};
 use crate::sys::{KernelError, readable};
 
-/// The reading end of the ring buffer.
+/// Reader of the ring buffer.
 pub struct EventReader {
     ring: AsyncFd<RingBuf<MapData>>,
 }
 
 impl EventReader {
-    /// Opens the pinned ring buffer; what a dead daemon left unread is read first.
+    /// Opens the pinned ring buffer, which begins with the records that an earlier daemon left unread.
     ///
     /// # Errors
-    /// Where it cannot be opened or mapped.
+    /// If it cannot be opened or mapped.
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
         let what = "watch the event buffer";
         Ok(Self {
@@ -27,10 +27,10 @@ impl EventReader {
         })
     }
 
-    /// Waits for records and takes up to `most` of them.
+    /// Waits for records, and reads at most `most` of them.
     ///
     /// # Errors
-    /// Where the buffer cannot be waited for.
+    /// If waiting fails.
     pub async fn next(&mut self, most: usize) -> Result<Vec<Record>, KernelError> {
         let what = "wait for events";
         loop {
@@ -55,36 +55,38 @@ impl EventReader {
     }
 }
 
-/// Denials of windows that are over, as the kernel counted them.
+/// Counts of denials in past windows.
 #[derive(Debug, Default)]
 pub struct Counted {
-    /// By what they have in common, in order of the window; the first of each was sent as a record, if there was room.
-    pub folds: Vec<(DedupKey, DedupEntry)>,
-    /// By cgroup: those of which no record was sent.
-    pub withheld: Vec<(SuppressedKey, u64)>,
-    /// Whether there are more, in windows that are not over.
+    /// By deduplication key, in order of windows; the first denial of each was sent as a record if the buffer had room.
+    pub deduplicated: Vec<(DedupKey, DedupEntry)>,
+    /// By cgroup: those without a record.
+    pub suppressed: Vec<(SuppressedKey, u64)>,
+    /// Whether there are more, in the current window.
     pub is_more: bool,
 }
 
 impl Maps {
-    /// Takes what was counted before `window`. No program changes these entries any more, so that none is lost or taken twice.
+    /// Removes and returns the counts of windows before `window`. No program changes these entries any more, so none is lost or returned twice.
     ///
     /// # Errors
-    /// Where a map cannot be read or written.
+    /// If a map cannot be read or written.
     pub fn take_counted(&mut self, window: u32) -> Result<Counted, KernelError> {
-        let (mut folds, more_folds) = take(&mut self.folds, |key| key.window < window)?;
-        let (mut withheld, more_withheld) = take(&mut self.withheld, |key| key.window < window)?;
-        folds.sort_unstable_by_key(|(key, _)| (key.window, *key));
-        withheld.sort_unstable_by_key(|(key, _)| (key.window, *key));
+        let (mut deduplicated, more_folds) =
+            take(&mut self.denial_dedup, |key| key.window < window)?;
+        let (mut suppressed, more_withheld) =
+            take(&mut self.suppressed, |key| key.window < window)?;
+        deduplicated.sort_unstable_by_key(|(key, _)| (key.window, *key));
+        suppressed.sort_unstable_by_key(|(key, _)| (key.window, *key));
         Ok(Counted {
-            folds,
-            withheld,
+            deduplicated,
+            suppressed,
             is_more: more_folds || more_withheld,
         })
     }
 }
 
-/// Removes the entries that are over, and says whether there are others.
+/// Removes and returns the entries of past windows, and whether there are others.
 fn take<K: Pod, V: Pod>(
     map: &mut HashMap<MapData, K, V>,
     is_over: impl Fn(&K) -> bool,
@@ -92,7 +94,7 @@ fn take<K: Pod, V: Pod>(
     let what = "read the counts of denials";
     let mut over = Vec::new();
     let mut is_more = false;
-    // Entries that come meanwhile are of the window at hand: whether they are met does not matter.
+    // Entries added meanwhile belong to the current window: it does not matter whether the iteration sees them.
     for entry in map.iter() {
         let (key, value) = entry.map_err(KernelError::failed(what))?;
         if is_over(&key) {

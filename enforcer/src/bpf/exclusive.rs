@@ -1,7 +1,7 @@
-//! Programs of others that keep this one's from being attached.
+//! Exclusive cgroup programs of others, which prevent attaching this project's programs.
 //!
-//! A cgroup runs a program alone where it was attached without `BPF_F_ALLOW_MULTI`. The kernel then lets no other beside it and, unless it
-//! was attached with `BPF_F_ALLOW_OVERRIDE`, none to the cgroups below (kernel/bpf/cgroup.c, `hierarchy_allows_attach`).
+//! A program that was attached without `BPF_F_ALLOW_MULTI` is exclusive: the kernel allows no other at its cgroup and, unless it was attached with
+//! `BPF_F_ALLOW_OVERRIDE`, none at the cgroups below (kernel/bpf/cgroup.c, `hierarchy_allows_attach`).
 
 use std::fmt;
 use std::fs::File;
@@ -22,7 +22,7 @@ const PROG_QUERY: libc::c_int = 16;
 const ALLOW_OVERRIDE: u32 = 1;
 const ALLOW_MULTI: u32 = 2;
 
-/// Where a program is attached: this project's program, `enum bpf_attach_type` (linux/bpf.h), and what bpftool calls it.
+/// An attach point: this project's program, its `enum bpf_attach_type` (linux/bpf.h), and its name in bpftool.
 struct AttachPoint {
     program: &'static str,
     number: u32,
@@ -49,16 +49,16 @@ const ATTACH_POINTS: [AttachPoint; 7] = [
     AttachPoint::new(DNS_SNOOP, 0, "ingress"),
 ];
 
-/// A program that a cgroup runs alone, so that no other can be attached.
+/// A program that its cgroup runs exclusively.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExclusiveProgram {
-    /// The cgroup that it is attached to: the scope, or one above.
+    /// Its cgroup: the scope, or one above it.
     pub cgroup: PathBuf,
-    /// Where, in bpftool's words.
+    /// Its attach point, as bpftool names it.
     pub attach_point: &'static str,
-    /// The kernel's number of it.
+    /// Its id.
     pub id: u32,
-    /// Its name; `None` where the kernel does not tell it to this process, which takes `CAP_SYS_ADMIN`.
+    /// Its name; `None` without `CAP_SYS_ADMIN`, which reading it requires.
     pub name: Option<String>,
 }
 
@@ -70,11 +70,11 @@ impl ExclusiveProgram {
         } = self;
         let cgroup = self.cgroup.display();
         let mut fix = format!(
-            "have its owner attach it with BPF_F_ALLOW_MULTI, or end it (`bpftool cgroup detach {cgroup} {attach_point} id {id}`)"
+            "its owner must attach it with BPF_F_ALLOW_MULTI or detach it (`bpftool cgroup detach {cgroup} {attach_point} id {id}`)"
         );
         if self.name.is_none() {
             fix.push_str(&format!(
-                "; `egress-enforcer doctor` as root names it and the processes that hold it, `bpftool prog show id {id}` its name"
+                "; `egress-enforcer doctor` as root shows its name and the processes that hold it, as does `bpftool prog show id {id}`"
             ));
         }
         fix
@@ -106,17 +106,17 @@ impl fmt::Display for ExclusiveProgram {
     }
 }
 
-/// The programs that keep this one's from being attached to `scope`.
+/// The programs that prevent attaching this project's programs to `scope`.
 ///
 /// # Errors
-/// Where the kernel does not say what is attached: that takes `CAP_NET_ADMIN`.
+/// If the kernel does not list the attached programs: that requires `CAP_NET_ADMIN`.
 pub fn exclusive_programs(scope: &Cgroup) -> io::Result<Vec<ExclusiveProgram>> {
     let found = ATTACH_POINTS.iter().map(|point| blocking(point, scope));
     let found: Vec<_> = found.collect::<io::Result<_>>()?;
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Why the kernel refuses to attach `program` to `scope`: for a program of somebody else's, where there is one.
+/// The error of attaching `program` to `scope`, which names an exclusive program if there is one.
 pub(super) fn refusal<E>(program: &str, scope: &Cgroup, error: E) -> KernelError
 where
     E: std::error::Error + Send + Sync + 'static,
@@ -134,7 +134,7 @@ where
     }
 }
 
-/// The program that is in the way at one attach point, if there is one.
+/// The exclusive program at one attach point, if there is one.
 fn blocking(point: &AttachPoint, scope: &Cgroup) -> io::Result<Option<ExclusiveProgram>> {
     let beside = Attached::at(point, scope.as_fd())?;
     if beside.is_alone() {
@@ -154,7 +154,7 @@ fn blocking(point: &AttachPoint, scope: &Cgroup) -> io::Result<Option<ExclusiveP
     Ok(None)
 }
 
-/// What is attached to one cgroup.
+/// The programs attached to one cgroup.
 #[derive(Debug)]
 struct Attached {
     flags: u32,
@@ -190,7 +190,7 @@ impl Attached {
         let told = unsafe { syscall::done(PROG_QUERY, &mut query) };
         match told {
             Ok(()) => {}
-            // More than one: then none is alone, and the first is told.
+            // More than one: then none is exclusive, and the first is returned.
             Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {}
             Err(error) => return Err(error),
         }
@@ -215,7 +215,7 @@ impl Attached {
     }
 }
 
-/// The name of a loaded program; the kernel takes letters, digits, `_` and `.` only.
+/// Name of a loaded program; the kernel accepts letters, digits, `_` and `.` only.
 fn name(id: u32) -> Option<String> {
     let mut programs = loaded_programs().filter_map(Result::ok);
     let found = programs.find(|program| program.id() == id)?;
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_told_comes_with_the_way_to_it() {
+    fn an_unknown_name_comes_with_the_way_to_find_it() {
         let nameless = exclusive(None);
         assert!(nameless.to_string().contains("the program with id 12"));
         let fix = nameless.fix();

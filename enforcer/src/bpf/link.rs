@@ -1,4 +1,4 @@
-//! What a link is attached to, by its own word (proc_pid_fdinfo(5)).
+//! BPF links: what they are attached to (proc_pid_fdinfo(5)), and detaching them.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -21,14 +21,14 @@ struct ObjGet {
     file_flags: u32,
 }
 
-/// Which link it is, the program that it runs, and the cgroup that it is attached to.
+/// A link with its program and cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attachment {
-    /// The kernel's number of the link.
+    /// Id of the link.
     pub(super) link: u32,
-    /// The kernel's number of the program.
+    /// Id of the program.
     pub(super) program: u32,
-    /// The cgroup's id; 0 once the link is detached.
+    /// Id of the cgroup; 0 if the link is detached.
     pub(super) cgroup: u64,
 }
 
@@ -36,16 +36,16 @@ impl Attachment {
     /// Reads what `link` is attached to.
     ///
     /// # Errors
-    /// Where the kernel does not say, or it is no link of a cgroup.
+    /// If the kernel does not report it, or it is not a cgroup link.
     pub(super) fn of(link: &OwnedFd) -> io::Result<Self> {
         let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", link.as_raw_fd()))?;
         Self::parse(&fdinfo).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     }
 
-    /// Reads what the link that is pinned at `place` is attached to.
+    /// Reads what the link pinned at `place` is attached to.
     ///
     /// # Errors
-    /// Where there is none, and as [`Attachment::of`].
+    /// If there is none, and as [`Attachment::of`].
     pub(super) fn pinned(place: &Path) -> io::Result<Self> {
         Self::of(&open(place)?)
     }
@@ -65,17 +65,16 @@ impl Attachment {
     }
 }
 
-/// Whether the link that is pinned at `place` is attached to a cgroup that exists. One that was detached by force, or whose cgroup was
-/// removed, stays pinned and judges nothing.
+/// Whether the link pinned at `place` is attached to an existing cgroup. A link that was detached, or whose cgroup was removed, stays pinned without
+/// effect.
 pub(super) fn is_attached(place: &Path) -> bool {
     Attachment::pinned(place).is_ok_and(|attachment| attachment.cgroup != 0)
 }
 
-/// Detaches the link that is pinned at `place`: when this returns, it judges no more. Without its last pin it would end as well, but only when
-/// the kernel comes to that.
+/// Detaches the link pinned at `place` before it returns. Removing its last pin would detach it as well, but asynchronously.
 ///
 /// # Errors
-/// Where there is none, or it is detached already.
+/// If there is none, or it is detached already.
 pub(super) fn detach(place: &Path) -> io::Result<()> {
     let link = open(place)?;
     let mut attributes = link.as_raw_fd();
@@ -83,10 +82,10 @@ pub(super) fn detach(place: &Path) -> io::Result<()> {
     unsafe { syscall::done(LINK_DETACH, &mut attributes) }
 }
 
-/// Opens the link that is pinned at `place`.
+/// Opens the link pinned at `place`.
 ///
 /// # Errors
-/// Where there is none.
+/// If there is none.
 pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(place.as_os_str().as_bytes())?;
     let attributes = ObjGet {

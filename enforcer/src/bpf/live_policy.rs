@@ -1,4 +1,4 @@
-//! The policy in force as user space reads it from the live maps: for `explain --unit`, and where no test run can be made.
+//! The policy in the live maps, read from user space: for `explain --unit`, and if no test run is possible.
 
 use aya::maps::lpm_trie::Key;
 use enforcer_common::layout::{
@@ -11,7 +11,7 @@ use enforcer_common::{Address, Class, Exception, PolicyView};
 use super::maps::{BlockMap, Maps, RowMap};
 use crate::sys::{KernelError, boot_clock};
 
-/// The live maps, seen from a process in the given cgroups.
+/// The live maps, for a process in the given cgroups.
 pub struct LivePolicy<'a> {
     maps: &'a Maps,
     blocks: BlockMap,
@@ -25,7 +25,7 @@ impl<'a> LivePolicy<'a> {
     /// The policy for a process whose cgroup and ancestors have the ids `cgroups`, outermost first.
     ///
     /// # Errors
-    /// Where the maps cannot be read.
+    /// If the maps cannot be read.
     pub fn new(maps: &'a Maps, cgroups: Vec<u64>) -> Result<Self, KernelError> {
         let what = "read the protected set";
         Ok(Self {
@@ -58,7 +58,7 @@ impl PolicyView for LivePolicy<'_> {
     }
 
     fn is_allowed(&self, address: Address) -> bool {
-        self.maps.allowed.get(&address.key(), 0).is_ok() || self.has_learned(0, address)
+        self.maps.allowed.get(&address.key(), 0).is_ok() || self.is_snooped(0, address)
     }
 
     fn exception(&self, address: Address) -> Option<Exception> {
@@ -73,7 +73,7 @@ impl PolicyView for LivePolicy<'_> {
             }
             let name = self.maps.addresses.get(&key, 0);
             let named = name.is_ok_and(|deadline| self.is_ahead(deadline))
-                || self.has_learned(cgroup, address);
+                || self.is_snooped(cgroup, address);
             named.then_some(Exception::Name)
         })
     }
@@ -85,18 +85,18 @@ impl LivePolicy<'_> {
         self.maps.names.get(key, 0).ok()
     }
 
-    /// Until when one of `names` is bound to `address` for `cgroup`, where that is ahead; 0 is no name.
+    /// Deadline of the grant of `address` to `cgroup` by one of `names`, if it is in the future; 0 is no name.
     pub(super) fn bound(&self, cgroup: u64, address: Address, names: [u32; 2]) -> Option<Deadline> {
         let mut names = names.into_iter().filter(|name| *name != 0);
         names.find_map(|name| {
-            let opening = AddressGrant::new(cgroup, address.key(), name);
+            let grant = AddressGrant::new(cgroup, address.key(), name);
             let ahead = |deadline: &Deadline| self.is_ahead(*deadline);
-            let bound = self.maps.bound.get(&opening, 0).ok().filter(ahead);
-            bound.or_else(|| self.learned(&opening).filter(ahead))
+            let bound = self.maps.name_addresses.get(&grant, 0).ok().filter(ahead);
+            bound.or_else(|| self.snooped(&grant).filter(ahead))
         })
     }
 
-    /// Those of the cgroups that have exceptions, outermost first.
+    /// The cgroups that have exceptions, outermost first.
     pub(super) fn cgroups_with_exceptions(&self) -> impl Iterator<Item = u64> {
         let has_exceptions = |cgroup: &u64| self.maps.cgroups.get(cgroup, 0).is_ok();
         self.cgroups.iter().copied().filter(has_exceptions)
@@ -110,15 +110,15 @@ impl LivePolicy<'_> {
         self.switches.audits()
     }
 
-    fn has_learned(&self, cgroup: u64, address: Address) -> bool {
-        let opening = AddressGrant::new(cgroup, address.key(), AddressGrant::ADDRESS);
-        self.learned(&opening)
+    fn is_snooped(&self, cgroup: u64, address: Address) -> bool {
+        let grant = AddressGrant::new(cgroup, address.key(), AddressGrant::ADDRESS);
+        self.snooped(&grant)
             .is_some_and(|deadline| self.is_ahead(deadline))
     }
 
-    fn learned(&self, opening: &AddressGrant) -> Option<Deadline> {
-        let learned = self.maps.learned.get(opening, 0).ok()?;
-        Some(learned.deadline)
+    fn snooped(&self, grant: &AddressGrant) -> Option<Deadline> {
+        let snooped = self.maps.dns_addresses.get(grant, 0).ok()?;
+        Some(snooped.deadline)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The two maps that hold the protected set's inner maps.
+//! The two outer maps of the protected set.
 //!
-//! The loader would describe the inner ones by types (BTF) where the ones that a new set comes in have none. Linux 5.15 to 6.1 take
-//! that for different kinds of map and refuse to switch (`timer_off` in `bpf_map_meta_equal`). So both are made here, alike.
+//! The loader would create their first inner maps with BTF types, while those of a new set have none. Linux 5.15 to 6.1 treat these as different kinds of
+//! map and refuse to switch (`timer_off` in `bpf_map_meta_equal`). So both are created here, alike.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -19,7 +19,7 @@ const MAP_CREATE: libc::c_int = 0;
 const ARRAY: u32 = 2;
 const ARRAY_OF_MAPS: u32 = 12;
 
-/// The part of `union bpf_attr` (linux/bpf.h) that `BPF_MAP_CREATE` takes, up to the last that is needed.
+/// The part of `union bpf_attr` (linux/bpf.h) that `BPF_MAP_CREATE` takes, up to the last field that is needed.
 #[repr(C)]
 struct MapCreate {
     map_type: u32,
@@ -30,10 +30,10 @@ struct MapCreate {
     inner_map_fd: RawFd,
 }
 
-/// Makes and pins the outer maps where they are not pinned yet: the loader takes over what is.
+/// Creates and pins the outer maps unless they are pinned: the loader reuses pinned maps.
 ///
 /// # Errors
-/// Where the kernel refuses.
+/// If the kernel refuses.
 pub(super) fn prepare(pins: &Pins) -> Result<(), KernelError> {
     pin::<Block>(pins, PROTECTED_V4, MAX_BLOCKS)?;
     pin::<Row>(pins, PROTECTED_V6, MAX_ROWS)
@@ -44,7 +44,7 @@ fn pin<V>(pins: &Pins, name: &str, capacity: u32) -> Result<(), KernelError> {
     if place.exists() {
         return Ok(());
     }
-    let what = || format!("make the map {name}");
+    let what = || format!("create the map {name}");
     let made = |map_type, value: usize, max_entries, inner_map_fd| {
         let attributes = MapCreate {
             map_type,

@@ -1,4 +1,4 @@
-//! The pinned maps with their types.
+//! The pinned maps, typed.
 
 use aya::maps::{
     Array, ArrayOfMaps, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, RingBuf,
@@ -16,7 +16,7 @@ use crate::sys::KernelError;
 pub(super) type BlockMap = Array<MapData, Block>;
 pub(super) type RowMap = Array<MapData, Row>;
 
-/// All maps of a loaded policy but the ring buffer.
+/// All maps of a loaded policy except the ring buffer.
 pub struct Maps {
     pub(super) settings: Array<MapData, Settings>,
     pub(super) protected_v4: ArrayOfMaps<MapData, BlockMap>,
@@ -25,13 +25,13 @@ pub struct Maps {
     pub(super) cgroups: HashMap<MapData, u64, u32>,
     pub(super) prefixes: LpmTrie<MapData, ScopedAddress, Deadline>,
     pub(super) addresses: HashMap<MapData, ScopedAddress, Deadline>,
-    pub(super) folds: HashMap<MapData, DedupKey, DedupEntry>,
-    pub(super) withheld: HashMap<MapData, SuppressedKey, u64>,
+    pub(super) denial_dedup: HashMap<MapData, DedupKey, DedupEntry>,
+    pub(super) suppressed: HashMap<MapData, SuppressedKey, u64>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) names: HashMap<MapData, NameKey, NameEntry>,
-    pub(super) bound: HashMap<MapData, AddressGrant, Deadline>,
-    pub(super) learned: HashMap<MapData, AddressGrant, SnoopedGrant>,
-    pub(super) servers: HashMap<MapData, AddressKey, u32>,
+    pub(super) name_addresses: HashMap<MapData, AddressGrant, Deadline>,
+    pub(super) dns_addresses: HashMap<MapData, AddressGrant, SnoopedGrant>,
+    pub(super) resolvers: HashMap<MapData, AddressKey, u32>,
     pub(super) dns_sockets: HashMap<MapData, u64, AddressKey>,
 }
 
@@ -39,7 +39,7 @@ impl Maps {
     /// Opens the pinned maps.
     ///
     /// # Errors
-    /// [`KernelError::NotLoaded`] where there are none.
+    /// [`KernelError::NotLoaded`] if there are none.
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
         if !pins.are_loaded() {
             return Err(KernelError::NotLoaded {
@@ -54,13 +54,13 @@ impl Maps {
             cgroups: typed(pins, layout::EXCEPTION_CGROUPS)?,
             prefixes: typed(pins, layout::EXCEPTION_PREFIXES)?,
             addresses: typed(pins, layout::EXCEPTION_ADDRESSES)?,
-            folds: typed(pins, layout::DENIAL_DEDUP)?,
-            withheld: typed(pins, layout::SUPPRESSED)?,
+            denial_dedup: typed(pins, layout::DENIAL_DEDUP)?,
+            suppressed: typed(pins, layout::SUPPRESSED)?,
             counters: typed(pins, layout::COUNTERS)?,
             names: typed(pins, layout::NAMES)?,
-            bound: typed(pins, layout::NAME_ADDRESSES)?,
-            learned: typed(pins, layout::DNS_ADDRESSES)?,
-            servers: typed(pins, layout::RESOLVERS)?,
+            name_addresses: typed(pins, layout::NAME_ADDRESSES)?,
+            dns_addresses: typed(pins, layout::DNS_ADDRESSES)?,
+            resolvers: typed(pins, layout::RESOLVERS)?,
             dns_sockets: typed(pins, layout::DNS_SOCKETS)?,
         })
     }
@@ -68,7 +68,7 @@ impl Maps {
     /// The settings in force.
     ///
     /// # Errors
-    /// Where the map cannot be read.
+    /// If the map cannot be read.
     pub fn settings(&self) -> Result<Settings, KernelError> {
         self.settings
             .get(&0, 0)

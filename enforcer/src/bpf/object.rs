@@ -13,12 +13,12 @@ use crate::sys::KernelError;
 /// The compiled programs; empty in a build without the BPF toolchain.
 pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
 
-/// The oldest kernel that has all that is needed.
+/// Oldest supported kernel.
 pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
-/// Characters of a verifier log that stand in an error: its end says why.
+/// Characters of a verifier log in an error message: the end of the log gives the cause.
 const LOG_END: usize = 2000;
 
-/// What the verifier says of programs that only a process with `CAP_PERFMON` may load.
+/// Message of the verifier for programs that require `CAP_PERFMON`.
 const UNPRIVILEGED: &str = "prohibited for !root";
 
 /// Programs that passed the verifier, and the maps that they read.
@@ -30,9 +30,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs. Maps that are pinned already are taken over with what they hold; nothing is attached. The prefixes of exceptions
-    /// are the exception: that trie cannot be listed reliably before Linux 6.13, so the new programs get a new one, and those attached
-    /// keep the old one until they are replaced.
+    /// Loads the programs with the pinned maps and their contents; attaches nothing. The trie of exception prefixes alone is created again, since it cannot be
+    /// listed reliably before Linux 6.13; attached programs keep the old one until they are replaced.
     ///
     /// # Errors
     /// [`KernelError::NoProgram`], [`KernelError::TooOld`], [`KernelError::Privilege`], [`KernelError::PinLayout`],
@@ -41,7 +40,7 @@ impl Kernel {
         Self::load_object(pins, OBJECT)
     }
 
-    /// As [`Kernel::load`], from another build of the programs: an ELF object whose bytes begin at a multiple of 8.
+    /// As [`Kernel::load`], from another build of the programs: an ELF object aligned to 8 bytes.
     ///
     /// # Errors
     /// As [`Kernel::load`].
@@ -62,7 +61,7 @@ impl Kernel {
         })
     }
 
-    /// Has the kernel make maps and take the programs, and lets go of both: nothing is pinned or attached.
+    /// Creates the maps, loads the programs, and drops both: nothing is pinned or attached.
     ///
     /// # Errors
     /// As [`Kernel::load`].
@@ -73,7 +72,7 @@ impl Kernel {
     }
 }
 
-/// Whether there is something to load and a kernel to take it, which is given the memory for it.
+/// Checks the object and the kernel version, and raises the memory limit.
 fn prepare(object: &[u8]) -> Result<(), KernelError> {
     if object.is_empty() {
         return Err(KernelError::NoProgram);
@@ -91,15 +90,15 @@ fn prepare(object: &[u8]) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// Before Linux 5.11 maps count as locked memory, of which a process started from a shell may have 64 KiB. Where the limit cannot be raised,
-/// making a map says so.
+/// Raises the limit of locked memory: before Linux 5.11 maps count towards it, and a process started from a shell may have 64 KiB. If that fails, creating
+/// a map reports it.
 fn lock_memory() {
     if let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY) {
-        tracing::debug!("the limit of locked memory stays: {error}");
+        tracing::debug!("the limit of locked memory cannot be raised: {error}");
     }
 }
 
-/// Has the verifier take the programs.
+/// Loads each program, which runs the verifier.
 fn loaded(mut programs: Ebpf) -> Result<Ebpf, KernelError> {
     for (name, program) in programs.programs_mut() {
         load_program(program).map_err(|error| program_error(name, error))?;
@@ -127,13 +126,13 @@ fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
     KernelError::failed("create the maps")(error)
 }
 
-/// A program that the verifier looked at leaves a log; one that the caller may not load leaves none.
+/// The error of loading a program: with the verifier's log if it refused the program, without one if the caller lacks privileges.
 fn program_error(name: &str, error: ProgramError) -> KernelError {
     if let ProgramError::LoadError { verifier_log, .. } = &error {
         let log = verifier_log.to_string();
         if log.contains(UNPRIVILEGED) {
             let what = format!(
-                "load the program {name} (the verifier judges it as one without CAP_PERFMON)"
+                "load the program {name} (the verifier treats it as one without CAP_PERFMON)"
             );
             return KernelError::Privilege { what };
         }

@@ -1,4 +1,4 @@
-//! The report that a pin went or was replaced.
+//! Notification of pins that are removed or replaced.
 
 use nix::sys::inotify::AddWatchFlags;
 
@@ -12,10 +12,10 @@ pub struct PinWatch {
 }
 
 impl PinWatch {
-    /// Watches the directory of the pins, which has to be there.
+    /// Watches the directory of the pins, which must exist.
     ///
     /// # Errors
-    /// Where it cannot be watched (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
+    /// If it cannot be watched (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
     pub fn new(pins: &Pins) -> Result<Self, KernelError> {
         let watch = Self {
             directory: DirectoryWatch::new("watch the pins")?,
@@ -24,22 +24,22 @@ impl PinWatch {
         Ok(watch)
     }
 
-    /// Watches the directory that stands there now: it may be another of the same name.
+    /// Watches the directory that is there now: it may be a new one of the same name.
     ///
     /// # Errors
     /// As [`PinWatch::new`].
     pub fn follow(&self, pins: &Pins) -> Result<(), KernelError> {
         let gone = AddWatchFlags::IN_DELETE | AddWatchFlags::IN_DELETE_SELF;
         let moved = AddWatchFlags::IN_MOVED_FROM | AddWatchFlags::IN_MOVED_TO;
-        // One that is missing is made again by the next check of the hooks.
+        // A missing one is created again by the next check of the hooks.
         self.directory.add(pins.root(), gone | moved)?;
         Ok(())
     }
 
-    /// Waits until a pin may be gone or replaced.
+    /// Waits until a pin may have been removed or replaced.
     ///
     /// # Errors
-    /// Where the kernel does not report.
+    /// If the kernel reports an error.
     pub async fn changed(&self) -> Result<(), KernelError> {
         self.directory.next().await.map(drop)
     }

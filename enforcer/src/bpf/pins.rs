@@ -1,4 +1,4 @@
-//! Where maps, links and programs outlive the daemon.
+//! The pin directory, in which maps, links and programs outlive the daemon.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -15,7 +15,7 @@ use super::link::is_attached;
 use super::versions::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 use crate::sys::KernelError;
 
-/// The mount point that the system's own tools use.
+/// The usual mount point.
 pub(super) const BPFFS: &str = "/sys/fs/bpf";
 
 /// The pins of one instance: `<base>/v<layout version>/<map, link or program>`.
@@ -25,7 +25,7 @@ pub struct Pins {
     root: PathBuf,
 }
 
-/// Held while one process owns the pins.
+/// Lock of the process that owns the pins.
 #[derive(Debug)]
 pub struct PinLock {
     directory: Flock<File>,
@@ -58,7 +58,7 @@ impl Pins {
         self.root.join(format!("{LINK_PREFIX}{name}"))
     }
 
-    /// Where a new link waits to take its place.
+    /// Temporary pin of a new link.
     pub(super) fn waiting_link(&self, name: &str) -> PathBuf {
         self.root.join(format!("{LINK_PREFIX}{name}_new"))
     }
@@ -67,7 +67,7 @@ impl Pins {
         self.root.join(format!("program_{name}"))
     }
 
-    /// The hooks whose links are pinned and attached: they judge with or without a daemon.
+    /// The hooks whose links are pinned and attached, with or without a daemon.
     pub fn attached(&self) -> Vec<Hook> {
         let attached = |hook: &Hook| is_attached(&self.link(hook.word()));
         Hook::ALL.into_iter().filter(attached).collect()
@@ -80,7 +80,7 @@ impl Pins {
         Hook::ALL.into_iter().filter(is_missing).collect()
     }
 
-    /// Whether a daemon of this version left links, attached or not: what its maps hold was in force.
+    /// Whether links of this version are pinned, attached or not: the contents of its maps were in force.
     pub fn have_links(&self) -> bool {
         let pinned = |hook: Hook| self.link(hook.word()).exists();
         Hook::ALL.into_iter().any(pinned)
@@ -91,7 +91,7 @@ impl Pins {
         MAPS.iter().all(|name| self.map(name).exists())
     }
 
-    /// Removes the pin of one map; programs that use the map keep it.
+    /// Removes the pin of a map; programs keep using the map.
     pub(super) fn forget_map(&self, name: &str) -> Result<(), KernelError> {
         let place = self.map(name);
         if !place.exists() {
@@ -100,10 +100,10 @@ impl Pins {
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
     }
 
-    /// Takes the connections that another version follows for one's own.
+    /// Takes over the flow states of another version.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// If the kernel refuses.
     pub(super) fn share_flows(&self) -> Result<(), KernelError> {
         if self.have_links() {
             return Ok(());
@@ -113,14 +113,14 @@ impl Pins {
             return Ok(());
         };
         self.forget_map(FLOWS)?;
-        let what = "take over the connections that are followed";
+        let what = "take over the state of connections";
         map.pin(self.map(FLOWS)).map_err(KernelError::failed(what))
     }
 
-    /// Whether anything is pinned, by whichever version. Changes nothing.
+    /// Whether anything is pinned, by any version. Changes nothing.
     ///
     /// # Errors
-    /// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and where this process may not look.
+    /// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and if the directory cannot be read.
     pub fn exist(&self) -> Result<bool, KernelError> {
         match fs::metadata(&self.base) {
             Ok(_) => {
@@ -129,16 +129,16 @@ impl Pins {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => {
-                let what = format!("look at the pins in {}", self.base.display());
+                let what = format!("inspect the pins in {}", self.base.display());
                 Err(KernelError::failed(what)(error))
             }
         }
     }
 
-    /// Whether links of this version judge.
+    /// Whether links of this version are attached.
     ///
     /// # Errors
-    /// [`KernelError::OtherVersion`] where only another version's do, or this one's not at every hook; else as [`Pins::exist`].
+    /// [`KernelError::OtherVersion`] if only those of another version are, or this one's are missing at a hook; else as [`Pins::exist`].
     pub fn judge(&self) -> Result<bool, KernelError> {
         let attached = if self.exist()? {
             self.attached().len()
@@ -156,7 +156,7 @@ impl Pins {
         Ok(attached > 0)
     }
 
-    /// Whether links of any version judge.
+    /// Whether links of any version are attached.
     ///
     /// # Errors
     /// As [`Pins::exist`].
@@ -164,20 +164,20 @@ impl Pins {
         Ok(versions(&self.base)?.iter().any(Version::judges))
     }
 
-    /// The addresses that other versions opened for allowed names, as far as their layouts are known.
+    /// Addresses that other versions allow for names, as far as their layouts are known.
     ///
     /// # Errors
-    /// Where a known one cannot be read.
+    /// If a map of a known layout cannot be read.
     pub fn allowed_by_others(&self) -> Result<Vec<AddressKey>, KernelError> {
         let allowed = self.others()?;
         let allowed = allowed.iter().map(Version::allowed);
         Ok(allowed.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
-    /// Removes the pins of every other version, and tells which they were: this one's links judge by now.
+    /// Removes the pins of every other version, and returns their numbers. This version's links must be attached.
     ///
     /// # Errors
-    /// Where something could not be removed.
+    /// If something could not be removed.
     pub fn remove_others(&self) -> Result<Vec<u32>, KernelError> {
         let others = self.others()?;
         let removed = others.iter().map(Version::remove);
@@ -191,7 +191,7 @@ impl Pins {
         Ok(others)
     }
 
-    /// Makes the directory and takes the lock, which is one for all versions.
+    /// Creates the directory and takes the lock, which all versions share.
     ///
     /// # Errors
     /// [`KernelError::NotBpffs`], [`KernelError::Locked`], [`KernelError::UnknownPins`], [`KernelError::ForeignPins`].
@@ -203,7 +203,7 @@ impl Pins {
         Ok(lock)
     }
 
-    /// Makes the directory again where it is gone, and locks the new one for `lock`.
+    /// Creates the directory again if it was removed, and locks the new one for `lock`.
     ///
     /// # Errors
     /// As [`Pins::prepare`].
@@ -243,7 +243,7 @@ impl Pins {
         }
     }
 
-    /// Whether `locked` is the directory, and not one that an `unload` removed before it was locked.
+    /// Whether `locked` is still the directory, not one that `unload` removed before it was locked.
     fn is_still(&self, locked: &File) -> bool {
         let numbers = |found: fs::Metadata| (found.dev(), found.ino());
         let locked = locked.metadata().map(numbers).ok();
@@ -253,7 +253,7 @@ impl Pins {
     /// Ends enforcement: removes the pins of every version, links first. Every removal is tried; the first error is returned.
     ///
     /// # Errors
-    /// Where something could not be removed.
+    /// If something could not be removed.
     pub fn remove(&self) -> Result<(), KernelError> {
         let versions = versions(&self.base)?;
         let removed = versions.iter().map(Version::remove);
@@ -263,9 +263,9 @@ impl Pins {
     }
 }
 
-/// Makes a directory that nobody but root may list, change or lock; one that is there must be so already.
+/// Creates a directory that only root may list, change or lock; an existing one must be so already.
 fn make_own(directory: &Path) -> Result<(), KernelError> {
-    let what = || format!("make {}", directory.display());
+    let what = || format!("create {}", directory.display());
     let made = DirBuilder::new()
         .mode(0o700)
         .recursive(true)
@@ -275,7 +275,7 @@ fn make_own(directory: &Path) -> Result<(), KernelError> {
 }
 
 fn check_own(directory: &Path) -> Result<(), KernelError> {
-    let what = || format!("look at {}", directory.display());
+    let what = || format!("inspect {}", directory.display());
     let found = fs::symlink_metadata(directory).map_err(KernelError::failed(what()))?;
     if !is_roots_alone(&found) {
         return Err(KernelError::ForeignPins {
@@ -288,7 +288,7 @@ fn check_own(directory: &Path) -> Result<(), KernelError> {
 /// Mounts a BPF file system at `path`.
 ///
 /// # Errors
-/// Where the kernel refuses.
+/// If the kernel refuses.
 pub fn mount_bpffs(path: &Path) -> Result<(), KernelError> {
     let what = format!("mount a BPF file system at {}", path.display());
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

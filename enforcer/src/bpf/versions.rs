@@ -1,9 +1,9 @@
-//! The pins of every version, told apart by their directories.
+//! The pins of all versions, one directory each.
 //!
-//! What all versions keep to, so that each can take over from each: in the base directory, which whoever runs has locked (flock), nothing
-//! but directories `v<layout version>` that are root's alone; in each of them nothing but pins, those of links with names that begin with
-//! `link_`. A version that takes over judges with links of its own before it removes the others' pins. It reads nothing there but
-//! [`ALLOWED`], and that only where [`SAME_ALLOWED`] says that it can; and it shares [`FLOWS`], whose name says its layout.
+//! Rules for all versions, so that each can take over from any other: the base directory, locked (flock) by the running process, contains only
+//! directories `v<layout version>` that are accessible to root alone; each of these contains only pins, and those of links have names that begin with
+//! `link_`. A version that takes over attaches its own links before it removes the others' pins. Of their maps it reads only [`ALLOWED`], if
+//! [`SAME_ALLOWED`] lists the version, and shares [`FLOWS`], whose pin name identifies its layout.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -19,7 +19,7 @@ use enforcer_common::tls::FlowState;
 use super::link::{detach, is_attached};
 use crate::sys::KernelError;
 
-/// With this the name of a link's pin begins.
+/// Prefix of the names of links' pins.
 pub(super) const LINK_PREFIX: &str = "link_";
 
 /// The pins of one version.
@@ -34,10 +34,10 @@ pub(super) fn root_of(base: &Path, number: u32) -> PathBuf {
     base.join(format!("v{number}"))
 }
 
-/// The versions that have pins in `base`, lowest first; none where it is not there.
+/// The versions that have pins in `base`, lowest first; none if it does not exist.
 ///
 /// # Errors
-/// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and where the directory cannot be read.
+/// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and if the directory cannot be read.
 pub(super) fn versions(base: &Path) -> Result<Vec<Version>, KernelError> {
     let what = || KernelError::failed(format!("read {}", base.display()));
     let entries = match fs::read_dir(base) {
@@ -54,7 +54,7 @@ pub(super) fn versions(base: &Path) -> Result<Vec<Version>, KernelError> {
 
 impl Version {
     fn of(base: &Path, root: PathBuf) -> Result<Self, KernelError> {
-        let what = || KernelError::failed(format!("look at {}", root.display()));
+        let what = || KernelError::failed(format!("inspect {}", root.display()));
         let name = root.file_name().and_then(|name| name.to_str());
         let number = name.and_then(|name| name.strip_prefix('v')?.parse().ok());
         let Some(number) = number.filter(|number| root_of(base, *number) == root) else {
@@ -62,7 +62,7 @@ impl Version {
         };
         let found = fs::symlink_metadata(&root).map_err(what())?;
         let parent = fs::metadata(base).map_err(what())?;
-        // Another file system mounted there holds no pins of ours, and would be emptied.
+        // Another file system mounted there has no pins of ours, and would be emptied.
         if !is_roots_alone(&found) || found.dev() != parent.dev() {
             return Err(KernelError::ForeignPins { path: root });
         }
@@ -79,11 +79,10 @@ impl Version {
         self.links().iter().any(|link| is_attached(link))
     }
 
-    /// The addresses that it keeps open for allowed names; none where its layout is not known, or where its links went already: then it was
-    /// taken over from, and what it holds is old.
+    /// Addresses that it allows for names; none if its layout is unknown, or if it has no links: then another version took over, and its maps are outdated.
     ///
     /// # Errors
-    /// Where its layout is known, and the map cannot be read.
+    /// If its layout is known and the map cannot be read.
     pub(super) fn allowed(&self) -> Result<Vec<AddressKey>, KernelError> {
         let place = self.root.join(ALLOWED);
         let keeps = !self.links().is_empty() && place.exists();
@@ -97,7 +96,7 @@ impl Version {
         map.keys().collect::<Result<_, _>>().map_err(what())
     }
 
-    /// Its map of connections that are followed; none where it does not judge, or holds them otherwise.
+    /// Its map of flow states; `None` if it has no links, or another layout of that map.
     pub(super) fn flows(&self) -> Option<MapData> {
         if self.links().is_empty() {
             return None;
@@ -112,7 +111,7 @@ impl Version {
     /// Removes its pins, links first. Every removal is tried; the first error is returned.
     ///
     /// # Errors
-    /// Where something could not be removed.
+    /// If something could not be removed.
     pub(super) fn remove(&self) -> Result<(), KernelError> {
         self.unpin().map_err(KernelError::failed(format!(
             "remove {}",
@@ -125,7 +124,7 @@ impl Version {
         pins.sort_unstable_by_key(|pin| !is_link(pin));
         for link in pins.iter().filter(|pin| is_link(pin)) {
             if let Err(error) = detach(link) {
-                tracing::debug!(pin = %link.display(), "not detached before it is unpinned: {error}");
+                tracing::debug!(pin = %link.display(), "not detached before it was unpinned: {error}");
             }
         }
         let removed = pins
@@ -148,7 +147,7 @@ impl Version {
     }
 }
 
-/// A directory that nobody but root may list, change or lock.
+/// Whether only root may list, change or lock a directory.
 pub(super) fn is_roots_alone(found: &Metadata) -> bool {
     found.is_dir() && found.uid() == 0 && found.mode() & 0o077 == 0
 }

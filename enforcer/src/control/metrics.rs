@@ -98,7 +98,7 @@ impl Page<'_> {
         let name = "egress_enforcer_events_withheld";
         self.0
             .encode_descriptor(name, help, None, MetricType::Counter)?
-            .encode_counter::<NoLabelSet, _, u64>(&status.counters.withheld_events, None)
+            .encode_counter::<NoLabelSet, _, u64>(&status.counters.suppressed_events, None)
     }
 
     fn counts<'a>(

@@ -42,7 +42,7 @@ pub(super) fn status() -> Status {
                 count("connect4", "storage", "deny", [3, 3]),
             ],
             lost_events: 1,
-            withheld_events: 4,
+            suppressed_events: 4,
         },
     }
 }

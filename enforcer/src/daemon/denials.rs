@@ -80,10 +80,10 @@ impl Daemon {
                 return;
             }
         };
-        for (key, fold) in &counted.folds {
+        for (key, fold) in &counted.deduplicated {
             self.sum_up_fold(key, fold);
         }
-        for (key, denials) in &counted.withheld {
+        for (key, denials) in &counted.suppressed {
             let end = end_of(key.window);
             let record = self.identify.sum_up(key, *denials, end);
             self.publish(record);

@@ -38,7 +38,7 @@ use crate::resolver::cache::{Cache, CacheSettings};
 use crate::resolver::lookup::Lookup;
 use crate::resolver::rate_limiter::RateLimiter;
 use crate::state;
-use crate::sys::{Awaited, Cgroup, KernelError, cgroup_root, own_addresses};
+use crate::sys::{Awaited, Cgroup, KernelError, cgroup_root, local_addresses};
 
 /// The daemon's state.
 pub(super) struct Engine {
@@ -129,7 +129,7 @@ impl Engine {
             hastened: Duration::ZERO,
             hooks_seen: Duration::ZERO,
             ticked: Duration::ZERO,
-            own: own_addresses()?,
+            own: local_addresses()?,
             in_force: None,
             unsaved: false,
             lock,
@@ -296,7 +296,7 @@ impl Engine {
     /// # Errors
     /// Where they cannot be listed.
     pub(super) fn addresses_changed(&mut self) -> Result<(), KernelError> {
-        let own = own_addresses()?;
+        let own = local_addresses()?;
         if own != self.own {
             self.own = own;
             self.settle();

@@ -105,7 +105,7 @@ impl Engine {
 
     /// Takes over whatever lies in the kernel: what an earlier run left there, and what was told in records that were lost.
     pub(super) fn take_over_lessons(&mut self) {
-        let learned = self.kernel.maps.learned_for();
+        let learned = self.kernel.maps.snooped_claims();
         let learned = learned.unwrap_or_else(|error| {
             tracing::warn!("{error}");
             Vec::new()
@@ -160,7 +160,7 @@ impl Engine {
     /// Removes from the kernel's own what is in force by the daemon's word now, or over, and what was refused or is not granted.
     pub(super) fn forget_lessons(&mut self) {
         let refused = std::mem::take(&mut self.refused_lessons);
-        let forgotten = self.kernel.maps.learned().and_then(|learned| {
+        let forgotten = self.kernel.maps.snooped_grants().and_then(|learned| {
             let now = boot_clock();
             let is_refused = |opening: &AddressGrant| refused.contains(&ip(opening.address));
             let is_done = |(opening, deadline): &(AddressGrant, Deadline)| {
@@ -175,8 +175,8 @@ impl Engine {
             if self.is_settled() {
                 closed.extend(revoked_grants(&learned, &self.held().name_grants));
             }
-            self.kernel.maps.forget_learned(&done)?;
-            self.kernel.maps.close_learned(&closed)
+            self.kernel.maps.remove_snooped(&done)?;
+            self.kernel.maps.revoke_snooped(&closed)
         });
         if let Err(error) = forgotten {
             tracing::warn!("{error}");

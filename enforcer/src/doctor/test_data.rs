@@ -57,7 +57,7 @@ fn counters() -> Counters {
             counted("connect4", "storage", "deny", [1, 1]),
         ],
         lost_events: 2,
-        withheld_events: 6,
+        suppressed_events: 6,
     }
 }
 

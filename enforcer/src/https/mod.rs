@@ -54,7 +54,7 @@ impl Client {
     }
 
     /// Sends `request` to the first of `addresses` that takes the connection, in their order, and reads the whole answer.
-    /// A host of [`Url::own_addresses`] needs none. Any status is an answer, redirects too.
+    /// A host of [`Url::local_addresses`] needs none. Any status is an answer, redirects too.
     ///
     /// # Errors
     /// One line that names the host and the mend; see [`HttpsError`]. A body that is cut short is one.

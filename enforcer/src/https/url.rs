@@ -58,7 +58,7 @@ impl Url {
     }
 
     /// The addresses of a host that needs no resolving: the instance metadata service and this host itself.
-    pub fn own_addresses(&self) -> &[IpAddr] {
+    pub fn local_addresses(&self) -> &[IpAddr] {
         match &self.security {
             Security::Tls(_) => &[],
             Security::Plain(addresses) => addresses,
@@ -194,7 +194,7 @@ mod tests {
             .unwrap();
         assert_eq!((url.host(), url.port()), ("mirror.contoso.example", 8443));
         assert_eq!(url.path_and_query(), "/a/b.json?sig=secret");
-        assert!(url.own_addresses().is_empty());
+        assert!(url.local_addresses().is_empty());
         for (text, own) in [
             ("http://169.254.169.254/metadata", &["169.254.169.254"][..]),
             ("http://localhost:40342/x", &["127.0.0.1", "::1"]),
@@ -202,7 +202,7 @@ mod tests {
         ] {
             let url: Url = text.parse().unwrap();
             let addresses: Vec<String> = url
-                .own_addresses()
+                .local_addresses()
                 .iter()
                 .map(|one| one.to_string())
                 .collect();

@@ -1,4 +1,4 @@
-//! The cgroup v2 tree: where it is, and which units and ids stand where.
+//! The cgroup v2 tree: its mount point, and the cgroups of units and ids.
 
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 
 use super::KernelError;
 
-/// How deep units are looked for; systemd nests slices by the dashes in their names.
+/// Maximum depth of the search for units; systemd nests slices by the dashes in their names.
 const MAX_SLICES: u32 = 8;
-/// How many cgroups one look through the tree takes down, and how many bytes their paths may have in all: users make and name their own.
+/// Limits of one scan of the tree, in cgroups and in bytes of their paths: users create and name cgroups of their own.
 const MOST_SEEN: usize = 4096;
 const MOST_BYTES: usize = 1 << 20;
 
-/// A cgroup, open.
+/// An open cgroup.
 #[derive(Debug)]
 pub struct Cgroup {
     /// Its directory.
     pub path: PathBuf,
-    /// Its id: what programs see, and the inode number of the directory.
+    /// Its id as programs see it: the inode number of the directory.
     pub id: u64,
     /// Its level in the tree; the root is 0.
     pub level: u32,
@@ -63,7 +63,7 @@ impl Cgroup {
 }
 
 impl Cgroup {
-    /// Whether the directory at its path is still this cgroup: one that was removed and made anew is another.
+    /// Whether the directory at its path is still this cgroup, not one that was created again.
     pub fn is_current(&self) -> bool {
         fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.id)
     }
@@ -87,7 +87,7 @@ pub fn cgroup_root() -> Result<PathBuf, KernelError> {
     let table = fs::read_to_string("/proc/self/mounts").map_err(KernelError::failed(what))?;
     let root = find_cgroup2(&table).ok_or(KernelError::NoCgroup2)?;
     let inode = fs::metadata(&root)
-        .map_err(KernelError::failed("look at the cgroup tree"))?
+        .map_err(KernelError::failed("inspect the cgroup tree"))?
         .ino();
     if inode != ROOT_INODE {
         return Err(KernelError::PartOfTree { path: root });
@@ -104,17 +104,17 @@ pub(crate) fn find_cgroup2(table: &str) -> Option<PathBuf> {
     })
 }
 
-/// The cgroups of a systemd system unit. Only directories that systemd's system manager makes are looked at (slices of root's), so nobody
-/// can name a cgroup of their own after a unit that has an exception.
+/// The cgroups of a systemd system unit. The search enters only directories that systemd's system manager creates (slices owned by root), so that no user
+/// can name a cgroup after a unit with an exception.
 ///
 /// # Errors
-/// Where a directory of the tree cannot be read.
+/// If a directory of the tree cannot be read.
 pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError> {
     let mut found = Vec::new();
     each_slice(root, &mut |slice| {
         let candidate = slice.join(unit);
         if is_roots_directory(&candidate) {
-            // One that cannot be opened went in between.
+            // One that cannot be opened was removed in between.
             found.extend(Cgroup::open(root, &candidate).ok());
         }
         Ok(())
@@ -122,7 +122,7 @@ pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError>
     Ok(found)
 }
 
-/// Visits `root` and every slice of root's below it, each before what is in it is listed.
+/// Visits `root` and every slice below it that root owns, each before its contents are listed.
 pub(super) fn each_slice(
     root: &Path,
     visit: &mut dyn FnMut(&Path) -> Result<(), KernelError>,
@@ -138,7 +138,7 @@ pub(super) fn each_slice(
     Ok(())
 }
 
-/// The slices in a directory; none where it has gone.
+/// The slices in a directory; none if it was removed.
 fn subslices(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -158,9 +158,8 @@ fn is_roots_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.uid() == 0)
 }
 
-/// The cgroups of the tree by their ids, as paths below its root. Looks level by level, so that what the system made comes before what its
-/// users nest below, and ends where that is too much. (open_by_handle_at(2) finds one at once, and takes `CAP_DAC_READ_SEARCH`, with which
-/// every file of the host can be read.)
+/// The cgroups of the tree by id, as paths below its root. Scans level by level, so that the system's cgroups come before those that users nest below,
+/// and ends at a limit. (open_by_handle_at(2) would find one directly, but needs `CAP_DAC_READ_SEARCH`, which allows reading every file of the host.)
 pub fn paths_by_id(root: &Path) -> HashMap<u64, PathBuf> {
     let mut found = HashMap::new();
     let Ok(top) = fs::metadata(root) else {
@@ -170,7 +169,7 @@ pub fn paths_by_id(root: &Path) -> HashMap<u64, PathBuf> {
     let mut bytes = 0;
     let mut level = VecDeque::from([PathBuf::from("/")]);
     while let Some(path) = level.pop_front() {
-        // One that cannot be listed has gone, or is nested too deep for a path.
+        // One that cannot be listed was removed, or is nested too deep for a path.
         for (id, name) in children(&join(root, &path)) {
             let child = path.join(name);
             bytes += child.as_os_str().len();
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn cgroups_are_found_by_their_ids_while_they_are_there() {
+    fn existing_cgroups_are_found_by_id() {
         let tree = tempfile::tempdir().unwrap();
         let inner = tree.path().join("system.slice/agent.service");
         fs::create_dir_all(&inner).unwrap();
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_somebody_fills_is_not_taken_down_whole() {
+    fn the_scan_of_a_flooded_tree_ends_at_its_limit() {
         let tree = tempfile::tempdir().unwrap();
         let system = tree.path().join("system.slice");
         fs::create_dir(&system).unwrap();

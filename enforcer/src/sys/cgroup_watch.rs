@@ -1,4 +1,4 @@
-//! The news that cgroups came or went, so that nobody has to look for them time and again.
+//! Notification of cgroups that appear or disappear, by inotify.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,17 +12,17 @@ use super::inotify::DirectoryWatch;
 
 const WHAT: &str = "watch the cgroup tree";
 
-/// The cgroups that a policy speaks of, whether they exist or not.
+/// The cgroups that a policy names, whether they exist or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Awaited {
-    /// Units, as [`super::unit_cgroups`] looks for them.
+    /// Units, as for [`super::unit_cgroups`].
     pub units: BTreeSet<String>,
-    /// Directories in the tree, whole or below its root.
+    /// Directories in the tree: absolute, or below its root.
     pub paths: BTreeSet<PathBuf>,
 }
 
 impl Awaited {
-    /// Whether a directory of this name may be one of them, or lead to one.
+    /// Whether a directory of this name may be one of them, or a parent of one.
     fn concerns(&self, name: &OsStr) -> bool {
         let leads_to_unit = Path::new(name).extension() == Some(OsStr::new("slice"));
         let is_unit = || {
@@ -34,7 +34,7 @@ impl Awaited {
     }
 }
 
-/// Tells when one of the awaited cgroups may have come or gone.
+/// Reports when one of the awaited cgroups may have appeared or disappeared.
 #[derive(Debug)]
 pub struct CgroupWatch {
     root: PathBuf,
@@ -43,10 +43,10 @@ pub struct CgroupWatch {
 }
 
 impl CgroupWatch {
-    /// Watches for `awaited` in the tree that is mounted at `root`: every directory that leads to one of them.
+    /// Watches for `awaited` in the tree mounted at `root`: every directory that may contain one of them.
     ///
     /// # Errors
-    /// Where the system has no watch left (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
+    /// If the system has no watch left (`fs.inotify.max_user_instances`, `fs.inotify.max_user_watches`).
     pub fn new(root: &Path, awaited: Awaited) -> Result<Self, KernelError> {
         let watch = Self {
             root: root.to_owned(),
@@ -57,8 +57,7 @@ impl CgroupWatch {
         Ok(watch)
     }
 
-    /// Watches the directories too that were made since; those that are gone are watched no longer. What is made in a directory after this
-    /// is told, and what was made before can be found.
+    /// Adds directories that were created since, and drops removed ones. Changes after this call are reported; earlier ones can be found by a scan.
     ///
     /// # Errors
     /// As [`CgroupWatch::new`].
@@ -86,18 +85,17 @@ impl CgroupWatch {
         Ok(())
     }
 
-    /// Watches a directory; whether it is there.
+    /// Watches a directory; returns whether it exists.
     fn add(&self, directory: &Path) -> Result<bool, KernelError> {
         let told = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
         let told = told | AddWatchFlags::IN_DONT_FOLLOW;
         Ok(self.directories.add(directory, told)?.is_some())
     }
 
-    /// Waits until one of the awaited may have come or gone. Which one is not told: the tree is to be looked at anew, after
-    /// [`CgroupWatch::follow`].
+    /// Waits until one of the awaited cgroups may have appeared or disappeared. The caller then calls [`CgroupWatch::follow`] and scans the tree.
     ///
     /// # Errors
-    /// Where the kernel does not tell.
+    /// If the kernel reports an error.
     pub async fn changed(&self) -> Result<(), KernelError> {
         loop {
             let events = self.directories.next().await?;
@@ -131,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn only_names_on_the_way_to_an_awaited_cgroup_concern() {
+    fn only_names_on_the_path_of_an_awaited_cgroup_concern_it() {
         let awaited = awaited(&["agent.service"], &[Path::new("/plant/line")]);
         let concerns = |name: &str| awaited.concerns(OsStr::new(name));
         for name in ["agent.service", "system.slice", "plant", "line"] {
@@ -144,42 +142,42 @@ mod tests {
         assert!(!no_units.concerns(OsStr::new("system.slice")));
     }
 
-    /// Makes a change, and waits until it is told.
-    async fn told(watch: &CgroupWatch, change: impl FnOnce() -> std::io::Result<()>) {
+    /// Makes a change, and waits until it is reported.
+    async fn reported(watch: &CgroupWatch, change: impl FnOnce() -> std::io::Result<()>) {
         change().unwrap();
         let long = Duration::from_secs(20);
-        let news = timeout(long, watch.changed()).await;
-        news.expect("it is told").unwrap();
+        let event = timeout(long, watch.changed()).await;
+        event.expect("it is reported").unwrap();
         watch.follow().unwrap();
     }
 
     #[tokio::test]
-    async fn a_unit_is_told_in_slices_that_are_made_later_and_made_anew() {
+    async fn a_unit_is_reported_in_slices_that_are_created_later_or_again() {
         let tree = tempfile::tempdir().unwrap();
         let slice = tree.path().join("plant.slice");
         let nested = slice.join("plant-line.slice");
         let unit = nested.join("agent.service");
         let watch = CgroupWatch::new(tree.path(), awaited(&["agent.service"], &[])).unwrap();
         for _ in 0..2 {
-            told(&watch, || fs::create_dir(&slice)).await;
-            told(&watch, || fs::create_dir(&nested)).await;
+            reported(&watch, || fs::create_dir(&slice)).await;
+            reported(&watch, || fs::create_dir(&nested)).await;
             fs::create_dir(nested.join("other.service")).unwrap();
-            told(&watch, || fs::create_dir(&unit)).await;
-            told(&watch, || fs::remove_dir(&unit)).await;
+            reported(&watch, || fs::create_dir(&unit)).await;
+            reported(&watch, || fs::remove_dir(&unit)).await;
             fs::remove_dir(nested.join("other.service")).unwrap();
-            told(&watch, || fs::remove_dir(&nested)).await;
-            told(&watch, || fs::remove_dir(&slice)).await;
+            reported(&watch, || fs::remove_dir(&nested)).await;
+            reported(&watch, || fs::remove_dir(&slice)).await;
         }
     }
 
     #[tokio::test]
-    async fn a_path_is_told_from_the_first_part_on_that_is_missing() {
+    async fn a_path_is_reported_from_its_first_missing_part_on() {
         let tree = tempfile::tempdir().unwrap();
         let (outer, inner) = (tree.path().join("plant"), tree.path().join("plant/line"));
         let below = Path::new("/plant/line");
         let watch = CgroupWatch::new(tree.path(), awaited(&[], &[below])).unwrap();
-        told(&watch, || fs::create_dir(&outer)).await;
-        told(&watch, || fs::create_dir(&inner)).await;
-        told(&watch, || fs::remove_dir(&inner)).await;
+        reported(&watch, || fs::create_dir(&outer)).await;
+        reported(&watch, || fs::create_dir(&inner)).await;
+        reported(&watch, || fs::remove_dir(&inner)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The news that somebody set the wall clock.
+//! The boot clock, and notification of changes to the wall clock.
 
 use std::os::fd::OwnedFd;
 
@@ -12,20 +12,20 @@ use super::KernelError;
 use super::readable::readable;
 
 const WHAT: &str = "watch the wall clock";
-/// A moment, in seconds since 1970, that no clock here shows.
+/// A time, in seconds since 1970, that no clock reaches.
 const NEVER: i64 = 1 << 40;
 
-/// Tells when the wall clock is set, as opposed to slewed.
+/// Reports when the wall clock is set, as opposed to slewed.
 #[derive(Debug)]
 pub struct ClockWatch {
     timer: AsyncFd<OwnedFd>,
 }
 
 impl ClockWatch {
-    /// Sets a timer that never ends but by the clock being set (`TFD_TIMER_CANCEL_ON_SET` of timerfd_create(2)).
+    /// Sets a timer that only a change of the clock ends (`TFD_TIMER_CANCEL_ON_SET` of timerfd_create(2)).
     ///
     /// # Errors
-    /// Where the kernel gives no timer.
+    /// If the kernel provides no timer.
     pub fn new() -> Result<Self, KernelError> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer =
@@ -44,7 +44,7 @@ impl ClockWatch {
     /// Waits until the clock is set.
     ///
     /// # Errors
-    /// Where the timer fails.
+    /// If the timer fails.
     pub async fn set(&self) -> Result<(), KernelError> {
         loop {
             let mut ready = self
@@ -61,10 +61,10 @@ impl ClockWatch {
     }
 }
 
-/// Nanoseconds since boot, as deadlines count them.
+/// Nanoseconds since boot, the unit of deadlines.
 pub fn boot_clock() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok();
-    // A clock that cannot be read is at its end: every exception is over.
+    // If the clock cannot be read, every deadline counts as past.
     now.map_or(u64::MAX, |now| {
         let seconds = u64::try_from(now.tv_sec()).unwrap_or(0);
         seconds * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)

@@ -1,8 +1,8 @@
-//! Datagram sockets that were connected to a DNS server before any program could see that, or before that server was configured: long-lived
-//! clients (nginx, c-ares, dnsmasq) keep theirs for days.
+//! Datagram sockets that were connected to a resolver before the programs were attached, or before that resolver was configured: long-lived clients
+//! (nginx, c-ares, dnsmasq) keep theirs for days.
 //!
-//! The kernel lists the sockets of this process's own network namespace only (sock_diag(7)), so that nobody gets a socket listed which a network
-//! namespace of their own leads to a server of their own.
+//! sock_diag(7) lists sockets of this process's network namespace only, so that no user can have a socket listed that reaches a server of their own
+//! through another namespace.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,7 +21,7 @@ use super::KernelError;
 use crate::policy::address;
 
 const WHAT: &str =
-    "list the sockets that are connected to DNS servers (sock_diag(7), kernel module udp_diag)";
+    "list the sockets that are connected to resolvers (sock_diag(7), kernel module udp_diag)";
 /// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST | NLM_F_DUMP` (linux/netlink.h).
@@ -33,19 +33,19 @@ const DONE: u16 = 3;
 const HEADER: usize = 16;
 /// `1 << TCP_ESTABLISHED`: the state of a connected datagram socket.
 const CONNECTED: u32 = 1 << 1;
-/// The longest wait for a part of the list, in seconds; the kernel makes each when asked.
+/// Maximum wait for a part of the list, in seconds; the kernel produces each on request.
 const PATIENCE: i64 = 5;
 
 const MOST: usize = MAX_DNS_SOCKETS as usize;
 
-/// The sockets, by cookie, of each user: as many as fit for one.
+/// Sockets by cookie, for each user, at most [`MOST`] each.
 type Found = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
 
-/// The datagram sockets of this process's network namespace that are connected to one of `servers`, by cookie with the server's address. Of more
-/// than fit, each user has as many as any other, those that are older first: nobody crowds out the sockets of others.
+/// Lists the datagram sockets of this process's network namespace that are connected to one of `servers`, by cookie with the resolver's address. If there
+/// are too many, each user gets an equal share, oldest first, so that no user displaces the sockets of others.
 ///
 /// # Errors
-/// Where the kernel does not list them.
+/// If the kernel does not list them.
 pub fn dns_sockets(
     servers: &BTreeMap<AddressKey, u32>,
 ) -> Result<BTreeMap<u64, AddressKey>, KernelError> {
@@ -67,11 +67,11 @@ pub fn dns_sockets(
         });
         listed.map_err(KernelError::failed(WHAT))?;
     }
-    Ok(shared_out(found))
+    Ok(fair_share(found))
 }
 
-/// As many as fit, by turns of the users.
-fn shared_out(found: Found) -> BTreeMap<u64, AddressKey> {
+/// As many as fit, in equal shares of the users.
+fn fair_share(found: Found) -> BTreeMap<u64, AddressKey> {
     let by_user = found.into_values();
     let ranked = by_user.flat_map(|own| own.into_iter().enumerate());
     let mut ranked: Vec<_> = ranked.collect();
@@ -80,7 +80,7 @@ fn shared_out(found: Found) -> BTreeMap<u64, AddressKey> {
     fitting.map(|(_, socket)| socket).collect()
 }
 
-/// Has the kernel list the connected datagram sockets of one family whose peer has port 53, each as a `struct inet_diag_msg`.
+/// Passes each connected datagram socket of one family with peer port 53 to `take`, as a `struct inet_diag_msg`.
 fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
     let socket = socket(
         AddressFamily::Netlink,
@@ -97,7 +97,7 @@ fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 32 * 1024];
     loop {
         let (length, from) = recvfrom::<NetlinkAddr>(socket.as_raw_fd(), &mut buffer)?;
-        // Of the kernel itself, and of no process.
+        // Only messages from the kernel, not from a process.
         let is_kernel = from.is_some_and(|from| from.pid() == 0);
         if is_kernel && take_part(&buffer[..length], take)? {
             return Ok(());
@@ -105,7 +105,7 @@ fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
     }
 }
 
-/// `struct nlmsghdr` and `struct inet_diag_req_v2` (linux/inet_diag.h). Of the socket's id only the peer's port counts.
+/// `struct nlmsghdr` and `struct inet_diag_req_v2` (linux/inet_diag.h). Only the peer's port of the socket id is set.
 fn request(family: u8) -> Vec<u8> {
     let mut request = Vec::with_capacity(HEADER + 56);
     request.extend((HEADER as u32 + 56).to_ne_bytes());
@@ -120,7 +120,7 @@ fn request(family: u8) -> Vec<u8> {
     request
 }
 
-/// Takes the entries of one part of the list; `true` after the last part.
+/// Passes the entries of one part of the list to `take`; returns whether it was the last part.
 fn take_part(mut part: &[u8], take: &mut impl FnMut(&[u8])) -> io::Result<bool> {
     let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
     while !part.is_empty() {
@@ -170,7 +170,7 @@ mod tests {
     const SERVER: AddressKey = [7; 16];
 
     #[test]
-    fn the_kernel_lists_what_is_connected_to_a_server_and_nothing_else() {
+    fn only_sockets_connected_to_a_resolver_are_listed() {
         let connected = |bind: &str, peer: &str| {
             let socket = UdpSocket::bind(bind).unwrap();
             socket.connect(peer).unwrap();
@@ -193,18 +193,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_opens_sockets_without_number_crowds_out_nobody() {
+    fn a_user_with_many_sockets_displaces_no_others() {
         let own = |cookies: std::ops::Range<u64>| cookies.map(|cookie| (cookie, SERVER)).collect();
         let many = own(10..10 + 2 * MOST as u64);
         let found = Found::from([(1000, many), (33, own(1_000_000..1_000_003))]);
-        let listed = shared_out(found);
+        let listed = fair_share(found);
         assert_eq!(listed.len(), MOST);
         assert!((1_000_000..1_000_003).all(|cookie| listed.contains_key(&cookie)));
         assert!(listed.contains_key(&10) && !listed.contains_key(&(10 + MOST as u64)));
     }
 
     #[test]
-    fn parts_that_are_cut_off_are_an_error() {
+    fn truncated_parts_are_an_error() {
         let mut nothing = |_: &[u8]| {};
         let whole = [20_u32.to_ne_bytes(), [20, 0, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
         assert!(!take_part(&whole, &mut nothing).unwrap());

@@ -1,18 +1,18 @@
-//! What can go wrong between the daemon and the kernel, each with its mend.
+//! Errors of kernel interfaces, each with its fix.
 
 use std::io;
 use std::path::PathBuf;
 
 use enforcer_common::layout::VERSION;
 
-/// Why the kernel does not hold, or cannot be asked for, the policy.
+/// Error of a kernel interface.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// A development build without the BPF toolchain.
     #[error("this build has no kernel program in it: build with ./x build, which compiles it")]
     NoProgram,
     /// Below the kernel floor.
-    #[error("kernel {found} is too old: 5.10 is the oldest that has all that is needed")]
+    #[error("kernel {found} is too old: 5.10 is the oldest supported one")]
     TooOld {
         /// The release of the running kernel.
         found: String,
@@ -23,7 +23,7 @@ pub enum KernelError {
         /// The operation.
         what: String,
     },
-    /// A cgroup runs a program of somebody else's alone.
+    /// A cgroup runs another program exclusively.
     #[error("cannot {what}: {program}: {fix}")]
     Exclusive {
         /// The operation.
@@ -38,15 +38,15 @@ pub enum KernelError {
         "no cgroup v2 file system is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup"
     )]
     NoCgroup2,
-    /// The scope, or the cgroup of an exception, is not there.
+    /// The scope, or the cgroup of an exception, does not exist.
     #[error("{path} is not a cgroup: name a directory below {root}")]
     NotACgroup {
-        /// What was named.
+        /// The configured path.
         path: PathBuf,
         /// The root of the hierarchy.
         root: PathBuf,
     },
-    /// The pin directory lies elsewhere than on a BPF file system.
+    /// The pin directory is not on a BPF file system.
     #[error(
         "{path} is not on a BPF file system: mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on one"
     )]
@@ -54,9 +54,9 @@ pub enum KernelError {
         /// The pin directory.
         path: PathBuf,
     },
-    /// Somebody else made the pin directory, or may write to it.
+    /// The pin directory belongs to, or is writable for, another user.
     #[error(
-        "{path} is not root's alone: remove it (rm -r), and mount BPF file systems with -o mode=700"
+        "{path} is accessible to users other than root: remove it (rm -r), and mount BPF file systems with -o mode=700"
     )]
     ForeignPins {
         /// The directory.
@@ -64,10 +64,10 @@ pub enum KernelError {
     },
     /// This process sees only a part of the cgroup tree.
     #[error(
-        "{path} is not the root of the cgroup tree but the part of it that a cgroup namespace shows: run outside of it (containers: --cgroupns=host)"
+        "{path} is not the root of the cgroup tree but the part of it in a cgroup namespace: run outside of that (containers: --cgroupns=host)"
     )]
     PartOfTree {
-        /// Where the tree is mounted.
+        /// Mount point of the tree.
         path: PathBuf,
     },
     /// Another process holds the pins.
@@ -78,9 +78,9 @@ pub enum KernelError {
         /// The pin directory.
         path: PathBuf,
     },
-    /// Another version's links judge, and not this one's.
+    /// Another version enforces, and not this one.
     #[error(
-        "the pins in {path} judge, and are of layout version {version}, which this binary (layout version {VERSION}) cannot read: ask with the binary that made them, or let this one take over (systemctl restart egress-enforcer)"
+        "the pins in {path} enforce layout version {version}, which this binary (layout version {VERSION}) cannot read: use the binary that made them, or let this one take over (systemctl restart egress-enforcer)"
     )]
     OtherVersion {
         /// The pin directory.
@@ -88,15 +88,15 @@ pub enum KernelError {
         /// The layout version.
         version: u32,
     },
-    /// Something in the pin directory that no version puts there.
+    /// An entry of the pin directory that no version creates.
     #[error(
-        "{entry} is in the way: no version of egress-enforcer pins it; remove it, or set paths.pins to a directory that holds nothing else"
+        "{entry} is not a pin of any version of egress-enforcer: remove it, or set paths.pins to a directory that contains nothing else"
     )]
     UnknownPins {
-        /// What was found.
+        /// The entry.
         entry: PathBuf,
     },
-    /// A pinned map of this version with a layout that this version does not have.
+    /// A pinned map of this version with another layout.
     #[error(
         "the map {name} in {path} was pinned by a build of the same version with other layouts: end its enforcement (`egress-enforcer unload`), then start this one"
     )]
@@ -116,7 +116,7 @@ pub enum KernelError {
     },
     /// No policy is loaded.
     #[error(
-        "nothing is loaded: no pins in {path}; start the daemon (`egress-enforcer run`), or name its configuration with --config"
+        "nothing is loaded: no pins in {path}; start the daemon (`egress-enforcer run`), or pass its configuration with --config"
     )]
     NotLoaded {
         /// The pin directory.
@@ -124,7 +124,7 @@ pub enum KernelError {
     },
     /// The verifier refused a program.
     #[error(
-        "the kernel's verifier refused the program {program}: report this with the kernel's version; its log: {log}"
+        "the kernel's verifier refused the program {program}: report this with the kernel version; its log: {log}"
     )]
     Verifier {
         /// The program.
@@ -132,7 +132,7 @@ pub enum KernelError {
         /// The end of its log.
         log: String,
     },
-    /// A generation that does not read back as written.
+    /// A protected set that does not read back as written.
     #[error(
         "the new protected set does not read back as it was written ({what}): the one in force stays"
     )]
@@ -140,7 +140,7 @@ pub enum KernelError {
         /// Where it differs.
         what: &'static str,
     },
-    /// Anything else, with what was being done.
+    /// Any other error.
     #[error("cannot {what}: {source}")]
     Failed {
         /// The operation.
@@ -151,7 +151,7 @@ pub enum KernelError {
 }
 
 impl KernelError {
-    /// An error while doing `what`; a refusal for lack of privilege is told apart.
+    /// An error of the operation `what`; [`KernelError::Privilege`] for a permission error.
     pub(crate) fn failed<E>(what: impl Into<String>) -> impl FnOnce(E) -> Self
     where
         E: std::error::Error + Send + Sync + 'static,

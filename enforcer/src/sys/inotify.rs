@@ -1,4 +1,4 @@
-//! The news that something in a directory changed (inotify(7)).
+//! Notification of changes in directories, by inotify(7).
 
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 use std::path::Path;
@@ -10,14 +10,14 @@ use tokio::io::unix::AsyncFd;
 use super::KernelError;
 use super::readable::readable;
 
-/// Tells what happens in some directories.
+/// Reports events in a set of directories.
 #[derive(Debug)]
 pub(crate) struct DirectoryWatch {
     events: AsyncFd<Events>,
     what: &'static str,
 }
 
-/// An inotify instance, as the event loop takes it.
+/// An inotify instance for the event loop.
 #[derive(Debug)]
 struct Events(Inotify);
 
@@ -28,10 +28,10 @@ impl AsRawFd for Events {
 }
 
 impl DirectoryWatch {
-    /// Watches nothing yet, to do `what`.
+    /// Creates an instance without watches, for the operation `what`.
     ///
     /// # Errors
-    /// Where the system has no instance left (`fs.inotify.max_user_instances`).
+    /// If the system has no instance left (`fs.inotify.max_user_instances`).
     pub(crate) fn new(what: &'static str) -> Result<Self, KernelError> {
         let flags = InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK;
         let inotify = Inotify::init(flags).map_err(KernelError::failed(what))?;
@@ -41,10 +41,10 @@ impl DirectoryWatch {
         })
     }
 
-    /// Tells from now on what `told` says of `directory`; `None` where there is none. A directory that is watched already keeps its descriptor.
+    /// Watches `directory` for `told`; `None` if it does not exist. A directory that is watched already keeps its descriptor.
     ///
     /// # Errors
-    /// Where it may not be read, or the system has no watch left (`fs.inotify.max_user_watches`).
+    /// If it cannot be read, or the system has no watch left (`fs.inotify.max_user_watches`).
     pub(crate) fn add(
         &self,
         directory: &Path,
@@ -58,19 +58,19 @@ impl DirectoryWatch {
         }
     }
 
-    /// Tells nothing more of a directory.
+    /// Stops watching a directory.
     ///
     /// # Errors
-    /// Where it is not watched any more.
+    /// If it is not watched.
     pub(crate) fn remove(&self, watch: WatchDescriptor) -> Result<(), KernelError> {
         let removed = self.events.get_ref().0.rm_watch(watch);
         removed.map_err(KernelError::failed(self.what))
     }
 
-    /// Waits for events. Takes one buffer of them, however many there are.
+    /// Waits for events, and reads one buffer of them.
     ///
     /// # Errors
-    /// Where the kernel does not tell.
+    /// If the kernel reports an error.
     pub(crate) async fn next(&self) -> Result<Vec<InotifyEvent>, KernelError> {
         loop {
             let ready = self.events.readable().await;
@@ -83,7 +83,7 @@ impl DirectoryWatch {
         }
     }
 
-    /// One buffer of the events that are there already.
+    /// Reads one buffer of pending events.
     pub(crate) fn waiting(&self) -> Vec<InotifyEvent> {
         self.events.get_ref().0.read_events().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! The host's own addresses, and the news that they changed.
+//! The host's addresses, and notification of their changes.
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -19,8 +19,8 @@ const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 /// The addresses of the interfaces of this network namespace, sorted.
 ///
 /// # Errors
-/// Where the kernel does not list them.
-pub fn own_addresses() -> Result<Vec<IpAddr>, KernelError> {
+/// If the kernel does not list them.
+pub fn local_addresses() -> Result<Vec<IpAddr>, KernelError> {
     let interfaces = getifaddrs().map_err(KernelError::failed("list this host's addresses"))?;
     let mut addresses: Vec<IpAddr> = interfaces
         .filter_map(|interface| {
@@ -38,7 +38,7 @@ pub fn own_addresses() -> Result<Vec<IpAddr>, KernelError> {
     Ok(addresses)
 }
 
-/// Tells when an address comes or goes.
+/// Reports when an address is added or removed.
 #[derive(Debug)]
 pub struct AddressWatch {
     socket: AsyncFd<OwnedFd>,
@@ -48,7 +48,7 @@ impl AddressWatch {
     /// Subscribes to the kernel's notifications.
     ///
     /// # Errors
-    /// Where there is no rtnetlink.
+    /// If there is no rtnetlink.
     pub fn new() -> Result<Self, KernelError> {
         let what = "watch this host's addresses";
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
@@ -62,10 +62,10 @@ impl AddressWatch {
         })
     }
 
-    /// Waits for the next change. What changed is not looked at: the addresses are listed anew.
+    /// Waits for the next change. The caller then lists all addresses.
     ///
     /// # Errors
-    /// Where the socket fails.
+    /// If the socket fails.
     pub async fn changed(&self) -> Result<(), KernelError> {
         let what = "watch this host's addresses";
         let mut ready = self
@@ -81,7 +81,7 @@ impl AddressWatch {
                 MsgFlags::MSG_DONTWAIT,
             );
             match received {
-                // Messages that found no room are lost: the addresses are listed whole.
+                // Lost messages do not matter: the caller lists all addresses.
                 Ok(1..) | Err(Errno::ENOBUFS | Errno::EINTR) => {}
                 Ok(0) | Err(Errno::EAGAIN) => break,
                 Err(error) => return Err(KernelError::failed(what)(error)),

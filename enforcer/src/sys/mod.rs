@@ -19,7 +19,7 @@ pub use clock::{ClockWatch, boot_clock};
 pub use dns_sockets::dns_sockets;
 pub use error::KernelError;
 pub(crate) use inotify::DirectoryWatch;
-pub use local_addresses::{AddressWatch, own_addresses};
+pub use local_addresses::{AddressWatch, local_addresses};
 pub use netns::network_cookie;
 pub(crate) use readable::readable;
 pub use socket_memory::optmem_shortage;

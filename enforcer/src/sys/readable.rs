@@ -1,4 +1,4 @@
-//! Waiting for a file descriptor of one's own to become readable.
+//! File descriptors in the event loop.
 
 use std::os::fd::AsRawFd;
 
@@ -7,7 +7,7 @@ use tokio::io::unix::AsyncFd;
 
 use super::KernelError;
 
-/// Registers `inner` with the event loop, for `what`.
+/// Registers `inner` with the event loop, for the operation `what`.
 pub(crate) fn readable<T: AsRawFd + 'static>(
     inner: T,
     what: &str,

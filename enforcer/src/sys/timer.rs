@@ -1,4 +1,4 @@
-//! A timer of the kernel's: one wake-up for each period. A long sleep of the event loop's takes several.
+//! A kernel timer: one wake-up per period, where a long sleep of the event loop takes several.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -20,10 +20,10 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Starts the first `period`, to do `what`.
+    /// Starts the first `period`, for the operation `what`.
     ///
     /// # Errors
-    /// Where the kernel gives no timer.
+    /// If the kernel provides no timer.
     pub fn every(period: Duration, what: &'static str) -> Result<Self, KernelError> {
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags);
@@ -41,7 +41,7 @@ impl Timer {
     /// Waits for the end of a period.
     ///
     /// # Errors
-    /// Where the timer fails.
+    /// If the timer fails.
     pub async fn elapsed(&self) -> Result<(), KernelError> {
         loop {
             let ready = self.timer.readable().await;

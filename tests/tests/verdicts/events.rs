@@ -140,18 +140,21 @@ fn identical_denials_are_reported_once_and_counted() -> Result<()> {
     fixture.run(&fixture.device, &other)?;
     let events = drain(&runtime, &mut reader)?;
     let counted = fixture.loaded.kernel.maps.take_counted(u32::MAX)?;
-    assert_eq!(counted.withheld, []);
+    assert_eq!(counted.suppressed, []);
     for (to, denials) in [(to, 6), ("203.0.113.111", 3)] {
         let to = mapped(to)?;
         let told = events.iter().filter(|event| event.destination == to);
         // One event per deduplication window during the process.
         assert!((1..=2).contains(&told.count()), "{events:?}");
-        let folds = counted.folds.iter();
+        let folds = counted.deduplicated.iter();
         let folds = folds.filter(|(key, _)| key.destination == to);
         assert_eq!(folds.map(|(_, fold)| fold.denials).sum::<u64>(), denials);
     }
     let again = fixture.loaded.kernel.maps.take_counted(u32::MAX)?;
-    assert_eq!((again.folds, again.withheld), (Vec::new(), Vec::new()));
+    assert_eq!(
+        (again.deduplicated, again.suppressed),
+        (Vec::new(), Vec::new())
+    );
     let counters = fixture.loaded.counters()?;
     assert_eq!(count(&counters, Hook::Sendmsg4, Reason::Storage), 9);
     assert_eq!(counters.denied(), 9);
@@ -272,8 +275,8 @@ fn taken(fixture: &mut Fixture) -> Result<Counted> {
 }
 
 fn denials(counted: &Counted) -> (u64, u64) {
-    let folds = counted.folds.iter().map(|(_, fold)| fold.denials);
-    let withheld = counted.withheld.iter().map(|(_, denials)| *denials);
+    let folds = counted.deduplicated.iter().map(|(_, fold)| fold.denials);
+    let withheld = counted.suppressed.iter().map(|(_, denials)| *denials);
     (folds.sum(), withheld.sum())
 }
 
@@ -298,12 +301,12 @@ fn a_flood_from_one_cgroup_is_counted_exactly_and_masks_no_event_of_another() ->
     let device = loaded_policy::open(&fixture.device)?.id;
     let counted = taken(&mut fixture)?;
     let is_of_device = |(key, _): &(SuppressedKey, u64)| (key.cgroup, key.audited) == (device, 0);
-    assert!(counted.withheld.iter().all(is_of_device), "{counted:?}");
+    assert!(counted.suppressed.iter().all(is_of_device), "{counted:?}");
     let (folds, withheld) = denials(&counted);
     assert_eq!((folds, folds + withheld), (told, u64::from(MANY) + 1));
     let counters = fixture.loaded.counters()?;
     assert_eq!(
-        (counters.withheld_events, counters.lost_events),
+        (counters.suppressed_events, counters.lost_events),
         (withheld, 0)
     );
     assert_eq!(counters.denied(), u64::from(MANY) + 1);

@@ -25,7 +25,7 @@ fn check_all(
     for case in &cases {
         let expected = reason(case);
         let denied = expected.denies();
-        let answer = question.ask_packet(&case.packet)?;
+        let answer = question.run_packet(&case.packet)?;
         let enforced = loaded.kernel.passes(&case.packet)?;
         let passes = audit || !denied;
         let is_right = answer.reason == expected
@@ -92,7 +92,7 @@ fn a_local_use_nat64_prefix_is_decoded_with_its_configured_length() -> Result<()
         let outer = Ipv6Addr::new(0x64, 0xff9b, 1, high, low, u16::from(d) << 8, 0, 0);
         let packet = Packet::new(outer.into(), TCP, 443).bytes();
         assert_eq!(
-            question.ask_packet(&packet)?.reason,
+            question.run_packet(&packet)?.reason,
             expected,
             "{inner} as {outer}"
         );
@@ -112,7 +112,7 @@ fn before_the_first_policy_no_global_destination_is_allowed() -> Result<()> {
     ] {
         let packet = Packet::new(ip(address), TCP, 443).bytes();
         assert_eq!(
-            loaded.question()?.ask_packet(&packet)?.reason,
+            loaded.question()?.run_packet(&packet)?.reason,
             Reason::NoTable,
             "{address}"
         );

@@ -1,7 +1,7 @@
-//! A TLS ClientHello for the question what the kernel says of its server name.
+//! A TLS ClientHello for a test run.
 
-/// A ClientHello (RFC 8446 section 4.1.2) in a record of its own that names `server_name` (RFC 6066 section 3) and nothing else; without the
-/// extension where the name is empty. A name of more than 65,000 bytes is cut there.
+/// A ClientHello (RFC 8446 section 4.1.2) in one record, with `server_name` (RFC 6066 section 3) as its only extension, or without one if the name is
+/// empty. Names are cut after 65,000 bytes.
 pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
     let name = server_name.as_bytes();
     let name = name.get(..MOST_NAME).unwrap_or(name);
@@ -11,7 +11,7 @@ pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
         [..] => [vec![0, 0], counted(&counted(&entry))].concat(),
     };
     let body = [
-        // TLS 1.2, as every hello says, the random and no session.
+        // TLS 1.2, as in every ClientHello, the random and no session.
         vec![3, 3],
         vec![0; 32],
         vec![0],
@@ -24,10 +24,10 @@ pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
     [vec![22, 3, 1], counted(&handshake)].concat()
 }
 
-/// Bytes of a name that lengths of 16 bits leave room for.
+/// Maximum length of a name, so that the 16-bit lengths around it fit.
 const MOST_NAME: usize = 65_000;
 
-/// `bytes` behind their length in 16 bits.
+/// `bytes` with a 16-bit length before them.
 fn counted(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     [length.to_be_bytes().as_slice(), bytes].concat()

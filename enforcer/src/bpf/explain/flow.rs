@@ -1,4 +1,4 @@
-//! What the first bytes of a connection come to, judged by the kernel program's own code over the live maps.
+//! The TLS check on the live maps, with the code of the kernel programs.
 
 use enforcer_common::layout::{Deadline, NameEntry, NameKey};
 use enforcer_common::tls::{FlowState, Grant, GrantValidity, NamePolicy, Segment, TcpSegment};
@@ -11,8 +11,8 @@ use crate::bpf::LivePolicy;
 const DATA: u8 = 0x18;
 
 impl LivePolicy<'_> {
-    /// What a ClientHello that names `server_name` makes of a `decision` on `flow`.
-    pub fn judge_hello(&self, flow: &Flow, decision: Decision, server_name: &str) -> Reason {
+    /// The reason for a ClientHello with `server_name`, after `decision` on `flow`.
+    pub fn check_client_hello(&self, flow: &Flow, decision: Decision, server_name: &str) -> Reason {
         if !matches!(decision.reason, Reason::AllowedName | Reason::ExceptionName) {
             return decision.reason;
         }
@@ -20,12 +20,12 @@ impl LivePolicy<'_> {
             policy: self,
             decision,
         };
-        let judged = judge(flow.destination, server_name, &connection);
-        judged.map_or_else(|reason| reason, |()| decision.reason)
+        let checked = check(flow.destination, server_name, &connection);
+        checked.map_or_else(|reason| reason, |()| decision.reason)
     }
 }
 
-fn judge(address: Address, server_name: &str, names: &impl NamePolicy) -> Result<(), Reason> {
+fn check(address: Address, server_name: &str, names: &impl NamePolicy) -> Result<(), Reason> {
     let hello = client_hello(server_name);
     let segment = TcpSegment {
         sequence: 0,
@@ -33,9 +33,9 @@ fn judge(address: Address, server_name: &str, names: &impl NamePolicy) -> Result
         at: 0,
         len: u32::try_from(hello.len()).unwrap_or(u32::MAX),
     };
-    let mut handshake = FlowState::UNTRACKED;
-    handshake.begin(address, segment.sequence);
-    handshake.check_segment(&Payload(&hello), segment, address, names)
+    let mut state = FlowState::UNTRACKED;
+    state.begin(address, segment.sequence);
+    state.check_segment(&Payload(&hello), segment, address, names)
 }
 
 /// A segment's payload.
@@ -52,14 +52,14 @@ impl Segment for Payload<'_> {
     }
 }
 
-/// A connection to an address that a name opened.
+/// A connection to an address that a name allows.
 struct Connection<'a> {
     policy: &'a LivePolicy<'a>,
     decision: Decision,
 }
 
 impl GrantValidity for Connection<'_> {
-    /// Nothing is kept of the connection, so no epoch is another.
+    /// Constant: no state is kept between segments.
     fn epoch(&self) -> u64 {
         0
     }
@@ -100,7 +100,7 @@ mod tests {
     const PATTERN: u32 = 2;
     const ELSEWHERE: u32 = 3;
 
-    /// The names that lead to the address at hand.
+    /// Names that grant the address.
     struct Known(Vec<u32>);
 
     impl GrantValidity for Known {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_name_is_judged_with_the_kernels_own_reasons() {
+    fn a_server_name_gets_the_reason_of_the_kernel_programs() {
         let known = Known(vec![LOGIN, PATTERN]);
         let too_long = format!("{}.azurecr.io", "a".repeat(300));
         for (name, expected) in [
@@ -158,15 +158,15 @@ mod tests {
             ("contoso azurecr.io", Err(Reason::HelloUnreadable)),
             (&too_long, Err(Reason::HelloUnreadable)),
         ] {
-            assert_eq!(judge(HERE, name, &known), expected, "{name}");
+            assert_eq!(check(HERE, name, &known), expected, "{name}");
         }
     }
 
     #[test]
-    fn where_names_do_not_count_any_is_good() {
+    fn any_name_passes_if_names_are_not_checked() {
         let any = Known(vec![enforcer_common::layout::AddressGrant::ANY_NAME]);
         for name in ["mallory.azurecr.io", "", "198.51.100.10"] {
-            assert_eq!(judge(HERE, name, &any), Ok(()), "{name}");
+            assert_eq!(check(HERE, name, &any), Ok(()), "{name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Asks the loaded program for its verdict, by a test run over a packet made for the question.
+//! Test runs of the loaded `explain` program on made-up packets.
 
 use std::net::IpAddr;
 
@@ -15,23 +15,23 @@ const CONTEXT_LEN: usize = 192;
 const CONTROL_BUFFER: usize = 48;
 /// Length of an Ethernet header.
 const ETHERNET: usize = 14;
-/// The IP protocol number of TCP, and the port that names open.
+/// The IP protocol number of TCP, and the port that names allow.
 const TCP: u8 = 6;
 const HTTPS: u16 = 443;
 /// Ethernet, IPv6 and the ports.
 const MAX_PACKET: usize = 14 + 40 + 20;
 
-/// The loaded program, ready to be asked.
+/// The loaded program, ready for test runs.
 pub struct TestRun {
     program: CgroupSkb,
 }
 
-/// What the program said.
+/// Result of a test run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TestRunVerdict {
-    /// What the rule says; audit mode lets a denial pass all the same.
+    /// Verdict of the rule; in audit mode a denial passes nevertheless.
     pub verdict: Verdict,
-    /// The line that said so.
+    /// The line of the rule that decided.
     pub reason: Reason,
     /// Whether the packet would have left.
     pub passes: bool,
@@ -41,7 +41,7 @@ impl TestRun {
     /// Opens the pinned program.
     ///
     /// # Errors
-    /// [`KernelError::NotLoaded`] where it is not pinned.
+    /// [`KernelError::NotLoaded`] if it is not pinned.
     pub fn open(pins: &Pins) -> Result<Self, KernelError> {
         let place = pins.program(EXPLAIN);
         if !place.exists() {
@@ -57,21 +57,21 @@ impl TestRun {
     /// The verdict for a packet of `protocol` to `destination` and `port`, from the cgroup of this process.
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
+    /// If the kernel cannot run the program.
     pub fn ask(
         &self,
         destination: IpAddr,
         protocol: u8,
         port: u16,
     ) -> Result<TestRunVerdict, KernelError> {
-        self.ask_packet(&packet(destination, protocol, port))
+        self.run_packet(&packet(destination, protocol, port))
     }
 
     /// The verdict for the first bytes of a TCP connection: a ClientHello that names `server_name`.
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
-    pub fn ask_hello(
+    /// If the kernel cannot run the program.
+    pub fn run_client_hello(
         &self,
         destination: IpAddr,
         server_name: &str,
@@ -79,14 +79,14 @@ impl TestRun {
         let mut asked = packet(destination, TCP, HTTPS);
         asked.extend(client_hello(server_name));
         set_length(&mut asked);
-        self.ask_packet(&asked)
+        self.run_packet(&asked)
     }
 
     /// The verdict for a packet that begins with an Ethernet header.
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
-    pub fn ask_packet(&self, packet: &[u8]) -> Result<TestRunVerdict, KernelError> {
+    /// If the kernel cannot run the program.
+    pub fn run_packet(&self, packet: &[u8]) -> Result<TestRunVerdict, KernelError> {
         let mut context = [0; CONTEXT_LEN];
         let options = TestRunOptions {
             data_in: Some(packet),
@@ -96,7 +96,7 @@ impl TestRun {
         let run = self
             .program
             .test_run(options)
-            .map_err(KernelError::failed("ask the program"))?;
+            .map_err(KernelError::failed("run the program"))?;
         let word = |at: usize| {
             let bytes = context
                 .get(CONTROL_BUFFER + 4 * at..)
@@ -120,11 +120,11 @@ impl TestRun {
 }
 
 impl Kernel {
-    /// Whether the egress program itself, telemetry and all, lets a packet pass that begins with an Ethernet header. It gives no reason:
-    /// tests hold the answers of [`TestRun`] against it.
+    /// Whether the attached egress program, including telemetry, allows a packet that begins with an Ethernet header. It returns no reason; tests compare it
+    /// with [`TestRun`].
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
+    /// If the kernel cannot run the program.
     pub fn passes(&self, packet: &[u8]) -> Result<bool, KernelError> {
         let program = self.programs.program(Hook::Egress.word());
         let program: &CgroupSkb = program
@@ -142,7 +142,7 @@ impl Kernel {
     }
 }
 
-/// Has the IP header and the TCP header of `packet` tell their lengths.
+/// Sets the lengths in the IP and TCP headers of `packet`.
 fn set_length(packet: &mut [u8]) {
     let is_v4 = packet.get(ETHERNET) == Some(&0x45);
     let (at, header, tcp) = if is_v4 { (16, 0, 34) } else { (18, 40, 54) };
@@ -157,7 +157,7 @@ fn set_length(packet: &mut [u8]) {
     }
 }
 
-/// A packet with an Ethernet header, as test runs want it.
+/// A packet with an Ethernet header, as test runs require it.
 fn packet(destination: IpAddr, protocol: u8, port: u16) -> Vec<u8> {
     let mut packet = Vec::with_capacity(MAX_PACKET);
     packet.extend([0; 12]);

@@ -142,7 +142,7 @@ impl Evaluator {
     pub(super) fn evaluate_hello(&self, to: IpAddr, server_name: &str) -> Result<Evaluation> {
         match self {
             Self::Program(question) => {
-                let answer = question.ask_hello(to, server_name)?;
+                let answer = question.run_client_hello(to, server_name)?;
                 Ok(Evaluation::new(answer.reason, answer.passes))
             }
             Self::Rule(maps, positions) => {
@@ -186,7 +186,10 @@ impl CgroupPosition {
             transport,
         };
         let decision = decide(&flow, &policy);
-        verdict(maps, policy.judge_hello(&flow, decision, server_name))
+        verdict(
+            maps,
+            policy.check_client_hello(&flow, decision, server_name),
+        )
     }
 }
 

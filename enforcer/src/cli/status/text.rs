@@ -142,10 +142,10 @@ fn protected(tags: &TagsStatus) -> String {
 /// Adds the denied attempts, and those that audit mode allowed.
 fn add_counters(counters: &Counters, fact: &mut impl FnMut(&str, String)) {
     let mut denied = attempts(counters, "deny");
-    if counters.withheld_events > 0 {
+    if counters.suppressed_events > 0 {
         denied = format!(
             "{denied}; {} only in summary events",
-            counters.withheld_events
+            counters.suppressed_events
         );
     }
     if counters.lost_events > 0 {

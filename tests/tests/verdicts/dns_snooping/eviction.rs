@@ -50,7 +50,7 @@ fn flood(answers: u16) -> Lookup {
 
 fn is_snooped(fixture: &DnsFixture, number: u16) -> Result<bool> {
     let wanted = grants(0, numbered(number).into(), 1);
-    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    let snooped = fixture.base.loaded.kernel.maps.snooped_grants()?;
     let has = |grant: &AddressGrant| snooped.iter().any(|(found, _)| found == grant);
     Ok(wanted.iter().all(has))
 }
@@ -73,7 +73,7 @@ fn a_flood_evicts_only_addresses_of_its_own_cgroup() -> Result<()> {
     let cloud = fixture.base.network.cloud();
     let _server = Server::start(cloud, SERVER, &[], numbering(1))?;
     fixture.ask(&[flood(ANSWERS)])?;
-    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    let snooped = fixture.base.loaded.kernel.maps.snooped_grants()?;
     assert_eq!(snooped.len(), 2 + BUDGET as usize);
     let genuine = grants(0, ip(GENUINE), 1);
     for grant in genuine {

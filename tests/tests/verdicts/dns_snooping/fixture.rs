@@ -225,14 +225,18 @@ impl DnsFixture {
 
     /// Returns the number of snooped grants.
     pub(super) fn snooped_count(&self) -> Result<usize> {
-        Ok(self.base.loaded.kernel.maps.learned()?.len())
+        Ok(self.base.loaded.kernel.maps.snooped_grants()?.len())
     }
 
     /// Removes all snooped grants.
     pub(super) fn forget(&mut self) -> Result<()> {
         let maps = &mut self.base.loaded.kernel.maps;
-        let snooped: Vec<AddressGrant> = maps.learned()?.iter().map(|(grant, _)| *grant).collect();
-        Ok(maps.forget_learned(&snooped)?)
+        let snooped: Vec<AddressGrant> = maps
+            .snooped_grants()?
+            .iter()
+            .map(|(grant, _)| *grant)
+            .collect();
+        Ok(maps.remove_snooped(&snooped)?)
     }
 
     /// Runs `act` and returns the resulting observations.

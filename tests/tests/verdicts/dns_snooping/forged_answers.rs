@@ -133,7 +133,7 @@ fn a_hundred_thousand_forged_answers_allow_no_address() -> Result<()> {
             (results[0].errno, u64::from(results[0].replies)),
             (None, server.sent())
         );
-        assert_eq!(fixture.base.loaded.kernel.maps.learned()?, []);
+        assert_eq!(fixture.base.loaded.kernel.maps.snooped_grants()?, []);
         drop(server);
 
         let _server = start_server_at(&fixture, address, |answer| {
@@ -209,7 +209,7 @@ fn only_the_first_answer_to_a_query_is_accepted() -> Result<()> {
         ..Lookup::once(SERVER, REGISTRY, A)
     };
     assert_eq!(fixture.ask(&[lookup])?[0].replies, 3);
-    let allowed: Vec<_> = fixture.base.loaded.kernel.maps.learned()?;
+    let allowed: Vec<_> = fixture.base.loaded.kernel.maps.snooped_grants()?;
     let allowed: Vec<_> = allowed.iter().map(|(grant, _)| grant.address).collect();
     assert_eq!(allowed, [grants(0, ip(ADDRESS), 1)[0].address; 2]);
     Ok(())

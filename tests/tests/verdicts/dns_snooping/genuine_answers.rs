@@ -201,7 +201,7 @@ fn a_snooped_address_stays_for_the_linger_time_regardless_of_its_ttl() -> Result
     let before = boot_clock() + stays;
     fixture.ask(&[Lookup::once(RESOLVER_V4.into(), REGISTRY, A)])?;
     let after = boot_clock() + stays;
-    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    let snooped = fixture.base.loaded.kernel.maps.snooped_grants()?;
     let mut ends: Vec<u64> = snooped.iter().map(|(_, deadline)| *deadline).collect();
     ends.dedup();
     assert_eq!(snooped.len(), 2);
@@ -262,7 +262,7 @@ fn snooped_addresses_of_an_exception_end_with_it() -> Result<()> {
     let ask = |fixture: &DnsFixture| fixture.ask(&[Lookup::once(RESOLVER_V4.into(), ACCOUNT, A)]);
     fixture.apply(|inputs| inputs.names[2].scopes[0].deadline = soon)?;
     ask(&fixture)?;
-    let snooped = fixture.base.loaded.kernel.maps.learned()?;
+    let snooped = fixture.base.loaded.kernel.maps.snooped_grants()?;
     assert_eq!(snooped.len(), 2);
     assert!(
         snooped.iter().all(|(_, deadline)| *deadline == soon),
