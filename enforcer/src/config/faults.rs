@@ -6,8 +6,7 @@ use std::{fmt, io};
 
 use toml::de::DeTable;
 
-use super::document::{KeyPath, key_path_at, line_of};
-use super::{Config, Paths};
+use super::key_path::{KeyPath, key_path_at, line_of};
 use crate::printable;
 
 /// The maximum number of faults that are reported for one file.
@@ -81,16 +80,6 @@ pub(super) struct Faults {
 pub(super) trait Validated {
     /// Stores the notes about the file, each with its key.
     fn set_notes(&mut self, notes: Vec<String>);
-}
-
-impl Validated for Config {
-    fn set_notes(&mut self, notes: Vec<String>) {
-        self.notes = notes;
-    }
-}
-
-impl Validated for Paths {
-    fn set_notes(&mut self, _notes: Vec<String>) {}
 }
 
 impl Faults {

@@ -8,6 +8,7 @@ mod dns;
 mod document;
 mod exception;
 mod faults;
+mod key_path;
 #[cfg(test)]
 mod manual;
 mod paths;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::faults::Validated;
 use super::value::{Absolute, Text};
 
 /// The section `[paths]`: absolute directories.
@@ -48,6 +49,10 @@ impl Default for Paths {
             runtime: PathBuf::from("/run/egress-enforcer"),
         }
     }
+}
+
+impl Validated for Paths {
+    fn set_notes(&mut self, _notes: Vec<String>) {}
 }
 
 impl RawPaths {

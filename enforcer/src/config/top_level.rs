@@ -8,7 +8,7 @@ use super::azure::{Azure, RawAzure};
 use super::discovery::{Discovery, RawDiscovery};
 use super::dns::{Dns, RawDns};
 use super::exception::{Exception, RawException};
-use super::faults::Faults;
+use super::faults::{Faults, Validated};
 use super::paths::{Paths, RawPaths};
 use super::protect::{Protect, RawProtect};
 use super::registry::{RawRegistry, Registry, registries};
@@ -87,6 +87,12 @@ impl Mode {
             Self::Enforce => "enforce",
             Self::Audit => "audit",
         }
+    }
+}
+
+impl Validated for Config {
+    fn set_notes(&mut self, notes: Vec<String>) {
+        self.notes = notes;
     }
 }
 
