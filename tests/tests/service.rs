@@ -1,4 +1,4 @@
-//! The daemon as a service: what systemd is told and when, and how quiet it is.
+//! The daemon as a systemd service: notifications, watchdog, capabilities, and idle behaviour.
 
 use std::{
     fs,
@@ -23,10 +23,10 @@ use lab::{
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
-/// How long the daemon is watched doing nothing.
+/// Duration of the idle measurement.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// systemd's end of the line.
+/// systemd's end of the notification socket (sd_notify(3)).
 struct Manager(UnixDatagram);
 
 impl Manager {
@@ -40,20 +40,21 @@ impl Manager {
         lab.dir().join("notify")
     }
 
-    /// `command`, as systemd starts it.
-    fn starts(lab: &Lab, mut command: Command) -> Command {
+    /// Returns `command` with the notification socket in its environment.
+    fn notified_by(lab: &Lab, mut command: Command) -> Command {
         command.env("NOTIFY_SOCKET", Self::path(lab));
         command
     }
 
-    fn hears(&self) -> Result<String> {
+    /// Receives the next message.
+    fn receive(&self) -> Result<String> {
         let mut message = [0; 4096];
-        let length = self.0.recv(&mut message).context("systemd hears nothing")?;
+        let length = self.0.recv(&mut message).context("no notification")?;
         Ok(String::from_utf8(message[..length].to_vec())?)
     }
 
-    /// The next message that holds `line` whole; `None` once nothing comes for `patience`.
-    fn hears_within(&self, patience: Duration, line: &str) -> Result<bool> {
+    /// Receives messages until one contains `line`; returns false after `patience` without a message.
+    fn receives_within(&self, patience: Duration, line: &str) -> Result<bool> {
         self.0.set_read_timeout(Some(patience))?;
         let mut message = [0; 4096];
         let outcome = loop {
@@ -71,38 +72,38 @@ impl Manager {
         Ok(outcome)
     }
 
-    /// Messages until one that begins with `start`, which is returned.
-    fn hears_at_last(&self, start: &str) -> Result<String> {
+    /// Receives messages until one begins with `start`, and returns it.
+    fn receive_until(&self, start: &str) -> Result<String> {
         let deadline = Instant::now() + LIMIT;
         while Instant::now() < deadline {
-            let message = self.hears()?;
+            let message = self.receive()?;
             if message.starts_with(start) {
                 return Ok(message);
             }
         }
-        bail!("systemd never hears {start}")
+        bail!("no notification {start}")
     }
 
-    /// One that says why in its status, after a reload that it announced.
-    fn hears_of_a_reload(&self) -> Result<String> {
-        let announced = self.hears_at_last("RELOADING=1")?;
+    /// Receives the notifications of a reload and returns the status message.
+    fn receive_reload(&self) -> Result<String> {
+        let announced = self.receive_until("RELOADING=1")?;
         let moment = announced
             .lines()
             .find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
         let moment: u64 = moment.context("no moment")?.parse()?;
         ensure!(moment > 0, "{announced}");
-        self.hears_at_last("READY=1\nSTATUS=")
+        self.receive_until("READY=1\nSTATUS=")
     }
 }
 
 #[test]
-fn systemd_hears_of_readiness_once_it_is_enforced_and_of_every_reload() -> Result<()> {
+fn readiness_is_notified_once_enforcement_is_in_force_and_every_reload() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let manager = Manager::new(&lab)?;
-    let command = Manager::starts(&lab, enforcer.command(["run"])?);
+    let command = Manager::notified_by(&lab, enforcer.command(["run"])?);
     let mut daemon = Running::start("enforcer", command)?;
-    let first = manager.hears()?;
+    let first = manager.receive()?;
     assert!(
         first.starts_with("READY=1\nSTATUS=enforcing, generation "),
         "{first}"
@@ -115,49 +116,49 @@ fn systemd_hears_of_readiness_once_it_is_enforced_and_of_every_reload() -> Resul
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok, "enforced");
 
     daemon.signal(libc::SIGHUP)?;
-    let status = manager.hears_of_a_reload()?;
+    let status = manager.receive_reload()?;
     assert!(!status.contains("config-refused"), "{status}");
 
     let good = fs::read_to_string(enforcer.config())?;
     enforcer.configure("mode = \"off\"")?;
     daemon.signal(libc::SIGHUP)?;
-    let status = manager.hears_of_a_reload()?;
+    let status = manager.receive_reload()?;
     for words in ["config-refused", "config.toml:1", "the one in force stays"] {
         assert!(status.contains(words), "no {words:?} in {status}");
     }
     enforcer.configure(&good)?;
     daemon.signal(libc::SIGHUP)?;
-    assert!(!manager.hears_of_a_reload()?.contains("config-refused"));
+    assert!(!manager.receive_reload()?.contains("config-refused"));
 
     daemon.signal(libc::SIGTERM)?;
-    manager.hears_at_last("STOPPING=1")?;
+    manager.receive_until("STOPPING=1")?;
     let ended = daemon.wait(LIMIT)?.context("it does not end")?;
     assert!(ended.success(), "{ended}");
     Ok(())
 }
 
 #[test]
-fn the_watchdog_hears_from_an_idle_daemon_and_not_from_one_that_hangs() -> Result<()> {
+fn an_idle_daemon_notifies_the_watchdog_and_a_stopped_one_does_not() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let manager = Manager::new(&lab)?;
-    let mut command = Manager::starts(&lab, enforcer.command(["run"])?);
+    let mut command = Manager::notified_by(&lab, enforcer.command(["run"])?);
     command.env("WATCHDOG_USEC", "2000000");
     let daemon = Running::start("enforcer", command)?;
     for _ in 0..3 {
-        assert!(manager.hears_within(LIMIT, "WATCHDOG=1")?);
+        assert!(manager.receives_within(LIMIT, "WATCHDOG=1")?);
     }
     daemon.signal(libc::SIGSTOP)?;
-    // What it said before it was stopped.
-    while manager.hears_within(Duration::from_secs(1), "WATCHDOG=1")? {}
-    assert!(!manager.hears_within(Duration::from_secs(3), "WATCHDOG=1")?);
+    // Messages from before the stop.
+    while manager.receives_within(Duration::from_secs(1), "WATCHDOG=1")? {}
+    assert!(!manager.receives_within(Duration::from_secs(3), "WATCHDOG=1")?);
     daemon.signal(libc::SIGCONT)?;
-    assert!(manager.hears_within(LIMIT, "WATCHDOG=1")?);
+    assert!(manager.receives_within(LIMIT, "WATCHDOG=1")?);
     Ok(())
 }
 
 #[test]
-fn an_idle_daemon_sleeps_and_finds_a_unit_as_soon_as_it_starts() -> Result<()> {
+fn an_idle_daemon_sleeps_and_detects_a_unit_when_it_starts() -> Result<()> {
     let lab = Lab::start()?;
     let scope = Cgroup::new(&format!("{}.slice", lab.name()))?;
     let mut enforcer = Enforcer::prepare(&lab, &[], "")?;
@@ -175,18 +176,18 @@ fn an_idle_daemon_sleeps_and_finds_a_unit_as_soon_as_it_starts() -> Result<()> {
     for _ in 0..2 {
         fs::create_dir(&nested)?;
         fs::create_dir(&unit)?;
-        enforcer.await_api_status("the unit is found", LIMIT, found)?;
+        enforcer.await_api_status("the unit is detected", LIMIT, found)?;
         fs::remove_dir(&unit)?;
         fs::remove_dir(&nested)?;
         enforcer.await_api_status("the unit is gone", LIMIT, |status| !found(status))?;
     }
 
     let pid = enforcer.pid()?;
-    // What the last change of the tree left to do.
+    // Time for pending work after the last change of the tree.
     thread::sleep(Duration::from_secs(1));
-    let (before, begun) = (effort(pid)?, Instant::now());
+    let (before, begun) = (cpu_usage(pid)?, Instant::now());
     thread::sleep(IDLE);
-    let after = effort(pid)?;
+    let after = cpu_usage(pid)?;
     eprintln!("idle for {:?}: {before:?} to {after:?}", begun.elapsed());
     assert!(after.wakeups - before.wakeups <= 2, "{before:?} {after:?}");
     assert_eq!(after.ticks, before.ticks);
@@ -194,14 +195,14 @@ fn an_idle_daemon_sleeps_and_finds_a_unit_as_soon_as_it_starts() -> Result<()> {
 }
 
 #[derive(Debug)]
-struct Effort {
-    /// Of all threads.
+struct CpuUsage {
+    /// Voluntary context switches of all threads.
     wakeups: u64,
-    /// Hundredths of a second in user and kernel mode.
+    /// User and system time in hundredths of a second.
     ticks: u64,
 }
 
-fn effort(pid: u32) -> Result<Effort> {
+fn cpu_usage(pid: u32) -> Result<CpuUsage> {
     let mut wakeups = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let status = fs::read_to_string(task?.path().join("status"))?;
@@ -217,12 +218,12 @@ fn effort(pid: u32) -> Result<Effort> {
     let fields = stat.rsplit_once(')').context("no command")?.1;
     let times = fields.split_ascii_whitespace().skip(14 - 3).take(2);
     let ticks = times.map(str::parse::<u64>).sum::<Result<_, _>>()?;
-    Ok(Effort { wakeups, ticks })
+    Ok(CpuUsage { wakeups, ticks })
 }
 
-/// The figure and its limit are of `systemd-analyze security`.
+/// The exposure level and its limit are those of `systemd-analyze security`.
 #[test]
-fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
+fn the_exposure_level_of_the_unit_is_within_its_limit() -> Result<()> {
     let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging"));
     let unit = packaging.join("egress-enforcer.service");
     let mut analyze = ProcessEnv::default().command("systemd-analyze");
@@ -234,7 +235,7 @@ fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
         },
         LIMIT,
     ) else {
-        eprintln!("NOT RUN: systemd-analyze is not here (package systemd)");
+        eprintln!("NOT RUN: systemd-analyze is not available (package systemd)");
         return Ok(());
     };
     assert!(
@@ -264,13 +265,14 @@ fn the_unit_is_hardened_as_far_as_bpf_allows() -> Result<()> {
     Ok(())
 }
 
-/// Longest time in which a daemon that lacks a capability gives up: without CAP_PERFMON the verifier follows speculated paths and refuses
-/// after about half a minute.
+/// Time limit for the failure of a daemon without a capability: without CAP_PERFMON, the verifier follows speculative paths and rejects the
+/// program after about half a minute.
 const REFUSED_WITHIN: Duration = Duration::from_secs(180);
 
-/// The capabilities of the unit are enough, and none is too many. `CAP_CHOWN` gives the group its socket; all else works without it.
+/// The capabilities of the unit are sufficient, and all are necessary. Only `CAP_CHOWN`, which gives the socket to the group, is not required
+/// for a start.
 #[test]
-fn the_capabilities_of_the_unit_are_those_that_it_takes() -> Result<()> {
+fn the_capabilities_of_the_unit_are_necessary_and_sufficient() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     let unit = include_str!("../../packaging/egress-enforcer.service");
@@ -291,9 +293,9 @@ fn the_capabilities_of_the_unit_are_those_that_it_takes() -> Result<()> {
             .arg(binary()?);
         command.args(["run", "--config"]).arg(enforcer.config());
         let manager = Manager::new(&lab)?;
-        let mut daemon = Running::start("enforcer", Manager::starts(&lab, command))?;
+        let mut daemon = Running::start("enforcer", Manager::notified_by(&lab, command))?;
         match left_out {
-            None => assert!(manager.hears()?.starts_with("READY=1"), "it is not enough"),
+            None => assert!(manager.receive()?.starts_with("READY=1"), "not sufficient"),
             Some(name) => {
                 let ended = daemon
                     .wait(REFUSED_WITHIN)?

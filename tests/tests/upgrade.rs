@@ -1,4 +1,4 @@
-//! One version takes over from another, upwards and downwards: at no time does neither judge, and in the end nothing of the other is left.
+//! Upgrade and downgrade between versions: enforcement has no gap, and no pins of the other version remain.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -22,10 +22,10 @@ use lab::{
 const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
 const UNTIL: &str = env!("CARGO_BIN_EXE_egress-until");
 const LIMIT: Duration = Duration::from_secs(60);
-/// Between the steps of a take-over before which it is killed.
+/// Distance between the steps of a take-over before which it is killed.
 const STRIDE: usize = 6;
 
-/// A binary, and the directory of its pins.
+/// A binary and its pin directory.
 struct Version {
     binary: PathBuf,
     directory: String,
@@ -43,7 +43,7 @@ fn both() -> Result<[Version; 2]> {
 }
 
 impl Version {
-    /// Starts its daemon; when it answers, nobody else has pins.
+    /// Starts its daemon; once it answers, no other version has pins.
     fn take_over(&self, fixture: &mut Fixture) -> Result<()> {
         let command = fixture.enforcer.command_of(&self.binary, ["run"]);
         fixture.enforcer.run_as(command)?;
@@ -55,7 +55,7 @@ impl Version {
         run(fixture.enforcer.command_of(&self.binary, [command]), LIMIT)
     }
 
-    /// Starts its daemon and kills it before its step `step`, or past all of them. Returns how many steps it made.
+    /// Starts its daemon and kills it before step `step`, or after all steps. Returns the number of steps reached.
     fn killed_before(&self, fixture: &Fixture, step: usize) -> Result<usize> {
         let step = step.to_string();
         let binary = self.binary.to_str().context("a path in UTF-8")?;
@@ -80,8 +80,7 @@ fn layouts(fixture: &Fixture) -> Result<Vec<String>> {
 }
 
 #[test]
-fn twenty_upgrades_and_twenty_kills_under_a_stream_let_nothing_out_and_lose_nothing() -> Result<()>
-{
+fn forty_version_changes_during_a_stream_leak_and_lose_no_packet() -> Result<()> {
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
@@ -92,7 +91,7 @@ fn twenty_upgrades_and_twenty_kills_under_a_stream_let_nothing_out_and_lose_noth
         } else {
             fixture.enforcer.kill()?;
         }
-        // Three against two: each change of version, and none, comes after an orderly end and after a kill.
+        // Periods of three and two, so that every combination of version change and kind of end occurs.
         let version = if start % 3 == 0 { &present } else { &next };
         version.take_over(&mut fixture)?;
     }
@@ -110,7 +109,8 @@ fn twenty_upgrades_and_twenty_kills_under_a_stream_let_nothing_out_and_lose_noth
 }
 
 #[test]
-fn a_take_over_killed_before_any_step_leaves_no_gap_and_either_version_goes_on() -> Result<()> {
+fn a_take_over_killed_before_any_step_leaves_no_gap_and_either_version_can_continue() -> Result<()>
+{
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     assert!(fixture.enforcer.end(libc::SIGTERM)?.success());
@@ -127,8 +127,12 @@ fn a_take_over_killed_before_any_step_leaves_no_gap_and_either_version_goes_on()
                 break;
             }
             for version in [&present, &next] {
-                let told = version.ask(&fixture, "status")?;
-                assert_ne!(told.code(), Some(1), "told as not enforcing: {told:?}");
+                let report = version.ask(&fixture, "status")?;
+                assert_ne!(
+                    report.code(),
+                    Some(1),
+                    "reported as not enforcing: {report:?}"
+                );
             }
             in_force = if kills % 2 == 0 { to } else { from };
             in_force.take_over(&mut fixture)?;
@@ -143,8 +147,7 @@ fn a_take_over_killed_before_any_step_leaves_no_gap_and_either_version_goes_on()
 }
 
 #[test]
-fn what_only_the_kernel_knew_is_kept_where_its_layout_is_known_and_else_asked_for_again()
--> Result<()> {
+fn addresses_in_the_maps_survive_a_change_to_a_version_that_knows_their_layout() -> Result<()> {
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let forget = |fixture: &mut Fixture| -> Result<()> {
@@ -172,7 +175,7 @@ fn what_only_the_kernel_knew_is_kept_where_its_layout_is_known_and_else_asked_fo
 }
 
 #[test]
-fn pins_of_another_version_are_told_as_such_and_unloaded_with_the_rest() -> Result<()> {
+fn pins_of_another_version_are_reported_and_unloaded() -> Result<()> {
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let refused = next.ask(&fixture, "run")?;
@@ -219,43 +222,43 @@ fn pins_of_another_version_are_told_as_such_and_unloaded_with_the_rest() -> Resu
 }
 
 #[test]
-fn nothing_in_another_versions_directory_is_trusted() -> Result<()> {
+fn pin_directories_of_other_versions_are_not_trusted() -> Result<()> {
     let [present, _] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
     fixture.enforcer.kill()?;
-    let strange = fixture.pins().join("v4294967295");
+    let foreign = fixture.pins().join("v4294967295");
     let own = |name: &str| fixture.pins().join(&present.directory).join(name);
     let elsewhere = fixture.lab.dir().join("elsewhere");
-    fs::write(&elsewhere, "kept")?;
+    fs::write(&elsewhere, "unchanged")?;
 
-    DirBuilder::new().mode(0o755).create(&strange)?;
-    fs::set_permissions(&strange, Permissions::from_mode(0o755))?;
+    DirBuilder::new().mode(0o755).create(&foreign)?;
+    fs::set_permissions(&foreign, Permissions::from_mode(0o755))?;
     let refused = present.ask(&fixture, "run")?;
     assert!(
         refused.refusal()?.contains("is not root's alone"),
         "{refused:?}"
     );
-    fs::remove_dir(&strange)?;
-    symlink(fixture.lab.dir(), &strange)?;
+    fs::remove_dir(&foreign)?;
+    symlink(fixture.lab.dir(), &foreign)?;
     let refused = present.ask(&fixture, "run")?;
     assert!(
         refused.refusal()?.contains("is not root's alone"),
         "{refused:?}"
     );
-    fs::remove_file(&strange)?;
+    fs::remove_file(&foreign)?;
 
-    DirBuilder::new().mode(0o700).create(&strange)?;
-    symlink(&elsewhere, strange.join("ALLOWED"))?;
-    symlink(&elsewhere, strange.join("link_egress"))?;
-    fs::rename(own("DENIAL_DEDUP"), strange.join("SETTINGS"))?;
-    fs::rename(own("link_connect4"), strange.join("link_of_old"))?;
+    DirBuilder::new().mode(0o700).create(&foreign)?;
+    symlink(&elsewhere, foreign.join("ALLOWED"))?;
+    symlink(&elsewhere, foreign.join("link_egress"))?;
+    fs::rename(own("DENIAL_DEDUP"), foreign.join("SETTINGS"))?;
+    fs::rename(own("link_connect4"), foreign.join("link_of_old"))?;
     present.take_over(&mut fixture)?;
-    assert_eq!(fs::read_to_string(&elsewhere)?, "kept");
+    assert_eq!(fs::read_to_string(&elsewhere)?, "unchanged");
 
     fixture.enforcer.kill()?;
-    DirBuilder::new().mode(0o700).create(&strange)?;
-    fs::create_dir(strange.join("no pin"))?;
+    DirBuilder::new().mode(0o700).create(&foreign)?;
+    fs::create_dir(foreign.join("no pin"))?;
     fixture.enforcer.run()?;
     let status = fixture.enforcer.status()?;
     assert_eq!(status["alarms"][0]["kind"], "other-version", "{status}");
@@ -263,7 +266,7 @@ fn nothing_in_another_versions_directory_is_trusted() -> Result<()> {
 }
 
 #[test]
-fn other_layouts_under_the_name_of_a_version_are_refused_and_stay_in_force() -> Result<()> {
+fn unexpected_layouts_in_a_versions_directory_are_rejected_and_stay_in_force() -> Result<()> {
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     fixture.enforcer.kill()?;
@@ -280,16 +283,16 @@ fn other_layouts_under_the_name_of_a_version_are_refused_and_stay_in_force() -> 
 }
 
 #[test]
-fn links_without_a_cgroup_are_not_told_as_enforcing() -> Result<()> {
+fn links_without_a_cgroup_are_not_reported_as_enforcing() -> Result<()> {
     let mut fixture = Fixture::start(STREAM, "")?;
     fixture.enforcer.kill()?;
     assert_eq!(fixture.enforcer.cli(["status"])?.code(), Some(0));
-    let governed = fixture.lab.device_cgroup().path();
-    fs::remove_dir(governed)?;
-    fs::create_dir(governed)?;
+    let scope = fixture.lab.device_cgroup().path();
+    fs::remove_dir(scope)?;
+    fs::create_dir(scope)?;
     let deadline = Instant::now() + LIMIT;
     while fixture.enforcer.cli(["status"])?.code() != Some(1) {
-        assert!(Instant::now() < deadline, "told as enforcing");
+        assert!(Instant::now() < deadline, "reported as enforcing");
     }
     assert_eq!(fixture.enforcer.json(["status"])?["enforcing"], false);
     fixture.enforcer.run()?;

@@ -1,4 +1,4 @@
-//! The verdicts of the loaded programs on the published service tags, against a second opinion.
+//! Compares the verdicts of the loaded programs for the published service tags with an independent oracle.
 
 mod oracle;
 mod samples;
@@ -30,25 +30,25 @@ use oracle::Oracle;
 use samples::sample;
 
 const NEWEST: &str = "ServiceTags_Public_20251028.json";
-/// That of 13 October 2025 closes the same addresses as the newest; this one does not.
+/// An older file with different addresses; the file of 13 October 2025 protects the same addresses as the newest.
 const OLDER: &str = "ServiceTags_Public_20240506.json";
 const SEED: u64 = 20_251_028;
 const ADDRESSES: usize = 1_000_000;
 const THREADS: usize = 2;
 
-/// What two programs said, against the oracle.
+/// Results of two programs compared with the oracle.
 #[derive(Default)]
 struct Tally {
-    /// Answers by reason.
+    /// Number of answers by reason.
     reasons: BTreeMap<Reason, u64>,
-    /// Differences of verdict or reason of the program that explains.
+    /// Differences of verdict or reason of the program `explain`.
     explained: Vec<String>,
-    /// Differences of the egress program.
+    /// Differences of verdict of the program `egress`.
     enforced: Vec<String>,
 }
 
 #[test]
-fn a_million_addresses_get_the_verdict_that_the_published_file_means() -> Result<()> {
+fn a_million_addresses_get_the_verdict_of_the_published_file() -> Result<()> {
     let Some(file) = published(NEWEST) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
@@ -134,14 +134,14 @@ impl Tally {
     }
 }
 
-/// The path of a published file beside the workspace.
+/// Returns the path of a published file outside the workspace, if it exists.
 fn published(file: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let path = workspace.join("../shared/data/service-tags").join(file);
     path.is_file().then_some(path)
 }
 
-/// The protected set as the daemon makes it of a published file.
+/// Returns the protected set that the daemon builds from a published file.
 fn protected(file: &Path) -> Result<Protected> {
     let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
     let tags = import_file(file, Cloud::Public, &wanted)?;
@@ -160,7 +160,7 @@ fn protected(file: &Path) -> Result<Protected> {
     })
 }
 
-/// `protected` in force, with default `allow`, and nothing allowed by name.
+/// Loads the programs and applies `protected` with default `allow` and no allowed names.
 fn loaded(protected: &Protected) -> Result<LoadedPolicy> {
     let mut loaded = LoadedPolicy::new()?;
     let inputs = Inputs {

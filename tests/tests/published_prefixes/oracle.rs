@@ -1,5 +1,5 @@
-//! A second opinion: the published file read as plain JSON, its prefixes as sorted intervals. Nothing
-//! here is shared with the importer, the aggregation, the tables or the rule.
+//! An independent oracle: reads the published file as plain JSON and its prefixes as sorted intervals. It
+//! shares no code with the importer, the aggregation, the tables or the decision.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use enforcer_common::Reason;
 use serde_json::Value;
 
-/// Where no host on the Internet stands (IANA special-purpose registry).
+/// Prefixes that are not global (IANA special-purpose address registry).
 const LOCAL_V4: [&str; 13] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -35,20 +35,20 @@ const PLATFORM: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// First and last address.
 pub(crate) type Interval = (IpAddr, IpAddr);
 
-/// Intervals of one family each, sorted and merged.
+/// Sorted and merged intervals by address family.
 #[derive(Default)]
 struct Set {
     v4: Vec<(u32, u32)>,
     v6: Vec<(u128, u128)>,
 }
 
-/// What one published file closes.
+/// The protected addresses of one published file.
 pub(crate) struct Oracle {
     storage: Set,
     registries: Set,
     local: Set,
     global: Set,
-    /// Every prefix as published, not merged.
+    /// All prefixes as published, not merged.
     pub(crate) raw: Vec<Interval>,
 }
 
@@ -83,9 +83,9 @@ impl Oracle {
         })
     }
 
-    /// Why a packet to `address` is let through or not, by default `allow` and with no name allowed.
+    /// Returns the expected reason for a packet to `address`, with default `allow` and no allowed names.
     pub(crate) fn reason(&self, address: IpAddr) -> Reason {
-        let address = inside(address);
+        let address = embedded_v4(address);
         if address == IpAddr::V4(PLATFORM) {
             return Reason::Exempt;
         }
@@ -126,7 +126,7 @@ impl Set {
     }
 }
 
-/// Overlapping intervals become one; neighbours stay two.
+/// Merges overlapping intervals, but not adjacent ones.
 fn merged<N: Ord + Copy>(mut intervals: Vec<(N, N)>) -> Vec<(N, N)> {
     intervals.sort_unstable();
     let mut merged: Vec<(N, N)> = Vec::new();
@@ -144,8 +144,8 @@ fn covers<N: Ord + Copy>(sorted: &[(N, N)], number: N) -> bool {
     after > 0 && number <= sorted[after - 1].1
 }
 
-/// An IPv4 address in an IPv4-mapped or NAT64 one.
-fn inside(address: IpAddr) -> IpAddr {
+/// Returns the IPv4 address in an IPv4-mapped or NAT64 address.
+fn embedded_v4(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
     };

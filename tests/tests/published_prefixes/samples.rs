@@ -1,4 +1,4 @@
-//! The addresses to ask for: borders of every published prefix, and chance.
+//! The sampled addresses: boundaries of every published prefix, and random addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,12 +6,16 @@ use test_data::Random;
 
 use crate::oracle::Interval;
 
-/// `count` addresses: the borders first, then chance.
+/// Returns `count` addresses: boundaries first, then random ones.
 pub(crate) fn sample(raw: &[Interval], random: &mut Random, count: usize) -> Vec<IpAddr> {
     let mut sample = Vec::with_capacity(count + 4);
     for (first, last) in raw {
         let around = [before(*first), *first, *last, after(*last)];
-        sample.extend(around.iter().flat_map(|address| carried(*address, random)));
+        sample.extend(
+            around
+                .iter()
+                .flat_map(|address| representations(*address, random)),
+        );
     }
     assert!(sample.len() < count / 2, "{} borders", sample.len());
     while sample.len() < count {
@@ -21,7 +25,7 @@ pub(crate) fn sample(raw: &[Interval], random: &mut Random, count: usize) -> Vec
     sample
 }
 
-/// A sixth each: anywhere (IPv4, IPv6), near a prefix (twice), inside one, inside one and carried.
+/// A sixth each: anywhere (IPv4, IPv6), near a prefix (twice), inside one, inside one and representations.
 fn by_chance(interval: Interval, random: &mut Random) -> IpAddr {
     match random.number() % 6 {
         0 => Ipv4Addr::from(random.word()).into(),
@@ -30,13 +34,13 @@ fn by_chance(interval: Interval, random: &mut Random) -> IpAddr {
         4 => within(interval, random),
         _ => {
             let address = within(interval, random);
-            let forms = carried(address, random);
+            let forms = representations(address, random);
             random.pick(&forms)
         }
     }
 }
 
-/// In the same IPv4 /8, or the same IPv6 /24 or /40.
+/// Returns a random address in the same IPv4 /8, or the same IPv6 /24 or /40.
 fn near(address: IpAddr, random: &mut Random) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
@@ -64,8 +68,8 @@ fn within((first, last): Interval, random: &mut Random) -> IpAddr {
     }
 }
 
-/// The forms that an address can have in a packet.
-fn carried(address: IpAddr, random: &mut Random) -> Vec<IpAddr> {
+/// Returns the representations of an address in a packet.
+fn representations(address: IpAddr, random: &mut Random) -> Vec<IpAddr> {
     let IpAddr::V4(v4) = address else {
         return vec![address];
     };

@@ -1,4 +1,4 @@
-//! Whole sets are switched while packets are judged.
+//! Atomic switches of the protected set under concurrent lookups.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -21,28 +21,28 @@ use test_data::Random;
 use crate::{NEWEST, OLDER, Oracle, loaded, protected, published};
 
 const SWITCHES: usize = 300;
-const ASKED: usize = 200;
+const SAMPLE: usize = 200;
 /// Threads that ask: more than the machine has processors, so that look-ups are interrupted half-way, too.
 const DNS_CLIENTS: usize = 4;
 
-fn is_closed(reason: Reason) -> bool {
+fn is_protected(reason: Reason) -> bool {
     matches!(reason, Reason::Storage | Reason::Registry)
 }
 
-/// Half IPv4, half IPv6: first addresses of prefixes that both files close.
-fn closed_by_both(one: &Oracle, other: &Oracle, random: &mut Random) -> Vec<IpAddr> {
+/// Returns first addresses of prefixes that both files protect, half IPv4, half IPv6.
+fn protected_by_both(one: &Oracle, other: &Oracle, random: &mut Random) -> Vec<IpAddr> {
     let firsts = one.raw.iter().map(|(first, _)| *first);
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = firsts
-        .filter(|address| is_closed(other.reason(*address)))
+        .filter(|address| is_protected(other.reason(*address)))
         .partition(IpAddr::is_ipv4);
     let mut picked = Vec::new();
     for family in [v4, v6] {
-        picked.extend((0..ASKED / 2).map(|_| random.pick(&family)));
+        picked.extend((0..SAMPLE / 2).map(|_| random.pick(&family)));
     }
     picked
 }
 
-/// Closed by `one` and open by `other`.
+/// Returns an address that `one` protects and `other` does not.
 fn only_in(one: &Oracle, other: &Oracle) -> Result<IpAddr> {
     let mut firsts = one.raw.iter().map(|(first, _)| *first);
     firsts
@@ -63,13 +63,13 @@ fn is_denied(question: &TestRun, address: IpAddr) -> Result<bool> {
 }
 
 #[test]
-fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> Result<()> {
+fn an_address_in_both_sets_is_denied_at_every_moment_of_a_switch() -> Result<()> {
     let (Some(newest), Some(older)) = (published(NEWEST), published(OLDER)) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
     let (new, old) = (Oracle::read(&newest)?, Oracle::read(&older)?);
-    let asked = closed_by_both(&old, &new, &mut Random::new(crate::SEED));
+    let asked = protected_by_both(&old, &new, &mut Random::new(crate::SEED));
     let only_new = only_in(&new, &old)?;
     let sets = [
         compiled(&protected(&newest)?)?,
@@ -93,33 +93,33 @@ fn no_address_that_both_sets_close_is_open_for_a_moment_while_they_switch() -> R
             }
             anyhow::Ok(open)
         };
-        let askers = [(); DNS_CLIENTS].map(|()| scope.spawn(ask));
+        let threads = [(); DNS_CLIENTS].map(|()| scope.spawn(ask));
         let switched = (0..SWITCHES).try_for_each(|at| {
             let before = answers.load(Ordering::Relaxed);
             loaded.apply_compiled(&sets[at % 2])?;
             assert_eq!(is_denied(&watcher, only_new)?, at % 2 == 0, "switch {at}");
-            while answers.load(Ordering::Relaxed) < before + ASKED as u64
-                && !askers.iter().any(ScopedJoinHandle::is_finished)
+            while answers.load(Ordering::Relaxed) < before + SAMPLE as u64
+                && !threads.iter().any(ScopedJoinHandle::is_finished)
             {
                 thread::yield_now();
             }
             anyhow::Ok(())
         });
         is_over.store(true, Ordering::Relaxed);
-        let open = askers.map(|asker| asker.join().unwrap()).into_iter();
+        let open = threads.map(|thread| thread.join().unwrap()).into_iter();
         switched.and(open.collect::<Result<Vec<_>>>())
     })?;
     let (answers, open) = (answers.into_inner(), open.concat());
     eprintln!(
-        "{answers} answers during {SWITCHES} switches, {} of them open",
+        "{answers} lookups during {SWITCHES} switches, {} of them allowed",
         open.len()
     );
     assert_eq!(open, [] as [IpAddr; 0]);
-    assert!(answers >= (SWITCHES * ASKED) as u64);
+    assert!(answers >= (SWITCHES * SAMPLE) as u64);
     Ok(())
 }
 
-/// Every second /25 of `count` different /24s: each takes a block of its own.
+/// Returns one /25 in each of `count` /24s, which needs a separate block for each.
 #[expect(clippy::unwrap_used, reason = "25 is a length")]
 fn scattered(count: u32) -> Layer {
     let net = |at: u32| Ipv4Net::new(Ipv4Addr::from(0x0b00_0000 | at << 8), 25).unwrap();
@@ -130,7 +130,7 @@ fn scattered(count: u32) -> Layer {
 }
 
 #[test]
-fn a_set_that_does_not_fit_changes_nothing() -> Result<()> {
+fn a_protected_set_that_does_not_fit_changes_nothing() -> Result<()> {
     let small = Protected {
         layers: vec![scattered(10)],
         ..Protected::default()
@@ -138,9 +138,11 @@ fn a_set_that_does_not_fit_changes_nothing() -> Result<()> {
     let mut loaded = loaded(&small)?;
     loaded.attach(&loaded.cgroup().child("scope")?)?;
     let question = loaded.question()?;
-    let [closed, open] = ["11.0.9.1", "11.0.10.1"].map(|text| text.parse::<IpAddr>().unwrap());
-    let unchanged =
-        || -> Result<bool> { Ok(is_denied(&question, closed)? && !is_denied(&question, open)?) };
+    let [protected, unprotected] =
+        ["11.0.9.1", "11.0.10.1"].map(|text| text.parse::<IpAddr>().unwrap());
+    let unchanged = || -> Result<bool> {
+        Ok(is_denied(&question, protected)? && !is_denied(&question, unprotected)?)
+    };
     assert!(unchanged()?);
     let before = (loaded.kernel.maps.held()?, loaded.kernel.maps.settings()?);
 
