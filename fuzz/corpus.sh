@@ -1,5 +1,5 @@
 #!/bin/bash
-# A corpus in one text, a line of base64 for each input: `corpus.sh pack DIRECTORY >FILE`, `corpus.sh unpack DIRECTORY <FILE`.
+# Converts a corpus to text, one line of base64 for each input: `corpus.sh pack DIRECTORY >FILE`, `corpus.sh unpack DIRECTORY <FILE`.
 set -euo pipefail
 case "$1" in
 pack)
@@ -13,7 +13,7 @@ unpack)
     number=0
     while read -r line; do
         number=$((number + 1))
-        base64 --decode <<<"$line" >"$2/kept-$number"
+        base64 --decode <<<"$line" >"$2/input-$number"
     done
     ;;
 *)

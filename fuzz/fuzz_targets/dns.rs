@@ -1,4 +1,4 @@
-//! Any bytes as a DNS message: what the reader says it gives, hickory-proto's decoders and a plain walk along the chain give, too.
+//! Any bytes as a DNS message: the parser finds the same addresses as hickory-proto's decoders and a plain traversal of the alias chain.
 
 #![no_main]
 
@@ -7,33 +7,34 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use enforcer_common::Address;
-use enforcer_common::dns::{Kind, Reading, Reply, Side};
+use enforcer_common::dns::{Kind, MessageReader, Reply, Side};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../enforcer-common/tests/dns/reference.rs"]
 mod reference;
 
 fuzz_target!(|bytes: &[u8]| {
-    let reading = Reading::new();
-    reading.set(bytes);
+    let reader = MessageReader::new();
+    reader.set(bytes);
     assert!(
-        reading.question(Side::Client, Reading::walk).is_none()
-            || reading.question(Side::Server, Reading::walk).is_none(),
-        "a message is by one side"
+        reader.question(Side::Client, MessageReader::walk).is_none()
+            || reader.question(Side::Server, MessageReader::walk).is_none(),
+        "a message comes from one side"
     );
-    let Some(question) = reading.question(Side::Server, Reading::walk) else {
+    let Some(question) = reader.question(Side::Server, MessageReader::walk) else {
         return;
     };
-    let Reply::Addresses(found) =
-        reading.answers(|reading| reading.record(Reading::walk), Reading::follow)
-    else {
+    let Reply::Addresses(found) = reader.answers(
+        |reader| reader.record(MessageReader::walk),
+        MessageReader::follow,
+    ) else {
         return;
     };
     let addresses: BTreeSet<IpAddr> = (0..found)
-        .filter_map(|index| reading.address(index))
+        .filter_map(|index| reader.address(index))
         .map(|(key, _)| ip(question.kind, key))
         .collect();
-    let name = reading.key().iter().map(Cell::get);
+    let name = reader.key().iter().map(Cell::get);
     let ours = reference::Answer {
         name: name.take_while(|byte| *byte != 0).collect(),
         addresses,

@@ -1,4 +1,5 @@
-//! Any bytes as the files that the daemon reads: configuration, service tags, endpoints. Each is taken whole or refused; none panics.
+//! Any bytes as the files that the daemon reads: configuration, service tags, endpoints. Each is accepted or rejected as a whole; none
+//! causes a panic.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as a packet, judged under a policy that closes everything: only what an allowed name opens may pass.
+//! Any bytes as a packet, under a policy that protects every address: only TCP to port 443 of an allowed address may pass.
 
 #![no_main]
 
@@ -24,10 +24,10 @@ impl Bytes for Packet<'_> {
     }
 }
 
-/// Every address is storage; those with an even last byte are allowed by name.
-struct Closed;
+/// Protects every address as storage, and allows those with an even last byte by name.
+struct AllProtected;
 
-impl PolicyView for Closed {
+impl PolicyView for AllProtected {
     fn switches(&self) -> Switches {
         Switches::new(false, true, false)
     }
@@ -55,10 +55,10 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         read_ipv6(&packet)
     };
-    let decision = decide_packet(read, &Closed);
+    let decision = decide_packet(read, &AllProtected);
     if decision.verdict() == Verdict::Allow {
         let flow = read.expect("a packet that cannot be read is denied");
         assert_eq!(flow.transport, Transport::Tcp(443));
-        assert!(Closed.is_allowed(decision.destination));
+        assert!(AllProtected.is_allowed(decision.destination));
     }
 });

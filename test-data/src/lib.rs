@@ -1,4 +1,4 @@
-//! Packets, DNS messages, TLS ClientHellos and random numbers for tests and benchmarks.
+//! Packets, DNS messages, TLS ClientHellos, random numbers and the corpora of the fuzz targets, for tests and benchmarks.
 //!
 //! This crate depends on none of the workspace: what it builds is independent of the readers under test.
 
@@ -9,6 +9,7 @@
 
 pub mod client_hello;
 pub mod dns;
+pub mod fuzz_corpus;
 pub mod packet;
 mod random;
 

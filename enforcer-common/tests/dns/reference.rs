@@ -1,4 +1,4 @@
-//! What an answer means, by hickory-proto's decoders and sets of names: slow, and in no order.
+//! The addresses in an answer according to hickory-proto's decoders and sets of names: slow, and independent of the order of records.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
-/// A question's name in lower case, and the addresses that an answer gives for it.
+/// The name in a question in lower case, and the addresses that the answer has for it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) name: Vec<u8>,
@@ -17,7 +17,7 @@ pub(crate) struct Answer {
 /// Labels in lower case.
 type Labels = Vec<Vec<u8>>;
 
-/// What counts of the answer section.
+/// The relevant records of the answer section.
 struct Section {
     name: Labels,
     aliases: Vec<(Labels, Labels)>,
@@ -29,7 +29,7 @@ fn labels(name: &Name) -> Labels {
 }
 
 impl Section {
-    /// The addresses of all names that aliases lead to.
+    /// Returns the addresses of all names that are reachable through aliases.
     fn answer(&self) -> Answer {
         let mut names = BTreeSet::from([self.name.clone()]);
         loop {
@@ -55,7 +55,7 @@ impl Section {
     }
 }
 
-/// By the decoder of whole messages; `None` where it gives up, or the message is no answer to one question for addresses.
+/// Decodes whole messages; `None` if that fails, or the message is not an answer to one question for addresses.
 pub(crate) fn by_message(bytes: &[u8]) -> Option<Answer> {
     let message = Message::from_vec(bytes).ok()?;
     let [query] = message.queries.as_slice() else {
@@ -94,7 +94,7 @@ pub(crate) fn by_message(bytes: &[u8]) -> Option<Answer> {
     Some(section.answer())
 }
 
-/// By the decoder of names and numbers alone, which does not look at the data of records that do not count, nor past the answers.
+/// Decodes only names and numbers: neither the data of irrelevant records nor what follows the answers.
 pub(crate) fn by_record(bytes: &[u8]) -> Option<Answer> {
     let decoder = &mut BinDecoder::new(bytes);
     short(decoder)?;

@@ -1,14 +1,14 @@
-//! The payload of a segment, in a packet that is not there.
+//! A TCP segment that consists only of its payload.
 
 use enforcer_common::tls::{Segment, TcpSegment};
 
-/// Where the payload is in each packet.
+/// The offset of the payload in the packet.
 pub(crate) const AT: u32 = 52;
 
 pub(crate) struct Payload<'a>(pub(crate) &'a [u8]);
 
 impl Payload<'_> {
-    /// The header in front of it.
+    /// Returns the TCP header.
     pub(crate) fn tcp(&self, sequence: u32, flags: u8) -> TcpSegment {
         TcpSegment {
             sequence,

@@ -1,16 +1,19 @@
-//! Hellos as clients send them, and what becomes of them on a bad day.
+//! Random ClientHellos, most of them damaged.
 
 use std::collections::BTreeSet;
 
-use crate::hello::{
-    Extension, Hello, PADDING, SERVER_NAME, message, record, records, server_name, server_names,
+use test_data::Random;
+use test_data::client_hello::{
+    ClientHello, Extension,
+    extension::{PADDING, SERVER_NAME},
+    record, records, server_name, server_names,
 };
-use crate::random::Random;
 
-/// Bytes, and whether they are a hello that clients send, so that the reader must not refuse it.
+/// A random byte sequence.
 pub(crate) struct Sample {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) is_sound: bool,
+    /// Whether it is a valid ClientHello, which must not be denied.
+    pub(crate) is_valid: bool,
 }
 
 const NAMES: [&str; 10] = [
@@ -25,30 +28,30 @@ const NAMES: [&str; 10] = [
     "abcdefgh.abcdefgh.abcdefgh",
     "abcdefg.hijklmn.opqrstu.vwx",
 ];
-/// Lengths, types and bytes around names that are worth a try.
+/// Interesting values of lengths, types and bytes of names.
 const ODD: [u8; 12] = [0, 1, 2, 3, 4, 22, 32, 46, 47, 64, 0x80, 0xff];
 
 impl Sample {
     pub(crate) fn random(random: &mut Random) -> Self {
         let mut hello = hello(random);
-        let mut is_sound = true;
+        let mut is_valid = true;
         if random.one_in(6) {
-            is_sound = false;
-            bend(random, &mut hello);
+            is_valid = false;
+            invalidate(random, &mut hello);
         }
-        let mut bytes = framed(random, &hello, &mut is_sound);
+        let mut bytes = framed(random, &hello, &mut is_valid);
         let damages = [0, 0, 1, 1, 2, 4][random.below(6)];
         for _ in 0..damages {
             damage(random, &mut bytes);
         }
         Self {
             bytes,
-            is_sound: is_sound && damages == 0,
+            is_valid: is_valid && damages == 0,
         }
     }
 }
 
-/// A name that a client could ask for.
+/// Returns a valid name.
 fn name(random: &mut Random) -> String {
     if !random.one_in(4) {
         return NAMES[random.below(NAMES.len())].to_owned();
@@ -58,14 +61,14 @@ fn name(random: &mut Random) -> String {
     labels[..1 + random.below(4)].join(".")
 }
 
-fn hello(random: &mut Random) -> Hello {
+fn hello(random: &mut Random) -> ClientHello {
     let name = name(random);
     let mut hello = match random.below(16) {
-        0 => Hello::modern(&name, random.below(12)),
-        _ => Hello::classic(&name),
+        0 => ClientHello::tls13(&name, random.below(12)),
+        _ => ClientHello::tls12(&name),
     };
-    hello.session = vec![9; [0, 1, 32][random.below(3)]];
-    hello.suites = vec![0x13; 2 * (1 + random.below(20))];
+    hello.session_id = vec![9; [0, 1, 32][random.below(3)]];
+    hello.cipher_suites = vec![0x13; 2 * (1 + random.below(20))];
     let extensions = hello.extensions.get_or_insert_default();
     for _ in 0..random.below(4) {
         let filler: Extension = (PADDING, vec![random.byte(); random.below(40)]);
@@ -74,8 +77,8 @@ fn hello(random: &mut Random) -> Hello {
     hello
 }
 
-/// Makes of it what clients do not send, with lengths that add up.
-fn bend(random: &mut Random, hello: &mut Hello) {
+/// Makes it invalid without changing the consistency of its lengths.
+fn invalidate(random: &mut Random, hello: &mut ClientHello) {
     let names = [name(random), name(random)];
     let [one, other] = [names[0].as_bytes(), names[1].as_bytes()];
     let odd = [one, &[ODD[random.below(ODD.len())]], other].concat();
@@ -104,18 +107,18 @@ fn bend(random: &mut Random, hello: &mut Hello) {
     }
 }
 
-/// In a record, mostly, or in several.
-fn framed(random: &mut Random, hello: &Hello, is_sound: &mut bool) -> Vec<u8> {
-    let message = message(&hello.body());
+/// Returns the message in a record, mostly, or in several.
+fn framed(random: &mut Random, hello: &ClientHello, is_valid: &mut bool) -> Vec<u8> {
+    let message = hello.message();
     match random.below(24) {
         0 => {
-            *is_sound = false;
+            *is_valid = false;
             record(&[&message[..], &message].concat())
         }
         1 => [record(&message), vec![20, 3, 3, 0, 1, 1]].concat(),
         2..6 => in_records(random, &message),
         6 => {
-            *is_sound = false;
+            *is_valid = false;
             let cuts = cuts(random, message.len());
             let mut pieces: Vec<Vec<u8>> = pieces(&message, &cuts).map(record).collect();
             let other = other_record(random);
@@ -123,7 +126,7 @@ fn framed(random: &mut Random, hello: &Hello, is_sound: &mut bool) -> Vec<u8> {
             pieces.concat()
         }
         7 => {
-            *is_sound = false;
+            *is_valid = false;
             let cuts = cuts(random, message.len());
             let more = ODD[random.below(ODD.len())];
             records(&[&message[..], &[more]].concat(), &cuts)
@@ -132,13 +135,13 @@ fn framed(random: &mut Random, hello: &Hello, is_sound: &mut bool) -> Vec<u8> {
     }
 }
 
-/// In as many records as clients may send.
+/// Returns the message in a valid number of records.
 fn in_records(random: &mut Random, message: &[u8]) -> Vec<u8> {
     let cuts = cuts(random, message.len());
     records(message, &cuts)
 }
 
-/// Different places before which records end, in order.
+/// Returns different offsets at which records end, in order.
 fn cuts(random: &mut Random, length: usize) -> Vec<usize> {
     let most = [1, 1, 2, 3, 8, 63][random.below(6)];
     let cuts = (0..most).map(|_| 1 + random.below(length - 1));
@@ -151,7 +154,7 @@ fn pieces<'a>(message: &'a [u8], cuts: &'a [usize]) -> impl Iterator<Item = &'a 
     to.map(move |to| &message[std::mem::replace(&mut from, to)..to])
 }
 
-/// What has no place among the records of a hello.
+/// Returns a record that is not allowed between those of a ClientHello.
 fn other_record(random: &mut Random) -> Vec<u8> {
     let others: [&[u8]; 6] = [
         &[22, 3, 3, 0, 0],
@@ -169,7 +172,7 @@ fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
     if length == 0 {
         return;
     }
-    // The data of most extensions does not count.
+    // The data of most extensions is not parsed, so most damage is done before it.
     let at = random.below(length).min(random.below(length.min(160)));
     match random.below(7) {
         0 => bytes[at] ^= 1 << random.below(8),

@@ -1,25 +1,25 @@
-//! Any bytes as the beginning of a connection: where the reader lets them pass for a name, tls-parser reads that name and no other, and it
-//! does not count how they are cut.
+//! Any bytes as the beginning of a connection: if the parser accepts them with a server name, tls-parser finds the same name, and the
+//! result does not depend on the segmentation.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../enforcer-common/tests/hello/anywhere.rs"]
-mod anywhere;
-#[path = "../../enforcer-common/tests/hello/payload.rs"]
+#[path = "../../enforcer-common/tests/tls/any_name.rs"]
+mod any_name;
+#[path = "../../enforcer-common/tests/tls/payload.rs"]
 mod payload;
-#[path = "../../enforcer-common/tests/hello/reference.rs"]
+#[path = "../../enforcer-common/tests/tls/reference.rs"]
 mod reference;
 
-use reference::Read;
+use reference::Parsed;
 
 fuzz_target!(|bytes: &[u8]| {
-    let ours = anywhere::verified(bytes, bytes.len());
+    let ours = any_name::verified(bytes, bytes.len());
     for cut in [5, 9, bytes.len() / 2, bytes.len().saturating_sub(1)] {
         let cut = cut.min(bytes.len());
-        let other = anywhere::verified(bytes, cut);
-        // Another hello counts in a segment of its own.
+        let other = any_name::verified(bytes, cut);
+        // A second ClientHello is accepted only in segments of its own.
         let is_first =
             || ours.is_none() && other.as_deref() == reference::by_extension(bytes).name();
         assert!(
@@ -33,5 +33,5 @@ fuzz_target!(|bytes: &[u8]| {
     let ours = Some(ours.as_slice());
     assert_eq!(ours, reference::by_extension(bytes).name());
     let whole = reference::by_hello(bytes);
-    assert!(whole == Read::Nothing || whole.name() == ours);
+    assert!(whole == Parsed::Failed || whole.name() == ours);
 });

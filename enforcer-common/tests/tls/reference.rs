@@ -1,4 +1,4 @@
-//! Which server a hello names, by tls-parser.
+//! The server name in a ClientHello according to tls-parser.
 
 use tls_parser::{
     SNIType, TlsExtension, TlsExtensionType, TlsMessage, TlsMessageHandshake, TlsRecordType,
@@ -6,36 +6,36 @@ use tls_parser::{
     parse_tls_extension_unknown, parse_tls_message_handshake, parse_tls_raw_record,
 };
 
-/// What tls-parser reads, names in lower case.
+/// The result of tls-parser.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Read {
-    /// It gives up on a record, a message or an extension's length.
-    Nothing,
-    /// One hello in records of its own, with these names of this type.
-    NamePolicy(Vec<(u8, Vec<u8>)>),
+pub(crate) enum Parsed {
+    /// It rejects a record, a message or the length of an extension.
+    Failed,
+    /// One ClientHello that fills its records, with these types and names, in lower case.
+    Names(Vec<(u8, Vec<u8>)>),
 }
 
-impl Read {
-    /// The name, if there is exactly one, of a host.
+impl Parsed {
+    /// Returns the name if there is exactly one, of type host_name.
     pub(crate) fn name(&self) -> Option<&[u8]> {
         match self {
-            Self::NamePolicy(names) => match names.as_slice() {
+            Self::Names(names) => match names.as_slice() {
                 [(0, name)] if !name.is_empty() => Some(name),
                 _ => None,
             },
-            Self::Nothing => None,
+            Self::Failed => None,
         }
     }
 }
 
-/// By its parser of records and hellos, which leaves the data of other extensions alone.
-pub(crate) fn by_extension(bytes: &[u8]) -> Read {
+/// Parses records and ClientHello, and only the extension `server_name`.
+pub(crate) fn by_extension(bytes: &[u8]) -> Parsed {
     let names = |hello: &[u8]| {
         let mut rest = extensions(hello)?;
         let mut names = Vec::new();
         while !rest.is_empty() {
-            let (behind, extension) = parse_tls_extension_unknown(rest).ok()?;
-            rest = behind;
+            let (after, extension) = parse_tls_extension_unknown(rest).ok()?;
+            rest = after;
             if let TlsExtension::Unknown(TlsExtensionType::ServerName, data) = extension {
                 let (_, extension) = parse_tls_extension_sni_content(data).ok()?;
                 names.extend(named(&extension));
@@ -44,18 +44,18 @@ pub(crate) fn by_extension(bytes: &[u8]) -> Read {
         Some(names)
     };
     let names = message(bytes).and_then(|hello| names(&hello));
-    names.map_or(Read::Nothing, Read::NamePolicy)
+    names.map_or(Parsed::Failed, Parsed::Names)
 }
 
-/// By its parser of all extensions, which gives up on more.
-pub(crate) fn by_hello(bytes: &[u8]) -> Read {
+/// Parses all extensions, which fails more often.
+pub(crate) fn by_hello(bytes: &[u8]) -> Parsed {
     let names = |hello: &[u8]| {
         let (rest, all) = parse_tls_client_hello_extensions(extensions(hello)?).ok()?;
         let names = all.iter().flat_map(named).collect();
         rest.is_empty().then_some(names)
     };
     let names = message(bytes).and_then(|hello| names(&hello));
-    names.map_or(Read::Nothing, Read::NamePolicy)
+    names.map_or(Parsed::Failed, Parsed::Names)
 }
 
 fn named(extension: &TlsExtension<'_>) -> Vec<(u8, Vec<u8>)> {
@@ -66,16 +66,16 @@ fn named(extension: &TlsExtension<'_>) -> Vec<(u8, Vec<u8>)> {
     names.iter().map(lower).collect()
 }
 
-/// The content of the handshake records that begin `bytes`, to the end of the first message, which is that of a record.
+/// Returns the first handshake message in the records at the beginning of `bytes`; it must end with its last record.
 fn message(bytes: &[u8]) -> Option<Vec<u8>> {
     let (mut rest, mut content) = (bytes, Vec::new());
     loop {
-        let (behind, record) = parse_tls_raw_record(rest).ok()?;
+        let (after, record) = parse_tls_raw_record(rest).ok()?;
         if record.hdr.record_type != TlsRecordType::Handshake || record.data.is_empty() {
             return None;
         }
         content.extend_from_slice(record.data);
-        rest = behind;
+        rest = after;
         let Some([_, length @ ..]) = content.first_chunk::<4>() else {
             continue;
         };
@@ -89,7 +89,7 @@ fn message(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// The extensions of a hello; none where they are left out.
+/// Returns the extensions of a ClientHello; none if it ends before them.
 fn extensions(message: &[u8]) -> Option<&[u8]> {
     let (rest, message) = parse_tls_message_handshake(message).ok()?;
     let TlsMessage::Handshake(TlsMessageHandshake::ClientHello(hello)) = message else {

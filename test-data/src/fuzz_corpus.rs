@@ -1,4 +1,4 @@
-//! What the fuzzers found worth keeping: `fuzz/seeds`, by name, and `fuzz/kept`, a line of base64 for each input.
+//! The corpora of the fuzz targets: `fuzz/seeds`, by name, and `fuzz/minimized`, a line of base64 for each input.
 
 use std::fs;
 use std::io;
@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-/// An input, and a name for messages.
-type Input = (String, Vec<u8>);
+/// A name for messages, and the input.
+pub type Input = (String, Vec<u8>);
 
-/// All inputs of the fuzz target `target`. Panics where they are fewer than `least`.
-pub(crate) fn inputs(target: &str, least: usize) -> Vec<Input> {
+/// Returns all inputs of the fuzz target `target`.
+///
+/// # Panics
+/// If a file cannot be read, or there are fewer than `least`.
+pub fn inputs(target: &str, least: usize) -> Vec<Input> {
     let fuzz = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz"));
     let seeds = fuzz.join("seeds").join(target);
-    let kept = fuzz.join("kept").join(target).with_extension("base64");
+    let minimized = fuzz.join("minimized").join(target).with_extension("base64");
     let read = read_all(&seeds).and_then(|mut inputs| {
-        inputs.extend(decoded(&kept)?);
+        inputs.extend(decoded(&minimized)?);
         Ok(inputs)
     });
     let inputs = read.unwrap_or_else(|error| panic!("the corpus of {target}: {error}"));
