@@ -6,6 +6,7 @@
 
 mod copy;
 mod dns;
+mod egress;
 mod maps;
 mod policy_maps;
 mod report;
@@ -29,12 +30,12 @@ const DROP: i32 = 0;
 #[cgroup_skb(egress)]
 #[inline(always)]
 fn egress(context: SkBuffContext) -> i32 {
-    if let Some(decision) = skb::verified(&context) {
+    if let Some(decision) = egress::verified(&context) {
         let code = enforce(decision);
         report::passed(decision);
         return code;
     }
-    let judged = skb::judge(&context, NonTcpSocket::Denied);
+    let judged = egress::judge(&context, NonTcpSocket::Denied);
     let code = enforce(judged.decision);
     let flow = judged.flow;
     report::packet(&context, judged);
@@ -46,11 +47,11 @@ fn egress(context: SkBuffContext) -> i32 {
 #[cgroup_skb(egress)]
 #[inline(always)]
 fn explain(mut context: SkBuffContext) -> i32 {
-    let decision = match skb::verified(&context) {
+    let decision = match egress::verified(&context) {
         Some(decision) => decision,
-        None => skb::judge(&context, NonTcpSocket::FirstSegment).decision,
+        None => egress::judge(&context, NonTcpSocket::FirstSegment).decision,
     };
-    skb::leave_reason(&mut context, decision);
+    egress::leave_reason(&mut context, decision);
     enforce(decision)
 }
 

@@ -1,4 +1,6 @@
-//! The maps. NamePolicy, sizes and layouts are `enforcer_common::layout`'s; a test holds the names against it.
+//! All maps. Their names, sizes and layouts are defined in `enforcer_common::layout`, except for scratch memory; a test compares the names.
+
+use core::cell::Cell;
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{
@@ -6,7 +8,7 @@ use aya_ebpf::btf_maps::{
 };
 use aya_ebpf::macros::btf_map;
 use enforcer_common::Event;
-use enforcer_common::dns::PendingQueries;
+use enforcer_common::dns::{MessageReader, PendingQueries};
 use enforcer_common::layout::{
     AddressGrant, AddressKey, BudgetSlot, Deadline, DedupEntry, DedupKey, EVENT_BYTES,
     MAX_ADDRESSES, MAX_BUDGET_SLOTS, MAX_BUDGETS, MAX_COUNTERS, MAX_DNS_ADDRESSES, MAX_DNS_SOCKETS,
@@ -18,8 +20,14 @@ use enforcer_common::tables::interval::{MAX_ROWS, Row};
 use enforcer_common::tables::stride::{Block, MAX_BLOCKS};
 use enforcer_common::tls::{FlowState, ParserScratch, SentBytes};
 
-use crate::dns::scratch::{MAX_CLAIMED, SLOTS, Scratch};
-use crate::tls::scratch::{MAX_HELLO_SCRATCH, MAX_RETRANSMIT_SCRATCH};
+/// Slots of [`DNS_SCRATCH`] per CPU.
+pub(crate) const DNS_SCRATCH_SLOTS: u32 = 2;
+/// Slots of [`DNS_SCRATCH`] that can be claimed at the same time.
+const MAX_DNS_SCRATCH_CLAIMS: usize = 1024;
+/// Sockets that can be parsing at the same time: a program may be interrupted or preempted meanwhile.
+const MAX_HELLO_SCRATCH: usize = 1024;
+/// Sockets whose retransmissions can be compared at the same time.
+const MAX_RETRANSMIT_SCRATCH: usize = 256;
 
 /// Allocates memory for existing entries only.
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
@@ -124,28 +132,31 @@ pub(crate) static DNS_SOCKETS: HashMap<u64, AddressKey, { MAX_DNS_SOCKETS as usi
 pub(crate) static DNS_CLIENTS: SkStorage<PendingQueries> = SkStorage::new();
 
 #[btf_map]
-pub(crate) static DNS_SCRATCH: PerCpuArray<Scratch, { SLOTS as usize }> = PerCpuArray::new();
+pub(crate) static DNS_SCRATCH: PerCpuArray<DnsScratch, { DNS_SCRATCH_SLOTS as usize }> =
+    PerCpuArray::new();
 
 /// Claimed entries of [`DNS_SCRATCH`], by CPU and slot.
 #[btf_map]
-pub(crate) static DNS_SCRATCH_CLAIMS: HashMap<u32, u32, { MAX_CLAIMED as usize }, ON_DEMAND> =
+pub(crate) static DNS_SCRATCH_CLAIMS: HashMap<u32, u32, MAX_DNS_SCRATCH_CLAIMS, ON_DEMAND> =
     HashMap::new();
 
 #[btf_map]
 pub(crate) static FLOWS: SkStorage<FlowState> = SkStorage::new();
 
 #[btf_map]
-pub(crate) static HELLO_SCRATCH: HashMap<
-    u64,
-    ParserScratch,
-    { MAX_HELLO_SCRATCH as usize },
-    ON_DEMAND,
-> = HashMap::new();
+pub(crate) static HELLO_SCRATCH: HashMap<u64, ParserScratch, MAX_HELLO_SCRATCH, ON_DEMAND> =
+    HashMap::new();
 
 #[btf_map]
-pub(crate) static RETRANSMIT_SCRATCH: HashMap<
-    u64,
-    SentBytes,
-    { MAX_RETRANSMIT_SCRATCH as usize },
-    ON_DEMAND,
-> = HashMap::new();
+pub(crate) static RETRANSMIT_SCRATCH: HashMap<u64, SentBytes, MAX_RETRANSMIT_SCRATCH, ON_DEMAND> =
+    HashMap::new();
+
+/// Memory for one DNS message.
+#[repr(C)]
+pub(crate) struct DnsScratch {
+    /// Entry of the allowed name in the question.
+    pub(crate) entry: Cell<NameEntry>,
+    /// Cgroup of the message's socket.
+    pub(crate) cgroup: Cell<u64>,
+    pub(crate) reading: MessageReader,
+}

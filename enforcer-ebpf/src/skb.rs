@@ -1,4 +1,4 @@
-//! A packet at `cgroup_skb`: its bytes, its socket, its cgroup and its verdict.
+//! A packet at `cgroup_skb`: access to its bytes, its socket and its cgroup.
 
 use core::hint::black_box;
 use core::mem::MaybeUninit;
@@ -6,88 +6,20 @@ use core::mem::MaybeUninit;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::bindings::{__sk_buff, bpf_sock};
 use aya_ebpf::helpers::{
-    bpf_get_socket_cookie, bpf_sk_fullsock, bpf_skb_ancestor_cgroup_id, bpf_skb_load_bytes,
+    bpf_get_socket_cookie, bpf_sk_fullsock, bpf_skb_ancestor_cgroup_id, bpf_skb_cgroup_id,
+    bpf_skb_load_bytes,
 };
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::Segment;
-use enforcer_common::layout::NameKey;
-use enforcer_common::{
-    Bytes, Decision, Flow, PacketError, Transport, Verdict, Words, decide_packet, established_v4,
-    established_v6, read_ipv4, read_ipv6,
-};
+use enforcer_common::{Bytes, Words};
 
-use crate::policy_maps::{CgroupSource, KernelPolicy, exception_among};
-use crate::tls::{self, flow::NonTcpSocket};
-use crate::verifier;
+use crate::policy_maps::{CgroupSource, exception_among};
 
-/// Ethernet types (IEEE 802) as `__sk_buff` holds them: in network byte order.
-const IPV4: u32 = 0x0800_u16.to_be() as u32;
-const IPV6: u32 = 0x86dd_u16.to_be() as u32;
+/// Ethernet types (IEEE 802) as `__sk_buff` has them: in network byte order.
+pub(crate) const IPV4: u32 = 0x0800_u16.to_be() as u32;
+pub(crate) const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 
-/// A judged packet.
-pub(crate) struct Judged<'a> {
-    /// Its flow, as far as it could be parsed.
-    pub(crate) flow: Flow,
-    pub(crate) decision: Decision,
-    /// The server name that it is denied for, if any.
-    pub(crate) name: Option<&'a NameKey>,
-}
-
-/// Judges the packet: parse, decide, check the ClientHello.
-#[inline(always)]
-pub(crate) fn judge<'a>(context: &SkBuffContext, non_tcp: NonTcpSocket) -> Judged<'a> {
-    let packet = Packet(context);
-    let read = match packet.protocol() {
-        IPV4 => read_ipv4(&packet),
-        IPV6 => read_ipv6(&packet),
-        _ => Err(PacketError::NoHeader),
-    };
-    // Not `map`: it would become a function of its own.
-    let read = match read {
-        Ok(flow) => Ok(verifier::forget_flow_bounds(flow)),
-        Err(error) => Err(error),
-    };
-    let decision = decide_packet(read, &KernelPolicy(&packet));
-    let parsed = read.unwrap_or(Flow {
-        destination: decision.destination,
-        transport: Transport::Hidden(0),
-    });
-    let decision = verifier::forget_decision_bounds(decision);
-    let (decision, name) = tls::flow::check_client_hello(&packet, parsed, decision, non_tcp);
-    Judged {
-        flow: parsed,
-        decision: verifier::forget_decision_bounds(decision),
-        name,
-    }
-}
-
-/// Returns the decision on a packet of a verified connection that needs no new look-up: most of the traffic to allowed addresses.
-#[inline(always)]
-pub(crate) fn verified(context: &SkBuffContext) -> Option<Decision> {
-    let packet = Packet(context);
-    let (destination, sequence) = match packet.protocol() {
-        IPV4 => established_v4(&packet),
-        IPV6 => established_v6(&packet),
-        _ => None,
-    }?;
-    let reason = tls::flow::verified(&packet, destination, sequence)?;
-    Some(Decision {
-        reason,
-        destination,
-    })
-}
-
-/// Stores verdict and reason in the control buffer, where a test run can read them.
-#[inline(always)]
-pub(crate) fn leave_reason(context: &mut SkBuffContext, decision: Decision) {
-    let denied = decision.verdict() == Verdict::Deny;
-    // SAFETY: the context points to the kernel's `__sk_buff` for the length of the program, and the verifier allows
-    // cgroup_skb programs to write the control buffer.
-    unsafe { (*context.as_ptr().cast::<__sk_buff>()).cb[0] = decision.reason as u32 };
-    // SAFETY: as above.
-    unsafe { (*context.as_ptr().cast::<__sk_buff>()).cb[1] = denied as u32 };
-}
-
+/// A packet of a `cgroup_skb` program.
 pub(crate) struct Packet<'a>(pub(crate) &'a SkBuffContext);
 
 impl Packet<'_> {
@@ -128,6 +60,13 @@ impl Packet<'_> {
         (status == 0).then_some(())
     }
 
+    /// Id of the cgroup of its socket.
+    #[inline(always)]
+    pub(crate) fn cgroup(&self) -> u64 {
+        // SAFETY: the context is the kernel's for the length of the program.
+        unsafe { bpf_skb_cgroup_id(self.raw()) }
+    }
+
     /// Cookie of its socket.
     #[inline(always)]
     pub(crate) fn cookie(&self) -> u64 {
@@ -142,8 +81,9 @@ impl Packet<'_> {
         unsafe { (*self.raw()).tstamp }
     }
 
+    /// Its Ethernet type.
     #[inline(always)]
-    fn protocol(&self) -> u32 {
+    pub(crate) fn protocol(&self) -> u32 {
         // SAFETY: the context points to the kernel's `__sk_buff` for the length of the program.
         unsafe { (*self.raw()).protocol }
     }

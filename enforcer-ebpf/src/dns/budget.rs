@@ -1,23 +1,13 @@
 //! Grants from DNS answers, charged to the budget of the querying cgroup: the newest replaces the oldest, so that a flood of forged answers displaces
 //! only grants of its own cgroup.
 
-use aya_ebpf::EbpfContext as _;
-use aya_ebpf::helpers::bpf_skb_cgroup_id;
 use enforcer_common::layout::{
     AddressGrant, BUDGET, BudgetSlot, Deadline, MAX_CLAIMS, SnoopedGrant,
 };
 
-use crate::dns::scratch::{INGRESS, scratch};
+use super::scratch::{INGRESS, scratch};
 use crate::maps::{BUDGET_SLOTS, BUDGETS, DNS_ADDRESSES};
 use crate::policy_maps::{is_ahead, joined};
-use crate::skb::Packet;
-
-/// The cgroup of the packet's socket.
-#[inline(always)]
-pub(crate) fn cgroup_of(packet: &Packet<'_>) -> u64 {
-    // SAFETY: the context is the kernel's for the length of the program.
-    unsafe { bpf_skb_cgroup_id(packet.0.as_ptr().cast()) }
-}
 
 /// Grants an address to `scope` by `name` until at least `deadline`, charged to the cgroup that received the message in the ingress scratch memory;
 /// returns 0 if the map is full. Exported for the verifier: see [`crate::policy_maps`].

@@ -9,11 +9,10 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
 use enforcer_common::dns::{PORT, PendingQueries};
 use enforcer_common::{Address, Flow, ObservationOutcome, Transport};
 
-use super::snoop;
-use crate::dns::budget::cgroup_of;
-use crate::dns::name::query_word;
-use crate::dns::scratch::{EGRESS, Scratch, claim, release};
-use crate::maps::{DNS_CLIENTS, DNS_SOCKETS, RESOLVERS};
+use super::name::query_word;
+use super::observation;
+use super::scratch::{EGRESS, claim, release};
+use crate::maps::{DNS_CLIENTS, DNS_SOCKETS, DnsScratch, RESOLVERS};
 use crate::policy_maps::{halves, joined, settings};
 use crate::skb::Packet;
 
@@ -128,10 +127,12 @@ fn record_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
     }
     let segment = packet.segment()?;
     let scratch = claim(EGRESS)?;
-    scratch.cgroup.set(cgroup_of(packet));
+    scratch.cgroup.set(packet.cgroup());
     let word = read(scratch, packet, segment.is_tcp, segment.data, first);
     match word {
-        Some(_) if segment.is_tcp => snoop::report(EGRESS, ObservationOutcome::Unusable, 0, 0, 0),
+        Some(_) if segment.is_tcp => {
+            observation::report(EGRESS, ObservationOutcome::Unusable, 0, 0, 0)
+        }
         Some(word) => {
             pending.add(word);
             // The answer comes from the resolver that the socket addressed, even if NAT redirected the query.
@@ -151,7 +152,7 @@ fn record_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
 /// The query in the packet's data. Over TCP a length precedes it (RFC 1035 section 4.2.2), unless that is in a segment of its own.
 #[inline(always)]
 fn read(
-    scratch: &Scratch,
+    scratch: &DnsScratch,
     packet: &Packet<'_>,
     is_tcp: bool,
     data: u32,

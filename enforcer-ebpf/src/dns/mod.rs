@@ -3,5 +3,6 @@
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod name;
+mod observation;
 pub(crate) mod scratch;
 pub(crate) mod snoop;

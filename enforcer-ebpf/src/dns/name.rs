@@ -6,8 +6,8 @@ use core::cell::Cell;
 use enforcer_common::dns::{Question, Side, WALKS};
 use enforcer_common::layout::{NAME_BYTES, NameEntry, NameKey};
 
-use crate::dns::scratch::{INGRESS, Scratch, scratch};
-use crate::maps::NAMES;
+use super::scratch::{INGRESS, scratch};
+use crate::maps::{DnsScratch, NAMES};
 
 /// The question of the message in scratch `slot` as a [`Question::word`] for the resolver of this number; 0 if there is none, or none for an allowed
 /// name. Stores the name's entry in the scratch memory.
@@ -22,7 +22,7 @@ extern "C" fn question_word(slot: u32, server: u32) -> u64 {
 }
 
 #[inline(always)]
-fn read_question(scratch: &Scratch, slot: u32) -> Option<Question> {
+fn read_question(scratch: &DnsScratch, slot: u32) -> Option<Question> {
     let side = if slot == INGRESS {
         Side::Server
     } else {

@@ -1,38 +1,22 @@
 //! Scratch memory for one DNS message: too large for a program's stack, and without bounds for the verifier to track.
 
-use core::cell::Cell;
 use core::hint::black_box;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_skb_load_bytes};
-use enforcer_common::dns::{MESSAGE_BYTES, MessageReader};
-use enforcer_common::layout::NameEntry;
+use enforcer_common::dns::MESSAGE_BYTES;
 
-use crate::maps::{DNS_SCRATCH, DNS_SCRATCH_CLAIMS};
+use crate::maps::{DNS_SCRATCH, DNS_SCRATCH_CLAIMS, DNS_SCRATCH_SLOTS, DnsScratch};
 use crate::skb::Packet;
 
 /// Slot for queries, at egress.
 pub(crate) const EGRESS: u32 = 0;
 /// Slot for answers, at ingress.
 pub(crate) const INGRESS: u32 = 1;
-/// Slots per CPU.
-pub(crate) const SLOTS: u32 = 2;
-/// Slots that can be claimed at the same time.
-pub(crate) const MAX_CLAIMED: u32 = 1024;
-
-/// Memory for one message.
-#[repr(C)]
-pub(crate) struct Scratch {
-    /// Entry of the allowed name in the question.
-    pub(crate) entry: Cell<NameEntry>,
-    /// Cgroup of the message's socket.
-    pub(crate) cgroup: Cell<u64>,
-    pub(crate) reading: MessageReader,
-}
 
 /// This CPU's scratch memory `slot`, for functions that its claimant calls.
 #[inline(always)]
-pub(crate) fn scratch(slot: u32) -> Option<&'static Scratch> {
+pub(crate) fn scratch(slot: u32) -> Option<&'static DnsScratch> {
     let place = DNS_SCRATCH.get_ptr(slot)?;
     // SAFETY: array values stay for the length of the program; this one consists of cells and numbers, for which any bytes are valid.
     Some(unsafe { &*place })
@@ -40,7 +24,7 @@ pub(crate) fn scratch(slot: u32) -> Option<&'static Scratch> {
 
 /// Claims this CPU's scratch memory `slot`, unless another program has it. Must be followed by [`release`].
 #[inline(always)]
-pub(crate) fn claim(slot: u32) -> Option<&'static Scratch> {
+pub(crate) fn claim(slot: u32) -> Option<&'static DnsScratch> {
     let scratch = scratch(slot)?;
     lock(slot).then_some(scratch)
 }
@@ -64,10 +48,10 @@ pub(crate) fn release(slot: u32) {
 fn key(slot: u32) -> u32 {
     // SAFETY: the helper takes no pointer.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    cpu.wrapping_mul(SLOTS).wrapping_add(slot)
+    cpu.wrapping_mul(DNS_SCRATCH_SLOTS).wrapping_add(slot)
 }
 
-impl Scratch {
+impl DnsScratch {
     /// Copies the packet's bytes from `at` on, at most [`MESSAGE_BYTES`].
     #[inline(always)]
     pub(crate) fn load(&self, packet: &Packet<'_>, at: u32) -> Option<()> {

@@ -3,18 +3,16 @@
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::{Kind, MAX_RECORDS, PORT, Reply};
-use enforcer_common::layout::{AddressGrant, NAME_BYTES, NameEntry};
-use enforcer_common::{
-    Address, Class, DnsObservation, NamedDnsObservation, ObservationOutcome, PolicyView as _,
-};
+use enforcer_common::layout::{AddressGrant, NameEntry};
+use enforcer_common::{Address, Class, ObservationOutcome, PolicyView as _};
 
-use crate::copy::copy_words;
-use crate::dns::budget::{add_grant, cgroup_of};
-use crate::dns::client::{number, pending};
-use crate::dns::name::{query_word, walk_name};
-use crate::dns::scratch::{INGRESS, Scratch, claim, release, scratch};
-use crate::maps::EVENTS;
-use crate::policy_maps::{halves, joined, settings};
+use super::budget::add_grant;
+use super::client::{number, pending};
+use super::name::{query_word, walk_name};
+use super::observation::report;
+use super::scratch::{INGRESS, claim, release, scratch};
+use crate::maps::DnsScratch;
+use crate::policy_maps::{halves, settings};
 use crate::skb::Packet;
 use crate::sock_addr::POLICY;
 
@@ -39,7 +37,7 @@ fn snoop(packet: &Packet<'_>) -> Option<()> {
         return None;
     }
     let scratch = claim(INGRESS)?;
-    scratch.cgroup.set(cgroup_of(packet));
+    scratch.cgroup.set(packet.cgroup());
     let word = scratch
         .load(packet, segment.data)
         .and_then(|()| query_word(INGRESS, server));
@@ -126,7 +124,7 @@ extern "C" fn take_address(slot: u32, index: u32) -> u32 {
 
 /// Whether an address is in the service tag of the name, and needs no further check.
 #[inline(always)]
-fn is_in_tag(scratch: &Scratch, entry: &NameEntry, address: Address) -> bool {
+fn is_in_tag(scratch: &DnsScratch, entry: &NameEntry, address: Address) -> bool {
     let has = |flag| entry.flags & flag != 0;
     let is_inside_other = scratch.reading.kind() == Kind::Aaaa && address.v4().is_some();
     // Without a check of server names, the address alone would keep a forged answer from leading elsewhere.
@@ -167,71 +165,5 @@ fn grant(entry: &NameEntry, address: Address) -> ObservationOutcome {
         ObservationOutcome::Allowed
     } else {
         ObservationOutcome::Full
-    }
-}
-
-/// Reports the outcome of the message in scratch `slot` to the daemon.
-#[inline(always)]
-pub(crate) fn report(slot: u32, outcome: ObservationOutcome, ttl: u32, high: u64, low: u64) {
-    match outcome {
-        ObservationOutcome::Allowed => report_allowed(slot, ttl, high, low),
-        ObservationOutcome::Unusable | ObservationOutcome::Unchecked | ObservationOutcome::Full => {
-            report_to_query(slot, outcome as u32, ttl, high, low)
-        }
-    };
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn report_allowed(slot: u32, ttl: u32, high: u64, low: u64) -> u32 {
-    if let Some(scratch) = scratch(slot) {
-        let observation = observation(
-            scratch,
-            ObservationOutcome::Allowed as u32,
-            ttl,
-            joined(high, low),
-        );
-        let _may_fail = EVENTS.output_untyped(&observation, 0);
-    }
-    0
-}
-
-/// Reports with the queried name, so that the daemon can query it.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn report_to_query(slot: u32, outcome: u32, ttl: u32, high: u64, low: u64) -> u32 {
-    let Some(scratch) = scratch(slot) else {
-        return 0;
-    };
-    let Some(mut record) = EVENTS.reserve_untyped::<NamedDnsObservation>(0) else {
-        return 0;
-    };
-    let observation = observation(scratch, outcome, ttl, joined(high, low));
-    let target = record.as_mut_ptr();
-    // SAFETY: the program owns the record until it submits it, and both parts of it are written; cells have the layout of their
-    // contents, and nothing writes the key meanwhile.
-    unsafe {
-        (&raw mut (*target).observation).write(observation);
-        copy_words(
-            scratch.reading.key().as_ptr().cast(),
-            (&raw mut (*target).name).cast(),
-            NAME_BYTES / 8,
-        );
-    }
-    record.submit(0);
-    0
-}
-
-#[inline(always)]
-fn observation(scratch: &Scratch, outcome: u32, ttl: u32, address: Address) -> DnsObservation {
-    DnsObservation {
-        // SAFETY: the helper takes no pointer.
-        time: unsafe { bpf_ktime_get_boot_ns() },
-        cgroup: scratch.cgroup.get(),
-        address: address.key(),
-        name: scratch.entry.get().id,
-        ttl,
-        outcome,
-        reserved: 0,
     }
 }

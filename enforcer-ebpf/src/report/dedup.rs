@@ -10,9 +10,9 @@ use enforcer_common::layout::{
     SuppressedKey, window,
 };
 
+use super::counters::count;
 use crate::maps::{DENIAL_DEDUP, REPORT_RATES, SUPPRESSED};
 use crate::policy_maps::joined;
-use crate::report::count;
 
 /// Returned instead of a window (32 bits) if no record is to be sent.
 pub(crate) const NOT_REPORTED: u64 = u64::MAX;

@@ -1,5 +1,6 @@
 //! Counters and events. Nothing here can change a verdict, and everything here may fail.
 
+pub(crate) mod counters;
 pub(crate) mod dedup;
 pub(crate) mod socket_denials;
 
@@ -14,11 +15,12 @@ use enforcer_common::layout::{
 };
 use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
+use self::counters::count;
 use self::dedup::{NOT_REPORTED, report_window};
 use crate::copy::copy_words;
-use crate::maps::{COUNTERS, EVENTS, SOCKET_OWNERS};
+use crate::egress::Judged;
+use crate::maps::{EVENTS, SOCKET_OWNERS};
 use crate::policy_maps::{self, halves, joined};
-use crate::skb::Judged;
 use crate::sock_addr::is_connectionless;
 
 /// Counts a packet that passes.
@@ -152,14 +154,6 @@ fn current_owner() -> SocketOwner {
         pid: (bpf_get_current_pid_tgid() >> 32) as u32,
         uid: bpf_get_current_uid_gid() as u32,
         command: bpf_get_current_comm().unwrap_or_default(),
-    }
-}
-
-#[inline(always)]
-pub(crate) fn count(index: u32) {
-    if let Some(value) = COUNTERS.get_ptr_mut(index) {
-        // SAFETY: the pointer is to this CPU's slot.
-        unsafe { *value = (*value).wrapping_add(1) };
     }
 }
 

@@ -11,11 +11,6 @@ use crate::maps::FLOWS;
 use crate::maps::{HELLO_SCRATCH, RETRANSMIT_SCRATCH};
 use crate::skb::Packet;
 
-/// Sockets that can be parsing at the same time: a program may be interrupted or preempted meanwhile.
-pub(crate) const MAX_HELLO_SCRATCH: u32 = 1024;
-/// Sockets whose retransmissions can be compared at the same time.
-pub(crate) const MAX_RETRANSMIT_SCRATCH: u32 = 256;
-
 /// Copies `parser` to the scratch memory of the packet's socket and returns that socket's cookie; `None` if the map is full. A socket sends one
 /// packet at a time, so access is exclusive until [`release`].
 #[inline(always)]

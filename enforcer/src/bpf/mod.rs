@@ -15,7 +15,6 @@ mod maps;
 mod object;
 mod pin_watch;
 mod pins;
-mod probe;
 mod syscall;
 mod versions;
 
@@ -26,7 +25,8 @@ pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{TestRun, TestRunVerdict};
 pub use live_policy::LivePolicy;
 pub use maps::Maps;
+pub(crate) use object::FLOOR;
 pub use object::{Kernel, OBJECT};
 pub use pin_watch::PinWatch;
+pub(crate) use pins::BPFFS;
 pub use pins::{PinLock, Pins, mount_bpffs};
-pub use probe::{Check, CheckOutcome, probe};

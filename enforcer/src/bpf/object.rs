@@ -8,13 +8,13 @@ use enforcer_common::layout::{EXCEPTION_PREFIXES, MAPS};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::{Maps, Pins, map_of_maps};
-use crate::sys::KernelError;
+use crate::sys::{KernelError, kernel_release};
 
 /// The compiled programs; empty in a build without the BPF toolchain.
 pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
 
 /// Oldest supported kernel.
-pub(super) const FLOOR: (u8, u8, u16) = (5, 10, 0);
+pub(crate) const FLOOR: (u8, u8, u16) = (5, 10, 0);
 /// Characters of a verifier log in an error message: the end of the log gives the cause.
 const LOG_END: usize = 2000;
 
@@ -81,7 +81,7 @@ fn prepare(object: &[u8]) -> Result<(), KernelError> {
     let version = KernelVersion::current().map_err(KernelError::failed(what))?;
     if version < KernelVersion::new(FLOOR.0, FLOOR.1, FLOOR.2) {
         return Err(KernelError::TooOld {
-            found: super::probe::kernel_release(),
+            found: kernel_release(),
         });
     }
     if version < KernelVersion::new(5, 11, 0) {

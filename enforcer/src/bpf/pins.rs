@@ -16,7 +16,7 @@ use super::versions::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 use crate::sys::KernelError;
 
 /// The usual mount point.
-pub(super) const BPFFS: &str = "/sys/fs/bpf";
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 
 /// The pins of one instance: `<base>/v<layout version>/<map, link or program>`.
 #[derive(Clone, Debug)]

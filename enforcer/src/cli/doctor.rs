@@ -12,10 +12,10 @@ use super::daemon_client::{status_if_running, wait_for};
 use super::exit::Exit;
 use super::printer::Printer;
 use super::table::Table;
-use crate::bpf::{Check, CheckOutcome};
 use crate::doctor::host::{self, Host};
 use crate::doctor::overall;
 use crate::doctor::registry::{Credentials, RegistryCheck, Report};
+use crate::doctor::{Check, CheckOutcome};
 use crate::name::Name;
 
 /// Checks this host, or a registry.

@@ -8,9 +8,9 @@ use jiff::tz::Offset;
 
 use super::inputs::Host;
 use crate::azure::bundle;
-use crate::bpf::Check;
 use crate::config::{Cloud, EndpointPattern, Exception};
 use crate::daemon::{Options, Source, Sources};
+use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::policy::{ExceptionInput, Inputs, NameInput, Protected, compile, compile_tables};
 use crate::printable::error_chain;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::bpf::{Check, ExclusiveProgram, exclusive_programs};
+use crate::bpf::{ExclusiveProgram, exclusive_programs};
 use crate::config::Config;
+use crate::doctor::check::Check;
 use crate::printable;
 use crate::sys::{Cgroup, KernelError, cgroup_root};
 

@@ -3,6 +3,7 @@
 pub(crate) mod configuration;
 mod exclusive;
 mod inputs;
+mod kernel;
 pub(super) mod resolvers;
 mod service;
 mod service_tags;
@@ -11,7 +12,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 
 pub(crate) use self::inputs::Host;
-use crate::bpf::{Check, Pins, probe};
+use crate::bpf::Pins;
+use crate::doctor::check::Check;
 
 /// Checks the host at `now`.
 ///
@@ -19,7 +21,7 @@ use crate::bpf::{Check, Pins, probe};
 /// Where no resolver can be queried.
 pub(crate) async fn check(host: &Host<'_>, now: Timestamp) -> Result<Vec<Check>> {
     let config = host.config();
-    let mut checks = probe(&Pins::new(&host.paths.pins));
+    let mut checks = kernel::check(&Pins::new(&host.paths.pins));
     checks.extend(exclusive::check(config.as_ref()));
     checks.push(configuration::check_clock(now)?);
     checks.push(configuration::check(host));

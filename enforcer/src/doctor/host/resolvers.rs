@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::bpf::Check;
 use crate::config::{Cloud, Config};
 use crate::control::Status;
 use crate::daemon::DNS_UNOBSERVED;
+use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
 use crate::resolver::lookup::Lookup;

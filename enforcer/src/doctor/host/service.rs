@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::bpf::Check;
+use crate::doctor::check::Check;
 
 /// Exists where systemd is the service manager (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::configuration::read_sources;
 use super::inputs::Host;
-use crate::bpf::Check;
 use crate::config;
 use crate::control::TagsStatus;
 use crate::daemon::{Source, TAGS_FORCED, TAGS_REPLACED};
+use crate::doctor::check::Check;
 
 const FIX: &str = "download a newer file and run `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 

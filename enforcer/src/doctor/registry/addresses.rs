@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::bpf::Check;
 use crate::daemon::Sources;
+use crate::doctor::check::Check;
 use crate::doctor::host::resolvers;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::challenge::Bearer;
 use super::response::{RegistryResponse, RegistryResult, no_response};
 use super::target::RegistryTarget;
-use crate::bpf::Check;
+use crate::doctor::check::Check;
 
 /// Ids of the checks.
 const LOGIN: &str = "login server";

@@ -2,8 +2,8 @@
 
 use super::response::{RegistryResult, no_response};
 use super::target::RegistryTarget;
-use crate::bpf::Check;
 use crate::config::{Cloud, EndpointKind};
+use crate::doctor::check::Check;
 use crate::https::Url;
 use crate::name::Name;
 

@@ -2,10 +2,10 @@
 
 use super::advice;
 use super::target::RegistryTarget;
-use crate::bpf::Check;
 use crate::config::EndpointKind;
 use crate::control::Status;
 use crate::daemon::Sources;
+use crate::doctor::check::Check;
 use crate::name::Name;
 
 /// Id of the check.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::response::{RegistryResult, no_response};
 use super::target::{Image, RegistryTarget, is_digest};
-use crate::bpf::Check;
+use crate::doctor::check::Check;
 
 /// Id of the check.
 const IMAGE: &str = "image";

@@ -25,9 +25,9 @@ use self::target::RegistryTarget;
 use self::transport::RegistryClient;
 use super::host::configuration::{self, read_sources};
 use super::host::{Host, resolvers};
-use crate::bpf::Check;
 use crate::config::{Cloud, Config};
 use crate::daemon::{Source, Sources};
+use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::resolver::lookup::Lookup;
 

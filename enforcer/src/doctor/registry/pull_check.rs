@@ -17,8 +17,8 @@ use super::response::RegistryResult;
 use super::target::{Image, RegistryTarget};
 use super::transport::RegistryClient;
 use super::{advice, blob};
-use crate::bpf::Check;
 use crate::daemon::Sources;
+use crate::doctor::check::Check;
 use crate::https::Url;
 use crate::name::Name;
 

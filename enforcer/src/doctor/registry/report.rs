@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::bpf::Check;
+use crate::doctor::check::Check;
 
 /// Collects checks, and passes each to a sink first.
 pub(crate) struct Report<'a> {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::bpf::Check;
+use crate::doctor::check::Check;
 use crate::https::HttpsError;
 use crate::name::Name;
 

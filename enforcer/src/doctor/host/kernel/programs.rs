@@ -1,8 +1,8 @@
 //! Whether the kernel takes the programs, and what may keep it from that.
 
 use super::facts::Facts;
-use super::{Check, reason};
-use crate::bpf::object::FLOOR;
+use crate::bpf::FLOOR;
+use crate::doctor::check::Check;
 use crate::sys::KernelError;
 
 /// Since then maps count as memory of the process's cgroup, and no longer as locked memory.
@@ -118,6 +118,14 @@ fn refusal(facts: &Facts) -> String {
         suspects.push("something on this host refuses bpf(2): see dmesg and the audit log");
     }
     suspects.join("; ")
+}
+
+/// The outcome of a rehearsal in words.
+fn reason(outcome: &Result<(), KernelError>) -> String {
+    match outcome {
+        Ok(()) => "the kernel accepts them".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 #[cfg(test)]

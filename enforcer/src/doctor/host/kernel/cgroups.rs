@@ -1,7 +1,7 @@
 //! The cgroup tree, and whether this process sees all of it.
 
-use super::Check;
 use super::facts::Facts;
+use crate::doctor::check::Check;
 use crate::sys::ROOT_INODE;
 
 /// Since then a socket keeps its cgroup v2 beside its v1 class (commit 8520e224f547; some older stable kernels have it too).

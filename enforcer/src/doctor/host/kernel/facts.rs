@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bpf::OBJECT;
 use crate::file::read_within;
-use crate::sys::find_cgroup2;
+use crate::sys::{find_cgroup2, kernel_release};
 
 /// The longest text that is read of any of these files, in bytes; a mount table of many containers is long.
 const MOST: u64 = 4 << 20;
@@ -54,7 +54,7 @@ impl Facts {
         let tree = find_cgroup2(&mounts);
         Self {
             object: OBJECT.len(),
-            release: super::kernel_release(),
+            release: kernel_release(),
             jit: text("/proc/sys/net/core/bpf_jit_enable"),
             optmem: text(crate::sys::OPTMEM_MAX),
             unprivileged: text("/proc/sys/kernel/unprivileged_bpf_disabled"),

@@ -1,7 +1,7 @@
 //! What this process may do.
 
-use super::Check;
 use super::facts::Facts;
+use crate::doctor::check::Check;
 
 /// A capability (capability.h): its bit, its name, and what it is for.
 type Capability = (u32, &'static str, &'static str);

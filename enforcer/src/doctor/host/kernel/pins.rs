@@ -5,11 +5,11 @@ use std::path::Path;
 use enforcer_common::Hook;
 use enforcer_common::layout::VERSION;
 
-use super::Check;
 use super::facts::Facts;
 use super::rights::SYS_ADMIN;
+use crate::bpf::BPFFS;
 use crate::bpf::Pins;
-use crate::bpf::pins::BPFFS;
+use crate::doctor::check::Check;
 use crate::sys::KernelError;
 
 pub(super) fn file_system(facts: &Facts, base: &Path) -> Check {

@@ -1,7 +1,7 @@
 //! Whether each socket may have the memory that the programs keep its connection's state in.
 
-use super::Check;
 use super::facts::Facts;
+use crate::doctor::check::Check;
 use crate::sys::{optmem_fix, optmem_found, optmem_shortage_of};
 
 pub(super) fn check(facts: &Facts) -> Check {

@@ -1,0 +1,41 @@
+//! Whether the kernel, its file systems and this process have what the enforcer needs.
+
+mod cgroups;
+mod facts;
+mod pins;
+mod programs;
+mod rights;
+mod socket_memory;
+
+use self::facts::Facts;
+use crate::bpf::{Kernel, Pins};
+use crate::doctor::check::Check;
+
+/// Checks the kernel, the file systems and this process, and loads the programs for a moment without attaching them.
+pub(super) fn check(pins: &Pins) -> Vec<Check> {
+    let facts = Facts::gather();
+    let mut checks = check_facts(&facts, pins);
+    checks.push(programs::rehearsal(&facts, &Kernel::rehearse()));
+    checks
+}
+
+/// The checks of the facts and the pins.
+fn check_facts(facts: &Facts, pins: &Pins) -> Vec<Check> {
+    let mut checks = vec![
+        programs::object(facts),
+        programs::version(facts),
+        programs::jit(facts),
+        programs::types(facts),
+        programs::lockdown(facts),
+        programs::unprivileged(facts),
+        programs::locked_memory(facts),
+        socket_memory::check(facts),
+        cgroups::tree(facts),
+        cgroups::classifiers(facts),
+        cgroups::namespaces(facts),
+        pins::file_system(facts, pins.base()),
+        pins::owner(pins),
+    ];
+    checks.extend(rights::capabilities(facts));
+    checks
+}
