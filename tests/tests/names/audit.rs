@@ -1,4 +1,4 @@
-//! Where the server name decides nothing: in audit mode, and for a registry that has it switched off.
+//! Server names without effect on verdicts: in audit mode, and for a registry with `sni = "off"`.
 
 use anyhow::{Context, Result};
 use lab::{
@@ -7,11 +7,11 @@ use lab::{
 
 use crate::{
     BRIEFLY, LOGIN, REGIONS, attempt_all, await_event,
-    client_hello::{at, ways},
+    client_hello::{at, first_messages},
 };
 
 #[test]
-fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> Result<()> {
+fn audit_mode_allows_another_tenant_and_reports_the_reason_of_a_denial() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
@@ -29,20 +29,25 @@ fn audit_mode_lets_a_neighbour_pass_and_tells_what_its_name_would_have_met() -> 
 }
 
 #[test]
-fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()> {
+fn audit_mode_allows_every_first_message_and_reports_each_reason() -> Result<()> {
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit("scope =", "mode = \"audit\"\nscope =")?;
     enforcer.run()?;
     enforcer.await_names()?;
-    for way in ways() {
+    for message in first_messages() {
         capture.take()?;
-        let both = [0, 1].map(|family| at(family, &way.bytes, BRIEFLY));
+        let both = [0, 1].map(|family| at(family, &message.bytes, BRIEFLY));
         attempt_all(&lab, both.to_vec())?;
-        let came: Vec<_> = capture.take()?.into_iter().map(|flow| flow.bytes).collect();
-        assert_eq!(came, [way.bytes.clone(), way.bytes], "{}", way.reason);
-        await_event(&enforcer, "audit", way.reason, way.name)?;
+        let received: Vec<_> = capture.take()?.into_iter().map(|flow| flow.bytes).collect();
+        assert_eq!(
+            received,
+            [message.bytes.clone(), message.bytes],
+            "{}",
+            message.reason
+        );
+        await_event(&enforcer, "audit", message.reason, message.name)?;
     }
     let events = enforcer.json(["events"])?;
     let events = events.as_array().context("events are no list")?;
@@ -54,7 +59,7 @@ fn audit_mode_lets_every_first_message_pass_and_tells_each_reason() -> Result<()
 }
 
 #[test]
-fn a_registry_with_sni_off_is_open_to_its_neighbours_and_status_tells() -> Result<()> {
+fn a_registry_with_sni_off_allows_other_tenants_and_status_reports_the_weakness() -> Result<()> {
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;

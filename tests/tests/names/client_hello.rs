@@ -1,4 +1,4 @@
-//! What a connection to an allowed address may begin with, and what is told of the rest.
+//! First messages of connections to allowed addresses: verdicts, events, and `explain`.
 
 use anyhow::Result;
 use enforcer::sys::cgroup_root;
@@ -12,29 +12,38 @@ use test_data::client_hello::client_hello;
 
 use crate::{BRIEFLY, LOGIN, LONG, MINUTE, REGIONS, attempt_all, await_event, ip};
 
-/// Another name that is not allowed, refused at the same address as mallory's login server.
+/// Another name that is not allowed, at the same address as mallory's login server.
 const MALLORY_DATA: &str = "mallory.eastus.data.azurecr.io";
-/// An allowed name that leads elsewhere.
+/// An allowed name with other addresses.
 const DATA_ENDPOINT: &str = "contoso.eastus.data.azurecr.io";
 
 #[test]
-fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> Result<()> {
+fn a_first_message_without_a_name_of_the_address_is_denied_and_reported_with_its_name() -> Result<()>
+{
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
-    let ways = ways();
+    let messages = first_messages();
     let all = |patience| {
-        let each = |way: &Way| vec![at(0, &way.bytes, patience), at(1, &way.bytes, patience)];
-        attempt_all(&lab, ways.iter().flat_map(each).collect())
+        let each = |message: &FirstMessage| {
+            vec![
+                at(0, &message.bytes, patience),
+                at(1, &message.bytes, patience),
+            ]
+        };
+        attempt_all(&lab, messages.iter().flat_map(each).collect())
     };
     all(BRIEFLY)?;
-    let free = capture.take()?;
-    assert_eq!(free.len(), 2 * ways.len());
-    assert!(free.iter().all(|flow| !flow.bytes.is_empty()), "{free:?}");
+    let baseline = capture.take()?;
+    assert_eq!(baseline.len(), 2 * messages.len());
+    assert!(
+        baseline.iter().all(|flow| !flow.bytes.is_empty()),
+        "{baseline:?}"
+    );
 
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
-    let open = attempt_all(&lab, vec![at(0, &client_hello(CONTOSO_LOGIN), LONG)])?;
-    assert!(open[0].answer.is_some(), "{open:?}");
+    let allowed = attempt_all(&lab, vec![at(0, &client_hello(CONTOSO_LOGIN), LONG)])?;
+    assert!(allowed[0].answer.is_some(), "{allowed:?}");
     capture.take()?;
     let refused = all(BRIEFLY)?;
     let passed: Vec<&Exchange> = refused
@@ -44,16 +53,16 @@ fn what_names_no_server_that_leads_there_is_refused_and_told_with_its_name() -> 
     assert!(passed.is_empty(), "{passed:?}");
     curl_without_a_name(&lab)?;
     let flows = capture.take()?;
-    assert!(flows.len() > 2 * ways.len());
+    assert!(flows.len() > 2 * messages.len());
     assert!(flows.iter().all(|flow| flow.bytes.is_empty()), "{flows:?}");
-    for way in &ways {
-        await_event(&enforcer, "deny", way.reason, way.name)?;
+    for message in &messages {
+        await_event(&enforcer, "deny", message.reason, message.name)?;
     }
     Ok(())
 }
 
 #[test]
-fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
+fn explain_reports_the_reason_of_the_kernel_for_a_server_name() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
@@ -83,7 +92,7 @@ fn explain_judges_a_server_name_as_the_kernel_does() -> Result<()> {
 }
 
 #[test]
-fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<()> {
+fn explain_of_a_name_reports_the_verdict_for_a_client_of_that_name() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
@@ -125,50 +134,50 @@ fn explain_of_a_name_says_what_a_client_meets_that_connects_for_it() -> Result<(
     let other = enforcer.json(["explain", CONTOSO_LOGIN, "--sni", MALLORY_LOGIN])?;
     assert_eq!(other["answers"][0]["reason"], "server-name-unknown");
     let address = enforcer.cli(["explain", &format!("[{}]:443", LOGIN[1])])?;
-    assert_eq!(address.code(), Some(0), "its SYN passes: {address:?}");
+    assert_eq!(address.code(), Some(0), "its SYN is allowed: {address:?}");
     Ok(())
 }
 
-/// A first message that is to be refused.
-pub(crate) struct Way {
+/// A first message that is denied.
+pub(crate) struct FirstMessage {
     pub(crate) bytes: Vec<u8>,
     pub(crate) reason: &'static str,
     pub(crate) name: Option<&'static str>,
 }
 
-pub(crate) fn ways() -> Vec<Way> {
-    let way = |bytes, reason, name| Way {
+pub(crate) fn first_messages() -> Vec<FirstMessage> {
+    let message = |bytes, reason, name| FirstMessage {
         bytes,
         reason,
         name,
     };
     let mut broken = client_hello(CONTOSO_LOGIN);
-    // The handshake message is said to be a byte longer than its record.
+    // A message length of one byte more than the record.
     broken[8] += 1;
     vec![
-        way(client_hello(""), "no-server-name", None),
-        way(b"GET / HTTP/1.0\r\n\r\n".to_vec(), "not-tls", None),
-        way(
+        message(client_hello(""), "no-server-name", None),
+        message(b"GET / HTTP/1.0\r\n\r\n".to_vec(), "not-tls", None),
+        message(
             client_hello(MALLORY_LOGIN),
             "server-name-unknown",
             Some(MALLORY_LOGIN),
         ),
-        way(
+        message(
             client_hello(MALLORY_DATA),
             "server-name-unknown",
             Some(MALLORY_DATA),
         ),
-        way(
+        message(
             client_hello(LOGIN[0]),
             "server-name-address",
             Some(LOGIN[0]),
         ),
-        way(
+        message(
             client_hello(DATA_ENDPOINT),
             "server-name-elsewhere",
             Some(DATA_ENDPOINT),
         ),
-        way(broken, "hello-unreadable", None),
+        message(broken, "hello-unreadable", None),
     ]
 }
 
@@ -181,7 +190,7 @@ pub(crate) fn at(family: usize, bytes: &[u8], patience: u64) -> Attempt {
     }
 }
 
-/// curl sends no name to a server that is given by its address (RFC 6066, section 3).
+/// Runs curl with an address in the URL, for which it sends no server name (RFC 6066, section 3).
 fn curl_without_a_name(lab: &Lab) -> Result<()> {
     let code = curl(lab, &format!("https://{}/v2/", LOGIN[0]))?;
     // curl(1): the operation timed out.
@@ -189,7 +198,7 @@ fn curl_without_a_name(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// The exit code of curl on the device.
+/// Runs curl on the device and returns its exit code.
 fn curl(lab: &Lab, url: &str) -> Result<Option<i32>> {
     let mut curl = lab.device().command("curl");
     curl.args(["--disable", "--silent", "--insecure", "--noproxy", "*"]);

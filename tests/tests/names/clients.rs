@@ -1,4 +1,4 @@
-//! Clients of registries, at least one for each TLS library.
+//! Registry clients, at least one for each TLS library.
 
 use std::{ffi::OsStr, net::IpAddr, process::Command, thread, time::Duration};
 
@@ -15,50 +15,50 @@ use lab::{
 
 use crate::{BRIEFLY, LONG, attempt_all};
 
-/// The tool on Python's own TLS.
+/// The client on Python's ssl module.
 pub(crate) const PYTHON_CLIENT: &str = include_str!("../../lab/registry_client.py");
-/// The tool on TLS stacks that offer a post-quantum group.
+/// The client on TLS stacks that offer a post-quantum group.
 const POST_QUANTUM_CLIENT: &str = include_str!("../../lab/post_quantum_client.py");
-/// How long a client that is to succeed may take.
+/// Time limit of a client that is expected to succeed.
 const PATIENT: Duration = Duration::from_secs(30);
-/// How long a client that is to be refused may try; one that is let through takes a tenth of it.
+/// Time limit of a client that is expected to fail; an allowed one needs a tenth of it.
 const IMPATIENT: Duration = Duration::from_secs(5);
 
-/// Groups, most liked first: a client brings a share of that one.
+/// Groups in order of preference; a client sends a key share of the first one, which the server does not support.
 const RETRIED: &str = "secp521r1:X25519";
 
-/// Who speaks.
+/// A registry client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     /// curl, on OpenSSL.
     Curl,
-    /// The same, without TLS 1.3.
+    /// curl without TLS 1.3.
     CurlTls12,
-    /// The same, with a key share of a group that the server lacks, so that this asks for another hello.
+    /// curl with a key share of an unsupported group, which leads to a HelloRetryRequest.
     CurlRetried,
     /// Python, on OpenSSL.
     Python,
-    /// OpenSSL's own.
+    /// `openssl s_client`.
     OpenSsl,
-    /// The same, with a ClientHello in records of 512 bytes.
+    /// `openssl s_client` with a ClientHello in records of 512 bytes.
     OpenSslRecords,
-    /// The same, asked for another one.
+    /// The same with a HelloRetryRequest.
     OpenSslRecordsRetried,
-    /// GnuTLS' own.
+    /// `gnutls-cli`.
     GnuTls,
     /// skopeo, on Go's TLS.
     Skopeo,
-    /// The lab's, on rustls.
+    /// The lab's client, on rustls.
     Rustls,
-    /// The same, with a ClientHello of post-quantum size.
+    /// The lab's client with a ClientHello of post-quantum size.
     RustlsLarge,
-    /// curl on BoringSSL, which says what Chrome says: X25519MLKEM768, an encrypted hello's place, extensions in any order.
+    /// curl on BoringSSL with Chrome's ClientHello: X25519MLKEM768, a GREASE encrypted_client_hello, extensions in random order.
     Chrome,
-    /// OpenSSL 4, which offers X25519MLKEM768 unless told otherwise.
+    /// OpenSSL 4, which offers X25519MLKEM768 by default.
     OpenSslHybrid,
 }
 
-/// All of them.
+/// All clients.
 pub(crate) const CLIENTS: [Client; 13] = [
     Client::Curl,
     Client::CurlTls12,
@@ -75,41 +75,41 @@ pub(crate) const CLIENTS: [Client; 13] = [
     Client::OpenSslHybrid,
 ];
 
-/// What a client does.
+/// The request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Asks a registry for something.
+    /// Requests `/v2/` or a manifest.
     Pull,
-    /// Begins an upload; curls, Pythons and skopeo send data as well.
+    /// Starts an upload; curl, Python and skopeo also send data.
     Push,
 }
 
-/// What clients are sent for.
+/// The task of all clients.
 #[derive(Clone, Copy)]
-pub(crate) struct Errand<'a> {
+pub(crate) struct Task<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) host: &'a str,
-    /// Where the name leads.
+    /// The name's address.
     pub(crate) address: IpAddr,
     pub(crate) act: Act,
-    /// Whether they are expected to succeed, and so get the time.
+    /// Whether the clients are expected to succeed, which determines their time limit.
     pub(crate) is_allowed: bool,
 }
 
-/// Sends all clients at once; those that did not fare as they were expected to, with what they said.
-pub(crate) fn unexpected(errand: Errand<'_>) -> Result<Vec<(Client, String)>> {
-    let fared: Vec<_> = thread::scope(|scope| {
-        let running = CLIENTS.map(|client| (client, scope.spawn(move || client.run(errand))));
+/// Runs all clients concurrently; returns those with an unexpected result, and their errors.
+pub(crate) fn unexpected(task: Task<'_>) -> Result<Vec<(Client, String)>> {
+    let results: Vec<_> = thread::scope(|scope| {
+        let running = CLIENTS.map(|client| (client, scope.spawn(move || client.run(task))));
         let ended = running.into_iter().map(|(client, thread)| {
-            let fared = thread.join().map_err(|_panic| anyhow!("a panic"))?;
-            anyhow::Ok((client, fared))
+            let result = thread.join().map_err(|_panic| anyhow!("a panic"))?;
+            anyhow::Ok((client, result))
         });
         ended.collect::<Result<_>>()
     })?;
-    let fared = fared.into_iter();
-    Ok(fared
-        .filter(|(_, fared)| fared.is_ok() != errand.is_allowed)
-        .map(|(client, fared)| match fared {
+    let results = results.into_iter();
+    Ok(results
+        .filter(|(_, result)| result.is_ok() != task.is_allowed)
+        .map(|(client, result)| match result {
             Ok(()) => (client, "succeeded".to_owned()),
             Err(error) => (client, format!("{error:#}")),
         })
@@ -117,36 +117,30 @@ pub(crate) fn unexpected(errand: Errand<'_>) -> Result<Vec<(Client, String)>> {
 }
 
 impl Client {
-    fn run(self, errand: Errand<'_>) -> Result<()> {
-        let env = errand.lab.device();
-        let limit = if errand.is_allowed {
-            PATIENT
-        } else {
-            IMPATIENT
-        };
+    fn run(self, task: Task<'_>) -> Result<()> {
+        let env = task.lab.device();
+        let limit = if task.is_allowed { PATIENT } else { IMPATIENT };
         match self {
-            Self::Curl => curl(errand, &env, &[], limit),
-            Self::CurlTls12 => curl(errand, &env, &["--tls-max", "1.2"], limit),
-            Self::CurlRetried => curl(errand, &env, &["--curves", RETRIED], limit),
-            Self::Python => python(errand, &env, limit),
-            Self::OpenSsl => openssl(errand, &env, &[""; 0], limit),
-            Self::OpenSslRecords => openssl(errand, &env, &in_records(&[]), limit),
+            Self::Curl => curl(task, &env, &[], limit),
+            Self::CurlTls12 => curl(task, &env, &["--tls-max", "1.2"], limit),
+            Self::CurlRetried => curl(task, &env, &["--curves", RETRIED], limit),
+            Self::Python => python(task, &env, limit),
+            Self::OpenSsl => openssl(task, &env, &[""; 0], limit),
+            Self::OpenSslRecords => openssl(task, &env, &in_records(&[]), limit),
             Self::OpenSslRecordsRetried => {
-                openssl(errand, &env, &in_records(&["-groups", RETRIED]), limit)
+                openssl(task, &env, &in_records(&["-groups", RETRIED]), limit)
             }
             Self::GnuTls => {
-                let mut gnutls = errand.lab.program(&env, "usr/bin/gnutls-cli");
-                gnutls
-                    .arg("--x509cafile")
-                    .arg(errand.lab.certificates().ca());
-                gnutls.arg(errand.host);
-                wrapped(gnutls, errand, limit)
+                let mut gnutls = task.lab.program(&env, "usr/bin/gnutls-cli");
+                gnutls.arg("--x509cafile").arg(task.lab.certificates().ca());
+                gnutls.arg(task.host);
+                through_tls_pipe(gnutls, task, limit)
             }
-            Self::Skopeo => skopeo(errand, &env, limit),
-            Self::Rustls => rustls(errand, false),
-            Self::RustlsLarge => rustls(errand, true),
-            Self::Chrome => hybrid("boringssl", errand, &env, limit),
-            Self::OpenSslHybrid => hybrid("openssl", errand, &env, limit),
+            Self::Skopeo => skopeo(task, &env, limit),
+            Self::Rustls => rustls(task, false),
+            Self::RustlsLarge => rustls(task, true),
+            Self::Chrome => hybrid("boringssl", task, &env, limit),
+            Self::OpenSslHybrid => hybrid("openssl", task, &env, limit),
         }
     }
 }
@@ -158,15 +152,15 @@ fn request(act: Act) -> &'static str {
     }
 }
 
-fn curl(errand: Errand<'_>, env: &ProcessEnv, options: &[&str], limit: Duration) -> Result<()> {
-    let (_method, path) = request(errand.act).split_once(' ').context("a request")?;
+fn curl(task: Task<'_>, env: &ProcessEnv, options: &[&str], limit: Duration) -> Result<()> {
+    let (_method, path) = request(task.act).split_once(' ').context("a request")?;
     let mut curl = env.command("curl");
     curl.args(["--disable", "--silent", "--show-error", "--fail"])
         .args(options)
         .args(["--noproxy", "*", "--cacert"])
-        .arg(errand.lab.certificates().ca())
-        .arg(format!("https://{}{path}", errand.host));
-    if errand.act == Act::Push {
+        .arg(task.lab.certificates().ca())
+        .arg(format!("https://{}{path}", task.host));
+    if task.act == Act::Push {
         curl.args(["--data-binary", "@-"]);
     }
     run_with_input(curl, "what the device knows", limit)?.success()?;
@@ -174,7 +168,7 @@ fn curl(errand: Errand<'_>, env: &ProcessEnv, options: &[&str], limit: Duration)
 }
 
 fn openssl(
-    errand: Errand<'_>,
+    task: Task<'_>,
     env: &ProcessEnv,
     options: &[impl AsRef<OsStr>],
     limit: Duration,
@@ -182,14 +176,14 @@ fn openssl(
     let mut openssl = env.command("openssl");
     openssl
         .args(["s_client", "-quiet", "-verify_return_error", "-CAfile"])
-        .arg(errand.lab.certificates().ca())
+        .arg(task.lab.certificates().ca())
         .args(options)
-        .args(["-servername", errand.host, "-connect"])
-        .arg(format!("{}:443", errand.host));
-    wrapped(openssl, errand, limit)
+        .args(["-servername", task.host, "-connect"])
+        .arg(format!("{}:443", task.host));
+    through_tls_pipe(openssl, task, limit)
 }
 
-/// Options for records of the smallest size, and protocols enough for a ClientHello that needs more than one of them.
+/// Returns options for records of the minimum size, and enough ALPN protocols for a ClientHello of several records.
 fn in_records(options: &[&str]) -> Vec<String> {
     let fillers = (0..40).map(|number| format!("protocol-{number}"));
     let protocols: Vec<String> = ["http/1.1".to_owned()].into_iter().chain(fillers).collect();
@@ -201,23 +195,23 @@ fn in_records(options: &[&str]) -> Vec<String> {
     all
 }
 
-fn python(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
-    let (word, wanted) = match errand.act {
+fn python(task: Task<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
+    let (word, wanted) = match task.act {
         Act::Pull => ("pull", "\"answered\": 1"),
         Act::Push => ("push", "202"),
     };
     let mut python = env.command("python3");
     python
-        .args(["-c", PYTHON_CLIENT, word, errand.host])
-        .arg(errand.lab.certificates().ca());
+        .args(["-c", PYTHON_CLIENT, word, task.host])
+        .arg(task.lab.certificates().ca());
     let output = run(python, limit)?.success()?;
     ensure!(output.contains(wanted), "{output}");
     Ok(())
 }
 
-fn hybrid(stack: &str, errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
-    let (method, path) = request(errand.act).split_once(' ').context("a request")?;
-    let mut python = env.command(errand.lab.cache().path("venv/bin/python"));
+fn hybrid(stack: &str, task: Task<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
+    let (method, path) = request(task.act).split_once(' ').context("a request")?;
+    let mut python = env.command(task.lab.cache().path("venv/bin/python"));
     python
         .args([
             "-B",
@@ -226,51 +220,51 @@ fn hybrid(stack: &str, errand: Errand<'_>, env: &ProcessEnv, limit: Duration) ->
             stack,
             method,
             path,
-            errand.host,
+            task.host,
         ])
-        .arg(errand.lab.certificates().ca());
+        .arg(task.lab.certificates().ca());
     let output = run(python, limit)?.success()?;
     ensure!(output.starts_with("20"), "{output}");
     Ok(())
 }
 
-/// A request through a program that wraps its input in TLS.
-fn wrapped(client: Command, errand: Errand<'_>, limit: Duration) -> Result<()> {
+/// Sends a request through a program that sends its input over TLS.
+fn through_tls_pipe(client: Command, task: Task<'_>, limit: Duration) -> Result<()> {
     let input = format!(
         "{} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        request(errand.act),
-        errand.host
+        request(task.act),
+        task.host
     );
     let output = run_with_input(client, &input, limit)?;
     ensure!(output.stdout.contains("HTTP/1.1 20"), "{output:?}");
     Ok(())
 }
 
-fn skopeo(errand: Errand<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
-    if errand.act == Act::Push {
-        return errand.lab.push_within(limit, errand.host, env);
+fn skopeo(task: Task<'_>, env: &ProcessEnv, limit: Duration) -> Result<()> {
+    if task.act == Act::Push {
+        return task.lab.push_within(limit, task.host, env);
     }
-    let mut skopeo = errand.lab.skopeo(env);
+    let mut skopeo = task.lab.skopeo(env);
     skopeo
         .args(["inspect", "--raw", "--no-creds", "--cert-dir"])
-        .arg(errand.lab.certificates().cert_dir())
-        .arg(format!("docker://{}/{IMAGE}", errand.host));
+        .arg(task.lab.certificates().cert_dir())
+        .arg(format!("docker://{}/{IMAGE}", task.host));
     run(skopeo, limit)?.success()?;
     Ok(())
 }
 
-fn rustls(errand: Errand<'_>, large: bool) -> Result<()> {
+fn rustls(task: Task<'_>, large: bool) -> Result<()> {
     let exchanges = attempt_all(
-        errand.lab,
+        task.lab,
         vec![Attempt {
-            to: (errand.address, 443).into(),
+            to: (task.address, 443).into(),
             payload: Payload::Handshake {
-                name: errand.host.to_owned(),
+                name: task.host.to_owned(),
                 large,
-                request: request(errand.act).to_owned(),
+                request: request(task.act).to_owned(),
             },
             cuts: Vec::new(),
-            patience: if errand.is_allowed { LONG } else { BRIEFLY },
+            patience: if task.is_allowed { LONG } else { BRIEFLY },
         }],
     )?;
     let answer = exchanges

@@ -1,4 +1,4 @@
-//! A registry by a domain of its customer's, an alias (CNAME) of the registry's own name.
+//! Registries with a custom domain, an alias (CNAME) of the registry's name.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use lab::{Lab, fixtures::enforcer::Enforcer};
 
 use crate::{REGIONS, await_event};
 
-/// Contoso's own domain, and that of a neighbour at the same address.
+/// Contoso's custom domain, and that of another tenant at the same address.
 const CONTOSO_DOMAIN: &str = "registry.contoso.com";
 const MALLORY_DOMAIN: &str = "registry.mallory.com";
-/// How long a client that is to be refused may try.
+/// Time limit of a client that is expected to fail.
 const IMPATIENT: Duration = Duration::from_secs(5);
 
 #[test]
-fn a_custom_domain_is_pulled_from_and_a_neighbours_is_refused() -> Result<()> {
+fn pulls_from_a_custom_domain_succeed_and_those_from_another_tenants_are_denied() -> Result<()> {
     let lab = Lab::start()?;
     for domain in [CONTOSO_DOMAIN, MALLORY_DOMAIN] {
         let pulled = lab.pull_from(domain, &lab.device());
-        pulled.with_context(|| format!("{domain}, with nothing enforced"))?;
+        pulled.with_context(|| format!("{domain}, without enforcement"))?;
     }
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     enforcer.edit(
@@ -34,12 +34,12 @@ fn a_custom_domain_is_pulled_from_and_a_neighbours_is_refused() -> Result<()> {
     let asked = |host: &str| requests[earlier..].iter().any(|asked| asked.host == host);
     assert!(asked(CONTOSO_DOMAIN) && asked("contoso.eastus.data.azurecr.io"));
     lab.pull()
-        .context("by the registry's own name, to which clients are sent")?;
+        .context("by the registry's own name, to which clients are redirected")?;
 
     let earlier = lab.requests()?.len();
     let pushed = lab.push_within(IMPATIENT, MALLORY_DOMAIN, &lab.device());
-    assert!(pushed.is_err(), "mallory's domain is open");
-    assert_eq!(lab.requests()?.len(), earlier, "something arrived");
+    assert!(pushed.is_err(), "mallory's domain is reachable");
+    assert_eq!(lab.requests()?.len(), earlier, "a request arrived");
     await_event(
         &enforcer,
         "deny",
@@ -49,12 +49,12 @@ fn a_custom_domain_is_pulled_from_and_a_neighbours_is_refused() -> Result<()> {
 }
 
 #[test]
-fn a_custom_domain_that_no_registry_names_is_refused() -> Result<()> {
+fn an_unconfigured_custom_domain_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
     lab.pull()?;
     let pushed = lab.push_within(IMPATIENT, CONTOSO_DOMAIN, &lab.device());
-    assert!(pushed.is_err(), "a domain that nobody named is open");
+    assert!(pushed.is_err(), "an unconfigured domain is reachable");
     Ok(())
 }

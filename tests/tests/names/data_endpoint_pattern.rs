@@ -1,4 +1,4 @@
-//! The pattern of data endpoints: a replica that did not exist when the configuration was written.
+//! Wildcard data endpoints: replicas that did not exist when the configuration was written.
 
 use anyhow::{Context, Result};
 use lab::{
@@ -9,11 +9,11 @@ use lab::{
 
 use crate::MINUTE;
 
-/// A line of contoso's registry.
+/// A line for contoso's registry.
 const PATTERN: &str = "data-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
 
 #[test]
-fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Result<()> {
+fn the_first_pull_from_a_new_replica_succeeds_with_a_pattern() -> Result<()> {
     let lab = Lab::start()?;
     let stub = StubResolver::start(&lab, &lab.device())?;
     let through_stub = stub.used_in(lab.device())?;
@@ -55,8 +55,7 @@ fn a_replica_that_is_new_is_pulled_from_at_the_first_try_by_the_pattern() -> Res
 }
 
 #[test]
-fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_for_it() -> Result<()>
-{
+fn a_replica_with_an_unusable_answer_is_allowed_once_the_daemon_has_resolved_it() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
@@ -67,20 +66,20 @@ fn a_replica_whose_answer_the_kernel_cannot_use_is_open_once_the_daemon_asked_fo
     lab.serve_from(Some(replica.region.name))?;
     lab.dns().fail_mode_for(&replica.host, Fault::Truncate)?;
     look_up(&lab.device(), &replica.host)?;
-    enforcer.await_api_status("the replica's addresses are open", MINUTE, |status| {
+    enforcer.await_api_status("the replica's addresses are allowed", MINUTE, |status| {
         let patterns = &status.registries[0].patterns;
-        let open = patterns.iter().flat_map(|pattern| &pattern.addresses);
+        let allowed = patterns.iter().flat_map(|pattern| &pattern.addresses);
         replica
             .addresses
             .iter()
-            .all(|address| open.clone().any(|it| it == address))
+            .all(|address| allowed.clone().any(|it| it == address))
     })?;
     lab.pull().with_context(|| enforcer.log())?;
     Ok(())
 }
 
 #[test]
-fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
+fn a_restarted_daemon_knows_the_names_of_snooped_addresses() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &["eastus"], "")?;
     enforcer.edit("\n[dns]", &format!("{PATTERN}\n[dns]"))?;
@@ -107,7 +106,7 @@ fn a_daemon_that_takes_over_knows_which_name_led_where() -> Result<()> {
     Ok(())
 }
 
-/// Has glibc look a name up.
+/// Looks up a name with glibc.
 fn look_up(env: &ProcessEnv, name: &str) -> Result<()> {
     let mut getent = env.command("getent");
     getent.args(["ahosts", name]);
@@ -116,7 +115,7 @@ fn look_up(env: &ProcessEnv, name: &str) -> Result<()> {
 }
 
 #[test]
-fn without_the_pattern_a_new_replica_is_refused() -> Result<()> {
+fn without_a_pattern_a_new_replica_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &["eastus"], "")?;
     enforcer.await_names()?;

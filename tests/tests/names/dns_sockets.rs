@@ -1,4 +1,4 @@
-//! Clients whose socket to a resolver is older than the daemon, or than the resolver's entry.
+//! Clients with a socket to a resolver that is older than the daemon, or than the resolver's configuration.
 
 use anyhow::Result;
 use lab::{
@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use crate::{LOGIN, MINUTE, REGIONS, ip};
 
-/// So long that the daemon does not ask again by itself within minutes.
+/// TTL in seconds, long enough that the daemon does not resolve again during the test.
 const TTL: u32 = 3600;
 
 #[test]
-fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_daemon_or_the_resolvers_entry()
--> Result<()> {
+fn a_client_with_an_older_socket_to_the_resolver_reaches_each_new_address_immediately() -> Result<()>
+{
     let lab = Lab::start()?;
     lab.dns().disable_caching()?;
     let move_to = |address: &str| lab.dns().set_addresses(CONTOSO_LOGIN, &[ip(address)], TTL);
@@ -41,9 +41,9 @@ fn a_client_reaches_each_new_address_at_once_by_a_socket_that_is_older_than_the_
     let refused = other.request()?;
     assert_eq!(
         refused, "198.51.100.14 Operation not permitted",
-        "its server is not known"
+        "its server is not configured"
     );
-    // The refusal has the daemon ask, and once it has, it does not ask again for minutes.
+    // The denial triggers a query by the daemon, and it does not repeat the query for minutes.
     enforcer.await_api_status("the daemon's own answer", MINUTE, |status| {
         let mut addresses = status.registries[0].names[0].addresses.iter();
         addresses.any(|one| one.address == ip("198.51.100.14") && !one.learned)

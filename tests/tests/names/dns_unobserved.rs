@@ -1,5 +1,5 @@
-//! Another agent's program rewrites connections to the resolver, as replacements of kube-proxy do for addresses of services: the kernel sees
-//! neither the server that was asked nor an answer of its.
+//! Another agent's program rewrites connections to the resolver, as kube-proxy replacements do for service addresses: the programs see
+//! neither the original server nor its answers.
 
 use std::{fs::File, net::Ipv4Addr, os::fd::AsRawFd as _};
 
@@ -15,19 +15,18 @@ use serde_json::Value;
 
 use crate::{LOGIN, MINUTE, REGIONS, ip};
 
-/// The resolver's other address, at which nobody answers.
+/// A service address of the resolver, at which no server listens.
 const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 99);
-/// Short, so that the daemon asks again and again.
+/// TTL in seconds; short, so that the daemon resolves repeatedly.
 const TTL: u32 = 1;
 
 #[test]
-fn dns_that_is_rewritten_out_of_sight_is_told_by_an_alarm_and_by_doctor_until_it_is_not()
--> Result<()> {
+fn rewritten_dns_is_reported_by_an_alarm_and_by_doctor_until_it_ends() -> Result<()> {
     let lab = Lab::start()?;
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), TTL)?;
     let cgroup = lab.device_cgroup().child("enforcer")?;
-    let program = Program::load_for(AttachPoint::Connect4, &leads(SERVICE, RESOLVER_V4))?;
+    let program = Program::load_for(AttachPoint::Connect4, &rewrite(SERVICE, RESOLVER_V4))?;
     let directory = File::open(cgroup.path())?;
     let target = u32::try_from(directory.as_raw_fd())?;
     let link = program.attach(AttachPoint::Connect4, target, Attach::default())?;
@@ -38,7 +37,7 @@ fn dns_that_is_rewritten_out_of_sight_is_told_by_an_alarm_and_by_doctor_until_it
     enforcer.run()?;
     enforcer.await_names()?;
     enforcer.await_api_status("the alarm", MINUTE, is_alarmed)?;
-    let finding = finding(&enforcer)?.context("doctor says nothing of it")?;
+    let finding = finding(&enforcer)?.context("doctor does not report it")?;
     assert_eq!(finding["outcome"], "failed", "{finding}");
 
     drop(link);
@@ -65,7 +64,7 @@ fn finding(enforcer: &Enforcer) -> Result<Option<Value>> {
 }
 
 /// `if (context->user_ip4 == from) context->user_ip4 = to; return 1`, in the encoding of linux/bpf.h.
-fn leads(from: Ipv4Addr, to: Ipv4Addr) -> [u64; 6] {
+fn rewrite(from: Ipv4Addr, to: Ipv4Addr) -> [u64; 6] {
     let immediate = |address: Ipv4Addr| u64::from(u32::from_ne_bytes(address.octets())) << 32;
     let user_ip4 = 4 << 16;
     [

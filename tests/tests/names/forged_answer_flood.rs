@@ -1,4 +1,4 @@
-//! A container that has an accomplice forge answers without number to its own questions denies nobody a pull.
+//! A container whose accomplice floods it with forged answers cannot block pulls of others.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -15,29 +15,29 @@ use test_data::dns::{ID, Message, QUESTION_NAME, record_type::AAAA};
 
 use crate::{MINUTE, REGIONS};
 
-/// A configured server in whose name the accomplice answers. The genuine one is asked first.
+/// A configured server that the accomplice impersonates; the genuine resolver comes first.
 const FORGER: &str = "fd53::54";
-/// What the flood consists of before the pulls begin, and the addresses of each answer; it goes on meanwhile.
+/// Number of answers before the pulls begin, and addresses per answer; the flood continues during the pulls.
 const ANSWERS: u64 = 700;
 const EACH: u64 = 16;
 const DAY: u32 = 86_400;
 const PULLS: u64 = 100;
-/// Addresses that the genuine answers take turns with; more than the daemon keeps of one name.
+/// Number of addresses that rotate in genuine answers; more than the daemon's limit per name.
 const ROTATING: u16 = 300;
 const LARGEST_LOG: usize = 100_000;
-/// Asks the server time and again, as a user without privileges, and prints a line when the flood's first part was answered.
+/// Queries the server continuously as an unprivileged user, and prints a line after the first ANSWERS answers.
 const FLOOD: &str = r#"
 import os, socket, sys
 os.setgid(65534); os.setuid(65534)
 query = bytes.fromhex(sys.argv[2])
 answered = 0
 while True:
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asker:
-        asker.settimeout(3)
-        asker.connect((sys.argv[1], 53))
-        asker.send(query)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.settimeout(3)
+        client.connect((sys.argv[1], 53))
+        client.send(query)
         try:
-            asker.recv(4096)
+            client.recv(4096)
         except TimeoutError:
             continue
     answered += 1
@@ -46,7 +46,7 @@ while True:
 "#;
 
 #[test]
-fn a_flood_of_forged_answers_refuses_no_pull_and_fills_no_log() -> Result<()> {
+fn a_flood_of_forged_answers_blocks_no_pull_and_does_not_fill_the_log() -> Result<()> {
     let lab = Lab::start()?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     let servers = format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{FORGER}\"]");
@@ -73,8 +73,8 @@ fn a_flood_of_forged_answers_refuses_no_pull_and_fills_no_log() -> Result<()> {
 
 fn flooded(lab: &Lab, enforcer: &mut Enforcer) -> Result<()> {
     let container = lab.device_cgroup().child("flood")?;
-    let mut asker = lab.device_in(&container).command("python3");
-    asker.args([
+    let mut client = lab.device_in(&container).command("python3");
+    client.args([
         "-S",
         "-B",
         "-c",
@@ -83,8 +83,8 @@ fn flooded(lab: &Lab, enforcer: &mut Enforcer) -> Result<()> {
         &query(),
         &ANSWERS.to_string(),
     ]);
-    let mut asker = Flood(asker.stdout(Stdio::piped()).spawn()?);
-    asker.await_answers()?;
+    let mut client = Flood(client.stdout(Stdio::piped()).spawn()?);
+    client.await_answers()?;
     lab.dns().disable_caching()?;
     lab.dns().rotate_addresses(CONTOSO_LOGIN, &rotating(), 0)?;
     for number in 1..=PULLS {
@@ -96,26 +96,26 @@ fn flooded(lab: &Lab, enforcer: &mut Enforcer) -> Result<()> {
     let pulled = lab.pull();
     pulled.with_context(|| format!("after a restart\n{}", enforcer.log()))?;
     ensure!(
-        asker.0.try_wait()?.is_none(),
+        client.0.try_wait()?.is_none(),
         "the flood ended before the pulls"
     );
     Ok(())
 }
 
-/// The container, until this is dropped.
+/// The container's process; killed when dropped.
 struct Flood(Child);
 
 impl Flood {
     fn await_answers(&mut self) -> Result<()> {
         let output = self.0.stdout.take().context("no output")?;
-        let (told, heard) = std::sync::mpsc::channel();
+        let (sender, receiver) = std::sync::mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
-            let _is_heard = told.send(BufReader::new(output).read_line(&mut line).map(|_| line));
+            let _ignored = sender.send(BufReader::new(output).read_line(&mut line).map(|_| line));
         });
-        let line = heard
+        let line = receiver
             .recv_timeout(MINUTE)
-            .context("the flood does not get through")??;
+            .context("the flood is not answered")??;
         ensure!(line == "flooded\n", "{line:?}");
         Ok(())
     }
@@ -134,7 +134,7 @@ fn query() -> String {
     query.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Answers the container's questions with other addresses of the registries' tag each time; the daemon's get none.
+/// Answers the container's queries with new addresses of the registries' tag each time, and not the daemon's.
 fn forge(socket: &UdpSocket, ended: &AtomicBool, forged: &AtomicU64) {
     let mut buffer = [0; 512];
     while !ended.load(Ordering::Relaxed) {
@@ -162,7 +162,7 @@ fn answer(asked: &[u8], first: u64) -> Vec<u8> {
     addresses.fold(Message::response_to(asked), with).0
 }
 
-/// Addresses of the login server in both families, of which each answer has one.
+/// Returns addresses of the login server in both families; each answer has one of them.
 fn rotating() -> Vec<IpAddr> {
     let v6 = |last| Ipv6Addr::new(0x2001, 0xdb8, 0xacc, 0, 0, 0, 1, last).into();
     let v4 = (10..50).map(|last| [198, 51, 100, last].into());

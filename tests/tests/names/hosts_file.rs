@@ -1,4 +1,4 @@
-//! A front end of the registry that the host's own table of names gives, and DNS does not at present.
+//! Front ends of the registry in the hosts file that DNS does not return.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::REGIONS;
 
-/// Front ends in eastus that no name of the lab leads to.
+/// Front ends in eastus without a name in the lab's DNS.
 const PINNED: [&str; 2] = ["198.51.100.13", "198.51.100.14"];
 /// The bad actor's account.
 const STORAGE: &str = "203.0.113.66";
@@ -35,19 +35,19 @@ impl Etc {
         Ok(etc)
     }
 
-    /// Gives contoso this address, in line 3.
+    /// Maps contoso to this address in line 3.
     fn pin(&self, address: &str) -> Result<()> {
         let text = format!("127.0.0.1 localhost\n# by hand\n{address} {CONTOSO_LOGIN}\n");
         let next = self.0.join("hosts.new");
         fs::write(&next, text)?;
-        fs::rename(next, self.hosts()).context("replace the table")
+        fs::rename(next, self.hosts()).context("replace the hosts file")
     }
 
     fn hosts(&self) -> PathBuf {
         self.0.join("hosts")
     }
 
-    /// The device with this table.
+    /// Returns the device's environment with this hosts file.
     fn device(&self, lab: &Lab) -> Result<ProcessEnv> {
         lab.device()
             .with_bind(&self.hosts(), Path::new("/etc/hosts"))
@@ -62,7 +62,7 @@ fn enforcer(lab: &Lab, etc: &Etc) -> Result<Enforcer> {
     Ok(enforcer)
 }
 
-/// Whether `status` has this address of contoso's, as one that the table gives.
+/// Whether `status` lists this address of contoso as one from the hosts file.
 fn is_pinned(status: &Value, address: &str) -> bool {
     let names = status["registries"][0]["names"].as_array();
     let mut addresses = names.into_iter().flatten().flat_map(|name| {
@@ -73,7 +73,7 @@ fn is_pinned(status: &Value, address: &str) -> bool {
 }
 
 #[test]
-fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
+fn a_pull_from_a_front_end_in_the_hosts_file_works_and_follows_its_changes() -> Result<()> {
     let lab = Lab::start()?;
     let etc = Etc::new(&lab, PINNED[0])?;
     let enforcer = enforcer(&lab, &etc)?;
@@ -99,20 +99,20 @@ fn a_pull_from_a_pinned_front_end_works_and_follows_the_table() -> Result<()> {
         output.status.success() && output.stdout.contains(&line),
         "{output:?}"
     );
-    let neighbour = enforcer.cli(["explain", PINNED[1], "--sni", MALLORY_LOGIN])?;
-    assert_eq!(neighbour.code(), Some(1), "{neighbour:?}");
+    let other_tenant = enforcer.cli(["explain", PINNED[1], "--sni", MALLORY_LOGIN])?;
+    assert_eq!(other_tenant.code(), Some(1), "{other_tenant:?}");
     Ok(())
 }
 
 #[test]
-fn an_address_of_another_service_in_the_table_is_refused_with_its_line() -> Result<()> {
+fn an_address_of_another_service_in_the_hosts_file_is_rejected_with_its_line() -> Result<()> {
     let lab = Lab::start()?;
     let etc = Etc::new(&lab, STORAGE)?;
     let enforcer = enforcer(&lab, &etc)?;
     let pulled = lab.pull_from(CONTOSO_LOGIN, &etc.device(&lab)?);
     assert!(pulled.is_err(), "{pulled:?}");
     let named = format!("/etc/hosts line 3: the address {STORAGE} of {CONTOSO_LOGIN} is refused");
-    let is_told = |status: &Value| {
+    let is_reported = |status: &Value| {
         let alarms = status["alarms"].as_array();
         let mut alarms = alarms.into_iter().flatten();
         alarms.any(|alarm| {
@@ -120,10 +120,10 @@ fn an_address_of_another_service_in_the_table_is_refused_with_its_line() -> Resu
             alarm["kind"] == "hosts-file" && message.starts_with(&named)
         })
     };
-    enforcer.await_status("the alarm", is_told)?;
+    enforcer.await_status("the alarm", is_reported)?;
     etc.pin(PINNED[0])?;
     enforcer.await_status("the end of the alarm", |status| {
-        is_pinned(status, PINNED[0]) && !is_told(status)
+        is_pinned(status, PINNED[0]) && !is_reported(status)
     })?;
     lab.pull_from(CONTOSO_LOGIN, &etc.device(&lab)?)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! A connection that was let through stays open, whatever becomes of the daemon.
+//! A verified connection survives restarts and reloads of the daemon.
 
 use std::{
     thread,
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{MINUTE, REGIONS};
 
 #[test]
-fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()> {
+fn a_verified_connection_survives_restarts_and_reloads() -> Result<()> {
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
     let mut enforcer = Enforcer::start(&lab, &REGIONS, "")?;
@@ -30,7 +30,7 @@ fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()
         enforcer.end(signal)?;
         pulls("without a daemon")?;
         enforcer.run()?;
-        pulls("at once")?;
+        pulls("right after the restart")?;
         enforcer.await_names()?;
         pulls("under the next daemon")?;
     }
@@ -54,7 +54,7 @@ fn a_connection_that_was_let_through_outlives_daemons_and_reloads() -> Result<()
     })?;
     let deadline = Instant::now() + MINUTE;
     while client.request()? == "200" {
-        ensure!(Instant::now() < deadline, "contoso is allowed no more");
+        ensure!(Instant::now() < deadline, "contoso is no longer allowed");
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())

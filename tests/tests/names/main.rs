@@ -1,4 +1,4 @@
-//! Names in the kernel, end to end: what the server name in a handshake opens, and what DNS answers open.
+//! Name checks end to end: server names in TLS handshakes, and addresses from DNS snooping.
 
 mod audit;
 mod client_hello;
@@ -34,19 +34,19 @@ use serde_json::Value;
 
 /// The region of contoso's data endpoint.
 const REGIONS: [&str; 1] = ["eastus"];
-/// Contoso's login server in the fresh lab, which is mallory's as well.
+/// Contoso's login server in the fresh lab, which also serves mallory.
 const LOGIN: [&str; 2] = ["198.51.100.10", "2001:db8:acc::10"];
-/// The Rust client.
+/// The Rust TLS client.
 const CLIENT: &str = env!("CARGO_BIN_EXE_egress-tls");
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long an event may take from the kernel to the command line.
-const TOLD_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client that is to be refused waits for an answer, in milliseconds; one that is let through is answered in 5.
+/// Time limit of an event from the kernel to the command line.
+const REPORTED_WITHIN: Duration = Duration::from_secs(10);
+/// Timeout of a client that is expected to fail, in milliseconds; an allowed one gets its answer in 5 ms.
 const BRIEFLY: u64 = 300;
-/// How long a client that is to be answered waits, in milliseconds.
+/// Timeout of a client that is expected to succeed, in milliseconds.
 const LONG: u64 = 20_000;
 
-/// Has the Rust client say all of this on the device.
+/// Makes all attempts with the Rust client on the device.
 fn attempt_all(lab: &Lab, all: Vec<Attempt>) -> Result<Vec<Exchange>> {
     run_in(
         Path::new(CLIENT),
@@ -56,14 +56,14 @@ fn attempt_all(lab: &Lab, all: Vec<Attempt>) -> Result<Vec<Exchange>> {
     )
 }
 
-/// Waits until the command line prints an event of this reason that tells this server name; `None`: it tells none.
+/// Waits until the command line prints an event with this reason and server name; `None` for an event without server name.
 fn await_event(enforcer: &Enforcer, verdict: &str, reason: &str, name: Option<&str>) -> Result<()> {
     let is_wanted = |event: &Value| {
         event["verdict"] == verdict
             && event["reason"] == reason
             && event["server-name"].as_str() == name
     };
-    let deadline = Instant::now() + TOLD_WITHIN;
+    let deadline = Instant::now() + REPORTED_WITHIN;
     loop {
         let events = enforcer.json(["events"])?;
         let events = events.as_array().context("events are no list")?;
@@ -78,10 +78,10 @@ fn await_event(enforcer: &Enforcer, verdict: &str, reason: &str, name: Option<&s
     }
 }
 
-/// Whether all of `name` came over a connection.
-fn holds(flow: &Flow, name: &str) -> bool {
-    let mut places = flow.bytes.windows(name.len());
-    places.any(|place| place == name.as_bytes())
+/// Whether the client's data contains the whole of `name`.
+fn contains_name(flow: &Flow, name: &str) -> bool {
+    let mut windows = flow.bytes.windows(name.len());
+    windows.any(|window| window == name.as_bytes())
 }
 
 #[expect(clippy::unwrap_used, reason = "the tests' own literals")]

@@ -1,4 +1,4 @@
-//! Addresses that come a moment before they are used, resolved by the clients themselves.
+//! Clients that resolve a name and connect immediately, while its addresses change.
 
 use std::{
     collections::BTreeMap,
@@ -21,17 +21,17 @@ use lab::{
 
 use crate::{CLIENT, REGIONS, clients::PYTHON_CLIENT};
 
-/// Addresses of each family that take turns, one in each answer.
+/// Number of addresses per family that rotate, one in each answer.
 const ADDRESSES: u16 = 64;
-/// What the answers are good for, in seconds.
+/// TTL of the answers in seconds.
 const TTL: u32 = 1;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Longer than any client takes for its connections.
+/// Time limit of a client.
 const LIMIT: Duration = Duration::from_secs(200);
-/// Runs a command again and again, and prints how often it failed with which exit code.
-const AGAIN_AND_AGAIN: &str = "for ((left = $1; left > 0; left--)); do \"${@:2}\" >/dev/null 2>&1 || echo \"exit code $?\"; done";
+/// Runs a command repeatedly and prints the exit code of each failure.
+const REPEAT: &str = "for ((left = $1; left > 0; left--)); do \"${@:2}\" >/dev/null 2>&1 || echo \"exit code $?\"; done";
 
-/// How often each client connects.
+/// Number of connections of each client.
 #[derive(Clone, Copy)]
 struct Counts {
     curl: u64,
@@ -54,7 +54,7 @@ const A_THOUSAND: Counts = Counts {
 };
 
 #[test]
-fn no_connection_is_refused_whatever_address_its_own_question_was_answered_with() -> Result<()> {
+fn no_connection_to_a_just_resolved_address_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let (totals, denied) = with_daemon(&lab, "", TEN_THOUSAND, &lab.device())?;
     assert_eq!(totals.failed, BTreeMap::new());
@@ -63,7 +63,7 @@ fn no_connection_is_refused_whatever_address_its_own_question_was_answered_with(
 }
 
 #[test]
-fn no_connection_is_refused_that_was_resolved_by_a_stub_on_the_device() -> Result<()> {
+fn no_connection_resolved_by_a_local_stub_resolver_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let stub = StubResolver::start(&lab, &lab.device())?;
     let env = stub.used_in(lab.device())?;
@@ -73,9 +73,9 @@ fn no_connection_is_refused_that_was_resolved_by_a_stub_on_the_device() -> Resul
     Ok(())
 }
 
-/// Of the configuration only what it is for: the daemon finds the stub, and the servers that it asks, where hosts have them.
+/// Without configured servers: the daemon discovers the stub and its upstream servers in the files of systemd-resolved.
 #[test]
-fn no_connection_is_refused_that_was_resolved_by_systemd_resolved() -> Result<()> {
+fn no_connection_resolved_by_systemd_resolved_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let stub = StubResolver::start_resolved(&lab, &lab.device())?;
     let env = stub.used_in(lab.device())?;
@@ -88,7 +88,7 @@ fn no_connection_is_refused_that_was_resolved_by_systemd_resolved() -> Result<()
 }
 
 #[test]
-fn no_connection_is_refused_that_was_resolved_over_ipv6() -> Result<()> {
+fn no_connection_resolved_over_ipv6_is_denied() -> Result<()> {
     let lab = Lab::start()?;
     let file = lab.dir().join("ipv6-resolv.conf");
     fs::write(&file, format!("nameserver {RESOLVER_V6}\n"))?;
@@ -109,7 +109,7 @@ fn with_learning_switched_off_the_same_clients_are_refused() -> Result<()> {
     Ok(())
 }
 
-/// What became of the connections, and how many packets and calls were denied, under a daemon with `more` in its section `[dns]`.
+/// Runs all clients under a daemon with `more` in the section `[dns]`; returns the totals, and the number of denied packets and calls.
 fn with_daemon(lab: &Lab, more: &str, counts: Counts, env: &ProcessEnv) -> Result<(Totals, u64)> {
     let enforcer = Enforcer::prepare(lab, &REGIONS, "")?;
     let servers =
@@ -132,8 +132,8 @@ fn raced(
     Ok((totals, enforcer.api_status()?.counters.denied()))
 }
 
-/// IPv4: the same addresses all the time. IPv6: others in every turn, three times over, so that there are more first uses; all
-/// together no more than the daemon takes for a name.
+/// Returns the addresses of a turn. IPv4 addresses are constant; IPv6 addresses alternate between three sets for more first uses, in all
+/// fewer than the daemon's limit per name.
 fn window(turn: u16) -> Vec<IpAddr> {
     let first = 0x1000 + turn % 3 * ADDRESSES;
     let v4 = (0..ADDRESSES as u8).map(|last| IpAddr::from(Ipv4Addr::new(198, 51, 100, last)));
@@ -142,7 +142,7 @@ fn window(turn: u16) -> Vec<IpAddr> {
     v4.chain(v6).collect()
 }
 
-/// Works while the login server gets other addresses every second.
+/// Runs `work` while the login server's addresses change every second.
 fn while_windows_move<T>(lab: &Lab, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -162,12 +162,14 @@ fn while_windows_move<T>(lab: &Lab, work: impl FnOnce() -> Result<T>) -> Result<
         });
         let result = work();
         ended.store(true, Ordering::Relaxed);
-        moving.join().map_err(|_panic| anyhow!("a panic"))??;
+        moving
+            .join()
+            .map_err(|_panic| anyhow!("a thread panicked"))??;
         result
     })
 }
 
-/// All clients at once; half of curl's connections go over either family alone.
+/// Runs all clients concurrently; half of curl's connections use IPv4 only, half IPv6 only.
 fn connect_all(lab: &Lab, counts: Counts, env: &ProcessEnv) -> Result<Totals> {
     thread::scope(|scope| {
         let running = [
@@ -179,7 +181,9 @@ fn connect_all(lab: &Lab, counts: Counts, env: &ProcessEnv) -> Result<Totals> {
         ];
         let mut all = Totals::default();
         for thread in running {
-            let totals = thread.join().map_err(|_panic| anyhow!("a panic"))??;
+            let totals = thread
+                .join()
+                .map_err(|_panic| anyhow!("a thread panicked"))??;
             all.answered += totals.answered;
             for (what, count) in totals.failed {
                 *all.failed.entry(what).or_default() += count;
@@ -191,7 +195,7 @@ fn connect_all(lab: &Lab, counts: Counts, env: &ProcessEnv) -> Result<Totals> {
 
 fn curl(lab: &Lab, env: &ProcessEnv, family: &str, count: u64) -> Result<Totals> {
     let mut bash = env.command("bash");
-    bash.args(["-c", AGAIN_AND_AGAIN, "curl", &count.to_string()])
+    bash.args(["-c", REPEAT, "curl", &count.to_string()])
         .args([
             "curl",
             "--disable",
@@ -214,7 +218,7 @@ fn skopeo(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
             bash.env(variable, value);
         }
     }
-    bash.args(["-c", AGAIN_AND_AGAIN, "skopeo", &count.to_string()])
+    bash.args(["-c", REPEAT, "skopeo", &count.to_string()])
         .arg(skopeo.get_program())
         .args(skopeo.get_args())
         .args(["--command-timeout", "10s", "inspect", "--raw", "--no-creds"])
@@ -224,7 +228,7 @@ fn skopeo(lab: &Lab, env: &ProcessEnv, count: u64) -> Result<Totals> {
     counted("skopeo", &run(bash, LIMIT)?.success()?, count)
 }
 
-/// What [`AGAIN_AND_AGAIN`] printed.
+/// Parses the output of [`REPEAT`].
 fn counted(client: &str, printed: &str, count: u64) -> Result<Totals> {
     let mut totals = Totals::default();
     for line in printed.lines() {

@@ -1,4 +1,4 @@
-//! Two customers behind one address: which of them a client talks to is in its ClientHello alone.
+//! Two customers behind one address, distinguished by the server name in the ClientHello only.
 
 use anyhow::{Result, ensure};
 use lab::{
@@ -10,33 +10,33 @@ use lab::{
 
 use crate::{
     LOGIN, MINUTE, REGIONS,
-    clients::{Act, CLIENTS, Errand, unexpected},
-    holds, ip,
+    clients::{Act, CLIENTS, Task, unexpected},
+    contains_name, ip,
 };
 
 /// Contoso's data endpoint in the fresh lab.
 const DATA: [&str; 2] = ["198.51.100.130", "2001:db8:acc:80::1"];
 
 #[test]
-fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte() -> Result<()> {
+fn an_upload_to_another_tenant_at_contosos_address_is_denied_from_the_first_byte() -> Result<()> {
     let lab = Lab::start()?;
     let capture = Capture::watch(lab.network())?;
     for family in [0, 1] {
         use_family(&lab, family)?;
-        let failed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, true))?;
-        assert!(failed.is_empty(), "with nothing enforced: {failed:#?}");
+        let failed = unexpected(task(&lab, family, MALLORY_LOGIN, Act::Push, true))?;
+        assert!(failed.is_empty(), "without enforcement: {failed:#?}");
     }
     let mut reached = capture.take()?;
-    reached.retain(|flow| holds(flow, MALLORY_LOGIN));
+    reached.retain(|flow| contains_name(flow, MALLORY_LOGIN));
     assert!(reached.len() >= 2 * CLIENTS.len(), "{}", reached.len());
-    are_of_every_kind(&reached)?;
+    check_kinds(&reached)?;
 
-    fresh_names(&lab)?;
+    restore_names(&lab)?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     enforcer.await_names()?;
     for family in [0, 1] {
         use_family(&lab, family)?;
-        let failed = unexpected(errand(&lab, family, CONTOSO_LOGIN, Act::Pull, true))?;
+        let failed = unexpected(task(&lab, family, CONTOSO_LOGIN, Act::Pull, true))?;
         assert!(failed.is_empty(), "{failed:#?}\n{}", enforcer.log());
         lab.pull()?;
         let flows = capture.take()?;
@@ -47,7 +47,7 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
         assert!(hybrid >= 2 && retried >= 1 && counts[2] >= 2, "{counts:?}");
 
         let before = lab.requests()?.len();
-        let passed = unexpected(errand(&lab, family, MALLORY_LOGIN, Act::Push, false))?;
+        let passed = unexpected(task(&lab, family, MALLORY_LOGIN, Act::Push, false))?;
         assert!(passed.is_empty(), "{passed:#?}");
         let flows = capture.take()?;
         assert!(flows.len() >= CLIENTS.len(), "the clients did not connect");
@@ -61,9 +61,9 @@ fn an_upload_to_a_neighbour_behind_contosos_address_is_refused_at_its_first_byte
     Ok(())
 }
 
-/// Two of the clients offer a post-quantum group, in a hello of more than one segment; one speaks TLS 1.2; one is asked for another hello;
-/// two send hellos in several records. Over both families.
-fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
+/// Checks the kinds of clients over both families: two offer a post-quantum group in a ClientHello of more than one segment, one uses TLS 1.2,
+/// one gets a HelloRetryRequest, two send ClientHellos in several records.
+fn check_kinds(flows: &[Flow]) -> Result<()> {
     for is_v4 in [true, false] {
         let flows = || flows.iter().filter(|flow| flow.server.is_ipv4() == is_v4);
         let hybrid = flows().filter(|flow| is_hybrid(flow)).count();
@@ -81,7 +81,7 @@ fn are_of_every_kind(flows: &[Flow]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a ClientHello of more than 1,400 bytes brings a share of X25519MLKEM768.
+/// Whether the ClientHello has more than 1,400 bytes and a key share of X25519MLKEM768.
 fn is_hybrid(flow: &Flow) -> bool {
     let length = flow
         .bytes
@@ -90,14 +90,8 @@ fn is_hybrid(flow: &Flow) -> bool {
     length > 1400 && key_shares(&flow.bytes).is_some_and(|shares| shares.contains(&0x11ec))
 }
 
-fn errand<'a>(
-    lab: &'a Lab,
-    family: usize,
-    host: &'a str,
-    act: Act,
-    is_allowed: bool,
-) -> Errand<'a> {
-    Errand {
+fn task<'a>(lab: &'a Lab, family: usize, host: &'a str, act: Act, is_allowed: bool) -> Task<'a> {
+    Task {
         lab,
         host,
         address: ip(LOGIN[family]),
@@ -106,7 +100,7 @@ fn errand<'a>(
     }
 }
 
-/// Leaves the names addresses of one family only: 0 for IPv4, 1 for IPv6.
+/// Restricts the names to addresses of one family: 0 for IPv4, 1 for IPv6.
 fn use_family(lab: &Lab, family: usize) -> Result<()> {
     lab.dns()
         .set_addresses(CONTOSO_LOGIN, &[ip(LOGIN[family])], 1)?;
@@ -114,7 +108,7 @@ fn use_family(lab: &Lab, family: usize) -> Result<()> {
     lab.dns().set_addresses(data, &[ip(DATA[family])], 1)
 }
 
-fn fresh_names(lab: &Lab) -> Result<()> {
+fn restore_names(lab: &Lab) -> Result<()> {
     lab.dns().set_addresses(CONTOSO_LOGIN, &LOGIN.map(ip), 1)?;
     let data = "contoso.eastus.data.azurecr.io";
     lab.dns().set_addresses(data, &DATA.map(ip), 1)

@@ -1,4 +1,4 @@
-//! A limit of socket memory that is too small to follow a handshake is named, with its fix.
+//! A socket memory limit that is too small for flow state is reported with its fix.
 
 use std::fs;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::REGIONS;
 
-/// Of the device's network namespace alone, since Linux 6.9; before that only the initial one shows it.
+/// Per network namespace since Linux 6.9; before, visible in the initial one only.
 const OPTMEM_MAX: &str = "/proc/sys/net/core/optmem_max";
 
 #[test]
-fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_enough() -> Result<()>
+fn insufficient_socket_memory_is_reported_by_an_alarm_and_by_doctor_until_it_suffices() -> Result<()>
 {
     let lab = Lab::start()?;
     let set = |limit: &str| {
@@ -33,7 +33,7 @@ fn too_little_socket_memory_is_named_by_an_alarm_and_by_doctor_until_there_is_en
     enforcer.await_names()?;
     assert!(
         lab.pull().is_err(),
-        "a handshake was followed without memory"
+        "a handshake was verified without memory"
     );
     let alarmed = |status: &Value| {
         let alarms = status["alarms"].as_array();
@@ -65,5 +65,5 @@ fn finding(enforcer: &Enforcer) -> Result<Value> {
     let of_memory = findings
         .iter()
         .find(|finding| finding["id"] == "socket memory");
-    of_memory.cloned().context("nothing of socket memory")
+    of_memory.cloned().context("no check of socket memory")
 }

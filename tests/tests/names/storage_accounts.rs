@@ -1,4 +1,4 @@
-//! Storage accounts behind one address: an exception opens one of them, for its cgroup.
+//! Storage accounts behind one address: an exception allows one of them for its cgroup.
 
 use std::{
     thread,
@@ -15,22 +15,22 @@ use lab::{
 
 use crate::{MINUTE, REGIONS};
 
-/// How long curl tries, in seconds: what is let through takes a tenth of it.
+/// Timeout of curl in seconds; an allowed request needs a tenth of it.
 const BRIEFLY: &str = "3";
-/// How long the log of a request may take that was answered.
+/// Time limit for the log entry of an answered request.
 const LOGGED_WITHIN: Duration = Duration::from_secs(2);
 
 #[test]
-fn an_exception_opens_one_account_of_an_address_for_its_cgroup_and_no_other() -> Result<()> {
-    opens_one_account(CONTOSO_HOST)
+fn an_exception_allows_one_account_of_a_shared_address_for_its_cgroup_only() -> Result<()> {
+    check_exception_for(CONTOSO_HOST)
 }
 
 #[test]
-fn an_account_in_an_azure_dns_zone_is_one_like_any_other() -> Result<()> {
-    opens_one_account(CONTOSO_ZONE_HOST)
+fn an_exception_for_an_account_in_an_azure_dns_zone_works_alike() -> Result<()> {
+    check_exception_for(CONTOSO_ZONE_HOST)
 }
 
-fn opens_one_account(account: &str) -> Result<()> {
+fn check_exception_for(account: &str) -> Result<()> {
     let lab = Lab::start()?;
     let agent = lab.device_cgroup().child("agent")?;
     let sibling = lab.device_cgroup().child("sibling")?;
@@ -38,7 +38,7 @@ fn opens_one_account(account: &str) -> Result<()> {
     let capture = Capture::watch(lab.network())?;
     for family in ["--ipv4", "--ipv6"] {
         for host in [account, HOST] {
-            assert!(uploads(&lab, &agent, family, host)?, "nothing is enforced");
+            assert!(uploads(&lab, &agent, family, host)?, "without enforcement");
         }
     }
 
@@ -53,8 +53,8 @@ fn opens_one_account(account: &str) -> Result<()> {
     })?;
     capture.take()?;
     for family in ["--ipv4", "--ipv6"] {
-        let open = uploads(&lab, &agent, family, account)?;
-        assert!(open, "{}", enforcer.log());
+        let arrives = uploads(&lab, &agent, family, account)?;
+        assert!(arrives, "{}", enforcer.log());
         capture.take()?;
         assert!(!uploads(&lab, &agent, family, HOST)?, "another account");
         assert!(!uploads(&lab, &sibling, family, account)?, "another cgroup");
@@ -62,13 +62,13 @@ fn opens_one_account(account: &str) -> Result<()> {
             !uploads(&lab, &lab.device(), family, account)?,
             "the cgroup above"
         );
-        let mut came = capture.take()?.into_iter();
-        assert!(came.all(|flow| flow.bytes.is_empty()), "something leaked");
+        let mut flows = capture.take()?.into_iter();
+        assert!(flows.all(|flow| flow.bytes.is_empty()), "data leaked");
     }
     Ok(())
 }
 
-/// Whether data arrives at the account's front end; whether it is taken there is another matter.
+/// Whether an upload arrives at the account's front end, regardless of its HTTP status.
 fn uploads(lab: &Lab, env: &ProcessEnv, family: &str, host: &str) -> Result<bool> {
     let arrived = || {
         let requests = lab.requests()?;
@@ -106,13 +106,13 @@ fn uploads(lab: &Lab, env: &ProcessEnv, family: &str, host: &str) -> Result<bool
     ));
     let output = run_with_input(curl, "what the device knows", MINUTE)?;
     let answered = output.status.success();
-    // A front end writes its log once it has answered.
+    // The front end writes its log after the answer.
     let deadline = Instant::now() + LOGGED_WITHIN;
     while answered && arrived()? == before && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(20));
     }
-    let came = arrived()? > before;
-    anyhow::ensure!(answered == came, "{output:?}");
+    let is_logged = arrived()? > before;
+    anyhow::ensure!(answered == is_logged, "{output:?}");
     output.stdout.trim().parse::<u16>().context("no status")?;
     Ok(answered)
 }

@@ -22,8 +22,8 @@ use crate::{NEWEST, OLDER, Oracle, loaded, protected, published};
 
 const SWITCHES: usize = 300;
 const SAMPLE: usize = 200;
-/// Threads that ask: more than the machine has processors, so that look-ups are interrupted half-way, too.
-const DNS_CLIENTS: usize = 4;
+/// Number of concurrent threads: more than processors, so that lookups are also preempted.
+const LOOKUP_THREADS: usize = 4;
 
 fn is_protected(reason: Reason) -> bool {
     matches!(reason, Reason::Storage | Reason::Registry)
@@ -93,7 +93,7 @@ fn an_address_in_both_sets_is_denied_at_every_moment_of_a_switch() -> Result<()>
             }
             anyhow::Ok(open)
         };
-        let threads = [(); DNS_CLIENTS].map(|()| scope.spawn(ask));
+        let threads = [(); LOOKUP_THREADS].map(|()| scope.spawn(ask));
         let switched = (0..SWITCHES).try_for_each(|at| {
             let before = answers.load(Ordering::Relaxed);
             loaded.apply_compiled(&sets[at % 2])?;
