@@ -4,10 +4,13 @@ use std::io;
 
 use crate::doctor::check::Check;
 
+/// Receives each check when it is made.
+type Sink<'a> = dyn FnMut(&Check) -> io::Result<()> + 'a;
+
 /// Collects checks, and passes each to a sink first.
 pub(crate) struct Report<'a> {
     checks: Vec<Check>,
-    sink: Box<dyn FnMut(&Check) -> io::Result<()> + 'a>,
+    sink: Box<Sink<'a>>,
 }
 
 impl<'a> Report<'a> {
