@@ -17,7 +17,6 @@ use super::{
     http::{Head, Reply, form},
     principal::{CLIENT, Known, TENANT},
     state::State,
-    tokens,
 };
 
 const BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -165,7 +164,7 @@ fn decoded(part: &str) -> Result<Vec<u8>, String> {
 
 /// Returns a token; all numbers are numbers.
 fn granted(state: &mut State) -> Reply {
-    match tokens::issue(state) {
+    match state.issue_token() {
         Ok(token) => Reply::json(
             200,
             &json!({

@@ -89,7 +89,7 @@ fn invalid(message: &str) -> Reply {
 
 /// Returns a token; all numbers are strings.
 fn granted(state: &mut State) -> Reply {
-    let Ok(token) = tokens::issue(state) else {
+    let Ok(token) = state.issue_token() else {
         return failure(500);
     };
     let now = jiff::Timestamp::now().as_second();

@@ -11,9 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use serde_json::Value;
 
-use super::{http::Head, principal::Known};
+use super::{http::Head, principal::Known, tokens};
 use crate::azure::Principal;
 
 /// A service of the stand-in.
@@ -121,6 +122,20 @@ pub(super) struct State {
     pub(super) tag_change_number: u32,
     pub(super) next_link: Option<String>,
     pub(super) mirrored: Vec<u8>,
+}
+
+impl State {
+    /// Issues a token that Resource Manager accepts. It has the form of Entra's tokens, which are opaque to clients.
+    pub(super) fn issue_token(&mut self) -> Result<String> {
+        let token = format!(
+            "eyJ0eXAiOiJKV1QifQ.{}.{}",
+            tokens::random()?,
+            tokens::random()?
+        );
+        self.valid.insert(token.clone());
+        self.secrets.insert(token.clone());
+        Ok(token)
+    }
 }
 
 impl Shared {

@@ -4,11 +4,11 @@
 
 mod probes;
 
-use std::{fs, os::fd::OwnedFd};
+use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::topology::{cgroup::Cgroup, netns::Netns};
+pub use self::probes::ProbeEnv;
 
 /// A kernel feature.
 #[derive(Debug)]
@@ -25,13 +25,6 @@ pub struct Feature {
 
 /// Tests by trying whether this kernel has a feature.
 pub type Probe = fn(&ProbeEnv) -> Result<bool>;
-
-/// Attach targets for probes: a cgroup without processes and a network namespace without a link.
-#[derive(Debug)]
-pub struct ProbeEnv {
-    cgroup: OwnedFd,
-    netns: Netns,
-}
 
 /// All features, oldest first. Releases are those of the introducing commits; `also` is what the tests found in Debian's stable kernels.
 pub const ALL: &[(Feature, Probe)] = &[
@@ -145,21 +138,6 @@ pub const SYN_ACK_JUDGED: Feature = Feature {
     since: (6, 12),
     also: &[],
 };
-
-impl ProbeEnv {
-    /// Opens `cgroup` and creates a network namespace.
-    ///
-    /// # Errors
-    /// When one of them fails.
-    pub fn new(cgroup: &Cgroup) -> Result<Self> {
-        Ok(Self {
-            cgroup: fs::File::open(cgroup.path())
-                .context("open a cgroup")?
-                .into(),
-            netns: Netns::new()?,
-        })
-    }
-}
 
 impl Feature {
     /// Returns the output line from which `./x vm` reads whether this kernel has the feature.

@@ -13,9 +13,6 @@ use enforcer::{
 use super::program_pool::Programs;
 use crate::{ScratchDir, topology::cgroup::Cgroup};
 
-/// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
-pub const OBJECT: &str = "EGRESS_LAB_OBJECT";
-
 /// The loaded programs and their maps. Fields are dropped in order: links first, then what they depend on.
 pub struct LoadedPolicy {
     links: Links,

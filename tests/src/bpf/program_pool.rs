@@ -16,12 +16,14 @@ use enforcer_common::layout::{
     SETTINGS, Settings, VERSION, pin_name,
 };
 
-use super::loaded_policy::OBJECT;
 use crate::{
     ScratchDir,
     bpf::{self, Map},
     topology::bpffs::Bpffs,
 };
+
+/// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
+const OBJECT: &str = "EGRESS_LAB_OBJECT";
 
 /// The programs while no test uses them; unloaded at the end of the process.
 static IDLE: Mutex<Option<Verified>> = Mutex::new(None);

@@ -19,11 +19,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use test_data::client_hello::client_hello;
 
 use crate::{
-    fixtures::{
-        process::Running,
-        process_env::{ProcessEnv, check},
-    },
-    topology::addresses::name_at,
+    fixtures::{process::Running, process_env::ProcessEnv},
+    topology::{addresses::name_at, syscall::check},
 };
 
 /// Number of rounds after which an abandoned stream ends by itself.

@@ -21,6 +21,7 @@ use crate::{
         azurite::AZURITE,
         certificates::{Certificates, Leaf},
         registry::{CONTOSO, OTHERS},
+        token_registry,
     },
     topology::{
         addresses::{
@@ -185,7 +186,7 @@ http {{
         data_server = data_server(&tls.registry),
         storage_server = storage_server(&tls.storage),
         internet_server = internet_server(&tls.internet),
-        token_registries = crate::servers::token_registry::conf(&tls.registry),
+        token_registries = token_registries(&tls.registry),
     )
 }
 
@@ -264,8 +265,15 @@ fn internet_server(leaf: &Leaf) -> String {
 /// The key exchange groups. A client without a key share of one of them gets a HelloRetryRequest.
 const GROUPS: &str = "X25519:prime256v1:secp384r1";
 
+/// Returns the server blocks of the registries that require tokens, and the maps that they use.
+fn token_registries(leaf: &Leaf) -> String {
+    let (maps, bodies) = token_registry::conf();
+    let servers = bodies.map(|(login, body)| server("login", false, login, leaf, &body));
+    maps + &servers.concat()
+}
+
 /// Returns a server block that answers 421 to requests for another kind of endpoint.
-pub(crate) fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
+fn server(role: &str, is_default: bool, names: &str, leaf: &Leaf, body: &str) -> String {
     let default = if is_default { " default_server" } else { "" };
     format!(
         "server {{\nlisten 443 ssl{default};\nlisten [::]:443 ssl{default};\nserver_name \"{names}\";\n\

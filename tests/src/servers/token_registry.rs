@@ -1,7 +1,7 @@
 //! Registries with token authentication, as every registry of the service has it: a challenge for each request without a token, and tokens
 //! from the login server. Their content is that of the registry of all other customers.
 
-use crate::servers::{certificates::Leaf, nginx::server, registry::OTHERS};
+use crate::servers::registry::OTHERS;
 
 /// The login server of a registry with dedicated data endpoints, which only [`USER`] may pull from.
 pub const DEDICATED_LOGIN: &str = "fabrikam.azurecr.io";
@@ -19,9 +19,9 @@ const BASIC: &str = "cHVsbGVyOm5vdC1hLXNlY3JldC1vZi1hbnlib2R5";
 /// The token that both registries accept.
 const TOKEN: &str = "a-token.of-the.lab";
 
-/// Returns maps and servers for the web server's configuration; `leaf` is the registries' certificate. Regular expressions match the values,
-/// which are too long for the default bucket size of maps.
-pub(crate) fn conf(leaf: &Leaf) -> String {
+/// Returns maps for the web server's configuration, and the contents of each registry's server block. Regular expressions match the
+/// values, which are too long for the default bucket size of maps.
+pub(crate) fn conf() -> (String, [(&'static str, String); 2]) {
     let dedicated = "https://fabrikam.$region.data.azurecr.io/?h=$host&r=$repo&d=$digest&v=1&l=false&s=a-signature";
     let shared = format!(
         "https://{SHARED_ACCOUNT}/x//docker/registry/v2/blobs/$digest/data?sp=r&sr=b&sig=a-signature"
@@ -39,9 +39,11 @@ pub(crate) fn conf(leaf: &Leaf) -> String {
          \"~^yes {SHARED_LOGIN} repository:app:pull$\" yes;\n\
          default no;\n}}\n"
     );
-    let servers = [(DEDICATED_LOGIN, dedicated), (SHARED_LOGIN, &shared)]
-        .map(|(login, blobs)| server("login", false, login, leaf, &body(blobs)));
-    maps + &servers.concat()
+    let bodies = [
+        (DEDICATED_LOGIN, body(dedicated)),
+        (SHARED_LOGIN, body(&shared)),
+    ];
+    (maps, bodies)
 }
 
 /// Returns the locations of a registry that redirects requests for blobs to `blobs`.

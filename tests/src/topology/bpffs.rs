@@ -9,11 +9,11 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    fixtures::{
-        process,
-        process_env::{c_path, check},
+    fixtures::process,
+    topology::{
+        mounts,
+        syscall::{c_path, check},
     },
-    topology::mounts,
 };
 
 /// A mounted bpf file system; dropping it unmounts it and releases what is pinned in it.

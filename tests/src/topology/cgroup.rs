@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    fixtures::{process, process_env::c_path},
-    topology::mounts,
+    fixtures::process,
+    topology::{mounts, syscall::c_path},
 };
 
 /// Time limit for killed processes to leave a cgroup.

@@ -9,3 +9,4 @@ pub(crate) mod mounts;
 pub mod netns;
 pub mod network;
 pub mod packet_counter;
+pub(crate) mod syscall;

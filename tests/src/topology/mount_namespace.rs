@@ -9,7 +9,7 @@ use std::{
     ptr,
 };
 
-use crate::fixtures::process_env::check;
+use super::syscall::check;
 
 /// Upper bound of the number of components of a path.
 const MAX_DEPTH: libc::c_int = libc::PATH_MAX / 2;
@@ -94,7 +94,7 @@ mod tests {
     use std::{fs, path::Path, thread};
 
     use super::*;
-    use crate::{ScratchDir, fixtures::process_env::c_path};
+    use crate::{ScratchDir, topology::syscall::c_path};
 
     /// Runs `work` in a thread with a separate mount namespace, whose mounts have shared propagation as under systemd.
     fn with_shared_mounts<T: Send>(work: impl FnOnce() -> T + Send) -> T {

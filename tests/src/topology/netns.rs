@@ -21,9 +21,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::fixtures::{
-    process::{run_with_input, spawner},
-    process_env::{ProcessEnv, check, set_netns},
+use crate::{
+    fixtures::{
+        process::{run_with_input, spawner},
+        process_env::{ProcessEnv, set_netns},
+    },
+    topology::syscall::check,
 };
 
 /// A network namespace; it exists as long as this value or a process in it.

@@ -14,7 +14,7 @@ use enforcer_common::{Class, Hook, layout::VERSION};
 use lab::{
     CONTOSO_LOGIN, Lab,
     bpf::Program,
-    fixtures::enforcer::{Enforcer, binary, configuration},
+    fixtures::enforcer::{Enforcer, binary},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     start::{self, Start},
     stats::{median, quartiles},
     switching,
-    targets::Targets,
+    targets::{Targets, with_bundle},
     traffic::{self, Costs, Order},
 };
 
@@ -127,30 +127,6 @@ pub(crate) fn measure() -> Result<Figures> {
         switch: switching::bare(&pins)?,
         reload: switching::reload(&enforcer, &program, elsewhere, [&base, &protecting])?,
     })
-}
-
-/// Returns the lab's configuration for contoso with `regions`, with the bundle instead of the lab's service tags, and with `protected` addresses.
-pub(crate) fn with_bundle(
-    lab: &Lab,
-    enforcer: &Enforcer,
-    regions: &[&str],
-    protected: &[IpAddr],
-) -> Result<String> {
-    let config = enforcer.config();
-    let directory = config.parent().unwrap_or(Path::new("/"));
-    let text = configuration(lab, directory, regions, "");
-    let prefixes: Vec<String> = protected.iter().map(|ip| format!("\"{ip}/32\"")).collect();
-    let cidrs = format!("cidrs = [{}]", prefixes.join(", "));
-    let is_tags = |line: &&str| line.starts_with("service-tags");
-    ensure!(
-        text.lines().any(|line| is_tags(&line)),
-        "the lab's configuration names no service tags"
-    );
-    let lines: Vec<&str> = text
-        .lines()
-        .map(|line| if is_tags(&line) { &cidrs } else { line })
-        .collect();
-    Ok(lines.join("\n") + "\n")
 }
 
 /// Measures several starts, each without pins.

@@ -19,7 +19,10 @@ use lab::{
 };
 use test_data::client_hello::client_hello;
 
-use crate::{handshakes::mean_run, packets::no_op, stats::Paired};
+use crate::{
+    packets::no_op,
+    stats::{Paired, mean_run},
+};
 
 /// Packets per measurement, and number of measurements.
 pub(crate) const PACKETS: usize = 4_000;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use enforcer_common::{
     Hook,
     layout::{DNS_SNOOP, EXPLAIN, VERSION},
@@ -19,11 +19,10 @@ use lab::{
 use test_data::client_hello::ClientHello;
 
 use crate::{
-    daemon::with_bundle,
     flows::{self, PACKETS, ROUNDS},
     packets::{no_op, segment},
-    stats::{Paired, quartiles, spread},
-    targets::Targets,
+    stats::{Paired, mean_run, quartiles, spread},
+    targets::{Targets, with_bundle},
 };
 
 /// Runs per measurement in a loop.
@@ -128,18 +127,6 @@ fn hello_to(address: IpAddr, padding: u16) -> Vec<u8> {
 
 fn hello(padding: u16) -> Vec<u8> {
     ClientHello::tls12(CONTOSO_LOGIN).padded(padding).bytes()
-}
-
-/// Returns the mean duration of a run in nanoseconds, over at least `least` runs.
-pub(crate) fn mean_run(
-    before: (u64, Duration),
-    after: (u64, Duration),
-    least: usize,
-) -> Result<f64> {
-    let runs = after.0.checked_sub(before.0);
-    let runs = runs.filter(|runs| *runs >= least as u64);
-    let runs = runs.context("a program ran less often than expected")?;
-    Ok((after.1 - before.1).as_secs_f64() * 1e9 / runs as f64)
 }
 
 /// Compares runs on one socket: the first one parses the ClientHello, all others find the connection verified.

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context, Result};
 use lab::{Lab, fixtures::enforcer::Enforcer};
 
-use crate::{daemon::with_bundle, memory::Resident, targets::Targets};
+use crate::{
+    memory::Resident,
+    targets::{Targets, with_bundle},
+};
 
 const REGISTRIES: usize = 10;
 const REGIONS: [&str; 6] = [

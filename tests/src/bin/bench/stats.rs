@@ -1,5 +1,8 @@
 //! Medians and differences of paired measurements.
 
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 /// Alternating measurements with and without something, in one run.
@@ -48,6 +51,18 @@ pub(crate) fn quartiles(values: impl IntoIterator<Item = f64>) -> [f64; 3] {
 /// Formats quartiles for the report.
 pub(crate) fn spread([lower, median, upper]: [f64; 3]) -> String {
     format!("{median:.1} [{lower:.1}, {upper:.1}]")
+}
+
+/// Returns the mean duration of a run in nanoseconds, over at least `least` runs.
+pub(crate) fn mean_run(
+    before: (u64, Duration),
+    after: (u64, Duration),
+    least: usize,
+) -> Result<f64> {
+    let runs = after.0.checked_sub(before.0);
+    let runs = runs.filter(|runs| *runs >= least as u64);
+    let runs = runs.context("a program ran less often than expected")?;
+    Ok((after.1 - before.1).as_secs_f64() * 1e9 / runs as f64)
 }
 
 #[cfg(test)]

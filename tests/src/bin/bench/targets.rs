@@ -1,11 +1,18 @@
 //! Destinations of every kind from the bundled service tags.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use enforcer::{
     azure::{PrefixSet, TagSnapshot, bundle},
     config::{Cloud, REGISTRY_TAG, STORAGE_TAG},
+};
+use lab::{
+    Lab,
+    fixtures::enforcer::{Enforcer, configuration},
 };
 use test_data::Random;
 
@@ -178,4 +185,28 @@ impl Targets {
 fn spread(all: Vec<IpAddr>) -> Vec<IpAddr> {
     let step = (all.len() / EACH).max(1);
     all.into_iter().step_by(step).take(EACH).collect()
+}
+
+/// Returns the lab's configuration for contoso with `regions`, with the bundle instead of the lab's service tags, and with `protected` addresses.
+pub(crate) fn with_bundle(
+    lab: &Lab,
+    enforcer: &Enforcer,
+    regions: &[&str],
+    protected: &[IpAddr],
+) -> Result<String> {
+    let config = enforcer.config();
+    let directory = config.parent().unwrap_or(Path::new("/"));
+    let text = configuration(lab, directory, regions, "");
+    let prefixes: Vec<String> = protected.iter().map(|ip| format!("\"{ip}/32\"")).collect();
+    let cidrs = format!("cidrs = [{}]", prefixes.join(", "));
+    let is_tags = |line: &&str| line.starts_with("service-tags");
+    ensure!(
+        text.lines().any(|line| is_tags(&line)),
+        "the lab's configuration names no service tags"
+    );
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| if is_tags(&line) { &cidrs } else { line })
+        .collect();
+    Ok(lines.join("\n") + "\n")
 }

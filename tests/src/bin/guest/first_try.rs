@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result};
 use nix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::PROTECTED;
-
+/// The bad actor's storage account.
+const PROTECTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 const PAUSE: Duration = Duration::from_millis(2);
 /// Duration of the attempts after the interface is up.
 const AFTERWARDS: Duration = Duration::from_secs(2);

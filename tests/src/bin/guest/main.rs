@@ -22,8 +22,6 @@ use lab::{
     fixtures::service_tags,
 };
 
-/// The bad actor's storage account.
-const PROTECTED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 66);
 /// Interval at which a stream checks whether to end.
 const POLL: Duration = Duration::from_millis(50);
 

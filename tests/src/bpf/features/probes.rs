@@ -2,18 +2,45 @@
 //!
 //! Instructions are encoded as in RFC 9669; helper numbers are those of linux/bpf.h.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::{
+    fs,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
 
 use anyhow::{Context, Result, bail};
 
-use super::ProbeEnv;
-use crate::bpf::{Attach, AttachPoint, Map, Program};
+use crate::{
+    bpf::{Attach, AttachPoint, Map, Program},
+    topology::{cgroup::Cgroup, netns::Netns},
+};
 
 const RETURN_1: [u64; 2] = [0x0000_0001_0000_00b7, 0x95];
 /// `BPF_F_PREORDER`.
 const PREORDER: u32 = 1 << 6;
 /// The loopback interface of every network namespace.
 const LOOPBACK: u32 = 1;
+
+/// Attach targets for probes: a cgroup without processes and a network namespace without a link.
+#[derive(Debug)]
+pub struct ProbeEnv {
+    cgroup: OwnedFd,
+    netns: Netns,
+}
+
+impl ProbeEnv {
+    /// Opens `cgroup` and creates a network namespace.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub fn new(cgroup: &Cgroup) -> Result<Self> {
+        Ok(Self {
+            cgroup: fs::File::open(cgroup.path())
+                .context("open a cgroup")?
+                .into(),
+            netns: Netns::new()?,
+        })
+    }
+}
 
 pub(super) fn coarse_clock(_: &ProbeEnv) -> Result<bool> {
     has_helper(AttachPoint::Egress, 160)

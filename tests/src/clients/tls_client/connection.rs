@@ -17,7 +17,10 @@ use rustls::{
 };
 use socket2::SockRef;
 
-use super::{Attempt, Exchange, PULL, Payload, large::Large};
+use super::{
+    attempt::{Attempt, Exchange, PULL, Payload},
+    large::Large,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

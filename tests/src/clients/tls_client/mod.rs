@@ -1,11 +1,11 @@
 //! A TLS client on rustls: many connections from one process, and ClientHellos in several segments.
 
+mod attempt;
 mod connection;
 mod large;
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -15,14 +15,13 @@ use std::{
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use self::connection::hello;
 use self::connection::{Trust, exchange, get};
+pub use self::{
+    attempt::{Attempt, Exchange, PULL, PUSH, Payload},
+    connection::hello,
+};
 use crate::fixtures::{process::run_with_input, process_env::ProcessEnv};
 
-/// The first words of a pull request.
-pub const PULL: &str = "GET /v2/";
-/// The first words of a push request.
-pub const PUSH: &str = "POST /v2/stolen/blobs/uploads/";
 /// Time limit of a client process.
 const LIMIT: Duration = Duration::from_secs(150);
 /// Number of concurrent connections.
@@ -40,50 +39,6 @@ pub enum Work {
     },
     /// Sends a payload to each server and waits for an answer. Returns a list of [`Exchange`].
     Exchange(Vec<Attempt>),
-}
-
-/// A connection whose first bytes are sent in several segments.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The server.
-    pub to: SocketAddr,
-    /// The payload.
-    pub payload: Payload,
-    /// Offsets at which further segments begin, in ascending order.
-    pub cuts: Vec<usize>,
-    /// Time limit of the answer in milliseconds.
-    pub patience: u64,
-}
-
-/// The payload of a connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Payload {
-    /// A rustls handshake with this server name, then a request.
-    Handshake {
-        /// The server's name.
-        name: String,
-        /// Whether the ClientHello has post-quantum size.
-        large: bool,
-        /// Method and path, such as [`PULL`].
-        request: String,
-    },
-    /// Raw bytes.
-    Bytes(Vec<u8>),
-}
-
-/// The result of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
-    /// The client's address.
-    pub from: SocketAddr,
-    /// Length of the first message in bytes.
-    pub length: usize,
-    /// The offsets of [`Attempt::cuts`].
-    pub cuts: Vec<usize>,
-    /// The HTTP status line, or `bytes` for an answer to [`Payload::Bytes`].
-    pub answer: Option<String>,
-    /// The error, if there was no answer.
-    pub error: Option<String>,
 }
 
 /// The results of many connections.

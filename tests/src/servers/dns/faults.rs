@@ -7,7 +7,7 @@ use std::{
     io::{self, Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -18,10 +18,7 @@ use anyhow::{Context, Result};
 use hickory_proto::{op::ResponseCode, rr::RecordType};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{
-    locked,
-    message::{Question, question},
-};
+use super::message::{Question, question};
 use crate::topology::{
     addresses::{RESOLVER_V4, RESOLVER_V6},
     netns::Netns,
@@ -244,4 +241,9 @@ fn bound(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Sock
     socket.set_read_timeout(Some(POLL))?;
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Locks a mutex, ignoring poison: values are only replaced as a whole, so a panic leaves them consistent.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,10 @@ pub use hickory_proto::{op::ResponseCode, rr::RecordType};
 pub use self::faults::Fault;
 pub use self::fixed::{Names, serve};
 pub use self::message::Answer;
-use self::{faults::FaultProxy, zones::Zones};
+use self::{
+    faults::{FaultProxy, locked},
+    zones::Zones,
+};
 use crate::{
     ScratchDir,
     fixtures::{
@@ -262,11 +265,6 @@ fn ask(server: SocketAddr, name: &str, kind: RecordType, limit: Duration) -> Res
 
 fn control(command: Command) -> Result<String> {
     run(command, Duration::from_secs(10))?.success()
-}
-
-/// Locks a mutex, ignoring poison: values are only replaced as a whole, so a panic leaves them consistent.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns PowerDNS's configuration: without caches, so that each query reaches the zones, and with one thread, so that rotation has one counter.
