@@ -1,4 +1,4 @@
-//! Reading the files that configuration and convention name: regular files only, and no more of them than a bound.
+//! Reads files of configured and conventional paths: regular files only, up to a size limit.
 
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
@@ -6,11 +6,11 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// The bytes of the regular file at `path`, or `None` when it has more than `limit` bytes. Symbolic links are followed. Whatever
-/// stands there, nothing waits for another process: a FIFO or a device is opened without blocking, and refused before it is read.
+/// Reads the regular file at `path`; `None` when it has more than `limit` bytes. Symbolic links are followed. It never blocks on another
+/// process: a FIFO or a device is opened without blocking, and refused before it is read.
 ///
 /// # Errors
-/// What the system says, or that it is no regular file.
+/// Where the file cannot be read or is not a regular file.
 pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let (file, expected) = open_regular(path)?;
     if expected > limit {
@@ -21,10 +21,10 @@ pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>>
     Ok((u64::try_from(read).is_ok_and(|read| read <= limit)).then_some(bytes))
 }
 
-/// The bytes of the regular file at `path`, as [`read_up_to`] reads them.
+/// Reads the regular file at `path` like [`read_up_to`].
 ///
 /// # Errors
-/// As there, and [`io::ErrorKind::FileTooLarge`] when it has more than `limit` bytes.
+/// Like [`read_up_to`], and [`io::ErrorKind::FileTooLarge`] when it has more than `limit` bytes.
 pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_up_to(path, limit)?.ok_or_else(|| {
         let problem = format!("is larger than {limit} bytes");
@@ -32,9 +32,9 @@ pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     })
 }
 
-/// Returns the `bytes` of a text file as UTF-8 without a byte order mark. UTF-16, which PowerShell's `>` writes, shows by its byte order mark
-/// (Unicode 16, section 23.8), or by a zero byte beside the first character, which is ASCII in every format that is read here. Other bytes
-/// are returned as they are, for the parser to refuse.
+/// Returns the `bytes` of a text file as UTF-8 without a byte order mark. UTF-16, which PowerShell's `>` writes, is recognized by its byte
+/// order mark (Unicode 16, section 23.8), or by a zero byte beside the first character, which is ASCII in all formats that are read here.
+/// Other bytes are returned unchanged, for the parser to refuse.
 pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     let decoded = match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => return Cow::Borrowed(rest),
@@ -47,7 +47,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     decoded.map_or(Cow::Borrowed(bytes), |text| Cow::Owned(text.into_bytes()))
 }
 
-/// The text of UTF-16 `bytes`; `None` where a unit or a surrogate pair is incomplete.
+/// Decodes UTF-16 `bytes`; `None` where a unit or a surrogate pair is incomplete.
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let units = pairs.iter().map(|pair| unit(*pair));
@@ -55,14 +55,14 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     text.ok().filter(|_| rest.is_empty())
 }
 
-/// The file at `path`, open for reading, and its length in bytes. A terminal does not become the daemon's own.
+/// Opens the regular file at `path`, and returns it with its length in bytes. A terminal does not become the controlling terminal.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .map_err(|error| match error.raw_os_error() {
-            // What opening a socket says (open(2)), and a device file without its device.
+            // The error of opening a socket (open(2)), or a device file without its device.
             Some(libc::ENXIO) => not_regular(),
             _ => error,
         })?;
@@ -77,7 +77,7 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file")
 }
 
-/// Makes a FIFO that nobody writes to: opening it for reading blocks for ever.
+/// Creates a FIFO without a writer: opening it for reading would block forever.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &Path) {
     let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_longer_than_it_says_ends_at_the_limit() {
+    fn a_file_longer_than_its_reported_size_is_read_up_to_the_limit() {
         let status = Path::new("/proc/self/status");
         assert_eq!(std::fs::metadata(status).unwrap().len(), 0);
         assert_eq!(read_up_to(status, 64).unwrap(), None);
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_at_once() {
+    fn special_files_are_refused_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let (fifo, socket) = (directory.path().join("fifo"), directory.path().join("sock"));
         make_fifo(&fifo);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_in_the_encodings_that_tools_write() {
+    fn text_is_decoded_from_utf_8_and_utf_16() {
         let text = "{\"é\": \"\u{10348}\"}\r\n";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbolic_link_leads_to_its_file() {
+    fn symbolic_links_are_followed() {
         let directory = tempfile::tempdir().unwrap();
         let (file, link) = (directory.path().join("..data"), directory.path().join("it"));
         std::fs::write(&file, b"text").unwrap();

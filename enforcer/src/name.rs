@@ -1,4 +1,4 @@
-//! A DNS host name as policy compares it.
+//! DNS host names in canonical form.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,13 +15,13 @@ const MAX_LABEL: usize = 63;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
 
-/// Why a string is no host name.
+/// Why a string is not a host name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// A `*` stands in it; policy takes whole names only.
+    /// It contains a `*`; policy allows fully qualified names only.
     #[error(
-        "\"{0}\" is a wildcard: it would open every account it matches; write whole names (Azure shows wildcards while dedicated data \
-         endpoints are off: az acr update --name REGISTRY --data-endpoint-enabled)"
+        "\"{0}\" is a wildcard: it would allow every account that it matches; use fully qualified names (Azure shows wildcards while \
+         dedicated data endpoints are disabled: az acr update --name REGISTRY --data-endpoint-enabled)"
     )]
     Wildcard(String),
     /// Not a name by RFC 1035 and RFC 1123.
@@ -31,7 +31,7 @@ pub enum NameError {
     Invalid(String),
     /// One label, which may be a registry's name.
     #[error(
-        "\"{0}\" is not a whole host name; write it with its domain, such as \"{0}.azurecr.io\" for the registry \"{0}\""
+        "\"{0}\" is not a fully qualified host name; add its domain, such as \"{0}.azurecr.io\" for the registry \"{0}\""
     )]
     SingleLabel(String),
 }
@@ -47,7 +47,7 @@ impl Name {
         self.0.split('.')
     }
 
-    /// Whether this name is `suffix` or lies below it, by whole labels.
+    /// Whether this name is `suffix` or a subdomain of it.
     pub fn is_within(&self, suffix: &str) -> bool {
         self.0
             .strip_suffix(suffix)
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_name_is_refused() {
+    fn invalid_names_are_refused() {
         for text in [
             "", ".", "1234", "a..b", "-a.io", "a-.io", "a b.io", "1.2.3.4", "ü.io",
         ] {

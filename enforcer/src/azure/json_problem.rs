@@ -1,14 +1,14 @@
-//! What is wrong with a JSON file, for the person who put it there.
+//! Describes what is wrong with a JSON file, for the person who wrote it.
 
 use crate::plain_words::plain_words;
 use crate::printable;
 
-/// The most characters of a line that are shown.
+/// The most characters of a line in a message.
 const SHOWN: usize = 80;
-/// What Azure's command line, as other programs of Python, writes before its messages to standard error.
+/// Prefixes of messages that Azure's command line, like other Python programs, writes to standard error.
 const MESSAGES: [&str; 4] = ["WARNING:", "ERROR:", "INFO:", "DEBUG:"];
 
-/// Describes the problem that `error` found in `bytes`, with the line that it is in.
+/// Describes the problem that `error` found in `bytes`, with its line.
 pub(super) fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> String {
     let (number, line) = if error.is_eof() {
         last_line(bytes)
@@ -23,7 +23,7 @@ pub(super) fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> String {
         return format!("it ends within {place}");
     }
     if is_message(&line) {
-        return format!("{place}, is a message from standard error; leave it out (no `2>&1`)");
+        return format!("{place}, is a message from standard error; remove it (do not use `2>&1`)");
     }
     if error.is_data() {
         return format!("{place}: {}", fault(error));
@@ -31,14 +31,14 @@ pub(super) fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> String {
     format!("{place}, is not JSON ({})", fault(error))
 }
 
-/// Describes the problem that `error` found, without showing where: what a server answers may hold secrets.
+/// Describes the problem that `error` found, without its line: answers of servers may contain secrets.
 pub(super) fn fault(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let (told, _position) = told.rsplit_once(" at line ").unwrap_or((&told, ""));
     plain_words(told, "an object")
 }
 
-/// Whether a program wrote this line to standard error: what precedes its level is no JSON.
+/// Whether a program wrote this line to standard error: the text before its level is not JSON.
 fn is_message(line: &str) -> bool {
     let mut levels = MESSAGES.iter().filter_map(|level| line.find(level));
     levels.any(|at| !line.get(..at).unwrap_or_default().contains(['"', '{']))
@@ -62,7 +62,7 @@ fn last_line(bytes: &[u8]) -> (usize, String) {
     (number, String::from_utf8_lossy(line).trim().to_owned())
 }
 
-/// The part of `line` around the fault.
+/// Returns the part of `line` around the error.
 fn excerpt(line: &str, error: &serde_json::Error) -> String {
     let length = line.chars().count();
     if length <= SHOWN {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_shows_its_line_and_no_type_of_rust() {
+    fn each_problem_shows_its_line_and_no_rust_type() {
         for (text, expected) in [
             ("", "it is empty"),
             (" \n", "it is empty"),
@@ -108,15 +108,15 @@ mod tests {
             ),
             (
                 "WARNING: in preview.\n{\"changeNumber\": 1}",
-                "line 1, `WARNING: in preview.`, is a message from standard error; leave it out (no `2>&1`)",
+                "line 1, `WARNING: in preview.`, is a message from standard error; remove it (do not use `2>&1`)",
             ),
             (
                 "\u{1b}[33mWARNING: in preview.\n{\"changeNumber\": 1}",
-                "line 1, `\\u{1b}[33mWARNING: in preview.`, is a message from standard error; leave it out (no `2>&1`)",
+                "line 1, `\\u{1b}[33mWARNING: in preview.`, is a message from standard error; remove it (do not use `2>&1`)",
             ),
             (
                 "{\"changeNumber\": 1}\naz : ERROR: late\n",
-                "line 2, `az : ERROR: late`, is a message from standard error; leave it out (no `2>&1`)",
+                "line 2, `az : ERROR: late`, is a message from standard error; remove it (do not use `2>&1`)",
             ),
             ("<html>\n", "line 1, `<html>`, is not JSON (expected value)"),
             (
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_part_around_the_fault_is_shown() {
+    fn a_long_line_is_shown_around_the_error() {
         let long = format!(
             "{{\"names\": [\"{}\", 7], \"more\": \"{}\"}}",
             "é".repeat(500),

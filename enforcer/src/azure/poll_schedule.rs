@@ -1,4 +1,4 @@
-//! When a source is asked next: at an interval with jitter, and after failures with a growing wait.
+//! When a source is polled: at an interval with jitter, and after failures with exponential backoff.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use crate::random::{Jitter, SPREAD};
 
 /// The wait after the first failure; each further one doubles it, up to the interval.
 pub const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// What a server may put the next question off by at most.
+/// The longest `Retry-After` of a server that is obeyed.
 pub const MOST_RETRY_AFTER: Duration = Duration::from_hours(1);
-/// A question without a result is given up after this long.
+/// Time after which a poll without a result counts as lost.
 pub(in crate::azure) const LOST_AFTER: Duration = Duration::from_mins(10);
 
-/// The schedule of one source. Times count from the start of the daemon, on a clock that does not go back.
+/// The schedule of one source. Times are monotonic, since the start of the daemon.
 #[derive(Debug)]
 pub struct PollSchedule {
     interval: Duration,
@@ -27,7 +27,7 @@ enum Next {
 }
 
 impl PollSchedule {
-    /// Due at once; then each `interval`, or up to a tenth of it earlier. Hosts with different seeds drift apart.
+    /// Creates a schedule that is due at once, then every `interval` or up to a tenth earlier. Hosts with different seeds drift apart.
     pub fn new(interval: Duration, seed: u64) -> Self {
         Self {
             interval,
@@ -37,18 +37,18 @@ impl PollSchedule {
         }
     }
 
-    /// Due within the first tenth of the interval after `now`, for questions that many hosts or names ask together.
+    /// Makes the poll due within a tenth of the interval after `now`, so that hosts or sources that start together do not poll together.
     pub fn spread(&mut self, now: Duration) {
         let wait = self.jitter.spread(self.interval) - self.interval;
         self.next = Next::At(now + wait);
     }
 
-    /// Whether it is time to ask, and nobody is asking.
+    /// Whether a poll is due and none is running.
     pub fn is_due(&self, now: Duration) -> bool {
         self.next_wake() <= now
     }
 
-    /// When [`PollSchedule::is_due`] turns true.
+    /// Returns when [`PollSchedule::is_due`] becomes true.
     pub fn next_wake(&self) -> Duration {
         match self.next {
             Next::At(time) => time,
@@ -56,19 +56,19 @@ impl PollSchedule {
         }
     }
 
-    /// Notes that the source is being asked.
+    /// Records the start of a poll.
     pub fn started(&mut self, now: Duration) {
         self.next = Next::Running(now);
     }
 
-    /// Notes a good answer.
+    /// Records a success.
     pub fn succeeded(&mut self, now: Duration) {
         self.failures = 0;
         self.wait(now, self.interval * SPREAD / (SPREAD + 1));
     }
 
-    /// Notes a failure; `retry_after` is what the server asked for. It is taken up to [`MOST_RETRY_AFTER`], and never
-    /// makes the wait shorter.
+    /// Records a failure. `retry_after` is the wait that the server requested: it counts up to [`MOST_RETRY_AFTER`] and never shortens the
+    /// wait.
     pub fn failed(&mut self, now: Duration, retry_after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         let doubled = 2_u32.saturating_pow(self.failures - 1);
@@ -84,7 +84,7 @@ impl PollSchedule {
     }
 }
 
-/// The longest that `wait` becomes with its jitter.
+/// Returns the upper bound of `wait` with jitter.
 pub fn longest(wait: Duration) -> Duration {
     wait + wait / SPREAD
 }
@@ -96,7 +96,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_mins(5);
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// Runs the clock from `from` to `until`, and answers each question as `good` says; the times of all questions.
+    /// Runs the clock from `from` to `until`, each poll with the result that `good` returns, and returns the times of all polls.
     fn run(
         schedule: &mut PollSchedule,
         from: Duration,
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn it_asks_at_once_and_then_at_its_interval_with_jitter() {
+    fn polls_at_once_and_then_at_the_interval_with_jitter() {
         let mut schedule = PollSchedule::new(INTERVAL, 7);
         let asked = run(&mut schedule, Duration::ZERO, 10 * HOUR, |_| true);
         assert_eq!(asked[0], Duration::ZERO);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_off_for_an_hour_it_asks_seldom_and_recovers_by_itself() {
+    fn an_outage_of_an_hour_causes_few_polls_and_ends_by_itself() {
         let mut schedule = PollSchedule::new(INTERVAL, 7);
         run(&mut schedule, Duration::ZERO, HOUR, |_| true);
         let asked = run(&mut schedule, HOUR, 2 * HOUR, |_| false);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_question_is_asked_again() {
+    fn a_lost_poll_is_repeated() {
         let mut schedule = PollSchedule::new(INTERVAL, 7);
         schedule.started(HOUR);
         assert!(!schedule.is_due(HOUR + LOST_AFTER / 2));

@@ -1,11 +1,11 @@
-//! Sets of prefixes, aggregated: sorted, disjoint and as few as possible.
+//! Sets of prefixes, aggregated: sorted, disjoint and minimal.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// A set of addresses as the fewest prefixes that make it up, sorted by address.
+/// A set of addresses, as the minimal sorted list of prefixes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrefixSet {
     v4: Vec<Ipv4Net>,
@@ -50,7 +50,7 @@ impl PrefixSet {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
-    /// How many IPv4 addresses are in the set.
+    /// The number of IPv4 addresses in the set.
     pub fn v4_addresses(&self) -> u64 {
         self.v4
             .iter()
@@ -58,7 +58,7 @@ impl PrefixSet {
             .sum()
     }
 
-    /// Whether `address` is in the set, as it stands: an IPv4-mapped address is an IPv6 address here.
+    /// Whether `address` is in the set. An IPv4-mapped address counts as an IPv6 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.covers(address.into())
     }
@@ -81,20 +81,20 @@ impl PrefixSet {
         self.first_common(other).is_some()
     }
 
-    /// The first prefix that both sets contain whole; `None` when they are disjoint.
+    /// Returns the first prefix that both sets cover; `None` when they are disjoint.
     pub fn first_common(&self, other: &Self) -> Option<IpNet> {
         let v4 = first_common(&self.v4, &other.v4).map(IpNet::V4);
         v4.or_else(|| first_common(&self.v6, &other.v6).map(IpNet::V6))
     }
 
-    /// The addresses of either set.
+    /// Returns the addresses of either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         self.iter().chain(other.iter()).collect()
     }
 }
 
-/// What the two families have in common here.
+/// A prefix of either family.
 trait Prefix: Copy {
     type Address: Ord;
 
@@ -126,14 +126,14 @@ impl Prefix for Ipv6Net {
     }
 }
 
-/// One prefix of the set suffices: had several made up `prefix` together, they would stand there as one.
+/// Whether the set covers `prefix`. One prefix of the set suffices: several that cover it together would be aggregated to one.
 fn covers<P: Prefix>(sorted: &[P], prefix: P) -> bool {
     let after = sorted.partition_point(|candidate| candidate.first() <= prefix.first());
     let candidate = after.checked_sub(1).and_then(|index| sorted.get(index));
     candidate.is_some_and(|candidate| candidate.last() >= prefix.last())
 }
 
-/// Two prefixes overlap only when one contains the other; the contained one is the answer.
+/// Returns the first prefix in both sets. Two prefixes overlap only when one contains the other; the contained one is returned.
 fn first_common<P: Prefix>(mut left: &[P], mut right: &[P]) -> Option<P> {
     while let ([a, left_rest @ ..], [b, right_rest @ ..]) = (left, right) {
         if a.last() < b.first() {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_become_one_prefix_and_the_families_stay_apart() {
+    fn adjacent_prefixes_are_aggregated_within_a_family() {
         let set = set(&[
             "10.0.1.0/24",
             "10.0.0.0/24",
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_common_address_is_found_and_named() {
+    fn the_first_common_prefix_is_found() {
         let storage = set(&["10.0.0.0/24", "10.2.0.0/16", "2001:db8::/32"]);
         assert_eq!(
             storage.first_common(&set(&["10.1.0.0/16", "10.3.0.0/16", "2001:db9::/32"])),

@@ -1,11 +1,11 @@
-//! The regions that registries can have replicas in, by the names that stand in data endpoint names.
+//! The regions in which registries can have replicas, as written in data endpoint names.
 
 use std::collections::BTreeSet;
 
 use super::TagSnapshot;
 use crate::config::Cloud;
 
-/// Physical regions, canary and staging ones included.
+/// Physical regions, including canary and staging regions.
 #[rustfmt::skip]
 const PUBLIC: [&str; 62] = [
     "australiacentral", "australiacentral2", "australiaeast", "australiasoutheast", "austriaeast",
@@ -36,10 +36,10 @@ const CHINA: [&str; 6] = [
     "chinanorth3",
 ];
 
-/// The most regions that are taken from tags: each is a name to ask for, for each registry.
+/// The most regions from tags: each is one more name to query for each registry.
 const MOST_FROM_TAGS: usize = 256;
 
-/// The regions of `cloud` that were known when this was built, sorted.
+/// The regions of `cloud` that were known when this version was built, sorted.
 pub const fn known(cloud: Cloud) -> &'static [&'static str] {
     match cloud {
         Cloud::Public => &PUBLIC,
@@ -48,7 +48,7 @@ pub const fn known(cloud: Cloud) -> &'static [&'static str] {
     }
 }
 
-/// All regions where a replica may be: those known, those that `tags` name besides (256 at most), and `more` of the configuration.
+/// Returns all regions where a replica may be: the known ones, at most 256 others of `tags`, and `more` from the configuration.
 pub fn all(tags: &TagSnapshot, more: &[String]) -> BTreeSet<String> {
     let known = known(tags.cloud);
     let named = tags.registry_regions.keys();
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_of_the_tags_and_of_the_configuration_join_them() {
+    fn regions_of_the_tags_and_of_the_configuration_are_added() {
         let tags = bundle::load(Cloud::Public).unwrap();
         let regions = all(&tags, &["newregion".to_owned()]);
         for region in ["eastus", "southeastus3", "newregion"] {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_name_more_regions_than_there_are_crowd_out_no_other() {
+    fn too_many_regions_in_tags_displace_no_other() {
         let mut tags = bundle::load(Cloud::Public).unwrap();
         let invented = (0..5000).map(|n| (format!("a{n}"), crate::azure::PrefixSet::default()));
         tags.registry_regions.extend(invented);

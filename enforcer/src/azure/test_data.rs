@@ -1,4 +1,4 @@
-//! The real files that tests read when they are there, and files made of the bundle.
+//! Published files, which tests read where present, and files generated from the bundle.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::tags::published_on;
 use super::{PrefixSet, TagSnapshot, bundle};
 use crate::config::{Cloud, REGISTRY_TAG};
 
-/// The newest file of each cloud, which the bundle is made from.
+/// The newest file of each cloud, from which the bundle is generated.
 pub(super) const NEWEST: [(Cloud, &str); 3] = [
     (Cloud::Public, "ServiceTags_Public_20260622.json"),
     (
@@ -19,18 +19,18 @@ pub(super) const NEWEST: [(Cloud, &str); 3] = [
     (Cloud::China, "ServiceTags_China_20260720.json"),
 ];
 
-/// The path of a published file; says so when it is not there.
+/// The path of a published file; prints a notice when it is missing.
 pub(super) fn service_tags(file: &str) -> Option<PathBuf> {
     shared(&Path::new("service-tags").join(file))
 }
 
-/// The published list of the public cloud's physical regions, one a line; says so when it is not there.
+/// The published list of the public cloud's physical regions, one per line; prints a notice when it is missing.
 pub(super) fn regions() -> Option<String> {
     let path = shared(Path::new("azure-regions.txt"))?;
     Some(std::fs::read_to_string(path).unwrap())
 }
 
-/// A file beside the workspace; says so when it is not there, past the capture of passing tests.
+/// A file beside the workspace. Prints a notice when it is missing, bypassing the capture of passing tests.
 fn shared(file: &Path) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let path = workspace.join("../shared/data").join(file);
@@ -41,7 +41,7 @@ fn shared(file: &Path) -> Option<PathBuf> {
     Some(path)
 }
 
-/// The text of a published file with what `tags` hold.
+/// The text of a published file with the content of `tags`.
 pub(crate) fn published(tags: &TagSnapshot) -> String {
     let tag = |name: String, prefixes: &PrefixSet| {
         let prefixes: Vec<String> = prefixes.iter().map(|prefix| prefix.to_string()).collect();
@@ -69,7 +69,7 @@ pub(crate) fn later(change_number: u32) -> TagSnapshot {
     }
 }
 
-/// `tags` with `name`'s prefixes as `keep` leaves them.
+/// `tags` with only those prefixes of the tag `name` for which `keep` is true.
 pub(crate) fn thinned(
     mut tags: TagSnapshot,
     name: &str,

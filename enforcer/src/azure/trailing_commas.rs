@@ -1,7 +1,7 @@
-//! JSON with trailing commas, as some printed samples have them, made plain JSON.
+//! Removes trailing commas from JSON: some documented samples have them.
 
-/// Puts a space in place of each comma that only a closing bracket follows; everything else, and with it every line
-/// and column, stays as it is. Strings are not touched.
+/// Replaces each comma before a closing bracket with a space. Everything else stays, so lines and columns do not change. Strings are not
+/// changed.
 pub(super) fn blank_trailing_commas(json: &mut [u8]) {
     let mut comma = None;
     let mut before = None;
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comma_before_a_closing_bracket_goes() {
+    fn a_comma_before_a_closing_bracket_is_removed() {
         assert_eq!(blanked("[1, 2,\n]"), "[1, 2 \n]");
         assert_eq!(
             blanked(r#"{"a": [{"b": 1,},],}"#),
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_a_string_stays() {
+    fn strings_are_not_changed() {
         for text in [r#"["a,]", ",}"]"#, r#"["\",]"]"#, r#"["\\", "]"]"#] {
             assert_eq!(blanked(text), text);
         }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn other_stray_commas_stay_wrong() {
+    fn other_misplaced_commas_stay_invalid() {
         for text in ["[,]", "{,}", "[1,,]", r#"{"a":,}"#, ",]"] {
             assert!(
                 serde_json::from_str::<Value>(&blanked(text)).is_err(),

@@ -102,7 +102,7 @@ fn source() -> SourceStatus {
         failing: Some(Alarm {
             kind: "source-failing".to_owned(),
             since: "2026-08-22T12:00:04Z".parse().unwrap(),
-            message: "contoso.json: names no data endpoint".to_owned(),
+            message: "contoso.json: has no data endpoint".to_owned(),
         }),
     }
 }

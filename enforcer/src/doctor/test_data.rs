@@ -120,7 +120,7 @@ fn tags() -> TagsStatus {
         age_days: Some(65),
         max_age_days: 90,
         source: "the bundle in the binary".to_owned(),
-        bundle: "change 375, published 2025-10-28, made of ServiceTags_Public_20251028.json"
+        bundle: "change 375, published 2025-10-28, generated from ServiceTags_Public_20251028.json"
             .to_owned(),
         ipv4_prefixes: 100,
         ipv6_prefixes: 50,
@@ -140,7 +140,7 @@ fn source() -> SourceStatus {
         failing: Some(Alarm {
             kind: "source-failing".to_owned(),
             since: at("06:00"),
-            message: "contoso.json: names no data endpoint".to_owned(),
+            message: "contoso.json: has no data endpoint".to_owned(),
         }),
     }
 }

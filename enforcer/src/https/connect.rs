@@ -1,4 +1,4 @@
-//! From addresses to a connection.
+//! Connects to a server, with TLS or within this host.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +20,7 @@ use super::url::Security;
 use super::{HttpsError, Url};
 use crate::name::Name;
 
-/// How long one address has to take the connection before the next is tried.
+/// Timeout of a connection attempt before the next address is tried.
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// A connection to a server, with TLS or within this host.
@@ -29,8 +29,8 @@ pub(super) enum Stream {
     Plain(TcpStream),
 }
 
-/// Connects to the first of `addresses`, or of the host's own, that lets it. A certificate that is refused ends the search:
-/// what is wrong is the server or the trust, not the way there.
+/// Connects to the first of `addresses` that accepts a connection, or to the URL's own addresses. After a rejected certificate no other
+/// address is tried: the problem is the server or the trusted roots, not the network.
 pub(super) async fn connect(
     url: &Url,
     addresses: &[IpAddr],
@@ -104,7 +104,7 @@ async fn encrypted(
         })
 }
 
-/// What is wrong with the server's certificate, if that is what ended the handshake.
+/// Returns what is wrong with the server's certificate, if that ended the handshake.
 fn refusal(error: &io::Error) -> Option<String> {
     let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     if let rustls::Error::InvalidCertificate(problem) = inner {

@@ -1,42 +1,42 @@
-//! Why a request has no answer: each names the host and the mend, and never a header, a query or a body.
+//! Why a request fails: each error names the host and the fix, and never contains a header, a query or a body.
 
 use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Why a request has no answer.
+/// Why a request fails.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpsError {
-    /// The system trusts nobody.
+    /// The system has no trusted roots.
     #[error(
-        "no trusted root certificate is found ({problem}); install the package ca-certificates, or name a file with them in SSL_CERT_FILE"
+        "no trusted root certificate found ({problem}); install the package ca-certificates, or set SSL_CERT_FILE to a file with certificates"
     )]
     Roots {
-        /// What the look for them met.
+        /// Why none was found.
         problem: String,
     },
-    /// There is nothing to connect to.
-    #[error("{host}: has no address; check that the resolvers answer for this name")]
+    /// The host has no address.
+    #[error("{host}: has no address; check that the resolvers resolve it")]
     NoAddress {
         /// The host.
         host: String,
     },
-    /// No address takes the connection.
+    /// No address accepts a connection.
     #[error(
-        "{host}: no connection to {address} ({source}); check the network, and that firewalls let this host reach it"
+        "{host}: no connection to {address} ({source}); check the network, and that firewalls allow it"
     )]
     Connect {
         /// The host.
         host: String,
         /// The address that was tried last.
         address: IpAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The server's certificate is not trusted, or not for this host.
     #[error(
-        "{host}: its certificate is refused ({problem}); check this host's clock, and where a proxy reads TLS, \
-         add its root to the system's trusted ones"
+        "{host}: its certificate is rejected ({problem}); check this host's clock, and if a proxy terminates TLS, \
+         add its root certificate to the system's trusted roots"
     )]
     Certificate {
         /// The host.
@@ -44,54 +44,56 @@ pub enum HttpsError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The server does not speak TLS as it has to.
-    #[error("{host}: no TLS connection to {address} ({source}); check what answers there")]
+    /// The TLS handshake failed.
+    #[error("{host}: no TLS connection to {address} ({source}); check which server answers there")]
     Tls {
         /// The host.
         host: String,
         /// The address that was tried last.
         address: IpAddr,
-        /// What went wrong.
+        /// The error.
         source: io::Error,
     },
-    /// The answer is not whole in time.
-    #[error("{host}: no whole answer within {after:?}; check the network, or try again later")]
+    /// The answer was not complete in time.
+    #[error("{host}: no complete answer within {after:?}; check the network, or try again later")]
     Timeout {
         /// The host.
         host: String,
-        /// How long it had.
+        /// The timeout.
         after: Duration,
     },
-    /// The answer is larger than any that is expected.
+    /// The answer is larger than expected.
     #[error(
-        "{host}: its answer is larger than {limit} bytes, so it is not what was asked for; check what answers there"
+        "{host}: its answer is larger than {limit} bytes, so it is not the expected one; check which server answers there"
     )]
     TooLarge {
         /// The host.
         host: String,
-        /// The most that is taken, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// The connection ends before the answer does.
-    #[error("{host}: its answer is cut short ({source}); try again, or check what stands between")]
+    /// The connection ended before the answer did.
+    #[error(
+        "{host}: its answer is truncated ({source}); try again, or check proxies and firewalls on the path"
+    )]
     Truncated {
         /// The host.
         host: String,
-        /// What the connection met.
+        /// The error of the connection.
         source: hyper::Error,
     },
     /// The answer is not HTTP/1.1 within bounds.
-    #[error("{host}: answers something else than HTTP ({source}); check what answers there")]
+    #[error("{host}: its answer is not HTTP ({source}); check which server answers there")]
     NotHttp {
         /// The host.
         host: String,
-        /// What the parser said.
+        /// The error of the parser.
         source: hyper::Error,
     },
 }
 
 impl HttpsError {
-    /// What a connection that broke amounts to.
+    /// Classifies the error of a connection.
     pub(super) fn broken(host: String, source: hyper::Error) -> Self {
         if source.is_parse() {
             return Self::NotHttp { host, source };

@@ -1,4 +1,4 @@
-//! What is asked and what is answered.
+//! Requests and responses.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,14 +11,14 @@ use hyper::{Method, StatusCode};
 
 use super::Url;
 
-/// How long a request may take from connecting to the last byte, unless it says otherwise.
+/// Default timeout of a request, from connecting to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The most bytes of an answer's body, unless the request says otherwise.
+/// Default limit of an answer's body, in bytes.
 const LIMIT: u64 = 1 << 20;
-/// Names the program to those who run the servers.
+/// The header `User-Agent`, which identifies the program to operators of servers.
 const AGENT: &str = concat!("egress-enforcer/", env!("CARGO_PKG_VERSION"));
 
-/// A request: by default 30 seconds and 1 MiB of answer.
+/// A request: by default with a timeout of 30 seconds and a limit of 1 MiB for the answer.
 pub struct Request {
     pub(super) url: Url,
     pub(super) timeout: Duration,
@@ -29,7 +29,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Asks for what is at `url`.
+    /// A GET request.
     pub fn get(url: Url) -> Self {
         Self {
             url,
@@ -41,7 +41,7 @@ impl Request {
         }
     }
 
-    /// Asks for the headers of what is at `url`.
+    /// A HEAD request.
     pub fn head(url: Url) -> Self {
         Self {
             method: Method::HEAD,
@@ -49,7 +49,7 @@ impl Request {
         }
     }
 
-    /// Sends `body` to `url`; its kind is a header.
+    /// A POST request with `body`; its type is set as a header.
     pub fn post(url: Url, body: impl Into<Bytes>) -> Self {
         Self {
             method: Method::POST,
@@ -58,7 +58,7 @@ impl Request {
         }
     }
 
-    /// With a header, which is part of no error and no log.
+    /// Adds a header, which appears in no error and no log.
     #[must_use]
     pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
         value.set_sensitive(true);
@@ -66,19 +66,19 @@ impl Request {
         self
     }
 
-    /// With this much time from connecting to the last byte.
+    /// Sets the timeout, from connecting to the last byte.
     #[must_use]
     pub fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// With at most this many bytes of answer.
+    /// Sets the limit of the answer's body, in bytes.
     #[must_use]
     pub fn at_most(self, limit: u64) -> Self {
         Self { limit, ..self }
     }
 
-    /// Where it goes.
+    /// The URL.
     pub fn url(&self) -> &Url {
         &self.url
     }
@@ -107,7 +107,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 pub struct Response {
     status: StatusCode,
     headers: HeaderMap,
@@ -128,7 +128,7 @@ impl Response {
         self.status
     }
 
-    /// The first header of that name, whatever its letter case; `None` when there is none in plain text.
+    /// The first header with this name, in any letter case; `None` when there is none in plain text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -148,13 +148,13 @@ impl Response {
         &self.body
     }
 
-    /// The body, without a copy.
+    /// The body, without copying it.
     pub fn into_body(self) -> Vec<u8> {
         self.body
     }
 }
 
-/// Without headers and body: either may hold a token.
+/// Without headers and body: either may contain a token.
 impl fmt::Debug for Response {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

@@ -1,7 +1,7 @@
 //! A small HTTPS client for the sources of names and service tags.
 //!
-//! It resolves nothing: whoever sends gives the addresses, which the policy has opened. HTTP/1.1, one request per connection;
-//! a redirect is an answer like any other. Time, headers and bodies are bounded.
+//! It does not resolve names: the caller passes addresses, which the policy allows. HTTP/1.1, one request per connection; redirects are not
+//! followed. Time, headers and bodies are bounded.
 
 mod connect;
 mod error;
@@ -27,25 +27,25 @@ pub use self::message::{Request, Response};
 use self::roots::Roots;
 pub use self::url::{Url, UrlError, encoded};
 
-/// Bytes of an answer's head, and of a body's piece in memory.
+/// The largest head of an answer, and the buffer for its body, in bytes.
 const BUFFER: usize = 64 << 10;
-/// Headers of an answer.
+/// The most headers of an answer.
 const MOST_HEADERS: usize = 100;
 
-/// Sends requests. It holds neither connections nor, between requests, the system's trusted roots.
+/// A client. It keeps neither connections nor, between requests, the system's trusted roots.
 #[derive(Debug, Default)]
 pub struct Client {
     roots: Roots,
 }
 
 impl Client {
-    /// A client that trusts the system's roots: those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set. They are
-    /// read when a request needs them, so that a root which is added counts without a restart.
+    /// Creates a client that trusts the system's roots: those of `SSL_CERT_FILE` and `SSL_CERT_DIR` where these are set. They are read for
+    /// each request, so that a new root takes effect without a restart.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A client that trusts `roots` only.
+    /// Creates a client that trusts only `roots`.
     #[cfg(test)]
     pub(crate) fn trusting(roots: rustls::RootCertStore) -> Self {
         Self {
@@ -53,11 +53,11 @@ impl Client {
         }
     }
 
-    /// Sends `request` to the first of `addresses` that takes the connection, in their order, and reads the whole answer.
-    /// A host of [`Url::local_addresses`] needs none. Any status is an answer, redirects too.
+    /// Sends `request` to the first of `addresses` that accepts a connection, in their order, and reads the complete answer. A host with
+    /// [`Url::local_addresses`] needs none. Any status is a success, including redirects.
     ///
     /// # Errors
-    /// One line that names the host and the mend; see [`HttpsError`]. A body that is cut short is one.
+    /// One line that names the host and the fix; see [`HttpsError`]. A truncated body is an error.
     pub async fn send(
         &self,
         request: Request,
@@ -84,7 +84,7 @@ impl Client {
     }
 }
 
-/// What went wrong on an open connection; the host is added by the caller.
+/// An error on an open connection; the caller adds the host.
 enum ExchangeError {
     TooLarge(u64),
     Broken(hyper::Error),
@@ -105,7 +105,7 @@ impl From<hyper::Error> for ExchangeError {
     }
 }
 
-/// Sends the request over `stream` and reads its answer, whatever else the connection does meanwhile.
+/// Sends the request over `stream` and reads the answer while driving the connection.
 async fn over(stream: Stream, request: Request) -> Result<Response, ExchangeError> {
     let mut settings = http1::Builder::new();
     settings.max_buf_size(BUFFER).max_headers(MOST_HEADERS);
@@ -120,13 +120,13 @@ async fn over(stream: Stream, request: Request) -> Result<Response, ExchangeErro
     tokio::select! {
         biased;
         result = &mut exchange => return result,
-        // Its error reaches the exchange, and what it has read does so before.
+        // The exchange gets the connection's error, after all data that was read.
         _ended = connection => {}
     }
     exchange.await
 }
 
-/// The whole body, in one piece of memory that does not move when its length is known.
+/// Reads the complete body, with one allocation when its length is known.
 async fn whole(mut body: Incoming, limit: u64) -> Result<Vec<u8>, ExchangeError> {
     let hint = body.size_hint();
     if hint.lower() > limit {

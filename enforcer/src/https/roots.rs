@@ -1,4 +1,4 @@
-//! Whom the client trusts.
+//! The trusted root certificates.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -11,7 +11,7 @@ use rustls_native_certs::CertificateResult;
 
 use super::HttpsError;
 
-/// The trusted roots, in memory while a request uses them: some hundred kilobytes that are read anew each time.
+/// The trusted roots. They are in memory only while a request uses them (some hundred kilobytes), and read again for the next.
 #[derive(Default)]
 pub(super) struct Roots {
     in_use: RefCell<Weak<ClientConfig>>,
@@ -20,7 +20,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// These roots in place of the system's.
+    /// Uses these roots in place of the system's.
     #[cfg(test)]
     pub(super) fn given(roots: RootCertStore) -> Self {
         Self {
@@ -29,7 +29,7 @@ impl Roots {
         }
     }
 
-    /// How connections are made; requests at the same time share it.
+    /// Returns the TLS configuration; concurrent requests share it.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, HttpsError> {
         if let Some(config) = self.in_use.borrow().upgrade() {
             return Ok(config);
@@ -45,24 +45,24 @@ impl Roots {
     }
 
     #[cfg(not(test))]
-    #[expect(clippy::unused_self, reason = "tests bring roots of their own")]
+    #[expect(clippy::unused_self, reason = "tests replace the roots")]
     fn load(&self) -> Result<RootCertStore, HttpsError> {
         system()
     }
 }
 
-/// The roots of the system.
+/// Loads the roots of the system.
 fn system() -> Result<RootCertStore, HttpsError> {
     trusted(rustls_native_certs::load_native_certs())
 }
 
-/// The certificates in `found`; what is none is passed over.
+/// Returns the certificates in `found`; those that do not parse are skipped.
 fn trusted(found: CertificateResult) -> Result<RootCertStore, HttpsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
         let problem = found.errors.first().map_or_else(
-            || "there is none in the usual places".to_owned(),
+            || "there is none in the default locations".to_owned(),
             ToString::to_string,
         );
         return Err(HttpsError::Roots { problem });
@@ -95,12 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_system_that_trusts_nobody_is_told_how_to_mend_it() {
+    fn a_system_without_roots_is_an_error_with_the_fix() {
         let mut found = CertificateResult::default();
         let error = trusted(found).unwrap_err().to_string();
         assert!(
             error.contains(
-                "install the package ca-certificates, or name a file with them in SSL_CERT_FILE"
+                "install the package ca-certificates, or set SSL_CERT_FILE to a file with certificates"
             ),
             "{error}"
         );

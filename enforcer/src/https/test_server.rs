@@ -1,4 +1,4 @@
-//! An HTTPS or HTTP server on 127.0.0.1 that answers as a test says.
+//! An HTTPS or HTTP server on 127.0.0.1 with scripted answers.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,10 +13,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Client;
 
-/// Where the servers listen.
+/// The address on which the servers listen.
 pub(crate) const HERE: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
 
-/// One request as the server got it.
+/// One request as the server received it.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceivedRequest {
     /// Method and target, such as `GET /path?query`.
@@ -33,16 +33,16 @@ impl ReceivedRequest {
     }
 }
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum ScriptedResponse {
-    /// These bytes, then the end of the connection.
+    /// Sends these bytes and closes the connection.
     Bytes(Vec<u8>),
-    /// Nothing, for ever.
+    /// Sends nothing.
     Silence,
 }
 
-/// A whole answer.
+/// A complete response.
 pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> ScriptedResponse {
     let mut text = format!(
         "HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n",
@@ -59,7 +59,7 @@ type Script = dyn Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync;
 /// A running server; it stops with the runtime.
 pub(crate) struct TestServer {
     pub(crate) port: u16,
-    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
+    received: Arc<Mutex<Vec<ReceivedRequest>>>,
     roots: RootCertStore,
 }
 
@@ -90,14 +90,14 @@ impl TestServer {
         Self::start(None, RootCertStore::empty(), script).await
     }
 
-    /// A client that trusts this server.
+    /// Creates a client that trusts this server.
     pub(crate) fn client(&self) -> Client {
         Client::trusting(self.roots.clone())
     }
 
     /// The requests so far.
-    pub(crate) fn asked(&self) -> Vec<ReceivedRequest> {
-        self.asked.lock().unwrap().clone()
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
+        self.received.lock().unwrap().clone()
     }
 
     async fn start(
@@ -109,16 +109,20 @@ impl TestServer {
             .await
             .unwrap();
         let port = listener.local_addr().unwrap().port();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
-        let log = Arc::clone(&asked);
+        let log = Arc::clone(&received);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (tls, log, script) = (tls.clone(), Arc::clone(&log), Arc::clone(&script));
                 tokio::spawn(serve(stream, tls, log, script));
             }
         });
-        Self { port, asked, roots }
+        Self {
+            port,
+            received,
+            roots,
+        }
     }
 }
 
@@ -139,9 +143,9 @@ async fn talk(
     log: &Mutex<Vec<ReceivedRequest>>,
     script: &Script,
 ) -> io::Result<()> {
-    let asked = read(&mut stream).await?;
-    log.lock().unwrap().push(asked.clone());
-    match script(&asked) {
+    let received = read(&mut stream).await?;
+    log.lock().unwrap().push(received.clone());
+    match script(&received) {
         ScriptedResponse::Bytes(bytes) => {
             stream.write_all(&bytes).await?;
             stream.shutdown().await
@@ -167,17 +171,17 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<ReceivedReque
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let mut asked = ReceivedRequest {
+    let mut received = ReceivedRequest {
         line,
         headers,
         body: String::new(),
     };
-    let length: usize = asked
+    let length: usize = received
         .header("content-length")
         .map_or(0, |length| length.parse().unwrap());
     while bytes.len() < end + 4 + length {
         stream.read_buf(&mut bytes).await?;
     }
-    asked.body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
-    Ok(asked)
+    received.body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
+    Ok(received)
 }

@@ -18,33 +18,33 @@ async fn ask(server: &TestServer, path: &str) -> Result<Response, HttpsError> {
 }
 
 #[tokio::test]
-async fn an_answer_comes_whole_with_its_headers() {
+async fn an_answer_is_complete_with_its_headers() {
     let server = TestServer::tls(&[HOST], |_| response(200, &[("ETag", "\"7\"")], "text")).await;
     let response = ask(&server, "/a?b=c").await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.header("etag"), Some("\"7\""));
     assert_eq!(response.body(), b"text");
-    let asked = server.asked();
-    assert_eq!(asked[0].line, "GET /a?b=c");
+    let received = server.received();
+    assert_eq!(received[0].line, "GET /a?b=c");
     let host = format!("{HOST}:{}", server.port);
-    assert_eq!(asked[0].header("host"), Some(host.as_str()));
+    assert_eq!(received[0].header("host"), Some(host.as_str()));
 }
 
 #[tokio::test]
-async fn a_body_and_headers_are_sent_and_shown_nowhere() {
+async fn a_body_and_headers_are_sent_and_never_shown() {
     let server = TestServer::tls(&[HOST], |_| response(200, &[], "")).await;
     let url = format!("https://{HOST}:{}/token", server.port);
     let request = Request::post(url.parse().unwrap(), "client_secret=x7")
         .header(AUTHORIZATION, HeaderValue::from_static("Bearer x7"));
     assert!(!format!("{request:?}").contains("x7"));
     server.client().send(request, &HERE).await.unwrap();
-    let asked = server.asked();
-    assert_eq!(asked[0].body, "client_secret=x7");
-    assert_eq!(asked[0].header("authorization"), Some("Bearer x7"));
+    let received = server.received();
+    assert_eq!(received[0].body, "client_secret=x7");
+    assert_eq!(received[0].header("authorization"), Some("Bearer x7"));
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn a_redirect_is_not_followed() {
     let server = TestServer::tls(&[HOST], |_| {
         response(307, &[("location", "https://evil.example/")], "")
     })
@@ -52,11 +52,11 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let response = ask(&server, "/").await.unwrap();
     assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
     assert_eq!(response.header("Location"), Some("https://evil.example/"));
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_or_of_nobody_trusted_is_refused() {
+async fn a_certificate_for_another_name_or_of_an_untrusted_root_is_rejected() {
     let server = TestServer::tls(&["other.example"], |_| response(200, &[], "")).await;
     let error = ask(&server, "/").await.unwrap_err();
     assert!(matches!(error, HttpsError::Certificate { .. }), "{error}");
@@ -68,11 +68,11 @@ async fn a_certificate_for_another_name_or_of_nobody_trusted_is_refused() {
         .unwrap_err();
     assert!(matches!(error, HttpsError::Certificate { .. }), "{error}");
     assert!(error.to_string().starts_with(HOST), "{error}");
-    assert!(server.asked().is_empty() && other.asked().is_empty());
+    assert!(server.received().is_empty() && other.received().is_empty());
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_or_speaks_no_tls_is_an_error() {
+async fn a_silent_server_or_one_without_tls_is_an_error() {
     let server = TestServer::tls(&[HOST], |_| ScriptedResponse::Silence).await;
     let request = get(&server, "/").within(Duration::from_millis(300));
     let error = server.client().send(request, &HERE).await.unwrap_err();
@@ -87,7 +87,7 @@ async fn a_server_that_is_silent_or_speaks_no_tls_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_body_cut_short_anywhere_is_an_error() {
+async fn a_body_truncated_anywhere_is_an_error() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\ntext\r\n0\r\n\r\n";
     let counted = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ntext";
     for whole in [chunked, counted] {
@@ -106,7 +106,7 @@ async fn a_body_cut_short_anywhere_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_an_error_whether_its_length_is_told_or_not() {
+async fn a_body_over_the_limit_is_an_error_with_or_without_its_length() {
     for body in [
         "content-length: 5\r\n\r\ntexts",
         "transfer-encoding: chunked\r\n\r\n5\r\ntexts\r\n0\r\n\r\n",
@@ -128,7 +128,7 @@ async fn a_body_over_the_limit_is_an_error_whether_its_length_is_told_or_not() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_or_has_endless_headers_is_an_error() {
+async fn an_answer_that_is_not_http_or_has_endless_headers_is_an_error() {
     let endless = format!(
         "HTTP/1.1 200 OK\r\n{}\r\n",
         "a: b\r\n".repeat(MOST_HEADERS + 1)
@@ -145,9 +145,9 @@ async fn what_is_no_http_or_has_endless_headers_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_addresses_are_tried_in_turn_and_none_is_an_error() {
+async fn addresses_are_tried_in_order_and_an_empty_list_is_an_error() {
     let server = TestServer::tls(&[HOST], |_| response(200, &[], "text")).await;
-    // Nobody listens there: the server has bound 127.0.0.1 alone.
+    // No server listens there: this one has bound 127.0.0.1 only.
     let closed: IpAddr = "127.0.0.9".parse().unwrap();
     let both = [closed, HERE[0]];
     let response = server.client().send(get(&server, "/"), &both).await;
@@ -172,7 +172,7 @@ async fn the_addresses_are_tried_in_turn_and_none_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_plain_host_is_reached_at_its_own_address_whatever_is_given() {
+async fn a_host_without_tls_is_reached_at_its_own_address_only() {
     let server = TestServer::plain(|_| response(200, &[], "text")).await;
     let url = format!("http://127.0.0.1:{}/", server.port);
     let request = Request::get(url.parse().unwrap());
@@ -182,7 +182,7 @@ async fn a_plain_host_is_reached_at_its_own_address_whatever_is_given() {
 }
 
 #[tokio::test]
-async fn roots_are_forgotten_between_requests() {
+async fn roots_are_dropped_between_requests() {
     let server = TestServer::tls(&[HOST], |_| response(200, &[], "")).await;
     let client = server.client();
     client.send(get(&server, "/"), &HERE).await.unwrap();

@@ -1,4 +1,4 @@
-//! Addresses of pages that are fetched: `https`, and `http` only where the wire is this host.
+//! URLs: `https`, and `http` only for services within this host.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,14 +9,14 @@ use hyper::Uri;
 use crate::config::redacted_url;
 use crate::name::Name;
 
-/// Where a virtual machine of Azure asks its host; nothing leaves the physical machine.
+/// The instance metadata service of an Azure virtual machine; its packets do not leave the physical machine.
 const INSTANCE_METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 const LOOPBACK: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::LOCALHOST),
     IpAddr::V6(Ipv6Addr::LOCALHOST),
 ];
 
-/// A whole address: scheme, host, port, path and query, and nothing else.
+/// A URL with scheme, host, port, path and query, and nothing else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     uri: Uri,
@@ -24,22 +24,22 @@ pub struct Url {
     security: Security,
 }
 
-/// How the host is spoken to.
+/// How connections to the host are secured.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Security {
     /// TLS, with a certificate for this name.
     Tls(Name),
-    /// Nothing: only these addresses, which are this host's own or its hypervisor's.
+    /// Unencrypted, at these addresses only, which are those of this host or its hypervisor.
     Plain(Vec<IpAddr>),
 }
 
-/// Why a text is no address to fetch from.
+/// Why a text is not a supported URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{text}\" {problem}")]
 pub struct UrlError {
     /// The text without a password and without its query.
     pub text: String,
-    /// What is wrong, and the mend.
+    /// What is wrong, and the fix.
     pub problem: &'static str,
 }
 
@@ -49,7 +49,7 @@ impl Url {
         &self.host
     }
 
-    /// The host's name when it is one that has to be resolved.
+    /// The host's name, if it must be resolved.
     pub fn name(&self) -> Option<&Name> {
         match &self.security {
             Security::Tls(name) => Some(name),
@@ -57,7 +57,7 @@ impl Url {
         }
     }
 
-    /// The addresses of a host that needs no resolving: the instance metadata service and this host itself.
+    /// The addresses of a host that need not be resolved: the instance metadata service and this host.
     pub fn local_addresses(&self) -> &[IpAddr] {
         match &self.security {
             Security::Tls(_) => &[],
@@ -75,7 +75,7 @@ impl Url {
         self.uri.path()
     }
 
-    /// The port that is connected to.
+    /// The port.
     pub fn port(&self) -> u16 {
         let usual = match self.security {
             Security::Tls(_) => 443,
@@ -89,10 +89,10 @@ impl Url {
         self.security == other.security && self.port() == other.port()
     }
 
-    /// Another path on the same server.
+    /// Returns the URL of another path on the same server.
     ///
     /// # Errors
-    /// When `path_and_query`, which begins with `/`, is none.
+    /// When `path_and_query`, which begins with `/`, is invalid.
     pub fn join(&self, path_and_query: &str) -> Result<Self, UrlError> {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         format!("{scheme}://{}{path_and_query}", self.authority()).parse()
@@ -102,7 +102,7 @@ impl Url {
         &self.security
     }
 
-    /// What stands in the header `Host`.
+    /// The value of the header `Host`.
     pub(super) fn authority(&self) -> &str {
         self.uri
             .authority()
@@ -119,24 +119,28 @@ impl FromStr for Url {
             problem,
         };
         let Ok(uri) = text.parse::<Uri>() else {
-            return Err(wrong("is no URL; write https://host/path"));
+            return Err(wrong("is not a URL; use https://host/path"));
         };
         if text.contains('#') {
-            return Err(wrong("has a fragment; remove # and what follows"));
+            return Err(wrong("has a fragment; remove # and the text after it"));
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.contains('@') {
-            return Err(wrong("has a user or password before it; remove both"));
+            return Err(wrong("has a user or password; remove them"));
         }
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let security = match uri.scheme_str() {
             Some("https") => Security::Tls(host.parse().or(Err(wrong(
-                "names no host by a whole name; write https://host.domain/path",
+                "has no fully qualified host name; use https://host.domain/path",
             )))?),
             Some("http") => Security::Plain(plain(&host).ok_or_else(|| {
-                wrong("is not encrypted; write https:// (http:// is for this host itself)")
+                wrong("is not encrypted; use https:// (http:// is only for this host)")
             })?),
-            _ => return Err(wrong("is no URL with a scheme; write https://host/path")),
+            _ => {
+                return Err(wrong(
+                    "is not a URL with this scheme; use https://host/path",
+                ));
+            }
         };
         Ok(Self {
             uri,
@@ -146,7 +150,7 @@ impl FromStr for Url {
     }
 }
 
-/// `text` as it stands in a query or a form: letters, digits and `-._~` as they are, and all else as `%XX` (RFC 3986 section 2).
+/// Percent-encodes `text` for a query or a form: all but letters, digits and `-._~` become `%XX` (RFC 3986 section 2).
 pub fn encoded(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -159,7 +163,7 @@ pub fn encoded(text: &str) -> String {
     result
 }
 
-/// The addresses of a host that may be spoken to without TLS.
+/// Returns the addresses of a host that may be reached without TLS.
 fn plain(host: &str) -> Option<Vec<IpAddr>> {
     if host == "localhost" {
         return Some(LOOPBACK.to_vec());
@@ -188,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_needs_a_name_and_http_this_host() {
+    fn https_requires_a_name_and_http_this_host() {
         let url: Url = "https://Mirror.Contoso.example:8443/a/b.json?sig=secret"
             .parse()
             .unwrap();
@@ -212,23 +216,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_fetched_is_refused_with_the_mend() {
-        for (text, mend) in [
+    fn unsupported_urls_are_refused_with_the_fix() {
+        for (text, fix) in [
             ("http://mirror.contoso.example/", "is not encrypted"),
             ("http://169.254.169.253/", "is not encrypted"),
             ("http://10.0.0.1/", "is not encrypted"),
-            ("https://10.0.0.1/", "names no host"),
-            ("https://localhost/", "names no host"),
-            ("https://*.azurecr.io/", "names no host"),
-            ("https:///x", "is no URL"),
+            ("https://10.0.0.1/", "no fully qualified host name"),
+            ("https://localhost/", "no fully qualified host name"),
+            ("https://*.azurecr.io/", "no fully qualified host name"),
+            ("https:///x", "is not a URL"),
             ("ftp://mirror.contoso.example/", "scheme"),
             ("/path", "scheme"),
             ("https://a.example/#part", "fragment"),
             ("https://user:word@a.example/", "user or password"),
-            ("https://user:word@a b/", "is no URL"),
+            ("https://user:word@a b/", "is not a URL"),
         ] {
             let error = text.parse::<Url>().unwrap_err().to_string();
-            assert!(error.contains(mend), "{text}: {error}");
+            assert!(error.contains(fix), "{text}: {error}");
             assert!(!error.contains("user:word"), "{error}");
         }
     }
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_a_meaning_in_a_query_is_encoded() {
+    fn reserved_characters_are_percent_encoded() {
         assert_eq!(
             encoded("https://a.b/c?d=e&f g+ü"),
             "https%3A%2F%2Fa.b%2Fc%3Fd%3De%26f%20g%2B%C3%BC"

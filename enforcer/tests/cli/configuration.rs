@@ -151,7 +151,7 @@ fn a_damaged_service_tags_file_is_not_imported() {
     let line = "tags import new.json --force --config config.toml";
     let complaint = complaint(directory.path(), line, 2);
     assert!(
-        complaint.starts_with("new.json: not a whole service-tags file"),
+        complaint.starts_with("new.json: not a complete service-tags file"),
         "{complaint}"
     );
     assert!(!directory.path().join("tags.json").exists());

@@ -73,7 +73,7 @@ pub(crate) const CASES: [Case; 23] = [
         says: &[
             "registry.data-endpoints",
             "evil.eastus.data.azurecr.io",
-            "would open another registry",
+            "would allow another registry",
         ],
     },
     Case {
@@ -93,7 +93,7 @@ pub(crate) const CASES: [Case; 23] = [
         },
         says: &[
             "tags.json",
-            "not a whole service-tags file",
+            "not a complete service-tags file",
             "download it again",
         ],
     },
@@ -215,7 +215,7 @@ pub(crate) const CASES: [Case; 23] = [
         },
         says: &[
             "tags.json",
-            "is what `az network list-service-tags` prints",
+            "is the output of `az network list-service-tags`",
             "curl -sL 'https://www.microsoft.com/en-us/download/details.aspx?id=56519'",
         ],
     },

@@ -42,7 +42,7 @@ const LATER_CASES: [Case; 4] = [
                 file["changeNumber"] = 5002.into();
             })
         },
-        says: &["IPv6 prefixes of", "more than any later list does"],
+        says: &["IPv6 prefixes of", "more than a newer list ever does"],
     },
     Case {
         what: "another scope",

@@ -61,7 +61,7 @@ impl<'t> Contents<'t> {
                 Ok(())
             }
             (None, Some(tag)) => self.read_prefix(tag, line).map(|_| ()),
-            (Some(_), Some(_)) | (None, None) => Err("neither header, tag nor prefix"),
+            (Some(_), Some(_)) | (None, None) => Err("neither a header, a tag nor a prefix"),
         }
     }
 
@@ -90,7 +90,7 @@ impl<'t> Contents<'t> {
         Ok(prefix)
     }
 
-    /// `None` where the header is not complete or no tag follows it.
+    /// Returns `None` where the header is incomplete or no tag follows it.
     fn into_snapshot(self, cloud: Cloud) -> Option<TagSnapshot> {
         if self.cloud != Some(cloud) || self.prefixes.is_empty() {
             return None;
@@ -122,7 +122,7 @@ fn sets(named: BTreeMap<&str, Vec<IpNet>>) -> BTreeMap<String, PrefixSet> {
     named.map(set).collect()
 }
 
-/// `snapshot` in the bundle's format, with further header lines.
+/// Writes `snapshot`, with further header lines.
 pub(super) fn lines(snapshot: &TagSnapshot, header: Vec<String>) -> String {
     let mut lines = vec![
         format!("cloud {}", snapshot.cloud.service_tags_name()),
@@ -142,7 +142,7 @@ pub(super) fn lines(snapshot: &TagSnapshot, header: Vec<String>) -> String {
     lines.join("\n")
 }
 
-/// One line for each prefix of a region, and one for each of `all` that is not just that.
+/// Returns a line for each prefix of a region, and one for each of `all` that is no region's.
 fn with_regions(all: &PrefixSet, regions: &BTreeMap<String, PrefixSet>) -> Vec<String> {
     let regional = regions.iter().flat_map(|(region, prefixes)| {
         prefixes.iter().map(move |prefix| (prefix, region.as_str()))

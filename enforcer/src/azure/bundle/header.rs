@@ -1,4 +1,4 @@
-//! What a bundle was generated from: its header, without its prefixes.
+//! The header of a bundle: the published file from which it was generated.
 
 use std::fmt;
 use std::path::Path;
@@ -12,22 +12,22 @@ use crate::azure::tags::published_file::is_of_family;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 use crate::file::utf8;
 
-/// What the bundle of a cloud was generated from.
+/// The header of a cloud's bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BundleHeader {
     /// The name of the published file.
     pub file: String,
-    /// The day of its publication.
+    /// The day of publication.
     pub date: Date,
     /// Its change number.
     pub change_number: u32,
-    /// Whether the publication's true change number may be higher.
+    /// Whether the change number of the publication may be higher.
     pub is_lower_bound: bool,
-    /// Whether the file held the bundled tags only, not every tag of the publication.
+    /// Whether the file contained the bundled tags only, not every tag of the publication.
     pub is_subset: bool,
 }
 
-/// What the bundle of `cloud` was generated from.
+/// Parses the header of the bundle of `cloud`.
 ///
 /// # Errors
 /// Where the bundle is damaged.
@@ -58,7 +58,7 @@ pub fn header(cloud: Cloud) -> Result<BundleHeader, TagError> {
     })
 }
 
-/// The header lines that only a generated bundle has.
+/// Returns the header lines that only a generated bundle has.
 pub(super) fn header_lines(file: &Path, is_lower_bound: bool, is_subset: bool) -> Vec<String> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let number = if is_lower_bound {
@@ -74,10 +74,10 @@ pub(super) fn header_lines(file: &Path, is_lower_bound: bool, is_subset: bool) -
     ]
 }
 
-/// Whether a published file's `bytes` hold no tag besides those of storage and of registries.
+/// Whether the `bytes` of a published file contain only tags of storage and of registries.
 ///
 /// # Errors
-/// Where they are no service-tags file.
+/// Where they are not a service-tags file.
 pub(super) fn is_subset(bytes: &[u8]) -> Result<bool, serde_json::Error> {
     #[derive(Deserialize)]
     struct Names {
@@ -108,7 +108,7 @@ impl fmt::Display for BundleHeader {
         } = self;
         write!(
             formatter,
-            "change {change_number}{or_later}, published {date}, made of "
+            "change {change_number}{or_later}, published {date}, generated from "
         )?;
         if self.is_subset {
             write!(formatter, "the storage and registry tags in ")?;
@@ -122,20 +122,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_bundle_says_what_it_is_made_of() {
-        let told = Cloud::ALL.map(|cloud| header(cloud).unwrap().to_string());
+    fn every_bundle_has_a_header() {
+        let shown = Cloud::ALL.map(|cloud| header(cloud).unwrap().to_string());
         assert_eq!(
-            told,
+            shown,
             [
-                "change 403 or later, published 2026-06-22, made of the storage and registry tags in ServiceTags_Public_20260622.json",
-                "change 402, published 2026-07-20, made of ServiceTags_AzureGovernment_20260720.json",
-                "change 405, published 2026-07-20, made of ServiceTags_China_20260720.json",
+                "change 403 or later, published 2026-06-22, generated from the storage and registry tags in ServiceTags_Public_20260622.json",
+                "change 402, published 2026-07-20, generated from ServiceTags_AzureGovernment_20260720.json",
+                "change 405, published 2026-07-20, generated from ServiceTags_China_20260720.json",
             ]
         );
     }
 
     #[test]
-    fn a_file_with_any_other_tag_is_no_subset() {
+    fn a_file_with_any_other_tag_is_not_a_subset() {
         let with = |name: &str| {
             let text = format!(
                 r#"{{"values":[{{"name":"Storage.EastUS"}},{{"name":"AzureContainerRegistry"}},{{"name":"{name}"}}]}}"#

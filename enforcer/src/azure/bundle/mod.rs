@@ -1,7 +1,7 @@
-//! The service tags in the binary, so that a device is protected before it ever had a network.
+//! The service tags in the binary, so that a device is protected before it first has a network.
 //!
-//! Text: a header (`cloud`, `change-number`, `date`, and what it is made of), then `tag NAME` and its aggregated prefixes, one a line and
-//! sorted, so that an update reads well as a diff. A registry prefix of one region has that region behind it.
+//! Text format: a header (`cloud`, `change-number`, `date`, and the published file), then `tag NAME` and its aggregated prefixes, one per
+//! line and sorted, so that the diff of an update is readable. A registry prefix of one region is followed by that region.
 
 mod format;
 pub(in crate::azure) mod header;
@@ -19,12 +19,12 @@ use super::tags::publication_date::{is_dated_before, published_on};
 use super::tags::snapshot::{TagOrigin, TagSnapshot};
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 
-/// The bundle of `cloud`.
+/// Loads the bundle of `cloud`.
 pub fn load(cloud: Cloud) -> Result<TagSnapshot, TagError> {
     parse(text(cloud), cloud)
 }
 
-/// The service tags of `cloud` that an earlier run exported as `text`.
+/// Parses the service tags of `cloud` that an earlier run exported as `text`.
 pub fn kept(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
     let tags = parse(text, cloud)?;
     Ok(TagSnapshot {
@@ -34,8 +34,8 @@ pub fn kept(text: &str, cloud: Cloud) -> Result<TagSnapshot, TagError> {
     })
 }
 
-/// The bundle's text for the published file at `file`, dated by its name. `is_lower_bound` says that the change number of the publication
-/// may be higher than the file's.
+/// Generates the bundle's text from the published file at `file`, whose name contains the date. With `is_lower_bound`, the change number of
+/// the publication may be higher than that in the file.
 pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<String, TagError> {
     let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
     let bytes = read(file)?;
@@ -49,7 +49,7 @@ pub fn generate(file: &Path, cloud: Cloud, is_lower_bound: bool) -> Result<Strin
     Ok(lines(&snapshot, header))
 }
 
-/// Whether `tags` are older than the bundle of their cloud. A change number within what the bundle's may truly be decides by its day.
+/// Whether the bundle is newer than `tags` of its cloud. If the bundle's change number is a lower bound, dates decide near it.
 ///
 /// # Errors
 /// Where the bundle is damaged.
@@ -66,7 +66,7 @@ pub fn is_newer_than(tags: &TagSnapshot) -> Result<bool, TagError> {
     Ok(!families.all(|(name, set)| tags.families.get(name) == Some(set)))
 }
 
-/// The bundle in place of `tags`. Families that it lacks are kept from `tags`.
+/// Returns the bundle in place of `tags`, with those tags of `tags` that it lacks.
 ///
 /// # Errors
 /// Where the bundle is damaged.
@@ -78,7 +78,7 @@ pub fn in_place_of(tags: TagSnapshot) -> Result<TagSnapshot, TagError> {
     Ok(bundle)
 }
 
-/// `snapshot` in the bundle's format.
+/// Writes `snapshot` in the format of the bundle.
 pub fn export(snapshot: &TagSnapshot) -> String {
     lines(snapshot, Vec::new())
 }

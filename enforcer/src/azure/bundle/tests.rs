@@ -17,7 +17,7 @@ fn every_bundle_parses_and_keeps_registries_apart_from_storage() {
 }
 
 #[test]
-fn what_is_exported_reads_back_the_same() {
+fn exporting_and_parsing_is_lossless() {
     for cloud in Cloud::ALL {
         let bundle = load(cloud).unwrap();
         assert_eq!(parse(&export(&bundle), cloud).unwrap(), bundle);
@@ -25,7 +25,7 @@ fn what_is_exported_reads_back_the_same() {
 }
 
 #[test]
-fn the_committed_bundles_are_what_the_published_files_give() {
+fn the_committed_bundles_are_generated_from_the_published_files() {
     for (cloud, file) in test_data::NEWEST {
         let Some(path) = test_data::service_tags(file) else {
             return;
@@ -37,7 +37,7 @@ fn the_committed_bundles_are_what_the_published_files_give() {
 }
 
 #[test]
-fn tags_older_than_the_bundle_are_told_by_number_and_within_its_bound_by_day() {
+fn older_tags_are_recognized_by_number_and_near_a_lower_bound_by_date() {
     let older = |change_number| is_newer_than(&test_data::later(change_number)).unwrap();
     let changed = |change_number| {
         let tags = test_data::later(change_number);
@@ -45,13 +45,13 @@ fn tags_older_than_the_bundle_are_told_by_number_and_within_its_bound_by_day() {
         is_newer_than(&tags).unwrap()
     };
     assert!(older(305) && older(402) && !older(403) && !older(421));
-    // Published before 22 June 2026 by the numbers around them, and not what the bundle holds.
+    // Published before 22 June 2026 by interpolation, and different from the bundle.
     assert!(changed(403) && changed(406));
     assert!(!changed(407) && !changed(5000));
 }
 
 #[test]
-fn the_bundle_takes_the_place_of_older_tags_and_keeps_families_that_it_lacks() {
+fn the_bundle_replaces_older_tags_but_for_those_that_it_lacks() {
     let mut older = test_data::later(305);
     let sql: PrefixSet = ["192.0.2.0/24".parse::<IpNet>().unwrap()]
         .into_iter()
@@ -69,7 +69,7 @@ fn the_bundle_takes_the_place_of_older_tags_and_keeps_families_that_it_lacks() {
 }
 
 #[test]
-fn every_bundle_knows_the_regions_of_registries() {
+fn every_bundle_has_the_regions_of_registries() {
     for cloud in Cloud::ALL {
         let bundle = load(cloud).unwrap();
         assert!(bundle.registry_regions.len() >= 5, "{cloud}");
@@ -93,7 +93,7 @@ fn every_bundle_knows_the_regions_of_registries() {
 }
 
 #[test]
-fn regions_that_share_or_split_a_prefix_read_back_the_same() {
+fn exporting_regions_that_share_or_split_a_prefix_is_lossless() {
     let set = |prefixes: &[&str]| -> PrefixSet {
         prefixes
             .iter()

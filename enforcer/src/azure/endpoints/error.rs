@@ -1,4 +1,4 @@
-//! Why a registry's names are refused: each names the thing and the mend.
+//! Why a registry's names are refused: each error names the place and the fix.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ pub enum EndpointError {
         file: PathBuf,
         /// The registry's name.
         registry: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file is larger than any output of the command.
-    #[error("{}: larger than 1 MiB, so it is no output of `az acr show-endpoints`; {}", file.display(), write_it(registry))]
+    #[error("{}: larger than 1 MiB, so it is not the output of `az acr show-endpoints`; {}", file.display(), write_it(registry))]
     TooLarge {
         /// The file.
         file: PathBuf,
         /// The registry's name.
         registry: String,
     },
-    /// The file is no JSON, cut short, or of another shape.
-    #[error("{}: not what `az acr show-endpoints` prints: {problem}; {}", file.display(), write_it(registry))]
+    /// The file is not JSON, truncated, or has another structure.
+    #[error("{}: not the output of `az acr show-endpoints`: {problem}; {}", file.display(), write_it(registry))]
     Malformed {
         /// The file.
         file: PathBuf,
@@ -36,7 +36,7 @@ pub enum EndpointError {
         /// The registry's name.
         registry: String,
     },
-    /// Something else than a host name stands where one has to.
+    /// The file has a value that is not a host name.
     #[error("{}: {source}; {}", file.display(), write_it(registry))]
     NotAName {
         /// The file.
@@ -46,12 +46,12 @@ pub enum EndpointError {
         /// The registry's name.
         registry: String,
     },
-    /// The login server in the file is the registry's name alone.
-    #[error("{}: loginServer is \"{found}\", and a login server is a whole name such as \"{login_server}\"; {}", file.display(), write_it(registry))]
+    /// The login server in the file is only the registry's name.
+    #[error("{}: loginServer is \"{found}\", but a login server is a fully qualified name such as \"{login_server}\"; {}", file.display(), write_it(registry))]
     BareName {
         /// The file.
         file: PathBuf,
-        /// What stands there.
+        /// The value in the file.
         found: String,
         /// The login server in the configuration.
         login_server: Name,
@@ -59,7 +59,7 @@ pub enum EndpointError {
         registry: String,
     },
     /// The file belongs to another registry.
-    #[error("{}: is about {found}, not {expected}; {}", file.display(), write_it(registry))]
+    #[error("{}: is for {found}, not {expected}; {}", file.display(), write_it(registry))]
     OtherRegistry {
         /// The file.
         file: PathBuf,
@@ -70,22 +70,22 @@ pub enum EndpointError {
         /// The login server in the configuration.
         expected: Name,
     },
-    /// Dedicated data endpoints are off, so layers come from storage accounts that nobody can name.
+    /// Dedicated data endpoints are disabled, so layers come from storage accounts with unknown names.
     #[error(
-        "{}: \"{wildcard}\" means that dedicated data endpoints are off and layers come from storage accounts that nobody can name; \
-         open the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled) \
+        "{}: \"{wildcard}\" means that dedicated data endpoints are disabled and layers come from storage accounts with unknown names; \
+         allow the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled) \
          and write the file again", file.display()
     )]
     DataEndpointsOff {
         /// The file.
         file: PathBuf,
-        /// What stands there.
+        /// The value in the file.
         wildcard: String,
         /// The registry's name.
         registry: String,
     },
-    /// The file names no data endpoint at all.
-    #[error("{}: names no data endpoint, so no layer could be pulled; {}", file.display(), write_it(registry))]
+    /// The file has no data endpoint.
+    #[error("{}: has no data endpoint, so no layer could be pulled; {}", file.display(), write_it(registry))]
     NoDataEndpoint {
         /// The file.
         file: PathBuf,
@@ -94,7 +94,7 @@ pub enum EndpointError {
     },
     /// The resource belongs to another registry.
     #[error(
-        "{resource}: is {found}, not {expected}; mend registry.resource-id (az acr show --name <registry> --query id)"
+        "{resource}: is {found}, not {expected}; fix registry.resource-id (az acr show --name <registry> --query id)"
     )]
     OtherResource {
         /// The resource.
@@ -104,10 +104,10 @@ pub enum EndpointError {
         /// The login server in the configuration.
         expected: Name,
     },
-    /// Azure Resource Manager says that dedicated data endpoints are off.
+    /// Azure Resource Manager reports that dedicated data endpoints are disabled.
     #[error(
-        "{resource}: dedicated data endpoints are off and layers come from storage accounts that nobody can name; \
-         open the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled)"
+        "{resource}: dedicated data endpoints are disabled and layers come from storage accounts with unknown names; \
+         allow the data endpoint names in other firewalls, then enable them (az acr update --name {registry} --data-endpoint-enabled)"
     )]
     DataEndpointsOffInResource {
         /// The resource.
@@ -115,37 +115,37 @@ pub enum EndpointError {
         /// The registry's name.
         registry: String,
     },
-    /// Azure Resource Manager names no data endpoint although they are on.
+    /// Azure Resource Manager reports no data endpoint although they are enabled.
     #[error(
-        "{resource}: no data endpoint is named although they are enabled, so no layer could be pulled; check the registry (az acr show-endpoints)"
+        "{resource}: has no data endpoint although they are enabled, so no layer could be pulled; check the registry (az acr show-endpoints)"
     )]
     NoDataEndpointInResource {
         /// The resource.
         resource: String,
     },
-    /// Something else than a host name stands where one has to.
-    #[error("{resource}: {source}; check what answers for Azure Resource Manager")]
+    /// The resource has a value that is not a host name.
+    #[error("{resource}: {source}; check which server answers for Azure Resource Manager")]
     NoNameInResource {
         /// The resource.
         resource: String,
         /// What is wrong with it.
         source: NameError,
     },
-    /// More names than any registry has replicas, which would fill what the kernel and the resolvers hold.
+    /// More names than any registry has: they would fill maps and load resolvers.
     #[error(
         "{place}: has {found} names, more than {limit}; check that they are the registry's (az acr show-endpoints)"
     )]
     TooManyNames {
         /// The file, or the resource.
         place: String,
-        /// How many there are.
+        /// Their number.
         found: usize,
-        /// The most that are taken.
+        /// The most that are accepted.
         limit: usize,
     },
     /// A name belongs to another registry, or to none.
     #[error(
-        "{place}: {name} is no endpoint of {login_server} and would open another registry; remove it"
+        "{place}: {name} is not an endpoint of {login_server} and would allow another registry; remove it"
     )]
     Foreign {
         /// The file, or the key of the configuration.
@@ -157,7 +157,7 @@ pub enum EndpointError {
     },
     /// Region and login server make no name.
     #[error(
-        "registry.regions: \"{region}\" makes no name for {login_server}; write a region such as \"eastus\""
+        "registry.regions: \"{region}\" makes no name for {login_server}; use a region such as \"eastus\""
     )]
     Region {
         /// The region.
@@ -167,9 +167,7 @@ pub enum EndpointError {
     },
 }
 
-/// The command that gives a registry's endpoints file.
+/// The command that writes a registry's endpoints file.
 fn write_it(registry: &str) -> String {
-    format!(
-        "write into it what `az acr show-endpoints --name {registry} --output json` prints to standard output"
-    )
+    format!("write the output of `az acr show-endpoints --name {registry} --output json` to it")
 }

@@ -19,33 +19,33 @@ use crate::name::Name;
 /// The largest endpoints file that is read, in bytes: room for some thousand replicas.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The most names that a file or Resource Manager may tell of one registry: some for each region that there is.
+/// The most names of one registry from a file or Resource Manager: several per region of the cloud.
 const MOST_NAMES: usize = 256;
 
 /// A name of a registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
-    /// The whole name.
+    /// The fully qualified name.
     pub name: Name,
     /// What it is for.
     pub kind: EndpointKind,
-    /// Why it is among the registry's names.
+    /// How it became known.
     pub origin: Provenance,
 }
 
-/// Why a name is among a registry's names.
+/// How a name of a registry became known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Provenance {
-    /// It stands in the configuration.
+    /// From the configuration.
     Configured,
-    /// It follows from this region in the configuration.
+    /// From this region in the configuration.
     Region(String),
-    /// It stands in this endpoints file.
+    /// From this endpoints file.
     File(PathBuf),
-    /// Azure Resource Manager told it.
+    /// From Azure Resource Manager.
     Manager,
-    /// DNS has it, in this region's own addresses.
+    /// From DNS, with addresses of this region.
     Discovered(String),
 }
 
@@ -61,8 +61,8 @@ impl std::fmt::Display for Provenance {
     }
 }
 
-/// The names of `registry` that follow from the configuration alone: the login server first, then its custom domain, those from regions,
-/// and whole names.
+/// Returns the names of `registry` that follow from the configuration alone: the login server first, then its custom domain, the data
+/// endpoints in regions, and the configured data endpoints.
 pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
     let login_servers = [
         Some(&registry.login_server),
@@ -95,7 +95,7 @@ pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, En
     Ok(found)
 }
 
-/// The names of the registry behind `login_server` in its endpoints `file`.
+/// Reads the names of the registry `login_server` from its endpoints `file`.
 pub fn of_file(
     file: &Path,
     login_server: &Name,
@@ -115,14 +115,14 @@ pub fn of_file(
     parse(&bytes, file, login_server, cloud)
 }
 
-/// The name of the registry behind `login_server`, as Azure's command line takes it: without the hash of a domain name label.
+/// Returns the registry name for Azure's command line: the first label of `login_server` without the hash of a domain name label.
 pub(super) fn registry_name(login_server: &Name, cloud: Cloud) -> String {
     let label = cloud.login_label(login_server);
     let label = label.unwrap_or(login_server.as_str());
     label.split('-').next().unwrap_or(label).to_owned()
 }
 
-/// Each name once, as it comes first.
+/// Returns the first endpoint of each name.
 pub fn unique(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<Endpoint> {
     let mut unique: Vec<Endpoint> = Vec::new();
     for endpoint in endpoints {
@@ -133,10 +133,10 @@ pub fn unique(endpoints: impl IntoIterator<Item = Endpoint>) -> Vec<Endpoint> {
     unique
 }
 
-/// The data endpoint of a registry's replica in `region`.
+/// Returns the data endpoint of a registry's replica in `region`.
 ///
 /// # Errors
-/// Where the two make no name.
+/// Where login server and region make no name.
 pub fn in_region(
     login_server: &Name,
     region: &str,
@@ -159,7 +159,7 @@ pub fn in_region(
     })
 }
 
-/// What `name`, found at `place`, is to the registry; names of other registries are refused.
+/// Returns the kind of `name`, found at `place`. Names of other registries are refused.
 pub(super) fn kind_of(
     name: &Name,
     login_server: &Name,
@@ -175,7 +175,7 @@ pub(super) fn kind_of(
         })
 }
 
-/// Refuses more than 256 names, told at `place`, for one registry.
+/// Refuses more than 256 names for one registry, found at `place`.
 pub(super) fn check_count(found: usize, place: &str) -> Result<(), EndpointError> {
     if found > MOST_NAMES {
         return Err(EndpointError::TooManyNames {
@@ -187,7 +187,7 @@ pub(super) fn check_count(found: usize, place: &str) -> Result<(), EndpointError
     Ok(())
 }
 
-/// That the resource `id` has its data endpoints switched off.
+/// The error that the resource `id` has its data endpoints disabled.
 pub(super) fn data_endpoints_off(
     id: &ResourceId,
     login_server: &Name,

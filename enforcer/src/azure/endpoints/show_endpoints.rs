@@ -1,4 +1,4 @@
-//! What `az acr show-endpoints` prints.
+//! Parses the output of `az acr show-endpoints`.
 
 use std::path::Path;
 
@@ -26,8 +26,8 @@ struct ShownEndpoint {
     endpoint: String,
 }
 
-/// Reads the output of `az acr show-endpoints` for the registry behind `login_server`; trailing commas, which
-/// printed samples have, are taken. All names are of that registry, or none is returned. `file` is named in errors.
+/// Parses the output of `az acr show-endpoints` for the registry `login_server`. Trailing commas, which documented samples have, are
+/// accepted. Names of another registry make the whole file invalid. `file` appears in errors.
 pub fn parse(
     bytes: &[u8],
     file: &Path,
@@ -78,7 +78,7 @@ pub fn parse(
     Ok(endpoints)
 }
 
-/// Reads the JSON; the error says what is wrong with it.
+/// Parses the JSON; the error describes what is wrong with it.
 fn read(bytes: &[u8]) -> Result<Shown, String> {
     let mut bytes = utf8(bytes).into_owned();
     blank_trailing_commas(&mut bytes);
@@ -102,7 +102,7 @@ fn name(text: &str, file: &Path, login_server: &Name, cloud: Cloud) -> Result<Na
     })
 }
 
-/// The error where the login server is the registry's name alone.
+/// Replaces the error where the login server is only the registry's name.
 fn bare_name(error: EndpointError, login_server: &Name) -> EndpointError {
     let EndpointError::NotAName {
         file,

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::file::make_fifo;
 
-/// All names that a configuration gives, those of its file among them.
+/// All names of a configuration, including those of its file.
 fn endpoints(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, EndpointError> {
     let mut found = configured(registry, cloud)?;
     if let Some(file) = &registry.endpoints_file {
@@ -27,7 +27,7 @@ fn contoso() -> Registry {
     }
 }
 
-/// What `az acr show-endpoints` prints for contoso, with these data and regional endpoints.
+/// The output of `az acr show-endpoints` for contoso, with these data and regional endpoints.
 fn shown(data: &[&str], regional: &[&str]) -> String {
     let list = |names: &[&str]| {
         let entries = names
@@ -59,7 +59,7 @@ fn names(endpoints: &[Endpoint]) -> Vec<&str> {
 }
 
 #[test]
-fn every_region_gives_a_data_endpoint_and_no_name_stands_there_twice() {
+fn every_region_has_a_data_endpoint_and_each_name_is_returned_once() {
     let registry = Registry {
         regions: vec!["eastus".to_owned(), "westus".to_owned()],
         data_endpoints: vec![
@@ -101,7 +101,7 @@ fn every_region_gives_a_data_endpoint_and_no_name_stands_there_twice() {
 }
 
 #[test]
-fn a_name_of_another_registry_is_refused_wherever_it_stands() {
+fn a_name_of_another_registry_is_refused_in_every_place() {
     let evil = "evil.eastus.data.azurecr.io";
     let registry = Registry {
         data_endpoints: vec![evil.parse().unwrap()],
@@ -183,16 +183,16 @@ fn utf_16_is_read() {
 }
 
 #[test]
-fn an_error_shows_the_line_and_the_command_that_gives_the_right_file() {
+fn an_error_shows_the_line_and_the_command_that_writes_the_file() {
     let good = shown(&["contoso.eastus.data.azurecr.io"], &[]);
-    let command = "what `az acr show-endpoints --name contoso --output json` prints";
+    let command = "the output of `az acr show-endpoints --name contoso --output json`";
     for (text, words) in [
         (
             format!("WARNING: Command group 'acr' is in preview.\n{good}"),
             &[
                 "line 1, `WARNING: Command group 'acr' is in preview.`",
                 "standard error",
-                "no `2>&1`",
+                "do not use `2>&1`",
             ][..],
         ),
         ("contoso\n".to_owned(), &["line 1, `contoso`, is not JSON"]),
@@ -219,7 +219,7 @@ fn an_error_shows_the_line_and_the_command_that_gives_the_right_file() {
 }
 
 #[test]
-fn a_wildcard_tells_to_enable_data_endpoints() {
+fn the_error_for_a_wildcard_asks_to_enable_data_endpoints() {
     let error = read(&shown(&["*.blob.core.windows.net"], &[]))
         .unwrap_err()
         .to_string();
@@ -234,12 +234,12 @@ fn a_wildcard_tells_to_enable_data_endpoints() {
 }
 
 #[test]
-fn a_file_about_another_registry_is_refused() {
+fn a_file_of_another_registry_is_refused() {
     let text = shown(&["contoso.eastus.data.azurecr.io"], &[])
         .replace("Contoso.azurecr.io", "fabrikam.azurecr.io");
     let error = read(&text).unwrap_err().to_string();
     assert!(
-        error.contains("is about fabrikam.azurecr.io, not contoso.azurecr.io"),
+        error.contains("is for fabrikam.azurecr.io, not contoso.azurecr.io"),
         "{error}"
     );
 }
@@ -258,7 +258,7 @@ fn a_file_without_data_endpoints_is_refused() {
 }
 
 #[test]
-fn a_file_cut_short_or_of_another_kind_is_refused() {
+fn a_truncated_or_different_file_is_refused() {
     let whole = shown(&["contoso.eastus.data.azurecr.io"], &[]);
     assert!(read(&whole).is_ok());
     for end in 0..whole.trim_end().len() {
@@ -276,7 +276,7 @@ fn a_file_cut_short_or_of_another_kind_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_missing_none_or_too_large_is_an_error() {
+fn a_missing_special_or_too_large_file_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(MAX_FILE + 1).unwrap();
     let registry = |file: &Path| Registry {

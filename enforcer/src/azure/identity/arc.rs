@@ -1,4 +1,4 @@
-//! The identity of an Azure Arc-enabled server: its agent hands out tokens to who can read a file of the agent's.
+//! The identity of an Azure Arc-enabled server: its agent issues tokens to processes that can read a secret file of the agent.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
@@ -13,18 +13,18 @@ use super::token::{read, refused};
 use super::{CredentialProblem, CredentialSettings, Environment, Token};
 use crate::https::{Client, Request, Response, Url, encoded};
 
-/// Where the agent listens unless the environment says otherwise.
+/// The agent's default URL.
 const ENDPOINT: &str = "http://localhost:40342/metadata/identity/oauth2/token";
 /// The largest secret file that is read, in bytes.
 const MAX_SECRET: u64 = 4096;
 const SERVER: &str = "the agent of Azure Arc";
 const FIX: &str = "check the agent (azcmagent check), and that the server is connected";
 
-/// The agent's files are for its own group, and the service has no right to pass over that.
-const FOR_MEMBERS: &str = "it is for members of the group himds: run systemctl edit egress-enforcer, \
+/// The fix for missing rights: only the agent's group may read its files, and the service has no capability to override that.
+const FOR_MEMBERS: &str = "only members of the group himds may read it: run systemctl edit egress-enforcer, \
     write [Service] and below it SupplementaryGroups=himds, then systemctl restart egress-enforcer";
 
-/// Asks the agent, proves that its secret file can be read, and asks again.
+/// Requests a token from the agent, reads the secret file that it names, and repeats the request with its content.
 pub(super) async fn token(
     settings: &CredentialSettings,
     client: &Client,
@@ -48,7 +48,7 @@ pub(super) async fn token(
     read(&response, SERVER, FIX)
 }
 
-/// Where the agent listens, if there is one: both variables, or the directory of its secret files.
+/// Returns the agent's URL, if there is an agent: both variables are set, or the directory of its secret files exists.
 fn endpoint(environment: &Environment) -> Result<&str, CredentialProblem> {
     if let (Some(endpoint), Some(_)) = (&environment.identity_endpoint, &environment.imds_endpoint)
     {
@@ -62,12 +62,12 @@ fn endpoint(environment: &Environment) -> Result<&str, CredentialProblem> {
         Ok(_) | Err(_) => {}
     }
     Err(CredentialProblem::NotHere(format!(
-        "no agent of Azure Arc is installed ({} is missing, and IDENTITY_ENDPOINT with IMDS_ENDPOINT not set); connect the server with azcmagent",
+        "no Azure Arc agent is installed ({} is missing, and IDENTITY_ENDPOINT and IMDS_ENDPOINT are not set); connect the server with azcmagent",
         environment.arc_tokens.display()
     )))
 }
 
-/// The name of the file that the challenge `Basic realm=<path>` means: directly in the agent's directory, and a key.
+/// Returns the name of the file in the challenge `Basic realm=<path>`: it must be a key directly in the agent's directory.
 fn challenged(response: &Response, tokens: &Path) -> Result<PathBuf, CredentialProblem> {
     let wrong = |problem| CredentialProblem::NoToken {
         server: SERVER.to_owned(),
@@ -81,16 +81,16 @@ fn challenged(response: &Response, tokens: &Path) -> Result<PathBuf, CredentialP
         .ok_or_else(|| wrong("its challenge is not \"Basic realm=<file>\""))?;
     let path = Path::new(realm.trim().trim_matches('"'));
     let plain = |name: &str| name.len() > ".key".len() && name.ends_with(".key");
-    // Written out, so that no `..`, `.` or doubled slash is part of it.
+    // Compared as text, so that it contains no `..`, `.` or repeated slash.
     let name = path
         .file_name()
         .and_then(|name| name.to_str())
         .filter(|name| plain(name) && tokens.join(name).as_os_str() == path.as_os_str());
     name.map(PathBuf::from)
-        .ok_or_else(|| wrong("its challenge names a file that is no key directly in its own directory, and is not opened"))
+        .ok_or_else(|| wrong("its challenge names a file that is not a key directly in its own directory, which is not opened"))
 }
 
-/// What is sent to show that `name` in `tokens` can be read.
+/// Returns the header value that proves that `name` in `tokens` can be read.
 fn proof(tokens: &Path, name: &Path) -> Result<HeaderValue, CredentialProblem> {
     let file = tokens.join(name);
     let wrong = |problem: String| CredentialProblem::File {
@@ -101,12 +101,12 @@ fn proof(tokens: &Path, name: &Path) -> Result<HeaderValue, CredentialProblem> {
         .map_err(|error| unreadable(&file, &error))?
         .map_err(|problem| wrong(problem.to_owned()))?;
     let mut value = HeaderValue::try_from(format!("Basic {}", secret.trim()))
-        .or(Err(wrong("is no plain text; check the agent".to_owned())))?;
+        .or(Err(wrong("is not plain text; check the agent".to_owned())))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-/// Why `file` of the agent's cannot be read, and whether it is for want of a right to.
+/// Returns why the agent's `file` cannot be read, with the fix for missing rights.
 fn unreadable(file: &Path, error: &io::Error) -> CredentialProblem {
     let fix = if error.kind() == ErrorKind::PermissionDenied {
         FOR_MEMBERS
@@ -119,30 +119,30 @@ fn unreadable(file: &Path, error: &io::Error) -> CredentialProblem {
     }
 }
 
-/// The content of a secret file of the agent's; the inner error says why it is not used.
+/// Reads a secret file of the agent; the inner error is why it is not used.
 fn secret(tokens: &Path, file: &Path) -> io::Result<Result<String, &'static str>> {
     let directory = open(tokens, libc::O_DIRECTORY)?.metadata()?;
     let opened = open(file, libc::O_NONBLOCK | libc::O_NOCTTY)?;
     let found = opened.metadata()?;
     if !found.is_file() || found.nlink() != 1 {
-        return Ok(Err("is not a regular file of its own; check the agent"));
+        return Ok(Err("is not a regular file with one link; check the agent"));
     }
     if directory.mode() & 0o002 != 0 || ![0, directory.uid()].contains(&found.uid()) {
         return Ok(Err(
-            "is not the agent's alone (others can write to its directory, or own it); check the agent",
+            "is not protected (others own it or can write to its directory); check the agent",
         ));
     }
     let mut text = String::new();
     let read = opened.take(MAX_SECRET + 1).read_to_string(&mut text)?;
     if u64::try_from(read).is_ok_and(|read| read > MAX_SECRET) {
         return Ok(Err(
-            "is larger than 4096 bytes, so it is no secret of the agent's; check the agent",
+            "is larger than 4096 bytes, so it is not a secret of the agent; check the agent",
         ));
     }
     Ok(Ok(text))
 }
 
-/// Opens what stands at `path` itself, not what a symbolic link there leads to.
+/// Opens `path` without following a symbolic link.
 fn open(path: &Path, flags: i32) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -160,7 +160,7 @@ mod tests {
     use crate::file::make_fifo;
 
     #[test]
-    fn only_a_file_of_the_agents_own_is_read() {
+    fn only_a_protected_file_of_the_agent_is_read() {
         let tokens = tempfile::tempdir().unwrap();
         let at = |name: &str| tokens.path().join(name);
         fs::write(at("good.key"), "c2VjcmV0\n").unwrap();
@@ -185,10 +185,10 @@ mod tests {
         }
         fs::set_permissions(tokens.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let error = proof("good.key").unwrap_err().to_string();
-        assert!(error.contains("not the agent's alone"), "{error}");
+        assert!(error.contains("is not protected"), "{error}");
     }
 
-    /// What `asks` meets as a user who is neither root nor the owner of anything; only this thread is that.
+    /// Runs `asks` as a user who is neither root nor the owner of any file, in this thread only.
     fn as_nobody<T>(asks: impl FnOnce() -> T) -> T {
         setfsuid(Uid::from_raw(65534));
         let result = asks();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_that_is_missing_is_told_from_an_agent_that_is() {
+    fn missing_rights_and_a_missing_agent_are_distinguished() {
         let place = tempfile::tempdir().unwrap();
         let closed = place.path().join("azcmagent");
         let tokens = closed.join("tokens");
@@ -211,7 +211,7 @@ mod tests {
             ..Environment::default()
         };
         let fix = "SupplementaryGroups=himds";
-        let told = |problem: CredentialProblem, file: &Path| {
+        let assert_reported = |problem: CredentialProblem, file: &Path| {
             let text = problem.to_string();
             assert!(text.starts_with(&format!("{}: ", file.display())), "{text}");
             assert!(
@@ -221,14 +221,14 @@ mod tests {
         };
         set(place.path(), 0o755);
         set(&closed, 0o000);
-        told(as_nobody(|| endpoint(&environment)).unwrap_err(), &tokens);
+        assert_reported(as_nobody(|| endpoint(&environment)).unwrap_err(), &tokens);
         set(&closed, 0o755);
         let (key, file) = (Path::new("good.key"), tokens.join("good.key"));
         for (directory_mode, file_mode) in [(0o000, 0o644), (0o755, 0o000)] {
             set(&file, file_mode);
             set(&tokens, directory_mode);
             assert_eq!(as_nobody(|| endpoint(&environment)).unwrap(), ENDPOINT);
-            told(as_nobody(|| proof(&tokens, key)).unwrap_err(), &file);
+            assert_reported(as_nobody(|| proof(&tokens, key)).unwrap_err(), &file);
             set(&tokens, 0o755);
         }
         let nowhere = Environment {
@@ -237,7 +237,7 @@ mod tests {
         };
         let error = endpoint(&nowhere).unwrap_err().to_string();
         assert!(
-            error.contains("no agent of Azure Arc") && !error.contains(fix),
+            error.contains("no Azure Arc agent") && !error.contains(fix),
             "{error}"
         );
         let error = proof(&tokens, Path::new("none.key"))
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_a_link_is_not_entered() {
+    fn a_directory_that_is_a_link_is_not_followed() {
         let place = tempfile::tempdir().unwrap();
         let (real, link) = (place.path().join("real"), place.path().join("link"));
         fs::create_dir(&real).unwrap();

@@ -1,4 +1,4 @@
-//! What a service principal with a certificate presents: a JSON Web Token (RFC 7519) that the certificate's key signs.
+//! The assertion of a service principal with a certificate: a JSON Web Token (RFC 7519), signed with the certificate's key.
 //!
 //! Header and claims: certificate-credentials of the Microsoft identity platform (`PS256` with `x5t#S256`).
 
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::random;
 
-/// How long the assertion can be used.
+/// Validity of the assertion.
 const LIFE: Duration = Duration::from_mins(10);
 
 #[derive(Serialize)]
@@ -47,12 +47,12 @@ pub(super) fn sign(
     audience: &str,
     now: SystemTime,
 ) -> Result<String, &'static str> {
-    const WHOLE: &str = "write the certificate and its RSA key (-----BEGIN CERTIFICATE-----, -----BEGIN PRIVATE KEY-----) into it";
+    const WHOLE: &str = "write the certificate and its RSA key (-----BEGIN CERTIFICATE-----, -----BEGIN PRIVATE KEY-----) to it";
     let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).or(Err(
-        "has no certificate in PEM; write the certificate and its key into it",
+        "has no certificate in PEM; write the certificate and its key to it",
     ))?;
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).or(Err(
-        "has no private key in PEM without a password; write the certificate and its key into it",
+        "has no private key in PEM without a password; write the certificate and its key to it",
     ))?;
     let key = if let PrivateKeyDer::Pkcs1(key) = &key {
         KeyPair::from_der(key.secret_pkcs1_der())
@@ -60,10 +60,10 @@ pub(super) fn sign(
         KeyPair::from_pkcs8(key.secret_der())
     };
     let key = key.or(Err(
-        "has a key that is not RSA with 2048 to 4096 bits; make a certificate with such a key",
+        "has a key that is not RSA with 2048 to 4096 bits; create a certificate with such a key",
     ))?;
     let id: [u8; 16] =
-        random::bytes().or(Err("cannot be used: the system has no random numbers"))?;
+        random::bytes().or(Err("cannot be used: the system provides no random numbers"))?;
     let header = Header {
         alg: "PS256",
         typ: "JWT",
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_assertion_is_what_the_documentation_asks_for_and_its_signature_holds() {
+    fn the_assertion_is_as_documented_and_its_signature_is_valid() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let assertion = sign(PRINCIPAL, "client", AUDIENCE, now).unwrap();
         let parts: Vec<&str> = assertion.split('.').collect();

@@ -13,10 +13,10 @@ use crate::https::{Client, Request, Url, encoded};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-/// The longest tenant that is taken: that of a domain name.
+/// The longest tenant that is accepted: the length of a domain name.
 const MAX_TENANT: usize = 253;
 
-/// Whether workload identity federation has a token to present.
+/// Whether workload identity federation is configured.
 pub(super) fn has_federation(settings: &CredentialSettings) -> bool {
     settings.azure.federated_token_file.is_some()
         || settings.environment.federated_token_file.is_some()
@@ -27,7 +27,7 @@ pub(super) fn has_principal(azure: &Azure) -> bool {
     azure.client_secret_file.is_some() || azure.client_certificate_file.is_some()
 }
 
-/// Presents the token that the platform wrote, which is read anew each time: it lives for an hour or less.
+/// Presents the token that the platform wrote. It is read for each request, as it is valid for at most an hour.
 pub(super) async fn federated(
     settings: &CredentialSettings,
     client: &Client,
@@ -47,7 +47,7 @@ pub(super) async fn federated(
     ask(settings, client, pinned, &id, &proof, fix).await
 }
 
-/// Presents the secret, or an assertion that the certificate's key signs.
+/// Presents the secret, or an assertion signed with the certificate's key.
 pub(super) async fn principal(
     settings: &CredentialSettings,
     client: &Client,
@@ -63,12 +63,12 @@ pub(super) async fn principal(
     let (proof, fix) = match (&azure.client_certificate_file, &azure.client_secret_file) {
         (Some(file), _) => (
             certificate(settings, &id, file)?,
-            "check that this certificate is the application's (az ad app credential list) and that this host's clock is right",
+            "check that this certificate belongs to the application (az ad app credential list), and this host's clock",
         ),
         (None, Some(file)) => {
             let secret = secret_file::read_own(file)?;
             let proof = format!("client_secret={}", encoded(secret.trim()));
-            let fix = "check that the secret in azure.client-secret-file is the application's, and has not ended";
+            let fix = "check that the secret in azure.client-secret-file belongs to the application and has not expired";
             (proof, fix)
         }
         (None, None) => return Err(missing("azure.client-secret-file")),
@@ -100,7 +100,7 @@ fn signed(assertion: &str) -> String {
     )
 }
 
-/// Whom the token is for.
+/// The application that the token is for.
 struct Identity {
     tenant: String,
     client: String,
@@ -114,7 +114,7 @@ impl Identity {
         let tenant = tenant.ok_or_else(|| missing("azure.tenant-id or AZURE_TENANT_ID"))?;
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         if tenant.len() > MAX_TENANT || !tenant.bytes().all(fits) {
-            let problem = "AZURE_TENANT_ID is no tenant; write its GUID";
+            let problem = "AZURE_TENANT_ID is not a tenant; set its GUID";
             return Err(CredentialProblem::NotHere(problem.to_owned()));
         }
         let client = client.ok_or_else(|| missing("azure.client-id or AZURE_CLIENT_ID"))?;
@@ -130,10 +130,10 @@ impl Identity {
 }
 
 fn missing(what: &str) -> CredentialProblem {
-    CredentialProblem::NotHere(format!("not set up on this host; set {what} to use it"))
+    CredentialProblem::NotHere(format!("not configured on this host; set {what} to use it"))
 }
 
-/// Refuses to present a token to a host that the cloud does not call its own.
+/// Refuses to present a token to a host that does not belong to the cloud.
 fn check_authority(settings: &CredentialSettings) -> Result<(), CredentialProblem> {
     let Some(authority) = &settings.environment.authority_host else {
         return Ok(());
@@ -144,7 +144,7 @@ fn check_authority(settings: &CredentialSettings) -> Result<(), CredentialProble
         return Ok(());
     }
     Err(CredentialProblem::NotHere(format!(
-        "AZURE_AUTHORITY_HOST names {}, and this cloud's tokens come from {}; fix protect.cloud or the variable",
+        "AZURE_AUTHORITY_HOST is {}, but this cloud's tokens come from {}; fix protect.cloud or the variable",
         url.host(),
         own.host()
     )))

@@ -1,19 +1,19 @@
-//! What the process is told from outside about identities.
+//! Environment variables and paths with which Azure's tools configure identities.
 
 use std::env;
 use std::path::PathBuf;
 
-/// Where the agent of Azure Arc puts the files that prove that a process may read them.
+/// The directory of the secret files of the Azure Arc agent: a process proves its rights by reading them.
 const ARC_TOKENS: &str = "/var/opt/azcmagent/tokens";
-/// The instance metadata service of a virtual machine.
+/// The instance metadata service (IMDS) of a virtual machine.
 const INSTANCE_METADATA: &str = "http://169.254.169.254";
 
-/// Variables and places that the standard tools of Azure use.
+/// Variables and paths of the standard tools of Azure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// `IDENTITY_ENDPOINT`: where the agent of Azure Arc hands out tokens.
+    /// `IDENTITY_ENDPOINT`: the URL at which the Azure Arc agent issues tokens.
     pub identity_endpoint: Option<String>,
-    /// `IMDS_ENDPOINT`: stands beside it on Azure Arc.
+    /// `IMDS_ENDPOINT`: set together with it on Azure Arc.
     pub imds_endpoint: Option<String>,
     /// `AZURE_TENANT_ID`.
     pub tenant_id: Option<String>,
@@ -30,7 +30,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment of this process; empty variables count as missing.
+    /// Reads the environment of this process; empty variables count as missing.
     pub fn of_process() -> Self {
         let text = |name| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
@@ -46,7 +46,7 @@ impl Environment {
 }
 
 impl Default for Environment {
-    /// No variable set, and the usual places.
+    /// No variables, and the default paths.
     fn default() -> Self {
         Self {
             identity_endpoint: None,

@@ -1,4 +1,4 @@
-//! Why there is no token: each reason names the thing and the fix, and never a secret.
+//! Why there is no token: each error names the cause and the fix, and never contains a secret.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,15 +10,15 @@ use crate::config::CredentialKind;
 use crate::https::{HttpsError, UrlError};
 use crate::name::Name;
 
-/// Why there is no token: the reason of each credential that was tried, in their order.
+/// Why there is no token: the problem of each credential that was tried, in order.
 #[derive(Debug)]
 pub struct CredentialError {
-    /// Which credential, and why it gave none.
+    /// Each credential, and why it issued no token.
     pub tried: Vec<(CredentialKind, CredentialProblem)>,
 }
 
 impl CredentialError {
-    /// The longest wait that a server asked for.
+    /// The longest wait that a server requested.
     pub fn retry_after(&self) -> Option<Duration> {
         let waits = self.tried.iter().filter_map(|(_, problem)| match problem {
             CredentialProblem::Refused { retry_after, .. } => *retry_after,
@@ -32,7 +32,7 @@ impl CredentialError {
         waits.max()
     }
 
-    /// The host that has no address, when a credential waits for it.
+    /// The host without an address, when a credential needs it.
     pub fn not_resolved(&self) -> Option<&Name> {
         self.tried.iter().find_map(|(_, problem)| match problem {
             CredentialProblem::NotResolved(name) => Some(name),
@@ -61,41 +61,41 @@ impl fmt::Display for CredentialError {
     }
 }
 
-/// Why one credential gives no token.
+/// Why one credential issues no token.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialProblem {
     /// This host has no such credential.
     #[error("{0}")]
     NotHere(String),
     /// The name of Entra ID has no address yet.
-    #[error("{0} has no address; check that the resolvers answer for this name")]
+    #[error("{0} has no address; check that the resolvers resolve it")]
     NotResolved(Name),
-    /// There was no answer.
+    /// The request failed.
     #[error(transparent)]
     Https(#[from] HttpsError),
-    /// An address in the environment is none, or not on this host.
+    /// A URL in the environment is invalid, or not on this host.
     #[error("{0}")]
     Url(#[from] UrlError),
-    /// The answer is a refusal.
+    /// The server refused the request.
     #[error("{server} answers {}{}; {fix}", status.as_u16(), code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default())]
     Refused {
-        /// Who answers.
+        /// The server.
         server: String,
         /// The status.
         status: StatusCode,
         /// The error's code, when there is one in plain text.
         code: Option<String>,
-        /// What to do.
+        /// The fix.
         fix: &'static str,
-        /// How long to wait.
+        /// The wait that the server requests.
         retry_after: Option<Duration>,
     },
-    /// The answer is good and holds no token.
-    #[error("{server}: {problem}; check what answers there")]
+    /// The request succeeded, but the answer has no token.
+    #[error("{server}: {problem}; check which server answers there")]
     NoToken {
-        /// Who answers.
+        /// The server.
         server: String,
-        /// What is wrong with it, without any of its content.
+        /// What is wrong with the answer, without any of its content.
         problem: &'static str,
     },
     /// A file with a secret cannot be used.
@@ -108,7 +108,7 @@ pub enum CredentialProblem {
     },
 }
 
-/// The credential's name in the configuration.
+/// Returns the credential's name in the configuration.
 fn name(kind: CredentialKind) -> &'static str {
     match kind {
         CredentialKind::Auto => "auto",
@@ -119,7 +119,7 @@ fn name(kind: CredentialKind) -> &'static str {
     }
 }
 
-/// Who asks, for those who give it rights.
+/// Describes the identity for the person who grants its rights.
 pub(in crate::azure) fn in_words(kind: Option<CredentialKind>) -> &'static str {
     match kind {
         Some(CredentialKind::ManagedIdentity) => "the managed identity of this virtual machine",

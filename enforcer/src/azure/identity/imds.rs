@@ -1,4 +1,4 @@
-//! The managed identity of an Azure virtual machine.
+//! The managed identity of an Azure virtual machine, from its instance metadata service (IMDS).
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::token::read;
 use super::{CredentialProblem, CredentialSettings, Token};
 use crate::https::{Client, Request, Url, encoded};
 
-/// How long a host that may be no virtual machine of Azure is waited for.
+/// Timeout of the request when the host may not be a virtual machine of Azure.
 const PROBE: Duration = Duration::from_millis(1500);
-/// What the services within the host want to see, as no redirect and no form brings it.
+/// The header that services within the host require, as neither redirects nor HTML forms can set it.
 pub(super) const METADATA: HeaderName = HeaderName::from_static("metadata");
 pub(super) const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// Asks the instance metadata service; `is_probe` when it may not be there.
+/// Requests a token from the instance metadata service; `is_probe` when it may not exist.
 pub(super) async fn token(
     settings: &CredentialSettings,
     client: &Client,
     is_probe: bool,
 ) -> Result<Token, CredentialProblem> {
     let client_id = match &settings.azure.client_id {
-        // That of a service principal is no managed identity's.
+        // The client ID of a service principal is not one of a managed identity.
         Some(id) if !super::entra::has_principal(&settings.azure) => format!("&client_id={id}"),
         _ => String::new(),
     };

@@ -1,7 +1,7 @@
-//! As whom Azure is asked: tokens for Azure Resource Manager.
+//! Identities and their tokens for Azure Resource Manager.
 //!
 //! Wire formats: how-to-use-vm-token (virtual machines), managed-identity-authentication (Azure Arc), v2-oauth2-client-creds-grant-flow
-//! and certificate-credentials (Microsoft Entra ID). A token is in memory only, shows in no log, and ends with its credential.
+//! and certificate-credentials (Microsoft Entra ID). A token is in memory only, appears in no log, and is dropped with its credential.
 
 mod arc;
 mod assertion;
@@ -28,7 +28,7 @@ use super::pinned_addresses::PinnedAddresses;
 use crate::config::{self, Cloud, CredentialKind};
 use crate::https::{Client, Url};
 
-/// What is tried under `auto`, in this order.
+/// The credentials tried under `auto`, in this order.
 const AUTO: [CredentialKind; 4] = [
     CredentialKind::ManagedIdentity,
     CredentialKind::Arc,
@@ -36,35 +36,35 @@ const AUTO: [CredentialKind; 4] = [
     CredentialKind::ServicePrincipal,
 ];
 
-/// The configured credential. Under `auto` it is the first that works, which is then tried first.
+/// The configured credential. Under `auto`, the first one that works is tried first from then on.
 #[derive(Debug)]
 pub struct Credential {
     settings: CredentialSettings,
     candidates: Vec<CredentialKind>,
     chosen: Cell<Option<CredentialKind>>,
     cache: RefCell<TokenCache>,
-    /// Held while a token is asked for, so that questions at the same time ask for one.
+    /// Locked while a token is requested, so that concurrent requests share one token.
     asking: Mutex<()>,
 }
 
-/// What all credentials read.
+/// Settings shared by all credentials.
 #[derive(Debug)]
 struct CredentialSettings {
     azure: config::Azure,
     environment: Environment,
-    /// Whose tokens are asked for, such as `https://management.azure.com`.
+    /// The resource that the tokens are for, such as `https://management.azure.com`.
     resource: String,
     /// Scheme, host and port of Entra ID.
     login: Url,
 }
 
 impl Credential {
-    /// The credential that `azure` calls for; `environment` fills what is missing there.
+    /// Creates the credential that `azure` configures; `environment` supplies missing values.
     pub fn new(azure: &config::Azure, cloud: Cloud, environment: Environment) -> Self {
         Self::at(azure, cloud, environment, cloud_url(cloud.login_host()))
     }
 
-    /// As [`Credential::new`], with Entra ID at `login`.
+    /// Like [`Credential::new`], with Entra ID at `login`.
     pub(super) fn at(
         azure: &config::Azure,
         cloud: Cloud,
@@ -92,7 +92,7 @@ impl Credential {
         }
     }
 
-    /// Whether Entra ID itself is asked, so that its host has to be open.
+    /// Whether requests go to Entra ID, so that its host must be allowed.
     pub fn needs_login_host(&self) -> bool {
         self.candidates.iter().any(|kind| match kind {
             CredentialKind::WorkloadIdentity => entra::has_federation(&self.settings),
@@ -101,12 +101,12 @@ impl Credential {
         })
     }
 
-    /// Which credential handed out the last token.
+    /// The credential that issued the last token.
     pub fn chosen(&self) -> Option<CredentialKind> {
         self.chosen.get()
     }
 
-    /// A token that is good for five minutes and more, or that was just made.
+    /// Returns a token that is valid for at least five minutes, or a new one.
     ///
     /// # Errors
     /// One line with the reason of each credential that was tried.
@@ -133,12 +133,12 @@ impl Credential {
         Err(CredentialError { tried })
     }
 
-    /// Drops the token, which a server refused.
+    /// Drops the token after a server refused it.
     pub fn forget_token(&self) {
         *self.cache.borrow_mut() = TokenCache::default();
     }
 
-    /// As long as this is held, nobody gets a token.
+    /// Blocks requests for tokens while the guard is held.
     #[cfg(test)]
     pub(super) async fn asking_held(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.asking.lock().await
@@ -171,7 +171,7 @@ impl Credential {
     }
 }
 
-/// The server of a host that is built in.
+/// The URL of a built-in host.
 #[expect(
     clippy::expect_used,
     reason = "the hosts are constants, and a test parses each"

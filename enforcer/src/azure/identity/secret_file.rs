@@ -12,9 +12,9 @@ use crate::file::{open_regular, read_within, utf8};
 /// The largest file with a secret that is read, in bytes.
 const MAX_FILE: u64 = 64 << 10;
 /// The problem of a file that is neither UTF-8 nor UTF-16.
-const NO_TEXT: &str = "is no plain text; check the path";
+const NO_TEXT: &str = "is not plain text; check the path";
 
-/// A secret of this program's own: only root, and a group that root names, may read it, and only root write it.
+/// Reads a secret of this program: only root and the file's group may read it, and only root may write it.
 pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
     let wrong = |problem: String| CredentialProblem::File {
         file: file.to_owned(),
@@ -27,14 +27,14 @@ pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
     let is_ours = found.uid() == 0 || found.uid() == geteuid().as_raw();
     if !is_ours || found.mode() & 0o027 != 0 {
         return Err(wrong(format!(
-            "belongs to user {} with mode {:04o}, so others than root can read or change it; chown root and chmod 0600 it",
+            "belongs to user {} with mode {:04o}, so users other than root can read or change it; chown root and chmod 0600 it",
             found.uid(),
             found.mode() & 0o7777
         )));
     }
     if length > MAX_FILE {
         return Err(wrong(
-            "is larger than 64 KiB, so it holds no secret; check the path".to_owned(),
+            "is larger than 64 KiB, so it is not a secret; check the path".to_owned(),
         ));
     }
     let mut bytes = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn read_own(file: &Path) -> Result<String, CredentialProblem> {
     text(&bytes).ok_or_else(|| wrong(NO_TEXT.to_owned()))
 }
 
-/// A secret that the platform wrote for this program and owns.
+/// Reads a secret that the platform wrote for this program and owns.
 pub(super) fn read_shared(file: &Path) -> Result<String, CredentialProblem> {
     let wrong = |problem: String| CredentialProblem::File {
         file: file.to_owned(),
@@ -73,7 +73,7 @@ mod tests {
     use crate::file::make_fifo;
 
     #[test]
-    fn a_secret_that_others_can_read_or_change_is_refused_with_the_mend() {
+    fn a_secret_that_others_can_read_or_change_is_refused_with_the_fix() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "x7").unwrap();
         for (mode, is_fine) in [
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_a_secret() {
+    fn a_byte_order_mark_is_not_part_of_a_secret() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let utf16 = "\u{feff}x7".encode_utf16().flat_map(u16::to_le_bytes);
         for bytes in [utf16.collect(), "\u{feff}x7".as_bytes().to_vec()] {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_small_text_file_is_refused() {
+    fn special_large_and_binary_files_are_refused() {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         make_fifo(&at("fifo"));

@@ -1,4 +1,4 @@
-//! Tokens, and the answers that they come in.
+//! Tokens: the cache of the one in use, and the answers that contain them.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
@@ -10,12 +10,12 @@ use serde::Deserialize;
 use super::CredentialProblem;
 use crate::https::Response;
 
-/// The longest life of a token that is believed.
+/// The longest lifetime of a token that is accepted.
 const LONGEST: Duration = Duration::from_hours(24);
 /// The longest error code that is shown.
 const MAX_CODE: usize = 64;
 
-/// A bearer token. It shows nowhere.
+/// A bearer token. It is never shown.
 #[derive(Clone)]
 pub struct Token {
     header: HeaderValue,
@@ -23,7 +23,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// The token `text`, which lives for `life` from `now` on; `None` when it could not stand in a header.
+    /// Creates the token `text`, valid for `life` from `now` on; `None` when it cannot be in a header.
     pub(super) fn new(text: &str, now: Instant, life: Duration) -> Option<Self> {
         let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let mut header = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
@@ -37,7 +37,7 @@ impl Token {
         self.header.clone()
     }
 
-    /// When it ends.
+    /// When it expires.
     pub(super) fn expires(&self) -> Instant {
         self.expires
     }
@@ -49,7 +49,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// A token is not used in the last part of its life, so that none ends under way.
+/// A token is not used in the last part of its lifetime, so that none expires during a request.
 const MARGIN: Duration = Duration::from_mins(5);
 
 /// At most one token.
@@ -59,20 +59,20 @@ pub(super) struct TokenCache {
 }
 
 impl TokenCache {
-    /// The token, while it lives for more than five minutes.
+    /// Returns the token while it is valid for more than five minutes.
     pub(super) fn get(&self, now: Instant) -> Option<Token> {
         let token = self.token.as_ref()?;
         let left = token.expires().saturating_duration_since(now);
         (left > MARGIN).then(|| token.clone())
     }
 
-    /// Keeps `token` in place of the one before.
+    /// Replaces the token.
     pub(super) fn store(&mut self, token: Token) {
         self.token = Some(token);
     }
 }
 
-/// What the servers answer; some write numbers as strings.
+/// The answer with a token; some servers write numbers as strings.
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
@@ -97,14 +97,14 @@ impl Number {
     }
 }
 
-/// What a refusal holds (RFC 6749 section 5.2).
+/// The answer with an error (RFC 6749 section 5.2).
 #[derive(Deserialize)]
 struct OAuthError {
     error: Option<String>,
     error_description: Option<String>,
 }
 
-/// The token in `response` of `server`; `fix` is for when it is refused.
+/// Reads the token from the `response` of `server`; `fix` becomes part of the error when the request is refused.
 pub(super) fn read(
     response: &Response,
     server: &str,
@@ -113,19 +113,19 @@ pub(super) fn read(
     if response.status() != StatusCode::OK {
         return Err(refused(response, server, fix));
     }
-    // No error of the parser is passed on: it may quote what it met.
+    // The parser's error is not passed on: it may quote the answer.
     let no_token = |problem| CredentialProblem::NoToken {
         server: server.to_owned(),
         problem,
     };
     let granted: TokenResponse = serde_json::from_slice(response.body())
-        .or(Err(no_token("its answer is not a token in JSON")))?;
+        .or(Err(no_token("its answer is not JSON with a token")))?;
     let life = life(&granted, SystemTime::now());
     Token::new(&granted.access_token, Instant::now(), life)
-        .ok_or_else(|| no_token("its token is empty or no plain text"))
+        .ok_or_else(|| no_token("its token is empty or not plain text"))
 }
 
-/// How long the token lives; one that does not tell is not used twice.
+/// Returns the lifetime of the token. Without one in the answer, the token is used once.
 fn life(granted: &TokenResponse, now: SystemTime) -> Duration {
     let relative = granted.expires_in.as_ref().and_then(Number::seconds);
     let absolute = || {
@@ -136,7 +136,7 @@ fn life(granted: &TokenResponse, now: SystemTime) -> Duration {
     relative.or_else(absolute).unwrap_or_default()
 }
 
-/// A refusal with its code, which says what is wrong, and without its description, which may hold anything.
+/// Returns the error of a refused request with its code but without its description, which may contain anything.
 pub(super) fn refused(response: &Response, server: &str, fix: &'static str) -> CredentialProblem {
     let refusal = serde_json::from_slice::<OAuthError>(response.body()).ok();
     CredentialProblem::Refused {
@@ -148,7 +148,7 @@ pub(super) fn refused(response: &Response, server: &str, fix: &'static str) -> C
     }
 }
 
-/// The code of Entra ID (`AADSTS7000215`) when there is one, else that of OAuth (`invalid_client`).
+/// Returns the code of Entra ID (`AADSTS7000215`) when there is one, else that of OAuth (`invalid_client`).
 fn code(refusal: &OAuthError) -> Option<String> {
     let detail = refusal.error_description.as_deref().and_then(|text| {
         let code = text.split(':').next()?;
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn lives_are_read_as_numbers_and_as_strings() {
+    fn lifetimes_are_read_as_numbers_and_as_strings() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         for (fields, seconds) in [
             (r#""expires_in":3599"#, 3599),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_shows_nowhere_and_lives_a_day_at_most() {
+    fn a_token_is_never_shown_and_valid_for_a_day_at_most() {
         let now = Instant::now();
         let token = Token::new("eyJsecret", now, Duration::MAX).unwrap();
         assert_eq!(format!("{token:?}"), "Token");
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_refusal_only_its_code_is_kept() {
+    fn only_the_code_of_a_refusal_is_kept() {
         let code = |json: &str| code(&serde_json::from_str(json).unwrap());
         assert_eq!(
             code(r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid x7"}"#),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_used_until_five_minutes_before_its_end() {
+    fn a_token_is_used_until_five_minutes_before_it_expires() {
         let now = Instant::now();
         let mut cache = TokenCache::default();
         assert!(cache.get(now).is_none());

@@ -15,17 +15,17 @@ use crate::config::{self, Cloud, Config, CredentialKind, Registry};
 use crate::https::{Client, Request, Response, Url};
 use crate::name::Name;
 
-/// How long the service tags, some megabytes, may take over a slow line.
+/// Timeout for fetching service tags, which are some megabytes, over a slow link.
 pub(super) const TAGS_TIME: Duration = Duration::from_mins(4);
-/// How long a question may take, the wait for a token included, which others may be asking for.
+/// Timeout of a fetch as a whole, including the wait for a token that another fetch may be requesting.
 pub(super) const WHOLE_TIME: Duration = Duration::from_mins(8);
 const _: () = assert!(
     TAGS_TIME.as_secs() < WHOLE_TIME.as_secs() && WHOLE_TIME.as_secs() < LOST_AFTER.as_secs(),
-    "a question that counts as lost has ended"
+    "a fetch ends before its poll counts as lost"
 );
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// Asks Azure as the configured identity. It is for one thread.
+/// A client of Azure with the configured identity, for one thread.
 #[derive(Debug)]
 pub struct AzureClient {
     pub(super) client: Client,
@@ -35,7 +35,7 @@ pub struct AzureClient {
 }
 
 impl AzureClient {
-    /// Asks as `azure` says, and as the process's environment says where `azure` does not.
+    /// Creates a client that `azure` configures; the environment of the process supplies missing values.
     pub fn new(azure: &config::Azure, cloud: Cloud) -> Self {
         Self {
             client: Client::new(),
@@ -45,7 +45,7 @@ impl AzureClient {
         }
     }
 
-    /// Asks a test's server on `port` as every host, as `azure` and `environment` say.
+    /// Creates a client of a test's server on `port`, which serves every host.
     #[cfg(test)]
     pub(in crate::azure) fn on(
         client: Client,
@@ -63,8 +63,8 @@ impl AzureClient {
         }
     }
 
-    /// The hosts that `config` has this ask; each has to be in the [`PinnedAddresses`] of a question. Services within the host (the
-    /// instance metadata service and the agent of Azure Arc) have no name, and need none.
+    /// Returns the hosts that `config` requires; each must be in the [`PinnedAddresses`] of a fetch. Services within the host (the instance
+    /// metadata service and the Azure Arc agent) have no name.
     pub fn hosts(&self, config: &Config) -> BTreeSet<Name> {
         let mut hosts = BTreeSet::new();
         let has_resource = |registry: &Registry| registry.resource_id.is_some();
@@ -81,18 +81,18 @@ impl AzureClient {
         hosts
     }
 
-    /// Which identity handed out the last token, for reports.
+    /// The credential, which reports the identity of the last token.
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
 
-    /// What is at `path_and_query` of Resource Manager.
+    /// Returns the URL of `path_and_query` at Resource Manager.
     pub(super) fn at(&self, path_and_query: &str, target: &FetchTarget) -> Result<Url, FetchError> {
         let url = self.manager.join(path_and_query);
         url.map_err(|error| target.failed(error))
     }
 
-    /// Asks Resource Manager with a token, and takes only a good answer.
+    /// Sends a request with a token to Resource Manager. Any status but 200 is an error.
     pub(super) async fn ask(
         &self,
         target: &FetchTarget,
@@ -100,7 +100,7 @@ impl AzureClient {
         pinned: &PinnedAddresses,
         bounds: Bounds,
     ) -> Result<Response, FetchError> {
-        // Without a way to ask, no token is asked for.
+        // Without an address, no token is requested.
         let addresses = resolved(target, &url, pinned)?;
         let token = self.credential.token(&self.client, pinned).await;
         let token = token.map_err(|error| target.failed(error))?;
@@ -114,18 +114,18 @@ impl AzureClient {
         if response.status() == StatusCode::UNAUTHORIZED {
             self.credential.forget_token();
         }
-        good(target, response, self.credential.chosen())
+        require_ok(target, response, self.credential.chosen())
     }
 }
 
-/// What an answer may take.
+/// Limits of an answer.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) bytes: u64,
     pub(super) time: Duration,
 }
 
-/// The addresses of the host of `url`.
+/// Returns the addresses of the host of `url`.
 pub(super) fn resolved<'r>(
     target: &FetchTarget,
     url: &Url,
@@ -134,20 +134,20 @@ pub(super) fn resolved<'r>(
     addresses(url, pinned).map_err(|name| target.failed(FetchProblem::NotResolved(name)))
 }
 
-/// What `asked` answers, unless it takes longer than `time`.
+/// Awaits `fetch` for at most `time`.
 pub(super) async fn in_time<T>(
     target: &FetchTarget,
     time: Duration,
-    asked: impl Future<Output = Result<T, FetchError>>,
+    fetch: impl Future<Output = Result<T, FetchError>>,
 ) -> Result<T, FetchError> {
-    match tokio::time::timeout(time, asked).await {
+    match tokio::time::timeout(time, fetch).await {
         Ok(result) => result,
         Err(_elapsed) => Err(target.failed(FetchProblem::Late(time))),
     }
 }
 
-/// `response` when its status is 200; `identity` asked.
-pub(super) fn good(
+/// Returns `response` when its status is 200; `identity` sent the request.
+pub(super) fn require_ok(
     target: &FetchTarget,
     response: Response,
     identity: Option<CredentialKind>,

@@ -1,4 +1,4 @@
-//! Why a fetch brings nothing: each names the target and the mend, and never a token.
+//! Why a fetch fails: each error names the target and the fix, and never contains a token.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum FetchTarget {
     Registry(ResourceId),
     /// The Service Tag Discovery API on behalf of this subscription.
     ServiceTags(String),
-    /// A service-tags file at this URL, which is written without its query.
+    /// A service-tags file at this URL, shown without its query.
     TagsFile(String),
 }
 
@@ -35,40 +35,42 @@ impl fmt::Display for FetchTarget {
     }
 }
 
-/// Why a fetch brings nothing.
+/// Why a fetch fails.
 #[derive(Debug)]
 pub struct FetchError {
     target: Box<FetchTarget>,
     problem: Box<FetchProblem>,
 }
 
-/// What went wrong.
+/// The cause of a failed fetch.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchProblem {
     /// The host has no address yet.
-    #[error("{0} has no address; check that the resolvers answer for this name")]
+    #[error("{0} has no address; check that the resolvers resolve it")]
     NotResolved(Name),
-    /// Nobody is there to ask as.
+    /// No credential issues a token.
     #[error("no token: {0}")]
     Credential(#[from] CredentialError),
-    /// There is no whole answer.
+    /// The request failed.
     #[error(transparent)]
     Https(#[from] HttpsError),
-    /// The answer, or the token to ask with, is not there in time.
-    #[error("no whole answer within {0:?}; check the network, or try again later")]
+    /// The answer, or the token for the request, did not arrive in time.
+    #[error("no complete answer within {0:?}; check the network, or try again later")]
     Late(Duration),
-    /// The answer is a refusal, a redirect, or that the server is busy or broken.
+    /// The status is not 200: the request is refused or redirected, or the server is busy or faulty.
     #[error("the server answers {}", status.as_u16())]
     Refused {
         /// The status.
         status: StatusCode,
-        /// Who asked, when anybody in particular.
+        /// The identity of the request, if any.
         identity: Option<CredentialKind>,
-        /// How long the server asks to wait.
+        /// The wait that the server requests.
         retry_after: Option<Duration>,
     },
-    /// The answer is no JSON, cut short, or of another shape.
-    #[error("the answer is not what the API documents ({0}); check what answers there")]
+    /// The answer is not JSON, truncated, or has another structure.
+    #[error(
+        "the answer does not match the API's documentation ({0}); check which server answers there"
+    )]
     Malformed(String),
     /// The registry's names are refused.
     #[error(transparent)]
@@ -76,16 +78,16 @@ pub enum FetchProblem {
     /// The service tags are refused.
     #[error(transparent)]
     Tags(#[from] TagError),
-    /// The list goes on elsewhere, or for ever.
-    #[error("the list {0}, and is refused; check what answers there")]
+    /// The list continues elsewhere, or has too many pages.
+    #[error("the list {0}, so it is refused; check which server answers there")]
     Pages(&'static str),
-    /// The address of the target is none.
+    /// The URL of the target is invalid.
     #[error(transparent)]
     Url(#[from] UrlError),
 }
 
 impl FetchTarget {
-    /// The error that fetching this met.
+    /// Returns the error of fetching this.
     pub(crate) fn failed(&self, problem: impl Into<FetchProblem>) -> FetchError {
         FetchError {
             target: Box::new(self.clone()),
@@ -95,12 +97,12 @@ impl FetchTarget {
 }
 
 impl FetchError {
-    /// What went wrong.
+    /// The cause.
     pub fn problem(&self) -> &FetchProblem {
         &self.problem
     }
 
-    /// The host that has no address in the [`super::PinnedAddresses`], when that is what is wrong.
+    /// The host without an address in [`PinnedAddresses`](crate::azure::PinnedAddresses), if that is the cause.
     pub fn not_resolved(&self) -> Option<&Name> {
         match &*self.problem {
             FetchProblem::NotResolved(name) => Some(name),
@@ -116,7 +118,7 @@ impl FetchError {
         }
     }
 
-    /// How long a server asks to wait before the next question, as it wrote it.
+    /// The wait before the next request, as requested by the server.
     pub fn retry_after(&self) -> Option<Duration> {
         match &*self.problem {
             FetchProblem::Refused { retry_after, .. } => *retry_after,
@@ -139,7 +141,7 @@ impl fmt::Display for FetchError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let target = &self.target;
         match &*self.problem {
-            // These name the target themselves.
+            // Their messages contain the target.
             FetchProblem::Endpoints(error) => error.fmt(formatter),
             FetchProblem::Tags(error) => error.fmt(formatter),
             FetchProblem::Refused {
@@ -162,48 +164,50 @@ impl fmt::Display for FetchError {
     }
 }
 
-/// What a status means here, and the mend.
+/// Returns the meaning of a status, and the fix.
 fn meaning(target: &FetchTarget, status: StatusCode, identity: Option<CredentialKind>) -> String {
     let code = status.as_u16();
     let identity = in_words(identity);
     match (status, target) {
         (StatusCode::UNAUTHORIZED, FetchTarget::Registry(_) | FetchTarget::ServiceTags(_)) => {
             format!(
-                "Azure Resource Manager does not take the token of {identity} ({code}); check that azure.tenant-id is the subscription's tenant, \
+                "Azure Resource Manager rejects the token of {identity} ({code}); check that azure.tenant-id is the subscription's tenant, \
              and this host's clock"
             )
         }
         (StatusCode::FORBIDDEN, FetchTarget::Registry(_)) => format!(
-            "{identity} may not read the registry ({code}); give it the right Microsoft.ContainerRegistry/registries/read there, \
-             as the role Reader has it"
+            "{identity} may not read the registry ({code}); grant it the permission Microsoft.ContainerRegistry/registries/read on the \
+             registry, for example with the role Reader"
         ),
         (StatusCode::FORBIDDEN, FetchTarget::ServiceTags(_)) => format!(
-            "{identity} may not list service tags ({code}); give it the right Microsoft.Network/locations/serviceTags/read on the \
-             subscription, as the role Reader has it"
+            "{identity} may not list service tags ({code}); grant it the permission Microsoft.Network/locations/serviceTags/read on the \
+             subscription, for example with the role Reader"
         ),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, FetchTarget::TagsFile(_)) => {
-            format!("the server refuses the file ({code}); let this host read it without a log-in")
+            format!(
+                "the server denies access to the file ({code}); make it readable without authentication"
+            )
         }
         (StatusCode::NOT_FOUND, FetchTarget::Registry(_)) => format!(
-            "there is no such registry ({code}); mend registry.resource-id (az acr show --name <registry> --query id), or remove it"
+            "there is no such registry ({code}); fix registry.resource-id (az acr show --name <registry> --query id), or remove it"
         ),
-        (StatusCode::NOT_FOUND, FetchTarget::ServiceTags(_)) => format!(
-            "there is no such subscription ({code}); mend protect.service-tags-subscription"
-        ),
+        (StatusCode::NOT_FOUND, FetchTarget::ServiceTags(_)) => {
+            format!("there is no such subscription ({code}); fix protect.service-tags-subscription")
+        }
         (StatusCode::NOT_FOUND, FetchTarget::TagsFile(_)) => {
-            format!("there is no such file ({code}); mend protect.service-tags-url")
+            format!("there is no such file ({code}); fix protect.service-tags-url")
         }
         (StatusCode::TOO_MANY_REQUESTS, _) => {
             format!(
-                "the server is asked too often ({code}); it is asked again later, less often with a longer poll"
+                "the server received too many requests ({code}); the daemon retries later, and polls less often with a longer poll interval"
             )
         }
         _ if status.is_server_error() => {
-            format!("the server is not well ({code}); it is asked again later")
+            format!("the server has an internal error ({code}); the daemon retries later")
         }
-        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => format!(
-            "the server sends elsewhere ({code}), which is not followed; write the address of the target itself"
-        ),
-        _ => format!("the server answers {code}; check what answers there"),
+        _ if status.is_redirection() && status != StatusCode::NOT_MODIFIED => {
+            format!("the server redirects ({code}), which is not followed; configure the final URL")
+        }
+        _ => format!("the server answers {code}; check which server answers there"),
     }
 }

@@ -1,4 +1,4 @@
-//! A registry as Azure Resource Manager tells it.
+//! The names of a registry from Azure Resource Manager.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::name::Name;
 
 /// The stable version that has `dataEndpointHostNames`. Fields of later ones are read when they are there.
 const API_VERSION: &str = "2025-11-01";
-/// The most bytes of an answer: room for some thousand replicas.
+/// The largest answer, in bytes: room for some thousand replicas.
 const MOST_BYTES: u64 = 1 << 20;
-/// How long an answer may take.
+/// Timeout of the request.
 const MOST_TIME: Duration = Duration::from_secs(30);
 
 impl AzureClient {
@@ -62,8 +62,8 @@ struct Properties {
     regional_endpoint_host_names: Option<Vec<String>>,
 }
 
-/// Reads the answer of `Registries - Get` for the resource `id`. All names are of the registry behind `login_server`, or none is
-/// returned.
+/// Parses the answer of `Registries - Get` for the resource `id`. A name of another registry than `login_server` makes the whole answer
+/// invalid.
 pub(super) fn parse(
     bytes: &[u8],
     login_server: &Name,

@@ -12,7 +12,7 @@ use crate::config::Cloud;
 use crate::https::Url;
 
 const API_VERSION: &str = "2024-05-01";
-/// The most pages of one list; the bytes of all are bounded by [`MAX_FETCHED`], and their time by [`TAGS_TIME`].
+/// The most pages of one list. [`MAX_FETCHED`] bounds their total size, and [`TAGS_TIME`] their total time.
 const MOST_PAGES: usize = 64;
 
 impl AzureClient {
@@ -33,7 +33,7 @@ impl AzureClient {
     }
 }
 
-/// A region of the cloud. The API wants one and lists all the same.
+/// A region of the cloud. The API requires one but lists all.
 fn location(cloud: Cloud) -> &'static str {
     match cloud {
         Cloud::Public => "westeurope",
@@ -42,7 +42,7 @@ fn location(cloud: Cloud) -> &'static str {
     }
 }
 
-/// Reads all pages and keeps the tags of the families `wanted`.
+/// Reads all pages, and keeps the tags `wanted` with their regional tags.
 async fn fetch(
     azure: &AzureClient,
     subscription: &str,
@@ -75,12 +75,12 @@ async fn fetch(
         };
         url = followed(azure, &link, target)?;
     }
-    Err(target.failed(FetchProblem::Pages("has more pages than any list has")))
+    Err(target.failed(FetchProblem::Pages("has too many pages")))
 }
 
-/// The next page, if it is on the same server: the token goes nowhere else.
+/// Returns the URL of the next page. It must be on the same server, as the token is sent there.
 fn followed(azure: &AzureClient, link: &str, target: &FetchTarget) -> Result<Url, FetchError> {
     let url = link.parse::<Url>().ok();
     url.filter(|url| url.is_same_server(&azure.manager))
-        .ok_or_else(|| target.failed(FetchProblem::Pages("goes on at another server")))
+        .ok_or_else(|| target.failed(FetchProblem::Pages("continues on another server")))
 }

@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-use super::client::{AzureClient, TAGS_TIME, WHOLE_TIME, good, in_time, resolved};
+use super::client::{AzureClient, TAGS_TIME, WHOLE_TIME, in_time, require_ok, resolved};
 use super::error::{FetchError, FetchTarget};
 use crate::azure::pinned_addresses::PinnedAddresses;
 use crate::azure::tags::import::{MAX_FETCHED, date_in_file_name, import};
@@ -20,26 +20,26 @@ use crate::azure::tags::snapshot::{TagOrigin, TagSnapshot};
 use crate::config::HttpsUrl;
 use crate::https::{Request, Response, Url};
 
-/// What the server called the version of the file that was fetched last.
+/// The server's identifier for the version of the file that was fetched last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Validator {
-    /// An `ETag`, as it stood in the answer.
+    /// An `ETag`, as in the answer.
     Etag(String),
     /// A `Last-Modified`, from a server without ETags.
     LastModified(String),
 }
 
-/// What is at the URL.
+/// Result of fetching the file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FetchedTags {
-    /// The file that is known already.
+    /// The file did not change.
     Unchanged,
-    /// Another one.
+    /// The file changed.
     New {
-        /// Its tags, which passed the checks of any file.
+        /// Its tags, which passed the content checks.
         tags: Box<TagSnapshot>,
-        /// What to ask with next time.
+        /// The validator for the next request.
         validator: Option<Validator>,
     },
 }
@@ -64,7 +64,7 @@ impl AzureClient {
     }
 }
 
-/// Fetches the file at `url`, unless it is the one of `last`.
+/// Fetches the file at `url`, unless `last` is its current version.
 pub(super) async fn fetch(
     azure: &AzureClient,
     url: Url,
@@ -84,15 +84,15 @@ pub(super) async fn fetch(
     if last.is_some() && response.status() == StatusCode::NOT_MODIFIED {
         return Ok(FetchedTags::Unchanged);
     }
-    let response = good(target, response, None)?;
+    let response = require_ok(target, response, None)?;
     let tags = import(response.body(), Path::new(&shown), azure.cloud, wanted);
     let tags = tags.map_err(|error| target.failed(error))?;
-    let told =
+    let claimed =
         date_in_file_name(Path::new(&shown)).or_else(|| last_modified(&response, Timestamp::now()));
     Ok(FetchedTags::New {
         validator: validator(&response),
         tags: Box::new(TagSnapshot {
-            date: published_on(azure.cloud, tags.change_number, told),
+            date: published_on(azure.cloud, tags.change_number, claimed),
             origin: TagOrigin::Url(shown),
             ..tags
         }),
@@ -114,7 +114,7 @@ fn validator(response: &Response) -> Option<Validator> {
         .or_else(|| modified().map(Validator::LastModified))
 }
 
-/// The day on which the server says that the file was written; one to come would keep the file young for ever.
+/// Returns the day of the file's last modification according to the server. A future day is ignored, as it would hide the file's age.
 fn last_modified(response: &Response, now: Timestamp) -> Option<Date> {
     let text = response.header(LAST_MODIFIED.as_str())?;
     let written = Timestamp::try_from(httpdate::parse_http_date(text).ok()?).ok()?;

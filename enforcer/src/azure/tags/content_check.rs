@@ -1,4 +1,4 @@
-//! What a published file has to satisfy before any of it is used.
+//! Checks of a published file's content before any of it is used.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,9 +11,9 @@ use super::published_file::{PublishedTag, is_of_family};
 use crate::azure::prefixes::PrefixSet;
 use crate::config::{REGISTRY_TAG, STORAGE_TAG};
 
-/// The shortest IPv4 prefix that is taken; the shortest one published up to 2026 is a /14.
+/// The shortest accepted IPv4 prefix; the shortest published up to 2026 is a /14.
 const SHORTEST_V4: u8 = 8;
-/// The shortest IPv6 prefix that is taken; the shortest one published up to 2026 is a /39.
+/// The shortest accepted IPv6 prefix; the shortest published up to 2026 is a /39.
 const SHORTEST_V6: u8 = 20;
 
 /// A tag and its regional tags, each with its prefixes.
@@ -23,7 +23,7 @@ pub(super) struct TagFamily {
 }
 
 impl TagFamily {
-    /// Picks the family `name` out of `tags` and reads its prefixes.
+    /// Collects the tag `name` and its regional tags from `tags`, and parses their prefixes.
     pub(super) fn gather(
         name: &str,
         tags: &[PublishedTag<'_>],
@@ -37,8 +37,8 @@ impl TagFamily {
         })
     }
 
-    /// The prefixes of each regional tag. A region's name in host names is what the tag's name ends in, in lower case; the file's own
-    /// `region` differs from it in a dozen tags.
+    /// Returns the prefixes of each region. The region's name in host names is the suffix of the tag's name in lower case; the key `region`
+    /// of the file differs from it in a dozen tags.
     pub(super) fn by_region(&self) -> BTreeMap<String, PrefixSet> {
         let mut regions: BTreeMap<String, PrefixSet> = BTreeMap::new();
         for (tag, prefixes) in &self.members {
@@ -51,12 +51,12 @@ impl TagFamily {
         regions
     }
 
-    /// Whether neither the tag nor a regional one of it is there.
+    /// Whether the file has neither the tag nor a regional tag of it.
     pub(super) fn is_absent(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// The prefixes of all members, which the global tag has to have as well.
+    /// Returns the prefixes of the global tag, which must include those of all regional tags.
     pub(super) fn into_checked_union(self, file: &Path) -> Result<PrefixSet, TagError> {
         let is_global = |(tag, _): &&(String, PrefixSet)| *tag == self.name;
         if !self.members.iter().any(|member| is_global(&member)) {
@@ -92,7 +92,7 @@ impl TagFamily {
     }
 }
 
-/// Refuses families of registries and of storage that have an address in common.
+/// Refuses registries and storage that have an address in common.
 pub(super) fn registries_are_apart_from_storage(
     families: &BTreeMap<String, PrefixSet>,
     file: &Path,
@@ -147,7 +147,7 @@ fn prefix(text: &str, tag: &str, file: &Path) -> Result<IpNet, TagError> {
     Ok(prefix)
 }
 
-/// Reads `address/length` with no bit set after the length.
+/// Parses `address/length`; no bit may be set after the length.
 fn parse(text: &str) -> Result<IpNet, &'static str> {
     let Some((address, length)) = text.split_once('/') else {
         return Err("has no length");
@@ -156,7 +156,7 @@ fn parse(text: &str) -> Result<IpNet, &'static str> {
         return Err("is not an address");
     };
     let Ok(length) = length.parse::<u8>() else {
-        return Err("has a length that is no number");
+        return Err("has a length that is not a number");
     };
     let Ok(prefix) = IpNet::new(address, length) else {
         return Err("is longer than an address");

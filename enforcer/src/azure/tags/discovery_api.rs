@@ -1,4 +1,4 @@
-//! Tags from the Service Tag Discovery API, which lag behind the published file and may only add to it.
+//! Tags from the Service Tag Discovery API, which lags behind the published file. They may only add prefixes to it.
 
 #[cfg(test)]
 mod tests;
@@ -17,21 +17,21 @@ use crate::azure::prefixes::PrefixSet;
 use crate::config::{Cloud, REGISTRY_TAG, STORAGE_TAG};
 use crate::file::utf8;
 
-/// What the API knows of some families of tags.
+/// Some tags from the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiTags {
-    /// The cloud that they are of.
+    /// Their cloud.
     pub cloud: Cloud,
-    /// The change number of the list, which is that of the file that it follows.
+    /// The change number of the list, which is that of the corresponding published file.
     pub change_number: u32,
-    /// By tag name, its prefixes united with those of its regional tags. Families that the list lacks are missing here.
+    /// By tag name, the union of its prefixes and those of its regional tags. Tags that the list lacks are missing.
     pub families: BTreeMap<String, PrefixSet>,
-    /// By region as it stands in data endpoint names, the prefixes of its registries.
+    /// By region as written in data endpoint names, the prefixes of its registries.
     pub registry_regions: BTreeMap<String, PrefixSet>,
 }
 
 impl ApiTags {
-    /// These and what the API said before: a later answer can be an older or a shorter list, and takes nothing away.
+    /// Returns the union with an earlier answer: a later answer can be an older or shorter list, and removes nothing.
     #[must_use]
     pub fn and(mut self, before: &Self) -> Self {
         if before.cloud != self.cloud {
@@ -43,7 +43,7 @@ impl ApiTags {
         self
     }
 
-    /// As a snapshot, to be kept like one.
+    /// Converts to a snapshot, to be saved as one.
     pub fn to_snapshot(&self) -> TagSnapshot {
         TagSnapshot {
             cloud: self.cloud,
@@ -68,7 +68,7 @@ impl From<TagSnapshot> for ApiTags {
     }
 }
 
-/// Puts the pages of a list together.
+/// Reads the pages of a list.
 pub(in crate::azure) struct ApiTagsReader<'w> {
     cloud: Cloud,
     wanted: &'w [String],
@@ -78,7 +78,7 @@ pub(in crate::azure) struct ApiTagsReader<'w> {
 }
 
 impl<'w> ApiTagsReader<'w> {
-    /// Of `cloud`, the families `wanted`; `source` is named in errors.
+    /// Creates a reader of the tags `wanted` of `cloud`; `source` appears in errors.
     pub(in crate::azure) fn new(cloud: Cloud, wanted: &'w [String], source: &Path) -> Self {
         Self {
             cloud,
@@ -89,7 +89,7 @@ impl<'w> ApiTagsReader<'w> {
         }
     }
 
-    /// Reads one page and returns the address of the next, when there is one.
+    /// Reads one page, and returns the URL of the next, if any.
     pub(in crate::azure) fn page(&mut self, bytes: &[u8]) -> Result<Option<String>, TagError> {
         let malformed = |problem| TagError::Malformed {
             file: self.source.clone(),
@@ -117,7 +117,7 @@ impl<'w> ApiTagsReader<'w> {
         Ok(next.filter(|link| !link.is_empty()))
     }
 
-    /// All pages together, with the checks of a published file for the families that are there.
+    /// Combines all pages, and checks the tags that are present like those of a published file.
     pub(in crate::azure) fn finish(self) -> Result<ApiTags, TagError> {
         let mut families = BTreeMap::new();
         let mut registry_regions = BTreeMap::new();
@@ -148,8 +148,8 @@ impl<'w> ApiTagsReader<'w> {
 }
 
 impl TagSnapshot {
-    /// These tags and what `more` adds to them: nothing is taken away, and families that are not here stay out. A prefix that
-    /// registries and storage would share is left out, and so is all of another cloud.
+    /// Returns these tags with the prefixes that `more` adds. Nothing is removed, and tags that are missing here are not added. A prefix that
+    /// registries and storage would share is not added, nor is anything of another cloud.
     #[must_use]
     pub fn with_added(&self, more: &ApiTags) -> Self {
         let mut whole = self.clone();
@@ -161,7 +161,7 @@ impl TagSnapshot {
             families: BTreeMap::new(),
             left_out: Vec::new(),
         };
-        // Storage first: where the two differ among themselves, what is closed stays closed.
+        // Storage first: where the list assigns a prefix to both, it stays with storage and is denied.
         let is_registry = |name: &String| is_of_family(name, REGISTRY_TAG);
         let (last, first) = self
             .families
@@ -190,7 +190,7 @@ impl TagSnapshot {
         whole
     }
 
-    /// Adds to the family `name` what it lacks of `new` and the other root does not have.
+    /// Adds to the tag `name` the prefixes of `new` that it does not cover and that the other service does not have.
     fn add(&mut self, name: &str, new: &PrefixSet, added: &mut AddedTags) {
         let Some(known) = self.families.get(name) else {
             return;
@@ -209,7 +209,7 @@ impl TagSnapshot {
     }
 }
 
-/// What a family may not have: the addresses of storage for one of registries, and the other way round.
+/// Returns the addresses that a tag must not have: those of storage for registries, and vice versa.
 fn foreign(families: &BTreeMap<String, PrefixSet>, name: &str) -> PrefixSet {
     let other = if is_of_family(name, REGISTRY_TAG) {
         STORAGE_TAG

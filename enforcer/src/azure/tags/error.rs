@@ -1,4 +1,4 @@
-//! Why service tags are refused: each names the thing and the mend.
+//! Why service tags are refused: each error names the file and the fix.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,26 +16,26 @@ pub enum TagError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The file is larger than any that was ever published.
-    #[error("{}: larger than 64 MiB, so it is no service-tags file; download it again", file.display())]
+    #[error("{}: larger than 64 MiB, so it is not a service-tags file; download it again", file.display())]
     TooLarge {
         /// The file.
         file: PathBuf,
     },
-    /// The file is no JSON, cut short, or of another shape.
-    #[error("{}: not a whole service-tags file: {problem}; download it again", file.display())]
+    /// The file is not JSON, truncated, or has another structure.
+    #[error("{}: not a complete service-tags file: {problem}; download it again", file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
         /// What is wrong, with the line.
         problem: String,
     },
-    /// The file is the list of the Service Tag Discovery API, which is less than what is published.
+    /// The file is a list of the Service Tag Discovery API, which has fewer prefixes than the published file.
     #[error(
-        "{}: is what `az network list-service-tags` prints, which lacks prefixes and is up to four weeks behind; write the published file there: \
+        "{}: is the output of `az network list-service-tags`, which lacks prefixes and is up to four weeks old; replace it with the published file: \
          curl -sL '{}' | grep -o 'https://download.microsoft.com/[^\"]*ServiceTags_[^\"]*\\.json' | sort | tail -n 1 | xargs curl -fo '{}' \
          (protect.service-tags-subscription adds the prefixes of the API)",
         file.display(), cloud.service_tags_page(), file.display()
@@ -43,23 +43,23 @@ pub enum TagError {
     ListOfApi {
         /// The file.
         file: PathBuf,
-        /// The cloud whose tags are wanted.
+        /// The cloud in the configuration.
         cloud: Cloud,
     },
     /// The file belongs to another cloud.
     #[error(
-        "{}: is for the cloud \"{found}\", not \"{}\"; download the one for the cloud in protect.cloud, or mend that key",
+        "{}: is for the cloud \"{found}\", not \"{}\"; download the one for the cloud in protect.cloud, or fix that key",
         file.display(), expected.service_tags_name()
     )]
     OtherCloud {
         /// The file.
         file: PathBuf,
-        /// What the file says.
+        /// The cloud in the file.
         found: String,
-        /// What the configuration says.
+        /// The cloud in the configuration.
         expected: Cloud,
     },
-    /// A tag that has to be there is not.
+    /// A required tag is missing.
     #[error(
         "{source_name}: has no tag \"{tag}\"; check its spelling in protect.tags (capitals count), or use a complete service-tags file"
     )]
@@ -69,7 +69,7 @@ pub enum TagError {
         /// The tag.
         tag: String,
     },
-    /// A prefix is none.
+    /// A prefix is invalid.
     #[error("{}: tag \"{tag}\" has \"{prefix}\", which {problem}; download the file again", file.display())]
     InvalidPrefix {
         /// The file.
@@ -81,9 +81,9 @@ pub enum TagError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// A prefix is far larger than any that Azure holds for one service.
+    /// A prefix is far larger than any that Azure has for one service.
     #[error(
-        "{}: tag \"{tag}\" has {prefix}, which is shorter than /{limit}: it would close or open a large part of the Internet; \
+        "{}: tag \"{tag}\" has {prefix}, which is shorter than /{limit}: it would deny or allow a large part of the Internet; \
          download the file again from Microsoft", file.display()
     )]
     AbsurdPrefix {
@@ -93,11 +93,11 @@ pub enum TagError {
         tag: String,
         /// The prefix.
         prefix: IpNet,
-        /// The shortest length that is taken.
+        /// The shortest accepted length.
         limit: u8,
     },
     /// A regional tag has a prefix that the global tag lacks.
-    #[error("{}: tag \"{regional}\" has {prefix}, which \"{global}\" lacks, so the file is not whole; download it again", file.display())]
+    #[error("{}: tag \"{regional}\" has {prefix}, which \"{global}\" lacks, so the file is not complete; download it again", file.display())]
     NotInGlobal {
         /// The file.
         file: PathBuf,
@@ -105,12 +105,12 @@ pub enum TagError {
         regional: String,
         /// The global tag.
         global: String,
-        /// A prefix that is in one only.
+        /// A prefix of the regional tag only.
         prefix: IpNet,
     },
-    /// Registries and storage accounts share an address, which no published file has.
+    /// Registries and storage accounts share an address, which never occurs in published files.
     #[error(
-        "{}: {prefix} is in \"{registry}\" and in \"{storage}\", which no real file has; download the file again from Microsoft",
+        "{}: {prefix} is in \"{registry}\" and in \"{storage}\", which never occurs in a genuine file; download the file again from Microsoft",
         file.display()
     )]
     Overlap {
@@ -131,10 +131,10 @@ pub enum TagError {
         /// The tag.
         tag: String,
     },
-    /// The file is older than what is in force.
+    /// The file is older than the tags in force.
     #[error(
-        "the service tags are older (change number {new}) than those in force ({current}); get a newer file, or, where those in force are \
-         wrong, take older ones with `egress-enforcer tags import FILE --force` and then systemctl restart egress-enforcer"
+        "the service tags are older (change number {new}) than those in force ({current}); get a newer file, or, if those in force are \
+         wrong, import older ones with `egress-enforcer tags import FILE --force` and then systemctl restart egress-enforcer"
     )]
     Older {
         /// The change number in force.
@@ -144,12 +144,12 @@ pub enum TagError {
     },
     /// The file is older than the bundle in the binary.
     #[error(
-        "{source_name}: change {new}{}, older than the bundle in this binary ({bundle}); get a newer file, or, where the bundle is wrong, \
-         take this one with `egress-enforcer tags import FILE --force`",
+        "{source_name}: change {new}{}, older than the bundle in this binary ({bundle}); get a newer file, or, if the bundle is wrong, \
+         import this one with `egress-enforcer tags import FILE --force`",
         date.map_or(String::new(), |date| format!(", published about {date}"))
     )]
     OlderThanBundle {
-        /// Where the tags come from.
+        /// The source of the tags.
         source_name: String,
         /// Their change number.
         new: u32,
@@ -158,32 +158,32 @@ pub enum TagError {
         /// The description of the bundle.
         bundle: String,
     },
-    /// Much of what is in force, or in the bundle, is missing.
+    /// Much of the tags in force, or of the bundle, is missing.
     #[error(
-        "{source_name}: lacks {gone} of the {of} {what} of \"{tag}\" in {holder}, more than any later list does; check it, and \
-         where it is right take it with `egress-enforcer tags import FILE --force`, or name another URL in protect.service-tags-url"
+        "{source_name}: lacks {gone} of the {of} {what} of \"{tag}\" in {holder}, more than a newer list ever does; check it, and \
+         if it is right import it with `egress-enforcer tags import FILE --force`, or set another URL in protect.service-tags-url"
     )]
     Shrunk {
-        /// Where the tags come from.
+        /// The source of the tags.
         source_name: String,
         /// The tag.
         tag: String,
         /// How many are missing.
         gone: u64,
-        /// Of how many.
+        /// How many there were.
         of: u64,
-        /// Of what.
+        /// What is counted.
         what: &'static str,
-        /// Where the tags come from that have them.
+        /// The source of the tags that have them.
         holder: String,
     },
-    /// The change number leaves no room for true ones.
+    /// The change number is so high that later genuine files would count as older.
     #[error(
-        "{source_name}: its change number {new} is far above the one in force ({current}), and later files would count as older; check it, \
-         and where it is right take it with `egress-enforcer tags import FILE --force`, or name another URL in protect.service-tags-url"
+        "{source_name}: its change number {new} is far above the one in force ({current}), so later files would count as older; check it, \
+         and if it is right import it with `egress-enforcer tags import FILE --force`, or set another URL in protect.service-tags-url"
     )]
     FarAhead {
-        /// Where the tags come from.
+        /// The source of the tags.
         source_name: String,
         /// The change number in force.
         current: u32,
@@ -192,7 +192,7 @@ pub enum TagError {
     },
     /// The bundle in the binary does not parse.
     #[error(
-        "the bundle for \"{cloud}\" in this binary is damaged (line {line}: {problem}); reinstall, or name a file in protect.service-tags"
+        "the bundle for \"{cloud}\" in this binary is damaged (line {line}: {problem}); reinstall the package, or set a file in protect.service-tags"
     )]
     Bundle {
         /// The bundle's cloud.

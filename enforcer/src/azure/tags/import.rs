@@ -18,9 +18,9 @@ use crate::azure::json_problem::json_problem;
 use crate::config::{Cloud, REGISTRY_TAG};
 use crate::file::{read_up_to, utf8};
 
-/// The largest file that is read, in bytes: fifteen times the largest published so far.
+/// The largest file that is read, in bytes: fifteen times the largest published up to 2026.
 pub(super) const MAX_FILE: u64 = 64 << 20;
-/// The most bytes of a list that comes over a network, where it is in memory as a whole: three times the largest published so far.
+/// The largest list that is fetched, in bytes, as it is in memory as a whole: three times the largest published up to 2026.
 pub(in crate::azure) const MAX_FETCHED: u64 = 16 << 20;
 
 /// Reads the published file at `file`; see [`import`].
@@ -39,14 +39,17 @@ pub fn import_file(
     })
 }
 
-/// The day on which the file was written.
+/// Returns the day of the file's last modification.
 fn day_written(file: &Path) -> Option<Date> {
     let written = std::fs::metadata(file).and_then(|found| found.modified());
     let written = Timestamp::try_from(written.ok()?).ok()?;
     Some(Offset::UTC.to_datetime(written).date())
 }
 
-/// The bytes of the published file at `file`, unless there are more than any has.
+/// Reads the bytes of the published file at `file`.
+///
+/// # Errors
+/// Where it cannot be read or is larger than any published file.
 pub fn read(file: &Path) -> Result<Vec<u8>, TagError> {
     let bytes = read_up_to(file, MAX_FILE).map_err(|source| TagError::Unreadable {
         file: file.to_owned(),
@@ -57,8 +60,8 @@ pub fn read(file: &Path) -> Result<Vec<u8>, TagError> {
     })
 }
 
-/// Reads the tags `wanted` from a published file's `bytes`; each stands for itself and all its regional tags
-/// (`Storage` for `Storage.*`). All of it is taken or nothing. `file` is named in errors and tells the date.
+/// Reads the tags `wanted` from the `bytes` of a published file; each includes its regional tags (`Storage` includes `Storage.*`). The file
+/// is accepted or refused as a whole. `file` appears in errors, and its name may contain the date.
 pub fn import(
     bytes: &[u8],
     file: &Path,
@@ -97,7 +100,7 @@ pub fn import(
     })
 }
 
-/// Why `bytes` are no published file.
+/// Returns why `bytes` are not a published file.
 fn refused(error: &serde_json::Error, bytes: &[u8], file: &Path, expected: Cloud) -> TagError {
     let file = file.to_owned();
     if error.is_data() && serde_json::from_slice::<ListOfApi>(bytes).is_ok() {
@@ -110,7 +113,7 @@ fn refused(error: &serde_json::Error, bytes: &[u8], file: &Path, expected: Cloud
     TagError::Malformed { file, problem }
 }
 
-/// What only the Service Tag Discovery API's list has: its change number is text (Azure's command line), or its keys are in capitals
+/// A list of the Service Tag Discovery API: its change number is text (Azure's command line), or its keys are capitalized
 /// (`Get-AzNetworkServiceTag`).
 #[derive(Deserialize)]
 struct ListOfApi {
@@ -120,7 +123,7 @@ struct ListOfApi {
     _values: Vec<IgnoredAny>,
 }
 
-/// The date in a name such as `ServiceTags_Public_20251028.json`.
+/// Returns the date in a name such as `ServiceTags_Public_20251028.json`.
 pub fn date_in_file_name(file: &Path) -> Option<Date> {
     let stem = file.file_stem()?.to_str()?;
     let runs = stem.split(|letter: char| !letter.is_ascii_digit());

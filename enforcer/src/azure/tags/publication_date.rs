@@ -1,4 +1,5 @@
-//! When service tags were published, by their change number: the name and the times of a file say nothing of its content.
+//! The day on which service tags were published, derived from their change number: the name and the times of a file may not match its
+//! content.
 
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Span};
@@ -6,7 +7,7 @@ use jiff::{SignedDuration, Span};
 use crate::azure::bundle::header;
 use crate::config::Cloud;
 
-/// Change numbers of the public cloud with the days of their publication, ascending.
+/// Change numbers of the public cloud with their publication days, ascending.
 const PUBLIC: [(u32, Date); 5] = [
     (305, date(2024, 5, 6)),
     (373, date(2025, 10, 13)),
@@ -16,12 +17,12 @@ const PUBLIC: [(u32, Date); 5] = [
 ];
 /// Tenths of a day from one change number to the next: the mean of the public cloud from 2024 to 2026.
 const TENTHS_OF_A_DAY: i64 = 76;
-/// Days by which a date estimated from known publications may differ from the true one.
+/// The most days by which an estimated date may differ from the true one.
 const TOLERANCE: i32 = 14;
 
-/// The day of publication of the set `change_number` of `cloud`. `told` is what its name, its file's time or a server says: it counts as far
-/// as the change number bears it out. Change numbers of one cloud say nothing about another's.
-pub fn published_on(cloud: Cloud, change_number: u32, told: Option<Date>) -> Option<Date> {
+/// Returns the publication day of the set `change_number` of `cloud`. `claimed` is the day in its name, of its file's time or from a server:
+/// it is used as far as it is consistent with the change number. Change numbers of different clouds are unrelated.
+pub fn published_on(cloud: Cloud, change_number: u32, claimed: Option<Date>) -> Option<Date> {
     let header = header::header(cloud).ok();
     if let Some(header) = &header
         && header.change_number == change_number
@@ -30,26 +31,28 @@ pub fn published_on(cloud: Cloud, change_number: u32, told: Option<Date>) -> Opt
     }
     let known = known(cloud);
     let Some(estimate) = estimate(&known, change_number) else {
-        return told;
+        return claimed;
     };
-    let Some(told) = told else {
+    let Some(claimed) = claimed else {
         return Some(estimate);
     };
     let (earliest, latest) = (shifted(estimate, -TOLERANCE), shifted(estimate, TOLERANCE));
     match known.last() {
-        // Later than all that is known: the estimate errs more the further it reaches.
-        Some((number, day)) if change_number > *number => Some(told.clamp(*day, latest.max(*day))),
-        _ if (earliest..=latest).contains(&told) => Some(told),
+        // Later than all known publications: the further the extrapolation, the larger its error.
+        Some((number, day)) if change_number > *number => {
+            Some(claimed.clamp(*day, latest.max(*day)))
+        }
+        _ if (earliest..=latest).contains(&claimed) => Some(claimed),
         _ => Some(estimate),
     }
 }
 
-/// Whether known publications date the set `change_number` of `cloud` before `day`.
+/// Whether the set `change_number` of `cloud` was published before `day`, as estimated from known publications.
 pub(in crate::azure) fn is_dated_before(cloud: Cloud, change_number: u32, day: Date) -> bool {
     estimate(&known(cloud), change_number).is_some_and(|estimate| estimate < day)
 }
 
-/// Known pairs of `cloud`, ascending, the bundle's among them where its change number is exact.
+/// Returns the known pairs of `cloud`, ascending, including that of the bundle where its change number is exact.
 fn known(cloud: Cloud) -> Vec<(u32, Date)> {
     let mut known = match cloud {
         Cloud::Public => PUBLIC.to_vec(),
@@ -63,7 +66,7 @@ fn known(cloud: Cloud) -> Vec<(u32, Date)> {
     known
 }
 
-/// The day of `change_number` on the line through the known pairs around it; beyond them at the mean rate.
+/// Estimates the day of `change_number`: linear interpolation between known pairs, and extrapolation at the mean rate.
 fn estimate(known: &[(u32, Date)], change_number: u32) -> Option<Date> {
     let after = known.partition_point(|(number, _)| *number <= change_number);
     let (before, after) = known.split_at(after);
@@ -90,20 +93,20 @@ fn shifted(day: Date, days: i32) -> Date {
 mod tests {
     use super::*;
 
-    fn public(change_number: u32, told: Option<Date>) -> Option<Date> {
-        published_on(Cloud::Public, change_number, told)
+    fn public(change_number: u32, claimed: Option<Date>) -> Option<Date> {
+        published_on(Cloud::Public, change_number, claimed)
     }
 
     #[test]
-    fn a_set_of_may_2024_keeps_its_age_whatever_name_or_time_its_file_has() {
+    fn the_name_or_time_of_a_file_does_not_change_a_known_date() {
         let day = date(2024, 5, 6);
-        for told in [None, Some(date(2026, 11, 29)), Some(date(1970, 1, 1))] {
-            assert_eq!(public(305, told), Some(day), "{told:?}");
+        for claimed in [None, Some(date(2026, 11, 29)), Some(date(1970, 1, 1))] {
+            assert_eq!(public(305, claimed), Some(day), "{claimed:?}");
         }
     }
 
     #[test]
-    fn known_publications_date_those_between_them() {
+    fn sets_between_known_publications_are_interpolated() {
         for (number, day) in PUBLIC {
             assert_eq!(public(number, None), Some(day));
         }
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn later_sets_are_dated_by_what_is_told_within_bounds() {
+    fn the_claimed_date_of_a_later_set_is_used_within_bounds() {
         assert_eq!(
             public(425, Some(date(2026, 11, 2))),
             Some(date(2026, 11, 2))
@@ -135,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_cloud_has_numbers_of_its_own() {
+    fn change_numbers_of_clouds_are_unrelated() {
         let day = date(2026, 7, 20);
         assert_eq!(published_on(Cloud::UsGovernment, 402, None), Some(day));
         assert_eq!(published_on(Cloud::China, 405, None), Some(day));
@@ -143,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bundle_is_dated_by_its_own_day() {
+    fn the_bundle_has_the_date_in_its_header() {
         assert_eq!(public(403, None), Some(date(2026, 6, 22)));
         // By exact pairs, 404 was published before the bundle, whose number is a lower bound.
         assert!(is_dated_before(Cloud::Public, 404, date(2026, 6, 22)));

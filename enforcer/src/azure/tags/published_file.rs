@@ -1,4 +1,4 @@
-//! The published JSON, read without keeping more than the tags that are wanted.
+//! Parses the published JSON, keeping only the requested tags in memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// What is taken from the file; text is borrowed from its bytes. `N` is how change numbers are written: the file has
-/// numbers, the Service Tag Discovery API has strings.
+/// The parsed part of the file; text is borrowed from its bytes. `N` is the type of change numbers: numbers in the file, strings in the
+/// Service Tag Discovery API.
 pub(super) struct Published<'a, N> {
     pub(super) change_number: N,
     pub(super) cloud: Cow<'a, str>,
     pub(super) tags: Vec<PublishedTag<'a>>,
-    /// Where a list of the API goes on.
+    /// The URL of the next page of a list of the API.
     pub(super) next_link: Option<Cow<'a, str>>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct PublishedTag<'a> {
 }
 
 impl PublishedTag<'_> {
-    /// The same, without the bytes that it was read from.
+    /// Copies the borrowed text.
     pub(super) fn into_owned(self) -> PublishedTag<'static> {
         let prefixes = self.prefixes.into_iter();
         PublishedTag {
@@ -41,7 +41,7 @@ pub(in crate::azure) fn is_of_family(name: &str, family: &str) -> bool {
 }
 
 impl<'a, N: Deserialize<'a>> Published<'a, N> {
-    /// Reads the tags of the families `wanted` from UTF-8 and skips the others.
+    /// Parses the tags `wanted` and their regional tags from UTF-8, and skips the others.
     pub(super) fn parse(bytes: &'a [u8], wanted: &[String]) -> Result<Self, serde_json::Error> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
         let number = PhantomData;
@@ -78,7 +78,7 @@ struct Properties<'a> {
     address_prefixes: Vec<Text<'a>>,
 }
 
-/// Text that is borrowed unless it has escapes; `Cow` inside a `Vec` would always be owned.
+/// Text that is borrowed unless it has escapes; a `Cow` inside a `Vec` would always be owned.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

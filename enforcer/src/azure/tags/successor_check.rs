@@ -1,4 +1,4 @@
-//! What service tags from any source must have in common with those in force and with the bundle: a list that lacks some opens addresses.
+//! Compares new service tags with those in force and with the bundle: a list that lacks prefixes would leave addresses unprotected.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::azure::bundle;
 use crate::azure::prefixes::PrefixSet;
 use crate::config::REGISTRY_TAG;
 
-/// One part in this many of a family may be gone; in 18 months of published files it was less.
+/// At most one in this many prefixes of a tag may be missing; over 18 months of published files, fewer were.
 const MOST_GONE: u64 = 10;
-/// How far a change number may be ahead; the published ones rise by a few each week.
+/// How far a change number may be ahead; published ones increase by a few each week.
 const MOST_AHEAD: u32 = 10_000;
 
 /// Refuses service tags that are older than those in force.
@@ -29,10 +29,10 @@ pub fn check_not_older(current: &TagSnapshot, new: &TagSnapshot) -> Result<(), T
     Ok(())
 }
 
-/// Refuses service tags that are older than the bundle of their cloud, or lack what it has; see [`check_complete`].
+/// Refuses service tags that are older than the bundle of their cloud, or lack much of it; see [`check_complete`].
 ///
 /// # Errors
-/// [`TagError::OlderThanBundle`], [`TagError::Shrunk`] and [`TagError::FarAhead`], each with the way to take the tags all the same.
+/// [`TagError::OlderThanBundle`], [`TagError::Shrunk`] and [`TagError::FarAhead`], each with the way to import the tags anyway.
 pub fn check_against_bundle(tags: &TagSnapshot) -> Result<(), TagError> {
     if bundle::is_newer_than(tags)? {
         return Err(TagError::OlderThanBundle {
@@ -45,13 +45,13 @@ pub fn check_against_bundle(tags: &TagSnapshot) -> Result<(), TagError> {
     check_complete(&bundle::load(tags.cloud)?, tags)
 }
 
-/// Refuses service tags that lack more than a tenth of the IPv4 addresses, of the IPv6 prefixes or of the regions of a family that both
-/// have, or whose change number is more than 10,000 above the `current` one: any later true file would count as older.
+/// Refuses service tags that lack more than a tenth of the IPv4 addresses, of the IPv6 prefixes or of the regions of a tag that both have, or
+/// whose change number is more than 10,000 above the `current` one: later genuine files would then count as older.
 ///
-/// What the Service Tag Discovery API added to `current` is not missed.
+/// Prefixes that the Service Tag Discovery API added to `current` may be missing.
 ///
 /// # Errors
-/// [`TagError::Shrunk`] and [`TagError::FarAhead`], each with the way to take the tags all the same.
+/// [`TagError::Shrunk`] and [`TagError::FarAhead`], each with the way to import the tags anyway.
 pub fn check_complete(current: &TagSnapshot, new: &TagSnapshot) -> Result<(), TagError> {
     if new.change_number > current.change_number.saturating_add(MOST_AHEAD) {
         return Err(TagError::FarAhead {
@@ -87,7 +87,7 @@ pub fn check_complete(current: &TagSnapshot, new: &TagSnapshot) -> Result<(), Ta
     Ok(())
 }
 
-/// How much of a family is gone.
+/// How much of a tag is missing.
 struct Gone {
     count: u64,
     of: u64,
@@ -102,7 +102,7 @@ fn v4_gone(known: &PrefixSet, found: &PrefixSet) -> Gone {
     }
 }
 
-/// By prefixes: a count of addresses would hang on the few shortest ones.
+/// Counts prefixes: a count of addresses would depend on the few shortest ones.
 fn v6_gone(known: &PrefixSet, found: &PrefixSet) -> Gone {
     let all = known.v6().iter().copied().map(IpNet::V6);
     let (gone, kept): (Vec<_>, Vec<_>) = all.partition(|prefix| !found.covers(*prefix));
@@ -114,7 +114,7 @@ fn v6_gone(known: &PrefixSet, found: &PrefixSet) -> Gone {
     }
 }
 
-/// By regions that have registries.
+/// Counts regions that have registries.
 fn regions_gone(known: &BTreeMap<String, PrefixSet>, found: &BTreeMap<String, PrefixSet>) -> Gone {
     let known = || known.keys().filter(|region| !region.is_empty());
     let gone = known().filter(|region| !found.contains_key(*region));
@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    /// The first `v4` of some /24 and the first `v6` of some /64, none beside another.
+    /// The first `v4` of some /24 and the first `v6` of some /64, no two of them adjacent.
     fn prefixes(v4: usize, v6: usize) -> Vec<String> {
         let v4 = (0..v4).map(|n| format!("10.0.{}.0/24", 2 * n));
         let v6 = (0..v6).map(|n| format!("2001:db8:0:{:x}::/64", 2 * n));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenth_of_a_family_may_be_gone_and_no_more() {
+    fn at_most_a_tenth_of_a_tag_may_be_missing() {
         let current = tags(7, &prefixes(20, 20));
         for (v4, v6, is_fine) in [
             (20, 20, true),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn families_that_only_one_has_and_what_the_api_added_are_not_missed() {
+    fn tags_of_one_side_only_and_prefixes_from_the_api_may_be_missing() {
         let mut current = tags(7, &prefixes(20, 20));
         let fewer = tags(8, &prefixes(15, 15));
         assert!(check_complete(&current, &fewer).is_err());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_held_against_the_bundle_whatever_they_follow() {
+    fn tags_are_compared_with_the_bundle_whatever_they_follow() {
         let refused = |tags: TagSnapshot| {
             check_against_bundle(&tags)
                 .err()
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_number_far_ahead_would_shut_out_all_true_files() {
+    fn a_change_number_far_ahead_is_refused() {
         let all = prefixes(1, 1);
         let current = tags(300, &all);
         assert!(check_complete(&current, &tags(10_300, &all)).is_ok());
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_files_follow_each_other() {
+    fn each_published_file_is_a_successor_of_the_earlier_ones() {
         let wanted = [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned);
         let files = ["20240506", "20251013", "20251028", "20260622"].map(|date| {
             let file = test_data::service_tags(&format!("ServiceTags_Public_{date}.json"))?;

@@ -213,7 +213,7 @@ enforcing
   logs.blob.core.windows.net      exception  -                                                                    not resolved yet
 
   SOURCE                             OF                  CONFIRMED             STATE
-  /etc/egress-enforcer/contoso.json  contoso.azurecr.io  2026-01-01T00:04:00Z  failing since 2026-01-01T00:06:00Z: contoso.json: names no data endpoint
+  /etc/egress-enforcer/contoso.json  contoso.azurecr.io  2026-01-01T00:04:00Z  failing since 2026-01-01T00:06:00Z: contoso.json: has no data endpoint
 
   EXCEPTION FOR       CGROUPS                      UNTIL                 PREFIXES  REASON
   unit agent.service  /system.slice/agent.service  2027-01-31T00:00:00Z  -         logs

@@ -159,7 +159,7 @@ in force
   from       the bundle in the binary
   change     375
   published  2025-10-28 (65 days old; an alarm after 90)
-  bundle     change 375, published 2025-10-28, made of ServiceTags_Public_20251028.json
+  bundle     change 375, published 2025-10-28, generated from ServiceTags_Public_20251028.json
   added      2 prefixes of the Discovery API
   switched   2026-01-01T00:10:00Z from change 373 to 375: 3 prefixes came, 1 went, in 21 ms
 ! old.json: older than the bundle

@@ -1,12 +1,12 @@
 use super::*;
 
-/// The agent of Azure Arc, whose challenge names `realm`.
+/// The Azure Arc agent, whose challenge names `realm`.
 fn agent(realm: String) -> impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync {
-    move |asked| {
-        if asked.header("metadata") != Some("true") {
+    move |request| {
+        if request.header("metadata") != Some("true") {
             return response(400, &[], "");
         }
-        match asked.header("authorization") {
+        match request.header("authorization") {
             None => response(
                 401,
                 &[("WWW-Authenticate", &format!("Basic realm={realm}"))],
@@ -32,13 +32,13 @@ async fn with_agent(tokens: &Path, realm: String) -> Result<Token, CredentialErr
         .token(&Client::new(), &PinnedAddresses::new())
         .await;
     let line = "GET /metadata/identity/oauth2/token?api-version=2019-11-01&resource=https%3A%2F%2Fmanagement.azure.com";
-    assert!(server.asked().iter().all(|asked| asked.line == line));
-    assert_eq!(server.asked().len(), 1 + usize::from(result.is_ok()));
+    assert!(server.received().iter().all(|request| request.line == line));
+    assert_eq!(server.received().len(), 1 + usize::from(result.is_ok()));
     result
 }
 
 #[tokio::test]
-async fn the_agent_of_arc_is_shown_its_own_secret_file_and_no_other() {
+async fn the_arc_agent_gets_the_content_of_its_own_secret_file_only() {
     let place = tempfile::tempdir().unwrap();
     let tokens = place.path().join("tokens");
     fs::create_dir_all(tokens.join("deeper")).unwrap();

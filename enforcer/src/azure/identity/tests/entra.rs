@@ -3,7 +3,7 @@ use super::*;
 const FORM: &str = "POST /01234567-89ab-cdef-0123-456789abcdef/oauth2/v2.0/token";
 
 #[tokio::test]
-async fn a_secret_or_a_certificate_makes_a_service_principal() {
+async fn a_service_principal_has_a_secret_or_a_certificate() {
     let place = tempfile::tempdir().unwrap();
     let server = entra(response(
         200,
@@ -26,24 +26,31 @@ async fn a_secret_or_a_certificate_makes_a_service_principal() {
     };
     let two = credential(&with_certificate, nowhere(), server.port);
     two.token(&server.client(), &pinned()).await.unwrap();
-    let asked = server.asked();
+    let received = server.received();
     let common = "client_id=client&grant_type=client_credentials&scope=https%3A%2F%2Fmanagement.azure.com%2F.default";
-    assert_eq!(asked[0].line, FORM);
+    assert_eq!(received[0].line, FORM);
     assert_eq!(
-        asked[0].header("content-type"),
+        received[0].header("content-type"),
         Some("application/x-www-form-urlencoded")
     );
-    assert_eq!(asked[0].body, format!("{common}&client_secret=s%26cret%3D"));
+    assert_eq!(
+        received[0].body,
+        format!("{common}&client_secret=s%26cret%3D")
+    );
     let signed = format!(
         "{common}&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&client_assertion=eyJ"
     );
-    assert!(asked[1].body.starts_with(&signed), "{}", asked[1].body);
+    assert!(
+        received[1].body.starts_with(&signed),
+        "{}",
+        received[1].body
+    );
 }
 
 #[tokio::test]
-async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
+async fn a_federated_token_is_read_each_time_and_sent_to_the_clouds_host_only() {
     let place = tempfile::tempdir().unwrap();
-    // Too short a life to be kept.
+    // Too short a lifetime to be cached.
     let server = entra(response(
         200,
         &[],
@@ -64,7 +71,11 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
         fs::write(&file, text).unwrap();
         one.token(&server.client(), &pinned()).await.unwrap();
     }
-    let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
+    let bodies: Vec<String> = server
+        .received()
+        .into_iter()
+        .map(|request| request.body)
+        .collect();
     assert!(bodies[0].ends_with("client_assertion=first"), "{bodies:?}");
     assert!(bodies[1].ends_with("client_assertion=second"), "{bodies:?}");
     let elsewhere = Environment {
@@ -75,7 +86,10 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
         tenant_id: Some("x/../y".to_owned()),
         ..environment
     };
-    for (environment, why) in [(elsewhere, "AZURE_AUTHORITY_HOST"), (tenant, "no tenant")] {
+    for (environment, why) in [
+        (elsewhere, "AZURE_AUTHORITY_HOST"),
+        (tenant, "not a tenant"),
+    ] {
         let one = credential(&federated, environment, server.port);
         let error = one
             .token(&server.client(), &pinned())
@@ -84,11 +98,11 @@ async fn a_federated_token_is_read_anew_and_goes_to_the_clouds_own_host_only() {
             .to_string();
         assert!(error.contains(why), "{error}");
     }
-    assert_eq!(server.asked().len(), 2);
+    assert_eq!(server.received().len(), 2);
 }
 
 #[tokio::test]
-async fn entra_needs_an_address_and_its_refusals_keep_the_secret() {
+async fn entra_needs_an_address_and_errors_do_not_show_the_secret() {
     let place = tempfile::tempdir().unwrap();
     let text = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret s3cret"}"#;
     let server = entra(response(401, &[], text)).await;

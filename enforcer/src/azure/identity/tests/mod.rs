@@ -9,7 +9,7 @@ use super::*;
 use crate::https::test_server::{HERE, ReceivedRequest, ScriptedResponse, TestServer, response};
 use crate::name::Name;
 
-/// A certificate and its RSA key, made for these tests.
+/// A certificate and its RSA key for these tests.
 pub(super) const PRINCIPAL: &str = include_str!("../test_principal.pem");
 
 const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
@@ -23,7 +23,7 @@ fn azure(credential: CredentialKind) -> config::Azure {
     }
 }
 
-/// A host with none of the identities: nothing listens where they are looked for.
+/// A host without identities: no server listens at their addresses.
 fn nowhere() -> Environment {
     Environment {
         arc_tokens: PathBuf::from("/nonexistent/tokens"),
@@ -45,7 +45,7 @@ async fn entra(reply: ScriptedResponse) -> TestServer {
     TestServer::tls(&[LOGIN], move |_| reply.clone()).await
 }
 
-/// A file with a secret, as the administrator leaves it.
+/// A file with a secret, with the permissions that are required.
 fn secret(directory: &Path, content: &str) -> PathBuf {
     let file = directory.join("secret");
     fs::write(&file, content).unwrap();
@@ -62,7 +62,7 @@ fn principal() -> config::Azure {
 }
 
 #[tokio::test]
-async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
+async fn a_virtual_machine_requests_one_token_for_many_fetches() {
     let server = TestServer::plain(|_| response(200, &[], GRANTED)).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", server.port),
@@ -81,26 +81,26 @@ async fn a_virtual_machine_asks_its_metadata_service_once_for_many_questions() {
             .unwrap();
         assert_eq!(token.header().to_str().unwrap(), "Bearer t0ken");
     }
-    let asked = server.asked();
-    assert_eq!(asked.len(), 1);
+    let received = server.received();
+    assert_eq!(received.len(), 1);
     assert_eq!(
-        asked[0].line,
+        received[0].line,
         format!(
             "GET /metadata/identity/oauth2/token?api-version=2018-02-01\
              &resource=https%3A%2F%2Fmanagement.azure.com%2F&client_id={GUID}"
         )
     );
-    assert_eq!(asked[0].header("metadata"), Some("true"));
+    assert_eq!(received[0].header("metadata"), Some("true"));
     credential.forget_token();
     credential
         .token(&Client::new(), &PinnedAddresses::new())
         .await
         .unwrap();
-    assert_eq!(server.asked().len(), 2);
+    assert_eq!(server.received().len(), 2);
 }
 
 #[tokio::test]
-async fn questions_at_the_same_time_ask_for_one_token() {
+async fn concurrent_fetches_request_one_token() {
     let server = TestServer::plain(|_| response(200, &[], GRANTED)).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", server.port),
@@ -111,11 +111,11 @@ async fn questions_at_the_same_time_ask_for_one_token() {
     let ask = || credential.token(&client, &pinned);
     let (one, two, three) = tokio::join!(ask(), ask(), ask());
     assert!(one.is_ok() && two.is_ok() && three.is_ok());
-    assert_eq!(server.asked().len(), 1);
+    assert_eq!(server.received().len(), 1);
 }
 
 #[tokio::test]
-async fn a_refusal_tells_its_code_and_the_mend_and_nothing_else() {
+async fn a_refusal_shows_its_code_and_the_fix_only() {
     let text = r#"{"error":"invalid_request","error_description":"Identity not found x7"}"#;
     let server = TestServer::plain(|_| response(400, &[("Retry-After", "7")], text)).await;
     let environment = Environment {
@@ -137,7 +137,7 @@ async fn a_refusal_tells_its_code_and_the_mend_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_no_token_is_an_error_that_quotes_nothing() {
+async fn an_answer_without_a_token_is_an_error_without_quotes() {
     for body in [
         "",
         "{",
@@ -165,7 +165,7 @@ async fn what_is_no_token_is_an_error_that_quotes_nothing() {
 }
 
 #[tokio::test]
-async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
+async fn auto_uses_the_first_that_works_or_reports_why_none_did() {
     let none = credential(&azure(CredentialKind::Auto), nowhere(), 1);
     let error = none
         .token(&Client::new(), &PinnedAddresses::new())
@@ -208,11 +208,11 @@ async fn auto_takes_the_first_that_works_and_tells_why_none_did() {
         auto.token(&server.client(), &pinned()).await.unwrap();
     }
     assert_eq!(auto.chosen(), Some(CredentialKind::ServicePrincipal));
-    assert_eq!((machine.asked().len(), server.asked().len()), (1, 3));
+    assert_eq!((machine.received().len(), server.received().len()), (1, 3));
 }
 
 #[tokio::test]
-async fn auto_waits_but_briefly_for_a_metadata_service_that_is_silent() {
+async fn auto_waits_only_briefly_for_a_silent_metadata_service() {
     let machine = TestServer::plain(|_| ScriptedResponse::Silence).await;
     let environment = Environment {
         instance_metadata: format!("http://127.0.0.1:{}", machine.port),
@@ -224,5 +224,5 @@ async fn auto_waits_but_briefly_for_a_metadata_service_that_is_silent() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("no whole answer within 1.5s"), "{error}");
+    assert!(error.contains("no complete answer within 1.5s"), "{error}");
 }

@@ -18,20 +18,20 @@ use crate::name::Name;
 const GUID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const MANAGER: &str = "management.azure.com";
 
-/// Resource Manager that hands out nothing without the token, and the metadata service that hands out the token.
-struct Scene {
+/// Resource Manager, which requires the token, and the metadata service, which issues it.
+struct Fixture {
     manager: TestServer,
     machine: TestServer,
     azure: AzureClient,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(
         script: impl Fn(&ReceivedRequest) -> ScriptedResponse + Send + Sync + 'static,
     ) -> Self {
-        let manager = TestServer::tls(&[MANAGER], move |asked| {
-            match asked.header("authorization") {
-                Some("Bearer t0ken") => script(asked),
+        let manager = TestServer::tls(&[MANAGER], move |request| {
+            match request.header("authorization") {
+                Some("Bearer t0ken") => script(request),
                 _ => response(401, &[], ""),
             }
         })
@@ -85,7 +85,7 @@ fn contoso() -> Registry {
 }
 
 #[test]
-fn only_the_hosts_that_the_configuration_calls_for_are_asked() {
+fn only_hosts_that_the_configuration_requires_are_returned() {
     let mut config = Config::for_registries(&["contoso.azurecr.io".parse().unwrap()], &[]).unwrap();
     let mut settings = config::Azure::default();
     let hosts = |settings: &config::Azure, config: &Config| {
@@ -110,7 +110,7 @@ fn only_the_hosts_that_the_configuration_calls_for_are_asked() {
 }
 
 #[tokio::test]
-async fn a_question_that_hangs_ends_with_an_error() {
+async fn a_fetch_that_hangs_ends_with_an_error() {
     let target = FetchTarget::ServiceTags(GUID.to_owned());
     let never = std::future::pending::<Result<(), FetchError>>();
     let error = client::in_time(&target, Duration::ZERO, never)
@@ -125,16 +125,16 @@ async fn a_question_that_hangs_ends_with_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_a_token_that_never_comes_ends_before_it_counts_as_lost() {
-    let scene = Scene::new(|_| response(200, &[], "")).await;
-    let _others_ask = scene.azure.credential().asking_held().await;
-    let error = scene.azure.registry(&contoso(), &id(), &pinned()).await;
+async fn a_wait_for_a_token_ends_before_the_poll_counts_as_lost() {
+    let fixture = Fixture::new(|_| response(200, &[], "")).await;
+    let _others_ask = fixture.azure.credential().asking_held().await;
+    let error = fixture.azure.registry(&contoso(), &id(), &pinned()).await;
     let error = error.unwrap_err();
     assert!(
         matches!(error.problem(), FetchProblem::Late(client::WHOLE_TIME)),
         "{error}"
     );
-    let error = scene
+    let error = fixture
         .azure
         .service_tags(GUID, &["Storage".to_owned()], &pinned())
         .await

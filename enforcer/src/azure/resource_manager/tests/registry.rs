@@ -23,29 +23,29 @@ fn read(resource: &Value) -> Result<Vec<Endpoint>, FetchProblem> {
 }
 
 async fn ask(reply: ScriptedResponse) -> Result<Vec<Endpoint>, FetchError> {
-    let scene = Scene::new(move |_| reply.clone()).await;
-    scene.azure.registry(&contoso(), &id(), &pinned()).await
+    let fixture = Fixture::new(move |_| reply.clone()).await;
+    fixture.azure.registry(&contoso(), &id(), &pinned()).await
 }
 
 #[tokio::test]
-async fn the_names_of_all_replicas_are_told() {
+async fn the_names_of_all_replicas_are_returned() {
     let names = [
         "contoso.eastus.data.azurecr.io",
         "contoso.westus.data.azurecr.io",
     ];
     let body = resource(&names, Some(&["contoso.eastus.geo.azurecr.io"])).to_string();
-    let scene = Scene::new(move |_| response(200, &[], &body)).await;
-    let found = scene
+    let fixture = Fixture::new(move |_| response(200, &[], &body)).await;
+    let found = fixture
         .azure
         .registry(&contoso(), &id(), &pinned())
         .await
         .unwrap();
-    let told: Vec<_> = found
+    let found_names: Vec<_> = found
         .iter()
         .map(|one| (one.name.as_str(), one.kind))
         .collect();
     assert_eq!(
-        told,
+        found_names,
         [
             (names[0], EndpointKind::Data),
             (names[1], EndpointKind::Data),
@@ -54,15 +54,21 @@ async fn the_names_of_all_replicas_are_told() {
     );
     assert!(found.iter().all(|one| one.origin == Provenance::Manager));
     assert_eq!(found[0].origin.to_string(), "Azure Resource Manager");
-    scene
+    fixture
         .azure
         .registry(&contoso(), &id(), &pinned())
         .await
         .unwrap();
-    assert_eq!(scene.machine.asked().len(), 1, "the token is kept");
+    assert_eq!(fixture.machine.received().len(), 1, "the token is kept");
     let path = "/resourceGroups/rg/providers/Microsoft.ContainerRegistry/registries/contoso";
     let line = format!("GET /subscriptions/{GUID}{path}?api-version=2025-11-01");
-    assert!(scene.manager.asked().iter().all(|asked| asked.line == line));
+    assert!(
+        fixture
+            .manager
+            .received()
+            .iter()
+            .all(|request| request.line == line)
+    );
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn preview_fields_may_be_missing_or_null_and_others_may_not() {
 }
 
 #[test]
-fn data_endpoints_that_are_off_tell_how_to_enable_them() {
+fn the_error_for_disabled_data_endpoints_has_the_fix() {
     let mut off = resource(&["contoso.eastus.data.azurecr.io"], None);
     off["properties"]["dataEndpointEnabled"] = json!(false);
     let mut without_names = off.clone();
@@ -109,18 +115,21 @@ fn data_endpoints_that_are_off_tell_how_to_enable_them() {
         resource(&["contoso.eastus.geo.azurecr.io"], None),
     ] {
         let error = read(&resource).unwrap_err().to_string();
-        assert!(error.contains("no data endpoint is named"), "{error}");
+        assert!(error.contains("has no data endpoint"), "{error}");
     }
 }
 
 #[test]
-fn a_foreign_name_a_wildcard_or_another_registry_is_refused_whole() {
+fn a_foreign_name_a_wildcard_or_another_registry_invalidates_the_answer() {
     let good = "contoso.eastus.data.azurecr.io";
     for (foreign, why) in [
-        ("evil.eastus.data.azurecr.io", "would open another registry"),
+        (
+            "evil.eastus.data.azurecr.io",
+            "would allow another registry",
+        ),
         (
             "contoso.blob.core.windows.net",
-            "would open another registry",
+            "would allow another registry",
         ),
         ("*.blob.core.windows.net", "wildcard"),
         ("*.eastus.data.azurecr.io", "wildcard"),
@@ -138,7 +147,7 @@ fn a_foreign_name_a_wildcard_or_another_registry_is_refused_whole() {
     other["properties"]["loginServer"] = json!("fabrikam.azurecr.io");
     let error = read(&other).unwrap_err().to_string();
     assert!(
-        error.contains("is fabrikam.azurecr.io, not contoso.azurecr.io; mend"),
+        error.contains("is fabrikam.azurecr.io, not contoso.azurecr.io; fix"),
         "{error}"
     );
 }
@@ -161,7 +170,7 @@ fn more_names_than_256_are_refused() {
 }
 
 #[tokio::test]
-async fn each_refusal_tells_what_to_do() {
+async fn each_refusal_has_a_fix() {
     for (status, why) in [
         (401, "azure.tenant-id"),
         (
@@ -173,10 +182,10 @@ async fn each_refusal_tells_what_to_do() {
             403,
             "the managed identity of this virtual machine may not read",
         ),
-        (404, "mend registry.resource-id"),
-        (429, "too often"),
-        (500, "not well (500)"),
-        (503, "not well (503)"),
+        (404, "fix registry.resource-id"),
+        (429, "too many requests"),
+        (500, "an internal error (500)"),
+        (503, "an internal error (503)"),
         (307, "not followed"),
         (204, "answers 204"),
         (418, "answers 418"),
@@ -200,7 +209,7 @@ async fn each_refusal_tells_what_to_do() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_broken_is_refused() {
+async fn a_malformed_answer_is_refused() {
     let whole = resource(&["contoso.eastus.data.azurecr.io"], None).to_string();
     let cut = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{{",
@@ -208,14 +217,17 @@ async fn an_answer_that_is_broken_is_refused() {
     );
     let large = "[".repeat(2 << 20);
     for (reply, why) in [
-        (response(200, &[], "<html>"), "not what the API documents"),
+        (
+            response(200, &[], "<html>"),
+            "does not match the API's documentation",
+        ),
         (
             response(200, &[], &whole[..whole.len() - 1]),
-            "not what the API documents",
+            "does not match the API's documentation",
         ),
         (response(200, &[], &large), "larger than"),
-        (ScriptedResponse::Bytes(cut.into_bytes()), "cut short"),
-        (ScriptedResponse::Bytes(Vec::new()), "cut short"),
+        (ScriptedResponse::Bytes(cut.into_bytes()), "truncated"),
+        (ScriptedResponse::Bytes(Vec::new()), "truncated"),
     ] {
         let error = ask(reply).await.unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
@@ -224,41 +236,41 @@ async fn an_answer_that_is_broken_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_asked_for_anew() {
-    let scene = Scene::new(|_| response(401, &[], "")).await;
+async fn a_rejected_token_is_replaced() {
+    let fixture = Fixture::new(|_| response(401, &[], "")).await;
     for _ in 0..2 {
-        let error = scene.azure.registry(&contoso(), &id(), &pinned()).await;
+        let error = fixture.azure.registry(&contoso(), &id(), &pinned()).await;
         assert!(error.is_err());
     }
-    assert_eq!(scene.machine.asked().len(), 2);
+    assert_eq!(fixture.machine.received().len(), 2);
 }
 
 #[tokio::test]
-async fn a_host_without_addresses_is_named_and_no_token_is_asked_for() {
-    let scene = Scene::new(|_| response(200, &[], "")).await;
-    let error = scene
+async fn a_host_without_addresses_is_reported_and_no_token_requested() {
+    let fixture = Fixture::new(|_| response(200, &[], "")).await;
+    let error = fixture
         .azure
         .registry(&contoso(), &id(), &PinnedAddresses::new())
         .await;
     let error = error.unwrap_err();
     assert_eq!(error.not_resolved().map(Name::as_str), Some(MANAGER));
-    assert!(scene.machine.asked().is_empty() && scene.manager.asked().is_empty());
+    assert!(fixture.machine.received().is_empty() && fixture.manager.received().is_empty());
 }
 
 #[tokio::test]
-async fn a_server_with_another_certificate_gets_no_token() {
-    let scene = Scene::new(|_| response(200, &[], "")).await;
+async fn a_server_with_an_untrusted_certificate_gets_no_token() {
+    let fixture = Fixture::new(|_| response(200, &[], "")).await;
     let impostor = TestServer::tls(&[MANAGER], |_| response(200, &[], "")).await;
     let settings = config::Azure {
         credential: config::CredentialKind::ManagedIdentity,
         ..config::Azure::default()
     };
     let environment = Environment {
-        instance_metadata: format!("http://127.0.0.1:{}", scene.machine.port),
+        instance_metadata: format!("http://127.0.0.1:{}", fixture.machine.port),
         ..Environment::default()
     };
     let azure = AzureClient::on(
-        scene.manager.client(),
+        fixture.manager.client(),
         impostor.port,
         &settings,
         environment,
@@ -268,6 +280,6 @@ async fn a_server_with_another_certificate_gets_no_token() {
         .await
         .unwrap_err()
         .to_string();
-    assert!(error.contains("certificate is refused"), "{error}");
-    assert!(impostor.asked().is_empty());
+    assert!(error.contains("certificate is rejected"), "{error}");
+    assert!(impostor.received().is_empty());
 }

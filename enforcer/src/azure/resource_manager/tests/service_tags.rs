@@ -8,7 +8,7 @@ fn wanted() -> [String; 2] {
     [STORAGE_TAG, REGISTRY_TAG].map(str::to_owned)
 }
 
-/// A page with one tag, which goes on at `next`.
+/// A page with one tag, followed by the page `next`.
 fn page(tag: &str, prefix: &str, next: Option<&str>) -> String {
     json!({
         "name": "Public", "type": "Microsoft.Network/serviceTags", "changeNumber": "63", "cloud": "Public", "nextLink": next,
@@ -17,16 +17,16 @@ fn page(tag: &str, prefix: &str, next: Option<&str>) -> String {
     .to_string()
 }
 
-async fn ask(scene: &Scene) -> Result<ApiTags, FetchError> {
-    scene.azure.service_tags(GUID, &wanted(), &pinned()).await
+async fn ask(fixture: &Fixture) -> Result<ApiTags, FetchError> {
+    fixture.azure.service_tags(GUID, &wanted(), &pinned()).await
 }
 
 #[tokio::test]
 async fn pages_are_followed_on_the_same_server() {
-    let scene = Scene::new(|asked| {
-        let host = asked.header("host").unwrap_or_default();
+    let fixture = Fixture::new(|request| {
+        let host = request.header("host").unwrap_or_default();
         let next = format!("https://{host}/more?page=2");
-        let body = if asked.line.ends_with("page=2") {
+        let body = if request.line.ends_with("page=2") {
             page(REGISTRY_TAG, "198.51.100.0/24", None)
         } else {
             page(STORAGE_TAG, "203.0.113.0/24", Some(&next))
@@ -34,13 +34,13 @@ async fn pages_are_followed_on_the_same_server() {
         response(200, &[], &body)
     })
     .await;
-    let more = ask(&scene).await.unwrap();
+    let more = ask(&fixture).await.unwrap();
     assert_eq!((more.change_number, more.families.len()), (63, 2));
-    let lines: Vec<String> = scene
+    let lines: Vec<String> = fixture
         .manager
-        .asked()
+        .received()
         .into_iter()
-        .map(|asked| asked.line)
+        .map(|request| request.line)
         .collect();
     let first = format!(
         "GET /subscriptions/{GUID}/providers/Microsoft.Network/locations/westeurope/serviceTags?api-version=2024-05-01"
@@ -49,7 +49,7 @@ async fn pages_are_followed_on_the_same_server() {
 }
 
 #[tokio::test]
-async fn a_list_that_goes_on_elsewhere_or_for_ever_is_refused() {
+async fn a_list_that_continues_elsewhere_or_endlessly_is_refused() {
     for link in [
         "https://evil.example/x",
         "http://localhost/x",
@@ -58,26 +58,26 @@ async fn a_list_that_goes_on_elsewhere_or_for_ever_is_refused() {
         "x y",
     ] {
         let body = page(STORAGE_TAG, "203.0.113.0/24", Some(link));
-        let scene = Scene::new(move |_| response(200, &[], &body)).await;
-        let error = ask(&scene).await.unwrap_err().to_string();
+        let fixture = Fixture::new(move |_| response(200, &[], &body)).await;
+        let error = ask(&fixture).await.unwrap_err().to_string();
         assert!(
-            error.contains("goes on at another server"),
+            error.contains("continues on another server"),
             "{link}: {error}"
         );
-        assert_eq!(scene.manager.asked().len(), 1);
+        assert_eq!(fixture.manager.received().len(), 1);
     }
-    let scene = Scene::new(|asked| {
-        let host = asked.header("host").unwrap_or_default();
+    let fixture = Fixture::new(|request| {
+        let host = request.header("host").unwrap_or_default();
         let next = format!("https://{host}/again");
         response(200, &[], &page(STORAGE_TAG, "203.0.113.0/24", Some(&next)))
     })
     .await;
-    let error = ask(&scene).await.unwrap_err().to_string();
-    assert!(error.contains("more pages"), "{error}");
+    let error = ask(&fixture).await.unwrap_err().to_string();
+    assert!(error.contains("too many pages"), "{error}");
 }
 
 #[tokio::test]
-async fn refusals_and_other_shapes_are_told_apart() {
+async fn refusals_and_malformed_answers_are_distinguished() {
     for (status, body, why) in [
         (403, "", "Microsoft.Network/locations/serviceTags/read"),
         (
@@ -98,8 +98,8 @@ async fn refusals_and_other_shapes_are_told_apart() {
             "has no tag \"Storage\"",
         ),
     ] {
-        let scene = Scene::new(move |_| response(status, &[], body)).await;
-        let error = ask(&scene).await.unwrap_err().to_string();
+        let fixture = Fixture::new(move |_| response(status, &[], body)).await;
+        let error = ask(&fixture).await.unwrap_err().to_string();
         assert!(
             error.starts_with("service tags of subscription 01234567"),
             "{error}"
@@ -109,15 +109,15 @@ async fn refusals_and_other_shapes_are_told_apart() {
 }
 
 #[tokio::test]
-async fn all_pages_together_have_a_bound() {
-    let scene = Scene::new(|asked| {
-        let host = asked.header("host").unwrap_or_default();
+async fn the_total_size_of_all_pages_is_bounded() {
+    let fixture = Fixture::new(|request| {
+        let host = request.header("host").unwrap_or_default();
         let next = format!("https://{host}/again");
         let page = page(STORAGE_TAG, "203.0.113.0/24", Some(&next));
         response(200, &[], &format!("{page}{}", " ".repeat(6 << 20)))
     })
     .await;
-    let error = ask(&scene).await.unwrap_err().to_string();
+    let error = ask(&fixture).await.unwrap_err().to_string();
     assert!(error.contains("larger than"), "{error}");
-    assert_eq!(scene.manager.asked().len(), 3);
+    assert_eq!(fixture.manager.received().len(), 3);
 }

@@ -47,8 +47,8 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn a_file_is_fetched_once_and_then_only_when_it_changed() {
-    let server = mirror(|asked| match asked.header("if-none-match") {
+async fn a_file_is_fetched_again_only_when_it_changed() {
+    let server = mirror(|request| match request.header("if-none-match") {
         Some("W/\"a7\"") => response(304, &[("ETag", "W/\"a7\"")], ""),
         _ => response(200, &[("ETag", "W/\"a7\"")], &file()),
     })
@@ -69,13 +69,13 @@ async fn a_file_is_fetched_once_and_then_only_when_it_changed() {
     assert_eq!(validator, Some(Validator::Etag("W/\"a7\"".to_owned())));
     let again = ask(&server, "x.json", validator.as_ref()).await.unwrap();
     assert_eq!(again, FetchedTags::Unchanged);
-    assert_eq!(server.asked()[1].header("authorization"), None);
+    assert_eq!(server.received()[1].header("authorization"), None);
 }
 
 #[tokio::test]
-async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
+async fn without_a_date_in_its_name_the_file_has_the_servers_date() {
     let date = "Mon, 02 Nov 2026 09:00:00 GMT";
-    let server = mirror(move |asked| match asked.header("if-modified-since") {
+    let server = mirror(move |request| match request.header("if-modified-since") {
         Some(_) => response(304, &[], ""),
         None => response(200, &[("Last-Modified", date)], &file()),
     })
@@ -91,7 +91,7 @@ async fn without_a_date_in_its_name_the_file_is_as_old_as_the_server_says() {
 }
 
 #[tokio::test]
-async fn a_date_to_come_is_no_date() {
+async fn a_date_in_the_future_is_ignored() {
     let date = "Fri, 31 Dec 9999 00:00:00 GMT";
     let server = mirror(move |_| response(200, &[("Last-Modified", date)], &file())).await;
     let fetched = ask(&server, "tags.json", None).await.unwrap();
@@ -113,7 +113,7 @@ async fn more_than_16_mib_are_not_taken() {
 }
 
 #[tokio::test]
-async fn what_is_no_whole_file_is_refused_and_a_query_is_not_shown() {
+async fn an_incomplete_file_is_refused_and_a_query_is_not_shown() {
     let whole = file();
     let half = whole[..whole.len() / 2].to_owned();
     let cut = format!(
@@ -121,20 +121,23 @@ async fn what_is_no_whole_file_is_refused_and_a_query_is_not_shown() {
         whole.len()
     );
     for (reply, why) in [
-        (response(200, &[], &half), "not a whole service-tags file"),
+        (
+            response(200, &[], &half),
+            "not a complete service-tags file",
+        ),
         (
             response(200, &[], &whole.replace("Public", "China")),
             "is for the cloud \"China\"",
         ),
         (response(304, &[], ""), "answers 304"),
-        (response(401, &[], ""), "without a log-in"),
-        (response(404, &[], ""), "mend protect.service-tags-url"),
+        (response(401, &[], ""), "without authentication"),
+        (response(404, &[], ""), "fix protect.service-tags-url"),
         (
             response(302, &[("Location", "https://evil.example/")], ""),
             "not followed",
         ),
-        (response(503, &[], ""), "not well"),
-        (ScriptedResponse::Bytes(cut.into_bytes()), "cut short"),
+        (response(503, &[], ""), "an internal error"),
+        (ScriptedResponse::Bytes(cut.into_bytes()), "truncated"),
     ] {
         let server = mirror(move |_| reply.clone()).await;
         let error = ask(&server, "tags.json?sig=s3cret", None)

@@ -50,7 +50,7 @@ fn snapshot() -> TagSnapshot {
 }
 
 #[test]
-fn pages_make_one_list_and_a_regional_tag_may_stand_before_its_global_one() {
+fn pages_are_combined_and_a_regional_tag_may_precede_its_global_tag() {
     let pages = [
         page(
             &[tag("Storage.EastUS", &["203.0.113.0/25"])],
@@ -80,7 +80,7 @@ fn pages_make_one_list_and_a_regional_tag_may_stand_before_its_global_one() {
 }
 
 #[test]
-fn a_list_that_a_file_would_be_refused_for_is_refused() {
+fn the_content_checks_of_files_apply_to_lists() {
     let storage = || tag("Storage", &["203.0.113.0/24"]);
     for (tags, why) in [
         (vec![], "has no tag \"Storage\""),
@@ -120,7 +120,7 @@ fn a_list_that_a_file_would_be_refused_for_is_refused() {
 }
 
 #[test]
-fn a_later_answer_takes_nothing_away() {
+fn a_later_answer_removes_nothing() {
     let first = read(&[page(&[tag("Storage", &["203.0.113.0/24"])], None)]).unwrap();
     let later = [
         tag("Storage", &["192.0.2.0/25"]),
@@ -135,7 +135,7 @@ fn a_later_answer_takes_nothing_away() {
 }
 
 #[test]
-fn what_is_added_is_named_and_nothing_is_taken_away() {
+fn added_prefixes_are_reported_and_nothing_is_removed() {
     let tags = [
         tag("Storage", &["192.0.2.0/25", "203.0.113.0/24"]),
         tag(REGISTRY_TAG, &["198.51.100.128/25"]),
@@ -167,7 +167,7 @@ fn what_is_added_is_named_and_nothing_is_taken_away() {
 }
 
 #[test]
-fn what_registries_and_storage_would_share_is_left_out_and_the_rest_is_added() {
+fn prefixes_shared_by_registries_and_storage_are_not_added() {
     let more = ApiTags {
         cloud: Cloud::Public,
         change_number: 63,
@@ -214,7 +214,7 @@ fn what_registries_and_storage_would_share_is_left_out_and_the_rest_is_added() {
 }
 
 #[test]
-fn of_a_list_of_another_cloud_nothing_is_taken() {
+fn a_list_of_another_cloud_adds_nothing() {
     let storage = tag("Storage", &["203.0.113.0/24"]);
     let china = ApiTags {
         cloud: Cloud::China,

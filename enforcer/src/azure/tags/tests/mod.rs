@@ -51,7 +51,7 @@ fn read(file: &Value) -> Result<TagSnapshot, TagError> {
 }
 
 #[test]
-fn a_tag_stands_for_itself_and_its_regions_and_nothing_else() {
+fn a_tag_includes_its_regional_tags_and_no_others() {
     let snapshot = read(&file(&tags())).unwrap();
     assert_eq!((snapshot.cloud, snapshot.change_number), (Cloud::Public, 7));
     let by_number = Some(jiff::civil::date(2018, 2, 23));
@@ -66,7 +66,7 @@ fn a_tag_stands_for_itself_and_its_regions_and_nothing_else() {
 }
 
 #[test]
-fn a_region_of_registries_is_named_after_its_tag() {
+fn a_region_of_registries_has_the_name_in_its_tag() {
     let mut tags = tags();
     tags[3] = tag("AzureContainerRegistry", &["198.51.100.0/24"]);
     for (region, prefixes) in [
@@ -86,7 +86,7 @@ fn a_region_of_registries_is_named_after_its_tag() {
 }
 
 #[test]
-fn the_order_of_the_keys_and_escapes_do_not_matter() {
+fn the_order_of_keys_and_escapes_do_not_matter() {
     let text = r#"{"values":[
         {"properties":{"addressPrefixes":["192.0.2.0\/24"]},"name":"St\u006frage"},
         {"properties":{"addressPrefixes":["10.0.0.0/1"]},"name":"Other"},
@@ -137,7 +137,7 @@ fn an_older_file_is_refused() {
 }
 
 #[test]
-fn a_file_under_the_manuals_own_name_is_as_old_as_its_content() {
+fn the_date_of_a_file_follows_from_its_content() {
     let directory = tempfile::tempdir().unwrap();
     for name in [
         "ServiceTags_Public.json",
@@ -153,7 +153,7 @@ fn a_file_under_the_manuals_own_name_is_as_old_as_its_content() {
 }
 
 #[test]
-fn the_age_counts_from_the_day_of_publication() {
+fn the_age_is_counted_from_the_day_of_publication() {
     let snapshot = TagSnapshot {
         date: Some(jiff::civil::date(2026, 1, 5)),
         ..read(&file(&tags())).unwrap()
@@ -179,7 +179,7 @@ fn the_age_counts_from_the_day_of_publication() {
 }
 
 #[test]
-fn the_configured_file_stands_in_for_the_bundle() {
+fn the_configured_file_replaces_the_bundle() {
     let whole = configured_tags(&Protect::default()).unwrap();
     assert_eq!(whole.origin, TagOrigin::Bundle);
     let unknown = Protect {

@@ -4,7 +4,7 @@ use super::*;
 use crate::file::make_fifo;
 
 #[test]
-fn a_file_cut_short_anywhere_is_refused() {
+fn a_file_truncated_anywhere_is_refused() {
     let whole = file(&tags()).to_string();
     for end in 0..whole.len() {
         let error = import(
@@ -23,14 +23,15 @@ fn a_file_cut_short_anywhere_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("x.json: not a whole service-tags file: line 1, `<html>`, is not JSON")
+        error
+            .starts_with("x.json: not a complete service-tags file: line 1, `<html>`, is not JSON")
             && error.ends_with("download it again"),
         "{error}"
     );
 }
 
 #[test]
-fn a_file_of_another_shape_is_refused() {
+fn a_file_with_another_structure_is_refused() {
     for key in ["changeNumber", "cloud", "values"] {
         let mut file = file(&tags());
         file.as_object_mut().unwrap().remove(key);
@@ -51,7 +52,7 @@ fn a_file_of_another_shape_is_refused() {
 }
 
 #[test]
-fn the_list_of_the_discovery_api_is_named_with_the_command_that_gives_the_file() {
+fn the_list_of_the_discovery_api_is_refused_with_the_command_for_the_file() {
     let mut list = file(&tags());
     list["changeNumber"] = json!("401");
     list["nextLink"] = json!(null);
@@ -65,7 +66,7 @@ fn the_list_of_the_discovery_api_is_named_with_the_command_that_gives_the_file()
         let error = import(text.as_bytes(), path, Cloud::UsGovernment, &wanted()).unwrap_err();
         let error = error.to_string();
         for words in [
-            "tags.json: is what `az network list-service-tags` prints",
+            "tags.json: is the output of `az network list-service-tags`",
             "curl -sL 'https://www.microsoft.com/en-us/download/details.aspx?id=57063'",
             "curl -fo 'tags.json'",
             "protect.service-tags-subscription",
@@ -87,7 +88,7 @@ fn a_file_of_another_cloud_is_refused() {
 }
 
 #[test]
-fn a_wanted_tag_that_is_missing_or_empty_is_refused() {
+fn a_required_tag_that_is_missing_or_empty_is_refused() {
     for index in [0, 3] {
         let mut tags = tags();
         tags.remove(index);
@@ -102,11 +103,11 @@ fn a_wanted_tag_that_is_missing_or_empty_is_refused() {
 }
 
 #[test]
-fn an_invalid_prefix_is_named_with_its_tag() {
+fn an_invalid_prefix_is_reported_with_its_tag() {
     for (prefix, problem) in [
         ("192.0.2.1/24", "has bits set after its length"),
         ("192.0.2.0/33", "is longer than an address"),
-        ("192.0.2.0/x", "has a length that is no number"),
+        ("192.0.2.0/x", "has a length that is not a number"),
         ("192.0.2.0", "has no length"),
         ("example.com/24", "is not an address"),
         ("", "has no length"),
@@ -124,7 +125,7 @@ fn an_invalid_prefix_is_named_with_its_tag() {
 }
 
 #[test]
-fn a_prefix_that_would_take_a_large_part_of_the_internet_is_refused() {
+fn a_prefix_of_a_large_part_of_the_internet_is_refused() {
     for (prefix, is_absurd) in [
         ("2.0.0.0/7", true),
         ("3.0.0.0/8", false),
@@ -169,7 +170,7 @@ fn an_address_of_registries_and_of_storage_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_missing_none_or_too_large_is_an_error() {
+fn a_missing_special_or_too_large_file_is_an_error() {
     let large = tempfile::NamedTempFile::new().unwrap();
     large.as_file().set_len(import::MAX_FILE + 1).unwrap();
     let read = |path: &Path| import_file(path, Cloud::Public, &wanted());
