@@ -1,4 +1,4 @@
-//! The agent of Azure Arc names a secret file; whoever takes its place must not be able to name any other.
+//! The agent of Azure Arc names a secret file; an attacker in its place must not be able to name any other file.
 
 use std::{
     fs,
@@ -12,14 +12,14 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::fixture::{Fixture, LIMIT, azure, by_resource};
 
-/// What would be sent if one of the files were read.
+/// Content of the other files, which must not be sent.
 const CONTENT: &str = "root:$6$not-for-the-agent";
 
-/// Whether somebody opens a file.
+/// Watches for opens of a file (inotify(7)).
 struct Opens(Inotify);
 
 impl Opens {
-    /// Of a file, or of the files in a directory.
+    /// Watches a file, or the files in a directory.
     fn of(path: &Path) -> Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         inotify.add_watch(path, AddWatchFlags::IN_OPEN)?;
@@ -31,13 +31,13 @@ impl Opens {
     }
 }
 
-/// A file that the agent names, as the daemon sees it, and where it really is.
+/// A path that the agent names, and the actual file.
 struct Case {
     realm: String,
     file: PathBuf,
 }
 
-/// Files that are no secrets of the agent's, each by another way.
+/// Returns files other than the agent's secrets, each by a different path.
 fn cases(fixture: &Fixture) -> Result<Vec<Case>> {
     const SEEN: &str = "/var/opt/azcmagent";
     let agent = fixture.azure.var_opt().join("azcmagent");
@@ -72,7 +72,7 @@ fn cases(fixture: &Fixture) -> Result<Vec<Case>> {
 }
 
 #[test]
-fn no_file_but_the_agent_s_own_secret_is_opened_and_nothing_else_is_sent() -> Result<()> {
+fn only_the_agents_own_secret_file_is_opened_and_sent() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     fixture.azure.recover(Service::Arc);
     let registry = format!("regions = [\"eastus\"]\n{}", by_resource());

@@ -1,4 +1,4 @@
-//! The stand-in of Azure itself: it takes what Azure takes, and refuses what Azure refuses.
+//! The stand-in for Azure itself: it accepts and refuses the same requests as Azure.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Status, headers and body of what curl gets on the device.
+/// Makes a request with curl on the device; returns status, headers and body.
 fn get(lab: &Lab, url: &str, arguments: &[&str]) -> Result<(u16, String, String)> {
     let mut curl = lab.device().command("curl");
     curl.args([
@@ -58,7 +58,7 @@ fn manager(lab: &Lab, token: &Value) -> Result<(u16, Value)> {
 }
 
 #[test]
-fn the_stand_in_of_azure_grants_and_refuses_as_azure_does() -> Result<()> {
+fn the_stand_in_for_azure_accepts_and_refuses_like_azure() -> Result<()> {
     let lab = Lab::start()?;
     let azure = Azure::start(&lab)?;
     let secret = std::fs::read_to_string(&azure.principal().secret_file)?;
@@ -98,7 +98,7 @@ fn the_stand_in_of_azure_grants_and_refuses_as_azure_does() -> Result<()> {
 }
 
 #[test]
-fn the_stand_in_of_a_machine_s_identity_asks_for_proof() -> Result<()> {
+fn the_stand_in_for_managed_identities_requires_proof() -> Result<()> {
     let lab = Lab::start()?;
     let azure = Azure::start(&lab)?;
     azure.recover(Service::Imds);
@@ -126,16 +126,12 @@ fn the_stand_in_of_a_machine_s_identity_asks_for_proof() -> Result<()> {
     let proof = format!("Authorization: Basic {secret}");
     let proven = ["-H", "Metadata: true", "-H", &proof];
     assert_eq!(get(&lab, &agent, &proven)?.0, 200);
-    assert_eq!(
-        get(&lab, &agent, &proven)?.0,
-        401,
-        "a proof is good for once"
-    );
+    assert_eq!(get(&lab, &agent, &proven)?.0, 401, "a proof is valid once");
     Ok(())
 }
 
 #[test]
-fn the_stand_in_of_a_mirror_knows_what_a_client_has() -> Result<()> {
+fn the_stand_in_for_a_mirror_answers_conditional_requests() -> Result<()> {
     let lab = Lab::start()?;
     let azure = Azure::start(&lab)?;
     azure.set_mirrored("{}");

@@ -1,4 +1,4 @@
-//! Endpoint files, which are watched.
+//! Watched endpoint files.
 
 use std::{
     fs,
@@ -16,11 +16,11 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const TRIES: usize = 3;
-/// As the configuration of the test has it.
+/// `dns.linger` in the test's configuration.
 const LINGER: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_replica_in_the_endpoints_file_is_open_within_a_second_however_the_file_is_replaced()
+fn a_replica_in_the_endpoints_file_is_allowed_within_a_second_for_every_replacement_method()
 -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let mut replicas = (0..).map(Replica::number);
@@ -41,10 +41,10 @@ fn a_replica_in_the_endpoints_file_is_open_within_a_second_however_the_file_is_r
             replica.appear(&fixture.lab)?;
             regions.push(replica.region.name);
             let replace = || file.replace(&endpoints(&regions));
-            times.push(fixture.open_after(replica.addresses[0], replace)?);
+            times.push(fixture.allowed_after(replica.addresses[0], replace)?);
             fixture.pulls_from(&replica)?;
         }
-        eprintln!("{replacement:?}: open after {times:.0?}");
+        eprintln!("{replacement:?}: allowed after {times:.0?}");
         assert!(
             times.iter().min() < Some(&SECOND),
             "{replacement:?}: {times:?}"
@@ -59,7 +59,7 @@ fn by_file(file: &WatchedFile) -> String {
 }
 
 #[test]
-fn a_file_that_is_not_whole_changes_nothing_is_told_and_is_taken_when_it_is() -> Result<()> {
+fn an_invalid_file_changes_nothing_raises_an_alarm_and_a_valid_one_is_applied() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let known = Replica::number(0);
     known.appear(&fixture.lab)?;
@@ -93,14 +93,14 @@ fn a_file_that_is_not_whole_changes_nothing_is_told_and_is_taken_when_it_is() ->
         let replica = Replica::number(number);
         replica.appear(&fixture.lab)?;
         regions.push(replica.region.name);
-        fixture.open_after(replica.addresses[0], || file.replace(&endpoints(&regions)))?;
+        fixture.allowed_after(replica.addresses[0], || file.replace(&endpoints(&regions)))?;
         fixture.await_sources_recovered()?;
     }
     Ok(())
 }
 
 #[test]
-fn a_file_that_goes_away_is_told_and_closes_nothing() -> Result<()> {
+fn a_removed_file_raises_an_alarm_and_denies_nothing() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let known = Replica::number(0);
     known.appear(&fixture.lab)?;
@@ -110,7 +110,7 @@ fn a_file_that_goes_away_is_told_and_closes_nothing() -> Result<()> {
     fs::remove_file(file.path())?;
     fixture.await_source_failures(1)?;
     fixture.pulls_from(&known)?;
-    // The daemon's next life does not depend on the file either.
+    // A restart does not depend on the file either.
     fixture.end()?;
     fixture.run()?;
     fixture.await_source_failures(1)?;
@@ -121,28 +121,28 @@ fn a_file_that_goes_away_is_told_and_closes_nothing() -> Result<()> {
 }
 
 #[test]
-fn a_replica_that_leaves_the_file_stays_open_for_the_time_of_linger_and_not_longer() -> Result<()> {
+fn a_removed_replica_stays_allowed_for_the_linger_time_only() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
-    let leaving = Replica::number(0);
-    leaving.appear(&fixture.lab)?;
-    let both = endpoints(&["eastus", leaving.region.name]);
+    let removed_replica = Replica::number(0);
+    removed_replica.appear(&fixture.lab)?;
+    let both = endpoints(&["eastus", removed_replica.region.name]);
     let file = WatchedFile::new(fixture.path("watched"), Replacement::Rename, &both)?;
     fixture.configure(&by_file(&file), "", "")?;
     fixture
         .enforcer
         .edit("linger = \"15m\"", "linger = \"4s\"")?;
     fixture.run()?;
-    fixture.await_replica(&leaving)?;
-    let left = Instant::now();
+    fixture.await_replica(&removed_replica)?;
+    let removed = Instant::now();
     file.replace(&endpoints(&["eastus"]))?;
-    let is_gone = |status: &Value| !hosts(status).contains(&leaving.host);
+    let is_gone = |status: &Value| !hosts(status).contains(&removed_replica.host);
     fixture.await_status("the name is gone", is_gone)?;
-    fixture.pulls_from(&leaving)?;
-    while fixture.reaches(leaving.addresses[0])? {
-        assert!(left.elapsed() < LIMIT, "{}", fixture.enforcer.log());
+    fixture.pulls_from(&removed_replica)?;
+    while fixture.reaches(removed_replica.addresses[0])? {
+        assert!(removed.elapsed() < LIMIT, "{}", fixture.enforcer.log());
     }
-    // It was last seen a lifetime, 1 s, before it left at most.
-    eprintln!("closed after {:.2?}", left.elapsed());
-    assert!(left.elapsed() > LINGER - SECOND);
+    // Its last resolution was at most one TTL, 1 s, before the removal.
+    eprintln!("denied after {:.2?}", removed.elapsed());
+    assert!(removed.elapsed() > LINGER - SECOND);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the tests stand on: a lab, a cloud to ask in it, the daemon, and an eye on the wire.
+//! A lab with the stand-in for Azure, the daemon, and a packet counter.
 
 use std::{
     fs,
@@ -22,16 +22,16 @@ use lab::{
     topology::packet_counter::PacketCounter,
 };
 
-/// Longer than anything here takes on a busy machine.
+/// Time limit of any step on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-/// Between two looks.
-pub(crate) const LOOK: Duration = Duration::from_millis(5);
-/// Tries to connect to port 443 until it works, and prints when that was; makes a file at the first refusal.
-const KNOCK: &str = "exec 4<> <(:)
+/// Polling interval.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
+/// Connects to port 443 until it succeeds, and prints the time; creates a file at the first refusal.
+const CONNECT_UNTIL_ALLOWED: &str = "exec 4<> <(:)
     until { : 3<>/dev/tcp/$1/443; } 2>/dev/null; do : >\"$2\"; read -rt 0.005 -u 4; done
     echo $EPOCHREALTIME";
 
-/// Everything at once. Fields are dropped in order.
+/// Lab, Azure, daemon and packet counter. Fields are dropped in order.
 pub(crate) struct Fixture {
     pub(crate) counter: PacketCounter,
     pub(crate) enforcer: Enforcer,
@@ -40,7 +40,7 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// Everything but the daemon is started.
+    /// Starts everything except the daemon.
     pub(crate) fn prepare() -> Result<Self> {
         let lab = Lab::start()?;
         let azure = Azure::start(&lab)?;
@@ -54,7 +54,7 @@ impl Fixture {
         })
     }
 
-    /// Writes the configuration: lines of contoso's registry, of `[protect]`, and whole sections.
+    /// Writes the configuration from lines for contoso's registry, lines for `[protect]`, and further sections.
     pub(crate) fn configure(&self, registry: &str, protect: &str, more: &str) -> Result<()> {
         let directory = self.lab.dir().join("enforcer");
         let text = configuration(&self.lab, &directory, &["eastus"], more)
@@ -63,19 +63,19 @@ impl Fixture {
         self.enforcer.configure(&text)
     }
 
-    /// Configures and starts the daemon, and waits until every name has an address.
+    /// Configures and starts the daemon, and waits until every name is resolved.
     pub(crate) fn start(&mut self, registry: &str, protect: &str, more: &str) -> Result<()> {
         self.configure(registry, protect, more)?;
         self.run()?;
         self.await_names()
     }
 
-    /// Starts the daemon as it is configured.
+    /// Starts the daemon with the present configuration.
     pub(crate) fn run(&mut self) -> Result<()> {
         self.run_with(&[], &[])
     }
 
-    /// As [`Fixture::run`], with more arguments, and variables in its environment.
+    /// As [`Fixture::run`], with further arguments and environment variables.
     pub(crate) fn run_with(
         &mut self,
         arguments: &[&str],
@@ -88,7 +88,7 @@ impl Fixture {
         self.enforcer.run_as(command)
     }
 
-    /// Ends the daemon in peace.
+    /// Ends the daemon with `SIGTERM`.
     pub(crate) fn end(&mut self) -> Result<()> {
         ensure!(
             self.enforcer.end(libc::SIGTERM)?.success(),
@@ -98,33 +98,33 @@ impl Fixture {
         Ok(())
     }
 
-    /// A path in the lab's directory.
+    /// Returns a path in the lab's directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.lab.dir().join(name)
     }
 
-    /// How long after the start of `change` the device can connect to port 443 of `address`, to which it is refused before.
-    pub(crate) fn open_after(
+    /// Returns the time from the start of `change` until the device can connect to port 443 of `address`, which must be denied before.
+    pub(crate) fn allowed_after(
         &self,
         address: IpAddr,
         change: impl FnOnce() -> Result<()>,
     ) -> Result<Duration> {
         let refused = tempfile::NamedTempFile::new_in(self.lab.dir())?.into_temp_path();
         fs::remove_file(&refused)?;
-        let mut knock = self.lab.device().command("bash");
-        knock
-            .args(["-c", KNOCK, "knock"])
+        let mut connect = self.lab.device().command("bash");
+        connect
+            .args(["-c", CONNECT_UNTIL_ALLOWED, "connect"])
             .arg(address.to_string())
             .arg(&refused);
         let (start, output) = thread::scope(|scope| {
-            let knocking = scope.spawn(|| run(knock, LIMIT));
-            while !refused.exists() && !knocking.is_finished() {
-                thread::sleep(LOOK);
+            let connecting = scope.spawn(|| run(connect, LIMIT));
+            while !refused.exists() && !connecting.is_finished() {
+                thread::sleep(POLL);
             }
-            ensure!(refused.exists(), "{address} is open before");
+            ensure!(refused.exists(), "{address} is allowed before");
             let start = SystemTime::now();
             change()?;
-            let output = knocking
+            let output = connecting
                 .join()
                 .map_err(|_panic| anyhow::anyhow!("a panic"))?;
             anyhow::Ok((
@@ -137,12 +137,12 @@ impl Fixture {
         Ok(Duration::from_secs_f64(opened).saturating_sub(began))
     }
 
-    /// Whether the device can connect to port 443 of `address`; a refusal has to be the kernel programs'.
+    /// Whether the device can connect to port 443 of `address`. Any failure must be `EPERM`.
     pub(crate) fn reaches(&self, address: IpAddr) -> Result<bool> {
         self.reaches_from(&self.lab.device(), address)
     }
 
-    /// As [`Fixture::reaches`], from another place.
+    /// As [`Fixture::reaches`], from another environment.
     pub(crate) fn reaches_from(&self, env: &ProcessEnv, address: IpAddr) -> Result<bool> {
         let mut bash = env.command("bash");
         bash.arg("-c").arg(format!(": 3<>/dev/tcp/{address}/443"));
@@ -155,7 +155,7 @@ impl Fixture {
         Ok(output.status.success())
     }
 
-    /// Has the login server send clients to `replica`, and pulls from there.
+    /// Makes the login server redirect clients to `replica`, and pulls from there.
     pub(crate) fn pulls_from(&self, replica: &Replica) -> Result<()> {
         self.lab.serve_from(Some(replica.region.name))?;
         let pulled = self.lab.pull();
@@ -165,11 +165,11 @@ impl Fixture {
         let is_served = requests
             .iter()
             .any(|request| replica.addresses.contains(&request.address));
-        ensure!(is_served, "{} has served nothing", replica.host);
+        ensure!(is_served, "{} served no request", replica.host);
         Ok(())
     }
 
-    /// A stream of the device's connections to contoso, which all succeed, and of attempts at `protected`, which all fail.
+    /// Starts a stream of connections from the device to contoso, and of attempts to reach `protected`.
     pub(crate) fn stream(&self, protected: &[IpAddr], rate: u32) -> Result<Stream> {
         let plan = Plan {
             protected: protected.to_vec(),
@@ -180,7 +180,7 @@ impl Fixture {
         Stream::start(streamer, &self.lab.device(), &plan)
     }
 
-    /// Ends a stream; returns how many attempts at `protected` were refused, which all have to be.
+    /// Ends a stream and checks that every attempt to reach `protected` was denied; returns their number.
     pub(crate) fn end_stream(&self, stream: Stream, protected: &[IpAddr]) -> Result<u64> {
         let totals = stream.end()?;
         let prefixes: Vec<String> = protected
@@ -198,31 +198,31 @@ impl Fixture {
         );
         ensure!(
             totals.refused > 0 && totals.answered > 0,
-            "too few to judge: {totals:?}"
+            "too few connections for a result: {totals:?}"
         );
         Ok(totals.refused)
     }
 }
 
-/// `[azure]` with these lines.
+/// Returns the section `[azure]` with these lines.
 pub(crate) fn azure(lines: &str) -> String {
     format!("[azure]\npoll = \"2s\"\n{lines}\n")
 }
 
-/// The lines of a service principal with a secret.
+/// Returns the lines of a service principal with a secret.
 pub(crate) fn with_secret(azure: &Azure) -> String {
     let file = &azure.principal().secret_file;
     principal(&format!("client-secret-file = {file:?}"))
 }
 
-/// The lines of a service principal.
-pub(crate) fn principal(proof: &str) -> String {
+/// Returns the lines of a service principal.
+pub(crate) fn principal(credential: &str) -> String {
     format!(
-        "credential = \"service-principal\"\ntenant-id = {TENANT:?}\nclient-id = {CLIENT:?}\n{proof}"
+        "credential = \"service-principal\"\ntenant-id = {TENANT:?}\nclient-id = {CLIENT:?}\n{credential}"
     )
 }
 
-/// The line of contoso's resource.
+/// Returns the line with contoso's resource id.
 pub(crate) fn by_resource() -> String {
     format!("resource-id = {:?}", resource_id("contoso"))
 }

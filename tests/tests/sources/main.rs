@@ -1,4 +1,4 @@
-//! Names and prefixes that change while the daemon runs: every way in which they reach it, and every way in which that fails.
+//! Sources of names and prefixes: every kind of source, and every kind of failure, while the daemon runs.
 
 mod arc_challenge;
 mod azure_stand_in;

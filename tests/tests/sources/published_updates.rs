@@ -1,4 +1,4 @@
-//! Microsoft's real files replace each other under traffic.
+//! Updates between Microsoft's published files during traffic.
 
 use std::{
     collections::BTreeSet,
@@ -23,17 +23,17 @@ use serde_json::Value;
 
 use crate::fixture::Fixture;
 
-/// What the bundle is made of.
+/// The file of the bundle.
 const NEWEST: &str = "ServiceTags_Public_20260622.json";
 const MONTHS_BEFORE: &str = "ServiceTags_Public_20251028.json";
 const YEARS_BEFORE: &str = "ServiceTags_Public_20240506.json";
-/// Addresses that are tried all the while.
+/// Number of probed addresses.
 const PROBED: usize = 60;
-/// Rounds a second, each with a connection and a datagram to each of them.
+/// Rounds per second; each sends a connection and a datagram to every probed address.
 const RATE: u32 = 40;
 
 #[test]
-fn no_protected_address_opens_while_the_changes_of_eight_months_are_taken() -> Result<()> {
+fn no_protected_address_is_allowed_during_an_update_over_eight_months() -> Result<()> {
     let (Some(old), Some(new)) = (published(MONTHS_BEFORE), published(NEWEST)) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
@@ -44,7 +44,7 @@ fn no_protected_address_opens_while_the_changes_of_eight_months_are_taken() -> R
 }
 
 #[test]
-fn no_protected_address_opens_while_the_changes_of_two_years_are_taken() -> Result<()> {
+fn no_protected_address_is_allowed_during_an_update_over_two_years() -> Result<()> {
     let (Some(old), Some(new)) = (published(YEARS_BEFORE), published(NEWEST)) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
@@ -54,9 +54,9 @@ fn no_protected_address_opens_while_the_changes_of_two_years_are_taken() -> Resu
     Ok(())
 }
 
-/// A file that is years old, under the manual's own example name and just written: the bundle is in force instead, until it is forced.
+/// A file that is years old, but recently written under the manual's example name: the bundle is in force instead, until the file is forced.
 #[test]
-fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
+fn the_bundle_replaces_older_tags_and_reports_them() -> Result<()> {
     let Some(old) = published(YEARS_BEFORE) else {
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
@@ -78,7 +78,7 @@ fn tags_older_than_the_bundle_give_way_to_it_and_are_named() -> Result<()> {
         assert!(told.contains(words), "no {words:?} in: {told}");
     }
     let only_bundled = only_in(&bundle::load(Cloud::Public)?, &others)?.context("no difference")?;
-    assert!(!fixture.reaches(only_bundled)?, "{only_bundled} is open");
+    assert!(!fixture.reaches(only_bundled)?, "{only_bundled} is allowed");
 
     fixture.end()?;
     fixture
@@ -105,7 +105,7 @@ fn alarm(status: &Value, kind: &str) -> String {
     message.unwrap_or_else(|| format!("no {kind} in {status}"))
 }
 
-/// Has the daemon of `stage` read its service tags from `place`.
+/// Configures `tags_file` as the daemon's service tags.
 fn use_file(fixture: &Fixture, tags_file: &Path) -> Result<()> {
     fixture.configure("regions = [\"eastus\"]", "", "")?;
     let lab_file = format!("service-tags = {:?}", fixture.lab.network().service_tags());
@@ -114,11 +114,11 @@ fn use_file(fixture: &Fixture, tags_file: &Path) -> Result<()> {
         .edit(&lab_file, &format!("service-tags = {tags_file:?}"))
 }
 
-/// Replaces the watched file `old`, which is older than the bundle and so was forced, by `new` under traffic; says how that went.
+/// Replaces the watched file `old` with `new` during traffic and returns a summary. `old` is older than the bundle and therefore forced.
 fn update(old: &Path, new: &Path) -> Result<String> {
     let mut fixture = Fixture::prepare()?;
     let (before, after) = (read(old)?, read(new)?);
-    let probed = closed_by_both(&before, &after)?;
+    let probed = protected_by_both(&before, &after)?;
     let file = WatchedFile::new(
         fixture.path("tags"),
         Replacement::Rename,
@@ -145,7 +145,7 @@ fn update(old: &Path, new: &Path) -> Result<String> {
     fixture.lab.pull()?;
     let refused = fixture.end_stream(stream, &probed)?;
     Ok(format!(
-        "{} to {}: in force after {took:.0?}; {refused} attempts at {} addresses refused, none let through",
+        "{} to {}: in force after {took:.0?}; {refused} attempts to reach {} addresses denied, none allowed",
         before.change_number,
         after.change_number,
         probed.len(),
@@ -158,7 +158,7 @@ fn await_number(fixture: &Fixture, number: u32) -> Result<Value> {
     })
 }
 
-/// A published file beside the workspace.
+/// Returns the path of a published file outside the workspace, if it exists.
 fn published(file: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     let path = workspace.join("../shared/data/service-tags").join(file);
@@ -178,8 +178,8 @@ fn prefixes(tags: &TagSnapshot) -> Result<Vec<IpNet>> {
     Ok(all)
 }
 
-/// First addresses of prefixes of `one`, spread over all of them, that `other` closes too; half of each family.
-fn closed_by_both(one: &TagSnapshot, other: &TagSnapshot) -> Result<Vec<IpAddr>> {
+/// Returns first addresses of prefixes of `one`, evenly spread, that `other` also protects; half of each family.
+fn protected_by_both(one: &TagSnapshot, other: &TagSnapshot) -> Result<Vec<IpAddr>> {
     let (one, other) = (prefixes(one)?, prefixes(other)?);
     let closed = |address: &IpAddr| other.iter().any(|prefix| prefix.contains(address));
     let mut picked = BTreeSet::new();
@@ -196,7 +196,7 @@ fn closed_by_both(one: &TagSnapshot, other: &TagSnapshot) -> Result<Vec<IpAddr>>
     Ok(picked.into_iter().collect())
 }
 
-/// An address that `one` closes and `other` does not, where there is one.
+/// Returns an address that `one` protects and `other` does not, if there is one.
 fn only_in(one: &TagSnapshot, other: &TagSnapshot) -> Result<Option<IpAddr>> {
     let other = prefixes(other)?;
     let open = |address: &IpAddr| !other.iter().any(|prefix| prefix.contains(address));

@@ -1,4 +1,4 @@
-//! Replicas that nobody names: DNS tells.
+//! Unconfigured replicas, discovered through DNS (`regions = "discover"`).
 
 use std::{
     net::IpAddr,
@@ -14,21 +14,20 @@ use lab::{
 
 use crate::{fixture::Fixture, status::hosts};
 
-/// Queries that one second may see.
-const MOST: u64 = 20;
-/// A little less than a second.
+/// Budget of queries per second.
+const MAX_QUERIES: u64 = 20;
+/// Measuring interval, slightly less than a second.
 const WINDOW: Duration = Duration::from_millis(950);
 
 #[test]
-fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_their_region()
--> Result<()> {
+fn replicas_are_discovered_by_dns_if_their_addresses_belong_to_their_region() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let (first, later) = (Replica::number(0), Replica::number(1));
     first.appear(&fixture.lab)?;
-    // A name that leads to another region's prefix, and one that leads to the bad actor's account.
-    let astray = [data_endpoint("swedencentral"), data_endpoint("southindia")];
+    // A name with an address of another region, and one with the address of the bad actor's account.
+    let misdirected = [data_endpoint("swedencentral"), data_endpoint("southindia")];
     let elsewhere: [IpAddr; 2] = [Replica::number(2).addresses[0], "203.0.113.66".parse()?];
-    for (name, address) in astray.iter().zip(elsewhere) {
+    for (name, address) in misdirected.iter().zip(elsewhere) {
         fixture.lab.dns().set_addresses(name, &[address], 10)?;
     }
     fixture.configure(
@@ -39,7 +38,7 @@ fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_thei
     fixture.run()?;
     let busiest = busiest_second(&fixture, 8)?;
     eprintln!("at most {busiest} queries in a second");
-    assert!(busiest <= MOST, "{busiest} queries in a second");
+    assert!(busiest <= MAX_QUERIES, "{busiest} queries in a second");
     for region in ["eastus", "westus"] {
         fixture.await_name(&data_endpoint(region))?;
     }
@@ -50,17 +49,19 @@ fn replicas_are_found_by_dns_alone_and_only_where_their_addresses_belong_to_thei
     let began = Instant::now();
     later.appear(&fixture.lab)?;
     fixture.await_replica(&later)?;
-    eprintln!("a new one was found after {:.0?}", began.elapsed());
+    eprintln!("a new replica was discovered after {:.0?}", began.elapsed());
     fixture.pulls_from(&later)?;
     let status = serde_json::to_value(fixture.enforcer.api_status()?)?;
     assert!(
-        astray.iter().all(|name| !hosts(&status).contains(name)),
+        misdirected
+            .iter()
+            .all(|name| !hosts(&status).contains(name)),
         "{status:#}"
     );
     Ok(())
 }
 
-/// The most queries to the resolver that one of `seconds` saw.
+/// Returns the maximum number of queries to the resolver in one of `seconds`.
 fn busiest_second(fixture: &Fixture, seconds: usize) -> Result<u64> {
     let resolvers = [format!("{RESOLVER_V4}/32"), format!("{RESOLVER_V6}/128")];
     let queries = || {

@@ -1,4 +1,4 @@
-//! Replicas come and go under continuous pulls, and no pull notices.
+//! Addition and removal of replicas during continuous pulls, without a failed pull.
 
 use std::{
     collections::BTreeSet,
@@ -20,21 +20,22 @@ use lab::{
 
 use crate::fixture::{Fixture, LIMIT, azure, by_resource, with_secret};
 
-/// Each comes and goes.
+/// Number of replicas that are added and removed.
 const REPLICAS: u16 = 50;
-/// A replica's name outlives its replica by as many others: a client that was sent there still finds it.
-const NAMES_STAY: usize = 4;
+/// Number of replicas for which a removed replica's name stays in DNS, so that redirected clients still resolve it.
+const KEPT_NAMES: usize = 4;
 
-/// What came of the pulls.
+/// Progress of the pulls.
 #[derive(Default)]
 struct Pulls {
     done: AtomicU64,
     ended: AtomicBool,
 }
 
-/// Resource Manager hangs all the while, which is told and holds nothing up.
+/// Resource Manager does not answer meanwhile, which raises an alarm and blocks nothing.
 #[test]
-fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -> Result<()> {
+fn no_pull_fails_while_fifty_replicas_are_added_and_removed_and_resource_manager_hangs()
+-> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let file = WatchedFile::new(
         fixture.path("watched"),
@@ -77,7 +78,7 @@ fn no_pull_fails_while_fifty_replicas_come_and_go_and_resource_manager_hangs() -
     fixture.await_sources_recovered()
 }
 
-/// Pulls until the end; what the failed ones said, and how long the slowest took.
+/// Pulls until the end; returns the errors of failed pulls, and the duration of the slowest.
 fn pull(fixture: &Fixture, pulls: &Pulls) -> (Vec<String>, Duration) {
     let (mut failed, mut slowest) = (Vec::new(), Duration::ZERO);
     while !pulls.ended.load(Ordering::Relaxed) {
@@ -90,7 +91,7 @@ fn pull(fixture: &Fixture, pulls: &Pulls) -> (Vec<String>, Duration) {
     (failed, slowest)
 }
 
-/// As Microsoft advises: a replica is routed to once its name is known here, and is not any more before it goes.
+/// Adds and removes replicas as Microsoft advises: clients are routed to a replica only while its name is allowed here.
 fn churn(fixture: &Fixture, file: &WatchedFile, pulls: &Pulls) -> Result<()> {
     let mut gone: Vec<Replica> = Vec::new();
     for number in 0..REPLICAS {
@@ -103,7 +104,7 @@ fn churn(fixture: &Fixture, file: &WatchedFile, pulls: &Pulls) -> Result<()> {
         fixture.lab.serve_from(None)?;
         file.replace(&endpoints(&["eastus"]))?;
         gone.push(replica);
-        if gone.len() > NAMES_STAY {
+        if gone.len() > KEPT_NAMES {
             gone.remove(0).disappear(&fixture.lab)?;
         }
     }
@@ -117,14 +118,14 @@ fn await_more(pulls: &Pulls, more: u64) -> Result<()> {
     while pulls.done.load(Ordering::Relaxed) < enough {
         ensure!(
             std::time::Instant::now() < deadline,
-            "the pulls stand still"
+            "the pulls do not progress"
         );
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
 }
 
-/// The bad actor's addresses, and ones in the regions of the replicas that no replica has.
+/// Returns the bad actor's addresses, and unused ones in the regions of the replicas.
 fn protected() -> Result<Vec<IpAddr>> {
     let of_evil = EVIL.iter().filter_map(|prefix| prefix.split('/').next());
     let beside = ["198.18.0.200", "198.18.3.200", "2001:db8:acc:92::200"];
@@ -140,7 +141,7 @@ fn replicas() -> BTreeSet<IpAddr> {
         .collect()
 }
 
-/// The replicas that layers came from.
+/// Returns the replicas that served layers.
 fn served_by(fixture: &Fixture) -> Result<BTreeSet<(String, u8)>> {
     let replicas = replicas();
     let requests = fixture.lab.requests()?.into_iter();
@@ -155,7 +156,7 @@ fn served_by(fixture: &Fixture) -> Result<BTreeSet<(String, u8)>> {
         .collect())
 }
 
-/// Packets to registries that are not contoso's.
+/// Returns the number of packets to registries of others.
 fn to_other_registries(fixture: &Fixture) -> Result<u64> {
     let all = fixture
         .counter
@@ -176,6 +177,6 @@ fn to_other_registries(fixture: &Fixture) -> Result<u64> {
     let own = fixture
         .counter
         .packets_to(&prefixes.iter().map(String::as_str).collect::<Vec<_>>())?;
-    ensure!(own > 1000, "too few packets to judge: {own}");
+    ensure!(own > 1000, "too few packets for a result: {own}");
     Ok(all - own)
 }

@@ -18,9 +18,9 @@ struct Kind {
     name: &'static str,
     /// Lines of `[azure]`.
     lines: String,
-    /// Variables of the daemon's environment.
+    /// The daemon's environment variables.
     variables: Vec<(&'static str, String)>,
-    /// Who gives the token.
+    /// The service that issues the token.
     service: Service,
 }
 
@@ -34,7 +34,7 @@ impl Kind {
         }
     }
 
-    /// All of them, then what is found without being named, in its order.
+    /// Returns all kinds, then those that `auto` finds, in its order.
     fn all(azure: &Azure) -> Vec<Self> {
         let files = azure.principal();
         let [federated, certificate] =
@@ -66,14 +66,14 @@ impl Kind {
 }
 
 #[test]
-fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_of_credential()
+fn a_replica_in_resource_manager_is_allowed_within_one_poll_with_each_kind_of_credential()
 -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let mut hosts = vec!["contoso.eastus.data.azurecr.io".to_owned()];
     for (number, kind) in (0..).zip(Kind::all(&fixture.azure)) {
         fixture.azure.recover(kind.service);
         let took = found_by(&mut fixture, &kind, &Replica::number(number), &mut hosts)?;
-        eprintln!("{}: open after {took:.2?}", kind.name);
+        eprintln!("{}: allowed after {took:.2?}", kind.name);
         assert!(took < ONE_POLL, "{}: {took:?}", kind.name);
         if kind.service != Service::Entra {
             fixture.azure.fail(kind.service, Fault::Refused);
@@ -82,7 +82,7 @@ fn a_replica_that_resource_manager_lists_is_open_within_one_poll_with_each_kind_
     Ok(())
 }
 
-/// How long it takes until a replica that Resource Manager comes to list is open.
+/// Returns the time from the addition of a replica to Resource Manager until it is allowed.
 fn found_by(
     fixture: &mut Fixture,
     kind: &Kind,
@@ -100,7 +100,7 @@ fn found_by(
     fixture.await_sources_recovered()?;
     replica.appear(&fixture.lab)?;
     hosts.push(replica.host.clone());
-    let took = fixture.open_after(replica.addresses[0], || {
+    let took = fixture.allowed_after(replica.addresses[0], || {
         fixture.azure.set_data_endpoints(hosts);
         Ok(())
     })?;
@@ -110,7 +110,7 @@ fn found_by(
         "{} was not used",
         kind.name
     );
-    fixture.secrets_are_nowhere()?;
+    fixture.check_no_secret_leaks()?;
     fixture.end()?;
     Ok(took)
 }

@@ -1,4 +1,4 @@
-//! What the daemon opens for itself is open to nobody else.
+//! The daemon's own exception for its sources applies to no other process.
 
 use std::net::IpAddr;
 
@@ -17,14 +17,17 @@ service-tags-url = \"https://mirror.example.org/ServiceTags_Public.json\"
 service-tags-poll = \"2s\"";
 
 #[test]
-fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Result<()> {
+fn resource_manager_and_entra_are_allowed_for_the_daemon_only() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let own = fixture.lab.device_cgroup().child("daemon")?;
     let sibling = fixture.lab.device_cgroup().child("sibling")?;
     let others = [fixture.lab.device(), fixture.lab.device_in(&sibling)];
     let addresses = addresses()?;
     for address in &addresses {
-        assert!(fixture.reaches(*address)?, "{address} tells nothing");
+        assert!(
+            fixture.reaches(*address)?,
+            "{address} is unreachable before enforcement"
+        );
     }
     fixture.enforcer.move_to(own);
     let replica = Replica::number(0);
@@ -45,17 +48,20 @@ fn resource_manager_and_entra_are_open_to_the_daemon_and_to_nobody_else() -> Res
     for service in SERVICES {
         assert!(
             fixture.azure.count(service) > 0,
-            "{service:?} was not asked"
+            "{service:?} received no request"
         );
     }
     for env in &others {
         for address in &addresses {
-            assert!(!fixture.reaches_from(env, *address)?, "{address} is open");
+            assert!(
+                !fixture.reaches_from(env, *address)?,
+                "{address} is allowed"
+            );
             assert!(datagram(env, *address)?.contains("Operation not permitted"));
         }
     }
     fixture.pulls_from(&replica)?;
-    // It goes on asking.
+    // The daemon continues to poll.
     fixture
         .azure
         .await_requests(Service::ResourceManager, 2, LIMIT, |request| {
@@ -69,7 +75,7 @@ fn addresses() -> Result<Vec<IpAddr>> {
     Ok(found?.concat())
 }
 
-/// What bash said when it sent a datagram.
+/// Sends a datagram with bash and returns its standard error.
 fn datagram(env: &ProcessEnv, address: IpAddr) -> Result<String> {
     let mut bash = env.command("bash");
     bash.arg("-c")

@@ -14,21 +14,21 @@ use crate::{
     status::failing,
 };
 
-/// The web server that has nothing to do with registries or storage, until a newer file says so.
-pub(crate) const NEWLY_CLOSED: &str = "192.0.2.80";
+/// The unrelated web server, which a newer file protects.
+pub(crate) const NEWLY_PROTECTED: &str = "192.0.2.80";
 const POLLED: &str = "service-tags-url = \"https://mirror.example.org/ServiceTags_Public.json\"\nservice-tags-poll = \"1s\"";
 
-/// Closed by every file here.
-pub(crate) fn closed_by_all() -> Result<Vec<IpAddr>> {
+/// Returns addresses that every file protects.
+pub(crate) fn protected_by_all() -> Result<Vec<IpAddr>> {
     let addresses = EVIL.iter().filter_map(|prefix| prefix.split('/').next());
     Ok(addresses.map(str::parse).collect::<Result<_, _>>()?)
 }
 
-/// The lab's file as another publication, in which the global tag of storage has [`NEWLY_CLOSED`] too, if `closes`.
-pub(crate) fn file(fixture: &Fixture, publication: u32, closes: bool) -> Result<Value> {
+/// Returns the lab's file as another publication; with `protects`, the global tag of storage includes [`NEWLY_PROTECTED`].
+pub(crate) fn file(fixture: &Fixture, publication: u32, protects: bool) -> Result<Value> {
     let mut tags = renumbered(fixture.lab.network().service_tags(), publication)?;
-    if closes {
-        prefixes(&mut tags, "Storage")?.push(json!(format!("{NEWLY_CLOSED}/32")));
+    if protects {
+        prefixes(&mut tags, "Storage")?.push(json!(format!("{NEWLY_PROTECTED}/32")));
     }
     Ok(tags)
 }
@@ -49,18 +49,18 @@ fn await_publication(fixture: &Fixture, publication: u32) -> Result<()> {
 }
 
 #[test]
-fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -> Result<()> {
+fn a_newer_file_from_the_url_is_applied_and_an_older_or_damaged_one_is_rejected() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     fixture
         .azure
         .set_mirrored(std::fs::read(fixture.lab.network().service_tags())?);
     fixture.start("regions = [\"eastus\"]", POLLED, "")?;
-    let protected = closed_by_all()?;
+    let protected = protected_by_all()?;
     let stream = fixture.stream(&protected, 100)?;
     fixture
         .azure
         .await_requests(Service::Mirror, 2, LIMIT, |request| request.status == 304)?;
-    let closed: IpAddr = NEWLY_CLOSED.parse()?;
+    let closed: IpAddr = NEWLY_PROTECTED.parse()?;
     assert!(fixture.reaches(closed)?);
 
     fixture
@@ -91,7 +91,7 @@ fn a_newer_file_by_url_is_switched_to_and_an_older_or_damaged_one_is_refused() -
     Ok(())
 }
 
-/// An older one, half of one, another cloud's, and one that would protect nothing.
+/// Returns an older file, a truncated one, one of another cloud, and one without prefixes.
 fn bad_files(fixture: &Fixture) -> Result<[String; 4]> {
     let newer = file(fixture, 3, false)?;
     let (mut foreign, mut empty) = (newer.clone(), newer.clone());
@@ -107,7 +107,7 @@ fn bad_files(fixture: &Fixture) -> Result<[String; 4]> {
 }
 
 #[test]
-fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
+fn tags_from_the_url_survive_a_restart_and_an_outage_of_the_mirror() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     fixture
         .azure
@@ -118,10 +118,10 @@ fn tags_by_url_outlive_the_daemon_and_the_mirror() -> Result<()> {
     fixture.end()?;
     fixture.run()?;
     await_publication(&fixture, 2)?;
-    assert!(!fixture.reaches(NEWLY_CLOSED.parse()?)?);
+    assert!(!fixture.reaches(NEWLY_PROTECTED.parse()?)?);
     fixture.await_source_failures(1)?;
     fixture.azure.recover(Service::Mirror);
-    fixture.await_status("the mirror is there again", |status| {
+    fixture.await_status("the mirror has recovered", |status| {
         failing(status).is_empty()
     })?;
     Ok(())

@@ -1,4 +1,4 @@
-//! A watched service-tags file that lacks much of what is in force.
+//! A watched service-tags file that lacks many prefixes of the set in force.
 
 use std::fs;
 
@@ -9,13 +9,13 @@ use lab::fixtures::{
 };
 use serde_json::{Value, json};
 
-use crate::{fixture::Fixture, service_tags_url::NEWLY_CLOSED};
+use crate::{fixture::Fixture, service_tags_url::NEWLY_PROTECTED};
 
-/// A fifth more of storage's addresses than the bundle has, and one of them.
+/// Additional prefixes, a fifth of the bundle's storage addresses, and one address in them.
 const MORE: [&str; 3] = ["45.64.0.0/16", "45.65.0.0/16", "192.0.2.80/32"];
-const ONE: &str = NEWLY_CLOSED;
+const ONE: &str = NEWLY_PROTECTED;
 
-/// The lab's file as another publication, in which the global tag of storage has `more` prefixes too.
+/// Returns the lab's file as another publication, with `more` prefixes in the global tag of storage.
 fn file(fixture: &Fixture, publication: u32, more: &[&str]) -> Result<String> {
     let mut tags = renumbered(fixture.lab.network().service_tags(), publication)?;
     let mut all = tags["values"].as_array_mut().into_iter().flatten();
@@ -26,16 +26,16 @@ fn file(fixture: &Fixture, publication: u32, more: &[&str]) -> Result<String> {
     Ok(tags.to_string())
 }
 
-/// Waits until `status` shows the change number of publication 2, and a source that fails for what it lacks.
-fn await_refused(fixture: &Fixture) -> Result<Value> {
-    fixture.await_status("the file is refused", |status| {
+/// Waits until `status` shows the change number of publication 2, and a source failure for the missing prefixes.
+fn await_rejection(fixture: &Fixture) -> Result<Value> {
+    fixture.await_status("the file is rejected", |status| {
         let lacks = "lacks 131073 of the";
         status["tags"]["change-number"] == change_number(2) && status.to_string().contains(lacks)
     })
 }
 
 #[test]
-fn what_a_file_lacks_stays_closed_also_over_a_restart() -> Result<()> {
+fn prefixes_missing_in_a_file_stay_protected_also_after_a_restart() -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let watched = WatchedFile::new(
         fixture.path("tags"),
@@ -51,11 +51,11 @@ fn what_a_file_lacks_stays_closed_also_over_a_restart() -> Result<()> {
     assert!(!fixture.reaches(ONE.parse()?)?);
 
     watched.replace(&file(&fixture, 3, &[])?)?;
-    await_refused(&fixture)?;
+    await_rejection(&fixture)?;
     assert!(!fixture.reaches(ONE.parse()?)?);
     fixture.end()?;
     fixture.run()?;
-    await_refused(&fixture)?;
+    await_rejection(&fixture)?;
     assert!(!fixture.reaches(ONE.parse()?)?);
 
     let new = fixture.path("new.json");
@@ -72,7 +72,7 @@ fn what_a_file_lacks_stays_closed_also_over_a_restart() -> Result<()> {
         "{refused:?}"
     );
     import(&["--force"])?.success()?;
-    let status = fixture.await_status("it is taken", |status| {
+    let status = fixture.await_status("the file is applied", |status| {
         status["tags"]["change-number"] == change_number(3)
     })?;
     assert!(status.to_string().contains("tags-forced"), "{status}");

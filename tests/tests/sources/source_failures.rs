@@ -1,4 +1,4 @@
-//! Every way in which a source can fail: what was known stays, it is told, and it mends by itself.
+//! Every kind of source failure: the last good data stays, an alarm is raised, and the source recovers by itself.
 
 use std::thread;
 
@@ -26,21 +26,21 @@ const FAULTS: [Fault; 10] = [
     Fault::Refused,
 ];
 
-/// A daemon whose sources fail together.
+/// A daemon with sources that fail together.
 struct Scenario {
     name: &'static str,
-    /// What fails.
+    /// The failing services.
     services: &'static [Service],
-    /// How many sources that are.
+    /// Number of failing sources.
     sources: usize,
     protect: String,
     credential: fn(&Azure) -> String,
     faults: &'static [Fault],
 }
 
-/// Side by side, as all of them wait most of the time.
+/// Scenarios run in parallel, because they mostly wait.
 #[test]
-fn each_error_of_each_source_changes_nothing_is_told_and_mends_by_itself() -> Result<()> {
+fn every_failure_of_every_source_changes_nothing_raises_an_alarm_and_recovers() -> Result<()> {
     let identity = |name, services, credential| Scenario {
         name,
         services,
@@ -72,14 +72,14 @@ fn each_error_of_each_source_changes_nothing_is_told_and_mends_by_itself() -> Re
     thread::scope(|scope| {
         let running: Vec<_> = scenarios
             .iter()
-            .map(|scenario| scope.spawn(|| play(scenario).with_context(|| scenario.name)))
+            .map(|scenario| scope.spawn(|| run(scenario).with_context(|| scenario.name)))
             .collect();
         let mut ended = running.into_iter().map(|thread| thread.join());
-        ended.try_for_each(|ended| ended.map_err(|_panic| anyhow!("a panic"))?)
+        ended.try_for_each(|ended| ended.map_err(|_panic| anyhow!("a thread panicked"))?)
     })
 }
 
-fn play(scenario: &Scenario) -> Result<()> {
+fn run(scenario: &Scenario) -> Result<()> {
     let mut fixture = Fixture::prepare()?;
     let replica = Replica::number(0);
     replica.appear(&fixture.lab)?;
@@ -93,7 +93,7 @@ fn play(scenario: &Scenario) -> Result<()> {
     let tags = tags["values"].as_array().cloned().unwrap_or_default();
     fixture.azure.set_tag_pages(1, vec![tags]);
     if scenario.sources == 1 {
-        // Each question needs a token of its own.
+        // Every request needs a new token.
         fixture.azure.set_token_lifetime(60);
     }
     for service in scenario.services {
@@ -104,13 +104,19 @@ fn play(scenario: &Scenario) -> Result<()> {
     fixture.await_replica(&replica)?;
     fixture.await_sources_recovered()?;
     for fault in scenario.faults {
-        fails(&fixture, scenario, *fault, &replica).with_context(|| format!("{fault:?}"))?;
+        check_failure(&fixture, scenario, *fault, &replica)
+            .with_context(|| format!("{fault:?}"))?;
     }
-    fixture.secrets_are_nowhere()?;
-    starts_without(&mut fixture, scenario, &replica)
+    fixture.check_no_secret_leaks()?;
+    check_restart_during_failure(&mut fixture, scenario, &replica)
 }
 
-fn fails(fixture: &Fixture, scenario: &Scenario, fault: Fault, replica: &Replica) -> Result<()> {
+fn check_failure(
+    fixture: &Fixture,
+    scenario: &Scenario,
+    fault: Fault,
+    replica: &Replica,
+) -> Result<()> {
     let known = || {
         anyhow::Ok(hosts(&serde_json::to_value(
             fixture.enforcer.api_status()?,
@@ -129,8 +135,12 @@ fn fails(fixture: &Fixture, scenario: &Scenario, fault: Fault, replica: &Replica
     fixture.await_sources_recovered()
 }
 
-/// What the sources said outlives the daemon.
-fn starts_without(fixture: &mut Fixture, scenario: &Scenario, replica: &Replica) -> Result<()> {
+/// Checks that the last good data survives a restart while the sources fail.
+fn check_restart_during_failure(
+    fixture: &mut Fixture,
+    scenario: &Scenario,
+    replica: &Replica,
+) -> Result<()> {
     for service in scenario.services {
         fixture.azure.fail(*service, Fault::Refused);
     }

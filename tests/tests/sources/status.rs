@@ -1,4 +1,4 @@
-//! What the daemon tells of its sources, and what it must not tell.
+//! Status, alarms and metrics of sources, and the absence of secrets in them.
 
 use std::{fs, net::IpAddr, path::Path, thread, time::Instant};
 
@@ -6,13 +6,13 @@ use anyhow::{Result, ensure};
 use lab::fixtures::replicas::Replica;
 use serde_json::Value;
 
-use crate::fixture::{Fixture, LIMIT, LOOK};
+use crate::fixture::{Fixture, LIMIT, POLL};
 
-/// The kind of the alarm that a source fails.
+/// The kind of the alarm for a failing source.
 const FAILING: &str = "source-failing";
 
 impl Fixture {
-    /// Waits until every name has an address. Asks without the command line, which would run in the daemon's cgroup.
+    /// Waits until every name is resolved. Uses the control API, because the command line would run in the daemon's cgroup.
     pub(crate) fn await_names(&self) -> Result<()> {
         self.await_status("every name has an address", |status| {
             names(status).all(has_address)
@@ -20,7 +20,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Waits until at least `count` sources fail, and until the status, the metrics and the log all say so.
+    /// Waits until at least `count` sources fail; checks status, metrics and log, and returns the alarms' messages.
     pub(crate) fn await_source_failures(&self, count: usize) -> Result<Vec<String>> {
         let what = format!("{count} sources fail");
         let status = self.await_status(&what, |status| failing(status).len() >= count)?;
@@ -42,7 +42,7 @@ impl Fixture {
         Ok(())
     }
 
-    /// Waits until the status is as wanted.
+    /// Waits until `wanted` is true of the status.
     pub(crate) fn await_status(
         &self,
         what: &str,
@@ -60,11 +60,11 @@ impl Fixture {
                 "not within {LIMIT:?}: {what}: {alarms:#}\n{}",
                 self.enforcer.log()
             );
-            thread::sleep(LOOK * 4);
+            thread::sleep(POLL * 4);
         }
     }
 
-    /// Waits until the daemon has an address for this name.
+    /// Waits until the daemon has resolved this name.
     pub(crate) fn await_name(&self, host: &str) -> Result<Value> {
         self.await_status(&format!("{host} has an address"), |status| {
             names(status).any(|name| name["name"] == host && has_address(name))
@@ -88,28 +88,27 @@ impl Fixture {
         Ok(())
     }
 
-    /// Fails where a token or a secret is in the log, in what the daemon tells, or in its state directory.
-    pub(crate) fn secrets_are_nowhere(&self) -> Result<()> {
-        let mut told = vec![self.enforcer.log(), self.enforcer.metrics()?];
+    /// Checks that no token or secret is in the log, the output or the directories of the daemon.
+    pub(crate) fn check_no_secret_leaks(&self) -> Result<()> {
+        let mut texts = vec![self.enforcer.log(), self.enforcer.metrics()?];
         for command in ["status", "endpoints", "doctor"] {
-            told.push(self.enforcer.cli([command])?.stdout);
-            told.push(self.enforcer.cli([command, "--json"])?.stdout);
+            texts.push(self.enforcer.cli([command])?.stdout);
+            texts.push(self.enforcer.cli([command, "--json"])?.stdout);
         }
-        told.push(serde_json::to_string(&self.enforcer.events()?)?);
-        told.extend(files_below(&self.enforcer.state())?);
-        told.extend(files_below(&self.enforcer.runtime())?);
+        texts.push(serde_json::to_string(&self.enforcer.events()?)?);
+        texts.extend(files_below(&self.enforcer.state())?);
+        texts.extend(files_below(&self.enforcer.runtime())?);
         let secrets = self.azure.secrets();
-        ensure!(secrets.len() > 3, "too few secrets to judge");
+        ensure!(secrets.len() > 3, "too few secrets for a result");
         for secret in &secrets {
-            // Whole lines of them, and parts that would do as well.
-            let found = told.iter().find(|text| text.contains(secret.as_str()));
-            ensure!(found.is_none(), "{secret} is told: {found:?}");
+            let found = texts.iter().find(|text| text.contains(secret.as_str()));
+            ensure!(found.is_none(), "{secret} leaks: {found:?}");
         }
         Ok(())
     }
 }
 
-/// The messages of the alarms that a source fails.
+/// Returns the messages of the alarms for failing sources.
 pub(crate) fn failing(status: &Value) -> Vec<String> {
     let alarms = status["alarms"].as_array().into_iter().flatten();
     alarms
@@ -118,13 +117,13 @@ pub(crate) fn failing(status: &Value) -> Vec<String> {
         .collect()
 }
 
-/// All names of the registries.
+/// Returns all names of the registries.
 pub(crate) fn names(status: &Value) -> impl Iterator<Item = &Value> {
     let registries = status["registries"].as_array().into_iter().flatten();
     registries.flat_map(|registry| registry["names"].as_array().into_iter().flatten())
 }
 
-/// The names of contoso, in order.
+/// Returns the names of contoso, sorted.
 pub(crate) fn hosts(status: &Value) -> Vec<String> {
     let texts = names(status).filter_map(|name| name["name"].as_str());
     let mut hosts: Vec<String> = texts.map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! Service tags from the Service Tag Discovery API: a subset, which can be weeks old.
+//! Service tags from the Service Tag Discovery API, a possibly outdated subset.
 
 use std::{net::IpAddr, thread, time::Instant};
 
@@ -10,24 +10,27 @@ use lab::{
 use serde_json::{Value, json};
 
 use crate::{
-    fixture::{Fixture, LIMIT, LOOK, azure, with_secret},
-    service_tags_url::{NEWLY_CLOSED, closed_by_all, file},
+    fixture::{Fixture, LIMIT, POLL, azure, with_secret},
+    service_tags_url::{NEWLY_PROTECTED, file, protected_by_all},
 };
 
-/// A stage whose daemon asks the API every second, and a stream against what all tags close.
+/// Starts a daemon that polls the API every second, and a stream to addresses that all tags protect.
 fn polling(pages: impl FnOnce(&Fixture) -> Result<Vec<Vec<Value>>>) -> Result<(Fixture, Stream)> {
     let mut fixture = Fixture::prepare()?;
     fixture.azure.set_tag_pages(7, pages(&fixture)?);
-    ensure!(fixture.reaches(NEWLY_CLOSED.parse()?)?, "closed before");
+    ensure!(
+        fixture.reaches(NEWLY_PROTECTED.parse()?)?,
+        "protected before"
+    );
     let by_api =
         format!("service-tags-subscription = {SUBSCRIPTION:?}\nservice-tags-poll = \"1s\"");
     let with_secret = azure(&with_secret(&fixture.azure));
     fixture.start("regions = [\"eastus\"]", &by_api, &with_secret)?;
-    let stream = fixture.stream(&closed_by_all()?, 50)?;
+    let stream = fixture.stream(&protected_by_all()?, 50)?;
     Ok((fixture, stream))
 }
 
-/// A tag of the lab's file with other prefixes.
+/// Returns a tag of the lab's file with other prefixes.
 fn tag(fixture: &Fixture, name: &str, prefixes: &[&str]) -> Result<Value> {
     let tags = file(fixture, 0, true)?;
     let mut values = tags["values"].as_array().into_iter().flatten();
@@ -39,22 +42,22 @@ fn tag(fixture: &Fixture, name: &str, prefixes: &[&str]) -> Result<Value> {
     Ok(tag)
 }
 
-fn await_closed(fixture: &Fixture) -> Result<()> {
-    let (address, deadline): (IpAddr, Instant) = (NEWLY_CLOSED.parse()?, Instant::now() + LIMIT);
+fn await_protected(fixture: &Fixture) -> Result<()> {
+    let (address, deadline): (IpAddr, Instant) = (NEWLY_PROTECTED.parse()?, Instant::now() + LIMIT);
     while fixture.reaches(address)? {
         ensure!(
             Instant::now() < deadline,
-            "never closed: {}",
+            "not protected in time: {}",
             fixture.enforcer.log()
         );
-        thread::sleep(LOOK);
+        thread::sleep(POLL);
     }
     Ok(())
 }
 
-/// Two pages that lack the bad actor's account and registry.
+/// Returns two pages without the bad actor's account and registry.
 fn pages(fixture: &Fixture) -> Result<Vec<Vec<Value>>> {
-    let closed = format!("{NEWLY_CLOSED}/32");
+    let closed = format!("{NEWLY_PROTECTED}/32");
     let registries = ["198.51.100.128/26", "198.18.0.0/24"];
     Ok(vec![
         vec![tag(fixture, "AzureContainerRegistry", &registries)?],
@@ -65,8 +68,8 @@ fn pages(fixture: &Fixture) -> Result<Vec<Vec<Value>>> {
 #[test]
 fn the_discovery_api_adds_prefixes_and_never_removes_any() -> Result<()> {
     let (fixture, stream) = polling(pages)?;
-    await_closed(&fixture)?;
-    // What it does not say any more stays closed.
+    await_protected(&fixture)?;
+    // A prefix that is no longer listed stays protected.
     let less = vec![vec![tag(&fixture, "Storage", &["203.0.113.0/24"])?]];
     fixture.azure.set_tag_pages(8, less);
     let good = |status| status == 200;
@@ -75,24 +78,24 @@ fn the_discovery_api_adds_prefixes_and_never_removes_any() -> Result<()> {
         .await_requests(Service::ResourceManager, 3, LIMIT, |request| {
             good(request.status)
         })?;
-    assert!(!fixture.reaches(NEWLY_CLOSED.parse()?)?);
-    fixture.end_stream(stream, &closed_by_all()?)?;
+    assert!(!fixture.reaches(NEWLY_PROTECTED.parse()?)?);
+    fixture.end_stream(stream, &protected_by_all()?)?;
     fixture.lab.pull()?;
     Ok(())
 }
 
 #[test]
-fn a_next_page_that_is_said_to_be_elsewhere_gets_no_token_and_changes_nothing() -> Result<()> {
+fn a_next_link_to_another_host_gets_no_token_and_changes_nothing() -> Result<()> {
     let (fixture, stream) = polling(pages)?;
-    await_closed(&fixture)?;
+    await_protected(&fixture)?;
     fixture
         .azure
         .set_next_link(Some("https://mirror.example.org/more"));
     let told = fixture.await_source_failures(1)?;
     assert_eq!(fixture.azure.count(Service::Mirror), 0, "{told:?}");
-    assert!(!fixture.reaches(NEWLY_CLOSED.parse()?)?);
+    assert!(!fixture.reaches(NEWLY_PROTECTED.parse()?)?);
     fixture.azure.set_next_link(None);
     fixture.await_sources_recovered()?;
-    fixture.end_stream(stream, &closed_by_all()?)?;
-    fixture.secrets_are_nowhere()
+    fixture.end_stream(stream, &protected_by_all()?)?;
+    fixture.check_no_secret_leaks()
 }
