@@ -32,12 +32,12 @@ pub struct Message(pub Vec<u8>);
 
 impl Message {
     /// Returns a query for records of this type.
-    pub fn query(name: &str, kind: u16) -> Self {
+    pub fn query(name: impl Into<Name>, kind: u16) -> Self {
         Self::question(QUERY_FLAGS, name, kind)
     }
 
     /// Returns a response without records.
-    pub fn response(name: &str, kind: u16) -> Self {
+    pub fn response(name: impl Into<Name>, kind: u16) -> Self {
         Self::question(RESPONSE_FLAGS, name, kind)
     }
 
@@ -139,6 +139,13 @@ impl From<&str> for Name {
 impl From<&[u8]> for Name {
     fn from(encoded: &[u8]) -> Self {
         Self(encoded.to_vec())
+    }
+}
+
+/// As these bytes.
+impl From<&Vec<u8>> for Name {
+    fn from(encoded: &Vec<u8>) -> Self {
+        Self(encoded.clone())
     }
 }
 

@@ -1,5 +1,10 @@
 //! The readers over byte vectors, and against a second reader that was written in another way.
 
+use std::net::IpAddr;
+
+use test_data::packet::Packet;
+use test_data::packet::protocol::{ESP, GRE, ICMP, ICMPV6, IPV6, NO_NEXT_HEADER};
+
 use super::*;
 
 mod agreement;
@@ -21,41 +26,22 @@ impl Bytes for &[u8] {
 
 const V4: u32 = 0x1426_6264;
 const V6: u128 = 0x2603_1030_0000_0000_0000_0000_0000_0001;
-/// Ports 4660 → 443, and what follows them.
+/// Ports 4660 → 443, and the next bytes.
 const PORTS: [u8; 8] = [0x12, 0x34, 0x01, 0xbb, 0, 0, 0, 0];
 
-const ICMP: u8 = 1;
-const IPV6_IN_IP: u8 = 41;
-const GRE: u8 = 47;
-const ESP: u8 = 50;
-const ICMPV6: u8 = 58;
-const NO_NEXT_HEADER: u8 = 59;
-
-/// An IPv4 packet; `options` are padded to whole words.
+/// Returns an IPv4 packet; `options` are padded to whole words.
 fn ipv4(protocol: u8, fragment: u16, options: &[u8], payload: &[u8]) -> Vec<u8> {
-    let words = options.len().div_ceil(4);
-    let mut packet = vec![0x45 + words as u8, 0, 0, 0, 0, 0];
-    packet.extend(fragment.to_be_bytes());
-    packet.extend([64, protocol, 0, 0, 10, 0, 0, 1]);
-    packet.extend(V4.to_be_bytes());
-    packet.extend(options);
-    packet.resize(20 + 4 * words, 0);
-    packet.extend(payload);
-    packet
+    let packet = Packet::new(IpAddr::V4(V4.into()), protocol, 0);
+    let packet = packet.fragment(fragment).options(options);
+    packet.payload(payload).network()
 }
 
-/// An IPv6 packet of extension headers, given as their kind and what follows their first byte.
+/// Returns an IPv6 packet of extension headers, each as its kind and the bytes after its first one.
 fn ipv6(headers: &[(u8, Vec<u8>)], protocol: u8, payload: &[u8]) -> Vec<u8> {
-    let first = headers.first().map_or(protocol, |(kind, _)| *kind);
-    let mut packet = vec![0x60, 0, 0, 0, 0, 0, first, 64];
-    packet.extend([0; 16]);
-    packet.extend(V6.to_be_bytes());
-    for (at, (_, rest)) in headers.iter().enumerate() {
-        packet.push(headers.get(at + 1).map_or(protocol, |(kind, _)| *kind));
-        packet.extend(rest);
-    }
-    packet.extend(payload);
-    packet
+    let packet = Packet::new(IpAddr::V6(V6.into()), protocol, 0).payload(payload);
+    let headers = headers.iter().rev();
+    let packet = headers.fold(packet, |packet, (kind, rest)| packet.extension(*kind, rest));
+    packet.network()
 }
 
 /// An extension header of 8 + 8 × `units` bytes.

@@ -103,7 +103,7 @@ type Known = Result<(Progress, ParserState, NameKeys), Reason>;
 
 fn read_on(before: (ParserState, NameKeys), bytes: &[u8], from: usize, to: usize) -> Known {
     let (state, keys) = before;
-    let mut scratch = ParserScratch { state: state, keys };
+    let mut scratch = ParserScratch { state, keys };
     let (at, len) = (AT + from as u32, (to - from) as u32);
     let read = Payload(&bytes[..to]).parse(&mut scratch, at, len)?;
     // The offset of a segment does not matter to the next one, which begins in the same way.

@@ -4,7 +4,7 @@ use super::*;
 
 /// What comes of an answer whose owner is `owner`, which begins at the byte that the closure is given.
 fn owned_by(owner: impl FnOnce(usize) -> Vec<u8>) -> Result<Vec<u8>, Reply> {
-    let message = Built::response();
+    let message = response();
     let owner = owner(message.end());
     message.a(&owner, 7).read()
 }
@@ -14,11 +14,11 @@ const READ: fn() -> Result<Vec<u8>, Reply> = || Ok(vec![7]);
 
 #[test]
 fn an_owner_is_compared_after_decompression_whatever_its_case() {
-    assert_eq!(owned_by(|_| ASKED.to_vec()), READ());
-    assert_eq!(owned_by(|_| wire(NAME)), READ());
-    assert_eq!(owned_by(|_| wire("CONTOSO.azurecr.IO")), READ());
+    assert_eq!(owned_by(|_| QUESTION_NAME.to_vec()), READ());
+    assert_eq!(owned_by(|_| encoded(NAME)), READ());
+    assert_eq!(owned_by(|_| encoded("CONTOSO.azurecr.IO")), READ());
     // The first label written out, the rest a pointer to the second label of the question.
-    let half = [&wire("contoso")[..8], &Built::pointer(12 + 8)].concat();
+    let half = [&encoded("contoso")[..8], &pointer(12 + 8)].concat();
     assert_eq!(owned_by(|_| half), READ());
 }
 
@@ -33,18 +33,18 @@ fn an_owner_that_only_looks_alike_is_another() {
         "x.contoso.azurecr.io",
         "contoso.azurecr.io.x",
     ] {
-        assert_eq!(owned_by(|_| wire(other)), UNUSABLE, "{other}");
+        assert_eq!(owned_by(|_| encoded(other)), UNUSABLE, "{other}");
     }
-    let dotted = [&[15][..], b"contoso.azurecr", &wire("io")].concat();
+    let dotted = [&[15][..], b"contoso.azurecr", &encoded("io")].concat();
     assert_eq!(owned_by(|_| dotted), UNUSABLE, "a dot in a label");
     assert_eq!(owned_by(|_| vec![0]), UNUSABLE, "the root");
-    let tail = Built::pointer(12 + 8).to_vec();
+    let tail = pointer(12 + 8).to_vec();
     assert_eq!(
         owned_by(|_| tail),
         UNUSABLE,
         "a pointer to the second label"
     );
-    let inside = Built::pointer(12 + 1).to_vec();
+    let inside = pointer(12 + 1).to_vec();
     assert_eq!(owned_by(|_| inside), UNUSABLE, "a pointer into a label");
 }
 
@@ -52,14 +52,14 @@ fn an_owner_that_only_looks_alike_is_another() {
 fn a_pointer_leads_back_and_never_into_the_header() {
     type Owner = fn(usize) -> Vec<u8>;
     let owners: [(&str, Owner); 9] = [
-        ("to itself", |at| Built::pointer(at).to_vec()),
-        ("to its second byte", |at| Built::pointer(at + 1).to_vec()),
-        ("forward", |at| Built::pointer(at + 2).to_vec()),
-        ("past the end", |_| Built::pointer(0x3fff).to_vec()),
-        ("to the header", |_| Built::pointer(0).to_vec()),
-        ("to the header's last byte", |_| Built::pointer(11).to_vec()),
+        ("to itself", |at| pointer(at).to_vec()),
+        ("to its second byte", |at| pointer(at + 1).to_vec()),
+        ("forward", |at| pointer(at + 2).to_vec()),
+        ("past the end", |_| pointer(0x3fff).to_vec()),
+        ("to the header", |_| pointer(0).to_vec()),
+        ("to the header's last byte", |_| pointer(11).to_vec()),
         ("back into its own name", |at| {
-            [&[1, b'a'][..], &Built::pointer(at)].concat()
+            [&[1, b'a'][..], &pointer(at)].concat()
         }),
         ("a label of type 0x40", |_| vec![0x41, 0]),
         ("a label of type 0x80", |_| vec![0x81, 0]),
@@ -72,35 +72,35 @@ fn a_pointer_leads_back_and_never_into_the_header() {
 #[test]
 fn two_pointers_to_each_other_are_a_loop() {
     // The data of a record that is skipped, as the place of the first.
-    let message = Built::response();
+    let message = response();
     let at = message.end() + 2 + 10;
-    let message = message.record(ASKED, 16, &Built::pointer(at + 2 + 12));
-    let there = Built::pointer(at).to_vec();
+    let message = message.record(QUESTION_NAME, 16, &pointer(at + 2 + 12));
+    let there = pointer(at).to_vec();
     assert_eq!(message.a(&there, 7).read(), UNUSABLE);
 }
 
 #[test]
 fn a_name_may_not_run_into_the_one_that_points_to_it() {
     // A label of 4 bytes in data, of which 2 are the pointer that leads to it.
-    let message = Built::response();
+    let message = response();
     let at = message.end() + 2 + 10;
-    let message = message.record(ASKED, 16, &[3, b'a']);
-    let there = Built::pointer(at).to_vec();
+    let message = message.record(QUESTION_NAME, 16, &[3, b'a']);
+    let there = pointer(at).to_vec();
     assert_eq!(message.a(&there, 7).read(), UNUSABLE);
 }
 
 #[test]
 fn sixteen_pointers_are_followed_and_no_more() {
     for (pointers, expected) in [(15, READ()), (16, READ()), (17, UNUSABLE)] {
-        let mut message = Built::response();
+        let mut message = response();
         let mut last = 12;
         for _ in 1..pointers {
             let at = message.end() + 2 + 10;
-            message = message.record(ASKED, 16, &Built::pointer(last));
+            message = message.record(QUESTION_NAME, 16, &pointer(last));
             last = at;
         }
-        let owner = Built::pointer(last);
-        assert_eq!(message.a(&owner, 7).read(), expected, "{pointers}");
+        let owner = pointer(last);
+        assert_eq!(message.a(owner, 7).read(), expected, "{pointers}");
     }
 }
 
@@ -108,21 +108,21 @@ fn sixteen_pointers_are_followed_and_no_more() {
 fn long(last: usize) -> Vec<u8> {
     let mut labels = vec!["a".to_owned(); 126];
     labels.push("b".repeat(last));
-    wire(&labels.join("."))
+    encoded(&labels.join("."))
 }
 
 #[test]
 fn a_name_has_255_bytes_at_most() {
     assert_eq!(long(1).len(), 255);
-    let message = Built::question(&long(1), 1);
+    let message = Message::response(&long(1), 1);
     assert!(message.asked().is_some());
-    assert_eq!(message.clone().a(ASKED, 7).read(), READ());
+    assert_eq!(message.clone().a(QUESTION_NAME, 7).read(), READ());
     assert_eq!(message.a(&long(1), 7).read(), READ());
-    assert_eq!(Built::question(&long(2), 1).asked(), None);
+    assert_eq!(Message::response(&long(2), 1).asked(), None);
     assert_eq!(owned_by(|_| long(2)), UNUSABLE);
     // Also where it is put together of two parts.
-    let message = Built::question(&long(1), 1);
-    let owner = [&[1, b'a'][..], ASKED].concat();
+    let message = Message::response(&long(1), 1);
+    let owner = [&[1, b'a'][..], &QUESTION_NAME].concat();
     assert_eq!(message.a(&owner, 7).read(), UNUSABLE);
 }
 
@@ -137,19 +137,19 @@ fn labels_have_63_bytes_and_names_64_labels_and_more() {
     .join(".");
     let many = ["x"; 64].join(".");
     for name in [widest, many] {
-        let message = Built::question(&wire(&name), 1);
+        let message = Message::response(name.as_str(), 1);
         assert!(message.asked().is_some());
-        assert_eq!(message.a(ASKED, 7).read(), READ(), "{name}");
+        assert_eq!(message.a(QUESTION_NAME, 7).read(), READ(), "{name}");
     }
 }
 
 #[test]
 fn labels_whose_lengths_lie_make_the_answer_unusable() {
     for lie in [1, 6, 8, 63] {
-        let mut owner = wire(NAME);
+        let mut owner = encoded(NAME);
         owner[0] = lie;
         assert_eq!(owned_by(|_| owner), UNUSABLE, "{lie}");
     }
-    let cut = Built::response().record(&[63, b'a'], 1, &[]);
+    let cut = response().record([63, b'a'], 1, &[]);
     assert_eq!(cut.read(), UNUSABLE);
 }

@@ -1,28 +1,30 @@
 //! Questions.
 
+use test_data::dns::ID;
+
 use super::*;
 
 fn asked(name: &[u8]) -> Option<(String, Question)> {
     let reading = MessageReader::new();
-    reading.set(&Built::question(name, 1).0);
+    reading.set(&Message::response(name, 1).0);
     let question = reading.question(Side::Server, MessageReader::walk)?;
     Some((text(reading.key()), question))
 }
 
 #[test]
 fn a_question_is_its_transaction_its_type_and_its_name_in_lower_case() {
-    let (name, question) = asked(&wire("ConToso.AZUREcr.iO")).unwrap();
+    let (name, question) = asked(&encoded("ConToso.AZUREcr.iO")).unwrap();
     assert_eq!(name, NAME);
-    assert_eq!(Some(question), Built::response().asked(), "0x20");
-    assert_eq!((question.id, question.kind), (0x1234, Kind::A));
-    let aaaa = Built::question(&wire(NAME), 28).asked().unwrap();
+    assert_eq!(Some(question), response().asked(), "0x20");
+    assert_eq!((question.id, question.kind), (ID, Kind::A));
+    let aaaa = Message::response(NAME, 28).asked().unwrap();
     assert_eq!(aaaa.kind, Kind::Aaaa);
     assert_eq!(aaaa.name, question.name);
 }
 
 #[test]
 fn only_one_question_for_addresses_on_the_internet_counts() {
-    let good = Built::response();
+    let good = response();
     let class = good.end() - 1;
     for (what, message) in [
         ("no response", good.clone().set(2, 0x01)),
@@ -30,12 +32,12 @@ fn only_one_question_for_addresses_on_the_internet_counts() {
         ("no question", good.clone().set(5, 0)),
         ("two questions", good.clone().set(5, 2)),
         ("256 questions more", good.clone().set(4, 1)),
-        ("mail servers", Built::question(&wire(NAME), 15)),
-        ("everything", Built::question(&wire(NAME), 255)),
-        ("256 types further", Built::question(&wire(NAME), 257)),
+        ("mail servers", Message::response(NAME, 15)),
+        ("everything", Message::response(NAME, 255)),
+        ("256 types further", Message::response(NAME, 257)),
         ("chaos", good.clone().set(class, 3)),
         ("any class", good.clone().set(class, 255)),
-        ("the root", Built::question(&[0], 1)),
+        ("the root", Message::response(&[0][..], 1)),
     ] {
         assert_eq!(message.asked(), None, "{what}");
     }
@@ -49,7 +51,7 @@ fn a_client_asks_and_a_server_answers() {
         (0x01, Side::Client, Side::Server),
         (0x81, Side::Server, Side::Client),
     ] {
-        reading.set(&Built::response().set(2, flags).0);
+        reading.set(&response().set(2, flags).0);
         assert!(reading.question(side, MessageReader::walk).is_some());
         assert_eq!(reading.question(other, MessageReader::walk), None);
     }
@@ -57,9 +59,13 @@ fn a_client_asks_and_a_server_answers() {
 
 #[test]
 fn a_question_that_is_cut_anywhere_is_none() {
-    let whole = Built::response();
+    let whole = response();
     for end in 0..whole.end() {
-        assert_eq!(Built(whole.0[..end].to_vec()).asked(), None, "{end} bytes");
+        assert_eq!(
+            Message(whole.0[..end].to_vec()).asked(),
+            None,
+            "{end} bytes"
+        );
     }
 }
 
@@ -68,7 +74,7 @@ fn a_name_that_dots_cannot_spell_matches_nothing() {
     let label = |bytes: &[u8]| {
         let mut name = vec![u8::try_from(bytes.len()).unwrap()];
         name.extend(bytes);
-        name.extend(wire("io"));
+        name.extend(encoded("io"));
         name
     };
     for bad in [
@@ -98,7 +104,7 @@ fn names_one_character_off_are_others() {
         "x.contoso.azurecr.io",
         "con.toso.azurecr.io",
     ]
-    .map(|name| asked(&wire(name)).unwrap());
+    .map(|name| asked(&encoded(name)).unwrap());
     for other in others {
         assert_ne!(other.0, right.0);
         assert_ne!(other.1.name, right.1.name, "{}", other.0);
@@ -108,12 +114,12 @@ fn names_one_character_off_are_others() {
 
 #[test]
 fn a_word_tells_transaction_type_server_and_name_apart() {
-    let question = Built::response().asked().unwrap();
+    let question = response().asked().unwrap();
     let word = question.word(1);
     assert!(word.is_some_and(|word| word != 0));
     let others = [
         Question {
-            id: 0x1235,
+            id: ID + 1,
             ..question
         }
         .word(1),

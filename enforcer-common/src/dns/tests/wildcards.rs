@@ -12,7 +12,7 @@ fn key(name: &str) -> NameKey {
 /// What the function says and what a reading holds, which are one.
 fn starred(name: &str) -> Option<String> {
     let reading = MessageReader::new();
-    reading.set(&Built::question(&wire(name), 1).0);
+    reading.set(&Message::response(name, 1).0);
     assert!(
         reading
             .question(Side::Server, MessageReader::walk)

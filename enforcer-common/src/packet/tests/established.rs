@@ -2,11 +2,12 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use test_data::packet::tcp_flags::{ACK, SYN};
+use test_data::packet::tcp_header;
 
 use super::agreement::{any_ipv4, any_ipv6};
 use super::*;
 
-const SYN: u8 = 0x02;
 const HTTPS: u16 = 443;
 const SEQUENCE: u32 = 0x89ab_cdef;
 
@@ -25,18 +26,8 @@ fn established(packet: &[u8]) -> Option<(Address, u32)> {
     }
 }
 
-/// A TCP header without options, from port 4660.
-fn tcp(port: u16, flags: u8) -> Vec<u8> {
-    let mut header = vec![0x12, 0x34];
-    header.extend(port.to_be_bytes());
-    header.extend(SEQUENCE.to_be_bytes());
-    header.extend([0; 4]);
-    header.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
-    header
-}
-
 fn both(port: u16, flags: u8) -> [Option<(Address, u32)>; 2] {
-    let tcp = tcp(port, flags);
+    let tcp = tcp_header(port, SEQUENCE, flags);
     let packets = [ipv4(TCP, 0, &[], &tcp), ipv6(&[], TCP, &tcp)];
     packets.map(|packet| established(&packet))
 }
@@ -62,7 +53,7 @@ fn what_opens_a_connection_or_goes_elsewhere_is_not_told() {
 
 #[test]
 fn options_fragments_extensions_and_other_protocols_are_not_told() {
-    let tcp = tcp(HTTPS, 0x10);
+    let tcp = tcp_header(HTTPS, SEQUENCE, ACK);
     let packets = [
         ipv4(UDP, 0, &[], &tcp),
         ipv4(TCP, 0x2000, &[], &tcp),

@@ -15,7 +15,7 @@ fn ports_are_read_behind_an_ipv4_header_of_any_length() {
             Transport::Udp(443)
         );
     }
-    for protocol in [ICMP, IPV6_IN_IP, GRE, ESP, 0, 4, 132, 136, 255] {
+    for protocol in [ICMP, IPV6, GRE, ESP, 0, 4, 132, 136, 255] {
         let packet = ipv4(protocol, 0, &[], &PORTS);
         assert_eq!(transport_v4(&packet), Transport::Other(protocol));
     }

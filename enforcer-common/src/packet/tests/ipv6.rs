@@ -101,17 +101,7 @@ fn every_ipv6_fragment_but_an_atomic_one_hides_its_ports() {
 
 #[test]
 fn what_has_no_ports_ends_the_ipv6_chain() {
-    for protocol in [
-        NO_NEXT_HEADER,
-        ESP,
-        ICMPV6,
-        IPV6_IN_IP,
-        GRE,
-        4,
-        132,
-        136,
-        255,
-    ] {
+    for protocol in [NO_NEXT_HEADER, ESP, ICMPV6, IPV6, GRE, 4, 132, 136, 255] {
         for headers in [vec![], vec![extension(HOP_BY_HOP, 0)]] {
             let packet = ipv6(&headers, protocol, &PORTS);
             assert_eq!(transport_v6(&packet), Transport::Other(protocol));
