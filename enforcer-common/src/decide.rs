@@ -2,63 +2,13 @@
 
 use crate::address::Address;
 use crate::class::{Class, nat64_inner};
+use crate::flow::{Flow, Transport};
 use crate::layout::Switches;
-use crate::packet::{PacketError, TCP, UDP};
-use crate::reason::Reason;
+use crate::packet::PacketError;
+use crate::reason::{Reason, Verdict};
 
 /// The only port that an allowed name allows: registries speak HTTPS only.
 const HTTPS: u16 = 443;
-
-/// Transport protocol and destination port, as far as they can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// TCP, to this port.
-    Tcp(u16),
-    /// UDP, to this port.
-    Udp(u16),
-    /// Another protocol, by its IP protocol number.
-    Other(u8),
-    /// A protocol whose ports cannot be seen: a fragment, or headers that end early.
-    Hidden(u8),
-}
-
-impl Transport {
-    /// The IP protocol number.
-    pub const fn protocol(self) -> u8 {
-        match self {
-            Self::Tcp(_) => TCP,
-            Self::Udp(_) => UDP,
-            Self::Other(protocol) | Self::Hidden(protocol) => protocol,
-        }
-    }
-
-    /// The destination port, or 0 where there is none to see.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Tcp(port) | Self::Udp(port) => port,
-            Self::Other(_) | Self::Hidden(_) => 0,
-        }
-    }
-}
-
-/// What the rule reads of a packet or connection attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Flow {
-    /// Destination.
-    pub destination: Address,
-    /// Transport.
-    pub transport: Transport,
-}
-
-/// Allow or deny.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[must_use]
-pub enum Verdict {
-    /// It may leave.
-    Allow,
-    /// It may not leave.
-    Deny,
-}
 
 /// The line of the rule that decided; the verdict follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

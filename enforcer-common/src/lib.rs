@@ -12,6 +12,7 @@ mod coded;
 mod decide;
 pub mod dns;
 mod event;
+mod flow;
 pub mod layout;
 mod packet;
 #[cfg(feature = "user")]
@@ -22,12 +23,10 @@ pub mod tls;
 
 pub use address::Address;
 pub use class::Class;
-pub use decide::{
-    Decision, Exception, Flow, PolicyView, Transport, Verdict, decide, decide_connect,
-    decide_packet, judged,
-};
+pub use decide::{Decision, Exception, PolicyView, decide, decide_connect, decide_packet, judged};
 pub use event::{
     DnsObservation, Event, Hook, NamedDnsObservation, NamedEvent, ObservationOutcome, Record,
 };
+pub use flow::{Flow, Transport};
 pub use packet::{Bytes, PacketError, Words, established_v4, established_v6, read_ipv4, read_ipv6};
-pub use reason::{ConnectionEffect, Reason};
+pub use reason::{ConnectionEffect, Reason, Verdict};

@@ -5,7 +5,7 @@ mod established;
 pub use self::established::{Words, established_v4, established_v6};
 
 use crate::address::Address;
-use crate::decide::{Flow, Transport};
+use crate::flow::{Flow, TCP, Transport, UDP};
 
 /// Length of an IPv4 header without options.
 const IPV4_LEN: u32 = 20;
@@ -17,10 +17,7 @@ const MAX_EXTENSIONS: u32 = 8;
 /// Maximum length of IPv4 options, in bytes.
 const MAX_OPTIONS: u32 = 40;
 
-/// IP protocol numbers (IANA): TCP.
-pub(crate) const TCP: u8 = 6;
-/// UDP.
-pub(crate) const UDP: u8 = 17;
+/// IP protocol numbers (IANA).
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;

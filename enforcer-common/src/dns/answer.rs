@@ -3,8 +3,9 @@
 //! Each record is read once, and its names are kept as hashes; then the chain is followed from the queried name. Any record outside the chain makes the
 //! answer unusable: a second alias of a name, or an address or alias of another name.
 
+use super::message::{INTERNET, MAX_ALIASES, MAX_RECORDS, MessageReader};
 use super::name::Use;
-use super::{INTERNET, Kind, MAX_ALIASES, MAX_RECORDS, MessageReader};
+use super::question::Kind;
 use crate::Address;
 
 /// The type of an alias (RFC 1035 section 3.2.2).

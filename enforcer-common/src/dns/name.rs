@@ -1,8 +1,6 @@
 //! Names: labels, compression pointers, hashes.
 
-use core::cell::Cell;
-
-use super::{HEADER, MessageReader};
+use super::message::{DONE, FAILED, HEADER, MessageReader, WALKING};
 use crate::layout::NAME_BYTES;
 
 /// Maximum length of a name on the wire, in bytes (RFC 1035 section 3.1).
@@ -25,59 +23,6 @@ pub(super) enum Use {
     Hash = 0,
     /// For its keys as well.
     Ask = 1,
-}
-
-/// State of the walk along a name.
-#[derive(Debug)]
-#[repr(C)]
-pub(super) struct Walk {
-    /// The code of the [`Use`].
-    purpose: Cell<u32>,
-    state: Cell<u32>,
-    /// Offset of the next byte.
-    at: Cell<u32>,
-    /// End of the readable bytes: the beginning of the part that pointed here.
-    limit: Cell<u32>,
-    /// Beginning of this part of the name.
-    part: Cell<u32>,
-    /// Bytes left of the label.
-    left: Cell<u32>,
-    /// Length of the whole name so far.
-    written: Cell<u32>,
-    pointers: Cell<u32>,
-    /// Offset behind the name; 0 while unknown.
-    after: Cell<u32>,
-    /// Hash of the name so far: lengths and labels in lower case.
-    hash: Cell<u64>,
-    /// Whether all labels so far consist of letters, digits, `-` and `_`.
-    plain: Cell<u32>,
-    labels: Cell<u32>,
-    /// Length of the wildcard key so far.
-    starred: Cell<u32>,
-}
-
-const WALKING: u32 = 0;
-const DONE: u32 = 1;
-const FAILED: u32 = 2;
-
-impl Walk {
-    pub(super) const fn new() -> Self {
-        Self {
-            purpose: Cell::new(0),
-            state: Cell::new(FAILED),
-            at: Cell::new(0),
-            limit: Cell::new(0),
-            part: Cell::new(0),
-            left: Cell::new(0),
-            written: Cell::new(0),
-            pointers: Cell::new(0),
-            after: Cell::new(0),
-            hash: Cell::new(0),
-            plain: Cell::new(0),
-            labels: Cell::new(0),
-            starred: Cell::new(0),
-        }
-    }
 }
 
 impl MessageReader {

@@ -1,7 +1,7 @@
 //! Questions: the header and the question section.
 
+use super::message::{HEADER, INTERNET, MessageReader};
 use super::name::Use;
-use super::{HEADER, INTERNET, MessageReader};
 use crate::layout::NAME_BYTES;
 
 /// The record types (RFC 1035 section 3.2.2, RFC 3596 section 2.1).
@@ -88,6 +88,12 @@ impl Question {
 }
 
 impl MessageReader {
+    /// Kind of the question.
+    #[inline(always)]
+    pub fn kind(&self) -> Kind {
+        Kind::from_code(self.kind.get())
+    }
+
     /// Reads the header and the question of a message from `side`; `None` unless it queries the addresses of a name that can be written with dots. `walk`
     /// is [`MessageReader::walk`], or an equivalent.
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Addresses and ports of a packet with a DNS message.
 
-use crate::packet::{TCP, UDP};
+use crate::flow::{TCP, UDP};
 use crate::{Address, Bytes};
 
 /// The port of DNS servers (RFC 1035 section 4.2).

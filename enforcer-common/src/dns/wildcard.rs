@@ -1,6 +1,6 @@
 //! Keys of names whose second label may be any.
 
-use super::MessageReader;
+use super::message::MessageReader;
 use crate::layout::{NAME_BYTES, NameKey};
 
 /// `name` with `*` for its second label; `None` if there is no third label.

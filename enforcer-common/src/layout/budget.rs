@@ -1,11 +1,13 @@
 //! Grants from DNS answers, and the budget of each querying cgroup.
 
+use super::names::Deadline;
 #[cfg(doc)]
 use super::{AddressGrant, BUDGET_SLOTS, BUDGETS, DNS_ADDRESSES};
-use super::{Deadline, MAX_DNS_ADDRESSES};
 
 /// Entries of [`DNS_ADDRESSES`] that answers to one cgroup can add: 256 addresses of one name. The newest replaces the oldest.
 pub const BUDGET: u32 = 512;
+/// Entries of [`DNS_ADDRESSES`]: 32 cgroups can use their whole budget.
+pub const MAX_DNS_ADDRESSES: u32 = 32 * BUDGET;
 /// Entries of [`BUDGETS`].
 pub const MAX_BUDGETS: u32 = 1024;
 /// Entries of [`BUDGET_SLOTS`].

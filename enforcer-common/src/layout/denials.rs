@@ -1,6 +1,6 @@
 //! Counters, and what limits the reports of denials: deduplication windows and token buckets.
 
-use super::AddressKey;
+use super::names::AddressKey;
 use crate::event::Hook;
 use crate::reason::Reason;
 

@@ -1,7 +1,7 @@
 //! Fast recognition of packets of an established connection: most of the traffic to allowed addresses.
 
-use super::TCP;
 use crate::address::Address;
+use crate::flow::TCP;
 
 const HTTPS: u32 = 443;
 /// The first byte of an IPv4 header without options.

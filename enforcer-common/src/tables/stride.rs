@@ -16,6 +16,8 @@ pub const MAX_BLOCKS: u32 = 4096;
 /// One block as a map value.
 pub type Block = [u16; BLOCK_LEN];
 
+const _: () = assert!(size_of::<Block>() == 512);
+
 /// Access to the blocks: a BPF map in the kernel, a `Vec` in tests.
 pub trait Blocks {
     /// The entry at `index` of block `block`; `None` if there is no such block.

@@ -1,7 +1,8 @@
 //! The incremental parser of a ClientHello, from field to field and from segment to segment.
 
-use super::cursor::{Cursor, Field, advance, allows_second_hello, begun, behind_hello, continued};
-use super::name::{NameKeys, has_colon, is_numeric, label, lower, lowest};
+use super::cursor::{Cursor, advance, allows_second_hello, begun, behind_hello, continued};
+use super::field::Field;
+use super::name::NameKeys;
 use super::record::Continuation;
 use crate::reason::Reason;
 
@@ -42,9 +43,6 @@ impl ParserScratch {
     }
 }
 
-/// Length of a group of an IPv6 address with the colon behind it.
-const IPV6_GROUP: u32 = 5;
-
 /// What the parser needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
@@ -60,31 +58,31 @@ pub enum Demand {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
 pub struct ParserState {
-    cursor: Cursor,
+    pub(super) cursor: Cursor,
     /// First bytes of a field that the segment or the record cut.
-    part: u64,
+    pub(super) part: u64,
     /// Number of those bytes.
-    have: u8,
-    continuation: Continuation,
+    pub(super) have: u8,
+    pub(super) continuation: Continuation,
     /// Packet offset of the next byte, and number of bytes from it on.
-    at: u32,
-    rest: u32,
+    pub(super) at: u32,
+    pub(super) rest: u32,
     /// Bytes written to each key.
-    exact: u16,
+    pub(super) exact: u16,
     /// Bytes of the ClientHello beyond its record.
-    unframed: u16,
-    wild: u32,
+    pub(super) unframed: u16,
+    pub(super) wild: u32,
     /// Complete labels, and bytes of the current one.
-    labels: u32,
-    label: u32,
+    pub(super) labels: u32,
+    pub(super) label: u32,
     /// Flags: [`NAMED`], [`LETTERED`], [`HRR_POSSIBLE`] and [`ENDED`].
-    seen: u32,
+    pub(super) seen: u32,
 }
 
 /// The name is complete.
-const NAMED: u32 = 1;
+pub(super) const NAMED: u32 = 1;
 /// The name has characters other than digits and dots.
-const LETTERED: u32 = 2;
+pub(super) const LETTERED: u32 = 2;
 /// A second ClientHello may follow (HelloRetryRequest).
 const HRR_POSSIBLE: u32 = 4;
 /// A ClientHello ended in this segment.
@@ -240,7 +238,7 @@ impl ParserState {
 
     /// Number of bytes to feed next.
     #[inline(always)]
-    fn reach(&self) -> u32 {
+    pub(super) fn reach(&self) -> u32 {
         let within = self.within();
         let wanted = if within == 0 {
             self.continuation.missing()
@@ -271,7 +269,7 @@ impl ParserState {
     }
 
     #[inline(always)]
-    fn take(&mut self, len: u32) {
+    pub(super) fn take(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len);
         self.rest = self.rest.wrapping_sub(len);
     }
@@ -292,62 +290,5 @@ impl ParserState {
         self.part = 0;
         self.have = 0;
         Some(word)
-    }
-
-    /// Parses the next bytes of the name, up to the end of a label; returns 0 once it is complete.
-    #[inline(always)]
-    fn name(&mut self, word: u64, keys: &mut NameKeys) -> Result<Option<u64>, Reason> {
-        let len = self.reach();
-        if self.is_ipv6(word, len) {
-            return Err(Reason::ServerNameAddress);
-        }
-        let word = lower(word, len).ok_or(Reason::HelloUnreadable)?;
-        let (taken, has_dot) = label(word, len);
-        if !is_numeric(word, taken) {
-            self.seen |= LETTERED;
-        }
-        self.take(taken);
-        self.write(keys, lowest(word, taken), taken, has_dot);
-        self.label = self.label.wrapping_add(taken);
-        if has_dot {
-            if self.label == 1 {
-                return Err(Reason::HelloUnreadable);
-            }
-            self.label = 0;
-            self.labels = self.labels.wrapping_add(1);
-        }
-        self.cursor.length = self.cursor.length.wrapping_sub(taken as u16);
-        if self.cursor.length > 0 {
-            return Ok(None);
-        }
-        if self.label == 0 {
-            return Err(Reason::HelloUnreadable);
-        }
-        self.seen |= NAMED;
-        Ok(Some(0))
-    }
-
-    /// Whether the first bytes of the name, `len` of them in `word`, are those of an IPv6 address: a colon after at most four bytes.
-    #[inline(always)]
-    fn is_ipv6(&self, word: u64, len: u32) -> bool {
-        let first = IPV6_GROUP.saturating_sub(self.label).min(len);
-        self.labels == 0 && first > 0 && has_colon(word, first)
-    }
-
-    #[inline(always)]
-    fn write(&mut self, keys: &mut NameKeys, word: u64, len: u32, has_dot: bool) {
-        keys.exact.put(self.exact.into(), word);
-        self.exact = self.exact.wrapping_add(len as u16);
-        let (word, len) = match (self.labels, has_dot) {
-            (1, true) => (u64::from(b'.'), 1),
-            (1, false) => (0, 0),
-            _ => (word, len),
-        };
-        keys.wild.put(self.wild, word);
-        self.wild = self.wild.wrapping_add(len);
-        if self.labels == 0 && has_dot {
-            keys.wild.put(self.wild, u64::from(b'*'));
-            self.wild = self.wild.wrapping_add(1);
-        }
     }
 }

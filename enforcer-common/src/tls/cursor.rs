@@ -1,6 +1,7 @@
 //! The fields of a ClientHello that are parsed (RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3), in order. Each is a few bytes long and gives
 //! the distance to the next one.
 
+use super::field::Field;
 use super::record::{HANDSHAKE_RECORD, MAJOR, MAX_RECORD};
 use crate::reason::Reason;
 
@@ -24,73 +25,6 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const HOST_NAME: u8 = 0;
 /// RFC 1035 section 2.3.4, as text without the last dot.
 const MAX_NAME: u16 = 253;
-
-/// The next field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Field {
-    /// Type, version and length of the record.
-    Record = 0,
-    /// Type and length of the message.
-    Message = 1,
-    /// The length of the session id.
-    Session = 2,
-    /// The length of the cipher suites.
-    Suites = 3,
-    /// The length of the compression methods.
-    Compressions = 4,
-    /// The length of all extensions.
-    Extensions = 5,
-    /// Type and length of an extension before the server name.
-    Extension = 6,
-    /// Everything before the name in its extension.
-    ServerName = 7,
-    /// The name, of which [`Cursor::length`] bytes are left.
-    Name = 8,
-    /// Type and length of an extension after the server name.
-    Later = 9,
-    /// The end of the ClientHello.
-    End = 10,
-    /// A denial: [`Cursor::length`] holds the code of the [`Reason`].
-    Failed = 11,
-    /// Type, version, length and first byte of a record behind the ClientHello: a server may request a second one (RFC 8446 section 4.1.4).
-    Next = 12,
-    /// The length of a message that is a second ClientHello.
-    SecondHello = 13,
-}
-
-impl Field {
-    const fn width(self) -> u8 {
-        match self {
-            Self::Session | Self::Compressions => 1,
-            Self::Suites | Self::Extensions => 2,
-            Self::Message | Self::Extension | Self::Later => 4,
-            Self::SecondHello => 3,
-            Self::Record | Self::ServerName => 5,
-            Self::Next => 6,
-            Self::Name | Self::End | Self::Failed => 0,
-        }
-    }
-
-    const fn from_code(code: u8) -> Self {
-        match code {
-            0 => Self::Record,
-            1 => Self::Message,
-            2 => Self::Session,
-            3 => Self::Suites,
-            4 => Self::Compressions,
-            5 => Self::Extensions,
-            6 => Self::Extension,
-            7 => Self::ServerName,
-            8 => Self::Name,
-            9 => Self::Later,
-            10 => Self::End,
-            12 => Self::Next,
-            13 => Self::SecondHello,
-            _ => Self::Failed,
-        }
-    }
-}
 
 /// Position of the parser in a ClientHello.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -345,18 +279,4 @@ fn behind(skip: u16, left: u16) -> Result<Cursor, Reason> {
         return Ok(Cursor::at(Field::End, skip, 0));
     }
     enter(Field::Later, skip, left)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_code_reads_back_as_its_field() {
-        for code in 0..14 {
-            assert_eq!(Field::from_code(code) as u8, code);
-        }
-        assert_eq!(Field::from_code(14), Field::Failed);
-        assert_eq!(Field::from_code(255), Field::Failed);
-    }
 }

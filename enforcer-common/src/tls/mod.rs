@@ -5,6 +5,7 @@
 
 mod client_hello;
 mod cursor;
+mod field;
 mod flow_state;
 mod name;
 mod payload;
@@ -12,6 +13,7 @@ mod policy;
 mod record;
 mod retransmit;
 mod segment;
+mod server_name;
 mod tcp;
 
 pub use client_hello::{Demand, MAX_FIELDS, ParserScratch, ParserState, Progress};

@@ -243,7 +243,7 @@ impl Pins {
         }
     }
 
-    /// Whether `locked` is still the directory, not one that `unload` removed before it was locked.
+    /// Whether `locked` is still the directory.
     fn is_still(&self, locked: &File) -> bool {
         let numbers = |found: fs::Metadata| (found.dev(), found.ino());
         let locked = locked.metadata().map(numbers).ok();

@@ -1,9 +1,12 @@
 //! Handmade messages, byte for byte.
 
 mod answers;
+mod cname_chains;
 mod names;
 mod questions;
 mod wildcards;
+
+use core::cell::Cell;
 
 use super::*;
 
