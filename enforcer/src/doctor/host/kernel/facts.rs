@@ -1,4 +1,4 @@
-//! What the machine says of itself, read once, so that the judgement of it can be tried with any machine.
+//! Facts about this host, read once, so that the checks can be tested with those of any host.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,17 +8,17 @@ use crate::bpf::OBJECT;
 use crate::file::read_within;
 use crate::sys::{find_cgroup2, kernel_release};
 
-/// The longest text that is read of any of these files, in bytes; a mount table of many containers is long.
-const MOST: u64 = 4 << 20;
+/// Longest text of these files that is read, in bytes; the mount table of many containers is long.
+const MAX_TEXT: u64 = 4 << 20;
 
-/// The machine, as far as it matters.
+/// The facts that the checks depend on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// Bytes of the kernel programs in this binary.
     pub(super) object: usize,
     /// `/proc/sys/kernel/osrelease`.
     pub(super) release: String,
-    /// `/proc/sys/net/core/bpf_jit_enable`; other network namespaces than the first do not show it.
+    /// `/proc/sys/net/core/bpf_jit_enable`; only the initial network namespace has it.
     pub(super) jit: Option<String>,
     /// `/proc/sys/net/core/optmem_max`.
     pub(super) optmem: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct Facts {
     pub(super) lockdown: Option<String>,
     /// `/sys/kernel/security/lsm`.
     pub(super) modules: Option<String>,
-    /// Whether the kernel has a description of its types.
+    /// Whether the kernel has type information (BTF).
     pub(super) types: bool,
     /// `Max locked memory` of `/proc/self/limits`, in bytes; `None` is unlimited.
     pub(super) locked_memory: Option<u64>,
@@ -38,17 +38,18 @@ pub(super) struct Facts {
     pub(super) tree_inode: Option<u64>,
     /// `/proc/self/status`.
     pub(super) status: String,
-    /// Whether this process is in a user namespace other than the first.
+    /// Whether this process is in a user namespace other than the initial one.
     pub(super) in_user_namespace: bool,
-    /// The same of its process ids.
+    /// Whether it is in a PID namespace other than the initial one.
     pub(super) in_pid_namespace: bool,
 }
 
-/// The inodes of the first namespaces (linux/proc_ns.h).
-const FIRST_USER: u64 = 0xEFFF_FFFD;
-const FIRST_PID: u64 = 0xEFFF_FFFC;
+/// The inodes of the initial namespaces (linux/proc_ns.h).
+const INITIAL_USER: u64 = 0xEFFF_FFFD;
+const INITIAL_PID: u64 = 0xEFFF_FFFC;
 
 impl Facts {
+    /// Reads the facts of this host.
     pub(super) fn gather() -> Self {
         let mounts = text("/proc/self/mounts").unwrap_or_default();
         let tree = find_cgroup2(&mounts);
@@ -65,12 +66,12 @@ impl Facts {
             tree_inode: tree.and_then(|tree| Some(fs::metadata(tree).ok()?.ino())),
             mounts,
             status: text("/proc/self/status").unwrap_or_default(),
-            in_user_namespace: is_other("/proc/self/ns/user", FIRST_USER),
-            in_pid_namespace: is_other("/proc/self/ns/pid", FIRST_PID),
+            in_user_namespace: is_other("/proc/self/ns/user", INITIAL_USER),
+            in_pid_namespace: is_other("/proc/self/ns/pid", INITIAL_PID),
         }
     }
 
-    /// The kernel's version as numbers; zeros where it cannot be read.
+    /// Returns the major and minor version of the kernel; zeros where they cannot be read.
     pub(super) fn version(&self) -> (u32, u32) {
         let mut numbers = self.release.split(|letter: char| !letter.is_ascii_digit());
         let mut next = || {
@@ -82,7 +83,7 @@ impl Facts {
         (next(), next())
     }
 
-    /// The mounts, in their order.
+    /// Returns the mounts in order.
     pub(super) fn mounts(&self) -> impl Iterator<Item = Mount<'_>> {
         self.mounts.lines().filter_map(|line| {
             let mut fields = line.split(' ').skip(1);
@@ -94,19 +95,19 @@ impl Facts {
         })
     }
 
-    /// Where cgroup v2 is mounted.
+    /// Returns the mount point of cgroup v2.
     pub(super) fn tree(&self) -> Option<PathBuf> {
         find_cgroup2(&self.mounts)
     }
 
-    /// A line of `/proc/self/status`.
+    /// Returns the value of `key` in `/proc/self/status`.
     pub(super) fn status(&self, key: &str) -> Option<&str> {
         let mut lines = self.status.lines();
         let value = lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         Some(value.trim())
     }
 
-    /// A set of capabilities of `/proc/self/status`; empty where there is none.
+    /// Returns a set of capabilities in `/proc/self/status`; empty where there is none.
     pub(super) fn capabilities(&self, key: &str) -> u64 {
         let set = self.status(key);
         set.and_then(|hex| u64::from_str_radix(hex, 16).ok())
@@ -130,7 +131,7 @@ impl Mount<'_> {
 }
 
 fn text(path: &str) -> Option<String> {
-    let bytes = read_within(Path::new(path), MOST).ok()?;
+    let bytes = read_within(Path::new(path), MAX_TEXT).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 

@@ -1,10 +1,10 @@
 //! Whether the kernel, its file systems and this process have what the enforcer needs.
 
+mod capabilities;
 mod cgroups;
 mod facts;
 mod pins;
 mod programs;
-mod rights;
 mod socket_memory;
 
 use self::facts::Facts;
@@ -15,27 +15,27 @@ use crate::doctor::check::Check;
 pub(super) fn check(pins: &Pins) -> Vec<Check> {
     let facts = Facts::gather();
     let mut checks = check_facts(&facts, pins);
-    checks.push(programs::rehearsal(&facts, &Kernel::rehearse()));
+    checks.push(programs::load(&facts, &Kernel::rehearse()));
     checks
 }
 
-/// The checks of the facts and the pins.
+/// Returns the checks of the facts and the pins.
 fn check_facts(facts: &Facts, pins: &Pins) -> Vec<Check> {
     let mut checks = vec![
-        programs::object(facts),
+        programs::embedded(facts),
         programs::version(facts),
         programs::jit(facts),
-        programs::types(facts),
+        programs::btf(facts),
         programs::lockdown(facts),
         programs::unprivileged(facts),
         programs::locked_memory(facts),
         socket_memory::check(facts),
         cgroups::tree(facts),
-        cgroups::classifiers(facts),
-        cgroups::namespaces(facts),
+        cgroups::socket_classes(facts),
+        cgroups::pid_namespace(facts),
         pins::file_system(facts, pins.base()),
-        pins::owner(pins),
+        pins::pinned(pins),
     ];
-    checks.extend(rights::capabilities(facts));
+    checks.extend(capabilities::check(facts));
     checks
 }

@@ -1,44 +1,44 @@
-//! Where the pins are to be, and whose those are that are there.
+//! The BPF file system for the pins, and the pins in it.
 
 use std::path::Path;
 
 use enforcer_common::Hook;
 use enforcer_common::layout::VERSION;
 
+use super::capabilities::SYS_ADMIN;
 use super::facts::Facts;
-use super::rights::SYS_ADMIN;
-use crate::bpf::BPFFS;
-use crate::bpf::Pins;
+use crate::bpf::{BPFFS, Pins};
 use crate::doctor::check::Check;
 use crate::sys::KernelError;
 
+/// Checks that `base` is on a writable BPF file system, or that one can be mounted there.
 pub(super) fn file_system(facts: &Facts, base: &Path) -> Check {
-    let what = "BPF file system for the pins";
+    let id = "BPF file system for the pins";
     let fix = "mount -t bpf -o mode=700 bpf /sys/fs/bpf, or set paths.pins to a directory on a BPF file system; \
         in a container, give it the host's: -v /sys/fs/bpf:/sys/fs/bpf";
-    let over = facts
+    let mount = facts
         .mounts()
         .filter(|mount| base.starts_with(mount.point))
         .last();
-    if let Some(mount) = over.filter(|mount| mount.kind == "bpf") {
-        let found = mount.point.to_owned();
+    if let Some(mount) = mount.filter(|mount| mount.kind == "bpf") {
+        let point = mount.point;
         if mount.has("ro") {
-            let fix = format!("mount it for writing: mount -o remount,rw {found}");
-            return Check::new(what, false, format!("{found}, read-only"), &fix);
+            let fix = format!("mount it for writing: mount -o remount,rw {point}");
+            return Check::new(id, false, format!("{point}, read-only"), &fix);
         }
-        return Check::new(what, true, found, "");
+        return Check::new(id, true, point, "");
     }
     let may_mount = facts.capabilities("CapEff") >> SYS_ADMIN & 1 == 1;
     if base.starts_with(BPFFS) && may_mount {
-        return Check::new(what, true, "not mounted; `run` mounts it", "");
+        return Check::new(id, true, "not mounted; `run` mounts it", "");
     }
-    Check::new(what, false, "not mounted", fix)
+    Check::new(id, false, "not mounted", fix)
 }
 
-/// Pins of another version are no hindrance: `run` takes over from them.
-pub(super) fn owner(pins: &Pins) -> Check {
+/// Checks that existing pins belong to the enforcer and are attached. Those of another version pass: `run` takes over from them.
+pub(super) fn pinned(pins: &Pins) -> Check {
     let missing = pins.missing();
-    let (fit, found) = match pins.judge() {
+    let (passed, message) = match pins.judge() {
         Ok(true) if !missing.is_empty() => return incomplete(&missing),
         Ok(true) => (true, format!("in force, layout version {VERSION}")),
         Ok(false) => (true, "none in force".to_owned()),
@@ -48,17 +48,17 @@ pub(super) fn owner(pins: &Pins) -> Check {
         ),
         Err(error) => (false, error.to_string()),
     };
-    Check::new("pins", fit, found, "do what is said there")
+    Check::new("pins", passed, message, "follow the message above")
 }
 
 fn incomplete(missing: &[Hook]) -> Check {
     let missing: Vec<&str> = missing.iter().map(|hook| hook.word()).collect();
-    let found = format!(
+    let message = format!(
         "in force, layout version {VERSION}, but not attached: {}",
         missing.join(", ")
     );
-    let fix = "a running daemon attaches them again within seconds, and says what it found; start one (systemctl start egress-enforcer)";
-    Check::new("pins", false, found, fix)
+    let fix = "start the daemon (systemctl start egress-enforcer); a running one attaches them again within seconds, and logs why they were detached";
+    Check::new("pins", false, message, fix)
 }
 
 #[cfg(test)]
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_system_has_to_be_there_and_writable_or_mountable() {
+    fn the_file_system_must_be_writable_or_mountable() {
         let base = Path::new("/sys/fs/bpf/egress-enforcer");
         let sys = "sysfs /sys sysfs rw 0 0\n";
         let mounted = |mode: &str| format!("{sys}bpf /sys/fs/bpf bpf {mode},nosuid 0 0\n");
@@ -94,25 +94,25 @@ mod tests {
     }
 
     #[test]
-    fn pins_of_another_owner_and_what_is_no_pin_are_unfit() {
+    fn foreign_pins_and_other_files_fail() {
         let directory = tempfile::tempdir().unwrap();
         let base = directory.path().join("pins");
-        let found = || owner(&Pins::new(&base));
-        assert_eq!(found().message, "none in force");
-        std::fs::create_dir_all(base.join("stray")).unwrap();
-        assert!(!found().is_ok());
-        std::fs::remove_dir(base.join("stray")).unwrap();
+        let check = || pinned(&Pins::new(&base));
+        assert_eq!(check().message, "none in force");
+        std::fs::create_dir_all(base.join("other")).unwrap();
+        assert!(!check().is_ok());
+        std::fs::remove_dir(base.join("other")).unwrap();
         let mode = |mode| {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
             std::fs::set_permissions(&base, mode).unwrap();
         };
         mode(0o755);
         assert!(
-            found().message.contains("not root's alone"),
+            check().message.contains("users other than root"),
             "{:?}",
-            found()
+            check()
         );
         mode(0o700);
-        assert!(found().is_ok());
+        assert!(check().is_ok());
     }
 }

@@ -1,128 +1,132 @@
-//! Whether the kernel takes the programs, and what may keep it from that.
+//! Whether the kernel loads the programs, and what may prevent it.
 
 use super::facts::Facts;
 use crate::bpf::FLOOR;
 use crate::doctor::check::Check;
 use crate::sys::KernelError;
 
-/// Since then maps count as memory of the process's cgroup, and no longer as locked memory.
+/// First kernel on which maps count as memory of the process's cgroup, not as locked memory.
 const NO_LOCKED_MEMORY: (u32, u32) = (5, 11);
-/// Room for all maps twice, in bytes: while a daemon takes over, there are two sets.
+/// Locked memory for two sets of maps, in bytes: both exist while a new version takes over.
 const LOCKED_MEMORY: u64 = 64 << 20;
 
-pub(super) fn object(facts: &Facts) -> Check {
+/// Checks that this binary contains the programs.
+pub(super) fn embedded(facts: &Facts) -> Check {
     let fix = "install a release build, or build with ./x build";
-    let found = format!("{} bytes", facts.object);
+    let message = format!("{} bytes", facts.object);
     Check::new(
         "kernel program in this binary",
         facts.object > 0,
-        found,
+        message,
         fix,
     )
 }
 
+/// Checks the version of the kernel.
 pub(super) fn version(facts: &Facts) -> Check {
-    let fit = facts.version() >= (u32::from(FLOOR.0), u32::from(FLOOR.1));
+    let passed = facts.version() >= (u32::from(FLOOR.0), u32::from(FLOOR.1));
     let fix = "use kernel 5.10 or newer";
-    Check::new("kernel version", fit, facts.release.clone(), fix)
+    Check::new("kernel version", passed, facts.release.clone(), fix)
 }
 
+/// Checks that programs are compiled.
 pub(super) fn jit(facts: &Facts) -> Check {
     let enabled = facts.jit.as_deref().unwrap_or("unknown");
-    let fix = "sysctl net.core.bpf_jit_enable=1: without it each packet costs many times more";
-    let found = format!("bpf_jit_enable = {enabled}");
-    Check::new("BPF compiler (JIT)", enabled != "0", found, fix)
+    let fix =
+        "sysctl net.core.bpf_jit_enable=1: without it, each packet costs many times more CPU time";
+    let message = format!("bpf_jit_enable = {enabled}");
+    Check::new("BPF compiler (JIT)", enabled != "0", message, fix)
 }
 
-/// Nothing follows from this; people who know other BPF programs ask.
-pub(super) fn types(facts: &Facts) -> Check {
-    let there = if facts.types { "there" } else { "not there" };
-    let found = format!("{there}, and not needed");
-    Check::new("kernel type information (BTF)", true, found, "")
+/// Reports BTF, which other BPF programs need and these do not.
+pub(super) fn btf(facts: &Facts) -> Check {
+    let presence = if facts.types { "present" } else { "absent" };
+    let message = format!("{presence}, and not needed");
+    Check::new("kernel type information (BTF)", true, message, "")
 }
 
-/// What lockdown forbids to BPF are the helpers that read kernel memory (`LOCKDOWN_BPF_READ_KERNEL`, from confidentiality mode on) and that
-/// write to a process's (`LOCKDOWN_BPF_WRITE_USER`). The programs call neither.
+/// Reports the lockdown level. Lockdown denies BPF programs the helpers that read kernel memory (`LOCKDOWN_BPF_READ_KERNEL`, from confidentiality mode on) and that
+/// write to memory of a process (`LOCKDOWN_BPF_WRITE_USER`). The programs call neither.
 pub(super) fn lockdown(facts: &Facts) -> Check {
     let levels = facts.lockdown.as_deref().unwrap_or("[none]");
     let level = levels.split(['[', ']']).nth(1).unwrap_or("unknown");
-    let found = match level {
+    let message = match level {
         "none" => "none".to_owned(),
-        _ => format!("{level}: no hindrance, the programs read no kernel memory"),
+        _ => format!("{level}: not a problem, the programs read no kernel memory"),
     };
-    Check::new("kernel lockdown", true, found, "")
+    Check::new("kernel lockdown", true, message, "")
 }
 
-/// Who has no capability for BPF is what this is about; the daemon has.
+/// Reports the setting for processes without capabilities; the daemon has them.
 pub(super) fn unprivileged(facts: &Facts) -> Check {
     let setting = facts.unprivileged.as_deref().unwrap_or("unknown");
-    let found = format!("unprivileged_bpf_disabled = {setting}: no hindrance");
-    Check::new("BPF without privilege", true, found, "")
+    let message = format!("unprivileged_bpf_disabled = {setting}: not a problem");
+    Check::new("BPF without privilege", true, message, "")
 }
 
+/// Checks the limit of locked memory, on kernels where maps count towards it.
 pub(super) fn locked_memory(facts: &Facts) -> Check {
-    let what = "locked memory";
+    let id = "locked memory";
     if facts.version() >= NO_LOCKED_MEMORY {
-        return Check::new(what, true, "not counted by this kernel", "");
+        return Check::new(id, true, "not counted by this kernel", "");
     }
     let fix =
         "start it as a service (its unit has LimitMEMLOCK=infinity), or ulimit -l unlimited first";
-    let fit = facts
+    let passed = facts
         .locked_memory
         .is_none_or(|limit| limit >= LOCKED_MEMORY);
     let limit = facts.locked_memory;
-    let found = limit.map_or("unlimited".to_owned(), |limit| {
+    let message = limit.map_or("unlimited".to_owned(), |limit| {
         format!("{} KiB", limit >> 10)
     });
-    Check::new(what, fit, found, fix)
+    Check::new(id, passed, message, fix)
 }
 
-/// What came of having the kernel take the programs.
-pub(super) fn rehearsal(facts: &Facts, outcome: &Result<(), KernelError>) -> Check {
-    let fix = match outcome {
+/// Checks the result of loading the programs.
+pub(super) fn load(facts: &Facts, result: &Result<(), KernelError>) -> Check {
+    let fix = match result {
         Err(KernelError::Privilege { .. }) => refusal(facts),
         Err(KernelError::Verifier { .. }) => {
-            "report this with the kernel's version; until it is fixed, another kernel takes the programs".to_owned()
+            "report this with the kernel's version, and use another kernel until it is fixed"
+                .to_owned()
         }
         Err(KernelError::NoProgram | KernelError::TooOld { .. }) => "see above".to_owned(),
-        Ok(()) | Err(_) => "see dmesg for what the kernel says; where memory is short, raise the limit of the service or container \
-            (MemoryMax=, docker run --memory)".to_owned(),
+        Ok(()) | Err(_) => {
+            "see dmesg; where memory is short, raise the limit of the service or container \
+            (MemoryMax=, docker run --memory)"
+                .to_owned()
+        }
     };
-    Check::new(
-        "loading the programs",
-        outcome.is_ok(),
-        reason(outcome),
-        &fix,
-    )
+    Check::new("loading the programs", result.is_ok(), reason(result), &fix)
 }
 
-/// Who may have refused, by what is in force here.
+/// Returns the fix for a refusal, depending on what is active on this host.
 fn refusal(facts: &Facts) -> String {
-    if !super::rights::missing(facts).is_empty() || facts.in_user_namespace {
-        return "give this process the capabilities above first".to_owned();
+    if !super::capabilities::missing(facts).is_empty() || facts.in_user_namespace {
+        return "grant this process the capabilities above first".to_owned();
     }
-    let mut suspects = Vec::new();
+    let mut causes = Vec::new();
     if facts.status("Seccomp") == Some("2") {
-        suspects.push(
-            "a system call filter is in force, which has to let bpf(2) pass (docker run --security-opt seccomp=…, SystemCallFilter=bpf)",
+        causes.push(
+            "a system call filter is active, which must allow bpf(2) (docker run --security-opt seccomp=…, SystemCallFilter=bpf)",
         );
     }
     let modules = facts.modules.as_deref().unwrap_or_default();
     if modules.contains("selinux") {
-        suspects.push("SELinux is in force: ausearch -m avc -c egress-enforcer shows what its policy has to let (class bpf)");
+        causes.push("SELinux is active: ausearch -m avc -c egress-enforcer shows what its policy must allow (class bpf)");
     }
     if modules.contains("apparmor") {
-        suspects.push("AppArmor is in force: a profile over this program needs capability bpf, net_admin and perfmon");
+        causes.push("AppArmor is active: a profile of this program needs capability bpf, net_admin and perfmon");
     }
-    if suspects.is_empty() {
-        suspects.push("something on this host refuses bpf(2): see dmesg and the audit log");
+    if causes.is_empty() {
+        causes.push("something on this host refuses bpf(2): see dmesg and the audit log");
     }
-    suspects.join("; ")
+    causes.join("; ")
 }
 
-/// The outcome of a rehearsal in words.
-fn reason(outcome: &Result<(), KernelError>) -> String {
-    match outcome {
+/// Returns the result of loading the programs as text.
+fn reason(result: &Result<(), KernelError>) -> String {
+    match result {
         Ok(()) => "the kernel accepts them".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -142,15 +146,15 @@ mod tests {
     }
 
     #[test]
-    fn an_old_kernel_and_an_empty_binary_are_unfit() {
+    fn an_old_kernel_and_an_empty_binary_fail() {
         assert!(!version(&on("5.9.16", None)).is_ok());
         assert!(version(&on("5.10.0", None)).is_ok());
         assert!(!version(&on("unknown", None)).is_ok());
-        assert!(!object(&Facts::default()).is_ok());
+        assert!(!embedded(&Facts::default()).is_ok());
     }
 
     #[test]
-    fn only_a_compiler_that_is_switched_off_is_unfit() {
+    fn only_a_disabled_compiler_fails() {
         let with = |jit: Option<&str>| {
             let jit = jit.map(str::to_owned);
             super::jit(&Facts {
@@ -172,20 +176,20 @@ mod tests {
     }
 
     #[test]
-    fn neither_lockdown_nor_missing_types_are_in_the_way() {
+    fn lockdown_and_missing_btf_pass() {
         let facts = Facts {
             lockdown: Some("none integrity [confidentiality]".to_owned()),
             ..Facts::default()
         };
         let check = lockdown(&facts);
-        assert!(check.is_ok() && check.message.starts_with("confidentiality: no hindrance"));
+        assert!(check.is_ok() && check.message.starts_with("confidentiality: not a problem"));
         assert_eq!(lockdown(&Facts::default()).message, "none");
-        assert_eq!(types(&facts).message, "not there, and not needed");
+        assert_eq!(btf(&facts).message, "absent, and not needed");
         assert!(unprivileged(&facts).is_ok());
     }
 
     #[test]
-    fn a_refusal_names_who_may_have_refused() {
+    fn a_refusal_names_what_may_have_refused() {
         let refused = || {
             Err(KernelError::Privilege {
                 what: "create the maps".to_owned(),
@@ -203,10 +207,10 @@ mod tests {
             (facts("Seccomp:\t0\n", ""), "audit log"),
             (Facts::default(), "capabilities above"),
         ] {
-            let check = rehearsal(&facts, &refused());
+            let check = load(&facts, &refused());
             assert!(!check.is_ok() && check.fix.contains(words), "{check:?}");
         }
-        assert!(rehearsal(&Facts::default(), &Ok(())).is_ok());
+        assert!(load(&Facts::default(), &Ok(())).is_ok());
     }
 
     /// Helpers (linux/bpf.h) that lockdown refuses: `probe_read`, `probe_read_str`, `probe_read_kernel`, `probe_read_kernel_str`,
