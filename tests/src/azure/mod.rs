@@ -188,8 +188,8 @@ impl Azure {
     fn await_sockets(&self, service: Service) {
         let is_open = self.shared.fault(service) != Some(Fault::Refused);
         let (_netns, addresses) = self.network.of(service);
-        let is_settled = |address| self.shared.state().open.contains(address) == is_open;
-        while !addresses.iter().all(is_settled) && !self.has_stopped() {
+        let is_as_required = |address| self.shared.state().open.contains(address) == is_open;
+        while !addresses.iter().all(is_as_required) && !self.has_stopped() {
             std::thread::sleep(POLL);
         }
     }

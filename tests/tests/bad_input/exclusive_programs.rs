@@ -42,13 +42,13 @@ fn an_exclusive_program_above_the_scope_is_reported_with_its_owner() -> Result<(
 
     let found = finding(&enforcer)?;
     assert_eq!(found["outcome"], "failed", "{found}");
-    let told = found["message"].as_str().unwrap_or_default();
+    let message = found["message"].as_str().unwrap_or_default();
     let holder = format!("process {} (", process::id());
     for words in ["a start would fail", &named, &holder] {
-        assert!(told.contains(words), "no {words:?} in {told}");
+        assert!(message.contains(words), "no {words:?} in {message}");
     }
-    let mend = found["fix"].as_str().unwrap_or_default();
-    assert!(mend.contains(&detach), "{mend}");
+    let fix = found["fix"].as_str().unwrap_or_default();
+    assert!(fix.contains(&detach), "{fix}");
 
     drop(attached);
     assert_eq!(finding(&enforcer)?["outcome"], "ok");

@@ -1,4 +1,4 @@
-//! A resolver that fails or lies: the last good addresses stay, and it is told.
+//! A resolver that fails or lies: the last good addresses stay allowed, and an alarm is raised.
 
 use std::{fs, net::IpAddr, path::Path, thread, time::Duration};
 

@@ -44,11 +44,11 @@ fn the_first_pull_from_a_new_replica_succeeds_with_a_pattern() -> Result<()> {
         );
     }
     let told = enforcer.cli(["endpoints"])?.success()?;
-    let learned = told.lines().find(|line| line.contains("(learned): "));
-    let learned = learned.with_context(|| told.clone())?;
-    assert!(learned.contains("contoso.*.data.azurecr.io"), "{told}");
+    let snooped = told.lines().find(|line| line.contains("(learned): "));
+    let snooped = snooped.with_context(|| told.clone())?;
+    assert!(snooped.contains("contoso.*.data.azurecr.io"), "{told}");
     assert!(
-        learned.contains(&Replica::number(0).addresses[0].to_string()),
+        snooped.contains(&Replica::number(0).addresses[0].to_string()),
         "{told}"
     );
     Ok(())
@@ -88,7 +88,7 @@ fn a_restarted_daemon_knows_the_names_of_snooped_addresses() -> Result<()> {
     let replica = Replica::number(0);
     replica.appear(&lab)?;
     look_up(&lab.device(), &replica.host)?;
-    enforcer.await_api_status("the replica is learned", MINUTE, |status| {
+    enforcer.await_api_status("the replica is snooped", MINUTE, |status| {
         let patterns = &status.registries[0].patterns;
         patterns.iter().any(|pattern| pattern.addresses.len() == 2)
     })?;

@@ -62,7 +62,7 @@ fn a_client_with_an_older_socket_to_the_resolver_reaches_each_new_address_immedi
 }
 
 fn await_reload(enforcer: &Enforcer) -> Result<()> {
-    enforcer.await_status("the configuration is read anew", |_| {
+    enforcer.await_status("the reload", |_| {
         enforcer.log().contains("configuration read anew")
     })?;
     Ok(())

@@ -81,7 +81,7 @@ fn no_connection_resolved_by_systemd_resolved_is_denied() -> Result<()> {
     let env = stub.used_in(lab.device())?;
     let mut enforcer = Enforcer::prepare(&lab, &REGIONS, "")?;
     stub.seen_by(&mut enforcer)?;
-    let (totals, denied) = raced(&lab, enforcer, A_THOUSAND, &env)?;
+    let (totals, denied) = race(&lab, enforcer, A_THOUSAND, &env)?;
     assert_eq!(totals.failed, BTreeMap::new());
     assert_eq!((totals.answered, denied), (1000, 0));
     Ok(())
@@ -100,7 +100,7 @@ fn no_connection_resolved_over_ipv6_is_denied() -> Result<()> {
 }
 
 #[test]
-fn with_learning_switched_off_the_same_clients_are_refused() -> Result<()> {
+fn without_dns_snooping_the_same_clients_are_denied() -> Result<()> {
     let lab = Lab::start()?;
     let (totals, denied) = with_daemon(&lab, "learn = false", TEN_THOUSAND, &lab.device())?;
     let failed: u64 = totals.failed.values().sum();
@@ -115,10 +115,10 @@ fn with_daemon(lab: &Lab, more: &str, counts: Counts, env: &ProcessEnv) -> Resul
     let servers =
         format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{RESOLVER_V6}\", \"127.0.0.53\"]");
     enforcer.edit("[dns]", &format!("{servers}\n{more}"))?;
-    raced(lab, enforcer, counts, env)
+    race(lab, enforcer, counts, env)
 }
 
-fn raced(
+fn race(
     lab: &Lab,
     mut enforcer: Enforcer,
     counts: Counts,

@@ -143,12 +143,15 @@ fn identical_denials_are_reported_once_and_counted() -> Result<()> {
     assert_eq!(counted.suppressed, []);
     for (to, denials) in [(to, 6), ("203.0.113.111", 3)] {
         let to = mapped(to)?;
-        let told = events.iter().filter(|event| event.destination == to);
+        let reported = events.iter().filter(|event| event.destination == to);
         // One event per deduplication window during the process.
-        assert!((1..=2).contains(&told.count()), "{events:?}");
-        let folds = counted.deduplicated.iter();
-        let folds = folds.filter(|(key, _)| key.destination == to);
-        assert_eq!(folds.map(|(_, fold)| fold.denials).sum::<u64>(), denials);
+        assert!((1..=2).contains(&reported.count()), "{events:?}");
+        let deduplicated = counted.deduplicated.iter();
+        let deduplicated = deduplicated.filter(|(key, _)| key.destination == to);
+        assert_eq!(
+            deduplicated.map(|(_, entry)| entry.denials).sum::<u64>(),
+            denials
+        );
     }
     let again = fixture.loaded.kernel.maps.take_counted(u32::MAX)?;
     assert_eq!(
@@ -275,9 +278,9 @@ fn taken(fixture: &mut Fixture) -> Result<Counted> {
 }
 
 fn denials(counted: &Counted) -> (u64, u64) {
-    let folds = counted.deduplicated.iter().map(|(_, fold)| fold.denials);
-    let withheld = counted.suppressed.iter().map(|(_, denials)| *denials);
-    (folds.sum(), withheld.sum())
+    let deduplicated = counted.deduplicated.iter().map(|(_, entry)| entry.denials);
+    let suppressed = counted.suppressed.iter().map(|(_, denials)| *denials);
+    (deduplicated.sum(), suppressed.sum())
 }
 
 #[test]
@@ -296,18 +299,24 @@ fn a_flood_from_one_cgroup_is_counted_exactly_and_masks_no_event_of_another() ->
         events.iter().filter(|event| event.cgroup == other).count(),
         1
     );
-    let told = events.len() as u64;
-    assert!(told > REPORT_BURST && told < 3 * REPORT_BURST, "{told}");
+    let reported = events.len() as u64;
+    assert!(
+        reported > REPORT_BURST && reported < 3 * REPORT_BURST,
+        "{reported}"
+    );
     let device = loaded_policy::open(&fixture.device)?.id;
     let counted = taken(&mut fixture)?;
     let is_of_device = |(key, _): &(SuppressedKey, u64)| (key.cgroup, key.audited) == (device, 0);
     assert!(counted.suppressed.iter().all(is_of_device), "{counted:?}");
-    let (folds, withheld) = denials(&counted);
-    assert_eq!((folds, folds + withheld), (told, u64::from(MANY) + 1));
+    let (deduplicated, suppressed) = denials(&counted);
+    assert_eq!(
+        (deduplicated, deduplicated + suppressed),
+        (reported, u64::from(MANY) + 1)
+    );
     let counters = fixture.loaded.counters()?;
     assert_eq!(
         (counters.suppressed_events, counters.lost_events),
-        (withheld, 0)
+        (suppressed, 0)
     );
     assert_eq!(counters.denied(), u64::from(MANY) + 1);
     Ok(())
@@ -330,10 +339,10 @@ fn a_full_ring_buffer_changes_no_verdict_and_loses_no_count() -> Result<()> {
 
     let runtime = runtime()?;
     let mut reader = reader(&runtime, &fixture)?;
-    let told = drain(&runtime, &mut reader)?.len() as u64;
-    let (folds, withheld) = denials(&taken(&mut fixture)?);
-    assert_eq!((told + lost, withheld), (folds, 0));
-    assert_eq!(folds, CGROUPS as u64 * REPORT_BURST);
+    let reported = drain(&runtime, &mut reader)?.len() as u64;
+    let (deduplicated, suppressed) = denials(&taken(&mut fixture)?);
+    assert_eq!((reported + lost, suppressed), (deduplicated, 0));
+    assert_eq!(deduplicated, CGROUPS as u64 * REPORT_BURST);
     fixture.run(&fixture.device, &datagrams(0..1))?;
     let next = drain(&runtime, &mut reader)?;
     assert_eq!(next.len(), 1, "with free space, denials are reported again");

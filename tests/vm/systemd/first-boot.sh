@@ -1,10 +1,10 @@
-# From a machine without the package to the restart.
+# First boot: from a machine without the package to the restart.
 
 first_try_passes() {
     within 60 first_try_has_ended
-    told "$(tr '\n' ' ' </run/lab/first-try)"
+    info "$(tr '\n' ' ' </run/lab/first-try)"
     grep -q ' sent$' /run/lab/first-try || fail "a storage account cannot be reached at all"
-    ! grep -q ' refused$' /run/lab/first-try || fail "something refuses without the package"
+    ! grep -q ' refused$' /run/lab/first-try || fail "connections are refused without the package"
     [ "$(leaked)" -gt 0 ] || fail "the cloud counts no packets"
     for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
 }
@@ -20,18 +20,18 @@ install() {
 
 ready() {
     systemctl restart egress-enforcer
-    # Ready means attached: nothing is waited for.
+    # Ready means attached, so this does not wait.
     wants refused $PROTECTED
     within 60 has_address $LOGIN
     enforced
-    told "installed size $(dpkg-query -W -f '${Installed-Size}' egress-enforcer) KiB, $(grep VmRSS /proc/"$(pid)"/status | tr -s '\t ' ' ')"
+    info "installed size $(dpkg-query -W -f '${Installed-Size}' egress-enforcer) KiB, $(grep VmRSS /proc/"$(pid)"/status | tr -s '\t ' ' ')"
 }
 
 doctor() { egress-enforcer doctor; }
 
 sandbox() {
     exposure=$(systemd-analyze security --no-pager egress-enforcer | tail -n 1)
-    told "$exposure"
+    info "$exposure"
     tenths=$(echo "$exposure" | sed -n 's/.*: \([0-9]*\)\.\([0-9]\).*/\1\2/p')
     [ "$tenths" -le 25 ] || fail "more exposed than 2.5: $exposure"
     journalctl -q -b -u egress-enforcer -o cat _PID="$(pid)" | grep -q . || fail "nothing of the daemon's in the journal"
@@ -57,10 +57,10 @@ events_name_who() {
 
 group() {
     useradd --system --no-create-home --groups egress-enforcer lab-member
-    useradd --system --no-create-home lab-stranger
+    useradd --system --no-create-home lab-outsider
     as() { setpriv --reuid "$1" --regid "$1" --init-groups --no-new-privs "$2" "$3"; }
-    as lab-member egress-enforcer status || fail "a member of the group is not told: $(as lab-member egress-enforcer status 2>&1)"
-    ! as lab-stranger egress-enforcer status || fail "a stranger is told"
+    as lab-member egress-enforcer status || fail "a member of the group gets no status: $(as lab-member egress-enforcer status 2>&1)"
+    ! as lab-outsider egress-enforcer status || fail "a user outside the group gets the status"
 }
 
 reload() {
@@ -72,13 +72,13 @@ reload() {
     is_active || fail "not active after a reload"
 }
 
-reload_of_nonsense() {
+reload_of_invalid() {
     main=$(pid)
-    cp /etc/egress-enforcer/config.toml /lab/kept
+    cp /etc/egress-enforcer/config.toml /lab/config.backup
     echo 'nonsense = true' >/etc/egress-enforcer/config.toml
-    ! systemctl reload egress-enforcer || fail "a broken configuration was taken"
+    ! systemctl reload egress-enforcer || fail "an invalid configuration was accepted"
     journalctl -q -b -u egress-enforcer -n 20 -o cat | grep -q nonsense || fail "the journal does not name the key"
-    cp /lab/kept /etc/egress-enforcer/config.toml
+    cp /lab/config.backup /etc/egress-enforcer/config.toml
     is_active && [ "$(pid)" = "$main" ] || fail "the daemon ended"
     wants answered $DATA_WESTUS
     enforced
@@ -132,7 +132,7 @@ container() {
     cp /bin/busybox /lab/container/rootfs/bin/
     ln -sf busybox /lab/container/rootfs/bin/sh
     cp container.json /lab/container/config.json
-    # RFC 8446 section 4.1.2, as short as it can be: to the server it is a bad request.
+    # A minimal ClientHello (RFC 8446, section 4.1.2), which is a bad request for the server.
     for name in contoso mallory; do
         {
             printf '\026\003\001\000\114\001\000\000\110\003\003%s\000' 12345678901234567890123456789012
@@ -143,15 +143,15 @@ container() {
 answer() { busybox nc -w 3 198.51.100.10 443 <"/$1" 2>&1; }
 echo "protected: $(echo | busybox nc -w 3 203.0.113.66 443 2>&1)"
 echo "allowed: $(answer contoso)"
-echo "neighbour: $(answer mallory)"
+echo "other-tenant: $(answer mallory)"
 W
     said=$(runc run --bundle /lab/container lab-one)
     echo "$said"
     echo "$said" | grep -q 'protected: .*Operation not permitted' || fail "a container is not refused"
     echo "$said" | grep -q 'allowed: .*HTTP/1.0 400' || fail "a container gets no answer"
-    echo "$said" | grep -q 'neighbour: $' || fail "a container gets an answer by another name"
+    echo "$said" | grep -q 'other-tenant: $' || fail "a container gets an answer for another tenant's name"
     egress-enforcer events --json | grep -q lab-containers || fail "no event names the container"
-    # A network of its own changes nothing.
+    # A separate network namespace changes nothing.
     sed -i 's/{ "type": "pid" }/{ "type": "network" }, &/' /lab/container/config.json
     runc run --bundle /lab/container lab-two | grep -q 'protected: .*Operation not permitted' || fail "a container with its own network is not refused"
     [ "$(leaked)" = "$1" ] || fail "packets came through"
@@ -166,25 +166,25 @@ idle() {
     sleep 60
     cpu=$(($(ticks) - ($cpu)))
     woken=$(($(switches) - woken))
-    told "in 60 s: $cpu ticks of 10 ms, woken $woken times, $(grep VmRSS "/proc/$(pid)/status" | tr -s '\t ' ' ')"
-    # Names are asked for again within the minute, and the watchdog is told twice; an emulated processor takes tens of times longer.
+    info "in 60 s: $cpu ticks of 10 ms, woken $woken times, $(grep VmRSS "/proc/$(pid)/status" | tr -s '\t ' ' ')"
+    # Names are resolved again within the minute, and the watchdog is notified twice; an emulated processor is some tens of times slower.
     [ "$woken" -le 30 ] || fail "woken $woken times in an idle minute"
     [ "$cpu" -le 30 ] || fail "$cpu ticks of processor time in an idle minute"
 }
 
-step without-the-package-a-first-try-passes first_try_passes
+step without-the-package-connections-succeed first_try_passes
 step install-enables-and-starts install
 step ready-means-enforced ready
-step doctor-finds-the-machine-fit doctor
-step sandbox-holds sandbox
+step doctor-passes doctor
+step sandbox-restrictions-apply sandbox
 step events-name-process-and-unit events_name_who
 step status-is-for-the-group group
-step reload-takes-a-new-region reload
-step reload-refuses-nonsense reload_of_nonsense
+step reload-applies-a-new-region reload
+step reload-rejects-an-invalid-configuration reload_of_invalid
 step container-is-judged-like-any-process container "$(leaked)"
-step watchdog-ends-a-hung-daemon-and-enforcement-goes-on watchdog
+step watchdog-restarts-a-hung-daemon-without-a-gap watchdog
 step kills-lose-and-leak-nothing under_traffic kills
 step upgrades-lose-and-leak-nothing under_traffic upgrades
 step stop-keeps-enforcing stop
-step idle-takes-no-processor-time idle
+step idle-uses-no-processor-time idle
 touch /lab/silent

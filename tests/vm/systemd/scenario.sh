@@ -1,5 +1,5 @@
-# What the guest shows. One line for each step on the console: "ok NAME" or "not ok NAME: why". The machine's side knows which
-# steps there have to be. The first boot ends before a restart, the second one at the end.
+# The guest's scenario. Prints one line per step on the console: "ok NAME" or "not ok NAME: error". xtask knows the expected
+# steps. The first boot ends before a restart, the second one at the end.
 set -u
 cd /lab
 . /lab/steps.sh

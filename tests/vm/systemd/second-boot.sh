@@ -1,10 +1,10 @@
-# From the restart, without a resolver, to the purge.
+# Second boot: from the restart, without a resolver, to the purge.
 
 since_boot() { sed -n "s/ $1\$//p" /run/lab/first-try | head -n 1; }
 
 before_the_first_interface() {
     within 60 first_try_has_ended
-    told "$(tr '\n' ' ' </run/lab/first-try)"
+    info "$(tr '\n' ' ' </run/lab/first-try)"
     refused=$(since_boot refused) up=$(since_boot up)
     [ -n "$refused" ] && [ -n "$up" ] || fail "never refused, or never up"
     [ "$refused" -lt "$up" ] || fail "up at $up, refused from $refused on"
@@ -15,7 +15,7 @@ before_the_first_interface() {
 before_network_pre() {
     active=$(property ActiveEnterTimestampMonotonic)
     network=$(systemctl show -P ActiveEnterTimestampMonotonic network-pre.target)
-    told "ready at $active, network-pre.target at $network microseconds"
+    info "ready at $active, network-pre.target at $network microseconds"
     [ "$network" -gt 0 ] && [ "$active" -gt 0 ] || fail "one of them was not reached"
     [ "$active" -le "$network" ] || fail "too late"
 }
@@ -27,9 +27,9 @@ from_the_state_file() {
     wants answered $DATA_WESTUS
 }
 
-# It tells of a resolver that does not answer, and only of that.
+# doctor reports the unreachable resolver, and no other failure.
 doctor() {
-    ! egress-enforcer doctor >/run/lab/doctor || fail "a dead resolver goes unseen"
+    ! egress-enforcer doctor >/run/lab/doctor || fail "doctor does not report the unreachable resolver"
     [ "$(grep -c "^✗ failed" /run/lab/doctor)" = 1 ] || fail "more failed: $(cat /run/lab/doctor)"
     rm /run/lab/silent
     egress-enforcer doctor
@@ -38,7 +38,7 @@ doctor() {
 # gone PATH…
 gone() {
     for path in "$@"; do
-        [ ! -e "$path" ] && [ ! -L "$path" ] || fail "$path is left"
+        [ ! -e "$path" ] && [ ! -L "$path" ] || fail "$path remains"
     done
 }
 
@@ -46,7 +46,7 @@ removed() {
     dpkg --remove egress-enforcer
     gone $PINS /usr/bin/egress-enforcer /var/lib/egress-enforcer /run/egress-enforcer
     for address in $PROTECTED $EVIL $LOGIN; do wants answered "$address"; done
-    [ -e /etc/egress-enforcer/config.toml ] || fail "the configuration is not kept"
+    [ -e /etc/egress-enforcer/config.toml ] || fail "the configuration was removed"
 }
 
 purged() {
@@ -55,7 +55,7 @@ purged() {
         /etc/systemd/system/sysinit.target.wants/egress-enforcer.service
 }
 
-# Whatever the kernel lets the programs do under lockdown, doctor and the service have to say the same.
+# doctor's result under lockdown must match whether the service starts.
 locked_down() {
     echo confidentiality >/sys/kernel/security/lockdown
     rm -f /run/lab/silent
@@ -63,19 +63,19 @@ locked_down() {
     cp /lab/config.toml /etc/egress-enforcer/
     /lab/egress-guest service-tags >/etc/egress-enforcer/ServiceTags_Lab.json
     installs current || true
-    fit=yes
-    egress-enforcer doctor || fit=no
+    passes=yes
+    egress-enforcer doctor || passes=no
     if is_active; then runs=yes; else runs=no; fi
-    told "lockdown=$(cat /sys/kernel/security/lockdown): doctor finds it fit: $fit; the service runs: $runs"
+    info "lockdown=$(cat /sys/kernel/security/lockdown): doctor passes: $passes; the service runs: $runs"
     egress-enforcer doctor | grep -i lockdown || true
-    [ $fit = $runs ] || fail "doctor and the service differ"
+    [ $passes = $runs ] || fail "doctor and the service differ"
     [ $runs = no ] || wants refused $PROTECTED
 }
 
 step boot-enforces-before-the-first-interface-is-up before_the_first_interface
 step boot-enforces-before-network-pre-target before_network_pre
 step boot-without-a-resolver-starts-from-the-state-file from_the_state_file
-step doctor-still-finds-the-machine-fit doctor
+step doctor-still-passes doctor
 step remove-ends-enforcement-and-keeps-the-configuration removed
 step purge-leaves-nothing purged
-step lockdown-is-told-as-it-is locked_down
+step lockdown-is-reported-correctly locked_down

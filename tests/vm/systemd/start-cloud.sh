@@ -1,8 +1,8 @@
-# Starts the cloud, and returns when everything in it answers.
+# Starts the cloud, and returns once it answers.
 set -eu
 mkdir -p /run/lab
 for module in /lab/modules/*; do insmod "$module"; done
-# A boot for which the scenario asked for a dead resolver.
+# The scenario requested a boot without a resolver.
 [ ! -e /lab/silent ] || touch /run/lab/silent
 /lab/egress-guest cloud /run/lab </dev/null >/run/lab/cloud.log 2>&1 &
 until [ -e /run/lab/ready ]; do

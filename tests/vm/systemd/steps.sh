@@ -1,4 +1,4 @@
-# Words of the scenario.
+# Helpers of the scenario.
 PROTECTED=203.0.113.66
 EVIL=198.51.100.50
 LOGIN=198.51.100.10
@@ -6,13 +6,13 @@ DATA_WESTUS=198.51.100.210
 PINS=/sys/fs/bpf/egress-enforcer
 failed=0
 
-# step NAME COMMAND…: runs it in a shell that stops at the first failure, and tells what came of it.
+# step NAME COMMAND…: runs COMMAND in a shell that exits at the first failure, and prints the result.
 step() {
     name=$1
     shift
     if (set -eu; "$@") >/run/lab/step 2>&1 </dev/null; then
         echo "ok $name ($(cut -d' ' -f1 /proc/uptime) s)"
-        sed 's/^/    /' /run/lab/step | grep '^    told: ' || true
+        sed 's/^/    /' /run/lab/step | grep '^    info: ' || true
     else
         failed=1
         echo "not ok $name: $(tail -n 1 /run/lab/step)"
@@ -20,15 +20,15 @@ step() {
         journalctl -q -b -u egress-enforcer -n 15 -o short-monotonic --no-pager | sed 's/^/    journal: /'
     fi
 }
-# A figure for the reader.
-told() { echo "told: $*"; }
+# Prints a measured value.
+info() { echo "info: $*"; }
 fail() { echo "$*"; exit 1; }
 
-# Exit statuses do not end a shell inside a condition, so every wish says itself what it wanted.
+# Exit statuses do not end a shell inside a condition, so every check reports its own failure.
 tried() { /lab/egress-guest try "$1" || true; }
 wants() { # wants OUTCOME ADDRESS
     came=$(tried "$2")
-    [ "$came" = "$1" ] || fail "$2: $came, and not $1"
+    [ "$came" = "$1" ] || fail "$2: $came instead of $1"
 }
 leaked() { sleep 0.3; cat /run/lab/leaked; }
 enforced() {
@@ -53,7 +53,7 @@ within() {
 is_active() { [ "$(property ActiveState)" = active ]; }
 has_address() { egress-enforcer endpoints 2>/dev/null | grep -q "$1"; }
 installs() { DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "/lab/$1.deb"; }
-# under_traffic COMMAND…: nothing is lost and nothing leaks meanwhile.
+# under_traffic COMMAND…: checks that no packet is lost or leaks meanwhile.
 under_traffic() {
     before=$(leaked)
     rm -f /run/lab/end
@@ -65,5 +65,5 @@ under_traffic() {
     touch /run/lab/end
     wait $stream || fail "the stream: $(cat /run/lab/totals)"
     [ "$(leaked)" = "$before" ] || fail "packets came through"
-    told "$(cat /run/lab/totals)"
+    info "$(cat /run/lab/totals)"
 }

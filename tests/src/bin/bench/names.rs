@@ -28,7 +28,7 @@ const REGIONS: [&str; 6] = [
 /// Seconds.
 const TTL: u32 = 10;
 /// Time before the measurement.
-const SETTLED: Duration = Duration::from_secs(15);
+const WARM_UP: Duration = Duration::from_secs(15);
 /// Duration of the measurement.
 const MEASURED: Duration = Duration::from_secs(60);
 /// `USER_HZ`, the unit of `/proc/<pid>/stat`, on every supported architecture.
@@ -67,7 +67,7 @@ pub(crate) fn measure() -> Result<Names> {
     enforcer.configure(&(contoso + &others()))?;
     enforcer.run()?;
     enforcer.await_names()?;
-    sleep(SETTLED);
+    sleep(WARM_UP);
 
     let pid = enforcer.pid()?;
     let (before, from) = (processor_time(pid)?, Instant::now());

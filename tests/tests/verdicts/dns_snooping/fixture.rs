@@ -296,18 +296,18 @@ fn names(cgroup: u64) -> Vec<NameInput> {
         deadline: u64::MAX,
         unchecked: false,
     };
-    let homes = [
+    let tags = [
         (NameEntry::IN_REGISTRY_TAG, EVERYBODY),
         (NameEntry::IN_REGISTRY_TAG, EVERYBODY),
         (NameEntry::IN_STORAGE_TAG, for_unit),
     ];
-    let named = IDS.into_iter().zip(homes);
+    let named = IDS.into_iter().zip(tags);
     named
-        .map(|((text, id), (home, scope))| NameInput {
+        .map(|((text, id), (tag, scope))| NameInput {
             text: text.to_owned(),
             id,
             scopes: vec![scope],
-            flags: home,
+            flags: tag,
             ..NameInput::default()
         })
         .collect()
