@@ -12,6 +12,7 @@ use enforcer_common::{
 use crate::policy_maps::KernelPolicy;
 use crate::skb::{IPV4, IPV6, Packet};
 use crate::tls::flow::{self, NonTcpSocket};
+use crate::trace::{self, Step};
 use crate::verifier;
 
 /// A judged packet.
@@ -37,7 +38,9 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, non_tcp: NonTcpSocket) -> Judge
         Ok(flow) => Ok(verifier::forget_flow_bounds(flow)),
         Err(error) => Err(error),
     };
+    trace::step(Step::Header(packet.version(), read));
     let decision = decide_packet(read, &KernelPolicy(&packet));
+    trace::step(Step::Decision(decision));
     let parsed = read.unwrap_or(Flow {
         destination: decision.destination,
         transport: Transport::Hidden(0),

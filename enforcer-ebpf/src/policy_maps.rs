@@ -13,6 +13,7 @@ use crate::maps::{
     ALLOWED, BlockMap, DNS_ADDRESSES, EXC_ADDRESSES, EXC_CGROUPS, EXC_PREFIXES, NAME_ADDRESSES,
     PROTECTED_V4, PROTECTED_V6, RowMap, SETTINGS,
 };
+use crate::trace::{self, Step};
 
 /// Whether denials are only reported. Settings that cannot be read enforce.
 #[inline(always)]
@@ -49,23 +50,29 @@ impl<S: CgroupSource> PolicyView for KernelPolicy<'_, S> {
                 class_of_v6(high, low)
             }
         };
-        Class::from_code(code as u16)
+        let class = Class::from_code(code as u16);
+        trace::step(Step::Class(address, class));
+        class
     }
 
     #[inline(always)]
     fn is_allowed(&self, address: Address) -> bool {
         let [high, low] = halves(address);
-        is_allowed(high, low) != 0
+        let is_allowed = is_allowed(high, low) != 0;
+        trace::step(Step::AllowedName(address, is_allowed));
+        is_allowed
     }
 
     #[inline(always)]
     fn exception(&self, address: Address) -> Option<Exception> {
         let [high, low] = halves(address);
-        match self.0.exception(high, low) {
+        let exception = match self.0.exception(high, low) {
             BY_PREFIX => Some(Exception::Prefix),
             BY_NAME => Some(Exception::Name),
             _ => None,
-        }
+        };
+        trace::step(Step::Exception(address, exception));
+        exception
     }
 }
 

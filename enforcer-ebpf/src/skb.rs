@@ -88,6 +88,16 @@ impl Packet<'_> {
         unsafe { (*self.raw()).protocol }
     }
 
+    /// IP version; 0 for another protocol.
+    #[inline(always)]
+    pub(crate) fn version(&self) -> u32 {
+        match self.protocol() {
+            IPV4 => 4,
+            IPV6 => 6,
+            _ => 0,
+        }
+    }
+
     /// Length of the packet, in bytes.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {

@@ -112,21 +112,20 @@ fn checks(report: &mut Report) {
             ])
             .args(["--", "--deny=warnings"]),
     );
-    report.command(
-        &Step {
-            title: "clippy, kernel programs",
-            usual: "20 s",
-            log: "test-clippy-bpf",
-        },
-        &mut clippy_bpf(),
-    );
+    for (title, log, features) in [
+        ("clippy, kernel programs", "test-clippy-bpf", ""),
+        ("clippy, trace program", "test-clippy-trace", "trace"),
+    ] {
+        let usual = "20 s";
+        report.command(&Step { title, usual, log }, &mut clippy_bpf(features));
+    }
     report.check("licences and sources", licences::rules);
     report.check("advisories", licences::advisories);
 }
 
 /// Compiles them as aya-build does: on a stable toolchain `RUSTC_BOOTSTRAP` enables `-Zbuild-std`, and `bpf_target_arch` selects
 /// the layout of the registers that the programs read.
-fn clippy_bpf() -> Command {
+fn clippy_bpf(features: &str) -> Command {
     let mut cargo = env::cargo();
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
@@ -140,6 +139,8 @@ fn clippy_bpf() -> Command {
             "--package=enforcer-ebpf",
             "--target=bpfel-unknown-none",
             "-Zbuild-std=core",
+            "--features",
+            features,
         ])
         .arg("--target-dir")
         .arg(env::target().join("bpf"))

@@ -17,6 +17,7 @@ use super::scratch;
 use crate::maps::{FLOWS, NAMES};
 use crate::policy_maps::{self, halves};
 use crate::skb::Packet;
+use crate::trace::{self, Step};
 
 /// `IPPROTO_TCP`.
 const TCP: u32 = 6;
@@ -69,7 +70,9 @@ pub(crate) fn check_client_hello<'a>(
     if is_first {
         state.begin(flow.destination, tcp.sequence);
     }
+    trace::step(Step::Segment(tcp.len));
     let checked = state.check_segment(&connection, tcp, flow.destination, &connection);
+    trace::step(Step::ClientHello(checked));
     if is_first {
         state.rewind();
     }
@@ -148,6 +151,30 @@ struct Connection<'a> {
     decision: Decision,
 }
 
+impl Connection<'_> {
+    #[inline(always)]
+    fn current_grant(&self, names: [u32; 2]) -> Option<Grant> {
+        let [high, low] = halves(self.decision.destination);
+        let names = u64::from(names[0]) << 32 | u64::from(names[1]);
+        let for_all = policy_maps::grant_deadline(0, high, low, names);
+        if for_all != 0 {
+            return Some(Grant {
+                cgroup: 0,
+                deadline: for_all,
+            });
+        }
+        if self.decision.reason != Reason::ExceptionName {
+            return None;
+        }
+        // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
+        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.packet.raw(), level) };
+        policy_maps::first_scope(ancestor, |cgroup| {
+            let deadline = policy_maps::grant_deadline(cgroup, high, low, names);
+            (deadline != 0).then_some(Grant { cgroup, deadline })
+        })
+    }
+}
+
 impl GrantValidity for CurrentSettings {
     #[inline(always)]
     fn epoch(&self) -> u64 {
@@ -176,29 +203,16 @@ impl NamePolicy for Connection<'_> {
     #[inline(always)]
     fn entry(&self, key: &NameKey) -> Option<NameEntry> {
         // SAFETY: an entry that changes while it is read is that of one name or of none.
-        unsafe { NAMES.get(key) }.copied()
+        let entry = unsafe { NAMES.get(key) }.copied();
+        trace::step(Step::NameEntry(entry));
+        entry
     }
 
     #[inline(always)]
     fn grant(&self, names: [u32; 2]) -> Option<Grant> {
-        let [high, low] = halves(self.decision.destination);
-        let names = u64::from(names[0]) << 32 | u64::from(names[1]);
-        let for_all = policy_maps::grant_deadline(0, high, low, names);
-        if for_all != 0 {
-            return Some(Grant {
-                cgroup: 0,
-                deadline: for_all,
-            });
-        }
-        if self.decision.reason != Reason::ExceptionName {
-            return None;
-        }
-        // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
-        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.packet.raw(), level) };
-        policy_maps::first_scope(ancestor, |cgroup| {
-            let deadline = policy_maps::grant_deadline(cgroup, high, low, names);
-            (deadline != 0).then_some(Grant { cgroup, deadline })
-        })
+        let grant = self.current_grant(names);
+        trace::step(Step::Grant(names, grant));
+        grant
     }
 
     #[inline(always)]
@@ -243,6 +257,7 @@ impl Segment for Connection<'_> {
         // Not a terminal reason: TCP sends the segment again, and it is then checked.
         let socket = scratch::claim(self.packet, parser).ok_or(Reason::NoSynSeen)?;
         let progress = scratch::parse(self, socket, at, len);
+        trace::step(Step::ServerName(socket));
         scratch::release(socket, parser);
         progress
     }

@@ -22,7 +22,7 @@ pub use attach::{Lifetime, Links, Undone};
 pub use counters::{Count, Counters};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
-pub use explain::{TestRun, TestRunVerdict};
+pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};
 pub use live_policy::LivePolicy;
 pub use maps::Maps;
 pub(crate) use object::FLOOR;

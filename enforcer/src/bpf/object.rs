@@ -73,7 +73,7 @@ impl Kernel {
 }
 
 /// Checks the object and the kernel version, and raises the memory limit.
-fn prepare(object: &[u8]) -> Result<(), KernelError> {
+pub(super) fn prepare(object: &[u8]) -> Result<(), KernelError> {
     if object.is_empty() {
         return Err(KernelError::NoProgram);
     }
@@ -116,7 +116,7 @@ fn load_program(program: &mut Program) -> Result<(), ProgramError> {
     <&mut aya::programs::CgroupSock>::try_from(program)?.load()
 }
 
-fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
+pub(super) fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
     if let EbpfError::MapError(MapError::IncompatiblePinnedMap { name, .. }) = &error {
         return KernelError::PinLayout {
             path: pins.base().to_owned(),
@@ -127,7 +127,7 @@ fn load_error(pins: &Pins, error: EbpfError) -> KernelError {
 }
 
 /// The error of loading a program: with the verifier's log if it refused the program, without one if the caller lacks privileges.
-fn program_error(name: &str, error: ProgramError) -> KernelError {
+pub(super) fn program_error(name: &str, error: ProgramError) -> KernelError {
     if let ProgramError::LoadError { verifier_log, .. } = &error {
         let log = verifier_log.to_string();
         if log.contains(UNPRIVILEGED) {

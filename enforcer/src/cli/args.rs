@@ -118,6 +118,9 @@ pub(super) struct ExplainArgs {
     /// The server name of the TLS handshake [default: DEST]; empty for none
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
+    /// Print each step of the judgement, as logged by a program that is loaded for this run only
+    #[arg(long, conflicts_with_all = ["unit", "cgroup"])]
+    pub(super) trace: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }

@@ -114,6 +114,12 @@ pub enum KernelError {
         /// The pin directory.
         path: PathBuf,
     },
+    /// The verifier refuses the program of `explain --trace`.
+    #[error("the verifier of kernel {release} refuses the trace program")]
+    TraceRefused {
+        /// The release of the running kernel.
+        release: String,
+    },
     /// No policy is loaded.
     #[error(
         "nothing is loaded: no pins in {path}; start the daemon (`egress-enforcer run`), or pass its configuration with --config"

@@ -6,6 +6,7 @@ pub mod features;
 mod legacy_attach;
 pub mod loaded_policy;
 mod map;
+mod program_maps;
 pub mod program_pool;
 
 use std::{

@@ -54,7 +54,9 @@ impl Programs {
         Ok(Self(Some(verified)))
     }
 
-    pub(super) fn pins(&self) -> &Pins {
+    /// Returns the pins of the maps.
+    #[must_use]
+    pub fn pins(&self) -> &Pins {
         &self.verified().pins
     }
 

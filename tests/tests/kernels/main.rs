@@ -4,8 +4,9 @@
 mod daemon;
 mod exclusive_programs;
 mod resolver;
+mod trace;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use enforcer::bpf::OBJECT;
 use lab::{
     ScratchDir,
@@ -61,31 +62,37 @@ fn every_function_of_the_programs_is_global() -> Result<()> {
 #[test]
 fn the_verifier_accepts_every_program_and_its_effort_is_reported() -> Result<()> {
     let _loaded = LoadedPolicy::new()?;
-    let mut programs = Vec::new();
-    // An earlier test may have loaded them; the newest program of a name is the relevant one.
-    for id in Program::ids()?.into_iter().rev() {
-        programs.push(Program::by_id(id)?.info()?);
-    }
-    let ours = [
-        "egress",
-        "explain",
-        "connect4",
-        "connect6",
-        "sendmsg4",
-        "sendmsg6",
-        "socket_owner",
-        "dns_snoop",
-    ];
-    for name in ours {
-        let program = programs.iter().find(|program| program.name == name);
-        let program = program.unwrap_or_else(|| panic!("{name} is not among {programs:?}"));
-        let verified = program
-            .verified
-            .map_or("-".to_owned(), |count| count.to_string());
-        report(
-            "COST",
-            &[name, &verified, &program.instructions.to_string()],
-        );
-    }
+    PROGRAMS.into_iter().try_for_each(report_cost)
+}
+
+fn report_cost(name: &str) -> Result<()> {
+    let info = newest(name)?.info()?;
+    let verified = info
+        .verified
+        .map_or("-".to_owned(), |count| count.to_string());
+    report("COST", &[name, &verified, &info.instructions.to_string()]);
     Ok(())
+}
+
+/// The programs of the object.
+const PROGRAMS: [&str; 8] = [
+    "egress",
+    "explain",
+    "connect4",
+    "connect6",
+    "sendmsg4",
+    "sendmsg6",
+    "socket_owner",
+    "dns_snoop",
+];
+
+/// Returns the newest loaded program of a name: a previous test may have loaded others.
+fn newest(name: &str) -> Result<Program> {
+    for id in Program::ids()?.into_iter().rev() {
+        let program = Program::by_id(id)?;
+        if program.info()?.name == name {
+            return Ok(program);
+        }
+    }
+    bail!("no program {name} is loaded")
 }

@@ -7,6 +7,7 @@ mod custom_domain;
 mod data_endpoint_pattern;
 mod dns_sockets;
 mod dns_unobserved;
+mod explain_trace;
 mod forged_answer_flood;
 mod hosts_file;
 mod keepalive;

@@ -22,16 +22,17 @@ pub(super) struct Crate {
 /// # Errors
 /// When cargo cannot resolve the dependencies, or one declares no licence.
 pub(super) fn linked(arch: Arch) -> Result<BTreeSet<Crate>> {
-    let mut crates = tree("enforcer", &env::static_target(arch.kernel()))?;
-    crates.extend(tree("enforcer-ebpf", "bpfel-unknown-none")?);
+    let mut crates = tree("enforcer", &env::static_target(arch.kernel()), "")?;
+    crates.extend(tree("enforcer-ebpf", "bpfel-unknown-none", "trace")?);
     Ok(crates)
 }
 
-/// The crates that are linked into `package` for `target`.
-fn tree(package: &str, target: &str) -> Result<BTreeSet<Crate>> {
+/// The crates that are linked into `package` with `features` for `target`.
+fn tree(package: &str, target: &str, features: &str) -> Result<BTreeSet<Crate>> {
     let mut cargo = env::cargo();
     cargo
         .args(["tree", "--locked", "--package", package, "--target", target])
+        .args(["--features", features])
         .args(["--edges", "no-dev,no-build,no-proc-macro"])
         .args(["--prefix", "none", "--format", "{p}|{l}|"]);
     let tree = output_of(&mut cargo)?;

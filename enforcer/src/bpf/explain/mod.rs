@@ -2,6 +2,10 @@
 
 mod client_hello;
 mod flow;
+mod step;
 mod test_run;
+mod trace;
 
+pub use step::Step;
 pub use test_run::{TestRun, TestRunVerdict};
+pub use trace::{TRACE_OBJECT, TraceProgram};

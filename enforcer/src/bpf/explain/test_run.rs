@@ -64,7 +64,7 @@ impl TestRun {
         protocol: u8,
         port: u16,
     ) -> Result<TestRunVerdict, KernelError> {
-        self.run_packet(&packet(destination, protocol, port))
+        self.run_packet(&header_packet(destination, protocol, port))
     }
 
     /// The verdict for the first bytes of a TCP connection: a ClientHello that names `server_name`.
@@ -76,10 +76,7 @@ impl TestRun {
         destination: IpAddr,
         server_name: &str,
     ) -> Result<TestRunVerdict, KernelError> {
-        let mut asked = packet(destination, TCP, HTTPS);
-        asked.extend(client_hello(server_name));
-        set_length(&mut asked);
-        self.run_packet(&asked)
+        self.run_packet(&hello_packet(destination, server_name))
     }
 
     /// The verdict for a packet that begins with an Ethernet header.
@@ -87,36 +84,43 @@ impl TestRun {
     /// # Errors
     /// If the kernel cannot run the program.
     pub fn run_packet(&self, packet: &[u8]) -> Result<TestRunVerdict, KernelError> {
-        let mut context = [0; CONTEXT_LEN];
-        let options = TestRunOptions {
-            data_in: Some(packet),
-            ctx_out: Some(&mut context),
-            ..TestRunOptions::default()
-        };
-        let run = self
-            .program
-            .test_run(options)
-            .map_err(KernelError::failed("run the program"))?;
-        let word = |at: usize| {
-            let bytes = context
-                .get(CONTROL_BUFFER + 4 * at..)
-                .and_then(|rest| rest.first_chunk());
-            bytes.copied().map_or(u32::MAX, u32::from_ne_bytes)
-        };
-        let reason = u8::try_from(word(0)).ok().and_then(Reason::from_code);
-        let reason = reason.ok_or(KernelError::ReadBack {
-            what: "an unknown reason",
-        })?;
-        Ok(TestRunVerdict {
-            verdict: if word(1) == 0 {
-                Verdict::Allow
-            } else {
-                Verdict::Deny
-            },
-            reason,
-            passes: run.return_value == 1,
-        })
+        run(&self.program, packet)
     }
+}
+
+/// Runs `program`, which stores its reason in the control buffer, on a packet that begins with an Ethernet header.
+///
+/// # Errors
+/// If the kernel cannot run the program.
+pub(super) fn run(program: &CgroupSkb, packet: &[u8]) -> Result<TestRunVerdict, KernelError> {
+    let mut context = [0; CONTEXT_LEN];
+    let options = TestRunOptions {
+        data_in: Some(packet),
+        ctx_out: Some(&mut context),
+        ..TestRunOptions::default()
+    };
+    let run = program
+        .test_run(options)
+        .map_err(KernelError::failed("run the program"))?;
+    let word = |at: usize| {
+        let bytes = context
+            .get(CONTROL_BUFFER + 4 * at..)
+            .and_then(|rest| rest.first_chunk());
+        bytes.copied().map_or(u32::MAX, u32::from_ne_bytes)
+    };
+    let reason = u8::try_from(word(0)).ok().and_then(Reason::from_code);
+    let reason = reason.ok_or(KernelError::ReadBack {
+        what: "an unknown reason",
+    })?;
+    Ok(TestRunVerdict {
+        verdict: if word(1) == 0 {
+            Verdict::Allow
+        } else {
+            Verdict::Deny
+        },
+        reason,
+        passes: run.return_value == 1,
+    })
 }
 
 impl Kernel {
@@ -157,8 +161,16 @@ fn set_length(packet: &mut [u8]) {
     }
 }
 
-/// A packet with an Ethernet header, as test runs require it.
-fn packet(destination: IpAddr, protocol: u8, port: u16) -> Vec<u8> {
+/// The first segment of a TCP connection to port 443, with a ClientHello for `server_name` and an Ethernet header.
+pub(super) fn hello_packet(destination: IpAddr, server_name: &str) -> Vec<u8> {
+    let mut packet = header_packet(destination, TCP, HTTPS);
+    packet.extend(client_hello(server_name));
+    set_length(&mut packet);
+    packet
+}
+
+/// A packet without a payload, with an Ethernet header, as test runs require it.
+pub(super) fn header_packet(destination: IpAddr, protocol: u8, port: u16) -> Vec<u8> {
     let mut packet = Vec::with_capacity(MAX_PACKET);
     packet.extend([0; 12]);
     match destination {

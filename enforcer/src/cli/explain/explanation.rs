@@ -7,6 +7,7 @@ use enforcer_common::Hook;
 use serde::Serialize;
 
 use super::verdict::{Evaluation, Initiator};
+use crate::bpf::Step;
 use crate::cli::args::Protocol;
 use crate::name::Name;
 
@@ -44,6 +45,9 @@ pub(super) struct AddressVerdict {
     #[serde(flatten)]
     pub(super) verdict: Evaluation,
     pub(super) names: Vec<Name>,
+    /// The steps of the judgement, with `--trace`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trace: Option<Vec<Step>>,
 }
 
 impl Explanation {
@@ -94,6 +98,7 @@ impl Explanation {
             address,
             verdict,
             names,
+            trace: None,
         });
     }
 
@@ -187,6 +192,9 @@ impl AddressVerdict {
                 "  names that resolve to {}: {names}",
                 self.address
             )?;
+        }
+        for step in self.trace.iter().flatten() {
+            writeln!(formatter, "    {step}")?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 mod destination;
 mod explanation;
 mod fix;
+mod trace;
 mod verdict;
 
 use anyhow::{Result, bail};
@@ -70,6 +71,9 @@ fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
     };
     explanation.set_missing_hooks(missing_hooks(&pins, status.as_ref()));
     add_verdicts(&mut explanation, &evaluator, &destination, status.as_ref())?;
+    if args.trace {
+        trace::add(&mut explanation, &pins);
+    }
     let now = Timestamp::now();
     explanation.fix = fix::propose(&explanation, &destination, status.as_ref(), now);
     Ok(explanation)

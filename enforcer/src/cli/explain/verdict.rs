@@ -245,7 +245,8 @@ fn position(root: &Path, scope: &Path, cgroup: &Path) -> Result<CgroupPosition> 
     Ok(CgroupPosition::Inside(ids?))
 }
 
-fn protocol_number(protocol: Protocol, to: IpAddr) -> u8 {
+/// Returns the IP protocol number.
+pub(super) fn protocol_number(protocol: Protocol, to: IpAddr) -> u8 {
     match (protocol, to) {
         (Protocol::Tcp, _) => TCP,
         (Protocol::Udp, _) => UDP,

@@ -1,0 +1,30 @@
+//! `--trace`: the steps of the judgement, from a program that logs them.
+
+use super::explanation::{Explanation, HTTPS};
+use super::verdict::protocol_number;
+use crate::bpf::{Pins, TraceProgram};
+use crate::sys::KernelError;
+
+/// Adds the steps of each address's judgement or, if the program cannot be loaded or run, a note that says why.
+pub(super) fn add(explanation: &mut Explanation, pins: &Pins) {
+    let traced = TraceProgram::load(pins).and_then(|program| add_steps(explanation, program));
+    if let Err(error) = traced {
+        explanation.notes.push(format!("no trace: {error}"));
+    }
+}
+
+fn add_steps(explanation: &mut Explanation, mut program: TraceProgram) -> Result<(), KernelError> {
+    let port = explanation.port.unwrap_or(HTTPS);
+    for answer in &mut explanation.answers {
+        let address = answer.address;
+        let steps = match &explanation.sni {
+            Some(server_name) => program.hello_steps(address, server_name)?,
+            None => {
+                let protocol = protocol_number(explanation.protocol, address);
+                program.steps(address, protocol, port)?
+            }
+        };
+        answer.trace = Some(steps);
+    }
+    Ok(())
+}
