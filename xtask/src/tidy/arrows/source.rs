@@ -76,6 +76,9 @@ impl Reader {
                     module.items.extend(self.word(2));
                     self.at += 3;
                 }
+                Some(_) if self.is_punct(1, '!') && self.group(2, Delimiter::Brace).is_some() => {
+                    self.invocation(module);
+                }
                 Some(word) if ITEMS.contains(&word) => {
                     module
                         .items
@@ -96,6 +99,15 @@ impl Reader {
             module.inline.push((name, inner));
         } else {
             module.files.push(name);
+        }
+        self.at += 3;
+    }
+
+    /// Reads the items that a macro at the level of items wraps.
+    fn invocation(&mut self, module: &mut Module) {
+        module.paths.extend(self.word(0).map(|name| vec![name]));
+        if let Some(wrapped) = self.group(2, Delimiter::Brace) {
+            Self::new(wrapped).items(module);
         }
         self.at += 3;
     }

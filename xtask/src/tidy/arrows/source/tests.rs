@@ -66,3 +66,12 @@ fn items_are_known_by_name_and_modules_by_where_they_are() {
     assert_eq!(name, "inner");
     assert!(inner.items.contains("T"));
 }
+
+#[test]
+fn items_that_a_macro_wraps_are_items_and_those_of_its_rules_are_not() {
+    let module =
+        read("words! { pub enum Kind { A, B } } macro_rules! words { () => { enum Inner {} } }")
+            .unwrap();
+    assert!(module.items.contains("Kind"));
+    assert!(!module.items.contains("Inner"));
+}
