@@ -144,11 +144,11 @@ pub(crate) const CASES: [Case; 23] = [
         ],
     },
     Case {
-        what: "dedicated data endpoints that are off",
+        what: "dedicated data endpoints that are disabled",
         invalidate: |input| shown(input, "contoso", "*.blob.core.windows.net", "}"),
         says: &[
             "shown.json",
-            "dedicated data endpoints are off",
+            "dedicated data endpoints are disabled",
             "--data-endpoint-enabled",
         ],
     },

@@ -44,7 +44,7 @@ pub(super) async fn federated(
     let assertion = secret_file::read_shared(file)?;
     let proof = signed(assertion.trim());
     let fix = "check that the application trusts this token (its federated credential: issuer, subject and audience)";
-    ask(settings, client, pinned, &id, &proof, fix).await
+    request_token(settings, client, pinned, &id, &proof, fix).await
 }
 
 /// Presents the secret, or an assertion signed with the certificate's key.
@@ -73,9 +73,10 @@ pub(super) async fn principal(
         }
         (None, None) => return Err(missing("azure.client-secret-file")),
     };
-    ask(settings, client, pinned, &id, &proof, fix).await
+    request_token(settings, client, pinned, &id, &proof, fix).await
 }
 
+/// Returns the form fields with the assertion of a certificate.
 fn certificate(
     settings: &CredentialSettings,
     id: &Identity,
@@ -150,7 +151,8 @@ fn check_authority(settings: &CredentialSettings) -> Result<(), CredentialProble
     )))
 }
 
-async fn ask(
+/// Requests a token from Entra ID with `proof` of the identity.
+async fn request_token(
     settings: &CredentialSettings,
     client: &Client,
     pinned: &PinnedAddresses,

@@ -121,7 +121,7 @@ impl Credential {
         }
         let mut tried = Vec::new();
         for kind in self.order() {
-            match self.ask(kind, client, pinned).await {
+            match self.request_token(kind, client, pinned).await {
                 Ok(token) => {
                     self.chosen.set(Some(kind));
                     self.cache.borrow_mut().store(token.clone());
@@ -151,7 +151,8 @@ impl Credential {
         order
     }
 
-    async fn ask(
+    /// Requests a token with one credential.
+    async fn request_token(
         &self,
         kind: CredentialKind,
         client: &Client,

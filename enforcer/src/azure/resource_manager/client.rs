@@ -93,7 +93,7 @@ impl AzureClient {
     }
 
     /// Sends a request with a token to Resource Manager. Any status but 200 is an error.
-    pub(super) async fn ask(
+    pub(super) async fn request(
         &self,
         target: &FetchTarget,
         url: Url,

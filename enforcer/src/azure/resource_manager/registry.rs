@@ -23,8 +23,7 @@ const MOST_BYTES: u64 = 1 << 20;
 const MOST_TIME: Duration = Duration::from_secs(30);
 
 impl AzureClient {
-    /// The names of `registry` by its resource `id`, each with [`super::endpoints::Provenance::Manager`]. All are of that registry, or
-    /// none is returned.
+    /// Fetches the names of `registry` by its resource `id`. A name of another registry makes the whole answer invalid.
     ///
     /// # Errors
     /// See [`FetchError`].
@@ -35,14 +34,14 @@ impl AzureClient {
         pinned: &PinnedAddresses,
     ) -> Result<Vec<Endpoint>, FetchError> {
         let target = FetchTarget::Registry(id.clone());
-        let path = format!("{id}?api-version={}", API_VERSION);
+        let path = format!("{id}?api-version={API_VERSION}");
         let url = self.at(&path, &target)?;
         let bounds = Bounds {
             bytes: MOST_BYTES,
             time: MOST_TIME,
         };
-        let asked = self.ask(&target, url, pinned, bounds);
-        let response = in_time(&target, WHOLE_TIME, asked).await?;
+        let answer = self.request(&target, url, pinned, bounds);
+        let response = in_time(&target, WHOLE_TIME, answer).await?;
         parse(response.body(), &registry.login_server, id, self.cloud)
             .map_err(|problem| target.failed(problem))
     }

@@ -16,8 +16,8 @@ const API_VERSION: &str = "2024-05-01";
 const MOST_PAGES: usize = 64;
 
 impl AzureClient {
-    /// The prefixes of `wanted` that the Service Tag Discovery API knows, asked on behalf of `subscription`. They lag behind the
-    /// published file and are a part of it: see [`super::TagSnapshot::with_added`].
+    /// Fetches the tags `wanted` from the Service Tag Discovery API on behalf of `subscription`. They lag behind the published file and are a
+    /// part of it: see [`TagSnapshot::with_added`](crate::azure::TagSnapshot::with_added).
     ///
     /// # Errors
     /// See [`FetchError`].
@@ -66,7 +66,7 @@ async fn fetch(
             bytes: room,
             time: until.saturating_duration_since(Instant::now()),
         };
-        let response = azure.ask(target, url, pinned, bounds).await?;
+        let response = azure.request(target, url, pinned, bounds).await?;
         let read = u64::try_from(response.body().len()).unwrap_or(u64::MAX);
         room = room.saturating_sub(read);
         let link = reader.page(response.body());

@@ -45,7 +45,7 @@ pub enum FetchedTags {
 }
 
 impl AzureClient {
-    /// The published file at `url`, unless it is still the one that `last` stands for.
+    /// Fetches the published file at `url`, unless `last` is its current version.
     ///
     /// # Errors
     /// See [`FetchError`].
@@ -64,7 +64,7 @@ impl AzureClient {
     }
 }
 
-/// Fetches the file at `url`, unless `last` is its current version.
+/// Sends the conditional request, and imports the file.
 pub(super) async fn fetch(
     azure: &AzureClient,
     url: Url,

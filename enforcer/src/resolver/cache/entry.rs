@@ -1,5 +1,6 @@
 //! One name: its addresses, and the state of its A and AAAA queries.
 
+mod checked_answer;
 pub(in crate::resolver::cache) mod merge_answer;
 
 use std::collections::BTreeMap;

@@ -1,12 +1,11 @@
 //! Merges DNS answers into a name's entry.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::checked_answer::CheckedAnswer;
 use super::{Failing, NameEntry};
-use crate::name::Name;
 use crate::resolver::answer::{AnswerVerdict, Family, LookupFailure, Resolved};
 use crate::resolver::cache::address::{AddressEntry, Refusal};
 use crate::resolver::cache::settings::CacheSettings;
@@ -50,7 +49,7 @@ impl NameEntry {
         let mut outcome = AnswerOutcome::default();
         self.in_flight.finish(family);
         self.pending_no_address[family.index()] = None;
-        match checked(family, answer, &check, &mut outcome) {
+        match CheckedAnswer::of(family, answer, &check, &mut outcome.refused) {
             Ok(checked) => self.succeed(family, checked, settings, now, &mut outcome),
             Err(LookupFailure::NoAddress { ttl }) => {
                 self.pending_no_address[family.index()] = Some(ttl);
@@ -82,7 +81,7 @@ impl NameEntry {
             let beside = self.family(other);
             let is_good = beside.failing.is_none() && beside.last_success.is_some();
             if is_good && pending[other.index()].is_none() {
-                let nothing = Checked::nothing(ttl.unwrap_or(beside.ttl));
+                let nothing = CheckedAnswer::empty(ttl.unwrap_or(beside.ttl));
                 self.succeed(family, nothing, settings, now, outcome);
             } else {
                 self.fail(family, LookupFailure::NoAddress { ttl }, now, outcome);
@@ -128,7 +127,7 @@ impl NameEntry {
     fn succeed(
         &mut self,
         family: Family,
-        checked: Checked,
+        checked: CheckedAnswer,
         settings: &CacheSettings,
         now: Duration,
         outcome: &mut AnswerOutcome,
@@ -248,57 +247,5 @@ impl NameEntry {
             }
             !known && has_room
         });
-    }
-}
-
-/// The addresses of one family that the answer check accepted, each with whether it is untagged.
-struct Checked {
-    accepted: BTreeMap<IpAddr, bool>,
-    ttl: Duration,
-    chain: Vec<Name>,
-}
-
-impl Checked {
-    fn nothing(ttl: Duration) -> Self {
-        Self {
-            accepted: BTreeMap::new(),
-            ttl,
-            chain: Vec::new(),
-        }
-    }
-}
-
-/// Applies the answer check to each address of an answer.
-fn checked(
-    family: Family,
-    answer: Result<Resolved, LookupFailure>,
-    check: &impl Fn(IpAddr) -> AnswerVerdict,
-    outcome: &mut AnswerOutcome,
-) -> Result<Checked, LookupFailure> {
-    let resolved = answer?;
-    let mut accepted = BTreeMap::new();
-    let mut refused = false;
-    for address in resolved.addresses.into_iter().filter(|a| family.has(*a)) {
-        let untagged = match check(address) {
-            AnswerVerdict::Accept => false,
-            AnswerVerdict::AcceptUntagged => true,
-            AnswerVerdict::Refuse(reason) => {
-                refused = true;
-                outcome.refused.push((address, reason));
-                continue;
-            }
-        };
-        accepted.insert(address, untagged);
-    }
-    match (accepted.is_empty(), refused) {
-        (true, true) => Err(LookupFailure::AllRefused),
-        (true, false) => Err(LookupFailure::NoAddress {
-            ttl: Some(resolved.ttl),
-        }),
-        (false, _) => Ok(Checked {
-            accepted,
-            ttl: resolved.ttl,
-            chain: resolved.chain,
-        }),
     }
 }
