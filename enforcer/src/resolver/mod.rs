@@ -10,3 +10,4 @@ pub mod pattern_names;
 pub mod rate_limiter;
 pub mod resolv_conf;
 mod schedule;
+mod settings;

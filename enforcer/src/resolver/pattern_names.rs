@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::answer::{Family, LookupFailure, Resolved};
-use super::cache::CacheSettings;
 use super::rate_limiter::{Background, RateLimiter};
 use super::schedule::{InFlightFamilies, QueryState, backoff, refresh};
+use super::settings::CacheSettings;
 use crate::config::EndpointPattern;
 use crate::name::Name;
 

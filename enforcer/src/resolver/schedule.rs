@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answer::Family;
-use super::cache::settings::CacheSettings;
+use super::settings::CacheSettings;
 use crate::random::SPREAD;
 
 /// Time after which a query without an answer counts as lost and its name is due again. Longer than any

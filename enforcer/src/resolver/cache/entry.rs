@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::address::{AddressEntry, HostsPin, Refusal};
-use super::settings::CacheSettings;
 use crate::name::Name;
 use crate::resolver::answer::{AnswerCheck, AnswerVerdict, Family, LookupFailure};
 use crate::resolver::schedule::{InFlightFamilies, QueryState, backoff, refresh};
+use crate::resolver::settings::CacheSettings;
 
 /// State of one family's queries for a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -20,7 +20,6 @@
 mod address;
 mod entry;
 mod persist;
-pub(in crate::resolver) mod settings;
 pub mod snoop_budget;
 
 #[cfg(test)]
@@ -30,10 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use super::settings::CacheSettings;
 pub use address::{AddressEntry, HostsPin, Refusal};
 pub use entry::merge_answer::AnswerOutcome;
 pub use entry::{Failing, FamilyState, NameEntry};
-pub use settings::CacheSettings;
 
 use super::answer::{AnswerCheck, Family, LookupFailure, Resolved};
 use super::rate_limiter::RateLimiter;

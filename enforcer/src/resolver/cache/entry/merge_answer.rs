@@ -8,7 +8,7 @@ use super::checked_answer::CheckedAnswer;
 use super::{Failing, NameEntry};
 use crate::resolver::answer::{AnswerVerdict, Family, LookupFailure, Resolved};
 use crate::resolver::cache::address::{AddressEntry, Refusal};
-use crate::resolver::cache::settings::CacheSettings;
+use crate::resolver::settings::CacheSettings;
 
 /// The most refused addresses that are kept for one name's report.
 const REFUSALS_KEPT: usize = 32;
