@@ -3,38 +3,6 @@
 use crate::coded::coded_enum;
 use crate::layout::{DedupKey, NAME_BYTES, NameKey};
 
-coded_enum! {
-    /// The program that judged. Codes index counters and stand in events.
-    pub enum Hook: u8 {
-        /// `cgroup_skb/egress`: a packet.
-        Egress = 0,
-        /// `cgroup/connect4`.
-        Connect4 = 1,
-        /// `cgroup/connect6`.
-        Connect6 = 2,
-        /// `cgroup/sendmsg4`.
-        Sendmsg4 = 3,
-        /// `cgroup/sendmsg6`.
-        Sendmsg6 = 4,
-    }
-}
-
-impl Hook {
-    /// Number of hooks.
-    pub const COUNT: u32 = Self::ALL.len() as u32;
-
-    /// The word in events and metrics; also the name of the program and of its pins.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Egress => "egress",
-            Self::Connect4 => "connect4",
-            Self::Connect6 => "connect6",
-            Self::Sendmsg4 => "sendmsg4",
-            Self::Sendmsg6 => "sendmsg6",
-        }
-    }
-}
-
 /// A denial: the first of its [`DedupKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(C)]
@@ -57,7 +25,7 @@ pub struct Event {
     pub port: u16,
     /// The IP protocol number.
     pub protocol: u8,
-    /// The code of the [`Hook`].
+    /// The code of the [`crate::Hook`].
     pub hook: u8,
     /// The code of the [`crate::Reason`].
     pub reason: u8,

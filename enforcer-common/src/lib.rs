@@ -13,6 +13,7 @@ mod decide;
 pub mod dns;
 mod event;
 mod flow;
+mod hook;
 pub mod layout;
 mod packet;
 #[cfg(feature = "user")]
@@ -25,8 +26,9 @@ pub use address::Address;
 pub use class::Class;
 pub use decide::{Decision, Exception, PolicyView, decide, decide_connect, decide_packet, judged};
 pub use event::{
-    DnsObservation, Event, Hook, NamedDnsObservation, NamedEvent, ObservationOutcome, Record,
+    DnsObservation, Event, NamedDnsObservation, NamedEvent, ObservationOutcome, Record,
 };
 pub use flow::{Flow, Transport};
+pub use hook::Hook;
 pub use packet::{Bytes, PacketError, Words, established_v4, established_v6, read_ipv4, read_ipv6};
 pub use reason::{ConnectionEffect, Reason, Verdict};

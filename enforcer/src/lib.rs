@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name ← file ← state ← config ← https ← azure ← resolver ← policy ← kernel ← control ← daemon ← doctor ← cli`.
+//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← cli`.
 
 pub mod azure;
 pub mod bpf;

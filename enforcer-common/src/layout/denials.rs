@@ -1,7 +1,7 @@
 //! Counters, and what limits the reports of denials: deduplication windows and token buckets.
 
 use super::names::AddressKey;
-use crate::event::Hook;
+use crate::hook::Hook;
 use crate::reason::Reason;
 
 /// Length of a deduplication window in nanoseconds. The first denial of each [`DedupKey`] in a window is reported, the others are counted.

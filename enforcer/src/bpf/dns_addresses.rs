@@ -12,8 +12,8 @@ impl Maps {
     /// # Errors
     /// If the map cannot be read.
     pub fn snooped_grants(&self) -> Result<Vec<(AddressGrant, Deadline)>, KernelError> {
-        let learned = self.snooped_claims()?.into_iter();
-        let ends = learned.map(|(opening, learned)| (opening, learned.deadline));
+        let claims = self.snooped_claims()?.into_iter();
+        let ends = claims.map(|(grant, snooped)| (grant, snooped.deadline));
         Ok(ends.collect())
     }
 
@@ -30,19 +30,19 @@ impl Maps {
     ///
     /// # Errors
     /// If the map cannot be written.
-    pub fn remove_snooped(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
-        super::apply::remove(&mut self.dns_addresses, openings)
+    pub fn remove_snooped(&mut self, grants: &[AddressGrant]) -> Result<(), KernelError> {
+        super::apply::remove(&mut self.dns_addresses, grants)
     }
 
     /// Revokes grants: connections that were verified by them are checked again.
     ///
     /// # Errors
     /// If a map cannot be read or written.
-    pub fn revoke_snooped(&mut self, openings: &[AddressGrant]) -> Result<(), KernelError> {
-        if openings.is_empty() {
+    pub fn revoke_snooped(&mut self, grants: &[AddressGrant]) -> Result<(), KernelError> {
+        if grants.is_empty() {
             return Ok(());
         }
-        self.remove_snooped(openings)?;
+        self.remove_snooped(grants)?;
         let settings = self.settings()?;
         self.begin_epoch(settings)
     }

@@ -39,7 +39,7 @@ const PATIENCE: i64 = 5;
 const MOST: usize = MAX_DNS_SOCKETS as usize;
 
 /// Sockets by cookie, for each user, at most [`MOST`] each.
-type Found = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
+type SocketsByUser = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
 
 /// Lists the datagram sockets of this process's network namespace that are connected to one of `servers`, by cookie with the resolver's address. If there
 /// are too many, each user gets an equal share, oldest first, so that no user displaces the sockets of others.
@@ -49,7 +49,7 @@ type Found = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
 pub fn dns_sockets(
     servers: &BTreeMap<AddressKey, u32>,
 ) -> Result<BTreeMap<u64, AddressKey>, KernelError> {
-    let mut found = Found::new();
+    let mut found = SocketsByUser::new();
     if servers.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -71,7 +71,7 @@ pub fn dns_sockets(
 }
 
 /// As many as fit, in equal shares of the users.
-fn fair_share(found: Found) -> BTreeMap<u64, AddressKey> {
+fn fair_share(found: SocketsByUser) -> BTreeMap<u64, AddressKey> {
     let by_user = found.into_values();
     let ranked = by_user.flat_map(|own| own.into_iter().enumerate());
     let mut ranked: Vec<_> = ranked.collect();
@@ -196,7 +196,7 @@ mod tests {
     fn a_user_with_many_sockets_displaces_no_others() {
         let own = |cookies: std::ops::Range<u64>| cookies.map(|cookie| (cookie, SERVER)).collect();
         let many = own(10..10 + 2 * MOST as u64);
-        let found = Found::from([(1000, many), (33, own(1_000_000..1_000_003))]);
+        let found = SocketsByUser::from([(1000, many), (33, own(1_000_000..1_000_003))]);
         let listed = fair_share(found);
         assert_eq!(listed.len(), MOST);
         assert!((1_000_000..1_000_003).all(|cookie| listed.contains_key(&cookie)));
