@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd as _;
 
 use anyhow::{Context as _, Result};
 
-use super::{INFO_BY_FD, Program, by_id, call, pointer};
+use super::{Program, by_id, call, pointer, program::INFO_BY_FD};
 
 const MAP_BY_ID: libc::c_int = 14;
 /// More maps than a program here has.

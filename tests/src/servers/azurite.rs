@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::{
     ScratchDir,
     fixtures::{
-        process::{Server, accepts},
+        server::{Server, accepts},
         tool_cache::ToolCache,
     },
     topology::{netns::Netns, network::Network},

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     ScratchDir,
     fixtures::{
-        process::{Server, accepts},
+        server::{Server, accepts},
         tool_cache::ToolCache,
     },
     servers::{

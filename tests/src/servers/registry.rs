@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 use crate::{
     ScratchDir,
     fixtures::{
-        process::{Server, accepts, run},
+        process::run,
         process_env::ProcessEnv,
+        server::{Server, accepts},
         tool_cache::ToolCache,
     },
     servers::image,

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 use crate::{
     Lab,
     fixtures::{
-        enforcer::Enforcer, process::Server, process_env::ProcessEnv, tool_cache::ToolCache,
+        enforcer::Enforcer, process_env::ProcessEnv, server::Server, tool_cache::ToolCache,
     },
     servers::dns::RecordType,
     topology::addresses::{RESOLVER_V4, RESOLVER_V6},

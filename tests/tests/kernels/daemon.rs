@@ -14,7 +14,8 @@ use lab::{
     ScratchDir,
     fixtures::{
         enforcer::binary,
-        process::{Finished, Server, run, run_with_input},
+        process::{Finished, run, run_with_input},
+        server::Server,
     },
     topology::{bpffs::Bpffs, cgroup::Cgroup, network::Network, packet_counter::PacketCounter},
 };

@@ -1,6 +1,8 @@
 //! Enforcement continues across kills, restarts and reloads of the daemon; checked with real traffic.
 
+mod end;
 mod hooks;
+mod without_dns;
 
 use std::{
     fs,
@@ -19,7 +21,6 @@ use lab::{
         process::Running,
         service_tags::change_number,
     },
-    servers::dns::Fault,
 };
 use serde_json::Value;
 
@@ -205,88 +206,6 @@ fn denied_traffic_is_allowed_in_audit_mode_only() -> Result<()> {
     );
     assert_eq!(fixture.counter.packets_to(&EVIL)?, passed);
     Ok(())
-}
-
-#[test]
-fn only_unload_ends_enforcement_and_not_while_the_daemon_runs() -> Result<()> {
-    let mut fixture = Fixture::start(STREAM, "")?;
-    let refused = fixture.enforcer.cli(["unload"])?;
-    assert!(
-        refused.refusal()?.contains("the daemon runs"),
-        "{refused:?}"
-    );
-    fixture.check_pull_and_exfiltration()?;
-
-    fixture.enforcer.end(libc::SIGTERM)?;
-    let ephemeral = fixture.enforcer.cli(["run", "--ephemeral"])?;
-    assert!(ephemeral.refusal()?.contains("unload"), "{ephemeral:?}");
-    fixture.check_pull_and_exfiltration()?;
-    assert_eq!(fixture.counter.packets_to(&EVIL)?, 0);
-
-    let ended = fixture.enforcer.cli(["unload"])?.success()?;
-    assert!(ended.contains("ended"), "{ended}");
-    assert!(!fixture.pins().exists());
-    assert!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
-    assert_eq!(fixture.enforcer.cli(["status"])?.code(), Some(1));
-    let again = fixture.enforcer.cli(["unload"])?.success()?;
-    assert!(again.contains("nothing was enforced"), "{again}");
-    Ok(())
-}
-
-#[test]
-fn an_ephemeral_run_ends_with_its_process_for_every_signal() -> Result<()> {
-    let mut fixture = Fixture::prepare(STREAM, "")?;
-    for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM] {
-        let command = fixture.enforcer.command(["run", "--ephemeral"])?;
-        fixture.enforcer.run_as(command)?;
-        fixture.enforcer.await_names()?;
-        fixture.check_pull_and_exfiltration()?;
-        let status = fixture.enforcer.end(signal)?;
-        assert_eq!(status.success(), signal != libc::SIGKILL, "{status}");
-        let upload = fixture.lab.exfiltrate_curl(&fixture.lab.device())?;
-        assert!(upload.ok, "after signal {signal}: {upload:?}");
-        assert_eq!(fixture.enforcer.cli(["status"])?.code(), Some(1));
-        assert_eq!(fixture.pins().exists(), signal == libc::SIGKILL);
-        assert!(
-            !fixture.enforcer.state().exists(),
-            "an ephemeral run leaves no state"
-        );
-    }
-    Ok(())
-}
-
-#[test]
-fn a_start_without_dns_allows_the_last_known_addresses() -> Result<()> {
-    let mut fixture = Fixture::start(STREAM, "")?;
-    fixture.enforcer.end(libc::SIGTERM)?;
-    fixture.enforcer.cli(["unload"])?.success()?;
-    let nobody = "[dns]\nservers = [\"10.53.0.99\"]\n";
-    let config = fixture
-        .configuration(&["eastus"], "")
-        .replace("[dns]\n", nobody);
-    assert!(config.contains(nobody));
-    fixture.enforcer.configure(&config)?;
-    fixture.enforcer.run()?;
-    fixture.check_pull_and_exfiltration()?;
-    fixture.check_for_a_second()
-}
-
-#[test]
-fn a_first_start_without_dns_denies_all_registries_until_dns_returns() -> Result<()> {
-    let mut fixture = Fixture::prepare(STREAM, "")?;
-    fixture.lab.dns().fail_mode(Fault::Silent)?;
-    fixture.enforcer.run()?;
-    let closed = fixture.one_second(&fixture.lab.device(), &Plan::lab_default(RATE))?;
-    assert!(
-        closed.answered == 0 && closed.passed.is_empty() && closed.refused > 100,
-        "{closed:?}"
-    );
-    let refused = |how: &String| how.contains("not permitted");
-    assert!(closed.failed.keys().all(refused), "{closed:?}");
-    fixture.lab.dns().clear_faults();
-    fixture.enforcer.await_names()?;
-    fixture.check_pull_and_exfiltration()?;
-    fixture.check_for_a_second()
 }
 
 /// Writes a newer file that also protects the unrelated web server and a thousand further prefixes.

@@ -3,6 +3,7 @@
 
 mod client_hello;
 mod dns_snooping;
+mod event_floods;
 mod events;
 mod exceptions;
 mod fixture;

@@ -1,6 +1,7 @@
 //! The lab's DNS: PowerDNS serves the zones, unbound resolves them for the device, and a proxy in
 //! front of unbound injects faults and records queries on demand.
 
+mod config;
 mod faults;
 mod fixed;
 mod message;
@@ -9,7 +10,7 @@ mod zones;
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::Mutex,
     time::{Duration, Instant},
@@ -27,11 +28,7 @@ use self::{
 };
 use crate::{
     ScratchDir,
-    fixtures::{
-        process::{Server, run},
-        process_env::ProcessEnv,
-        tool_cache::ToolCache,
-    },
+    fixtures::{process::run, process_env::ProcessEnv, server::Server, tool_cache::ToolCache},
     topology::{addresses::RESOLVER_V4, netns::Netns, network::Network},
 };
 
@@ -63,8 +60,8 @@ impl Dns {
         let zones = Zones::fresh()?;
         zones.write_all(&dir)?;
         scratch.file("dns/named.conf", zones::named_conf(&dir))?;
-        scratch.file("dns/pdns.conf", pdns_conf(cache, scratch)?)?;
-        scratch.file("dns/unbound.conf", unbound_conf(&dir, true))?;
+        scratch.file("dns/pdns.conf", config::pdns_conf(cache, scratch)?)?;
+        scratch.file("dns/unbound.conf", config::unbound_conf(&dir, true))?;
 
         let env = network.cloud_env();
         let mut authority = cache.debian(&env, "usr/sbin/pdns_server");
@@ -124,7 +121,7 @@ impl Dns {
     /// When the resolver rejects the change.
     pub fn disable_caching(&self) -> Result<()> {
         let conf = self.dir.join("unbound.conf");
-        fs::write(&conf, unbound_conf(&self.dir, false)).context("change unbound.conf")?;
+        fs::write(&conf, config::unbound_conf(&self.dir, false)).context("change unbound.conf")?;
         self.unbound_control(&["reload"])
     }
 
@@ -265,60 +262,4 @@ fn ask(server: SocketAddr, name: &str, kind: RecordType, limit: Duration) -> Res
 
 fn control(command: Command) -> Result<String> {
     run(command, Duration::from_secs(10))?.success()
-}
-
-/// Returns PowerDNS's configuration: without caches, so that each query reaches the zones, and with one thread, so that rotation has one counter.
-fn pdns_conf(cache: &ToolCache, scratch: &ScratchDir) -> Result<String> {
-    let dir = scratch.path().join("dns");
-    let mut conf = format!(
-        "launch=bind\nbind-config={0}/named.conf\nsocket-dir={0}\nmodule-dir={1}\n\
-         local-address={2}\nlocal-port={3}\n",
-        dir.display(),
-        cache.pdns_modules()?.display(),
-        AUTHORITY.ip(),
-        AUTHORITY.port(),
-    );
-    conf.push_str(
-        "daemon=no\nguardian=no\ndisable-syslog=yes\nloglevel=4\nsecurity-poll-suffix=\n\
-         cache-ttl=0\nquery-cache-ttl=0\nnegquery-cache-ttl=0\nzone-cache-refresh-interval=0\n\
-         receiver-threads=1\ndistributor-threads=1\nenable-lua-records=shared\n",
-    );
-    Ok(conf)
-}
-
-/// Returns unbound's configuration. It stays root: the kernel clears the parent-death signal when a process changes its user.
-fn unbound_conf(dir: &Path, keeps: bool) -> String {
-    format!(
-        r#"
-server:
-    directory: ""
-    chroot: ""
-    username: ""
-    pidfile: ""
-    do-daemonize: no
-    use-syslog: no
-    num-threads: 1
-    so-reuseport: yes
-    interface-automatic: yes
-    access-control: 0.0.0.0/0 allow
-    access-control: ::/0 allow
-    module-config: "iterator"
-    do-not-query-localhost: no
-    qname-minimisation: no
-    cache-max-negative-ttl: 5
-    infra-host-ttl: 1
-remote-control:
-    control-enable: yes
-    control-use-cert: no
-    control-interface: {}/unbound.ctl
-forward-zone:
-    name: "."
-    forward-addr: {}@{}
-    forward-no-cache: {}
-"#,
-        dir.display(),
-        AUTHORITY.ip(),
-        AUTHORITY.port(),
-        if keeps { "no" } else { "yes" },
-    )
 }

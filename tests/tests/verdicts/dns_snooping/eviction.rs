@@ -13,8 +13,9 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{DnsFixture, LINGER, Lookup, REGISTRY, grants, ip, outcomes};
+use super::fixture::{DnsFixture, LINGER, REGISTRY, outcomes};
 use super::genuine_answers::start_server_at;
+use super::lookup::{Lookup, grants, ip};
 use super::scripted_server::{Script, Server};
 
 const SERVER: IpAddr = IpAddr::V6(RESOLVER_V6);

@@ -9,8 +9,9 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{DnsFixture, Lookup, REGISTRY, grants, ip};
+use super::fixture::{DnsFixture, REGISTRY};
 use super::genuine_answers::{start_server, start_server_at};
+use super::lookup::{Lookup, grants, ip};
 use super::scripted_server::{Script, Server, Source};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);

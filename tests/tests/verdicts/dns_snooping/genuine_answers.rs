@@ -14,9 +14,8 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{
-    ACCOUNT, DnsFixture, LINGER, Lookup, LookupResult, REGISTRY, STUB, grants, ip, outcomes,
-};
+use super::fixture::{ACCOUNT, DnsFixture, LINGER, REGISTRY, STUB, outcomes};
+use super::lookup::{Lookup, LookupResult, grants, ip};
 use super::scripted_server::Server;
 
 const V4: &str = "198.51.100.77";

@@ -10,8 +10,9 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{ACCOUNT, DnsFixture, Lookup, REGISTRY, ip, outcomes};
+use super::fixture::{ACCOUNT, DnsFixture, REGISTRY, outcomes};
 use super::genuine_answers::start_server;
+use super::lookup::{Lookup, ip};
 
 const SERVER: IpAddr = IpAddr::V4(RESOLVER_V4);
 const ADDRESS: &str = "198.51.100.77";

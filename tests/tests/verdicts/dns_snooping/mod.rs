@@ -5,6 +5,7 @@ mod fixture;
 mod forged_answers;
 mod genuine_answers;
 mod ignored_answers;
+mod lookup;
 mod preexisting_sockets;
 mod redirected_resolver;
 mod scripted_server;

@@ -17,10 +17,9 @@ use lab::topology::addresses::{RESOLVER_V4, RESOLVER_V6};
 use serde_json::{Value, json};
 use test_data::dns::{Message, QUESTION_NAME, record_type::A};
 
-use super::fixture::{
-    DnsFixture, LIMIT, Lookup, LookupResult, REGISTRY, alone, grants, ip, parse_report,
-};
+use super::fixture::{DnsFixture, LIMIT, REGISTRY, alone};
 use super::genuine_answers::start_server_at;
+use super::lookup::{Lookup, LookupResult, grants, ip, parse_report};
 use crate::fixture::{await_true, new_dir};
 
 const ADDRESS: &str = "198.51.100.77";

@@ -14,8 +14,9 @@ use test_data::dns::{
     record_type::{A, AAAA},
 };
 
-use super::fixture::{DnsFixture, Lookup, LookupResult, REGISTRY, STUB, grants, ip};
+use super::fixture::{DnsFixture, REGISTRY, STUB};
 use super::genuine_answers::start_server_at;
+use super::lookup::{Lookup, LookupResult, grants, ip};
 use super::scripted_server::{Script, Server, Source};
 
 const V4: &str = "198.51.100.77";
