@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr, UdpSocket},
     path::PathBuf,
     process::Command,
     thread,
@@ -17,22 +17,26 @@ use lab::{
         process::{Finished, run, run_with_input},
         server::Server,
     },
-    topology::{bpffs::Bpffs, cgroup::Cgroup, network::Network, packet_counter::PacketCounter},
+    servers::dns,
+    topology::{
+        addresses::RESOLVER_V4, bpffs::Bpffs, cgroup::Cgroup, network::Network,
+        packet_counter::PacketCounter,
+    },
 };
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::{
-    report,
-    resolver::{self, Names},
-};
+use crate::report;
 
 const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
-const NAMES: Names = &[
-    ("contoso.azurecr.io", Ipv4Addr::new(198, 51, 100, 10)),
+const NAMES: dns::Names<'static> = &[
+    (
+        "contoso.azurecr.io",
+        &[IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10))],
+    ),
     (
         "contoso.eastus.data.azurecr.io",
-        Ipv4Addr::new(198, 51, 100, 140),
+        &[IpAddr::V4(Ipv4Addr::new(198, 51, 100, 140))],
     ),
 ];
 const ALLOWED: &str = "198.51.100.10";
@@ -60,7 +64,10 @@ impl Fixture {
         let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
         let cgroup = Cgroup::new(scratch.name())?;
         let network = Network::new(&scratch, &cgroup)?;
-        resolver::start(&network, NAMES)?;
+        let resolver = network
+            .cloud()
+            .run(|| Ok(UdpSocket::bind((RESOLVER_V4, 53))?))?;
+        thread::spawn(move || dns::serve(&resolver, NAMES, || false));
         Ok(Self {
             daemon: None,
             network,

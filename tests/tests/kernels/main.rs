@@ -3,7 +3,6 @@
 
 mod daemon;
 mod exclusive_programs;
-mod resolver;
 mod trace;
 
 use anyhow::{Context as _, Result, bail};
