@@ -1,6 +1,7 @@
 //! The sections `[[exception]]`.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv6Net};
@@ -99,21 +100,7 @@ impl RawException {
             faults.add(&at, "it allows nothing; list names or cidrs, or remove it");
         }
         let cidrs = allowed_prefixes(raw.cidrs, nat64, faults);
-        let until = match raw
-            .until
-            .map(|until| (until.span(), instant(until.get_ref())))
-        {
-            Some((_, Ok(until))) => Some(until),
-            Some((at, Err(problem))) => {
-                faults.add(&at, problem);
-                None
-            }
-            None => {
-                let example = &"2027-01-31T00:00:00Z, the date on which it ends";
-                faults.missing(&at, "exception.until", example);
-                None
-            }
-        };
+        let until = end(raw.until, &at, faults);
         let target = match (raw.unit, raw.cgroup) {
             (Some(Text(Unit(unit))), _) => Target::Unit(unit),
             (None, Some(Text(CgroupPath(path)))) => Target::Cgroup(path),
@@ -131,7 +118,7 @@ impl RawException {
     }
 
     /// Adds what the section at `at` lacks of a reason and of exactly one target.
-    fn check_target(&self, at: &std::ops::Range<usize>, faults: &mut Faults) {
+    fn check_target(&self, at: &Range<usize>, faults: &mut Faults) {
         if self.reason.is_none() {
             faults.missing(at, "exception.reason", "\"why it is needed\"");
         }
@@ -144,6 +131,23 @@ impl RawException {
             faults.add(at, "unit and cgroup are both set; keep one");
         }
     }
+}
+
+/// Returns the end of the section at `section_at`.
+fn end(
+    written: Option<Located<toml::value::Datetime>>,
+    section_at: &Range<usize>,
+    faults: &mut Faults,
+) -> Option<Timestamp> {
+    let Some(written) = written else {
+        let example = "2027-01-31T00:00:00Z, the date on which it ends";
+        faults.missing(section_at, "exception.until", example);
+        return None;
+    };
+    let parsed = instant(written.get_ref());
+    parsed
+        .map_err(|problem| faults.add(&written.span(), problem))
+        .ok()
 }
 
 impl fmt::Display for Target {

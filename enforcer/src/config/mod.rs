@@ -117,18 +117,7 @@ impl Config {
         let mut login_servers = registries.to_vec();
         login_servers.sort();
         login_servers.dedup();
-        let registry = |login_server| Registry {
-            login_server,
-            custom_domain: None,
-            regions: regions.clone(),
-            discover: false,
-            resource_id: None,
-            data_endpoints: Vec::new(),
-            endpoints_file: None,
-            private_endpoints: Vec::new(),
-            patterns: Vec::new(),
-            sni: Sni::Required,
-        };
+        let registry = |login_server| Registry::with_regions(login_server, regions.clone());
         Ok(Self {
             mode: Mode::default(),
             scope: None,

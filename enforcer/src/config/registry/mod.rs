@@ -110,6 +110,24 @@ pub(super) struct RawRegistry {
     sni: Sni,
 }
 
+impl Registry {
+    /// Returns a registry with replicas in `regions`, and the defaults.
+    pub(super) fn with_regions(login_server: Name, regions: Vec<String>) -> Self {
+        Self {
+            login_server,
+            custom_domain: None,
+            regions,
+            discover: false,
+            resource_id: None,
+            data_endpoints: Vec::new(),
+            endpoints_file: None,
+            patterns: Vec::new(),
+            private_endpoints: Vec::new(),
+            sni: Sni::Required,
+        }
+    }
+}
+
 /// Returns the registries, without those whose login server is missing or faulty.
 pub(super) fn registries(
     raw: Vec<Located<RawRegistry>>,

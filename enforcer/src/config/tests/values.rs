@@ -35,9 +35,9 @@ fn prefix_is_exact() {
 #[test]
 fn prefix_that_is_judged_as_ipv4_is_rejected() {
     let nat64 = "[protect]\nnat64 = [\"2001:db8:64::/96\"]\n";
-    let closed = |cidr: &str| format!("{MINIMAL}{nat64}cidrs = [\n\"{cidr}\"]\n");
+    let protected = |cidr: &str| format!("{MINIMAL}{nat64}cidrs = [\n\"{cidr}\"]\n");
     let private = |cidr: &str| format!("{MINIMAL}private-endpoints = [\n\"{cidr}\"]\n{nat64}");
-    let opened = |cidr: &str| {
+    let allowed = |cidr: &str| {
         let keys = "reason = \"r\"\nunit = \"a.service\"\nuntil = 2027-01-31T00:00:00Z";
         exception(&format!("{keys}\ncidrs = [\n\"{cidr}\"]\n{nat64}"))
     };
@@ -47,20 +47,20 @@ fn prefix_that_is_judged_as_ipv4_is_rejected() {
         "64:ff9b:1:2::/64",
         "2001:db8:64::1400:0/104",
     ] {
-        rejected(&closed(inside), "6: protect.cidrs", &says);
+        rejected(&protected(inside), "6: protect.cidrs", &says);
         rejected(&private(inside), "4: registry.private-endpoints", &says);
-        rejected(&opened(inside), "8: exception.cidrs", &says);
+        rejected(&allowed(inside), "8: exception.cidrs", &says);
     }
     for covering in ["64:ff9b::/32", "64::/16", "::/3", "::/80"] {
-        rejected(&closed(covering), "6: protect.cidrs", &says);
-        rejected(&opened(covering), "8: exception.cidrs", &says);
+        rejected(&protected(covering), "6: protect.cidrs", &says);
+        rejected(&allowed(covering), "8: exception.cidrs", &says);
     }
     let around = "2001:db8::/32";
-    rejected(&closed(around), "6: protect.cidrs", &says);
-    assert!(read(&opened(around)).is_ok());
+    rejected(&protected(around), "6: protect.cidrs", &says);
+    assert!(read(&allowed(around)).is_ok());
     for beside in ["64:ff9b:2::/48", "64:ff9b:0:1::/64", "2001:db8:65::/48"] {
-        assert!(read(&closed(beside)).is_ok(), "{beside}");
-        assert!(read(&opened(beside)).is_ok(), "{beside}");
+        assert!(read(&protected(beside)).is_ok(), "{beside}");
+        assert!(read(&allowed(beside)).is_ok(), "{beside}");
         assert!(read(&private(beside)).is_ok(), "{beside}");
     }
 }
