@@ -31,7 +31,7 @@ pub struct Dns {
     /// How the addresses of an answer are compared with the service tags.
     pub answer_check: AnswerCheck,
     /// Whether the kernel allows the addresses of allowed names as answers arrive.
-    pub learn: bool,
+    pub snoop: bool,
 }
 
 /// How the addresses of an answer are compared with the service tags.
@@ -76,7 +76,7 @@ impl Default for Dns {
             servers: Vec::new(),
             linger: Duration::from_mins(15),
             answer_check: AnswerCheck::default(),
-            learn: true,
+            snoop: true,
         }
     }
 }
@@ -94,7 +94,7 @@ impl RawDns {
                 faults,
             ),
             answer_check: self.answer_check,
-            learn: self.learn.unwrap_or(defaults.learn),
+            snoop: self.learn.unwrap_or(defaults.snoop),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Engine {
     pub(super) fn dns_unobserved(&self) -> Option<String> {
         let servers = self.servers();
         let mut asked = self.resolvers.ask().iter();
-        let can_be_seen = self.sources.config.dns.learn
+        let can_be_seen = self.sources.config.dns.snoop
             && asked.all(|server| server.port() == PORT && servers.contains(&server.ip()));
         (can_be_seen && self.visibility.is_blind(self.now())).then(|| {
             "the kernel programs see no answer to the daemon's own DNS questions, so they see none to other programs: something on this host \

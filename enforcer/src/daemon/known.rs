@@ -123,7 +123,7 @@ impl Engine {
         Snooping {
             linger: u64::try_from(dns.linger.as_nanos()).unwrap_or(u64::MAX),
             network: network_cookie(),
-            enabled: u32::from(dns.learn),
+            enabled: u32::from(dns.snoop),
             reserved: 0,
         }
     }

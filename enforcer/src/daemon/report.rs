@@ -146,7 +146,7 @@ impl Engine {
     }
 
     fn lesson_counts(&self) -> BTreeMap<String, u64> {
-        let learns = self.sources.config.dns.learn;
+        let learns = self.sources.config.dns.snoop;
         let outcomes = ObservationOutcome::ALL.into_iter().filter(|_| learns);
         outcomes
             .map(|outcome| (outcome.word().to_owned(), self.lessons.of(outcome)))

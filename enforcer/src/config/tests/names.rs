@@ -69,11 +69,11 @@ fn sni_of_an_exception_is_required_and_off_is_a_weakness() {
 
 #[test]
 fn dns_snooping_is_on_by_default() {
-    assert!(read(MINIMAL).unwrap().dns.learn);
+    assert!(read(MINIMAL).unwrap().dns.snoop);
     assert!(
         !read(&format!("{MINIMAL}[dns]\nlearn = false\n"))
             .unwrap()
             .dns
-            .learn
+            .snoop
     );
 }
