@@ -5,19 +5,15 @@ mod show_endpoints;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
 pub use self::error::EndpointError;
-pub use self::show_endpoints::parse;
+pub use self::show_endpoints::{of_file, parse};
 pub use crate::config::EndpointKind;
 use crate::config::{Cloud, Registry, ResourceId};
-use crate::file::read_up_to;
 use crate::name::Name;
-
-/// The largest endpoints file that is read, in bytes: room for some thousand replicas.
-const MAX_FILE: u64 = 1 << 20;
 
 /// The most names of one registry from a file or Resource Manager: several per region of the cloud.
 const MOST_NAMES: usize = 256;
@@ -93,26 +89,6 @@ pub fn configured(registry: &Registry, cloud: Cloud) -> Result<Vec<Endpoint>, En
         });
     }
     Ok(found)
-}
-
-/// Reads the names of the registry `login_server` from its endpoints `file`.
-pub fn of_file(
-    file: &Path,
-    login_server: &Name,
-    cloud: Cloud,
-) -> Result<Vec<Endpoint>, EndpointError> {
-    let registry = || registry_name(login_server, cloud);
-    let bytes = read_up_to(file, MAX_FILE)
-        .map_err(|source| EndpointError::Unreadable {
-            file: file.to_owned(),
-            registry: registry(),
-            source,
-        })?
-        .ok_or_else(|| EndpointError::TooLarge {
-            file: file.to_owned(),
-            registry: registry(),
-        })?;
-    parse(&bytes, file, login_server, cloud)
 }
 
 /// Returns the registry name for Azure's command line: the first label of `login_server` without the hash of a domain name label.

@@ -10,8 +10,11 @@ use super::{
 use crate::azure::json_problem::json_problem;
 use crate::azure::trailing_commas::blank_trailing_commas;
 use crate::config::Cloud;
-use crate::file::utf8;
+use crate::file::{read_up_to, utf8};
 use crate::name::{Name, NameError};
+
+/// The largest endpoints file that is read, in bytes: room for some thousand replicas.
+pub(super) const MAX_FILE: u64 = 1 << 20;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,6 +27,26 @@ struct Shown {
 #[derive(Deserialize)]
 struct ShownEndpoint {
     endpoint: String,
+}
+
+/// Reads the names of the registry `login_server` from its endpoints `file`.
+pub fn of_file(
+    file: &Path,
+    login_server: &Name,
+    cloud: Cloud,
+) -> Result<Vec<Endpoint>, EndpointError> {
+    let registry = || registry_name(login_server, cloud);
+    let bytes = read_up_to(file, MAX_FILE)
+        .map_err(|source| EndpointError::Unreadable {
+            file: file.to_owned(),
+            registry: registry(),
+            source,
+        })?
+        .ok_or_else(|| EndpointError::TooLarge {
+            file: file.to_owned(),
+            registry: registry(),
+        })?;
+    parse(&bytes, file, login_server, cloud)
 }
 
 /// Parses the output of `az acr show-endpoints` for the registry `login_server`. Trailing commas, which documented samples have, are

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 
+use super::environment::{CredentialSettings, Environment};
 use super::imds::{METADATA, TRUE};
 use super::token::{read, refused};
-use super::{CredentialProblem, CredentialSettings, Environment, Token};
+use super::{CredentialProblem, Token};
 use crate::https::{Client, Request, Response, Url, encoded};
 
 /// The agent's default URL.

@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
+use super::environment::CredentialSettings;
 use super::token::read;
-use super::{CredentialProblem, CredentialSettings, Token, assertion, secret_file};
+use super::{CredentialProblem, Token, assertion, secret_file};
 use crate::azure::pinned_addresses::{PinnedAddresses, addresses};
 use crate::config::Azure;
 use crate::https::{Client, Request, Url, encoded};

@@ -1,7 +1,10 @@
-//! Environment variables and paths with which Azure's tools configure identities.
+//! Settings of the credentials: the configuration, and environment variables and paths with which Azure's tools configure identities.
 
 use std::env;
 use std::path::PathBuf;
+
+use crate::config;
+use crate::https::Url;
 
 /// The directory of the secret files of the Azure Arc agent: a process proves its rights by reading them.
 const ARC_TOKENS: &str = "/var/opt/azcmagent/tokens";
@@ -27,6 +30,17 @@ pub struct Environment {
     pub arc_tokens: PathBuf,
     /// Scheme and host of the instance metadata service.
     pub instance_metadata: String,
+}
+
+/// Settings shared by all credentials.
+#[derive(Debug)]
+pub(super) struct CredentialSettings {
+    pub(super) azure: config::Azure,
+    pub(super) environment: Environment,
+    /// The resource that the tokens are for, such as `https://management.azure.com`.
+    pub(super) resource: String,
+    /// Scheme, host and port of Entra ID.
+    pub(super) login: Url,
 }
 
 impl Environment {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
 
+use super::environment::CredentialSettings;
 use super::token::read;
-use super::{CredentialProblem, CredentialSettings, Token};
+use super::{CredentialProblem, Token};
 use crate::https::{Client, Request, Url, encoded};
 
 /// Timeout of the request when the host may not be a virtual machine of Azure.

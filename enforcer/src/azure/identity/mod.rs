@@ -19,6 +19,7 @@ use std::time::Instant;
 
 use tokio::sync::Mutex;
 
+use self::environment::CredentialSettings;
 pub use self::environment::Environment;
 pub(super) use self::error::in_words;
 pub use self::error::{CredentialError, CredentialProblem};
@@ -45,17 +46,6 @@ pub struct Credential {
     cache: RefCell<TokenCache>,
     /// Locked while a token is requested, so that concurrent requests share one token.
     asking: Mutex<()>,
-}
-
-/// Settings shared by all credentials.
-#[derive(Debug)]
-struct CredentialSettings {
-    azure: config::Azure,
-    environment: Environment,
-    /// The resource that the tokens are for, such as `https://management.azure.com`.
-    resource: String,
-    /// Scheme, host and port of Entra ID.
-    login: Url,
 }
 
 impl Credential {

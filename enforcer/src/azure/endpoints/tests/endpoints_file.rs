@@ -142,7 +142,9 @@ fn a_truncated_or_different_file_is_refused() {
 #[test]
 fn a_missing_special_or_too_large_file_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    file.as_file().set_len(MAX_FILE + 1).unwrap();
+    file.as_file()
+        .set_len(show_endpoints::MAX_FILE + 1)
+        .unwrap();
     let registry = |file: &Path| Registry {
         endpoints_file: Some(file.to_owned()),
         ..contoso()
