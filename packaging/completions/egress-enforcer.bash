@@ -250,7 +250,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__explain)
-            opts="-h --port --proto --unit --cgroup --sni --json --config --help"
+            opts="-h --port --proto --unit --cgroup --sni --trace --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

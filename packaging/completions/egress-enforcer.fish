@@ -61,6 +61,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Evaluate for this cgroup: a path below the cgroup v2 root, or its directory' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake [default: DEST]; empty for none' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l trace -d 'Print each step of the decision, as logged by a program that is loaded for this command only'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l since -d 'Print only events after the one with this number' -r

@@ -118,7 +118,7 @@ pub(super) struct ExplainArgs {
     /// The server name of the TLS handshake [default: DEST]; empty for none
     #[arg(long, value_name = "NAME")]
     pub(super) sni: Option<String>,
-    /// Print each step of the judgement, as logged by a program that is loaded for this run only
+    /// Print each step of the decision, as logged by a program that is loaded for this command only
     #[arg(long, conflicts_with_all = ["unit", "cgroup"])]
     pub(super) trace: bool,
     #[command(flatten)]

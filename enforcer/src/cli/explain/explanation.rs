@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use enforcer_common::Hook;
 use serde::Serialize;
 
-use super::verdict::{Evaluation, Initiator};
+use super::evaluation::Evaluation;
+use super::initiator::Initiator;
 use crate::bpf::Step;
 use crate::cli::args::Protocol;
 use crate::name::Name;
@@ -45,7 +46,7 @@ pub(super) struct AddressVerdict {
     #[serde(flatten)]
     pub(super) verdict: Evaluation,
     pub(super) names: Vec<Name>,
-    /// The steps of the judgement, with `--trace`.
+    /// The steps of the decision, with `--trace`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trace: Option<Vec<Step>>,
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::destination::Destination;
 use super::explanation::Explanation;
-use super::verdict::Initiator;
+use super::initiator::Initiator;
 use crate::cli::format::instant;
 use crate::config::{Cloud, EndpointKind};
 use crate::control::Status;

@@ -1,18 +1,21 @@
 //! `explain`: whether a destination is reachable, and why.
 
 mod destination;
+mod evaluation;
+mod evaluator;
 mod explanation;
 mod fix;
+mod initiator;
 mod trace;
-mod verdict;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use self::destination::{Destination, ParsedDestination, hosts_lines, known_names};
+use self::evaluator::Evaluator;
 use self::explanation::{Explanation, HTTPS};
-use self::verdict::{Evaluator, Initiator};
+use self::initiator::Initiator;
 use super::args::{ExplainArgs, Protocol};
 use super::config_file::ConfigFile;
 use super::daemon_client::status_if_running;
@@ -22,6 +25,9 @@ use crate::bpf::Pins;
 use crate::config::Paths;
 use crate::control::Status;
 use crate::sys::KernelError;
+
+/// The error of `--sni` with another protocol or port.
+const SNI_WITHOUT_HTTPS: &str = "--sni sets the server name of a TLS handshake, which is checked on TCP port 443 only: remove --proto and other ports";
 
 /// Explains the verdict on one destination, which is denied if any of its addresses is.
 pub(super) fn explain(config: &ConfigFile, args: ExplainArgs) -> Result<Exit> {
@@ -45,11 +51,7 @@ fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
     let pins = pins_in_force(paths, status.is_some() || !notes.is_empty())?;
     let port = port(args.port, parsed.port)?;
     let is_https = args.proto == Protocol::Tcp && port == HTTPS;
-    if args.sni.is_some() && !is_https {
-        bail!(
-            "--sni sets the server name of a TLS handshake, which is checked on TCP port 443 only: remove --proto and other ports"
-        );
-    }
+    ensure!(args.sni.is_none() || is_https, SNI_WITHOUT_HTTPS);
     let initiator = Initiator {
         unit: args.unit,
         cgroup: args.cgroup,

@@ -1,11 +1,11 @@
-//! `--trace`: the steps of the judgement, from a program that logs them.
+//! `--trace`: the steps of the decision, from a program that logs them.
 
+use super::evaluator::protocol_number;
 use super::explanation::{Explanation, HTTPS};
-use super::verdict::protocol_number;
 use crate::bpf::{Pins, TraceProgram};
 use crate::sys::KernelError;
 
-/// Adds the steps of each address's judgement or, if the program cannot be loaded or run, a note that says why.
+/// Adds the steps of the decision on each address or, where the program cannot be loaded or run, a note with the error.
 pub(super) fn add(explanation: &mut Explanation, pins: &Pins) {
     let traced = TraceProgram::load(pins).and_then(|program| add_steps(explanation, program));
     if let Err(error) = traced {

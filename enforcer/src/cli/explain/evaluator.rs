@@ -1,17 +1,16 @@
 //! Evaluates a destination: with the loaded kernel program or, for a unit or cgroup, with the same rule on the live maps.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use enforcer_common::{Address, Flow, Reason, Transport, decide};
-use serde::Serialize;
 
+use super::evaluation::Evaluation;
+use super::initiator::{CgroupPosition, Initiator};
 use crate::bpf::{LivePolicy, Maps, Pins, TestRun};
 use crate::cli::args::Protocol;
 use crate::control::Status;
 use crate::policy::address;
-use crate::sys::{Cgroup, cgroup_root, unit_cgroups};
 
 /// IP protocol numbers (IANA).
 const TCP: u8 = 6;
@@ -27,57 +26,6 @@ pub(super) enum Evaluator {
     Rule(Box<Maps>, Vec<CgroupPosition>),
 }
 
-/// What opens the connection; this process where neither is set.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Initiator {
-    /// A systemd unit.
-    pub(super) unit: Option<String>,
-    /// A cgroup, by its path below the root or its directory.
-    pub(super) cgroup: Option<PathBuf>,
-}
-
-impl Initiator {
-    pub(super) fn is_own(&self) -> bool {
-        self.unit.is_none() && self.cgroup.is_none()
-    }
-
-    fn cgroups(&self, root: &Path) -> Result<Vec<Cgroup>> {
-        if let Some(path) = &self.cgroup {
-            return Ok(vec![Cgroup::open(root, path)?]);
-        }
-        let unit = self.unit.as_deref().unwrap_or_default();
-        let cgroups = unit_cgroups(root, unit)?;
-        if cgroups.is_empty() {
-            bail!(
-                "{unit} has no cgroup: start it first, or check that its name is complete, such as agent.service"
-            );
-        }
-        Ok(cgroups)
-    }
-}
-
-/// A cgroup relative to the scope.
-pub(super) enum CgroupPosition {
-    /// In the scope; the ids of its ancestors and its own, outermost first.
-    Inside(Vec<u64>),
-    /// Not in the scope.
-    Outside,
-}
-
-/// The verdict on one address.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Evaluation {
-    /// "allow" or "deny", as the rule decides.
-    pub(super) verdict: &'static str,
-    /// The stable word of the reason.
-    pub(super) reason: &'static str,
-    /// The reason as text.
-    pub(super) sentence: &'static str,
-    /// Whether the packet passes, which in audit mode it does in any case.
-    pub(super) passes: bool,
-}
-
 impl Evaluator {
     /// Opens the program or, for another initiator, the rule for its cgroups.
     ///
@@ -91,14 +39,9 @@ impl Evaluator {
         if initiator.is_own() {
             return Ok(Self::Program(Box::new(TestRun::open(pins)?)));
         }
-        let root = cgroup_root()?;
-        let cgroups = initiator.cgroups(&root)?;
-        let scope = status.map_or(root.as_path(), |status| status.scope.as_path());
-        let positions: Result<_> = cgroups
-            .iter()
-            .map(|cgroup| position(&root, scope, &cgroup.path))
-            .collect();
-        Ok(Self::Rule(Box::new(Maps::open(pins)?), positions?))
+        let scope = status.map(|status| status.scope.as_path());
+        let positions = initiator.positions(scope)?;
+        Ok(Self::Rule(Box::new(Maps::open(pins)?), positions))
     }
 
     /// Describes it for people.
@@ -198,53 +141,6 @@ fn verdict(maps: &Maps, reason: Reason) -> Result<Evaluation> {
     Ok(Evaluation::new(reason, !reason.denies() || audits))
 }
 
-impl Evaluation {
-    pub(super) fn new(reason: Reason, passes: bool) -> Self {
-        Self {
-            verdict: if reason.denies() { "deny" } else { "allow" },
-            reason: reason.word(),
-            sentence: reason.sentence(),
-            passes,
-        }
-    }
-
-    fn outside() -> Self {
-        Self {
-            verdict: "allow",
-            reason: "out-of-scope",
-            sentence: "it runs outside of the scope, so no rule applies to it",
-            passes: true,
-        }
-    }
-
-    pub(super) fn is_denied(&self) -> bool {
-        self.verdict == "deny"
-    }
-
-    /// Returns the verdict as text.
-    pub(super) fn text(&self) -> &'static str {
-        match (self.is_denied(), self.passes) {
-            (true, true) => "would be denied, but audit mode allows it",
-            (true, false) => "denied",
-            (false, _) => "allowed",
-        }
-    }
-}
-
-fn position(root: &Path, scope: &Path, cgroup: &Path) -> Result<CgroupPosition> {
-    if !cgroup.starts_with(scope) {
-        return Ok(CgroupPosition::Outside);
-    }
-    let below = cgroup.ancestors().filter(|path| path.starts_with(root));
-    let mut lineage: Vec<&Path> = below.collect();
-    lineage.reverse();
-    let ids: Result<_, _> = lineage
-        .into_iter()
-        .map(|path| Cgroup::open(root, path).map(|cgroup| cgroup.id))
-        .collect();
-    Ok(CgroupPosition::Inside(ids?))
-}
-
 /// Returns the IP protocol number.
 pub(super) fn protocol_number(protocol: Protocol, to: IpAddr) -> u8 {
     match (protocol, to) {
@@ -266,29 +162,6 @@ fn transport(protocol: Protocol, to: IpAddr, port: u16) -> Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_denial_in_audit_mode_says_that_it_passes() {
-        assert_eq!(Evaluation::new(Reason::Storage, false).text(), "denied");
-        assert_eq!(
-            Evaluation::new(Reason::Storage, true).text(),
-            "would be denied, but audit mode allows it"
-        );
-        assert_eq!(Evaluation::new(Reason::AllowedName, true).text(), "allowed");
-    }
-
-    #[test]
-    fn a_cgroup_beside_the_scope_is_outside() {
-        let root = Path::new("/sys/fs/cgroup");
-        let scope = Path::new("/sys/fs/cgroup/plant.slice");
-        for outside in [
-            "/sys/fs/cgroup/plant.slice2/a.service",
-            "/sys/fs/cgroup/system.slice",
-        ] {
-            let position = position(root, scope, Path::new(outside)).unwrap();
-            assert!(matches!(position, CgroupPosition::Outside), "{outside}");
-        }
-    }
 
     #[test]
     fn the_rule_and_the_program_get_the_same_protocol() {
