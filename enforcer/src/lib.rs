@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod core;
 pub mod daemon;
 mod doctor;
 #[cfg(test)]
@@ -15,13 +16,16 @@ mod documents;
 mod file;
 pub mod https;
 pub mod name;
+pub mod now;
 mod plain_words;
 pub mod policy;
 mod printable;
 mod random;
 pub mod resolver;
+pub mod sources;
 pub mod state;
 pub mod sys;
+mod words;
 
 #[cfg(all(feature = "layout-next", not(debug_assertions)))]
 compile_error!("layout-next makes a version for tests: no release build has it");

@@ -18,8 +18,8 @@ mod pins;
 mod syscall;
 mod versions;
 
+pub use crate::core::{Count, Counters};
 pub use attach::{Lifetime, Links, Undone};
-pub use counters::{Count, Counters};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};

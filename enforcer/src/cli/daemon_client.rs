@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result};
 use tokio::runtime::Builder;
 
 use crate::config::Paths;
+use crate::control::ControlError;
 use crate::control::client::get_status;
-use crate::control::{ControlError, Status};
+use crate::core::Status;
 
 /// Runs `future` to its end on this thread.
 pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -14,7 +14,7 @@ use super::format::{age, instant, kind, or_dash, span};
 use super::printer::Printer;
 use super::table::Table;
 use crate::config::Sni;
-use crate::control::{NameStatus, RegistryStatus};
+use crate::core::{NameStatus, RegistryStatus};
 
 /// Prints the names and addresses of the registries, as the daemon knows them.
 pub(super) fn endpoints(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
@@ -139,7 +139,7 @@ mod tests {
 contoso.azurecr.io
   NAME                            KIND   FROM           CONFIRMED  ADDRESS                          SEEN FOR  LINGERS
   contoso.azurecr.io              login  configuration  -          20.42.66.0                       10m       14m 55s
-  contoso.azurecr.io              login  configuration  -          20.42.66.1 (learned)             10m       14m 55s
+  contoso.azurecr.io              login  configuration  -          20.42.66.1 (snooped)             10m       14m 55s
   contoso.azurecr.io              login  configuration  -          2603:1030::66 (in no tag)        10m       14m 55s
   contoso.azurecr.io              login  configuration  -          20.42.66.13 (/etc/hosts line 3)  10m       14m 55s
   contoso.eastus.data.azurecr.io  data   region eastus  -          -                                -         -

@@ -12,7 +12,8 @@ use super::daemon_client::wait_for;
 use super::exit::Exit;
 use super::format::{instant, or_dash};
 use super::printer::Printer;
-use crate::control::{EventRecord, client};
+use crate::control::client;
+use crate::core::EventRecord;
 use crate::printable;
 
 /// Prints the events that the daemon holds, and with `--follow` new ones.
@@ -93,8 +94,8 @@ impl fmt::Display for EventLine {
         if let Some(name) = &event.server_name {
             write!(formatter, "  sni {name}")?;
         }
-        if event.folded > 0 {
-            write!(formatter, "  ×{}", event.folded.saturating_add(1))?;
+        if event.duplicates > 0 {
+            write!(formatter, "  ×{}", event.duplicates.saturating_add(1))?;
         }
         Ok(())
     }
@@ -103,6 +104,7 @@ impl fmt::Display for EventLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::EventKind;
     use crate::doctor::test_data;
 
     #[test]
@@ -121,12 +123,16 @@ mod tests {
             pid: None,
             command: None,
             container: Some("0123456789abcdef".to_owned()),
-            folded: 0,
+            duplicates: 0,
             ..test_data::event()
         };
         let note = EventRecord {
             time: storage.time,
-            ..EventRecord::note("names", "contoso.azurecr.io: added westus".to_owned())
+            ..EventRecord::note(
+                EventKind::Names,
+                "contoso.azurecr.io: added westus".to_owned(),
+                jiff::Timestamp::UNIX_EPOCH,
+            )
         };
         let events = EventList(vec![
             EventLine(storage),

@@ -7,19 +7,22 @@ use super::config_file::ConfigFile;
 use super::exit::Exit;
 use super::log;
 use crate::config::Config;
-use crate::daemon::{self, Options, Source};
+use crate::control;
+use crate::daemon;
 use crate::name::Name;
+use crate::sources::{Options, Source};
 
 /// Runs the daemon until a signal ends it.
 pub(super) fn run(config: &ConfigFile, args: RunArgs) -> Result<Exit> {
     let source = source(config, &args)?;
     log::start(args.verbose)?;
-    daemon::run(Options {
+    let options = Options {
         source,
         audit: args.audit,
         ephemeral: args.ephemeral,
         scope: args.scope,
-    })?;
+    };
+    daemon::run(options, control::serve)?;
     Ok(Exit::Done)
 }
 
@@ -39,7 +42,7 @@ fn source(config: &ConfigFile, args: &RunArgs) -> Result<Source> {
     for name in &args.data_endpoint {
         add_endpoint(&mut config, name)?;
     }
-    Ok(Source::Given(Box::new(config)))
+    Ok(Source::CommandLine(Box::new(config)))
 }
 
 /// Adds `name` to the registry that it is an endpoint of.
@@ -92,7 +95,7 @@ mod tests {
     fn registries_make_a_configuration() {
         let line = "--ephemeral --registry contoso.azurecr.io --registry fabrikam.azurecr.io --region eastus \
             --data-endpoint fabrikam.westus.data.azurecr.io";
-        let (Some(Source::Given(config)), _) = source_of(line) else {
+        let (Some(Source::CommandLine(config)), _) = source_of(line) else {
             panic!("a file");
         };
         let [contoso, fabrikam] = config.registries.as_slice() else {

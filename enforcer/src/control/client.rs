@@ -17,7 +17,8 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{ControlError, EventRecord, Status, socket_path};
+use super::{ControlError, socket_path};
+use crate::core::{EventRecord, Status};
 
 /// The longest answer that is read, in bytes; the same for one line of a followed answer.
 const MOST_BYTES: usize = 16 * 1024 * 1024;

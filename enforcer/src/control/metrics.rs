@@ -9,8 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::{NameStatus, PatternStatus, SourceStatus, Status};
-use crate::bpf::Count;
+use crate::core::{Count, NameStatus, PatternStatus, SourceStatus, Status};
 
 #[cfg(test)]
 mod tests;
@@ -80,12 +79,15 @@ impl Page<'_> {
         let denied = status.counters.counts.iter();
         let denied = denied.filter(|count| count.verdict != "allow");
         self.counts(name, help, denied, |count| count.attempts)?;
-        let help = "DNS answers to allowed names that the kernel read, by what came of them.";
-        let mut lessons =
-            self.0
-                .encode_descriptor("egress_enforcer_lessons", help, None, MetricType::Counter)?;
-        for (outcome, count) in &status.lessons {
-            lessons
+        let help = "DNS answers to allowed names that the kernel read, by outcome.";
+        let mut observations = self.0.encode_descriptor(
+            "egress_enforcer_dns_observations",
+            help,
+            None,
+            MetricType::Counter,
+        )?;
+        for (outcome, count) in &status.dns_observations {
+            observations
                 .encode_family(&[("outcome", outcome)])?
                 .encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
@@ -95,7 +97,7 @@ impl Page<'_> {
             .encode_descriptor(name, help, None, MetricType::Counter)?
             .encode_counter::<NoLabelSet, _, u64>(&status.counters.lost_events, None)?;
         let help = "Denials without an event of their own: those of a cgroup that makes too many are summed up.";
-        let name = "egress_enforcer_events_withheld";
+        let name = "egress_enforcer_events_suppressed";
         self.0
             .encode_descriptor(name, help, None, MetricType::Counter)?
             .encode_counter::<NoLabelSet, _, u64>(&status.counters.suppressed_events, None)
@@ -162,10 +164,10 @@ impl Page<'_> {
         let help = "Addresses that are open for an allowed name.";
         let open = each(|name| length(&name.addresses));
         self.family("egress_enforcer_name_addresses", help, open)?;
-        let help = "Addresses of an allowed name or pattern that the kernel learned and no answer to the daemon held.";
-        let learned = each(|name| length(name.addresses.iter().filter(|one| one.learned)));
-        let learned = learned.into_iter().chain(patterns(status));
-        self.family("egress_enforcer_name_learned_addresses", help, learned)?;
+        let help = "Addresses of an allowed name or pattern that the kernel snooped and no answer to the daemon held.";
+        let snooped = each(|name| length(name.addresses.iter().filter(|one| one.snooped)));
+        let snooped = snooped.into_iter().chain(patterns(status));
+        self.family("egress_enforcer_name_snooped_addresses", help, snooped)?;
         let help = "Whether lookups of an allowed name fail (1) or not (0).";
         let failing = each(|name| i64::from(name.failing.is_some()));
         self.family("egress_enforcer_name_failing", help, failing)?;

@@ -1,28 +1,19 @@
-//! What the daemon tells: snapshots, events and metrics over a socket that takes no orders.
+//! The control socket: snapshots, events and metrics, read-only.
 
 pub mod client;
 mod error;
-pub mod event_kinds;
-mod event_log;
-pub mod identity;
 mod metrics;
-mod sentence;
 pub mod server;
-mod snapshot;
-#[cfg(test)]
-mod test_data;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use crate::core::{EventRecord, NameStatus, Status};
+
 pub use error::ControlError;
-pub use event_log::EventLog;
 pub use metrics::metrics;
-pub use snapshot::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
-    SourceStatus, Status, TagsChange, TagsStatus,
-};
+pub use server::serve;
 
 /// Members of this group may ask the daemon.
 pub const GROUP: &str = "egress-enforcer";

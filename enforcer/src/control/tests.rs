@@ -12,8 +12,9 @@ use tokio::net::UnixStream;
 use tokio::task::LocalSet;
 
 use super::server::{Server, Source};
-use super::test_data::{event, status};
 use super::*;
+use crate::core::test_data::{event, status};
+use crate::daemon::EventLog;
 
 #[derive(Clone, Default)]
 struct Daemon(Arc<EventLog>);

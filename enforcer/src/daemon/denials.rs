@@ -1,15 +1,17 @@
 //! What the daemon reports of the kernel's denials.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use enforcer_common::layout::{DEDUP_WINDOW, DedupEntry, DedupKey, MAX_RECENT, window};
 use enforcer_common::{Event, Reason, Record};
 use tokio::time::Instant;
 
-use super::journal;
-use super::run::Daemon;
-use crate::control::EventRecord;
+use super::identity::Identify;
+use super::shell::Shell;
+use crate::core::{self, Effect, EventRecord};
 use crate::policy::name_text;
 use crate::sys::boot_clock;
 
@@ -19,58 +21,75 @@ const MOST_REPORTED: usize = MAX_RECENT as usize;
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// A denial, and the server name that it was for.
-pub(super) type Denial = (Event, Option<String>);
+type Denial = (Event, Option<String>);
 
-/// Whether an address may be one that an allowed name has lately, and that nobody told.
-fn is_a_stale_address(event: &Event) -> bool {
-    let reasons = [Reason::Registry, Reason::ServerNameElsewhere];
-    reasons.iter().any(|reason| event.reason == *reason as u8)
+/// The denials of windows that are not over yet.
+pub(super) struct Denials {
+    identify: Identify,
+    /// Denials that were reported, until their window is over.
+    reported: HashMap<DedupKey, Denial>,
+    /// Windows before this one were summed up.
+    summed_up: u32,
+    sum_up_at: Option<Instant>,
 }
 
-impl Daemon {
-    /// Reports these denials, takes over the lessons among them, and sums up their windows once these are over.
-    pub(super) fn report(&mut self, records: &[Record]) {
-        let mut events = Vec::new();
-        let mut lessons = Vec::new();
+impl Denials {
+    /// None yet; those that an earlier daemon left are summed up once its records are read. `root` is the root of the cgroup tree.
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            identify: Identify::new(root),
+            reported: HashMap::new(),
+            summed_up: 0,
+            sum_up_at: Some(Instant::now() + Duration::from_secs(1)),
+        }
+    }
+
+    /// When a window is over, and can be summed up.
+    pub(super) fn sum_up_at(&self) -> Option<Instant> {
+        self.sum_up_at
+    }
+
+    /// Reports the denials among these records, and feeds the core what it should know of them.
+    pub(super) fn report(&mut self, records: &[Record], shell: &mut Shell) {
+        let mut denials = Vec::new();
+        let mut observations = Vec::new();
         for record in records {
             match record {
-                Record::Denial(event) => events.push((*event, None)),
-                Record::Named(named) => events.push((named.event, Some(name_text(&named.name)))),
-                Record::DnsObservation(lesson) => lessons.push((*lesson, None)),
+                Record::Denial(event) => denials.push((*event, None)),
+                Record::Named(named) => denials.push((named.event, Some(name_text(&named.name)))),
+                Record::DnsObservation(observation) => observations.push((*observation, None)),
                 Record::NamedDnsObservation(named) => {
-                    lessons.push((named.observation, Some(name_text(&named.name))));
+                    observations.push((named.observation, Some(name_text(&named.name))));
                 }
             }
         }
-        let mut engine = self.engine.borrow_mut();
-        if events.iter().any(|(event, _)| is_a_stale_address(event)) {
-            engine.registry_refused();
+        if denials.iter().any(|(event, _)| may_be_a_new_address(event)) {
+            shell.feed(core::Event::RegistryDenied);
         }
-        if !lessons.is_empty() {
-            engine.learn(&lessons);
+        if !observations.is_empty() {
+            shell.feed(core::Event::Observed(observations));
         }
-        drop(engine);
-        for denial in events {
-            self.report_first(denial);
+        for denial in denials {
+            self.report_first(denial, shell);
         }
     }
 
     /// Reports the first denial of its key. Where its window was summed up already, or cannot be remembered, the sum has it.
-    fn report_first(&mut self, denial: Denial) {
+    fn report_first(&mut self, denial: Denial, shell: &mut Shell) {
         let (event, server_name) = &denial;
         if event.window < self.summed_up || self.reported.len() >= MOST_REPORTED {
             return;
         }
-        let record = self.describe(event, server_name.as_deref());
-        self.publish(record);
+        let record = self.describe(event, server_name.as_deref(), shell);
+        publish(record, shell);
         self.reported.insert(event.dedup_key(), denial);
         self.sum_up_at.get_or_insert_with(end_of_window);
     }
 
     /// Reports what the kernel only counted in windows that are over.
-    pub(super) fn sum_up(&mut self) {
+    pub(super) fn sum_up(&mut self, shell: &mut Shell) {
         let now = window(boot_clock());
-        let taken = self.engine.borrow_mut().kernel.maps.take_counted(now);
+        let taken = shell.host.kernel.maps.take_counted(now);
         self.summed_up = now;
         let counted = match taken {
             Ok(counted) => counted,
@@ -81,52 +100,58 @@ impl Daemon {
             }
         };
         for (key, fold) in &counted.deduplicated {
-            self.sum_up_fold(key, fold);
+            self.sum_up_duplicates(key, fold, shell);
         }
         for (key, denials) in &counted.suppressed {
             let end = end_of(key.window);
             let record = self.identify.sum_up(key, *denials, end);
-            self.publish(record);
+            publish(record, shell);
         }
         self.reported.retain(|key, _| key.window >= now);
         self.sum_up_at = counted.is_more.then(end_of_window);
     }
 
-    fn sum_up_fold(&mut self, key: &DedupKey, fold: &DedupEntry) {
+    fn sum_up_duplicates(&mut self, key: &DedupKey, fold: &DedupEntry, shell: &mut Shell) {
         let reported = self.reported.remove(key);
-        let untold = fold.denials - u64::from(reported.is_some()).min(fold.denials);
-        if untold == 0 {
+        let unreported = fold.denials - u64::from(reported.is_some()).min(fold.denials);
+        if unreported == 0 {
             return;
         }
         let time = end_of(key.window);
         let record = match reported {
             Some((event, server_name)) => {
-                self.describe(&Event { time, ..event }, server_name.as_deref())
+                let last = Event { time, ..event };
+                self.describe(&last, server_name.as_deref(), shell)
             }
             // Its record was lost: user and command are not known.
             None => EventRecord {
                 uid: None,
                 command: None,
-                ..self.describe(&event_of(key, fold, time), None)
+                ..self.describe(&event_of(key, fold, time), None, shell)
             },
         };
-        self.publish(EventRecord {
-            folded: untold - 1,
+        let record = EventRecord {
+            duplicates: unreported - 1,
             ..record
-        });
+        };
+        publish(record, shell);
     }
 
-    fn describe(&mut self, event: &Event, server_name: Option<&str>) -> EventRecord {
-        let engine = self.engine.borrow();
-        let names = |address: IpAddr| engine.names_of(address);
+    fn describe(&mut self, event: &Event, server_name: Option<&str>, shell: &Shell) -> EventRecord {
+        let names = |address: IpAddr| shell.state.names_of(address);
         self.identify.describe(event, server_name, names)
     }
+}
 
-    /// Logs an event, and holds it for `events`.
-    fn publish(&self, record: EventRecord) {
-        journal::log(&record);
-        self.log.push(record);
-    }
+/// Logs an event, and gives it to the readers of events.
+fn publish(record: EventRecord, shell: &mut Shell) {
+    shell.start(Effect::Note(Box::new(record)));
+}
+
+/// Whether an address may be one that an allowed name has lately, and that no answer to the daemon held yet.
+fn may_be_a_new_address(event: &Event) -> bool {
+    let reasons = [Reason::Registry, Reason::ServerNameElsewhere];
+    reasons.iter().any(|reason| event.reason == *reason as u8)
 }
 
 /// The last moment of a window, in nanoseconds since boot.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::control::EventRecord;
+use crate::core::EventRecord;
 
 /// Logs an event. The fields are those of the manual's section "JOURNAL"; text logs leave them out.
 pub(super) fn log(record: &EventRecord) {
@@ -13,8 +13,8 @@ pub(super) fn log(record: &EventRecord) {
     let (executable, cgroup) = (path(&record.executable), path(&record.cgroup));
     let is_denial = record.destination.is_some();
     tracing::info!(
-        message_id = kind.message_id,
-        egress_kind = kind.word,
+        message_id = kind.message_id(),
+        egress_kind = kind.word(),
         egress_verdict = record.verdict,
         egress_reason = record.reason,
         egress_old = record.old,
@@ -32,7 +32,7 @@ pub(super) fn log(record: &EventRecord) {
         egress_cgroup = cgroup,
         egress_unit = record.unit,
         egress_container = record.container,
-        egress_count = record.folded.saturating_add(1),
+        egress_count = record.duplicates.saturating_add(1),
         "{}",
         record.sentence(),
     );

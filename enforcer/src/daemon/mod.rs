@@ -1,43 +1,25 @@
-//! The daemon: evaluate what should be, compare it with what is, apply the difference, tell about it.
+//! The daemon: a shell around [`core`](crate::core). One loop feeds events to the core and runs its effects in order; each outcome is
+//! acknowledged before the next event is taken. Only resolving and fetching are asynchronous.
 
-mod accepted;
-mod alarms;
-mod budgets;
-mod changes;
-mod check;
-mod clock;
+mod clocks;
 mod denials;
-mod dns_visibility;
-mod engine;
-mod evaluate;
-mod exceptions;
-mod feeds;
-mod files;
-mod forced;
-mod hooks;
-mod hosts;
-mod inherited;
+mod event_log;
+mod fetcher;
+mod file_watch;
+mod host;
+mod identity;
 mod journal;
-mod kept;
-mod known;
-mod lessons;
-mod names;
-mod own;
-mod patterns;
-mod questions;
-mod reload;
-mod report;
-mod resolvers;
+mod lookup;
+mod open_watches;
+mod own_cgroup;
+mod published;
 mod run;
 mod service;
-mod sources;
-mod watch;
-mod watched;
+mod shell;
+mod startup;
+mod surroundings;
 mod watches;
 
-pub(crate) use dns_visibility::DNS_UNOBSERVED;
-pub use forced::{force_tags, unforce_tags};
-pub use kept::{forget_tags, kept_tags};
+pub use event_log::EventLog;
+pub use published::Published;
 pub use run::run;
-pub use sources::{Options, Source, Sources};
-pub(crate) use sources::{TAGS_FORCED, TAGS_REPLACED};

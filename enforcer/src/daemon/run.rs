@@ -1,62 +1,58 @@
-//! The one loop: waits for news of any kind, and hands it to the engine.
+//! The one loop: waits for whatever happens, and feeds it to the core.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::pending;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use enforcer_common::Record;
-use enforcer_common::layout::DedupKey;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::denials::Denial;
-use super::engine::Engine;
-use super::feeds::Fetched;
-use super::questions::Reply;
+use super::denials::Denials;
+use super::fetcher::Fetcher;
+use super::published::{CounterReader, Published};
 use super::service::Service;
-use super::sources::Options;
+use super::shell::Shell;
+use super::startup;
 use super::watches::{WatchKind, Watches};
-use crate::control::identity::Identify;
-use crate::control::server::{Server, Source};
-use crate::control::{EventLog, Status, socket_path};
+use crate::core::{AlarmKind, Event, Reload, Reply};
+use crate::sources::{Fetched, Options};
 use crate::sys::KernelError;
 
-/// Events taken from the buffer in one go, so that a flood of denials does not hold up the rest.
+/// Records taken from the buffer in one go, so that a flood of denials does not hold up the rest.
 const EVENT_BATCH: usize = 256;
-/// Fallback interval between scans for cgroups; inotify reports changes.
+/// Fallback rescan interval for cgroups; inotify reports changes.
 const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
-/// The same where the system does not tell.
+/// Rescan interval for cgroups where inotify does not report them.
 const CGROUPS_UNWATCHED: Duration = Duration::from_secs(1);
-/// How long changed addresses wait to be saved together.
-const SAVE_AFTER: Duration = Duration::from_secs(5);
 
-/// Runs the daemon until it is told to stop (`SIGINT`, `SIGTERM`).
+/// Runs the daemon until it is asked to stop (`SIGINT`, `SIGTERM`). `serve` is given the directory of the control socket, and what it serves;
+/// it is called within the event loop.
 ///
 /// # Errors
 /// Where it cannot start. Once it enforces, errors are alarms.
-pub fn run(options: Options) -> Result<()> {
+pub fn run<E: std::error::Error>(
+    options: Options,
+    serve: impl FnOnce(&Path, Published) -> Result<(), E>,
+) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    LocalSet::new().block_on(&runtime, serve(options))
+    LocalSet::new().block_on(&runtime, async {
+        let mut daemon = Daemon::start(options)?;
+        daemon.serve(serve);
+        daemon.announce();
+        let ended = daemon.follow().await;
+        daemon.stop();
+        ended
+    })
 }
 
-async fn serve(options: Options) -> Result<()> {
-    let mut daemon = Daemon::start(options)?;
-    daemon.announce();
-    let ended = daemon.follow().await;
-    daemon.stop();
-    ended
-}
-
-/// What can happen.
-enum News {
+/// What wakes the loop.
+enum Trigger {
     Due,
     Answer(Box<Reply>),
     Records(Vec<Record>),
@@ -72,31 +68,27 @@ enum News {
     Failed(WatchKind, KernelError),
 }
 
-impl News {
+impl Trigger {
     /// What a watch reports, or that it reports no more.
-    fn of<T>(reported: Result<T, (WatchKind, KernelError)>, news: impl FnOnce(T) -> Self) -> Self {
+    fn of<T>(
+        reported: Result<T, (WatchKind, KernelError)>,
+        trigger: impl FnOnce(T) -> Self,
+    ) -> Self {
         match reported {
-            Ok(reported) => news(reported),
+            Ok(reported) => trigger(reported),
             Err((kind, error)) => Self::Failed(kind, error),
         }
     }
 }
 
+/// The shell, and what the loop waits for.
 pub(super) struct Daemon {
-    pub(super) engine: Rc<RefCell<Engine>>,
-    pub(super) log: Arc<EventLog>,
-    pub(super) identify: Identify,
-    service: Service,
+    pub(super) shell: Shell,
     pub(super) watches: Watches,
-    lookups: JoinSet<Reply>,
-    fetches: JoinSet<Fetched>,
-    /// Denials that were reported, until their window is over.
-    pub(super) reported: HashMap<DedupKey, Denial>,
-    /// Windows before this one were summed up.
-    pub(super) summed_up: u32,
-    pub(super) sum_up_at: Option<Instant>,
-    save_at: Option<Instant>,
-    /// When the engine's next tick is due.
+    pub(super) denials: Denials,
+    options: Options,
+    service: Service,
+    /// When the core's next tick is due.
     tick_at: Instant,
     hangup: Signal,
     terminate: Signal,
@@ -111,62 +103,53 @@ impl Daemon {
             signals(SignalKind::terminate())?,
             signals(SignalKind::interrupt())?,
         );
-        let engine = Engine::start(options)?;
-        let log = Arc::new(EventLog::default());
-        let mut daemon = Self {
-            identify: Identify::new(engine.root.clone()),
+        let shell = startup::start(&options)?;
+        Ok(Self {
+            denials: Denials::new(shell.host.root.clone()),
+            shell,
+            options,
             service: Service::of_environment(),
             watches: Watches::new(),
-            lookups: JoinSet::new(),
-            fetches: JoinSet::new(),
-            reported: HashMap::new(),
-            summed_up: 0,
-            // What an earlier daemon left, once its records are read.
-            sum_up_at: Some(Instant::now() + Duration::from_secs(1)),
-            save_at: None,
             tick_at: Instant::now(),
-            engine: Rc::new(RefCell::new(engine)),
-            log,
             hangup,
             terminate,
             interrupt,
-        };
-        daemon.listen();
-        for kind in WatchKind::ALL {
-            daemon.watch(kind);
-        }
-        Ok(daemon)
+        })
     }
 
-    /// Opens the control socket. Without one the daemon enforces all the same, and says so.
-    fn listen(&self) {
-        let runtime = self.engine.borrow().sources.config.paths.runtime.clone();
-        match Server::bind(&socket_path(&runtime)) {
-            Ok(server) => {
-                let source = Told {
-                    engine: self.engine.clone(),
-                    log: self.log.clone(),
-                };
-                tokio::task::spawn_local(server.serve(source));
-            }
-            Err(error) => {
-                let mut engine = self.engine.borrow_mut();
-                engine.alarms.raise("control-socket", "", error.to_string());
-            }
+    /// Opens the control socket and the watches. Without a control socket the daemon enforces all the same, and raises an alarm.
+    fn serve<E: std::error::Error>(
+        &mut self,
+        serve: impl FnOnce(&Path, Published) -> Result<(), E>,
+    ) {
+        let shell = &mut self.shell;
+        let served = CounterReader::open(&shell.host.pins).map_err(|error| error.to_string());
+        let served = served.and_then(|counters| {
+            let (snapshot, log) = (shell.subscribe(), shell.log.clone());
+            let published = Published::new(snapshot, log, counters, shell.clocks);
+            let runtime = &shell.state.sources().config.paths.runtime;
+            serve(runtime, published).map_err(|error| error.to_string())
+        });
+        if let Err(error) = served {
+            shell.feed(Event::Alarm(AlarmKind::ControlSocket, Some(error)));
+        }
+        for kind in WatchKind::ALL {
+            self.watch(kind);
         }
     }
 
     fn announce(&mut self) {
-        let status = self.engine.borrow().status();
-        self.service.ready(self.engine.borrow().summary());
+        let state = &self.shell.state;
+        self.service.ready(state.summary());
+        let (sources, tags) = (state.sources(), state.sources().tags_status());
         tracing::info!(
-            mode = ?status.mode,
-            scope = %status.scope.display(),
-            generation = status.generation,
-            "in force: {} and {} closed prefixes, {} registries",
-            status.tags.ipv4_prefixes,
-            status.tags.ipv6_prefixes,
-            status.registries.len(),
+            mode = ?sources.config.mode,
+            scope = %self.shell.host.scope.path.display(),
+            generation = state.generation(),
+            "in force: {} and {} protected prefixes, {} registries",
+            tags.ipv4_prefixes,
+            tags.ipv6_prefixes,
+            sources.config.registries.len(),
         );
     }
 
@@ -176,16 +159,16 @@ impl Daemon {
     /// Where a lookup or a fetch ends without an outcome: what it would have brought about is lost, and the service manager starts the daemon
     /// again.
     async fn follow(&mut self) -> Result<()> {
-        while let Some(news) = self.next().await? {
-            self.take(news);
+        while let Some(trigger) = self.next().await? {
+            self.take(trigger);
             // Lookups and the control socket get their turn also while one batch of events follows another.
             tokio::task::yield_now().await;
         }
         Ok(())
     }
 
-    /// Waits for the next news; `None` when it is time to stop.
-    async fn next(&mut self) -> Result<Option<News>> {
+    /// Waits for the next trigger; `None` when it is time to stop.
+    async fn next(&mut self) -> Result<Option<Trigger>> {
         let wake = self.wake();
         let Watches {
             events,
@@ -196,38 +179,38 @@ impl Daemon {
             pins,
             hook_checks,
         } = &mut self.watches;
-        let news = tokio::select! {
+        let trigger = tokio::select! {
             biased;
             _ = self.terminate.recv() => return Ok(None),
             _ = self.interrupt.recv() => return Ok(None),
-            _ = self.hangup.recv() => News::Reload,
-            answer = ended(&mut self.lookups) => News::Answer(Box::new(answer.context("a lookup failed within the daemon")?)),
-            fetched = ended(&mut self.fetches) => News::Fetched(Box::new(fetched.context("a fetch failed within the daemon")?)),
-            changed = files.next(async |files| files.changed().await) => News::of(changed, |()| News::Files),
-            () = sleep_until(wake) => News::Due,
-            elapsed = hook_checks.next(async |timer| timer.elapsed().await) => News::of(elapsed, |()| News::Hooks),
-            changed = pins.next(async |pins| pins.changed().await) => News::of(changed, |()| News::Hooks),
-            changed = addresses.next(async |addresses| addresses.changed().await) => News::of(changed, |()| News::Addresses),
-            changed = cgroups.next(async |cgroups| cgroups.changed().await) => News::of(changed, |()| News::Cgroups),
-            set = clock.next(async |clock| clock.set().await) => News::of(set, |()| News::Clock),
-            records = events.next(async |events| events.next(EVENT_BATCH).await) => News::of(records, News::Records),
+            _ = self.hangup.recv() => Trigger::Reload,
+            answer = ended(&mut self.shell.lookups) => Trigger::Answer(Box::new(answer.context("a lookup failed within the daemon")?)),
+            fetched = ended(&mut self.shell.fetches) => Trigger::Fetched(Box::new(fetched.context("a fetch failed within the daemon")?)),
+            changed = files.next(async |files| files.changed().await) => Trigger::of(changed, |()| Trigger::Files),
+            () = sleep_until(wake) => Trigger::Due,
+            elapsed = hook_checks.next(async |timer| timer.elapsed().await) => Trigger::of(elapsed, |()| Trigger::Hooks),
+            changed = pins.next(async |pins| pins.changed().await) => Trigger::of(changed, |()| Trigger::Hooks),
+            changed = addresses.next(async |addresses| addresses.changed().await) => Trigger::of(changed, |()| Trigger::Addresses),
+            changed = cgroups.next(async |cgroups| cgroups.changed().await) => Trigger::of(changed, |()| Trigger::Cgroups),
+            set = clock.next(async |clock| clock.set().await) => Trigger::of(set, |()| Trigger::Clock),
+            records = events.next(async |events| events.next(EVENT_BATCH).await) => Trigger::of(records, Trigger::Records),
         };
-        Ok(Some(news))
+        Ok(Some(trigger))
     }
 
     /// When something is due, whatever else happens.
     fn wake(&mut self) -> Instant {
-        let patience = if self.watches.cgroups.stands() {
+        let patience = if self.watches.cgroups.is_open() {
             CGROUPS_WATCHED
         } else {
             CGROUPS_UNWATCHED
         };
-        let engine = self.engine.borrow();
-        let now = Instant::now();
-        self.tick_at = now + engine.idle(patience);
+        let (state, clocks) = (&self.shell.state, self.shell.clocks);
+        self.tick_at = Instant::now() + state.idle(patience, clocks.now());
+        let save_at = state.save_at().map(|at| clocks.instant(at));
         [
-            self.sum_up_at,
-            self.save_at,
+            self.denials.sum_up_at(),
+            save_at,
             self.service.next_beat(),
             self.watches.next_retry(),
         ]
@@ -236,34 +219,48 @@ impl Daemon {
         .fold(self.tick_at, Instant::min)
     }
 
-    fn take(&mut self, news: News) {
-        match news {
-            News::Due => self.do_what_is_due(),
-            News::Answer(reply) => self.engine.borrow_mut().answered(*reply),
-            News::Records(records) => self.report(&records),
-            News::Reload => self.reload(),
-            News::Cgroups => self.follow_cgroups(),
-            News::Clock => self.engine.borrow_mut().tick(),
-            News::Files => self.follow_files(),
-            News::Fetched(fetched) => self.engine.borrow_mut().fetched(*fetched),
-            News::Addresses => self.follow_addresses(),
-            News::Hooks => self.follow_hooks(),
-            News::Failed(kind, error) => self.watch_failed(kind, &error),
+    fn take(&mut self, trigger: Trigger) {
+        match trigger {
+            Trigger::Due => self.do_what_is_due(),
+            Trigger::Answer(reply) => self.shell.feed(Event::Answered(reply)),
+            Trigger::Records(records) => self.denials.report(&records, &mut self.shell),
+            Trigger::Reload => self.reload(),
+            Trigger::Cgroups => self.follow_cgroups(),
+            Trigger::Clock => self.shell.tick(),
+            Trigger::Files => self.follow_files(),
+            Trigger::Fetched(fetched) => self.shell.feed(Event::Fetched(fetched)),
+            Trigger::Addresses => self.follow_addresses(),
+            Trigger::Hooks => self.follow_hooks(),
+            Trigger::Failed(kind, error) => self.watch_failed(kind, &error),
         }
-        self.ask();
-        for note in std::mem::take(&mut self.engine.borrow_mut().notes) {
-            self.log.push(note);
+        if self.shell.take_rewatch() {
+            self.watch(WatchKind::Cgroups);
+            self.watch(WatchKind::Files);
         }
-        self.service.status(self.engine.borrow().summary());
+        self.service.status(self.shell.state.summary());
         self.service.beat();
     }
 
+    /// Reads the configuration again, with all that it names and depends on.
     fn reload(&mut self) {
         self.service.reloading();
-        self.engine.borrow_mut().reload();
-        self.watch(WatchKind::Cgroups);
-        self.watch(WatchKind::Files);
-        self.service.ready(self.engine.borrow().summary());
+        let shell = &mut self.shell;
+        let read = shell.state.sources().reread(&self.options);
+        let read = read.map_err(|error| format!("{error:#}"));
+        // Where it cannot be read, nothing of the rest is used.
+        let config = match &read {
+            Ok(fresh) => &fresh.config,
+            Err(_) => &shell.state.sources().config,
+        };
+        let hosts = Fetcher::hosts(config);
+        let reload = Reload {
+            surroundings: shell.host.surroundings(config, !hosts.is_empty()),
+            resolvers: shell.host.resolvers.follow(&config.dns.servers),
+            hosts,
+            read,
+        };
+        shell.feed(Event::Reload(Box::new(reload)));
+        self.service.ready(self.shell.state.summary());
     }
 
     fn do_what_is_due(&mut self) {
@@ -272,39 +269,21 @@ impl Daemon {
             self.watch(kind);
         }
         if self.tick_at <= now {
-            self.engine.borrow_mut().tick();
+            self.shell.tick();
         }
-        if self.save_at.is_some_and(|at| at <= now) {
-            self.save_at = None;
-            self.engine.borrow_mut().save();
+        let save_at = self.shell.state.save_at();
+        if save_at.is_some_and(|at| self.shell.clocks.instant(at) <= now) {
+            self.shell.feed(Event::SaveDue);
         }
-        if self.sum_up_at.is_some_and(|at| at <= now) {
-            self.sum_up();
-        }
-    }
-
-    /// Starts the lookups that are due.
-    fn ask(&mut self) {
-        if let Some((lookup, questions)) = self.engine.borrow_mut().due() {
-            for question in questions {
-                let lookup = lookup.clone();
-                self.lookups
-                    .spawn_local(async move { question.ask(&lookup).await });
-            }
-        }
-        for fetch in self.engine.borrow_mut().fetches() {
-            self.fetches.spawn_local(fetch);
-        }
-        if self.save_at.is_none() && self.engine.borrow().is_unsaved() {
-            self.save_at = Some(Instant::now() + SAVE_AFTER);
+        if self.denials.sum_up_at().is_some_and(|at| at <= now) {
+            self.denials.sum_up(&mut self.shell);
         }
     }
 
     fn stop(&mut self) {
         self.service.stopping();
-        let mut engine = self.engine.borrow_mut();
-        engine.save();
-        if engine.options.ephemeral {
+        self.shell.feed(Event::Stopping);
+        if self.options.ephemeral {
             tracing::info!("stopping: enforcement ends with this run");
         } else {
             tracing::info!(
@@ -319,21 +298,5 @@ async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
     match tasks.join_next().await {
         Some(outcome) => outcome,
         None => pending().await,
-    }
-}
-
-/// What the control socket may ask.
-struct Told {
-    engine: Rc<RefCell<Engine>>,
-    log: Arc<EventLog>,
-}
-
-impl Source for Told {
-    fn status(&self) -> Status {
-        self.engine.borrow().status()
-    }
-
-    fn events(&self) -> Arc<EventLog> {
-        self.log.clone()
     }
 }

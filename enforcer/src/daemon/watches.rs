@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::files::FileWatch;
+use super::file_watch::FileWatch;
 use crate::bpf::{EventReader, PinWatch};
+use crate::core::AlarmKind;
 use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer};
 
 /// Pause before a failed watch is opened again; it doubles with each failure in a row, up to [`LONGEST_PAUSE`].
@@ -45,20 +46,20 @@ impl WatchKind {
         Self::HookChecks,
     ];
 
-    /// The kind of the alarm that stands while the watch does not.
-    pub(super) const fn alarm(self) -> &'static str {
+    /// The kind of the alarm that is raised while the watch is closed.
+    pub(super) const fn alarm(self) -> AlarmKind {
         match self {
-            Self::Events => "events-unread",
-            Self::Addresses => "addresses-unwatched",
-            Self::Clock => "clock-unwatched",
-            Self::Cgroups => "cgroups-unwatched",
-            Self::Files => "files-unwatched",
-            Self::Pins => "pins-unwatched",
-            Self::HookChecks => "hooks-unchecked",
+            Self::Events => AlarmKind::EventsUnread,
+            Self::Addresses => AlarmKind::AddressesUnwatched,
+            Self::Clock => AlarmKind::ClockUnwatched,
+            Self::Cgroups => AlarmKind::CgroupsUnwatched,
+            Self::Files => AlarmKind::FilesUnwatched,
+            Self::Pins => AlarmKind::PinsUnwatched,
+            Self::HookChecks => AlarmKind::HooksUnchecked,
         }
     }
 
-    /// What is missing while the watch does not stand.
+    /// What is missing while the watch is closed.
     const fn lack(self) -> &'static str {
         match self {
             Self::Events => "denials are counted by the kernel, and not reported",
@@ -84,7 +85,7 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// None stands yet.
+    /// None is open yet.
     pub(super) const fn new() -> Self {
         Self {
             events: Retried::unwatched(WatchKind::Events),
@@ -168,20 +169,20 @@ impl<T> Retried<T> {
         }
     }
 
-    /// The watch, where it stands.
+    /// The watch, where it is open.
     pub(super) fn get(&mut self) -> Option<&mut T> {
         self.watch.as_mut()
     }
 
-    /// Whether it stands.
-    pub(super) const fn stands(&self) -> bool {
+    /// Whether it is open.
+    pub(super) const fn is_open(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Waits for what `report` of the watch says; for ever where it does not stand.
+    /// Waits for what `report` of the watch says; for ever where it is closed.
     ///
     /// # Errors
-    /// The watch's, with its kind: it is to be closed with [`Watches::fail`].
+    /// The watch's, with its kind: the watch has to be closed with [`Watches::fail`].
     pub(super) async fn next<R>(
         &mut self,
         report: impl AsyncFnOnce(&mut T) -> Result<R, KernelError>,
@@ -244,7 +245,7 @@ mod tests {
             let message = watch.fail(&error);
             assert!(message.contains(&format!("in {pause} s")), "{message}");
             assert!(message.contains("not noticed"), "{message}");
-            assert!(!watch.stands());
+            assert!(!watch.is_open());
             assert_eq!(
                 watch.retry_at,
                 Some(Instant::now() + Duration::from_secs(pause))
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_does_not_stand_reports_nothing_and_is_due_in_time() {
+    async fn a_closed_watch_reports_nothing_and_is_due_in_time() {
         let mut watches = Watches::new();
         let second = Duration::from_secs(1);
         let waited = watches.clock.next(async |clock| clock.set().await);

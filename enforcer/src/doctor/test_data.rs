@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
-use crate::control::{
+use crate::core::{
     AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
     SourceStatus, Status, TagsStatus,
 };
@@ -31,7 +31,7 @@ pub(crate) fn status() -> Status {
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),
         default_allow: true,
-        lessons: [("learned".to_owned(), 5)].into(),
+        dns_observations: [("allowed".to_owned(), 5)].into(),
         weaknesses: Vec::new(),
         tags: tags(),
         sources: vec![source()],
@@ -95,7 +95,7 @@ pub(crate) fn event() -> EventRecord {
         cgroup: Some(PathBuf::from("/system.slice/build.service")),
         unit: Some("build.service".to_owned()),
         container: None,
-        folded: 4,
+        duplicates: 4,
     }
 }
 
@@ -166,7 +166,8 @@ fn address(address: &str, untagged: bool) -> AddressStatus {
         last_seen: at("09:55"),
         remaining: 895,
         untagged,
-        learned: false,
+        snooped: false,
+        lingers: false,
         hosts_line: None,
     }
 }
@@ -176,7 +177,7 @@ fn login() -> NameStatus {
         addresses: vec![
             address("20.42.66.0", false),
             AddressStatus {
-                learned: true,
+                snooped: true,
                 ..address("20.42.66.1", false)
             },
             address("2603:1030::66", true),

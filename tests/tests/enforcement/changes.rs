@@ -39,7 +39,7 @@ fn changes_of_modes_and_exceptions_are_events_with_old_and_new_values() -> Resul
         (
             "[paths]",
             &*format!("{first}[paths]"),
-            "exception-begun",
+            "exception-started",
             None,
             Some(FIRST_END),
         ),

@@ -114,7 +114,7 @@ fn a_thousand_denials_are_reported_by_process_and_protocol_with_exact_counts() -
         let pid = event.pid.context("a process is not known")?;
         let command = event.command.as_deref().unwrap_or_default();
         assert!(command.starts_with("python"), "{event:?}");
-        *counts.entry((pid, event.protocol.clone())).or_default() += 1 + event.folded;
+        *counts.entry((pid, event.protocol.clone())).or_default() += 1 + event.duplicates;
     }
     assert_eq!(counts, expected);
     let counters = enforcer.api_status()?.counters;
@@ -149,7 +149,7 @@ fn send_many(env: &ProcessEnv) -> Result<u32> {
 
 /// Returns the number of denials that the events represent.
 fn denials_of(events: &[EventRecord]) -> u64 {
-    events.iter().map(|event| 1 + event.folded).sum()
+    events.iter().map(|event| 1 + event.duplicates).sum()
 }
 
 /// Returns the number of denials in the metrics, and checks the syntax of every line.

@@ -46,7 +46,7 @@ fn a_client_with_an_older_socket_to_the_resolver_reaches_each_new_address_immedi
     // The denial triggers a query by the daemon, and it does not repeat the query for minutes.
     enforcer.await_api_status("the daemon's own answer", MINUTE, |status| {
         let mut addresses = status.registries[0].names[0].addresses.iter();
-        addresses.any(|one| one.address == ip("198.51.100.14") && !one.learned)
+        addresses.any(|one| one.address == ip("198.51.100.14") && !one.snooped)
     })?;
     let both = format!("[dns]\nservers = [\"{RESOLVER_V4}\", \"{RESOLVER_V6}\"]");
     enforcer.edit(&only_one, &both)?;

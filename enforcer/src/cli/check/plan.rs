@@ -11,9 +11,9 @@ use super::warnings::warnings;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::{Endpoint, Provenance};
 use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
-use crate::daemon::{Source, Sources};
 use crate::doctor::host::configuration::{check_capacity, read_sources};
 use crate::name::Name;
+use crate::sources::{Source, Sources};
 use crate::sys::cgroup_root;
 
 /// Seconds in a day.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::azure::regions;
 use crate::config::{Config, EndpointKind, Target};
-use crate::daemon::Sources;
+use crate::sources::Sources;
 use crate::sys::Cgroup;
 
 /// Returns one sentence for each, on a host whose cgroup tree is at `root`.
@@ -15,7 +15,7 @@ pub(super) fn warnings(sources: &Sources, now: Timestamp, root: Option<&Path>) -
     warnings.extend(sources.config.weaknesses());
     warnings.extend(sources.age_alarm(now));
     let concern = sources.tags_concern();
-    warnings.extend(concern.map(|(_, why)| why.to_owned()));
+    warnings.extend(concern.map(|concern| concern.why().to_owned()));
     warnings.extend(unknown_regions(sources));
     warnings.extend(without_data_endpoint(sources));
     if let Some(root) = root {

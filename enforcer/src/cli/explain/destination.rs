@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use anyhow::{Context as _, Result, bail};
 
 use crate::config::EndpointPattern;
-use crate::control::{NameStatus, Status};
+use crate::core::{NameStatus, Status};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 

@@ -9,7 +9,7 @@ use super::evaluation::Evaluation;
 use super::initiator::{CgroupPosition, Initiator};
 use crate::bpf::{LivePolicy, Maps, Pins, TestRun};
 use crate::cli::args::Protocol;
-use crate::control::Status;
+use crate::core::Status;
 use crate::policy::address;
 
 /// IP protocol numbers (IANA).

@@ -7,7 +7,7 @@ use super::explanation::Explanation;
 use super::initiator::Initiator;
 use crate::cli::format::instant;
 use crate::config::{Cloud, EndpointKind};
-use crate::control::Status;
+use crate::core::Status;
 use crate::name::Name;
 
 /// Duration of a proposed exception.

@@ -23,7 +23,7 @@ use super::exit::Exit;
 use super::printer::Printer;
 use crate::bpf::Pins;
 use crate::config::Paths;
-use crate::control::Status;
+use crate::core::Status;
 use crate::sys::KernelError;
 
 /// The error of `--sni` with another protocol or port.

@@ -15,7 +15,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use crate::control::event_kinds::NOTE;
+use crate::core::NOTE;
 
 /// Lines of one kind that are written at once.
 const BURST: u32 = 50;

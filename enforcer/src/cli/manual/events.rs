@@ -2,8 +2,8 @@
 
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-use crate::control::EventRecord;
-use crate::control::event_kinds::{ALARM_CLEARED, ALARM_RAISED, KINDS};
+use crate::core::EventRecord;
+use crate::core::{ALARM_CLEARED, ALARM_RAISED, EventKind};
 use crate::doctor::test_data;
 
 /// Each field of an event: its key in JSON, its name in the journal, and its meaning.
@@ -93,7 +93,7 @@ const FIELDS: [(&str, &str, &str); 21] = [
         "The id of the container that the cgroup belongs to.",
     ),
     (
-        "folded",
+        "duplicates",
         "EGRESS_COUNT",
         "The number of further denials in this event; EGRESS_COUNT is their total, one more.",
     ),
@@ -127,12 +127,12 @@ pub(super) fn sections(page: &mut Roff) {
     page.control("SH", ["JOURNAL"]);
     page.text([
         roman(JOURNAL),
-        bold(KINDS[0].message_id),
+        bold(EventKind::Denied.message_id()),
         roman(" finds denials."),
     ]);
-    for kind in KINDS {
-        let text = format!("EGRESS_KIND={}: {}", kind.word, kind.about);
-        entry(page, bold(kind.message_id), &text);
+    for kind in EventKind::ALL {
+        let text = format!("EGRESS_KIND={}: {}", kind.word(), kind.about());
+        entry(page, bold(kind.message_id()), &text);
     }
     for (id, text) in [
         (

@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::printer::Printer;
 use crate::bpf::{Counters, Maps, Pins};
 use crate::config::{Mode, Paths};
-use crate::control::Status;
+use crate::core::Status;
 
 /// Prints what is in force.
 pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {

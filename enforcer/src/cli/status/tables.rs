@@ -2,7 +2,7 @@
 
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
-use crate::control::{Alarm, ExceptionStatus, NameStatus, SourceStatus, Status};
+use crate::core::{Alarm, ExceptionStatus, NameStatus, SourceStatus, Status};
 
 /// Returns the names of registries and exceptions, with their addresses.
 pub(super) fn names(status: &Status) -> Table {

@@ -8,7 +8,7 @@ use super::{Pinned, StatusReport};
 use crate::bpf::Counters;
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
-use crate::control::{Status, TagsStatus};
+use crate::core::{Status, TagsStatus};
 use crate::printable;
 
 impl Display for StatusReport {
@@ -78,7 +78,7 @@ fn facts(status: &Status) -> Table {
     fact("hooks", list(&status.hooks));
     fact("protected", protected(&status.tags));
     fact("resolvers", or_dash(list(&status.resolvers)));
-    fact("snooped", snooped(&status.lessons));
+    fact("snooped", snooped(&status.dns_observations));
     add_counters(&status.counters, &mut fact);
     for weakness in &status.weaknesses {
         fact("weak", weakness.clone());
@@ -203,7 +203,7 @@ enforcing
   hooks      egress connect4 connect6 sendmsg4 sendmsg6
   protected  Storage AzureContainerRegistry 198.51.100.0/24 (cloud public; the bundle in the binary: change 375, 2025-10-28, 65 days old; 100 IPv4 and 50 IPv6 prefixes)
   resolvers  10.0.0.53:53
-  snooped    learned 5
+  snooped    allowed 5
   denied     3 attempts, 5 packets and calls (storage 2, registry 1); 6 only in summary events; 2 without an event
   audited    2 attempts, 9 packets and calls (storage 2)
 

@@ -18,8 +18,8 @@ use crate::cli::config_file::ConfigFile;
 use crate::cli::exit::Exit;
 use crate::cli::printer::Printer;
 use crate::config::{Config, Protect};
-use crate::daemon::{Sources, force_tags, forget_tags, kept_tags, unforce_tags};
 use crate::doctor::host::configuration::check_capacity;
+use crate::sources::{Sources, force_tags, forget_tags, persisted_tags, unforce_tags};
 use crate::state::write_whole;
 
 /// The error where the configuration does not name a file for the tags.
@@ -48,7 +48,7 @@ fn import_file(config: Config, file: &Path, force: bool) -> Result<Imported> {
         &required_tags(&config.protect),
     )?;
     let current = current(&config.protect, force)?;
-    let kept = kept_tags(&config.paths.state, &config.protect);
+    let kept = persisted_tags(&config.paths.state, &config.protect);
     let fault = fault(kept.iter().chain([&current]), &tags);
     if let Some(fault) = fault.as_ref().filter(|_| !force) {
         bail!("not imported (--force imports it anyway): {fault}");
@@ -139,8 +139,9 @@ mod tests {
     use super::*;
     use crate::azure::test_data::{self, later, thinned};
     use crate::config::STORAGE_TAG;
-    use crate::daemon::Source;
+    use crate::core::AlarmKind;
     use crate::doctor::host::configuration::read_sources;
+    use crate::sources::Source;
 
     /// A published file of `tags`.
     fn published_file(directory: &Path, tags: &TagSnapshot) -> PathBuf {
@@ -195,10 +196,12 @@ mod tests {
 
     /// The change number and the kind of alarm after a start with `config`.
     fn in_force(config: Config) -> (u32, Option<&'static str>) {
-        let sources = read_sources(Source::Given(Box::new(config))).unwrap();
+        let sources = read_sources(Source::CommandLine(Box::new(config))).unwrap();
         (
             sources.tags.change_number,
-            sources.tags_concern().map(|(kind, _)| kind),
+            sources
+                .tags_concern()
+                .map(|concern| AlarmKind::of_concern(concern).word()),
         )
     }
 

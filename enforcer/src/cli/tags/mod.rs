@@ -17,9 +17,10 @@ use super::format::{instant, list};
 use super::printer::Printer;
 use super::table::Table;
 use crate::azure::bundle;
-use crate::control::{Alarm, TagsStatus};
-use crate::daemon::{Source, TAGS_FORCED, TAGS_REPLACED};
+use crate::core::AlarmKind;
+use crate::core::{Alarm, TagsStatus};
 use crate::doctor::host::configuration::read_sources;
+use crate::sources::Source;
 
 /// Shows the tags, imports a file, or generates a bundle.
 pub(super) fn tags(config: &ConfigFile, command: TagsCommand) -> Result<Exit> {
@@ -56,7 +57,7 @@ fn show(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
 }
 
 fn concerns(alarms: &[Alarm]) -> Vec<String> {
-    let kinds = [TAGS_REPLACED, TAGS_FORCED];
+    let kinds = [AlarmKind::TagsReplaced, AlarmKind::TagsForced].map(AlarmKind::word);
     let of_tags = alarms
         .iter()
         .filter(|alarm| kinds.contains(&alarm.kind.as_str()));
@@ -68,7 +69,10 @@ fn configured(file: &Path) -> Result<TagsReport> {
     let concern = sources.tags_concern();
     Ok(TagsReport {
         in_force: false,
-        concerns: concern.map(|(_, why)| why.to_owned()).into_iter().collect(),
+        concerns: concern
+            .map(|concern| concern.why().to_owned())
+            .into_iter()
+            .collect(),
         tags: sources.tags_status(),
     })
 }
@@ -129,7 +133,7 @@ impl fmt::Display for TagsReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::TagsChange;
+    use crate::core::TagsChange;
     use crate::doctor::test_data;
 
     #[test]

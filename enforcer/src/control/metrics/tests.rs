@@ -1,5 +1,5 @@
-use super::super::test_data::status;
 use super::*;
+use crate::core::test_data::status;
 
 const GOLDEN: &str = r#"# HELP egress_enforcer The daemon: its version, its mode and the cgroup that it governs.
 # TYPE egress_enforcer info
@@ -22,15 +22,15 @@ egress_enforcer_decisions_total{hook="connect4",reason="storage",verdict="deny"}
 # TYPE egress_enforcer_denied_attempts counter
 egress_enforcer_denied_attempts_total{hook="egress",reason="storage",verdict="audit"} 2
 egress_enforcer_denied_attempts_total{hook="connect4",reason="storage",verdict="deny"} 3
-# HELP egress_enforcer_lessons DNS answers to allowed names that the kernel read, by what came of them.
-# TYPE egress_enforcer_lessons counter
-egress_enforcer_lessons_total{outcome="learned"} 5
+# HELP egress_enforcer_dns_observations DNS answers to allowed names that the kernel read, by outcome.
+# TYPE egress_enforcer_dns_observations counter
+egress_enforcer_dns_observations_total{outcome="allowed"} 5
 # HELP egress_enforcer_events_lost Denials that were enforced and counted, but found no room to be reported.
 # TYPE egress_enforcer_events_lost counter
 egress_enforcer_events_lost_total 1
-# HELP egress_enforcer_events_withheld Denials without an event of their own: those of a cgroup that makes too many are summed up.
-# TYPE egress_enforcer_events_withheld counter
-egress_enforcer_events_withheld_total 4
+# HELP egress_enforcer_events_suppressed Denials without an event of their own: those of a cgroup that makes too many are summed up.
+# TYPE egress_enforcer_events_suppressed counter
+egress_enforcer_events_suppressed_total 4
 # HELP egress_enforcer_tags_change_number The change number of the service tags in force.
 # TYPE egress_enforcer_tags_change_number gauge
 egress_enforcer_tags_change_number 401
@@ -47,10 +47,10 @@ egress_enforcer_source_confirmed_timestamp_seconds{kind="endpoints-file",source=
 # TYPE egress_enforcer_name_addresses gauge
 egress_enforcer_name_addresses{name="contoso.azurecr.io"} 1
 egress_enforcer_name_addresses{name="logs.blob.core.windows.net"} 0
-# HELP egress_enforcer_name_learned_addresses Addresses of an allowed name or pattern that the kernel learned and no answer to the daemon held.
-# TYPE egress_enforcer_name_learned_addresses gauge
-egress_enforcer_name_learned_addresses{name="contoso.azurecr.io"} 0
-egress_enforcer_name_learned_addresses{name="logs.blob.core.windows.net"} 0
+# HELP egress_enforcer_name_snooped_addresses Addresses of an allowed name or pattern that the kernel snooped and no answer to the daemon held.
+# TYPE egress_enforcer_name_snooped_addresses gauge
+egress_enforcer_name_snooped_addresses{name="contoso.azurecr.io"} 0
+egress_enforcer_name_snooped_addresses{name="logs.blob.core.windows.net"} 0
 # HELP egress_enforcer_name_failing Whether lookups of an allowed name fail (1) or not (0).
 # TYPE egress_enforcer_name_failing gauge
 egress_enforcer_name_failing{name="contoso.azurecr.io"} 0
@@ -80,16 +80,16 @@ fn a_status_is_written_exactly_so() {
 }
 
 #[test]
-fn learned_addresses_are_told_of_names_and_patterns() {
+fn snooped_addresses_are_counted_of_names_and_patterns() {
     let mut status = status();
-    status.registries[0].names[0].addresses[0].learned = true;
+    status.registries[0].names[0].addresses[0].snooped = true;
     status.registries[0].patterns = vec![PatternStatus {
         pattern: "contoso.*.data.azurecr.io".to_owned(),
         addresses: vec!["20.42.66.0".parse().unwrap(), "20.42.66.1".parse().unwrap()],
     }];
     let text = metrics(&status);
     for (name, count) in [("contoso.azurecr.io", 1), ("contoso.*.data.azurecr.io", 2)] {
-        let line = format!("egress_enforcer_name_learned_addresses{{name=\"{name}\"}} {count}\n");
+        let line = format!("egress_enforcer_name_snooped_addresses{{name=\"{name}\"}} {count}\n");
         assert!(text.contains(&line), "no {line} in {text}");
     }
 }

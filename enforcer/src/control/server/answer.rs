@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::events::{Follow, Listing};
 use super::{FOLLOWERS, Source};
-use crate::control::{EventLog, metrics};
+use crate::control::metrics;
+use crate::daemon::EventLog;
 
 /// An answer that is whole, or one that is written as it is read.
 pub(super) type Body = Either<Full<Bytes>, Either<Listing, Follow>>;
@@ -29,7 +30,7 @@ pub(super) fn answer<B>(
     may_follow: impl FnOnce() -> bool,
 ) -> Response<Body> {
     if request.method() != Method::GET {
-        let only = "this socket takes no orders: GET only";
+        let only = "this socket is read-only: only GET is supported";
         let mut response = line(StatusCode::METHOD_NOT_ALLOWED, only);
         let allowed = HeaderValue::from_static("GET");
         response.headers_mut().insert(ALLOW, allowed);

@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame};
 
-use crate::control::{EventLog, EventRecord};
+use crate::core::EventRecord;
+use crate::daemon::EventLog;
 
 /// Events that are written at once.
 const BATCH: usize = 32;
@@ -115,7 +116,7 @@ fn lines(records: &[EventRecord]) -> Result<Vec<u8>, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::test_data::event;
+    use crate::core::test_data::event;
 
     fn rest(listing: &mut Listing) -> String {
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! The control socket: HTTP, GET only. It takes no orders.
+//! The control socket: HTTP, read-only: only GET is supported.
 
 mod answer;
 mod connections;
@@ -27,7 +27,9 @@ use tracing::{debug, warn};
 
 pub use self::connections::{Bounds, FOLLOWERS, MAX_UNREAD, REQUESTS};
 use self::connections::{Connections, Evicted, Slot};
-use super::{ControlError, EventLog, Status};
+use super::ControlError;
+use crate::core::Status;
+use crate::daemon::{EventLog, Published};
 
 /// Longest time that a client may take to send its request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,7 +40,7 @@ const BUFFER: usize = 8192;
 /// Until the next try, when no connection can be accepted (no file descriptor left).
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where the server gets what it tells.
+/// What the server serves.
 pub trait Source {
     /// The state at this moment.
     fn status(&self) -> Status;
@@ -54,6 +56,26 @@ impl<S: Source + ?Sized> Source for Rc<S> {
     fn events(&self) -> Arc<EventLog> {
         (**self).events()
     }
+}
+
+impl Source for Published {
+    fn status(&self) -> Status {
+        Published::status(self)
+    }
+
+    fn events(&self) -> Arc<EventLog> {
+        Published::events(self)
+    }
+}
+
+/// Serves `published` on the control socket in the directory `runtime`, as a task of the [`LocalSet`] at hand.
+///
+/// # Errors
+/// As [`Server::bind`].
+pub fn serve(runtime: &Path, published: Published) -> Result<(), ControlError> {
+    let server = Server::bind(&super::socket_path(runtime))?;
+    tokio::task::spawn_local(server.serve(published));
+    Ok(())
 }
 
 /// A listening control socket, which goes with its owner.

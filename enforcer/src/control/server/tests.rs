@@ -10,9 +10,10 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep};
 
 use super::{ANSWER_TIMEOUT, FOLLOWERS, REQUEST_TIMEOUT, REQUESTS};
-use crate::control::test_data::event;
 use crate::control::tests::{connect, with_server};
-use crate::control::{ControlError, EventLog, client};
+use crate::control::{ControlError, client};
+use crate::core::test_data::event;
+use crate::daemon::EventLog;
 
 const SECOND: Duration = Duration::from_secs(1);
 const FOLLOW: &[u8] = b"GET /events?follow=1 HTTP/1.1\r\n\r\n";

@@ -9,11 +9,11 @@ use jiff::tz::Offset;
 use super::inputs::Host;
 use crate::azure::bundle;
 use crate::config::{Cloud, EndpointPattern, Exception};
-use crate::daemon::{Options, Source, Sources};
 use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::policy::{ExceptionInput, Inputs, NameInput, Protected, compile, compile_tables};
 use crate::printable::error_chain;
+use crate::sources::{Options, Source, Sources};
 
 /// Reads a configuration and the files that it names, as `run` would.
 ///

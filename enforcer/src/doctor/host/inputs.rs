@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::config::{self, Config, Paths};
-use crate::control::Status;
+use crate::core::Status;
 
 /// The configuration and the daemon of this host.
 pub(crate) struct Host<'a> {

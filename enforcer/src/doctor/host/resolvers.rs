@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::config::{Cloud, Config};
-use crate::control::Status;
-use crate::daemon::DNS_UNOBSERVED;
+use crate::core::AlarmKind;
+use crate::core::Status;
 use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, LookupFailure};
@@ -39,7 +39,7 @@ pub(super) async fn check(config: Option<&Config>) -> Result<Vec<Check>> {
 /// Fails where the daemon has the alarm that the kernel programs do not see the answers of the resolvers.
 pub(super) fn check_dns_snooping(status: &Status) -> Option<Check> {
     let mut alarms = status.alarms.iter();
-    let alarm = alarms.find(|alarm| alarm.kind == DNS_UNOBSERVED)?;
+    let alarm = alarms.find(|alarm| alarm.kind == AlarmKind::DnsUnobserved.word())?;
     let fix = "exempt the resolvers from what rewrites connections on this host, or name the server that answers in dns.servers";
     Some(Check::new("DNS answers", false, &alarm.message, fix))
 }

@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::configuration::read_sources;
 use super::inputs::Host;
 use crate::config;
-use crate::control::TagsStatus;
-use crate::daemon::{Source, TAGS_FORCED, TAGS_REPLACED};
+use crate::core::AlarmKind;
+use crate::core::TagsStatus;
 use crate::doctor::check::Check;
+use crate::sources::Source;
 
 const FIX: &str = "download a newer file and run `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 
@@ -15,19 +16,22 @@ const FIX: &str = "download a newer file and run `egress-enforcer tags import FI
 pub(super) fn check(host: &Host<'_>, now: Timestamp) -> Option<Check> {
     if let Some(status) = host.running() {
         let mut alarms = status.alarms.iter();
-        let concern =
-            alarms.find(|alarm| [TAGS_REPLACED, TAGS_FORCED].contains(&alarm.kind.as_str()));
+        let concern = alarms.find(|alarm| {
+            [AlarmKind::TagsReplaced, AlarmKind::TagsForced]
+                .map(AlarmKind::word)
+                .contains(&alarm.kind.as_str())
+        });
         let concern = concern.map(|alarm| alarm.message.as_str());
         return Some(check_status(&status.tags, concern));
     }
     let source = if host.is_unconfigured {
         let empty = config::parse("registry = []\n", host.file).ok()?;
-        Source::Given(Box::new(empty))
+        Source::CommandLine(Box::new(empty))
     } else {
         Source::File(host.file.to_owned())
     };
     let sources = read_sources(source).ok()?;
-    let concern = sources.tags_concern().map(|(_, why)| why);
+    let concern = sources.tags_concern().map(|concern| concern.why());
     Some(check_status(&sources.tags_status_at(now), concern))
 }
 

@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::daemon::Sources;
 use crate::doctor::check::Check;
 use crate::doctor::host::resolvers;
 use crate::name::Name;
 use crate::resolver::answer::{Answer, AnswerVerdict, Resolved};
+use crate::sources::Sources;
 
 const NO_ADDRESS: &str = "check spelling and region: a data endpoint has an address once dedicated data endpoints are enabled and the region has a replica (az acr show-endpoints)";
 const REFUSED: &str = "such an answer allows no address: check this host's resolvers; add the addresses of a private endpoint to private-endpoints";
@@ -87,14 +87,14 @@ fn unresolved(id: &str, answer: &Answer) -> Check {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::daemon::Source;
     use crate::doctor::host::configuration::read_sources;
     use crate::resolver::answer::LookupFailure;
+    use crate::sources::Source;
 
     fn checked(v4: Result<&[&str], LookupFailure>) -> (Check, ResolvedName) {
         let login: Name = "contoso.azurecr.io".parse().unwrap();
         let config = Config::for_registries(std::slice::from_ref(&login), &[]).unwrap();
-        let sources = read_sources(Source::Given(Box::new(config))).unwrap();
+        let sources = read_sources(Source::CommandLine(Box::new(config))).unwrap();
         let v4 = v4.map(|addresses| Resolved {
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             chain: vec!["eus-3.fe.azcr.io".parse().unwrap()],

@@ -3,10 +3,10 @@
 use super::advice;
 use super::target::RegistryTarget;
 use crate::config::EndpointKind;
-use crate::control::Status;
-use crate::daemon::Sources;
+use crate::core::Status;
 use crate::doctor::check::Check;
 use crate::name::Name;
+use crate::sources::Sources;
 
 /// Id of the check.
 const POLICY: &str = "policy";
@@ -145,9 +145,9 @@ impl LocalPolicy {
 mod tests {
     use super::*;
     use crate::config::Cloud;
-    use crate::daemon::Source;
     use crate::doctor::host::configuration::read_sources;
     use crate::doctor::test_data;
+    use crate::sources::Source;
 
     fn target(text: &str) -> RegistryTarget {
         RegistryTarget::parse(text, Cloud::Public).unwrap()
@@ -192,7 +192,7 @@ mod tests {
     fn an_endpoint_that_the_daemon_may_discover_is_unknown() {
         let text = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nregions = \"discover\"\n";
         let config = crate::config::parse(text, "config.toml".as_ref()).unwrap();
-        let sources = read_sources(Source::Given(Box::new(config))).unwrap();
+        let sources = read_sources(Source::CommandLine(Box::new(config))).unwrap();
         let target = target("contoso");
         let known = LocalPolicy::new(&target, None, Some(&sources));
         let data = "contoso.eastus.data.azurecr.io".parse().unwrap();

@@ -26,10 +26,10 @@ use self::transport::RegistryClient;
 use super::host::configuration::{self, read_sources};
 use super::host::{Host, resolvers};
 use crate::config::{Cloud, Config};
-use crate::daemon::{Source, Sources};
 use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::resolver::lookup::Lookup;
+use crate::sources::{Source, Sources};
 
 /// The checks of one registry, not yet made.
 pub(crate) struct RegistryCheck {
@@ -111,5 +111,5 @@ fn proxy_variable() -> Option<&'static str> {
 /// The bundle of service tags and the default answer check, where there is no valid configuration.
 fn default_sources(target: &RegistryTarget) -> Result<Sources> {
     let config = Config::for_registries(std::slice::from_ref(&target.login), &[])?;
-    read_sources(Source::Given(Box::new(config))).context("the service tags in this program")
+    read_sources(Source::CommandLine(Box::new(config))).context("the service tags in this program")
 }

@@ -17,10 +17,10 @@ use super::response::RegistryResult;
 use super::target::{Image, RegistryTarget};
 use super::transport::RegistryClient;
 use super::{advice, blob};
-use crate::daemon::Sources;
 use crate::doctor::check::Check;
 use crate::https::Url;
 use crate::name::Name;
+use crate::sources::Sources;
 
 /// Limit of nested image indexes.
 const MAX_MANIFESTS: usize = 3;

@@ -200,7 +200,7 @@ fn other_fields_do_not_make_kinds() {
 
 #[test]
 fn the_daemon_writes_every_field_that_the_limit_depends_on() {
-    let alarms = include_str!("../../../daemon/alarms.rs");
+    let alarms = include_str!("../../../daemon/shell.rs");
     let events = include_str!("../../../daemon/journal.rs");
     let statements = alarms.lines().chain(events.lines()).map(str::trim);
     for field in KEY_FIELDS

@@ -1,0 +1,185 @@
+//! The kinds of alarms, and what each means.
+
+use crate::sources::Concern;
+use crate::words::words;
+
+words! {
+    /// The kind of an alarm: a stable word for metrics and scripts. In the order of their words.
+    pub enum AlarmKind {
+        /// An accepted address lies in no service tag.
+        AddressUntagged => "address-untagged",
+        /// Changes of the host's own addresses are not reported.
+        AddressesUnwatched => "addresses-unwatched",
+        /// The answer check refuses an address.
+        AnswerRefused => "answer-refused",
+        /// Changes of cgroups are not reported.
+        CgroupsUnwatched => "cgroups-unwatched",
+        /// A change of policy could not be applied.
+        ChangeRefused => "change-refused",
+        /// The wall clock was set.
+        ClockSet => "clock-set",
+        /// Steps of the wall clock are not reported.
+        ClockUnwatched => "clock-unwatched",
+        /// The configuration file is not in force.
+        ConfigRefused => "config-refused",
+        /// The copy of the configuration could not be written.
+        ConfigUnsaved => "config-unsaved",
+        /// The control socket could not be opened.
+        ControlSocket => "control-socket",
+        /// The sockets that are connected to a resolver could not be listed.
+        DnsSocketsUnlisted => "dns-sockets-unlisted",
+        /// The programs see no answer to the daemon's own questions.
+        DnsUnobserved => "dns-unobserved",
+        /// Denials and DNS observations are not read.
+        EventsUnread => "events-unread",
+        /// The cgroups of an exception could not be looked up.
+        ExceptionTarget => "exception-target",
+        /// Changes of files are not reported.
+        FilesUnwatched => "files-unwatched",
+        /// A program is not attached.
+        HookMissing => "hook-missing",
+        /// A program was detached or lost its pin, and was restored.
+        HookRestored => "hook-restored",
+        /// A program could not be attached or pinned again.
+        HookUnrestored => "hook-unrestored",
+        /// The hooks are not checked.
+        HooksUnchecked => "hooks-unchecked",
+        /// A line of `/etc/hosts` is not used.
+        HostsFile => "hosts-file",
+        /// A name does not resolve.
+        NameFailing => "name-failing",
+        /// The pins of another version could not be removed.
+        OtherVersion => "other-version",
+        /// The enforcer has no cgroup of its own to open hosts for.
+        OwnTraffic => "own-traffic",
+        /// Pins that are removed are not reported.
+        PinsUnwatched => "pins-unwatched",
+        /// DNS shows a replica outside its region's prefixes.
+        ReplicaElsewhere => "replica-elsewhere",
+        /// The system's resolvers are not known, or cannot be asked.
+        ResolversUnknown => "resolvers-unknown",
+        /// The governed cgroup was removed.
+        ScopeGone => "scope-gone",
+        /// The kernel's limit of socket memory is too small.
+        SocketMemory => "socket-memory",
+        /// A source of names or service tags fails.
+        SourceFailing => "source-failing",
+        /// What an earlier run kept of the sources could not be read.
+        SourcesUnreadable => "sources-unreadable",
+        /// What the sources said could not be written.
+        SourcesUnsaved => "sources-unsaved",
+        /// The addresses of an earlier run could not be read.
+        StateUnreadable => "state-unreadable",
+        /// The addresses could not be written.
+        StateUnsaved => "state-unsaved",
+        /// The Service Tag Discovery API contradicts the service tags in force.
+        TagsContradict => "tags-contradict",
+        /// Service tags are in force that only `--force` took.
+        TagsForced => "tags-forced",
+        /// The service tags are old.
+        TagsOld => "tags-old",
+        /// The bundle is in force in place of older or smaller service tags.
+        TagsReplaced => "tags-replaced",
+    }
+}
+
+impl AlarmKind {
+    /// The kind of the alarm about service tags of a file.
+    pub const fn of_concern(concern: &Concern) -> Self {
+        match concern {
+            Concern::Replaced(_) => Self::TagsReplaced,
+            Concern::Forced(_) => Self::TagsForced,
+        }
+    }
+
+    /// What is wrong while such an alarm is raised, for the manual.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::AddressUntagged => {
+                "An address of an allowed name is in no service tag: the tags may be stale."
+            }
+            Self::AddressesUnwatched => "New addresses of this host are not noticed.",
+            Self::AnswerRefused => "The answer check refuses an address of an allowed name.",
+            Self::ChangeRefused => {
+                "A change of policy could not be applied; the policy in force stays."
+            }
+            Self::CgroupsUnwatched => "Units that start are noticed within a second, by a scan.",
+            Self::ClockSet => "The wall clock was set.",
+            Self::ClockUnwatched => "A clock that is set is noticed within a minute.",
+            Self::ConfigRefused => {
+                "The configuration is invalid; the last accepted one is in force."
+            }
+            Self::ConfigUnsaved => {
+                "The accepted configuration could not be kept for the next start."
+            }
+            Self::ControlSocket => {
+                "The control socket could not be opened: status, events and metrics are not served."
+            }
+            Self::DnsSocketsUnlisted => {
+                "Answers to sockets that were connected to a resolver before are not read in the kernel."
+            }
+            Self::DnsUnobserved => {
+                "The kernel programs see no answer to the daemon's own DNS questions."
+            }
+            Self::EventsUnread => "Denials are counted by the kernel and not reported.",
+            Self::ExceptionTarget => "The cgroups of an exception could not be looked up.",
+            Self::FilesUnwatched => "Endpoints and service tags are read again on reload only.",
+            Self::HookMissing => "A kernel program is not attached: what it judges passes.",
+            Self::HookRestored => {
+                "A kernel program or a pin was removed and is restored; ends with a reload."
+            }
+            Self::HookUnrestored => {
+                "A kernel program or a pin was removed and could not be restored."
+            }
+            Self::HooksUnchecked => "Hooks that are detached are noticed on a restart only.",
+            Self::HostsFile => {
+                "/etc/hosts could not be read, or gives an allowed name an address that is refused."
+            }
+            Self::NameFailing => {
+                "An allowed name does not resolve; its earlier addresses stay allowed."
+            }
+            Self::OtherVersion => "An earlier version's policy is in force beside this one.",
+            Self::OwnTraffic => {
+                "Sources cannot be fetched: other processes share the enforcer's cgroup."
+            }
+            Self::PinsUnwatched => "Pins that are removed are noticed within seconds, by a check.",
+            Self::ReplicaElsewhere => "DNS shows a replica outside its region's registry prefixes.",
+            Self::ResolversUnknown => "The system's resolvers are not known or cannot be asked.",
+            Self::ScopeGone => "The governed cgroup was removed: nothing is enforced.",
+            Self::SocketMemory => {
+                "The kernel's limit of socket memory (net.core.optmem_max) is too small."
+            }
+            Self::SourceFailing => {
+                "A source of names or service tags fails; what it said before stays in force."
+            }
+            Self::SourcesUnreadable => "What an earlier run kept of the sources is not used.",
+            Self::SourcesUnsaved => "What the sources said could not be kept for the next start.",
+            Self::StateUnreadable => "The addresses of earlier runs are not used.",
+            Self::StateUnsaved => "The addresses could not be kept for the next start.",
+            Self::TagsContradict => {
+                "The Service Tag Discovery API has prefixes that the service tags in force contradict."
+            }
+            Self::TagsForced => "Service tags are in force that tags import --force took.",
+            Self::TagsOld => "The service tags are older than protect.max-age.",
+            Self::TagsReplaced => {
+                "The service tags of a file or URL are older or smaller than the bundle, which is in force in their place."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own_and_is_found_by_it() {
+        let words: Vec<&str> = AlarmKind::ALL.iter().map(|kind| kind.word()).collect();
+        for kind in AlarmKind::ALL {
+            assert_eq!(AlarmKind::from_word(kind.word()), Some(*kind));
+        }
+        let distinct: std::collections::BTreeSet<_> = words.iter().collect();
+        assert_eq!(distinct.len(), words.len());
+        assert_eq!(AlarmKind::from_word("of a later version"), None);
+    }
+}

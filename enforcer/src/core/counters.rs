@@ -1,0 +1,54 @@
+//! What the programs counted.
+
+use serde::{Deserialize, Serialize};
+
+/// Number of decisions of one hook for one reason, since the maps were created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// [`enforcer_common::Hook::word`].
+    pub hook: String,
+    /// [`enforcer_common::Reason::word`].
+    pub reason: String,
+    /// "allow", "deny", or "audit" for a denial that was let through.
+    pub verdict: String,
+    /// Packets or calls.
+    pub count: u64,
+    /// Attempts among them: only the first packet of a denied TCP connection counts, and connecting a datagram socket does not. 0 for the verdict "allow".
+    #[serde(default)]
+    pub attempts: u64,
+}
+
+/// All non-zero counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Counters {
+    /// By hook and reason.
+    pub counts: Vec<Count>,
+    /// Denials whose record did not fit into the ring buffer, or that could not be counted by cgroup because the map was full.
+    pub lost_events: u64,
+    /// Denials without an event of their own, reported in sums by cgroup.
+    #[serde(default)]
+    pub suppressed_events: u64,
+}
+
+impl Counters {
+    /// Denied packets and calls.
+    pub fn denied(&self) -> u64 {
+        self.judged("deny")
+    }
+
+    /// Attempts with `verdict`.
+    pub fn attempts(&self, verdict: &str) -> u64 {
+        self.sum(verdict, |count| count.attempts)
+    }
+
+    /// Packets and calls with `verdict`.
+    pub fn judged(&self, verdict: &str) -> u64 {
+        self.sum(verdict, |count| count.count)
+    }
+
+    fn sum(&self, verdict: &str, part: fn(&Count) -> u64) -> u64 {
+        let counts = self.counts.iter().filter(|count| count.verdict == verdict);
+        counts.map(part).sum()
+    }
+}

@@ -1,0 +1,105 @@
+//! What should be in force: from what is known to what the policy is compiled from.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+
+use super::exceptions::ExceptionState;
+use super::policy_inputs::PolicyInputs;
+use crate::config::{DefaultAction, Mode};
+use crate::policy::{Inputs, NameIds, Protected, address};
+use crate::sources::Sources;
+
+/// What decides the protected set: the protected prefixes, and the addresses that stay allowed all the same.
+///
+/// An address in a service tag is never exempt, whoever claims it: a resolver that a DHCP server named, say. Local ones need no exemption,
+/// but where a prefix of the configuration protects them.
+pub(crate) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Protected> {
+    let in_tag = |ip: IpAddr| sources.tag_of(ip).is_some();
+    let in_cidrs = |ip: IpAddr| sources.is_in_cidrs(ip);
+    // A resolver in a protected prefix stays reachable where the configuration names it, or where it is on the site's own networks.
+    let named = |ip: IpAddr| {
+        sources
+            .config
+            .dns
+            .servers
+            .iter()
+            .any(|server| server.ip() == ip)
+    };
+    let stays_allowed = |ip: IpAddr| named(ip) || !address(ip).is_global();
+    let mut exempt: Vec<IpAddr> = candidates
+        .iter()
+        .map(|ip| sources.effective_address(*ip))
+        .filter(|ip| !in_tag(*ip))
+        .filter(|ip| {
+            if in_cidrs(*ip) {
+                stays_allowed(*ip)
+            } else {
+                address(*ip).is_global()
+            }
+        })
+        .collect();
+    exempt.sort_unstable();
+    exempt.dedup();
+    Ok(Protected {
+        layers: sources.layers()?,
+        nat64: sources.config.protect.nat64.clone(),
+        exempt,
+    })
+}
+
+/// What decides the rest, the settings of DNS snooping aside. New names get new numbers in `ids`.
+pub(crate) fn inputs(
+    origins: &PolicyInputs<'_>,
+    states: &[ExceptionState],
+    ids: &mut NameIds,
+) -> Inputs {
+    let sources = origins.sources;
+    let exceptions = || sources.config.exceptions.iter().zip(states);
+    let scoped =
+        exceptions().map(|(exception, state)| (&*exception.names, state.scopes(exception)));
+    let effective = |ip| sources.effective_address(ip);
+    let allowed = exceptions()
+        .flat_map(|(exception, state)| state.inputs(exception, origins.cache, &effective));
+    Inputs {
+        audit: sources.config.mode == Mode::Audit,
+        default_allow: sources.config.protect.default == DefaultAction::Allow,
+        allowed: origins.inherited.beside(origins.addresses()),
+        exceptions: allowed.collect(),
+        names: origins.names(scoped, ids),
+        ..Inputs::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exempt addresses among candidates of every kind, with this at the end of the configuration.
+    fn exempt(more: &str) -> Vec<String> {
+        let text = "registry = []\n[protect]\ncidrs = [\"52.1.0.0/16\", \"10.0.0.0/8\"]\n";
+        let candidates = [
+            "8.8.8.8",
+            "192.168.0.1",
+            "10.0.0.53",
+            "52.1.2.3",
+            "52.239.169.228",
+            "64:ff9b::52.239.169.228",
+        ];
+        let candidates = candidates.map(|text| text.parse().unwrap());
+        let protected = protected(&Sources::of_text(&format!("{text}{more}")), &candidates);
+        let exempt = protected.unwrap().exempt;
+        exempt.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn nobody_is_exempt_by_being_named_a_resolver_inside_what_is_protected() {
+        assert_eq!(exempt(""), ["8.8.8.8", "10.0.0.53"]);
+    }
+
+    #[test]
+    fn a_resolver_of_the_configuration_stays_allowed_in_a_closed_prefix() {
+        let named = exempt("[dns]\nservers = [\"52.1.2.3\"]\n");
+        assert_eq!(named, ["8.8.8.8", "10.0.0.53", "52.1.2.3"]);
+    }
+}

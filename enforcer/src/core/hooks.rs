@@ -1,0 +1,124 @@
+//! Keeps the programs attached and everything pinned: root can undo either at any time.
+
+use enforcer_common::Hook;
+
+use super::alarm_kind::AlarmKind;
+use super::effect::Effect;
+use super::event::{DetachedHook, HookCheck};
+use super::event_kind::EventKind;
+use super::state::State;
+
+/// The subject of alarms about pins of maps.
+const PINS: &str = "pins";
+
+/// The hooks that are not among `attached`.
+pub fn missing_hooks(attached: &[Hook]) -> Vec<Hook> {
+    let is_missing = |hook: &Hook| !attached.contains(hook);
+    Hook::ALL.into_iter().filter(is_missing).collect()
+}
+
+impl State {
+    /// Restores what was detached or lost its pin, and reports both.
+    pub(super) fn hooks_checked(&mut self, check: HookCheck) {
+        let now = self.now.since_start;
+        self.hooks.unchecked = now.saturating_sub(self.hooks.checked);
+        self.hooks.checked = now;
+        self.hooks.socket_memory = check.socket_memory;
+        self.hooks.failures.clear();
+        let socket_memory = self.hooks.socket_memory.clone();
+        self.report(AlarmKind::SocketMemory, socket_memory);
+        if check.scope_is_current {
+            self.effects.push(Effect::RestorePins);
+            let restore = check.detached.into_iter().map(Effect::RestoreHook);
+            self.effects.extend(restore);
+        }
+        self.effects.push(Effect::ListHooks);
+    }
+
+    pub(super) fn pins_restored(&mut self, outcome: Result<Vec<String>, String>) {
+        match outcome {
+            Ok(pinned) if pinned.is_empty() => {}
+            Ok(pinned) => {
+                let what = format!("pins were gone, and are there again: {}", pinned.join(", "));
+                self.report_restored(PINS, what);
+            }
+            Err(error) => self.note_failure(PINS, &error),
+        }
+    }
+
+    pub(super) fn hook_restored(&mut self, hook: DetachedHook, outcome: Result<(), String>) {
+        let name = hook.name;
+        if let Err(error) = outcome {
+            return self.note_failure(name, &error);
+        }
+        let what = if hook.judged {
+            format!("{name} lost its pin, and judged all the same: attached and pinned again")
+        } else {
+            format!(
+                "{name} was detached, and judged nothing for at most {} s: attached again",
+                self.hooks.unchecked.as_secs() + 1
+            )
+        };
+        self.report_restored(name, what);
+    }
+
+    /// The last effect of a check.
+    pub(super) fn hooks_listed(&mut self, attached: Vec<Hook>) {
+        self.hooks.attached = attached;
+        self.alarms
+            .replace(AlarmKind::HookUnrestored, &self.hooks.failures);
+        self.report(AlarmKind::HookMissing, self.hook_missing());
+    }
+
+    /// Attaches everything again where the governed cgroup was removed and made again: the links went with the old one.
+    pub(super) fn check_scope(&mut self, is_current: bool) {
+        if is_current {
+            self.alarms.clear(AlarmKind::ScopeGone, "");
+        } else {
+            self.effects.push(Effect::Reattach);
+        }
+    }
+
+    pub(super) fn reattached(&mut self, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => {
+                tracing::warn!(
+                    scope = %self.run.scope.display(),
+                    "the governed cgroup was removed and made again, and nothing was enforced in it: attached again"
+                );
+                self.list_dns_sockets();
+            }
+            Err(error) => {
+                let message = format!("nothing is enforced: {error}");
+                self.alarms.raise(AlarmKind::ScopeGone, "", message);
+            }
+        }
+    }
+
+    /// The message of the alarm about hooks that do not judge.
+    fn hook_missing(&self) -> Option<String> {
+        let missing = missing_hooks(&self.hooks.attached);
+        let missing: Vec<&str> = missing.into_iter().map(Hook::word).collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "not attached: {}; what these hooks judge passes until the daemon has attached them again",
+                missing.join(", ")
+            )
+        })
+    }
+
+    fn note_failure(&mut self, name: &str, error: &str) {
+        let message = format!("{name} cannot be attached or pinned again: {error}");
+        self.hooks.failures.insert(name.to_owned(), message);
+    }
+
+    /// The event and the alarm. The alarm stays raised until the next reload: somebody with root's rights is at work there.
+    fn report_restored(&mut self, subject: &str, what: String) {
+        let at = self.now.wall;
+        let message = format!(
+            "{what} at {at:.0}: find out what removed it; `systemctl reload egress-enforcer` ends this alarm"
+        );
+        self.alarms.raise(AlarmKind::HookRestored, subject, message);
+        self.note(EventKind::HookRestored, what);
+    }
+}

@@ -1,0 +1,57 @@
+//! What the daemon knows and decides: a reducer. [`State::on`](state::State::on) takes an event with everything that was looked up for it,
+//! and returns what is to be done. Nothing here reads a file, a clock, a socket or a map; log lines are the one thing that it writes.
+
+mod alarm_kind;
+mod alarms;
+mod clock;
+mod counters;
+mod dns_observations;
+mod dns_visibility;
+mod effect;
+mod evaluate;
+mod event;
+mod event_kind;
+mod exceptions;
+mod follow_sources;
+mod health;
+mod hooks;
+mod hosts_file;
+mod inherited;
+mod lookups;
+mod observation_budgets;
+mod patterns;
+mod persist;
+mod policy_inputs;
+mod questions;
+mod reconcile;
+mod registry_names;
+mod reload;
+mod self_exception;
+mod sentence;
+mod snapshot;
+mod source_changes;
+mod source_status;
+mod start;
+mod state;
+mod status;
+#[cfg(test)]
+pub(crate) mod test_data;
+
+pub use alarm_kind::AlarmKind;
+pub use counters::{Count, Counters};
+pub(crate) use effect::{Effect, FetchBatch, PolicyChange};
+pub(crate) use event::{
+    Acknowledgement, ApplyFailure, CgroupRef, DetachedHook, Event, HookCheck, Observation, Reload,
+    ResolverSet, Surroundings, TargetCgroups,
+};
+pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
+pub use hooks::missing_hooks;
+pub(crate) use questions::{Question, Reply};
+pub use snapshot::{
+    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
+    SourceStatus, Status, TagsChange, TagsStatus,
+};
+pub use source_status::SourceKind;
+pub(crate) use start::Start;
+pub(crate) use state::{Run, State};
+pub(crate) use status::Snapshot;

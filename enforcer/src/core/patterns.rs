@@ -1,0 +1,203 @@
+//! The addresses of names that only a pattern stands for: the kernel learned them from answers to others.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::config::{EndpointPattern, Sni};
+use crate::resolver::pattern_names::PatternNames;
+use crate::sources::Sources;
+
+/// The longest time to live of an answer to the daemon that keeps an address.
+const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The patterns with the addresses that were learned for them.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    seen: BTreeMap<EndpointPattern, BTreeMap<IpAddr, Sighting>>,
+    /// Names of these patterns that the daemon asks for itself.
+    pub(crate) asked: PatternNames,
+}
+
+/// When an address was last seen, and when its time to live is over.
+#[derive(Clone, Copy, Debug)]
+struct Sighting {
+    last: Duration,
+    lives_until: Duration,
+}
+
+impl Sighting {
+    fn end(self, linger: Duration) -> Duration {
+        self.lives_until.max(self.last + linger)
+    }
+}
+
+impl Patterns {
+    /// Takes an address in, and says whether it is new. How many there are is for the caller to bound ([`super::budgets`]).
+    pub(crate) fn see(
+        &mut self,
+        pattern: &EndpointPattern,
+        address: IpAddr,
+        ttl: Duration,
+        now: Duration,
+    ) -> bool {
+        let addresses = self.seen.entry(pattern.clone()).or_default();
+        let lives_until = now + ttl.min(MOST_TTL);
+        if let Some(known) = addresses.get_mut(&address) {
+            known.last = now;
+            known.lives_until = known.lives_until.max(lives_until);
+            return false;
+        }
+        let last = now;
+        addresses.insert(address, Sighting { last, lives_until });
+        true
+    }
+
+    /// Drops an address.
+    pub(crate) fn forget(&mut self, pattern: &EndpointPattern, address: IpAddr) {
+        if let Some(addresses) = self.seen.get_mut(pattern) {
+            addresses.remove(&address);
+        }
+        self.retain(|_, _, _| true);
+    }
+
+    /// All addresses, each with its pattern as it is written.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, IpAddr)> {
+        self.seen.iter().flat_map(|(pattern, addresses)| {
+            let text = pattern.to_string();
+            addresses
+                .keys()
+                .map(move |address| (text.clone(), *address))
+        })
+    }
+
+    /// Drops what was last seen longer than `linger` ago and has no time to live any more, and names that nobody asked for since.
+    pub(crate) fn expire(&mut self, linger: Duration, now: Duration) {
+        self.retain(|_, _, seen| now < seen.end(linger));
+        self.asked.expire(linger, now);
+    }
+
+    /// Goes by `sources`, which may have changed: drops the addresses that they refuse, and asks for no name of a pattern that left.
+    pub(crate) fn follow(&mut self, sources: &Sources) {
+        self.retain(|pattern, address, _| {
+            let checked = sources.check_answer(pattern.example(), address);
+            !checked.is_refusal()
+        });
+        let keeps = |pattern: &EndpointPattern| sources.pattern(pattern.as_str()).is_some();
+        self.asked.retain(keeps);
+    }
+
+    fn retain(&mut self, keeps: impl Fn(&EndpointPattern, IpAddr, &Sighting) -> bool) {
+        for (pattern, addresses) in &mut self.seen {
+            addresses.retain(|address, seen| keeps(pattern, *address, seen));
+        }
+        self.seen.retain(|_, addresses| !addresses.is_empty());
+    }
+
+    /// When something is dropped next.
+    pub(crate) fn next_end(&self, linger: Duration) -> Option<Duration> {
+        let seen = self.seen.values().flat_map(BTreeMap::values);
+        seen.map(|seen| seen.end(linger)).min()
+    }
+
+    /// The addresses of a pattern.
+    pub(crate) fn addresses(&self, pattern: &EndpointPattern) -> impl Iterator<Item = IpAddr> {
+        self.seen
+            .get(pattern)
+            .into_iter()
+            .flat_map(|seen| seen.keys().copied())
+    }
+
+    /// The addresses of all patterns.
+    pub(crate) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.seen.values().flat_map(|seen| seen.keys().copied())
+    }
+
+    /// The patterns of `sources`, and those that left them and whose addresses linger: with whether handshakes need not name it, and
+    /// whether it left.
+    pub(crate) fn of<'a>(
+        &'a self,
+        sources: &'a Sources,
+    ) -> impl Iterator<Item = (&'a EndpointPattern, bool, bool)> {
+        let current = sources.patterns();
+        let departed = self
+            .seen
+            .keys()
+            .filter(|pattern| sources.patterns().all(|(current, _)| current != *pattern));
+        let current = current.map(|(pattern, sni)| (pattern, sni == Sni::Off, false));
+        current.chain(departed.map(|pattern| (pattern, false, true)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINGER: Duration = Duration::from_secs(900);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn pattern() -> EndpointPattern {
+        "contoso.*.data.azurecr.io".parse().unwrap()
+    }
+
+    fn ip(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_of_a_pattern_lingers_from_its_last_sighting() {
+        let mut patterns = Patterns::default();
+        assert!(patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(0)));
+        assert!(!patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(100)));
+        patterns.expire(LINGER, at(999));
+        assert_eq!(patterns.addresses(&pattern()).count(), 1);
+        assert_eq!(patterns.next_end(LINGER), Some(at(1000)));
+        patterns.expire(LINGER, at(1000));
+        assert_eq!(patterns.all_addresses().count(), 0);
+    }
+
+    #[test]
+    fn an_address_of_a_pattern_stays_for_its_time_to_live_and_no_longer_than_a_day() {
+        let mut patterns = Patterns::default();
+        patterns.see(&pattern(), ip("20.42.66.0"), at(3600), at(0));
+        patterns.see(&pattern(), ip("20.42.66.0"), at(0), at(100));
+        patterns.see(&pattern(), ip("20.42.66.1"), Duration::MAX, at(0));
+        assert_eq!(patterns.next_end(LINGER), Some(at(3600)));
+        patterns.expire(LINGER, at(3600));
+        let left: Vec<_> = patterns.all_addresses().collect();
+        assert_eq!(left, [ip("20.42.66.1")]);
+        assert_eq!(patterns.next_end(LINGER), Some(at(86_400)));
+    }
+
+    #[test]
+    fn an_address_that_new_sources_refuse_is_dropped() {
+        let mut patterns = Patterns::default();
+        for address in ["20.42.66.0", "192.0.2.1"] {
+            patterns.see(&pattern(), ip(address), at(0), at(0));
+        }
+        let closed = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[protect]\ncidrs = [\"192.0.2.0/24\"]\n";
+        patterns.follow(&Sources::of_text(closed));
+        let left: Vec<_> = patterns.all_addresses().collect();
+        assert_eq!(left, [ip("20.42.66.0")]);
+    }
+
+    #[test]
+    fn a_pattern_that_left_is_told_as_such_while_its_addresses_linger() {
+        let text = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\ndata-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
+        let (with, without) = (Sources::of_text(text), Sources::of_text("registry = []"));
+        let pattern = with.pattern("contoso.*.data.azurecr.io").unwrap();
+        let mut patterns = Patterns::default();
+        patterns.see(pattern, ip("20.42.66.0"), at(10), at(0));
+        let told = |sources| {
+            patterns
+                .of(sources)
+                .map(|(_, _, departed)| departed)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&with), [false]);
+        assert_eq!(told(&without), [true]);
+    }
+}

@@ -1,0 +1,255 @@
+//! Evaluate what should be in force, compare it with what the maps hold, and change that.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use enforcer_common::layout::{Settings, Switches};
+
+use super::alarm_kind::AlarmKind;
+use super::effect::{Effect, PolicyChange};
+use super::evaluate::{inputs, protected};
+use super::event::{ApplyFailure, TargetCgroups};
+use super::event_kind::EventKind;
+use super::exceptions::ExceptionState;
+use super::policy_inputs::PolicyInputs;
+use super::registry_names::RegistryNames;
+use super::snapshot::EventRecord;
+use super::state::State;
+use crate::config::Mode;
+use crate::policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables};
+use crate::sources::Sources;
+
+/// A change of policy that the shell has not acknowledged yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    protected: Protected,
+    tables: Arc<Tables>,
+    desired: Arc<Desired>,
+    generation: u64,
+}
+
+impl State {
+    /// Has the change applied that leads from what the maps hold to what they should; [`State::applied`] takes the outcome.
+    pub(super) fn reconcile(&mut self) {
+        match self.plan() {
+            Ok(Some(change)) => self.effects.push(Effect::Apply(change)),
+            Ok(None) => self.reconciled(None),
+            Err(error) => self.reconciled(Some(format!("{error:#}"))),
+        }
+    }
+
+    /// Evaluates what should be in force; `None` where the maps hold it already.
+    fn plan(&mut self) -> Result<Option<PolicyChange>> {
+        self.refresh_exceptions();
+        self.registries.update(&self.sources, &self.cache);
+        let protected = protected(&self.sources, &self.always_allowed())?;
+        let unchanged = self.maps.in_force.as_ref();
+        let unchanged = unchanged.filter(|(in_force, _)| *in_force == protected);
+        let same_tables = unchanged.map(|(_, tables)| tables.clone());
+        let new_tables = same_tables.is_none();
+        let tables = same_tables.map_or_else(|| compile_tables(&protected), Ok)?;
+        let desired = compile(&self.inputs(), tables.clone())?;
+        if !new_tables && self.maps_hold(&desired) {
+            return Ok(None);
+        }
+        let desired = Arc::new(desired);
+        let generation = self.maps.generation + 1;
+        self.maps.pending = Some(Pending {
+            protected,
+            tables,
+            desired: desired.clone(),
+            generation,
+        });
+        Ok(Some(PolicyChange {
+            held: self.maps.held.clone(),
+            desired,
+            tables: new_tables,
+            generation,
+        }))
+    }
+
+    /// Takes what came of a change: the maps hold what was acknowledged.
+    pub(super) fn applied(&mut self, outcome: Result<(), Box<ApplyFailure>>) {
+        let Some(pending) = self.maps.pending.take() else {
+            return;
+        };
+        match outcome {
+            Ok(()) => {
+                self.take_in_force(pending);
+                self.reconciled(None);
+            }
+            Err(failure) => {
+                let refusal = self.take_failure(&pending, *failure);
+                self.reconciled(Some(refusal));
+            }
+        }
+    }
+
+    fn take_in_force(&mut self, pending: Pending) {
+        let Pending {
+            protected,
+            tables,
+            desired,
+            generation,
+        } = pending;
+        let before = self.maps.settings;
+        let other_servers = self.maps.held.resolvers != desired.resolvers;
+        self.maps.held = Arc::new(Held::of(&desired));
+        self.maps.settings = Settings {
+            switches: desired.switches,
+            exception_level: desired.exception_level,
+            generation,
+            snooping: desired.snooping,
+            ..before
+        };
+        if other_servers && self.hooks.started {
+            self.list_dns_sockets();
+        }
+        self.ids.retain(&self.maps.held.names);
+        self.maps.in_force = Some((protected, tables));
+        self.maps.generation = generation;
+        self.maps.applied = self.now.wall;
+        self.note_mode(&before);
+    }
+
+    /// After a failed change: what the maps hold was read back. The tables may be either set, so the next change writes them. Prefixes cannot
+    /// be listed: each that was or should be there is held with an end that none has, so the next change writes or removes it.
+    fn take_failure(&mut self, pending: &Pending, failure: ApplyFailure) -> String {
+        self.maps.in_force = None;
+        let held = Arc::make_mut(&mut self.maps.held);
+        let keys = held.prefixes.keys().chain(pending.desired.prefixes.keys());
+        let prefixes = keys.map(|key| (*key, 0)).collect();
+        match failure.maps {
+            Ok((found, settings)) => {
+                *held = Held { prefixes, ..found };
+                self.maps.settings = settings;
+                failure.message
+            }
+            Err(error) => {
+                held.prefixes = prefixes;
+                error
+            }
+        }
+    }
+
+    /// Reports what follows from a change, or why it was refused: the policy in force stays then.
+    fn reconciled(&mut self, refusal: Option<String>) {
+        if !self.hooks.started
+            && let Some(why) = &refusal
+            && self.maps.refusal.is_none()
+        {
+            self.forget_addresses(why);
+            self.maps.refusal = refusal;
+            self.due.reconcile = true;
+            return;
+        }
+        self.maps.refusal.clone_from(&refusal);
+        let message = refusal
+            .map(|why| format!("a change of policy is refused and the one in force stays: {why}"));
+        self.report(AlarmKind::ChangeRefused, message);
+        self.note_exceptions();
+        self.refresh_alarms();
+        self.note_source_changes();
+    }
+
+    /// Notes another mode than `before`, if a policy was in force then.
+    fn note_mode(&mut self, before: &Settings) {
+        let old = mode_of(before.switches);
+        let new = self.sources.config.mode;
+        if before.generation == 0 || old == new {
+            return;
+        }
+        let (old, new) = (old.word().to_owned(), new.word().to_owned());
+        let message = format!("the mode is {new}; it was {old}");
+        let note = EventRecord::note(EventKind::Mode, message, self.now.wall);
+        self.publish(note.changed(Some(old), Some(new)));
+    }
+
+    /// What decides all but the protected set.
+    fn inputs(&mut self) -> Inputs {
+        let origins = PolicyInputs {
+            sources: &self.sources,
+            cache: &self.cache,
+            registries: &self.registries,
+            patterns: &self.patterns,
+            inherited: &self.inherited,
+        };
+        let inputs = inputs(&origins, &self.exceptions, &mut self.ids);
+        Inputs {
+            snooping: self.snooping(),
+            resolvers: self.believed_servers(),
+            ..inputs
+        }
+    }
+
+    /// DNS servers and the host's own addresses.
+    pub(super) fn always_allowed(&self) -> Vec<IpAddr> {
+        let exempt = self.exempt().iter();
+        exempt.chain(&self.local_addresses).copied().collect()
+    }
+
+    /// Whether the maps hold `desired` already, the protected set aside.
+    fn maps_hold(&self, desired: &Desired) -> bool {
+        let settings = &self.maps.settings;
+        let same_settings = settings.switches == desired.switches
+            && settings.exception_level == desired.exception_level
+            && settings.snooping == desired.snooping;
+        same_settings && Held::of(desired) == *self.maps.held
+    }
+
+    /// Whether the maps hold what was last meant to be in force, as far as is known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.maps.in_force.is_some()
+    }
+
+    fn refresh_exceptions(&mut self) {
+        let wall = self.clock.now(self.now);
+        let mut failures = BTreeMap::new();
+        let exceptions = self.sources.config.exceptions.iter();
+        for (exception, state) in exceptions.zip(&mut self.exceptions) {
+            if let Err(error) = state.refresh(exception, &self.cgroups, wall, self.now.boot) {
+                failures.insert(exception.target.to_string(), error.to_owned());
+            }
+        }
+        self.alarms.replace(AlarmKind::ExceptionTarget, &failures);
+    }
+
+    /// Compiles what `fresh` leads to, with these cgroups.
+    ///
+    /// # Errors
+    /// Where it leads to no policy.
+    pub(super) fn try_out(&self, fresh: &Sources, cgroups: &TargetCgroups) -> Result<()> {
+        let tables = compile_tables(&protected(fresh, &self.always_allowed())?)?;
+        let mut registries = RegistryNames::default();
+        registries.update(fresh, &self.cache);
+        let mut exceptions = Vec::new();
+        for exception in &fresh.config.exceptions {
+            let mut state = ExceptionState::default();
+            let wall = self.clock.now(self.now);
+            state
+                .refresh(exception, cgroups, wall, self.now.boot)
+                .map_err(|error| anyhow::anyhow!("{error}"))?;
+            exceptions.push(state);
+        }
+        let origins = PolicyInputs {
+            sources: fresh,
+            cache: &self.cache,
+            registries: &registries,
+            patterns: &self.patterns,
+            inherited: &self.inherited,
+        };
+        let inputs = inputs(&origins, &exceptions, &mut self.ids.clone());
+        compile(&inputs, tables)?;
+        Ok(())
+    }
+}
+
+fn mode_of(switches: Switches) -> Mode {
+    if switches.audits() {
+        Mode::Audit
+    } else {
+        Mode::Enforce
+    }
+}

@@ -1,0 +1,150 @@
+//! An event in one sentence.
+
+use std::net::SocketAddr;
+
+use enforcer_common::Reason;
+
+use super::snapshot::EventRecord;
+
+/// Characters of a container's id that tell it apart, as container tools print it.
+const SHORT_ID: usize = 12;
+
+impl EventRecord {
+    /// What happened, for a person: of a denial the process, its unit or container, the destination, the name and the reason.
+    pub fn sentence(&self) -> String {
+        if let Some(message) = &self.message {
+            return message.clone();
+        }
+        let verdict = match self.verdict.as_str() {
+            "audit" => "audit: would deny",
+            _ => "denied",
+        };
+        let place = self.place().map(|place| format!(" of {place}"));
+        let names = match self.names.as_slice() {
+            [] => String::new(),
+            [name] => format!(" ({name})"),
+            [name, others @ ..] => format!(" ({name} and {} others)", others.len()),
+        };
+        let server_name = self.server_name.as_ref();
+        let server_name = server_name.map(|name| format!(", server name {name}"));
+        let times = match self.duplicates {
+            0 => String::new(),
+            duplicates => format!(" ({} times)", duplicates.saturating_add(1)),
+        };
+        format!(
+            "{verdict} {}{}, {} to {}{names}{}: {}{times}",
+            self.process().unwrap_or_else(|| "a process".to_owned()),
+            place.unwrap_or_default(),
+            self.protocol_text(),
+            self.destination_text().unwrap_or_default(),
+            server_name.unwrap_or_default(),
+            self.why(),
+        )
+    }
+
+    /// The unit, the container or else the cgroup.
+    pub fn place(&self) -> Option<String> {
+        if let Some(container) = &self.container {
+            let short: String = container.chars().take(SHORT_ID).collect();
+            return Some(format!("container {short}"));
+        }
+        let cgroup = || Some(format!("cgroup {}", self.cgroup.as_ref()?.display()));
+        self.unit.clone().or_else(cgroup)
+    }
+
+    /// The command with the process id, as far as they are known.
+    pub fn process(&self) -> Option<String> {
+        match (&self.command, self.pid) {
+            (Some(command), Some(pid)) => Some(format!("{command}({pid})")),
+            (Some(command), None) => Some(command.clone()),
+            (None, Some(pid)) => Some(format!("process {pid}")),
+            (None, None) => None,
+        }
+    }
+
+    /// The address, with the port where there is one.
+    pub fn destination_text(&self) -> Option<String> {
+        let address = self.destination?;
+        Some(match self.port {
+            Some(port) => SocketAddr::new(address, port).to_string(),
+            None => address.to_string(),
+        })
+    }
+
+    fn protocol_text(&self) -> String {
+        match self.protocol.parse::<u8>() {
+            Ok(number) => format!("IP protocol {number}"),
+            Err(_) => self.protocol.clone(),
+        }
+    }
+
+    fn why(&self) -> &str {
+        let known = Reason::ALL.into_iter();
+        let mut known = known.filter(|reason| reason.word() == self.reason);
+        known
+            .next()
+            .map_or(&self.reason, |reason| reason.sentence())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_data::event;
+    use super::*;
+    use crate::core::EventKind;
+
+    #[test]
+    fn a_denial_is_one_sentence_with_who_where_and_why() {
+        assert_eq!(
+            event().sentence(),
+            "denied azcopy(42) of plc.service, tcp to 20.60.0.4:443: \
+             an Azure storage address that no allowed name resolves to"
+        );
+    }
+
+    #[test]
+    fn names_container_and_repetitions_are_in_it() {
+        let record = EventRecord {
+            verdict: "audit".to_owned(),
+            reason: "server-name-unknown".to_owned(),
+            names: vec!["contoso.azurecr.io".parse().unwrap()],
+            server_name: Some("evil.azurecr.io".to_owned()),
+            container: Some("0123456789abcdef".to_owned()),
+            duplicates: 8,
+            ..event()
+        };
+        assert_eq!(
+            record.sentence(),
+            "audit: would deny azcopy(42) of container 0123456789ab, tcp to 20.60.0.4:443 (contoso.azurecr.io), \
+             server name evil.azurecr.io: its TLS ClientHello names a server that is not an allowed name (9 times)"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let record = EventRecord {
+            pid: None,
+            command: None,
+            unit: None,
+            cgroup: None,
+            protocol: "132".to_owned(),
+            port: None,
+            reason: "99".to_owned(),
+            ..event()
+        };
+        assert_eq!(
+            record.sentence(),
+            "denied a process, IP protocol 132 to 20.60.0.4: 99"
+        );
+    }
+
+    #[test]
+    fn a_note_says_its_message() {
+        let note = EventRecord::note(
+            EventKind::Mode,
+            "mode: audit, then enforce".to_owned(),
+            jiff::Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(note.sentence(), "mode: audit, then enforce");
+    }
+}

@@ -1,0 +1,406 @@
+//! The snapshot that the control socket serves, and the summary for the service manager.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use enforcer_common::ObservationOutcome;
+use jiff::Timestamp;
+
+use super::alarm_kind::AlarmKind;
+use super::clock::Clock;
+use super::counters::Counters;
+use super::health::failure;
+use super::snapshot::{
+    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, Status,
+    TagsStatus,
+};
+use super::state::State;
+use crate::azure::bundle;
+use crate::azure::endpoints::Endpoint;
+use crate::config::{DefaultAction, EndpointKind, EndpointPattern, Mode, Registry};
+use crate::name::Name;
+use crate::now::Now;
+use crate::resolver::answer::Family;
+use crate::resolver::cache::{AddressEntry, NameEntry};
+use crate::sources::Sources;
+
+/// Seconds in a day.
+const DAY: u64 = 86_400;
+/// Characters of the line for the service manager.
+const MOST_OF_SUMMARY: usize = 400;
+
+/// The state after an event, as it is published: it changes with time alone.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    status: Status,
+    /// When it was taken, on the daemon's clock.
+    taken: Duration,
+    clock: Clock,
+    tags_published: Option<Timestamp>,
+    max_age: Duration,
+}
+
+impl Snapshot {
+    /// The status at `now`, with what the programs counted.
+    pub(crate) fn at(&self, now: Now, counters: Counters) -> Status {
+        let mut status = self.status.clone();
+        status.counters = counters;
+        let passed = now.since_start.saturating_sub(self.taken).as_secs();
+        let names = status.registries.iter_mut().map(|one| &mut one.names);
+        let names = names.chain(status.exceptions.iter_mut().map(|one| &mut one.names));
+        let addresses = names.flatten().flat_map(|name| &mut name.addresses);
+        for address in addresses.filter(|address| address.lingers) {
+            address.remaining = address.remaining.saturating_sub(passed);
+        }
+        let wall = self.clock.now(now);
+        for exception in &mut status.exceptions {
+            exception.ended = exception.until <= wall;
+        }
+        let age = self.tags_published.and_then(|at| age(at, now.wall));
+        status.tags.age_days = age.map(|age| age.as_secs() / DAY);
+        let old = age.and_then(|age| age_alarm(age, self.max_age));
+        set_alarm(&mut status.alarms, AlarmKind::TagsOld, old, now);
+        let set = self.clock.complaint(now);
+        set_alarm(&mut status.alarms, AlarmKind::ClockSet, set, now);
+        status
+    }
+}
+
+/// Raises or ends an alarm without a subject among those that are shown.
+fn set_alarm(alarms: &mut Vec<Alarm>, kind: AlarmKind, message: Option<String>, now: Now) {
+    let word = kind.word();
+    let at = alarms.partition_point(|alarm| alarm.kind.as_str() < word);
+    let is_raised = alarms.get(at).is_some_and(|alarm| alarm.kind == word);
+    match (message, is_raised) {
+        (Some(message), false) => alarms.insert(
+            at,
+            Alarm {
+                kind: word.to_owned(),
+                since: now.wall,
+                message,
+            },
+        ),
+        (Some(message), true) => alarms[at].message = message,
+        (None, true) => drop(alarms.remove(at)),
+        (None, false) => {}
+    }
+}
+
+impl State {
+    /// The state to publish.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            status: self.status(),
+            taken: self.now.since_start,
+            clock: self.clock,
+            tags_published: self.sources.tags.published(),
+            max_age: self.sources.config.protect.max_age,
+        }
+    }
+
+    fn status(&self) -> Status {
+        let config = &self.sources.config;
+        let registries = config.registries.iter().zip(&self.sources.endpoints);
+        let registries = registries.enumerate();
+        Status {
+            version: crate::VERSION.to_owned(),
+            pid: self.run.pid,
+            started: self.run.started,
+            mode: config.mode,
+            ephemeral: self.run.ephemeral,
+            scope: self.run.scope.clone(),
+            hooks: self
+                .hooks
+                .attached
+                .iter()
+                .map(|hook| hook.word().to_owned())
+                .collect(),
+            generation: self.maps.generation,
+            applied: self.maps.applied,
+            config: self.run.config.clone(),
+            default_allow: config.protect.default == DefaultAction::Allow,
+            dns_observations: self.observation_counts(),
+            weaknesses: config.weaknesses(),
+            tags: TagsStatus {
+                changed: self.tags_change.clone(),
+                ..self.sources.tags_status_at(self.now.wall)
+            },
+            sources: self.dynamic.statuses(config, self.now),
+            registries: registries
+                .map(|(index, (registry, names))| RegistryStatus {
+                    login_server: registry.login_server.clone(),
+                    sni: registry.sni,
+                    patterns: self.pattern_statuses(registry),
+                    names: names
+                        .iter()
+                        .map(|endpoint| self.endpoint_status(index, endpoint))
+                        .collect(),
+                })
+                .collect(),
+            exceptions: self.exceptions_status(),
+            resolvers: self
+                .resolvers
+                .iter()
+                .flat_map(|set| &set.ask)
+                .map(ToString::to_string)
+                .collect(),
+            alarms: self.alarms.all(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The state in a line, for the service manager.
+    pub(crate) fn summary(&self) -> String {
+        let mode = match self.sources.config.mode {
+            Mode::Enforce => "enforcing",
+            Mode::Audit => "audit, nothing is dropped",
+        };
+        summary(mode, self.maps.generation, &self.alarms.all())
+    }
+
+    /// Names that resolve to `address`, in order.
+    pub(crate) fn names_of(&self, address: IpAddr) -> Vec<Name> {
+        let leads = |entry: &NameEntry| {
+            entry
+                .addresses()
+                .any(|(found, _)| self.sources.effective_address(found) == address)
+        };
+        let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
+        entries.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn exceptions_status(&self) -> Vec<ExceptionStatus> {
+        let exceptions = self.sources.config.exceptions.iter().zip(&self.exceptions);
+        exceptions
+            .map(|(exception, state)| ExceptionStatus {
+                reason: exception.reason.clone(),
+                target: exception.target.to_string(),
+                cgroups: state
+                    .cgroups
+                    .iter()
+                    .map(|cgroup| cgroup.path.clone())
+                    .collect(),
+                names: exception
+                    .names
+                    .iter()
+                    .map(|name| self.name_status(name, None, "exception".to_owned()))
+                    .collect(),
+                cidrs: exception.cidrs.iter().map(ToString::to_string).collect(),
+                until: exception.until,
+                ended: exception.until <= self.clock.now(self.now),
+            })
+            .collect()
+    }
+
+    fn observation_counts(&self) -> BTreeMap<String, u64> {
+        let snoops = self.sources.config.dns.snoop;
+        let outcomes = ObservationOutcome::ALL.into_iter().filter(|_| snoops);
+        outcomes
+            .map(|outcome| (outcome.word().to_owned(), self.observations.of(outcome)))
+            .collect()
+    }
+
+    fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {
+        let status = |pattern: &EndpointPattern| PatternStatus {
+            pattern: pattern.to_string(),
+            addresses: self.patterns.addresses(pattern).collect(),
+        };
+        registry.patterns.iter().map(status).collect()
+    }
+
+    /// `index` is the registry's in the configuration.
+    fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
+        let name = &endpoint.name;
+        let (origin, confirmed) = self
+            .dynamic
+            .provenance(&self.sources, index, name, self.now);
+        NameStatus {
+            confirmed,
+            ..self.name_status(name, Some(endpoint.kind), origin)
+        }
+    }
+
+    fn name_status(&self, name: &Name, kind: Option<EndpointKind>, origin: String) -> NameStatus {
+        let mut status = NameStatus {
+            name: name.clone(),
+            kind,
+            origin,
+            confirmed: None,
+            addresses: Vec::new(),
+            chain: Vec::new(),
+            resolved: None,
+            failing: None,
+            refused: Vec::new(),
+        };
+        let found = self.cache.entries().find(|(found, _)| *found == name);
+        if let Some((_, entry)) = found {
+            self.describe(entry, &mut status);
+        }
+        status
+    }
+
+    fn describe(&self, entry: &NameEntry, status: &mut NameStatus) {
+        let linger = self.sources.config.dns.linger;
+        let addresses = entry.addresses();
+        status.addresses = addresses
+            .map(|(address, seen)| self.address_status(address, seen, linger))
+            .collect();
+        status.chain = entry.chain().to_vec();
+        let families = [Family::V4, Family::V6].map(|family| entry.family(family));
+        let resolved = families
+            .iter()
+            .filter_map(|family| family.last_success)
+            .max();
+        status.resolved = resolved.map(|at| self.now.wall_at(at));
+        let since = families
+            .iter()
+            .filter_map(|family| family.failing.as_ref())
+            .map(|f| f.since);
+        let since = since
+            .max()
+            .map_or(self.run.started, |at| self.now.wall_at(at));
+        status.failing = failure(entry).map(|message| Alarm {
+            kind: AlarmKind::NameFailing.word().to_owned(),
+            since,
+            message,
+        });
+        let refused = entry.refused();
+        status.refused = refused
+            .map(|(address, refusal)| format!("{address}: {}", refusal.reason))
+            .collect();
+    }
+
+    fn address_status(
+        &self,
+        address: IpAddr,
+        seen: &AddressEntry,
+        linger: Duration,
+    ) -> AddressStatus {
+        let now = self.now.since_start;
+        let left_out = seen.omitted_age(now);
+        AddressStatus {
+            address,
+            first_seen: self.now.wall_before(seen.first_seen_age(now)),
+            last_seen: self.now.wall_before(seen.last_seen_age(now)),
+            remaining: linger
+                .saturating_sub(left_out.unwrap_or_default())
+                .as_secs(),
+            untagged: seen.is_untagged(),
+            lingers: left_out.is_some(),
+            snooped: seen.is_snooped() && seen.pinned().is_none(),
+            hosts_line: seen.pinned(),
+        }
+    }
+}
+
+impl Sources {
+    /// What is wrong where the service tags are older at `now` than the configuration allows.
+    pub fn age_alarm(&self, now: Timestamp) -> Option<String> {
+        age_alarm(self.tags.age(now)?, self.config.protect.max_age)
+    }
+
+    /// What the Discovery API says and the other service tags contradict.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        let left_out = &self.tags.added.as_ref()?.left_out;
+        let first = left_out.first()?;
+        Some(format!(
+            "the Service Tag Discovery API has {} prefixes, {first} among them, that the service tags in force contradict: they are left \
+             out; if the API is right, import a newer file",
+            left_out.len()
+        ))
+    }
+
+    /// The protected set that these make.
+    pub fn tags_status(&self) -> TagsStatus {
+        self.tags_status_at(Timestamp::now())
+    }
+
+    /// As [`Sources::tags_status`], with their age at `now`.
+    pub fn tags_status_at(&self, now: Timestamp) -> TagsStatus {
+        let protect = &self.config.protect;
+        let tags = &self.tags;
+        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
+        TagsStatus {
+            cloud: protect.cloud.name().to_owned(),
+            names: protect.tags.clone(),
+            change_number: tags.change_number,
+            date: tags.date.map(|date| date.to_string()),
+            age_days: tags.age(now).map(|age| age.as_secs() / DAY),
+            max_age_days: protect.max_age.as_secs() / DAY,
+            source: tags.origin.to_string(),
+            bundle: bundle::header(protect.cloud)
+                .map_or_else(|error| error.to_string(), |made_of| made_of.to_string()),
+            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
+            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
+            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+            added_by_api: tags.added.as_ref().map_or(0, |added| {
+                let families = added.families.values();
+                families.map(|prefixes| prefixes.iter().count()).sum()
+            }),
+            changed: None,
+        }
+    }
+}
+
+/// Mode, generation, and what needs attention: a refused configuration in full, of the rest the kinds.
+fn summary(mode: &str, generation: u64, alarms: &[Alarm]) -> String {
+    let mut line = format!("{mode}, generation {generation}");
+    let mut kinds: Vec<&str> = alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
+    kinds.dedup();
+    if !kinds.is_empty() {
+        line.push_str(&format!("; alarms: {}", kinds.join(", ")));
+    }
+    for refused in alarms
+        .iter()
+        .filter(|alarm| alarm.kind == AlarmKind::ConfigRefused.word())
+    {
+        line.push_str(&format!("; {}", refused.message));
+    }
+    line.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .take(MOST_OF_SUMMARY)
+        .collect()
+}
+
+fn age(published: Timestamp, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(now.duration_since(published)).ok()
+}
+
+/// What is wrong with service tags of this age, where that is more than `limit`.
+fn age_alarm(age: Duration, limit: Duration) -> Option<String> {
+    (age > limit).then(|| {
+        format!(
+            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be allowed; \
+             import a newer file (`egress-enforcer tags import FILE`) or update the package",
+            age.as_secs() / DAY,
+            limit.as_secs() / DAY
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_what_needs_attention_in_one_line() {
+        assert_eq!(summary("enforcing", 7, &[]), "enforcing, generation 7");
+        let alarm = |kind: &str, message: &str| Alarm {
+            kind: kind.to_owned(),
+            since: Timestamp::UNIX_EPOCH,
+            message: message.to_owned(),
+        };
+        let alarms = [
+            alarm(AlarmKind::ConfigRefused.word(), "line 3:\nno such key"),
+            alarm("name-failing", "a"),
+            alarm("name-failing", "b"),
+        ];
+        assert_eq!(
+            summary("enforcing", 7, &alarms),
+            "enforcing, generation 7; alarms: config-refused, name-failing; line 3: no such key"
+        );
+        let long = [alarm(AlarmKind::ConfigRefused.word(), &"x".repeat(1000))];
+        assert_eq!(summary("enforcing", 7, &long).len(), MOST_OF_SUMMARY);
+    }
+}

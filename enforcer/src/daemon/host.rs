@@ -1,0 +1,143 @@
+//! The kernel and the files that effects act on.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::lookup::Resolvers;
+use crate::bpf::{Kernel, Lifetime, Links, PinLock, Pins};
+use crate::core::{Acknowledgement, ApplyFailure, DetachedHook, Effect, Observation, PolicyChange};
+use crate::sources::keep_configuration;
+use crate::state;
+use crate::sys::{Cgroup, KernelError, dns_sockets};
+
+/// What the daemon holds of the host.
+pub(super) struct Host {
+    /// The root of the cgroup tree.
+    pub(super) root: PathBuf,
+    /// The governed cgroup.
+    pub(super) scope: Cgroup,
+    pub(super) pins: Pins,
+    pub(super) kernel: Kernel,
+    pub(super) links: Links,
+    pub(super) lock: PinLock,
+    pub(super) resolvers: Resolvers,
+}
+
+impl Host {
+    /// Runs an effect, and returns its acknowledgement; the effect itself, where it is not one on the host.
+    pub(super) fn run(&mut self, effect: Effect) -> Result<Acknowledgement, Effect> {
+        Ok(match effect {
+            Effect::Apply(change) => Acknowledgement::Applied(self.apply(&change)),
+            Effect::ReadObservations => Acknowledgement::ObservationsRead(self.observations()),
+            Effect::RemoveObservations(removal) => {
+                let maps = &mut self.kernel.maps;
+                let removed = maps.remove_snooped(&removal.done);
+                let removed = removed.and_then(|()| maps.revoke_snooped(&removal.revoked));
+                Acknowledgement::ObservationsRemoved(sentence(removed))
+            }
+            Effect::ReadResolvers(configured) => {
+                Acknowledgement::ResolversRead(self.resolvers.follow(&configured))
+            }
+            Effect::ListDnsSockets(servers) => {
+                let listed = dns_sockets(&servers);
+                let marked = listed.and_then(|found| self.kernel.maps.set_dns_sockets(&found));
+                Acknowledgement::DnsSocketsListed(sentence(marked))
+            }
+            Effect::Reattach => Acknowledgement::Reattached(sentence(self.reattach())),
+            Effect::RestorePins => Acknowledgement::PinsRestored(sentence(self.restore_pins())),
+            Effect::RestoreHook(hook) => {
+                Acknowledgement::HookRestored(hook, sentence(self.restore_hook(hook)))
+            }
+            Effect::ListHooks => Acknowledgement::HooksListed(self.links.attached(&self.scope)),
+            Effect::SaveAddresses(path, addresses) => {
+                let saved = state::save(&path, &addresses);
+                Acknowledgement::AddressesSaved(saved.map_err(|error| error.to_string()))
+            }
+            Effect::SaveSources(save) => {
+                let saved = save.now.save(&save.before, &save.directory);
+                Acknowledgement::SourcesSaved(file_sentence(saved))
+            }
+            Effect::KeepConfiguration(directory, text) => {
+                let kept = keep_configuration(&directory, &text);
+                Acknowledgement::ConfigurationKept(file_sentence(kept))
+            }
+            Effect::RemoveOtherVersions => {
+                Acknowledgement::OtherVersionsRemoved(sentence(self.pins.remove_others()))
+            }
+            other @ (Effect::Resolve(_)
+            | Effect::Fetch(_)
+            | Effect::WatchConfigured
+            | Effect::Note(_)
+            | Effect::Tell(_)
+            | Effect::AlarmRaised(..)
+            | Effect::AlarmCleared(..)) => return Err(other),
+        })
+    }
+
+    fn apply(&mut self, change: &PolicyChange) -> Result<(), Box<ApplyFailure>> {
+        let PolicyChange {
+            held,
+            desired,
+            tables,
+            generation,
+        } = change;
+        let maps = &mut self.kernel.maps;
+        let applied = maps.apply(held, desired, *tables, *generation);
+        applied.map_err(|error| {
+            let found = maps.held().and_then(|held| Ok((held, maps.settings()?)));
+            Box::new(ApplyFailure {
+                message: error.to_string(),
+                maps: sentence(found),
+            })
+        })
+    }
+
+    /// What the programs hold of DNS answers.
+    pub(super) fn observations(&self) -> Result<Vec<Observation>, String> {
+        sentence(self.kernel.maps.snooped_claims())
+    }
+
+    /// Attaches every program for the first time.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub(super) fn attach(&mut self) -> Result<(), KernelError> {
+        self.kernel.attach(&self.scope, &mut self.links)
+    }
+
+    fn reattach(&mut self) -> Result<(), KernelError> {
+        let scope = Cgroup::open(&self.root, &self.scope.path)?;
+        self.kernel.attach(&scope, &mut self.links)?;
+        self.scope = scope;
+        Ok(())
+    }
+
+    fn restore_pins(&mut self) -> Result<Vec<String>, KernelError> {
+        self.pins.prepare_again(&mut self.lock)?;
+        self.kernel.pin_again()
+    }
+
+    fn restore_hook(&mut self, hook: DetachedHook) -> Result<(), KernelError> {
+        self.kernel
+            .attach_program(hook.name, &self.scope, &mut self.links)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if self.links.lifetime() == Lifetime::Held {
+            self.links.close();
+            if let Err(error) = self.pins.remove() {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+}
+
+fn sentence<T>(outcome: Result<T, KernelError>) -> Result<T, String> {
+    outcome.map_err(|error| error.to_string())
+}
+
+fn file_sentence(outcome: io::Result<()>) -> Result<(), String> {
+    outcome.map_err(|error| error.to_string())
+}

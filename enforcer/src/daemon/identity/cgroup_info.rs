@@ -1,0 +1,257 @@
+//! The cgroup of an event: its path, and the unit and container that the path tells.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::printable;
+use crate::sys::paths_by_id;
+
+/// Cgroups that are remembered: the path of one that is gone cannot be found any more.
+const MAX_REMEMBERED: usize = 128;
+/// Scans of the tree in one go, and after those one per interval: a scan of a tree that somebody filled takes tens of milliseconds.
+const MAX_SCANS: u32 = 16;
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
+/// The hexadecimal digits of a container's id, as every runtime writes it.
+const ID_DIGITS: usize = 64;
+/// The types of unit, other than slices, that have a cgroup (systemd.resource-control(5)).
+const UNIT_TYPES: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
+
+/// A cgroup in words.
+#[derive(Clone, Debug)]
+pub(super) struct CgroupInfo {
+    /// Below the root of the tree.
+    pub(super) path: PathBuf,
+    /// [`unit_of`].
+    pub(super) unit: Option<String>,
+    /// [`container_of`].
+    pub(super) container: Option<String>,
+}
+
+/// Finds cgroups by id, and remembers the last ones. An id is never given twice, so what is remembered stays true.
+#[derive(Debug)]
+pub(super) struct CgroupInfos {
+    root: PathBuf,
+    /// The most recently used one last.
+    known: Vec<(u64, CgroupInfo)>,
+    /// What the last scan of the tree found.
+    tree: HashMap<u64, PathBuf>,
+    scans: Scans,
+}
+
+/// Limits scans of the tree: anybody's cgroups can be gone before they are met, and a search in vain costs a scan each.
+#[derive(Debug)]
+struct Scans {
+    left: u32,
+    since: Instant,
+}
+
+impl CgroupInfos {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            known: Vec::new(),
+            tree: HashMap::new(),
+            scans: Scans {
+                left: MAX_SCANS,
+                since: Instant::now(),
+            },
+        }
+    }
+
+    /// `None` where the cgroup is gone and was not met before, or where too many were looked for of late.
+    pub(super) fn find(&mut self, id: u64) -> Option<&CgroupInfo> {
+        let known = self.known.iter().position(|(known, _)| *known == id);
+        let cgroup = match known {
+            Some(at) => self.known.remove(at).1,
+            None => CgroupInfo::at(&printable::path(self.scan(id)?)),
+        };
+        Some(self.remember(id, cgroup))
+    }
+
+    fn scan(&mut self, id: u64) -> Option<&Path> {
+        if !self.tree.contains_key(&id) && self.scans.take(Instant::now()) {
+            self.tree = paths_by_id(&self.root);
+        }
+        self.tree.get(&id).map(PathBuf::as_path)
+    }
+
+    fn remember(&mut self, id: u64, cgroup: CgroupInfo) -> &CgroupInfo {
+        if self.known.len() == MAX_REMEMBERED {
+            self.known.remove(0);
+        }
+        &self.known.push_mut((id, cgroup)).1
+    }
+}
+
+impl Scans {
+    /// Whether there is one left; they come back one by one.
+    fn take(&mut self, now: Instant) -> bool {
+        let back = now.saturating_duration_since(self.since).as_secs() / SCAN_INTERVAL.as_secs();
+        if back > 0 {
+            let back = u32::try_from(back).unwrap_or(MAX_SCANS);
+            self.left = self.left.saturating_add(back).min(MAX_SCANS);
+            self.since = now;
+        }
+        let is_left = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        is_left
+    }
+}
+
+impl CgroupInfo {
+    fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            unit: unit_of(path),
+            container: container_of(path),
+        }
+    }
+}
+
+/// The system unit of a cgroup: the first component below the slices, which is what the `unit` of an exception names. Nothing further
+/// down counts, since a service, a user's manager or a container may call its own cgroups whatever it likes: for
+/// `/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope` it is `user@1000.service`.
+fn unit_of(path: &Path) -> Option<String> {
+    let first = names(path).find(|name| !name.ends_with(".slice"))?;
+    let (stem, kind) = first.rsplit_once('.')?;
+    let is_unit = !stem.is_empty() && UNIT_TYPES.contains(&kind);
+    is_unit.then(|| first.to_owned())
+}
+
+/// The container of a cgroup: the 64 digits in `docker-ID.scope`, `libpod-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`,
+/// `…:cri-containerd:ID`, or in a component of its own (`/docker/ID`, `/kubepods/…/pod…/ID`). The outermost counts, since what is
+/// further down is named from inside; but below a user's manager that user chooses the names. A runtime's monitor (`libpod-conmon-ID.scope`) is outside its container.
+fn container_of(path: &Path) -> Option<String> {
+    names(path).find_map(container_id).map(str::to_owned)
+}
+
+fn container_id(name: &str) -> Option<&str> {
+    let name = name.strip_suffix(".scope").unwrap_or(name);
+    let (runtime, id) = name.split_at_checked(name.len().checked_sub(ID_DIGITS)?)?;
+    let digits = id
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let apart = runtime.is_empty() || runtime.ends_with(['-', ':']);
+    (digits && apart && !runtime.ends_with("conmon-")).then_some(id)
+}
+
+fn names(path: &Path) -> impl Iterator<Item = &str> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => name.to_str(),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+
+    #[test]
+    fn the_unit_is_the_one_that_the_system_manager_made() {
+        for (path, expected) in [
+            ("/system.slice/foo.service", Some("foo.service")),
+            ("/system.slice/foo.service/sub", Some("foo.service")),
+            (
+                "/system.slice/foo.service/evil.service",
+                Some("foo.service"),
+            ),
+            (
+                "/plant.slice/plant-line.slice/plc@1.service",
+                Some("plc@1.service"),
+            ),
+            (
+                "/user.slice/user-1000.slice/session-3.scope",
+                Some("session-3.scope"),
+            ),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope",
+                Some("user@1000.service"),
+            ),
+            ("/init.scope", Some("init.scope")),
+            (
+                "/system.slice/dev-sda\\x2d1.swap",
+                Some("dev-sda\\x2d1.swap"),
+            ),
+            ("/system.slice/docker.socket", Some("docker.socket")),
+            ("/docker/abc/system.slice/foo.service", None),
+            ("/lab/system.slice/foo.service", None),
+            ("/system.slice", None),
+            ("/.service", None),
+            ("/", None),
+        ] {
+            assert_eq!(unit_of(Path::new(path)).as_deref(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_found_under_every_runtime() {
+        for path in [
+            "/system.slice/docker-ID.scope",
+            "/system.slice/docker-ID.scope/init.scope",
+            "/docker/ID",
+            "/machine.slice/libpod-ID.scope/container",
+            "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope",
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1_2.slice/cri-containerd-ID.scope",
+            "/kubepods.slice/kubepods-pod1_2.slice/crio-ID.scope",
+            "/kubepods/burstable/pod1-2/ID",
+            "/system.slice/containerd.service/kubepods-besteffort-pod1.slice:cri-containerd:ID",
+            "/docker/ID/docker/OTHER",
+        ] {
+            let path = path.replace("ID", ID).replace("OTHER", OTHER);
+            let found = container_of(Path::new(&path));
+            assert_eq!(found.as_deref(), Some(ID), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_container_is_none() {
+        for path in [
+            "/system.slice/foo.service",
+            "/machine.slice/libpod-conmon-ID.scope",
+            "/kubepods.slice/kubepods-pod1.slice",
+            "/docker/xID",
+            "/docker/IDx",
+            "/docker/0123456789ab",
+            "/docker/ünit-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcd",
+            "/",
+        ] {
+            let path = path.replace("ID", ID);
+            assert_eq!(container_of(Path::new(&path)), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_least_recently_met_cgroup_is_forgotten_first() {
+        let mut cgroups = CgroupInfos::new("/nowhere".into());
+        let most = u64::try_from(MAX_REMEMBERED).unwrap();
+        for id in 0..most {
+            cgroups.remember(id, CgroupInfo::at(Path::new("/a")));
+        }
+        assert!(cgroups.find(0).is_some(), "0 is the most recent one");
+        cgroups.remember(most, CgroupInfo::at(Path::new("/b")));
+        assert_eq!(cgroups.known.len(), MAX_REMEMBERED);
+        assert!(cgroups.find(0).is_some());
+        assert!(cgroups.find(1).is_none(), "1 was the oldest");
+        assert_eq!(cgroups.find(most).unwrap().path, Path::new("/b"));
+    }
+
+    #[test]
+    fn cgroups_that_are_gone_do_not_cause_a_scan_each() {
+        let now = Instant::now();
+        let mut scans = Scans {
+            left: MAX_SCANS,
+            since: now,
+        };
+        let granted = |scans: &mut Scans, now| (0..1000).filter(|_| scans.take(now)).count();
+        assert_eq!(granted(&mut scans, now), MAX_SCANS as usize);
+        assert_eq!(granted(&mut scans, now + SCAN_INTERVAL * 3), 3);
+        let later = now + SCAN_INTERVAL * 1000;
+        assert_eq!(granted(&mut scans, later), MAX_SCANS as usize);
+    }
+}

@@ -1,0 +1,245 @@
+//! The process, cgroup, unit and container of an event, from the numbers in it.
+
+mod cgroup_info;
+mod process;
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+
+use enforcer_common::layout::{DEDUP_WINDOW, SuppressedKey};
+use enforcer_common::{Event, Hook, Reason};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::core::{EventKind, EventRecord};
+use crate::name::Name;
+use crate::printable;
+use crate::sys::boot_clock;
+
+use cgroup_info::CgroupInfos;
+
+/// Identifies the process and the cgroup of events. What belongs to a process or a cgroup that is gone stays unknown.
+#[derive(Debug)]
+pub(super) struct Identify {
+    cgroups: CgroupInfos,
+}
+
+impl Identify {
+    /// `cgroup_root` is the mount point of the cgroup v2 tree.
+    pub(super) fn new(cgroup_root: PathBuf) -> Self {
+        Self {
+            cgroups: CgroupInfos::new(cgroup_root),
+        }
+    }
+
+    /// The record of an event, with sequence 0: [`super::EventLog`] numbers it. `names` gives the allowed names of an address.
+    ///
+    /// Text that the process chose (its command, the path of its program, the names of its cgroups) has control characters
+    /// escaped, so that it is safe on a terminal.
+    pub(super) fn describe(
+        &mut self,
+        event: &Event,
+        server_name: Option<&str>,
+        names: impl Fn(IpAddr) -> Vec<Name>,
+    ) -> EventRecord {
+        let destination = address(event.destination);
+        let known = event.pid != 0;
+        let cgroup = self.cgroups.find(event.cgroup);
+        EventRecord {
+            sequence: 0,
+            time: wall_time(event.time, boot_clock(), Timestamp::now()),
+            verdict: verdict(event.audited != 0),
+            reason: Reason::from_code(event.reason)
+                .map_or_else(|| event.reason.to_string(), |known| known.word().to_owned()),
+            message: None,
+            old: None,
+            new: None,
+            destination: Some(destination),
+            port: (event.port != 0).then_some(event.port),
+            protocol: protocol(event.protocol),
+            names: names(destination),
+            server_name: server_name.map(printable::line),
+            hook: Hook::from_code(event.hook)
+                .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
+            pid: known.then_some(event.pid),
+            uid: known.then_some(event.uid),
+            command: known.then(|| command(&event.command)),
+            executable: known
+                .then(|| process::executable(event.pid, event.time))
+                .flatten(),
+            cgroup: cgroup.map(|cgroup| cgroup.path.clone()),
+            unit: cgroup.and_then(|cgroup| cgroup.unit.clone()),
+            container: cgroup.and_then(|cgroup| cgroup.container.clone()),
+            duplicates: 0,
+        }
+    }
+
+    /// The record of denials that were too many for an event each, counted until `end` (nanoseconds since boot).
+    pub(super) fn sum_up(
+        &mut self,
+        suppressed: &SuppressedKey,
+        denials: u64,
+        end: u64,
+    ) -> EventRecord {
+        let cgroup = self.cgroups.find(suppressed.cgroup);
+        let record = EventRecord {
+            time: wall_time(end, boot_clock(), Timestamp::now()),
+            verdict: verdict(suppressed.audited != 0),
+            cgroup: cgroup.map(|cgroup| cgroup.path.clone()),
+            unit: cgroup.and_then(|cgroup| cgroup.unit.clone()),
+            container: cgroup.and_then(|cgroup| cgroup.container.clone()),
+            duplicates: denials.saturating_sub(1),
+            ..EventRecord::note(EventKind::Suppressed, String::new(), Timestamp::now())
+        };
+        let place = match (suppressed.cgroup, record.place()) {
+            (0, _) => "several cgroups".to_owned(),
+            (_, Some(place)) => place,
+            (id, None) => format!("the cgroup with id {id}"),
+        };
+        let message = format!(
+            "{denials} denials of {place} in {} seconds were too many for an event each",
+            DEDUP_WINDOW / 1_000_000_000
+        );
+        EventRecord {
+            message: Some(message),
+            ..record
+        }
+    }
+}
+
+fn verdict(audited: bool) -> String {
+    if audited { "audit" } else { "deny" }.to_owned()
+}
+
+/// The address of a key (see [`enforcer_common::Address::key`]): the mapped form is IPv4.
+fn address(key: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(key).to_canonical()
+}
+
+/// The wall time of a moment on the boot clock (nanoseconds), both clocks read now. A moment that is still to come counts as now.
+fn wall_time(moment: u64, boot_now: u64, now: Timestamp) -> Timestamp {
+    let age = i64::try_from(boot_now.saturating_sub(moment)).unwrap_or(0);
+    now.checked_sub(SignedDuration::from_nanos(age))
+        .unwrap_or(now)
+}
+
+/// The word for an IP protocol number (IANA protocol numbers).
+fn protocol(number: u8) -> String {
+    match number {
+        1 | 58 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        _ => number.to_string(),
+    }
+}
+
+fn command(padded: &[u8]) -> String {
+    let end = padded.iter().position(|byte| *byte == 0);
+    printable::bytes(&padded[..end.unwrap_or(padded.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            destination: "::ffff:20.60.0.4".parse::<Ipv6Addr>().unwrap().octets(),
+            port: 443,
+            protocol: 6,
+            hook: Hook::Connect4 as u8,
+            reason: Reason::Storage as u8,
+            ..Event::default()
+        }
+    }
+
+    fn describe(event: &Event) -> EventRecord {
+        Identify::new("/nowhere".into()).describe(event, None, |_| Vec::new())
+    }
+
+    #[test]
+    fn an_event_is_told_in_words() {
+        let name: Name = "contoso.azurecr.io".parse().unwrap();
+        let mut identify = Identify::new("/nowhere".into());
+        let record = identify.describe(&event(), None, |address| {
+            assert_eq!(address, "20.60.0.4".parse::<IpAddr>().unwrap());
+            vec![name.clone()]
+        });
+        assert_eq!((record.sequence, record.duplicates), (0, 0));
+        assert_eq!(record.verdict, "deny");
+        assert_eq!(record.reason, "storage");
+        assert_eq!(record.hook, "connect4");
+        assert_eq!((record.port, record.protocol.as_str()), (Some(443), "tcp"));
+        assert_eq!(record.names, [name]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_invented() {
+        let record = describe(&Event {
+            uid: 1000,
+            command: *b"curl\0\0\0\0\0\0\0\0\0\0\0\0",
+            port: 0,
+            protocol: 132,
+            hook: 99,
+            reason: 99,
+            audited: 1,
+            ..event()
+        });
+        assert_eq!((record.pid, record.uid, record.command), (None, None, None));
+        assert_eq!((record.cgroup, record.unit), (None, None));
+        assert_eq!((record.port, record.protocol.as_str()), (None, "132"));
+        assert_eq!((record.hook.as_str(), record.reason.as_str()), ("99", "99"));
+        assert_eq!(record.verdict, "audit");
+    }
+
+    #[test]
+    fn a_sum_stands_for_as_many_denials_and_says_so() {
+        let key = SuppressedKey {
+            cgroup: 77,
+            window: 3,
+            audited: 1,
+        };
+        let record = Identify::new("/nowhere".into()).sum_up(&key, 812, boot_clock());
+        assert_eq!((record.verdict.as_str(), record.duplicates), ("audit", 811));
+        assert_eq!(
+            record.message.unwrap(),
+            "812 denials of the cgroup with id 77 in 10 seconds were too many for an event each"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_destination_stays_ipv6() {
+        let key = "2603:1030::1".parse::<Ipv6Addr>().unwrap().octets();
+        let expected: IpAddr = "2603:1030::1".parse().unwrap();
+        assert_eq!(address(key), expected);
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_its_age_before_now() {
+        let now: Timestamp = "2026-08-22T12:00:00Z".parse().unwrap();
+        let second = 1_000_000_000;
+        let at = |moment| wall_time(moment, 100 * second, now).to_string();
+        assert_eq!(at(90 * second), "2026-08-22T11:59:50Z");
+        assert_eq!(at(101 * second), "2026-08-22T12:00:00Z");
+    }
+
+    #[test]
+    fn a_command_ends_at_its_first_nul_and_cannot_steer_a_terminal() {
+        assert_eq!(command(b"curl\0left over\0\0"), "curl");
+        assert_eq!(command(b"sixteen bytes ok"), "sixteen bytes ok");
+        assert_eq!(command(b"\x1b[2J\xff\n\0"), "\\u{1b}[2J\u{fffd}\\n");
+    }
+
+    #[test]
+    fn the_program_of_this_process_is_found() {
+        let record = describe(&Event {
+            pid: std::process::id(),
+            time: boot_clock(),
+            ..event()
+        });
+        assert_eq!(record.executable, std::env::current_exe().ok());
+        assert_eq!(
+            (record.pid, record.uid),
+            (Some(std::process::id()), Some(0))
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Opens the watches, and feeds what they report to the core.
+
+use std::time::Duration;
+
+use super::file_watch::FileWatch;
+use super::run::Daemon;
+use super::surroundings::awaited;
+use super::watches::WatchKind;
+use crate::bpf::{EventReader, PinWatch};
+use crate::core::Event;
+use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer, local_addresses};
+
+/// Interval between checks that the hooks are still attached and pinned. Pins that go are reported by inotify; the kernel reports no link that
+/// is detached.
+const HOOK_CHECKS: Duration = Duration::from_secs(6);
+
+impl Daemon {
+    /// Opens one of the watches anew, by the configuration in force, and looks at what it would have reported meanwhile.
+    pub(super) fn watch(&mut self, kind: WatchKind) {
+        let failed = self.open(kind);
+        let is_open = failed.is_none();
+        self.shell.feed(Event::Alarm(kind.alarm(), failed));
+        if !is_open {
+            return;
+        }
+        match kind {
+            WatchKind::Events => {}
+            WatchKind::Addresses => self.follow_addresses(),
+            WatchKind::Clock | WatchKind::Cgroups => self.shell.tick(),
+            WatchKind::Files => self.follow_files(),
+            WatchKind::Pins | WatchKind::HookChecks => self.shell.check_hooks(),
+        }
+    }
+
+    /// Opens a watch; returns the message of the alarm where that fails.
+    fn open(&mut self, kind: WatchKind) -> Option<String> {
+        let (host, sources) = (&self.shell.host, self.shell.state.sources());
+        let watches = &mut self.watches;
+        match kind {
+            WatchKind::Events => watches.events.set(EventReader::open(&host.pins).map(Some)),
+            WatchKind::Addresses => watches.addresses.set(AddressWatch::new().map(Some)),
+            WatchKind::Clock => watches.clock.set(ClockWatch::new().map(Some)),
+            WatchKind::Pins => watches.pins.set(PinWatch::new(&host.pins).map(Some)),
+            WatchKind::HookChecks => {
+                let timer = Timer::every(HOOK_CHECKS, "check the hooks from time to time");
+                watches.hook_checks.set(timer.map(Some))
+            }
+            WatchKind::Cgroups => {
+                let watch = CgroupWatch::new(&host.root, awaited(&sources.config));
+                watches.cgroups.set(watch.map(Some))
+            }
+            WatchKind::Files => {
+                let files = sources.given.stamps().clone();
+                let watch = (!files.is_empty()).then(|| FileWatch::new(files));
+                watches.files.set(watch.transpose())
+            }
+        }
+    }
+
+    /// Closes a watch that reports no more, until it is opened again.
+    pub(super) fn watch_failed(&mut self, kind: WatchKind, error: &KernelError) {
+        let message = self.watches.fail(kind, error);
+        self.shell.feed(Event::Alarm(kind.alarm(), Some(message)));
+    }
+
+    pub(super) fn follow_addresses(&mut self) {
+        match local_addresses() {
+            Ok(addresses) => self.shell.feed(Event::LocalAddresses(addresses)),
+            Err(error) => self.watch_failed(WatchKind::Addresses, &error),
+        }
+    }
+
+    pub(super) fn follow_cgroups(&mut self) {
+        let followed = self.watches.cgroups.get().map(|cgroups| cgroups.follow());
+        match followed {
+            Some(Err(_)) | None => self.watch(WatchKind::Cgroups),
+            Some(Ok(())) => self.shell.tick(),
+        }
+    }
+
+    /// Reads the files again that changed.
+    pub(super) fn follow_files(&mut self) {
+        let Some(files) = self.watches.files.get() else {
+            return;
+        };
+        for file in files.take() {
+            let sources = self.shell.state.sources();
+            let mut given = Box::new(sources.given.clone());
+            let read = given.reread(&sources.config, &file);
+            let read = read.map(|()| given).map_err(|error| format!("{error:#}"));
+            self.shell.feed(Event::FileRead(file, read));
+        }
+    }
+
+    /// Checks the hooks and pins, and watches the directory that the pins are in now.
+    pub(super) fn follow_hooks(&mut self) {
+        self.shell.check_hooks();
+        let pins = &self.shell.host.pins;
+        let followed = self.watches.pins.get().map(|watch| watch.follow(pins));
+        if let Some(Err(error)) = followed {
+            self.watch_failed(WatchKind::Pins, &error);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the control socket serves: it can neither borrow nor change anything of the daemon.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::EventLog;
+use super::clocks::Clocks;
+use crate::bpf::{Maps, Pins};
+use crate::core::{Counters, Snapshot, Status};
+use crate::sys::KernelError;
+
+/// The state after the last event, the events, and what the programs counted.
+pub struct Published {
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    events: Arc<EventLog>,
+    counters: CounterReader,
+    clocks: Clocks,
+}
+
+impl Published {
+    pub(super) fn new(
+        snapshot: watch::Receiver<Arc<Snapshot>>,
+        events: Arc<EventLog>,
+        counters: CounterReader,
+        clocks: Clocks,
+    ) -> Self {
+        Self {
+            snapshot,
+            events,
+            counters,
+            clocks,
+        }
+    }
+
+    /// The state at this moment.
+    pub fn status(&self) -> Status {
+        let snapshot = self.snapshot.borrow().clone();
+        snapshot.at(self.clocks.now(), self.counters.read())
+    }
+
+    /// The events.
+    pub fn events(&self) -> Arc<EventLog> {
+        self.events.clone()
+    }
+}
+
+/// Reads the counters by a descriptor of its own.
+pub(super) struct CounterReader(Maps);
+
+impl CounterReader {
+    /// Opens the pinned counters.
+    ///
+    /// # Errors
+    /// Where they are not pinned.
+    pub(super) fn open(pins: &Pins) -> Result<Self, KernelError> {
+        Maps::open(pins).map(Self)
+    }
+
+    fn read(&self) -> Counters {
+        self.0.counters().unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            Counters::default()
+        })
+    }
+}

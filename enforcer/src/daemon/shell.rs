@@ -1,0 +1,128 @@
+//! Feeds events to the core and runs its effects.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::EventLog;
+use super::clocks::Clocks;
+use super::fetcher::Fetcher;
+use super::host::Host;
+use super::journal;
+use super::lookup::ask;
+use crate::core::{ALARM_CLEARED, ALARM_RAISED, Effect, Event, Reply, Snapshot, State};
+use crate::sources::Fetched;
+
+/// The core, and everything that its effects act on.
+pub(super) struct Shell {
+    pub(super) state: State,
+    pub(super) host: Host,
+    pub(super) clocks: Clocks,
+    pub(super) log: Arc<EventLog>,
+    pub(super) lookups: JoinSet<Reply>,
+    pub(super) fetches: JoinSet<Fetched>,
+    fetcher: Fetcher,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    /// The configuration in force names others to watch.
+    rewatch: bool,
+}
+
+impl Shell {
+    /// Nothing is run yet.
+    pub(super) fn new(state: State, host: Host, clocks: Clocks) -> Self {
+        let snapshot = watch::Sender::new(Arc::new(state.snapshot()));
+        Self {
+            state,
+            host,
+            clocks,
+            log: Arc::default(),
+            lookups: JoinSet::new(),
+            fetches: JoinSet::new(),
+            fetcher: Fetcher::default(),
+            snapshot,
+            rewatch: false,
+        }
+    }
+
+    /// Feeds an event, runs what it calls for, and publishes the state.
+    pub(super) fn feed(&mut self, event: Event) {
+        let effects = self.state.on(event, self.clocks.now());
+        self.run(effects);
+    }
+
+    /// Runs effects in order. The outcome of each is acknowledged before the next one, and what follows from that comes first.
+    pub(super) fn run(&mut self, effects: Vec<Effect>) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match self.host.run(effect) {
+                Ok(acknowledgement) => {
+                    let event = Event::Acknowledged(acknowledgement);
+                    let more = self.state.on(event, self.clocks.now());
+                    more.into_iter()
+                        .rev()
+                        .for_each(|effect| effects.push_front(effect));
+                }
+                Err(other) => self.start(other),
+            }
+        }
+        self.snapshot.send_replace(Arc::new(self.state.snapshot()));
+    }
+
+    /// Runs an effect without an acknowledgement.
+    pub(super) fn start(&mut self, effect: Effect) {
+        match effect {
+            Effect::Resolve(questions) => {
+                let lookup = self.host.resolvers.lookup();
+                for (question, lookup) in questions.into_iter().zip(std::iter::repeat(lookup)) {
+                    if let Some(lookup) = lookup {
+                        self.lookups.spawn_local(ask(question, lookup));
+                    }
+                }
+            }
+            Effect::Fetch(batch) => self.fetcher.fetch(*batch, &mut self.fetches),
+            Effect::WatchConfigured => self.rewatch = true,
+            Effect::Note(record) => {
+                journal::log(&record);
+                self.log.push(*record);
+            }
+            Effect::Tell(record) => self.log.push(*record),
+            Effect::AlarmRaised(kind, message) => tracing::warn!(
+                message_id = ALARM_RAISED,
+                egress_alarm = kind.word(),
+                "alarm {}: {message}",
+                kind.word()
+            ),
+            Effect::AlarmCleared(kind, message) => tracing::info!(
+                message_id = ALARM_CLEARED,
+                egress_alarm = kind.word(),
+                "alarm {} ended: {message}",
+                kind.word()
+            ),
+            acknowledged => debug_assert!(false, "{acknowledged:?} is run by the host"),
+        }
+    }
+
+    /// Whether the configuration in force names other files or cgroups to watch than before; asked once.
+    pub(super) fn take_rewatch(&mut self) -> bool {
+        std::mem::take(&mut self.rewatch)
+    }
+
+    /// What is published.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    /// Checks the hooks and pins, and restores what is gone.
+    pub(super) fn check_hooks(&mut self) {
+        self.feed(Event::HooksChecked(self.host.hook_check()));
+    }
+
+    /// Looks up what depends on time and cgroups, and feeds it.
+    pub(super) fn tick(&mut self) {
+        let config = &self.state.sources().config;
+        let surroundings = self.host.surroundings(config, self.state.fetches());
+        self.feed(Event::Tick(Box::new(surroundings)));
+    }
+}

@@ -1,0 +1,205 @@
+//! What the configuration and the files that it names say.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use super::forced::is_forced;
+use super::persisted::PersistedSources;
+use super::stamp::Stamp;
+use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, unique};
+use crate::azure::tags::{check_against_bundle, check_complete, check_not_older, import_file};
+use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, configured_tags, required_tags};
+use crate::config::{Config, Registry};
+use crate::resolver::hosts::{HOSTS, HostsFile, NSSWITCH, system_hosts};
+
+/// Why the service tags in force are not simply those of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Concern {
+    /// The bundle takes their place.
+    Replaced(String),
+    /// They are in force, as `tags import --force` took them.
+    Forced(String),
+}
+
+impl Concern {
+    /// The reason, as a sentence.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Replaced(why) | Self::Forced(why) => why,
+        }
+    }
+}
+
+/// What the configuration and the files that it names say.
+#[derive(Clone, Debug)]
+pub(crate) struct StaticSources {
+    /// The service tags of the file, or else of the bundle.
+    pub(crate) tags: TagSnapshot,
+    /// What is wrong with those of the file, where they are compared with the bundle.
+    pub(crate) concern: Option<Concern>,
+    /// By registry, the names that follow from the configuration alone.
+    configured: Vec<Vec<Endpoint>>,
+    /// By registry, those of its endpoints file.
+    files: Vec<Vec<Endpoint>>,
+    /// The host's own table of names.
+    pub(crate) hosts: HostsFile,
+    /// Files that could not be used at the start, with why: what was kept of them stands in for them.
+    pub(crate) unusable: BTreeMap<PathBuf, String>,
+    /// The state of each file from before it was read, so that a change while it was read shows.
+    stamps: BTreeMap<PathBuf, Stamp>,
+}
+
+impl StaticSources {
+    /// Reads everything that `config` names. A file that cannot be used is an error, unless `kept` has its last good contents.
+    pub(crate) fn read(config: &Config, kept: &PersistedSources) -> Result<Self> {
+        let files = config.watched_files();
+        let files = files.chain([HOSTS, NSSWITCH].map(Path::new));
+        let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
+        let stamps = stamps.collect();
+        let mut unusable = BTreeMap::new();
+        let tags = configured_tags(&config.protect);
+        let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
+        let (tags, concern) = reviewed(config, tags)?;
+        let cloud = config.protect.cloud;
+        let registries = || config.registries.iter();
+        let configured = registries().map(|registry| configured(registry, cloud));
+        let files = registries().map(|registry| {
+            let read = names_of_file(config, registry);
+            read.or_else(|error| stand_in_names(config, registry, kept, error, &mut unusable))
+        });
+        Ok(Self {
+            tags,
+            concern,
+            configured: configured.collect::<Result<_, _>>()?,
+            files: files.collect::<Result<_, _>>()?,
+            hosts: system_hosts(),
+            unusable,
+            stamps,
+        })
+    }
+
+    /// These tags, and no registry.
+    pub(crate) fn of_tags(tags: TagSnapshot) -> Self {
+        Self {
+            tags,
+            concern: None,
+            configured: Vec::new(),
+            files: Vec::new(),
+            hosts: HostsFile::default(),
+            unusable: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+        }
+    }
+
+    /// Reads the one `file` anew, which endpoints, tags or addresses come from; nothing changes where it cannot be used.
+    pub(crate) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
+        let stamp = Stamp::of(file);
+        if config.protect.service_tags.as_deref() == Some(file) {
+            let protect = &config.protect;
+            let fresh = import_file(file, protect.cloud, &required_tags(protect))?;
+            check_not_older(&self.tags, &fresh)?;
+            let fault =
+                check_against_bundle(&fresh).and_then(|()| check_complete(&self.tags, &fresh));
+            self.concern = match fault {
+                Err(fault) if is_forced(&config.paths.state, &fresh) => Some(forced(&fault)),
+                fault => fault.map(|()| None)?,
+            };
+            self.tags = fresh;
+        }
+        for (registry, names) in config.registries.iter().zip(&mut self.files) {
+            if registry.endpoints_file.as_deref() == Some(file) {
+                *names = names_of_file(config, registry)?;
+            }
+        }
+        if [HOSTS, NSSWITCH].map(Path::new).contains(&file) {
+            self.hosts = system_hosts();
+        }
+        self.unusable.remove(file);
+        self.stamps.insert(file.to_owned(), stamp);
+        Ok(())
+    }
+
+    /// By registry, each name as often as something names it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = impl Iterator<Item = &Endpoint>> {
+        let registries = self.configured.iter().zip(&self.files);
+        registries.map(|(configured, file)| configured.iter().chain(file))
+    }
+
+    /// By registry, the names of its endpoints file.
+    pub(crate) fn files(&self) -> &[Vec<Endpoint>] {
+        &self.files
+    }
+
+    /// The files, each with its state from before it was read.
+    pub(crate) fn stamps(&self) -> &BTreeMap<PathBuf, Stamp> {
+        &self.stamps
+    }
+
+    /// By registry, each name once.
+    pub(crate) fn endpoints(&self) -> Vec<Vec<Endpoint>> {
+        self.names().map(|names| unique(names.cloned())).collect()
+    }
+}
+
+/// Compares the tags of a file with the bundle, which takes their place where they are older or lack what it has.
+fn reviewed(
+    config: &Config,
+    tags: TagSnapshot,
+) -> Result<(TagSnapshot, Option<Concern>), TagError> {
+    if tags.origin == TagOrigin::Bundle {
+        return Ok((tags, None));
+    }
+    match check_against_bundle(&tags) {
+        Ok(()) => Ok((tags, None)),
+        Err(fault) if is_forced(&config.paths.state, &tags) => Ok((tags, Some(forced(&fault)))),
+        Err(fault @ TagError::Bundle { .. }) => Err(fault),
+        Err(fault) => {
+            let place = bundle::in_place_of(tags)?;
+            let made_of = bundle::header(place.cloud)?;
+            let replaced = format!("{fault}; in force in their place: the bundle ({made_of})");
+            Ok((place, Some(Concern::Replaced(replaced))))
+        }
+    }
+}
+
+fn forced(fault: &TagError) -> Concern {
+    Concern::Forced(format!("in force by `tags import --force`: {fault}"))
+}
+
+fn names_of_file(config: &Config, registry: &Registry) -> Result<Vec<Endpoint>, EndpointError> {
+    let Some(file) = &registry.endpoints_file else {
+        return Ok(Vec::new());
+    };
+    of_file(file, &registry.login_server, config.protect.cloud)
+}
+
+fn stand_in_names(
+    config: &Config,
+    registry: &Registry,
+    kept: &PersistedSources,
+    error: EndpointError,
+    unusable: &mut BTreeMap<PathBuf, String>,
+) -> Result<Vec<Endpoint>, EndpointError> {
+    let file = registry.endpoints_file.as_ref();
+    let Some((file, names)) = file.zip(kept.names_of_file(registry, config.protect.cloud)) else {
+        return Err(error);
+    };
+    unusable.insert(file.clone(), error.to_string());
+    Ok(names)
+}
+
+fn stand_in_tags(
+    config: &Config,
+    kept: &PersistedSources,
+    error: TagError,
+    unusable: &mut BTreeMap<PathBuf, String>,
+) -> Result<TagSnapshot, TagError> {
+    let file = config.protect.service_tags.as_ref();
+    let Some((file, tags)) = file.zip(kept.tags(&config.protect)) else {
+        return Err(error);
+    };
+    unusable.insert(file.clone(), error.to_string());
+    Ok(tags.clone())
+}

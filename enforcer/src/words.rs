@@ -1,0 +1,30 @@
+//! Enums whose variants have a word each: what metrics, scripts and the journal know them by.
+
+/// Declares an enum with one word per variant, `ALL` in the order of declaration, `word` and `from_word`. The list and the words cannot miss a variant.
+macro_rules! words {
+    (
+        $(#[$about:meta])*
+        $visibility:vis enum $name:ident { $($(#[$variant_about:meta])* $variant:ident => $word:literal,)+ }
+    ) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        $visibility enum $name { $($(#[$variant_about])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable word of the variant.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The variant with this word; `None` where this version knows no such word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+pub(crate) use words;
