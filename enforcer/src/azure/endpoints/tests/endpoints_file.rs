@@ -70,7 +70,7 @@ fn an_error_shows_the_line_and_the_command_that_writes_the_file() {
         ),
         (
             shown(&["contoso"], &[]),
-            &["\"contoso\" is not a whole host name"],
+            &["\"contoso\" is not a fully qualified host name"],
         ),
         (shown(&[], &[]), &["names no data endpoint"]),
     ] {
