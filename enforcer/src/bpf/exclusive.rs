@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "cannot attach egress to /sys/fs/cgroup/agents.slice/a.service: /sys/fs/cgroup/agents.slice runs the program agent_egress \
-             (id 12) exclusively at egress: have its owner attach it with BPF_F_ALLOW_MULTI, or end it \
+             (id 12) exclusively at egress: its owner must attach it with BPF_F_ALLOW_MULTI or detach it \
              (`bpftool cgroup detach /sys/fs/cgroup/agents.slice egress id 12`)"
         );
     }
