@@ -47,6 +47,16 @@ pub(crate) struct Release {
     pub(crate) object: PathBuf,
 }
 
+/// The file of the object with the program of `explain --trace`, beside that with the others.
+pub(crate) const TRACE: &str = "enforcer-ebpf-trace";
+
+impl Release {
+    /// The program of `explain --trace`, as an ELF object.
+    pub(crate) fn trace(&self) -> PathBuf {
+        self.object.with_file_name(TRACE)
+    }
+}
+
 /// Builds as for shipping, for machines of `arch` (as in `x86_64`).
 ///
 /// # Errors

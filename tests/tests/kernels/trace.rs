@@ -1,15 +1,17 @@
 //! The program of `explain --trace` on this kernel, and that nothing of it is in the attached ones.
 
-use std::net::IpAddr;
+use std::{env, fs, net::IpAddr};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use enforcer::bpf::{OBJECT, TRACE_OBJECT, TraceProgram};
 use enforcer::sys::KernelError;
 use lab::bpf::{features::release, loaded_policy::LoadedPolicy};
-use object::{File, Object as _, ObjectSymbol as _};
+use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::{PROGRAMS, newest, report_cost};
 
+/// The variable with the path of a trace object to load instead of the one in the enforcer's crate.
+const BUILD: &str = "EGRESS_LAB_TRACE_OBJECT";
 /// The series whose verifier refuses the trace program. All others accept it.
 const REFUSING: [(u32, u32); 0] = [];
 /// The steps under an empty policy.
@@ -19,15 +21,23 @@ const EMPTY_POLICY: [&str; 4] = [
     "decision: destination=20.38.98.100 reason=no-table",
     "verdict: denied=true reason=no-table passes=false",
 ];
+/// `r0 = *(u64 *)(r2 + 0)`, with a register that is never set.
+const UNINITIALIZED: [u8; 8] = [0x79, 0x20, 0, 0, 0, 0, 0, 0];
 const TCP: u8 = 6;
 const HTTPS: u16 = 443;
 
 #[test]
-fn the_trace_program_loads_on_the_kernels_that_are_expected_to_accept_it() -> Result<()> {
+fn the_verifier_accepts_the_trace_program_unless_the_table_says_otherwise() -> Result<()> {
     let policy = LoadedPolicy::new()?;
     let (release, series) = release()?;
     let expected = !REFUSING.contains(&series);
-    let mut program = match TraceProgram::load(policy.kernel.pins()) {
+    let pins = policy.kernel.pins();
+    let build = env::var_os(BUILD).map(fs::read).transpose()?;
+    let loaded = match &build {
+        Some(object) => TraceProgram::load_object(pins, object),
+        None => TraceProgram::load(pins),
+    };
+    let mut program = match loaded {
         Ok(program) => program,
         Err(error @ KernelError::TraceRefused { .. }) => {
             assert!(!expected, "{error}");
@@ -42,6 +52,24 @@ fn the_trace_program_loads_on_the_kernels_that_are_expected_to_accept_it() -> Re
     let steps = program.steps(address, TCP, HTTPS)?;
     let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
     assert_eq!(steps, EMPTY_POLICY);
+    Ok(())
+}
+
+#[test]
+fn a_refusal_names_the_kernel() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let mut object = TRACE_OBJECT.to_vec();
+    let file = File::parse(TRACE_OBJECT)?;
+    let section = file.section_by_name("cgroup_skb/egress");
+    let section = section.context("no program in the object")?;
+    let (start, _) = section.file_range().context("an empty section")?;
+    let start = usize::try_from(start)?;
+    object[start..start + UNINITIALIZED.len()].copy_from_slice(&UNINITIALIZED);
+    let refused = TraceProgram::load_object(policy.kernel.pins(), &object);
+    let refused = refused.err().context("loaded")?.to_string();
+    let (release, _) = release()?;
+    let expected = format!("the verifier of kernel {release} refuses the trace program");
+    assert_eq!(refused, expected);
     Ok(())
 }
 

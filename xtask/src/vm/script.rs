@@ -23,7 +23,9 @@ pub(crate) enum Extent {
 pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
     let run = |profile: &str, test: &str, filters: &str| {
         format!(
-            "export EGRESS_LAB_OBJECT=/suite/{profile}.o\necho \"{PROFILE}{profile}\"\n\
+            "export EGRESS_LAB_OBJECT=/suite/{profile}.o\n\
+             export EGRESS_LAB_TRACE_OBJECT=/suite/{profile}-trace.o\n\
+             echo \"{PROFILE}{profile}\"\n\
              /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
         )
     };

@@ -28,3 +28,27 @@ fn add_steps(explanation: &mut Explanation, mut program: TraceProgram) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use enforcer_common::Reason;
+
+    use super::*;
+    use crate::cli::explain::explanation::tests::explanation;
+
+    #[test]
+    fn a_trace_that_fails_is_a_note_and_the_answer_stays() {
+        let mut explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
+        let before = explanation.to_string();
+        add(&mut explanation, &Pins::new(Path::new("/nonexistent")));
+        let [note] = explanation.notes.as_slice() else {
+            panic!("{:?}", explanation.notes);
+        };
+        assert!(note.starts_with("no trace: "), "{note}");
+        let after = explanation.to_string();
+        assert_eq!(after.replace(&format!("  {note}\n"), ""), before);
+        assert!(explanation.is_denied());
+    }
+}
