@@ -8,6 +8,8 @@ use super::fixture::{DATA, DATA_AT, HelloFixture, LOGIN, LOGIN_AT, MALLORY};
 
 /// Padding for a ClientHello of more than one segment.
 const LARGE: u16 = 2400;
+/// Offset of the server name in a small ClientHello, 9 bytes after the start of its extension.
+const NAME_AT: usize = 65;
 
 #[test]
 fn a_hello_with_a_name_of_the_address_is_allowed_with_all_later_data() -> Result<()> {
@@ -75,7 +77,7 @@ fn retransmissions_of_a_denied_large_hello_are_denied_completely() -> Result<()>
 fn a_hello_in_two_segments_is_allowed_with_an_allowed_name_only() -> Result<()> {
     let mut fixture = HelloFixture::new()?;
     let (good, bad) = (client_hello(LOGIN), client_hello(MALLORY));
-    let end_of_name = 54 + 9 + LOGIN.len();
+    let end_of_name = NAME_AT + LOGIN.len();
     let cuts = [
         1,
         4,
@@ -83,11 +85,11 @@ fn a_hello_in_two_segments_is_allowed_with_an_allowed_name_only() -> Result<()> 
         6,
         11,
         43,
-        54,
-        60,
-        63,
-        64,
-        70,
+        NAME_AT - 9,
+        NAME_AT - 3,
+        NAME_AT,
+        NAME_AT + 1,
+        NAME_AT + 7,
         end_of_name - 1,
         end_of_name,
     ];
@@ -101,7 +103,11 @@ fn a_hello_in_two_segments_is_allowed_with_an_allowed_name_only() -> Result<()> 
             let connection = fixture.client.connect(to)?;
             fixture.client.send(connection, &bad[..cut])?;
             fixture.client.send(connection, &bad[cut..])?;
-            let cut = if cut < 54 + 9 + MALLORY.len() { cut } else { 0 };
+            let cut = if cut < NAME_AT + MALLORY.len() {
+                cut
+            } else {
+                0
+            };
             fixture.stays(connection, &[&bad[..cut]])?;
         }
     }
