@@ -17,9 +17,9 @@ use crate::{env, report::Outcome};
 /// Set in the environment, shows what a budget still allows.
 const EVERY: &str = "TIDY_EVERY";
 /// Files that are too long, while there are some.
-const LONG_FILES: usize = 25;
+const LONG_FILES: usize = 8;
 /// Arrows that point back and circles, while there are some.
-const ARROWS: usize = 39;
+const ARROWS: usize = 7;
 
 /// Directories that hold what tools make.
 const MADE: [&str; 5] = [".git", ".cache", "target", "corpus", "node_modules"];

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_tells_addresses_from_names() {
+    fn every_byte_distinguishes_addresses_from_names() {
         for byte in 0..=255_u8 {
             for len in 1..=8 {
                 for at in 0..8 {

@@ -6,7 +6,7 @@
 use aya_log_ebpf::info;
 use enforcer_common::{Address, Exception, Flow, PacketError, Transport, Verdict};
 
-use super::Step;
+use super::step::Step;
 use crate::maps::HELLO_SCRATCH;
 
 /// Bytes of a server name that are logged.

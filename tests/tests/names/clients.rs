@@ -25,7 +25,7 @@ const PATIENT: Duration = Duration::from_secs(30);
 const IMPATIENT: Duration = Duration::from_secs(5);
 
 /// Groups in order of preference; a client sends a key share of the first one, which the server does not support.
-const RETRIED: &str = "secp521r1:X25519";
+const RETRY_GROUPS: &str = "secp521r1:X25519";
 
 /// A registry client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,12 +123,12 @@ impl Client {
         match self {
             Self::Curl => curl(task, &env, &[], limit),
             Self::CurlTls12 => curl(task, &env, &["--tls-max", "1.2"], limit),
-            Self::CurlRetried => curl(task, &env, &["--curves", RETRIED], limit),
+            Self::CurlRetried => curl(task, &env, &["--curves", RETRY_GROUPS], limit),
             Self::Python => python(task, &env, limit),
             Self::OpenSsl => openssl(task, &env, &[""; 0], limit),
             Self::OpenSslRecords => openssl(task, &env, &in_records(&[]), limit),
             Self::OpenSslRecordsRetried => {
-                openssl(task, &env, &in_records(&["-groups", RETRIED]), limit)
+                openssl(task, &env, &in_records(&["-groups", RETRY_GROUPS]), limit)
             }
             Self::GnuTls => {
                 let mut gnutls = task.lab.program(&env, "usr/bin/gnutls-cli");

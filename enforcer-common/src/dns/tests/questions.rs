@@ -113,7 +113,7 @@ fn names_one_character_off_are_others() {
 }
 
 #[test]
-fn a_word_tells_transaction_type_server_and_name_apart() {
+fn a_word_distinguishes_transaction_type_server_and_name() {
     let question = response().asked().unwrap();
     let word = question.word(1);
     assert!(word.is_some_and(|word| word != 0));

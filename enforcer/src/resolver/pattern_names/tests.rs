@@ -211,8 +211,8 @@ fn lookups_beside(flood: impl Fn(u64) -> Vec<(u64, Name)>) -> usize {
     let (mut names, mut limiter, mut count) = (PatternNames::default(), RateLimiter::default(), 0);
     for ms in 0..60_000 {
         let now = Duration::from_millis(ms);
-        for (asker, name) in flood(ms) {
-            names.request(&pattern(), &name, asker, now);
+        for (client, name) in flood(ms) {
+            names.request(&pattern(), &name, client, now);
         }
         if ms % 1000 == 500 {
             names.request(&pattern(), &replica("westus3"), CGROUP, now);
@@ -230,7 +230,7 @@ fn lookups_beside(flood: impl Fn(u64) -> Vec<(u64, Name)>) -> usize {
 
 #[test]
 fn a_flood_of_names_does_not_starve_another_cgroup() {
-    let random = |ms: u64, asker: u64| (asker, replica(format!("x{asker}-{ms}")));
+    let random = |ms: u64, client: u64| (client, replica(format!("x{client}-{ms}")));
     let count = lookups_beside(|ms| vec![random(ms, 1), random(ms, 2)]);
     assert!(count >= 50, "looked up {count} times");
     // A cgroup that requests the same name first and floods then gives it up only for itself.

@@ -1,11 +1,16 @@
 //! Configuration files of PowerDNS and unbound.
 
-use std::path::Path;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+};
 
 use anyhow::Result;
 
-use super::AUTHORITY;
 use crate::{ScratchDir, fixtures::tool_cache::ToolCache};
+
+/// PowerDNS's address, inside the cloud.
+pub(super) const AUTHORITY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
 
 /// Returns PowerDNS's configuration: without caches, so that each query reaches the zones, and with one thread, so that rotation has one counter.
 pub(super) fn pdns_conf(cache: &ToolCache, scratch: &ScratchDir) -> Result<String> {

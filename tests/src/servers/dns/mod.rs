@@ -9,7 +9,7 @@ mod zones;
 
 use std::{
     fs,
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::PathBuf,
     process::Command,
     sync::Mutex,
@@ -32,8 +32,6 @@ use crate::{
     topology::{addresses::RESOLVER_V4, netns::Netns, network::Network},
 };
 
-/// PowerDNS's address, inside the cloud.
-const AUTHORITY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5300);
 /// Time limit of an answer of a healthy resolver.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -91,7 +89,7 @@ impl Dns {
             asked.is_ok_and(|answer| !answer.addresses.is_empty())
         };
         self.authority
-            .await_ready(READY_WITHIN, || resolves(AUTHORITY))?;
+            .await_ready(READY_WITHIN, || resolves(config::AUTHORITY))?;
         self.resolver.await_ready(READY_WITHIN, || {
             resolves(SocketAddr::from((RESOLVER_V4, 53)))
         })

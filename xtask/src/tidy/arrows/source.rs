@@ -135,14 +135,14 @@ impl Reader {
         }
     }
 
-    /// Reads the paths of an attribute, also those in strings; passes over the item when that is for tests only.
+    /// Reads the paths of an attribute, also those in strings; passes over an item for tests or documentation only.
     fn attribute(&mut self, module: &mut Module) {
         self.at += if self.is_punct(1, '!') { 2 } else { 1 };
         let Some(attribute) = self.group(0, Delimiter::Bracket) else {
             return;
         };
         self.at += 1;
-        if is_for_tests(&attribute) {
+        if is_left_out(&attribute) {
             self.pass_item();
             return;
         }
@@ -261,10 +261,11 @@ impl Reader {
     }
 }
 
-/// Whether an attribute is a `cfg` that only tests meet.
-fn is_for_tests(attribute: &TokenStream) -> bool {
+/// Whether an attribute is a `cfg` that only tests or documentation meet.
+fn is_left_out(attribute: &TokenStream) -> bool {
     let text = attribute.to_string().replace(' ', "");
-    text.starts_with("cfg(") && text.contains("test") && !text.contains("not(")
+    text == "cfg(doc)"
+        || text.starts_with("cfg(") && text.contains("test") && !text.contains("not(")
 }
 
 /// The path that a string in an attribute names (`#[serde(with = "module::name")]`).

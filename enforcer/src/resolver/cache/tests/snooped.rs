@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn sight(cache: &mut Cache, address: &str, seconds: u64) -> AnswerOutcome {
+fn observe(cache: &mut Cache, address: &str, seconds: u64) -> AnswerOutcome {
     cache.observe(&contoso(), ip(address), &tags, at(seconds))
 }
 
@@ -14,8 +14,8 @@ fn is_snooped(cache: &Cache) -> Vec<bool> {
 #[test]
 fn a_snooped_address_lingers_from_its_last_observation() {
     let mut cache = cache();
-    assert_eq!(sight(&mut cache, "20.0.0.1", 0).added, [ip("20.0.0.1")]);
-    assert!(!sight(&mut cache, "20.0.0.1", 100).has_changes());
+    assert_eq!(observe(&mut cache, "20.0.0.1", 0).added, [ip("20.0.0.1")]);
+    assert!(!observe(&mut cache, "20.0.0.1", 100).has_changes());
     assert_eq!(is_snooped(&cache), [true]);
     assert_eq!(expire(&mut cache, 999), [""; 0]);
     assert_eq!(expire(&mut cache, 1000), ["20.0.0.1"]);
@@ -25,7 +25,7 @@ fn a_snooped_address_lingers_from_its_last_observation() {
 fn a_snooped_address_expires_even_while_its_family_fails() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
-    sight(&mut cache, "20.0.0.2", 1);
+    observe(&mut cache, "20.0.0.2", 1);
     answer(&mut cache, failed(LookupFailure::Timeout), 2);
     assert_eq!(expire(&mut cache, 10 * HOUR), ["20.0.0.2"]);
 }
@@ -35,7 +35,7 @@ fn an_observation_does_not_shorten_the_linger_of_a_resolved_address() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
     answer(&mut cache, only_v4(&["20.0.0.2"]), 10);
-    sight(&mut cache, "20.0.0.1", 100);
+    observe(&mut cache, "20.0.0.1", 100);
     assert_eq!(is_snooped(&cache), [false, false]);
     cache.forget_observed(&contoso(), ip("20.0.0.1"));
     assert_eq!(expire(&mut cache, 909), [""; 0]);
@@ -49,7 +49,7 @@ fn snooped_addresses_take_no_room_from_resolved_ones() {
         ..CacheSettings::default()
     });
     for last in 0..=255 {
-        sight(&mut cache, &format!("20.0.1.{last}"), 0);
+        observe(&mut cache, &format!("20.0.1.{last}"), 0);
     }
     for second in 1..100 {
         let rotating = format!("20.0.0.{second}");
@@ -59,7 +59,7 @@ fn snooped_addresses_take_no_room_from_resolved_ones() {
             (vec![ip(&rotating)], vec![])
         );
     }
-    let own = is_snooped(&cache).into_iter().filter(|learned| !learned);
+    let own = is_snooped(&cache).into_iter().filter(|snooped| !snooped);
     assert_eq!(own.count(), 2);
 }
 
@@ -67,7 +67,7 @@ fn snooped_addresses_take_no_room_from_resolved_ones() {
 fn snooped_addresses_are_not_saved() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
-    sight(&mut cache, "20.0.0.2", 0);
+    observe(&mut cache, "20.0.0.2", 0);
     let state = cache.persist("2026-11-29T00:00:00Z".parse().unwrap(), at(1));
     let kept: Vec<_> = state.names[&contoso()].keys().copied().collect();
     assert_eq!(kept, [ip("20.0.0.1")]);
@@ -77,7 +77,7 @@ fn snooped_addresses_are_not_saved() {
 fn an_observation_does_not_make_a_resolved_address_snooped() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
-    sight(&mut cache, "20.0.0.1", 1);
+    observe(&mut cache, "20.0.0.1", 1);
     assert_eq!(is_snooped(&cache), [false]);
     assert_eq!(expire(&mut cache, 10 * HOUR), [""; 0]);
 }
@@ -85,7 +85,7 @@ fn an_observation_does_not_make_a_resolved_address_snooped() {
 #[test]
 fn a_snooped_address_in_an_answer_to_the_daemon_becomes_resolved() {
     let mut cache = cache();
-    sight(&mut cache, "20.0.0.1", 0);
+    observe(&mut cache, "20.0.0.1", 0);
     answer(&mut cache, only_v4(&["20.0.0.1"]), 1);
     assert_eq!(is_snooped(&cache), [false]);
     assert_eq!(expire(&mut cache, 10 * HOUR), [""; 0]);
@@ -94,9 +94,12 @@ fn a_snooped_address_in_an_answer_to_the_daemon_becomes_resolved() {
 #[test]
 fn an_observation_is_subject_to_the_answer_check() {
     let mut cache = cache();
-    let refused = sight(&mut cache, "52.0.0.1", 0).refused;
+    let refused = observe(&mut cache, "52.0.0.1", 0).refused;
     assert_eq!(refused, [(ip("52.0.0.1"), "lies in Storage".into())]);
-    assert_eq!(sight(&mut cache, "40.0.0.1", 0).untagged, [ip("40.0.0.1")]);
+    assert_eq!(
+        observe(&mut cache, "40.0.0.1", 0).untagged,
+        [ip("40.0.0.1")]
+    );
     assert_eq!(addresses(&cache), ["40.0.0.1"]);
 }
 
@@ -107,7 +110,7 @@ fn an_observation_of_a_name_that_is_not_allowed_is_ignored() {
     let told = cache.observe(&other, ip("20.0.0.1"), &tags, at(0));
     assert!(!told.has_changes());
     cache.set_names([], at(1));
-    assert!(!sight(&mut cache, "20.0.0.1", 2).has_changes());
+    assert!(!observe(&mut cache, "20.0.0.1", 2).has_changes());
     assert_eq!(addresses(&cache), [""; 0]);
 }
 
