@@ -1,5 +1,6 @@
 //! What the programs counted.
 
+use enforcer_common::ObservationOutcome;
 use serde::{Deserialize, Serialize};
 
 /// Number of decisions of one hook for one reason, since the maps were created.
@@ -50,5 +51,41 @@ impl Counters {
     fn sum(&self, verdict: &str, part: fn(&Count) -> u64) -> u64 {
         let counts = self.counts.iter().filter(|count| count.verdict == verdict);
         counts.map(part).sum()
+    }
+}
+
+/// Observations by outcome, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ObservationCounts([u64; ObservationOutcome::ALL.len()]);
+
+impl ObservationCounts {
+    /// How often each outcome was.
+    pub(crate) fn of(&self, outcome: ObservationOutcome) -> u64 {
+        self.0.get(outcome as usize).copied().unwrap_or(0)
+    }
+
+    pub(super) fn count(&mut self, code: u32) {
+        let slot = usize::try_from(code).ok().and_then(|at| self.0.get_mut(at));
+        if let Some(count) = slot {
+            *count += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
+        let mut counts = ObservationCounts::default();
+        for outcome in ObservationOutcome::ALL {
+            counts.count(outcome as u32);
+        }
+        counts.count(ObservationOutcome::Full as u32);
+        counts.count(4);
+        counts.count(u32::MAX);
+        let counted = ObservationOutcome::ALL.map(|outcome| counts.of(outcome));
+        assert_eq!(counted, [1, 1, 1, 2]);
     }
 }

@@ -1,36 +1,21 @@
 //! Takes over what the programs observed of DNS answers to others.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
+use enforcer_common::dns::PORT;
 use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, ScopedAddress};
 use enforcer_common::{DnsObservation, ObservationOutcome};
 
 use super::effect::{Effect, ObservationsRemoval};
 use super::event::Observation;
+use super::observation_budgets::Pair;
 use super::state::State;
 use crate::name::Name;
-use crate::policy::revoked_grants;
+use crate::policy::{name_key, revoked_grants};
 use crate::resolver::answer::Family;
 use crate::resolver::answer::{LookupFailure, Resolved};
-
-/// Observations by outcome, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ObservationCounts([u64; ObservationOutcome::ALL.len()]);
-
-impl ObservationCounts {
-    /// How often each outcome was.
-    pub(crate) fn of(&self, outcome: ObservationOutcome) -> u64 {
-        self.0.get(outcome as usize).copied().unwrap_or(0)
-    }
-
-    fn count(&mut self, code: u32) {
-        let slot = usize::try_from(code).ok().and_then(|at| self.0.get_mut(at));
-        if let Some(count) = slot {
-            *count += 1;
-        }
-    }
-}
 
 impl State {
     /// Takes over the addresses of these observations, and asks at once for the names of which the kernel could use no answer.
@@ -52,10 +37,10 @@ impl State {
         self.due.sweep = true;
     }
 
-    /// Makes the daemon ask for what the cgroup `asker` asked for and the kernel knows as `known`: itself, or its pattern.
-    fn ask_at_once(&mut self, known: &str, asked: &Name, asker: u64, now: Duration) {
+    /// Makes the daemon ask for what the cgroup `client` asked for and the kernel knows as `known`: itself, or its pattern.
+    fn ask_at_once(&mut self, known: &str, asked: &Name, client: u64, now: Duration) {
         match self.sources.pattern(known) {
-            Some(pattern) => self.patterns.asked.request(pattern, asked, asker, now),
+            Some(pattern) => self.patterns.asked.request(pattern, asked, client, now),
             None => self.cache.requery_name_now(asked, now),
         }
     }
@@ -104,28 +89,28 @@ impl State {
             Vec::new()
         });
         let now = self.now.since_start;
-        for (opening, learned) in held {
-            let Some(name) = self.ids.name(opening.name) else {
+        for (grant, snooped) in held {
+            let Some(name) = self.ids.name(grant.name) else {
                 continue;
             };
-            let is_ahead = learned.deadline > self.now.boot;
-            for asker in learned
+            let is_ahead = snooped.deadline > self.now.boot;
+            for client in snooped
                 .claims
                 .into_iter()
-                .filter(|asker| is_ahead && *asker != 0)
+                .filter(|client| is_ahead && *client != 0)
             {
-                self.observe(&name, ip(opening.address), asker, now);
+                self.observe(&name, ip(grant.address), client, now);
             }
         }
     }
 
-    /// Takes an address in for a name or a pattern that an answer to the cgroup `asker` held, and says whether it is new there. It lingers
+    /// Takes an address in for a name or a pattern that an answer to the cgroup `client` held, and says whether it is new there. It lingers
     /// from now on; the TTL of that answer does not count, as it may be forged.
-    fn observe(&mut self, name: &str, address: IpAddr, asker: u64, now: Duration) -> bool {
+    fn observe(&mut self, name: &str, address: IpAddr, client: u64, now: Duration) -> bool {
         if self.sources.pattern(name).is_some() {
             let sighted = self.observe_for_pattern(name, address, Duration::ZERO, now);
             match sighted {
-                Some(_) => self.charge(asker, name, address, now),
+                Some(_) => self.charge(client, name, address, now),
                 None => {
                     self.refused_observations.insert(address);
                 }
@@ -145,7 +130,7 @@ impl State {
         if is_refused {
             self.refused_observations.insert(address);
         } else {
-            self.charge(asker, name.as_str(), address, now);
+            self.charge(client, name.as_str(), address, now);
         }
         !outcome.added.is_empty()
     }
@@ -159,15 +144,15 @@ impl State {
         };
         let held = held.into_iter();
         let held: Vec<(AddressGrant, Deadline)> = held
-            .map(|(opening, learned)| (opening, learned.deadline))
+            .map(|(grant, snooped)| (grant, snooped.deadline))
             .collect();
-        let is_refused = |opening: &AddressGrant| refused.contains(&ip(opening.address));
-        let is_done = |(opening, deadline): &(AddressGrant, Deadline)| {
-            *deadline <= self.now.boot || self.has_in_force(opening)
+        let is_refused = |grant: &AddressGrant| refused.contains(&ip(grant.address));
+        let is_done = |(grant, deadline): &(AddressGrant, Deadline)| {
+            *deadline <= self.now.boot || self.has_in_force(grant)
         };
         let openings = |of: &dyn Fn(&(AddressGrant, Deadline)) -> bool| -> Vec<AddressGrant> {
             let those = held.iter().filter(|one| of(one));
-            those.map(|(opening, _)| *opening).collect()
+            those.map(|(grant, _)| *grant).collect()
         };
         let mut removal = ObservationsRemoval {
             done: openings(&|one| !is_refused(&one.0) && is_done(one)),
@@ -182,14 +167,14 @@ impl State {
         }
     }
 
-    fn has_in_force(&self, opening: &AddressGrant) -> bool {
+    fn has_in_force(&self, grant: &AddressGrant) -> bool {
         let held = &self.maps.held;
-        if opening.name != AddressGrant::ADDRESS {
-            return held.name_addresses.contains_key(opening);
+        if grant.name != AddressGrant::ADDRESS {
+            return held.name_addresses.contains_key(grant);
         }
-        let scoped = ScopedAddress::new(opening.cgroup, opening.address);
-        match opening.cgroup {
-            0 => held.allowed.contains_key(&opening.address),
+        let scoped = ScopedAddress::new(grant.cgroup, grant.address);
+        match grant.cgroup {
+            0 => held.allowed.contains_key(&grant.address),
             _ => held.addresses.contains_key(&scoped),
         }
     }
@@ -199,20 +184,64 @@ fn ip(key: AddressKey) -> IpAddr {
     Ipv6Addr::from(key).to_canonical()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lessons_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
-        let mut counts = ObservationCounts::default();
-        for outcome in ObservationOutcome::ALL {
-            counts.count(outcome as u32);
+impl State {
+    /// Notes that the answer to a question of the daemon's came.
+    pub(crate) fn expect_observation(&mut self, name: &Name) {
+        if self.maps.held.names.contains_key(&name_key(name.as_str())) {
+            self.visibility.answered(self.now.since_start);
         }
-        counts.count(ObservationOutcome::Full as u32);
-        counts.count(4);
-        counts.count(u32::MAX);
-        let counted = ObservationOutcome::ALL.map(|outcome| counts.of(outcome));
-        assert_eq!(counted, [1, 1, 1, 2]);
+    }
+
+    /// What the programs do not see, where that is so and is none of the configuration's doing.
+    pub(crate) fn dns_unobserved(&self) -> Option<String> {
+        let servers = self.believed_servers();
+        let mut asked = self.resolvers.iter().flat_map(|set| &set.ask);
+        let can_be_seen = self.sources.config.dns.snoop
+            && asked.all(|server| server.port() == PORT && servers.contains(&server.ip()));
+        (can_be_seen && self.visibility.is_blind(self.now.since_start)).then(|| {
+            "the kernel programs see no answer to the daemon's own DNS questions, so they see none to other programs: something on this host \
+             rewrites DNS out of their sight (another agent's connect program, a service mesh, a transparent proxy). A new address of an allowed \
+             name is refused until the daemon itself has resolved the name"
+                .to_owned()
+        })
+    }
+}
+
+impl State {
+    /// Counts an address that an answer to `cgroup` held, and drops what it displaces.
+    pub(crate) fn charge(&mut self, cgroup: u64, name: &str, address: IpAddr, now: Duration) {
+        let pair = (name.to_owned(), address);
+        for (name, address) in self.budgets.observe(cgroup, pair, &self.cache, now) {
+            self.displace(&name, address);
+        }
+    }
+
+    /// Counts an address that the daemon's own lookup found for a pattern, and drops what it displaces.
+    pub(crate) fn charge_pattern(&mut self, pattern: &str, address: IpAddr, now: Duration) {
+        let pair = (pattern.to_owned(), address);
+        for pair in self.budgets.pattern_answers.observe(0, pair, now) {
+            if !self.budgets.observed.holds(&pair) {
+                self.displace(&pair.0, pair.1);
+            }
+        }
+    }
+
+    fn displace(&mut self, name: &str, address: IpAddr) {
+        if let Some(pattern) = self.sources.pattern(name) {
+            self.patterns.forget(pattern, address);
+        } else if let Ok(name) = name.parse::<Name>() {
+            self.cache.forget_observed(&name, address);
+        }
+    }
+
+    /// Frees what has ended for other reasons, or was brought in too long ago.
+    pub(crate) fn release_budgets(&mut self) {
+        let named = self.cache.entries().flat_map(|(name, entry)| {
+            let addresses = entry.addresses().map(|(address, _)| address);
+            addresses.map(|address| (name.to_string(), address))
+        });
+        let there: BTreeSet<Pair> = named.chain(self.patterns.pairs()).collect();
+        let linger = self.sources.config.dns.linger;
+        self.budgets.retain(&there, linger, self.now.since_start);
     }
 }

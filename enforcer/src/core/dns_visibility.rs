@@ -3,12 +3,6 @@
 
 use std::time::Duration;
 
-use enforcer_common::dns::PORT;
-
-use super::state::State;
-use crate::name::Name;
-use crate::policy::name_key;
-
 /// So many answers in a row without an observation are no accident, if they came over at least [`PATIENCE`].
 const MISSED: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,31 +40,8 @@ impl DnsVisibility {
         }
     }
 
-    fn is_blind(&self, now: Duration) -> bool {
+    pub(crate) fn is_blind(&self, now: Duration) -> bool {
         self.cgroup.is_some() && self.missed >= MISSED && now >= self.since + PATIENCE
-    }
-}
-
-impl State {
-    /// Notes that the answer to a question of the daemon's came.
-    pub(crate) fn expect_observation(&mut self, name: &Name) {
-        if self.maps.held.names.contains_key(&name_key(name.as_str())) {
-            self.visibility.answered(self.now.since_start);
-        }
-    }
-
-    /// What the programs do not see, where that is so and is none of the configuration's doing.
-    pub(crate) fn dns_unobserved(&self) -> Option<String> {
-        let servers = self.believed_servers();
-        let mut asked = self.resolvers.iter().flat_map(|set| &set.ask);
-        let can_be_seen = self.sources.config.dns.snoop
-            && asked.all(|server| server.port() == PORT && servers.contains(&server.ip()));
-        (can_be_seen && self.visibility.is_blind(self.now.since_start)).then(|| {
-            "the kernel programs see no answer to the daemon's own DNS questions, so they see none to other programs: something on this host \
-             rewrites DNS out of their sight (another agent's connect program, a service mesh, a transparent proxy). A new address of an allowed \
-             name is refused until the daemon itself has resolved the name"
-                .to_owned()
-        })
     }
 }
 

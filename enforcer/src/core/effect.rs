@@ -10,11 +10,11 @@ use enforcer_common::layout::{AddressGrant, AddressKey};
 
 use super::alarm_kind::AlarmKind;
 use super::event::DetachedHook;
+use super::event_record::EventRecord;
 use super::questions::Question;
-use super::snapshot::EventRecord;
 use crate::azure::PinnedAddresses;
 use crate::config::{self, Cloud};
-use crate::policy::{Desired, Held};
+use crate::policy::{Desired, Held, Protected, Tables};
 use crate::sources::{PersistedSources, SourceRequest};
 use crate::state::State as SavedAddresses;
 
@@ -76,6 +76,15 @@ pub(crate) struct PolicyChange {
     pub(crate) tables: bool,
     /// The number of the new policy.
     pub(crate) generation: u64,
+}
+
+/// A change of policy that the shell has not acknowledged yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) protected: Protected,
+    pub(super) tables: Arc<Tables>,
+    pub(super) desired: Arc<Desired>,
+    pub(super) generation: u64,
 }
 
 /// Observations that are to go.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 
-use super::exceptions::ExceptionState;
+use super::exception_state::ExceptionState;
 use super::policy_inputs::PolicyInputs;
 use crate::config::{DefaultAction, Mode};
 use crate::policy::{Inputs, NameIds, Protected, address};

@@ -1,6 +1,5 @@
 //! The kinds of events, each with the id by which the journal finds it.
 
-use super::snapshot::EventRecord;
 use crate::words::words;
 
 /// The verdict of records that are no denial.
@@ -86,23 +85,6 @@ impl EventKind {
     }
 }
 
-impl EventRecord {
-    /// Whether it is neither a denial nor a sum of denials.
-    pub fn is_note(&self) -> bool {
-        self.verdict == NOTE
-    }
-
-    /// What kind of event this is.
-    pub fn kind(&self) -> EventKind {
-        match self.verdict.as_str() {
-            _ if self.reason == EventKind::Suppressed.word() => EventKind::Suppressed,
-            "deny" => EventKind::Denied,
-            "audit" => EventKind::Audited,
-            _ => EventKind::from_word(&self.reason).unwrap_or(EventKind::Other),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -124,7 +106,7 @@ mod tests {
     #[test]
     fn the_verdict_or_the_reason_of_a_record_gives_its_kind() {
         let of = |verdict: &str, reason: &str| {
-            let record = EventRecord {
+            let record = crate::core::EventRecord {
                 verdict: verdict.to_owned(),
                 reason: reason.to_owned(),
                 ..event()

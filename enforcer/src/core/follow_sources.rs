@@ -7,8 +7,9 @@ use anyhow::Result;
 
 use super::effect::{Effect, FetchBatch};
 use super::event_kind::EventKind;
-use super::exceptions::ExceptionState;
-use super::snapshot::{EventRecord, TagsChange};
+use super::event_record::EventRecord;
+use super::exception_state::ExceptionState;
+use super::snapshot::TagsChange;
 use super::source_changes::{changes_of_names, changes_of_tags};
 use super::state::State;
 use crate::azure::PinnedAddresses;

@@ -3,7 +3,7 @@
 use super::alarm_kind::AlarmKind;
 use super::effect::Effect;
 use super::event_kind::EventKind;
-use super::snapshot::EventRecord;
+use super::event_record::EventRecord;
 use super::start::Findings;
 use super::state::State;
 use crate::name::Name;

@@ -11,6 +11,8 @@ mod effect;
 mod evaluate;
 mod event;
 mod event_kind;
+mod event_record;
+mod exception_state;
 mod exceptions;
 mod follow_sources;
 mod health;
@@ -45,11 +47,12 @@ pub(crate) use event::{
     ResolverSet, Surroundings, TargetCgroups,
 };
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
+pub use event_record::EventRecord;
 pub use hooks::missing_hooks;
 pub(crate) use questions::{Question, Reply};
 pub use snapshot::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
-    SourceStatus, Status, TagsChange, TagsStatus,
+    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, SourceStatus,
+    Status, TagsChange, TagsStatus,
 };
 pub use source_status::SourceKind;
 pub(crate) use start::Start;

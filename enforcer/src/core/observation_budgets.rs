@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::state::State;
 use crate::name::Name;
 use crate::resolver::cache::Cache;
 use crate::resolver::cache::snoop_budget::{PER_CGROUP, SnoopBudget, TOTAL};
@@ -13,13 +12,13 @@ use crate::resolver::cache::snoop_budget::{PER_CGROUP, SnoopBudget, TOTAL};
 const PATTERN_ANSWERS: usize = 1024;
 
 /// A name or pattern, and an address that it leads to.
-type Pair = (String, IpAddr);
+pub(super) type Pair = (String, IpAddr);
 
 /// The budgets.
 #[derive(Debug)]
 pub(crate) struct Budgets {
-    observed: SnoopBudget<Pair>,
-    pattern_answers: SnoopBudget<Pair>,
+    pub(super) observed: SnoopBudget<Pair>,
+    pub(super) pattern_answers: SnoopBudget<Pair>,
 }
 
 impl Default for Budgets {
@@ -33,7 +32,13 @@ impl Default for Budgets {
 
 impl Budgets {
     /// Counts an address that an answer to `cgroup` held, and returns what it displaces. One that `cache` has without that answer takes no room.
-    fn observe(&mut self, cgroup: u64, pair: Pair, cache: &Cache, now: Duration) -> Vec<Pair> {
+    pub(super) fn observe(
+        &mut self,
+        cgroup: u64,
+        pair: Pair,
+        cache: &Cache,
+        now: Duration,
+    ) -> Vec<Pair> {
         let name = pair.0.parse::<Name>();
         if name.is_ok_and(|name| cache.is_current(&name, pair.1)) {
             return Vec::new();
@@ -44,49 +49,10 @@ impl Budgets {
     }
 
     /// Frees what is not `there` any more, and what no answer to the cgroup held in the last `linger`.
-    fn retain(&mut self, there: &BTreeSet<Pair>, linger: Duration, now: Duration) {
+    pub(super) fn retain(&mut self, there: &BTreeSet<Pair>, linger: Duration, now: Duration) {
         self.observed
             .retain(|pair, observed| now < observed + linger && there.contains(pair));
         self.pattern_answers.retain(|pair, _| there.contains(pair));
-    }
-}
-
-impl State {
-    /// Counts an address that an answer to `cgroup` held, and drops what it displaces.
-    pub(crate) fn charge(&mut self, cgroup: u64, name: &str, address: IpAddr, now: Duration) {
-        let pair = (name.to_owned(), address);
-        for (name, address) in self.budgets.observe(cgroup, pair, &self.cache, now) {
-            self.displace(&name, address);
-        }
-    }
-
-    /// Counts an address that the daemon's own lookup found for a pattern, and drops what it displaces.
-    pub(crate) fn charge_pattern(&mut self, pattern: &str, address: IpAddr, now: Duration) {
-        let pair = (pattern.to_owned(), address);
-        for pair in self.budgets.pattern_answers.observe(0, pair, now) {
-            if !self.budgets.observed.holds(&pair) {
-                self.displace(&pair.0, pair.1);
-            }
-        }
-    }
-
-    fn displace(&mut self, name: &str, address: IpAddr) {
-        if let Some(pattern) = self.sources.pattern(name) {
-            self.patterns.forget(pattern, address);
-        } else if let Ok(name) = name.parse::<Name>() {
-            self.cache.forget_observed(&name, address);
-        }
-    }
-
-    /// Frees what has ended for other reasons, or was brought in too long ago.
-    pub(crate) fn release_budgets(&mut self) {
-        let named = self.cache.entries().flat_map(|(name, entry)| {
-            let addresses = entry.addresses().map(|(address, _)| address);
-            addresses.map(|address| (name.to_string(), address))
-        });
-        let there: BTreeSet<Pair> = named.chain(self.patterns.pairs()).collect();
-        let linger = self.sources.config.dns.linger;
-        self.budgets.retain(&there, linger, self.now.since_start);
     }
 }
 

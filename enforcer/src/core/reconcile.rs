@@ -8,27 +8,18 @@ use anyhow::Result;
 use enforcer_common::layout::{Settings, Switches};
 
 use super::alarm_kind::AlarmKind;
-use super::effect::{Effect, PolicyChange};
+use super::effect::{Effect, Pending, PolicyChange};
 use super::evaluate::{inputs, protected};
 use super::event::{ApplyFailure, TargetCgroups};
 use super::event_kind::EventKind;
-use super::exceptions::ExceptionState;
+use super::event_record::EventRecord;
+use super::exception_state::ExceptionState;
 use super::policy_inputs::PolicyInputs;
 use super::registry_names::RegistryNames;
-use super::snapshot::EventRecord;
 use super::state::State;
 use crate::config::Mode;
-use crate::policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables};
+use crate::policy::{Desired, Held, Inputs, compile, compile_tables};
 use crate::sources::Sources;
-
-/// A change of policy that the shell has not acknowledged yet.
-#[derive(Debug)]
-pub(super) struct Pending {
-    protected: Protected,
-    tables: Arc<Tables>,
-    desired: Arc<Desired>,
-    generation: u64,
-}
 
 impl State {
     /// Has the change applied that leads from what the maps hold to what they should; [`State::applied`] takes the outcome.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use enforcer_common::Reason;
 
-use super::snapshot::EventRecord;
+use super::event_record::EventRecord;
 
 /// Characters of a container's id that tell it apart, as container tools print it.
 const SHORT_ID: usize = 12;

@@ -8,8 +8,9 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+use super::connections::FOLLOWERS;
 use super::events::{Follow, Listing};
-use super::{FOLLOWERS, Source};
+use super::source::Source;
 use crate::control::metrics;
 use crate::daemon::EventLog;
 

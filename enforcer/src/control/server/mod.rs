@@ -4,6 +4,7 @@ mod answer;
 mod connections;
 mod events;
 mod socket;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +14,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Body as _;
@@ -27,9 +27,9 @@ use tracing::{debug, warn};
 
 pub use self::connections::{Bounds, FOLLOWERS, MAX_UNREAD, REQUESTS};
 use self::connections::{Connections, Evicted, Slot};
+pub use self::source::Source;
 use super::ControlError;
-use crate::core::Status;
-use crate::daemon::{EventLog, Published};
+use crate::daemon::Published;
 
 /// Longest time that a client may take to send its request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,34 +39,6 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFER: usize = 8192;
 /// Until the next try, when no connection can be accepted (no file descriptor left).
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
-
-/// What the server serves.
-pub trait Source {
-    /// The state at this moment.
-    fn status(&self) -> Status;
-    /// The events.
-    fn events(&self) -> Arc<EventLog>;
-}
-
-impl<S: Source + ?Sized> Source for Rc<S> {
-    fn status(&self) -> Status {
-        (**self).status()
-    }
-
-    fn events(&self) -> Arc<EventLog> {
-        (**self).events()
-    }
-}
-
-impl Source for Published {
-    fn status(&self) -> Status {
-        Published::status(self)
-    }
-
-    fn events(&self) -> Arc<EventLog> {
-        Published::events(self)
-    }
-}
 
 /// Serves `published` on the control socket in the directory `runtime`, as a task of the [`LocalSet`] at hand.
 ///

@@ -7,7 +7,7 @@ use enforcer_common::layout::{AddressGrant, AddressKey, NameEntry};
 use super::*;
 use crate::core::evaluate::inputs;
 use crate::core::event::CgroupRef;
-use crate::core::exceptions::ExceptionState;
+use crate::core::exception_state::ExceptionState;
 use crate::policy::{Desired, Protected, compile, compile_tables, name_key};
 use crate::resolver::answer::AnswerVerdict;
 use crate::resolver::cache::CacheSettings;

@@ -1,0 +1,126 @@
+//! An exception as it is in force: the cgroups that it is for, and when it ends.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::event::{CgroupRef, TargetCgroups};
+use crate::config::{Exception, Sni};
+use crate::now::Now;
+use crate::policy::{ExceptionInput, Scope};
+use crate::resolver::cache::Cache;
+
+/// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
+const SLACK: u64 = 2_000_000_000;
+/// A look at an end that is due comes after it, not before.
+const ROUNDING: Duration = Duration::from_secs(1);
+
+/// One exception as it is in force now.
+#[derive(Debug, Default)]
+pub(crate) struct ExceptionState {
+    /// The cgroups that it is for.
+    pub(crate) cgroups: Vec<CgroupRef>,
+    /// When it ends, in nanoseconds since boot; 0 once it has.
+    pub(crate) deadline: u64,
+}
+
+impl ExceptionState {
+    /// Takes the exception's cgroups as they were looked up, and its end at the wall time `wall`; `boot` is the boot clock of that moment.
+    ///
+    /// # Errors
+    /// Why the cgroups could not be looked up; they stay as they were.
+    pub(crate) fn refresh<'a>(
+        &mut self,
+        exception: &Exception,
+        cgroups: &'a TargetCgroups,
+        wall: Timestamp,
+        boot: u64,
+    ) -> Result<(), &'a str> {
+        if let Some(found) = cgroups.get(&exception.target) {
+            self.cgroups = found?.to_vec();
+        }
+        let deadline = deadline(exception.until, wall, boot);
+        if deadline.abs_diff(self.deadline) > SLACK {
+            self.deadline = deadline;
+        }
+        Ok(())
+    }
+
+    /// How long it is still in force; `None` once it has ended.
+    pub(crate) fn left(&self, now: Now) -> Option<Duration> {
+        let left = self.deadline.saturating_sub(now.boot);
+        (self.deadline > 0).then(|| Duration::from_nanos(left) + ROUNDING)
+    }
+
+    /// Whom it opens names to, and until when; nobody once it has ended.
+    pub(crate) fn scopes(&self, exception: &Exception) -> Vec<Scope> {
+        let cgroups = self.cgroups.iter().filter(|_| self.deadline > 0);
+        let scope = |cgroup: &CgroupRef| Scope {
+            cgroup: cgroup.id,
+            deadline: self.deadline,
+            unchecked: exception.sni == Sni::Off,
+        };
+        cgroups.map(scope).collect()
+    }
+
+    /// What this exception opens; nothing once it has ended.
+    pub(crate) fn inputs(
+        &self,
+        exception: &Exception,
+        cache: &Cache,
+        judged: &dyn Fn(IpAddr) -> IpAddr,
+    ) -> Vec<ExceptionInput> {
+        if self.deadline == 0 {
+            return Vec::new();
+        }
+        let named = cache
+            .entries()
+            .filter(|(name, _)| exception.names.contains(name));
+        let addresses: Vec<_> = named
+            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| judged(address)))
+            .collect();
+        let input = |cgroup: &CgroupRef| ExceptionInput {
+            cgroup: cgroup.id,
+            level: cgroup.level,
+            deadline: self.deadline,
+            prefixes: exception.cidrs.clone(),
+            addresses: addresses.clone(),
+        };
+        self.cgroups.iter().map(input).collect()
+    }
+}
+
+/// The exceptions in force, by target, reason and what they open, with their ends.
+pub(crate) type Running = BTreeMap<(String, String, String), Timestamp>;
+
+/// The end in nanoseconds since boot; 0 where it is past.
+fn deadline(until: Timestamp, now: Timestamp, boot: u64) -> u64 {
+    let left = until.duration_since(now);
+    if !left.is_positive() {
+        return 0;
+    }
+    let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX / 2);
+    // A boot clock that cannot be read reads as its last moment, and every exception has ended.
+    boot.checked_add(left).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_that_has_ended_has_no_deadline() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        assert_eq!(deadline(Timestamp::from_second(999).unwrap(), now, 7), 0);
+        assert_eq!(deadline(now, now, 7), 0);
+        let ahead = deadline(Timestamp::from_second(1_001).unwrap(), now, 7);
+        assert!(ahead > 7);
+        let far = "2999-01-01T00:00:00Z".parse().unwrap();
+        assert!(
+            deadline(far, now, 7) > ahead,
+            "an end that no clock here reaches is not a past one"
+        );
+    }
+}
