@@ -182,12 +182,12 @@ fn a_registry_with_shared_storage_fails_and_the_fix_lists_steps_in_order() -> Re
         at.iter().all(Option::is_some) && at.is_sorted(),
         "{at:?}\n{advice}"
     );
-    let asked = fixture
+    let is_requested = fixture
         .lab
         .requests()?
         .into_iter()
         .any(|request| request.host == SHARED_ACCOUNT);
-    assert!(!asked, "a request reached the storage account");
+    assert!(!is_requested, "a request reached the storage account");
     Ok(())
 }
 

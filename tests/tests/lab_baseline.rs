@@ -78,7 +78,7 @@ fn without_enforcement_every_kind_of_exfiltration_succeeds() -> Result<()> {
     assert_eq!(attempts.len(), 2 * (8 + 5));
     let failed: Vec<&Attempt> = attempts
         .iter()
-        .filter(|tried| tried.errno.is_some())
+        .filter(|attempt| attempt.errno.is_some())
         .collect();
     assert!(failed.is_empty(), "{failed:?}");
 
@@ -254,14 +254,14 @@ fn blob_hosts(lab: &Lab) -> Result<BTreeSet<String>> {
     assert!(
         requests
             .iter()
-            .any(|asked| asked.status == 307 && asked.host == CONTOSO_LOGIN)
+            .any(|request| request.status == 307 && request.host == CONTOSO_LOGIN)
     );
     let served = requests
         .iter()
-        .filter(|asked| asked.status == 200 && asked.uri.contains("sha256:"));
+        .filter(|request| request.status == 200 && request.uri.contains("sha256:"));
     Ok(served
-        .filter(|asked| asked.method == "GET")
-        .map(|asked| asked.host.clone())
+        .filter(|request| request.method == "GET")
+        .map(|request| request.host.clone())
         .collect())
 }
 

@@ -84,7 +84,7 @@ fn forty_version_changes_during_a_stream_leak_and_lose_no_packet() -> Result<()>
     let [present, next] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
-    let begun = Instant::now();
+    let start = Instant::now();
     for start in 0..40 {
         if start % 2 == 0 {
             assert!(fixture.enforcer.end(libc::SIGTERM)?.success());
@@ -95,7 +95,7 @@ fn forty_version_changes_during_a_stream_leak_and_lose_no_packet() -> Result<()>
         let version = if start % 3 == 0 { &present } else { &next };
         version.take_over(&mut fixture)?;
     }
-    let lasted = begun.elapsed().as_secs_f64();
+    let lasted = start.elapsed().as_secs_f64();
     let totals = stream.end()?;
     // Half of the attempts are datagrams.
     let connections = totals.answered + totals.refused / 2;
@@ -194,13 +194,13 @@ fn pins_of_another_version_are_reported_and_unloaded() -> Result<()> {
     let says = format!("layout version {VERSION}, which this binary");
     for command in [["status"].as_slice(), &["explain", "203.0.113.66"]] {
         let command = fixture.enforcer.command_of(&next.binary, command);
-        let told = run(command, LIMIT)?;
-        assert!(told.refusal()?.contains(&says), "{told:?}");
+        let output = run(command, LIMIT)?;
+        assert!(output.refusal()?.contains(&says), "{output:?}");
     }
-    let told = next.ask(&fixture, "doctor")?.success()?;
+    let output = next.ask(&fixture, "doctor")?.success()?;
     assert!(
-        told.contains(&format!("in force, layout version {VERSION};")),
-        "{told}"
+        output.contains(&format!("in force, layout version {VERSION};")),
+        "{output}"
     );
     let ephemeral = fixture
         .enforcer

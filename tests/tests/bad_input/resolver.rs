@@ -51,10 +51,10 @@ fn a_silent_failing_or_lying_resolver_does_not_change_the_last_good_addresses() 
         let what = format!("an alarm about {fault:?}");
         let status =
             enforcer.await_api_status(&what, MINUTE, |status| alarm(status, kind).is_some())?;
-        let told = alarm(&status, kind).unwrap_or_default();
+        let message = alarm(&status, kind).unwrap_or_default();
         assert!(
-            told.contains(CONTOSO_LOGIN) && told.contains(says),
-            "{told}"
+            message.contains(CONTOSO_LOGIN) && message.contains(says),
+            "{message}"
         );
         assert_eq!(addresses(&status), LOGIN.map(ip), "{fault:?}");
         assert!(!connects(&device, ACCOUNT)?, "{fault:?}");
@@ -67,7 +67,7 @@ fn a_silent_failing_or_lying_resolver_does_not_change_the_last_good_addresses() 
     let status = enforcer.api_status()?;
     let refused = &login(&status).refused;
     assert!(
-        refused.iter().any(|told| told.starts_with(ACCOUNT)),
+        refused.iter().any(|refusal| refusal.starts_with(ACCOUNT)),
         "{refused:?}"
     );
     Ok(())
@@ -95,8 +95,8 @@ fn addresses_of_one_family_are_allowed_before_the_query_for_the_other_times_out(
     };
     enforcer.run()?;
     // Both families of the only name, and the A query again for each second of its TTL; 13 until the AAAA query times out.
-    let asked = until_allowed(&enforcer, ip(LOGIN[0]))?;
-    println!("{asked} queries until the name was allowed");
+    let queries_before = until_allowed(&enforcer, ip(LOGIN[0]))?;
+    println!("{queries_before} queries until the name was allowed");
     assert!(connects(&lab.device(), LOGIN[0])?);
     let next = ip("198.51.100.11");
     lab.dns().set_addresses(CONTOSO_LOGIN, &[next], TTL)?;
@@ -104,7 +104,10 @@ fn addresses_of_one_family_are_allowed_before_the_query_for_the_other_times_out(
     let more = until_allowed(&enforcer, next)? - before;
     println!("{more} more until its next address was");
     assert!(connects(&lab.device(), "198.51.100.11")?);
-    assert!(asked <= 6 && more <= 6, "{asked} and {more} queries");
+    assert!(
+        queries_before <= 6 && more <= 6,
+        "{queries_before} and {more} queries"
+    );
     assert_eq!(alarm(&enforcer.api_status()?, "name-failing"), None);
     Ok(())
 }
@@ -141,10 +144,10 @@ fn a_name_with_300_addresses_gets_256_and_an_alarm() -> Result<()> {
         alarm(status, "answer-refused").is_some()
     })?;
     assert_eq!(login(&status).addresses.len(), MAX_ADDRESSES);
-    let told = alarm(&status, "answer-refused").unwrap_or_default();
+    let message = alarm(&status, "answer-refused").unwrap_or_default();
     assert!(
-        told.contains(CONTOSO_LOGIN) && told.contains("more than 256 addresses"),
-        "{told}"
+        message.contains(CONTOSO_LOGIN) && message.contains("more than 256 addresses"),
+        "{message}"
     );
     let (allowed, denied): (Vec<IpAddr>, Vec<IpAddr>) = many
         .iter()

@@ -113,7 +113,7 @@ fn an_unsuitable_environment_prevents_the_start_and_is_reported_with_its_fix() -
     let other = pins.join("v01");
     fs::create_dir_all(&other)?;
     fs::set_permissions(&pins, Permissions::from_mode(0o700))?;
-    let says = ["v01 is in the way", "remove it"];
+    let says = ["v01 is not a pin of any version", "remove it"];
     assert_refused(
         "an unknown directory among the pins",
         &enforcer.cli(["run"])?,

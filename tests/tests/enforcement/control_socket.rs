@@ -42,7 +42,7 @@ fn idle_connections_of_one_user_block_neither_root_nor_another_user() -> Result<
     // Access as for members of the group, which may not exist on this machine.
     fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
     for sent in SENT {
-        let held = as_user(ANN, || connections(&socket, sent))?;
+        let connections_of_user = as_user(ANN, || connections(&socket, sent))?;
         enforcer
             .status()
             .with_context(|| format!("root, beside {sent:?}"))?;
@@ -51,11 +51,14 @@ fn idle_connections_of_one_user_block_neither_root_nor_another_user() -> Result<
                 .success()
                 .with_context(|| format!("user {user}, beside {sent:?}"))?;
         }
-        drop(held);
+        drop(connections_of_user);
     }
     let log = enforcer.log();
-    let told = log.matches("connections to the control socket").count();
-    assert!((1..MAX_LINES).contains(&told), "{told} lines: {log:.2000}");
+    let count = log.matches("connections to the control socket").count();
+    assert!(
+        (1..MAX_LINES).contains(&count),
+        "{count} lines: {log:.2000}"
+    );
     Ok(())
 }
 
@@ -66,9 +69,9 @@ fn idle_connections_of_many_users_block_neither_root_nor_another_user() -> Resul
     let socket = enforcer.runtime().join("control.sock");
     fs::set_permissions(&socket, Permissions::from_mode(0o666))?;
     // A user with subordinate ids (subuid(5)) has 65,536 of them.
-    let mut held = Vec::new();
+    let mut connections_of_user = Vec::new();
     for user in 100_000..100_600 {
-        held.extend(as_user(user, || {
+        connections_of_user.extend(as_user(user, || {
             Ok(vec![
                 UnixStream::connect(&socket)?,
                 UnixStream::connect(&socket)?,
@@ -78,8 +81,11 @@ fn idle_connections_of_many_users_block_neither_root_nor_another_user() -> Resul
     enforcer.status()?;
     status_of(&lab, &enforcer, BOB)?.success()?;
     let log = enforcer.log();
-    let told = log.matches("connections to the control socket").count();
-    assert!((1..MAX_LINES).contains(&told), "{told} lines: {log:.2000}");
+    let count = log.matches("connections to the control socket").count();
+    assert!(
+        (1..MAX_LINES).contains(&count),
+        "{count} lines: {log:.2000}"
+    );
     Ok(())
 }
 

@@ -31,11 +31,11 @@ fn no_packet_of_a_thousand_attempts_leaves_the_host() -> Result<()> {
 
     let connects: Vec<&Attempt> = attempts
         .iter()
-        .filter(|tried| tried.kind.starts_with("tcp"))
+        .filter(|attempt| attempt.kind.starts_with("tcp"))
         .collect();
     let late = connects
         .iter()
-        .filter(|tried| tried.milliseconds >= IMMEDIATE)
+        .filter(|attempt| attempt.milliseconds >= IMMEDIATE)
         .count();
     assert!(
         late * 100 <= connects.len(),

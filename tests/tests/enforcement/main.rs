@@ -45,7 +45,7 @@ fn browse(env: &ProcessEnv) -> Result<Finished> {
 fn others(attempts: &[Attempt], errno: Option<i32>) -> Vec<&Attempt> {
     attempts
         .iter()
-        .filter(|tried| tried.errno != errno)
+        .filter(|attempt| attempt.errno != errno)
         .collect()
 }
 

@@ -51,8 +51,8 @@ fn a_flood_of_denials_changes_no_verdict_and_is_reported_in_sums() -> Result<()>
         .enforcer
         .await_status("suppressed events", has_suppressed)?;
     assert_eq!(status["counters"]["lost-events"], 0);
-    let told = fixture.enforcer.cli(["status"])?.success()?;
-    assert!(told.contains("only in summary events"), "{told}");
+    let report = fixture.enforcer.cli(["status"])?.success()?;
+    assert!(report.contains("only in summary events"), "{report}");
     fixture.check_for_a_second()?;
     has_event(&fixture, "203.0.113.66")
 }
@@ -63,9 +63,9 @@ fn a_flood_on_the_control_socket_affects_nothing() -> Result<()> {
     let socket = fixture.lab.dir().join("enforcer/run/control.sock");
     let stream = fixture.stream()?;
     let mut open = VecDeque::new();
-    let begun = Instant::now();
+    let start = Instant::now();
     // As many as possible in FLOOD, during the stream.
-    for number in (0..u32::MAX).take_while(|number| *number < 2000 || begun.elapsed() < FLOOD) {
+    for number in (0..u32::MAX).take_while(|number| *number < 2000 || start.elapsed() < FLOOD) {
         let mut connection =
             UnixStream::connect(&socket).with_context(|| format!("connection {number}"))?;
         let garbage: &[u8] = match number % 4 {

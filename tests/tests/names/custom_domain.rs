@@ -31,8 +31,12 @@ fn pulls_from_a_custom_domain_succeed_and_those_from_another_tenants_are_denied(
     let pulled = lab.pull_from(CONTOSO_DOMAIN, &lab.device());
     pulled.with_context(|| enforcer.log())?;
     let requests = lab.requests()?;
-    let asked = |host: &str| requests[earlier..].iter().any(|asked| asked.host == host);
-    assert!(asked(CONTOSO_DOMAIN) && asked("contoso.eastus.data.azurecr.io"));
+    let is_requested = |host: &str| {
+        requests[earlier..]
+            .iter()
+            .any(|request| request.host == host)
+    };
+    assert!(is_requested(CONTOSO_DOMAIN) && is_requested("contoso.eastus.data.azurecr.io"));
     lab.pull()
         .context("by the registry's own name, to which clients are redirected")?;
 

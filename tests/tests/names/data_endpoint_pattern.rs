@@ -43,13 +43,13 @@ fn the_first_pull_from_a_new_replica_succeeds_with_a_pattern() -> Result<()> {
                 .any(|request| replica.addresses.contains(&request.address))
         );
     }
-    let told = enforcer.cli(["endpoints"])?.success()?;
-    let snooped = told.lines().find(|line| line.contains("(learned): "));
-    let snooped = snooped.with_context(|| told.clone())?;
-    assert!(snooped.contains("contoso.*.data.azurecr.io"), "{told}");
+    let output = enforcer.cli(["endpoints"])?.success()?;
+    let snooped = output.lines().find(|line| line.contains("(snooped): "));
+    let snooped = snooped.with_context(|| output.clone())?;
+    assert!(snooped.contains("contoso.*.data.azurecr.io"), "{output}");
     assert!(
         snooped.contains(&Replica::number(0).addresses[0].to_string()),
-        "{told}"
+        "{output}"
     );
     Ok(())
 }

@@ -84,8 +84,8 @@ fn a_pull_from_a_front_end_in_the_hosts_file_works_and_follows_its_changes() -> 
         let requests = lab.requests()?;
         let mut logins = requests[earlier..]
             .iter()
-            .filter(|asked| asked.host == CONTOSO_LOGIN);
-        assert!(logins.all(|asked| asked.address.to_string() == address));
+            .filter(|request| request.host == CONTOSO_LOGIN);
+        assert!(logins.all(|request| request.address.to_string() == address));
         Ok(())
     };
     pull_at(PINNED[0])?;

@@ -69,7 +69,7 @@ fn an_address_in_both_sets_is_denied_at_every_moment_of_a_switch() -> Result<()>
         return Ok(());
     };
     let (new, old) = (Oracle::read(&newest)?, Oracle::read(&older)?);
-    let asked = protected_by_both(&old, &new, &mut Random::new(crate::SEED));
+    let sample = protected_by_both(&old, &new, &mut Random::new(crate::SEED));
     let only_new = only_in(&new, &old)?;
     let sets = [
         compiled(&protected(&newest)?)?,
@@ -84,7 +84,7 @@ fn an_address_in_both_sets_is_denied_at_every_moment_of_a_switch() -> Result<()>
         let ask = || {
             let mut open = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
-                for address in &asked {
+                for address in &sample {
                     if !is_denied(&question, *address)? {
                         open.push(*address);
                     }

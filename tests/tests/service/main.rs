@@ -182,10 +182,10 @@ fn an_idle_daemon_sleeps_and_detects_a_unit_when_it_starts() -> Result<()> {
     let pid = enforcer.pid()?;
     // Time for pending work after the last change of the tree.
     thread::sleep(Duration::from_secs(1));
-    let (before, begun) = (cpu_usage(pid)?, Instant::now());
+    let (before, start) = (cpu_usage(pid)?, Instant::now());
     thread::sleep(IDLE);
     let after = cpu_usage(pid)?;
-    eprintln!("idle for {:?}: {before:?} to {after:?}", begun.elapsed());
+    eprintln!("idle for {:?}: {before:?} to {after:?}", start.elapsed());
     assert!(after.wakeups - before.wakeups <= 2, "{before:?} {after:?}");
     assert_eq!(after.ticks, before.ticks);
     Ok(())

@@ -38,8 +38,8 @@ fn no_protected_address_is_allowed_during_an_update_over_eight_months() -> Resul
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
-    let told = update(&old, &new)?;
-    eprintln!("{told}");
+    let message = update(&old, &new)?;
+    eprintln!("{message}");
     Ok(())
 }
 
@@ -49,8 +49,8 @@ fn no_protected_address_is_allowed_during_an_update_over_two_years() -> Result<(
         eprintln!("NOT RUN: ../shared/data is not here");
         return Ok(());
     };
-    let told = update(&old, &new)?;
-    eprintln!("{told}");
+    let message = update(&old, &new)?;
+    eprintln!("{message}");
     Ok(())
 }
 
@@ -67,15 +67,18 @@ fn the_bundle_replaces_older_tags_and_reports_them() -> Result<()> {
     use_file(&fixture, &tags_file)?;
     let refused = fixture.enforcer.cli(import(&old))?;
     assert_eq!(refused.code(), Some(2), "{refused:?}");
-    assert!(refused.stderr.contains("--force takes it"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("tags import FILE --force"),
+        "{refused:?}"
+    );
     fs::copy(&old, &tags_file)?;
     fixture.run()?;
-    let told = alarm(&await_number(&fixture, 403)?, "tags-replaced");
+    let message = alarm(&await_number(&fixture, 403)?, "tags-replaced");
     for words in [
         "ServiceTags_Public.json: change 305, published about 2024-05-06",
         "change 403 or later, published 2026-06-22",
     ] {
-        assert!(told.contains(words), "no {words:?} in: {told}");
+        assert!(message.contains(words), "no {words:?} in: {message}");
     }
     let only_bundled = only_in(&bundle::load(Cloud::Public)?, &others)?.context("no difference")?;
     assert!(!fixture.reaches(only_bundled)?, "{only_bundled} is allowed");
@@ -86,10 +89,10 @@ fn the_bundle_replaces_older_tags_and_reports_them() -> Result<()> {
         .cli(import(&old).chain(["--force".into()]))?
         .success()?;
     fixture.run()?;
-    let told = alarm(&await_number(&fixture, 305)?, "tags-forced");
+    let message = alarm(&await_number(&fixture, 305)?, "tags-forced");
     assert!(
-        told.contains("change 305, published about 2024-05-06"),
-        "{told}"
+        message.contains("change 305, published about 2024-05-06"),
+        "{message}"
     );
     Ok(())
 }

@@ -89,7 +89,7 @@ fn found_by(
     replica: &Replica,
     hosts: &mut Vec<String>,
 ) -> Result<Duration> {
-    let asked = fixture.azure.count(kind.service);
+    let requests_before = fixture.azure.count(kind.service);
     fixture.configure(&by_resource(), "", &azure(&kind.lines))?;
     let variables = kind.variables.iter();
     let variables: Vec<(&str, &str)> = variables
@@ -106,7 +106,7 @@ fn found_by(
     })?;
     fixture.pulls_from(replica)?;
     ensure!(
-        fixture.azure.count(kind.service) > asked,
+        fixture.azure.count(kind.service) > requests_before,
         "{} was not used",
         kind.name
     );

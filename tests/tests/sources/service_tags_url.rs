@@ -74,8 +74,8 @@ fn a_newer_file_from_the_url_is_applied_and_an_older_or_damaged_one_is_rejected(
         fixture
             .azure
             .await_requests(Service::Mirror, 1, LIMIT, |request| request.status == 200)?;
-        let told = fixture.await_source_failures(1)?;
-        assert!(told[0].contains("mirror.example.org"), "{told:?}");
+        let messages = fixture.await_source_failures(1)?;
+        assert!(messages[0].contains("mirror.example.org"), "{messages:?}");
         await_publication(&fixture, 2)?;
         assert!(!fixture.reaches(closed)?);
     }

@@ -91,8 +91,8 @@ fn a_next_link_to_another_host_gets_no_token_and_changes_nothing() -> Result<()>
     fixture
         .azure
         .set_next_link(Some("https://mirror.example.org/more"));
-    let told = fixture.await_source_failures(1)?;
-    assert_eq!(fixture.azure.count(Service::Mirror), 0, "{told:?}");
+    let messages = fixture.await_source_failures(1)?;
+    assert_eq!(fixture.azure.count(Service::Mirror), 0, "{messages:?}");
     assert!(!fixture.reaches(NEWLY_PROTECTED.parse()?)?);
     fixture.azure.set_next_link(None);
     fixture.await_sources_recovered()?;

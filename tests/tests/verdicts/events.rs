@@ -188,9 +188,9 @@ fn retransmissions_of_a_denied_connection_count_as_one_attempt() -> Result<()> {
     fixture.loaded.apply(&protected(), &inputs)?;
     let _server = listen(&fixture)?;
     let probes = [Probe::plain("early-connection", "203.0.113.150".parse()?)];
-    let begun = fixture.start(&fixture.device, &probes)?;
+    let pending = fixture.start(&fixture.device, &probes)?;
     fixture.attach()?;
-    begun.go(|| Ok(()))?;
+    pending.go(|| Ok(()))?;
     await_true("TCP retransmits the denied segment", || {
         Ok(count(&fixture.loaded.counters()?, Hook::Egress, Reason::Storage) >= 3)
     })?;

@@ -158,11 +158,11 @@ fn the_kernel_ends_an_exception_at_its_deadline() -> Result<()> {
         Probe::plain("tcp", ip("203.0.113.91")),
         Probe::plain("raw", to),
     ];
-    let begun = fixture.start(&fixture.device, &probes)?;
+    let pending = fixture.start(&fixture.device, &probes)?;
     let deadline = boot_clock() + pause;
     let near = until(&fixture, deadline)?;
     fixture.loaded.apply(&protected(), &near)?;
-    let outcomes = begun.go(|| Ok(()))?;
+    let outcomes = pending.go(|| Ok(()))?;
     assert!(boot_clock() >= deadline);
     let errors: Vec<Option<i32>> = outcomes.iter().map(|outcome| outcome.errno).collect();
     assert_eq!(errors[0], None);

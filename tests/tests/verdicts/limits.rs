@@ -53,8 +53,8 @@ fn a_connection_from_a_protected_address_gets_no_answer() -> Result<()> {
     let fixture = enforced()?;
     let server = Probe::plain("early-server", DEVICE[0]);
     let (_, series) = release()?;
-    let begun = fixture.start(&fixture.device, &[server])?;
-    begun.go(|| {
+    let pending = fixture.start(&fixture.device, &[server])?;
+    pending.go(|| {
         for (unprotected, protected, device) in [
             ("192.0.2.80", "203.0.113.50", DEVICE[0]),
             ("2001:db8:80::80", "2001:db8:b10b::50", DEVICE[1]),

@@ -46,12 +46,12 @@ fn run(fixture: &mut Fixture, cases: &[Case], enforce: bool) -> Result<Vec<(Outc
         .display()
         .to_string();
     let probes: Vec<Probe> = cases.iter().map(|case| case.attempt(&procs)).collect();
-    let begun = fixture.start(&fixture.device, &probes)?;
+    let pending = fixture.start(&fixture.device, &probes)?;
     if enforce {
         fixture.attach()?;
     }
     let counter = PacketCounter::watch(&fixture.network)?;
-    let outcomes = begun.go(|| Ok(()))?;
+    let outcomes = pending.go(|| Ok(()))?;
     // The link preserves order: when this packet has arrived, so have all packets before it.
     let last: IpAddr = "198.18.255.255".parse()?;
     fixture.run(&fixture.outside, &[Probe::plain("udp-sendto", last)])?;
@@ -89,8 +89,12 @@ fn no_send_method_reaches_a_protected_address_and_https_reaches_allowed_ones() -
         })
         .collect();
     let passing = cases.iter().filter(|case| case.passes).count();
-    let unsupported = results.iter().filter(|tried| tried.is_unsupported());
-    let unsupported: BTreeSet<&str> = unsupported.map(|tried| tried.case.method).collect();
+    let unsupported = results
+        .iter()
+        .filter(|comparison| comparison.is_unsupported());
+    let unsupported: BTreeSet<&str> = unsupported
+        .map(|comparison| comparison.case.method)
+        .collect();
     eprintln!("{} cases denied, {passing} pass", cases.len() - passing);
     for method in unsupported {
         eprintln!("NOT RUN: {method}: not supported by this kernel");
@@ -144,6 +148,6 @@ impl Comparison<'_> {
 fn refusal_times(results: &[Comparison<'_>]) -> impl Iterator<Item = f64> {
     let connects = results
         .iter()
-        .filter(|tried| tried.case.method == "tcp" && !tried.case.passes);
-    connects.map(|tried| tried.enforced.0.milliseconds)
+        .filter(|comparison| comparison.case.method == "tcp" && !comparison.case.passes);
+    connects.map(|comparison| comparison.enforced.0.milliseconds)
 }

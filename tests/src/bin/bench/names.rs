@@ -74,14 +74,14 @@ pub(crate) fn measure() -> Result<Names> {
     sleep(MEASURED);
     let (after, until) = (processor_time(pid)?, Instant::now());
     let seconds = (until - from).as_secs_f64();
-    let asked = lab.dns().query_times();
-    let measured = asked.iter().filter(|at| (from..until).contains(*at));
+    let queries = lab.dns().query_times();
+    let measured = queries.iter().filter(|at| (from..until).contains(*at));
     Ok(Names {
         count: names.len(),
         processor: (after - before) / seconds * 100.0,
         resident: Resident::of(pid)?,
         average: measured.count() as f64 / seconds,
-        most: most_in_a_second(&asked),
+        most: most_in_a_second(&queries),
     })
 }
 
@@ -126,12 +126,12 @@ fn processor_time(pid: u32) -> Result<f64> {
     Ok(f64::from(ticks.iter().sum::<u32>()) / TICKS_PER_SECOND)
 }
 
-fn most_in_a_second(asked: &[Instant]) -> usize {
+fn most_in_a_second(queries: &[Instant]) -> usize {
     let second_from = |index: usize| {
-        let end = asked[index] + Duration::from_secs(1);
-        asked[index..].iter().take_while(|at| **at < end).count()
+        let end = queries[index] + Duration::from_secs(1);
+        queries[index..].iter().take_while(|at| **at < end).count()
     };
-    (0..asked.len()).map(second_from).max().unwrap_or(0)
+    (0..queries.len()).map(second_from).max().unwrap_or(0)
 }
 
 impl Display for Names {

@@ -83,12 +83,12 @@ impl Output {
         let seconds = self.started.elapsed().as_secs();
         let (checks, unexpected) = (self.checks, self.unexpected);
         if unexpected == 0 {
-            let told = format!("All {checks} checks passed in {seconds} s.");
-            self.line(format_args!("\n{}", self.green(&told)));
+            let summary = format!("All {checks} checks passed in {seconds} s.");
+            self.line(format_args!("\n{}", self.green(&summary)));
             return ExitCode::SUCCESS;
         }
-        let told = format!("{unexpected} of {checks} checks FAILED after {seconds} s.");
-        self.line(format_args!("\n{}", self.red(&told)));
+        let summary = format!("{unexpected} of {checks} checks FAILED after {seconds} s.");
+        self.line(format_args!("\n{}", self.red(&summary)));
         ExitCode::FAILURE
     }
 

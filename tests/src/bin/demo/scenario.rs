@@ -139,13 +139,13 @@ fn pull(environment: &Environment, address: IpAddr) -> Result<Outcome> {
 
 /// Returns the data endpoint that served layers after a redirect by the login server.
 fn layers_from(requests: &[Request]) -> Option<&str> {
-    let redirected = |asked: &&Request| asked.status == 307 && asked.host == CONTOSO_LOGIN;
+    let redirected = |request: &&Request| request.status == 307 && request.host == CONTOSO_LOGIN;
     requests.iter().find(redirected)?;
-    let served = |asked: &&Request| asked.status == 200 && asked.host.contains(".data.");
+    let served = |request: &&Request| request.status == 200 && request.host.contains(".data.");
     requests
         .iter()
         .find(served)
-        .map(|asked| asked.host.as_str())
+        .map(|request| request.host.as_str())
 }
 
 fn upload(lab: &Lab) -> Result<Outcome> {
@@ -208,6 +208,6 @@ fn refused(requests: &[Request], host: &str, error: &anyhow::Error) -> Result<Ou
 }
 
 fn arrived(requests: &[Request], host: &str) -> usize {
-    let meant = requests.iter().filter(|asked| asked.host == host);
-    meant.count()
+    let matching = requests.iter().filter(|request| request.host == host);
+    matching.count()
 }

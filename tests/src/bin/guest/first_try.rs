@@ -58,8 +58,8 @@ fn is_up() -> Result<bool> {
 fn attempt() -> Result<&'static str> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    let tried = socket.connect(&SocketAddr::from((PROTECTED, 443)).into());
-    let Err(error) = tried else {
+    let connected = socket.connect(&SocketAddr::from((PROTECTED, 443)).into());
+    let Err(error) = connected else {
         return Ok("sent");
     };
     match error.raw_os_error() {

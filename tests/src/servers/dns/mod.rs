@@ -84,9 +84,9 @@ impl Dns {
     pub fn await_ready(&mut self) -> Result<()> {
         let cloud = &self.cloud;
         let resolves = |server| {
-            let asked =
+            let answered =
                 cloud.run(|| ask(server, "contoso.azurecr.io", RecordType::A, PROBE_WITHIN));
-            asked.is_ok_and(|answer| !answer.addresses.is_empty())
+            answered.is_ok_and(|answer| !answer.addresses.is_empty())
         };
         self.authority
             .await_ready(READY_WITHIN, || resolves(config::AUTHORITY))?;

@@ -64,10 +64,10 @@ fn a_second_hello_cannot_hide_in_records_after_other_records_or_in_the_first_seg
     let first = modern(LOGIN).bytes();
     let hello = modern(MALLORY).bytes();
     let (header, body) = hello.split_at(5);
-    let begun = &body[..40];
+    let start = &body[..40];
     let record = |content: &[u8]| [&header[..3], &[0, content.len() as u8], content].concat();
     // A message length of more than 128 KiB, which OpenSSL accepts.
-    let long = record(&[&[1, 2, 0, 70], &begun[4..]].concat());
+    let long = record(&[&[1, 2, 0, 70], &start[4..]].concat());
     let two = records(body, &[40]);
     let allowed = records(&modern(LOGIN).message(), &[40]);
     let dummy = [&allowed[..45], BEFORE[1], &allowed[45..]].concat();
