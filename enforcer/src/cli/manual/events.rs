@@ -26,7 +26,7 @@ const FIELDS: [(&str, &str, &str); 21] = [
     (
         "reason",
         "EGRESS_REASON",
-        "Of a denial the rule that decided, as in explain, or withheld in a summary of denials without an event. Of a note the kind of change.",
+        "Of a denial the rule that decided, as in explain, or suppressed in a summary of denials without an event. Of a note the kind of change.",
     ),
     (
         "message",
@@ -101,7 +101,7 @@ const FIELDS: [(&str, &str, &str); 21] = [
 
 const FEW: &str = "The first denial of a process, destination, port, protocol, server name and reason in each window of ten seconds is an event at once; \
     a second event after the window has the number of further ones. For a cgroup with more than 256 events at once or 10 a second for long, summaries per cgroup (reason \
-    withheld) replace events, so that every denial is counted. Connecting a datagram or raw socket sends nothing: a denied call is counted in the metrics and is no event. \
+    suppressed) replace events, so that every denial is counted. Connecting a datagram or raw socket sends nothing: a denied call is counted in the metrics and is no event. \
     The last 1,024 events are kept; beyond that, the unit (else container, else cgroup) with the most events loses its oldest, which leaves a gap in the sequence numbers.";
 const JOURNAL: &str = "Where standard error is connected to the journal, each event is one entry with a sentence and these fields. MESSAGE_ID identifies its kind: \
     journalctl MESSAGE_ID=";
