@@ -3,8 +3,10 @@
 use std::{env, fs, net::IpAddr};
 
 use anyhow::{Context as _, Result};
-use enforcer::bpf::{OBJECT, TRACE_OBJECT, TraceProgram};
+use enforcer::bpf::{OBJECT, Step, TRACE_OBJECT, TraceProgram};
+use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer::sys::KernelError;
+use enforcer_common::Class;
 use lab::bpf::{features::release, loaded_policy::LoadedPolicy};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
 
@@ -20,6 +22,42 @@ const EMPTY_POLICY: [&str; 4] = [
     "class: address=20.38.98.100 class=unknown",
     "decision: destination=20.38.98.100 reason=no-table",
     "verdict: denied=true reason=no-table passes=false",
+];
+const NAME: &str = "contoso.azurecr.io";
+const REGISTRY: &str = "2603:1030:2::10";
+const STORAGE: &str = "20.38.98.100";
+/// The steps on a ClientHello for an allowed name.
+const ALLOWED: [&str; 13] = [
+    "header: ip-version=6 parsed=with-port protocol=tcp port=443 destination=2603:1030:2::10",
+    "class: address=2603:1030:2::10 class=registry",
+    "exception: address=2603:1030:2::10 covered-by=none",
+    "allowed-name: address=2603:1030:2::10 resolves=true",
+    "decision: destination=2603:1030:2::10 reason=allowed-name",
+    "segment: payload-bytes=79",
+    "grant: number=any pattern-number=none cgroup=none granted=false",
+    "server-name: name=contoso.azurecr.io",
+    "name-entry: number=7",
+    "name-entry: number=none",
+    "grant: number=7 pattern-number=none cgroup=none granted=true",
+    "client-hello: reason=none",
+    "verdict: denied=false reason=allowed-name passes=true",
+];
+/// The steps on a packet to a storage address.
+const DENIED: [&str; 6] = [
+    "header: ip-version=4 parsed=with-port protocol=tcp port=443 destination=20.38.98.100",
+    "class: address=20.38.98.100 class=storage",
+    "exception: address=20.38.98.100 covered-by=none",
+    "allowed-name: address=20.38.98.100 resolves=false",
+    "decision: destination=20.38.98.100 reason=storage",
+    "verdict: denied=true reason=storage passes=false",
+];
+/// The last steps on a ClientHello for another name.
+const WRONG_NAME: [&str; 5] = [
+    "server-name: name=mallory.azurecr.io",
+    "name-entry: number=none",
+    "name-entry: number=none",
+    "client-hello: reason=server-name-unknown",
+    "verdict: denied=true reason=server-name-unknown passes=false",
 ];
 /// `r0 = *(u64 *)(r2 + 0)`, with a register that is never set.
 const UNINITIALIZED: [u8; 8] = [0x79, 0x20, 0, 0, 0, 0, 0, 0];
@@ -48,11 +86,64 @@ fn the_verifier_accepts_the_trace_program_unless_the_table_says_otherwise() -> R
     };
     assert!(expected, "{release} accepts the trace program");
     report_cost("explain_trace")?;
-    let address: IpAddr = "20.38.98.100".parse()?;
-    let steps = program.steps(address, TCP, HTTPS)?;
-    let steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
-    assert_eq!(steps, EMPTY_POLICY);
+    let steps = program.steps(STORAGE.parse()?, TCP, HTTPS)?;
+    assert_eq!(text(steps), EMPTY_POLICY);
     Ok(())
+}
+
+#[test]
+fn the_steps_of_a_decision_are_logged_in_order_and_nothing_else_is_written() -> Result<()> {
+    let (_, series) = release()?;
+    if REFUSING.contains(&series) {
+        return Ok(());
+    }
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let before = policy.counters()?;
+    let mut program = TraceProgram::load(policy.kernel.pins())?;
+    let registry: IpAddr = REGISTRY.parse()?;
+    assert_eq!(text(program.hello_steps(registry, NAME)?), ALLOWED);
+    let storage: IpAddr = STORAGE.parse()?;
+    assert_eq!(text(program.steps(storage, TCP, HTTPS)?), DENIED);
+    let steps = text(program.hello_steps(registry, "mallory.azurecr.io")?);
+    assert_eq!(steps[..7], text(program.hello_steps(registry, NAME)?)[..7]);
+    assert_eq!(steps[7..], WRONG_NAME);
+    assert_eq!(policy.counters()?, before);
+    Ok(())
+}
+
+fn text(steps: Vec<Step>) -> Vec<String> {
+    steps.iter().map(ToString::to_string).collect()
+}
+
+fn protected() -> Result<Protected> {
+    let layer = |class, prefix: &str| -> Result<Layer> {
+        let prefixes = vec![prefix.parse()?];
+        Ok(Layer { class, prefixes })
+    };
+    Ok(Protected {
+        layers: vec![
+            layer(Class::Storage, "20.38.98.0/24")?,
+            layer(Class::Registry, "2603:1030:2::/48")?,
+        ],
+        ..Protected::default()
+    })
+}
+
+fn inputs() -> Result<Inputs> {
+    let addresses: Vec<IpAddr> = vec![REGISTRY.parse()?];
+    Ok(Inputs {
+        default_allow: true,
+        allowed: addresses.clone(),
+        names: vec![NameInput {
+            text: NAME.to_owned(),
+            id: 7,
+            scopes: vec![EVERYBODY],
+            addresses,
+            ..NameInput::default()
+        }],
+        ..Inputs::default()
+    })
 }
 
 #[test]
