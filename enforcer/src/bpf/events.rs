@@ -72,16 +72,15 @@ impl Maps {
     /// # Errors
     /// If a map cannot be read or written.
     pub fn take_counted(&mut self, window: u32) -> Result<Counted, KernelError> {
-        let (mut deduplicated, more_folds) =
+        let (mut deduplicated, more_keys) =
             take(&mut self.denial_dedup, |key| key.window < window)?;
-        let (mut suppressed, more_withheld) =
-            take(&mut self.suppressed, |key| key.window < window)?;
+        let (mut suppressed, more_cgroups) = take(&mut self.suppressed, |key| key.window < window)?;
         deduplicated.sort_unstable_by_key(|(key, _)| (key.window, *key));
         suppressed.sort_unstable_by_key(|(key, _)| (key.window, *key));
         Ok(Counted {
             deduplicated,
             suppressed,
-            is_more: more_folds || more_withheld,
+            is_more: more_keys || more_cgroups,
         })
     }
 }

@@ -117,7 +117,7 @@ impl Pins {
         map.pin(self.map(FLOWS)).map_err(KernelError::failed(what))
     }
 
-    /// Whether anything is pinned, by any version. Changes nothing.
+    /// Whether anything is pinned, by any version.
     ///
     /// # Errors
     /// [`KernelError::UnknownPins`], [`KernelError::ForeignPins`], and if the directory cannot be read.
@@ -140,11 +140,8 @@ impl Pins {
     /// # Errors
     /// [`KernelError::OtherVersion`] if only those of another version are, or this one's are missing at a hook; else as [`Pins::exist`].
     pub fn judge(&self) -> Result<bool, KernelError> {
-        let attached = if self.exist()? {
-            self.attached().len()
-        } else {
-            0
-        };
+        let links = self.exist()?.then(|| self.attached());
+        let attached = links.map_or(0, |links| links.len());
         if attached < Hook::ALL.len()
             && let Some(version) = self.others()?.iter().find(|other| other.judges())
         {

@@ -100,7 +100,21 @@ impl Shell {
                 "alarm {} ended: {message}",
                 kind.word()
             ),
-            acknowledged => debug_assert!(false, "{acknowledged:?} is run by the host"),
+            acknowledged @ (Effect::Apply(_)
+            | Effect::ReadObservations
+            | Effect::RemoveObservations(_)
+            | Effect::ReadResolvers(_)
+            | Effect::ListDnsSockets(_)
+            | Effect::Reattach
+            | Effect::RestorePins
+            | Effect::RestoreHook(_)
+            | Effect::ListHooks
+            | Effect::SaveAddresses(..)
+            | Effect::SaveSources(_)
+            | Effect::KeepConfiguration(..)
+            | Effect::RemoveOtherVersions) => {
+                debug_assert!(false, "{acknowledged:?} is run by the host");
+            }
         }
     }
 
