@@ -24,6 +24,8 @@ mod observation_budgets;
 mod patterns;
 mod persist;
 mod policy_inputs;
+#[cfg(test)]
+mod properties;
 mod questions;
 mod reconcile;
 mod registry_names;

@@ -1,0 +1,164 @@
+//! Random sequences of events, with effects that fail, against a model of the maps and the state directory.
+//!
+//! What holds after every event:
+//! - The maps hold what was acknowledged, and no change is left unacknowledged.
+//! - An address is allowed only while a source in force says so, or its linger runs.
+//! - What the last good answer to a name in force said is allowed, whatever failed since.
+//! - Nothing that left the policy stays: neither exceptions nor DNS observations that no name grants.
+//! - Applying a change twice leaves the same maps.
+//! - A restart from what was saved reaches a policy with the same names, exceptions and last good addresses, and no new address.
+
+mod model;
+mod world;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseResult};
+
+use self::model::key;
+use self::world::{Action, Failure, MAX_TTL, World, configurations};
+use crate::policy::revoked_grants;
+
+/// Sequences of events; a build without optimization takes 25 ms for each.
+const SEQUENCES: u32 = if cfg!(debug_assertions) {
+    1_000
+} else {
+    10_000
+};
+/// The linger of the configurations.
+const LINGER: Duration = Duration::from_secs(15 * 60);
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        4 => (0..2_usize, 0..64_u8, 1..=MAX_TTL.as_secs())
+            .prop_map(|(name, addresses, ttl)| Action::Answer { name, addresses, ttl }),
+        2 => (0..2_usize).prop_map(|name| Action::Fail { name }),
+        2 => (0..2_usize, 0..6_usize).prop_map(|(name, address)| Action::Observe { name, address }),
+        4 => (1..1500_u64, any::<bool>())
+            .prop_map(|(seconds, agent_runs)| Action::Tick { seconds, agent_runs }),
+        2 => prop::option::weighted(0.8, 0..5_usize).prop_map(Action::Reload),
+        1 => (0..3_u8).prop_map(Action::LocalAddress),
+        1 => any::<bool>().prop_map(|detached| Action::CheckHooks { detached }),
+        1 => Just(Action::Save),
+    ]
+}
+
+fn failure() -> impl Strategy<Value = Failure> {
+    prop_oneof![
+        6 => Just(Failure::None),
+        1 => Just(Failure::Refused),
+        1 => Just(Failure::Partial),
+        1 => Just(Failure::Unreadable),
+        1 => Just(Failure::Elsewhere),
+    ]
+}
+
+/// What holds after every event.
+fn check(world: &World) -> TestCaseResult {
+    prop_assert!(
+        world.state.maps.pending.is_none(),
+        "a change is left unacknowledged"
+    );
+    if !world.is_settled() {
+        return Ok(());
+    }
+    let held = &world.maps.held;
+    prop_assert_eq!(
+        held,
+        &*world.state.maps.held,
+        "the maps hold what was acknowledged"
+    );
+    for address in world.last_good() {
+        prop_assert!(
+            held.allowed.contains_key(&key(address)),
+            "{} is not allowed",
+            address
+        );
+    }
+    let config = &world.state.sources.config;
+    if config.exceptions.is_empty() {
+        prop_assert!(held.cgroups.is_empty() && held.prefixes.is_empty());
+        prop_assert!(held.addresses.is_empty(), "an exception that left stays");
+    }
+    let observed: Vec<_> = world.maps.observations();
+    prop_assert_eq!(revoked_grants(&observed, &held.name_grants), []);
+    Ok(())
+}
+
+/// What holds after a tick, which ends what has lingered.
+fn check_lingering(world: &World) -> TestCaseResult {
+    if !world.is_settled() {
+        return Ok(());
+    }
+    for allowed in world.maps.held.allowed.keys() {
+        let address = IpAddr::from(*allowed).to_canonical();
+        let said = world.last_said(address);
+        prop_assert!(said.is_some(), "{} was never said", address);
+        let unsaid = world
+            .now
+            .since_start
+            .saturating_sub(said.unwrap_or_default());
+        prop_assert!(
+            unsaid <= LINGER + MAX_TTL,
+            "{} was said {:?} ago",
+            address,
+            unsaid
+        );
+    }
+    Ok(())
+}
+
+/// A restart, with everything working.
+fn check_restart(mut world: World) -> TestCaseResult {
+    world.settle();
+    let before = world.maps.held.clone();
+    let good: BTreeSet<IpAddr> = world.last_good().collect();
+    world.restart();
+    prop_assert!(world.is_settled());
+    let after = &world.maps.held;
+    for address in good {
+        prop_assert!(
+            after.allowed.contains_key(&key(address)),
+            "{} is lost",
+            address
+        );
+    }
+    let came = after
+        .allowed
+        .keys()
+        .find(|key| !before.allowed.contains_key(*key));
+    prop_assert_eq!(came, None, "a restart allows a new address");
+    prop_assert!(after.prefixes.keys().eq(before.prefixes.keys()));
+    prop_assert_eq!(&after.cgroups, &before.cgroups);
+    let is_lost = |name: &str| !after.names.contains_key(&crate::policy::name_key(name));
+    let names = world.state.sources.all_names();
+    let lost: Vec<_> = names.filter(|name| is_lost(name.as_str())).collect();
+    prop_assert!(lost.is_empty(), "{:?} are lost", lost);
+    Ok(())
+}
+
+#[test]
+fn every_sequence_of_events_keeps_the_invariants() {
+    let configurations = configurations();
+    let config = Config {
+        cases: SEQUENCES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let sequence = prop::collection::vec((action(), failure()), 1..12);
+    proptest!(config, |(sequence in sequence)| {
+        let mut world = World::start(&configurations);
+        for (action, failure) in sequence {
+            let is_tick = matches!(action, Action::Tick { .. });
+            world.act(action, failure);
+            check(&world)?;
+            if is_tick {
+                check_lingering(&world)?;
+            }
+        }
+        check_restart(world)?;
+    });
+}

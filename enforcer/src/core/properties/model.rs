@@ -1,0 +1,128 @@
+//! The maps as the kernel would hold them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, Settings, SnoopedGrant};
+
+use super::super::effect::{ObservationsRemoval, PolicyChange};
+use super::super::event::{ApplyFailure, Observation};
+use super::world::Failure;
+use crate::policy::{Held, MapChanges, address, diff, revoked_grants};
+
+/// The maps that the core changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Maps {
+    pub(super) held: Held,
+    pub(super) settings: Settings,
+    pub(super) snooped: BTreeMap<AddressGrant, SnoopedGrant>,
+}
+
+impl Maps {
+    /// Applies a change, or fails to.
+    pub(super) fn apply(
+        &mut self,
+        change: &PolicyChange,
+        failure: Failure,
+    ) -> Result<(), Box<ApplyFailure>> {
+        match failure {
+            Failure::None | Failure::Elsewhere => {
+                self.write(change);
+                self.remove(change);
+                let once = self.clone();
+                self.write(change);
+                self.remove(change);
+                assert_eq!(*self, once, "applying twice leaves the same maps");
+                return Ok(());
+            }
+            // What was written is taken back.
+            Failure::Refused | Failure::Unreadable => {}
+            // Removing fails: what was written stays.
+            Failure::Partial => self.write(change),
+        }
+        let maps = match failure {
+            Failure::Unreadable => Err("the maps cannot be read".to_owned()),
+            _ => Ok((self.read(), self.settings)),
+        };
+        Err(Box::new(ApplyFailure {
+            message: "the kernel refuses".to_owned(),
+            maps,
+        }))
+    }
+
+    /// What a daemon reads back: prefixes cannot be listed, and grants are in no map.
+    pub(super) fn read(&self) -> Held {
+        Held {
+            prefixes: BTreeMap::new(),
+            name_grants: Default::default(),
+            ..self.held.clone()
+        }
+    }
+
+    /// The observations with their ends.
+    pub(super) fn observations(&self) -> Vec<(AddressGrant, Deadline)> {
+        let snooped = self.snooped.iter();
+        snooped.map(|(grant, of)| (*grant, of.deadline)).collect()
+    }
+
+    /// What the core is given of them.
+    pub(super) fn listed(&self) -> Vec<Observation> {
+        let snooped = self.snooped.iter();
+        snooped.map(|(grant, of)| (*grant, *of)).collect()
+    }
+
+    pub(super) fn remove_observations(&mut self, removal: &ObservationsRemoval) {
+        for grant in removal.done.iter().chain(&removal.revoked) {
+            self.snooped.remove(grant);
+        }
+    }
+
+    fn write(&mut self, change: &PolicyChange) {
+        let desired = &change.desired;
+        let changes = diff(&change.held, desired);
+        write(&mut self.held.allowed, &changes.allowed);
+        write(&mut self.held.cgroups, &changes.cgroups);
+        write(&mut self.held.prefixes, &changes.prefixes);
+        write(&mut self.held.addresses, &changes.addresses);
+        write(&mut self.held.names, &changes.names);
+        write(&mut self.held.name_addresses, &changes.name_addresses);
+        write(&mut self.held.resolvers, &changes.resolvers);
+        self.settings = Settings::new(
+            desired.switches,
+            desired.exception_level,
+            change.generation,
+            self.settings.epoch,
+            desired.snooping,
+        );
+    }
+
+    fn remove(&mut self, change: &PolicyChange) {
+        let changes = diff(&change.held, &change.desired);
+        remove(&mut self.held.allowed, &changes.allowed);
+        remove(&mut self.held.cgroups, &changes.cgroups);
+        remove(&mut self.held.prefixes, &changes.prefixes);
+        remove(&mut self.held.addresses, &changes.addresses);
+        remove(&mut self.held.names, &changes.names);
+        remove(&mut self.held.name_addresses, &changes.name_addresses);
+        remove(&mut self.held.resolvers, &changes.resolvers);
+        self.held.name_grants = change.desired.name_grants.clone();
+        for grant in revoked_grants(&self.observations(), &self.held.name_grants) {
+            self.snooped.remove(&grant);
+        }
+    }
+}
+
+/// The key of an address in the maps.
+pub(super) fn key(ip: IpAddr) -> AddressKey {
+    address(ip).key()
+}
+
+fn write<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, changes: &MapChanges<K, V>) {
+    map.extend(changes.write.iter().cloned());
+}
+
+fn remove<K: Ord, V>(map: &mut BTreeMap<K, V>, changes: &MapChanges<K, V>) {
+    for key in &changes.remove {
+        map.remove(key);
+    }
+}
