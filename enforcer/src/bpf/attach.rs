@@ -31,6 +31,20 @@ pub struct Links {
     open: Vec<OpenLink>,
 }
 
+/// Reads which hooks are attached.
+#[derive(Debug)]
+pub struct LinkReader {
+    links: Links,
+    scope: u64,
+}
+
+impl LinkReader {
+    /// The hooks that are attached at this moment.
+    pub fn attached(&self) -> Vec<Hook> {
+        self.links.attached_to(self.scope)
+    }
+}
+
 #[derive(Debug)]
 struct OpenLink {
     name: &'static str,
@@ -58,9 +72,30 @@ impl Links {
 
     /// The hooks that are attached to `scope`.
     pub fn attached(&self, scope: &Cgroup) -> Vec<Hook> {
+        self.attached_to(scope.id)
+    }
+
+    /// Duplicates the descriptors, to read from elsewhere which hooks are attached to `scope`.
+    pub fn reader(&self, scope: &Cgroup) -> LinkReader {
+        let duplicate = |link: &OpenLink| {
+            Some(OpenLink {
+                name: link.name,
+                descriptor: link.descriptor.try_clone().ok()?,
+            })
+        };
+        LinkReader {
+            links: Self {
+                lifetime: self.lifetime,
+                open: self.open.iter().filter_map(duplicate).collect(),
+            },
+            scope: scope.id,
+        }
+    }
+
+    fn attached_to(&self, scope: u64) -> Vec<Hook> {
         let attached = |hook: &Hook| {
             let found = self.attachment(hook.word());
-            found.is_some_and(|attachment| attachment.cgroup == scope.id)
+            found.is_some_and(|attachment| attachment.cgroup == scope)
         };
         Hook::ALL.into_iter().filter(attached).collect()
     }

@@ -19,7 +19,7 @@ mod syscall;
 mod versions;
 
 pub use crate::core::{Count, Counters};
-pub use attach::{Lifetime, Links, Undone};
+pub use attach::{Lifetime, LinkReader, Links, Undone};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};

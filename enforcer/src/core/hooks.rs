@@ -17,6 +17,18 @@ pub fn missing_hooks(attached: &[Hook]) -> Vec<Hook> {
     Hook::ALL.into_iter().filter(is_missing).collect()
 }
 
+/// The message of the alarm about hooks that do not judge.
+pub(super) fn hook_missing(attached: &[Hook]) -> Option<String> {
+    let missing = missing_hooks(attached);
+    let missing: Vec<&str> = missing.into_iter().map(Hook::word).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "not attached: {}; what these hooks judge passes until the daemon has attached them again",
+            missing.join(", ")
+        )
+    })
+}
+
 impl State {
     /// Restores what was detached or lost its pin, and reports both.
     pub(super) fn hooks_checked(&mut self, check: HookCheck) {
@@ -67,7 +79,7 @@ impl State {
         self.hooks.attached = attached;
         self.alarms
             .replace(AlarmKind::HookUnrestored, &self.hooks.failures);
-        self.report(AlarmKind::HookMissing, self.hook_missing());
+        self.report(AlarmKind::HookMissing, hook_missing(&self.hooks.attached));
     }
 
     /// Attaches everything again where the governed cgroup was removed and made again: the links went with the old one.
@@ -93,18 +105,6 @@ impl State {
                 self.alarms.raise(AlarmKind::ScopeGone, "", message);
             }
         }
-    }
-
-    /// The message of the alarm about hooks that do not judge.
-    fn hook_missing(&self) -> Option<String> {
-        let missing = missing_hooks(&self.hooks.attached);
-        let missing: Vec<&str> = missing.into_iter().map(Hook::word).collect();
-        (!missing.is_empty()).then(|| {
-            format!(
-                "not attached: {}; what these hooks judge passes until the daemon has attached them again",
-                missing.join(", ")
-            )
-        })
     }
 
     fn note_failure(&mut self, name: &str, error: &str) {

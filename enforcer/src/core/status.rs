@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use enforcer_common::ObservationOutcome;
+use enforcer_common::{Hook, ObservationOutcome};
 use jiff::Timestamp;
 
 use super::alarm_kind::AlarmKind;
 use super::clock::Clock;
 use super::counters::Counters;
 use super::health::failure;
+use super::hooks::hook_missing;
 use super::snapshot::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, Status,
     TagsStatus,
@@ -42,10 +43,13 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The status at `now`, with what the programs counted.
-    pub(crate) fn at(&self, now: Now, counters: Counters) -> Status {
+    /// The status at `now`, with what the programs counted and the hooks that are attached.
+    pub(crate) fn at(&self, now: Now, counters: Counters, attached: &[Hook]) -> Status {
         let mut status = self.status.clone();
         status.counters = counters;
+        status.hooks = attached.iter().map(|hook| hook.word().to_owned()).collect();
+        let missing = hook_missing(attached);
+        set_alarm(&mut status.alarms, AlarmKind::HookMissing, missing, now);
         let passed = now.since_start.saturating_sub(self.taken).as_secs();
         let names = status.registries.iter_mut().map(|one| &mut one.names);
         let names = names.chain(status.exceptions.iter_mut().map(|one| &mut one.names));

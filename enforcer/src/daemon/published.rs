@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::EventLog;
 use super::clocks::Clocks;
-use crate::bpf::{Maps, Pins};
+use crate::bpf::{LinkReader, Maps, Pins};
 use crate::core::{Counters, Snapshot, Status};
 use crate::sys::KernelError;
 
@@ -15,6 +15,7 @@ pub struct Published {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     events: Arc<EventLog>,
     counters: CounterReader,
+    links: watch::Receiver<Arc<LinkReader>>,
     clocks: Clocks,
 }
 
@@ -23,12 +24,14 @@ impl Published {
         snapshot: watch::Receiver<Arc<Snapshot>>,
         events: Arc<EventLog>,
         counters: CounterReader,
+        links: watch::Receiver<Arc<LinkReader>>,
         clocks: Clocks,
     ) -> Self {
         Self {
             snapshot,
             events,
             counters,
+            links,
             clocks,
         }
     }
@@ -36,7 +39,8 @@ impl Published {
     /// The state at this moment.
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.borrow().clone();
-        snapshot.at(self.clocks.now(), self.counters.read())
+        let attached = self.links.borrow().attached();
+        snapshot.at(self.clocks.now(), self.counters.read(), &attached)
     }
 
     /// The events.

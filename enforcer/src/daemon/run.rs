@@ -125,8 +125,9 @@ impl Daemon {
         let shell = &mut self.shell;
         let served = CounterReader::open(&shell.host.pins).map_err(|error| error.to_string());
         let served = served.and_then(|counters| {
-            let (snapshot, log) = (shell.subscribe(), shell.log.clone());
-            let published = Published::new(snapshot, log, counters, shell.clocks);
+            let (snapshot, links) = shell.subscribe();
+            let log = shell.log.clone();
+            let published = Published::new(snapshot, log, counters, links, shell.clocks);
             let runtime = &shell.state.sources().config.paths.runtime;
             serve(runtime, published).map_err(|error| error.to_string())
         });

@@ -12,7 +12,10 @@ use super::fetcher::Fetcher;
 use super::host::Host;
 use super::journal;
 use super::lookup::ask;
-use crate::core::{ALARM_CLEARED, ALARM_RAISED, Effect, Event, Reply, Snapshot, State};
+use crate::bpf::LinkReader;
+use crate::core::{
+    ALARM_CLEARED, ALARM_RAISED, Acknowledgement, Effect, Event, Reply, Snapshot, State,
+};
 use crate::sources::Fetched;
 
 /// The core, and everything that its effects act on.
@@ -25,6 +28,7 @@ pub(super) struct Shell {
     pub(super) fetches: JoinSet<Fetched>,
     fetcher: Fetcher,
     snapshot: watch::Sender<Arc<Snapshot>>,
+    links: watch::Sender<Arc<LinkReader>>,
     /// The configuration in force names others to watch.
     rewatch: bool,
 }
@@ -33,6 +37,7 @@ impl Shell {
     /// Nothing is run yet.
     pub(super) fn new(state: State, host: Host, clocks: Clocks) -> Self {
         let snapshot = watch::Sender::new(Arc::new(state.snapshot()));
+        let links = watch::Sender::new(Arc::new(host.links.reader(&host.scope)));
         Self {
             state,
             host,
@@ -42,6 +47,7 @@ impl Shell {
             fetches: JoinSet::new(),
             fetcher: Fetcher::default(),
             snapshot,
+            links,
             rewatch: false,
         }
     }
@@ -58,6 +64,12 @@ impl Shell {
         while let Some(effect) = effects.pop_front() {
             match self.host.run(effect) {
                 Ok(acknowledgement) => {
+                    if matches!(
+                        acknowledgement,
+                        Acknowledgement::Reattached(_) | Acknowledgement::HookRestored(..)
+                    ) {
+                        self.publish_links();
+                    }
                     let event = Event::Acknowledged(acknowledgement);
                     let more = self.state.on(event, self.clocks.now());
                     more.into_iter()
@@ -123,9 +135,20 @@ impl Shell {
         std::mem::take(&mut self.rewatch)
     }
 
-    /// What is published.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshot.subscribe()
+    /// What is published: the state, and the links by which the hooks are attached.
+    pub(super) fn subscribe(
+        &self,
+    ) -> (
+        watch::Receiver<Arc<Snapshot>>,
+        watch::Receiver<Arc<LinkReader>>,
+    ) {
+        (self.snapshot.subscribe(), self.links.subscribe())
+    }
+
+    /// Publishes the links at hand.
+    pub(super) fn publish_links(&self) {
+        let links = self.host.links.reader(&self.host.scope);
+        self.links.send_replace(Arc::new(links));
     }
 
     /// Checks the hooks and pins, and restores what is gone.

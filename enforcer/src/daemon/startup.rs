@@ -69,6 +69,7 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     }
     // From here on it is enforced: each new link takes the place of an old one while that still judges.
     shell.host.attach()?;
+    shell.publish_links();
     // Marks DNS sockets, saves what the next start needs, and ends the judgement of other versions.
     shell.feed(Event::Attached);
     shell.check_hooks();
