@@ -42,7 +42,9 @@ impl Maps {
         }
         let maps = match failure {
             Failure::Unreadable => Err("the maps cannot be read".to_owned()),
-            _ => Ok((self.read(), self.settings)),
+            Failure::None | Failure::Elsewhere | Failure::Refused | Failure::Partial => {
+                Ok((self.read(), self.settings))
+            }
         };
         Err(Box::new(ApplyFailure {
             message: "the kernel refuses".to_owned(),

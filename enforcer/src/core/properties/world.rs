@@ -196,9 +196,10 @@ impl World {
     }
 
     pub(super) fn act(&mut self, action: Action, failure: Failure) {
-        let seconds = match &action {
-            Action::Tick { seconds, .. } => *seconds,
-            _ => 1,
+        let seconds = if let Action::Tick { seconds, .. } = &action {
+            *seconds
+        } else {
+            1
         };
         self.keep_saying();
         self.now = now(self.now.since_start + Duration::from_secs(seconds));
@@ -381,7 +382,7 @@ impl World {
     fn perform(&mut self, effect: Effect, failure: Failure) -> Option<Acknowledgement> {
         let outcome = || match failure {
             Failure::Elsewhere => Err("it fails".to_owned()),
-            _ => Ok(()),
+            Failure::None | Failure::Refused | Failure::Partial | Failure::Unreadable => Ok(()),
         };
         Some(match effect {
             Effect::Apply(change) => Acknowledgement::Applied(self.maps.apply(&change, failure)),
