@@ -124,13 +124,17 @@ impl Guest<'_> {
             .with_context(|| format!("cannot start {command:?}"))
     }
 
-    /// With `panic=-1` and `-no-reboot`, a kernel panic ends the guest at once.
+    /// With `panic=-1` and `-no-reboot`, a kernel panic ends the guest at once. An emulated processor may be too slow for the timer check of old
+    /// kernels, hence `no_timer_check`.
     fn append(&self) -> String {
         let console = match self.arch {
             Arch::Amd64 => "ttyS0",
             Arch::Arm64 => "ttyAMA0",
         };
-        format!("console={console} panic=-1 {}", self.parameters)
+        format!(
+            "console={console} panic=-1 no_timer_check {}",
+            self.parameters
+        )
     }
 
     fn wait(&self, child: &mut Child, started: Instant) -> Result<()> {

@@ -72,7 +72,7 @@ fn an_error_shows_the_line_and_the_command_that_writes_the_file() {
             shown(&["contoso"], &[]),
             &["\"contoso\" is not a fully qualified host name"],
         ),
-        (shown(&[], &[]), &["names no data endpoint"]),
+        (shown(&[], &[]), &["has no data endpoint"]),
     ] {
         let error = read(&text).unwrap_err().to_string();
         for words in words.iter().chain(&["contoso.json: ", command]) {
