@@ -63,7 +63,7 @@ fn a_client_with_an_older_socket_to_the_resolver_reaches_each_new_address_immedi
 
 fn await_reload(enforcer: &Enforcer) -> Result<()> {
     enforcer.await_status("the reload", |_| {
-        enforcer.log().contains("configuration read anew")
+        enforcer.log().contains("configuration reloaded")
     })?;
     Ok(())
 }
