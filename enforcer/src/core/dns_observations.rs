@@ -158,7 +158,7 @@ impl State {
             done: openings(&|one| !is_refused(&one.0) && is_done(one)),
             revoked: openings(&|one| is_refused(&one.0)),
         };
-        if self.is_settled() {
+        if self.is_in_sync() {
             let revoked = revoked_grants(&held, &self.maps.held.name_grants);
             removal.revoked.extend(revoked);
         }

@@ -191,7 +191,7 @@ impl State {
     }
 
     /// Whether the maps hold what was last meant to be in force, as far as is known.
-    pub(super) fn is_settled(&self) -> bool {
+    pub(super) fn is_in_sync(&self) -> bool {
         self.maps.in_force.is_some()
     }
 

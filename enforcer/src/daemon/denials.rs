@@ -18,7 +18,7 @@ use crate::sys::boot_clock;
 /// Reported denials that are remembered until their window is over; the kernel keeps no more.
 const MOST_REPORTED: usize = MAX_RECENT as usize;
 /// Time between the end of a window and its sums: programs that began before the end are done by then.
-const SETTLED: Duration = Duration::from_secs(1);
+const SUM_UP_DELAY: Duration = Duration::from_secs(1);
 
 /// A denial, and the server name that it was for.
 type Denial = (Event, Option<String>);
@@ -163,7 +163,7 @@ fn end_of(window: u32) -> u64 {
 fn end_of_window() -> Instant {
     let now = boot_clock();
     let left = end_of(window(now)).saturating_sub(now);
-    Instant::now() + Duration::from_nanos(left) + SETTLED
+    Instant::now() + Duration::from_nanos(left) + SUM_UP_DELAY
 }
 
 /// What is known of a denial whose record was lost.

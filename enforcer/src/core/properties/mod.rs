@@ -62,7 +62,7 @@ fn check(world: &World) -> TestCaseResult {
         world.state.maps.pending.is_none(),
         "a change is left unacknowledged"
     );
-    if !world.is_settled() {
+    if !world.is_in_sync() {
         return Ok(());
     }
     let held = &world.maps.held;
@@ -90,7 +90,7 @@ fn check(world: &World) -> TestCaseResult {
 
 /// What holds after a tick, which ends what has lingered.
 fn check_lingering(world: &World) -> TestCaseResult {
-    if !world.is_settled() {
+    if !world.is_in_sync() {
         return Ok(());
     }
     for allowed in world.maps.held.allowed.keys() {
@@ -113,11 +113,11 @@ fn check_lingering(world: &World) -> TestCaseResult {
 
 /// A restart, with everything working.
 fn check_restart(mut world: World) -> TestCaseResult {
-    world.settle();
+    world.retry();
     let before = world.maps.held.clone();
     let good: BTreeSet<IpAddr> = world.last_good().collect();
     world.restart();
-    prop_assert!(world.is_settled());
+    prop_assert!(world.is_in_sync());
     let after = &world.maps.held;
     for address in good {
         prop_assert!(

@@ -168,7 +168,7 @@ impl World {
     }
 
     /// Has what failed tried again.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn retry(&mut self) {
         self.act(
             Action::Tick {
                 seconds: 1,
@@ -178,8 +178,8 @@ impl World {
         );
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.state.is_settled() && self.state.refusal().is_none()
+    pub(super) fn is_in_sync(&self) -> bool {
+        self.state.is_in_sync() && self.state.refusal().is_none()
     }
 
     /// The addresses of the last good answers to names in force.
