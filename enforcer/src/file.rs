@@ -6,11 +6,11 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// Reads the regular file at `path`; `None` when it has more than `limit` bytes. Symbolic links are followed. It never blocks on another
-/// process: a FIFO or a device is opened without blocking, and refused before it is read.
+/// Reads the regular file at `path`; `None` if it has more than `limit` bytes. Follows symbolic links. Never blocks on another process: opens
+/// a FIFO or device without blocking, and refuses it before reading.
 ///
 /// # Errors
-/// Where the file cannot be read or is not a regular file.
+/// If the file cannot be read or is not a regular file.
 pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let (file, expected) = open_regular(path)?;
     if expected > limit {
@@ -24,7 +24,7 @@ pub(crate) fn read_up_to(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>>
 /// Reads the regular file at `path` like [`read_up_to`].
 ///
 /// # Errors
-/// Like [`read_up_to`], and [`io::ErrorKind::FileTooLarge`] when it has more than `limit` bytes.
+/// Like [`read_up_to`], and [`io::ErrorKind::FileTooLarge`] if it has more than `limit` bytes.
 pub(crate) fn read_within(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_up_to(path, limit)?.ok_or_else(|| {
         let problem = format!("is larger than {limit} bytes");
@@ -47,7 +47,7 @@ pub(crate) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     decoded.map_or(Cow::Borrowed(bytes), |text| Cow::Owned(text.into_bytes()))
 }
 
-/// Decodes UTF-16 `bytes`; `None` where a unit or a surrogate pair is incomplete.
+/// Decodes UTF-16 `bytes`; `None` if a unit or a surrogate pair is incomplete.
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let units = pairs.iter().map(|pair| unit(*pair));
@@ -55,7 +55,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
     text.ok().filter(|_| rest.is_empty())
 }
 
-/// Opens the regular file at `path`, and returns it with its length in bytes. A terminal does not become the controlling terminal.
+/// Opens the regular file at `path`, and returns it with its length in bytes. A terminal does not become the controlling one.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let file = OpenOptions::new()
         .read(true)

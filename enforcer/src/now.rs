@@ -1,22 +1,22 @@
-//! The time of an event, read once from every clock.
+//! The time of an event, read once from each clock.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What the clocks show while one event is handled.
+/// Times at which an event is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Time since the daemon started, on a clock that never jumps; it may stand still while the host sleeps.
+    /// Time since the daemon started, on a clock that never jumps; it may stop during suspend.
     pub since_start: Duration,
-    /// Nanoseconds since boot, time asleep included: the clock of the kernel programs' deadlines.
+    /// Nanoseconds since boot including suspend (`CLOCK_BOOTTIME`): the clock of the kernel programs' deadlines.
     pub boot: u64,
-    /// Wall time, which anyone who may set the clock can move.
+    /// Wall time, which may jump.
     pub wall: Timestamp,
 }
 
 impl Now {
-    /// The wall time of a moment since the start, past or future.
+    /// Returns the wall time at `moment` after the start, in the past or future.
     pub fn wall_at(self, moment: Duration) -> Timestamp {
         let ahead = SignedDuration::try_from(moment.saturating_sub(self.since_start));
         let past = self.wall_before(self.since_start.saturating_sub(moment));
@@ -24,7 +24,7 @@ impl Now {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// The wall time `age` ago.
+    /// Returns the wall time `age` ago.
     pub fn wall_before(self, age: Duration) -> Timestamp {
         let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
         self.wall.checked_sub(age).unwrap_or(Timestamp::MIN)
@@ -33,7 +33,7 @@ impl Now {
 
 #[cfg(test)]
 impl Now {
-    /// A moment so long after the start, with the other clocks in step.
+    /// Returns the time `since_start` after a fixed start, on all clocks.
     pub(crate) fn after(since_start: Duration) -> Self {
         let start = "2026-10-01T08:00:00Z".parse::<Timestamp>().unwrap();
         let passed = SignedDuration::try_from(since_start).unwrap();

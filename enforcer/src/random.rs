@@ -1,34 +1,34 @@
-//! The one source of random numbers: bytes of the system, and the jitter that spreads queries over time.
+//! Random bytes of the system, and jitter that spreads queries over time.
 
 use std::time::Duration;
 
 use ring::error::Unspecified;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-/// The random part of a wait is at most one in this many.
+/// The random part of a wait is at most the wait divided by this.
 pub(crate) const SPREAD: u32 = 10;
 
-/// Returns `N` bytes of the system's generator (getrandom(2)), for identifiers that nobody may guess.
+/// Returns `N` bytes of the system's generator (getrandom(2)), for unpredictable identifiers.
 ///
 /// # Errors
-/// Where the system has none.
+/// If the system provides none.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], Unspecified> {
     let mut bytes = [0; N];
     generator().fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// The system's generator, for signatures.
+/// Returns the system's generator, for signatures.
 pub(crate) fn generator() -> SystemRandom {
     SystemRandom::new()
 }
 
-/// A seed for [`Jitter`] that differs from host to host and from start to start. Nothing relies on it being secret.
+/// Returns a seed for [`Jitter`] that differs between hosts and between starts. It need not be secret.
 pub(crate) fn seed() -> u64 {
     bytes().map_or_else(|_none| std::process::id().into(), u64::from_le_bytes)
 }
 
-/// A pseudo-random sequence (SplitMix64), the same for the same seed. It keeps hosts from querying at the same instant.
+/// A pseudo-random sequence (SplitMix64), determined by its seed. It prevents hosts from querying at the same instant.
 #[derive(Debug)]
 pub(crate) struct Jitter(u64);
 

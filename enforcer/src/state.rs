@@ -1,4 +1,4 @@
-//! The state file: the last good addresses, so that a boot without network starts from them.
+//! The state file: the last good addresses, with which the daemon starts if the network is down.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -16,10 +16,10 @@ use crate::name::Name;
 #[cfg(test)]
 mod tests;
 
-/// The layout of the file; another one is not read. Daemons of before and after a change read each other's files as long as it stays: what
-/// is added is passed over by those who do not know it. It is raised where that would mislead them.
+/// Version of the file's layout; files of other versions are not read. Added fields do not raise it, since other daemons ignore unknown
+/// fields; a change that they would misread does.
 const VERSION: u32 = 1;
-/// The largest file that is read, in bytes. 256 addresses for each of 100 names take about 3 MiB.
+/// Maximum size of the file, in bytes. 256 addresses for each of 100 names take about 3 MiB.
 const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
 /// The contents of `state.json`: `{"version":1,"names":{NAME:{ADDRESS:{"first-seen":…,"last-seen":…}}}}`, times in RFC 3339.
@@ -31,35 +31,35 @@ pub struct State {
     pub names: BTreeMap<Name, BTreeMap<IpAddr, Seen>>,
 }
 
-/// Replicas that DNS showed: by login server and region, when it last did, in wall time.
+/// When DNS last showed a replica, in wall time, by login server and region.
 pub type Replicas = BTreeMap<Name, BTreeMap<String, Timestamp>>;
 
-/// When answers held an address, in wall time.
+/// When DNS answers contained an address, in wall time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Seen {
-    /// The first time.
+    /// First time.
     pub first_seen: Timestamp,
-    /// The last time.
+    /// Last time.
     pub last_seen: Timestamp,
 }
 
-/// Why the state was not read or not written.
+/// Error of reading or writing the state file.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The file is there and cannot be used.
+    /// The file exists but cannot be used.
     #[error(
         "{}: {reason}; the daemon goes on without the last good addresses and {aside}", path.display()
     )]
     Unusable {
         /// The state file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: Unusable,
-        /// Where the file went.
+        /// Whether the file was moved aside.
         aside: Aside,
     },
-    /// The file was not written; the old one is whole.
+    /// The file could not be written; the old one is unchanged.
     #[error("{}: not written, the old file stays: {source}", path.display())]
     NotSaved {
         /// The state file.
@@ -69,27 +69,27 @@ pub enum StateError {
     },
 }
 
-/// What is wrong with a state file.
+/// Reason why a state file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[source] io::Error),
-    /// It is larger than the daemon ever writes.
+    /// It is larger than any that a daemon writes.
     #[error("larger than {MAX_SIZE} bytes, which no daemon writes")]
     TooLarge,
-    /// Another version of the daemon wrote it.
+    /// It has another layout version.
     #[error("has version {0}, this daemon reads version {VERSION}")]
     OtherVersion(u32),
-    /// It is no state file.
+    /// It is not a valid state file.
     #[error("is damaged: {0}")]
     Corrupt(#[source] serde_json::Error),
 }
 
-/// What became of an unusable file.
+/// Result of moving an unusable file aside.
 #[derive(Debug, thiserror::Error)]
 pub enum Aside {
-    /// It was moved, replacing an earlier one there.
+    /// It was moved to this path, replacing an earlier file.
     #[error("keeps the file as {}", .0.display())]
     Kept(PathBuf),
     /// It could not be moved; the next save replaces it.
@@ -98,7 +98,7 @@ pub enum Aside {
 }
 
 impl State {
-    /// A state of the present version.
+    /// A state of the current layout version.
     pub fn new(names: BTreeMap<Name, BTreeMap<IpAddr, Seen>>) -> Self {
         Self {
             version: VERSION,
@@ -107,11 +107,11 @@ impl State {
     }
 }
 
-/// Reads the state file; `None` where there is none.
+/// Reads the state file; `None` if it does not exist.
 ///
 /// # Errors
-/// [`StateError::Unusable`]. The file is then moved to the same path with `.corrupt` added, or with `.v` and its version where that is
-/// another, so that the next save does not overwrite it.
+/// [`StateError::Unusable`]. The file is then moved to the same path with the suffix `.corrupt`, or `.v` and its version if that differs, so
+/// that the next save does not overwrite it.
 pub fn load(path: &Path) -> Result<Option<State>, StateError> {
     let read = match read_up_to(path, MAX_SIZE) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -126,11 +126,11 @@ pub fn load(path: &Path) -> Result<Option<State>, StateError> {
     })
 }
 
-/// Writes the state file with mode 0600, whole or not at all: a new file beside it, synced, takes its name. A directory that is missing
-/// is made with mode 0700.
+/// Writes the state file atomically, with mode 0600: writes and syncs a temporary file beside it, then renames it. Creates a missing directory
+/// with mode 0700.
 ///
 /// # Errors
-/// [`StateError::NotSaved`], with the old file whole.
+/// [`StateError::NotSaved`]; the old file is unchanged.
 pub fn save(path: &Path, state: &State) -> Result<(), StateError> {
     save_with(path, |file| {
         let mut writer = io::BufWriter::new(file);
@@ -147,7 +147,7 @@ fn parse(text: &[u8]) -> Result<State, Unusable> {
     serde_json::from_slice(text).map_err(Unusable::Corrupt)
 }
 
-/// As much of a state file as every version has.
+/// The field that every version of the file has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -160,9 +160,9 @@ fn set_aside(path: &Path, reason: &Unusable) -> Aside {
             ".corrupt".to_owned()
         }
     };
-    let kept = with_suffix(path, &suffix);
-    match fs::rename(path, &kept) {
-        Ok(()) => Aside::Kept(kept),
+    let moved = with_suffix(path, &suffix);
+    match fs::rename(path, &moved) {
+        Ok(()) => Aside::Kept(moved),
         Err(error) => Aside::Stuck(error),
     }
 }
@@ -177,7 +177,7 @@ fn save_with(
     })
 }
 
-/// Writes a file with `mode`, whole or not at all: a new file beside it, synced, takes its name.
+/// Writes a file with `mode` atomically: writes and syncs a temporary file beside it, then renames it.
 pub(crate) fn write_whole(
     path: &Path,
     mode: u32,
@@ -185,7 +185,7 @@ pub(crate) fn write_whole(
 ) -> io::Result<()> {
     let new = with_suffix(path, ".new");
     replace(path, &new, mode, write).inspect_err(|_| {
-        // The first error is the one to report; a leftover is replaced by the next save.
+        // The caller reports the first error; the next save replaces a temporary file that remains.
         drop(fs::remove_file(&new));
     })
 }

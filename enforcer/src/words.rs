@@ -1,6 +1,6 @@
-//! Enums whose variants have a word each: what metrics, scripts and the journal know them by.
+//! Enums with a stable word for each variant, for metrics, scripts and the journal.
 
-/// Declares an enum with one word per variant, `ALL` in the order of declaration, `word` and `from_word`. The list and the words cannot miss a variant.
+/// Declares an enum with one word per variant, `ALL`, `word` and `from_word`, none of which can miss a variant.
 macro_rules! words {
     (
         $(#[$about:meta])*
@@ -11,7 +11,7 @@ macro_rules! words {
         $visibility enum $name { $($(#[$variant_about])* $variant,)+ }
 
         impl $name {
-            /// Every variant, in the order of declaration.
+            /// All variants, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The stable word of the variant.
@@ -19,7 +19,7 @@ macro_rules! words {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The variant with this word; `None` where this version knows no such word.
+            /// The variant with this word; `None` if this version has no such word.
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
             }

@@ -1,4 +1,4 @@
-//! Asks the daemon. Every call needs a tokio runtime with I/O and time.
+//! Client of the control socket. Every call requires a tokio runtime with I/O and time enabled.
 
 use std::io;
 use std::os::fd::AsRawFd as _;
@@ -20,34 +20,34 @@ use tokio::net::UnixStream;
 use super::{ControlError, socket_path};
 use crate::core::{EventRecord, Status};
 
-/// The longest answer that is read, in bytes; the same for one line of a followed answer.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// How long the daemon may take for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Maximum length of an answer, and of one line of a stream of events, in bytes.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Maximum time from the request to the end of the answer; for a stream of events, to its head.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The state of the daemon.
+/// Returns the status of the daemon.
 ///
 /// # Errors
-/// Where the daemon does not run, does not let the caller in, or gives no answer that can be read.
+/// If the daemon does not run, refuses the caller, or sends no valid answer.
 pub async fn get_status(runtime_dir: &Path) -> Result<Status, ControlError> {
     let text = get_text(runtime_dir, "/status").await?;
     read_json("/status", text.as_bytes())
 }
 
-/// The answer to `GET` of `target` ("/metrics"), as text.
+/// Returns the answer to `GET target`, for example of `/metrics`, as text.
 ///
 /// # Errors
 /// As [`get_status`].
 pub async fn get_text(runtime_dir: &Path, target: &str) -> Result<String, ControlError> {
     let socket = socket_path(runtime_dir);
-    let asked = async {
-        let response = ask(&socket, target).await?;
-        whole(&socket, target, response).await
+    let answer = async {
+        let response = get(&socket, target).await?;
+        read_body(&socket, target, response).await
     };
-    in_time(&socket, asked).await
+    in_time(&socket, answer).await
 }
 
-/// The events that the daemon holds after `since`, oldest first; 0 for all.
+/// Returns the daemon's events with a sequence number above `since`, oldest first; all events for 0.
 ///
 /// # Errors
 /// As [`get_status`].
@@ -57,7 +57,7 @@ pub async fn events(runtime_dir: &Path, since: u64) -> Result<Vec<EventRecord>, 
     read_json(&target, text.as_bytes())
 }
 
-/// Calls `each` with every event after `since`, those to come included, until the daemon ends. Drop the future to stop earlier.
+/// Calls `each` with every event after `since`, including future ones, until the daemon exits. Drop the future to stop earlier.
 ///
 /// # Errors
 /// As [`get_status`].
@@ -68,7 +68,7 @@ pub async fn follow(
 ) -> Result<(), ControlError> {
     let socket = socket_path(runtime_dir);
     let target = format!("/events?follow=1&since={since}");
-    let mut response = in_time(&socket, ask(&socket, &target)).await?;
+    let mut response = in_time(&socket, get(&socket, &target)).await?;
     let mut rest = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
         let bytes = match frame {
@@ -91,7 +91,7 @@ async fn in_time<T>(
     socket: &Path,
     answer: impl Future<Output = Result<T, ControlError>>,
 ) -> Result<T, ControlError> {
-    tokio::time::timeout(PATIENCE, answer)
+    tokio::time::timeout(ANSWER_TIMEOUT, answer)
         .await
         .map_err(|_elapsed| late(socket))
         .flatten()
@@ -100,19 +100,19 @@ async fn in_time<T>(
 fn late(socket: &Path) -> ControlError {
     ControlError::Late {
         path: socket.to_owned(),
-        seconds: PATIENCE.as_secs(),
+        seconds: ANSWER_TIMEOUT.as_secs(),
     }
 }
 
-/// The answer's head, if it is a good one.
-async fn ask(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlError> {
+/// Sends `GET target`, and returns the response unless its status is an error.
+async fn get(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlError> {
     let stream = connect(socket)
         .await
         .map_err(|error| unconnected(socket, error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| broken(socket, error))?;
-    // What breaks there is told by the request and by the answer's body too.
+    // An error of the connection also ends the request or the body of the answer, which report it.
     tokio::spawn(async { drop(connection.await) });
     let request = Request::get(target)
         .header(HOST, "egress-enforcer")
@@ -124,7 +124,7 @@ async fn ask(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlE
         return Ok(response);
     }
     let code = response.status().as_u16();
-    let text = whole(socket, target, response).await?;
+    let text = read_body(socket, target, response).await?;
     Err(ControlError::Answered {
         request: target.to_owned(),
         code,
@@ -132,14 +132,14 @@ async fn ask(socket: &Path, target: &str) -> Result<Response<Incoming>, ControlE
     })
 }
 
-/// Connects, and takes its turn where others wait for the daemon, too: a socket that does not block would fail at once.
+/// Connects with a blocking socket, which waits if the daemon's backlog is full; a non-blocking one would fail immediately.
 async fn connect(socket: &Path) -> io::Result<UnixStream> {
     let path = UnixAddr::new(socket)?;
     let connecting = tokio::task::spawn_blocking(move || -> io::Result<_> {
         let (family, kind) = (AddressFamily::Unix, SockType::Stream);
         let socket = nix::sys::socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
-        // The limit of connect(2), too.
-        let limit = TimeVal::seconds(i64::try_from(PATIENCE.as_secs()).unwrap_or(i64::MAX));
+        // SO_SNDTIMEO also limits connect(2).
+        let limit = TimeVal::seconds(i64::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(i64::MAX));
         setsockopt(&socket, SendTimeout, &limit)?;
         nix::sys::socket::connect(socket.as_raw_fd(), &path)?;
         Ok(socket)
@@ -149,7 +149,7 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 
-async fn whole(
+async fn read_body(
     socket: &Path,
     target: &str,
     mut response: Response<Incoming>,
@@ -173,7 +173,7 @@ async fn next_bytes(
     Ok(Some(frame.into_data().unwrap_or_default()))
 }
 
-/// Whether the other side closed: the only end that a followed answer has.
+/// Whether the daemon closed the connection: a stream of events has no other end.
 fn is_end(error: &hyper::Error) -> bool {
     let io_error = std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
@@ -183,12 +183,12 @@ fn is_end(error: &hyper::Error) -> bool {
 }
 
 fn within_limit(target: &str, length: usize) -> Result<(), ControlError> {
-    if length <= MOST_BYTES {
+    if length <= MAX_ANSWER {
         return Ok(());
     }
     Err(ControlError::TooLong {
         request: target.to_owned(),
-        limit: MOST_BYTES,
+        limit: MAX_ANSWER,
     })
 }
 
@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_connection_says_whether_the_daemon_or_the_permission_is_missing() {
+    fn a_connection_error_distinguishes_a_missing_daemon_from_a_missing_permission() {
         let message = |kind: io::ErrorKind| {
             unconnected(Path::new("/run/e/control.sock"), kind.into()).to_string()
         };

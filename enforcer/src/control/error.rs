@@ -1,11 +1,11 @@
-//! What can go wrong between the command line and the daemon, each with its mend.
+//! Errors of the control socket and its client, each with its fix.
 
 use std::io;
 use std::path::PathBuf;
 
 use super::GROUP;
 
-/// Why the control socket is not served, or gave no answer.
+/// Error of the control socket or of a request to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Nothing listens on the socket.
@@ -16,18 +16,18 @@ pub enum ControlError {
         /// The socket.
         path: PathBuf,
     },
-    /// The caller may not open the socket.
+    /// The caller has no permission to connect to the socket.
     #[error("no permission to ask the daemon on {}: be root or in the group {GROUP}", path.display())]
     Forbidden {
         /// The socket.
         path: PathBuf,
     },
-    /// The connection could not be made, or broke.
+    /// The connection could not be established, or broke.
     #[error("the connection to the daemon on {} broke ({source}): try again, and read the daemon's log if it stays", path.display())]
     Broken {
         /// The socket.
         path: PathBuf,
-        /// What broke.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No answer in time.
@@ -37,37 +37,37 @@ pub enum ControlError {
     Late {
         /// The socket.
         path: PathBuf,
-        /// How long the client waited.
+        /// The time limit, in seconds.
         seconds: u64,
     },
-    /// The daemon answered with an error of its own.
+    /// The daemon answered with an error status.
     #[error("the daemon answered {code} to {request}: {text}")]
     Answered {
-        /// What was asked for.
+        /// The target of the request.
         request: String,
         /// The HTTP status.
         code: u16,
-        /// The line that came with it.
+        /// The body of the answer: one line.
         text: String,
     },
-    /// The answer is longer than any that the daemon gives.
+    /// The answer is longer than any that the daemon sends.
     #[error(
         "the answer to {request} is longer than {limit} bytes: is it egress-enforcer that listens there?"
     )]
     TooLong {
-        /// What was asked for.
+        /// The target of the request.
         request: String,
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The answer is not what this version reads.
+    /// This version cannot parse the answer.
     #[error(
         "the answer to {request} cannot be read ({detail}): restart the daemon if its version is another than this command's"
     )]
     Unreadable {
-        /// What was asked for.
+        /// The target of the request.
         request: String,
-        /// Where reading failed.
+        /// The error of the parser.
         detail: String,
     },
     /// Another daemon listens on the socket.
@@ -78,13 +78,13 @@ pub enum ControlError {
         /// The socket.
         path: PathBuf,
     },
-    /// Something else stands where the socket belongs.
+    /// The path of the socket exists, but is not a socket.
     #[error("{} is there and is no socket: move it away, or set paths.runtime to another directory", path.display())]
     NotASocket {
-        /// What stands there.
+        /// The path of the socket.
         path: PathBuf,
     },
-    /// The socket could not be made.
+    /// The socket could not be created.
     #[error("cannot {what} {} ({source}): set paths.runtime to a directory that the daemon may write", path.display())]
     Bind {
         /// The step.

@@ -1,4 +1,4 @@
-//! A snapshot as OpenMetrics text.
+//! Formats a status as OpenMetrics text.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::core::{Count, NameStatus, PatternStatus, SourceStatus, Status};
 #[cfg(test)]
 mod tests;
 
-/// `GET /metrics`, in the order in which it is written here.
+/// Returns the body of `GET /metrics`. The metrics have the order in which `Snapshot::encode` writes them.
 pub fn metrics(status: &Status) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Snapshot(status.clone())));
@@ -40,7 +40,7 @@ impl Collector for Snapshot {
     }
 }
 
-/// Labels in the order in which they are written.
+/// Labels in output order.
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 struct Page<'a>(DescriptorEncoder<'a>);
@@ -238,7 +238,7 @@ impl Page<'_> {
     }
 }
 
-/// The names of registries and exceptions, each once: two samples with the same labels are no valid text.
+/// Returns each name of a registry or exception once: OpenMetrics allows no two samples with the same labels.
 fn names(status: &Status) -> Vec<&NameStatus> {
     let mut met = BTreeSet::new();
     let registries = status.registries.iter().map(|registry| &registry.names);
@@ -247,7 +247,7 @@ fn names(status: &Status) -> Vec<&NameStatus> {
     names.filter(|name| met.insert(&name.name)).collect()
 }
 
-/// The patterns of registries, each once, with how many addresses each has.
+/// Returns each pattern of a registry once, with the number of its addresses.
 fn patterns(status: &Status) -> BTreeMap<[(&'static str, String); 1], i64> {
     let registries = status.registries.iter();
     let patterns = registries.flat_map(|registry| &registry.patterns);

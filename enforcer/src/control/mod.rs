@@ -15,10 +15,10 @@ pub use error::ControlError;
 pub use metrics::metrics;
 pub use server::serve;
 
-/// Members of this group may ask the daemon.
+/// Members of this group may connect to the control socket.
 pub const GROUP: &str = "egress-enforcer";
 
-/// The control socket in the directory that `paths.runtime` names.
+/// Returns the path of the control socket in `runtime_dir` (`paths.runtime`).
 pub fn socket_path(runtime_dir: &Path) -> PathBuf {
     runtime_dir.join("control.sock")
 }

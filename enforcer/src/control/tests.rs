@@ -29,7 +29,7 @@ impl Source for Daemon {
     }
 }
 
-/// Runs `test` beside a server in a directory of its own.
+/// Runs `test` concurrently with a server in a new directory.
 pub(super) async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
     let directory = TempDir::new().unwrap();
     let runtime = directory.path().join("run/enforcer");
@@ -43,7 +43,7 @@ pub(super) async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
     assert!(!socket_path(&runtime).exists(), "the socket stays behind");
 }
 
-/// Sends raw bytes and reads to the end.
+/// Sends raw bytes, and returns all that the server sends.
 async fn exchange(runtime: &Path, request: &[u8]) -> String {
     let mut stream = connect(runtime).await;
     stream.write_all(request).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_status_arrives_as_it_was_sent() {
 }
 
 #[tokio::test]
-async fn metrics_are_announced_as_open_metrics() {
+async fn metrics_have_the_content_type_of_openmetrics() {
     with_server(async |runtime, _log| {
         let text = client::get_text(runtime, "/metrics").await.unwrap();
         assert_eq!(text, metrics(&status()));
@@ -78,7 +78,7 @@ async fn metrics_are_announced_as_open_metrics() {
 }
 
 #[tokio::test]
-async fn events_are_given_from_where_the_reader_was() {
+async fn events_are_listed_after_a_sequence_number() {
     with_server(async |runtime, log| {
         (0..3).for_each(|_| log.push(event()));
         let newer = client::events(runtime, 1).await.unwrap();
@@ -92,7 +92,7 @@ async fn events_are_given_from_where_the_reader_was() {
 }
 
 #[tokio::test]
-async fn a_follower_gets_what_was_there_and_what_comes_later() {
+async fn a_stream_contains_earlier_and_later_events() {
     with_server(async |runtime, log| {
         log.push(event());
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
@@ -113,7 +113,7 @@ async fn a_follower_gets_what_was_there_and_what_comes_later() {
 }
 
 #[tokio::test]
-async fn a_follower_is_told_when_the_daemon_ends() {
+async fn a_stream_ends_with_the_daemon() {
     let directory = TempDir::new().unwrap();
     let server = Server::bind(&socket_path(directory.path())).unwrap();
     let daemon = Daemon::default();
@@ -125,7 +125,7 @@ async fn a_follower_is_told_when_the_daemon_ends() {
 }
 
 #[tokio::test]
-async fn orders_and_other_paths_are_refused_with_one_line() {
+async fn other_methods_and_paths_are_refused_with_one_line() {
     with_server(async |runtime, _log| {
         for (request, code) in [
             (
@@ -165,7 +165,7 @@ async fn garbage_does_not_end_the_server() {
             &[b'a'; 20_000],
         ] {
             let mut stream = connect(runtime).await;
-            // The server may close before all is written.
+            // The server may close the connection before everything is written.
             drop(stream.write_all(garbage).await);
             drop(stream.shutdown().await);
             let mut answer = Vec::new();
@@ -195,7 +195,7 @@ async fn a_stale_socket_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_live_socket_is_left_alone() {
+async fn a_live_socket_is_not_replaced() {
     let directory = TempDir::new().unwrap();
     let path = socket_path(directory.path());
     let first = Server::bind(&path).unwrap();
@@ -218,7 +218,7 @@ async fn another_daemons_socket_is_not_removed() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_the_socket_stays() {
+async fn a_file_at_the_path_of_the_socket_is_not_replaced() {
     let directory = TempDir::new().unwrap();
     let path = socket_path(directory.path());
     fs::write(&path, "precious").unwrap();

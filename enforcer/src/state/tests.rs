@@ -24,7 +24,7 @@ fn unusable(path: &Path) -> (Unusable, String) {
 }
 
 #[test]
-fn what_is_saved_is_loaded() {
+fn a_saved_state_is_loaded() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     save(&path, &State::new(BTreeMap::new())).unwrap();
@@ -36,7 +36,7 @@ fn what_is_saved_is_loaded() {
 }
 
 #[test]
-fn the_file_reads_as_documented() {
+fn the_documented_format_is_read() {
     let text = r#"{"version":1,"names":{"contoso.azurecr.io":{"20.45.122.144":
         {"first-seen":"2026-10-01T08:00:00Z","last-seen":"2026-10-01T09:30:00Z"}}}}"#;
     let directory = tempfile::tempdir().unwrap();
@@ -47,13 +47,13 @@ fn the_file_reads_as_documented() {
 }
 
 #[test]
-fn a_missing_file_is_no_error() {
+fn a_missing_file_is_not_an_error() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(load(&directory.path().join("state.json")).unwrap(), None);
 }
 
 #[test]
-fn an_unusable_file_is_named_and_kept_aside() {
+fn an_unusable_file_is_reported_and_moved_aside() {
     type Case = (&'static str, fn(&Unusable) -> bool);
     let cases: [Case; 4] = [
         ("", |r| matches!(r, Unusable::Corrupt(_))),
@@ -73,14 +73,14 @@ fn an_unusable_file_is_named_and_kept_aside() {
         assert!(is_expected(&reason), "{text}: {reason}");
         assert!(message.contains("state.json"), "{message}");
         assert!(message.contains("goes on without"), "{message}");
-        let kept = directory.path().join("state.json.corrupt");
-        assert_eq!(fs::read_to_string(kept).unwrap(), text);
+        let moved = directory.path().join("state.json.corrupt");
+        assert_eq!(fs::read_to_string(moved).unwrap(), text);
         assert_eq!(load(&path).unwrap(), None);
     }
 }
 
 #[test]
-fn what_a_later_daemon_added_is_passed_over() {
+fn unknown_fields_are_ignored() {
     let text = r#"{"version":1,"more":[1],"names":{"contoso.azurecr.io":{"20.45.122.144":{"first-seen":
         "2026-10-01T08:00:00Z","last-seen":"2026-10-01T09:30:00Z","asked-of":"10.0.0.1"}}}}"#;
     let directory = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn what_a_later_daemon_added_is_passed_over() {
 }
 
 #[test]
-fn a_file_of_another_version_is_kept_for_it_and_survives_what_comes_after() {
+fn a_file_of_another_version_is_moved_aside_and_not_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let text = r#"{"version":2,"hosts":[]}"#;
@@ -104,12 +104,12 @@ fn a_file_of_another_version_is_kept_for_it_and_survives_what_comes_after() {
     save(&path, &sample()).unwrap();
     fs::write(&path, "damaged").unwrap();
     assert!(matches!(unusable(&path).0, Unusable::Corrupt(_)));
-    let kept = directory.path().join("state.json.v2");
-    assert_eq!(fs::read_to_string(kept).unwrap(), text);
+    let moved = directory.path().join("state.json.v2");
+    assert_eq!(fs::read_to_string(moved).unwrap(), text);
 }
 
 #[test]
-fn a_file_over_the_limit_is_not_taken_in() {
+fn a_file_over_the_limit_is_moved_aside() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let file = File::create(&path).unwrap();
@@ -119,7 +119,7 @@ fn a_file_over_the_limit_is_not_taken_in() {
 }
 
 #[test]
-fn what_is_no_file_is_unreadable_and_moved_away() {
+fn a_special_file_is_unreadable_and_moved_aside() {
     let occupy: [fn(&Path); 2] = [|path| fs::create_dir(path).unwrap(), make_fifo];
     for occupy in occupy {
         let directory = tempfile::tempdir().unwrap();
@@ -135,7 +135,7 @@ fn what_is_no_file_is_unreadable_and_moved_away() {
 }
 
 #[test]
-fn a_write_that_fails_half_way_leaves_the_old_file_whole() {
+fn a_failed_write_leaves_the_old_file_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     save(&path, &sample()).unwrap();
@@ -150,7 +150,7 @@ fn a_write_that_fails_half_way_leaves_the_old_file_whole() {
 }
 
 #[test]
-fn a_missing_directory_is_made_for_its_owner_alone() {
+fn a_missing_directory_is_created_for_its_owner_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("new").join("state.json");
     save(&path, &sample()).unwrap();
@@ -163,7 +163,7 @@ fn a_missing_directory_is_made_for_its_owner_alone() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_an_error_that_names_the_file() {
+fn a_directory_that_cannot_be_created_is_an_error_with_the_file() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("gone"), "a file").unwrap();
     let path = directory.path().join("gone").join("state.json");
@@ -172,7 +172,7 @@ fn a_directory_that_cannot_be_made_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn a_leftover_of_an_interrupted_save_is_replaced() {
+fn the_temporary_file_of_an_interrupted_save_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let leftover = directory.path().join("state.json.new");

@@ -75,12 +75,12 @@ egress_enforcer_exception_ends_timestamp_seconds{target="agent.service",reason="
 "#;
 
 #[test]
-fn a_status_is_written_exactly_so() {
+fn a_status_has_the_golden_text() {
     assert_eq!(metrics(&status()), GOLDEN);
 }
 
 #[test]
-fn snooped_addresses_are_counted_of_names_and_patterns() {
+fn snooped_addresses_are_counted_for_each_name_and_pattern() {
     let mut status = status();
     status.registries[0].names[0].addresses[0].snooped = true;
     status.registries[0].patterns = vec![PatternStatus {

@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Builds the answer to a request.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::control::metrics;
 use crate::daemon::EventLog;
 
-/// An answer that is whole, or one that is written as it is read.
+/// Body of an answer: complete, or generated while the client reads it.
 pub(super) type Body = Either<Full<Bytes>, Either<Listing, Follow>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -24,7 +24,7 @@ const JSON_LINES: &str = "application/x-ndjson";
 /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The answer to a request; its body is not read. `may_follow` says whether the connection may become one that follows the events.
+/// Returns the answer to `request`, whose body is ignored. `may_follow`: whether the connection may become a stream of events.
 pub(super) fn answer<B>(
     request: &Request<B>,
     source: &dyn Source,
@@ -63,7 +63,7 @@ fn too_many_followers() -> Response<Body> {
     line(StatusCode::SERVICE_UNAVAILABLE, &text)
 }
 
-/// What `/events` is asked for.
+/// Query parameters of `/events`.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct EventsQuery {
     since: u64,
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_is_not_understood_is_refused() {
+    fn an_unknown_or_invalid_query_is_refused() {
         let query = |since, follow| Some(EventsQuery { since, follow });
         for (text, expected) in [
             ("", query(0, false)),

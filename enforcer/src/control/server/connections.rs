@@ -1,4 +1,4 @@
-//! The open control connections, and how many of them a user may have.
+//! The open control connections, and their limits per user.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,37 +6,37 @@ use std::rc::Rc;
 
 use tokio::task::AbortHandle;
 
-/// The user whose connections no other user's count against.
+/// Root, whose connections count only against its limit per user.
 const ROOT: u32 = 0;
 
-/// Bounds of the connections to the control socket.
+/// Limits on the number of connections to the control socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections of one user.
+    /// Maximum for one user.
     pub per_user: usize,
-    /// Connections of all users but root together.
+    /// Maximum for all users except root together.
     pub all_but_root: usize,
 }
 
-/// Connections that wait for a request, or for its answer.
+/// Limits for connections that send a request or receive its answer.
 pub const REQUESTS: Bounds = Bounds {
     per_user: 8,
     all_but_root: 32,
 };
 
-/// Connections that follow the events.
+/// Limits for streams of events.
 pub const FOLLOWERS: Bounds = Bounds {
     per_user: 8,
     all_but_root: 32,
 };
 
-/// Bytes of answers that wait until they are read, for all users but root together.
+/// Maximum size of unread answers of all users except root together, in bytes.
 pub const MAX_UNREAD: usize = 4 << 20;
 
-/// What a connection does; what is closed first stands first.
+/// Phase of a connection, in the order in which connections are closed to make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// No whole request has arrived.
+    /// No complete request has arrived.
     Idle,
     Answered,
     Following,
@@ -46,28 +46,28 @@ enum Phase {
 struct Connection {
     uid: u32,
     phase: Phase,
-    /// Bytes of the answer.
+    /// Size of the answer, in bytes.
     unread: usize,
     task: Option<AbortHandle>,
 }
 
-/// All open connections, by numbers that grow with each: the lowest is the oldest.
+/// All open connections by id. Ids increase: the lowest belongs to the oldest connection.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     next: u64,
     open: BTreeMap<u64, Connection>,
 }
 
-/// Why a connection was closed for another one.
+/// The limit for which a connection was closed to make room for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evicted {
-    /// Its user has as many as a user may have.
+    /// The limit of its user.
     UserBound(u32),
-    /// All users but root have as many as they may have, and none has more than its user.
+    /// The limit of all users except root; no user had more connections than this one.
     SharedBound(u32),
 }
 
-/// A place among the connections, which ends with the value.
+/// An entry among the open connections, which is removed on drop.
 #[derive(Debug)]
 pub(super) struct Slot {
     id: u64,
@@ -75,8 +75,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Makes a place for a new connection of `uid`. Where there is none, the oldest connection that waits for a request is closed for it: of
-    /// the same user, or of those with the most.
+    /// Adds a connection of `uid`. At a limit, closes the oldest idle connection (or else the oldest that receives an answer) of the same
+    /// user, or of the users with the most.
     pub(super) fn take(
         connections: &Rc<RefCell<Connections>>,
         uid: u32,
@@ -89,29 +89,29 @@ impl Slot {
         (Self { id, connections }, evicted)
     }
 
-    /// The number of the connection.
+    /// Id of the connection.
     pub(super) const fn id(&self) -> u64 {
         self.id
     }
 
-    /// Notes that the request has arrived.
+    /// Records that the request has arrived.
     pub(super) fn answer(&self) {
         self.connections
             .borrow_mut()
             .enter(self.id, Phase::Answered);
     }
 
-    /// Notes that the answer has so many bytes. Where too many wait, the oldest answer of the users with the most bytes is given up.
+    /// Records the size of the answer. Above [`MAX_UNREAD`], closes other connections: the oldest answers of the users with the most bytes.
     pub(super) fn hold(&self, bytes: usize) {
         self.connections.borrow_mut().hold(self.id, bytes);
     }
 
-    /// Makes it a connection that follows the events, if its user may have one more.
+    /// Makes the connection a stream of events, if the limits allow one more; returns whether it did.
     pub(super) fn follow(&self) -> bool {
         self.connections.borrow_mut().follow(self.id)
     }
 
-    /// Whether it follows the events.
+    /// Whether the connection is a stream of events.
     pub(super) fn follows(&self) -> bool {
         let table = self.connections.borrow();
         let own = table.open.get(&self.id);
@@ -126,7 +126,7 @@ impl Drop for Slot {
 }
 
 impl Connections {
-    /// Names the task that is aborted when the connection `id` is closed for another one.
+    /// Sets the task to abort when the connection `id` is closed to make room.
     pub(super) fn runs_in(&mut self, id: u64, task: AbortHandle) {
         if let Some(connection) = self.open.get_mut(&id) {
             connection.task = Some(task);
@@ -169,7 +169,8 @@ impl Connections {
         closed.map(Evicted::SharedBound)
     }
 
-    /// Streams are meant to last: they give way to none of their own user, and to another user's only where that has at least two fewer.
+    /// Makes the connection `id` a stream of events. A stream is never closed for another one of its user, and for another user's only if
+    /// that user has at least two fewer.
     fn follow(&mut self, id: u64) -> bool {
         let follows = |it: &Connection| it.phase == Phase::Following;
         let Some(uid) = self.open.get(&id).map(|connection| connection.uid) else {
@@ -210,7 +211,7 @@ impl Connections {
         }
     }
 
-    /// What each user has, as `weight` counts it.
+    /// Returns the sum of `weight` over each user's connections.
     fn sums(&self, weight: impl Fn(u64, &Connection) -> usize) -> BTreeMap<u32, usize> {
         let mut sums = BTreeMap::new();
         for (id, connection) in &self.open {
@@ -219,7 +220,7 @@ impl Connections {
         sums
     }
 
-    /// Closes the oldest of those that are idle, or else of all. Returns its user.
+    /// Closes the first of the connections `among`: by phase, then by age. Returns its user.
     fn close_first(&mut self, among: impl Fn(u64, &Connection) -> bool) -> Option<u32> {
         let candidates = self.open.iter().filter(|(id, it)| among(**id, it));
         let first = candidates.min_by_key(|(id, it)| (it.phase, **id));
@@ -247,7 +248,7 @@ fn total_but_root(counts: &BTreeMap<u32, usize>) -> usize {
     others.map(|(_, count)| count).sum()
 }
 
-/// All users that have as much as the one with the most, root left out: none of them gives way for its number.
+/// Returns the users except root with the highest count, and that count. It returns all of them, so that no choice depends on user ids.
 fn users_with_most(counts: &BTreeMap<u32, usize>) -> Option<(BTreeSet<u32>, usize)> {
     let others = counts.iter().filter(|(uid, _)| **uid != ROOT);
     let most = others.clone().map(|(_, count)| *count).max()?;

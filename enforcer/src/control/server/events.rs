@@ -1,4 +1,4 @@
-//! Answers that hold events: written in batches, so that a client that reads slowly costs no more memory.
+//! Answers with events. They are generated in batches, so that a slow client does not increase memory use.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use hyper::body::{Body, Bytes, Frame};
 use crate::core::EventRecord;
 use crate::daemon::EventLog;
 
-/// Events that are written at once.
+/// Maximum number of events in a batch.
 const BATCH: usize = 32;
 
-/// The body of `/events`: a JSON array of the events that were there when it was asked for.
+/// Body of `/events`: a JSON array of the events at the time of the request.
 pub(super) struct Listing {
     log: Arc<EventLog>,
     last: u64,
     end: u64,
-    /// What stands before the next event; nothing once the array is closed.
+    /// Byte to write before the next event; `None` once the array is closed.
     separator: Option<u8>,
 }
 
 impl Listing {
-    /// Begins after `sequence`.
+    /// The events after `sequence`.
     pub(super) fn new(log: Arc<EventLog>, sequence: u64) -> Self {
         let end = log.last();
         Self {
@@ -69,14 +69,14 @@ impl Body for Listing {
     }
 }
 
-/// The body of `/events?follow=1`. It has no end.
+/// Body of `/events?follow=1`: JSON lines without an end.
 pub(super) struct Follow {
     log: Arc<EventLog>,
     next: Pin<Box<dyn Future<Output = Vec<EventRecord>>>>,
 }
 
 impl Follow {
-    /// Begins after `sequence`.
+    /// The events after `sequence`.
     pub(super) fn new(log: Arc<EventLog>, sequence: u64) -> Self {
         let next = Box::pin(after(Arc::clone(&log), sequence));
         Self { log, next }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_an_array_however_many_events_there_are() {
+    fn a_listing_is_an_array_for_any_number_of_events() {
         for count in [0, 1, BATCH, BATCH + 1, 3 * BATCH] {
             let log = log(count);
             let text = rest(&mut Listing::new(log.clone(), 0));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_the_ring_lost_meanwhile_leave_an_array() {
+    fn a_listing_stays_an_array_if_the_log_drops_events_meanwhile() {
         let log = log(2 * BATCH);
         let mut listing = Listing::new(log.clone(), 0);
         let mut text = String::from_utf8(listing.batch(b'[').unwrap()).unwrap();

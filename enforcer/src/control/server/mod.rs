@@ -1,4 +1,4 @@
-//! The control socket: HTTP, read-only: only GET is supported.
+//! Server of the control socket: a read-only HTTP API that supports only GET.
 
 mod answer;
 mod connections;
@@ -31,16 +31,16 @@ pub use self::source::Source;
 use super::ControlError;
 use crate::daemon::Published;
 
-/// Longest time that a client may take to send its request.
+/// Maximum time for a client to send its request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time from the connection to the end of the answer; streams of events last longer.
+/// Maximum time from the connection to the end of the answer, except for streams of events.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request, and of an answer that waits in the daemon: the smallest that hyper takes.
+/// Maximum size of hyper's read and write buffers, in bytes, which bounds requests and pending answers: the minimum that hyper accepts.
 const BUFFER: usize = 8192;
-/// Until the next try, when no connection can be accepted (no file descriptor left).
+/// Delay before the next accept(2) after a failed one (for example without a free file descriptor).
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
-/// Serves `published` on the control socket in the directory `runtime`, as a task of the [`LocalSet`] at hand.
+/// Serves `published` on the control socket in the directory `runtime`, as a task of the current [`LocalSet`].
 ///
 /// # Errors
 /// As [`Server::bind`].
@@ -50,18 +50,18 @@ pub fn serve(runtime: &Path, published: Published) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// A listening control socket, which goes with its owner.
+/// A listening control socket, which is removed on drop.
 #[derive(Debug)]
 pub struct Server {
     path: PathBuf,
-    /// Device and inode of the socket, so that another daemon's is not removed in its place.
+    /// Device and inode of the socket, so that another daemon's socket at the same path is not removed.
     file: (u64, u64),
     listener: UnixListener,
 }
 
 impl Server {
-    /// Makes the socket with its directory (mode 0755), and listens. A socket on which nothing answers is replaced. Its mode is 0660
-    /// with the group [`super::GROUP`] where there is such a group, else 0600. Has to be called in a tokio runtime.
+    /// Creates the socket and its directory (mode 0755), and listens. Replaces a socket on which no process listens. The mode of the socket
+    /// is 0660 with the group [`super::GROUP`] if that group exists, else 0600. Must be called in a tokio runtime.
     ///
     /// # Errors
     /// [`ControlError::InUse`], [`ControlError::NotASocket`] or [`ControlError::Bind`].
@@ -75,8 +75,8 @@ impl Server {
         })
     }
 
-    /// Answers until the future is dropped: connections end with it, and the socket is removed. The future brings its own
-    /// [`LocalSet`], so it needs nothing but a tokio runtime around it; it is not `Send`.
+    /// Answers requests until the future is dropped, which closes all connections and removes the socket. The future includes a
+    /// [`LocalSet`], so it only needs a tokio runtime; it is not `Send`.
     pub async fn serve(self, source: impl Source + 'static) {
         let accepting = self.accept(Rc::new(source));
         LocalSet::new().run_until(accepting).await;
@@ -95,7 +95,7 @@ impl Server {
                     let conversation = converse(stream, slot, Rc::clone(&source));
                     let task = tasks.spawn_local(conversation);
                     connections.borrow_mut().runs_in(id, task);
-                    // A request that is there already is answered before the next connection could displace it.
+                    // Answer a request that has already arrived, before another connection can displace it.
                     yield_now().await;
                 }
                 Err(error) => {
@@ -107,9 +107,9 @@ impl Server {
     }
 }
 
-/// A place for the connection of whoever connected.
+/// Adds the connection `stream` under its peer's user.
 fn slot(connections: &Rc<RefCell<Connections>>, stream: &UnixStream) -> Slot {
-    // Whose connection it is the kernel knows of every Unix socket; should it not say, all those are one user's.
+    // The kernel knows the peer of every Unix socket; if it reported none, all such connections would share one user's limit.
     let uid = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
     let (slot, evicted) = Slot::take(connections, uid);
     match evicted {
@@ -142,7 +142,7 @@ fn held_bytes(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-/// One request and its answer.
+/// Serves one request on `stream`.
 async fn converse(stream: UnixStream, slot: Slot, source: Rc<dyn Source>) {
     let service = service_fn(|request| {
         slot.answer();

@@ -1,4 +1,4 @@
-//! Makes the control socket, so that nobody can connect before it has its mode.
+//! Creates the control socket, which accepts connections only once its mode is set.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -14,21 +14,21 @@ use tracing::warn;
 use crate::control::{ControlError, GROUP};
 use crate::file::read_within;
 
-/// group(5).
+/// The group database (group(5)).
 const GROUPS: &str = "/etc/group";
-/// The largest one that is read, in bytes.
-const MOST_GROUPS: u64 = 1 << 20;
-/// Connections that wait to be accepted.
+/// Maximum size of the group database, in bytes.
+const MAX_GROUPS_SIZE: u64 = 1 << 20;
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 128;
 
-/// A listening socket at `path`; see [`super::Server::bind`].
+/// Returns a listening socket at `path`; see [`super::Server::bind`].
 pub(super) fn listen(path: &Path) -> Result<UnixListener, ControlError> {
     make_directory(path)?;
     clear(path)?;
     let socket = UnixSocket::new_stream().map_err(failed("make", path))?;
     socket.bind(path).map_err(failed("bind", path))?;
-    // A socket that does not listen refuses connections, so the mode comes in between.
-    let group = read_within(Path::new(GROUPS), MOST_GROUPS)
+    // A socket refuses connections until it listens, so set the mode before.
+    let group = read_within(Path::new(GROUPS), MAX_GROUPS_SIZE)
         .inspect_err(|error| warn!("the control socket is for root only: {GROUPS} {error}"))
         .ok()
         .and_then(|groups| group_id(&String::from_utf8_lossy(&groups), GROUP));
@@ -36,7 +36,7 @@ pub(super) fn listen(path: &Path) -> Result<UnixListener, ControlError> {
     socket.listen(BACKLOG).map_err(failed("listen on", path))
 }
 
-/// The error of one step, for `map_err`.
+/// Returns a function for `map_err` that builds the error of the step `what`.
 pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ControlError {
     let path = path.to_owned();
     move |source| ControlError::Bind { what, path, source }
@@ -51,7 +51,7 @@ fn make_directory(path: &Path) -> Result<(), ControlError> {
     made.map_err(failed("make the directory", directory))
 }
 
-/// Removes a socket on which nothing answers.
+/// Removes a socket at `path` on which no process listens.
 fn clear(path: &Path) -> Result<(), ControlError> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -67,7 +67,7 @@ fn clear(path: &Path) -> Result<(), ControlError> {
     fs::remove_file(&path).map_err(failed("remove the old", &path))
 }
 
-/// Whether nothing listens. Does not wait: a daemon that hangs with a full backlog listens still.
+/// Whether no process listens at `path`. Does not block: a hung daemon with a full backlog still counts as listening.
 fn refuses(path: &Path) -> Result<bool, Errno> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let probe = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
@@ -75,7 +75,7 @@ fn refuses(path: &Path) -> Result<bool, Errno> {
     Ok(connected == Err(Errno::ECONNREFUSED))
 }
 
-/// Mode 0660 for the group, or 0600 where there is none or it cannot be given: that takes `CAP_CHOWN`, or to be a member.
+/// Sets mode 0660 and the group; mode 0600 if there is no group or chown(2) fails, which requires `CAP_CHOWN` or membership.
 fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     let Some(group) = group else {
@@ -88,7 +88,7 @@ fn restrict(path: &Path, group: Option<u32>) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o660))
 }
 
-/// The number of a group in the text of `/etc/group` (group(5)).
+/// Returns the id of the group `name` in the text of a group database (group(5)).
 fn group_id(groups: &str, name: &str) -> Option<u32> {
     let mut rows = groups.lines().map(|line| line.split(':'));
     rows.find_map(|mut row| {
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_found_by_its_whole_name() {
+    fn a_group_is_found_by_its_full_name() {
         let groups = "root:x:0:\negress-enforcer-ro:x:7:\negress-enforcer:x:991:ann,bob\n";
         assert_eq!(group_id(groups, GROUP), Some(991));
         assert_eq!(group_id("egress-enforcer:x:many:\n", GROUP), None);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_group_may_use_the_socket_and_nobody_else() {
+    fn only_the_owner_and_the_group_may_use_the_socket() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         fs::write(&path, "").unwrap();

@@ -1,4 +1,4 @@
-//! What the server serves.
+//! The data that the server provides.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::core::Status;
 use crate::daemon::{EventLog, Published};
 
-/// The published state and events.
+/// Source of the status and the events.
 pub trait Source {
-    /// The state at this moment.
+    /// Returns the current status.
     fn status(&self) -> Status;
-    /// The events.
+    /// Returns the log of events.
     fn events(&self) -> Arc<EventLog>;
 }
 

@@ -1,4 +1,4 @@
-//! Clients that send nothing, too slowly or too often, and those that do not read. Time is simulated; sockets are real.
+//! Clients that send nothing, send slowly, open many connections or do not read. Time is simulated; sockets are real.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -35,7 +35,7 @@ async fn follow(runtime: &Path) -> UnixStream {
     stream
 }
 
-/// So many events that a socket does not hold them.
+/// Adds more events than the buffers of a socket hold.
 fn fill(log: &EventLog) {
     (0..1024).for_each(|_| log.push(event()));
 }
@@ -57,7 +57,7 @@ async fn a_connection_without_a_request_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_byte_a_second_keeps_no_connection_open() {
+async fn a_request_of_one_byte_per_second_is_cut_off() {
     with_server(async |runtime, _log| {
         let begun = Instant::now();
         let mut stream = connect(runtime).await;
@@ -73,7 +73,7 @@ async fn a_byte_a_second_keeps_no_connection_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_is_not_read_is_given_up() {
+async fn an_unread_answer_is_cut_off_after_the_timeout() {
     with_server(async |runtime, log| {
         fill(&log);
         let whole = client::get_text(runtime, "/events").await.unwrap().len();
@@ -90,7 +90,7 @@ async fn an_answer_that_is_not_read_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_may_wait_for_events_as_long_as_it_likes() {
+async fn a_stream_of_events_has_no_timeout() {
     with_server(async |runtime, log| {
         log.push(event());
         let mut stream = follow(runtime).await;
@@ -103,7 +103,7 @@ async fn a_follower_may_wait_for_events_as_long_as_it_likes() {
 }
 
 #[tokio::test]
-async fn idle_connections_without_number_hold_up_nobody() {
+async fn idle_connections_do_not_block_requests() {
     with_server(async |runtime, _log| {
         let mut idle = Vec::new();
         for _ in 0..600 {
@@ -124,7 +124,7 @@ async fn idle_connections_without_number_hold_up_nobody() {
 }
 
 #[tokio::test]
-async fn requests_that_arrive_together_are_all_answered() {
+async fn simultaneous_requests_are_all_answered() {
     with_server(async |runtime, log| {
         (0..32).for_each(|_| log.push(event()));
         let runtime: Arc<Path> = Arc::from(runtime);
@@ -141,7 +141,7 @@ async fn requests_that_arrive_together_are_all_answered() {
 }
 
 #[tokio::test]
-async fn followers_are_bounded_and_hold_up_no_request() {
+async fn streams_are_limited_and_do_not_block_requests() {
     with_server(async |runtime, log| {
         log.push(event());
         let mut followers = Vec::new();
@@ -155,7 +155,7 @@ async fn followers_are_bounded_and_hold_up_no_request() {
             "{refused}"
         );
         assert!(refused.to_string().contains("events --follow"), "{refused}");
-        // A follower that goes makes room, also when no event tells the server so.
+        // A closed stream frees its slot, even if the server has no event to send.
         followers.pop();
         let mut stream = connect(runtime).await;
         loop {

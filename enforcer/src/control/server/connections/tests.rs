@@ -1,4 +1,4 @@
-//! Who gives way to whom.
+//! Which connection is closed to make room.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn open(table: &Table) -> Vec<u64> {
 }
 
 #[test]
-fn the_oldest_idle_connection_of_the_same_user_gives_way() {
+fn the_oldest_idle_connection_of_the_same_user_is_closed() {
     let table = Table::default();
     let slots = take(&table, ANN, 8);
     slots[0].answer();
@@ -30,7 +30,7 @@ fn the_oldest_idle_connection_of_the_same_user_gives_way() {
 }
 
 #[test]
-fn where_none_is_idle_the_oldest_answer_gives_way() {
+fn without_idle_connections_the_oldest_answer_is_closed() {
     let table = Table::default();
     let slots = take(&table, ANN, 8);
     slots.iter().for_each(Slot::answer);
@@ -39,7 +39,7 @@ fn where_none_is_idle_the_oldest_answer_gives_way() {
 }
 
 #[test]
-fn many_users_together_leave_room_for_another_and_for_root() {
+fn many_users_leave_room_for_another_user_and_for_root() {
     let table = Table::default();
     let most = take(&table, BOB, 3);
     let singles: Vec<Slot> = (2000..2029).flat_map(|uid| take(&table, uid, 1)).collect();
@@ -52,7 +52,7 @@ fn many_users_together_leave_room_for_another_and_for_root() {
 }
 
 #[test]
-fn among_users_with_as_many_the_oldest_connection_gives_way_whoever_has_it() {
+fn among_equal_users_the_oldest_connection_is_closed_whatever_its_uid() {
     for users in [[2000, 2001, 2002, 2003], [2003, 2002, 2001, 2000]] {
         let table = Table::default();
         let held: Vec<Slot> = (0..8)
@@ -69,7 +69,7 @@ fn among_users_with_as_many_the_oldest_connection_gives_way_whoever_has_it() {
 }
 
 #[test]
-fn among_users_with_as_many_streams_the_newest_gives_way_whoever_has_it() {
+fn among_users_with_equally_many_streams_the_newest_is_closed_whatever_its_uid() {
     for users in [[2000, 2001, 2002, 2003], [2003, 2002, 2001, 2000]] {
         let table = Table::default();
         let held: Vec<Slot> = users.iter().flat_map(|uid| take(&table, *uid, 8)).collect();
@@ -82,7 +82,7 @@ fn among_users_with_as_many_streams_the_newest_gives_way_whoever_has_it() {
 }
 
 #[test]
-fn among_users_with_as_many_bytes_the_oldest_answer_is_given_up_whoever_has_it() {
+fn among_users_with_equally_many_bytes_the_oldest_answer_is_closed_whatever_its_uid() {
     for users in [[ANN, BOB], [BOB, ANN]] {
         let table = Table::default();
         let hold = |uid| {
@@ -99,7 +99,7 @@ fn among_users_with_as_many_bytes_the_oldest_answer_is_given_up_whoever_has_it()
 }
 
 #[test]
-fn ten_thousand_users_open_no_more_than_the_bounds_allow() {
+fn ten_thousand_users_stay_within_the_limits() {
     let table = Table::default();
     let slots: Vec<Slot> = (1..10_000).flat_map(|uid| take(&table, uid, 2)).collect();
     assert_eq!(open(&table).len(), REQUESTS.all_but_root);
@@ -110,7 +110,7 @@ fn ten_thousand_users_open_no_more_than_the_bounds_allow() {
 }
 
 #[test]
-fn followers_have_bounds_of_their_own_and_stay() {
+fn streams_have_separate_limits_and_are_not_closed_for_requests() {
     let table = Table::default();
     let followers = take(&table, ANN, 8);
     assert!(followers.iter().all(Slot::follow));
@@ -121,7 +121,7 @@ fn followers_have_bounds_of_their_own_and_stay() {
 }
 
 #[test]
-fn a_user_with_fewer_streams_displaces_the_newest_of_the_one_with_most() {
+fn a_user_with_fewer_streams_displaces_the_newest_of_the_users_with_the_most() {
     let table = Table::default();
     let streams = |uid| {
         let slots = take(&table, uid, 8);
@@ -143,7 +143,7 @@ fn a_user_with_fewer_streams_displaces_the_newest_of_the_one_with_most() {
 }
 
 #[test]
-fn streams_of_many_users_are_not_displaced_by_one_more() {
+fn a_further_user_displaces_no_stream_of_a_user_with_only_one() {
     let table = Table::default();
     let held: Vec<Slot> = (2000..2032).flat_map(|uid| take(&table, uid, 1)).collect();
     assert!(held.iter().all(Slot::follow));
@@ -153,7 +153,7 @@ fn streams_of_many_users_are_not_displaced_by_one_more() {
 }
 
 #[test]
-fn answers_that_nobody_reads_are_given_up_beyond_a_sum() {
+fn unread_answers_beyond_the_limit_are_closed() {
     const MEBIBYTE: usize = 1 << 20;
     let table = Table::default();
     let hold = |uid| {
