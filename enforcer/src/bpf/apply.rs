@@ -150,7 +150,7 @@ impl Maps {
         self.write_settings(settings)
     }
 
-    /// Makes verified connections look up their grants again. To be called after all removals: a flow keeps what it looks up in the new epoch until the
+    /// Makes verified connections look up their grants again. Must be called after all removals: a flow keeps what it looks up in the new epoch until the
     /// next one. No two versions share an epoch.
     pub(super) fn begin_epoch(&mut self, settings: Settings) -> Result<(), KernelError> {
         let epoch = boot_clock();

@@ -63,7 +63,7 @@ pub struct ExclusiveProgram {
 }
 
 impl ExclusiveProgram {
-    /// What to do about it.
+    /// The fix.
     pub fn fix(&self) -> String {
         let Self {
             attach_point, id, ..
@@ -187,8 +187,8 @@ impl Attached {
             padding: 0,
         };
         // SAFETY: the array of one id outlives the call, and the attributes are of this command.
-        let told = unsafe { syscall::done(PROG_QUERY, &mut query) };
-        match told {
+        let result = unsafe { syscall::done(PROG_QUERY, &mut query) };
+        match result {
             Ok(()) => {}
             // More than one: then none is exclusive, and the first is returned.
             Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {}
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_comes_with_the_way_to_find_it() {
+    fn an_error_without_a_name_explains_how_to_find_it() {
         let nameless = exclusive(None);
         assert!(nameless.to_string().contains("the program with id 12"));
         let fix = nameless.fix();

@@ -1,7 +1,7 @@
 //! The two outer maps of the protected set.
 //!
 //! The loader would create their first inner maps with BTF types, while those of a new set have none. Linux 5.15 to 6.1 treat these as different kinds of
-//! map and refuse to switch (`timer_off` in `bpf_map_meta_equal`). So both are created here, alike.
+//! map and refuse to switch (`timer_off` in `bpf_map_meta_equal`). So both are created here, identically.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};

@@ -260,7 +260,7 @@ impl Pins {
     }
 }
 
-/// Creates a directory that only root may list, change or lock; an existing one must be so already.
+/// Creates a directory that only root may list, change or lock; an existing one must already be such a directory.
 fn make_own(directory: &Path) -> Result<(), KernelError> {
     let what = || format!("create {}", directory.display());
     let made = DirBuilder::new()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Check {
     /// What was checked.
     pub(crate) id: String,
-    /// Whether it passed.
+    /// Whether the check passed.
     pub(crate) outcome: CheckOutcome,
     /// What was found.
     pub(crate) message: String,
@@ -15,7 +15,7 @@ pub(crate) struct Check {
     pub(crate) fix: String,
 }
 
-/// Whether a check passed.
+/// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CheckOutcome {
@@ -23,7 +23,7 @@ pub(crate) enum CheckOutcome {
     Ok,
     /// It failed.
     Failed,
-    /// The check could not be made.
+    /// The check could not run.
     Unknown,
 }
 
@@ -42,7 +42,7 @@ impl Check {
         }
     }
 
-    /// A check that could not be made; `fix` says how it can.
+    /// A check that could not run; `fix`: how to make it possible.
     pub(crate) fn unknown(id: &str, message: impl Into<String>, fix: &str) -> Self {
         Self {
             outcome: CheckOutcome::Unknown,
@@ -50,12 +50,12 @@ impl Check {
         }
     }
 
-    /// Whether it passed.
+    /// Whether the check passed.
     pub(crate) fn is_ok(&self) -> bool {
         self.outcome == CheckOutcome::Ok
     }
 
-    /// Whether it failed; an unknown outcome is no failure.
+    /// Whether the check failed; an unknown outcome is not a failure.
     pub(crate) fn is_failed(&self) -> bool {
         self.outcome == CheckOutcome::Failed
     }

@@ -12,9 +12,9 @@ use super::KernelError;
 
 /// Maximum depth of the search for units; systemd nests slices by the dashes in their names.
 const MAX_SLICES: u32 = 8;
-/// Limits of one scan of the tree, in cgroups and in bytes of their paths: users create and name cgroups of their own.
-const MOST_SEEN: usize = 4096;
-const MOST_BYTES: usize = 1 << 20;
+/// Limits of one scan of the tree, in cgroups and in bytes of their paths: users can create and name cgroups.
+const MAX_CGROUPS: usize = 4096;
+const MAX_PATH_BYTES: usize = 1 << 20;
 
 /// An open cgroup.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ pub fn unit_cgroups(root: &Path, unit: &str) -> Result<Vec<Cgroup>, KernelError>
     each_slice(root, &mut |slice| {
         let candidate = slice.join(unit);
         if is_roots_directory(&candidate) {
-            // One that cannot be opened was removed in between.
+            // A cgroup that cannot be opened was removed meanwhile.
             found.extend(Cgroup::open(root, &candidate).ok());
         }
         Ok(())
@@ -169,11 +169,11 @@ pub fn paths_by_id(root: &Path) -> HashMap<u64, PathBuf> {
     let mut bytes = 0;
     let mut level = VecDeque::from([PathBuf::from("/")]);
     while let Some(path) = level.pop_front() {
-        // One that cannot be listed was removed, or is nested too deep for a path.
+        // A cgroup that cannot be listed was removed, or is nested too deep for a path.
         for (id, name) in children(&join(root, &path)) {
             let child = path.join(name);
             bytes += child.as_os_str().len();
-            if found.len() >= MOST_SEEN || bytes > MOST_BYTES {
+            if found.len() >= MAX_CGROUPS || bytes > MAX_PATH_BYTES {
                 return found;
             }
             found.insert(id, child.clone());
@@ -241,7 +241,7 @@ mod tests {
         }
         let found = paths_by_id(tree.path());
         let bytes: usize = found.values().map(|path| path.as_os_str().len()).sum();
-        assert!(bytes <= MOST_BYTES + 1, "{bytes}");
+        assert!(bytes <= MAX_PATH_BYTES + 1, "{bytes}");
         assert!(found.len() < 500);
         assert!(
             found

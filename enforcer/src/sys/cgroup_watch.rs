@@ -87,9 +87,9 @@ impl CgroupWatch {
 
     /// Watches a directory; returns whether it exists.
     fn add(&self, directory: &Path) -> Result<bool, KernelError> {
-        let told = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
-        let told = told | AddWatchFlags::IN_DONT_FOLLOW;
-        Ok(self.directories.add(directory, told)?.is_some())
+        let mask = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_DELETE;
+        let mask = mask | AddWatchFlags::IN_DONT_FOLLOW;
+        Ok(self.directories.add(directory, mask)?.is_some())
     }
 
     /// Waits until one of the awaited cgroups may have appeared or disappeared. The caller then calls [`CgroupWatch::follow`] and scans the tree.

@@ -1,8 +1,8 @@
 //! Datagram sockets that were connected to a resolver before the programs were attached, or before that resolver was configured: long-lived clients
 //! (nginx, c-ares, dnsmasq) keep theirs for days.
 //!
-//! sock_diag(7) lists sockets of this process's network namespace only, so that no user can have a socket listed that reaches a server of their own
-//! through another namespace.
+//! sock_diag(7) lists sockets of this process's network namespace only, so that no user can add a socket that reaches the user's own server through
+//! another namespace.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -34,11 +34,11 @@ const HEADER: usize = 16;
 /// `1 << TCP_ESTABLISHED`: the state of a connected datagram socket.
 const CONNECTED: u32 = 1 << 1;
 /// Maximum wait for a part of the list, in seconds; the kernel produces each on request.
-const PATIENCE: i64 = 5;
+const RECEIVE_TIMEOUT: i64 = 5;
 
-const MOST: usize = MAX_DNS_SOCKETS as usize;
+const MAX_SOCKETS: usize = MAX_DNS_SOCKETS as usize;
 
-/// Sockets by cookie, for each user, at most [`MOST`] each.
+/// Sockets by cookie, for each user, at most [`MAX_SOCKETS`] each.
 type SocketsByUser = BTreeMap<u32, BTreeMap<u64, AddressKey>>;
 
 /// Lists the datagram sockets of this process's network namespace that are connected to one of `servers`, by cookie with the resolver's address. If there
@@ -60,7 +60,7 @@ pub fn dns_sockets(
             {
                 let own = found.entry(user).or_default();
                 own.insert(cookie, server);
-                if own.len() > MOST {
+                if own.len() > MAX_SOCKETS {
                     own.pop_last();
                 }
             }
@@ -70,13 +70,13 @@ pub fn dns_sockets(
     Ok(fair_share(found))
 }
 
-/// As many as fit, in equal shares of the users.
+/// Returns as many sockets as fit into the map, in equal shares of the users.
 fn fair_share(found: SocketsByUser) -> BTreeMap<u64, AddressKey> {
     let by_user = found.into_values();
     let ranked = by_user.flat_map(|own| own.into_iter().enumerate());
     let mut ranked: Vec<_> = ranked.collect();
     ranked.sort_unstable_by_key(|(rank, (cookie, _))| (*rank, *cookie));
-    let fitting = ranked.into_iter().take(MOST);
+    let fitting = ranked.into_iter().take(MAX_SOCKETS);
     fitting.map(|(_, socket)| socket).collect()
 }
 
@@ -91,7 +91,7 @@ fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
     setsockopt(
         &socket,
         sockopt::ReceiveTimeout,
-        &TimeVal::seconds(PATIENCE),
+        &TimeVal::seconds(RECEIVE_TIMEOUT),
     )?;
     send(socket.as_raw_fd(), &request(family), MsgFlags::empty())?;
     let mut buffer = vec![0; 32 * 1024];
@@ -195,12 +195,12 @@ mod tests {
     #[test]
     fn a_user_with_many_sockets_displaces_no_others() {
         let own = |cookies: std::ops::Range<u64>| cookies.map(|cookie| (cookie, SERVER)).collect();
-        let many = own(10..10 + 2 * MOST as u64);
+        let many = own(10..10 + 2 * MAX_SOCKETS as u64);
         let found = SocketsByUser::from([(1000, many), (33, own(1_000_000..1_000_003))]);
         let listed = fair_share(found);
-        assert_eq!(listed.len(), MOST);
+        assert_eq!(listed.len(), MAX_SOCKETS);
         assert!((1_000_000..1_000_003).all(|cookie| listed.contains_key(&cookie)));
-        assert!(listed.contains_key(&10) && !listed.contains_key(&(10 + MOST as u64)));
+        assert!(listed.contains_key(&10) && !listed.contains_key(&(10 + MAX_SOCKETS as u64)));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub enum KernelError {
         what: String,
         /// The program that prevents it, with its cgroup.
         program: String,
-        /// What to do about that program.
+        /// The fix.
         fix: String,
     },
     /// No cgroup v2 hierarchy.
@@ -138,12 +138,12 @@ pub enum KernelError {
         /// The end of its log.
         log: String,
     },
-    /// A protected set that does not read back as written.
+    /// A protected set that differs from what was written when read back.
     #[error(
         "the new protected set does not read back as it was written ({what}): the one in force stays"
     )]
     ReadBack {
-        /// Where it differs.
+        /// The first difference.
         what: &'static str,
     },
     /// Any other error.

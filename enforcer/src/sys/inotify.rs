@@ -41,16 +41,16 @@ impl DirectoryWatch {
         })
     }
 
-    /// Watches `directory` for `told`; `None` if it does not exist. A directory that is watched already keeps its descriptor.
+    /// Watches `directory` for `mask`; `None` if it does not exist. A directory that is watched already keeps its descriptor.
     ///
     /// # Errors
     /// If it cannot be read, or the system has no watch left (`fs.inotify.max_user_watches`).
     pub(crate) fn add(
         &self,
         directory: &Path,
-        told: AddWatchFlags,
+        mask: AddWatchFlags,
     ) -> Result<Option<WatchDescriptor>, KernelError> {
-        let flags = told | AddWatchFlags::IN_ONLYDIR;
+        let flags = mask | AddWatchFlags::IN_ONLYDIR;
         match self.events.get_ref().0.add_watch(directory, flags) {
             Ok(watch) => Ok(Some(watch)),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),

@@ -1,4 +1,4 @@
-//! Whether each socket may have the memory that the programs keep its connection's state in.
+//! Whether the limit of a socket's ancillary memory suffices for the state that the programs store for its connection.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use enforcer_common::tls::FlowState;
 
 /// Maximum ancillary memory of one socket, in bytes (Documentation/admin-guide/sysctl/net.rst). BPF socket storage counts towards it.
 pub(crate) const OPTMEM_MAX: &str = "/proc/sys/net/core/optmem_max";
-/// What the kernel adds to both values, and room for other users of that memory (socket filters, control messages).
+/// Overhead of the kernel for both values, and room for other uses of that memory (socket filters, control messages), in bytes.
 const OVERHEAD: usize = 4096;
 /// Smallest sufficient limit, in bytes: a socket has at most one value of each map.
 const NEEDED: usize = size_of::<FlowState>() + size_of::<PendingQueries>() + OVERHEAD;
@@ -37,7 +37,7 @@ pub(crate) fn optmem_found(found: &str) -> String {
     format!("net.core.optmem_max is {found} bytes, {NEEDED} are needed")
 }
 
-/// What to do about a limit that is too small.
+/// The fix for a limit that is too small.
 pub(crate) fn optmem_fix() -> String {
     format!(
         "run `sysctl -w net.core.optmem_max={DEFAULT}`, and remove the smaller value from /etc/sysctl.conf and /etc/sysctl.d"

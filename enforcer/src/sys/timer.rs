@@ -1,4 +1,4 @@
-//! A kernel timer: one wake-up per period, where a long sleep of the event loop takes several.
+//! A kernel timer: one wake-up per period, while a long sleep of the event loop takes several.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;

@@ -10,9 +10,9 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// The code of a `reason` where there is none: the ClientHello passed.
+/// The code of a `reason` if there is none: the ClientHello passed.
 const PASSED: u64 = u8::MAX as u64;
-/// The number of a name where any server name will do (`sni = "off"`).
+/// The number of a name if any server name passes (`sni = "off"`).
 const ANY_NAME: u64 = AddressGrant::ANY_NAME as u64;
 
 /// A step, with what it read or found.
@@ -25,7 +25,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// Parses the message of a log record. Values of another version's records stay as they are.
+    /// Parses the message of a log record. Values of another version's records stay unchanged.
     pub(super) fn parse(message: &str) -> Self {
         let mut words = message.split_ascii_whitespace();
         let name = words.next().unwrap_or_default().to_owned();

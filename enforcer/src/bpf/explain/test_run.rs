@@ -33,7 +33,7 @@ pub struct TestRunVerdict {
     pub verdict: Verdict,
     /// The line of the rule that decided.
     pub reason: Reason,
-    /// Whether the packet would have left.
+    /// Whether the packet would be sent.
     pub passes: bool,
 }
 

@@ -33,7 +33,7 @@ impl TraceProgram {
     /// Loads the program over the pinned maps. It writes to none of them.
     ///
     /// # Errors
-    /// [`KernelError::NotLoaded`] where the maps are not pinned, [`KernelError::TraceRefused`], and as for [`crate::bpf::Kernel::load`].
+    /// [`KernelError::NotLoaded`] if the maps are not pinned, [`KernelError::TraceRefused`], and as for [`crate::bpf::Kernel::load`].
     pub fn load(pins: &Pins) -> Result<Self, KernelError> {
         Self::load_object(pins, TRACE_OBJECT)
     }
@@ -71,7 +71,7 @@ impl TraceProgram {
     /// Returns the steps of the judgement of a packet of `protocol` to `destination` and `port`, from the cgroup of this process.
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
+    /// If the kernel cannot run the program.
     pub fn steps(
         &mut self,
         destination: IpAddr,
@@ -84,7 +84,7 @@ impl TraceProgram {
     /// Returns the steps of the judgement of a ClientHello for `server_name`, the first bytes of a connection to port 443.
     ///
     /// # Errors
-    /// Where the kernel cannot run the program.
+    /// If the kernel cannot run the program.
     pub fn hello_steps(
         &mut self,
         destination: IpAddr,

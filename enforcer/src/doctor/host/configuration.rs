@@ -18,7 +18,7 @@ use crate::sources::{Options, Source, Sources};
 /// Reads a configuration and the files that it names, as `run` would.
 ///
 /// # Errors
-/// Those with which `run` would refuse it.
+/// The errors with which `run` would refuse it.
 pub(crate) fn read_sources(source: Source) -> Result<Sources> {
     Sources::read(&Options {
         source,
@@ -48,7 +48,7 @@ pub(in crate::doctor) fn check(host: &Host<'_>) -> Check {
 /// Checks that the clock is not before the publication of the bundle, which is older than this binary.
 ///
 /// # Errors
-/// Where the bundle cannot be read.
+/// If the bundle cannot be read.
 pub(super) fn check_clock(now: Timestamp) -> Result<Check> {
     let bundle = bundle::load(Cloud::default())?;
     let earliest = bundle
@@ -63,7 +63,7 @@ pub(super) fn check_clock(now: Timestamp) -> Result<Check> {
 /// cgroup has.
 ///
 /// # Errors
-/// Where it does not fit.
+/// If it does not fit.
 pub(crate) fn check_capacity(sources: &Sources) -> Result<()> {
     let protected = Protected {
         layers: sources.layers()?,
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::config::Paths;
 
-    /// The check of a configuration file with `text`.
+    /// Returns the check of a configuration file with `text`.
     fn check_text(text: &str) -> Check {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.toml");

@@ -10,10 +10,10 @@ use crate::printable;
 use crate::sys::{Cgroup, KernelError, cgroup_root};
 
 const ID: &str = "exclusive cgroup programs";
-/// Most processes that are named for one program.
+/// Maximum number of processes listed for one program.
 const MAX_HOLDERS: usize = 8;
 
-/// Checks that no other program prevents attaching to the scope; `None` where there is no scope, which other checks report.
+/// Checks that no other program prevents attaching to the scope; `None` if there is no scope, which other checks report.
 pub(super) fn check(config: Option<&Config>) -> Option<Check> {
     let scope = scope(config).ok()?;
     let path = scope.path.display();
@@ -77,7 +77,7 @@ fn is_of(fdinfo: &str, id: u32) -> bool {
     program.and_then(|text| text.trim().parse().ok()) == Some(id)
 }
 
-/// Returns the entries of a directory; none where it does not exist (any more).
+/// Returns the entries of a directory; none if it does not exist (any more).
 fn entries(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let found = fs::read_dir(directory).into_iter().flatten().flatten();
     found.map(|entry| entry.path())

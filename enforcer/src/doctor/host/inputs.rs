@@ -15,17 +15,17 @@ pub(crate) struct Host<'a> {
     pub(crate) is_unconfigured: bool,
     /// Pins, state and runtime directories.
     pub(crate) paths: Paths,
-    /// The daemon's status; `Ok(None)` where no daemon runs.
+    /// The daemon's status; `Ok(None)` if no daemon runs.
     pub(crate) status: Result<Option<Status>>,
 }
 
 impl Host<'_> {
-    /// The valid configuration; an invalid one is a failed check of its own.
+    /// Returns the configuration if it is valid; another check reports an invalid one.
     pub(super) fn config(&self) -> Option<Config> {
         config::load(self.file).ok()
     }
 
-    /// The status of a daemon that runs and answers.
+    /// Returns the status of the daemon if it runs and answers.
     pub(in crate::doctor) fn running(&self) -> Option<&Status> {
         self.status.as_ref().ok()?.as_ref()
     }

@@ -18,7 +18,7 @@ use crate::doctor::check::Check;
 /// Checks the host at `now`.
 ///
 /// # Errors
-/// Where no resolver can be queried.
+/// If no resolver can be queried.
 pub(crate) async fn check(host: &Host<'_>, now: Timestamp) -> Result<Vec<Check>> {
     let config = host.config();
     let mut checks = kernel::check(&Pins::new(&host.paths.pins));

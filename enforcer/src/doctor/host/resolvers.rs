@@ -16,14 +16,14 @@ use crate::resolver::resolv_conf::{ResolvConfError, system_resolvers};
 
 /// Time limit of one query: a slower resolver delays every pull.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The fix where no resolver answers.
+/// The fix if no resolver answers.
 pub(in crate::doctor) const FIX: &str =
     "fix the network or /etc/resolv.conf, or set other resolvers in dns.servers";
 
-/// Queries each resolver for the first registry of the configuration or, where there is none, for the domain of all registries.
+/// Queries each resolver for the first registry of the configuration or, if there is none, for the domain of all registries.
 ///
 /// # Errors
-/// Where no query can be made.
+/// If no query can be sent.
 pub(super) async fn check(config: Option<&Config>) -> Result<Vec<Check>> {
     let servers = match servers(config) {
         Ok(servers) => servers,
@@ -36,7 +36,7 @@ pub(super) async fn check(config: Option<&Config>) -> Result<Vec<Check>> {
     query_all(servers, registry).await
 }
 
-/// Fails where the daemon has the alarm that the kernel programs do not see the answers of the resolvers.
+/// Fails if the daemon has the alarm that the kernel programs do not see the answers of the resolvers.
 pub(super) fn check_dns_snooping(status: &Status) -> Option<Check> {
     let mut alarms = status.alarms.iter();
     let alarm = alarms.find(|alarm| alarm.kind == AlarmKind::DnsUnobserved.word())?;
@@ -44,10 +44,10 @@ pub(super) fn check_dns_snooping(status: &Status) -> Option<Check> {
     Some(Check::new("DNS answers", false, &alarm.message, fix))
 }
 
-/// Returns the resolvers that the daemon queries: those of the configuration or, where it names none, the system's.
+/// Returns the resolvers that the daemon queries: those of the configuration or, if it names none, the system's.
 ///
 /// # Errors
-/// Where the system's cannot be read.
+/// If the system's cannot be read.
 pub(in crate::doctor) fn servers(
     config: Option<&Config>,
 ) -> Result<Vec<SocketAddr>, ResolvConfError> {

@@ -1,4 +1,4 @@
-//! State of the systemd service.
+//! Whether the systemd service runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use crate::doctor::check::Check;
 
-/// Exists where systemd is the service manager (sd_booted(3)).
+/// Exists if systemd is the service manager (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 const ID: &str = "service";
 const UNIT: &str = "egress-enforcer.service";
 
-/// Checks the service; `None` where systemd does not run.
+/// Checks the service; `None` if systemd does not run.
 pub(super) fn check() -> Option<Check> {
     if !Path::new(BOOTED).is_dir() {
         return None;
@@ -32,7 +32,7 @@ pub(super) fn check() -> Option<Check> {
     }
 }
 
-/// Checks the output of `systemctl show`. A service that is not started yet passes; one that fails does not.
+/// Checks the output of `systemctl show`. A service that has not been started passes; a failed one does not.
 fn check_properties(output: &str) -> Check {
     let properties: BTreeMap<&str, &str> = output
         .lines()

@@ -12,7 +12,7 @@ use crate::sources::Source;
 
 const FIX: &str = "download a newer file and run `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 
-/// Checks the service tags in force, or else the configured ones; `None` where another check reports that these cannot be read.
+/// Checks the service tags in force, or else the configured ones; `None` if they cannot be read, which another check reports.
 pub(super) fn check(host: &Host<'_>, now: Timestamp) -> Option<Check> {
     if let Some(status) = host.running() {
         let mut alarms = status.alarms.iter();
@@ -35,7 +35,7 @@ pub(super) fn check(host: &Host<'_>, now: Timestamp) -> Option<Check> {
     Some(check_status(&sources.tags_status_at(now), concern))
 }
 
-/// Checks the age of `tags`; fails where there is a `concern` about them.
+/// Checks the age of `tags`; fails if there is a `concern` about them.
 fn check_status(tags: &TagsStatus, concern: Option<&str>) -> Check {
     let age = tags.age_days.map_or("of unknown age".to_owned(), |days| {
         format!("{days} days old; protect.max-age is {}", tags.max_age_days)
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
     use crate::config::Paths;
 
-    /// The check of a configuration in `directory` with the lines `protect`, without a daemon.
+    /// Returns the check of a configuration in `directory` with the lines `protect`, without a daemon.
     fn check_without_daemon(directory: &Path, protect: &str, now: &str) -> Check {
         let file = directory.join("config.toml");
         let text = format!("registry = []\n{protect}\n[paths]\nstate = {directory:?}\n");

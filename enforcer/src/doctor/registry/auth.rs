@@ -10,17 +10,17 @@ use crate::doctor::check::Check;
 /// Ids of the checks.
 const LOGIN: &str = "login server";
 const TOKEN: &str = "token";
-/// The fix where something other than the registry seems to respond.
+/// The fix if something other than the registry seems to respond.
 const NOT_AZURE: &str = "no Azure registry responds like this: find what responds in its place from here (a proxy, a mirror, a wrong DNS answer)";
 
-/// How the login server grants access.
+/// The access that the login server grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// With a token from the server that the challenge names.
+    /// Access with a token from the server in the challenge.
     Token(Bearer),
-    /// Without a token.
+    /// Access without a token.
     Anonymous,
-    /// It grants none.
+    /// No access.
     Denied,
 }
 
@@ -69,7 +69,7 @@ fn registry_firewall(target: &RegistryTarget) -> String {
     )
 }
 
-/// The failed check of a challenge that names a token server other than the registry.
+/// Returns the failed check of a challenge that names a token server other than the registry.
 pub(super) fn foreign_token_server(why: &str) -> Check {
     Check::new(TOKEN, false, format!("none: {why}"), NOT_AZURE)
 }
@@ -122,7 +122,7 @@ pub(super) fn check_token(
     }
 }
 
-/// Returns the token, where it is valid in a header (RFC 6750 section 2.1).
+/// Returns the token if it is valid in a header (RFC 6750 section 2.1).
 fn token_of(response: &RegistryResponse) -> Option<String> {
     let response: RegistryTokenResponse = serde_json::from_slice(&response.body).ok()?;
     let token = response.access_token.or(response.token)?;

@@ -1,4 +1,4 @@
-//! Where blobs come from: this decides whether pulls keep working once you enforce.
+//! The origin of blobs, which decides whether pulls keep working once you enforce.
 
 use super::response::{RegistryResult, no_response};
 use super::target::RegistryTarget;
@@ -18,7 +18,7 @@ pub(super) struct Redirect {
     pub(super) url: Url,
 }
 
-/// Checks the response to the request for a blob, and returns the dedicated data endpoint that it redirects to. `migration`: the fix where it
+/// Checks the response to the request for a blob, and returns the dedicated data endpoint that it redirects to. `migration`: the fix if it
 /// redirects elsewhere.
 pub(super) fn check_redirect(
     target: &RegistryTarget,
@@ -99,7 +99,7 @@ pub(super) fn check_blob(host: &Name, result: &RegistryResult) -> Check {
     }
 }
 
-/// Checks that the data endpoint `host` responds; without a signed URL it serves nothing, so any response will do.
+/// Checks that the data endpoint `host` responds; without a signed URL it serves nothing, so any response passes.
 pub(super) fn check_reachable(host: &Name, result: &RegistryResult) -> Check {
     match result {
         Ok(_) => Check::new(DATA, true, format!("{host} is reachable"), ""),

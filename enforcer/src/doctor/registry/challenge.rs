@@ -3,7 +3,7 @@
 use crate::https::Url;
 use crate::name::Name;
 
-/// A challenge of the scheme Bearer: where to get a token.
+/// A Bearer challenge, which names the token server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bearer {
     realm: String,
@@ -41,10 +41,10 @@ impl Bearer {
         }
     }
 
-    /// Returns the URL of a token for pulling from `repository`. Credentials are sent there, so it has to be on `login` itself.
+    /// Returns the URL of a token for pulling from `repository`. Credentials are sent there, so it must be on `login` itself.
     ///
     /// # Errors
-    /// Where it is elsewhere.
+    /// If it is on another host.
     pub(super) fn token_url(&self, login: &Name, repository: &str) -> Result<Url, String> {
         let elsewhere = |why: &str| format!("the token server is {why}, which is not followed");
         let realm: Url = self
@@ -79,7 +79,7 @@ fn token(text: &str) -> (&str, &str) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
-/// Splits off the token or quoted string at the start; `None` where the quoted string does not end.
+/// Splits off the token or quoted string at the start; `None` if the quoted string does not end.
 fn text(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
@@ -122,7 +122,7 @@ mod tests {
         "contoso.azurecr.io".parse().unwrap()
     }
 
-    fn asked(value: &str) -> Result<String, String> {
+    fn token_url_of(value: &str) -> Result<String, String> {
         let login = login();
         let bearer = Bearer::find(value).unwrap_or_default();
         bearer.token_url(&login, "team/app").map(|url| {
@@ -143,7 +143,7 @@ mod tests {
             &ACR.replace("https://contoso", "https:\\/\\/CONTOSO"),
             &ACR.replace(".io/oauth2", ".io:443/oauth2"),
         ] {
-            assert_eq!(asked(value).as_deref(), Ok(expected), "{value}");
+            assert_eq!(token_url_of(value).as_deref(), Ok(expected), "{value}");
         }
     }
 
@@ -160,7 +160,7 @@ mod tests {
             "/oauth2/token",
             "",
         ] {
-            let refused = asked(&format!("Bearer realm=\"{realm}\"")).unwrap_err();
+            let refused = token_url_of(&format!("Bearer realm=\"{realm}\"")).unwrap_err();
             assert!(refused.contains("not followed"), "{realm}: {refused}");
         }
     }
@@ -183,7 +183,7 @@ mod tests {
     fn a_service_is_encoded() {
         let value = ACR.replace("service=\"contoso", "service=\"a&scope=b #");
         assert!(
-            asked(&value)
+            token_url_of(&value)
                 .unwrap()
                 .contains("service=a%26scope%3Db%20%23")
         );

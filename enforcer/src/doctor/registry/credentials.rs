@@ -10,17 +10,17 @@ use hyper::header::HeaderValue;
 
 use crate::file::read_within;
 
-/// Longest password, in bytes; a refresh token has about two thousand.
+/// Maximum length of a password, in bytes; a refresh token has about two thousand.
 const MAX_PASSWORD: u64 = 64 << 10;
 
 /// The value of `Authorization` for user and password (RFC 7617). Not `Debug`: it is a secret.
 pub(crate) struct Credentials(HeaderValue);
 
 impl Credentials {
-    /// Reads the password of `user` from a file, or from standard input where there is none.
+    /// Reads the password of `user` from a file, or from standard input if there is none.
     ///
     /// # Errors
-    /// Where the password cannot be read, or user or password cannot be sent. No error contains the password.
+    /// If the password cannot be read, or user or password cannot be sent. No error contains the password.
     pub(crate) fn read(user: &str, password_file: Option<&Path>) -> Result<Self> {
         let password = match password_file {
             Some(file) => read_within(file, MAX_PASSWORD)
@@ -48,7 +48,7 @@ impl Credentials {
         Ok(Self(header))
     }
 
-    /// The value of `Authorization`.
+    /// Returns the value of `Authorization`.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused_without_the_password_in_the_error() {
+    fn invalid_credentials_are_refused_without_the_password_in_the_error() {
         for (user, password) in [
             ("a:b", &b"s3cret"[..]),
             ("user", b""),

@@ -12,7 +12,7 @@ use crate::sources::Sources;
 const POLICY: &str = "policy";
 const UNCONFIGURED: &str = "no daemon runs and there is no valid configuration";
 
-/// Where the allowed names come from.
+/// Source of the allowed names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PolicySource {
     Daemon,
@@ -31,7 +31,7 @@ pub(super) struct LocalPolicy {
 }
 
 impl LocalPolicy {
-    /// Takes the names from the daemon where it runs, or else from the configuration where there is one.
+    /// Takes the names from the daemon if it runs, or else from the configuration if there is one.
     pub(super) fn new(
         target: &RegistryTarget,
         status: Option<&Status>,

@@ -80,7 +80,7 @@ pub(super) fn check_manifest(
     }
 }
 
-/// The failed check of an index that contains only indexes.
+/// Returns the failed check of an index that contains only indexes.
 pub(super) fn too_deep(image: &Image) -> Check {
     let message = format!("{image} is an index of indexes");
     Check::new(

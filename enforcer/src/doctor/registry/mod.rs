@@ -1,4 +1,4 @@
-//! Whether pulls from a registry keep working once you enforce: its names, its login server and where its blobs come from.
+//! Whether pulls from a registry keep working once you enforce: its names, its login server and the origin of its blobs.
 
 mod addresses;
 mod advice;
@@ -31,12 +31,12 @@ use crate::name::Name;
 use crate::resolver::lookup::Lookup;
 use crate::sources::{Source, Sources};
 
-/// The checks of one registry, not yet made.
+/// Prepared checks of one registry.
 pub(crate) struct RegistryCheck {
     target: RegistryTarget,
     image: Option<Image>,
     credentials: Option<Credentials>,
-    /// `None` where there is no valid configuration.
+    /// `None` if there is no valid configuration.
     sources: Option<Sources>,
     lookup: Lookup,
 }
@@ -45,7 +45,7 @@ impl RegistryCheck {
     /// Prepares the checks of `registry`: a login server, or a registry's name in the cloud that the configuration of `host` names.
     ///
     /// # Errors
-    /// Where `registry` is neither, or there are no resolvers.
+    /// If `registry` is neither, or there are no resolvers.
     pub(crate) fn prepare(
         host: &Host<'_>,
         registry: &str,
@@ -70,10 +70,10 @@ impl RegistryCheck {
         &self.target.login
     }
 
-    /// Makes the checks in the steps of a pull, up to the first byte of a blob.
+    /// Runs the checks in the steps of a pull, up to the first byte of a blob.
     ///
     /// # Errors
-    /// Where a check cannot be made or reported.
+    /// If a check cannot run or be reported.
     pub(crate) async fn run(self, host: &Host<'_>, report: &mut Report<'_>) -> Result<()> {
         report.add(configuration::check(host))?;
         if let Err(error) = &host.status {
@@ -100,7 +100,7 @@ impl RegistryCheck {
     }
 }
 
-/// Returns the environment variable that makes clients use a proxy, where one is set.
+/// Returns the environment variable that makes clients use a proxy, if one is set.
 fn proxy_variable() -> Option<&'static str> {
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -108,7 +108,7 @@ fn proxy_variable() -> Option<&'static str> {
         .find(is_set)
 }
 
-/// The bundle of service tags and the default answer check, where there is no valid configuration.
+/// Returns the bundle of service tags and the default answer check, for use without a valid configuration.
 fn default_sources(target: &RegistryTarget) -> Result<Sources> {
     let config = Config::for_registries(std::slice::from_ref(&target.login), &[])?;
     read_sources(Source::CommandLine(Box::new(config))).context("the service tags in this program")

@@ -37,10 +37,10 @@ pub(super) struct PullCheck {
 }
 
 impl PullCheck {
-    /// Makes the checks, up to the first that fails and that the next steps need.
+    /// Runs the checks, up to the first failure that prevents the next steps.
     ///
     /// # Errors
-    /// Where the report cannot be written.
+    /// If the report cannot be written.
     pub(super) async fn run(&self, report: &mut Report<'_>) -> Result<()> {
         let names = self.resolve_names(report).await?;
         let login = names.get(&self.target.login).cloned().unwrap_or_default();
@@ -225,7 +225,7 @@ impl PullCheck {
         Ok(())
     }
 
-    /// Reports that the origin of blobs is unknown, where no check got that far.
+    /// Reports that the origin of blobs is unknown, if no check got that far.
     fn report_unknown_blobs(&self, report: &mut Report<'_>) -> Result<()> {
         if report.contains(blob::REDIRECT) {
             return Ok(());

@@ -1,10 +1,10 @@
-//! The checks of a registry, each reported as soon as it is made.
+//! The checks of a registry, each reported as soon as it has run.
 
 use std::io;
 
 use crate::doctor::check::Check;
 
-/// Receives each check when it is made.
+/// Receives each check when it has run.
 type Sink<'a> = dyn FnMut(&Check) -> io::Result<()> + 'a;
 
 /// Collects checks, and passes each to a sink first.
@@ -24,7 +24,7 @@ impl<'a> Report<'a> {
     /// Adds a check.
     ///
     /// # Errors
-    /// Those of the sink.
+    /// The errors of the sink.
     pub(super) fn add(&mut self, check: Check) -> io::Result<()> {
         (self.sink)(&check)?;
         self.checks.push(check);

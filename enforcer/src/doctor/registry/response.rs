@@ -1,4 +1,4 @@
-//! Responses of registry servers, and the check that fails where there is none.
+//! Responses of registry servers, and the failed check if there is none.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use crate::doctor::check::Check;
 use crate::https::HttpsError;
 use crate::name::Name;
 
-/// Longest part of a server's message that is printed, in characters.
+/// Maximum length of a server's message in the report, in characters.
 const MAX_MESSAGE: usize = 200;
 
 /// A response over TLS with a valid certificate.
@@ -19,7 +19,7 @@ pub(super) struct RegistryResponse {
     pub(super) body: Vec<u8>,
 }
 
-/// Why there is no response.
+/// Reason why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NoResponse {
     /// The kernel of this host refused the connection: `EPERM`.
@@ -74,7 +74,7 @@ impl RegistryResponse {
         format!("HTTP status {} ({})", self.status, codes.join(", "))
     }
 
-    /// Returns the registry's error message, for a request that carried nothing secret.
+    /// Returns the registry's error message, for a request without a secret.
     pub(super) fn message(&self) -> Option<String> {
         let problem = self.problems().into_iter().next()?;
         let message: String = problem.message.chars().take(MAX_MESSAGE).collect();
@@ -92,7 +92,7 @@ fn is_code(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(fits)
 }
 
-/// The failed check `id` of a `host` that gave no response.
+/// Returns the failed check `id` of a `host` that did not respond.
 pub(super) fn no_response(id: &str, host: &Name, why: &NoResponse) -> Check {
     match why {
         NoResponse::Refused => Check::new(
@@ -111,7 +111,7 @@ pub(super) fn no_response(id: &str, host: &Name, why: &NoResponse) -> Check {
 mod tests {
     use super::*;
 
-    /// A response with this status and body.
+    /// Returns a response with this status and body.
     fn response(status: u16, body: &str) -> RegistryResponse {
         RegistryResponse {
             status,

@@ -7,9 +7,9 @@ use anyhow::{Context as _, Result, anyhow};
 use crate::config::Cloud;
 use crate::name::Name;
 
-/// Longest repository name, in bytes.
+/// Maximum length of a repository name, in bytes.
 const MAX_REPOSITORY: usize = 255;
-/// Longest tag, in bytes (OCI distribution specification 1.1, "Pulling manifests").
+/// Maximum length of a tag, in bytes (OCI distribution specification 1.1, "Pulling manifests").
 const MAX_TAG: usize = 128;
 
 /// A registry, identified by its login server.
@@ -23,7 +23,7 @@ impl RegistryTarget {
     /// Parses a login server, or a registry's short name in the cloud `default`.
     ///
     /// # Errors
-    /// Where it is neither.
+    /// If it is neither.
     pub(super) fn parse(text: &str, default: Cloud) -> Result<Self> {
         let suffix = default.registry_suffix();
         let login: Name = if text.contains('.') {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_change_the_path_of_a_request_is_refused() {
+    fn an_image_that_would_change_the_path_of_a_request_is_refused() {
         for text in [
             "",
             "App",

@@ -13,7 +13,7 @@ use crate::resolver::lookup::Lookup;
 
 /// Time limit of one request to one address.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest body of a response, in bytes: the size of a manifest that registries must accept (OCI distribution specification 1.1, "Pushing Manifests").
+/// Maximum length of a response body, in bytes: the size of a manifest that registries must accept (OCI distribution specification 1.1, "Pushing Manifests").
 const MAX_BODY: u64 = 4 << 20;
 
 /// Resolves names and sends requests from this host.
@@ -73,8 +73,7 @@ impl RegistryClient {
     }
 }
 
-/// Returns the error of two addresses to report: a refusal by this host's kernel rather than any other, and any other rather than a missing
-/// address family.
+/// Returns the more specific of two errors: a refusal by this host's kernel before any other, and a missing address family last.
 fn more_specific(earlier: HttpsError, later: HttpsError) -> HttpsError {
     let rank = |error: &HttpsError| match error {
         HttpsError::NoAddress { .. } => 0,

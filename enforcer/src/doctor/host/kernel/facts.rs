@@ -8,7 +8,7 @@ use crate::bpf::OBJECT;
 use crate::file::read_within;
 use crate::sys::{find_cgroup2, kernel_release};
 
-/// Longest text of these files that is read, in bytes; the mount table of many containers is long.
+/// Maximum length of each file, in bytes; a host with many containers has a long mount table.
 const MAX_TEXT: u64 = 4 << 20;
 
 /// The facts that the checks depend on.
@@ -40,7 +40,7 @@ pub(super) struct Facts {
     pub(super) status: String,
     /// Whether this process is in a user namespace other than the initial one.
     pub(super) in_user_namespace: bool,
-    /// Whether it is in a PID namespace other than the initial one.
+    /// Whether this process is in a PID namespace other than the initial one.
     pub(super) in_pid_namespace: bool,
 }
 
@@ -71,7 +71,7 @@ impl Facts {
         }
     }
 
-    /// Returns the major and minor version of the kernel; zeros where they cannot be read.
+    /// Returns the major and minor version of the kernel; zeros if they cannot be read.
     pub(super) fn version(&self) -> (u32, u32) {
         let mut numbers = self.release.split(|letter: char| !letter.is_ascii_digit());
         let mut next = || {
@@ -107,7 +107,7 @@ impl Facts {
         Some(value.trim())
     }
 
-    /// Returns a set of capabilities in `/proc/self/status`; empty where there is none.
+    /// Returns a set of capabilities in `/proc/self/status`; empty if there is none.
     pub(super) fn capabilities(&self, key: &str) -> u64 {
         let set = self.status(key);
         set.and_then(|hex| u64::from_str_radix(hex, 16).ok())
@@ -124,7 +124,7 @@ pub(super) struct Mount<'a> {
 }
 
 impl Mount<'_> {
-    /// Whether it has this option.
+    /// Whether the mount has this option.
     pub(super) fn has(&self, option: &str) -> bool {
         self.options.split(',').any(|found| found == option)
     }
@@ -139,7 +139,7 @@ fn is_other(namespace: &str, first: u64) -> bool {
     fs::metadata(namespace).is_ok_and(|found| found.ino() != first)
 }
 
-/// The soft limit in the text of `/proc/self/limits`.
+/// Returns the soft limit of locked memory in the text of `/proc/self/limits`.
 fn locked_memory(limits: &str) -> Option<u64> {
     let row = limits
         .lines()

@@ -11,7 +11,7 @@ use self::facts::Facts;
 use crate::bpf::{Kernel, Pins};
 use crate::doctor::check::Check;
 
-/// Checks the kernel, the file systems and this process, and loads the programs for a moment without attaching them.
+/// Checks the kernel, the file systems and this process, and loads the programs without attaching or keeping them.
 pub(super) fn check(pins: &Pins) -> Vec<Check> {
     let facts = Facts::gather();
     let mut checks = check_facts(&facts, pins);

@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// The helpers that the programs of an ELF object call: instruction `BPF_JMP | BPF_CALL` with source register 0, in executable sections.
+    /// Returns the helpers that the programs of an ELF object call: instruction `BPF_JMP | BPF_CALL` with source register 0, in executable sections.
     fn helpers(object: &[u8]) -> std::collections::BTreeSet<u32> {
         let number = |at: usize, size: usize| {
             let bytes = object[at..at + size].iter().rev();
