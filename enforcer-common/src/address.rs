@@ -1,4 +1,4 @@
-//! Destination addresses in the form in which they are judged.
+//! Destination addresses in the form that the rule judges.
 
 /// The IPv4-mapped prefix `::ffff:0:0/96` (RFC 4291 section 2.5.5.2), as bits 64–95 of an address.
 const MAPPED: u64 = 0x0000_ffff;
@@ -68,7 +68,7 @@ impl Address {
     ///
     /// Not global are the ranges of the IANA special-purpose registries (RFC 6890) that never belong to a host on
     /// the Internet: this-host, private, shared, loopback, link-local, documentation, benchmarking, multicast,
-    /// reserved, broadcast; for IPv6 all of `::/8` and what lies outside `2000::/3`, and documentation.
+    /// reserved, broadcast; for IPv6 all of `::/8` and everything outside `2000::/3`, and documentation.
     #[inline(always)]
     pub const fn is_global(self) -> bool {
         match self.v4() {

@@ -1,6 +1,6 @@
-//! Enums whose codes stand in maps and events.
+//! Enums whose codes are stored in maps and events.
 
-/// Defines an enum with a fixed code for each variant, `ALL` and `from_code`, so that neither can miss a variant. Append variants; never change a
+/// Defines an enum with a fixed code for each variant, `ALL` and `from_code`, neither of which can miss a variant. Append variants; never change a
 /// code.
 macro_rules! coded_enum {
     (

@@ -31,9 +31,9 @@ impl Decision {
 /// How an exception covers a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exception {
-    /// One of its prefixes does.
+    /// By one of its prefixes.
     Prefix,
-    /// One of its names resolves to it.
+    /// By one of its names, which resolves to the destination.
     Name,
 }
 
@@ -45,7 +45,7 @@ pub trait PolicyView {
     fn class(&self, address: Address) -> Class;
     /// Whether an allowed name resolves to `address`.
     fn is_allowed(&self, address: Address) -> bool;
-    /// How an exception that has not ended covers `address` for the cgroup at hand.
+    /// How an exception that has not ended covers `address` for the current cgroup.
     fn exception(&self, address: Address) -> Option<Exception>;
 }
 

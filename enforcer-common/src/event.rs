@@ -13,15 +13,15 @@ pub struct Event {
     pub cgroup: u64,
     /// The destination that was judged, as [`crate::Address::key`].
     pub destination: [u8; 16],
-    /// The process (thread group) that connected, sent or opened the socket; 0 where it is not known.
+    /// The process (thread group) that connected, sent or opened the socket; 0 if it is unknown.
     pub pid: u32,
-    /// Its user; meaningless where `pid` is 0.
+    /// Its user; meaningless if `pid` is 0.
     pub uid: u32,
     /// Its command name, NUL-padded.
     pub command: [u8; 16],
     /// [`DedupKey::window`].
     pub window: u32,
-    /// The destination port in host byte order; 0 where there is none.
+    /// The destination port in host byte order; 0 if there is none.
     pub port: u16,
     /// The IP protocol number.
     pub protocol: u8,
@@ -33,7 +33,7 @@ pub struct Event {
     pub audited: u8,
     /// Zero.
     pub reserved: [u8; 2],
-    /// [`crate::layout::digest`] of the server name that it was denied for; 0 where there is none.
+    /// [`crate::layout::digest`] of the server name that it was denied for; 0 if there is none.
     pub name: u32,
 }
 
@@ -42,7 +42,7 @@ const EVENT_LEN: usize = 72;
 const _: () = assert!(size_of::<Event>() == EVENT_LEN);
 
 impl Event {
-    /// The event in a record of the ring buffer; `None` where the record has another length.
+    /// The event in a record of the ring buffer; `None` if the record has another length.
     pub fn from_bytes(record: &[u8]) -> Option<Self> {
         let record: &[u8; EVENT_LEN] = record.try_into().ok()?;
         let mut rest = record.as_slice();
@@ -64,7 +64,7 @@ impl Event {
         })
     }
 
-    /// What denials like this one are counted under.
+    /// The key under which denials like this one are counted.
     pub const fn dedup_key(&self) -> DedupKey {
         DedupKey {
             cgroup: self.cgroup,
@@ -126,7 +126,7 @@ impl ObservationOutcome {
 pub struct DnsObservation {
     /// Nanoseconds since boot.
     pub time: u64,
-    /// The cgroup v2 id of the socket that asked.
+    /// The cgroup v2 id of the querying socket.
     pub cgroup: u64,
     /// The address, as [`crate::Address::key`]; zero if it is about none.
     pub address: [u8; 16],
@@ -143,7 +143,7 @@ pub struct DnsObservation {
 const OBSERVATION_LEN: usize = 48;
 const _: () = assert!(size_of::<DnsObservation>() == OBSERVATION_LEN);
 
-/// An answer that the kernel allowed nothing for, with the queried name: the number of a pattern's entry does not say which.
+/// An answer for which the kernel allowed nothing, with the queried name: the number of a pattern's entry does not identify it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct NamedDnsObservation {
@@ -156,7 +156,7 @@ pub struct NamedDnsObservation {
 const NAMED_OBSERVATION_LEN: usize = OBSERVATION_LEN + NAME_BYTES;
 const _: () = assert!(size_of::<NamedDnsObservation>() == NAMED_OBSERVATION_LEN);
 
-/// A record of the ring buffer; its length says which.
+/// A record of the ring buffer, identified by its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
     /// A denial.

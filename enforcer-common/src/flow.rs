@@ -1,4 +1,4 @@
-//! A packet or connection attempt, as the rule sees it.
+//! The fields of a packet or connection attempt that the rule reads.
 
 use crate::address::Address;
 
@@ -30,7 +30,7 @@ impl Transport {
         }
     }
 
-    /// The destination port, or 0 where there is none to see.
+    /// The destination port; 0 if there is none or it cannot be read.
     pub const fn port(self) -> u16 {
         match self {
             Self::Tcp(port) | Self::Udp(port) => port,
@@ -39,7 +39,7 @@ impl Transport {
     }
 }
 
-/// What the rule reads of a packet or connection attempt.
+/// Destination and transport of a packet or connection attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// Destination.

@@ -3,7 +3,7 @@
 use crate::coded::coded_enum;
 
 coded_enum! {
-    /// The program that judged. Codes index counters and stand in events.
+    /// The program that judged. Codes index counters and are stored in events.
     pub enum Hook: u8 {
         /// `cgroup_skb/egress`: a packet.
         Egress = 0,

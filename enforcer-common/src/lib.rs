@@ -1,4 +1,4 @@
-//! What the kernel programs and user space share: the rule, the map layouts, and the readers of packet headers.
+//! Code that the kernel programs and user space share: the rule, the map layouts, and the parsers of packet headers, DNS and TLS.
 //!
 //! Nothing here touches a kernel interface. The kernel programs implement [`PolicyView`] over BPF maps, the tests and
 //! the daemon over `Vec`s and live maps; [`decide`] is the same code in all of them.

@@ -5,7 +5,7 @@ mod text;
 use crate::coded::coded_enum;
 
 coded_enum! {
-    /// The line of the rule that decided. Codes index counters and stand in events.
+    /// The line of the rule that decided. Codes index counters and are stored in events.
     pub enum Reason: u8 {
         /// Allowed: not globally routable, and no protected prefix covers it.
         Local = 0,

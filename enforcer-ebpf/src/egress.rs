@@ -33,7 +33,7 @@ pub(crate) fn judge<'a>(context: &SkBuffContext, non_tcp: NonTcpSocket) -> Judge
         IPV6 => read_ipv6(&packet),
         _ => Err(PacketError::NoHeader),
     };
-    // Not `map`: it would become a function of its own.
+    // Not `map`: it would be compiled to a separate function.
     let read = match read {
         Ok(flow) => Ok(verifier::forget_flow_bounds(flow)),
         Err(error) => Err(error),
@@ -70,7 +70,7 @@ pub(crate) fn verified(context: &SkBuffContext) -> Option<Decision> {
     })
 }
 
-/// Stores verdict and reason in the control buffer, where a test run can read them.
+/// Stores verdict and reason in the control buffer, from which a test run reads them.
 #[inline(always)]
 pub(crate) fn leave_reason(context: &mut SkBuffContext, decision: Decision) {
     let denied = decision.verdict() == Verdict::Deny;

@@ -36,13 +36,13 @@ fn connect6(context: SockAddrContext) -> i32 {
     connect(&context, Hook::Connect6)
 }
 
-/// A datagram with a destination of its own over IPv4. Linux 4.18.
+/// A datagram with an explicit destination over IPv4. Linux 4.18.
 #[cgroup_sock_addr(sendmsg4)]
 fn sendmsg4(context: SockAddrContext) -> i32 {
     send(&context, Hook::Sendmsg4)
 }
 
-/// A datagram with a destination of its own over IPv6. Linux 4.18.
+/// A datagram with an explicit destination over IPv6. Linux 4.18.
 #[cgroup_sock_addr(sendmsg6)]
 fn sendmsg6(context: SockAddrContext) -> i32 {
     send(&context, Hook::Sendmsg6)

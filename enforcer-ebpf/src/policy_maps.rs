@@ -15,7 +15,7 @@ use crate::maps::{
 };
 use crate::trace::{self, Step};
 
-/// Whether denials are only reported. Settings that cannot be read enforce.
+/// Whether denials are only reported. Unreadable settings mean enforcement.
 #[inline(always)]
 pub(crate) fn audits() -> bool {
     settings().switches.audits()

@@ -192,7 +192,7 @@ impl Words for Packet<'_> {
 }
 
 impl CgroupSource for Packet<'_> {
-    // Not a function of its own: without kernel BTF, the verifier accepts no packet as a function argument.
+    // Not a separate function: without kernel BTF, the verifier accepts no packet as a function argument.
     #[inline(always)]
     fn exception(&self, high: u64, low: u64) -> u32 {
         // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.

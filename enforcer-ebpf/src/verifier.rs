@@ -1,4 +1,4 @@
-//! Makes the verifier forget the bounds of a value where several paths join: it would otherwise verify the rest of the program once for each value.
+//! Makes the verifier forget the bounds of a value at which several paths join: it would otherwise verify the rest of the program once for each value.
 //! Linux 5.10 does so for everything it knows, from the first branch on that depends on a value from before a call.
 
 use core::mem::{MaybeUninit, transmute, transmute_copy};
@@ -28,7 +28,7 @@ pub(crate) fn forget_decision_bounds(decision: Decision) -> Decision {
     }
 }
 
-/// Has no zero byte: the verifier remembers zero bytes on the stack.
+/// A word without zero bytes: the verifier tracks zero bytes on the stack.
 const MIXED: u32 = 0x5a5a_a5a5;
 
 /// Writes a value to the stack in parts and reads it back whole: the verifier assumes any number.

@@ -1,4 +1,4 @@
-//! The rule, line by line, over a policy of `Vec`s.
+//! Each line of the rule, with a policy of `Vec`s.
 
 mod properties;
 

@@ -59,7 +59,7 @@ pub enum Side {
     Server,
 }
 
-/// What matches an answer to its question.
+/// The fields by which an answer is matched to its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The transaction id.

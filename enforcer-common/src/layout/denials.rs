@@ -1,4 +1,4 @@
-//! Counters, and what limits the reports of denials: deduplication windows and token buckets.
+//! Counters, and the limits on reports of denials: deduplication windows and token buckets.
 
 use super::names::AddressKey;
 use crate::hook::Hook;
@@ -23,7 +23,7 @@ pub const REPORT_INTERVAL: u64 = 100_000_000;
 const PLANE: u32 = Hook::COUNT * Reason::COUNT;
 /// Index of the counter of denials whose record did not fit into the ring buffer.
 pub const COUNTER_LOST: u32 = 4 * PLANE;
-/// Index of the counter of denials without a report of their own, because of the token bucket or a full map.
+/// Index of the counter of denials without a separate report, because of the token bucket or a full map.
 pub const COUNTER_SUPPRESSED: u32 = COUNTER_LOST + 1;
 /// Entries of [`super::COUNTERS`].
 pub const MAX_COUNTERS: u32 = COUNTER_SUPPRESSED + 1;
@@ -40,7 +40,7 @@ pub const fn attempt_counter(hook: Hook, reason: Reason, audited: bool) -> u32 {
     2 * PLANE + counter(hook, reason, audited)
 }
 
-/// What denials have in common that are reported once per window.
+/// Common fields of the denials that are reported once per window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct DedupKey {

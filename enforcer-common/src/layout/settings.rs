@@ -11,7 +11,7 @@ pub struct Settings {
     pub switches: Switches,
     /// Deepest level of a cgroup with an exception; 0 without exceptions.
     pub exception_level: u32,
-    /// Number of policies applied; shown to people, not used by the programs.
+    /// Number of policies applied; for display only, not used by the programs.
     pub generation: u64,
     /// Changes after each change that may revoke a grant: verified connections then look theirs up again.
     pub epoch: u64,
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-/// Mode, default and shortcuts in one word, so that a packet sees a change whole or not at all.
+/// Mode, default and shortcuts in one word, so that a packet sees a change completely or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Switches(u32);

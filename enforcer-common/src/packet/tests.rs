@@ -1,4 +1,4 @@
-//! The readers over byte vectors, and against a second reader that was written in another way.
+//! The parsers on byte vectors, and compared with an independent second parser.
 
 use std::net::IpAddr;
 

@@ -37,7 +37,7 @@ impl Reason {
         }
     }
 
-    /// The sentence that a person reads.
+    /// The sentence for people.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Local => "not globally routable, and no protected prefix covers it",

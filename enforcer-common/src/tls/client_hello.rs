@@ -14,7 +14,7 @@ pub const MAX_FIELDS: u32 = 192;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct ParserScratch {
-    /// How far it is.
+    /// The position in the ClientHello.
     pub state: ParserState,
     /// The server name as far as it was read.
     pub keys: NameKeys,
@@ -43,7 +43,7 @@ impl ParserScratch {
     }
 }
 
-/// What the parser needs next.
+/// The next demand of the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// Bytes of the packet: offset and length, 1 to 8.
@@ -88,7 +88,7 @@ const HRR_POSSIBLE: u32 = 4;
 /// A ClientHello ended in this segment.
 const ENDED: u32 = 8;
 
-/// How far a segment got.
+/// How far a segment was parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Not to the end of the ClientHello.

@@ -109,7 +109,7 @@ impl FlowState {
         self.expected = self.first;
     }
 
-    /// Returns the reason that a packet to `address` passes for, if it lies behind a verified ClientHello whose grant still counts. Not for
+    /// Returns the reason that a packet to `address` passes for, if it follows a verified ClientHello whose grant still counts. Not for
     /// segments with SYN.
     #[inline(always)]
     pub fn verified(
@@ -150,7 +150,7 @@ impl FlowState {
             }
             return Ok(());
         }
-        // Not `and_then`: in the kernel programs it would become a function of its own.
+        // Not `and_then`: in the kernel programs it would be compiled to a separate function.
         let checked = match self.current_phase(tcp, address, names) {
             Ok(phase) => self.check_payload(segment, tcp, names, phase),
             Err(reason) => Err(reason),

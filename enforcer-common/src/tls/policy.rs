@@ -1,4 +1,4 @@
-//! What the TLS check asks the policy.
+//! The part of the policy that the TLS check reads.
 
 use crate::layout::{Deadline, NameEntry, NameKey};
 
@@ -23,7 +23,7 @@ pub trait NamePolicy: GrantValidity {
     fn audits(&self) -> bool;
 }
 
-/// For whom an address is allowed by a name, and until when.
+/// The scope and the end of an address's grant by a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The cgroup of the exception; 0 for every cgroup.

@@ -1,6 +1,6 @@
 //! The TLS records that carry one ClientHello (RFC 8446 section 5.1).
 //!
-//! A client with a small record size (RFC 8449, or a setting of its own) splits the message over several records. They are parsed as long as no server
+//! A client with a small record size (RFC 8449, or its own setting) splits the message over several records. They are parsed as long as no server
 //! can parse them differently: each is a handshake record with content, nothing comes between them, and the last one ends with the message.
 
 use crate::reason::Reason;

@@ -50,7 +50,7 @@ fn is_to_dns(flow: Flow) -> bool {
     matches!(flow.transport, Transport::Udp(PORT) | Transport::Tcp(PORT))
 }
 
-/// Whether the socket is in the initial or the daemon's network namespace: in one of its own, a user can run a server at any address.
+/// Whether the socket is in the initial or the daemon's network namespace: in a separate one, a user can run a server at any address.
 #[inline(always)]
 fn is_trusted(context: &SockAddrContext) -> bool {
     // SAFETY: the context is the kernel's for the length of the program.
@@ -149,7 +149,7 @@ fn record_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
     word.map(|_| ())
 }
 
-/// The query in the packet's data. Over TCP a length precedes it (RFC 1035 section 4.2.2), unless that is in a segment of its own.
+/// The query in the packet's data. Over TCP a length precedes it (RFC 1035 section 4.2.2), unless that is in a separate segment.
 #[inline(always)]
 fn read(
     scratch: &DnsScratch,

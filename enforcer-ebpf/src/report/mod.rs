@@ -99,7 +99,7 @@ fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name
 }
 
 /// Counts a `connect` call, and reports its denial. Connecting a datagram or raw socket sends nothing, and resolver libraries do it to sort addresses:
-/// such a denial is counted as a call, but is neither an attempt nor reported.
+/// such a denial counts as a call, but not as an attempt, and is not reported.
 #[inline(always)]
 pub(crate) fn connect(context: &SockAddrContext, hook: Hook, flow: Flow, decision: Decision) {
     if is_connectionless(context) {

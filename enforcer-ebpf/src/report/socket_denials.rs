@@ -8,8 +8,8 @@ use crate::maps::SOCKET_DENIALS;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 
-/// Whether a denied packet is the first of an attempt (1 or 0). TCP retransmits the segments of a denied connection; any other packet is an attempt of
-/// its own unless the call that sent it was counted. So is a packet without a socket. `facts`: see [`crate::report`].
+/// Whether a denied packet is the first of an attempt (1 or 0). TCP retransmits the segments of a denied connection; any other packet is a new
+/// attempt unless the call that sent it was counted. So is a packet without a socket. `facts`: see [`crate::report`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub(crate) extern "C" fn begins_attempt(cookie: u64, high: u64, low: u64, facts: u64) -> u32 {

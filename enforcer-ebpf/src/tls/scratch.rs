@@ -50,7 +50,7 @@ pub(crate) fn parse(
         };
         hello_feed(socket, word);
     }
-    // Asking once more what ended the loop makes all verifier states equal here, whichever iteration they come from.
+    // Calling this once more after the loop makes all verifier states equal here, whichever iteration they come from.
     match demand(socket) {
         Demand::Word(..) => Err(Reason::HelloUnreadable),
         Demand::End(progress) => Ok(progress),

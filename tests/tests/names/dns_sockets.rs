@@ -1,4 +1,4 @@
-//! Clients with a socket to a resolver that is older than the daemon, or than the resolver's configuration.
+//! Clients whose socket to a resolver is older than the daemon, or than the configuration of that resolver.
 
 use anyhow::Result;
 use lab::{

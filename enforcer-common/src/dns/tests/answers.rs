@@ -1,4 +1,4 @@
-//! Answers.
+//! Addresses in answers, and unusable answers.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn records_that_are_neither_addresses_nor_aliases_are_skipped() {
 #[test]
 fn sections_after_the_answers_are_not_read() {
     let mut message = response().a(QUESTION_NAME, 7).set(9, 2).set(11, 1);
-    // EDNS (RFC 6891), and bytes that are nothing.
+    // EDNS (RFC 6891), and bytes that are no record.
     message
         .0
         .extend([0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]);
@@ -89,7 +89,7 @@ fn wrong_lengths_make_the_answer_unusable() {
 }
 
 #[test]
-fn an_answer_cut_anywhere_grants_nothing() {
+fn an_answer_truncated_anywhere_grants_nothing() {
     let whole = response()
         .alias(QUESTION_NAME, "b.example")
         .a("b.example", 7);
@@ -150,7 +150,7 @@ fn the_shortest_ttl_of_the_chain_counts() {
     assert_eq!(chain(0, 5), Some(0));
     assert_eq!(chain(60, 0x8000_0000), Some(0), "RFC 2181");
     assert_eq!(chain(60, u32::MAX), Some(0));
-    // Also that of an alias behind the address.
+    // Including that of an alias behind the address.
     let mut message = response().a("b.example", 7);
     let at = message.end() + 2 + 4;
     message = message.alias(QUESTION_NAME, "b.example");

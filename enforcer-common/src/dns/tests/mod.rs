@@ -1,4 +1,4 @@
-//! Handmade messages, byte for byte.
+//! Tests with messages built byte by byte.
 
 mod answers;
 mod cname_chains;
@@ -31,7 +31,7 @@ trait Parse: Sized {
     /// Parses the question.
     fn asked(&self) -> Option<Question>;
 
-    /// Returns the last bytes of the addresses, or why there are none.
+    /// Returns the last bytes of the addresses, or the reason why there are none.
     fn read(&self) -> Result<Vec<u8>, Reply>;
 }
 
@@ -72,14 +72,14 @@ fn text(key: &[Cell<u8>]) -> String {
 }
 
 #[test]
-fn a_message_longer_than_is_read_is_read_as_far_as_that() {
+fn a_message_is_read_up_to_the_maximum_length() {
     let mut message = response().a(QUESTION_NAME, 7);
     message.0.resize(MESSAGE_BYTES + 100, 0);
     assert_eq!(message.read(), Ok(vec![7]));
 }
 
 #[test]
-fn a_reading_keeps_nothing_of_the_message_before() {
+fn a_reader_retains_nothing_of_the_previous_message() {
     let reading = MessageReader::new();
     let long = Message::response("a.very.long.name.indeed.example", 1);
     for (message, name, wildcard) in [

@@ -1,8 +1,8 @@
-//! Names: their bounds, and tricks with pointers.
+//! Names: their limits, and malicious compression pointers.
 
 use super::*;
 
-/// What comes of an answer whose owner is `owner`, which begins at the byte that the closure is given.
+/// Reads an answer with this owner name; the closure gets the name's offset in the message.
 fn owned_by(owner: impl FnOnce(usize) -> Vec<u8>) -> Result<Vec<u8>, Reply> {
     let message = response();
     let owner = owner(message.end());
@@ -17,13 +17,13 @@ fn an_owner_is_compared_after_decompression_whatever_its_case() {
     assert_eq!(owned_by(|_| QUESTION_NAME.to_vec()), READ());
     assert_eq!(owned_by(|_| encoded(NAME)), READ());
     assert_eq!(owned_by(|_| encoded("CONTOSO.azurecr.IO")), READ());
-    // The first label written out, the rest a pointer to the second label of the question.
+    // The first label is literal, the rest a pointer to the second label of the question.
     let half = [&encoded("contoso")[..8], &pointer(12 + 8)].concat();
     assert_eq!(owned_by(|_| half), READ());
 }
 
 #[test]
-fn an_owner_that_only_looks_alike_is_another() {
+fn a_similar_owner_makes_the_answer_unusable() {
     for other in [
         "contosp.azurecr.io",
         "contoso.azurecr.i",
@@ -49,7 +49,7 @@ fn an_owner_that_only_looks_alike_is_another() {
 }
 
 #[test]
-fn a_pointer_leads_back_and_never_into_the_header() {
+fn a_pointer_must_point_back_and_not_into_the_header() {
     type Owner = fn(usize) -> Vec<u8>;
     let owners: [(&str, Owner); 9] = [
         ("to itself", |at| pointer(at).to_vec()),
@@ -71,7 +71,7 @@ fn a_pointer_leads_back_and_never_into_the_header() {
 
 #[test]
 fn two_pointers_to_each_other_are_a_loop() {
-    // The data of a record that is skipped, as the place of the first.
+    // The first pointer is in the data of a skipped record.
     let message = response();
     let at = message.end() + 2 + 10;
     let message = message.record(QUESTION_NAME, 16, &pointer(at + 2 + 12));
@@ -80,8 +80,8 @@ fn two_pointers_to_each_other_are_a_loop() {
 }
 
 #[test]
-fn a_name_may_not_run_into_the_one_that_points_to_it() {
-    // A label of 4 bytes in data, of which 2 are the pointer that leads to it.
+fn a_name_must_end_before_the_pointer_to_it() {
+    // A label of 4 bytes, the last 2 of which are the pointer to it.
     let message = response();
     let at = message.end() + 2 + 10;
     let message = message.record(QUESTION_NAME, 16, &[3, b'a']);
@@ -90,7 +90,7 @@ fn a_name_may_not_run_into_the_one_that_points_to_it() {
 }
 
 #[test]
-fn sixteen_pointers_are_followed_and_no_more() {
+fn at_most_sixteen_pointers_are_followed() {
     for (pointers, expected) in [(15, READ()), (16, READ()), (17, UNUSABLE)] {
         let mut message = response();
         let mut last = 12;
@@ -104,7 +104,7 @@ fn sixteen_pointers_are_followed_and_no_more() {
     }
 }
 
-/// A name of as many labels as fit: 127 of one byte each, or with another length at the end.
+/// Returns a name with the maximum number of labels: 126 of one byte each and one of `last` bytes.
 fn long(last: usize) -> Vec<u8> {
     let mut labels = vec!["a".to_owned(); 126];
     labels.push("b".repeat(last));
@@ -112,7 +112,7 @@ fn long(last: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_name_has_255_bytes_at_most() {
+fn a_name_has_at_most_255_bytes() {
     assert_eq!(long(1).len(), 255);
     let message = Message::response(&long(1), 1);
     assert!(message.asked().is_some());
@@ -120,14 +120,14 @@ fn a_name_has_255_bytes_at_most() {
     assert_eq!(message.a(&long(1), 7).read(), READ());
     assert_eq!(Message::response(&long(2), 1).asked(), None);
     assert_eq!(owned_by(|_| long(2)), UNUSABLE);
-    // Also where it is put together of two parts.
+    // Also for a name composed of two parts.
     let message = Message::response(&long(1), 1);
     let owner = [&[1, b'a'][..], &QUESTION_NAME].concat();
     assert_eq!(message.a(&owner, 7).read(), UNUSABLE);
 }
 
 #[test]
-fn labels_have_63_bytes_and_names_64_labels_and_more() {
+fn labels_of_63_bytes_and_names_of_64_labels_are_read() {
     let widest = [
         "a".repeat(63),
         "b".repeat(63),
@@ -144,7 +144,7 @@ fn labels_have_63_bytes_and_names_64_labels_and_more() {
 }
 
 #[test]
-fn labels_whose_lengths_lie_make_the_answer_unusable() {
+fn wrong_label_lengths_make_the_answer_unusable() {
     for lie in [1, 6, 8, 63] {
         let mut owner = encoded(NAME);
         owner[0] = lie;

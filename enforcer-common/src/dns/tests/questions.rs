@@ -1,4 +1,4 @@
-//! Questions.
+//! Which messages have a question, and its fields.
 
 use test_data::dns::ID;
 
@@ -12,7 +12,7 @@ fn asked(name: &[u8]) -> Option<(String, Question)> {
 }
 
 #[test]
-fn a_question_is_its_transaction_its_type_and_its_name_in_lower_case() {
+fn a_question_has_the_transaction_the_type_and_the_name_in_lower_case() {
     let (name, question) = asked(&encoded("ConToso.AZUREcr.iO")).unwrap();
     assert_eq!(name, NAME);
     assert_eq!(Some(question), response().asked(), "0x20");
@@ -23,7 +23,7 @@ fn a_question_is_its_transaction_its_type_and_its_name_in_lower_case() {
 }
 
 #[test]
-fn only_one_question_for_addresses_on_the_internet_counts() {
+fn only_a_single_question_for_internet_addresses_counts() {
     let good = response();
     let class = good.end() - 1;
     for (what, message) in [
@@ -45,7 +45,7 @@ fn only_one_question_for_addresses_on_the_internet_counts() {
 }
 
 #[test]
-fn a_client_asks_and_a_server_answers() {
+fn clients_send_queries_and_servers_send_responses() {
     let reading = MessageReader::new();
     for (flags, side, other) in [
         (0x01, Side::Client, Side::Server),
@@ -58,7 +58,7 @@ fn a_client_asks_and_a_server_answers() {
 }
 
 #[test]
-fn a_question_that_is_cut_anywhere_is_none() {
+fn a_truncated_question_is_none() {
     let whole = response();
     for end in 0..whole.end() {
         assert_eq!(
@@ -70,7 +70,7 @@ fn a_question_that_is_cut_anywhere_is_none() {
 }
 
 #[test]
-fn a_name_that_dots_cannot_spell_matches_nothing() {
+fn a_name_that_cannot_be_written_with_dots_is_no_question() {
     let label = |bytes: &[u8]| {
         let mut name = vec![u8::try_from(bytes.len()).unwrap()];
         name.extend(bytes);
@@ -92,7 +92,7 @@ fn a_name_that_dots_cannot_spell_matches_nothing() {
 }
 
 #[test]
-fn names_one_character_off_are_others() {
+fn names_that_differ_in_one_character_are_distinct() {
     let [right, others @ ..] = [
         NAME,
         "contosp.azurecr.io",

@@ -1,4 +1,4 @@
-//! The second label that may be any.
+//! Keys with `*` for the second label.
 
 use super::*;
 use crate::layout::NameKey;
@@ -9,7 +9,7 @@ fn key(name: &str) -> NameKey {
     key
 }
 
-/// What the function says and what a reading holds, which are one.
+/// Returns the wildcard key of `name`, after comparing that of the reader with that of [`wildcard`].
 fn starred(name: &str) -> Option<String> {
     let reading = MessageReader::new();
     reading.set(&Message::response(name, 1).0);
@@ -25,7 +25,7 @@ fn starred(name: &str) -> Option<String> {
 }
 
 #[test]
-fn the_second_label_and_no_other_gives_way() {
+fn only_the_second_label_is_replaced() {
     for (name, expected) in [
         (
             "contoso.eastus.data.azurecr.io",
@@ -49,7 +49,7 @@ fn the_second_label_and_no_other_gives_way() {
 }
 
 #[test]
-fn names_as_long_as_they_get_have_one_too() {
+fn names_of_maximum_length_have_a_wildcard_key() {
     let long = vec!["a"; 127].join(".");
     assert_eq!(starred(&long), Some(long.replacen("a.a", "a.*", 1)));
     let wide = [

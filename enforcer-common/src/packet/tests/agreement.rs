@@ -1,4 +1,4 @@
-//! Both readers over packets by chance: well-formed, broken, cut.
+//! Both parsers on random packets: well-formed, malformed, truncated.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::naive::{naive_ipv4, naive_ipv6};
 use super::*;
 
-/// One option or padding byte, sometimes a source route, sometimes broken.
+/// One option or padding byte, sometimes a source route, sometimes malformed.
 fn any_option() -> impl Strategy<Value = Vec<u8>> {
     let well_formed = (any::<u8>(), vec(any::<u8>(), 0..6));
     prop_oneof![

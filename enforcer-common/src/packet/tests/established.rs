@@ -1,4 +1,4 @@
-//! What is told at a glance is what the readers read.
+//! The fast path for established connections, compared with the full parsers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,7 +33,7 @@ fn both(port: u16, flags: u8) -> [Option<(Address, u32)>; 2] {
 }
 
 #[test]
-fn an_open_connection_to_https_is_told_with_its_destination() {
+fn a_segment_without_syn_to_https_is_recognized() {
     let expected = [Address::from_v4(V4), Address::from_v6(V6)];
     let expected = expected.map(|address| Some((address, SEQUENCE)));
     for flags in (0..=u8::MAX).filter(|flags| flags & SYN == 0) {
@@ -42,7 +42,7 @@ fn an_open_connection_to_https_is_told_with_its_destination() {
 }
 
 #[test]
-fn what_opens_a_connection_or_goes_elsewhere_is_not_told() {
+fn segments_with_syn_or_to_other_ports_are_not_recognized() {
     for flags in (0..=u8::MAX).filter(|flags| flags & SYN != 0) {
         assert_eq!(both(HTTPS, flags), [None; 2], "flags {flags:#x}");
     }
@@ -52,7 +52,7 @@ fn what_opens_a_connection_or_goes_elsewhere_is_not_told() {
 }
 
 #[test]
-fn options_fragments_extensions_and_other_protocols_are_not_told() {
+fn options_fragments_extensions_and_other_protocols_are_not_recognized() {
     let tcp = tcp_header(HTTPS, SEQUENCE, ACK);
     let packets = [
         ipv4(UDP, 0, &[], &tcp),
@@ -68,7 +68,7 @@ fn options_fragments_extensions_and_other_protocols_are_not_told() {
     }
 }
 
-/// What the readers say of a packet, where `established` is to say the same or nothing.
+/// Returns the destination according to the full parsers, for a packet to port 443.
 fn read(packet: &[u8]) -> Option<Address> {
     let flow = match packet.first()? >> 4 {
         4 => read_ipv4(&packet),
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn nothing_is_told_that_the_readers_do_not_read(
+    fn a_recognized_destination_equals_that_of_the_full_parsers(
         packet in prop_oneof![any_ipv4(), any_ipv6()],
         tail in vec(any::<u8>(), 16..24),
         is_https: bool,
@@ -93,8 +93,8 @@ proptest! {
         if is_https && let Some(port) = packet.get_mut(ports + 2..ports + 4) {
             port.copy_from_slice(&HTTPS.to_be_bytes());
         }
-        if let Some((told, _)) = established(&packet) {
-            prop_assert_eq!(Some(told), read(&packet));
+        if let Some((destination, _)) = established(&packet) {
+            prop_assert_eq!(Some(destination), read(&packet));
         }
     }
 }

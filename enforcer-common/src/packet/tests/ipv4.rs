@@ -75,7 +75,7 @@ fn ipv4_options_without_a_source_route_pass() {
 }
 
 #[test]
-fn an_ipv4_source_route_is_found_wherever_it_stands() {
+fn an_ipv4_source_route_is_found_at_any_offset() {
     for kind in [LOOSE_ROUTE, STRICT_ROUTE] {
         for before in 0..=33 {
             let mut options = vec![NO_OPERATION; before];
@@ -139,7 +139,7 @@ fn an_ipv4_packet_that_ends_early_never_shows_ports() {
 }
 
 #[test]
-fn a_header_of_another_version_or_below_its_least_length_is_none() {
+fn a_header_of_another_version_or_below_the_minimum_length_is_unreadable() {
     for first in (0..=255).filter(|first| !(0x45..=0x4f).contains(first)) {
         let mut packet = ipv4(TCP, 0, &[], &PORTS);
         packet[0] = first;

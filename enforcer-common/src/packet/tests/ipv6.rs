@@ -100,7 +100,7 @@ fn every_ipv6_fragment_but_an_atomic_one_hides_its_ports() {
 }
 
 #[test]
-fn what_has_no_ports_ends_the_ipv6_chain() {
+fn a_protocol_without_ports_ends_the_ipv6_chain() {
     for protocol in [NO_NEXT_HEADER, ESP, ICMPV6, IPV6, GRE, 4, 132, 136, 255] {
         for headers in [vec![], vec![extension(HOP_BY_HOP, 0)]] {
             let packet = ipv6(&headers, protocol, &PORTS);
@@ -114,7 +114,7 @@ fn what_has_no_ports_ends_the_ipv6_chain() {
 }
 
 #[test]
-fn a_chain_over_the_bound_hides_its_ports() {
+fn a_chain_above_the_limit_hides_its_ports() {
     for (count, expected) in [
         (1, Transport::Tcp(443)),
         (7, Transport::Tcp(443)),

@@ -1,4 +1,4 @@
-//! A second reader: recursive, over slices, from the RFCs and not from the first one.
+//! A second parser: recursive, over slices, written from the RFCs and not from the first one.
 
 use std::net::Ipv6Addr;
 
@@ -93,7 +93,7 @@ fn judged_address(ip: Ipv6Addr) -> Address {
     }
 }
 
-/// The transport behind up to `bound` headers; `None` past a routing header that names further hops.
+/// The transport behind up to `bound` headers; `None` behind a routing header that names further hops.
 fn walk(protocol: u8, rest: &[u8], bound: u32) -> Option<Transport> {
     if bound == 0 {
         return Some(Transport::Hidden(protocol));
