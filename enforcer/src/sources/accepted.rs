@@ -1,4 +1,4 @@
-//! The last configuration that was accepted: what a start with an invalid one goes by, so that a restart does not end enforcement.
+//! The last accepted configuration, which replaces an invalid one at a start so that a restart does not end enforcement.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,16 +11,15 @@ use super::{Options, Source, Sources};
 use crate::config;
 use crate::state::write_whole;
 
-/// The copy, in the state directory.
+/// Name of the copy in the state directory.
 const FILE: &str = "accepted.toml";
 
 impl Sources {
-    /// Reads everything that `options` name. Where the configuration is refused and an earlier one was accepted, that one counts, and the
-    /// second value says so. Files that it names are read where the configuration names them; of one that cannot be used, what was last
-    /// kept of its contents counts.
+    /// Reads everything that `options` name. If the configuration is refused and an earlier one was accepted, uses that one; the second value
+    /// is then the reason. Files that a configuration names are read from their paths; persisted contents replace one that cannot be used.
     ///
     /// # Errors
-    /// As [`Sources::read`], where no copy can be used either.
+    /// As [`Sources::read`], if no copy can be used either.
     pub(crate) fn read_or_accepted(options: &Options) -> Result<(Self, Option<String>)> {
         let refused = match Self::read(options) {
             Ok(sources) => return Ok((sources, None)),
@@ -29,8 +28,11 @@ impl Sources {
         let Source::File(file) = &options.source else {
             return Err(refused);
         };
-        let kept = || Self::of_text_and_kept(config::read(file)?, file, options);
-        if let Some(sources) = (!options.ephemeral).then(kept).and_then(Result::ok) {
+        let with_persisted = || Self::of_text_and_persisted(config::read(file)?, file, options);
+        if let Some(sources) = (!options.ephemeral)
+            .then(with_persisted)
+            .and_then(Result::ok)
+        {
             return Ok((sources, None));
         }
         let state = config::load_paths(file).unwrap_or_default().state;
@@ -39,7 +41,7 @@ impl Sources {
             return Err(refused);
         }
         let accepted =
-            text_of_root(&copy).and_then(|text| Self::of_text_and_kept(text, file, options));
+            text_of_root(&copy).and_then(|text| Self::of_text_and_persisted(text, file, options));
         match accepted {
             Ok(sources) => Ok((sources, Some(complaint(&refused, &copy)))),
             Err(error) => Err(refused.context(format!(
@@ -50,12 +52,12 @@ impl Sources {
     }
 }
 
-/// Keeps `text` for the next start, in the directory `state`.
+/// Saves `text` for the next start in the directory `state`.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If it cannot be written.
 pub(crate) fn keep_configuration(state: &Path, text: &str) -> io::Result<()> {
-    keep(&state.join(FILE), text)
+    save_copy(&state.join(FILE), text)
 }
 
 fn complaint(refused: &anyhow::Error, copy: &Path) -> String {
@@ -65,7 +67,7 @@ fn complaint(refused: &anyhow::Error, copy: &Path) -> String {
     )
 }
 
-/// The text of a file that nobody but root can have written.
+/// Reads the text of a file that only root can have written.
 fn text_of_root(path: &PathBuf) -> Result<String> {
     let found = fs::symlink_metadata(path)?;
     if !found.is_file() || found.uid() != 0 || found.mode() & 0o022 != 0 {
@@ -74,9 +76,9 @@ fn text_of_root(path: &PathBuf) -> Result<String> {
     config::read(path).context("cannot be read")
 }
 
-/// Writes the copy, unless it is there already.
-fn keep(copy: &Path, text: &str) -> io::Result<()> {
-    if fs::read(copy).is_ok_and(|kept| kept == text.as_bytes()) {
+/// Writes the copy, unless it has this text.
+fn save_copy(copy: &Path, text: &str) -> io::Result<()> {
+    if fs::read(copy).is_ok_and(|saved| saved == text.as_bytes()) {
         return Ok(());
     }
     write_whole(copy, 0o600, |file| file.write_all(text.as_bytes()))
@@ -89,13 +91,13 @@ mod tests {
 
     use super::*;
 
-    /// A state directory, and what a start with this configuration reads.
-    struct Scene {
+    /// A state directory, and the options of a start with its configuration.
+    struct Fixture {
         directory: tempfile::TempDir,
         options: Options,
     }
 
-    impl Scene {
+    impl Fixture {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let options = Options {
@@ -124,52 +126,52 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_configuration_gives_way_to_the_accepted_one_and_is_told() {
-        let mut scene = Scene::new();
-        let accepted = scene.write("mode = \"audit\"");
-        let (_, refused) = scene.read().unwrap();
+    fn the_accepted_configuration_replaces_an_invalid_one_with_a_message() {
+        let mut fixture = Fixture::new();
+        let accepted = fixture.write("mode = \"audit\"");
+        let (_, refused) = fixture.read().unwrap();
         assert_eq!(refused, None);
-        keep(&scene.copy(), &accepted).unwrap();
-        scene.write("mode = \"off\"");
-        let (sources, refused) = scene.read().unwrap();
+        save_copy(&fixture.copy(), &accepted).unwrap();
+        fixture.write("mode = \"off\"");
+        let (sources, refused) = fixture.read().unwrap();
         assert_eq!(sources.config.mode, config::Mode::Audit);
-        let told = refused.unwrap();
+        let message = refused.unwrap();
         assert!(
-            told.contains("config.toml:2") && told.contains(FILE),
-            "{told}"
+            message.contains("config.toml:2") && message.contains(FILE),
+            "{message}"
         );
-        scene.options.ephemeral = true;
-        assert!(scene.read().is_err());
+        fixture.options.ephemeral = true;
+        assert!(fixture.read().is_err());
     }
 
     #[test]
-    fn without_a_copy_of_roots_own_an_invalid_configuration_is_refused() {
-        let scene = Scene::new();
-        let accepted = scene.write("");
-        scene.write("mode = \"off\"");
-        assert!(scene.read().is_err());
-        keep(&scene.copy(), &accepted).unwrap();
-        fs::set_permissions(scene.copy(), fs::Permissions::from_mode(0o620)).unwrap();
-        let refused = format!("{:#}", scene.read().err().unwrap());
+    fn without_a_copy_that_only_root_can_write_an_invalid_configuration_is_refused() {
+        let fixture = Fixture::new();
+        let accepted = fixture.write("");
+        fixture.write("mode = \"off\"");
+        assert!(fixture.read().is_err());
+        save_copy(&fixture.copy(), &accepted).unwrap();
+        fs::set_permissions(fixture.copy(), fs::Permissions::from_mode(0o620)).unwrap();
+        let refused = format!("{:#}", fixture.read().err().unwrap());
         assert!(
             refused.contains("not root's alone") && refused.contains("config.toml:2"),
             "{refused}"
         );
-        fs::remove_file(scene.copy()).unwrap();
-        std::os::unix::fs::symlink("config.toml", scene.copy()).unwrap();
-        assert!(scene.read().is_err(), "a link is nobody's copy");
+        fs::remove_file(fixture.copy()).unwrap();
+        std::os::unix::fs::symlink("config.toml", fixture.copy()).unwrap();
+        assert!(fixture.read().is_err(), "a link is nobody's copy");
     }
 
     #[test]
-    fn the_copy_is_for_root_and_not_written_again() {
-        let scene = Scene::new();
-        keep(&scene.copy(), "a").unwrap();
+    fn the_copy_is_readable_by_root_only_and_not_rewritten_if_unchanged() {
+        let fixture = Fixture::new();
+        save_copy(&fixture.copy(), "a").unwrap();
         let inode = |found: fs::Metadata| (found.ino(), found.mode() & 0o777);
-        let first = inode(fs::metadata(scene.copy()).unwrap());
+        let first = inode(fs::metadata(fixture.copy()).unwrap());
         assert_eq!(first.1, 0o600);
-        keep(&scene.copy(), "a").unwrap();
-        assert_eq!(inode(fs::metadata(scene.copy()).unwrap()), first);
-        keep(&scene.copy(), "b").unwrap();
-        assert_eq!(fs::read(scene.copy()).unwrap(), b"b");
+        save_copy(&fixture.copy(), "a").unwrap();
+        assert_eq!(inode(fs::metadata(fixture.copy()).unwrap()), first);
+        save_copy(&fixture.copy(), "b").unwrap();
+        assert_eq!(fs::read(fixture.copy()).unwrap(), b"b");
     }
 }

@@ -1,4 +1,4 @@
-//! Holds the addresses of DNS answers against the service tags.
+//! Compares the addresses of DNS answers with the service tags.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::name::Name;
 use crate::policy::effective_address;
 use crate::resolver::answer::{AnswerVerdict, plausible};
 
-/// What kind of service a name belongs to, and with it where its addresses may lie.
+/// The kind of service that a name belongs to, which determines the tag of its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ServiceKind {
     Registry,
@@ -21,50 +21,50 @@ enum ServiceKind {
 }
 
 impl Sources {
-    /// Whether `name` may lead to `address`.
+    /// Returns whether `name` may resolve to `address`.
     pub(crate) fn check_answer(&self, name: &Name, address: IpAddr) -> AnswerVerdict {
-        let judged = self.effective_address(address);
-        if !plausible(address) || !plausible(judged) {
+        let effective = self.effective_address(address);
+        if !plausible(address) || !plausible(effective) {
             return refuse("no service can have this address");
         }
-        let address = judged;
+        let address = effective;
         if self.is_private_endpoint(name, address) {
             return AnswerVerdict::Accept;
         }
-        match self.home(name) {
+        match self.service_kind(name) {
             ServiceKind::Registry => self.check_tag(REGISTRY_TAG, address),
             ServiceKind::Storage => self.check_tag(STORAGE_TAG, address),
             ServiceKind::Elsewhere => self.check_elsewhere(address),
         }
     }
 
-    /// Where the addresses of `name` may lie, as [`NameEntry`] has it.
+    /// Returns the tag that the addresses of `name` may be in, as flags of [`NameEntry`].
     pub(crate) fn home_flags(&self, name: &Name) -> u32 {
-        match self.home(name) {
+        match self.service_kind(name) {
             ServiceKind::Registry => NameEntry::IN_REGISTRY_TAG,
             ServiceKind::Storage => NameEntry::IN_STORAGE_TAG,
             ServiceKind::Elsewhere => 0,
         }
     }
 
-    /// The address that the rule judges for one that an answer or the system names.
+    /// Returns the address that the policy evaluates for `address`, which may embed an IPv4 address.
     pub(crate) fn effective_address(&self, address: IpAddr) -> IpAddr {
         effective_address(address, &self.config.protect.nat64)
     }
 
-    /// Whether it lies in `protect.cidrs`.
+    /// Returns whether `address` is in `protect.cidrs`.
     pub(crate) fn is_in_cidrs(&self, address: IpAddr) -> bool {
         let mut cidrs = self.config.protect.cidrs.iter();
-        cidrs.any(|closed| closed.contains(&address))
+        cidrs.any(|prefix| prefix.contains(&address))
     }
 
-    /// Whether nothing but a name or an exception opens it.
+    /// Returns whether `address` is protected: only a name or an exception can allow it.
     pub(crate) fn is_protected(&self, address: IpAddr) -> bool {
         self.tag_of(address).is_some() || self.is_in_cidrs(address)
     }
 
-    fn check_tag(&self, home: &str, address: IpAddr) -> AnswerVerdict {
-        if self.lies_in(home, address) {
+    fn check_tag(&self, expected: &str, address: IpAddr) -> AnswerVerdict {
+        if self.is_in_tag(expected, address) {
             return AnswerVerdict::Accept;
         }
         if let Some(other) = self.tag_of(address) {
@@ -80,12 +80,12 @@ impl Sources {
         match self.config.dns.answer_check {
             AnswerCheck::Known => AnswerVerdict::AcceptUntagged,
             AnswerCheck::Strict => refuse(format!(
-                "it is not in {home}, and dns.answer-check is strict"
+                "it is not in {expected}, and dns.answer-check is strict"
             )),
         }
     }
 
-    /// A name outside Azure's own zones: nothing says where it lies, but an answer must not open what the tags close.
+    /// Checks a name outside Azure's zones: its address may be anywhere except in a protected tag.
     fn check_elsewhere(&self, address: IpAddr) -> AnswerVerdict {
         match self.tag_of(address) {
             Some(tag) => refuse(format!(
@@ -95,15 +95,15 @@ impl Sources {
         }
     }
 
-    /// The service tag, of those that are read, that has `address`.
+    /// Returns the loaded service tag that contains `address`.
     pub(crate) fn tag_of(&self, address: IpAddr) -> Option<&str> {
         let address = self.effective_address(address);
         let mut tags = self.tags.families.keys();
-        tags.find(|tag| self.lies_in(tag, address))
+        tags.find(|tag| self.is_in_tag(tag, address))
             .map(String::as_str)
     }
 
-    fn lies_in(&self, tag: &str, address: IpAddr) -> bool {
+    fn is_in_tag(&self, tag: &str, address: IpAddr) -> bool {
         self.tags
             .families
             .get(tag)
@@ -112,9 +112,9 @@ impl Sources {
 
     fn is_private_endpoint(&self, name: &Name, address: IpAddr) -> bool {
         let pairs = self.config.registries.iter().zip(&self.endpoints);
-        let mut own =
+        let mut matching =
             pairs.filter(|(_, names)| names.iter().any(|endpoint| endpoint.name == *name));
-        own.any(|(registry, _)| {
+        matching.any(|(registry, _)| {
             registry
                 .private_endpoints
                 .iter()
@@ -122,7 +122,7 @@ impl Sources {
         })
     }
 
-    fn home(&self, name: &Name) -> ServiceKind {
+    fn service_kind(&self, name: &Name) -> ServiceKind {
         let cloud = self.config.protect.cloud;
         let mut registries = self.config.registries.iter();
         let is_custom_domain = registries.any(|each| each.custom_domain.as_ref() == Some(name));
@@ -158,7 +158,7 @@ mod tests {
         Sources::of_text(&format!("{CONFIG}\n{extra}"))
     }
 
-    /// Whether it is accepted as tagged, accepted as untagged, or refused.
+    /// Returns whether the answer is accepted as tagged, accepted as untagged, or refused.
     fn outcome(sources: &Sources, name: &str, address: &str) -> &'static str {
         match sources.check_answer(&name.parse().unwrap(), address.parse().unwrap()) {
             AnswerVerdict::Accept => "accepted",
@@ -167,12 +167,12 @@ mod tests {
         }
     }
 
-    /// Addresses that public documents show (facts: a front end in East US, a storage stamp).
+    /// Addresses from public documents: a front end in East US and a storage stamp.
     const FRONT_END: &str = "20.42.66.0";
     const STORAGE: &str = "52.239.169.228";
 
     #[test]
-    fn a_registry_name_leads_to_registry_addresses_only() {
+    fn a_registry_name_resolves_only_to_registry_addresses() {
         let sources = sources("");
         assert_eq!(
             outcome(&sources, "contoso.azurecr.io", FRONT_END),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_answer_opens_no_storage_address_that_it_carries() {
+    fn an_ipv6_answer_does_not_allow_an_embedded_storage_address() {
         let sources = sources("");
         for carrier in [
             "::ffff:52.239.169.228",
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_endpoint_is_its_own_registrys_only() {
+    fn a_private_endpoint_is_valid_only_for_its_registry() {
         let sources = sources("");
         assert_eq!(
             outcome(&sources, "contoso.azurecr.io", "10.1.0.4"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_takes_nothing_that_is_in_no_tag() {
+    fn strict_refuses_untagged_addresses() {
         let sources = sources("[dns]\nanswer-check = \"strict\"");
         assert_eq!(
             outcome(&sources, "contoso.azurecr.io", FRONT_END),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_domain_leads_to_registry_addresses_only() {
+    fn a_custom_domain_resolves_only_to_registry_addresses() {
         let registry =
             "[[registry]]\nlogin-server = \"registry.contoso.com\"\nregistry = \"fabrikam\"";
         let sources = sources(registry);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_account_leads_to_storage_addresses_only() {
+    fn a_storage_account_resolves_only_to_storage_addresses() {
         let sources = sources("");
         assert_eq!(
             outcome(&sources, "logs.blob.core.windows.net", STORAGE),

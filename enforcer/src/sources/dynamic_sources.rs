@@ -1,4 +1,4 @@
-//! Sources that are asked or watched while the daemon runs: what each last said, since when it fails, and when it is asked next.
+//! Sources that are polled or watched while the daemon runs: the last answer, the failure and the next poll of each.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,14 @@ use crate::now::Now;
 use crate::resolver::discovery::Discovery;
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;
 
-/// What the Service Tag Discovery API is called in alarms and errors.
+/// Name of the Service Tag Discovery API in alarms and errors.
 pub(super) const API: &str = "the Service Tag Discovery API";
 
-/// The sources of names and prefixes that can change while the daemon runs.
+/// Sources of names and prefixes that can change while the daemon runs.
 #[derive(Debug)]
 pub(crate) struct DynamicSources {
     pub(crate) discovery: Discovery,
@@ -32,21 +34,22 @@ pub(crate) struct DynamicSources {
     /// Azure Resource Manager, by login server.
     pub(crate) managers: BTreeMap<Name, PolledSource<ResourceId, Vec<Endpoint>>>,
     pub(crate) url: Option<PolledSource<HttpsUrl, TagSnapshot>>,
-    /// The file that was fetched last.
+    /// The service tags file that was fetched last.
     pub(super) fetched: FetchedFile,
-    /// Why the service tags that an earlier run kept of the URL are not used.
+    /// Why the persisted service tags of the URL are not used.
     pub(super) outdated: Option<String>,
     /// The Service Tag Discovery API, by subscription.
     pub(crate) api: Option<PolledSource<String, ApiTags>>,
-    /// The identity that fetches; `None` where nothing is fetched over HTTPS.
+    /// The identity that fetches; `None` if nothing is fetched over HTTPS.
     azure: Option<config::Azure>,
-    /// The hosts that are fetched from.
+    /// The hosts that sources are fetched from.
     hosts: Vec<Name>,
+    /// The service tags that the configuration requires.
     pub(super) wanted: Vec<String>,
     seed: u64,
 }
 
-/// What a mirror calls the file that was fetched last, and why it was refused, if it was: it need not be fetched again for that.
+/// Validator of the file that was fetched last, and why the file was refused, if it was: a refused file is not fetched again.
 #[derive(Debug, Default)]
 pub(super) struct FetchedFile {
     pub(super) validator: Option<Validator>,
@@ -54,7 +57,7 @@ pub(super) struct FetchedFile {
 }
 
 impl DynamicSources {
-    /// No sources yet; hosts with different seeds ask at different times.
+    /// Returns no sources; hosts with different seeds poll at different times.
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             discovery: Discovery::new(seed),
@@ -71,7 +74,7 @@ impl DynamicSources {
         }
     }
 
-    /// Follows what `sources` call for from now on, at these `hosts`. What a source said that was followed before stays.
+    /// Follows the sources that `sources` configure, at these `hosts`. The last answers of sources that were followed before stay.
     pub(crate) fn follow(&mut self, sources: &Sources, hosts: Vec<Name>, now: Now) {
         let config = &sources.config;
         let mut files = std::mem::take(&mut self.files);
@@ -80,7 +83,7 @@ impl DynamicSources {
             health.set(sources.given.unusable.get(file).cloned(), now);
             self.files.insert(file.to_owned(), health);
         }
-        let others = self.azure.as_ref() != Some(&config.azure);
+        let is_new_identity = self.azure.as_ref() != Some(&config.azure);
         let mut managers = std::mem::take(&mut self.managers);
         for registry in &config.registries {
             let Some(id) = registry.resource_id.clone() else {
@@ -88,38 +91,37 @@ impl DynamicSources {
             };
             let login_server = registry.login_server.clone();
             let polled = PolledSource::new(id, config.azure.poll, self.seed);
-            let polled = polled.after(managers.remove(&login_server), others);
+            let polled = polled.after(managers.remove(&login_server), is_new_identity);
             self.managers.insert(login_server, polled);
         }
-        self.follow_tags(config, others);
+        self.follow_tags(config, is_new_identity);
         self.azure = fetches(config).then(|| config.azure.clone());
         self.hosts = hosts;
         self.search(sources, now);
     }
 
-    /// `others`: another identity asks.
-    fn follow_tags(&mut self, config: &Config, others: bool) {
+    /// Follows the sources of service tags; `is_new_identity`: the identity that fetches changed.
+    fn follow_tags(&mut self, config: &Config, is_new_identity: bool) {
         let protect = &config.protect;
         let every = protect.service_tags_poll;
         let wanted = required_tags(protect);
-        let anew = wanted != self.wanted;
+        let is_new_demand = wanted != self.wanted;
         self.wanted = wanted;
         let url = self.url.take();
-        let of_url = url.as_ref().map(|polled| polled.source.clone());
+        let last_url = url.as_ref().map(|polled| polled.source.clone());
         self.url = protect.service_tags_url.clone().map(|source| {
-            if anew || of_url.as_ref() != Some(&source) {
+            if is_new_demand || last_url.as_ref() != Some(&source) {
                 self.fetched = FetchedFile::default();
             }
-            PolledSource::new(source, every, self.seed).after(url, anew)
+            PolledSource::new(source, every, self.seed).after(url, is_new_demand)
         });
         let api = self.api.take();
-        self.api = protect
-            .service_tags_subscription
-            .clone()
-            .map(|source| PolledSource::new(source, every, self.seed).after(api, anew || others));
+        self.api = protect.service_tags_subscription.clone().map(|source| {
+            PolledSource::new(source, every, self.seed).after(api, is_new_demand || is_new_identity)
+        });
     }
 
-    /// Takes other service tags: they may name other regions.
+    /// Repeats the DNS search, since the service tags changed and may name other regions.
     pub(crate) fn tags_changed(&mut self, sources: &Sources, now: Now) {
         self.search(sources, now);
         self.discovery.tags_changed(now.since_start);
@@ -139,24 +141,24 @@ impl DynamicSources {
         );
     }
 
-    /// Takes what an earlier run kept.
-    pub(crate) fn restore(&mut self, kept: &PersistedSources, config: &Config, now: Now) {
+    /// Restores the answers that an earlier run persisted.
+    pub(crate) fn restore(&mut self, persisted: &PersistedSources, config: &Config, now: Now) {
         let cloud = config.protect.cloud;
         self.discovery
-            .restore(&kept.replicas(), cloud, now.wall, now.since_start);
+            .restore(&persisted.replicas(), cloud, now.wall, now.since_start);
         for (login_server, polled) in &mut self.managers {
-            let Some(names) = kept.of(login_server).map(|kept| &kept.manager) else {
+            let Some(names) = persisted.of(login_server).map(|names| &names.manager) else {
                 continue;
             };
-            let names_of = endpoints(names, login_server, cloud, &Provenance::Manager);
-            if !names_of.is_empty() {
-                polled.restore(names_of, names.values().max().copied(), now);
+            let endpoints = endpoints(names, login_server, cloud, &Provenance::Manager);
+            if !endpoints.is_empty() {
+                polled.restore(endpoints, names.values().max().copied(), now);
             }
         }
-        if let Some((polled, more)) = self.api.as_mut().zip(kept.more()) {
+        if let Some((polled, more)) = self.api.as_mut().zip(persisted.more()) {
             polled.restore(more, None, now);
         }
-        if let Some((polled, tags)) = self.url.as_mut().zip(kept.tags(&config.protect)) {
+        if let Some((polled, tags)) = self.url.as_mut().zip(persisted.tags(&config.protect)) {
             match check_against_bundle(tags) {
                 Ok(()) => polled.restore(tags.clone(), None, now),
                 Err(fault) => {
@@ -167,12 +169,12 @@ impl DynamicSources {
         }
     }
 
-    /// Why the service tags that an earlier run kept of the URL are not used, until it says others.
+    /// Returns why the persisted service tags of the URL are not used, until it serves others.
     pub(crate) fn outdated(&self) -> Option<String> {
         self.outdated.clone().filter(|_| self.url.is_some())
     }
 
-    /// What the next run should know.
+    /// Returns the answers that the next run restores.
     pub(crate) fn persist(&self, sources: &Sources, now: Now) -> PersistedSources {
         let config = &sources.config;
         let mut replicas = self.discovery.persist(now.wall, now.since_start);
@@ -182,14 +184,14 @@ impl DynamicSources {
             let confirmed = registry.endpoints_file.as_ref();
             let confirmed = confirmed.and_then(|file| self.files.get(file)?.confirmed);
             let manager = self.managers.get(login_server);
-            let kept = PersistedNames {
+            let names = PersistedNames {
                 file: confirmed_at(file, confirmed),
                 manager: manager.map_or_else(BTreeMap::new, |polled| {
                     confirmed_at(polled.last().into_iter().flatten(), polled.health.confirmed)
                 }),
                 discovered: replicas.remove(login_server).unwrap_or_default(),
             };
-            (login_server.clone(), kept)
+            (login_server.clone(), names)
         });
         let follows_tags = self.url.is_some() || config.protect.service_tags.is_some();
         let tags = follows_tags.then(|| self.base(config, &sources.given.tags).clone());
@@ -197,14 +199,14 @@ impl DynamicSources {
         PersistedSources::new(names.collect(), tags, more)
     }
 
-    /// Notes that a watched file was read, or why it cannot be used.
+    /// Records that a watched file was read, or why it cannot be used.
     pub(crate) fn read(&mut self, file: &Path, error: Option<String>, now: Now) {
         if let Some(health) = self.files.get_mut(file) {
             health.set(error, now);
         }
     }
 
-    /// When [`DynamicSources::due`] next has something to ask, as time since the start.
+    /// Returns when [`DynamicSources::due`] next has a request, as time since the start.
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let managers = self.managers.values().map(|polled| polled.poll.next_wake());
         let url = self.url.iter().map(|polled| polled.poll.next_wake());
@@ -212,12 +214,12 @@ impl DynamicSources {
         managers.chain(url).chain(api).min()
     }
 
-    /// The hosts that are fetched from, which the enforcer allows itself.
+    /// Returns the hosts that sources are fetched from; the enforcer may reach them itself.
     pub(crate) fn hosts(&self) -> &[Name] {
         &self.hosts
     }
 
-    /// The newest of the service tags that replace each other, where it has all that the others have.
+    /// Returns the tags of the URL if they are newer than `given` and complete, or else `given`.
     fn base<'a>(&'a self, config: &Config, given: &'a TagSnapshot) -> &'a TagSnapshot {
         let is_asked = config.protect.service_tags_url.is_some();
         let url = self.url.as_ref().filter(|_| is_asked);
@@ -232,21 +234,21 @@ impl DynamicSources {
     }
 }
 
-/// What the sources say now.
+/// Names and tags that the sources give now.
 impl DynamicSources {
-    /// Their names of `registry`, as far as its configuration calls for them.
+    /// Returns the names of `registry` from the sources that its configuration enables.
     pub(super) fn endpoints(&self, registry: &Registry) -> Vec<Endpoint> {
         let login_server = &registry.login_server;
         let manager = self.managers.get(login_server);
         let manager = manager.filter(|_| registry.resource_id.is_some());
-        let told = manager.and_then(PolledSource::last);
-        let mut endpoints = told.cloned().unwrap_or_default();
+        let listed = manager.and_then(PolledSource::last);
+        let mut endpoints = listed.cloned().unwrap_or_default();
         let replicas = self.discovery.endpoints(login_server);
         endpoints.extend(replicas.filter(|_| registry.discover).cloned());
         endpoints
     }
 
-    /// The service tags that are in force where the files' are `given`.
+    /// Returns the service tags in force, if `given` are those of the file or the bundle.
     pub(super) fn tags(&self, config: &Config, given: &TagSnapshot) -> TagSnapshot {
         let base = self.base(config, given);
         let is_asked = config.protect.service_tags_subscription.is_some();
@@ -258,7 +260,7 @@ impl DynamicSources {
     }
 }
 
-/// Whether `config` calls for anything that is fetched over HTTPS.
+/// Returns whether `config` requires anything that is fetched over HTTPS.
 pub(crate) fn fetches(config: &Config) -> bool {
     config
         .registries

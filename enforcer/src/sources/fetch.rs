@@ -1,4 +1,4 @@
-//! What is fetched over HTTPS, and what comes of it.
+//! Requests to sources over HTTPS, and their answers.
 
 use super::DynamicSources;
 use crate::azure::PinnedAddresses;
@@ -13,16 +13,16 @@ use crate::now::Now;
 /// A request to a source that is due.
 #[derive(Clone, Debug)]
 pub(crate) enum SourceRequest {
-    /// Resource Manager, about this registry.
+    /// Resource Manager: the endpoints of this registry.
     Registry(Box<Registry>, ResourceId),
-    /// The URL of service tags: the file, unless it is still the one of the validator.
+    /// The URL of service tags: the file, unless the validator still matches.
     Url(HttpsUrl, Option<Validator>, Vec<String>),
-    /// The Service Tag Discovery API, for this subscription.
+    /// The Service Tag Discovery API of this subscription.
     Api(String, Vec<String>),
 }
 
 impl SourceRequest {
-    /// Fetches; `reach` has the addresses of the hosts.
+    /// Sends the request; `reach` has the addresses of the hosts.
     pub(crate) async fn run(self, azure: &AzureClient, reach: &PinnedAddresses) -> Fetched {
         match self {
             Self::Registry(registry, id) => {
@@ -41,18 +41,18 @@ impl SourceRequest {
     }
 }
 
-/// The answer to a request, with what was asked: meanwhile that may be no source any more.
+/// The answer to a request, with its source, which may no longer be configured.
 #[derive(Debug)]
 pub(crate) enum Fetched {
-    /// Resource Manager, about the registry behind this login server.
+    /// Resource Manager: the endpoints of the registry with this login server.
     Registry(Name, ResourceId, Result<Vec<Endpoint>, FetchError>),
     /// The URL of service tags.
     Url(HttpsUrl, Result<FetchedTags, FetchError>),
-    /// The Service Tag Discovery API, for this subscription.
+    /// The Service Tag Discovery API of this subscription.
     Api(String, Result<ApiTags, FetchError>),
 }
 
-/// What a source said before the answer that [`DynamicSources::take`] took: for [`DynamicSources::accept`] or [`DynamicSources::refuse`].
+/// The previous answer of a source, as [`DynamicSources::take`] returns it for [`DynamicSources::accept`] or [`DynamicSources::refuse`].
 pub(crate) enum Before {
     Registry(Name, Option<Vec<Endpoint>>),
     Url(Option<TagSnapshot>),
@@ -60,7 +60,7 @@ pub(crate) enum Before {
 }
 
 impl DynamicSources {
-    /// The requests that are due; they count as sent.
+    /// Returns the requests that are due; they count as sent.
     pub(crate) fn due(&mut self, config: &Config, now: Now) -> Vec<SourceRequest> {
         let mut due = Vec::new();
         for registry in &config.registries {
@@ -86,7 +86,7 @@ impl DynamicSources {
         due
     }
 
-    /// Takes an answer. What the source said before, where it says something else now: the policy has to follow.
+    /// Takes an answer; returns the previous one if they differ, so that the policy must be evaluated again.
     pub(crate) fn take(
         &mut self,
         fetched: Fetched,
@@ -144,7 +144,7 @@ impl DynamicSources {
             .iter()
             .all(|tag| tags.families.contains_key(tag))
         {
-            // It was asked for before the configuration named another tag, and is being asked for again.
+            // The configuration requires another tag since this request was sent; a new request is under way.
             return None;
         }
         self.fetched.validator = validator;
@@ -159,7 +159,7 @@ impl DynamicSources {
         polled.take(Ok(*tags), now).map(Before::Url)
     }
 
-    /// Notes that what was taken is in force.
+    /// Records that the answer is in force.
     pub(crate) fn accept(&mut self, before: &Before, now: Now) {
         match before {
             Before::Registry(name, _) => {
@@ -181,7 +181,7 @@ impl DynamicSources {
         }
     }
 
-    /// Takes back an answer that leads to no policy.
+    /// Restores the previous answer, since the last one gives no valid policy.
     pub(crate) fn refuse(&mut self, before: Before, message: String, now: Now) {
         match before {
             Before::Registry(name, before) => {

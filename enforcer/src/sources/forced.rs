@@ -1,5 +1,5 @@
-//! Service tags that `tags import --force` took although they are older than the bundle or lack prefixes: the daemon takes these very ones,
-//! with an alarm, until the bundle of another binary is newer.
+//! Service tags that `tags import --force` accepted although they are older than the bundle or lack prefixes. The daemon accepts exactly these,
+//! with an alarm, until a binary with another bundle runs.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -11,17 +11,17 @@ use crate::azure::{TagSnapshot, bundle};
 use crate::file::read_up_to;
 use crate::state::write_whole;
 
-/// The file, in the state directory.
+/// Name of the file in the state directory.
 const FILE: &str = "service-tags-forced.json";
-/// The most bytes that are read of it.
+/// Maximum size of the file, in bytes.
 const MAX_FILE: u64 = 4096;
 
-/// What was forced, and against which bundle.
+/// The forced tags, and the bundle that they were compared with.
 #[derive(PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Forced {
     cloud: String,
-    /// Of the tags, whatever file they come from.
+    /// Digest of the tags without their date, independent of the file.
     sha256: String,
     /// The change number of the bundle at that time.
     bundle: u32,
@@ -44,25 +44,25 @@ impl Forced {
     }
 }
 
-/// Has `tags` taken despite their faults, and no others.
+/// Records that exactly `tags` are accepted despite their faults.
 ///
 /// # Errors
-/// Where that cannot be written to the directory `state`.
+/// If the record cannot be written to the directory `state`.
 pub fn force_tags(state: &Path, tags: &TagSnapshot) -> io::Result<()> {
     let forced = Forced::new(tags).ok_or(io::ErrorKind::InvalidData)?;
     let text = serde_json::to_vec(&forced)?;
     write_whole(&state.join(FILE), 0o600, |file| file.write_all(&text))
 }
 
-/// Has no faulty tags taken any more.
+/// Removes the record: faulty tags are no longer accepted.
 ///
 /// # Errors
-/// Where the record is there and cannot be removed.
+/// If the record exists and cannot be removed.
 pub fn unforce_tags(state: &Path) -> io::Result<()> {
-    super::persisted::remove(&state.join(FILE))
+    super::persisted_files::remove(&state.join(FILE))
 }
 
-/// Whether `tags` were taken with `--force`, by a binary with this one's bundle.
+/// Returns whether `tags` were imported with `--force` by a binary with the same bundle.
 pub(crate) fn is_forced(state: &Path, tags: &TagSnapshot) -> bool {
     let bytes = read_up_to(&state.join(FILE), MAX_FILE).ok().flatten();
     let found = bytes.and_then(|bytes| serde_json::from_slice::<Forced>(&bytes).ok());
@@ -75,7 +75,7 @@ mod tests {
     use crate::config::Cloud;
 
     #[test]
-    fn only_the_tags_that_were_forced_count_and_only_against_the_same_bundle() {
+    fn only_forced_tags_are_accepted_and_only_with_the_same_bundle() {
         let state = tempfile::tempdir().unwrap();
         let state = state.path();
         let mut tags = bundle::load(Cloud::Public).unwrap();

@@ -1,18 +1,18 @@
-//! What files say and what was found since, as one.
+//! Merges static and dynamic sources.
 
 use super::{DynamicSources, Sources};
 use crate::azure::endpoints::unique;
 
 impl Sources {
-    /// These sources with what was `found`.
+    /// Returns these sources with the names and tags of `dynamic`.
     ///
     /// # Errors
-    /// Where other service tags do not go together with the configuration.
-    pub(crate) fn with(&self, found: &DynamicSources) -> anyhow::Result<Self> {
-        let tags = found.tags(&self.config, &self.given.tags);
+    /// If the service tags are not consistent with the configuration.
+    pub(crate) fn with(&self, dynamic: &DynamicSources) -> anyhow::Result<Self> {
+        let tags = dynamic.tags(&self.config, &self.given.tags);
         let registries = self.config.registries.iter().zip(self.given.names());
         let endpoints = registries
-            .map(|(registry, given)| unique(given.cloned().chain(found.endpoints(registry))));
+            .map(|(registry, given)| unique(given.cloned().chain(dynamic.endpoints(registry))));
         let merged = Self {
             endpoints: endpoints.collect(),
             tags,

@@ -1,4 +1,4 @@
-//! One source: what it last said, and how it stands.
+//! One source: its last answer and its health.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use crate::azure::poll_schedule::PollSchedule;
 use crate::azure::resource_manager::FetchError;
 use crate::now::Now;
 
-/// Since when a source fails, and why it failed last.
+/// A failure of a source: its start, and the last error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) since: Timestamp,
     pub(crate) message: String,
 }
 
-/// Whether a source can be used.
+/// Health of a source.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceHealth {
-    /// When it was last read and found good.
+    /// Time of the last successful read.
     pub(crate) confirmed: Option<Timestamp>,
-    /// Since when it fails, and why.
+    /// The current failure, if any.
     pub(crate) failing: Option<Failure>,
 }
 
 impl SourceHealth {
-    /// Notes that the source is good, or why not.
+    /// Records a success, or the error of a failure.
     pub(crate) fn set(&mut self, error: Option<String>, now: Now) {
         let Some(message) = error else {
             self.confirmed = Some(now.wall);
@@ -44,7 +44,7 @@ impl SourceHealth {
     }
 }
 
-/// A source that is fetched at an interval; `K` identifies it.
+/// A source that is polled at an interval; `K` identifies it.
 #[derive(Debug)]
 pub(crate) struct PolledSource<K, T> {
     pub(crate) source: K,
@@ -55,7 +55,7 @@ pub(crate) struct PolledSource<K, T> {
 }
 
 impl<K: PartialEq, T: PartialEq> PolledSource<K, T> {
-    /// Asks `source` at once and then `every` so often.
+    /// Polls `source` at once, and then at the interval `every`.
     pub(crate) fn new(source: K, every: Duration, seed: u64) -> Self {
         Self {
             source,
@@ -66,12 +66,12 @@ impl<K: PartialEq, T: PartialEq> PolledSource<K, T> {
         }
     }
 
-    /// Takes the place of `before`: as it is where it asks the same source as often, and `anew` does not hold. What it last said stays in any
-    /// case, until another word takes its place.
-    pub(crate) fn after(mut self, before: Option<Self>, anew: bool) -> Self {
+    /// Replaces `before`. Returns `before` itself if source and interval are the same and `restart` is false; otherwise keeps its last answer
+    /// until the next one.
+    pub(crate) fn after(mut self, before: Option<Self>, restart: bool) -> Self {
         let Some(before) = before else { return self };
         let is_same = before.source == self.source;
-        if is_same && before.every == self.every && !anew {
+        if is_same && before.every == self.every && !restart {
             return before;
         }
         self.health.confirmed = before.health.confirmed;
@@ -80,19 +80,19 @@ impl<K: PartialEq, T: PartialEq> PolledSource<K, T> {
         self
     }
 
-    /// What it last said.
+    /// Returns the last answer.
     pub(crate) fn last(&self) -> Option<&T> {
         self.last.as_ref()
     }
 
-    /// Takes what an earlier run knew. Hosts that start together then ask at different times.
+    /// Restores the answer of an earlier run, and spreads the polls of hosts that start together.
     pub(crate) fn restore(&mut self, last: T, confirmed: Option<Timestamp>, now: Now) {
         self.last = Some(last);
         self.health.confirmed = confirmed;
         self.poll.spread(now.since_start);
     }
 
-    /// Whether it is to be asked now; if so, it counts as asked.
+    /// Returns whether a poll is due now; if so, it counts as started.
     pub(crate) fn starts(&mut self, now: Now) -> bool {
         let is_due = self.poll.is_due(now.since_start);
         if is_due {
@@ -101,7 +101,7 @@ impl<K: PartialEq, T: PartialEq> PolledSource<K, T> {
         is_due
     }
 
-    /// Takes an answer; what it said before, where it says something else now. That is good only once it is in force.
+    /// Takes an answer; returns the previous one if they differ. A new answer counts as a success only once it is in force ([`Self::good`]).
     pub(crate) fn take(&mut self, answer: Result<T, FetchError>, now: Now) -> Option<Option<T>> {
         match answer {
             Ok(answer) if self.last.as_ref() == Some(&answer) => {
@@ -116,19 +116,19 @@ impl<K: PartialEq, T: PartialEq> PolledSource<K, T> {
         }
     }
 
-    /// Notes that what it last said holds.
+    /// Records that the last answer is valid.
     pub(crate) fn good(&mut self, now: Now) {
         self.poll.succeeded(now.since_start);
         self.health.set(None, now);
     }
 
-    /// Notes that it could not be asked, or said what cannot be used.
+    /// Records a failed poll or an unusable answer.
     pub(crate) fn failed(&mut self, message: String, retry_after: Option<Duration>, now: Now) {
         self.poll.failed(now.since_start, retry_after);
         self.health.set(Some(message), now);
     }
 
-    /// Takes back an answer that leads to no policy.
+    /// Restores the previous answer, since the last one gives no valid policy.
     pub(crate) fn refuse(&mut self, before: Option<T>, message: String, now: Now) {
         self.last = before;
         self.failed(message, None, now);

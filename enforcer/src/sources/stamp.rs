@@ -1,19 +1,18 @@
-//! The state of a file, to notice that it changed.
+//! State of a file, to detect changes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// Device and inode: what distinguishes two files of one name.
+/// Device and inode, which distinguish two files of one name.
 pub(crate) type Inode = (u64, u64);
 
-/// What differs from one state of a file to the next: device, inode, length, and the times of the last write and the last change; nothing where
-/// there is no file.
+/// Attributes that change with a file: device, inode, length, mtime and ctime; `None` if there is no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp(Option<(Inode, u64, [i64; 4])>);
 
 impl Stamp {
-    /// The state that `file` is in now. Where it is read after this, no change is lost: it shows in the next state.
+    /// Returns the current state of `file`. If taken before the file is read, no change is lost: a later state differs.
     pub(crate) fn of(file: &Path) -> Self {
         let Ok(found) = fs::metadata(file) else {
             return Self(None);

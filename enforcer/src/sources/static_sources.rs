@@ -1,4 +1,4 @@
-//! What the configuration and the files that it names say.
+//! Contents of the configuration and of the files that it names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, configured_tags, re
 use crate::config::{Config, Registry};
 use crate::resolver::hosts::{HOSTS, HostsFile, NSSWITCH, system_hosts};
 
-/// Why the service tags in force are not simply those of the file.
+/// Why the service tags in force are not those of the file, or only with `--force`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Concern {
-    /// The bundle takes their place.
+    /// The bundle replaces them.
     Replaced(String),
-    /// They are in force, as `tags import --force` took them.
+    /// They are in force because of `tags import --force`.
     Forced(String),
 }
 
 impl Concern {
-    /// The reason, as a sentence.
+    /// Returns the reason as a sentence.
     pub fn why(&self) -> &str {
         match self {
             Self::Replaced(why) | Self::Forced(why) => why,
@@ -32,42 +32,42 @@ impl Concern {
     }
 }
 
-/// What the configuration and the files that it names say.
+/// Contents of the configuration and of the files that it names.
 #[derive(Clone, Debug)]
 pub(crate) struct StaticSources {
-    /// The service tags of the file, or else of the bundle.
+    /// The service tags of the file, or of the bundle.
     pub(crate) tags: TagSnapshot,
-    /// What is wrong with those of the file, where they are compared with the bundle.
+    /// What the comparison of the file's tags with the bundle found wrong.
     pub(crate) concern: Option<Concern>,
-    /// By registry, the names that follow from the configuration alone.
+    /// By registry, the names from the configuration alone.
     configured: Vec<Vec<Endpoint>>,
-    /// By registry, those of its endpoints file.
+    /// By registry, the names of its endpoints file.
     files: Vec<Vec<Endpoint>>,
-    /// The host's own table of names.
+    /// The hosts file of the system.
     pub(crate) hosts: HostsFile,
-    /// Files that could not be used at the start, with why: what was kept of them stands in for them.
+    /// Files that could not be used at the start, with the reason; their persisted contents replace them.
     pub(crate) unusable: BTreeMap<PathBuf, String>,
-    /// The state of each file from before it was read, so that a change while it was read shows.
+    /// The state of each file before it was read, so that a change during the read is detected.
     stamps: BTreeMap<PathBuf, Stamp>,
 }
 
 impl StaticSources {
-    /// Reads everything that `config` names. A file that cannot be used is an error, unless `kept` has its last good contents.
-    pub(crate) fn read(config: &Config, kept: &PersistedSources) -> Result<Self> {
+    /// Reads everything that `config` names. A file that cannot be used is an error, unless `persisted` has its last valid contents.
+    pub(crate) fn read(config: &Config, persisted: &PersistedSources) -> Result<Self> {
         let files = config.watched_files();
         let files = files.chain([HOSTS, NSSWITCH].map(Path::new));
         let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
         let stamps = stamps.collect();
         let mut unusable = BTreeMap::new();
         let tags = configured_tags(&config.protect);
-        let tags = tags.or_else(|error| stand_in_tags(config, kept, error, &mut unusable))?;
-        let (tags, concern) = reviewed(config, tags)?;
+        let tags = tags.or_else(|error| stand_in_tags(config, persisted, error, &mut unusable))?;
+        let (tags, concern) = compare_with_bundle(config, tags)?;
         let cloud = config.protect.cloud;
         let registries = || config.registries.iter();
         let configured = registries().map(|registry| configured(registry, cloud));
         let files = registries().map(|registry| {
             let read = names_of_file(config, registry);
-            read.or_else(|error| stand_in_names(config, registry, kept, error, &mut unusable))
+            read.or_else(|error| stand_in_names(config, registry, persisted, error, &mut unusable))
         });
         Ok(Self {
             tags,
@@ -80,7 +80,7 @@ impl StaticSources {
         })
     }
 
-    /// These tags, and no registry.
+    /// Returns these tags, without registries.
     pub(crate) fn of_tags(tags: TagSnapshot) -> Self {
         Self {
             tags,
@@ -93,7 +93,7 @@ impl StaticSources {
         }
     }
 
-    /// Reads the one `file` anew, which endpoints, tags or addresses come from; nothing changes where it cannot be used.
+    /// Reads `file` again, which has endpoints, tags or addresses; nothing changes if it cannot be used.
     pub(crate) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
         let stamp = Stamp::of(file);
         if config.protect.service_tags.as_deref() == Some(file) {
@@ -121,30 +121,30 @@ impl StaticSources {
         Ok(())
     }
 
-    /// By registry, each name as often as something names it.
+    /// Returns the names by registry, once for each source that has them.
     pub(crate) fn names(&self) -> impl Iterator<Item = impl Iterator<Item = &Endpoint>> {
         let registries = self.configured.iter().zip(&self.files);
         registries.map(|(configured, file)| configured.iter().chain(file))
     }
 
-    /// By registry, the names of its endpoints file.
+    /// Returns by registry the names of its endpoints file.
     pub(crate) fn files(&self) -> &[Vec<Endpoint>] {
         &self.files
     }
 
-    /// The files, each with its state from before it was read.
+    /// Returns the files, each with its state before it was read.
     pub(crate) fn stamps(&self) -> &BTreeMap<PathBuf, Stamp> {
         &self.stamps
     }
 
-    /// By registry, each name once.
+    /// Returns the names by registry, without duplicates.
     pub(crate) fn endpoints(&self) -> Vec<Vec<Endpoint>> {
         self.names().map(|names| unique(names.cloned())).collect()
     }
 }
 
-/// Compares the tags of a file with the bundle, which takes their place where they are older or lack what it has.
-fn reviewed(
+/// Compares the tags of a file with the bundle, which replaces them if they are older or less complete.
+fn compare_with_bundle(
     config: &Config,
     tags: TagSnapshot,
 ) -> Result<(TagSnapshot, Option<Concern>), TagError> {
@@ -178,12 +178,13 @@ fn names_of_file(config: &Config, registry: &Registry) -> Result<Vec<Endpoint>, 
 fn stand_in_names(
     config: &Config,
     registry: &Registry,
-    kept: &PersistedSources,
+    persisted: &PersistedSources,
     error: EndpointError,
     unusable: &mut BTreeMap<PathBuf, String>,
 ) -> Result<Vec<Endpoint>, EndpointError> {
     let file = registry.endpoints_file.as_ref();
-    let Some((file, names)) = file.zip(kept.names_of_file(registry, config.protect.cloud)) else {
+    let Some((file, names)) = file.zip(persisted.names_of_file(registry, config.protect.cloud))
+    else {
         return Err(error);
     };
     unusable.insert(file.clone(), error.to_string());
@@ -192,12 +193,12 @@ fn stand_in_names(
 
 fn stand_in_tags(
     config: &Config,
-    kept: &PersistedSources,
+    persisted: &PersistedSources,
     error: TagError,
     unusable: &mut BTreeMap<PathBuf, String>,
 ) -> Result<TagSnapshot, TagError> {
     let file = config.protect.service_tags.as_ref();
-    let Some((file, tags)) = file.zip(kept.tags(&config.protect)) else {
+    let Some((file, tags)) = file.zip(persisted.tags(&config.protect)) else {
         return Err(error);
     };
     unusable.insert(file.clone(), error.to_string());

@@ -1,4 +1,4 @@
-//! What the sources report of themselves: failures, and where names come from.
+//! Failures of sources, and the provenance of names.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::name::Name;
 use crate::now::Now;
 
 impl DynamicSources {
-    /// Every source by what it is, and why it fails, if it does.
+    /// Returns every source by its description, with its failure, if any.
     pub(crate) fn failures(&self) -> BTreeMap<String, Option<String>> {
         let files = self.files.iter();
-        let files = files.map(|(file, standing)| (file.display().to_string(), standing));
+        let files = files.map(|(file, health)| (file.display().to_string(), health));
         let managers = self.managers.iter().map(|(login_server, polled)| {
             let what = format!("Azure Resource Manager, asked for {login_server}");
             (what, &polled.health)
@@ -24,23 +24,23 @@ impl DynamicSources {
         let url = url.map(|polled| (polled.source.to_string(), &polled.health));
         let api = self.api.iter();
         let api = api.map(|polled| (API.to_owned(), &polled.health));
-        let standings = files.chain(managers).chain(url).chain(api);
-        let standings = standings.map(|(what, standing)| {
-            let failing = standing.failing.as_ref();
+        let healths = files.chain(managers).chain(url).chain(api);
+        let failures = healths.map(|(what, health)| {
+            let failing = health.failing.as_ref();
             (what, failing.map(|failing| failing.message.clone()))
         });
         let search = self.discovery.failing();
         let search = search.map(|failing| failing.error.to_string());
-        let all = standings.chain([("the search in DNS".to_owned(), search)]);
-        let told = all.map(|(what, failing)| {
+        let all = failures.chain([("the search in DNS".to_owned(), search)]);
+        let messages = all.map(|(what, failing)| {
             let message =
                 failing.map(|why| format!("{what}: {why}; what it said before stays in force"));
             (what, message)
         });
-        told.collect()
+        messages.collect()
     }
 
-    /// Where a `name` comes from that the registry at `index` of the configuration has, in words, and when that was last confirmed.
+    /// Returns where `name` of the registry at `index` of the configuration comes from, in words, and the time of its last confirmation.
     pub(crate) fn provenance(
         &self,
         sources: &Sources,
@@ -53,9 +53,12 @@ impl DynamicSources {
         };
         let given = sources.given.names().nth(index).into_iter().flatten();
         let manager = self.managers.get(&registry.login_server);
-        let told = manager.and_then(PolledSource::last).into_iter().flatten();
+        let listed = manager.and_then(PolledSource::last).into_iter().flatten();
         let (mut origins, mut confirmed) = (Vec::new(), None);
-        for endpoint in given.chain(told).filter(|endpoint| endpoint.name == *name) {
+        for endpoint in given
+            .chain(listed)
+            .filter(|endpoint| endpoint.name == *name)
+        {
             confirmed = confirmed.max(match &endpoint.origin {
                 Provenance::File(file) => self.files.get(file).and_then(|file| file.confirmed),
                 Provenance::Manager => manager.and_then(|polled| polled.health.confirmed),
