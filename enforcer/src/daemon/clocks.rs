@@ -1,4 +1,4 @@
-//! The clocks of this process, read together.
+//! Clocks of this process, read together.
 
 use std::time::{Duration, Instant};
 
@@ -14,19 +14,19 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    /// The daemon starts now.
+    /// Starts the clocks, at the start of the daemon.
     pub(super) fn start() -> Self {
         Self {
             start: Instant::now(),
         }
     }
 
-    /// The moment so long after the start.
+    /// Returns the instant `since_start` after the start.
     pub(super) fn instant(self, since_start: Duration) -> tokio::time::Instant {
         (self.start + since_start).into()
     }
 
-    /// What the clocks show.
+    /// Reads the clocks.
     pub(super) fn now(self) -> Now {
         Now {
             since_start: self.start.elapsed(),

@@ -1,4 +1,4 @@
-//! What the daemon reports of the kernel's denials.
+//! Reports the kernel's denials.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,26 +15,26 @@ use crate::core::{self, Effect, EventRecord};
 use crate::policy::name_text;
 use crate::sys::boot_clock;
 
-/// Reported denials that are remembered until their window is over; the kernel keeps no more.
+/// Maximum number of reported denials in the current windows; the kernel stores no more.
 const MOST_REPORTED: usize = MAX_RECENT as usize;
-/// Time between the end of a window and its sums: programs that began before the end are done by then.
+/// Delay between the end of a window and its sums, so that programs that started before the end have finished.
 const SUM_UP_DELAY: Duration = Duration::from_secs(1);
 
-/// A denial, and the server name that it was for.
+/// A denial and its server name.
 type Denial = (Event, Option<String>);
 
-/// The denials of windows that are not over yet.
+/// Denials of the windows that have not ended.
 pub(super) struct Denials {
     identify: Identify,
-    /// Denials that were reported, until their window is over.
+    /// Reported denials, until their window ends.
     reported: HashMap<DedupKey, Denial>,
-    /// Windows before this one were summed up.
+    /// Windows before this one are summed up.
     summed_up: u32,
     sum_up_at: Option<Instant>,
 }
 
 impl Denials {
-    /// None yet; those that an earlier daemon left are summed up once its records are read. `root` is the root of the cgroup tree.
+    /// Starts without denials; those that an earlier daemon left are summed up once its records are read. `root` is the root of the cgroup tree.
     pub(super) fn new(root: PathBuf) -> Self {
         Self {
             identify: Identify::new(root),
@@ -44,12 +44,12 @@ impl Denials {
         }
     }
 
-    /// When a window is over, and can be summed up.
+    /// Returns when the next window can be summed up.
     pub(super) fn sum_up_at(&self) -> Option<Instant> {
         self.sum_up_at
     }
 
-    /// Reports the denials among these records, and feeds the core what it should know of them.
+    /// Reports the denials among these records, and feeds the core DNS observations and denials that need a new lookup.
     pub(super) fn report(&mut self, records: &[Record], shell: &mut Shell) {
         let mut denials = Vec::new();
         let mut observations = Vec::new();
@@ -74,7 +74,7 @@ impl Denials {
         }
     }
 
-    /// Reports the first denial of its key. Where its window was summed up already, or cannot be remembered, the sum has it.
+    /// Reports the first denial of its key. If its window is already summed up, or too many are stored, only the sum counts it.
     fn report_first(&mut self, denial: Denial, shell: &mut Shell) {
         let (event, server_name) = &denial;
         if event.window < self.summed_up || self.reported.len() >= MOST_REPORTED {
@@ -86,7 +86,7 @@ impl Denials {
         self.sum_up_at.get_or_insert_with(end_of_window);
     }
 
-    /// Reports what the kernel only counted in windows that are over.
+    /// Reports the denials that the kernel only counted, in windows that have ended.
     pub(super) fn sum_up(&mut self, shell: &mut Shell) {
         let now = window(boot_clock());
         let taken = shell.host.kernel.maps.take_counted(now);
@@ -99,8 +99,8 @@ impl Denials {
                 return;
             }
         };
-        for (key, fold) in &counted.deduplicated {
-            self.sum_up_duplicates(key, fold, shell);
+        for (key, entry) in &counted.deduplicated {
+            self.sum_up_duplicates(key, entry, shell);
         }
         for (key, denials) in &counted.suppressed {
             let end = end_of(key.window);
@@ -111,9 +111,9 @@ impl Denials {
         self.sum_up_at = counted.is_more.then(end_of_window);
     }
 
-    fn sum_up_duplicates(&mut self, key: &DedupKey, fold: &DedupEntry, shell: &mut Shell) {
+    fn sum_up_duplicates(&mut self, key: &DedupKey, entry: &DedupEntry, shell: &mut Shell) {
         let reported = self.reported.remove(key);
-        let unreported = fold.denials - u64::from(reported.is_some()).min(fold.denials);
+        let unreported = entry.denials - u64::from(reported.is_some()).min(entry.denials);
         if unreported == 0 {
             return;
         }
@@ -123,11 +123,11 @@ impl Denials {
                 let last = Event { time, ..event };
                 self.describe(&last, server_name.as_deref(), shell)
             }
-            // Its record was lost: user and command are not known.
+            // Its record was lost, so user and command are unknown.
             None => EventRecord {
                 uid: None,
                 command: None,
-                ..self.describe(&event_of(key, fold, time), None, shell)
+                ..self.describe(&event_of(key, entry, time), None, shell)
             },
         };
         let record = EventRecord {
@@ -143,31 +143,31 @@ impl Denials {
     }
 }
 
-/// Logs an event, and gives it to the readers of events.
+/// Logs an event and publishes it to the readers.
 fn publish(record: EventRecord, shell: &mut Shell) {
     shell.start(Effect::Note(Box::new(record)));
 }
 
-/// Whether an address may be one that an allowed name has lately, and that no answer to the daemon held yet.
+/// Returns whether the denied address may be a new one of an allowed name, which no answer to the daemon has contained.
 fn may_be_a_new_address(event: &Event) -> bool {
     let reasons = [Reason::Registry, Reason::ServerNameElsewhere];
     reasons.iter().any(|reason| event.reason == *reason as u8)
 }
 
-/// The last moment of a window, in nanoseconds since boot.
+/// Returns the last moment of a window, in nanoseconds since boot.
 fn end_of(window: u32) -> u64 {
     (u64::from(window) + 1) * DEDUP_WINDOW - 1
 }
 
-/// When the window at hand can be summed up.
+/// Returns when the current window can be summed up.
 fn end_of_window() -> Instant {
     let now = boot_clock();
     let left = end_of(window(now)).saturating_sub(now);
     Instant::now() + Duration::from_nanos(left) + SUM_UP_DELAY
 }
 
-/// What is known of a denial whose record was lost.
-fn event_of(key: &DedupKey, fold: &DedupEntry, time: u64) -> Event {
+/// Rebuilds the event of a denial whose record was lost, from its key and entry.
+fn event_of(key: &DedupKey, entry: &DedupEntry, time: u64) -> Event {
     Event {
         time,
         cgroup: key.cgroup,
@@ -176,7 +176,7 @@ fn event_of(key: &DedupKey, fold: &DedupEntry, time: u64) -> Event {
         window: key.window,
         port: key.port,
         protocol: key.protocol,
-        hook: u8::try_from(fold.hook).unwrap_or(u8::MAX),
+        hook: u8::try_from(entry.hook).unwrap_or(u8::MAX),
         reason: key.reason,
         audited: u8::from(key.audited != 0),
         name: key.name,
@@ -189,13 +189,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_ends_where_the_next_one_begins() {
+    fn a_window_ends_before_the_next_one_starts() {
         assert_eq!(window(end_of(7)), 7);
         assert_eq!(window(end_of(7) + 1), 8);
     }
 
     #[test]
-    fn what_is_known_of_a_lost_record_counts_under_the_same_key() {
+    fn an_event_rebuilt_from_a_key_has_the_same_key() {
         let key = DedupKey {
             cgroup: 1,
             destination: [2; 16],

@@ -10,18 +10,18 @@ use tokio::sync::watch;
 
 use crate::core::EventRecord;
 
-/// How many events are held; with their strings about half a mebibyte.
+/// Capacity of the log; with their strings, the events take about half a mebibyte.
 const MOST_EVENTS: usize = 1024;
 
-/// Up to 1024 events of this daemon. When it is full, the unit, container or cgroup with the most events loses its oldest, so a flood
-/// displaces itself and no event of others; the newest event is always held.
+/// Log of the last 1024 events of this daemon. If it is full, the unit, container or cgroup with the most events loses its oldest, so a flood
+/// displaces only its own events; the newest event is always retained.
 ///
-/// Events get sequence numbers from 1 without gaps, so a reader sees from a gap that events were displaced. A number that this daemon has not reached comes
-/// from a daemon before it: whoever asks with one gets all that is held.
+/// Sequence numbers start at 1 and have no gaps, so a gap shows a reader that events were displaced. A number that this daemon has not reached
+/// comes from an earlier daemon: a request with it returns all events.
 #[derive(Debug)]
 pub struct EventLog {
     records: Mutex<VecDeque<EventRecord>>,
-    /// The last sequence number given; 0 before the first event.
+    /// The last assigned sequence number; 0 before the first event.
     last: watch::Sender<u64>,
 }
 
@@ -32,7 +32,7 @@ impl Default for EventLog {
 }
 
 impl EventLog {
-    /// An empty log.
+    /// Creates an empty log.
     pub fn new() -> Self {
         Self {
             records: Mutex::default(),
@@ -40,7 +40,7 @@ impl EventLog {
         }
     }
 
-    /// Adds an event, gives it the next sequence number and wakes the followers. When too many are held, the oldest one of those with the most goes.
+    /// Adds an event with the next sequence number and wakes the followers. If the log is full, drops the oldest event of the largest group.
     pub fn push(&self, record: EventRecord) {
         let mut records = self.records();
         let sequence = *self.last.borrow() + 1;
@@ -52,7 +52,7 @@ impl EventLog {
         self.last.send_replace(sequence);
     }
 
-    /// The first `limit` of the events held after `sequence`, oldest first.
+    /// Returns the first `limit` events after `sequence`, oldest first.
     pub fn since(&self, sequence: u64, limit: usize) -> Vec<EventRecord> {
         let records = self.records();
         let known = sequence <= *self.last.borrow();
@@ -61,16 +61,16 @@ impl EventLog {
         newer.take(limit).cloned().collect()
     }
 
-    /// The last sequence number given; 0 before the first event.
+    /// Returns the last assigned sequence number; 0 before the first event.
     pub fn last(&self) -> u64 {
         *self.last.borrow()
     }
 
-    /// Waits until [`Self::since`] has something to give for `sequence`.
+    /// Waits until [`Self::since`] returns an event for `sequence`.
     pub async fn wait(&self, sequence: u64) {
         let mut last = self.last.subscribe();
         let found = last.wait_for(|last| *last != 0 && *last != sequence).await;
-        // The only error is that the sender is gone, and `self` holds it.
+        // The only error is that the sender is dropped, but `self` owns it.
         drop(found);
     }
 
@@ -86,12 +86,12 @@ enum Group<'a> {
     Unit(&'a str),
     Container(&'a str),
     Cgroup(&'a Path),
-    /// Denials of cgroups that were gone before the daemon saw them. Not with the notes: anybody can cause many.
+    /// Denials of cgroups that were removed before the daemon identified them. Apart from the notes, since any process can cause many.
     UnknownCgroup,
 }
 
 impl<'a> Group<'a> {
-    /// The outermost group. The cgroups below a unit are one: a service or a user's manager makes as many as it likes.
+    /// Returns the outermost group. All cgroups below a unit count as one, since a service or a user's manager can create any number.
     fn of(record: &'a EventRecord) -> Self {
         match &record.unit {
             _ if record.is_note() => Self::Notes,
@@ -100,7 +100,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// The group within a unit.
+    /// Returns the group within a unit.
     fn within(record: &'a EventRecord) -> Self {
         match (&record.container, &record.cgroup) {
             (Some(container), _) => Self::Container(container),
@@ -110,17 +110,17 @@ impl<'a> Group<'a> {
     }
 }
 
-/// The index of the record that gives way: the oldest one of the largest group within the largest outermost group.
+/// Returns the index of the record to drop: the oldest one of the largest group within the largest outermost group.
 fn displaced(records: &VecDeque<EventRecord>) -> usize {
     let outer = largest(records.iter().map(Group::of));
     let of_outer = |record: &&EventRecord| Some(Group::of(record)) == outer;
     let inner = largest(records.iter().filter(of_outer).map(Group::within));
-    let gives_way =
+    let is_candidate =
         |record: &EventRecord| of_outer(&record) && Some(Group::within(record)) == inner;
-    records.iter().position(gives_way).unwrap_or(0)
+    records.iter().position(is_candidate).unwrap_or(0)
 }
 
-/// The value that occurs most often; of several the one that occurs first, so the newest record never gives way.
+/// Returns the most frequent value; in a tie the one that occurs first, so the newest record is never dropped.
 fn largest<T: Copy + Eq + Hash>(values: impl Iterator<Item = T>) -> Option<T> {
     let mut counts = HashMap::new();
     for (at, value) in values.enumerate() {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_numbered_from_one_and_read_from_where_the_reader_was() {
+    fn events_are_numbered_from_one_and_read_after_a_sequence_number() {
         let log = EventLog::new();
         (0..4).for_each(|_| log.push(event()));
         assert_eq!(sequences(&log.since(0, 9)), [1, 2, 3, 4]);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn among_groups_of_one_size_the_oldest_event_goes() {
+    fn in_a_tie_of_groups_the_oldest_event_is_dropped() {
         let log = EventLog::new();
         for number in 0..=MOST_EVENTS {
             let cgroup = format!("/{}", MOST_EVENTS - number);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_follower_reads_on_where_events_between_were_displaced() {
+    async fn a_follower_continues_after_displaced_events() {
         let log = EventLog::new();
         log.push(note("mode: enforce"));
         flood(&log, &event());
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_an_earlier_daemon_gets_all_that_is_held() {
+    fn a_sequence_number_of_an_earlier_daemon_returns_all_events() {
         let log = EventLog::new();
         assert!(log.since(500, 9).is_empty());
         log.push(event());

@@ -1,4 +1,4 @@
-//! Fetches from sources over HTTPS.
+//! Fetches sources over HTTPS.
 
 use std::rc::Rc;
 
@@ -10,14 +10,14 @@ use crate::core::FetchBatch;
 use crate::name::Name;
 use crate::sources::{Fetched, fetches};
 
-/// The client of the identity that fetched last.
+/// The client of the last used identity.
 #[derive(Default)]
 pub(super) struct Fetcher {
     client: Option<(config::Azure, Cloud, Rc<AzureClient>)>,
 }
 
 impl Fetcher {
-    /// The hosts that sources of `config` are fetched from.
+    /// Returns the hosts that the sources of `config` are fetched from.
     pub(super) fn hosts(config: &Config) -> Vec<Name> {
         if !fetches(config) {
             return Vec::new();
@@ -26,7 +26,7 @@ impl Fetcher {
         client.hosts(config).into_iter().collect()
     }
 
-    /// Starts the requests of `batch`, each as a task of its own.
+    /// Starts the requests of `batch`, each in a separate task.
     pub(super) fn fetch(&mut self, batch: FetchBatch, tasks: &mut JoinSet<Fetched>) {
         let client = self.client(&batch);
         for request in batch.requests {

@@ -12,16 +12,16 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::sources::{Inode, Stamp};
 use crate::sys::{DirectoryWatch, KernelError};
 
-/// How long the rest of a change is waited for: tools write in several steps.
+/// Delay after the first event of a change, since tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
-/// Fallback interval between checks of the files: inotify reports nothing where a directory is missing, on a network file system, or under a
+/// Fallback interval between checks of the files: inotify reports nothing if a directory is missing, on a network file system, or under a
 /// mount.
-const LOOK: Duration = Duration::from_secs(60);
-/// Buffers of events that are taken in one go, so that a flood of them holds nothing up.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
+/// Maximum number of event buffers read in one batch, so that a flood of events delays nothing else.
 const EVENT_BUFFERS: usize = 64;
-/// Symbolic links that are followed from a file's name to the file; the kernel follows as many (path_resolution(7)).
+/// Maximum number of symbolic links followed from a path to its file, as in the kernel (path_resolution(7)).
 const MAX_LINKS: usize = 40;
-/// What is reported of a directory: what takes the right to write to it or to a file in it. Anybody may read, so reads are not reported.
+/// Reported events of a directory: those that require write permission for it or a file in it. Reads, which require none, are not reported.
 const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_CREATE)
     .union(AddWatchFlags::IN_DELETE)
@@ -30,43 +30,43 @@ const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
     .union(AddWatchFlags::IN_DELETE_SELF)
     .union(AddWatchFlags::IN_MOVE_SELF);
 
-/// Reports when one of some files may have changed. Their directories are watched, so that it does not matter whether a file is written, renamed
-/// into place, or reached through a symbolic link that now leads elsewhere.
+/// Reports that a file may have changed. Watches the directories of the files, to detect writes, renames into place and symbolic links that
+/// now lead elsewhere.
 pub(super) struct FileWatch {
     directories: DirectoryWatch,
     watched: BTreeMap<Inode, WatchDescriptor>,
     quiet_at: Option<Instant>,
-    look_at: Instant,
+    check_at: Instant,
     seen: BTreeMap<PathBuf, Stamp>,
 }
 
 impl FileWatch {
-    /// Watches the files of `seen`, each with its state from before it was read.
+    /// Watches the files of `seen`, each with its state before it was read.
     ///
     /// # Errors
-    /// Where the system has no inotify instance left (`fs.inotify.max_user_instances`).
+    /// If the system has no inotify instance left (`fs.inotify.max_user_instances`).
     pub(super) fn new(seen: BTreeMap<PathBuf, Stamp>) -> Result<Self, KernelError> {
         let mut watch = Self {
             directories: DirectoryWatch::new("watch files")?,
             watched: BTreeMap::new(),
             quiet_at: None,
-            look_at: Instant::now() + LOOK,
+            check_at: Instant::now() + CHECK_INTERVAL,
             seen,
         };
         watch.follow();
         Ok(watch)
     }
 
-    /// Waits until something changes in the directories, and then for the rest of it, or until it is time to look all the same. Nothing is
-    /// lost where the waiting is given up.
+    /// Waits for a change in the directories and then [`QUIET`], or until the next fallback check. Cancel-safe: no change is lost if the future
+    /// is dropped.
     ///
     /// # Errors
-    /// Where the kernel does not report.
+    /// If the kernel reports no events.
     pub(super) async fn changed(&mut self) -> Result<(), KernelError> {
         let quiet_at = match self.quiet_at {
             Some(quiet_at) => quiet_at,
             None => {
-                match timeout_at(self.look_at, self.directories.next()).await {
+                match timeout_at(self.check_at, self.directories.next()).await {
                     Ok(events) => self.note(&events?),
                     Err(_elapsed) => return Ok(()),
                 }
@@ -85,7 +85,7 @@ impl FileWatch {
         Ok(())
     }
 
-    /// Forgets the directories that the kernel watches no longer, and all of them where it may have failed to say so.
+    /// Removes the directories that the kernel no longer watches, and all of them if events were lost.
     fn note(&mut self, events: &[InotifyEvent]) {
         for event in events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
@@ -96,9 +96,9 @@ impl FileWatch {
         }
     }
 
-    /// The files that are not what they were when this was last asked, or before they were read.
+    /// Returns the files that changed since the last call, or since they were read.
     pub(super) fn take(&mut self) -> Vec<PathBuf> {
-        self.look_at = Instant::now() + LOOK;
+        self.check_at = Instant::now() + CHECK_INTERVAL;
         self.follow();
         let mut changed = Vec::new();
         for (file, seen) in &mut self.seen {
@@ -111,8 +111,7 @@ impl FileWatch {
         changed
     }
 
-    /// Watches the directories that lead to the files now, and no others. One that is missing is looked for again with the next change, and
-    /// in time.
+    /// Watches exactly the directories that lead to the files now. A missing one is tried again at the next change or fallback check.
     fn follow(&mut self) {
         let files = self.seen.keys();
         let leading: BTreeSet<PathBuf> = files.flat_map(|file| directories(file)).collect();
@@ -127,7 +126,7 @@ impl FileWatch {
             }
         }
         for watch in before.into_values() {
-            // A directory that was replaced as it was looked at may stand under two inodes.
+            // A directory that was replaced during the check may have two entries with different inodes.
             if !self.watched.values().any(|used| *used == watch)
                 && let Err(error) = self.directories.remove(watch)
             {
@@ -150,7 +149,7 @@ fn inode(directory: &Path) -> Option<Inode> {
     Some((found.dev(), found.ino()))
 }
 
-/// The directories in which a change can make another file of this name: its own, and those of the links that it leads through.
+/// Returns the directories in which a change can replace the file: its parent, and those of the symbolic links on its path.
 fn directories(file: &Path) -> Vec<PathBuf> {
     let mut directories = Vec::new();
     let mut file = file.to_owned();

@@ -10,7 +10,7 @@ use crate::sources::keep_configuration;
 use crate::state;
 use crate::sys::{Cgroup, KernelError, dns_sockets};
 
-/// What the daemon holds of the host.
+/// Host resources that the daemon owns.
 pub(super) struct Host {
     /// The root of the cgroup tree.
     pub(super) root: PathBuf,
@@ -24,7 +24,10 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Runs an effect, and returns its acknowledgement; the effect itself, where it is not one on the host.
+    /// Runs an effect and returns its acknowledgement.
+    ///
+    /// # Errors
+    /// The effect itself, if it does not act on the host.
     pub(super) fn run(&mut self, effect: Effect) -> Result<Acknowledgement, Effect> {
         Ok(match effect {
             Effect::Apply(change) => Acknowledgement::Applied(self.apply(&change)),
@@ -58,8 +61,8 @@ impl Host {
                 Acknowledgement::SourcesSaved(file_sentence(saved))
             }
             Effect::KeepConfiguration(directory, text) => {
-                let kept = keep_configuration(&directory, &text);
-                Acknowledgement::ConfigurationKept(file_sentence(kept))
+                let saved = keep_configuration(&directory, &text);
+                Acknowledgement::ConfigurationKept(file_sentence(saved))
             }
             Effect::RemoveOtherVersions => {
                 Acknowledgement::OtherVersionsRemoved(sentence(self.pins.remove_others()))
@@ -92,7 +95,7 @@ impl Host {
         })
     }
 
-    /// What the programs hold of DNS answers.
+    /// Returns the DNS observations of the programs.
     pub(super) fn observations(&self) -> Result<Vec<Observation>, String> {
         sentence(self.kernel.maps.snooped_claims())
     }
@@ -100,7 +103,7 @@ impl Host {
     /// Attaches every program for the first time.
     ///
     /// # Errors
-    /// Where the kernel refuses.
+    /// If the kernel refuses.
     pub(super) fn attach(&mut self) -> Result<(), KernelError> {
         self.kernel.attach(&self.scope, &mut self.links)
     }

@@ -1,4 +1,4 @@
-//! Events in the log: one sentence each, with every field for the journal.
+//! Logs events: one sentence each, with every field for the journal.
 
 use std::path::PathBuf;
 

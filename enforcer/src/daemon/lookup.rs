@@ -1,4 +1,4 @@
-//! Asks the resolvers at hand.
+//! Queries the current resolvers.
 
 use std::net::SocketAddr;
 
@@ -7,18 +7,18 @@ use crate::resolver::answer::LookupFailure;
 use crate::resolver::lookup::Lookup;
 use crate::resolver::resolv_conf::system_resolvers;
 
-/// The resolvers at hand, and what asks them; none until the first that can be asked are found.
+/// The current resolvers and their client; none until usable ones are found.
 #[derive(Default)]
 pub(super) struct Resolvers {
-    at_hand: ResolverSet,
+    current: ResolverSet,
     lookup: Option<Lookup>,
 }
 
 impl Resolvers {
-    /// Takes the resolvers `configured`, or where there are none, those that the system has now.
+    /// Uses the resolvers `configured`, or if there are none, those of the system.
     ///
     /// # Errors
-    /// Where they are unknown or cannot be asked; those at hand stay.
+    /// If they are unknown or cannot be queried; the current ones stay.
     pub(super) fn follow(&mut self, configured: &[SocketAddr]) -> Result<ResolverSet, String> {
         let found = if configured.is_empty() {
             let found = system_resolvers().map_err(|error| error.to_string())?;
@@ -36,7 +36,7 @@ impl Resolvers {
             .map_err(|error| error.to_string())
     }
 
-    /// What asks them; `None` where there is nobody to ask.
+    /// Returns the client; `None` if there are no resolvers.
     pub(super) fn lookup(&self) -> Option<Lookup> {
         self.lookup.clone()
     }
@@ -46,15 +46,15 @@ impl Resolvers {
         found: ResolverSet,
         set_up: impl FnOnce(&[SocketAddr]) -> Result<Lookup, LookupFailure>,
     ) -> Result<ResolverSet, LookupFailure> {
-        if self.lookup.is_none() || found.ask != self.at_hand.ask {
+        if self.lookup.is_none() || found.ask != self.current.ask {
             self.lookup = Some(set_up(&found.ask)?);
         }
-        self.at_hand = found;
-        Ok(self.at_hand.clone())
+        self.current = found;
+        Ok(self.current.clone())
     }
 }
 
-/// Asks a question.
+/// Resolves a question.
 pub(super) async fn ask(question: Question, lookup: Lookup) -> Reply {
     match question {
         Question::Policy(name, family) => {
@@ -81,7 +81,7 @@ mod tests {
     const FIRST: &str = "192.0.2.53:53";
     const SECOND: &str = "192.0.2.54:53";
 
-    /// Takes the one server, and says whether that succeeded.
+    /// Takes `server`; returns whether that succeeded.
     fn take(resolvers: &mut Resolvers, server: &str, can_be_asked: bool) -> bool {
         let server: SocketAddr = server.parse().unwrap();
         let found = ResolverSet {
@@ -98,12 +98,12 @@ mod tests {
     }
 
     fn asked(resolvers: &Resolvers) -> Vec<String> {
-        let ask = resolvers.at_hand.ask.iter();
+        let ask = resolvers.current.ask.iter();
         ask.map(ToString::to_string).collect()
     }
 
     #[test]
-    fn servers_that_cannot_be_asked_are_tried_again_and_those_before_stay() {
+    fn unusable_resolvers_are_retried_and_the_current_ones_stay() {
         let mut resolvers = Resolvers::default();
         assert!(!take(&mut resolvers, FIRST, false));
         assert!(resolvers.lookup().is_none());
@@ -112,20 +112,20 @@ mod tests {
             assert!(!take(&mut resolvers, SECOND, false));
             assert_eq!(asked(&resolvers), [FIRST]);
             assert_eq!(
-                resolvers.at_hand.exempt,
+                resolvers.current.exempt,
                 ["192.0.2.53".parse::<IpAddr>().unwrap()]
             );
         }
         assert!(take(&mut resolvers, SECOND, true));
         assert_eq!(asked(&resolvers), [SECOND]);
         assert_eq!(
-            resolvers.at_hand.exempt,
+            resolvers.current.exempt,
             ["192.0.2.54".parse::<IpAddr>().unwrap()]
         );
     }
 
     #[test]
-    fn the_same_servers_keep_their_connections() {
+    fn unchanged_resolvers_keep_their_connections() {
         let mut resolvers = Resolvers::default();
         assert!(take(&mut resolvers, FIRST, true));
         assert!(take(&mut resolvers, FIRST, false));

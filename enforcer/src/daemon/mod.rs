@@ -1,5 +1,5 @@
-//! The daemon: a shell around [`core`](crate::core). One loop feeds events to the core and runs its effects in order; each outcome is
-//! acknowledged before the next event is taken. Only resolving and fetching are asynchronous.
+//! The daemon: a shell around [`core`](crate::core). One loop feeds events to the core and runs its effects in order, and acknowledges each
+//! outcome before it takes the next event. Only lookups and fetches are asynchronous.
 
 mod clocks;
 mod denials;
@@ -18,6 +18,7 @@ mod service;
 mod shell;
 mod startup;
 mod surroundings;
+mod trigger;
 mod watches;
 
 pub use event_log::EventLog;

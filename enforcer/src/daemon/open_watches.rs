@@ -1,4 +1,4 @@
-//! Opens the watches, and feeds what they report to the core.
+//! Opens the watches and feeds their reports to the core.
 
 use std::time::Duration;
 
@@ -10,12 +10,11 @@ use crate::bpf::{EventReader, PinWatch};
 use crate::core::Event;
 use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer, local_addresses};
 
-/// Interval between checks that the hooks are still attached and pinned. Pins that go are reported by inotify; the kernel reports no link that
-/// is detached.
+/// Interval between checks that the hooks are still attached and pinned. inotify reports removed pins; nothing reports detached links.
 const HOOK_CHECKS: Duration = Duration::from_secs(6);
 
 impl Daemon {
-    /// Opens one of the watches anew, by the configuration in force, and looks at what it would have reported meanwhile.
+    /// Opens a watch again for the configuration in force, and catches up with changes since it was closed.
     pub(super) fn watch(&mut self, kind: WatchKind) {
         let failed = self.open(kind);
         let is_open = failed.is_none();
@@ -32,7 +31,7 @@ impl Daemon {
         }
     }
 
-    /// Opens a watch; returns the message of the alarm where that fails.
+    /// Opens a watch; returns the message of the alarm if that fails.
     fn open(&mut self, kind: WatchKind) -> Option<String> {
         let (host, sources) = (&self.shell.host, self.shell.state.sources());
         let watches = &mut self.watches;
@@ -57,7 +56,7 @@ impl Daemon {
         }
     }
 
-    /// Closes a watch that reports no more, until it is opened again.
+    /// Closes a failed watch until it is opened again.
     pub(super) fn watch_failed(&mut self, kind: WatchKind, error: &KernelError) {
         let message = self.watches.fail(kind, error);
         self.shell.feed(Event::Alarm(kind.alarm(), Some(message)));
@@ -78,7 +77,7 @@ impl Daemon {
         }
     }
 
-    /// Reads the files again that changed.
+    /// Reads changed files again.
     pub(super) fn follow_files(&mut self) {
         let Some(files) = self.watches.files.get() else {
             return;
@@ -92,7 +91,7 @@ impl Daemon {
         }
     }
 
-    /// Checks the hooks and pins, and watches the directory that the pins are in now.
+    /// Checks the hooks and pins, and watches the current directory of the pins.
     pub(super) fn follow_hooks(&mut self) {
         self.shell.check_hooks();
         let pins = &self.shell.host.pins;

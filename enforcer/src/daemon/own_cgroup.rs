@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// The path of this process's cgroup below the cgroup v2 mount at `root`, if it is root's, and nobody else is in it or below.
+/// Returns the path of this process's cgroup below the cgroup v2 mount at `root`.
+///
+/// # Errors
+/// If the cgroup is not owned by root, or has other processes or child cgroups.
 pub(super) fn exclusive_cgroup(root: &Path) -> Result<PathBuf> {
     let path = own_path()?;
     let inside = path.strip_prefix("/").unwrap_or(&path);
@@ -41,10 +44,10 @@ pub(super) fn exclusive_cgroup(root: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The path of this process's cgroup.
+/// Returns the path of this process's cgroup.
 ///
 /// # Errors
-/// Where it has none of version 2.
+/// If it has no cgroup of version 2.
 pub(super) fn own_path() -> Result<PathBuf> {
     let read = fs::read_to_string("/proc/self/cgroup").context("its cgroup is not known")?;
     let path = read.lines().find_map(|line| line.strip_prefix("0::"));

@@ -1,4 +1,4 @@
-//! What the control socket serves: it can neither borrow nor change anything of the daemon.
+//! State that the control socket serves, without access to the daemon itself.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::bpf::{LinkReader, Maps, Pins};
 use crate::core::{Counters, Snapshot, Status};
 use crate::sys::KernelError;
 
-/// The state after the last event, the events, and what the programs counted.
+/// The state after the last event, the event log, and the counters of the programs.
 pub struct Published {
     snapshot: watch::Receiver<Arc<Snapshot>>,
     events: Arc<EventLog>,
@@ -36,27 +36,27 @@ impl Published {
         }
     }
 
-    /// The state at this moment.
+    /// Returns the current state.
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.borrow().clone();
         let attached = self.links.borrow().attached();
         snapshot.at(self.clocks.now(), self.counters.read(), &attached)
     }
 
-    /// The events.
+    /// Returns the event log.
     pub fn events(&self) -> Arc<EventLog> {
         self.events.clone()
     }
 }
 
-/// Reads the counters by a descriptor of its own.
+/// Reads the counters through a separate descriptor.
 pub(super) struct CounterReader(Maps);
 
 impl CounterReader {
     /// Opens the pinned counters.
     ///
     /// # Errors
-    /// Where they are not pinned.
+    /// If they are not pinned.
     pub(super) fn open(pins: &Pins) -> Result<Self, KernelError> {
         Maps::open(pins).map(Self)
     }

@@ -1,11 +1,10 @@
-//! The one loop: waits for whatever happens, and feeds it to the core.
+//! The event loop: waits for triggers and feeds them to the core.
 
 use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use enforcer_common::Record;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
@@ -16,23 +15,23 @@ use super::published::{CounterReader, Published};
 use super::service::Service;
 use super::shell::Shell;
 use super::startup;
+use super::trigger::Trigger;
 use super::watches::{WatchKind, Watches};
-use crate::core::{AlarmKind, Event, Reload, Reply};
-use crate::sources::{Fetched, Options};
-use crate::sys::KernelError;
+use crate::core::{AlarmKind, Event, Reload};
+use crate::sources::Options;
 
-/// Records taken from the buffer in one go, so that a flood of denials does not hold up the rest.
+/// Maximum number of records read from the buffer in one batch, so that a flood of denials does not delay other events.
 const EVENT_BATCH: usize = 256;
 /// Fallback rescan interval for cgroups; inotify reports changes.
 const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
-/// Rescan interval for cgroups where inotify does not report them.
+/// Rescan interval for cgroups while inotify does not report them.
 const CGROUPS_UNWATCHED: Duration = Duration::from_secs(1);
 
-/// Runs the daemon until it is asked to stop (`SIGINT`, `SIGTERM`). `serve` is given the directory of the control socket, and what it serves;
-/// it is called within the event loop.
+/// Runs the daemon until `SIGINT` or `SIGTERM`. The event loop calls `serve` with the directory of the control socket and the state that it
+/// serves.
 ///
 /// # Errors
-/// Where it cannot start. Once it enforces, errors are alarms.
+/// If the daemon cannot start. Once it enforces, errors are alarms.
 pub fn run<E: std::error::Error>(
     options: Options,
     serve: impl FnOnce(&Path, Published) -> Result<(), E>,
@@ -51,37 +50,7 @@ pub fn run<E: std::error::Error>(
     })
 }
 
-/// What wakes the loop.
-enum Trigger {
-    Due,
-    Answer(Box<Reply>),
-    Records(Vec<Record>),
-    Addresses,
-    Cgroups,
-    Clock,
-    Files,
-    Fetched(Box<Fetched>),
-    /// Hooks or pins may be gone.
-    Hooks,
-    Reload,
-    /// A watch reports no more.
-    Failed(WatchKind, KernelError),
-}
-
-impl Trigger {
-    /// What a watch reports, or that it reports no more.
-    fn of<T>(
-        reported: Result<T, (WatchKind, KernelError)>,
-        trigger: impl FnOnce(T) -> Self,
-    ) -> Self {
-        match reported {
-            Ok(reported) => trigger(reported),
-            Err((kind, error)) => Self::Failed(kind, error),
-        }
-    }
-}
-
-/// The shell, and what the loop waits for.
+/// The shell, and the inputs of the loop.
 pub(super) struct Daemon {
     pub(super) shell: Shell,
     pub(super) watches: Watches,
@@ -117,7 +86,7 @@ impl Daemon {
         })
     }
 
-    /// Opens the control socket and the watches. Without a control socket the daemon enforces all the same, and raises an alarm.
+    /// Opens the control socket and the watches. Without a control socket, the daemon enforces and raises an alarm.
     fn serve<E: std::error::Error>(
         &mut self,
         serve: impl FnOnce(&Path, Published) -> Result<(), E>,
@@ -154,21 +123,20 @@ impl Daemon {
         );
     }
 
-    /// Takes what happens, until it is time to stop.
+    /// Handles triggers until the daemon is asked to stop.
     ///
     /// # Errors
-    /// Where a lookup or a fetch ends without an outcome: what it would have brought about is lost, and the service manager starts the daemon
-    /// again.
+    /// If the task of a lookup or a fetch panics: its outcome is lost, and the service manager restarts the daemon.
     async fn follow(&mut self) -> Result<()> {
         while let Some(trigger) = self.next().await? {
             self.take(trigger);
-            // Lookups and the control socket get their turn also while one batch of events follows another.
+            // Lookups and the control socket also progress while batches of events arrive without a pause.
             tokio::task::yield_now().await;
         }
         Ok(())
     }
 
-    /// Waits for the next trigger; `None` when it is time to stop.
+    /// Waits for the next trigger; `None` if the daemon is asked to stop.
     async fn next(&mut self) -> Result<Option<Trigger>> {
         let wake = self.wake();
         let Watches {
@@ -199,15 +167,15 @@ impl Daemon {
         Ok(Some(trigger))
     }
 
-    /// When something is due, whatever else happens.
+    /// Returns when the next timed action is due.
     fn wake(&mut self) -> Instant {
-        let patience = if self.watches.cgroups.is_open() {
+        let rescan = if self.watches.cgroups.is_open() {
             CGROUPS_WATCHED
         } else {
             CGROUPS_UNWATCHED
         };
         let (state, clocks) = (&self.shell.state, self.shell.clocks);
-        self.tick_at = Instant::now() + state.idle(patience, clocks.now());
+        self.tick_at = Instant::now() + state.idle(rescan, clocks.now());
         let save_at = state.save_at().map(|at| clocks.instant(at));
         [
             self.denials.sum_up_at(),
@@ -242,13 +210,13 @@ impl Daemon {
         self.service.beat();
     }
 
-    /// Reads the configuration again, with all that it names and depends on.
+    /// Reads the configuration again, with everything that it names and depends on.
     fn reload(&mut self) {
         self.service.reloading();
         let shell = &mut self.shell;
         let read = shell.state.sources().reread(&self.options);
         let read = read.map_err(|error| format!("{error:#}"));
-        // Where it cannot be read, nothing of the rest is used.
+        // If it cannot be read, nothing else is used.
         let config = match &read {
             Ok(fresh) => &fresh.config,
             Err(_) => &shell.state.sources().config,
@@ -294,7 +262,7 @@ impl Daemon {
     }
 }
 
-/// Waits until one of `tasks` ends; for ever where there is none.
+/// Waits until one of `tasks` ends; forever if there is none.
 async fn ended<T: 'static>(tasks: &mut JoinSet<T>) -> Result<T, JoinError> {
     match tasks.join_next().await {
         Some(outcome) => outcome,

@@ -18,7 +18,7 @@ use crate::core::{
 };
 use crate::sources::Fetched;
 
-/// The core, and everything that its effects act on.
+/// The core, and the resources that its effects act on.
 pub(super) struct Shell {
     pub(super) state: State,
     pub(super) host: Host,
@@ -29,12 +29,12 @@ pub(super) struct Shell {
     fetcher: Fetcher,
     snapshot: watch::Sender<Arc<Snapshot>>,
     links: watch::Sender<Arc<LinkReader>>,
-    /// The configuration in force names others to watch.
+    /// The configuration in force names other files or cgroups to watch.
     rewatch: bool,
 }
 
 impl Shell {
-    /// Nothing is run yet.
+    /// Creates a shell that has run no effect.
     pub(super) fn new(state: State, host: Host, clocks: Clocks) -> Self {
         let snapshot = watch::Sender::new(Arc::new(state.snapshot()));
         let links = watch::Sender::new(Arc::new(host.links.reader(&host.scope)));
@@ -52,13 +52,13 @@ impl Shell {
         }
     }
 
-    /// Feeds an event, runs what it calls for, and publishes the state.
+    /// Feeds an event to the core, runs the resulting effects and publishes the state.
     pub(super) fn feed(&mut self, event: Event) {
         let effects = self.state.on(event, self.clocks.now());
         self.run(effects);
     }
 
-    /// Runs effects in order. The outcome of each is acknowledged before the next one, and what follows from that comes first.
+    /// Runs effects in order. The outcome of each is acknowledged before the next one; effects of an acknowledgement run first.
     pub(super) fn run(&mut self, effects: Vec<Effect>) {
         let mut effects = VecDeque::from(effects);
         while let Some(effect) = effects.pop_front() {
@@ -130,12 +130,12 @@ impl Shell {
         }
     }
 
-    /// Whether the configuration in force names other files or cgroups to watch than before; asked once.
+    /// Returns whether the configuration in force names other files or cgroups to watch, and resets that flag.
     pub(super) fn take_rewatch(&mut self) -> bool {
         std::mem::take(&mut self.rewatch)
     }
 
-    /// What is published: the state, and the links by which the hooks are attached.
+    /// Subscribes to the state and to the links that attach the hooks.
     pub(super) fn subscribe(
         &self,
     ) -> (
@@ -145,18 +145,18 @@ impl Shell {
         (self.snapshot.subscribe(), self.links.subscribe())
     }
 
-    /// Publishes the links at hand.
+    /// Publishes the current links.
     pub(super) fn publish_links(&self) {
         let links = self.host.links.reader(&self.host.scope);
         self.links.send_replace(Arc::new(links));
     }
 
-    /// Checks the hooks and pins, and restores what is gone.
+    /// Checks the hooks and pins, and restores missing ones.
     pub(super) fn check_hooks(&mut self) {
         self.feed(Event::HooksChecked(self.host.hook_check()));
     }
 
-    /// Looks up what depends on time and cgroups, and feeds it.
+    /// Feeds a tick with the current cgroups and observations.
     pub(super) fn tick(&mut self) {
         let config = &self.state.sources().config;
         let surroundings = self.host.surroundings(config, self.state.fetches());

@@ -1,4 +1,4 @@
-//! How the daemon starts: step by step, each with its reason.
+//! Start of the daemon, with the reason for each step.
 
 use anyhow::{Result, bail};
 use enforcer_common::layout::Settings;
@@ -17,24 +17,24 @@ use crate::sources::{Options, PersistedSources, Sources};
 use crate::state;
 use crate::sys::{Cgroup, KernelError, cgroup_root, local_addresses, network_cookie};
 
-/// Puts the policy in force. When this returns, it is enforced.
+/// Puts the policy in force. Once this returns, the policy is enforced.
 ///
 /// # Errors
-/// Where anything of that fails; then what was in force before still is.
+/// If any step fails; the previous policy then stays in force.
 pub(super) fn start(options: &Options) -> Result<Shell> {
     let clocks = Clocks::start();
     // An invalid configuration must not end enforcement: the last accepted one takes its place.
     let (sources, refused) = Sources::read_or_accepted(options)?;
-    // The cgroup has to be there before anything is pinned for it.
+    // The cgroup must exist before anything is pinned for it.
     let root = cgroup_root()?;
     let scope = Cgroup::open(&root, sources.config.scope.as_deref().unwrap_or(&root))?;
     // One process at a time owns the pins, whatever its version.
     let pins = Pins::new(&sources.config.paths.pins);
     let lock = pins.prepare()?;
     let links = Links::new(lifetime(options, &pins)?);
-    // Links of this version say that what the maps hold was in force.
+    // If there are links of this version, the contents of the maps were in force.
     let is_takeover = pins.have_links();
-    // The verifier accepts the programs, or nothing changes. Maps that are pinned keep what they hold.
+    // If the verifier rejects the programs, nothing changes. Pinned maps keep their contents.
     let kernel = Kernel::load(&pins)?;
     let (held, settings) = (kernel.maps.held()?, kernel.maps.settings()?);
     let mut host = Host {
@@ -67,16 +67,16 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     if let Some(why) = shell.state.refusal() {
         bail!("cannot put the policy in force: {why}");
     }
-    // From here on it is enforced: each new link takes the place of an old one while that still judges.
+    // From here on the policy is enforced: each new link replaces an old one that still enforces.
     shell.host.attach()?;
     shell.publish_links();
-    // Marks DNS sockets, saves what the next start needs, and ends the judgement of other versions.
+    // Marks DNS sockets, saves the state for the next start, and removes the programs of other versions.
     shell.feed(Event::Attached);
     shell.check_hooks();
     Ok(shell)
 }
 
-/// Reads everything else that the first policy depends on.
+/// Reads the other inputs of the first policy.
 fn read(
     host: &mut Host,
     options: &Options,
@@ -124,7 +124,7 @@ fn read(
     })
 }
 
-/// The daemon's cgroup, where programs that are attached to the governed one judge it.
+/// Returns the id of the daemon's cgroup, if it is below the governed one, whose programs then apply to it.
 fn judged_cgroup(host: &Host) -> Option<u64> {
     let own = Cgroup::open(&host.root, &own_path().ok()?).ok()?;
     own.path.starts_with(&host.scope.path).then_some(own.id)

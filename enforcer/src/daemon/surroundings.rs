@@ -1,4 +1,4 @@
-//! Looks up what the core is given of the host with a tick, a reload or the start.
+//! Reads the state of the host that the core receives at the start, on a reload and with each tick.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::core::{CgroupRef, DetachedHook, HookCheck, Surroundings, TargetCgroup
 use crate::sys::{Awaited, Cgroup, KernelError, optmem_shortage, unit_cgroups};
 
 impl Host {
-    /// What `config` depends on; `fetches`: sources are fetched, for which the enforcer needs a cgroup of its own.
+    /// Reads the state that `config` depends on; `fetches`: sources are fetched, so the enforcer needs an exclusive cgroup.
     pub(super) fn surroundings(&self, config: &Config, fetches: bool) -> Surroundings {
         let own_cgroup =
             fetches.then(|| exclusive_cgroup(&self.root).map_err(|error| format!("{error:#}")));
@@ -29,7 +29,7 @@ impl Host {
         }
     }
 
-    /// The hooks and pins as they are.
+    /// Checks the hooks and pins.
     pub(super) fn hook_check(&self) -> HookCheck {
         let scope_is_current = self.scope.is_current();
         let detached = if scope_is_current {
@@ -49,7 +49,7 @@ impl Host {
     }
 }
 
-/// The cgroups that `config` names: units with exceptions start and stop, slices come and go.
+/// Returns the cgroups that `config` names, which may come and go.
 pub(super) fn awaited(config: &Config) -> Awaited {
     let mut awaited = Awaited::default();
     awaited.paths.extend(config.scope.clone());
@@ -62,7 +62,7 @@ pub(super) fn awaited(config: &Config) -> Awaited {
     awaited
 }
 
-/// The cgroups of a target that exist now: a unit that does not run has none, and neither has a cgroup that is not there.
+/// Returns the existing cgroups of a target; none for a unit that does not run or a cgroup that does not exist.
 fn cgroups(target: &Target, root: &Path) -> Result<Vec<CgroupRef>, KernelError> {
     let found = match target {
         Target::Unit(unit) => unit_cgroups(root, unit)?,
@@ -76,7 +76,7 @@ fn cgroups(target: &Target, root: &Path) -> Result<Vec<CgroupRef>, KernelError> 
             path: Path::new("/").join(path),
         }
     };
-    // Level 0 is everybody, and no exception.
+    // Level 0 is the root, which contains every process: not a valid exception.
     let found = found.into_iter().filter(|cgroup| cgroup.level > 0);
     Ok(found.map(below).collect())
 }

@@ -1,4 +1,4 @@
-//! What the kernel reports to the daemon, each kind by a watch of its own. One that fails raises an alarm and is opened again.
+//! Watches of kernel events, one per kind. A watch that fails raises an alarm and is opened again.
 
 use std::future::pending;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// See [`FIRST_PAUSE`].
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What is watched.
+/// Kind of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WatchKind {
     /// The ring buffer of denials and DNS observations.
@@ -35,7 +35,7 @@ pub(super) enum WatchKind {
 }
 
 impl WatchKind {
-    /// Every kind.
+    /// All kinds.
     pub(super) const ALL: [Self; 7] = [
         Self::Events,
         Self::Addresses,
@@ -46,7 +46,7 @@ impl WatchKind {
         Self::HookChecks,
     ];
 
-    /// The kind of the alarm that is raised while the watch is closed.
+    /// Returns the kind of the alarm that is raised while the watch is closed.
     pub(super) const fn alarm(self) -> AlarmKind {
         match self {
             Self::Events => AlarmKind::EventsUnread,
@@ -59,8 +59,8 @@ impl WatchKind {
         }
     }
 
-    /// What is missing while the watch is closed.
-    const fn lack(self) -> &'static str {
+    /// Returns the consequence of a closed watch.
+    const fn consequence(self) -> &'static str {
         match self {
             Self::Events => "denials are counted by the kernel, and not reported",
             Self::Addresses => "new addresses of this host are not noticed",
@@ -73,7 +73,7 @@ impl WatchKind {
     }
 }
 
-/// All of them.
+/// One watch of each kind.
 pub(super) struct Watches {
     pub(super) events: Retried<EventReader>,
     pub(super) addresses: Retried<AddressWatch>,
@@ -85,20 +85,20 @@ pub(super) struct Watches {
 }
 
 impl Watches {
-    /// None is open yet.
+    /// Returns closed watches.
     pub(super) const fn new() -> Self {
         Self {
-            events: Retried::unwatched(WatchKind::Events),
-            addresses: Retried::unwatched(WatchKind::Addresses),
-            clock: Retried::unwatched(WatchKind::Clock),
-            cgroups: Retried::unwatched(WatchKind::Cgroups),
-            files: Retried::unwatched(WatchKind::Files),
-            pins: Retried::unwatched(WatchKind::Pins),
-            hook_checks: Retried::unwatched(WatchKind::HookChecks),
+            events: Retried::closed(WatchKind::Events),
+            addresses: Retried::closed(WatchKind::Addresses),
+            clock: Retried::closed(WatchKind::Clock),
+            cgroups: Retried::closed(WatchKind::Cgroups),
+            files: Retried::closed(WatchKind::Files),
+            pins: Retried::closed(WatchKind::Pins),
+            hook_checks: Retried::closed(WatchKind::HookChecks),
         }
     }
 
-    /// When the next failed watch is to be opened again.
+    /// Returns when the next failed watch is opened again.
     pub(super) fn next_retry(&self) -> Option<Instant> {
         WatchKind::ALL
             .into_iter()
@@ -106,13 +106,13 @@ impl Watches {
             .min()
     }
 
-    /// The watches that are to be opened again at `now`.
+    /// Returns the watches that are due to be opened again at `now`.
     pub(super) fn due(&self, now: Instant) -> Vec<WatchKind> {
         let is_due = |kind: &WatchKind| self.retry_at(*kind).is_some_and(|at| at <= now);
         WatchKind::ALL.into_iter().filter(is_due).collect()
     }
 
-    /// Closes the watch that failed; returns the message of its alarm.
+    /// Closes a failed watch; returns the message of its alarm.
     pub(super) fn fail(&mut self, kind: WatchKind, error: &KernelError) -> String {
         match kind {
             WatchKind::Events => self.events.fail(error),
@@ -148,7 +148,7 @@ pub(super) struct Retried<T> {
 }
 
 impl<T> Retried<T> {
-    const fn unwatched(kind: WatchKind) -> Self {
+    const fn closed(kind: WatchKind) -> Self {
         Self {
             kind,
             watch: None,
@@ -157,7 +157,7 @@ impl<T> Retried<T> {
         }
     }
 
-    /// Takes an opened watch, or nothing where there is nothing to watch; returns the message of the alarm where it could not be opened.
+    /// Sets an opened watch, or `None` if there is nothing to watch; returns the message of the alarm if it could not be opened.
     pub(super) fn set(&mut self, opened: Result<Option<T>, KernelError>) -> Option<String> {
         match opened {
             Ok(watch) => {
@@ -169,20 +169,20 @@ impl<T> Retried<T> {
         }
     }
 
-    /// The watch, where it is open.
+    /// Returns the watch, if it is open.
     pub(super) fn get(&mut self) -> Option<&mut T> {
         self.watch.as_mut()
     }
 
-    /// Whether it is open.
+    /// Returns whether the watch is open.
     pub(super) const fn is_open(&self) -> bool {
         self.watch.is_some()
     }
 
-    /// Waits for what `report` of the watch says; for ever where it is closed.
+    /// Waits for the next report of the watch; forever if it is closed.
     ///
     /// # Errors
-    /// The watch's, with its kind: the watch has to be closed with [`Watches::fail`].
+    /// The error of the watch, with its kind; the caller closes the watch with [`Watches::fail`].
     pub(super) async fn next<R>(
         &mut self,
         report: impl AsyncFnOnce(&mut T) -> Result<R, KernelError>,
@@ -209,7 +209,7 @@ impl<T> Retried<T> {
         self.retry_at = Some(Instant::now() + pause);
         format!(
             "{error}: {}; tried again in {} s",
-            self.kind.lack(),
+            self.kind.consequence(),
             pause.as_secs()
         )
     }
@@ -228,8 +228,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_that_fails_is_told_and_opened_again_ever_later() {
-        let mut watch = Retried::unwatched(WatchKind::Addresses);
+    async fn a_failed_watch_raises_an_alarm_and_is_opened_again_with_backoff() {
+        let mut watch = Retried::closed(WatchKind::Addresses);
         assert_eq!(watch.set(Ok(Some(()))), None);
         assert!(
             watch
@@ -254,8 +254,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_report_ends_a_row_of_failures() {
-        let mut watch = Retried::unwatched(WatchKind::Clock);
+    async fn a_report_resets_the_backoff() {
+        let mut watch = Retried::closed(WatchKind::Clock);
         watch.fail(&error());
         watch.fail(&error());
         watch.set(Ok(Some(())));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_closed_watch_reports_nothing_and_is_due_in_time() {
+    async fn a_closed_watch_reports_nothing_and_is_due_after_its_pause() {
         let mut watches = Watches::new();
         let second = Duration::from_secs(1);
         let waited = watches.clock.next(async |clock| clock.set().await);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_an_alarm_of_its_own() {
+    fn every_kind_has_a_distinct_alarm() {
         let alarms = WatchKind::ALL.map(WatchKind::alarm);
         let distinct: std::collections::BTreeSet<_> = alarms.into_iter().collect();
         assert_eq!(distinct.len(), alarms.len());

@@ -5,14 +5,14 @@ use tokio::time::timeout;
 use super::*;
 use crate::sources::Sources;
 
-/// Watches files as they are now.
+/// Watches files from their current state.
 fn watch(files: &[&PathBuf]) -> FileWatch {
     let seen = files.iter().map(|file| ((*file).clone(), Stamp::of(file)));
     FileWatch::new(seen.collect()).unwrap()
 }
 
-/// Makes a change and says which files are told, which may take a while on a busy machine.
-async fn told(watch: &mut FileWatch, change: impl FnOnce()) -> Vec<PathBuf> {
+/// Makes a change and waits for the files that are reported as changed, which may take long on a busy machine.
+async fn changed_by(watch: &mut FileWatch, change: impl FnOnce()) -> Vec<PathBuf> {
     change();
     loop {
         let long = Duration::from_secs(20);
@@ -28,7 +28,7 @@ async fn told(watch: &mut FileWatch, change: impl FnOnce()) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn a_file_is_told_however_it_is_replaced() {
+async fn a_replaced_file_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     let (file, other) = (at("contoso.json"), at("other.json"));
@@ -36,27 +36,27 @@ async fn a_file_is_told_however_it_is_replaced() {
     let mut watch = watch(&[&file, &other]);
     assert!(watch.take().is_empty());
     assert_eq!(
-        told(&mut watch, || fs::write(&file, "22").unwrap()).await,
+        changed_by(&mut watch, || fs::write(&file, "22").unwrap()).await,
         [&*file]
     );
     let renamed = || {
         fs::write(at("new"), "333").unwrap();
         fs::rename(at("new"), &file).unwrap();
     };
-    assert_eq!(told(&mut watch, renamed).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, renamed).await, [&*file]);
     assert_eq!(
-        told(&mut watch, || fs::remove_file(&file).unwrap()).await,
+        changed_by(&mut watch, || fs::remove_file(&file).unwrap()).await,
         [&*file]
     );
     assert_eq!(
-        told(&mut watch, || fs::write(&other, "4").unwrap()).await,
+        changed_by(&mut watch, || fs::write(&other, "4").unwrap()).await,
         [&*other]
     );
 }
 
-/// Kubernetes keeps each version in a directory of its own, and moves one link.
+/// Kubernetes stores each version in its own directory and moves one link.
 #[tokio::test]
-async fn a_file_behind_a_link_that_moves_is_told() {
+async fn a_file_behind_a_moved_link_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     for version in ["..1", "..2"] {
@@ -71,14 +71,14 @@ async fn a_file_behind_a_link_that_moves_is_told() {
         symlink("..2", at("..new")).unwrap();
         fs::rename(at("..new"), at("..data")).unwrap();
     };
-    assert_eq!(told(&mut watch, moved).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, moved).await, [&*file]);
     let in_place = || fs::write(at("..2/contoso.json"), "more").unwrap();
-    assert_eq!(told(&mut watch, in_place).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, in_place).await, [&*file]);
 }
 
-/// Anybody may read a directory that is not secret, as often as they like.
+/// Unprivileged processes may read a public directory at any rate.
 #[tokio::test]
-async fn many_that_read_tell_nothing_and_hold_nothing_up() {
+async fn reads_are_not_reported_and_delay_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("contoso.json");
     fs::write(&file, "1").unwrap();
@@ -89,11 +89,11 @@ async fn many_that_read_tell_nothing_and_hold_nothing_up() {
     }
     assert!(watch.directories.waiting().is_empty());
     let written = || fs::write(&file, "22").unwrap();
-    assert_eq!(told(&mut watch, written).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, written).await, [&*file]);
 }
 
 #[tokio::test]
-async fn a_file_that_changes_between_reading_and_watching_is_told() {
+async fn a_change_between_reading_and_watching_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("contoso.json");
     let names = |region: &str| {
@@ -112,7 +112,7 @@ async fn a_file_that_changes_between_reading_and_watching_is_told() {
 }
 
 #[tokio::test]
-async fn directories_that_are_left_are_watched_no_longer_and_one_made_anew_is() {
+async fn unused_directories_are_not_watched_and_a_recreated_one_is() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     for version in ["1", "2"] {
@@ -126,21 +126,21 @@ async fn directories_that_are_left_are_watched_no_longer_and_one_made_anew_is() 
         symlink("2/contoso.json", at("new")).unwrap();
         fs::rename(at("new"), &file).unwrap();
     };
-    assert_eq!(told(&mut watch, moved).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, moved).await, [&*file]);
     while !watch.directories.waiting().is_empty() {}
     fs::write(at("1/contoso.json"), "more").unwrap();
     assert!(watch.directories.waiting().is_empty());
-    let made_anew = || {
+    let recreated = || {
         fs::remove_dir_all(at("2")).unwrap();
         fs::create_dir(at("2")).unwrap();
     };
-    assert_eq!(told(&mut watch, made_anew).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, recreated).await, [&*file]);
     let written = || fs::write(at("2/contoso.json"), "3").unwrap();
-    assert_eq!(told(&mut watch, written).await, [&*file]);
+    assert_eq!(changed_by(&mut watch, written).await, [&*file]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_whose_directory_is_made_later_is_found_in_time() {
+async fn a_file_in_a_directory_created_later_is_found_at_the_fallback_check() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("later/contoso.json");
     let mut watch = watch(&[&file]);
@@ -149,5 +149,5 @@ async fn a_file_whose_directory_is_made_later_is_found_in_time() {
     let start = Instant::now();
     watch.changed().await.unwrap();
     assert_eq!(watch.take(), [&*file]);
-    assert!(start.elapsed() >= LOOK);
+    assert!(start.elapsed() >= CHECK_INTERVAL);
 }

@@ -1,4 +1,4 @@
-//! The cgroup of an event: its path, and the unit and container that the path tells.
+//! The cgroup of an event: its path, and the unit and container that the path identifies.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -7,39 +7,40 @@ use std::time::{Duration, Instant};
 use crate::printable;
 use crate::sys::paths_by_id;
 
-/// Cgroups that are remembered: the path of one that is gone cannot be found any more.
-const MAX_REMEMBERED: usize = 128;
-/// Scans of the tree in one go, and after those one per interval: a scan of a tree that somebody filled takes tens of milliseconds.
+/// Maximum number of cached cgroups; the path of a removed one cannot be found again.
+const MAX_CACHED: usize = 128;
+/// Burst of scans of the tree, then one per [`SCAN_INTERVAL`]: a scan of a large tree takes tens of milliseconds.
 const MAX_SCANS: u32 = 16;
+/// See [`MAX_SCANS`].
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
-/// The hexadecimal digits of a container's id, as every runtime writes it.
+/// Number of hexadecimal digits in a container's id, for every runtime.
 const ID_DIGITS: usize = 64;
 /// The types of unit, other than slices, that have a cgroup (systemd.resource-control(5)).
 const UNIT_TYPES: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
 
-/// A cgroup in words.
+/// Path, unit and container of a cgroup.
 #[derive(Clone, Debug)]
 pub(super) struct CgroupInfo {
-    /// Below the root of the tree.
+    /// Path below the root of the tree.
     pub(super) path: PathBuf,
-    /// [`unit_of`].
+    /// See [`unit_of`].
     pub(super) unit: Option<String>,
-    /// [`container_of`].
+    /// See [`container_of`].
     pub(super) container: Option<String>,
 }
 
-/// Finds cgroups by id, and remembers the last ones. An id is never given twice, so what is remembered stays true.
+/// Finds cgroups by id, with a cache of the most recently used ones. Ids are never reused, so cached entries stay valid.
 #[derive(Debug)]
 pub(super) struct CgroupInfos {
     root: PathBuf,
-    /// The most recently used one last.
+    /// The cache, most recently used last.
     known: Vec<(u64, CgroupInfo)>,
-    /// What the last scan of the tree found.
+    /// Result of the last scan of the tree.
     tree: HashMap<u64, PathBuf>,
     scans: Scans,
 }
 
-/// Limits scans of the tree: anybody's cgroups can be gone before they are met, and a search in vain costs a scan each.
+/// Rate limit of scans of the tree: a cgroup may be removed before its event is read, and each failed search costs a scan.
 #[derive(Debug)]
 struct Scans {
     left: u32,
@@ -59,14 +60,14 @@ impl CgroupInfos {
         }
     }
 
-    /// `None` where the cgroup is gone and was not met before, or where too many were looked for of late.
+    /// Returns the cgroup `id`; `None` if it is gone and not cached, or if the rate limit of scans is reached.
     pub(super) fn find(&mut self, id: u64) -> Option<&CgroupInfo> {
         let known = self.known.iter().position(|(known, _)| *known == id);
         let cgroup = match known {
             Some(at) => self.known.remove(at).1,
             None => CgroupInfo::at(&printable::path(self.scan(id)?)),
         };
-        Some(self.remember(id, cgroup))
+        Some(self.cache(id, cgroup))
     }
 
     fn scan(&mut self, id: u64) -> Option<&Path> {
@@ -76,8 +77,8 @@ impl CgroupInfos {
         self.tree.get(&id).map(PathBuf::as_path)
     }
 
-    fn remember(&mut self, id: u64, cgroup: CgroupInfo) -> &CgroupInfo {
-        if self.known.len() == MAX_REMEMBERED {
+    fn cache(&mut self, id: u64, cgroup: CgroupInfo) -> &CgroupInfo {
+        if self.known.len() == MAX_CACHED {
             self.known.remove(0);
         }
         &self.known.push_mut((id, cgroup)).1
@@ -85,12 +86,12 @@ impl CgroupInfos {
 }
 
 impl Scans {
-    /// Whether there is one left; they come back one by one.
+    /// Takes a scan from the budget, which refills by one per interval; returns whether one was left.
     fn take(&mut self, now: Instant) -> bool {
-        let back = now.saturating_duration_since(self.since).as_secs() / SCAN_INTERVAL.as_secs();
-        if back > 0 {
-            let back = u32::try_from(back).unwrap_or(MAX_SCANS);
-            self.left = self.left.saturating_add(back).min(MAX_SCANS);
+        let refill = now.saturating_duration_since(self.since).as_secs() / SCAN_INTERVAL.as_secs();
+        if refill > 0 {
+            let refill = u32::try_from(refill).unwrap_or(MAX_SCANS);
+            self.left = self.left.saturating_add(refill).min(MAX_SCANS);
             self.since = now;
         }
         let is_left = self.left > 0;
@@ -109,8 +110,8 @@ impl CgroupInfo {
     }
 }
 
-/// The system unit of a cgroup: the first component below the slices, which is what the `unit` of an exception names. Nothing further
-/// down counts, since a service, a user's manager or a container may call its own cgroups whatever it likes: for
+/// Returns the system unit of a cgroup: the first component below the slices, which the `unit` of an exception names. Deeper components do
+/// not count, since a service, a user's manager or a container names them freely: for
 /// `/user.slice/user-1000.slice/user@1000.service/app.slice/app-x.scope` it is `user@1000.service`.
 fn unit_of(path: &Path) -> Option<String> {
     let first = names(path).find(|name| !name.ends_with(".slice"))?;
@@ -119,9 +120,10 @@ fn unit_of(path: &Path) -> Option<String> {
     is_unit.then(|| first.to_owned())
 }
 
-/// The container of a cgroup: the 64 digits in `docker-ID.scope`, `libpod-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`,
-/// `…:cri-containerd:ID`, or in a component of its own (`/docker/ID`, `/kubepods/…/pod…/ID`). The outermost counts, since what is
-/// further down is named from inside; but below a user's manager that user chooses the names. A runtime's monitor (`libpod-conmon-ID.scope`) is outside its container.
+/// Returns the container of a cgroup: the 64 digits in `docker-ID.scope`, `libpod-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`,
+/// `…:cri-containerd:ID`, or in a separate component (`/docker/ID`, `/kubepods/…/pod…/ID`). The outermost counts, since deeper ones are named
+/// from inside; but below a user's manager, the user chooses the names. A runtime's monitor (`libpod-conmon-ID.scope`) is outside its
+/// container.
 fn container_of(path: &Path) -> Option<String> {
     names(path).find_map(container_id).map(str::to_owned)
 }
@@ -153,7 +155,7 @@ mod tests {
     const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
 
     #[test]
-    fn the_unit_is_the_one_that_the_system_manager_made() {
+    fn the_unit_is_that_of_the_system_manager() {
         for (path, expected) in [
             ("/system.slice/foo.service", Some("foo.service")),
             ("/system.slice/foo.service/sub", Some("foo.service")),
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_container_is_none() {
+    fn other_names_are_not_containers() {
         for path in [
             "/system.slice/foo.service",
             "/machine.slice/libpod-conmon-ID.scope",
@@ -227,22 +229,22 @@ mod tests {
     }
 
     #[test]
-    fn the_least_recently_met_cgroup_is_forgotten_first() {
+    fn the_least_recently_used_cgroup_is_evicted_first() {
         let mut cgroups = CgroupInfos::new("/nowhere".into());
-        let most = u64::try_from(MAX_REMEMBERED).unwrap();
+        let most = u64::try_from(MAX_CACHED).unwrap();
         for id in 0..most {
-            cgroups.remember(id, CgroupInfo::at(Path::new("/a")));
+            cgroups.cache(id, CgroupInfo::at(Path::new("/a")));
         }
         assert!(cgroups.find(0).is_some(), "0 is the most recent one");
-        cgroups.remember(most, CgroupInfo::at(Path::new("/b")));
-        assert_eq!(cgroups.known.len(), MAX_REMEMBERED);
+        cgroups.cache(most, CgroupInfo::at(Path::new("/b")));
+        assert_eq!(cgroups.known.len(), MAX_CACHED);
         assert!(cgroups.find(0).is_some());
         assert!(cgroups.find(1).is_none(), "1 was the oldest");
         assert_eq!(cgroups.find(most).unwrap().path, Path::new("/b"));
     }
 
     #[test]
-    fn cgroups_that_are_gone_do_not_cause_a_scan_each() {
+    fn scans_for_removed_cgroups_are_rate_limited() {
         let now = Instant::now();
         let mut scans = Scans {
             left: MAX_SCANS,

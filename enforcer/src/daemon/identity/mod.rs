@@ -1,4 +1,4 @@
-//! The process, cgroup, unit and container of an event, from the numbers in it.
+//! Process, cgroup, unit and container of an event, from the ids in it.
 
 mod cgroup_info;
 mod process;
@@ -17,24 +17,24 @@ use crate::sys::boot_clock;
 
 use cgroup_info::CgroupInfos;
 
-/// Identifies the process and the cgroup of events. What belongs to a process or a cgroup that is gone stays unknown.
+/// Identifies the process and the cgroup of events. Those that are gone stay unknown.
 #[derive(Debug)]
 pub(super) struct Identify {
     cgroups: CgroupInfos,
 }
 
 impl Identify {
-    /// `cgroup_root` is the mount point of the cgroup v2 tree.
+    /// Creates an instance for the cgroup v2 tree mounted at `cgroup_root`.
     pub(super) fn new(cgroup_root: PathBuf) -> Self {
         Self {
             cgroups: CgroupInfos::new(cgroup_root),
         }
     }
 
-    /// The record of an event, with sequence 0: [`super::EventLog`] numbers it. `names` gives the allowed names of an address.
+    /// Returns the record of an event, with sequence 0; [`super::EventLog`] numbers it. `names` returns the allowed names of an address.
     ///
-    /// Text that the process chose (its command, the path of its program, the names of its cgroups) has control characters
-    /// escaped, so that it is safe on a terminal.
+    /// Control characters in text from the process (its command, the path of its program, the names of its cgroups) are escaped for
+    /// terminals.
     pub(super) fn describe(
         &mut self,
         event: &Event,
@@ -73,7 +73,7 @@ impl Identify {
         }
     }
 
-    /// The record of denials that were too many for an event each, counted until `end` (nanoseconds since boot).
+    /// Returns the record of suppressed denials, counted until `end` (nanoseconds since boot).
     pub(super) fn sum_up(
         &mut self,
         suppressed: &SuppressedKey,
@@ -110,19 +110,19 @@ fn verdict(audited: bool) -> String {
     if audited { "audit" } else { "deny" }.to_owned()
 }
 
-/// The address of a key (see [`enforcer_common::Address::key`]): the mapped form is IPv4.
+/// Returns the address of a key (see [`enforcer_common::Address::key`]); the mapped form is IPv4.
 fn address(key: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(key).to_canonical()
 }
 
-/// The wall time of a moment on the boot clock (nanoseconds), both clocks read now. A moment that is still to come counts as now.
+/// Converts a moment on the boot clock (nanoseconds) to wall time, with both clocks read now. A future moment counts as now.
 fn wall_time(moment: u64, boot_now: u64, now: Timestamp) -> Timestamp {
     let age = i64::try_from(boot_now.saturating_sub(moment)).unwrap_or(0);
     now.checked_sub(SignedDuration::from_nanos(age))
         .unwrap_or(now)
 }
 
-/// The word for an IP protocol number (IANA protocol numbers).
+/// Returns the name of an IP protocol number (IANA protocol numbers).
 fn protocol(number: u8) -> String {
     match number {
         1 | 58 => "icmp".to_owned(),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_told_in_words() {
+    fn an_event_is_described_in_words() {
         let name: Name = "contoso.azurecr.io".parse().unwrap();
         let mut identify = Identify::new("/nowhere".into());
         let record = identify.describe(&event(), None, |address| {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_invented() {
+    fn unknown_fields_stay_empty() {
         let record = describe(&Event {
             uid: 1000,
             command: *b"curl\0\0\0\0\0\0\0\0\0\0\0\0",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_stands_for_as_many_denials_and_says_so() {
+    fn a_sum_counts_all_suppressed_denials() {
         let key = SuppressedKey {
             cgroup: 77,
             window: 3,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_ends_at_its_first_nul_and_cannot_steer_a_terminal() {
+    fn a_command_ends_at_its_first_nul_and_is_escaped() {
         assert_eq!(command(b"curl\0left over\0\0"), "curl");
         assert_eq!(command(b"sixteen bytes ok"), "sixteen bytes ok");
         assert_eq!(command(b"\x1b[2J\xff\n\0"), "\\u{1b}[2J\u{fffd}\\n");
