@@ -15,11 +15,13 @@ mod event_record;
 mod exception_state;
 mod exceptions;
 mod follow_sources;
+mod handle;
 mod health;
 mod hooks;
 mod hosts_file;
 mod inherited;
 mod lookups;
+mod name_status;
 mod observation_budgets;
 mod patterns;
 mod persist;
@@ -38,6 +40,7 @@ mod source_status;
 mod start;
 mod state;
 mod status;
+mod tags_status;
 #[cfg(test)]
 pub(crate) mod test_data;
 

@@ -1,7 +1,6 @@
 //! The snapshot that the control socket serves, and the summary for the service manager.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use enforcer_common::{Hook, ObservationOutcome};
@@ -10,24 +9,13 @@ use jiff::Timestamp;
 use super::alarm_kind::AlarmKind;
 use super::clock::Clock;
 use super::counters::Counters;
-use super::health::failure;
 use super::hooks::hook_missing;
-use super::snapshot::{
-    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, Status,
-    TagsStatus,
-};
+use super::snapshot::{Alarm, ExceptionStatus, RegistryStatus, Status, TagsStatus};
 use super::state::State;
-use crate::azure::bundle;
-use crate::azure::endpoints::Endpoint;
-use crate::config::{DefaultAction, EndpointKind, EndpointPattern, Mode, Registry};
-use crate::name::Name;
+use super::tags_status::{DAY, age, age_alarm};
+use crate::config::{DefaultAction, Mode};
 use crate::now::Now;
-use crate::resolver::answer::Family;
-use crate::resolver::cache::{AddressEntry, NameEntry};
-use crate::sources::Sources;
 
-/// Seconds in a day.
-const DAY: u64 = 86_400;
 /// Characters of the line for the service manager.
 const MOST_OF_SUMMARY: usize = 400;
 
@@ -163,17 +151,6 @@ impl State {
         summary(mode, self.maps.generation, &self.alarms.all())
     }
 
-    /// Names that resolve to `address`, in order.
-    pub(crate) fn names_of(&self, address: IpAddr) -> Vec<Name> {
-        let leads = |entry: &NameEntry| {
-            entry
-                .addresses()
-                .any(|(found, _)| self.sources.effective_address(found) == address)
-        };
-        let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
-        entries.map(|(name, _)| name.clone()).collect()
-    }
-
     fn exceptions_status(&self) -> Vec<ExceptionStatus> {
         let exceptions = self.sources.config.exceptions.iter().zip(&self.exceptions);
         exceptions
@@ -204,147 +181,6 @@ impl State {
             .map(|outcome| (outcome.word().to_owned(), self.observations.of(outcome)))
             .collect()
     }
-
-    fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {
-        let status = |pattern: &EndpointPattern| PatternStatus {
-            pattern: pattern.to_string(),
-            addresses: self.patterns.addresses(pattern).collect(),
-        };
-        registry.patterns.iter().map(status).collect()
-    }
-
-    /// `index` is the registry's in the configuration.
-    fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
-        let name = &endpoint.name;
-        let (origin, confirmed) = self
-            .dynamic
-            .provenance(&self.sources, index, name, self.now);
-        NameStatus {
-            confirmed,
-            ..self.name_status(name, Some(endpoint.kind), origin)
-        }
-    }
-
-    fn name_status(&self, name: &Name, kind: Option<EndpointKind>, origin: String) -> NameStatus {
-        let mut status = NameStatus {
-            name: name.clone(),
-            kind,
-            origin,
-            confirmed: None,
-            addresses: Vec::new(),
-            chain: Vec::new(),
-            resolved: None,
-            failing: None,
-            refused: Vec::new(),
-        };
-        let found = self.cache.entries().find(|(found, _)| *found == name);
-        if let Some((_, entry)) = found {
-            self.describe(entry, &mut status);
-        }
-        status
-    }
-
-    fn describe(&self, entry: &NameEntry, status: &mut NameStatus) {
-        let linger = self.sources.config.dns.linger;
-        let addresses = entry.addresses();
-        status.addresses = addresses
-            .map(|(address, seen)| self.address_status(address, seen, linger))
-            .collect();
-        status.chain = entry.chain().to_vec();
-        let families = [Family::V4, Family::V6].map(|family| entry.family(family));
-        let resolved = families
-            .iter()
-            .filter_map(|family| family.last_success)
-            .max();
-        status.resolved = resolved.map(|at| self.now.wall_at(at));
-        let since = families
-            .iter()
-            .filter_map(|family| family.failing.as_ref())
-            .map(|f| f.since);
-        let since = since
-            .max()
-            .map_or(self.run.started, |at| self.now.wall_at(at));
-        status.failing = failure(entry).map(|message| Alarm {
-            kind: AlarmKind::NameFailing.word().to_owned(),
-            since,
-            message,
-        });
-        let refused = entry.refused();
-        status.refused = refused
-            .map(|(address, refusal)| format!("{address}: {}", refusal.reason))
-            .collect();
-    }
-
-    fn address_status(
-        &self,
-        address: IpAddr,
-        seen: &AddressEntry,
-        linger: Duration,
-    ) -> AddressStatus {
-        let now = self.now.since_start;
-        let left_out = seen.omitted_age(now);
-        AddressStatus {
-            address,
-            first_seen: self.now.wall_before(seen.first_seen_age(now)),
-            last_seen: self.now.wall_before(seen.last_seen_age(now)),
-            remaining: linger
-                .saturating_sub(left_out.unwrap_or_default())
-                .as_secs(),
-            untagged: seen.is_untagged(),
-            lingers: left_out.is_some(),
-            snooped: seen.is_snooped() && seen.pinned().is_none(),
-            hosts_line: seen.pinned(),
-        }
-    }
-}
-
-impl Sources {
-    /// What is wrong where the service tags are older at `now` than the configuration allows.
-    pub fn age_alarm(&self, now: Timestamp) -> Option<String> {
-        age_alarm(self.tags.age(now)?, self.config.protect.max_age)
-    }
-
-    /// What the Discovery API says and the other service tags contradict.
-    pub(crate) fn left_out(&self) -> Option<String> {
-        let left_out = &self.tags.added.as_ref()?.left_out;
-        let first = left_out.first()?;
-        Some(format!(
-            "the Service Tag Discovery API has {} prefixes, {first} among them, that the service tags in force contradict: they are left \
-             out; if the API is right, import a newer file",
-            left_out.len()
-        ))
-    }
-
-    /// The protected set that these make.
-    pub fn tags_status(&self) -> TagsStatus {
-        self.tags_status_at(Timestamp::now())
-    }
-
-    /// As [`Sources::tags_status`], with their age at `now`.
-    pub fn tags_status_at(&self, now: Timestamp) -> TagsStatus {
-        let protect = &self.config.protect;
-        let tags = &self.tags;
-        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
-        TagsStatus {
-            cloud: protect.cloud.name().to_owned(),
-            names: protect.tags.clone(),
-            change_number: tags.change_number,
-            date: tags.date.map(|date| date.to_string()),
-            age_days: tags.age(now).map(|age| age.as_secs() / DAY),
-            max_age_days: protect.max_age.as_secs() / DAY,
-            source: tags.origin.to_string(),
-            bundle: bundle::header(protect.cloud)
-                .map_or_else(|error| error.to_string(), |made_of| made_of.to_string()),
-            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
-            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
-            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
-            added_by_api: tags.added.as_ref().map_or(0, |added| {
-                let families = added.families.values();
-                families.map(|prefixes| prefixes.iter().count()).sum()
-            }),
-            changed: None,
-        }
-    }
 }
 
 /// Mode, generation, and what needs attention: a refused configuration in full, of the rest the kinds.
@@ -365,22 +201,6 @@ fn summary(mode: &str, generation: u64, alarms: &[Alarm]) -> String {
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .take(MOST_OF_SUMMARY)
         .collect()
-}
-
-fn age(published: Timestamp, now: Timestamp) -> Option<Duration> {
-    Duration::try_from(now.duration_since(published)).ok()
-}
-
-/// What is wrong with service tags of this age, where that is more than `limit`.
-fn age_alarm(age: Duration, limit: Duration) -> Option<String> {
-    (age > limit).then(|| {
-        format!(
-            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be allowed; \
-             import a newer file (`egress-enforcer tags import FILE`) or update the package",
-            age.as_secs() / DAY,
-            limit.as_secs() / DAY
-        )
-    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@
 //! - Applying a change twice leaves the same maps.
 //! - A restart from what was saved reaches a policy with the same names, exceptions and last good addresses, and no new address.
 
+mod action;
+mod events;
+mod fixtures;
 mod model;
 mod world;
 
@@ -18,8 +21,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult};
 
+use self::action::{Action, Failure};
+use self::fixtures::{MAX_TTL, configurations};
 use self::model::key;
-use self::world::{Action, Failure, MAX_TTL, World, configurations};
+use self::world::World;
 use crate::policy::revoked_grants;
 
 /// Sequences of events; a build without optimization takes 25 ms for each.

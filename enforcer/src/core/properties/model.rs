@@ -7,7 +7,7 @@ use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, Settings, Snoo
 
 use super::super::effect::{ObservationsRemoval, PolicyChange};
 use super::super::event::{ApplyFailure, Observation};
-use super::world::Failure;
+use super::action::Failure;
 use crate::policy::{Held, MapChanges, address, diff, revoked_grants};
 
 /// The maps that the core changes.

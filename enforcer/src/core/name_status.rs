@@ -1,0 +1,124 @@
+//! The status of allowed names and of their addresses.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::alarm_kind::AlarmKind;
+use super::health::failure;
+use super::snapshot::{AddressStatus, Alarm, NameStatus, PatternStatus};
+use super::state::State;
+use crate::azure::endpoints::Endpoint;
+use crate::config::{EndpointKind, EndpointPattern, Registry};
+use crate::name::Name;
+use crate::resolver::answer::Family;
+use crate::resolver::cache::{AddressEntry, NameEntry};
+
+impl State {
+    /// Names that resolve to `address`, in order.
+    pub(crate) fn names_of(&self, address: IpAddr) -> Vec<Name> {
+        let leads = |entry: &NameEntry| {
+            entry
+                .addresses()
+                .any(|(found, _)| self.sources.effective_address(found) == address)
+        };
+        let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
+        entries.map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {
+        let status = |pattern: &EndpointPattern| PatternStatus {
+            pattern: pattern.to_string(),
+            addresses: self.patterns.addresses(pattern).collect(),
+        };
+        registry.patterns.iter().map(status).collect()
+    }
+
+    /// `index` is the registry's in the configuration.
+    pub(super) fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
+        let name = &endpoint.name;
+        let (origin, confirmed) = self
+            .dynamic
+            .provenance(&self.sources, index, name, self.now);
+        NameStatus {
+            confirmed,
+            ..self.name_status(name, Some(endpoint.kind), origin)
+        }
+    }
+
+    pub(super) fn name_status(
+        &self,
+        name: &Name,
+        kind: Option<EndpointKind>,
+        origin: String,
+    ) -> NameStatus {
+        let mut status = NameStatus {
+            name: name.clone(),
+            kind,
+            origin,
+            confirmed: None,
+            addresses: Vec::new(),
+            chain: Vec::new(),
+            resolved: None,
+            failing: None,
+            refused: Vec::new(),
+        };
+        let found = self.cache.entries().find(|(found, _)| *found == name);
+        if let Some((_, entry)) = found {
+            self.describe(entry, &mut status);
+        }
+        status
+    }
+
+    fn describe(&self, entry: &NameEntry, status: &mut NameStatus) {
+        let linger = self.sources.config.dns.linger;
+        let addresses = entry.addresses();
+        status.addresses = addresses
+            .map(|(address, seen)| self.address_status(address, seen, linger))
+            .collect();
+        status.chain = entry.chain().to_vec();
+        let families = [Family::V4, Family::V6].map(|family| entry.family(family));
+        let resolved = families
+            .iter()
+            .filter_map(|family| family.last_success)
+            .max();
+        status.resolved = resolved.map(|at| self.now.wall_at(at));
+        let since = families
+            .iter()
+            .filter_map(|family| family.failing.as_ref())
+            .map(|f| f.since);
+        let since = since
+            .max()
+            .map_or(self.run.started, |at| self.now.wall_at(at));
+        status.failing = failure(entry).map(|message| Alarm {
+            kind: AlarmKind::NameFailing.word().to_owned(),
+            since,
+            message,
+        });
+        let refused = entry.refused();
+        status.refused = refused
+            .map(|(address, refusal)| format!("{address}: {}", refusal.reason))
+            .collect();
+    }
+
+    fn address_status(
+        &self,
+        address: IpAddr,
+        seen: &AddressEntry,
+        linger: Duration,
+    ) -> AddressStatus {
+        let now = self.now.since_start;
+        let left_out = seen.omitted_age(now);
+        AddressStatus {
+            address,
+            first_seen: self.now.wall_before(seen.first_seen_age(now)),
+            last_seen: self.now.wall_before(seen.last_seen_age(now)),
+            remaining: linger
+                .saturating_sub(left_out.unwrap_or_default())
+                .as_secs(),
+            untagged: seen.is_untagged(),
+            lingers: left_out.is_some(),
+            snooped: seen.is_snooped() && seen.pinned().is_none(),
+            hosts_line: seen.pinned(),
+        }
+    }
+}

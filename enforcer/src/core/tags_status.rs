@@ -1,0 +1,77 @@
+//! The status of the service tags in force.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::snapshot::TagsStatus;
+use crate::azure::bundle;
+use crate::sources::Sources;
+
+/// Seconds in a day.
+pub(super) const DAY: u64 = 86_400;
+
+impl Sources {
+    /// What is wrong where the service tags are older at `now` than the configuration allows.
+    pub fn age_alarm(&self, now: Timestamp) -> Option<String> {
+        age_alarm(self.tags.age(now)?, self.config.protect.max_age)
+    }
+
+    /// What the Discovery API says and the other service tags contradict.
+    pub(crate) fn left_out(&self) -> Option<String> {
+        let left_out = &self.tags.added.as_ref()?.left_out;
+        let first = left_out.first()?;
+        Some(format!(
+            "the Service Tag Discovery API has {} prefixes, {first} among them, that the service tags in force contradict: they are left \
+             out; if the API is right, import a newer file",
+            left_out.len()
+        ))
+    }
+
+    /// The protected set that these make.
+    pub fn tags_status(&self) -> TagsStatus {
+        self.tags_status_at(Timestamp::now())
+    }
+
+    /// As [`Sources::tags_status`], with their age at `now`.
+    pub fn tags_status_at(&self, now: Timestamp) -> TagsStatus {
+        let protect = &self.config.protect;
+        let tags = &self.tags;
+        let families = || protect.tags.iter().filter_map(|tag| tags.families.get(tag));
+        TagsStatus {
+            cloud: protect.cloud.name().to_owned(),
+            names: protect.tags.clone(),
+            change_number: tags.change_number,
+            date: tags.date.map(|date| date.to_string()),
+            age_days: tags.age(now).map(|age| age.as_secs() / DAY),
+            max_age_days: protect.max_age.as_secs() / DAY,
+            source: tags.origin.to_string(),
+            bundle: bundle::header(protect.cloud)
+                .map_or_else(|error| error.to_string(), |made_of| made_of.to_string()),
+            ipv4_prefixes: families().map(|family| family.v4().len()).sum(),
+            ipv6_prefixes: families().map(|family| family.v6().len()).sum(),
+            cidrs: protect.cidrs.iter().map(ToString::to_string).collect(),
+            added_by_api: tags.added.as_ref().map_or(0, |added| {
+                let families = added.families.values();
+                families.map(|prefixes| prefixes.iter().count()).sum()
+            }),
+            changed: None,
+        }
+    }
+}
+
+pub(super) fn age(published: Timestamp, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(now.duration_since(published)).ok()
+}
+
+/// What is wrong with service tags of this age, where that is more than `limit`.
+pub(super) fn age_alarm(age: Duration, limit: Duration) -> Option<String> {
+    (age > limit).then(|| {
+        format!(
+            "the service tags are {} days old (protect.max-age is {}): newer Azure addresses may be allowed; \
+             import a newer file (`egress-enforcer tags import FILE`) or update the package",
+            age.as_secs() / DAY,
+            limit.as_secs() / DAY
+        )
+    })
+}
