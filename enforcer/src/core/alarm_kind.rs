@@ -1,22 +1,22 @@
-//! The kinds of alarms, and what each means.
+//! The kinds of alarms and their meaning.
 
 use crate::sources::Concern;
 use crate::words::words;
 
 words! {
-    /// The kind of an alarm: a stable word for metrics and scripts. In the order of their words.
+    /// The kind of an alarm: a stable word for metrics and scripts. Sorted by word.
     pub enum AlarmKind {
-        /// An accepted address lies in no service tag.
+        /// An accepted address is in no service tag.
         AddressUntagged => "address-untagged",
         /// Changes of the host's own addresses are not reported.
         AddressesUnwatched => "addresses-unwatched",
-        /// The answer check refuses an address.
+        /// The answer check rejects an address.
         AnswerRefused => "answer-refused",
         /// Changes of cgroups are not reported.
         CgroupsUnwatched => "cgroups-unwatched",
-        /// A change of policy could not be applied.
+        /// A policy change could not be applied.
         ChangeRefused => "change-refused",
-        /// The wall clock was set.
+        /// The wall clock was stepped.
         ClockSet => "clock-set",
         /// Steps of the wall clock are not reported.
         ClockUnwatched => "clock-unwatched",
@@ -26,11 +26,11 @@ words! {
         ConfigUnsaved => "config-unsaved",
         /// The control socket could not be opened.
         ControlSocket => "control-socket",
-        /// The sockets that are connected to a resolver could not be listed.
+        /// Sockets connected to a resolver could not be listed.
         DnsSocketsUnlisted => "dns-sockets-unlisted",
         /// The programs see no answer to the daemon's own questions.
         DnsUnobserved => "dns-unobserved",
-        /// Denials and DNS observations are not read.
+        /// Denials and DNS observations cannot be read.
         EventsUnread => "events-unread",
         /// The cgroups of an exception could not be looked up.
         ExceptionTarget => "exception-target",
@@ -38,9 +38,9 @@ words! {
         FilesUnwatched => "files-unwatched",
         /// A program is not attached.
         HookMissing => "hook-missing",
-        /// A program was detached or lost its pin, and was restored.
+        /// A program that was detached or lost its pin was restored.
         HookRestored => "hook-restored",
-        /// A program could not be attached or pinned again.
+        /// A program could not be reattached or repinned.
         HookUnrestored => "hook-unrestored",
         /// The hooks are not checked.
         HooksUnchecked => "hooks-unchecked",
@@ -48,43 +48,43 @@ words! {
         HostsFile => "hosts-file",
         /// A name does not resolve.
         NameFailing => "name-failing",
-        /// The pins of another version could not be removed.
+        /// Pins of another version could not be removed.
         OtherVersion => "other-version",
-        /// The enforcer has no cgroup of its own to open hosts for.
+        /// Other processes share the enforcer's cgroup, so it cannot allow itself the hosts of its sources.
         OwnTraffic => "own-traffic",
-        /// Pins that are removed are not reported.
+        /// Removals of pins are not reported.
         PinsUnwatched => "pins-unwatched",
         /// DNS shows a replica outside its region's prefixes.
         ReplicaElsewhere => "replica-elsewhere",
-        /// The system's resolvers are not known, or cannot be asked.
+        /// The system's resolvers are unknown or cannot be queried.
         ResolversUnknown => "resolvers-unknown",
         /// The governed cgroup was removed.
         ScopeGone => "scope-gone",
-        /// The kernel's limit of socket memory is too small.
+        /// The kernel's limit on socket memory is too small.
         SocketMemory => "socket-memory",
         /// A source of names or service tags fails.
         SourceFailing => "source-failing",
-        /// What an earlier run kept of the sources could not be read.
+        /// Source data saved by an earlier run could not be read.
         SourcesUnreadable => "sources-unreadable",
-        /// What the sources said could not be written.
+        /// Source data could not be saved.
         SourcesUnsaved => "sources-unsaved",
-        /// The addresses of an earlier run could not be read.
+        /// Addresses saved by an earlier run could not be read.
         StateUnreadable => "state-unreadable",
-        /// The addresses could not be written.
+        /// The addresses could not be saved.
         StateUnsaved => "state-unsaved",
         /// The Service Tag Discovery API contradicts the service tags in force.
         TagsContradict => "tags-contradict",
-        /// Service tags are in force that only `--force` took.
+        /// Service tags accepted only with `--force` are in force.
         TagsForced => "tags-forced",
         /// The service tags are old.
         TagsOld => "tags-old",
-        /// The bundle is in force in place of older or smaller service tags.
+        /// The bundle replaces older or smaller service tags.
         TagsReplaced => "tags-replaced",
     }
 }
 
 impl AlarmKind {
-    /// The kind of the alarm about service tags of a file.
+    /// Returns the kind of alarm for a concern about service tags from a file.
     pub const fn of_concern(concern: &Concern) -> Self {
         match concern {
             Concern::Replaced(_) => Self::TagsReplaced,
@@ -92,7 +92,7 @@ impl AlarmKind {
         }
     }
 
-    /// What is wrong while such an alarm is raised, for the manual.
+    /// Describes the problem behind such an alarm, for the manual.
     pub const fn about(self) -> &'static str {
         match self {
             Self::AddressUntagged => {
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_word_of_its_own_and_is_found_by_it() {
+    fn every_kind_has_a_unique_word_that_parses_back() {
         let words: Vec<&str> = AlarmKind::ALL.iter().map(|kind| kind.word()).collect();
         for kind in AlarmKind::ALL {
             assert_eq!(AlarmKind::from_word(kind.word()), Some(*kind));

@@ -1,4 +1,4 @@
-//! What needs an operator's attention: raised once, reported until it is fixed.
+//! Alarms: raised once, reported until the problem is fixed.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use super::alarm_kind::AlarmKind;
 use super::effect::Effect;
 use super::snapshot::Alarm;
 
-/// The raised alarms, by kind and subject.
+/// Raised alarms, by kind and subject.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alarms {
     raised: BTreeMap<(AlarmKind, String), Alarm>,
     now: Timestamp,
-    /// Transitions that are to be logged.
+    /// Transitions not yet logged.
     effects: Vec<Transition>,
 }
 
@@ -26,12 +26,12 @@ struct Transition {
 }
 
 impl Alarms {
-    /// Sets the wall time of alarms that are raised from now on.
+    /// Sets the wall time for alarms raised from now on.
     pub(super) fn set_time(&mut self, now: Timestamp) {
         self.now = now;
     }
 
-    /// The log lines of what was raised and cleared since this was last called.
+    /// Returns log effects for alarms raised and cleared since the last call.
     pub(super) fn take_effects(&mut self) -> impl Iterator<Item = Effect> + use<> {
         let transitions = std::mem::take(&mut self.effects);
         transitions.into_iter().map(|transition| {
@@ -43,7 +43,7 @@ impl Alarms {
         })
     }
 
-    /// Raises an alarm about `subject`, or renews the message of one that is raised; only a new one is logged.
+    /// Raises an alarm about `subject`, or updates the message of a raised one; only new alarms are logged.
     pub(super) fn raise(&mut self, kind: AlarmKind, subject: &str, message: impl Into<String>) {
         let message = message.into();
         let alarm = self.raised.entry((kind, subject.to_owned()));
@@ -62,7 +62,7 @@ impl Alarms {
         alarm.message = message;
     }
 
-    /// Ends the alarm about `subject`, if one is raised.
+    /// Clears the alarm about `subject`, if raised.
     pub(super) fn clear(&mut self, kind: AlarmKind, subject: &str) {
         if let Some(alarm) = self.raised.remove(&(kind, subject.to_owned())) {
             self.effects.push(Transition {
@@ -73,13 +73,13 @@ impl Alarms {
         }
     }
 
-    /// The subjects of the raised alarms of `kind`.
+    /// Returns the subjects of the raised alarms of `kind`.
     pub(super) fn subjects(&self, kind: AlarmKind) -> Vec<String> {
         let of_kind = self.raised.keys().filter(|key| key.0 == kind);
         of_kind.map(|key| key.1.clone()).collect()
     }
 
-    /// Raises the alarm where there is a message, else ends it.
+    /// Raises the alarm if there is a message, else clears it.
     pub(super) fn set(&mut self, kind: AlarmKind, subject: &str, message: Option<String>) {
         match message {
             Some(message) => self.raise(kind, subject, message),
@@ -87,7 +87,7 @@ impl Alarms {
         }
     }
 
-    /// Makes the alarms of `kind` exactly these, by subject and message.
+    /// Replaces all alarms of `kind` with these, by subject and message.
     pub(super) fn replace(&mut self, kind: AlarmKind, now: &BTreeMap<String, String>) {
         for subject in self
             .subjects(kind)
@@ -101,7 +101,7 @@ impl Alarms {
         }
     }
 
-    /// All of them, in the order of their kinds.
+    /// Returns all raised alarms, ordered by kind.
     pub(super) fn all(&self) -> Vec<Alarm> {
         self.raised.values().cloned().collect()
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_alarm_keeps_its_start_while_it_is_raised_and_is_logged_once() {
+    fn a_raised_alarm_keeps_its_start_time_and_is_logged_once() {
         let mut alarms = Alarms::default();
         let kind = AlarmKind::NameFailing;
         alarms.raise(kind, "contoso.azurecr.io", "first");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_ends_what_is_not_named() {
+    fn replacing_clears_alarms_that_are_not_listed() {
         let mut alarms = Alarms::default();
         alarms.raise(AlarmKind::AnswerRefused, "1", "one");
         alarms.raise(AlarmKind::NameFailing, "1", "other kind");

@@ -1,13 +1,13 @@
-//! The wall clock, which anyone who may set it can move, compared with the boot clock, which nobody can.
+//! Compares the wall clock, which can be set, with the boot clock, which cannot.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::now::Now;
 
-/// A wall clock that moves by more than this against the boot clock was set, not slewed.
+/// Difference from the boot clock above which the wall clock counts as set rather than slewed.
 const STEP: SignedDuration = SignedDuration::from_secs(60);
 
-/// Wall time as it was when the configuration was read, and the boot clock of that moment.
+/// The wall time when the configuration was read, and the boot clock at that moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: Timestamp,
@@ -15,7 +15,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Trusts the wall clock as it is now.
+    /// Trusts the current wall clock.
     pub(crate) fn trust(now: Now) -> Self {
         Self {
             wall: now.wall,
@@ -23,8 +23,8 @@ impl Clock {
         }
     }
 
-    /// Takes `seen` for the least that the time can be: a clock that starts behind it, on a machine without a battery say, revives nothing
-    /// that has ended.
+    /// Takes `seen` as the earliest possible time: a clock that starts behind it, for example on a machine without a battery, does not
+    /// revive expired exceptions.
     pub(crate) fn not_before(&mut self, seen: Timestamp, now: Now) {
         if self.now(now) < seen {
             *self = Self {
@@ -34,12 +34,12 @@ impl Clock {
         }
     }
 
-    /// The time that ends exceptions: a clock that is set back ends none of them later.
+    /// Returns the time by which exceptions end; setting the clock back does not extend them.
     pub(crate) fn now(&self, now: Now) -> Timestamp {
         self.expected(now.boot).max(now.wall)
     }
 
-    /// Since when it is trusted, what the clock should show and what it shows, where it was set.
+    /// Describes a step of the wall clock: the time shown, the time expected and the time of the last trust.
     pub(crate) fn complaint(&self, now: Now) -> Option<String> {
         let shown = now.wall;
         let expected = self.expected(now.boot);
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_starts_behind_what_was_seen_goes_on_from_there() {
+    fn a_clock_behind_the_latest_seen_time_continues_from_that_time() {
         let now = Now::after(std::time::Duration::ZERO);
         let mut clock = Clock::trust(now);
         let ahead = now.wall + SignedDuration::from_hours(24);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_told_and_slewing_is_not() {
+    fn a_clock_step_is_reported_and_slewing_is_not() {
         let wall = Timestamp::from_second(1_000_000).unwrap();
         let clock = Clock { wall, boot: 5 };
         let later = 5 + 3_600_000_000_000;
@@ -94,10 +94,11 @@ mod tests {
         assert_eq!(shown(1_003_600), None);
         assert_eq!(shown(1_003_600 + 59), None);
         assert_eq!(shown(1_003_600 - 59), None);
-        let told = shown(1_003_600 - 61).unwrap();
+        let complaint = shown(1_003_600 - 61).unwrap();
         assert!(
-            told.contains("1970-01-12T14:46:40Z") && told.contains("1970-01-12T14:45:39Z"),
-            "{told}"
+            complaint.contains("1970-01-12T14:46:40Z")
+                && complaint.contains("1970-01-12T14:45:39Z"),
+            "{complaint}"
         );
         assert!(shown(2_000_000_000).is_some());
         assert!(shown(0).is_some());

@@ -1,4 +1,4 @@
-//! What the programs counted.
+//! Counters of the kernel programs.
 
 use enforcer_common::ObservationOutcome;
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,12 @@ pub struct Count {
     pub hook: String,
     /// [`enforcer_common::Reason::word`].
     pub reason: String,
-    /// "allow", "deny", or "audit" for a denial that was let through.
+    /// "allow", "deny", or "audit" for a packet or call that would be denied.
     pub verdict: String,
     /// Packets or calls.
     pub count: u64,
-    /// Attempts among them: only the first packet of a denied TCP connection counts, and connecting a datagram socket does not. 0 for the verdict "allow".
+    /// Attempts among them: the first packet of a denied TCP connection counts, later ones and connects of datagram sockets do not. 0 for
+    /// the verdict "allow".
     #[serde(default)]
     pub attempts: u64,
 }
@@ -27,23 +28,23 @@ pub struct Counters {
     pub counts: Vec<Count>,
     /// Denials whose record did not fit into the ring buffer, or that could not be counted by cgroup because the map was full.
     pub lost_events: u64,
-    /// Denials without an event of their own, reported in sums by cgroup.
+    /// Denials without a separate event, reported as totals per cgroup.
     #[serde(default)]
     pub suppressed_events: u64,
 }
 
 impl Counters {
-    /// Denied packets and calls.
+    /// Returns the number of denied packets and calls.
     pub fn denied(&self) -> u64 {
         self.judged("deny")
     }
 
-    /// Attempts with `verdict`.
+    /// Returns the number of attempts with `verdict`.
     pub fn attempts(&self, verdict: &str) -> u64 {
         self.sum(verdict, |count| count.attempts)
     }
 
-    /// Packets and calls with `verdict`.
+    /// Returns the number of packets and calls with `verdict`.
     pub fn judged(&self, verdict: &str) -> u64 {
         self.sum(verdict, |count| count.count)
     }
@@ -59,7 +60,7 @@ impl Counters {
 pub(crate) struct ObservationCounts([u64; ObservationOutcome::ALL.len()]);
 
 impl ObservationCounts {
-    /// How often each outcome was.
+    /// Returns the number of observations with `outcome`.
     pub(crate) fn of(&self, outcome: ObservationOutcome) -> u64 {
         self.0.get(outcome as usize).copied().unwrap_or(0)
     }
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn observations_are_counted_by_outcome_and_those_of_unknown_codes_not_at_all() {
+    fn observations_are_counted_by_outcome_and_unknown_codes_are_ignored() {
         let mut counts = ObservationCounts::default();
         for outcome in ObservationOutcome::ALL {
             counts.count(outcome as u32);

@@ -1,4 +1,4 @@
-//! Takes over what the programs observed of DNS answers to others.
+//! Merges DNS answers observed by the kernel programs.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -18,7 +18,7 @@ use crate::resolver::answer::Family;
 use crate::resolver::answer::{LookupFailure, Resolved};
 
 impl State {
-    /// Takes over the addresses of these observations, and asks at once for the names of which the kernel could use no answer.
+    /// Merges observed addresses, and immediately queries names whose answers the kernel could not use.
     pub(super) fn observed(&mut self, observations: &[(DnsObservation, Option<String>)]) {
         let now = self.now.since_start;
         for (observation, asked) in observations {
@@ -37,7 +37,7 @@ impl State {
         self.due.sweep = true;
     }
 
-    /// Makes the daemon ask for what the cgroup `client` asked for and the kernel knows as `known`: itself, or its pattern.
+    /// Queries the name that cgroup `client` asked for; `known` is that name or its pattern, as the kernel reports it.
     fn ask_at_once(&mut self, known: &str, asked: &Name, client: u64, now: Duration) {
         match self.sources.pattern(known) {
             Some(pattern) => self.patterns.asked.request(pattern, asked, client, now),
@@ -45,7 +45,7 @@ impl State {
         }
     }
 
-    /// Takes the answer of one family for a name that a pattern stands for.
+    /// Handles the answer of one address family for a name that matches a pattern.
     pub(crate) fn found_for_pattern(
         &mut self,
         name: &Name,
@@ -68,7 +68,7 @@ impl State {
         }
     }
 
-    /// Takes an address in for the pattern that is written so, and says whether it is new there; `None` where it may not be.
+    /// Adds an address to the pattern written as `pattern`; returns whether it is new, or `None` if the answer check refuses it.
     fn observe_for_pattern(
         &mut self,
         pattern: &str,
@@ -82,7 +82,7 @@ impl State {
         (!is_refused).then(|| self.patterns.see(pattern, address, ttl, now))
     }
 
-    /// Takes over what the programs hold: what an earlier run left there, and what was in records that were lost.
+    /// Merges the observations in the maps: those left by an earlier run, and those whose records were lost.
     pub(super) fn take_over_observations(&mut self, held: Result<Vec<Observation>, String>) {
         let held = held.unwrap_or_else(|error| {
             tracing::warn!("{error}");
@@ -104,18 +104,18 @@ impl State {
         }
     }
 
-    /// Takes an address in for a name or a pattern that an answer to the cgroup `client` held, and says whether it is new there. It lingers
-    /// from now on; the TTL of that answer does not count, as it may be forged.
+    /// Adds an address from an answer to cgroup `client` to a name or pattern, and returns whether it is new. It lingers from now on; the
+    /// answer's TTL is ignored because it may be forged.
     fn observe(&mut self, name: &str, address: IpAddr, client: u64, now: Duration) -> bool {
         if self.sources.pattern(name).is_some() {
-            let sighted = self.observe_for_pattern(name, address, Duration::ZERO, now);
-            match sighted {
+            let is_new_address = self.observe_for_pattern(name, address, Duration::ZERO, now);
+            match is_new_address {
                 Some(_) => self.charge(client, name, address, now),
                 None => {
                     self.refused_observations.insert(address);
                 }
             }
-            return sighted.unwrap_or(false);
+            return is_new_address.unwrap_or(false);
         }
         let sources = &self.sources;
         let Ok(name) = name.parse::<Name>() else {
@@ -135,7 +135,7 @@ impl State {
         !outcome.added.is_empty()
     }
 
-    /// Removes from the programs' own what is in force by the daemon's policy now, or over, and what was refused or is not granted.
+    /// Removes observations that are expired, covered by the daemon's policy, refused or no longer granted.
     pub(super) fn sweep(&mut self, held: Result<Vec<Observation>, String>) {
         let refused = std::mem::take(&mut self.refused_observations);
         let held = match held {
@@ -150,13 +150,13 @@ impl State {
         let is_done = |(grant, deadline): &(AddressGrant, Deadline)| {
             *deadline <= self.now.boot || self.has_in_force(grant)
         };
-        let openings = |of: &dyn Fn(&(AddressGrant, Deadline)) -> bool| -> Vec<AddressGrant> {
+        let grants_where = |of: &dyn Fn(&(AddressGrant, Deadline)) -> bool| -> Vec<AddressGrant> {
             let those = held.iter().filter(|one| of(one));
             those.map(|(grant, _)| *grant).collect()
         };
         let mut removal = ObservationsRemoval {
-            done: openings(&|one| !is_refused(&one.0) && is_done(one)),
-            revoked: openings(&|one| is_refused(&one.0)),
+            done: grants_where(&|one| !is_refused(&one.0) && is_done(one)),
+            revoked: grants_where(&|one| is_refused(&one.0)),
         };
         if self.is_in_sync() {
             let revoked = revoked_grants(&held, &self.maps.held.name_grants);
@@ -185,14 +185,14 @@ fn ip(key: AddressKey) -> IpAddr {
 }
 
 impl State {
-    /// Notes that the answer to a question of the daemon's came.
+    /// Notes that an answer to one of the daemon's own queries arrived, which the programs should have observed.
     pub(crate) fn expect_observation(&mut self, name: &Name) {
         if self.maps.held.names.contains_key(&name_key(name.as_str())) {
             self.visibility.answered(self.now.since_start);
         }
     }
 
-    /// What the programs do not see, where that is so and is none of the configuration's doing.
+    /// Describes why the programs see no DNS answers, unless the configuration explains it.
     pub(crate) fn dns_unobserved(&self) -> Option<String> {
         let servers = self.believed_servers();
         let mut asked = self.resolvers.iter().flat_map(|set| &set.ask);
@@ -208,7 +208,7 @@ impl State {
 }
 
 impl State {
-    /// Counts an address that an answer to `cgroup` held, and drops what it displaces.
+    /// Charges an address from an answer to `cgroup` to its budget, and drops the addresses that it displaces.
     pub(crate) fn charge(&mut self, cgroup: u64, name: &str, address: IpAddr, now: Duration) {
         let pair = (name.to_owned(), address);
         for (name, address) in self.budgets.observe(cgroup, pair, &self.cache, now) {
@@ -216,7 +216,7 @@ impl State {
         }
     }
 
-    /// Counts an address that the daemon's own lookup found for a pattern, and drops what it displaces.
+    /// Charges an address from the daemon's own lookup for a pattern, and drops the addresses that it displaces.
     pub(crate) fn charge_pattern(&mut self, pattern: &str, address: IpAddr, now: Duration) {
         let pair = (pattern.to_owned(), address);
         for pair in self.budgets.pattern_answers.observe(0, pair, now) {
@@ -234,7 +234,7 @@ impl State {
         }
     }
 
-    /// Frees what has ended for other reasons, or was brought in too long ago.
+    /// Releases budget entries whose address is gone, or whose last observation is older than the linger.
     pub(crate) fn release_budgets(&mut self) {
         let named = self.cache.entries().flat_map(|(name, entry)| {
             let addresses = entry.addresses().map(|(address, _)| address);

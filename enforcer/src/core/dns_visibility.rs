@@ -1,23 +1,23 @@
-//! Whether the kernel programs see the answers to the daemon's own DNS questions. Where they do not, something on this host rewrites DNS out of
-//! their sight, and they see the answers to nobody.
+//! Detects whether the kernel programs see answers to the daemon's own DNS queries. If they do not, something on this host redirects DNS
+//! around them, and they see no other program's answers either.
 
 use std::time::Duration;
 
-/// So many answers in a row without an observation are no accident, if they came over at least [`PATIENCE`].
+/// Consecutive answers without an observation that indicate blindness, if at least [`PATIENCE`] passed since the first.
 const MISSED: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The answers to the daemon's own questions since the programs last saw one.
+/// Answers to the daemon's own queries since the programs last observed one.
 #[derive(Debug, Default)]
 pub(crate) struct DnsVisibility {
-    /// The daemon's cgroup; `None` where the programs do not judge it.
+    /// The daemon's cgroup; `None` if the programs do not judge it.
     cgroup: Option<u64>,
     missed: u32,
     since: Duration,
 }
 
 impl DnsVisibility {
-    /// Of a daemon in this cgroup; `None` where the programs do not judge it.
+    /// Creates the tracker for a daemon in `cgroup`; `None` if the programs do not judge it.
     pub(crate) fn new(cgroup: Option<u64>) -> Self {
         Self {
             cgroup,
@@ -25,7 +25,7 @@ impl DnsVisibility {
         }
     }
 
-    /// An answer came with addresses of an allowed name.
+    /// Counts an answer with addresses of an allowed name.
     pub(crate) fn answered(&mut self, now: Duration) {
         if self.missed == 0 {
             self.since = now;
@@ -33,7 +33,7 @@ impl DnsVisibility {
         self.missed = self.missed.saturating_add(1);
     }
 
-    /// The programs saw a DNS message of `cgroup`.
+    /// Resets the count if the programs saw a DNS message of the daemon's cgroup.
     pub(crate) fn observed(&mut self, cgroup: u64) {
         if self.cgroup == Some(cgroup) {
             self.missed = 0;
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_over_some_time_without_an_observation_are_told() {
+    fn answers_without_an_observation_are_reported_after_a_while() {
         let mut visibility = judged();
         for seconds in [100, 101, 102] {
             visibility.answered(at(seconds));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_daemon_is_not_judged_nothing_is_expected() {
+    fn no_observation_is_expected_if_the_daemon_is_not_judged() {
         let mut visibility = DnsVisibility::default();
         for seconds in 0..100 {
             visibility.answered(at(seconds));

@@ -1,4 +1,4 @@
-//! What the shell does for the core, in the order in which it is returned.
+//! Effects that the shell runs for the core, in the order returned.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,67 +18,67 @@ use crate::policy::{Desired, Held, Protected, Tables};
 use crate::sources::{PersistedSources, SourceRequest};
 use crate::state::State as SavedAddresses;
 
-/// Something to do. Those of the first group are acknowledged; those of the second one end in an event of their own; the last ones cannot fail.
+/// An action for the shell. The first group is acknowledged, the second results in separate events, and the last cannot fail.
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// Put a policy in force.
     Apply(PolicyChange),
-    /// Read what the programs hold of DNS answers.
+    /// Read the DNS observations in the maps.
     ReadObservations,
     /// Remove observations.
     RemoveObservations(ObservationsRemoval),
-    /// Read the resolvers: these or, where there are none, the system's.
+    /// Read the resolvers: these or, if empty, the system's.
     ReadResolvers(Vec<SocketAddr>),
-    /// Mark the sockets that are connected to one of these resolvers.
+    /// Mark sockets connected to one of these resolvers.
     ListDnsSockets(BTreeMap<AddressKey, u32>),
-    /// Attach every program to the governed cgroup, which was made again.
+    /// Attach every program to the recreated governed cgroup.
     Reattach,
-    /// Lock the directory of the pins, and pin those maps whose pins are gone.
+    /// Lock the pin directory, and repin maps whose pins are gone.
     RestorePins,
-    /// Attach a program again.
+    /// Reattach a program.
     RestoreHook(DetachedHook),
-    /// List the hooks that are attached.
+    /// List the attached hooks.
     ListHooks,
     /// Save the addresses for the next start.
     SaveAddresses(PathBuf, SavedAddresses),
-    /// Save what the sources said, as far as it differs from what is saved.
+    /// Save source data that differs from the saved data.
     SaveSources(Box<SourcesSave>),
-    /// Keep the accepted configuration, in this directory, for the next start.
+    /// Save the accepted configuration in this directory for the next start.
     KeepConfiguration(PathBuf, String),
-    /// Remove the pins of other versions: this one's links judge by now.
+    /// Remove pins of other versions: the links of this version are in force.
     RemoveOtherVersions,
 
-    /// Ask the resolvers at hand; each answer is an event.
+    /// Query the current resolvers; each answer is an event.
     Resolve(Vec<Question>),
     /// Fetch from sources; each answer is an event.
     Fetch(Box<FetchBatch>),
 
-    /// Watch what the configuration in force names.
+    /// Watch the files that the configuration in force names.
     WatchConfigured,
-    /// Log an event, and give it to the readers of events.
+    /// Log an event, and publish it to event readers.
     Note(Box<EventRecord>),
-    /// Give an event to the readers of events; an alarm logs it.
+    /// Publish an event to event readers; an alarm logs it.
     Tell(Box<EventRecord>),
     /// Log that an alarm is raised.
     AlarmRaised(AlarmKind, String),
-    /// Log that an alarm ended.
+    /// Log that an alarm is cleared.
     AlarmCleared(AlarmKind, String),
 }
 
-/// From what the maps hold to what they should.
+/// A change from the current to the desired content of the maps.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyChange {
-    /// What they hold, as acknowledged.
+    /// The current content, as acknowledged.
     pub(crate) held: Arc<Held>,
-    /// What they should hold.
+    /// The desired content.
     pub(crate) desired: Arc<Desired>,
-    /// Whether the protected set changes.
+    /// Whether the tables of the protected set change.
     pub(crate) tables: bool,
-    /// The number of the new policy.
+    /// The generation of the new policy.
     pub(crate) generation: u64,
 }
 
-/// A change of policy that the shell has not acknowledged yet.
+/// A policy change that the shell has not acknowledged yet.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) protected: Protected,
@@ -87,34 +87,34 @@ pub(super) struct Pending {
     pub(super) generation: u64,
 }
 
-/// Observations that are to go.
+/// Observations to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ObservationsRemoval {
-    /// What is over, or in force by the daemon's own policy.
+    /// Expired observations, and those covered by the daemon's policy.
     pub(crate) done: Vec<AddressGrant>,
-    /// What was allowed and must not be: connections that were verified by it are judged again.
+    /// Grants that are no longer allowed: connections verified by them are judged again.
     pub(crate) revoked: Vec<AddressGrant>,
 }
 
-/// What the sources say now, and what is saved of it.
+/// Current source data, and the data last saved.
 #[derive(Debug)]
 pub(crate) struct SourcesSave {
     /// The state directory.
     pub(crate) directory: PathBuf,
-    /// What is saved.
+    /// The data last saved.
     pub(crate) before: PersistedSources,
-    /// What should be.
+    /// The data to save.
     pub(crate) now: PersistedSources,
 }
 
-/// Requests to sources, and how they are made.
+/// Requests to sources, with the identity and addresses to use.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchBatch {
-    /// The identity.
+    /// The Azure identity.
     pub(crate) azure: config::Azure,
     /// The cloud.
     pub(crate) cloud: Cloud,
-    /// The addresses of the hosts.
+    /// The pinned addresses of the hosts.
     pub(crate) reach: Rc<PinnedAddresses>,
     /// The requests.
     pub(crate) requests: Vec<SourceRequest>,

@@ -1,4 +1,4 @@
-//! What should be in force: from what is known to what the policy is compiled from.
+//! Evaluates the daemon's state into the inputs that the policy is compiled from.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,17 @@ use crate::config::{DefaultAction, Mode};
 use crate::policy::{Inputs, NameIds, Protected, address};
 use crate::sources::Sources;
 
-/// What decides the protected set: the protected prefixes, and the addresses that stay allowed all the same.
+/// Returns the protected prefixes, and the addresses exempt from them.
 ///
-/// An address in a service tag is never exempt, whoever claims it: a resolver that a DHCP server named, say. Local ones need no exemption,
-/// but where a prefix of the configuration protects them.
+/// An address in a service tag is never exempt, for example not as a resolver announced by DHCP. Local addresses need an exemption only if
+/// a configured prefix protects them.
+///
+/// # Errors
+/// If the sources yield no protected set.
 pub(crate) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Protected> {
     let in_tag = |ip: IpAddr| sources.tag_of(ip).is_some();
     let in_cidrs = |ip: IpAddr| sources.is_in_cidrs(ip);
-    // A resolver in a protected prefix stays reachable where the configuration names it, or where it is on the site's own networks.
+    // A resolver in a protected prefix stays reachable if the configuration names it or its address is local.
     let named = |ip: IpAddr| {
         sources
             .config
@@ -48,7 +51,7 @@ pub(crate) fn protected(sources: &Sources, candidates: &[IpAddr]) -> Result<Prot
     })
 }
 
-/// What decides the rest, the settings of DNS snooping aside. New names get new numbers in `ids`.
+/// Returns all other policy inputs except the DNS snooping settings. New names get new ids in `ids`.
 pub(crate) fn inputs(
     origins: &PolicyInputs<'_>,
     states: &[ExceptionState],
@@ -75,7 +78,7 @@ pub(crate) fn inputs(
 mod tests {
     use super::*;
 
-    /// The exempt addresses among candidates of every kind, with this at the end of the configuration.
+    /// Returns the exempt addresses among candidates of every kind, with `more` appended to the configuration.
     fn exempt(more: &str) -> Vec<String> {
         let text = "registry = []\n[protect]\ncidrs = [\"52.1.0.0/16\", \"10.0.0.0/8\"]\n";
         let candidates = [
@@ -93,12 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_exempt_by_being_named_a_resolver_inside_what_is_protected() {
+    fn a_resolver_in_a_protected_prefix_is_not_exempt() {
         assert_eq!(exempt(""), ["8.8.8.8", "10.0.0.53"]);
     }
 
     #[test]
-    fn a_resolver_of_the_configuration_stays_allowed_in_a_closed_prefix() {
+    fn a_configured_resolver_stays_allowed_in_a_protected_prefix() {
         let named = exempt("[dns]\nservers = [\"52.1.2.3\"]\n");
         assert_eq!(named, ["8.8.8.8", "10.0.0.53", "52.1.2.3"]);
     }

@@ -1,4 +1,4 @@
-//! What can happen to the daemon, with everything that the shell looked up for it.
+//! Events for the core, with everything that the shell looked up for them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -13,61 +13,61 @@ use crate::name::Name;
 use crate::policy::Held;
 use crate::sources::{Fetched, Sources, StaticSources};
 
-/// Something that happened.
+/// An input of the reducer.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A question to a resolver has an answer, or failed.
+    /// A query to a resolver was answered or failed.
     Answered(Box<Reply>),
-    /// The programs observed DNS answers; each with the name that was asked for, where it is not the known one.
+    /// The programs observed DNS answers; each with the queried name if it differs from the known one.
     Observed(Vec<(DnsObservation, Option<String>)>),
-    /// A registry's address was denied: perhaps a new one of an allowed name, which only the client has seen.
+    /// A registry's address was denied: possibly a new address of an allowed name that only the client has resolved.
     RegistryDenied,
-    /// A request to a source has an answer, or failed.
+    /// A request to a source was answered or failed.
     Fetched(Box<Fetched>),
-    /// A watched file changed; what all static sources say now, or why the file cannot be used.
+    /// A watched file changed; with the new static sources, or the reason that the file cannot be used.
     FileRead(PathBuf, Result<Box<StaticSources>, String>),
     /// The host's own addresses changed.
     LocalAddresses(Vec<IpAddr>),
-    /// Time passed, the clock was set, or cgroups appeared or went.
+    /// Time passed, the clock was set, or cgroups were created or removed.
     Tick(Box<Surroundings>),
-    /// The addresses have waited long enough to be saved.
+    /// The delay before saving changed addresses has elapsed.
     SaveDue,
-    /// The configuration was read again on request.
+    /// A reload was requested and the configuration read.
     Reload(Box<Reload>),
     /// The hooks and pins were checked.
     HooksChecked(HookCheck),
-    /// Something of the shell fails, or works again.
+    /// A component of the shell fails, or works again.
     Alarm(AlarmKind, Option<String>),
     /// The programs are attached for the first time.
     Attached,
-    /// The daemon is about to end.
+    /// The daemon is stopping.
     Stopping,
     /// An effect was run.
     Acknowledged(Acknowledgement),
 }
 
-/// What the shell looks up of the host before a tick or a reload.
+/// Host state that the shell looks up before a tick or a reload.
 #[derive(Debug)]
 pub(crate) struct Surroundings {
-    /// Whether the cgroup that is governed is still the one that the programs are attached to.
+    /// Whether the programs are attached to the current governed cgroup rather than to a removed one.
     pub(crate) scope_is_current: bool,
-    /// The enforcer's own cgroup, if nothing else is in it, or why it cannot be used; `None` where nothing is fetched.
+    /// The enforcer's cgroup if no other process is in it, or why it cannot be used; `None` if nothing is fetched.
     pub(crate) own_cgroup: Option<Result<PathBuf, String>>,
-    /// The cgroups of every target, the own one included.
+    /// The cgroups of every target, including the enforcer's.
     pub(crate) cgroups: TargetCgroups,
-    /// What the programs hold of DNS answers.
+    /// The DNS observations in the maps.
     pub(crate) observations: Result<Vec<Observation>, String>,
 }
 
-/// An address that the programs allowed by a DNS answer, with its end and the cgroups that asked.
+/// An address that the programs allowed because of a DNS answer, with its deadline and the querying cgroups.
 pub(crate) type Observation = (AddressGrant, SnoopedGrant);
 
-/// The cgroups of targets, or why they could not be looked up.
+/// The cgroups of each target, or why they could not be looked up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TargetCgroups(pub(crate) Vec<(Target, Result<Vec<CgroupRef>, String>)>);
 
 impl TargetCgroups {
-    /// The cgroups of a target; `None` where nobody looked.
+    /// Returns the cgroups of a target; `None` if it was not looked up.
     pub(crate) fn get(&self, target: &Target) -> Option<Result<&[CgroupRef], &str>> {
         let (_, found) = self.0.iter().find(|(found, _)| found == target)?;
         Some(found.as_deref().map_err(String::as_str))
@@ -77,92 +77,92 @@ impl TargetCgroups {
 /// A cgroup that exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CgroupRef {
-    /// Its id.
+    /// The cgroup id.
     pub(crate) id: u64,
-    /// Its level in the tree; the root is 0.
+    /// The level in the hierarchy; the root is 0.
     pub(crate) level: u32,
-    /// Its path below the root of the tree.
+    /// The path below the root of the hierarchy.
     pub(crate) path: PathBuf,
 }
 
-/// A configuration that was read again.
+/// A newly read configuration.
 #[derive(Debug)]
 pub(crate) struct Reload {
     /// The sources, or why they cannot be used.
     pub(crate) read: Result<Sources, String>,
-    /// The hosts that they are fetched from.
+    /// The hosts that sources are fetched from.
     pub(crate) hosts: Vec<Name>,
     /// The resolvers of the new configuration, or else the system's.
     pub(crate) resolvers: Result<ResolverSet, String>,
-    /// With the targets of the new configuration.
+    /// The host state, for the targets of the new configuration.
     pub(crate) surroundings: Surroundings,
 }
 
-/// Resolvers that can be asked.
+/// The resolvers in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResolverSet {
-    /// Whom the daemon asks.
+    /// Resolvers that the daemon queries.
     pub(crate) ask: Vec<SocketAddr>,
-    /// Those that every program may ask.
+    /// Resolvers that every program may query.
     pub(crate) exempt: Vec<IpAddr>,
 }
 
-/// How the hooks and pins were found.
+/// The result of a check of hooks and pins.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HookCheck {
-    /// As in [`Surroundings`]; where it is not, the next tick attaches everything.
+    /// As in [`Surroundings`]; if false, the next tick reattaches everything.
     pub(crate) scope_is_current: bool,
-    /// The programs whose link is not as it was left.
+    /// The programs whose link or pin is gone.
     pub(crate) detached: Vec<DetachedHook>,
-    /// The message of the alarm about the limit of socket memory.
+    /// The message of the alarm about the socket memory limit.
     pub(crate) socket_memory: Option<String>,
 }
 
-/// A program whose link is not as it was left.
+/// A program whose link or pin is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DetachedHook {
     /// The program.
     pub(crate) name: &'static str,
-    /// Whether it judged all the same: only its pin is gone.
+    /// Whether it still judged: only its pin is gone.
     pub(crate) judged: bool,
 }
 
-/// What came of an effect. Errors are sentences.
+/// The outcome of an effect. Errors are sentences.
 #[derive(Debug)]
 pub(crate) enum Acknowledgement {
-    /// A policy is in force, or the one before still is.
+    /// A policy was applied, or the previous one stays in force.
     Applied(Result<(), Box<ApplyFailure>>),
-    /// What the programs hold of DNS answers.
+    /// The DNS observations in the maps.
     ObservationsRead(Result<Vec<Observation>, String>),
-    /// Observations were removed, or not all of them.
+    /// Observations were removed, at least in part.
     ObservationsRemoved(Result<(), String>),
-    /// The resolvers at hand, or why there are none new.
+    /// The current resolvers, or why they could not be read.
     ResolversRead(Result<ResolverSet, String>),
-    /// The sockets that are connected to a resolver are marked.
+    /// Sockets connected to a resolver were marked.
     DnsSocketsListed(Result<(), String>),
-    /// The programs are attached to the governed cgroup that was made again.
+    /// The programs were attached to the recreated governed cgroup.
     Reattached(Result<(), String>),
-    /// Pins of maps that were gone are restored: which.
+    /// Missing pins of maps were restored; with their names.
     PinsRestored(Result<Vec<String>, String>),
-    /// A program is attached and pinned again.
+    /// A program was reattached and repinned.
     HookRestored(DetachedHook, Result<(), String>),
-    /// The hooks that are attached now.
+    /// The attached hooks.
     HooksListed(Vec<Hook>),
-    /// The addresses are saved.
+    /// The addresses were saved.
     AddressesSaved(Result<(), String>),
-    /// What the sources said is saved.
+    /// The source data was saved.
     SourcesSaved(Result<(), String>),
-    /// The configuration is kept.
+    /// The configuration was saved.
     ConfigurationKept(Result<(), String>),
-    /// The pins of these other versions are removed.
+    /// The pins of these other versions were removed.
     OtherVersionsRemoved(Result<Vec<u32>, String>),
 }
 
-/// A policy that could not be applied, and what the maps hold then.
+/// A failure to apply a policy, with the resulting content of the maps.
 #[derive(Debug)]
 pub(crate) struct ApplyFailure {
-    /// What the kernel refused.
+    /// The kernel's error.
     pub(crate) message: String,
-    /// What the maps hold, the prefixes of exceptions aside, which cannot be listed; or why they cannot be read.
+    /// The content of the maps except prefixes of exceptions, which cannot be listed; or why it cannot be read.
     pub(crate) maps: Result<(Held, Settings), String>,
 }

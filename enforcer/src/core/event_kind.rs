@@ -1,26 +1,26 @@
-//! The kinds of events, each with the id by which the journal finds it.
+//! The kinds of events and their journal message ids.
 
 use crate::words::words;
 
-/// The verdict of records that are no denial.
+/// The verdict of records that are not denials.
 pub const NOTE: &str = "note";
-/// `MESSAGE_ID` of an alarm that is raised; EGRESS_ALARM holds its kind.
+/// `MESSAGE_ID` of a raised alarm; EGRESS_ALARM holds its kind.
 pub const ALARM_RAISED: &str = "4485649f13674a22bf248b65ff28bb6e";
-/// `MESSAGE_ID` of an alarm that is cleared.
+/// `MESSAGE_ID` of a cleared alarm.
 pub const ALARM_CLEARED: &str = "5beb3949dcca446196d7c6c649a8d4b0";
 
 words! {
-    /// A kind of event: EGRESS_KIND in the journal and, of notes and sums, the reason of the record.
+    /// A kind of event: EGRESS_KIND in the journal, and the reason of records for notes and totals.
     pub enum EventKind {
         /// A packet or call was denied.
         Denied => "denied",
-        /// A packet or call would be denied, and passed.
+        /// A packet or call that would be denied passed in audit mode.
         Audited => "audited",
-        /// The number of denials without an event of their own.
+        /// The number of denials without a separate event.
         Suppressed => "suppressed",
-        /// Another mode.
+        /// The mode changed.
         Mode => "mode",
-        /// An exception is in force.
+        /// An exception came into force.
         ExceptionStarted => "exception-started",
         /// The end of an exception moved.
         ExceptionChanged => "exception-changed",
@@ -28,21 +28,21 @@ words! {
         ExceptionEnded => "exception-ended",
         /// A program or pin was restored.
         HookRestored => "hook-restored",
-        /// Names of a registry came or went.
+        /// Names of a registry were added or removed.
         Names => "names",
-        /// Other service tags.
+        /// The service tags changed.
         ServiceTags => "service-tags",
         /// A source began to fail.
         SourceFailing => "source-failing",
-        /// A source fails no longer.
+        /// A source recovered.
         SourceRecovered => "source-recovered",
-        /// A reason that this version does not know.
+        /// A reason unknown to this version.
         Other => "note",
     }
 }
 
 impl EventKind {
-    /// `MESSAGE_ID` in the journal (systemd.journal-fields(7)); never changes.
+    /// Returns the `MESSAGE_ID` in the journal (systemd.journal-fields(7)); it never changes.
     pub const fn message_id(self) -> &'static str {
         match self {
             Self::Denied => "99c7316c0a1f4dd68a0f44c26556da5f",
@@ -61,7 +61,7 @@ impl EventKind {
         }
     }
 
-    /// What happened, for the manual.
+    /// Describes the event, for the manual.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Denied => "A packet or call was denied.",
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_message_id_of_its_own() {
+    fn every_kind_has_a_unique_message_id() {
         let ids: HashSet<_> = EventKind::ALL
             .iter()
             .map(|kind| kind.message_id())
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_or_the_reason_of_a_record_gives_its_kind() {
+    fn a_record_derives_its_kind_from_verdict_or_reason() {
         let of = |verdict: &str, reason: &str| {
             let record = crate::core::EventRecord {
                 verdict: verdict.to_owned(),

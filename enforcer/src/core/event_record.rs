@@ -9,61 +9,61 @@ use serde::{Deserialize, Serialize};
 use super::event_kind::{EventKind, NOTE};
 use crate::name::Name;
 
-/// One line of `GET /events`: a denial, several alike, or a change.
+/// One line of `GET /events`: a denial, several identical denials, or a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct EventRecord {
-    /// Counts the events of this daemon; a reader that knows the last one asks for what came after.
+    /// Sequence number of the event in this daemon; a reader resumes after the last one it has seen.
     pub sequence: u64,
-    /// When.
+    /// The time of the event.
     pub time: Timestamp,
-    /// "deny", or "audit" where it was let through; "note" where something changed.
+    /// "deny"; "audit" if it passed in audit mode; "note" for a change.
     pub verdict: String,
-    /// [`enforcer_common::Reason::word`], or "suppressed" where it stands for denials without an event of their own; of a note, what changed
-    /// ([`EventKind`]).
+    /// [`enforcer_common::Reason::word`]; "suppressed" for a total of denials without a separate event; for a note, the word of its
+    /// [`EventKind`].
     pub reason: String,
-    /// What a note says.
+    /// The message of a note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Of a change, the value before.
+    /// The value before a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
-    /// Of a change, the value from then on.
+    /// The value after a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
-    /// Where it went; `None` of a note.
+    /// The destination; `None` for a note.
     pub destination: Option<IpAddr>,
-    /// The port, where there is one.
+    /// The port, if the protocol has one.
     pub port: Option<u16>,
     /// "tcp", "udp", "icmp", or the IP protocol number.
     pub protocol: String,
-    /// Allowed names that resolve there.
+    /// Allowed names that resolve to the destination.
     pub names: Vec<Name>,
-    /// The server name that the handshake carried, where that was read.
+    /// The server name in the TLS ClientHello, if it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
-    /// The hook that judged.
+    /// The hook that made the decision.
     pub hook: String,
-    /// The process, where it is known.
+    /// The process id, if known.
     pub pid: Option<u32>,
-    /// Its user.
+    /// The user id of the process.
     pub uid: Option<u32>,
-    /// Its command name.
+    /// The command name of the process.
     pub command: Option<String>,
-    /// Its program, while it runs.
+    /// The executable of the process, if it still runs.
     pub executable: Option<PathBuf>,
-    /// The path of its cgroup.
+    /// The path of the cgroup.
     pub cgroup: Option<PathBuf>,
-    /// The systemd unit, from the cgroup.
+    /// The systemd unit, from the cgroup path.
     pub unit: Option<String>,
-    /// The container's id, from the cgroup.
+    /// The container id, from the cgroup path.
     pub container: Option<String>,
-    /// Further denials that this record stands for.
+    /// Number of further denials that this record represents.
     pub duplicates: u64,
 }
 
 impl EventRecord {
-    /// Something other than a denial: a change of names or prefixes, or a source that starts or stops failing.
+    /// Creates a record for a change, for example of names, prefixes or the state of a source.
     pub fn note(kind: EventKind, message: String, time: Timestamp) -> Self {
         Self {
             sequence: 0,
@@ -89,18 +89,19 @@ impl EventRecord {
             duplicates: 0,
         }
     }
-    /// The same with the values before and after the change.
+
+    /// Returns the record with the values before and after the change.
     #[must_use]
     pub fn changed(self, old: Option<String>, new: Option<String>) -> Self {
         Self { old, new, ..self }
     }
 
-    /// Whether it is neither a denial nor a sum of denials.
+    /// Returns whether this is neither a denial nor a total of denials.
     pub fn is_note(&self) -> bool {
         self.verdict == NOTE
     }
 
-    /// What kind of event this is.
+    /// Returns the kind of event.
     pub fn kind(&self) -> EventKind {
         match self.verdict.as_str() {
             _ if self.reason == EventKind::Suppressed.word() => EventKind::Suppressed,

@@ -1,4 +1,4 @@
-//! An exception as it is in force: the cgroups that it is for, and when it ends.
+//! An exception in force: the cgroups that it applies to, and its deadline.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,25 +12,25 @@ use crate::now::Now;
 use crate::policy::{ExceptionInput, Scope};
 use crate::resolver::cache::Cache;
 
-/// An end that moves by less than this, in nanoseconds, has not moved: both clocks are read one after the other.
+/// Nanoseconds by which a deadline may vary without counting as changed: the two clocks are read one after the other.
 const SLACK: u64 = 2_000_000_000;
-/// A look at an end that is due comes after it, not before.
+/// Added to the time left so that the next check happens after the deadline.
 const ROUNDING: Duration = Duration::from_secs(1);
 
-/// One exception as it is in force now.
+/// The current state of one exception.
 #[derive(Debug, Default)]
 pub(crate) struct ExceptionState {
-    /// The cgroups that it is for.
+    /// The cgroups that it applies to.
     pub(crate) cgroups: Vec<CgroupRef>,
-    /// When it ends, in nanoseconds since boot; 0 once it has.
+    /// The deadline in nanoseconds since boot; 0 once it has ended.
     pub(crate) deadline: u64,
 }
 
 impl ExceptionState {
-    /// Takes the exception's cgroups as they were looked up, and its end at the wall time `wall`; `boot` is the boot clock of that moment.
+    /// Updates the cgroups from the lookup, and the deadline from the wall time `wall` and the boot clock `boot` of the same moment.
     ///
     /// # Errors
-    /// Why the cgroups could not be looked up; they stay as they were.
+    /// If the cgroups could not be looked up; the previous ones stay.
     pub(crate) fn refresh<'a>(
         &mut self,
         exception: &Exception,
@@ -48,13 +48,13 @@ impl ExceptionState {
         Ok(())
     }
 
-    /// How long it is still in force; `None` once it has ended.
+    /// Returns the time left; `None` once it has ended.
     pub(crate) fn left(&self, now: Now) -> Option<Duration> {
         let left = self.deadline.saturating_sub(now.boot);
         (self.deadline > 0).then(|| Duration::from_nanos(left) + ROUNDING)
     }
 
-    /// Whom it opens names to, and until when; nobody once it has ended.
+    /// Returns the cgroups that its names are allowed for, with the deadline; empty once it has ended.
     pub(crate) fn scopes(&self, exception: &Exception) -> Vec<Scope> {
         let cgroups = self.cgroups.iter().filter(|_| self.deadline > 0);
         let scope = |cgroup: &CgroupRef| Scope {
@@ -65,12 +65,12 @@ impl ExceptionState {
         cgroups.map(scope).collect()
     }
 
-    /// What this exception opens; nothing once it has ended.
+    /// Returns the prefixes and addresses that it allows, by cgroup; empty once it has ended.
     pub(crate) fn inputs(
         &self,
         exception: &Exception,
         cache: &Cache,
-        judged: &dyn Fn(IpAddr) -> IpAddr,
+        effective: &dyn Fn(IpAddr) -> IpAddr,
     ) -> Vec<ExceptionInput> {
         if self.deadline == 0 {
             return Vec::new();
@@ -79,7 +79,7 @@ impl ExceptionState {
             .entries()
             .filter(|(name, _)| exception.names.contains(name));
         let addresses: Vec<_> = named
-            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| judged(address)))
+            .flat_map(|(_, entry)| entry.addresses().map(|(address, _)| effective(address)))
             .collect();
         let input = |cgroup: &CgroupRef| ExceptionInput {
             cgroup: cgroup.id,
@@ -92,17 +92,17 @@ impl ExceptionState {
     }
 }
 
-/// The exceptions in force, by target, reason and what they open, with their ends.
+/// The exceptions in force: end by target, reason and allowed destinations.
 pub(crate) type Running = BTreeMap<(String, String, String), Timestamp>;
 
-/// The end in nanoseconds since boot; 0 where it is past.
+/// Returns the end in nanoseconds since boot; 0 if it has passed.
 fn deadline(until: Timestamp, now: Timestamp, boot: u64) -> u64 {
     let left = until.duration_since(now);
     if !left.is_positive() {
         return 0;
     }
     let left = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX / 2);
-    // A boot clock that cannot be read reads as its last moment, and every exception has ended.
+    // An unreadable boot clock reads as its maximum, which ends every exception.
     boot.checked_add(left).unwrap_or(0)
 }
 

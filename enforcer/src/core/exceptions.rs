@@ -1,4 +1,4 @@
-//! Notes of the exceptions that begin, move or end.
+//! Notes for exceptions that start, change or end.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::state::State;
 use crate::config::Exception;
 
 impl State {
-    /// Notes the exceptions that began, moved or ended since this was last called.
+    /// Publishes notes for exceptions that started, changed or ended since the last call.
     pub(crate) fn note_exceptions(&mut self) {
         let running = running(&self.sources.config.exceptions, &self.exceptions);
         let before = std::mem::replace(&mut self.running, running.clone());
@@ -19,16 +19,16 @@ impl State {
     }
 }
 
-fn running(exceptions: &[Exception], standings: &[ExceptionState]) -> Running {
-    let running = exceptions.iter().zip(standings);
-    let running = running.filter(|(_, standing)| standing.deadline > 0);
+fn running(exceptions: &[Exception], states: &[ExceptionState]) -> Running {
+    let running = exceptions.iter().zip(states);
+    let running = running.filter(|(_, state)| state.deadline > 0);
     running
         .map(|(exception, _)| {
             let names = exception.names.iter().map(ToString::to_string);
             let cidrs = exception.cidrs.iter().map(ToString::to_string);
-            let opens: Vec<String> = names.chain(cidrs).collect();
+            let destinations: Vec<String> = names.chain(cidrs).collect();
             let (target, reason) = (exception.target.to_string(), exception.reason.clone());
-            ((target, reason, opens.join(" ")), exception.until)
+            ((target, reason, destinations.join(" ")), exception.until)
         })
         .collect()
 }
@@ -39,12 +39,12 @@ fn changes(before: &Running, after: &Running, now: Timestamp) -> Vec<EventRecord
                 what: String,
                 old: Option<&Timestamp>,
                 new: Option<&Timestamp>| {
-        let (target, reason, opens) = key;
-        let message = format!("the exception of {target} for {opens} ({reason:?}) {what}");
+        let (target, reason, destinations) = key;
+        let message = format!("the exception of {target} for {destinations} ({reason:?}) {what}");
         let text = |time: Option<&Timestamp>| time.map(ToString::to_string);
         EventRecord::note(kind, message, now).changed(text(old), text(new))
     };
-    let begun = after
+    let started = after
         .iter()
         .filter_map(|(key, until)| match before.get(key) {
             None => Some(note(
@@ -76,7 +76,7 @@ fn changes(before: &Running, after: &Running, now: Timestamp) -> Vec<EventRecord
             None,
         )
     });
-    begun.chain(ended).collect()
+    started.chain(ended).collect()
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exception_is_noted_when_it_begins_moves_and_ends() {
+    fn an_exception_is_noted_when_it_starts_changes_and_ends() {
         let key = || {
             (
                 "unit a.service".to_owned(),

@@ -1,4 +1,4 @@
-//! Sources that change while the daemon runs: what they say now is put in force, or refused and reported.
+//! Source changes at run time: new data is put in force, or refused and reported.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::resolver::answer::Family;
 use crate::sources::{Fetched, Sources, StaticSources};
 
 impl State {
-    /// Requests what is due. Requests wait until DNS has answered, well or badly, for each host.
+    /// Issues the requests that are due, once DNS has answered or failed for each host.
     pub(super) fn fetch(&mut self) {
         let is_due = self
             .dynamic
@@ -41,7 +41,7 @@ impl State {
         }
     }
 
-    /// Addresses of the hosts that sources are fetched from; `None` while DNS has not answered for one.
+    /// Returns the addresses of the hosts that sources are fetched from; `None` while a lookup has no outcome yet.
     pub(super) fn reach(&self) -> Option<PinnedAddresses> {
         let mut reach = PinnedAddresses::default();
         for host in self.dynamic.hosts() {
@@ -57,7 +57,7 @@ impl State {
         Some(reach)
     }
 
-    /// Takes the answer to a request.
+    /// Handles the response to a request.
     pub(super) fn fetched(&mut self, fetched: Fetched) {
         let now = self.now;
         if let Some(before) = self.dynamic.take(fetched, &self.sources.tags, now) {
@@ -72,7 +72,7 @@ impl State {
         self.refresh_alarms();
     }
 
-    /// Takes the answer to a search for a replica.
+    /// Handles the answer to a query for a replica.
     pub(super) fn searched(&mut self, name: &Name, answer: &Answer) {
         let now = self.now.since_start;
         let sources = &self.sources;
@@ -86,7 +86,7 @@ impl State {
         self.refresh_alarms();
     }
 
-    /// Takes what the static sources say since `file` changed. A file that cannot be used changes nothing.
+    /// Puts the static sources in force after `file` changed. An unusable file changes nothing.
     pub(super) fn file_read(&mut self, file: &Path, read: Result<Box<StaticSources>, String>) {
         let taken = read.and_then(|given| {
             let fresh = Sources {
@@ -102,14 +102,14 @@ impl State {
         self.due.save_sources = true;
     }
 
-    /// Puts in force what files and sources say.
+    /// Merges static and dynamic sources, and puts the result in force.
     fn merge_dynamic(&mut self) -> Result<()> {
         self.put(self.sources.with(&self.dynamic)?)?;
         self.due.save_sources = true;
         Ok(())
     }
 
-    /// Puts `fresh` in force, as far as it differs, and notes the difference.
+    /// Puts `fresh` in force if it differs, and schedules notes of the difference.
     fn put(&mut self, fresh: Sources) -> Result<()> {
         let new_tags = fresh.tags != self.sources.tags;
         if !new_tags && fresh.endpoints == self.sources.endpoints {
@@ -130,14 +130,14 @@ impl State {
         Ok(())
     }
 
-    /// Replaces the sources, and has the difference noted once it is in force.
+    /// Replaces the sources; the difference is noted once it is in force.
     pub(super) fn take_sources(&mut self, fresh: Sources) {
         let before = std::mem::replace(&mut self.sources, fresh);
         self.due.source_changes = Some((Box::new(before), self.now.since_start));
         self.due.reconcile = true;
     }
 
-    /// Takes the names and exceptions of the sources at hand.
+    /// Adopts the names and exceptions of the current sources.
     pub(super) fn adopt_sources(&mut self) {
         let now = self.now.since_start;
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
@@ -155,7 +155,7 @@ impl State {
             .resize_with(exceptions, ExceptionState::default);
     }
 
-    /// Notes how the names and service tags in force differ from those before.
+    /// Publishes notes on changed names and service tags.
     pub(super) fn note_source_changes(&mut self) {
         let Some((before, start)) = self.due.source_changes.take() else {
             return;
@@ -177,12 +177,12 @@ impl State {
         }
     }
 
-    /// Logs a change, and gives it to the readers of events.
+    /// Logs a change, and publishes it to event readers.
     pub(super) fn note(&mut self, kind: EventKind, message: String) {
         self.publish(EventRecord::note(kind, message, self.now.wall));
     }
 
-    /// As [`State::note`], with a whole record.
+    /// Like [`State::note`], for a complete record.
     pub(super) fn publish(&mut self, record: EventRecord) {
         self.effects.push(Effect::Note(Box::new(record)));
     }

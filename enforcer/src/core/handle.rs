@@ -1,4 +1,4 @@
-//! Handling of an event, and of what its handlers leave to be done before the next one.
+//! Dispatches events and acknowledgements, and completes the work that handlers leave.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::state::State;
 use crate::config::{TTL_CEILING, TTL_FLOOR};
 use crate::now::Now;
 
-/// How long changed addresses wait to be saved together.
+/// Delay before changed addresses are saved together.
 const SAVE_AFTER: Duration = Duration::from_secs(5);
-/// How long the daemon waits at least where it has nobody to ask: names are due then, and stay so.
+/// Minimum wait while no resolver is known: due names stay due until then.
 const RESOLVER_RETRY: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Takes an event, and returns what is to be done for it, in order. Each effect is to be acknowledged before the next event.
+    /// Handles an event, and returns its effects in order. The shell acknowledges each effect before the next event.
     pub(crate) fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
         self.begin(now);
         let is_acknowledgement = matches!(event, Event::Acknowledged(_));
@@ -32,7 +32,7 @@ impl State {
         self.alarms.set_time(now.wall);
     }
 
-    /// Does what the handlers left to be done.
+    /// Completes the work that handlers left in [`State::due`].
     pub(super) fn finish(&mut self) {
         while self.due.reconcile && self.maps.pending.is_none() {
             self.due.reconcile = false;
@@ -97,7 +97,7 @@ impl State {
         }
     }
 
-    /// Ends what has lingered long enough, looks after exceptions and ages, and puts what follows in force.
+    /// Expires lingering addresses, merges the looked-up host state, and schedules reconciliation.
     fn tick(&mut self, surroundings: Surroundings) {
         let now = self.now.since_start;
         self.ticked = now;
@@ -123,8 +123,8 @@ impl State {
         self.due.sweep = true;
     }
 
-    /// A registry was denied: perhaps an allowed one whose new address only the client has seen. Asks for all names again, so that the
-    /// client's next try finds it allowed; no oftener than any name may be asked.
+    /// Requeries all names after a registry was denied: possibly an allowed one whose new address only the client has resolved, so that
+    /// its next attempt succeeds. At most once per [`TTL_FLOOR`].
     fn registry_denied(&mut self) {
         let now = self.now.since_start;
         if now.saturating_sub(self.requeried) >= TTL_FLOOR {
@@ -140,11 +140,11 @@ impl State {
         }
     }
 
-    /// Requests what is due: resolvers for names, sources, and a save.
+    /// Requests due work: resolvers for names, sources, and a save.
     fn ask(&mut self) {
         let now = self.now.since_start;
         if !self.due.reading_resolvers && self.next_question().is_some_and(|wake| wake <= now) {
-            // A new resolver is exempt before it is asked.
+            // A new resolver is exempt before it is queried.
             self.due.reading_resolvers = true;
             let servers = self.sources.config.dns.servers.clone();
             self.effects.push(Effect::ReadResolvers(servers));
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    /// How long no tick is due. Cgroups that the policy names are looked up `patience` after the last tick at the latest.
+    /// Returns the time until the next tick. Cgroups named in the policy are looked up at most `patience` after the last tick.
     pub(crate) fn idle(&self, patience: Duration, now: Now) -> Duration {
         let since_start = now.since_start;
         let next = self.next_question().unwrap_or(TTL_CEILING);

@@ -1,4 +1,4 @@
-//! The alarms that follow from the state at hand.
+//! Alarms derived from the current state.
 
 use super::alarm_kind::AlarmKind;
 use super::effect::Effect;
@@ -13,7 +13,7 @@ use crate::resolver::cache::{Failing, NameEntry};
 use crate::sources::Concern;
 
 impl State {
-    /// Raises and ends the alarms that follow from the state at hand.
+    /// Raises and clears the alarms derived from the current state.
     pub(crate) fn refresh_alarms(&mut self) {
         self.alarms.set(AlarmKind::TagsOld, "", self.tags_old());
         self.alarms
@@ -44,7 +44,7 @@ impl State {
         self.alarms.replace(AlarmKind::AddressUntagged, &untagged);
     }
 
-    /// Raises and ends the alarms about service tags that the bundle replaces, and about those that only `--force` took.
+    /// Updates the alarms about service tags replaced by the bundle or accepted only with `--force`.
     fn report_tags(&mut self) {
         let (mut replaced, mut forced) = (Findings::new(), Findings::new());
         match self.sources.tags_concern() {
@@ -57,7 +57,7 @@ impl State {
         self.alarms.replace(AlarmKind::TagsForced, &forced);
     }
 
-    /// Raises and ends the alarms of sources, and notes both.
+    /// Updates the alarms about sources, and notes each change.
     fn report_sources(&mut self) {
         let sources = self.dynamic.failures();
         let raised = self.alarms.subjects(AlarmKind::SourceFailing);
@@ -87,7 +87,7 @@ impl State {
         self.alarms.set(AlarmKind::TagsContradict, "", left_out);
     }
 
-    /// Replicas that DNS may show, and the service tags do not know.
+    /// Returns possible replicas found in DNS outside the prefixes of their region, by login server.
     fn replicas_elsewhere(&self) -> Findings {
         let registries = self.sources.config.registries.iter();
         let sought = registries.filter(|registry| registry.discover);
@@ -135,7 +135,7 @@ fn untagged_of(name: &Name, entry: &NameEntry) -> Findings {
     untagged.collect()
 }
 
-/// Why a name gives no address: both families fail, and so does the name where neither has one.
+/// Returns why a name does not resolve, if lookups of both address families fail.
 pub(crate) fn failure(entry: &NameEntry) -> Option<String> {
     let failing = [Family::V4, Family::V6].map(|family| entry.family(family).failing.as_ref());
     let [Some(v4), Some(v6)] = failing else {
@@ -143,6 +143,6 @@ pub(crate) fn failure(entry: &NameEntry) -> Option<String> {
     };
     let is_empty_family =
         |failing: &Failing| matches!(failing.error, LookupFailure::NoAddress { .. });
-    let telling = if is_empty_family(v4) { v6 } else { v4 };
-    Some(telling.error.to_string())
+    let informative = if is_empty_family(v4) { v6 } else { v4 };
+    Some(informative.error.to_string())
 }

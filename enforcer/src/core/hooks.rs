@@ -1,4 +1,4 @@
-//! Keeps the programs attached and everything pinned: root can undo either at any time.
+//! Keeps programs attached and pinned: root can undo either at any time.
 
 use enforcer_common::Hook;
 
@@ -8,16 +8,16 @@ use super::event::{DetachedHook, HookCheck};
 use super::event_kind::EventKind;
 use super::state::State;
 
-/// The subject of alarms about pins of maps.
+/// Subject of alarms about pins of maps.
 const PINS: &str = "pins";
 
-/// The hooks that are not among `attached`.
+/// Returns the hooks missing from `attached`.
 pub fn missing_hooks(attached: &[Hook]) -> Vec<Hook> {
     let is_missing = |hook: &Hook| !attached.contains(hook);
     Hook::ALL.into_iter().filter(is_missing).collect()
 }
 
-/// The message of the alarm about hooks that do not judge.
+/// Returns the message of the alarm about missing hooks.
 pub(super) fn hook_missing(attached: &[Hook]) -> Option<String> {
     let missing = missing_hooks(attached);
     let missing: Vec<&str> = missing.into_iter().map(Hook::word).collect();
@@ -30,7 +30,7 @@ pub(super) fn hook_missing(attached: &[Hook]) -> Option<String> {
 }
 
 impl State {
-    /// Restores what was detached or lost its pin, and reports both.
+    /// Restores detached programs and missing pins, and reports them.
     pub(super) fn hooks_checked(&mut self, check: HookCheck) {
         let now = self.now.since_start;
         self.hooks.unchecked = now.saturating_sub(self.hooks.checked);
@@ -74,7 +74,7 @@ impl State {
         self.report_restored(name, what);
     }
 
-    /// The last effect of a check.
+    /// Handles the last acknowledgement of a check.
     pub(super) fn hooks_listed(&mut self, attached: Vec<Hook>) {
         self.hooks.attached = attached;
         self.alarms
@@ -82,7 +82,7 @@ impl State {
         self.report(AlarmKind::HookMissing, hook_missing(&self.hooks.attached));
     }
 
-    /// Attaches everything again where the governed cgroup was removed and made again: the links went with the old one.
+    /// Reattaches everything if the governed cgroup was recreated: its links were removed with it.
     pub(super) fn check_scope(&mut self, is_current: bool) {
         if is_current {
             self.alarms.clear(AlarmKind::ScopeGone, "");
@@ -112,7 +112,7 @@ impl State {
         self.hooks.failures.insert(name.to_owned(), message);
     }
 
-    /// The event and the alarm. The alarm stays raised until the next reload: somebody with root's rights is at work there.
+    /// Publishes the event and raises the alarm, which stays until the next reload: a process with root privileges interfered.
     fn report_restored(&mut self, subject: &str, what: String) {
         let at = self.now.wall;
         let message = format!(

@@ -1,4 +1,4 @@
-//! Addresses that the host's own table of names gives allowed names, as answers of a source of its own.
+//! Addresses that `/etc/hosts` gives allowed names, as answers of a separate source.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,19 +11,19 @@ use crate::resolver::cache::HostsPin;
 use crate::resolver::hosts::HOSTS;
 use crate::sources::Sources;
 
-/// Addresses of allowed names that are taken from the table, of all names together.
+/// Maximum number of addresses taken from `/etc/hosts`, over all allowed names.
 const MOST: usize = 256;
 
-/// What the table says of allowed names.
+/// Entries for allowed names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {
     pins: BTreeMap<Name, BTreeMap<IpAddr, HostsPin>>,
-    /// What is not used, by line, and why.
+    /// Reasons for unused entries, by line.
     refused: BTreeMap<String, String>,
 }
 
 impl State {
-    /// Takes the addresses that the table gives the names of the policy. Where it cannot be read, those that it gave stay.
+    /// Pins the addresses that `/etc/hosts` gives allowed names. If it cannot be read, earlier ones stay.
     pub(crate) fn follow_hosts_file(&mut self) {
         let hosts = &self.sources.given.hosts;
         if hosts.entries.is_empty()
@@ -88,7 +88,7 @@ mod tests {
     const CONFIG: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[[exception]]\nreason = \"logs\"\n\
         unit = \"agent.service\"\nnames = [\"logs.blob.core.windows.net\"]\nuntil = 2999-01-01T00:00:00Z\n";
 
-    /// What a table with these lines gives.
+    /// Returns the entries found in a file with these lines.
     fn found(lines: &[(&str, &str)]) -> Found {
         let mut sources = Sources::of_text(CONFIG);
         let pins = (1..).zip(lines).map(|(line, (address, name))| HostsEntry {
@@ -113,9 +113,9 @@ mod tests {
         pins.collect()
     }
 
-    /// Addresses that public documents show (facts: front ends in East US, a storage stamp).
+    /// Uses published addresses: front ends in East US, a storage stamp.
     #[test]
-    fn only_allowed_names_have_addresses_and_where_they_belong() {
+    fn only_allowed_names_get_addresses_of_their_service() {
         let found = found(&[
             ("20.42.66.0", "contoso.azurecr.io"),
             ("20.42.66.1", "evil.azurecr.io"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_taken_than_there_is_room_for_and_that_is_told() {
+    fn addresses_beyond_the_limit_are_refused_and_reported() {
         let addresses: Vec<String> = (0..300)
             .map(|number| format!("10.1.{}.{}", number / 250, number % 250))
             .collect();

@@ -1,4 +1,4 @@
-//! Addresses that were open when this daemon took over, by names that only the daemon before it knew.
+//! Addresses that the previous daemon allowed, and whose names may be unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,18 +10,18 @@ use crate::policy::MAX_ALLOWED;
 use crate::resolver::answer::AnswerVerdict;
 use crate::sources::Sources;
 
-/// The allowed set of a daemon that was killed before it could save it. It lingers, as the addresses of a name do that left the policy:
-/// connections of the moment go on until the names are resolved again.
+/// The allowed set of a daemon that was killed before it could save it. It lingers like the addresses of a removed name, so that
+/// connections continue until the names are resolved.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
-    /// With the numbers of the names that led there; none where another version opened it.
+    /// With the ids of the names that resolved to each; empty if another version allowed it.
     addresses: BTreeMap<IpAddr, BTreeSet<u32>>,
     until: Duration,
 }
 
 impl Inherited {
-    /// Takes over `keys` and the names that `bound` has for them until `until` (time since the start), as far as `sources` let a registry
-    /// have them.
+    /// Takes over `keys` with their names in `bound` until `until` (time since the start), if the answer check accepts them for a registry
+    /// of `sources`.
     pub(crate) fn new<'a>(
         keys: impl Iterator<Item = &'a AddressKey>,
         bound: &BTreeMap<AddressGrant, Deadline>,
@@ -31,7 +31,7 @@ impl Inherited {
         let address = |key: &AddressKey| {
             let names =
                 AddressGrant::new(0, *key, 1)..AddressGrant::new(0, *key, AddressGrant::ANY_NAME);
-            let names = bound.range(names).map(|(opening, _)| opening.name);
+            let names = bound.range(names).map(|(grant, _)| grant.name);
             (Ipv6Addr::from(*key).to_canonical(), names.collect())
         };
         let mut inherited = Self {
@@ -42,7 +42,7 @@ impl Inherited {
         inherited
     }
 
-    /// Drops the addresses that no registry of `sources` may have.
+    /// Drops addresses that the answer check refuses for every registry of `sources`.
     pub(crate) fn recheck(&mut self, sources: &Sources) {
         self.addresses.retain(|address, _| {
             sources.registry_names().any(|name| {
@@ -54,28 +54,28 @@ impl Inherited {
         });
     }
 
-    /// Drops all of them once they have lingered.
+    /// Drops all addresses once their linger ends.
     pub(crate) fn expire(&mut self, now: Duration) {
         if now >= self.until {
             self.addresses.clear();
         }
     }
 
-    /// The addresses that the registry's name of this number led to; beside them those of which nobody knows the names, as long as none
-    /// has them of its own (`named`).
+    /// Returns the addresses of the registry name with id `name`, and those without a known name unless a current name resolves to them
+    /// (`named`).
     pub(crate) fn of<'a>(
         &'a self,
         name: u32,
         named: &'a BTreeSet<IpAddr>,
     ) -> impl Iterator<Item = IpAddr> + 'a {
-        let leads = move |(address, names): &(&IpAddr, &BTreeSet<u32>)| {
+        let belongs = move |(address, names): &(&IpAddr, &BTreeSet<u32>)| {
             names.contains(&name) || (names.is_empty() && !named.contains(*address))
         };
-        let addresses = self.addresses.iter().filter(leads);
+        let addresses = self.addresses.iter().filter(belongs);
         addresses.map(|(address, _)| *address)
     }
 
-    /// `known`, the addresses of names, and those that are left without one, as many as fit beside them.
+    /// Returns `known`, the addresses of names, with as many remaining inherited ones as fit.
     pub(crate) fn beside(&self, mut known: Vec<IpAddr>) -> Vec<IpAddr> {
         let named: BTreeSet<IpAddr> = known.iter().copied().collect();
         let room = MAX_ALLOWED.saturating_sub(named.len());
@@ -102,7 +102,7 @@ mod tests {
     const CONTOSO: &str = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nprivate-endpoints = [\"10.1.0.0/24\"]\n";
 
     #[test]
-    fn it_lingers_beside_what_names_hold_and_ends() {
+    fn inherited_addresses_linger_beside_named_ones_and_expire() {
         let keys = [key("10.1.0.4"), key("10.1.0.5")];
         let mut inherited = Inherited::new(
             keys.iter(),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_registry_may_have_is_not_taken_over() {
+    fn addresses_refused_for_every_registry_are_not_inherited() {
         let keys = [key("10.1.0.4"), key("2001:db8::1")];
         let closed = format!("{CONTOSO}[protect]\ncidrs = [\"2001:db8::/32\"]\n");
         let inherited = Inherited::new(
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn each_name_gets_what_it_had_and_what_nobody_knows_a_name_of() {
+    fn each_name_gets_its_addresses_and_those_without_a_known_name() {
         let keys = [key("10.1.0.4"), key("10.1.0.5"), key("10.1.0.6")];
         let bound = [
             AddressGrant::new(0, keys[0], 7),
             AddressGrant::new(0, keys[0], AddressGrant::ANY_NAME),
             AddressGrant::new(9, keys[1], 8),
         ];
-        let bound = bound.map(|opening| (opening, Deadline::MAX));
+        let bound = bound.map(|grant| (grant, Deadline::MAX));
         let sources = Sources::of_text(CONTOSO);
         let inherited = Inherited::new(keys.iter(), &bound.into(), &sources, Duration::MAX);
         let named = BTreeSet::from(["10.1.0.6".parse().unwrap()]);

@@ -1,4 +1,4 @@
-//! Names that are resolved: which questions are due, and what an answer changes.
+//! Name resolution: due queries, and handling of answers.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::resolver::answer::Family;
 use crate::resolver::answer::{LookupFailure, Resolved};
 
 impl State {
-    /// When the next name is due, as time since the start.
+    /// Returns when the next name is due, as time since the start.
     pub(super) fn next_question(&self) -> Option<Duration> {
         let of_policy = self.cache.next_wake(&self.rate_limiter);
         let sought = self.dynamic.discovery.next_wake(&self.rate_limiter);
@@ -21,7 +21,7 @@ impl State {
         of_policy.into_iter().chain(sought).chain(asked).min()
     }
 
-    /// Asks for what is due; it counts as asked. Names of the policy come before those that replicas are searched by.
+    /// Queries the names that are due, and marks them as queried. Names of the policy come before candidate names of replicas.
     pub(super) fn resolve(&mut self) {
         if self.resolvers.is_none() {
             return;
@@ -40,7 +40,7 @@ impl State {
         }
     }
 
-    /// Takes the resolvers at hand. What changed is exempt before it is asked.
+    /// Adopts the resolvers read. New ones are exempt before they are queried.
     pub(super) fn resolvers_read(&mut self, read: Result<ResolverSet, String>) {
         self.due.reading_resolvers = false;
         let exempt = self.exempt().to_vec();
@@ -49,7 +49,7 @@ impl State {
         self.due.resolve = true;
     }
 
-    /// Takes resolvers; where they are not known, those at hand stay.
+    /// Adopts resolvers; if they are unknown, the current ones stay.
     pub(super) fn take_resolvers(&mut self, read: Result<ResolverSet, String>) {
         let failure = match read {
             Ok(resolvers) => {
@@ -61,12 +61,12 @@ impl State {
         self.report(AlarmKind::ResolversUnknown, failure);
     }
 
-    /// The resolvers that every program may ask.
+    /// Returns the resolvers that every program may query.
     pub(super) fn exempt(&self) -> &[IpAddr] {
         self.resolvers.as_ref().map_or(&[], |set| &set.exempt)
     }
 
-    /// Takes an answer, and puts what follows from it in force.
+    /// Handles an answer, and puts the result in force.
     pub(super) fn answered(&mut self, reply: Reply) {
         match reply {
             Reply::Policy(name, family, answer) => self.resolved(&name, family, answer),
@@ -94,8 +94,8 @@ impl State {
         }
     }
 
-    /// Marks the sockets that were connected to a resolver before the programs were attached, or before it was one. Sockets that connect
-    /// later are marked as they do.
+    /// Marks sockets that connected to a resolver before the programs were attached, or before it was configured. Later connections are
+    /// marked by the programs.
     pub(super) fn list_dns_sockets(&mut self) {
         let servers = self.maps.held.resolvers.clone();
         self.effects.push(Effect::ListDnsSockets(servers));

@@ -1,5 +1,5 @@
-//! What the daemon knows and decides: a reducer. [`State::on`](state::State::on) takes an event with everything that was looked up for it,
-//! and returns what is to be done. Nothing here reads a file, a clock, a socket or a map; log lines are the one thing that it writes.
+//! The daemon's state and decisions, as a reducer: [`State::on`](state::State::on) takes an event with everything that was looked up for
+//! it, and returns effects. Nothing here reads a file, a clock, a socket or a map; log lines are its only output.
 
 mod alarm_kind;
 mod alarms;

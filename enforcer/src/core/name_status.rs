@@ -14,14 +14,17 @@ use crate::resolver::answer::Family;
 use crate::resolver::cache::{AddressEntry, NameEntry};
 
 impl State {
-    /// Names that resolve to `address`, in order.
+    /// Returns the names that resolve to `address`, in order.
     pub(crate) fn names_of(&self, address: IpAddr) -> Vec<Name> {
-        let leads = |entry: &NameEntry| {
+        let resolves_there = |entry: &NameEntry| {
             entry
                 .addresses()
                 .any(|(found, _)| self.sources.effective_address(found) == address)
         };
-        let entries = self.cache.entries().filter(|(_, entry)| leads(entry));
+        let entries = self
+            .cache
+            .entries()
+            .filter(|(_, entry)| resolves_there(entry));
         entries.map(|(name, _)| name.clone()).collect()
     }
 
@@ -33,7 +36,7 @@ impl State {
         registry.patterns.iter().map(status).collect()
     }
 
-    /// `index` is the registry's in the configuration.
+    /// Returns the status of an endpoint; `index` is that of its registry in the configuration.
     pub(super) fn endpoint_status(&self, index: usize, endpoint: &Endpoint) -> NameStatus {
         let name = &endpoint.name;
         let (origin, confirmed) = self

@@ -1,4 +1,4 @@
-//! How many addresses come in by answers that the daemon did not ask for, or asked for because somebody else did.
+//! Limits on addresses from answers to other programs, or to queries that they triggered.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,13 +8,13 @@ use crate::name::Name;
 use crate::resolver::cache::Cache;
 use crate::resolver::cache::snoop_budget::{PER_CGROUP, SnoopBudget, TOTAL};
 
-/// Addresses that the daemon's own lookups of patterns' names can bring in. Beyond it, the newest replaces the oldest.
+/// Maximum number of addresses from the daemon's own lookups of names of patterns. Beyond it, the newest replaces the oldest.
 const PATTERN_ANSWERS: usize = 1024;
 
-/// A name or pattern, and an address that it leads to.
+/// A name or pattern, and one of its addresses.
 pub(super) type Pair = (String, IpAddr);
 
-/// The budgets.
+/// Budgets for observed addresses and for answers to pattern lookups.
 #[derive(Debug)]
 pub(crate) struct Budgets {
     pub(super) observed: SnoopBudget<Pair>,
@@ -31,7 +31,7 @@ impl Default for Budgets {
 }
 
 impl Budgets {
-    /// Counts an address that an answer to `cgroup` held, and returns what it displaces. One that `cache` has without that answer takes no room.
+    /// Charges an address from an answer to `cgroup`, and returns the pairs that it displaces. An address that `cache` has otherwise is free.
     pub(super) fn observe(
         &mut self,
         cgroup: u64,
@@ -48,7 +48,7 @@ impl Budgets {
         displaced
     }
 
-    /// Frees what is not `there` any more, and what no answer to the cgroup held in the last `linger`.
+    /// Releases pairs missing from `there`, and those that no answer to the cgroup contained within `linger`.
     pub(super) fn retain(&mut self, there: &BTreeSet<Pair>, linger: Duration, now: Duration) {
         self.observed
             .retain(|pair, observed| now < observed + linger && there.contains(pair));
@@ -82,7 +82,7 @@ mod tests {
         (name().to_string(), ip(last))
     }
 
-    /// A cache with one name, to which the daemon's own answer gives this address.
+    /// Gives the name this address in `cache`, by an answer to the daemon.
     fn answered(cache: &mut Cache, last: u8, now: Duration) {
         let resolved = Resolved {
             addresses: vec![ip(last)],
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_the_daemon_has_by_itself_takes_no_room() {
+    fn an_address_from_the_daemons_own_answers_is_free() {
         let mut cache = Cache::new(CacheSettings::default());
         answered(&mut cache, 1, at(0));
         let pin = HostsPin {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_ends_for_each_cgroup_when_it_was_not_told_of_it_for_long() {
+    fn an_address_expires_per_cgroup_after_its_linger() {
         let cache = Cache::new(CacheSettings::default());
         let mut budgets = Budgets::default();
         let there = BTreeSet::from([pair(1), pair(2)]);

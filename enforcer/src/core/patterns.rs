@@ -1,4 +1,4 @@
-//! The addresses of names that only a pattern stands for: the kernel learned them from answers to others.
+//! Addresses of names that match a pattern, snooped by the kernel from answers to other programs.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,18 +8,18 @@ use crate::config::{EndpointPattern, Sni};
 use crate::resolver::pattern_names::PatternNames;
 use crate::sources::Sources;
 
-/// The longest time to live of an answer to the daemon that keeps an address.
+/// Maximum TTL of an answer to the daemon that counts.
 const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The patterns with the addresses that were learned for them.
+/// Patterns with their snooped addresses.
 #[derive(Debug, Default)]
 pub(crate) struct Patterns {
     seen: BTreeMap<EndpointPattern, BTreeMap<IpAddr, Sighting>>,
-    /// Names of these patterns that the daemon asks for itself.
+    /// Names of these patterns that the daemon queries itself.
     pub(crate) asked: PatternNames,
 }
 
-/// When an address was last seen, and when its time to live is over.
+/// When an address was last seen, and when its TTL expires.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
     last: Duration,
@@ -33,7 +33,7 @@ impl Sighting {
 }
 
 impl Patterns {
-    /// Takes an address in, and says whether it is new. How many there are is for the caller to bound ([`super::budgets`]).
+    /// Adds an address, and returns whether it is new. The caller limits their number ([`super::observation_budgets`]).
     pub(crate) fn see(
         &mut self,
         pattern: &EndpointPattern,
@@ -61,7 +61,7 @@ impl Patterns {
         self.retain(|_, _, _| true);
     }
 
-    /// All addresses, each with its pattern as it is written.
+    /// Returns all addresses, each with its pattern as written.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (String, IpAddr)> {
         self.seen.iter().flat_map(|(pattern, addresses)| {
             let text = pattern.to_string();
@@ -71,13 +71,13 @@ impl Patterns {
         })
     }
 
-    /// Drops what was last seen longer than `linger` ago and has no time to live any more, and names that nobody asked for since.
+    /// Drops addresses last seen more than `linger` ago whose TTL has expired, and names not queried since.
     pub(crate) fn expire(&mut self, linger: Duration, now: Duration) {
         self.retain(|_, _, seen| now < seen.end(linger));
         self.asked.expire(linger, now);
     }
 
-    /// Goes by `sources`, which may have changed: drops the addresses that they refuse, and asks for no name of a pattern that left.
+    /// Drops addresses that `sources` refuse, and stops querying names of removed patterns.
     pub(crate) fn follow(&mut self, sources: &Sources) {
         self.retain(|pattern, address, _| {
             let checked = sources.check_answer(pattern.example(), address);
@@ -94,13 +94,13 @@ impl Patterns {
         self.seen.retain(|_, addresses| !addresses.is_empty());
     }
 
-    /// When something is dropped next.
+    /// Returns when the next address expires.
     pub(crate) fn next_end(&self, linger: Duration) -> Option<Duration> {
         let seen = self.seen.values().flat_map(BTreeMap::values);
         seen.map(|seen| seen.end(linger)).min()
     }
 
-    /// The addresses of a pattern.
+    /// Returns the addresses of a pattern.
     pub(crate) fn addresses(&self, pattern: &EndpointPattern) -> impl Iterator<Item = IpAddr> {
         self.seen
             .get(pattern)
@@ -108,13 +108,13 @@ impl Patterns {
             .flat_map(|seen| seen.keys().copied())
     }
 
-    /// The addresses of all patterns.
+    /// Returns the addresses of all patterns.
     pub(crate) fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.seen.values().flat_map(|seen| seen.keys().copied())
     }
 
-    /// The patterns of `sources`, and those that left them and whose addresses linger: with whether handshakes need not name it, and
-    /// whether it left.
+    /// Returns the patterns of `sources` and removed ones whose addresses linger: each with whether the server name is unchecked, and
+    /// whether it was removed.
     pub(crate) fn of<'a>(
         &'a self,
         sources: &'a Sources,
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_pattern_lingers_from_its_last_sighting() {
+    fn an_address_of_a_pattern_lingers_since_it_was_last_seen() {
         let mut patterns = Patterns::default();
         assert!(patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(0)));
         assert!(!patterns.see(&pattern(), ip("20.42.66.0"), at(10), at(100)));
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_a_pattern_stays_for_its_time_to_live_and_no_longer_than_a_day() {
+    fn an_address_of_a_pattern_stays_for_its_ttl_of_at_most_a_day() {
         let mut patterns = Patterns::default();
         patterns.see(&pattern(), ip("20.42.66.0"), at(3600), at(0));
         patterns.see(&pattern(), ip("20.42.66.0"), at(0), at(100));
@@ -178,26 +178,26 @@ mod tests {
         for address in ["20.42.66.0", "192.0.2.1"] {
             patterns.see(&pattern(), ip(address), at(0), at(0));
         }
-        let closed = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[protect]\ncidrs = [\"192.0.2.0/24\"]\n";
-        patterns.follow(&Sources::of_text(closed));
+        let protected = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\n[protect]\ncidrs = [\"192.0.2.0/24\"]\n";
+        patterns.follow(&Sources::of_text(protected));
         let left: Vec<_> = patterns.all_addresses().collect();
         assert_eq!(left, [ip("20.42.66.0")]);
     }
 
     #[test]
-    fn a_pattern_that_left_is_told_as_such_while_its_addresses_linger() {
+    fn a_removed_pattern_is_marked_departed_while_its_addresses_linger() {
         let text = "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\ndata-endpoints = [\"contoso.*.data.azurecr.io\"]\n";
         let (with, without) = (Sources::of_text(text), Sources::of_text("registry = []"));
         let pattern = with.pattern("contoso.*.data.azurecr.io").unwrap();
         let mut patterns = Patterns::default();
         patterns.see(pattern, ip("20.42.66.0"), at(10), at(0));
-        let told = |sources| {
+        let departed_flags = |sources| {
             patterns
                 .of(sources)
                 .map(|(_, _, departed)| departed)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(told(&with), [false]);
-        assert_eq!(told(&without), [true]);
+        assert_eq!(departed_flags(&with), [false]);
+        assert_eq!(departed_flags(&without), [true]);
     }
 }

@@ -1,16 +1,16 @@
-//! What the next start should know: addresses, what the sources said, and the accepted configuration.
+//! State saved for the next start: addresses, source data and the accepted configuration.
 
 use super::alarm_kind::AlarmKind;
 use super::effect::{Effect, SourcesSave};
 use super::state::State;
 
 impl State {
-    /// Whether addresses changed since they were last saved, and are to be.
+    /// Returns whether changed addresses are to be saved.
     pub(super) fn is_unsaved(&self) -> bool {
         self.unsaved && !self.run.ephemeral
     }
 
-    /// Saves the addresses, where they changed.
+    /// Saves the addresses if they changed.
     pub(super) fn save(&mut self) {
         self.save_at = None;
         if !self.is_unsaved() {
@@ -27,7 +27,7 @@ impl State {
         self.report(AlarmKind::StateUnsaved, outcome.err());
     }
 
-    /// Saves what the sources say, where it differs from what is saved.
+    /// Saves the source data if it differs from the saved data.
     pub(super) fn save_sources(&mut self) {
         if self.run.ephemeral {
             return;
@@ -58,7 +58,7 @@ impl State {
         self.report(AlarmKind::SourcesUnsaved, failure);
     }
 
-    /// Keeps the configuration in force for the next start.
+    /// Saves the configuration in force for the next start.
     pub(super) fn keep_configuration(&mut self) {
         let text = self.sources.text.clone();
         if let Some(text) = text.filter(|_| !self.run.ephemeral) {

@@ -1,4 +1,4 @@
-//! The allowed names as the kernel is to know them: whom each opens its addresses to, and which these are. Pure.
+//! Allowed names for the kernel: the addresses of each, and the cgroups that they are allowed for. Pure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::sources::Sources;
 /// The port of DNS (RFC 1035 section 4.2.1).
 const DNS_PORT: u16 = 53;
 
-/// The names under their text.
+/// Names by their text.
 struct Known<'a> {
     sources: &'a Sources,
     ids: &'a mut NameIds,
@@ -25,8 +25,8 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Opens the addresses of a name to `scopes`.
-    fn open(&mut self, name: &str, home: &Name, scopes: &[Scope]) -> &mut NameInput {
+    /// Allows the addresses of a name for `scopes`.
+    fn allow(&mut self, name: &str, home: &Name, scopes: &[Scope]) -> &mut NameInput {
         let ids = &mut *self.ids;
         let input = self.names.entry(name.to_owned());
         let input = input.or_insert_with(|| NameInput {
@@ -40,7 +40,7 @@ impl Known<'_> {
     }
 }
 
-/// What the names of the policy are made from.
+/// State that the names of the policy are derived from.
 pub(crate) struct PolicyInputs<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) cache: &'a Cache,
@@ -50,7 +50,7 @@ pub(crate) struct PolicyInputs<'a> {
 }
 
 impl PolicyInputs<'_> {
-    /// All names: of registries, of their patterns, and of exceptions with whom these are for.
+    /// Returns all names: of registries, of their patterns, and of exceptions with their scopes.
     pub(crate) fn names<'a>(
         &self,
         exceptions: impl Iterator<Item = (&'a [Name], Vec<Scope>)>,
@@ -63,38 +63,38 @@ impl PolicyInputs<'_> {
             names: BTreeMap::new(),
         };
         for (name, unchecked) in self.registries.iter() {
-            let input = known.open(name.as_str(), name, &[everybody(unchecked)]);
+            let input = known.allow(name.as_str(), name, &[everybody(unchecked)]);
             input.departed = !self.sources.registry_names().any(|named| named == name);
             input.inherited = self.inherited.of(input.id, &named).collect();
         }
         for (pattern, unchecked, departed) in self.patterns.of(self.sources) {
             let text = pattern.as_str();
-            let input = known.open(text, pattern.example(), &[everybody(unchecked)]);
+            let input = known.allow(text, pattern.example(), &[everybody(unchecked)]);
             input.departed = departed;
             input.addresses.extend(self.patterns.addresses(pattern));
             input.inherited = self.inherited.of(input.id, &named).collect();
         }
         for (names, scopes) in exceptions {
             for name in names {
-                known.open(name.as_str(), name, &scopes);
+                known.allow(name.as_str(), name, &scopes);
             }
         }
         let mut names: Vec<NameInput> = known.names.into_values().collect();
         for input in &mut names {
-            self.lead(input);
+            self.add_addresses(input);
         }
         names
     }
 
-    /// The addresses that are open for everybody, each as often as names lead there.
+    /// Returns the addresses allowed for all cgroups, once for each name that resolves to them.
     pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         let whole = self.registries.addresses(self.cache).into_iter();
         let all = whole.chain(self.patterns.all_addresses());
         all.map(|ip| self.sources.effective_address(ip)).collect()
     }
 
-    /// Adds the addresses that answers gave.
-    fn lead(&self, input: &mut NameInput) {
+    /// Adds the addresses from DNS answers.
+    fn add_addresses(&self, input: &mut NameInput) {
         let named = |(name, _): &(&Name, _)| name.as_str() == input.text;
         if let Some((_, entry)) = self.cache.entries().find(named) {
             let addresses = entry.addresses().map(|(address, _)| address);
@@ -116,7 +116,7 @@ fn everybody(unchecked: bool) -> Scope {
 }
 
 impl State {
-    /// What the kernel is to learn by itself.
+    /// Returns the kernel's DNS snooping settings.
     pub(crate) fn snooping(&self) -> Snooping {
         let dns = &self.sources.config.dns;
         Snooping {
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    /// The DNS servers whose answers the kernel believes.
+    /// Returns the DNS servers whose answers the kernel trusts.
     pub(crate) fn believed_servers(&self) -> Vec<IpAddr> {
         let believed = |ip: &IpAddr| is_believed(*ip, &self.sources.config.dns.servers);
         let servers = self.exempt().iter().copied();
@@ -135,8 +135,8 @@ impl State {
     }
 }
 
-/// Whether the kernel can tell a server by its address: not one on another port than it watches, and not a link-local one, which may be
-/// another machine on another interface.
+/// Returns whether an address identifies a server for the kernel: not if it uses another port than 53, and not if it is link-local, as
+/// another machine may have it on another interface.
 fn is_believed(ip: IpAddr, configured: &[SocketAddr]) -> bool {
     let is_local = matches!(ip.to_canonical(), IpAddr::V6(ip) if ip.is_unicast_link_local());
     let mut configured = configured.iter();

@@ -1,21 +1,21 @@
-//! What the daemon asks its resolvers, and what comes of it.
+//! The daemon's DNS queries and their outcomes.
 
 use crate::name::Name;
 use crate::resolver::answer::Family;
 use crate::resolver::answer::{Answer, LookupFailure, Resolved};
 
-/// A question that is due, by why it is asked. Each is a task of its own, so that no answer waits for another.
+/// A due query, by its purpose. Each runs as a separate task, so that no answer waits for another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     /// The name is allowed.
     Policy(Name, Family),
-    /// The name may be a replica's: classified by the addresses of both families together.
+    /// The name may be that of a replica: classified by the addresses of both families together.
     Search(Name),
-    /// A pattern stands for the name, and somebody asks for it.
+    /// The name matches a pattern, and a program queried it.
     Pattern(Name, Family),
 }
 
-/// What came of a question.
+/// The outcome of a query.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// As [`Question::Policy`].
@@ -27,7 +27,7 @@ pub(crate) enum Reply {
 }
 
 impl Question {
-    /// The questions for `families` of each name, made by `of`.
+    /// Returns a query per name and family, made by `of`.
     pub(crate) fn for_families(
         due: Vec<(Name, Vec<Family>)>,
         of: impl Fn(Name, Family) -> Self,

@@ -1,4 +1,4 @@
-//! Evaluate what should be in force, compare it with what the maps hold, and change that.
+//! Compares the desired policy with the content of the maps, and applies the difference.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use crate::policy::{Desired, Held, Inputs, compile, compile_tables};
 use crate::sources::Sources;
 
 impl State {
-    /// Has the change applied that leads from what the maps hold to what they should; [`State::applied`] takes the outcome.
+    /// Requests the change from the current to the desired content of the maps; [`State::applied`] handles the outcome.
     pub(super) fn reconcile(&mut self) {
         match self.plan() {
             Ok(Some(change)) => self.effects.push(Effect::Apply(change)),
@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    /// Evaluates what should be in force; `None` where the maps hold it already.
+    /// Returns the change to the desired policy; `None` if the maps already hold it.
     fn plan(&mut self) -> Result<Option<PolicyChange>> {
         self.refresh_exceptions();
         self.registries.update(&self.sources, &self.cache);
@@ -61,7 +61,7 @@ impl State {
         }))
     }
 
-    /// Takes what came of a change: the maps hold what was acknowledged.
+    /// Handles the outcome of a change: the maps hold what was acknowledged.
     pub(super) fn applied(&mut self, outcome: Result<(), Box<ApplyFailure>>) {
         let Some(pending) = self.maps.pending.take() else {
             return;
@@ -105,8 +105,9 @@ impl State {
         self.note_mode(&before);
     }
 
-    /// After a failed change: what the maps hold was read back. The tables may be either set, so the next change writes them. Prefixes cannot
-    /// be listed: each that was or should be there is held with an end that none has, so the next change writes or removes it.
+    /// Records the maps read back after a failed change, and returns the refusal. The tables may be old or new, so the next change writes
+    /// them. Prefixes cannot be listed: each old or new one is recorded with the impossible deadline 0, so the next change writes or removes
+    /// it.
     fn take_failure(&mut self, pending: &Pending, failure: ApplyFailure) -> String {
         self.maps.in_force = None;
         let held = Arc::make_mut(&mut self.maps.held);
@@ -125,7 +126,7 @@ impl State {
         }
     }
 
-    /// Reports what follows from a change, or why it was refused: the policy in force stays then.
+    /// Reports the effects of a change, or why it was refused; the policy in force then stays.
     fn reconciled(&mut self, refusal: Option<String>) {
         if !self.hooks.started
             && let Some(why) = &refusal
@@ -145,7 +146,7 @@ impl State {
         self.note_source_changes();
     }
 
-    /// Notes another mode than `before`, if a policy was in force then.
+    /// Publishes a note if the mode differs from `before`, unless no policy was in force.
     fn note_mode(&mut self, before: &Settings) {
         let old = mode_of(before.switches);
         let new = self.sources.config.mode;
@@ -158,7 +159,7 @@ impl State {
         self.publish(note.changed(Some(old), Some(new)));
     }
 
-    /// What decides all but the protected set.
+    /// Returns all policy inputs except the protected set.
     fn inputs(&mut self) -> Inputs {
         let origins = PolicyInputs {
             sources: &self.sources,
@@ -175,13 +176,13 @@ impl State {
         }
     }
 
-    /// DNS servers and the host's own addresses.
+    /// Returns the exempt DNS servers and the host's own addresses.
     pub(super) fn always_allowed(&self) -> Vec<IpAddr> {
         let exempt = self.exempt().iter();
         exempt.chain(&self.local_addresses).copied().collect()
     }
 
-    /// Whether the maps hold `desired` already, the protected set aside.
+    /// Returns whether the maps already hold `desired`, regardless of the protected set.
     fn maps_hold(&self, desired: &Desired) -> bool {
         let settings = &self.maps.settings;
         let same_settings = settings.switches == desired.switches
@@ -190,7 +191,7 @@ impl State {
         same_settings && Held::of(desired) == *self.maps.held
     }
 
-    /// Whether the maps hold what was last meant to be in force, as far as is known.
+    /// Returns whether the last change was applied, so that the maps hold the intended policy.
     pub(super) fn is_in_sync(&self) -> bool {
         self.maps.in_force.is_some()
     }
@@ -207,10 +208,10 @@ impl State {
         self.alarms.replace(AlarmKind::ExceptionTarget, &failures);
     }
 
-    /// Compiles what `fresh` leads to, with these cgroups.
+    /// Compiles the policy of `fresh` with these cgroups, without applying it.
     ///
     /// # Errors
-    /// Where it leads to no policy.
+    /// If it yields no valid policy.
     pub(super) fn try_out(&self, fresh: &Sources, cgroups: &TargetCgroups) -> Result<()> {
         let tables = compile_tables(&protected(fresh, &self.always_allowed())?)?;
         let mut registries = RegistryNames::default();

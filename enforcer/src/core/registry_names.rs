@@ -1,4 +1,4 @@
-//! Which names are resolved, and for whom their addresses are open.
+//! Names of registries, whose addresses are allowed for all cgroups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,16 +8,16 @@ use crate::name::Name;
 use crate::resolver::cache::Cache;
 use crate::sources::Sources;
 
-/// Names of registries: those of the policy in force, and those that left it and whose addresses linger. A name that only an exception
-/// wants is not among them, whatever it was before: its addresses are that exception's alone.
+/// Names of registries in the policy in force, and removed ones whose addresses linger. A name that only an exception lists is excluded,
+/// even if a registry had it before: its addresses are allowed for that exception alone.
 #[derive(Debug, Default)]
 pub(crate) struct RegistryNames {
-    /// With whether handshakes need not name them.
+    /// With whether the server name is unchecked.
     names: BTreeMap<Name, bool>,
 }
 
 impl RegistryNames {
-    /// Takes the registries' names of `sources`; former ones stay while their addresses linger in `cache`.
+    /// Adopts the registries' names of `sources`; removed ones stay while their addresses linger in `cache`.
     pub(crate) fn update(&mut self, sources: &Sources, cache: &Cache) {
         let departed = cache.entries().filter(|(_, entry)| entry.is_departed());
         let lingering: BTreeSet<&Name> = departed.map(|(name, _)| name).collect();
@@ -30,14 +30,14 @@ impl RegistryNames {
         }
     }
 
-    /// The names, each with whether handshakes need not name it.
+    /// Returns the names, each with whether the server name is unchecked.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Name, bool)> {
         self.names
             .iter()
             .map(|(name, unchecked)| (name, *unchecked))
     }
 
-    /// The addresses of these names, each as often as names lead there.
+    /// Returns the addresses of these names, once for each name that resolves to them.
     pub(crate) fn addresses(&self, cache: &Cache) -> Vec<IpAddr> {
         let entries = cache
             .entries()
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_moves_to_an_exception_is_open_for_nobody_else() {
+    fn a_name_moved_to_an_exception_is_not_allowed_for_all_cgroups() {
         let (name, mut cache) = resolved();
         let mut registries = RegistryNames::default();
         registries.update(&Sources::of_text(REGISTRY), &cache);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_keeps_its_addresses_while_they_linger() {
+    fn a_removed_name_keeps_its_addresses_while_they_linger() {
         let (_, mut cache) = resolved();
         let mut registries = RegistryNames::default();
         registries.update(&Sources::of_text(REGISTRY), &cache);

@@ -1,4 +1,4 @@
-//! Another configuration: taken whole, or not at all.
+//! Reload of the configuration: adopted completely or not at all.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::state::State;
 use crate::name::Name;
 
 impl State {
-    /// Takes a configuration that was read again, with all that it names. What is invalid or does not fit changes nothing and raises an alarm.
+    /// Adopts a newly read configuration and its sources. An invalid one, or one whose policy does not compile, only raises an alarm.
     pub(super) fn reload(&mut self, reload: Reload) {
         self.effects.push(Effect::WatchConfigured);
         let Reload {
@@ -20,13 +20,13 @@ impl State {
             resolvers,
             surroundings,
         } = reload;
-        let fits = read.and_then(|fresh| {
+        let checked = read.and_then(|fresh| {
             let fresh = fresh.with(&self.dynamic);
-            let fits =
+            let checked =
                 fresh.and_then(|fresh| self.try_out(&fresh, &surroundings.cgroups).map(|()| fresh));
-            fits.map_err(|error| format!("{error:#}"))
+            checked.map_err(|error| format!("{error:#}"))
         });
-        let fresh = match fits {
+        let fresh = match checked {
             Ok(fresh) => fresh,
             Err(error) => {
                 let message =
@@ -52,7 +52,7 @@ impl State {
         tracing::info!("configuration reloaded");
     }
 
-    /// Checks all addresses again, as the service tags or the configuration changed.
+    /// Rechecks all addresses after the service tags or the configuration changed.
     pub(super) fn recheck(&mut self) {
         let sources = &self.sources;
         self.inherited.recheck(sources);

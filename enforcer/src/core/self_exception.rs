@@ -1,4 +1,4 @@
-//! The exception that the enforcer makes for itself: the hosts that it fetches from, for its own cgroup and nobody else's.
+//! The exception that allows the enforcer's cgroup the hosts that it fetches sources from.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::alarm_kind::AlarmKind;
 use super::state::State;
 use crate::config::{DefaultAction, Exception, Sni, Target};
 
-/// Why it is allowed, as `status` shows it.
+/// Reason of the exception, as `status` shows it.
 const REASON: &str = "egress-enforcer asks for names and service tags";
-/// The shell of `systemctl reload` is in the service's cgroup for a moment, which is nothing to report.
+/// Delay before a shared cgroup is reported: the shell of `systemctl reload` is briefly in the service's cgroup.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl State {
-    /// Resolves the hosts that sources are fetched from, and allows them to the enforcer where it has a cgroup of its own.
+    /// Resolves the hosts that sources are fetched from, and allows them for the enforcer's cgroup if no other process shares it.
     pub(super) fn update_self_exception(&mut self, own_cgroup: Option<Result<PathBuf, String>>) {
         let hosts = self.dynamic.hosts().to_vec();
         let is_own = |exception: &Exception| exception.reason == REASON && exception.names == hosts;
@@ -50,7 +50,7 @@ impl State {
         }
     }
 
-    /// Where everything but Azure's storage and registries is allowed, so are these hosts, unless they are among those.
+    /// Reports a shared cgroup, unless the hosts are allowed without the exception: by default, and not in the protected set.
     fn report_shared_cgroup(&mut self, error: &str) {
         let now = self.now.since_start;
         let since = *self.cgroup_shared_since.get_or_insert(now);

@@ -1,4 +1,4 @@
-//! An event in one sentence.
+//! Formats an event as one sentence.
 
 use std::net::SocketAddr;
 
@@ -6,11 +6,11 @@ use enforcer_common::Reason;
 
 use super::event_record::EventRecord;
 
-/// Characters of a container's id that tell it apart, as container tools print it.
+/// Length of a short container id, as container tools print it.
 const SHORT_ID: usize = 12;
 
 impl EventRecord {
-    /// What happened, for a person: of a denial the process, its unit or container, the destination, the name and the reason.
+    /// Returns a sentence for humans: for a denial with the process, its unit or container, the destination, the name and the reason.
     pub fn sentence(&self) -> String {
         if let Some(message) = &self.message {
             return message.clone();
@@ -42,7 +42,7 @@ impl EventRecord {
         )
     }
 
-    /// The unit, the container or else the cgroup.
+    /// Returns the container, the unit or else the cgroup.
     pub fn place(&self) -> Option<String> {
         if let Some(container) = &self.container {
             let short: String = container.chars().take(SHORT_ID).collect();
@@ -52,7 +52,7 @@ impl EventRecord {
         self.unit.clone().or_else(cgroup)
     }
 
-    /// The command with the process id, as far as they are known.
+    /// Returns the command with the process id, as far as known.
     pub fn process(&self) -> Option<String> {
         match (&self.command, self.pid) {
             (Some(command), Some(pid)) => Some(format!("{command}({pid})")),
@@ -62,7 +62,7 @@ impl EventRecord {
         }
     }
 
-    /// The address, with the port where there is one.
+    /// Returns the address, with the port if there is one.
     pub fn destination_text(&self) -> Option<String> {
         let address = self.destination?;
         Some(match self.port {
@@ -94,7 +94,7 @@ mod tests {
     use crate::core::EventKind;
 
     #[test]
-    fn a_denial_is_one_sentence_with_who_where_and_why() {
+    fn a_denial_is_one_sentence_with_process_destination_and_reason() {
         assert_eq!(
             event().sentence(),
             "denied azcopy(42) of plc.service, tcp to 20.60.0.4:443: \
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn names_container_and_repetitions_are_in_it() {
+    fn the_sentence_contains_names_container_and_repetitions() {
         let record = EventRecord {
             verdict: "audit".to_owned(),
             reason: "server-name-unknown".to_owned(),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_fields_are_omitted() {
         let record = EventRecord {
             pid: None,
             command: None,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_says_its_message() {
+    fn the_sentence_of_a_note_is_its_message() {
         let note = EventRecord::note(
             EventKind::Mode,
             "mode: audit, then enforce".to_owned(),

@@ -1,4 +1,4 @@
-//! The state of the daemon as `/status` and `/events` report it, and as the command line prints it.
+//! The daemon's status as `/status` reports it and the command line prints it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,51 +12,51 @@ use crate::config::{EndpointKind, Mode, Sni};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 
-/// `GET /status`.
+/// The response to `GET /status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Status {
     /// The version of the daemon.
     pub version: String,
-    /// Its process.
+    /// The process id of the daemon.
     pub pid: u32,
     /// When it started.
     pub started: Timestamp,
     /// Enforce or audit.
     pub mode: Mode,
-    /// Whether the run ends with its process.
+    /// Whether enforcement ends with the process.
     pub ephemeral: bool,
-    /// The cgroup that it governs, with all below it.
+    /// The governed cgroup, including its descendants.
     pub scope: PathBuf,
-    /// The hooks that are attached.
+    /// The attached hooks.
     pub hooks: Vec<String>,
-    /// Policies applied since the maps were made.
+    /// Number of policies applied since the maps were created.
     pub generation: u64,
-    /// When the last one was.
+    /// When the last policy was applied.
     pub applied: Timestamp,
-    /// The configuration in force; `None` where the command line gave it.
+    /// The configuration file in force; `None` if the command line gave the configuration.
     pub config: Option<PathBuf>,
-    /// What is open where nothing closes it.
+    /// Whether addresses outside the protected set are allowed.
     pub default_allow: bool,
-    /// DNS answers to allowed names that the kernel read, by outcome; empty where it snoops none.
+    /// Snooped DNS answers to allowed names, by outcome; empty if snooping is off.
     #[serde(default)]
     pub dns_observations: BTreeMap<String, u64>,
-    /// What the configuration allows that it need not, a sentence each.
+    /// Avoidable permissions in the configuration, one sentence each.
     #[serde(default)]
     pub weaknesses: Vec<String>,
     /// The protected set.
     pub tags: TagsStatus,
-    /// Where names and prefixes come from while the daemon runs.
+    /// Sources of names and prefixes that can change at run time.
     pub sources: Vec<SourceStatus>,
     /// The registries with their names and addresses.
     pub registries: Vec<RegistryStatus>,
     /// The exceptions.
     pub exceptions: Vec<ExceptionStatus>,
-    /// DNS servers that are asked, with their ports.
+    /// DNS servers that the daemon queries, with their ports.
     pub resolvers: Vec<String>,
-    /// What needs somebody's attention.
+    /// Raised alarms.
     pub alarms: Vec<Alarm>,
-    /// What the programs counted.
+    /// Counters of the kernel programs.
     pub counters: Counters,
 }
 
@@ -66,48 +66,48 @@ pub struct Status {
 pub struct TagsStatus {
     /// "public", "us-government" or "china".
     pub cloud: String,
-    /// The tags that are closed.
+    /// The protected tags.
     pub names: Vec<String>,
     /// The change number of the service-tags file.
     pub change_number: u32,
-    /// Its day, where it is known (ISO 8601).
+    /// The date of the service tags, if known (ISO 8601).
     pub date: Option<String>,
-    /// Its age in days, where the date is known.
+    /// Their age in days, if the date is known.
     pub age_days: Option<u64>,
-    /// Older than this many days raises an alarm.
+    /// Age in days above which an alarm is raised.
     pub max_age_days: u64,
     /// "bundle", or the file.
     pub source: String,
-    /// What the bundle in the binary is made of; empty from a daemon that does not say.
+    /// Contents of the bundle in the binary; empty from a daemon that does not report it.
     #[serde(default)]
     pub bundle: String,
     /// Aggregated IPv4 prefixes.
     pub ipv4_prefixes: usize,
     /// Aggregated IPv6 prefixes.
     pub ipv6_prefixes: usize,
-    /// More prefixes that are closed, from the configuration.
+    /// Further protected prefixes, from the configuration.
     pub cidrs: Vec<String>,
     /// Prefixes that the Service Tag Discovery API added to those of the file.
     pub added_by_api: usize,
-    /// The last switch to other prefixes since the daemon started.
+    /// The last change of the protected set since the daemon started.
     pub changed: Option<TagsChange>,
 }
 
-/// A switch of the protected set.
+/// A change of the protected set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TagsChange {
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// The change number before.
+    /// The previous change number.
     pub from: u32,
-    /// The change number since.
+    /// The new change number.
     pub to: u32,
-    /// Aggregated prefixes that came.
+    /// Number of added aggregated prefixes.
     pub added: usize,
-    /// Aggregated prefixes that went.
+    /// Number of removed aggregated prefixes.
     pub removed: usize,
-    /// Milliseconds that compiling, writing, reading back and switching took.
+    /// Milliseconds for compiling, writing, reading back and switching.
     pub took_ms: u64,
 }
 
@@ -129,13 +129,13 @@ pub struct SourceStatus {
     pub kind: String,
     /// The file, the resource id, the URL or the subscription; for discovery, the login server.
     pub source: String,
-    /// The login server of the registry that it is about; `None` for service tags.
+    /// The login server of its registry; `None` for service tags.
     pub registry: Option<Name>,
-    /// When it was last read, and found good.
+    /// When it was last read and accepted.
     pub confirmed: Option<Timestamp>,
-    /// When it is asked again at the latest; `None` where it is watched.
+    /// When it is fetched next at the latest; `None` if it is watched.
     pub next: Option<Timestamp>,
-    /// Since when it fails, and why; what it last said stays in force.
+    /// Since when and why it fails; its last data stays in force.
     pub failing: Option<Alarm>,
 }
 
@@ -147,10 +147,10 @@ pub struct RegistryStatus {
     pub login_server: Name,
     /// Its names.
     pub names: Vec<NameStatus>,
-    /// Patterns of its names, with the addresses that were learned for each.
+    /// Patterns of its names, with the addresses snooped for each.
     #[serde(default)]
     pub patterns: Vec<PatternStatus>,
-    /// Whether handshakes must name it ("required" or "off").
+    /// Whether a TLS ClientHello must name it ("required" or "off").
     #[serde(default)]
     pub sni: Sni,
 }
@@ -159,9 +159,9 @@ pub struct RegistryStatus {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PatternStatus {
-    /// As it is written.
+    /// The pattern as written.
     pub pattern: String,
-    /// Addresses that are open for it.
+    /// Its allowed addresses.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -171,42 +171,42 @@ pub struct PatternStatus {
 pub struct NameStatus {
     /// The name.
     pub name: Name,
-    /// What it serves; `None` for a name of an exception.
+    /// The kind of endpoint; `None` for a name of an exception.
     pub kind: Option<EndpointKind>,
-    /// Where the name came from, in words ("region eastus", "contoso.json"), each source of it.
+    /// The sources of the name, in words ("region eastus", "contoso.json").
     pub origin: String,
-    /// When a source last named it, where that is known.
+    /// When a source last listed it, if known.
     pub confirmed: Option<Timestamp>,
-    /// Addresses that are open for it.
+    /// Its allowed addresses.
     pub addresses: Vec<AddressStatus>,
     /// The aliases of the last answer, in order.
     pub chain: Vec<Name>,
-    /// The last answer that could be used.
+    /// When the last usable answer arrived.
     pub resolved: Option<Timestamp>,
-    /// Since when lookups fail, and why the last one did.
+    /// Since when lookups fail, and the last error.
     pub failing: Option<Alarm>,
-    /// Addresses that were refused, with the reason.
+    /// Refused addresses, with the reason.
     pub refused: Vec<String>,
 }
 
-/// One open address.
+/// One allowed address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AddressStatus {
     /// The address.
     pub address: IpAddr,
-    /// When an answer first held it.
+    /// When an answer first contained it.
     pub first_seen: Timestamp,
-    /// When an answer last held it.
+    /// When an answer last contained it.
     pub last_seen: Timestamp,
-    /// Seconds until it goes, if no answer holds it again.
+    /// Seconds until it is removed, unless an answer contains it again.
     pub remaining: u64,
-    /// In no service tag: a sign that the tags are stale.
+    /// Whether it is in no service tag: a sign that the tags are stale.
     pub untagged: bool,
-    /// Snooped by the kernel from an answer to a program, and in none to the daemon.
+    /// Whether the kernel snooped it and no answer to the daemon contains it.
     #[serde(default)]
     pub snooped: bool,
-    /// Whether the last answers left it out, so that `remaining` runs.
+    /// Whether the last answers omitted it, so that `remaining` decreases.
     #[serde(skip)]
     pub lingers: bool,
     /// The line of `/etc/hosts` that gives it.
@@ -215,7 +215,7 @@ pub struct AddressStatus {
 }
 
 impl AddressStatus {
-    /// What gives it beside answers to the daemon, in words.
+    /// Returns its origin in words, unless answers to the daemon gave it.
     pub fn given_by(&self) -> Option<String> {
         match self.hosts_line {
             Some(line) => Some(format!("{HOSTS} line {line}")),
@@ -228,11 +228,11 @@ impl AddressStatus {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ExceptionStatus {
-    /// Why it is there.
+    /// The configured reason.
     pub reason: String,
     /// The unit or the cgroup.
     pub target: String,
-    /// The cgroups that it applies to now; none while the unit does not run.
+    /// The cgroups that it applies to now; empty while the unit does not run.
     pub cgroups: Vec<PathBuf>,
     /// Its names with their addresses.
     pub names: Vec<NameStatus>,
@@ -244,14 +244,14 @@ pub struct ExceptionStatus {
     pub ended: bool,
 }
 
-/// Something that needs attention, since when.
+/// A problem that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alarm {
     /// A stable word for metrics and scripts ("tags-old", "config-refused", "name-failing", …).
     pub kind: String,
-    /// Since when.
+    /// When it was raised.
     pub since: Timestamp,
-    /// What is wrong, and the fix.
+    /// The problem and its fix.
     pub message: String,
 }

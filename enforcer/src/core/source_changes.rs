@@ -1,4 +1,4 @@
-//! What differs between what was in force and what is.
+//! Differences between the previous and the current sources.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::sources::Sources;
 
-/// A sentence for each registry whose names changed.
+/// Returns a sentence for each registry whose names changed.
 pub(crate) fn changes_of_names(before: &Sources, after: &Sources) -> Vec<String> {
     let registries = after.config.registries.iter().zip(&after.endpoints);
     let changed = registries.filter_map(|(registry, now)| {
@@ -15,30 +15,33 @@ pub(crate) fn changes_of_names(before: &Sources, after: &Sources) -> Vec<String>
         let known = before.config.registries.iter().zip(&before.endpoints);
         let mut known = known.filter(|(registry, _)| registry.login_server == *login_server);
         let then: &[Endpoint] = known.next().map_or(&[], |(_, names)| names);
-        let mut parts: Vec<String> = beside(now, then)
+        let mut parts: Vec<String> = missing_from(now, then)
             .map(|endpoint| format!("{} came ({})", endpoint.name, endpoint.origin))
             .collect();
-        let gone = beside(then, now);
+        let gone = missing_from(then, now);
         parts.extend(gone.map(|endpoint| format!("{} went, its addresses linger", endpoint.name)));
         (!parts.is_empty()).then(|| format!("{login_server}: {}", parts.join("; ")))
     });
     changed.collect()
 }
 
-/// Those of `these` that are not among `others`.
-fn beside<'a>(these: &'a [Endpoint], others: &'a [Endpoint]) -> impl Iterator<Item = &'a Endpoint> {
+/// Returns the endpoints in `these` whose names are not in `others`.
+fn missing_from<'a>(
+    these: &'a [Endpoint],
+    others: &'a [Endpoint],
+) -> impl Iterator<Item = &'a Endpoint> {
     these
         .iter()
         .filter(|one| others.iter().all(|other| other.name != one.name))
 }
 
-/// How many aggregated prefixes came and went, in all tags that are read.
+/// Counts the added and removed aggregated prefixes over all tags.
 pub(crate) fn changes_of_tags(
     before: &TagSnapshot,
     after: &TagSnapshot,
     at: Timestamp,
 ) -> TagsChange {
-    let beside = |one: &TagSnapshot, other: &TagSnapshot| -> usize {
+    let missing_from = |one: &TagSnapshot, other: &TagSnapshot| -> usize {
         let families = one.families.iter().map(|(tag, prefixes)| {
             let known = other.families.get(tag);
             prefixes
@@ -52,8 +55,8 @@ pub(crate) fn changes_of_tags(
         at,
         from: before.change_number,
         to: after.change_number,
-        added: beside(after, before),
-        removed: beside(before, after),
+        added: missing_from(after, before),
+        removed: missing_from(before, after),
         took_ms: 0,
     }
 }

@@ -29,7 +29,7 @@ words! {
 }
 
 impl DynamicSources {
-    /// Every source of `config`.
+    /// Returns the status of every source of `config`.
     pub(super) fn statuses(&self, config: &Config, now: Now) -> Vec<SourceStatus> {
         let mut statuses = self.tags_statuses(config, now);
         for registry in &config.registries {
@@ -137,7 +137,7 @@ fn status(
     }
 }
 
-/// When a source is fetched next.
+/// Returns when a source is fetched next.
 fn next<K: PartialEq, T: PartialEq>(polled: &PolledSource<K, T>, now: Now) -> Option<Timestamp> {
     Some(now.wall_at(polled.poll.next_wake()))
 }

@@ -1,4 +1,4 @@
-//! The first state: from what an earlier daemon left to the first policy.
+//! The initial state: from the state of an earlier daemon to the first policy.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -30,30 +30,30 @@ use crate::resolver::rate_limiter::RateLimiter;
 use crate::sources::{DynamicSources, PersistedSources, Sources};
 use crate::state::State as SavedAddresses;
 
-/// Everything that the shell read for a start.
+/// Everything that the shell reads for a start.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// How it was started.
+    /// Parameters of the run.
     pub(crate) run: Run,
     /// The sources of the configuration, or of the last accepted one.
     pub(crate) sources: Sources,
-    /// Why the configuration is refused and the last accepted one is in force.
+    /// Why the configuration is refused, if the last accepted one is used instead.
     pub(crate) refused: Option<String>,
     /// The hosts that sources are fetched from.
     pub(crate) hosts: Vec<Name>,
-    /// What an earlier run saved of the sources, and what of it cannot be used.
+    /// Source data saved by an earlier run, and errors for its unusable parts.
     pub(crate) persisted: (PersistedSources, Vec<String>),
-    /// The addresses that an earlier run saved.
+    /// Addresses saved by an earlier run.
     pub(crate) addresses: Result<Option<SavedAddresses>, String>,
-    /// What the maps hold.
+    /// The content of the maps.
     pub(crate) held: Held,
-    /// Their settings.
+    /// The settings in the maps.
     pub(crate) settings: Settings,
-    /// Whether a daemon of this version left links: what the maps hold was in force.
+    /// Whether a daemon of this version left links, so that the maps were in force.
     pub(crate) is_takeover: bool,
-    /// The addresses that other versions allow, as far as their layouts are known.
+    /// Addresses that other versions with a known layout allow.
     pub(crate) allowed_by_others: Result<Vec<AddressKey>, String>,
-    /// The daemon's own cgroup, where the programs judge it.
+    /// The daemon's cgroup, if the programs judge it.
     pub(crate) judged_cgroup: Option<u64>,
     /// The host's own addresses.
     pub(crate) local_addresses: Vec<IpAddr>,
@@ -64,7 +64,7 @@ pub(crate) struct Start {
 }
 
 impl State {
-    /// The state of a daemon that starts, and the effects that put its first policy in force: [`State::refusal`] says whether that failed.
+    /// Returns the initial state, and the effects that put the first policy in force; [`State::refusal`] reports a failure.
     pub(crate) fn start(start: Start, now: Now) -> (Self, Vec<Effect>) {
         let mut state = Self::empty(start.run, start.sources, (start.held, start.settings), now);
         state.visibility = DnsVisibility::new(start.judged_cgroup);
@@ -136,7 +136,7 @@ impl State {
         }
     }
 
-    /// Takes what an earlier run saved of the sources. What of it cannot be used is reported, and keeps nothing from starting.
+    /// Restores source data of an earlier run. Unusable data is reported and does not prevent the start.
     fn restore_sources(&mut self, (persisted, mut unusable): (PersistedSources, Vec<String>)) {
         let now = self.now;
         if !self.run.ephemeral {
@@ -166,8 +166,8 @@ impl State {
         self.report(AlarmKind::SourcesUnreadable, unusable);
     }
 
-    /// Goes on with the service tags that an earlier run saved, where a later file lacks much of them: a restart accepts no more than a
-    /// running daemon does.
+    /// Uses the service tags saved by an earlier run if a later file lacks much of them: a restart accepts no more than a running daemon
+    /// does.
     fn keep_persisted_tags(&mut self) {
         let Sources { config, given, .. } = &mut self.sources;
         let file = config.protect.service_tags.as_ref();
@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Takes the addresses of an earlier run, as far as the answer check lets them in.
+    /// Restores the addresses of an earlier run that the answer check accepts.
     fn restore_addresses(&mut self, saved: Result<Option<SavedAddresses>, String>) {
         let saved = saved.unwrap_or_else(|error| {
             self.alarms.raise(AlarmKind::StateUnreadable, "", error);
@@ -205,8 +205,8 @@ impl State {
         }
     }
 
-    /// Keeps what the daemon before allowed: it may have been killed before it saved that. One of this version left it in the maps at hand;
-    /// of another version's it is read as far as its layout is known.
+    /// Inherits the addresses that the previous daemon allowed, as it may have been killed before it saved them: from the current maps if it
+    /// had this version, else from those of versions with a known layout.
     fn inherit(&mut self, is_takeover: bool, others: Result<Vec<AddressKey>, String>) {
         let until = self.now.since_start + self.sources.config.dns.linger;
         let others = others.unwrap_or_else(|error| {
@@ -223,7 +223,7 @@ impl State {
         );
     }
 
-    /// Starts without the addresses of earlier runs, where no policy can be made with them: protection does not wait for them.
+    /// Discards the addresses of earlier runs if no policy compiles with them: protection takes precedence.
     pub(super) fn forget_addresses(&mut self, why: &str) {
         self.cache = Cache::new(Self::cache_settings(&self.sources, self.run.seed));
         self.inherited = Inherited::default();
@@ -232,8 +232,8 @@ impl State {
         self.alarms.raise(AlarmKind::StateUnreadable, "", message);
     }
 
-    /// The programs are attached: marks DNS sockets, keeps what the next start needs, and ends the judgement of the versions that this one
-    /// takes over from; until then a packet passes only if both allow it.
+    /// Handles the first attachment of the programs: marks DNS sockets, saves state for the next start, and removes the pins of previous
+    /// versions; until then a packet passes only if both versions allow it.
     pub(super) fn attached(&mut self) {
         self.hooks.started = true;
         self.list_dns_sockets();
@@ -257,7 +257,7 @@ impl State {
         self.report(AlarmKind::OtherVersion, failure);
     }
 
-    /// Logs what is legal in the configuration, and yet probably not meant.
+    /// Logs settings that are valid but probably not intended.
     pub(super) fn warn(&self) {
         for warning in self.sources.config.warnings(self.now.wall) {
             tracing::warn!("{warning}");
@@ -265,5 +265,5 @@ impl State {
     }
 }
 
-/// What is known of the alarms of one kind: message by subject.
+/// Alarms of one kind: message by subject.
 pub(super) type Findings = BTreeMap<String, String>;

@@ -1,4 +1,4 @@
-//! Everything that the daemon knows, and what each event does to it.
+//! The daemon's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -30,22 +30,22 @@ use crate::resolver::cache::{Cache, CacheSettings};
 use crate::resolver::rate_limiter::RateLimiter;
 use crate::sources::{DynamicSources, PersistedSources, Sources};
 
-/// How this run was started; it never changes.
+/// Constant parameters of this run.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
     /// Enforcement ends with the process, and nothing is saved.
     pub(crate) ephemeral: bool,
     /// The governed cgroup.
     pub(crate) scope: PathBuf,
-    /// The configuration's file, where there is one.
+    /// The configuration file, if there is one.
     pub(crate) config: Option<PathBuf>,
-    /// The process.
+    /// The process id.
     pub(crate) pid: u32,
     /// When it started.
     pub(crate) started: Timestamp,
-    /// The cookie of the daemon's network namespace, whose sockets are trusted beside those of the initial one; 0 for none.
+    /// The cookie of the daemon's network namespace, whose sockets are trusted like those of the initial one; 0 for none.
     pub(crate) network: u64,
-    /// Another number at each start, so that hosts that start together do not ask together.
+    /// A random number per start, so that hosts that start together do not query together.
     pub(crate) seed: u64,
 }
 
@@ -54,15 +54,15 @@ pub(crate) struct Run {
 pub(crate) struct State {
     pub(super) run: Run,
     pub(super) now: Now,
-    /// What the events at hand call for.
+    /// Effects of the current event.
     pub(super) effects: Vec<Effect>,
     pub(super) due: Due,
 
     pub(super) sources: Sources,
     pub(super) dynamic: DynamicSources,
-    /// What is saved of the sources, as acknowledged.
+    /// Source data last saved, as acknowledged.
     pub(super) persisted: PersistedSources,
-    /// What is being saved of them.
+    /// Source data being saved.
     pub(super) saving_sources: Option<PersistedSources>,
     pub(super) cache: Cache,
     pub(super) rate_limiter: RateLimiter,
@@ -73,7 +73,7 @@ pub(crate) struct State {
     pub(super) inherited: Inherited,
     pub(super) exceptions: Vec<ExceptionState>,
     pub(super) running: Running,
-    /// The cgroups of targets, as they were last looked up.
+    /// The cgroups of targets at the last lookup.
     pub(super) cgroups: TargetCgroups,
     pub(super) local_addresses: Vec<IpAddr>,
     pub(super) clock: Clock,
@@ -88,91 +88,91 @@ pub(crate) struct State {
     pub(super) hooks: Hooks,
     pub(super) alarms: Alarms,
     pub(super) tags_change: Option<TagsChange>,
-    /// Since when the enforcer's cgroup is shared with others, so that it cannot allow itself hosts.
+    /// Since when other processes share the enforcer's cgroup, so that it cannot allow itself hosts.
     pub(super) cgroup_shared_since: Option<Duration>,
-    /// When all names were last asked for again because a registry was denied.
+    /// When all names were last requeried because a registry was denied.
     pub(super) requeried: Duration,
     pub(super) ticked: Duration,
-    /// Whether addresses changed since they were saved.
+    /// Whether addresses changed since they were last saved.
     pub(super) unsaved: bool,
-    /// When they are to be saved.
+    /// When they are to be saved, since the start.
     pub(super) save_at: Option<Duration>,
 }
 
-/// What the maps hold, as acknowledged.
+/// The content of the maps, as acknowledged.
 #[derive(Debug)]
 pub(super) struct Maps {
     pub(super) held: Arc<Held>,
     pub(super) settings: Settings,
     pub(super) generation: u64,
     pub(super) applied: Timestamp,
-    /// The protected set; `None` while it is not known.
+    /// The protected set in force; `None` while unknown.
     pub(super) in_force: Option<(Protected, Arc<Tables>)>,
-    /// A change that is not acknowledged yet.
+    /// A change not yet acknowledged.
     pub(super) pending: Option<Pending>,
     /// Why the last change was refused.
     pub(super) refusal: Option<String>,
 }
 
-/// The attached programs, as last checked.
+/// The attached programs at the last check.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {
     pub(super) attached: Vec<Hook>,
     pub(super) checked: Duration,
-    /// How long they had not been checked before that.
+    /// Time between the last two checks.
     pub(super) unchecked: Duration,
     pub(super) failures: BTreeMap<String, String>,
     pub(super) socket_memory: Option<String>,
-    /// Whether they were attached at all: before that, none is missing.
+    /// Whether the programs were attached once; before that, none counts as missing.
     pub(super) started: bool,
 }
 
-/// What an event leaves to be done before the next one.
+/// Work to do before the next event.
 #[derive(Debug, Default)]
 pub(super) struct Due {
-    /// Evaluate, compare, apply.
+    /// Reconcile the maps with the desired policy.
     pub(super) reconcile: bool,
-    /// Then remove the observations that are over or no longer granted.
+    /// Then remove observations that are expired or no longer granted.
     pub(super) sweep: bool,
-    /// Ask the resolvers at hand.
+    /// Query the current resolvers.
     pub(super) resolve: bool,
     /// The resolvers are being read.
     pub(super) reading_resolvers: bool,
-    /// Keep the configuration for the next start.
+    /// Save the configuration for the next start.
     pub(super) keep_configuration: bool,
-    /// Save what the sources say.
+    /// Save the source data.
     pub(super) save_sources: bool,
-    /// Report how the sources differ from these, which were in force until then.
+    /// Report the difference from these previous sources, replaced at this time since the start.
     pub(super) source_changes: Option<(Box<Sources>, Duration)>,
 }
 
 impl State {
-    /// When addresses are to be saved, since the start.
+    /// Returns when addresses are to be saved, since the start.
     pub(crate) fn save_at(&self) -> Option<Duration> {
         self.save_at
     }
 
-    /// The sources in force.
+    /// Returns the sources in force.
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
     }
 
-    /// Whether anything is fetched, so that the enforcer needs a cgroup of its own.
+    /// Returns whether any source is fetched, so that the enforcer needs a separate cgroup.
     pub(crate) fn fetches(&self) -> bool {
         !self.dynamic.hosts().is_empty()
     }
 
-    /// Policies applied since the maps were made.
+    /// Returns the number of policies applied since the maps were created.
     pub(crate) fn generation(&self) -> u64 {
         self.maps.generation
     }
 
-    /// Why the last change of policy was refused, if it was.
+    /// Returns why the last policy change was refused, if it was.
     pub(crate) fn refusal(&self) -> Option<&str> {
         self.maps.refusal.as_deref()
     }
 
-    /// The settings of a cache with the linger of the configuration.
+    /// Returns cache settings with the linger of the configuration.
     pub(super) fn cache_settings(sources: &Sources, seed: u64) -> CacheSettings {
         CacheSettings {
             linger: sources.config.dns.linger,
@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Raises or ends the alarm about an effect that has one.
+    /// Raises or clears an alarm without a subject.
     pub(super) fn report(&mut self, kind: AlarmKind, failure: Option<String>) {
         self.alarms.set(kind, "", failure);
     }

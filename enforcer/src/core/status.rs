@@ -1,4 +1,4 @@
-//! The snapshot that the control socket serves, and the summary for the service manager.
+//! The status that the control socket serves, and the summary for the service manager.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,14 +16,14 @@ use super::tags_status::{DAY, age, age_alarm};
 use crate::config::{DefaultAction, Mode};
 use crate::now::Now;
 
-/// Characters of the line for the service manager.
-const MOST_OF_SUMMARY: usize = 400;
+/// Maximum characters of the summary for the service manager.
+const SUMMARY_LENGTH: usize = 400;
 
-/// The state after an event, as it is published: it changes with time alone.
+/// The published state after an event; it changes only with time.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     status: Status,
-    /// When it was taken, on the daemon's clock.
+    /// When it was taken, since the start.
     taken: Duration,
     clock: Clock,
     tags_published: Option<Timestamp>,
@@ -31,7 +31,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The status at `now`, with what the programs counted and the hooks that are attached.
+    /// Returns the status at `now`, with these counters and attached hooks.
     pub(crate) fn at(&self, now: Now, counters: Counters, attached: &[Hook]) -> Status {
         let mut status = self.status.clone();
         status.counters = counters;
@@ -59,7 +59,7 @@ impl Snapshot {
     }
 }
 
-/// Raises or ends an alarm without a subject among those that are shown.
+/// Raises or clears an alarm without a subject in a list sorted by kind.
 fn set_alarm(alarms: &mut Vec<Alarm>, kind: AlarmKind, message: Option<String>, now: Now) {
     let word = kind.word();
     let at = alarms.partition_point(|alarm| alarm.kind.as_str() < word);
@@ -80,7 +80,7 @@ fn set_alarm(alarms: &mut Vec<Alarm>, kind: AlarmKind, message: Option<String>, 
 }
 
 impl State {
-    /// The state to publish.
+    /// Returns the state to publish.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             status: self.status(),
@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// The state in a line, for the service manager.
+    /// Returns the state in one line, for the service manager.
     pub(crate) fn summary(&self) -> String {
         let mode = match self.sources.config.mode {
             Mode::Enforce => "enforcing",
@@ -183,7 +183,7 @@ impl State {
     }
 }
 
-/// Mode, generation, and what needs attention: a refused configuration in full, of the rest the kinds.
+/// Returns mode, generation and alarms: a refused configuration with its message, the others by kind.
 fn summary(mode: &str, generation: u64, alarms: &[Alarm]) -> String {
     let mut line = format!("{mode}, generation {generation}");
     let mut kinds: Vec<&str> = alarms.iter().map(|alarm| alarm.kind.as_str()).collect();
@@ -199,7 +199,7 @@ fn summary(mode: &str, generation: u64, alarms: &[Alarm]) -> String {
     }
     line.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .take(MOST_OF_SUMMARY)
+        .take(SUMMARY_LENGTH)
         .collect()
 }
 
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_names_what_needs_attention_in_one_line() {
+    fn the_summary_lists_alarms_in_one_line() {
         assert_eq!(summary("enforcing", 7, &[]), "enforcing, generation 7");
         let alarm = |kind: &str, message: &str| Alarm {
             kind: kind.to_owned(),
@@ -225,6 +225,6 @@ mod tests {
             "enforcing, generation 7; alarms: config-refused, name-failing; line 3: no such key"
         );
         let long = [alarm(AlarmKind::ConfigRefused.word(), &"x".repeat(1000))];
-        assert_eq!(summary("enforcing", 7, &long).len(), MOST_OF_SUMMARY);
+        assert_eq!(summary("enforcing", 7, &long).len(), SUMMARY_LENGTH);
     }
 }

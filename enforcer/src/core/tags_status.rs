@@ -12,12 +12,12 @@ use crate::sources::Sources;
 pub(super) const DAY: u64 = 86_400;
 
 impl Sources {
-    /// What is wrong where the service tags are older at `now` than the configuration allows.
+    /// Returns the alarm message if the service tags are older at `now` than the configuration allows.
     pub fn age_alarm(&self, now: Timestamp) -> Option<String> {
         age_alarm(self.tags.age(now)?, self.config.protect.max_age)
     }
 
-    /// What the Discovery API says and the other service tags contradict.
+    /// Describes prefixes of the Discovery API that are left out because the service tags in force contradict them.
     pub(crate) fn left_out(&self) -> Option<String> {
         let left_out = &self.tags.added.as_ref()?.left_out;
         let first = left_out.first()?;
@@ -28,12 +28,12 @@ impl Sources {
         ))
     }
 
-    /// The protected set that these make.
+    /// Returns the status of the protected set of these sources.
     pub fn tags_status(&self) -> TagsStatus {
         self.tags_status_at(Timestamp::now())
     }
 
-    /// As [`Sources::tags_status`], with their age at `now`.
+    /// Like [`Sources::tags_status`], with the age at `now`.
     pub fn tags_status_at(&self, now: Timestamp) -> TagsStatus {
         let protect = &self.config.protect;
         let tags = &self.tags;
@@ -64,7 +64,7 @@ pub(super) fn age(published: Timestamp, now: Timestamp) -> Option<Duration> {
     Duration::try_from(now.duration_since(published)).ok()
 }
 
-/// What is wrong with service tags of this age, where that is more than `limit`.
+/// Returns the alarm message for service tags of this age, if it exceeds `limit`.
 pub(super) fn age_alarm(age: Duration, limit: Duration) -> Option<String> {
     (age > limit).then(|| {
         format!(

@@ -1,4 +1,4 @@
-//! Records that the tests of this module share.
+//! Shared test data: a status and an event.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
 
-/// A status with something in every field that metrics show.
+/// Returns a status with a value in every field that metrics show.
 pub(crate) fn status() -> Status {
     let started = "2026-08-22T12:00:00Z".parse().unwrap();
     let resolved = "2026-08-22T12:00:01Z".parse().unwrap();
@@ -47,7 +47,7 @@ pub(crate) fn status() -> Status {
     }
 }
 
-/// A denial.
+/// Returns a denial.
 pub(crate) fn event() -> EventRecord {
     EventRecord {
         sequence: 0,

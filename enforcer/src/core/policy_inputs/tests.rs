@@ -27,7 +27,7 @@ fn key(address: &str) -> AddressKey {
     }
 }
 
-/// What the maps should hold for `text`, where `answers` came and `inherited` was open, all of it for the unit in cgroup 7.
+/// Returns the desired maps for `text` with these `answers` and `inherited` addresses, if the unit of exceptions is in cgroup 7.
 fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> Desired {
     let sources = Sources::of_text(text);
     let mut cache = Cache::new(CacheSettings::default());
@@ -40,9 +40,9 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
     let mut registries = RegistryNames::default();
     registries.update(&sources, &cache);
     let keys: Vec<_> = inherited.iter().map(|(address, _)| key(address)).collect();
-    let opening =
+    let grant =
         |(address, name): &(&str, u32)| (AddressGrant::new(0, key(address), *name), u64::MAX);
-    let bound = inherited.iter().map(opening).collect();
+    let bound = inherited.iter().map(grant).collect();
     let inherited = Inherited::new(keys.iter(), &bound, &sources, Duration::MAX);
     let origins = PolicyInputs {
         sources: &sources,
@@ -51,7 +51,7 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
         patterns: &Patterns::default(),
         inherited: &inherited,
     };
-    let standing = ExceptionState {
+    let state = ExceptionState {
         cgroups: vec![CgroupRef {
             id: 7,
             level: 1,
@@ -59,23 +59,23 @@ fn desired(text: &str, answers: &[(&str, &str)], inherited: &[(&str, u32)]) -> D
         }],
         deadline: u64::MAX,
     };
-    let inputs = inputs(&origins, &[standing], &mut NameIds::default());
+    let inputs = inputs(&origins, &[state], &mut NameIds::default());
     compile(&inputs, compile_tables(&Protected::default()).unwrap()).unwrap()
 }
 
-/// Where any name opens, for which cgroup.
+/// Returns the addresses allowed for any server name, by cgroup.
 fn any_names(desired: &Desired) -> BTreeSet<(u64, String)> {
     let any = desired.name_addresses.keys();
-    let any = any.filter(|opening| opening.name == AddressGrant::ANY_NAME);
-    let place = |opening: &AddressGrant| {
-        let address = Ipv6Addr::from(opening.address).to_canonical();
-        (opening.cgroup, address.to_string())
+    let any = any.filter(|grant| grant.name == AddressGrant::ANY_NAME);
+    let cgroup_and_address = |grant: &AddressGrant| {
+        let address = Ipv6Addr::from(grant.address).to_canonical();
+        (grant.cgroup, address.to_string())
     };
-    any.map(place).collect()
+    any.map(cgroup_and_address).collect()
 }
 
 #[test]
-fn after_a_restart_names_count_at_the_addresses_that_were_open_before_it() {
+fn after_a_restart_names_are_checked_at_inherited_addresses() {
     let (contoso, fabrikam) = (
         NameIds::default().id(CONTOSO),
         NameIds::default().id(FABRIKAM),
@@ -106,7 +106,7 @@ fn after_a_restart_names_count_at_the_addresses_that_were_open_before_it() {
 }
 
 #[test]
-fn an_exception_that_switches_names_off_does_so_for_nobody_else() {
+fn an_exception_without_name_checks_affects_only_its_cgroup() {
     let text = format!("{REGISTRIES}{EXCEPTION}");
     let own = [(FABRIKAM, "10.2.0.4")];
     let desired = desired(&text, &own, &[]);
@@ -117,7 +117,7 @@ fn an_exception_that_switches_names_off_does_so_for_nobody_else() {
 }
 
 #[test]
-fn the_kernel_believes_no_server_that_its_address_does_not_tell() {
+fn the_kernel_trusts_only_servers_identified_by_address() {
     let configured = ["10.0.0.53:5353", "10.0.0.54:53"].map(|server| server.parse().unwrap());
     for (server, expected) in [
         ("10.0.0.53", false),

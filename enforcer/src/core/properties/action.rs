@@ -1,6 +1,6 @@
-//! What can happen to the world of the core, and what can fail meanwhile.
+//! Actions on the simulated host, and failures while they are handled.
 
-/// Something that happens.
+/// An action on the simulated host.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
     Answer {
@@ -19,7 +19,7 @@ pub(super) enum Action {
         seconds: u64,
         agent_runs: bool,
     },
-    /// Another configuration, or one that cannot be read.
+    /// Reload of a configuration by index; `None` if it cannot be read.
     Reload(Option<usize>),
     LocalAddress(u8),
     CheckHooks {
@@ -28,16 +28,16 @@ pub(super) enum Action {
     Save,
 }
 
-/// What fails while an event is handled.
+/// A failure while an event is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     None,
-    /// The kernel refuses a change, and nothing of it stays.
+    /// The kernel refuses a change, and it is rolled back.
     Refused,
-    /// A change stays in part.
+    /// A change is applied in part.
     Partial,
     /// A change is refused, and the maps cannot be read.
     Unreadable,
-    /// Everything but changes of policy.
+    /// Every effect except policy changes fails.
     Elsewhere,
 }

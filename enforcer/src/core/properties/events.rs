@@ -1,4 +1,4 @@
-//! The events that actions lead to.
+//! Events that result from actions.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -36,11 +36,11 @@ impl World {
             Action::Observe { name, address } => self.observe(name, address),
             Action::Tick { agent_runs, .. } => {
                 self.agent_runs = agent_runs;
-                self.say_observed();
+                self.renew_observed();
                 Event::Tick(Box::new(surroundings(&self.maps, agent_runs)))
             }
             Action::Reload(configuration) => {
-                self.say_observed();
+                self.renew_observed();
                 let read = configuration.map(|index| self.configurations[index].clone());
                 Event::Reload(Box::new(Reload {
                     read: read.ok_or_else(|| "line 1: no such key".to_owned()),
@@ -74,7 +74,7 @@ impl World {
         if sources.registry_names().any(|known| *known == name) {
             for address in &good {
                 let said = (name.clone(), *address);
-                self.said.insert(said, self.now.since_start);
+                self.given.insert(said, self.now.since_start);
             }
             if good.is_empty() {
                 if let Some((_, fails)) = self.answers.get_mut(&name) {
@@ -96,7 +96,7 @@ impl World {
         Event::Answered(Box::new(Reply::Policy(name, Family::V4, answer)))
     }
 
-    /// The programs observe an answer to somebody's question, if they know its name.
+    /// Returns the programs' observation of an answer to another program, if they know its name.
     fn observe(&mut self, name: usize, address: usize) -> Event {
         let name: Name = NAMES[name].parse().unwrap();
         let ip: IpAddr = ADDRESSES[address].parse().unwrap();
@@ -107,7 +107,7 @@ impl World {
         if sources.registry_names().any(|known| *known == name)
             && !sources.check_answer(&name, ip).is_refusal()
         {
-            self.said.insert((name.clone(), ip), self.now.since_start);
+            self.given.insert((name.clone(), ip), self.now.since_start);
         }
         let mut snooped = SnoopedGrant {
             deadline: self.now.boot + 900_000_000_000,
@@ -130,8 +130,8 @@ impl World {
         Event::Observed(vec![(observation, None)])
     }
 
-    /// The programs say again what they still hold.
-    fn say_observed(&mut self) {
+    /// Records the addresses of unexpired observations as given now.
+    fn renew_observed(&mut self) {
         let ids = NAMES.map(|name| {
             self.maps
                 .held
@@ -146,7 +146,7 @@ impl World {
             {
                 let ip = IpAddr::from(grant.address).to_canonical();
                 let said = (NAMES[name].parse().unwrap(), ip);
-                self.said.insert(said, self.now.since_start);
+                self.given.insert(said, self.now.since_start);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Names, addresses, configurations and lookups of the world.
+//! Names, addresses, configurations and lookups of the simulated host.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::now::Now;
 use crate::sources::Sources;
 use crate::state::State as SavedAddresses;
 
-/// The longest TTL of an answer.
+/// Maximum TTL of an answer.
 pub(super) const MAX_TTL: Duration = Duration::from_secs(60);
 pub(super) const NAMES: [&str; 2] = ["contoso.azurecr.io", "fabrikam.azurecr.io"];
-/// Of the registries' service tag, of a private endpoint, and the last one of another service, where no name may lead.
+/// Three addresses in the registries' service tag, two of a private endpoint, and one of another service, refused for every name.
 pub(super) const ADDRESSES: [&str; 6] = [
     "20.42.66.1",
     "20.42.66.2",
@@ -24,7 +24,7 @@ pub(super) const ADDRESSES: [&str; 6] = [
     "20.60.0.9",
 ];
 
-/// Configurations to start with and to reload.
+/// Returns the configurations to start with and to reload.
 pub(super) fn configurations() -> Vec<Sources> {
     let registry = |name: &str| {
         format!("[[registry]]\nlogin-server = \"{name}\"\nprivate-endpoints = [\"10.1.0.0/24\"]\n")
@@ -42,7 +42,7 @@ pub(super) fn configurations() -> Vec<Sources> {
     texts.iter().map(|text| with_few_prefixes(text)).collect()
 }
 
-/// The sources of a configuration with service tags that compile at once.
+/// Returns the sources of a configuration, with few service-tag prefixes so that they compile fast.
 fn with_few_prefixes(text: &str) -> Sources {
     let mut sources = Sources::of_text(text);
     for (tag, prefix) in [

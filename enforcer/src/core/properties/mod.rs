@@ -1,12 +1,12 @@
-//! Random sequences of events, with effects that fail, against a model of the maps and the state directory.
+//! Property tests: random sequences of events with failing effects, against a model of the maps and the state directory.
 //!
-//! What holds after every event:
-//! - The maps hold what was acknowledged, and no change is left unacknowledged.
-//! - An address is allowed only while a source in force says so, or its linger runs.
-//! - What the last good answer to a name in force said is allowed, whatever failed since.
-//! - Nothing that left the policy stays: neither exceptions nor DNS observations that no name grants.
+//! Invariants after every event:
+//! - The maps hold what was acknowledged, and no change stays unacknowledged.
+//! - An address is allowed only while a source in force gives it, or while it lingers.
+//! - The addresses of the last good answer to a name in force are allowed, whatever failed since.
+//! - Removed exceptions, and DNS observations that no name grants, do not stay.
 //! - Applying a change twice leaves the same maps.
-//! - A restart from what was saved reaches a policy with the same names, exceptions and last good addresses, and no new address.
+//! - A restart from the saved state yields the same names, exceptions and last good addresses, and no new address.
 
 mod action;
 mod events;
@@ -27,7 +27,7 @@ use self::model::key;
 use self::world::World;
 use crate::policy::revoked_grants;
 
-/// Sequences of events; a build without optimization takes 25 ms for each.
+/// Number of sequences; each takes 25 ms in a build without optimization.
 const SEQUENCES: u32 = if cfg!(debug_assertions) {
     1_000
 } else {
@@ -61,7 +61,7 @@ fn failure() -> impl Strategy<Value = Failure> {
     ]
 }
 
-/// What holds after every event.
+/// Checks the invariants that hold after every event.
 fn check(world: &World) -> TestCaseResult {
     prop_assert!(
         world.state.maps.pending.is_none(),
@@ -93,14 +93,14 @@ fn check(world: &World) -> TestCaseResult {
     Ok(())
 }
 
-/// What holds after a tick, which ends what has lingered.
+/// Checks the invariants that hold after a tick, which expires lingering addresses.
 fn check_lingering(world: &World) -> TestCaseResult {
     if !world.is_in_sync() {
         return Ok(());
     }
     for allowed in world.maps.held.allowed.keys() {
         let address = IpAddr::from(*allowed).to_canonical();
-        let said = world.last_said(address);
+        let said = world.last_given(address);
         prop_assert!(said.is_some(), "{} was never said", address);
         let unsaid = world
             .now
@@ -116,7 +116,7 @@ fn check_lingering(world: &World) -> TestCaseResult {
     Ok(())
 }
 
-/// A restart, with everything working.
+/// Checks a restart without failures.
 fn check_restart(mut world: World) -> TestCaseResult {
     world.retry();
     let before = world.maps.held.clone();

@@ -1,4 +1,4 @@
-//! The maps as the kernel would hold them.
+//! A model of the kernel's maps.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use super::super::event::{ApplyFailure, Observation};
 use super::action::Failure;
 use crate::policy::{Held, MapChanges, address, diff, revoked_grants};
 
-/// The maps that the core changes.
+/// The maps that the core writes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Maps {
     pub(super) held: Held,
@@ -19,7 +19,7 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    /// Applies a change, or fails to.
+    /// Applies a change, or simulates a failure.
     pub(super) fn apply(
         &mut self,
         change: &PolicyChange,
@@ -35,9 +35,9 @@ impl Maps {
                 assert_eq!(*self, once, "applying twice leaves the same maps");
                 return Ok(());
             }
-            // What was written is taken back.
+            // Writes are rolled back.
             Failure::Refused | Failure::Unreadable => {}
-            // Removing fails: what was written stays.
+            // Removals fail: writes stay.
             Failure::Partial => self.write(change),
         }
         let maps = match failure {
@@ -52,7 +52,7 @@ impl Maps {
         }))
     }
 
-    /// What a daemon reads back: prefixes cannot be listed, and grants are in no map.
+    /// Returns what a daemon reads back: prefixes cannot be listed, and grants are in no map.
     pub(super) fn read(&self) -> Held {
         Held {
             prefixes: BTreeMap::new(),
@@ -61,13 +61,13 @@ impl Maps {
         }
     }
 
-    /// The observations with their ends.
+    /// Returns the observations with their deadlines.
     pub(super) fn observations(&self) -> Vec<(AddressGrant, Deadline)> {
         let snooped = self.snooped.iter();
         snooped.map(|(grant, of)| (*grant, of.deadline)).collect()
     }
 
-    /// What the core is given of them.
+    /// Returns the observations as the core receives them.
     pub(super) fn listed(&self) -> Vec<Observation> {
         let snooped = self.snooped.iter();
         snooped.map(|(grant, of)| (*grant, *of)).collect()
@@ -114,7 +114,7 @@ impl Maps {
     }
 }
 
-/// The key of an address in the maps.
+/// Returns the key of an address in the maps.
 pub(super) fn key(ip: IpAddr) -> AddressKey {
     address(ip).key()
 }

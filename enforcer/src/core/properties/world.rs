@@ -1,4 +1,4 @@
-//! A host around the core: sources, resolvers, maps and a state directory, all of which can fail.
+//! A simulated host: sources, resolvers, maps and a state directory, all of which can fail.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use crate::now::Now;
 use crate::sources::{PersistedSources, Sources};
 use crate::state::State as SavedAddresses;
 
-/// The core in its world.
+/// The core on a simulated host.
 pub(super) struct World {
     pub(super) configurations: Vec<Sources>,
     pub(super) state: State,
@@ -26,14 +26,14 @@ pub(super) struct World {
     pub(super) agent_runs: bool,
     saved: Option<SavedAddresses>,
     persisted: PersistedSources,
-    /// By name, the addresses of its last good answer, and whether lookups fail since.
+    /// By name, the addresses of the last good answer, and whether lookups have failed since.
     pub(super) answers: BTreeMap<Name, (BTreeSet<IpAddr>, bool)>,
-    /// By name, when a source in force last said an address.
-    pub(super) said: BTreeMap<(Name, IpAddr), Duration>,
+    /// When a source in force last gave an address, by name.
+    pub(super) given: BTreeMap<(Name, IpAddr), Duration>,
 }
 
 impl World {
-    /// A daemon that starts with nothing.
+    /// Starts a daemon without saved state.
     pub(super) fn start(configurations: &[Sources]) -> Self {
         let (maps, now) = (Maps::default(), now(Duration::from_secs(1)));
         let start = start(&configurations[0], &maps, None, false);
@@ -47,14 +47,14 @@ impl World {
             saved: None,
             persisted: PersistedSources::default(),
             answers: BTreeMap::new(),
-            said: BTreeMap::new(),
+            given: BTreeMap::new(),
         };
         world.run(effects, Failure::None);
         world.feed(Event::Attached, Failure::None);
         world
     }
 
-    /// Ends the daemon, and starts it again with what it left.
+    /// Restarts the daemon with its saved state.
     pub(super) fn restart(&mut self) {
         self.feed(Event::Stopping, Failure::None);
         let sources = self.state.sources.clone();
@@ -68,7 +68,7 @@ impl World {
         self.feed(Event::Attached, Failure::None);
     }
 
-    /// Has what failed tried again.
+    /// Retries failed effects, by a tick.
     pub(super) fn retry(&mut self) {
         self.act(
             Action::Tick {
@@ -83,16 +83,16 @@ impl World {
         self.state.is_in_sync() && self.state.refusal().is_none()
     }
 
-    /// The addresses of the last good answers to names in force.
+    /// Returns the addresses of the last good answers to names in force.
     pub(super) fn last_good(&self) -> impl Iterator<Item = IpAddr> {
         let names = self.state.sources.registry_names();
         let answers = names.filter_map(|name| self.answers.get(name));
         answers.flat_map(|(addresses, _)| addresses.iter().copied())
     }
 
-    /// When a source in force last said an address.
-    pub(super) fn last_said(&self, address: IpAddr) -> Option<Duration> {
-        let said = self.said.iter().filter(|((_, said), _)| *said == address);
+    /// Returns when a source in force last gave an address.
+    pub(super) fn last_given(&self, address: IpAddr) -> Option<Duration> {
+        let said = self.given.iter().filter(|((_, said), _)| *said == address);
         said.map(|(_, at)| *at).max()
     }
 
@@ -102,25 +102,25 @@ impl World {
         } else {
             1
         };
-        self.keep_saying();
+        self.renew_given();
         self.now = now(self.now.since_start + Duration::from_secs(seconds));
-        self.keep_saying();
+        self.renew_given();
         let event = self.event(action);
         self.feed(event, failure);
-        // A name that left is remembered while its addresses linger, and comes back with them.
+        // The cache remembers a removed name while its addresses linger, and restores them with it.
         let cache = &self.state.cache;
         self.answers
             .retain(|name, _| cache.entries().any(|(known, _)| known == name));
     }
 
-    /// Sources in force say what they said last; while lookups of a name fail, no linger runs.
-    fn keep_saying(&mut self) {
+    /// Renews the addresses of the last answers; while lookups of a name fail, its addresses do not linger away.
+    fn renew_given(&mut self) {
         let at = self.now.since_start;
         let sources = &self.state.sources;
         let in_force: BTreeSet<&Name> = sources.registry_names().collect();
         let answers = self.answers.iter();
         for (name, (current, fails)) in answers.filter(|(name, _)| in_force.contains(name)) {
-            for ((of, address), said) in &mut self.said {
+            for ((of, address), said) in &mut self.given {
                 if of == name && (*fails || current.contains(address)) {
                     *said = at;
                 }
