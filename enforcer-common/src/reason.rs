@@ -1,4 +1,4 @@
-//! The line of the rule that decided, and what follows from it.
+//! The line of the rule that decided, and its consequences.
 
 mod text;
 

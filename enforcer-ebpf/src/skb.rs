@@ -195,7 +195,7 @@ impl CgroupSource for Packet<'_> {
     // Not a separate function: without kernel BTF, the verifier accepts no packet as a function argument.
     #[inline(always)]
     fn exception(&self, high: u64, low: u64) -> u32 {
-        // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
+        // SAFETY: the pointer is the kernel's, to the current packet. A level below that of the socket's cgroup gives 0.
         let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level) };
         exception_among(ancestor, high, low)
     }

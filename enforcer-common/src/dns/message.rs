@@ -189,7 +189,7 @@ pub(super) struct Walk {
     /// Length of the whole name so far.
     pub(super) written: Cell<u32>,
     pub(super) pointers: Cell<u32>,
-    /// Offset behind the name; 0 while unknown.
+    /// Offset after the name; 0 while unknown.
     pub(super) after: Cell<u32>,
     /// Hash of the name so far: lengths and labels in lower case.
     pub(super) hash: Cell<u64>,

@@ -69,7 +69,7 @@ impl MessageReader {
         walk.starred.set(0);
     }
 
-    /// Offset behind the name; `None` if it could not be read.
+    /// Offset after the name; `None` if it could not be read.
     #[inline(always)]
     pub(super) fn after_name(&self) -> Option<u32> {
         if self.walk.state.get() != DONE {

@@ -7,7 +7,7 @@ const MAX_PENDING: usize = 32;
 
 /// Pending queries of a socket, as [`super::Question::word`]s. All zero: none.
 ///
-/// Without a lock: if two threads race, a query may be lost, and its answer then grants nothing.
+/// There is no lock: if two threads race, a query may be lost, and its answer then grants nothing.
 #[derive(Debug)]
 #[repr(C)]
 pub struct PendingQueries {

@@ -185,7 +185,7 @@ impl ParserState {
         Ok(())
     }
 
-    /// Moves on behind a field.
+    /// Advances past a field.
     #[inline(always)]
     fn pass(&mut self, word: u64, keys: &mut NameKeys) {
         let cursor = self.cursor;

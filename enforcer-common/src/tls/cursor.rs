@@ -36,7 +36,7 @@ pub(super) struct Cursor {
     pub(super) width: u8,
     /// Bytes before the field.
     pub(super) skip: u16,
-    /// Bytes of the message behind the field; of the record while the message's length is unknown.
+    /// Bytes of the message after the field; of the record while the message's length is unknown.
     left: u16,
     /// A length that the field gave.
     pub(super) length: u16,
@@ -110,13 +110,13 @@ pub(super) const fn allows_second_hello(cursor: Cursor, word: u64) -> bool {
     is_extension && u16::from_be_bytes([a, b]) == SUPPORTED_VERSIONS
 }
 
-/// The cursor behind a ClientHello that a second one may follow.
+/// The cursor after a ClientHello that a second one may follow.
 #[inline(always)]
 pub(super) const fn behind_hello(end: Cursor) -> Cursor {
     Cursor::at(Field::Next, end.skip, 0)
 }
 
-/// The cursor behind a field whose bytes are in `word`, the first one lowest; a name has no bytes in it. `unframed` is the number of bytes of the
+/// The cursor after a field whose bytes are in `word`, the first one lowest; a name has no bytes in it. `unframed` is the number of bytes of the
 /// message beyond its record.
 #[inline(always)]
 pub(super) fn advance(cursor: Cursor, word: u64, unframed: &mut u16) -> Cursor {
@@ -211,7 +211,7 @@ fn hello(high: u8, len: u16, left: u16, unframed: &mut u16) -> Result<Cursor, Re
 /// The cursor in a further record of `len` bytes; subtracts them from `unframed`.
 ///
 /// # Errors
-/// [`Reason::HelloUnreadable`] if the record ends behind the message.
+/// [`Reason::HelloUnreadable`] if the record extends past the message.
 #[inline(always)]
 pub(super) fn continued(cursor: Cursor, len: u16, unframed: &mut u16) -> Result<Cursor, Reason> {
     let more = len.saturating_sub(*unframed);
@@ -228,7 +228,7 @@ pub(super) fn continued(cursor: Cursor, len: u16, unframed: &mut u16) -> Result<
     })
 }
 
-/// The cursor behind the header of a record after a ClientHello; its `len` bytes of content begin with `first`.
+/// The cursor after the header of a record after a ClientHello; its `len` bytes of content begin with `first`.
 #[inline(always)]
 fn next(kind: u8, major: u8, len: u16, first: u8, unframed: &mut u16) -> Result<Cursor, Reason> {
     let Some(rest) = len.checked_sub(1) else {
@@ -272,7 +272,7 @@ fn name(cursor: Cursor, list: u16, kind: u8, len: u16) -> Result<Cursor, Reason>
     Ok(next)
 }
 
-/// The cursor behind the server name, after `skip` bytes.
+/// The cursor before the field after the server name, which `skip` bytes precede.
 #[inline(always)]
 fn behind(skip: u16, left: u16) -> Result<Cursor, Reason> {
     if skip == left {

@@ -28,7 +28,7 @@ pub(super) enum Field {
     End = 10,
     /// A denial: [`super::cursor::Cursor::length`] holds the code of the reason.
     Failed = 11,
-    /// Type, version, length and first byte of a record behind the ClientHello: a server may request a second one (RFC 8446 section 4.1.4).
+    /// Type, version, length and first byte of a record after the ClientHello: a server may request a second one (RFC 8446 section 4.1.4).
     Next = 12,
     /// The length of a message that is a second ClientHello.
     SecondHello = 13,

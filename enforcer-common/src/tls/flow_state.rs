@@ -43,7 +43,7 @@ const REJECTED: u32 = 256;
 /// The ClientHello takes more than one record. Layout versions that parse one record only take such a connection for an untracked one.
 const FRAGMENTED: u32 = 1 << 16;
 
-/// How far ahead a sequence number can be (RFC 9293 section 3.4); one that is further ahead is behind.
+/// How far ahead a sequence number can be (RFC 9293 section 3.4); a larger distance means that it is behind.
 pub(super) const AHEAD: u32 = i32::MAX as u32;
 /// Largest window, in bytes: the most that can be in flight and be retransmitted (RFC 7323 section 2.3).
 pub(super) const MAX_WINDOW: u32 = 1 << 30;

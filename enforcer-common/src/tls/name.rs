@@ -43,7 +43,7 @@ impl NameKeys {
     }
 }
 
-/// A key under construction. Parts are written as whole words, hence the room behind the key.
+/// A key under construction. Parts are written as whole words, hence the room after the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C, align(8))]
 pub(super) struct KeyBuffer([u8; NAME_BYTES + 8]);
@@ -112,7 +112,7 @@ pub(super) const fn is_numeric(word: u64, len: u32) -> bool {
     lowest(!numeric & HIGH, len) == 0
 }
 
-/// Number of the first `len` bytes, 1 to 8, that belong to one label and the dot behind it, and whether that dot is there, for a word in lower case.
+/// Number of the first `len` bytes, 1 to 8, that belong to one label and the dot after it, and whether that dot is there, for a word in lower case.
 #[inline(always)]
 pub(super) const fn label(word: u64, len: u32) -> (u32, bool) {
     let dots = between(word, b'.', b'.');

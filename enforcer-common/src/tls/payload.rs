@@ -1,4 +1,4 @@
-//! The payload of a segment: compared with what was sent before, then parsed further.
+//! Checks the payload of a segment: compares retransmitted bytes, parses new ones.
 
 use super::client_hello::Progress;
 use super::flow_state::{AHEAD, FlowState, MAX_WINDOW, PARSING, Phase, VERIFIED};
@@ -108,7 +108,7 @@ impl FlowState {
         Ok(())
     }
 
-    /// Commits what was parsed. A connection that was rejected for its server name goes on once the name is granted, with a segment that holds
+    /// Commits the parsed bytes. A connection that was rejected for its server name continues once the name is granted, with a segment that holds
     /// the whole name.
     #[inline(always)]
     fn advance(

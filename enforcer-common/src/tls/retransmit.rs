@@ -1,7 +1,7 @@
 //! The inspected bytes of a connection, for comparison with its retransmissions. Some ways of sending let the process change the memory after the
 //! check (MSG_ZEROCOPY, splice), and the kernel reads that memory again for each retransmission.
 
-/// Number of bytes recorded: more than a post-quantum ClientHello with a session ticket, or with a second ClientHello behind it, has. With the rest
+/// Number of bytes recorded: more than a post-quantum ClientHello with a session ticket, or followed by a second ClientHello, has. With the rest
 /// of the flow state they fill 8 KiB.
 pub const RECORDED_BYTES: u32 = 3072;
 const RECORDED_WORDS: usize = RECORDED_BYTES as usize / 8;
@@ -19,10 +19,10 @@ const _: () = assert!(RECORDED_WORDS < INCOMING_WORDS);
 impl SentBytes {
     /// No bytes.
     pub const EMPTY: Self = Self([0; RECORDED_WORDS + INCOMING_WORDS]);
-    /// Last offset that has room for [`RECORDED_BYTES`] behind it.
+    /// Last offset that has room for [`RECORDED_BYTES`] after it.
     pub const LAST: u32 = RECORDED_BYTES + 7;
 
-    /// Offset at which bytes go that are to be compared with those recorded from `from` on.
+    /// Offset at which to store bytes for comparison with those recorded from `from` on.
     #[inline(always)]
     pub const fn incoming(from: u32) -> u32 {
         RECORDED_BYTES + (from & 7)

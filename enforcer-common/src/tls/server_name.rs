@@ -4,7 +4,7 @@ use super::client_hello::{LETTERED, NAMED, ParserState};
 use super::name::{NameKeys, has_colon, is_numeric, label, lower, lowest};
 use crate::reason::Reason;
 
-/// Length of a group of an IPv6 address with the colon behind it.
+/// Length of a group of an IPv6 address with the colon after it.
 const IPV6_GROUP: u32 = 5;
 
 impl ParserState {

@@ -158,7 +158,7 @@ fn grant(entry: &NameEntry, address: Address) -> ObservationOutcome {
         }
     }
     let [high, low] = halves(address);
-    // The name first: an address alone grants nothing.
+    // Add the name first: an address alone grants nothing.
     let is_written = add_grant(scope, high, low, entry.id, deadline) != 0
         && add_grant(scope, high, low, AddressGrant::ADDRESS, deadline) != 0;
     if is_written {

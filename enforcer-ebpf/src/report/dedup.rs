@@ -14,10 +14,10 @@ use super::counters::count;
 use crate::maps::{DENIAL_DEDUP, REPORT_RATES, SUPPRESSED};
 use crate::policy_maps::joined;
 
-/// Returned instead of a window (32 bits) if no record is to be sent.
+/// Returned instead of a window (32 bits) to send no record.
 pub(crate) const NOT_REPORTED: u64 = u64::MAX;
 
-/// Returns the window of a denial that is to be reported, and counts any other. `who`: digest of the server name in the upper half, process id in the
+/// Returns the window of a denial to report, and counts any other. `who`: digest of the server name in the upper half, process id in the
 /// lower. Exported for the verifier: see [`crate::policy_maps`].
 #[unsafe(no_mangle)]
 #[inline(never)]

@@ -142,7 +142,7 @@ fn storage<'a>(socket: *mut bpf_sock, flags: u64) -> Option<&'a mut FlowState> {
     }
 }
 
-/// The settings in force, whatever the packet.
+/// The settings in force, which do not depend on the packet.
 struct CurrentSettings;
 
 /// A packet to an address that a name allows.
@@ -166,7 +166,7 @@ impl Connection<'_> {
         if self.decision.reason != Reason::ExceptionName {
             return None;
         }
-        // SAFETY: the pointer is the kernel's own to the packet at hand. A level below that of the socket's cgroup gives 0.
+        // SAFETY: the pointer is the kernel's, to the current packet. A level below that of the socket's cgroup gives 0.
         let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.packet.raw(), level) };
         policy_maps::first_scope(ancestor, |cgroup| {
             let deadline = policy_maps::grant_deadline(cgroup, high, low, names);

@@ -4,7 +4,7 @@ use enforcer_common::layout::NameEntry;
 use enforcer_common::tls::Grant;
 use enforcer_common::{Address, Class, Decision, Exception, Flow, PacketError, Reason};
 
-/// A step, with what it read or found.
+/// A step with its inputs and results.
 #[cfg_attr(
     not(feature = "trace"),
     expect(dead_code, reason = "without the feature, nothing reads a step")
@@ -21,7 +21,7 @@ pub(crate) enum Step {
     AllowedName(Address, bool),
     /// The decision on the flow.
     Decision(Decision),
-    /// A TCP segment whose payload, of so many bytes, is checked.
+    /// A TCP segment whose payload is checked, with the payload's length in bytes.
     Segment(u32),
     /// The server name of the ClientHello, in the scratch memory of a socket.
     ServerName(u64),

@@ -1,4 +1,4 @@
-//! BPF links: what they are attached to (proc_pid_fdinfo(5)), and detaching them.
+//! Inspects BPF links (proc_pid_fdinfo(5)) and detaches them.
 
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};

@@ -30,7 +30,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs with the pinned maps and their contents; attaches nothing. The trie of exception prefixes alone is created again, since it cannot be
+    /// Loads the programs with the pinned maps and their contents; attaches nothing. Only the trie of exception prefixes is created again, since it cannot be
     /// listed reliably before Linux 6.13; attached programs keep the old one until they are replaced.
     ///
     /// # Errors

@@ -138,7 +138,7 @@ impl Pins {
     /// Whether links of this version are attached.
     ///
     /// # Errors
-    /// [`KernelError::OtherVersion`] if only those of another version are, or this one's are missing at a hook; else as [`Pins::exist`].
+    /// [`KernelError::OtherVersion`] if another version's links are attached, and this version's are missing at a hook; else as [`Pins::exist`].
     pub fn judge(&self) -> Result<bool, KernelError> {
         let links = self.exist()?.then(|| self.attached());
         let attached = links.map_or(0, |links| links.len());

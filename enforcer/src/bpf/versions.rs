@@ -1,7 +1,7 @@
 //! The pins of all versions, one directory each.
 //!
 //! Rules for all versions, so that each can take over from any other: the base directory, locked (flock) by the running process, contains only
-//! directories `v<layout version>` that are accessible to root alone; each of these contains only pins, and those of links have names that begin with
+//! directories `v<layout version>` that only root can access; each of these contains only pins, and those of links have names that begin with
 //! `link_`. A version that takes over attaches its own links before it removes the others' pins. Of their maps it reads only [`ALLOWED`], if
 //! [`SAME_ALLOWED`] lists the version, and shares [`FLOWS`], whose pin name identifies its layout.
 

@@ -150,7 +150,7 @@ fn the_shortest_ttl_of_the_chain_counts() {
     assert_eq!(chain(0, 5), Some(0));
     assert_eq!(chain(60, 0x8000_0000), Some(0), "RFC 2181");
     assert_eq!(chain(60, u32::MAX), Some(0));
-    // Including that of an alias behind the address.
+    // Including that of an alias after the address.
     let mut message = response().a("b.example", 7);
     let at = message.end() + 2 + 4;
     message = message.alias(QUESTION_NAME, "b.example");

@@ -93,7 +93,7 @@ fn judged_address(ip: Ipv6Addr) -> Address {
     }
 }
 
-/// The transport behind up to `bound` headers; `None` behind a routing header that names further hops.
+/// The transport after up to `bound` headers; `None` after a routing header that names further hops.
 fn walk(protocol: u8, rest: &[u8], bound: u32) -> Option<Transport> {
     if bound == 0 {
         return Some(Transport::Hidden(protocol));

@@ -15,12 +15,12 @@ const PASSED: u64 = u8::MAX as u64;
 /// The number of a name if any server name passes (`sni = "off"`).
 const ANY_NAME: u64 = AddressGrant::ANY_NAME as u64;
 
-/// A step, with what it read or found.
+/// A step with its inputs and results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The word for the step.
     pub name: String,
-    /// What it read or found, by key.
+    /// Its inputs and results, by key.
     pub fields: Vec<(String, Value)>,
 }
 

@@ -1,4 +1,4 @@
-//! Facts about this host, read once, so that the checks can be tested with those of any host.
+//! Facts about this host, read once, so that tests can run the checks with the facts of any host.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
