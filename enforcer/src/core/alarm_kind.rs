@@ -10,7 +10,7 @@ words! {
         AddressUntagged => "address-untagged",
         /// Changes of the host's own addresses are not reported.
         AddressesUnwatched => "addresses-unwatched",
-        /// The answer check rejects an address.
+        /// The answer check refuses an address.
         AnswerRefused => "answer-refused",
         /// Changes of cgroups are not reported.
         CgroupsUnwatched => "cgroups-unwatched",

@@ -42,7 +42,7 @@ pub(crate) enum Event {
     Attached,
     /// The daemon is stopping.
     Stopping,
-    /// An effect was run.
+    /// An effect has completed or failed.
     Acknowledged(Acknowledgement),
 }
 
@@ -134,7 +134,7 @@ pub(crate) enum Acknowledgement {
     Applied(Result<(), Box<ApplyFailure>>),
     /// The DNS observations in the maps.
     ObservationsRead(Result<Vec<Observation>, String>),
-    /// Observations were removed, at least in part.
+    /// Observations were removed, or some could not be.
     ObservationsRemoved(Result<(), String>),
     /// The current resolvers, or why they could not be read.
     ResolversRead(Result<ResolverSet, String>),

@@ -1,5 +1,5 @@
 //! The daemon's state and decisions, as a reducer: [`State::on`](state::State::on) takes an event with everything that was looked up for
-//! it, and returns effects. Nothing here reads a file, a clock, a socket or a map; log lines are its only output.
+//! it, and returns effects. Nothing here reads a file, a clock, a socket or a map; log lines are its only direct output.
 
 mod alarm_kind;
 mod alarms;

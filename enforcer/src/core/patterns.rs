@@ -8,7 +8,7 @@ use crate::config::{EndpointPattern, Sni};
 use crate::resolver::pattern_names::PatternNames;
 use crate::sources::Sources;
 
-/// Maximum TTL of an answer to the daemon that counts.
+/// Maximum TTL; an answer to the daemon keeps an address no longer.
 const MOST_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Patterns with their snooped addresses.

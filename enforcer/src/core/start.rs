@@ -205,8 +205,8 @@ impl State {
         }
     }
 
-    /// Inherits the addresses that the previous daemon allowed, as it may have been killed before it saved them: from the current maps if it
-    /// had this version, else from those of versions with a known layout.
+    /// Inherits the addresses that the previous daemon allowed, as it may have been killed before it saved them: from the current maps on a
+    /// takeover, and from the maps of other versions with a known layout.
     fn inherit(&mut self, is_takeover: bool, others: Result<Vec<AddressKey>, String>) {
         let until = self.now.since_start + self.sources.config.dns.linger;
         let others = others.unwrap_or_else(|error| {
