@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::sources::{Inode, Stamp};
 use crate::sys::{DirectoryWatch, KernelError};
 
-/// Delay after the first event of a change, since tools write in several steps.
+/// Delay between the first event of a change and its report, since tools write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 /// Fallback interval between checks of the files: inotify reports nothing if a directory is missing, on a network file system, or under a
 /// mount.

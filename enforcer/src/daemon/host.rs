@@ -103,7 +103,7 @@ impl Host {
     /// Attaches every program for the first time.
     ///
     /// # Errors
-    /// If the kernel refuses.
+    /// If the kernel refuses a link.
     pub(super) fn attach(&mut self) -> Result<(), KernelError> {
         self.kernel.attach(&self.scope, &mut self.links)
     }

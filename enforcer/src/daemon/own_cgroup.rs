@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// Returns the path of this process's cgroup below the cgroup v2 mount at `root`.
 ///
 /// # Errors
-/// If the cgroup is not owned by root, or has other processes or child cgroups.
+/// If it is the root cgroup, is not owned by root, or has other processes or child cgroups.
 pub(super) fn exclusive_cgroup(root: &Path) -> Result<PathBuf> {
     let path = own_path()?;
     let inside = path.strip_prefix("/").unwrap_or(&path);

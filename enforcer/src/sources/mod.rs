@@ -90,7 +90,7 @@ impl Sources {
     /// Reads everything that `options` name.
     ///
     /// # Errors
-    /// If any of it is unreadable or invalid; nothing is used then.
+    /// If any input is unreadable or invalid; then none may be used.
     pub fn read(options: &Options) -> Result<Self> {
         match &options.source {
             Source::File(path) => Self::of_text_at(config::read(path)?, path, options),
@@ -161,7 +161,7 @@ impl Sources {
     /// Reads all sources again; the service tags must be neither older nor less complete than those in force.
     ///
     /// # Errors
-    /// As [`Sources::read`], and if the paths or the scope changed.
+    /// As [`Sources::read`]; also if the service tags are older or less complete, or if the paths or the scope changed.
     pub(crate) fn reread(&self, options: &Options) -> Result<Self> {
         let fresh = Self::read(options)?;
         if fresh.tags.cloud == self.tags.cloud {

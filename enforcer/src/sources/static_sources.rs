@@ -14,7 +14,7 @@ use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, configured_tags, re
 use crate::config::{Config, Registry};
 use crate::resolver::hosts::{HOSTS, HostsFile, NSSWITCH, system_hosts};
 
-/// Why the service tags in force are not those of the file, or only with `--force`.
+/// Why the service tags of the file are not in force, or are so only with `--force`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Concern {
     /// The bundle replaces them.
