@@ -14,13 +14,6 @@ use anyhow::{Context as _, Result, bail};
 use self::words::Text;
 use crate::{env, report::Outcome};
 
-/// Set in the environment, shows what a budget still allows.
-const EVERY: &str = "TIDY_EVERY";
-/// Files that are too long, while there are some.
-const LONG_FILES: usize = 8;
-/// Arrows that point back and circles, while there are some.
-const ARROWS: usize = 7;
-
 /// Directories that hold what tools make.
 const MADE: [&str; 5] = [".git", ".cache", "target", "corpus", "node_modules"];
 
@@ -38,35 +31,24 @@ pub(crate) fn task() -> Result<()> {
 /// With one line for each breach.
 pub(crate) fn workspace(root: &Path) -> Result<Outcome> {
     let mut breaches = Vec::new();
-    let mut long = Vec::new();
     let mut texts = Vec::new();
     for path in files(root)? {
         // Only text has lines.
         if let Ok(text) = fs::read_to_string(&path) {
             let path = path.strip_prefix(root).unwrap_or(&path).to_owned();
             breaches.extend(lines::breaches(&path, &text));
-            long.extend(lines::length(&path, &text));
+            breaches.extend(lines::length(&path, &text));
             texts.extend(Text::read(&path, &text));
         }
     }
-    breaches.extend(beyond(LONG_FILES, long));
     for rule in words::rules()? {
-        let uses = texts.iter().flat_map(|text| rule.uses(text));
-        breaches.extend(beyond(rule.budget, uses.collect()));
+        breaches.extend(texts.iter().flat_map(|text| rule.uses(text)));
     }
-    breaches.extend(beyond(ARROWS, arrows::breaches(root)?));
+    breaches.extend(arrows::breaches(root)?);
     if breaches.is_empty() {
         return Ok(Outcome::Passed);
     }
     bail!("{} breaches:\n{}", breaches.len(), breaches.join("\n"))
-}
-
-/// All of `breaches`, unless they are within a budget; [`EVERY`] shows those too.
-fn beyond(budget: usize, breaches: Vec<String>) -> Vec<String> {
-    if breaches.len() > budget || std::env::var_os(EVERY).is_some() {
-        return breaches;
-    }
-    Vec::new()
 }
 
 fn files(root: &Path) -> Result<Vec<PathBuf>> {

@@ -19,8 +19,8 @@ pub struct EventRecord {
     pub time: Timestamp,
     /// "deny"; "audit" if it passed in audit mode; "note" for a change.
     pub verdict: String,
-    /// [`enforcer_common::Reason::word`]; "suppressed" for a total of denials without a separate event; for a note, the word of its
-    /// [`EventKind`].
+    /// [`enforcer_common::Reason::word`]; "suppressed" for a total of denials without a separate event; for a note,
+    /// [`EventKind::word`].
     pub reason: String,
     /// The message of a note.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -31,6 +31,8 @@ pub(super) struct Shell {
     links: watch::Sender<Arc<LinkReader>>,
     /// The configuration in force names other files or cgroups to watch.
     rewatch: bool,
+    /// Effects without an acknowledgement that wait for the programs to be attached: a start that fails reports nothing but its error.
+    deferred: Option<Vec<Effect>>,
 }
 
 impl Shell {
@@ -49,6 +51,14 @@ impl Shell {
             snapshot,
             links,
             rewatch: false,
+            deferred: Some(Vec::new()),
+        }
+    }
+
+    /// Runs the effects that waited for the programs to be attached.
+    pub(super) fn run_deferred(&mut self) {
+        for effect in self.deferred.take().unwrap_or_default() {
+            self.start(effect);
         }
     }
 
@@ -76,7 +86,10 @@ impl Shell {
                         .rev()
                         .for_each(|effect| effects.push_front(effect));
                 }
-                Err(other) => self.start(other),
+                Err(other) => match &mut self.deferred {
+                    Some(deferred) => deferred.push(other),
+                    None => self.start(other),
+                },
             }
         }
         self.snapshot.send_replace(Arc::new(self.state.snapshot()));

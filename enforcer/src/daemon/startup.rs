@@ -70,6 +70,7 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     // From here on the policy is enforced: each new link replaces an old one that still enforces.
     shell.host.attach()?;
     shell.publish_links();
+    shell.run_deferred();
     // Marks DNS sockets, saves the state for the next start, and removes the programs of other versions.
     shell.feed(Event::Attached);
     shell.check_hooks();

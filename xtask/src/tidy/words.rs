@@ -32,8 +32,6 @@ pub(super) struct Rule {
     kind: Kind,
     terms: Vec<String>,
     replacement: String,
-    /// How often the terms may still occur.
-    pub(super) budget: usize,
 }
 
 /// A file as the rules look at it.
@@ -80,16 +78,13 @@ impl Rule {
             "file" => Kind::File,
             _ => return None,
         };
-        Some(Self {
+        let terms = parts.next()?.split(',');
+        let rule = Self {
             kind,
-            terms: parts
-                .next()?
-                .split(',')
-                .map(|term| term.trim().to_owned())
-                .collect(),
+            terms: terms.map(|term| term.trim().to_owned()).collect(),
             replacement: parts.next()?.to_owned(),
-            budget: parts.next().map_or(Some(0), |budget| budget.parse().ok())?,
-        })
+        };
+        parts.next().is_none().then_some(rule)
     }
 
     /// One line for each use in one file.

@@ -16,6 +16,7 @@ mod world;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -147,7 +148,7 @@ fn check_restart(mut world: World) -> TestCaseResult {
 
 #[test]
 fn every_sequence_of_events_keeps_the_invariants() {
-    let configurations = configurations();
+    let configurations = Rc::from(configurations());
     let config = Config {
         cases: SEQUENCES,
         failure_persistence: None,
@@ -155,7 +156,7 @@ fn every_sequence_of_events_keeps_the_invariants() {
     };
     let sequence = prop::collection::vec((action(), failure()), 1..12);
     proptest!(config, |(sequence in sequence)| {
-        let mut world = World::start(&configurations);
+        let mut world = World::start(Rc::clone(&configurations));
         for (action, failure) in sequence {
             let is_tick = matches!(action, Action::Tick { .. });
             world.act(action, failure);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use enforcer_common::Hook;
@@ -19,7 +20,7 @@ use crate::state::State as SavedAddresses;
 
 /// The core on a simulated host.
 pub(super) struct World {
-    pub(super) configurations: Vec<Sources>,
+    pub(super) configurations: Rc<[Sources]>,
     pub(super) state: State,
     pub(super) maps: Maps,
     pub(super) now: Now,
@@ -34,12 +35,12 @@ pub(super) struct World {
 
 impl World {
     /// Starts a daemon without saved state.
-    pub(super) fn start(configurations: &[Sources]) -> Self {
+    pub(super) fn start(configurations: Rc<[Sources]>) -> Self {
         let (maps, now) = (Maps::default(), now(Duration::from_secs(1)));
         let start = start(&configurations[0], &maps, None, false);
         let (state, effects) = State::start(start, now);
         let mut world = Self {
-            configurations: configurations.to_vec(),
+            configurations,
             state,
             maps,
             now,
