@@ -43,7 +43,9 @@ fn a_pin_directory_of_another_user_is_rejected() -> Result<()> {
     let refused = enforcer.cli(["run"])?;
     assert_eq!(refused.status.code(), Some(2));
     assert!(
-        refused.stderr.contains("is accessible to users other than root"),
+        refused
+            .stderr
+            .contains("is accessible to users other than root"),
         "{}",
         refused.stderr
     );

@@ -236,14 +236,18 @@ fn pin_directories_of_other_versions_are_not_trusted() -> Result<()> {
     fs::set_permissions(&foreign, Permissions::from_mode(0o755))?;
     let refused = present.ask(&fixture, "run")?;
     assert!(
-        refused.refusal()?.contains("is accessible to users other than root"),
+        refused
+            .refusal()?
+            .contains("is accessible to users other than root"),
         "{refused:?}"
     );
     fs::remove_dir(&foreign)?;
     symlink(fixture.lab.dir(), &foreign)?;
     let refused = present.ask(&fixture, "run")?;
     assert!(
-        refused.refusal()?.contains("is accessible to users other than root"),
+        refused
+            .refusal()?
+            .contains("is accessible to users other than root"),
         "{refused:?}"
     );
     fs::remove_file(&foreign)?;
