@@ -48,17 +48,32 @@ impl Canvas {
     }
 }
 
-/// Returns the class of `first..=last`; `None` where it has several.
-pub(super) fn uniform(intervals: &[(u128, Class)], first: u32, last: u32) -> Option<Class> {
-    let begun =
-        |address: u32| intervals.partition_point(|(start, _)| *start <= u128::from(address));
-    let before = begun(first);
-    if begun(last) != before {
-        return None;
+/// Intervals within a range of addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    /// Class at the start of the range.
+    pub(super) class: Class,
+    /// Starts of the further intervals, in order, each with its class.
+    pub(super) starts: &'a [(u128, Class)],
+}
+
+impl Span<'_> {
+    /// Splits off the part up to `last`; both the range and the part start at `first`.
+    pub(super) fn split_to(&mut self, first: u32, last: u32) -> Self {
+        let is_within = |(start, _): &&(u128, Class)| *start <= u128::from(last);
+        let count = self.starts.iter().take_while(is_within).count();
+        let (mut starts, rest) = self.starts.split_at(count);
+        if let Some(((start, class), inner)) = starts.split_first()
+            && *start == u128::from(first)
+        {
+            (self.class, starts) = (*class, inner);
+        }
+        let part = Self {
+            class: self.class,
+            starts,
+        };
+        self.starts = rest;
+        self.class = starts.last().map_or(self.class, |(_, class)| *class);
+        part
     }
-    Some(
-        before
-            .checked_sub(1)
-            .map_or(Class::Unprotected, |at| intervals[at].1),
-    )
 }

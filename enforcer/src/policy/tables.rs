@@ -6,7 +6,7 @@ use enforcer_common::{Address, Class};
 use ipnet::IpNet;
 
 use super::error::CompileError;
-use super::intervals::{Canvas, uniform};
+use super::intervals::{Canvas, Span};
 
 /// Prefixes of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,9 +124,14 @@ fn high(bits: u128) -> u64 {
 
 fn blocks(intervals: &[(u128, Class)]) -> Result<Vec<Block>, CompileError> {
     let mut blocks = vec![[0; BLOCK_LEN]; usize::from(FIRST_BLOCK)];
+    let mut rest = Span {
+        class: Class::Unprotected,
+        starts: intervals,
+    };
     for octet in 0..=u8::MAX {
-        let filled = fill(intervals, u32::from(octet) << 24, 16, &mut blocks);
-        blocks[usize::from(octet)] = filled;
+        let first = u32::from(octet) << 24;
+        let part = rest.split_to(first, first | 0x00ff_ffff);
+        blocks[usize::from(octet)] = fill(part, first, 16, &mut blocks);
     }
     if blocks.len() > MAX_BLOCKS as usize {
         return Err(CompileError::TableFull {
@@ -138,19 +143,21 @@ fn blocks(intervals: &[(u128, Class)]) -> Result<Vec<Block>, CompileError> {
     Ok(blocks)
 }
 
-/// Fills the block whose entries each span `1 << shift` addresses, starting at `base`; appends the blocks that split an entry.
-fn fill(intervals: &[(u128, Class)], base: u32, shift: u32, blocks: &mut Vec<Block>) -> Block {
-    let mut block = [0; BLOCK_LEN];
+/// Fills the block of `span`, whose entries each span `1 << shift` addresses from `base` on; appends the blocks that split an entry.
+fn fill(mut span: Span, base: u32, shift: u32, blocks: &mut Vec<Block>) -> Block {
+    let mut block = [span.class.code(); BLOCK_LEN];
+    if span.starts.is_empty() {
+        return block;
+    }
     for (index, entry) in block.iter_mut().enumerate() {
         let first = base | (index as u32) << shift;
-        let last = first | ((1 << shift) - 1);
-        *entry = match uniform(intervals, first, last) {
-            Some(class) => class.code(),
-            None => {
-                let split = fill(intervals, first, shift - 8, blocks);
-                blocks.push(split);
-                u16::try_from(blocks.len() - 1).unwrap_or(Class::Unknown.code())
-            }
+        let part = span.split_to(first, first | ((1 << shift) - 1));
+        *entry = if part.starts.is_empty() {
+            part.class.code()
+        } else {
+            let split = fill(part, first, shift - 8, blocks);
+            blocks.push(split);
+            u16::try_from(blocks.len() - 1).unwrap_or(Class::Unknown.code())
         };
     }
     block
