@@ -28,12 +28,8 @@ use self::model::key;
 use self::world::World;
 use crate::policy::revoked_grants;
 
-/// Number of sequences; each takes 25 ms in a build without optimization.
-const SEQUENCES: u32 = if cfg!(debug_assertions) {
-    1_000
-} else {
-    10_000
-};
+/// Number of sequences.
+const SEQUENCES: u32 = 10_000;
 /// The linger of the configurations.
 const LINGER: Duration = Duration::from_secs(15 * 60);
 
