@@ -223,6 +223,7 @@ fn pins_of_another_version_are_reported_and_unloaded() -> Result<()> {
 
 #[test]
 fn pin_directories_of_other_versions_are_not_trusted() -> Result<()> {
+    const NOT_ROOTS: &str = "is accessible to users other than root";
     let [present, _] = both()?;
     let mut fixture = Fixture::start(STREAM, "")?;
     let stream = fixture.stream()?;
@@ -235,21 +236,13 @@ fn pin_directories_of_other_versions_are_not_trusted() -> Result<()> {
     DirBuilder::new().mode(0o755).create(&foreign)?;
     fs::set_permissions(&foreign, Permissions::from_mode(0o755))?;
     let refused = present.ask(&fixture, "run")?;
-    assert!(
-        refused
-            .refusal()?
-            .contains("is accessible to users other than root"),
-        "{refused:?}"
-    );
+    let error = refused.refusal()?;
+    assert!(error.contains(NOT_ROOTS), "{error}");
     fs::remove_dir(&foreign)?;
     symlink(fixture.lab.dir(), &foreign)?;
     let refused = present.ask(&fixture, "run")?;
-    assert!(
-        refused
-            .refusal()?
-            .contains("is accessible to users other than root"),
-        "{refused:?}"
-    );
+    let error = refused.refusal()?;
+    assert!(error.contains(NOT_ROOTS), "{error}");
     fs::remove_file(&foreign)?;
 
     DirBuilder::new().mode(0o700).create(&foreign)?;
