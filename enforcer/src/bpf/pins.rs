@@ -73,13 +73,6 @@ impl Pins {
         Hook::ALL.into_iter().filter(attached).collect()
     }
 
-    /// The hooks that are not among [`Pins::attached`].
-    pub fn missing(&self) -> Vec<Hook> {
-        let attached = self.attached();
-        let is_missing = |hook: &Hook| !attached.contains(hook);
-        Hook::ALL.into_iter().filter(is_missing).collect()
-    }
-
     /// Whether links of this version are pinned, attached or not: the contents of its maps were in force.
     pub fn have_links(&self) -> bool {
         let pinned = |hook: Hook| self.link(hook.word()).exists();

@@ -6,26 +6,17 @@ use super::alarm_kind::AlarmKind;
 use super::effect::Effect;
 use super::event::{DetachedHook, HookCheck};
 use super::event_kind::EventKind;
+use super::missing_hooks::MissingHooks;
 use super::state::State;
 
 /// Subject of alarms about pins of maps.
 const PINS: &str = "pins";
 
-/// Returns the hooks missing from `attached`.
-pub fn missing_hooks(attached: &[Hook]) -> Vec<Hook> {
-    let is_missing = |hook: &Hook| !attached.contains(hook);
-    Hook::ALL.into_iter().filter(is_missing).collect()
-}
-
 /// Returns the message of the alarm about missing hooks.
 pub(super) fn hook_missing(attached: &[Hook]) -> Option<String> {
-    let missing = missing_hooks(attached);
-    let missing: Vec<&str> = missing.into_iter().map(Hook::word).collect();
+    let missing = MissingHooks::new(attached);
     (!missing.is_empty()).then(|| {
-        format!(
-            "not attached: {}; what these hooks judge passes until the daemon has attached them again",
-            missing.join(", ")
-        )
+        format!("{missing}; what these hooks judge passes until the daemon has attached them again")
     })
 }
 

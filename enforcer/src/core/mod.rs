@@ -17,10 +17,12 @@ mod exceptions;
 mod follow_sources;
 mod handle;
 mod health;
+pub(crate) mod hook_words;
 mod hooks;
 mod hosts_file;
 mod inherited;
 mod lookups;
+mod missing_hooks;
 mod name_status;
 mod observation_budgets;
 mod patterns;
@@ -53,7 +55,7 @@ pub(crate) use event::{
 };
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
 pub use event_record::EventRecord;
-pub use hooks::missing_hooks;
+pub use missing_hooks::MissingHooks;
 pub(crate) use questions::{Question, Reply};
 pub use snapshot::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, SourceStatus,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use enforcer_common::Hook;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
+use super::hook_words;
 use crate::config::{EndpointKind, Mode, Sni};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
@@ -29,7 +31,8 @@ pub struct Status {
     /// The governed cgroup, including its descendants.
     pub scope: PathBuf,
     /// The attached hooks.
-    pub hooks: Vec<String>,
+    #[serde(with = "hook_words")]
+    pub hooks: Vec<Hook>,
     /// Number of policies applied since the maps were created.
     pub generation: u64,
     /// When the last policy was applied.

@@ -35,7 +35,7 @@ impl Snapshot {
     pub(crate) fn at(&self, now: Now, counters: Counters, attached: &[Hook]) -> Status {
         let mut status = self.status.clone();
         status.counters = counters;
-        status.hooks = attached.iter().map(|hook| hook.word().to_owned()).collect();
+        status.hooks = attached.to_vec();
         let missing = hook_missing(attached);
         set_alarm(&mut status.alarms, AlarmKind::HookMissing, missing, now);
         let passed = now.since_start.saturating_sub(self.taken).as_secs();
@@ -102,12 +102,7 @@ impl State {
             mode: config.mode,
             ephemeral: self.run.ephemeral,
             scope: self.run.scope.clone(),
-            hooks: self
-                .hooks
-                .attached
-                .iter()
-                .map(|hook| hook.word().to_owned())
-                .collect(),
+            hooks: self.hooks.attached.clone(),
             generation: self.maps.generation,
             applied: self.maps.applied,
             config: self.run.config.clone(),

@@ -1,5 +1,6 @@
 //! Shared test data: a status and an event.
 
+use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::*;
@@ -17,7 +18,7 @@ pub(crate) fn status() -> Status {
         mode: Mode::Audit,
         ephemeral: false,
         scope: "/sys/fs/cgroup/plant.slice".into(),
-        hooks: vec!["egress".to_owned()],
+        hooks: vec![Hook::Egress],
         generation: 7,
         applied: resolved,
         config: None,

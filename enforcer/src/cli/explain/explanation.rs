@@ -10,6 +10,7 @@ use super::evaluation::Evaluation;
 use super::initiator::Initiator;
 use crate::bpf::Step;
 use crate::cli::args::Protocol;
+use crate::core::MissingHooks;
 use crate::name::Name;
 
 /// The port of allowed names.
@@ -31,8 +32,8 @@ pub(super) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name_allowed: Option<bool>,
     pub(super) answered_by: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) missing_hooks: Vec<&'static str>,
+    #[serde(skip_serializing_if = "MissingHooks::is_empty")]
+    pub(super) missing_hooks: MissingHooks,
     pub(super) answers: Vec<AddressVerdict>,
     pub(super) notes: Vec<String>,
     pub(super) fix: Option<String>,
@@ -70,7 +71,7 @@ impl Explanation {
             passes: true,
             name_allowed: None,
             answered_by,
-            missing_hooks: Vec::new(),
+            missing_hooks: MissingHooks::new(&Hook::ALL),
             answers: Vec::new(),
             notes: Vec::new(),
             fix: None,
@@ -78,19 +79,17 @@ impl Explanation {
     }
 
     /// Notes the hooks that are not attached. Without the egress hook, what it denies passes; the other hooks only refuse it earlier.
-    pub(super) fn set_missing_hooks(&mut self, hooks: Vec<&'static str>) {
+    pub(super) fn set_missing_hooks(&mut self, hooks: MissingHooks) {
         if !hooks.is_empty() {
-            self.notes.push(format!(
-                "not attached: {}; see `egress-enforcer status`",
-                hooks.join(", ")
-            ));
+            let note = format!("{hooks}; see `egress-enforcer status`");
+            self.notes.push(note);
         }
         self.missing_hooks = hooks;
     }
 
     /// Adds the verdict on one address.
     pub(super) fn add(&mut self, address: IpAddr, mut verdict: Evaluation, names: Vec<Name>) {
-        verdict.passes |= self.missing_hooks.contains(&Hook::Egress.word());
+        verdict.passes |= self.missing_hooks.contains(Hook::Egress);
         if verdict.is_denied() {
             self.verdict = verdict.verdict;
         }
@@ -169,7 +168,7 @@ impl Explanation {
             .answers
             .iter()
             .find(|answer| answer.verdict.is_denied());
-        if denied.is_some() && self.missing_hooks.contains(&Hook::Egress.word()) {
+        if denied.is_some() && self.missing_hooks.contains(Hook::Egress) {
             return "denied by the rule, which is not enforced";
         }
         let decisive = denied.or(self.answers.first());
@@ -236,17 +235,18 @@ pub(super) mod tests {
 
     #[test]
     fn what_the_egress_hook_denies_passes_without_it() {
-        let add = |hooks: Vec<&'static str>| {
+        let add = |missing: Hook| {
             let mut explanation = explanation("20.38.98.100", &[]);
-            explanation.set_missing_hooks(hooks);
+            let attached = Hook::ALL.into_iter().filter(|hook| *hook != missing);
+            explanation.set_missing_hooks(MissingHooks::new(&Vec::from_iter(attached)));
             let verdict = Evaluation::new(Reason::Storage, false);
             explanation.add("20.38.98.100".parse().unwrap(), verdict, Vec::new());
             (explanation.passes, explanation.to_string())
         };
-        let (passes, text) = add(vec!["egress"]);
+        let (passes, text) = add(Hook::Egress);
         assert!(passes && text.contains("is not enforced"), "{text}");
         assert!(text.contains("not attached: egress"), "{text}");
-        let (passes, text) = add(vec!["connect4"]);
+        let (passes, text) = add(Hook::Connect4);
         assert!(!passes && text.contains("port 443: denied\n"), "{text}");
         assert!(text.contains("not attached: connect4"), "{text}");
     }

@@ -9,7 +9,6 @@ mod initiator;
 mod trace;
 
 use anyhow::{Result, bail, ensure};
-use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use self::destination::{Destination, ParsedDestination, hosts_lines, known_names};
@@ -23,7 +22,7 @@ use super::exit::Exit;
 use super::printer::Printer;
 use crate::bpf::Pins;
 use crate::config::Paths;
-use crate::core::Status;
+use crate::core::{MissingHooks, Status};
 use crate::sys::KernelError;
 
 /// The error of `--sni` with another protocol or port.
@@ -114,16 +113,9 @@ fn port(option: Option<u16>, parsed: Option<u16>) -> Result<u16> {
 }
 
 /// Returns the hooks that are not attached, according to the daemon or, where none answers, to the pinned links.
-fn missing_hooks(pins: &Pins, status: Option<&Status>) -> Vec<&'static str> {
-    let Some(status) = status else {
-        return pins.missing().into_iter().map(Hook::word).collect();
-    };
-    let is_missing = |hook: &&str| !status.hooks.iter().any(|attached| attached == hook);
-    Hook::ALL
-        .into_iter()
-        .map(Hook::word)
-        .filter(is_missing)
-        .collect()
+fn missing_hooks(pins: &Pins, status: Option<&Status>) -> MissingHooks {
+    let attached = status.map_or_else(|| pins.attached(), |status| status.hooks.clone());
+    MissingHooks::new(&attached)
 }
 
 /// Opens the pins, where they are in force.

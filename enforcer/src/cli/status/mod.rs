@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::printer::Printer;
 use crate::bpf::{Counters, Maps, Pins};
 use crate::config::{Mode, Paths};
-use crate::core::Status;
+use crate::core::{MissingHooks, Status, hook_words};
 
 /// Prints what is in force.
 pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
@@ -47,7 +47,8 @@ struct StatusReport {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Pinned {
-    hooks: Vec<&'static str>,
+    #[serde(serialize_with = "hook_words::serialize")]
+    hooks: Vec<Hook>,
     mode: Mode,
     default_allow: bool,
     generation: u64,
@@ -67,7 +68,7 @@ fn pinned_report(paths: &Paths) -> Result<StatusReport> {
         Mode::Enforce
     };
     Ok(StatusReport::of_pinned(Pinned {
-        hooks: pins.attached().into_iter().map(Hook::word).collect(),
+        hooks: pins.attached(),
         mode,
         default_allow: settings.switches.default_allows(),
         generation: settings.generation,
@@ -77,8 +78,7 @@ fn pinned_report(paths: &Paths) -> Result<StatusReport> {
 
 impl StatusReport {
     fn of_daemon(status: Status) -> Self {
-        let hooks: Vec<&str> = status.hooks.iter().map(String::as_str).collect();
-        let (enforcing, sentence) = match check_enforcing(status.mode, &hooks) {
+        let (enforcing, sentence) = match check_enforcing(status.mode, &status.hooks) {
             Ok(()) if status.ephemeral => (
                 true,
                 format!("enforcing until the process {} ends", status.pid),
@@ -126,23 +126,18 @@ impl StatusReport {
 ///
 /// # Errors
 /// Why not.
-fn check_enforcing(mode: Mode, hooks: &[&str]) -> Result<(), String> {
+fn check_enforcing(mode: Mode, attached: &[Hook]) -> Result<(), String> {
     if mode == Mode::Audit {
         return Err(
             "not enforcing: audit mode reports what is denied and drops nothing".to_owned(),
         );
     }
-    let missing: Vec<&str> = Hook::ALL
-        .into_iter()
-        .map(Hook::word)
-        .filter(|hook| !hooks.contains(hook))
-        .collect();
+    let missing = MissingHooks::new(attached);
     if missing.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "not enforcing completely: not attached: {}; restart the daemon",
-        missing.join(", ")
+        "not enforcing completely: {missing}; restart the daemon"
     ))
 }
 
@@ -153,7 +148,7 @@ mod tests {
 
     fn pinned(mode: Mode, hooks: &[Hook]) -> Pinned {
         Pinned {
-            hooks: hooks.iter().map(|hook| hook.word()).collect(),
+            hooks: hooks.to_vec(),
             mode,
             default_allow: true,
             generation: 7,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter, Result};
 
+use enforcer_common::Hook;
+
 use super::tables::{exceptions, names, sources};
 use super::{Pinned, StatusReport};
 use crate::bpf::Counters;
@@ -75,7 +77,7 @@ fn facts(status: &Status) -> Table {
     fact("mode", status.mode.word().to_owned());
     fact("default", default(status.default_allow).to_owned());
     fact("scope", status.scope.display().to_string());
-    fact("hooks", list(&status.hooks));
+    fact("hooks", words(&status.hooks));
     fact("protected", protected(&status.tags));
     fact("resolvers", or_dash(list(&status.resolvers)));
     fact("snooped", snooped(&status.dns_observations));
@@ -104,9 +106,13 @@ fn pinned_facts(pinned: &Pinned) -> Table {
     fact("policy", format!("generation {}", pinned.generation));
     fact("mode", pinned.mode.word().to_owned());
     fact("default", default(pinned.default_allow).to_owned());
-    fact("hooks", list(&pinned.hooks));
+    fact("hooks", words(&pinned.hooks));
     add_counters(&pinned.counters, &mut fact);
     facts
+}
+
+fn words(hooks: &[Hook]) -> String {
+    list(hooks.iter().map(|hook| hook.word()))
 }
 
 fn default(allow: bool) -> &'static str {

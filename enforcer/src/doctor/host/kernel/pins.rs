@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use enforcer_common::Hook;
 use enforcer_common::layout::VERSION;
 
 use super::capabilities::SYS_ADMIN;
 use super::facts::Facts;
 use crate::bpf::{BPFFS, Pins};
+use crate::core::MissingHooks;
 use crate::doctor::check::Check;
 use crate::sys::KernelError;
 
@@ -37,7 +37,7 @@ pub(super) fn file_system(facts: &Facts, base: &Path) -> Check {
 
 /// Checks that existing pins belong to the enforcer and are attached. Those of another version pass: `run` takes over from them.
 pub(super) fn pinned(pins: &Pins) -> Check {
-    let missing = pins.missing();
+    let missing = MissingHooks::new(&pins.attached());
     let (passed, message) = match pins.judge() {
         Ok(true) if !missing.is_empty() => return incomplete(&missing),
         Ok(true) => (true, format!("in force, layout version {VERSION}")),
@@ -51,12 +51,8 @@ pub(super) fn pinned(pins: &Pins) -> Check {
     Check::new("pins", passed, message, "follow the message above")
 }
 
-fn incomplete(missing: &[Hook]) -> Check {
-    let missing: Vec<&str> = missing.iter().map(|hook| hook.word()).collect();
-    let message = format!(
-        "in force, layout version {VERSION}, but not attached: {}",
-        missing.join(", ")
-    );
+fn incomplete(missing: &MissingHooks) -> Check {
+    let message = format!("in force, layout version {VERSION}, but {missing}");
     let fix = "start the daemon (systemctl start egress-enforcer); a running one attaches them again within seconds, and logs why they were detached";
     Check::new("pins", false, message, fix)
 }
