@@ -1,6 +1,6 @@
 //! Records of the ring buffer: denials and DNS observations.
 
-use crate::coded::coded_enum;
+use crate::coded_enum::coded_enum;
 use crate::layout::{DedupKey, NAME_BYTES, NameKey};
 
 /// A denial: the first of its [`DedupKey`].

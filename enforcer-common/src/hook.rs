@@ -1,6 +1,6 @@
 //! The hooks that judge.
 
-use crate::coded::coded_enum;
+use crate::coded_enum::coded_enum;
 
 coded_enum! {
     /// The program that judged. Codes index counters and are stored in events.

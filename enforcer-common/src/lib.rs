@@ -8,7 +8,7 @@
 
 mod address;
 mod class;
-mod coded;
+mod coded_enum;
 mod decide;
 pub mod dns;
 mod event;

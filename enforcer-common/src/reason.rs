@@ -2,7 +2,7 @@
 
 mod text;
 
-use crate::coded::coded_enum;
+use crate::coded_enum::coded_enum;
 
 coded_enum! {
     /// The line of the rule that decided. Codes index counters and are stored in events.

@@ -17,15 +17,15 @@ mod file;
 pub mod https;
 pub mod name;
 pub mod now;
-mod plain_words;
 pub mod policy;
 mod printable;
 mod random;
 pub mod resolver;
+mod serde_message;
 pub mod sources;
 pub mod state;
 pub mod sys;
-mod words;
+mod word_enum;
 
 #[cfg(all(feature = "layout-next", not(debug_assertions)))]
 compile_error!("layout-next makes a version for tests: no release build has it");

@@ -1,7 +1,7 @@
 //! Describes what is wrong with a JSON file, for the person who wrote it.
 
-use crate::plain_words::plain_words;
 use crate::printable;
+use crate::serde_message;
 
 /// The most characters of a line in a message.
 const SHOWN: usize = 80;
@@ -35,7 +35,7 @@ pub(super) fn json_problem(error: &serde_json::Error, bytes: &[u8]) -> String {
 pub(super) fn fault(error: &serde_json::Error) -> String {
     let told = error.to_string();
     let (told, _position) = told.rsplit_once(" at line ").unwrap_or((&told, ""));
-    plain_words(told, "an object")
+    serde_message::translate(told, "an object")
 }
 
 /// Whether a program wrote this line to standard error: the text before its level is not JSON.

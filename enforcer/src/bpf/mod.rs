@@ -8,6 +8,7 @@ mod dns_sockets;
 mod events;
 mod exclusive;
 mod explain;
+mod handover;
 mod link;
 mod live_policy;
 mod map_of_maps;
@@ -16,7 +17,6 @@ mod object;
 mod pin_watch;
 mod pins;
 mod syscall;
-mod versions;
 
 pub use crate::core::{Count, Counters};
 pub use attach::{Lifetime, LinkReader, Links, Undone};

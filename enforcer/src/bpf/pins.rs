@@ -11,8 +11,8 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
+use super::handover::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 use super::link::is_attached;
-use super::versions::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 use crate::sys::KernelError;
 
 /// The usual mount point.

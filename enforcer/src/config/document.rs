@@ -5,7 +5,7 @@ use toml::de::{DeTable, Deserializer, Error};
 
 use super::faults::{Faults, MAX_FAULTS};
 use super::key_path::key_path_at;
-use crate::plain_words::plain_words;
+use crate::serde_message;
 
 /// Parses `text`. Each fault is added to `faults`, and the faulty value is skipped; `None` if nothing is left to parse.
 pub(super) fn read<T: DeserializeOwned>(text: &str, faults: &mut Faults) -> Option<T> {
@@ -20,7 +20,7 @@ pub(super) fn read<T: DeserializeOwned>(text: &str, faults: &mut Faults) -> Opti
             Err(error) => error,
         };
         let at = error.span().unwrap_or_default();
-        faults.add(&at, plain_words(error.message(), "a table"));
+        faults.add(&at, serde_message::translate(error.message(), "a table"));
         let path = key_path_at(document.get_ref(), at.start).filter(|_| !at.is_empty())?;
         if !path.remove_from(document.get_mut()) {
             return None;
@@ -44,7 +44,7 @@ fn add_syntax_errors(text: &str, errors: Vec<Error>, faults: &mut Faults) {
     for error in errors.iter().take(reported) {
         let at = error.span().unwrap_or_default();
         if !faults.is_on_line(text, at.start) {
-            faults.add(&at, plain_words(error.message(), "a table"));
+            faults.add(&at, serde_message::translate(error.message(), "a table"));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The kinds of alarms and their meaning.
 
 use crate::sources::Concern;
-use crate::words::words;
+use crate::word_enum::word_enum;
 
-words! {
+word_enum! {
     /// The kind of an alarm: a stable word for metrics and scripts. Sorted by word.
     pub enum AlarmKind {
         /// An accepted address is in no service tag.

@@ -1,6 +1,6 @@
 //! The kinds of events and their journal message ids.
 
-use crate::words::words;
+use crate::word_enum::word_enum;
 
 /// The verdict of records that are not denials.
 pub const NOTE: &str = "note";
@@ -9,7 +9,7 @@ pub const ALARM_RAISED: &str = "4485649f13674a22bf248b65ff28bb6e";
 /// `MESSAGE_ID` of a cleared alarm.
 pub const ALARM_CLEARED: &str = "5beb3949dcca446196d7c6c649a8d4b0";
 
-words! {
+word_enum! {
     /// A kind of event: EGRESS_KIND in the journal, and the reason of records for notes and totals.
     pub enum EventKind {
         /// A packet or call was denied.

@@ -8,9 +8,9 @@ use crate::config::{Config, Registry};
 use crate::name::Name;
 use crate::now::Now;
 use crate::sources::{DynamicSources, Failure, PolledSource, SourceHealth};
-use crate::words::words;
+use crate::word_enum::word_enum;
 
-words! {
+word_enum! {
     /// A kind of source.
     pub enum SourceKind {
         /// A file with the endpoints of a registry.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent, WatchDescriptor};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::sources::{Inode, Stamp};
+use crate::sources::{FileStat, Inode};
 use crate::sys::{DirectoryWatch, KernelError};
 
 /// Delay between the first event of a change and its report, since tools write in several steps.
@@ -37,7 +37,7 @@ pub(super) struct FileWatch {
     watched: BTreeMap<Inode, WatchDescriptor>,
     quiet_at: Option<Instant>,
     check_at: Instant,
-    seen: BTreeMap<PathBuf, Stamp>,
+    seen: BTreeMap<PathBuf, FileStat>,
 }
 
 impl FileWatch {
@@ -45,7 +45,7 @@ impl FileWatch {
     ///
     /// # Errors
     /// If the system has no inotify instance left (`fs.inotify.max_user_instances`).
-    pub(super) fn new(seen: BTreeMap<PathBuf, Stamp>) -> Result<Self, KernelError> {
+    pub(super) fn new(seen: BTreeMap<PathBuf, FileStat>) -> Result<Self, KernelError> {
         let mut watch = Self {
             directories: DirectoryWatch::new("watch files")?,
             watched: BTreeMap::new(),
@@ -102,7 +102,7 @@ impl FileWatch {
         self.follow();
         let mut changed = Vec::new();
         for (file, seen) in &mut self.seen {
-            let now = Stamp::of(file);
+            let now = FileStat::of(file);
             if now != *seen {
                 *seen = now;
                 changed.push(file.clone());

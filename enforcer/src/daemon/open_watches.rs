@@ -49,7 +49,7 @@ impl Daemon {
                 watches.cgroups.set(watch.map(Some))
             }
             WatchKind::Files => {
-                let files = sources.given.stamps().clone();
+                let files = sources.given.file_stats().clone();
                 let watch = (!files.is_empty()).then(|| FileWatch::new(files));
                 watches.files.set(watch.transpose())
             }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::file_stat::FileStat;
 use super::forced::is_forced;
 use super::persisted::PersistedSources;
-use super::stamp::Stamp;
 use crate::azure::endpoints::{Endpoint, EndpointError, configured, of_file, unique};
 use crate::azure::tags::{check_against_bundle, check_complete, check_not_older, import_file};
 use crate::azure::{TagError, TagOrigin, TagSnapshot, bundle, configured_tags, required_tags};
@@ -48,7 +48,7 @@ pub(crate) struct StaticSources {
     /// Files that could not be used at the start, with the reason; their persisted contents replace them.
     pub(crate) unusable: BTreeMap<PathBuf, String>,
     /// The state of each file before it was read, so that a change during the read is detected.
-    stamps: BTreeMap<PathBuf, Stamp>,
+    file_stats: BTreeMap<PathBuf, FileStat>,
 }
 
 impl StaticSources {
@@ -56,8 +56,8 @@ impl StaticSources {
     pub(crate) fn read(config: &Config, persisted: &PersistedSources) -> Result<Self> {
         let files = config.watched_files();
         let files = files.chain([HOSTS, NSSWITCH].map(Path::new));
-        let stamps = files.map(|file| (file.to_owned(), Stamp::of(file)));
-        let stamps = stamps.collect();
+        let file_stats = files.map(|file| (file.to_owned(), FileStat::of(file)));
+        let file_stats = file_stats.collect();
         let mut unusable = BTreeMap::new();
         let tags = configured_tags(&config.protect);
         let tags = tags.or_else(|error| stand_in_tags(config, persisted, error, &mut unusable))?;
@@ -76,7 +76,7 @@ impl StaticSources {
             files: files.collect::<Result<_, _>>()?,
             hosts: system_hosts(),
             unusable,
-            stamps,
+            file_stats,
         })
     }
 
@@ -89,13 +89,13 @@ impl StaticSources {
             files: Vec::new(),
             hosts: HostsFile::default(),
             unusable: BTreeMap::new(),
-            stamps: BTreeMap::new(),
+            file_stats: BTreeMap::new(),
         }
     }
 
     /// Reads `file` again, which has endpoints, tags or addresses; nothing changes if it cannot be used.
     pub(crate) fn reread(&mut self, config: &Config, file: &Path) -> Result<()> {
-        let stamp = Stamp::of(file);
+        let file_stat = FileStat::of(file);
         if config.protect.service_tags.as_deref() == Some(file) {
             let protect = &config.protect;
             let fresh = import_file(file, protect.cloud, &required_tags(protect))?;
@@ -117,7 +117,7 @@ impl StaticSources {
             self.hosts = system_hosts();
         }
         self.unusable.remove(file);
-        self.stamps.insert(file.to_owned(), stamp);
+        self.file_stats.insert(file.to_owned(), file_stat);
         Ok(())
     }
 
@@ -133,8 +133,8 @@ impl StaticSources {
     }
 
     /// Returns the files, each with its state before it was read.
-    pub(crate) fn stamps(&self) -> &BTreeMap<PathBuf, Stamp> {
-        &self.stamps
+    pub(crate) fn file_stats(&self) -> &BTreeMap<PathBuf, FileStat> {
+        &self.file_stats
     }
 
     /// Returns the names by registry, without duplicates.

@@ -33,7 +33,14 @@ const FOREIGN: [(&str, &[&str]); 3] = [
 /// The modules of `enforcer` in the order of their dependencies: each may use those before it. Modules of one line are independent of one
 /// another.
 const ROOMS: [&[&str]; 16] = [
-    &["name", "now", "plain_words", "printable", "random", "words"],
+    &[
+        "name",
+        "now",
+        "printable",
+        "random",
+        "serde_message",
+        "word_enum",
+    ],
     &["file"],
     &["state"],
     &["config"],

@@ -7,7 +7,9 @@ use crate::sources::Sources;
 
 /// Watches files from their current state.
 fn watch(files: &[&PathBuf]) -> FileWatch {
-    let seen = files.iter().map(|file| ((*file).clone(), Stamp::of(file)));
+    let seen = files
+        .iter()
+        .map(|file| ((*file).clone(), FileStat::of(file)));
     FileWatch::new(seen.collect()).unwrap()
 }
 
@@ -106,7 +108,7 @@ async fn a_change_between_reading_and_watching_is_reported() {
         "[[registry]]\nlogin-server = \"contoso.azurecr.io\"\nendpoints-file = {file:?}\n"
     ));
     fs::write(&file, names("northeurope")).unwrap();
-    let mut watch = FileWatch::new(sources.given.stamps().clone()).unwrap();
+    let mut watch = FileWatch::new(sources.given.file_stats().clone()).unwrap();
     assert_eq!(watch.take(), [&*file]);
     assert!(watch.take().is_empty());
 }

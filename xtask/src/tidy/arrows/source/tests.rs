@@ -69,9 +69,10 @@ fn items_are_known_by_name_and_modules_by_where_they_are() {
 
 #[test]
 fn items_that_a_macro_wraps_are_items_and_those_of_its_rules_are_not() {
-    let module =
-        read("words! { pub enum Kind { A, B } } macro_rules! words { () => { enum Inner {} } }")
-            .unwrap();
+    let module = read(
+        "word_enum! { pub enum Kind { A, B } } macro_rules! word_enum { () => { enum Inner {} } }",
+    )
+    .unwrap();
     assert!(module.items.contains("Kind"));
     assert!(!module.items.contains("Inner"));
 }

@@ -9,9 +9,9 @@ pub(crate) type Inode = (u64, u64);
 
 /// Attributes that change with a file: device, inode, length, mtime and ctime; `None` if there is no file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp(Option<(Inode, u64, [i64; 4])>);
+pub(crate) struct FileStat(Option<(Inode, u64, [i64; 4])>);
 
-impl Stamp {
+impl FileStat {
     /// Returns the current state of `file`. If taken before the file is read, no change is lost: a later state differs.
     pub(crate) fn of(file: &Path) -> Self {
         let Ok(found) = fs::metadata(file) else {

@@ -1,4 +1,4 @@
-//! The pins of all versions, one directory each.
+//! Hand-over between versions: the pins of all of them, one directory each.
 //!
 //! Rules for all versions, so that each can take over from any other: the base directory, locked (flock) by the running process, contains only
 //! directories `v<layout version>` that only root can access; each of these contains only pins, and those of links have names that begin with

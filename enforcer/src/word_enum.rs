@@ -1,7 +1,7 @@
 //! Enums with a stable word for each variant, for metrics, scripts and the journal.
 
 /// Declares an enum with one word per variant, `ALL`, `word` and `from_word`, none of which can miss a variant.
-macro_rules! words {
+macro_rules! word_enum {
     (
         $(#[$about:meta])*
         $visibility:vis enum $name:ident { $($(#[$variant_about:meta])* $variant:ident => $word:literal,)+ }
@@ -27,4 +27,4 @@ macro_rules! words {
     };
 }
 
-pub(crate) use words;
+pub(crate) use word_enum;

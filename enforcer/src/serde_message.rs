@@ -23,7 +23,7 @@ const TERMS: [(&str, &str); 15] = [
 ];
 
 /// Translates serde's `message`; `table` is the format's term for a collection of keys and values ("an object", "a table").
-pub(crate) fn plain_words(message: &str, table: &str) -> String {
+pub(crate) fn translate(message: &str, table: &str) -> String {
     let mismatch = message
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "));
@@ -31,18 +31,18 @@ pub(crate) fn plain_words(message: &str, table: &str) -> String {
     {
         return format!(
             "expected {}, found {}",
-            translate(expected, table),
-            translate(found, table)
+            translate_term(expected, table),
+            translate_term(found, table)
         );
     }
     // A list where a struct is expected.
     if message.starts_with("invalid length ") && message.contains("expected struct ") {
         return format!("expected {table}, found a list");
     }
-    translate(message, table)
+    translate_term(message, table)
 }
 
-fn translate(text: &str, table: &str) -> String {
+fn translate_term(text: &str, table: &str) -> String {
     if text.starts_with("struct ") || ["map", "a map"].contains(&text) {
         return table.to_owned();
     }
