@@ -92,8 +92,11 @@ impl ExceptionState {
     }
 }
 
-/// The exceptions in force: end by target, reason and allowed destinations.
-pub(crate) type Running = BTreeMap<(String, String, String), Timestamp>;
+/// What identifies an exception in notes: target, reason and allowed destinations.
+pub(crate) type ExceptionKey = (String, String, String);
+
+/// The exceptions in force, each with its end.
+pub(crate) type Running = BTreeMap<ExceptionKey, Timestamp>;
 
 /// Returns the end in nanoseconds since boot; 0 if it has passed.
 fn deadline(until: Timestamp, now: Timestamp, boot: u64) -> u64 {

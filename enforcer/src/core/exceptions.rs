@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::event_kind::EventKind;
 use super::event_record::EventRecord;
-use super::exception_state::{ExceptionState, Running};
+use super::exception_state::{ExceptionKey, ExceptionState, Running};
 use super::state::State;
 use crate::config::Exception;
 
@@ -33,50 +33,40 @@ fn running(exceptions: &[Exception], states: &[ExceptionState]) -> Running {
         .collect()
 }
 
+/// Returns a note for each exception that started or changed, then for each that ended.
 fn changes(before: &Running, after: &Running, now: Timestamp) -> Vec<EventRecord> {
-    let note = |kind,
-                key: &(String, String, String),
-                what: String,
-                old: Option<&Timestamp>,
-                new: Option<&Timestamp>| {
-        let (target, reason, destinations) = key;
-        let message = format!("the exception of {target} for {destinations} ({reason:?}) {what}");
-        let text = |time: Option<&Timestamp>| time.map(ToString::to_string);
-        EventRecord::note(kind, message, now).changed(text(old), text(new))
-    };
-    let started = after
-        .iter()
-        .filter_map(|(key, until)| match before.get(key) {
-            None => Some(note(
-                EventKind::ExceptionStarted,
-                key,
-                format!("is in force until {until}"),
-                None,
-                Some(until),
-            )),
-            Some(old) if old != until => {
-                let what = format!("ends {until} in the place of {old}");
-                Some(note(
-                    EventKind::ExceptionChanged,
-                    key,
-                    what,
-                    Some(old),
-                    Some(until),
-                ))
-            }
-            Some(_) => None,
-        });
+    let in_force = after.iter();
+    let in_force = in_force.map(|(key, until)| (key, before.get(key), Some(until)));
     let ended = before.iter().filter(|(key, _)| !after.contains_key(*key));
-    let ended = ended.map(|(key, until)| {
-        note(
-            EventKind::ExceptionEnded,
-            key,
-            "has ended".to_owned(),
-            Some(until),
-            None,
-        )
-    });
-    started.chain(ended).collect()
+    let ended = ended.map(|(key, until)| (key, Some(until), None));
+    in_force
+        .chain(ended)
+        .filter_map(|(key, old, new)| change(key, old, new, now))
+        .collect()
+}
+
+/// Returns the note for an exception whose end was `old` and is `new`; an end is `None` where the exception was or is not in force.
+fn change(
+    (target, reason, destinations): &ExceptionKey,
+    old: Option<&Timestamp>,
+    new: Option<&Timestamp>,
+    now: Timestamp,
+) -> Option<EventRecord> {
+    let (kind, what) = match (old, new) {
+        (None, Some(until)) => (
+            EventKind::ExceptionStarted,
+            format!("is in force until {until}"),
+        ),
+        (Some(old), Some(until)) if old != until => (
+            EventKind::ExceptionChanged,
+            format!("ends {until} in the place of {old}"),
+        ),
+        (Some(_), None) => (EventKind::ExceptionEnded, "has ended".to_owned()),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let message = format!("the exception of {target} for {destinations} ({reason:?}) {what}");
+    let text = |time: Option<&Timestamp>| time.map(ToString::to_string);
+    Some(EventRecord::note(kind, message, now).changed(text(old), text(new)))
 }
 
 #[cfg(test)]

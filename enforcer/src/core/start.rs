@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use enforcer_common::layout::{AddressKey, Settings};
@@ -95,15 +94,7 @@ impl State {
             cache: Cache::new(Self::cache_settings(&sources, run.seed)),
             dynamic: DynamicSources::new(run.seed),
             ids: NameIds::of(&held.names),
-            maps: Maps {
-                held: Arc::new(held),
-                generation: settings.generation,
-                settings,
-                applied: now.wall,
-                in_force: None,
-                pending: None,
-                refusal: None,
-            },
+            maps: Maps::new(held, settings, now.wall),
             run,
             now,
             effects: Vec::new(),

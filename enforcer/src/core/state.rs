@@ -114,6 +114,21 @@ pub(super) struct Maps {
     pub(super) refusal: Option<String>,
 }
 
+impl Maps {
+    /// The content that an earlier daemon left, or that of new maps.
+    pub(super) fn new(held: Held, settings: Settings, now: Timestamp) -> Self {
+        Self {
+            held: Arc::new(held),
+            generation: settings.generation,
+            settings,
+            applied: now,
+            in_force: None,
+            pending: None,
+            refusal: None,
+        }
+    }
+}
+
 /// The attached programs at the last check.
 #[derive(Debug, Default)]
 pub(super) struct Hooks {

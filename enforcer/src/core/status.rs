@@ -93,8 +93,6 @@ impl State {
 
     fn status(&self) -> Status {
         let config = &self.sources.config;
-        let registries = config.registries.iter().zip(&self.sources.endpoints);
-        let registries = registries.enumerate();
         Status {
             version: crate::VERSION.to_owned(),
             pid: self.run.pid,
@@ -114,18 +112,8 @@ impl State {
                 ..self.sources.tags_status_at(self.now.wall)
             },
             sources: self.dynamic.statuses(config, self.now),
-            registries: registries
-                .map(|(index, (registry, names))| RegistryStatus {
-                    login_server: registry.login_server.clone(),
-                    sni: registry.sni,
-                    patterns: self.pattern_statuses(registry),
-                    names: names
-                        .iter()
-                        .map(|endpoint| self.endpoint_status(index, endpoint))
-                        .collect(),
-                })
-                .collect(),
-            exceptions: self.exceptions_status(),
+            registries: self.registry_statuses(),
+            exceptions: self.exception_statuses(),
             resolvers: self
                 .resolvers
                 .iter()
@@ -146,7 +134,23 @@ impl State {
         summary(mode, self.maps.generation, &self.alarms.all())
     }
 
-    fn exceptions_status(&self) -> Vec<ExceptionStatus> {
+    fn registry_statuses(&self) -> Vec<RegistryStatus> {
+        let registries = &self.sources.config.registries;
+        let registries = registries.iter().zip(&self.sources.endpoints).enumerate();
+        registries
+            .map(|(index, (registry, names))| RegistryStatus {
+                login_server: registry.login_server.clone(),
+                sni: registry.sni,
+                patterns: self.pattern_statuses(registry),
+                names: names
+                    .iter()
+                    .map(|endpoint| self.endpoint_status(index, endpoint))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn exception_statuses(&self) -> Vec<ExceptionStatus> {
         let exceptions = self.sources.config.exceptions.iter().zip(&self.exceptions);
         exceptions
             .map(|(exception, state)| ExceptionStatus {
