@@ -13,6 +13,7 @@ mod decide;
 pub mod dns;
 mod event;
 mod flow;
+pub mod frame;
 mod hook;
 pub mod layout;
 mod packet;

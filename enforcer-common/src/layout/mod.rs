@@ -4,12 +4,14 @@
 
 mod budget;
 mod denials;
+mod device;
 mod maps;
 mod names;
 mod settings;
 
 pub use self::budget::*;
 pub use self::denials::*;
+pub use self::device::*;
 pub use self::maps::*;
 pub use self::names::*;
 pub use self::settings::*;
