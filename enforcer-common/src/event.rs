@@ -35,10 +35,17 @@ pub struct Event {
     pub reserved: [u8; 2],
     /// [`crate::layout::digest`] of the server name that it was denied for; 0 if there is none.
     pub name: u32,
+    /// Interface index of the device whose hook denied it, modulo [`DEVICE_INDEXES`]; 0 at the hooks of a cgroup.
+    pub device: u32,
+    /// Zero.
+    pub padding: u32,
 }
 
+/// Interface indexes that events distinguish.
+pub const DEVICE_INDEXES: u32 = 1 << 23;
+
 /// Bytes of an [`Event`] in the ring buffer.
-const EVENT_LEN: usize = 72;
+const EVENT_LEN: usize = 80;
 const _: () = assert!(size_of::<Event>() == EVENT_LEN);
 
 impl Event {
@@ -61,6 +68,8 @@ impl Event {
             audited: u8::from_ne_bytes(take(&mut rest)?),
             reserved: take(&mut rest)?,
             name: u32::from_ne_bytes(take(&mut rest)?),
+            device: u32::from_ne_bytes(take(&mut rest)?),
+            padding: u32::from_ne_bytes(take(&mut rest)?),
         })
     }
 
@@ -231,6 +240,7 @@ mod tests {
         assert_eq!((event.protocol, event.hook), (62, 63));
         assert_eq!((event.reason, event.audited), (64, 65));
         assert_eq!(event.name.to_ne_bytes(), record[68..72]);
+        assert_eq!(event.device.to_ne_bytes(), record[72..76]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ coded_enum! {
         Sendmsg4 = 3,
         /// `cgroup/sendmsg6`.
         Sendmsg6 = 4,
+        /// `sched_cls` on the egress side of a network device: a frame.
+        Device = 5,
     }
 }
 
@@ -22,7 +24,16 @@ impl Hook {
     /// Number of hooks.
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
-    /// The word in events and metrics; also the name of the program and of its pins.
+    /// The hooks of a cgroup.
+    pub const CGROUP: [Self; 5] = [
+        Self::Egress,
+        Self::Connect4,
+        Self::Connect6,
+        Self::Sendmsg4,
+        Self::Sendmsg6,
+    ];
+
+    /// The word in events and metrics; for the hooks of a cgroup also the name of the program and of its pins.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Egress => "egress",
@@ -30,6 +41,7 @@ impl Hook {
             Self::Connect6 => "connect6",
             Self::Sendmsg4 => "sendmsg4",
             Self::Sendmsg6 => "sendmsg6",
+            Self::Device => "device",
         }
     }
 }

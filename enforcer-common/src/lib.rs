@@ -27,7 +27,8 @@ pub use address::Address;
 pub use class::Class;
 pub use decide::{Decision, Exception, PolicyView, decide, decide_connect, decide_packet, judged};
 pub use event::{
-    DnsObservation, Event, NamedDnsObservation, NamedEvent, ObservationOutcome, Record,
+    DEVICE_INDEXES, DnsObservation, Event, NamedDnsObservation, NamedEvent, ObservationOutcome,
+    Record,
 };
 pub use flow::{Flow, Transport};
 pub use hook::Hook;

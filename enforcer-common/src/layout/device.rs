@@ -1,7 +1,7 @@
 //! Maps and programs of the device hook: `sched_cls` programs on network devices.
 
 use super::names::{AddressKey, Deadline};
-use crate::coded::coded_enum;
+use crate::coded_enum::coded_enum;
 
 /// Program on the egress side of a device: judges each frame that leaves.
 pub const DEVICE_EGRESS: &str = "device_egress";

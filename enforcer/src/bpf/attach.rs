@@ -97,7 +97,7 @@ impl Links {
             let found = self.attachment(hook.word());
             found.is_some_and(|attachment| attachment.cgroup == scope)
         };
-        Hook::ALL.into_iter().filter(attached).collect()
+        Hook::CGROUP.into_iter().filter(attached).collect()
     }
 
     fn attachment(&self, name: &str) -> Option<Attachment> {
@@ -122,7 +122,7 @@ pub struct Undone {
 
 /// The programs that are attached, by name.
 fn programs() -> impl Iterator<Item = &'static str> {
-    Hook::ALL
+    Hook::CGROUP
         .into_iter()
         .map(Hook::word)
         .chain([SOCKET_OWNER, DNS_SNOOP])

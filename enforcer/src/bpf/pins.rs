@@ -70,13 +70,13 @@ impl Pins {
     /// The hooks whose links are pinned and attached, with or without a daemon.
     pub fn attached(&self) -> Vec<Hook> {
         let attached = |hook: &Hook| is_attached(&self.link(hook.word()));
-        Hook::ALL.into_iter().filter(attached).collect()
+        Hook::CGROUP.into_iter().filter(attached).collect()
     }
 
     /// Whether links of this version are pinned, attached or not: the contents of its maps were in force.
     pub fn have_links(&self) -> bool {
         let pinned = |hook: Hook| self.link(hook.word()).exists();
-        Hook::ALL.into_iter().any(pinned)
+        Hook::CGROUP.into_iter().any(pinned)
     }
 
     /// Whether a policy is loaded.
@@ -135,7 +135,7 @@ impl Pins {
     pub fn judge(&self) -> Result<bool, KernelError> {
         let links = self.exist()?.then(|| self.attached());
         let attached = links.map_or(0, |links| links.len());
-        if attached < Hook::ALL.len()
+        if attached < Hook::CGROUP.len()
             && let Some(version) = self.others()?.iter().find(|other| other.judges())
         {
             return Err(KernelError::OtherVersion {

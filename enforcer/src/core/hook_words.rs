@@ -21,7 +21,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
 ) -> Result<Vec<Hook>, D::Error> {
     let words = Vec::<String>::deserialize(deserializer)?;
     let hooks = words.iter().map(|word| {
-        let hook = Hook::ALL.into_iter().find(|hook| hook.word() == word);
+        let hook = Hook::CGROUP.into_iter().find(|hook| hook.word() == word);
         hook.ok_or_else(|| D::Error::custom(format_args!("unknown hook `{word}`")))
     });
     hooks.collect()
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn words_are_read_as_they_were_written() {
-        let hooks = Hooks(Hook::ALL.to_vec());
+        let hooks = Hooks(Hook::CGROUP.to_vec());
         let json = serde_json::to_string(&hooks).unwrap();
         assert_eq!(
             json,

@@ -26,7 +26,7 @@ pub(crate) fn status() -> Status {
         mode: Mode::Enforce,
         ephemeral: false,
         scope: PathBuf::from("/sys/fs/cgroup"),
-        hooks: Hook::ALL.to_vec(),
+        hooks: Hook::CGROUP.to_vec(),
         generation: 7,
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),

@@ -19,7 +19,7 @@ use super::STREAM;
 const CHECK_INTERVAL: Duration = Duration::from_secs(7);
 
 fn links() -> impl Iterator<Item = String> {
-    let programs = Hook::ALL
+    let programs = Hook::CGROUP
         .into_iter()
         .map(Hook::word)
         .chain([SOCKET_OWNER, DNS_SNOOP]);
@@ -80,7 +80,7 @@ fn a_detached_link_is_reported_immediately_and_attached_again() -> Result<()> {
     let whole = |status: &Value| {
         status["hooks"]
             .as_array()
-            .is_some_and(|hooks| hooks.len() == Hook::ALL.len())
+            .is_some_and(|hooks| hooks.len() == Hook::CGROUP.len())
     };
     let status = fixture
         .enforcer

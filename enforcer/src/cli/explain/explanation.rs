@@ -71,7 +71,7 @@ impl Explanation {
             passes: true,
             name_allowed: None,
             answered_by,
-            missing_hooks: MissingHooks::new(&Hook::ALL),
+            missing_hooks: MissingHooks::new(&Hook::CGROUP),
             answers: Vec::new(),
             notes: Vec::new(),
             fix: None,
@@ -237,7 +237,7 @@ pub(super) mod tests {
     fn what_the_egress_hook_denies_passes_without_it() {
         let add = |missing: Hook| {
             let mut explanation = explanation("20.38.98.100", &[]);
-            let attached = Hook::ALL.into_iter().filter(|hook| *hook != missing);
+            let attached = Hook::CGROUP.into_iter().filter(|hook| *hook != missing);
             explanation.set_missing_hooks(MissingHooks::new(&Vec::from_iter(attached)));
             let verdict = Evaluation::new(Reason::Storage, false);
             explanation.add("20.38.98.100".parse().unwrap(), verdict, Vec::new());

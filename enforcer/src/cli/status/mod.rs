@@ -164,13 +164,13 @@ mod tests {
         let report = StatusReport::of_daemon(status);
         assert!(!report.enforcing);
         assert!(report.sentence.contains("audit"), "{}", report.sentence);
-        assert!(!StatusReport::of_pinned(pinned(Mode::Audit, &Hook::ALL)).enforcing);
+        assert!(!StatusReport::of_pinned(pinned(Mode::Audit, &Hook::CGROUP)).enforcing);
     }
 
     #[test]
     fn a_missing_hook_is_not_enforcement() {
-        assert!(StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::ALL)).enforcing);
-        let report = StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::ALL[1..]));
+        assert!(StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::CGROUP)).enforcing);
+        let report = StatusReport::of_pinned(pinned(Mode::Enforce, &Hook::CGROUP[1..]));
         assert!(!report.enforcing);
         assert!(report.sentence.contains("egress"), "{}", report.sentence);
     }

@@ -169,7 +169,7 @@ impl World {
             Effect::Reattach => Acknowledgement::Reattached(outcome()),
             Effect::RestorePins => Acknowledgement::PinsRestored(outcome().map(|()| Vec::new())),
             Effect::RestoreHook(hook) => Acknowledgement::HookRestored(hook, outcome()),
-            Effect::ListHooks => Acknowledgement::HooksListed(Hook::ALL.to_vec()),
+            Effect::ListHooks => Acknowledgement::HooksListed(Hook::CGROUP.to_vec()),
             Effect::SaveAddresses(_, addresses) => {
                 let saved = outcome();
                 if saved.is_ok() {
