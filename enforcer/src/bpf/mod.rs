@@ -18,7 +18,6 @@ mod pin_watch;
 mod pins;
 mod syscall;
 
-pub use crate::core::{Count, Counters};
 pub use attach::{Lifetime, LinkReader, Links, Undone};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};

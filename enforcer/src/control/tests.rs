@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::task::LocalSet;
 
-use super::server::{Server, Source};
+use super::server::{DaemonState, Server};
 use super::*;
 use crate::core::test_data::{event, status};
 use crate::daemon::EventLog;
@@ -19,7 +19,7 @@ use crate::daemon::EventLog;
 #[derive(Clone, Default)]
 struct Daemon(Arc<EventLog>);
 
-impl Source for Daemon {
+impl DaemonState for Daemon {
     fn status(&self) -> Status {
         status()
     }

@@ -4,7 +4,6 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::*;
-use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
 
 /// Returns a status with a value in every field that metrics show.

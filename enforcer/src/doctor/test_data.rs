@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
-use crate::bpf::{Count, Counters};
 use crate::config::{EndpointKind, Mode, Sni};
 use crate::core::{
-    AddressStatus, Alarm, EventRecord, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus,
-    SourceStatus, Status, TagsStatus,
+    AddressStatus, Alarm, Count, Counters, EventRecord, ExceptionStatus, NameStatus, PatternStatus,
+    RegistryStatus, SourceStatus, Status, TagsStatus,
 };
 
 pub(crate) fn at(minutes_and_seconds: &str) -> Timestamp {

@@ -5,7 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Result;
 use enforcer::{
-    bpf::{Counters, EventReader, Lifetime, Links, TestRun},
+    bpf::{EventReader, Lifetime, Links, TestRun},
+    core::Counters,
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
     sys,
 };

@@ -3,10 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
-use enforcer::{
-    bpf::{Counters, EventReader},
-    policy::Inputs,
-};
+use enforcer::{bpf::EventReader, core::Counters, policy::Inputs};
 use enforcer_common::{Event, Hook, Reason, Record};
 use lab::{bpf::loaded_policy, topology::packet_counter::PacketCounter};
 use test_data::packet::protocol;

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use anyhow::Result;
-use enforcer::{bpf::Counters, policy::Held};
+use enforcer::{core::Counters, policy::Held};
 use enforcer_common::{Reason, Verdict};
 use lab::bpf::loaded_policy::LoadedPolicy;
 use test_data::packet::{Packet, protocol::TCP};

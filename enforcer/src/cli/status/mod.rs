@@ -12,9 +12,9 @@ use super::config_file::ConfigFile;
 use super::daemon_client::status_if_running;
 use super::exit::Exit;
 use super::printer::Printer;
-use crate::bpf::{Counters, Maps, Pins};
+use crate::bpf::{Maps, Pins};
 use crate::config::{Mode, Paths};
-use crate::core::{MissingHooks, Status, hook_words};
+use crate::core::{Counters, MissingHooks, Status, hook_words};
 
 /// Prints what is in force.
 pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {

@@ -7,10 +7,9 @@ use enforcer_common::Hook;
 
 use super::tables::{exceptions, names, sources};
 use super::{Pinned, StatusReport};
-use crate::bpf::Counters;
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
-use crate::core::{Status, TagsStatus};
+use crate::core::{Counters, Status, TagsStatus};
 use crate::printable;
 
 impl Display for StatusReport {

@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::connections::FOLLOWERS;
 use super::events::{Follow, Listing};
-use super::source::Source;
 use crate::control::metrics;
-use crate::daemon::EventLog;
+use crate::core::Status;
+use crate::daemon::{EventLog, Published};
 
 /// Body of an answer: complete, or generated while the client reads it.
 pub(super) type Body = Either<Full<Bytes>, Either<Listing, Follow>>;
@@ -24,10 +24,28 @@ const JSON_LINES: &str = "application/x-ndjson";
 /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The state of the daemon that answers are made of.
+pub trait DaemonState {
+    /// Returns the current status.
+    fn status(&self) -> Status;
+    /// Returns the log of events.
+    fn events(&self) -> Arc<EventLog>;
+}
+
+impl DaemonState for Published {
+    fn status(&self) -> Status {
+        Published::status(self)
+    }
+
+    fn events(&self) -> Arc<EventLog> {
+        Published::events(self)
+    }
+}
+
 /// Returns the answer to `request`, whose body is ignored. `may_follow`: whether the connection may become a stream of events.
 pub(super) fn answer<B>(
     request: &Request<B>,
-    source: &dyn Source,
+    daemon: &dyn DaemonState,
     may_follow: impl FnOnce() -> bool,
 ) -> Response<Body> {
     if request.method() != Method::GET {
@@ -38,11 +56,11 @@ pub(super) fn answer<B>(
         return response;
     }
     match request.uri().path() {
-        "/status" => json(&source.status()),
-        "/metrics" => whole(StatusCode::OK, OPEN_METRICS, metrics(&source.status())),
+        "/status" => json(&daemon.status()),
+        "/metrics" => whole(StatusCode::OK, OPEN_METRICS, metrics(&daemon.status())),
         "/events" => match EventsQuery::parse(request.uri().query().unwrap_or_default()) {
             Some(query) if query.follow && !may_follow() => too_many_followers(),
-            Some(query) => events(&query, source.events()),
+            Some(query) => events(&query, daemon.events()),
             None => line(
                 StatusCode::BAD_REQUEST,
                 "/events takes since=NUMBER and follow=1",

@@ -4,7 +4,6 @@ mod answer;
 mod connections;
 mod events;
 mod socket;
-mod source;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +24,9 @@ use tokio::task::{JoinSet, LocalSet, yield_now};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+pub use self::answer::DaemonState;
 pub use self::connections::{Bounds, FOLLOWERS, MAX_UNREAD, REQUESTS};
 use self::connections::{Connections, Evicted, Slot};
-pub use self::source::Source;
 use super::ControlError;
 use crate::daemon::Published;
 
@@ -77,12 +76,12 @@ impl Server {
 
     /// Answers requests until the future is dropped, which closes all connections and removes the socket. The future includes a
     /// [`LocalSet`], so it only needs a tokio runtime; it is not `Send`.
-    pub async fn serve(self, source: impl Source + 'static) {
-        let accepting = self.accept(Rc::new(source));
+    pub async fn serve(self, daemon: impl DaemonState + 'static) {
+        let accepting = self.accept(Rc::new(daemon));
         LocalSet::new().run_until(accepting).await;
     }
 
-    async fn accept(&self, source: Rc<dyn Source>) {
+    async fn accept(&self, daemon: Rc<dyn DaemonState>) {
         let connections = Rc::new(RefCell::new(Connections::default()));
         let mut tasks = JoinSet::new();
         loop {
@@ -92,7 +91,7 @@ impl Server {
                 Ok((stream, _address)) => {
                     let slot = slot(&connections, &stream);
                     let id = slot.id();
-                    let conversation = converse(stream, slot, Rc::clone(&source));
+                    let conversation = converse(stream, slot, Rc::clone(&daemon));
                     let task = tasks.spawn_local(conversation);
                     connections.borrow_mut().runs_in(id, task);
                     // Answer a request that has already arrived, before another connection can displace it.
@@ -143,10 +142,10 @@ fn held_bytes(length: u64) -> usize {
 }
 
 /// Serves one request on `stream`.
-async fn converse(stream: UnixStream, slot: Slot, source: Rc<dyn Source>) {
+async fn converse(stream: UnixStream, slot: Slot, daemon: Rc<dyn DaemonState>) {
     let service = service_fn(|request| {
         slot.answer();
-        let answer = answer::answer(&request, &*source, || slot.follow());
+        let answer = answer::answer(&request, &*daemon, || slot.follow());
         slot.hold(answer.body().size_hint().exact().map_or(0, held_bytes));
         async { Ok::<_, Infallible>(answer) }
     });
