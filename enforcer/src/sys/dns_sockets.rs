@@ -7,34 +7,23 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::fd::AsRawFd as _;
 
 use enforcer_common::dns::PORT;
 use enforcer_common::layout::{AddressKey, MAX_DNS_SOCKETS};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send,
-    setsockopt, socket, sockopt,
-};
-use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::sys::socket::SockProtocol;
 
 use super::KernelError;
+use super::netlink::{self, Request, field};
 use crate::policy::address;
 
 const WHAT: &str =
     "list the sockets that are connected to resolvers (sock_diag(7), kernel module udp_diag)";
 /// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h).
 const BY_FAMILY: u16 = 20;
-/// `NLM_F_REQUEST | NLM_F_DUMP` (linux/netlink.h).
-const DUMP: u16 = 0x301;
-/// `NLMSG_ERROR` and `NLMSG_DONE`.
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
-/// `struct nlmsghdr`.
-const HEADER: usize = 16;
+/// `struct inet_diag_req_v2`.
+const REQUEST: usize = 56;
 /// `1 << TCP_ESTABLISHED`: the state of a connected datagram socket.
 const CONNECTED: u32 = 1 << 1;
-/// Maximum wait for a part of the list, in seconds; the kernel produces each on request.
-const RECEIVE_TIMEOUT: i64 = 5;
 
 const MAX_SOCKETS: usize = MAX_DNS_SOCKETS as usize;
 
@@ -82,64 +71,23 @@ fn fair_share(found: SocketsByUser) -> BTreeMap<u64, AddressKey> {
 
 /// Passes each connected datagram socket of one family with peer port 53 to `take`, as a `struct inet_diag_msg`.
 fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
-    let socket = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkSockDiag,
-    )?;
-    setsockopt(
-        &socket,
-        sockopt::ReceiveTimeout,
-        &TimeVal::seconds(RECEIVE_TIMEOUT),
-    )?;
-    send(socket.as_raw_fd(), &request(family), MsgFlags::empty())?;
-    let mut buffer = vec![0; 32 * 1024];
-    loop {
-        let (length, from) = recvfrom::<NetlinkAddr>(socket.as_raw_fd(), &mut buffer)?;
-        // Only messages from the kernel, not from a process.
-        let is_kernel = from.is_some_and(|from| from.pid() == 0);
-        if is_kernel && take_part(&buffer[..length], take)? {
-            return Ok(());
-        }
-    }
+    let request = Request {
+        protocol: SockProtocol::NetlinkSockDiag,
+        kind: BY_FAMILY,
+        listed: BY_FAMILY,
+        content: &request(family),
+    };
+    netlink::list(&request, take)
 }
 
-/// `struct nlmsghdr` and `struct inet_diag_req_v2` (linux/inet_diag.h). Only the peer's port of the socket id is set.
+/// `struct inet_diag_req_v2` (linux/inet_diag.h). Only the peer's port of the socket id is set.
 fn request(family: u8) -> Vec<u8> {
-    let mut request = Vec::with_capacity(HEADER + 56);
-    request.extend((HEADER as u32 + 56).to_ne_bytes());
-    request.extend(BY_FAMILY.to_ne_bytes());
-    request.extend(DUMP.to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend([family, libc::IPPROTO_UDP as u8, 0, 0]);
+    let mut request = vec![family, libc::IPPROTO_UDP as u8, 0, 0];
     request.extend(CONNECTED.to_ne_bytes());
     request.extend([0, 0]);
     request.extend(PORT.to_be_bytes());
-    request.resize(HEADER + 56, 0);
+    request.resize(REQUEST, 0);
     request
-}
-
-/// Passes the entries of one part of the list to `take`; returns whether it was the last part.
-fn take_part(mut part: &[u8], take: &mut impl FnMut(&[u8])) -> io::Result<bool> {
-    let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    while !part.is_empty() {
-        let length = field(part, 0).map(u32::from_ne_bytes).ok_or_else(short)?;
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let kind = field(part, 4).map(u16::from_ne_bytes).ok_or_else(short)?;
-        let content = part.get(HEADER..length).ok_or_else(short)?;
-        match kind {
-            DONE => return Ok(true),
-            ERROR => {
-                let code = field(content, 0).map_or(0, i32::from_ne_bytes);
-                return Err(io::Error::from_raw_os_error(-code));
-            }
-            BY_FAMILY => take(content),
-            _ => {}
-        }
-        part = part.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(false)
 }
 
 /// User, cookie and peer of a `struct inet_diag_msg`.
@@ -155,10 +103,6 @@ fn read(entry: &[u8]) -> Option<(u32, u64, AddressKey)> {
     let user = u32::from_ne_bytes(field(entry, 64)?);
     let cookie = u64::from(high) << 32 | u64::from(low);
     Some((user, cookie, address(peer).key()))
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
 }
 
 #[cfg(test)]
@@ -204,18 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_parts_are_an_error() {
-        let mut nothing = |_: &[u8]| {};
-        let whole = [20_u32.to_ne_bytes(), [20, 0, 0, 0], [0; 4], [0; 4], [0; 4]].concat();
-        assert!(!take_part(&whole, &mut nothing).unwrap());
-        for end in 1..whole.len() {
-            assert!(take_part(&whole[..end], &mut nothing).is_err(), "{end}");
-        }
-        let mut refused = whole;
-        refused[4] = 2;
-        refused[16..].copy_from_slice(&(-libc::ENOENT).to_ne_bytes());
-        let error = take_part(&refused, &mut nothing).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    fn a_truncated_entry_is_skipped() {
         assert_eq!(read(&[0; 71]), None);
     }
 }

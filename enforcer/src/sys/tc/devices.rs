@@ -1,0 +1,91 @@
+//! Network devices.
+
+use super::list_of;
+use crate::sys::KernelError;
+use crate::sys::netlink::{Attributes, collect, field};
+
+/// `RTM_NEWLINK` (linux/rtnetlink.h).
+const NEWLINK: u16 = 16;
+/// `struct ifinfomsg` (linux/rtnetlink.h).
+const HEADER: usize = 16;
+/// Attributes of linux/if_link.h.
+const IFNAME: u16 = 3;
+const MASTER: u16 = 10;
+const LINKINFO: u16 = 18;
+const EXT_MASK: u8 = 29;
+const LINK_NETNSID: u16 = 37;
+/// `IFLA_INFO_KIND`.
+const INFO_KIND: u16 = 1;
+/// `RTEXT_FILTER_SKIP_STATS`.
+const SKIP_STATS: u8 = 8;
+
+/// A network device of this process's network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The interface index.
+    pub index: u32,
+    /// The name.
+    pub name: String,
+    /// The type of its link-layer header: `ARPHRD_*` of linux/if_arp.h.
+    pub link_type: u16,
+    /// The kind of a virtual device ("veth", "bridge", "vxlan").
+    pub kind: Option<String>,
+    /// The index of the bridge or bond that it belongs to.
+    pub master: Option<u32>,
+    /// The id of the network namespace of its peer or lower device, if that is another one.
+    pub link_namespace: Option<u32>,
+    /// Whether it is the loopback device.
+    pub is_loopback: bool,
+}
+
+/// Lists the devices of this process's network namespace, by index.
+///
+/// # Errors
+/// If the kernel does not list them.
+pub fn devices() -> Result<Vec<Device>, KernelError> {
+    let mut request = vec![0; HEADER];
+    // Without the statistics of each device.
+    request.extend([8, 0, EXT_MASK, 0, SKIP_STATS, 0, 0, 0]);
+    let mut devices = collect(&list_of(NEWLINK, &request), Device::read)
+        .map_err(KernelError::failed("list the network devices"))?;
+    devices.sort_unstable_by_key(|device| device.index);
+    Ok(devices)
+}
+
+impl Device {
+    /// Reads a `struct ifinfomsg` and its attributes.
+    fn read(message: &[u8]) -> Option<Self> {
+        let flags = u32::from_ne_bytes(field(message, 8)?);
+        let attributes = Attributes::after(message, HEADER);
+        Some(Self {
+            index: u32::from_ne_bytes(field(message, 4)?),
+            name: attributes.text(IFNAME)?,
+            link_type: u16::from_ne_bytes(field(message, 2)?),
+            kind: attributes.nested(LINKINFO).text(INFO_KIND),
+            master: attributes.number(MASTER),
+            link_namespace: attributes.number(LINK_NETNSID),
+            is_loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_device_is_listed() {
+        let devices = devices().unwrap();
+        let loopback = devices.iter().find(|device| device.is_loopback).unwrap();
+        assert_eq!((loopback.index, loopback.name.as_str()), (1, "lo"));
+        assert_eq!(loopback.link_type, libc::ARPHRD_LOOPBACK);
+        assert_eq!(loopback.kind, None);
+        assert!(devices.is_sorted_by_key(|device| device.index));
+    }
+
+    #[test]
+    fn a_truncated_message_is_skipped() {
+        assert_eq!(Device::read(&[0; HEADER]), None);
+        assert_eq!(Device::read(&[0; 5]), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! Network devices and their filters, in network namespaces of the tests.
+
+mod listing;
