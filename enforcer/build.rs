@@ -1,5 +1,5 @@
-//! Builds the kernel programs into `OUT_DIR`, from which the binary includes them: one object with those that are attached and `explain`, and
-//! one with the program that `explain --trace` loads.
+//! Builds the kernel programs into `OUT_DIR`, from which the binary includes them: one object with those that are attached to cgroups and `explain`, one
+//! with those of network devices, and one with the program that `explain --trace` loads.
 //!
 //! They are compiled if `EGRESS_ENFORCER_BPF=build`, which `./x` sets. Otherwise a development build gets an empty object that fails to load
 //! with a clear message, so that `cargo check` and clippy need no BPF toolchain, and a release build fails.
@@ -16,6 +16,8 @@ const SWITCH: &str = "EGRESS_ENFORCER_BPF";
 const PROGRAM: &str = "enforcer-ebpf";
 /// The object with the feature `trace`.
 const TRACE: &str = "enforcer-ebpf-trace";
+/// The object with the feature `device`.
+const DEVICE: &str = "enforcer-ebpf-device";
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-env-changed={SWITCH}");
@@ -37,8 +39,9 @@ fn main() -> Result<()> {
         if !is_release() {
             check_overflow();
         }
-        // In this order: both builds leave their object under the same name.
+        // In this order: all builds leave their object under the same name.
         build(&toolchain, &["trace"], &out.join(TRACE))?;
+        build(&toolchain, &["device"], &out.join(DEVICE))?;
         return build(&toolchain, &[], &out.join(PROGRAM));
     }
     if is_release() {
@@ -46,7 +49,7 @@ fn main() -> Result<()> {
             "a release build needs the kernel program: build with ./x, which sets {SWITCH}=build"
         );
     }
-    for name in [PROGRAM, TRACE] {
+    for name in [PROGRAM, TRACE, DEVICE] {
         fs::write(out.join(name), []).context("cannot write an empty object")?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::{Hook, decide, decide_connect};
 
 use crate::tls::flow::{self, NonTcpSocket};
-use crate::{PASS, dns, egress, enforce, report, sock_addr};
+use crate::{PASS, dns, egress, enforce, policy_maps, report, sock_addr};
 
 /// Every packet of every socket in scope. Linux 4.10.
 #[cgroup_skb(egress)]
@@ -19,7 +19,7 @@ fn egress(context: SkBuffContext) -> i32 {
     let judged = egress::judge(&context, NonTcpSocket::Denied);
     let code = enforce(judged.decision);
     let flow = judged.flow;
-    report::packet(&context, judged);
+    report::packet(&context, judged, Hook::Egress, 0, policy_maps::audits());
     dns::client::record_query(&context, flow);
     code
 }

@@ -1,24 +1,26 @@
-//! The kernel programs: [`hooks`], which are attached, and [`explain`], which runs on demand.
-//!
-//! With the feature `trace`, only `explain`, which then logs each step of its judgement.
+//! The kernel programs, in three objects: [`hooks`] and [`explain`], which are attached to cgroups and run on demand; with the feature `device` those of
+//! network devices ([`device`]); with the feature `trace` only `explain`, which then logs each step of its judgement.
 
 #![no_std]
 #![no_main]
 #![cfg_attr(not(feature = "trace"), feature(asm_experimental_arch))]
 #![cfg_attr(
-    feature = "trace",
+    any(feature = "trace", feature = "device"),
     expect(
         dead_code,
-        reason = "what only the attached programs use is not in this object"
+        reason = "what only the programs of cgroups use is not in this object"
     )
 )]
 
 mod copy;
-#[cfg(not(feature = "trace"))]
+#[cfg(feature = "device")]
+mod device;
+#[cfg(not(any(feature = "trace", feature = "device")))]
 mod dns;
 mod egress;
+#[cfg(not(feature = "device"))]
 mod explain;
-#[cfg(not(feature = "trace"))]
+#[cfg(not(any(feature = "trace", feature = "device")))]
 mod hooks;
 mod maps;
 mod policy_maps;

@@ -166,7 +166,7 @@ extern "C" fn class_of_v6(high: u64, low: u64) -> u32 {
 /// How an exception of `cgroup` covers an address.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn exception_of(cgroup: u64, high: u64, low: u64) -> u32 {
+pub(crate) extern "C" fn exception_of(cgroup: u64, high: u64, low: u64) -> u32 {
     let key = ScopedAddress::new(cgroup, joined(high, low).key());
     // SAFETY: a deadline that changes while it is read is the old or the new one.
     let named = unsafe { EXC_ADDRESSES.get(&key) }.copied();

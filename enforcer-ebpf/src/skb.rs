@@ -13,7 +13,8 @@ use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::dns::Segment;
 use enforcer_common::{Bytes, Words};
 
-use crate::policy_maps::{CgroupSource, exception_among};
+use crate::policy_maps::{self, CgroupSource, exception_among};
+use crate::tls::connection::Payload;
 
 /// Ethernet types (IEEE 802) as `__sk_buff` has them: in network byte order.
 pub(crate) const IPV4: u32 = 0x0800_u16.to_be() as u32;
@@ -28,38 +29,6 @@ impl Packet<'_> {
         self.0.as_ptr().cast()
     }
 
-    /// `len` bytes, 1 to 8, the first one lowest and the rest zero.
-    #[inline(always)]
-    pub(crate) fn word(&self, offset: u32, len: u32) -> Option<u64> {
-        // Linux 5.10 derives no bound from a comparison with 0, but does from `less > 7`; `black_box` keeps the compiler from merging the two.
-        let less = black_box(len.wrapping_sub(1));
-        if less > 7 {
-            return None;
-        }
-        let mut word = [0; 8];
-        // SAFETY: the buffer has room for eight bytes.
-        let status = unsafe {
-            bpf_skb_load_bytes(
-                self.raw().cast(),
-                offset,
-                word.as_mut_ptr().cast(),
-                less.wrapping_add(1),
-            )
-        };
-        (status == 0).then_some(u64::from_le_bytes(word))
-    }
-
-    /// Copies `len` bytes from packet offset `offset` to `place`.
-    ///
-    /// # Safety
-    /// `place` is valid for writes of `len` bytes, and any bytes are valid there.
-    #[inline(always)]
-    pub(crate) unsafe fn load_to(&self, place: *mut u8, offset: u32, len: u32) -> Option<()> {
-        // SAFETY: as the caller promises.
-        let status = unsafe { bpf_skb_load_bytes(self.raw().cast(), offset, place.cast(), len) };
-        (status == 0).then_some(())
-    }
-
     /// Id of the cgroup of its socket.
     #[inline(always)]
     pub(crate) fn cgroup(&self) -> u64 {
@@ -72,13 +41,6 @@ impl Packet<'_> {
     pub(crate) fn cookie(&self) -> u64 {
         // SAFETY: the context is the kernel's for the length of the program.
         unsafe { bpf_get_socket_cookie(self.0.as_ptr()) }
-    }
-
-    /// Earliest departure time, in nanoseconds of the monotonic clock; 0 if none is set. Linux 5.0.
-    #[inline(always)]
-    pub(crate) fn departure_time(&self) -> u64 {
-        // SAFETY: as in `protocol`.
-        unsafe { (*self.raw()).tstamp }
     }
 
     /// Its Ethernet type.
@@ -188,6 +150,55 @@ impl Words for Packet<'_> {
     #[inline(always)]
     fn words<const N: usize>(&self) -> Option<[u32; N]> {
         self.linear::<0, _>()
+    }
+}
+
+impl Payload for Packet<'_> {
+    #[inline(always)]
+    fn word(&self, offset: u32, len: u32) -> Option<u64> {
+        // Linux 5.10 derives no bound from a comparison with 0, but does from `less > 7`; `black_box` keeps the compiler from merging the two.
+        let less = black_box(len.wrapping_sub(1));
+        if less > 7 {
+            return None;
+        }
+        let mut word = [0; 8];
+        // SAFETY: the buffer has room for eight bytes.
+        let status = unsafe {
+            bpf_skb_load_bytes(
+                self.raw().cast(),
+                offset,
+                word.as_mut_ptr().cast(),
+                less.wrapping_add(1),
+            )
+        };
+        (status == 0).then_some(u64::from_le_bytes(word))
+    }
+
+    #[inline(always)]
+    unsafe fn load_to(&self, place: *mut u8, offset: u32, len: u32) -> Option<()> {
+        // SAFETY: as the caller promises.
+        let status = unsafe { bpf_skb_load_bytes(self.raw().cast(), offset, place.cast(), len) };
+        (status == 0).then_some(())
+    }
+
+    /// A socket sends one packet at a time, under its lock.
+    #[inline(always)]
+    fn scratch_key(&self) -> u64 {
+        self.cookie()
+    }
+
+    /// Linux 5.0.
+    #[inline(always)]
+    fn departure_time(&self) -> u64 {
+        // SAFETY: as in `protocol`.
+        unsafe { (*self.raw()).tstamp }
+    }
+
+    #[inline(always)]
+    fn first_scope<T>(&self, found: impl Fn(u64) -> Option<T>) -> Option<T> {
+        // SAFETY: the pointer is the kernel's, to the current packet. A level below that of the socket's cgroup gives 0.
+        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.raw(), level) };
+        policy_maps::first_scope(ancestor, found)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::policy_maps::{halves, joined};
 /// Returns the same flow with unknown bounds.
 #[inline(always)]
 pub(crate) fn forget_flow_bounds(flow: Flow) -> Flow {
-    let [high, low] = halves(flow.destination).map(word);
+    let [high, low] = halves(flow.destination).map(forget);
     Flow {
         destination: joined(high, low),
         transport: transport(flow.transport),
@@ -20,7 +20,7 @@ pub(crate) fn forget_flow_bounds(flow: Flow) -> Flow {
 /// Returns the same decision with unknown bounds.
 #[inline(always)]
 pub(crate) fn forget_decision_bounds(decision: Decision) -> Decision {
-    let code = word(decision.reason as u64) as u8;
+    let code = forget(decision.reason as u64) as u8;
     Decision {
         // SAFETY: the code is that of the reason.
         reason: unsafe { transmute::<u8, Reason>(code) },
@@ -29,11 +29,28 @@ pub(crate) fn forget_decision_bounds(decision: Decision) -> Decision {
 }
 
 /// A word without zero bytes: the verifier tracks zero bytes on the stack.
+#[cfg(not(feature = "device"))]
 const MIXED: u32 = 0x5a5a_a5a5;
 
-/// Writes a value to the stack in parts and reads it back whole: the verifier assumes any number.
+/// Passes a value through a function that the verifier checks by itself, so that it assumes any number: the stack of the device programs has no room
+/// left.
+#[cfg(feature = "device")]
 #[inline(always)]
-fn word(word: u64) -> u64 {
+pub(crate) fn forget(word: u64) -> u64 {
+    any_number(word)
+}
+
+#[cfg(feature = "device")]
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn any_number(word: u64) -> u64 {
+    core::hint::black_box(word)
+}
+
+/// Writes a value to the stack in parts and reads it back whole: the verifier assumes any number.
+#[cfg(not(feature = "device"))]
+#[inline(always)]
+pub(crate) fn forget(word: u64) -> u64 {
     let mut place = MaybeUninit::<u64>::uninit();
     let parts = place.as_mut_ptr().cast::<u32>();
     // SAFETY: the parts are all of the word.

@@ -114,6 +114,7 @@ fn checks(report: &mut Report) {
     );
     for (title, log, features) in [
         ("clippy, kernel programs", "test-clippy-bpf", ""),
+        ("clippy, device programs", "test-clippy-device", "device"),
         ("clippy, trace program", "test-clippy-trace", "trace"),
     ] {
         let usual = "20 s";

@@ -12,11 +12,11 @@ pub const DEVICE_INGRESS: &str = "device_ingress";
 pub const DEVICES: &str = "DEVICES";
 /// `LRU_HASH` of [`DeviceFlowKey`] to [`OpeningFlow`]: connections without payload so far.
 pub const DEVICE_SYNS: &str = "DEVICE_SYNS";
-/// `HASH` of [`DeviceFlowKey`] to [`crate::tls::FlowState`] and the acknowledged sequence number: connections whose ClientHello the server has not acknowledged to its end.
+/// `HASH` of [`DeviceFlowKey`] to [`crate::tls::PartialFlow`]: connections whose ClientHello the server has not acknowledged to its end.
 pub const DEVICE_HELLOS: &str = "DEVICE_HELLOS";
 /// `HASH` of [`DeviceFlowKey`] to [`VerifiedFlow`]: connections whose ClientHello was verified and acknowledged.
 pub const DEVICE_FLOWS: &str = "DEVICE_FLOWS";
-/// `ARRAY` of [`DeviceFlowKey`], indexed round robin: the keys of [`DEVICE_HELLOS`] and of [`DEVICE_FLOWS`], for their expiry in the kernel.
+/// `ARRAY` of [`DeviceFlowKey`], in random slots: the keys of [`DEVICE_HELLOS`] and of [`DEVICE_FLOWS`], for their expiry in the kernel.
 pub const DEVICE_FLOW_RING: &str = "DEVICE_FLOW_RING";
 
 /// The maps of the device hook that versions of a daemon share with the attached programs, besides [`super::MAPS`].
@@ -36,6 +36,13 @@ pub const MAX_DEVICE_SYNS: u32 = 4096;
 pub const MAX_DEVICE_HELLOS: u32 = 256;
 /// Entries of [`DEVICE_FLOWS`].
 pub const MAX_DEVICE_FLOWS: u32 = 16_384;
+
+/// Slots of [`DEVICE_FLOW_RING`] for [`DEVICE_FLOWS`], the first ones: twice as many as entries, so that a few tries find a free one.
+pub const FLOW_SLOTS: u32 = 2 * MAX_DEVICE_FLOWS;
+/// Slots of [`DEVICE_FLOW_RING`] for [`DEVICE_HELLOS`].
+pub const HELLO_SLOTS: u32 = 2 * MAX_DEVICE_HELLOS;
+/// Entries of [`DEVICE_FLOW_RING`].
+pub const RING_SLOTS: u32 = FLOW_SLOTS + HELLO_SLOTS;
 
 /// Instead of a cgroup id: the union of all exceptions, for packets without a socket.
 pub const ANY_SCOPE: u64 = u64::MAX;

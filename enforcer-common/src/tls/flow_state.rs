@@ -103,6 +103,18 @@ impl FlowState {
         self.parser.keys.clear();
     }
 
+    /// Whether the ClientHello was verified, or server names do not count here.
+    #[inline(always)]
+    pub const fn is_verified(&self) -> bool {
+        self.phase == VERIFIED
+    }
+
+    /// Whether the ClientHello is being parsed.
+    #[inline(always)]
+    pub(super) const fn is_parsing(&self) -> bool {
+        self.phase & !FRAGMENTED == PARSING
+    }
+
     /// Resets the expected sequence number so that repeated test runs see the same packet.
     #[inline(always)]
     pub fn rewind(&mut self) {

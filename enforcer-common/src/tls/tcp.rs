@@ -3,7 +3,9 @@
 use crate::packet::Bytes;
 
 /// Flags of a TCP header (RFC 9293 section 3.1).
+const FIN: u8 = 0x01;
 pub(super) const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 pub(super) const URG: u8 = 0x20;
 /// Length of a header without options, in bytes.
@@ -42,5 +44,69 @@ impl TcpSegment {
     #[inline(always)]
     pub const fn opens(self) -> bool {
         self.flags & (SYN | ACK) == SYN
+    }
+
+    /// Whether it has the SYN flag.
+    #[inline(always)]
+    pub const fn has_syn(self) -> bool {
+        self.flags & SYN != 0
+    }
+
+    /// Whether it ends a connection.
+    #[inline(always)]
+    pub const fn closes(self) -> bool {
+        self.flags & (FIN | RST) != 0
+    }
+}
+
+/// The server's port of the connections whose ClientHello is checked.
+const HTTPS: u16 = 443;
+
+/// A segment from a server to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpReply {
+    /// The client's port.
+    pub port: u16,
+    /// The acknowledgement number; meaningless without the ACK flag.
+    pub acknowledged: u32,
+    flags: u8,
+}
+
+impl TcpReply {
+    /// Parses the header at `at`; `None` if the packet ends before it, or if it does not come from port 443.
+    #[inline(always)]
+    pub fn read(packet: &impl Bytes, at: u32) -> Option<Self> {
+        let ports: [u8; 4] = packet.at(at)?;
+        if u16::from_be_bytes([ports[0], ports[1]]) != HTTPS {
+            return None;
+        }
+        let header: [u8; 6] = packet.at(at.wrapping_add(8))?;
+        let [a, b, c, d, _, flags] = header;
+        Some(Self {
+            port: u16::from_be_bytes([ports[2], ports[3]]),
+            acknowledged: u32::from_be_bytes([a, b, c, d]),
+            flags,
+        })
+    }
+
+    /// Whether it answers a SYN.
+    #[inline(always)]
+    pub const fn opens(self) -> bool {
+        self.flags & (SYN | ACK) == SYN | ACK
+    }
+
+    /// The acknowledgement number, if it has one.
+    #[inline(always)]
+    pub const fn acknowledges(self) -> Option<u32> {
+        if self.flags & ACK == 0 {
+            return None;
+        }
+        Some(self.acknowledged)
+    }
+
+    /// Whether it resets the connection.
+    #[inline(always)]
+    pub const fn resets(self) -> bool {
+        self.flags & RST != 0
     }
 }

@@ -39,7 +39,7 @@ pub(crate) extern "C" fn report_window(
         port: facts as u16,
         protocol: (facts >> 16) as u8,
         reason: (facts >> 24) as u8,
-        audited: (facts >> 40) as u8 as u32,
+        audited: (facts >> 40) as u32 & 1,
         reserved: 0,
     };
     if is_counted(&key) {

@@ -13,7 +13,7 @@ use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::layout::{
     COUNTER_LOST, NAME_BYTES, NameKey, SocketOwner, attempt_counter, counter, digest,
 };
-use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
+use enforcer_common::{Address, DEVICE_INDEXES, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
 use self::counters::count;
 use self::dedup::{NOT_REPORTED, report_window};
@@ -29,28 +29,33 @@ pub(crate) fn passed(decision: Decision) {
     count(counter(Hook::Egress, decision.reason, false));
 }
 
-/// Counts a packet, and reports its denial.
+/// Counts a packet, and reports its denial. `device`: interface index, 0 at the hooks of a cgroup. `audited`: denials are let through.
 #[inline(always)]
-pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>) {
+pub(crate) fn packet(
+    context: &SkBuffContext,
+    judged: Judged<'_>,
+    hook: Hook,
+    device: u32,
+    audited: bool,
+) {
     let Judged {
         flow,
         decision,
         name,
     } = judged;
     if decision.verdict() == Verdict::Allow {
-        count(counter(Hook::Egress, decision.reason, false));
+        count(counter(hook, decision.reason, false));
         return;
     }
-    let audited = policy_maps::audits();
-    count(counter(Hook::Egress, decision.reason, audited));
+    count(counter(hook, decision.reason, audited));
     // SAFETY: the context is the kernel's for the length of the program.
     let cgroup = unsafe { bpf_skb_cgroup_id(context.as_ptr().cast()) };
     // SAFETY: as above.
     let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
     let [high, low] = halves(decision.destination);
-    let facts = facts(Hook::Egress, flow, decision, audited);
+    let facts = facts(hook, flow, decision, audited) | u64::from(device) << DEVICE_SHIFT;
     if socket_denials::begins_attempt(cookie, high, low, facts) != 0 {
-        count(attempt_counter(Hook::Egress, decision.reason, audited));
+        count(attempt_counter(hook, decision.reason, audited));
     }
     match name {
         None => drop(report_packet(facts, cgroup, cookie, high, low)),
@@ -157,7 +162,11 @@ fn current_owner() -> SocketOwner {
     }
 }
 
-/// Facts of a denial besides the address, in one number: from byte 5 down the audited flag, hook, reason, protocol, and the port in two bytes.
+/// Lowest bit of the interface index in [`facts`].
+const DEVICE_SHIFT: u32 = 41;
+const _: () = assert!(DEVICE_INDEXES == 1 << (u64::BITS - DEVICE_SHIFT));
+
+/// Facts of a denial besides the address, in one number: the interface index; from byte 5 down the audited flag, hook, reason, protocol, and the port in two bytes.
 #[inline(always)]
 fn facts(hook: Hook, flow: Flow, decision: Decision, audited: bool) -> u64 {
     let (protocol, port) = (flow.transport.protocol(), flow.transport.port());
@@ -258,8 +267,10 @@ unsafe fn write_event(
         (&raw mut (*place).protocol).write((facts >> 16) as u8);
         (&raw mut (*place).hook).write((facts >> 32) as u8);
         (&raw mut (*place).reason).write((facts >> 24) as u8);
-        (&raw mut (*place).audited).write((facts >> 40) as u8);
+        (&raw mut (*place).audited).write((facts >> 40) as u8 & 1);
         (&raw mut (*place).reserved).write([0; 2]);
         (&raw mut (*place).name).write(name);
+        (&raw mut (*place).device).write((facts >> DEVICE_SHIFT) as u32);
+        (&raw mut (*place).padding).write(0);
     }
 }

@@ -1,21 +1,16 @@
 //! The TLS check at `cgroup_skb/egress`: a connection to an address that a name allows must begin with a ClientHello for such a name.
 
-use core::hint::black_box;
 use core::ptr;
 
 use aya_ebpf::bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock};
-use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_sk_storage_get, bpf_skb_ancestor_cgroup_id};
+use aya_ebpf::helpers::bpf_sk_storage_get;
 use aya_ebpf::programs::SockAddrContext;
-use enforcer_common::layout::{AddressGrant, Deadline, NameEntry, NameKey};
-use enforcer_common::tls::{
-    FlowState, Grant, GrantValidity, NamePolicy, ParserScratch, Progress, RECORDED_BYTES, Segment,
-    SentBytes, TcpSegment,
-};
+use enforcer_common::layout::NameKey;
+use enforcer_common::tls::{FlowState, TcpSegment};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
 
-use super::scratch;
-use crate::maps::{FLOWS, NAMES};
-use crate::policy_maps::{self, halves};
+use super::connection::{Connection, CurrentSettings};
+use crate::maps::FLOWS;
 use crate::skb::Packet;
 use crate::trace::{self, Step};
 
@@ -58,7 +53,7 @@ pub(crate) fn check_client_hello<'a>(
     let Some(tcp) = tcp else {
         return (denied(decision, Reason::HelloUnreadable), None);
     };
-    let connection = Connection { packet, decision };
+    let connection = Connection::new(packet, decision);
     let is_first = non_tcp == NonTcpSocket::FirstSegment;
     let socket = packet
         .socket()
@@ -84,11 +79,11 @@ pub(crate) fn check_client_hello<'a>(
 
 /// The decision on a segment without flow state: no TCP socket sent it, or its socket has no memory left.
 #[inline(always)]
-fn without_state(connection: &Connection<'_>, tcp: TcpSegment) -> Decision {
+fn without_state(connection: &Connection<'_, Packet<'_>>, tcp: TcpSegment) -> Decision {
     let is_tcp = connection.packet.socket().is_some_and(is_stream);
     // Without state for its SYN, the whole connection would be denied: denying the SYN makes TCP retry it.
     let is_empty = tcp.len == 0 && !(is_tcp && tcp.opens());
-    if is_empty || connection.grant([AddressGrant::ANY_NAME, 0]).is_some() {
+    if is_empty || connection.is_unchecked() {
         return connection.decision;
     }
     let reason = if is_tcp {
@@ -116,7 +111,7 @@ fn denied(decision: Decision, reason: Reason) -> Decision {
 
 /// Offset of the TCP header; `None` if IPv6 extension headers precede it.
 #[inline(always)]
-fn transport_at(packet: &Packet<'_>) -> Option<u32> {
+pub(crate) fn transport_at(packet: &impl Bytes) -> Option<u32> {
     let [first, .., next] = packet.fixed::<0, 7>()?;
     if first >> 4 == 4 {
         return Some(u32::from(first & 0x0f) * 4);
@@ -125,140 +120,19 @@ fn transport_at(packet: &Packet<'_>) -> Option<u32> {
 }
 
 #[inline(always)]
-fn is_stream(socket: *mut bpf_sock) -> bool {
+pub(crate) fn is_stream(socket: *mut bpf_sock) -> bool {
     // SAFETY: the helper that returned the socket succeeded; it stays valid for the length of the program.
     unsafe { (*socket).protocol == TCP && (*socket).type_ == STREAM }
 }
 
 /// State of a socket's connection, zero at first. The kernel holds the socket lock while its packets leave, so access is exclusive.
 #[inline(always)]
-fn storage<'a>(socket: *mut bpf_sock, flags: u64) -> Option<&'a mut FlowState> {
+pub(crate) fn storage<'a>(socket: *mut bpf_sock, flags: u64) -> Option<&'a mut FlowState> {
     let map = ptr::from_ref(&FLOWS).cast_mut().cast();
     // SAFETY: the map's values are flow states, for which all zeros are valid, and the socket is the kernel's.
     unsafe {
         bpf_sk_storage_get(map, socket.cast(), ptr::null_mut(), flags)
             .cast::<FlowState>()
             .as_mut()
-    }
-}
-
-/// The settings in force, which do not depend on the packet.
-struct CurrentSettings;
-
-/// A packet to an address that a name allows.
-struct Connection<'a> {
-    packet: &'a Packet<'a>,
-    decision: Decision,
-}
-
-impl Connection<'_> {
-    #[inline(always)]
-    fn current_grant(&self, names: [u32; 2]) -> Option<Grant> {
-        let [high, low] = halves(self.decision.destination);
-        let names = u64::from(names[0]) << 32 | u64::from(names[1]);
-        let for_all = policy_maps::grant_deadline(0, high, low, names);
-        if for_all != 0 {
-            return Some(Grant {
-                cgroup: 0,
-                deadline: for_all,
-            });
-        }
-        if self.decision.reason != Reason::ExceptionName {
-            return None;
-        }
-        // SAFETY: the pointer is the kernel's, to the current packet. A level below that of the socket's cgroup gives 0.
-        let ancestor = |level| unsafe { bpf_skb_ancestor_cgroup_id(self.packet.raw(), level) };
-        policy_maps::first_scope(ancestor, |cgroup| {
-            let deadline = policy_maps::grant_deadline(cgroup, high, low, names);
-            (deadline != 0).then_some(Grant { cgroup, deadline })
-        })
-    }
-}
-
-impl GrantValidity for CurrentSettings {
-    #[inline(always)]
-    fn epoch(&self) -> u64 {
-        policy_maps::settings().epoch
-    }
-
-    #[inline(always)]
-    fn is_ahead(&self, deadline: Deadline) -> bool {
-        policy_maps::is_ahead(deadline)
-    }
-}
-
-impl GrantValidity for Connection<'_> {
-    #[inline(always)]
-    fn epoch(&self) -> u64 {
-        CurrentSettings.epoch()
-    }
-
-    #[inline(always)]
-    fn is_ahead(&self, deadline: Deadline) -> bool {
-        policy_maps::is_ahead(deadline)
-    }
-}
-
-impl NamePolicy for Connection<'_> {
-    #[inline(always)]
-    fn entry(&self, key: &NameKey) -> Option<NameEntry> {
-        // SAFETY: an entry that changes while it is read is that of one name or of none.
-        let entry = unsafe { NAMES.get(key) }.copied();
-        trace::step(Step::NameEntry(entry));
-        entry
-    }
-
-    #[inline(always)]
-    fn grant(&self, names: [u32; 2]) -> Option<Grant> {
-        let grant = self.current_grant(names);
-        trace::step(Step::Grant(names, grant));
-        grant
-    }
-
-    #[inline(always)]
-    fn audits(&self) -> bool {
-        policy_maps::audits()
-    }
-}
-
-impl Segment for Connection<'_> {
-    #[inline(always)]
-    fn word(&self, offset: u32, len: u32) -> Option<u64> {
-        self.packet.word(offset, len)
-    }
-
-    #[inline(always)]
-    fn load(&self, sent: &mut SentBytes, offset: u32, at: u32, len: u32) -> Option<()> {
-        let [offset, less] = [offset, len.wrapping_sub(1)].map(black_box);
-        if offset > SentBytes::LAST || less >= RECORDED_BYTES {
-            return None;
-        }
-        // SAFETY: `SentBytes` has room for `RECORDED_BYTES` from `SentBytes::LAST` on.
-        unsafe {
-            let target = sent.as_mut_ptr().add(offset as usize);
-            self.packet.load_to(target, at, less.wrapping_add(1))
-        }
-    }
-
-    #[inline(always)]
-    fn matches_retransmission(&self, sent: &SentBytes, from: u32, to: u32) -> Option<bool> {
-        scratch::matches_retransmission(self.packet, sent, from, to)
-    }
-
-    #[inline(always)]
-    fn has_future_departure(&self) -> bool {
-        // SAFETY: the helper takes no pointer.
-        let now = unsafe { bpf_ktime_get_ns() };
-        self.packet.departure_time() > now
-    }
-
-    #[inline(always)]
-    fn parse(&self, parser: &mut ParserScratch, at: u32, len: u32) -> Result<Progress, Reason> {
-        // Not a terminal reason: TCP sends the segment again, and it is then checked.
-        let socket = scratch::claim(self.packet, parser).ok_or(Reason::NoSynSeen)?;
-        let progress = scratch::parse(self, socket, at, len);
-        trace::step(Step::ServerName(socket));
-        scratch::release(socket, parser);
-        progress
     }
 }

@@ -1,4 +1,4 @@
-//! Scratch memory of the ClientHello parser: a hash map keyed by socket cookie. It lets functions that take numbers only continue a parse, so
+//! Scratch memory of the ClientHello parser: a hash map keyed by socket cookie, or by a digest of a connection without a socket. It lets functions that take numbers only continue a parse, so
 //! that the verifier checks each function once and not at every field. The parser's state between segments is in the socket's [`FLOWS`] entry.
 
 use aya_ebpf::bindings::BPF_NOEXIST;
@@ -9,17 +9,15 @@ use crate::copy::copy;
 #[cfg(doc)]
 use crate::maps::FLOWS;
 use crate::maps::{HELLO_SCRATCH, RETRANSMIT_SCRATCH};
-use crate::skb::Packet;
 
-/// Copies `parser` to the scratch memory of the packet's socket and returns that socket's cookie; `None` if the map is full. A socket sends one
-/// packet at a time, so access is exclusive until [`release`].
+/// Copies `parser` to the scratch memory with this key and returns the key; `None` if it is in use or the map is full. Access is exclusive until
+/// [`release`].
 #[inline(always)]
-pub(crate) fn claim(packet: &Packet<'_>, parser: &ParserScratch) -> Option<u64> {
-    let socket = packet.cookie();
+pub(crate) fn claim(key: u64, parser: &ParserScratch) -> Option<u64> {
     HELLO_SCRATCH
-        .insert(&socket, parser, BPF_NOEXIST.into())
+        .insert(&key, parser, BPF_NOEXIST.into())
         .ok()?;
-    Some(socket)
+    Some(key)
 }
 
 /// Copies the scratch memory back to `parser` and frees it.
@@ -58,15 +56,14 @@ pub(crate) fn parse(
     }
 }
 
-/// [`SentBytes::matches`] for the packet's socket; `None` if the map is full.
+/// [`SentBytes::matches`]; `None` if the scratch memory with this key is in use or the map is full.
 #[inline(always)]
 pub(crate) fn matches_retransmission(
-    packet: &Packet<'_>,
+    socket: u64,
     sent: &SentBytes,
     from: u32,
     to: u32,
 ) -> Option<bool> {
-    let socket = packet.cookie();
     RETRANSMIT_SCRATCH
         .insert(&socket, sent, BPF_NOEXIST.into())
         .ok()?;
@@ -106,7 +103,7 @@ const DENIED: u64 = 3;
 /// Whether a retransmission matches the recorded bytes (1 or 0).
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hello_retransmission(socket: u64, from: u32, to: u32) -> u32 {
+pub(super) extern "C" fn hello_retransmission(socket: u64, from: u32, to: u32) -> u32 {
     let Some(sent) = RETRANSMIT_SCRATCH.get_ptr(&socket) else {
         return 0;
     };

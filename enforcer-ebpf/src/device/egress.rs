@@ -1,0 +1,141 @@
+//! The path of a frame to its verdict.
+
+use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::frame::Contents;
+use enforcer_common::layout::{Device, DeviceMode, LinkHeader};
+use enforcer_common::tls::TcpSegment;
+use enforcer_common::{
+    Address, Decision, Flow, Hook, PacketError, Reason, Transport, Verdict, decide_packet,
+    read_ipv4, read_ipv6,
+};
+
+use super::frame::{Frame, Sender};
+use super::maps::DEVICES;
+use super::{local, socketless};
+use crate::egress::Judged;
+use crate::policy_maps::{self, KernelPolicy};
+use crate::skb::Packet;
+use crate::tls::flow::transport_at;
+use crate::{report, verifier};
+
+/// `TC_ACT_UNSPEC`: the next filter decides.
+pub(super) const PASS: i32 = -1;
+/// `TC_ACT_SHOT`: the frame is dropped.
+const DROP: i32 = 2;
+
+/// Judges a frame, and returns what becomes of it.
+#[inline(always)]
+pub(super) fn judge(context: &SkBuffContext) -> i32 {
+    let Some((flow, decision)) = decision(context) else {
+        return PASS;
+    };
+    let index = Packet(context).device();
+    let is_audited = is_audited(index);
+    let code = match decision.verdict() {
+        Verdict::Allow => PASS,
+        Verdict::Deny if is_audited => PASS,
+        Verdict::Deny => DROP,
+    };
+    let judged = Judged {
+        flow,
+        decision,
+        name: None,
+    };
+    report::packet(context, judged, Hook::Device, index, is_audited);
+    code
+}
+
+/// Whether denials at the device are only reported. An unknown device enforces.
+#[inline(always)]
+fn is_audited(index: u32) -> bool {
+    policy_maps::audits()
+        || device(index).is_some_and(|device| device.mode == DeviceMode::Audit as u32)
+}
+
+/// The entry of a device.
+#[inline(always)]
+pub(super) fn device(index: u32) -> Option<Device> {
+    // SAFETY: an entry that changes while it is read is the old or the new one: each field is read once.
+    unsafe { DEVICES.get(&index) }.copied()
+}
+
+/// The decision on a frame; `None` for protocols other than IP, which are not judged.
+#[inline(always)]
+fn decision(context: &SkBuffContext) -> Option<(Flow, Decision)> {
+    let header = device(Packet(context).device());
+    let header = header.and_then(|device| LinkHeader::from_code(device.header));
+    let Some(header) = header else {
+        return Some(unread(Reason::NoTable));
+    };
+    let Some(mut frame) = Frame::open(context) else {
+        return Some(unread(Reason::Unreadable));
+    };
+    match frame.find_ip(header) {
+        Contents::Other => None,
+        Contents::Unreadable => Some(unread(Reason::Unreadable)),
+        Contents::Ip(_) => Some(packet_decision(&mut frame)),
+    }
+}
+
+/// Flow and decision of a frame of which no flow can be read.
+#[inline(always)]
+fn unread(reason: Reason) -> (Flow, Decision) {
+    let destination = Address::from_v4(0);
+    let flow = Flow {
+        destination,
+        transport: Transport::Hidden(0),
+    };
+    (
+        flow,
+        Decision {
+            reason,
+            destination,
+        },
+    )
+}
+
+/// The decision on a frame whose IP header was found.
+#[inline(always)]
+fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
+    let read = match frame.version() {
+        4 => read_ipv4(frame),
+        6 => read_ipv6(frame),
+        _ => Err(PacketError::NoHeader),
+    };
+    // Not `map`: it would be compiled to a separate function.
+    let read = match read {
+        Ok(flow) => Ok(verifier::forget_flow_bounds(flow)),
+        Err(error) => Err(error),
+    };
+    let decision = decide_packet(read, &KernelPolicy(frame));
+    let decision = verifier::forget_decision_bounds(decision);
+    let flow = read.unwrap_or(Flow {
+        destination: decision.destination,
+        transport: Transport::Hidden(0),
+    });
+    if decision.reason != Reason::AllowedName && decision.reason != Reason::ExceptionName {
+        return (flow, decision);
+    }
+    let checked = check_payload(frame, flow, decision);
+    let reason = match checked {
+        Ok(()) => decision.reason,
+        Err(reason) => reason,
+    };
+    let decision = Decision { reason, ..decision };
+    (flow, verifier::forget_decision_bounds(decision))
+}
+
+/// Checks a segment to an address that a name allows.
+#[inline(always)]
+fn check_payload(frame: &mut Frame<'_>, flow: Flow, decision: Decision) -> Result<(), Reason> {
+    let tcp = transport_at(frame).and_then(|at| TcpSegment::read(frame, at, frame.len()));
+    let Some(tcp) = tcp else {
+        return Err(Reason::HelloUnreadable);
+    };
+    if let Sender::Tcp(socket) = frame.sender()
+        && let Some(checked) = local::check(frame, socket, tcp, flow.destination)
+    {
+        return checked;
+    }
+    socketless::check(frame, flow, decision, tcp)
+}

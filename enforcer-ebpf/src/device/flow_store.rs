@@ -1,0 +1,194 @@
+//! Connections without a socket of this host, by their addresses and ports. Aged here, as the daemon may be dead: each entry of the two hash maps has a
+//! slot in a ring, and a new entry takes a random slot that is free or whose entry has expired.
+
+use aya_ebpf::bindings::BPF_NOEXIST;
+use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_ktime_get_boot_ns};
+use enforcer_common::Address;
+use enforcer_common::layout::{DeviceFlowKey, FLOW_SLOTS, HELLO_SLOTS, OpeningFlow, VerifiedFlow};
+use enforcer_common::tls::PartialFlow;
+
+use super::maps::{
+    DEVICE_CLAIMS, DEVICE_FLOW_RING, DEVICE_FLOWS, DEVICE_HELLOS, DEVICE_NEW_FLOW, DEVICE_SCRATCH,
+    DEVICE_SYNS, DeviceScratch,
+};
+
+/// Idle time after which a verified connection can be displaced, in nanoseconds: a day; TCP's keep-alive probes come every two hours.
+const FLOW_IDLE: u64 = 86_400_000_000_000;
+/// The same for a connection whose ClientHello is not acknowledged: a minute.
+const HELLO_IDLE: u64 = 60_000_000_000;
+
+/// This CPU's memory for one segment.
+#[inline(always)]
+pub(super) fn scratch<'a>() -> Option<&'a mut DeviceScratch> {
+    let scratch = DEVICE_SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: the pointer is to this CPU's entry, which no other program uses meanwhile.
+    Some(unsafe { &mut *scratch })
+}
+
+/// Records a SYN, after which `first` is the sequence number of the first byte. Starts nothing: the server has to answer it.
+#[inline(always)]
+pub(super) fn opened(key: &DeviceFlowKey, first: u32) {
+    // SAFETY: an entry that changes while it is read is that of one connection or of another.
+    let known = unsafe { DEVICE_SYNS.get(key) };
+    if known.is_some_and(|known| known.first == first) {
+        return;
+    }
+    let opening = OpeningFlow {
+        first,
+        is_answered: 0,
+    };
+    let _may_fail = DEVICE_SYNS.insert(key, &opening, 0);
+}
+
+/// Sequence number of the first byte of a new connection, once the server has answered its SYN.
+#[inline(always)]
+pub(super) fn answered(key: &DeviceFlowKey) -> Option<u32> {
+    // SAFETY: as above.
+    let opening = unsafe { DEVICE_SYNS.get(key) }?;
+    (opening.is_answered != 0).then_some(opening.first)
+}
+
+/// Records the server's SYN-ACK.
+#[inline(always)]
+pub(super) fn answer(key: &DeviceFlowKey, acknowledged: u32) {
+    if let Some(opening) = DEVICE_SYNS.get_ptr_mut(key) {
+        // SAFETY: an entry stays readable for the length of the program.
+        let opening = unsafe { &mut *opening };
+        if opening.first == acknowledged {
+            opening.is_answered = 1;
+        }
+    }
+}
+
+/// Records what the server has acknowledged.
+#[inline(always)]
+pub(super) fn acknowledge(key: &DeviceFlowKey, acknowledged: u32) {
+    if let Some(partial) = partial(key) {
+        partial.acknowledge(acknowledged);
+    }
+}
+
+/// Lets the entry of a closed connection expire.
+#[inline(always)]
+pub(super) fn closed(key: &DeviceFlowKey) {
+    if let Some(flow) = verified(key) {
+        flow.last_seen = 0;
+    }
+    if let Some(partial) = partial(key) {
+        partial.last_seen = 0;
+    }
+}
+
+/// The connection whose ClientHello was verified and acknowledged.
+#[inline(always)]
+pub(super) fn verified<'a>(key: &DeviceFlowKey) -> Option<&'a mut VerifiedFlow> {
+    let flow = DEVICE_FLOWS.get_ptr_mut(key)?;
+    // SAFETY: an entry stays readable for the length of the program; each field is written at once.
+    Some(unsafe { &mut *flow })
+}
+
+/// The connection whose ClientHello is not acknowledged.
+#[inline(always)]
+pub(super) fn partial<'a>(key: &DeviceFlowKey) -> Option<&'a mut PartialFlow> {
+    let partial = DEVICE_HELLOS.get_ptr_mut(key)?;
+    // SAFETY: an entry stays readable for the length of the program, and [`claim`] makes access to its flow state exclusive.
+    Some(unsafe { &mut *partial })
+}
+
+/// Makes access to the state of a connection exclusive until [`release`]; `false` if it is in use.
+#[inline(always)]
+pub(super) fn claim(key: &DeviceFlowKey) -> bool {
+    DEVICE_CLAIMS.insert(key, &0, BPF_NOEXIST.into()).is_ok()
+}
+
+#[inline(always)]
+pub(super) fn release(key: &DeviceFlowKey) {
+    let _is_there = DEVICE_CLAIMS.remove(key);
+}
+
+/// Begins a connection that the server has answered; `None` if there is no room.
+#[inline(always)]
+pub(super) fn begin<'a>(
+    key: &DeviceFlowKey,
+    destination: Address,
+    first: u32,
+) -> Option<&'a mut PartialFlow> {
+    let new = DEVICE_NEW_FLOW.get(0)?;
+    if partial(key).is_none() {
+        take_slot(key, FLOW_SLOTS, HELLO_SLOTS)?;
+    }
+    DEVICE_HELLOS.insert(key, new, 0).ok()?;
+    let partial = partial(key)?;
+    partial.flow.begin(destination, first);
+    let _may_be_none = DEVICE_FLOWS.remove(key);
+    let _is_there = DEVICE_SYNS.remove(key);
+    Some(partial)
+}
+
+/// Moves a connection to those that are verified; without room it stays where it is.
+#[inline(always)]
+pub(super) fn promote(key: &DeviceFlowKey, verified: &VerifiedFlow) {
+    if take_slot(key, 0, FLOW_SLOTS).is_some() && DEVICE_FLOWS.insert(key, verified, 0).is_ok() {
+        let _is_there = DEVICE_HELLOS.remove(key);
+    }
+}
+
+/// Takes one of `slots` slots from `first` on; `None` if eight random ones are all in use.
+#[inline(always)]
+fn take_slot(key: &DeviceFlowKey, first: u32, slots: u32) -> Option<()> {
+    for _ in 0..8 {
+        // SAFETY: the helper takes no pointer.
+        let slot = first.wrapping_add(unsafe { bpf_get_prandom_u32() } % slots);
+        if device_slot_is_free(slot) != 0 {
+            return DEVICE_FLOW_RING.set(slot, key, 0).ok();
+        }
+    }
+    None
+}
+
+/// Nanoseconds since boot.
+#[inline(always)]
+pub(super) fn now() -> u64 {
+    // SAFETY: the helper takes no pointer.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+/// Digest of a connection, which no socket cookie equals.
+#[inline(always)]
+pub(super) fn digest(key: &DeviceFlowKey) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let words: *const u64 = core::ptr::from_ref(key).cast();
+    for word in 0..size_of::<DeviceFlowKey>() / 8 {
+        // SAFETY: within the key, which is an entry of a map and aligned as such.
+        let word = unsafe { words.add(word).read() };
+        hash = (hash ^ word).wrapping_mul(0x0100_0000_01b3);
+        hash ^= hash >> 29;
+    }
+    hash | 1 << 63
+}
+
+// A function with an exported name, as in `policy_maps`.
+
+/// Whether a slot of the ring is free (1 or 0), after removing its entry if that has expired.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn device_slot_is_free(slot: u32) -> u32 {
+    let Some(key) = DEVICE_FLOW_RING.get(slot) else {
+        return 0;
+    };
+    let now = now();
+    let is_free = if slot < FLOW_SLOTS {
+        let expired = verified(key).is_none_or(|flow| now.wrapping_sub(flow.last_seen) > FLOW_IDLE);
+        if expired {
+            let _may_be_none = DEVICE_FLOWS.remove(key);
+        }
+        expired
+    } else {
+        let expired = partial(key).is_none_or(|flow| now.wrapping_sub(flow.last_seen) > HELLO_IDLE);
+        if expired {
+            let _may_be_none = DEVICE_HELLOS.remove(key);
+        }
+        expired
+    };
+    u32::from(is_free)
+}

@@ -1,0 +1,59 @@
+//! What servers acknowledge: the half of a connection that its sender cannot forge.
+
+use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::frame::Contents;
+use enforcer_common::layout::{DeviceFlowKey, LinkHeader};
+use enforcer_common::tls::TcpReply;
+use enforcer_common::{Address, Bytes as _};
+
+use super::egress::device;
+use super::flow_store;
+use super::frame::Frame;
+use crate::skb::Packet;
+use crate::tls::flow::transport_at;
+
+/// Records the acknowledgement in a segment from port 443.
+#[inline(always)]
+pub(super) fn observe(context: &SkBuffContext) {
+    let header = device(Packet(context).device());
+    let Some(header) = header.and_then(|device| LinkHeader::from_code(device.header)) else {
+        return;
+    };
+    let Some(mut frame) = Frame::open(context) else {
+        return;
+    };
+    if let Contents::Ip(_) = frame.find_ip(header)
+        && let Some(scratch) = flow_store::scratch()
+        && let Some(reply) = read(&frame, &mut scratch.key)
+    {
+        record(&scratch.key, reply);
+    }
+}
+
+#[inline(always)]
+fn record(key: &DeviceFlowKey, reply: TcpReply) {
+    if reply.opens() {
+        flow_store::answer(key, reply.acknowledged);
+    } else if let Some(acknowledged) = reply.acknowledges() {
+        flow_store::acknowledge(key, acknowledged);
+    }
+    if reply.resets() {
+        flow_store::closed(key);
+    }
+}
+
+/// Parses a segment from port 443, and writes the key of its connection, from the side of the client.
+#[inline(always)]
+fn read(frame: &Frame<'_>, key: &mut DeviceFlowKey) -> Option<TcpReply> {
+    let reply = TcpReply::read(frame, transport_at(frame)?)?;
+    if frame.version() == 4 {
+        key.destination = Address::from_v4(u32::from_be_bytes(frame.at(12)?)).key();
+        key.source = Address::from_v4(u32::from_be_bytes(frame.at(16)?)).key();
+    } else {
+        key.destination = Address::from_v6(u128::from_be_bytes(frame.at(8)?)).key();
+        key.source = Address::from_v6(u128::from_be_bytes(frame.at(24)?)).key();
+    }
+    key.device = frame.device();
+    key.port = reply.port.into();
+    Some(reply)
+}

@@ -1,0 +1,65 @@
+//! Maps of the device programs only; names, sizes and layouts are defined in `enforcer_common::layout`, except for scratch memory.
+
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
+use aya_ebpf::macros::btf_map;
+use enforcer_common::layout::{
+    Device, DeviceFlowKey, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, MAX_DEVICES,
+    OpeningFlow, RING_SLOTS, VerifiedFlow,
+};
+use enforcer_common::tls::PartialFlow;
+
+/// Allocates memory for existing entries only.
+const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
+/// Connections whose state can be in use at the same time.
+const MAX_CLAIMS: usize = 1024;
+
+#[btf_map]
+pub(super) static DEVICES: HashMap<u32, Device, { MAX_DEVICES as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
+pub(super) static DEVICE_SYNS: LruHashMap<
+    DeviceFlowKey,
+    OpeningFlow,
+    { MAX_DEVICE_SYNS as usize },
+> = LruHashMap::new();
+
+#[btf_map]
+pub(super) static DEVICE_HELLOS: HashMap<
+    DeviceFlowKey,
+    PartialFlow,
+    { MAX_DEVICE_HELLOS as usize },
+    ON_DEMAND,
+> = HashMap::new();
+
+#[btf_map]
+pub(super) static DEVICE_FLOWS: HashMap<
+    DeviceFlowKey,
+    VerifiedFlow,
+    { MAX_DEVICE_FLOWS as usize },
+    ON_DEMAND,
+> = HashMap::new();
+
+#[btf_map]
+pub(super) static DEVICE_FLOW_RING: Array<DeviceFlowKey, { RING_SLOTS as usize }> = Array::new();
+
+/// Connections whose state is in use by a program.
+#[btf_map]
+pub(super) static DEVICE_CLAIMS: HashMap<DeviceFlowKey, u32, MAX_CLAIMS, ON_DEMAND> =
+    HashMap::new();
+
+/// The state of a connection that has sent nothing. Never written.
+#[btf_map]
+pub(super) static DEVICE_NEW_FLOW: Array<PartialFlow, 1> = Array::new();
+
+/// Keys and values that are too large for the stack. A program of a device runs with bottom halves disabled, so that no other one uses its CPU's entry.
+#[btf_map]
+pub(super) static DEVICE_SCRATCH: PerCpuArray<DeviceScratch, 1> = PerCpuArray::new();
+
+/// Memory for one segment.
+#[repr(C)]
+pub(super) struct DeviceScratch {
+    pub(super) key: DeviceFlowKey,
+    pub(super) verified: VerifiedFlow,
+}

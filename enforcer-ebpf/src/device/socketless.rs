@@ -1,0 +1,146 @@
+//! TCP segments that no socket of this host sends: forwarded ones, and those of packet sockets. What the server acknowledged decides which ClientHello
+//! counts, since a sender without a socket can send any segment.
+
+use enforcer_common::layout::{DeviceFlowKey, VerifiedFlow};
+use enforcer_common::tls::{GrantValidity as _, NamePolicy as _, RECORDED_BYTES, TcpSegment};
+use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
+
+use super::flow_store;
+use super::frame::Frame;
+use crate::tls::connection::Connection;
+
+/// Checks a segment to port 443 of an address that `decision` allows for a name.
+///
+/// # Errors
+/// The reason to deny it for.
+#[inline(always)]
+pub(super) fn check(
+    frame: &mut Frame<'_>,
+    flow: Flow,
+    decision: Decision,
+    tcp: TcpSegment,
+) -> Result<(), Reason> {
+    let Some(scratch) = flow_store::scratch() else {
+        return Err(Reason::NoSynSeen);
+    };
+    if write_key(frame, flow.destination, &mut scratch.key).is_none() {
+        return Err(Reason::HelloUnreadable);
+    }
+    let key = &scratch.key;
+    if tcp.len == 0 {
+        note_empty(key, tcp);
+        return Ok(());
+    }
+    if tcp.has_syn() {
+        return Err(Reason::FastOpen);
+    }
+    let answered = flow_store::answered(key);
+    if answered.is_none()
+        && let Some(verified) = flow_store::verified(key)
+    {
+        return check_verified(&Connection::new(frame, decision), tcp, verified);
+    }
+    // Not a terminal reason: TCP sends the segment again.
+    if !flow_store::claim(key) {
+        return Err(Reason::NoSynSeen);
+    }
+    frame.set_connection(flow_store::digest(key));
+    let checked = check_partial(
+        frame,
+        flow,
+        decision,
+        tcp,
+        key,
+        &mut scratch.verified,
+        answered,
+    );
+    flow_store::release(key);
+    checked
+}
+
+/// Records a segment without payload, which passes.
+#[inline(always)]
+fn note_empty(key: &DeviceFlowKey, tcp: TcpSegment) {
+    if tcp.opens() {
+        flow_store::opened(key, tcp.sequence.wrapping_add(1));
+    } else if tcp.closes() {
+        flow_store::closed(key);
+    }
+}
+
+/// Checks a segment of a connection whose ClientHello was verified and acknowledged.
+#[inline(always)]
+fn check_verified(
+    connection: &Connection<'_, Frame<'_>>,
+    tcp: TcpSegment,
+    flow: &mut VerifiedFlow,
+) -> Result<(), Reason> {
+    if !flow.follows(tcp.sequence) {
+        return Err(Reason::HelloOutOfOrder);
+    }
+    let epoch = connection.epoch();
+    if flow.epoch != epoch || !connection.is_ahead(flow.deadline) {
+        let Some(grant) = connection.grant(flow.names) else {
+            return Err(Reason::ServerNameElsewhere);
+        };
+        flow.cgroup = grant.cgroup;
+        flow.deadline = grant.deadline;
+        flow.epoch = epoch;
+    }
+    flow.last_seen = flow_store::now();
+    Ok(())
+}
+
+/// Checks a segment of a connection whose ClientHello is not acknowledged yet.
+#[inline(always)]
+fn check_partial(
+    frame: &mut Frame<'_>,
+    flow: Flow,
+    decision: Decision,
+    tcp: TcpSegment,
+    key: &DeviceFlowKey,
+    verified: &mut VerifiedFlow,
+    answered: Option<u32>,
+) -> Result<(), Reason> {
+    let partial = match answered {
+        Some(first) => flow_store::begin(key, flow.destination, first),
+        None => flow_store::partial(key),
+    };
+    let Some(partial) = partial else {
+        return Err(Reason::NoSynSeen);
+    };
+    let inspected = if partial.flow.is_verified() {
+        tcp.len.min(RECORDED_BYTES)
+    } else {
+        tcp.len
+    };
+    if !frame.make_linear(tcp.at.wrapping_add(inspected)) {
+        return Err(Reason::HelloUnreadable);
+    }
+    partial.last_seen = flow_store::now();
+    let connection = Connection::new(frame, decision);
+    partial
+        .flow
+        .check_segment(&connection, tcp, flow.destination, &connection)?;
+    if partial.write_verified(verified) {
+        flow_store::promote(key, verified);
+    }
+    Ok(())
+}
+
+/// Writes the key of the connection of a segment to `destination`; `None` past the end.
+#[inline(always)]
+fn write_key(frame: &Frame<'_>, destination: Address, key: &mut DeviceFlowKey) -> Option<()> {
+    let [first] = frame.at(0)?;
+    let at = if first >> 4 == 4 {
+        key.source = Address::from_v4(u32::from_be_bytes(frame.at(12)?)).key();
+        u32::from(first & 0x0f) * 4
+    } else {
+        key.source = Address::from_v6(u128::from_be_bytes(frame.at(8)?)).key();
+        40
+    };
+    key.destination = destination.key();
+    key.device = frame.device();
+    key.port = u16::from_be_bytes(frame.at(at)?).into();
+    Some(())
+}
