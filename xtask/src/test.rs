@@ -204,7 +204,7 @@ fn lab_tests(report: &mut Report, filters: &[String]) {
         },
         env::cargo()
             .env("EGRESS_ENFORCER_BIN", binary)
-            .env("EGRESS_ENFORCER_BIN_NEXT", next)
+            .env("EGRESS_ENFORCER_BIN_OTHER", next)
             .args([
                 "test",
                 "--locked",

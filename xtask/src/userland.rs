@@ -163,7 +163,7 @@ fn run_there(report: &mut Report, name: &str, program: &Path, built: &Programs, 
             command
                 .args(args)
                 .env("EGRESS_ENFORCER_BIN", &built.enforcer)
-                .env("EGRESS_ENFORCER_BIN_NEXT", &built.next),
+                .env("EGRESS_ENFORCER_BIN_OTHER", &built.next),
         ),
         Err(error) => report.check(&title, || Err(error)),
     }

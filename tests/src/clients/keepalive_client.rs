@@ -7,12 +7,23 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{CONTOSO_LOGIN, Lab};
 
 const TOOL: &str = include_str!("../../lab/keepalive_client.py");
 const RESOLVER_CLIENT: &str = include_str!("../../lab/resolver_client.py");
+
+/// Counters of a connection (tcp(7), `TCP_INFO`).
+#[derive(Clone, Copy, Debug)]
+pub struct Counters {
+    /// Bytes that the server acknowledged.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+    /// Packets retransmitted.
+    pub retransmitted: u64,
+}
 
 /// A client process that makes one request for each input line and prints its result. Killed when dropped.
 #[derive(Debug)]
@@ -28,11 +39,19 @@ impl KeepaliveClient {
     /// # Errors
     /// When it cannot be started.
     pub fn start(lab: &Lab) -> Result<Self> {
+        Self::connect(lab, CONTOSO_LOGIN)
+    }
+
+    /// As [`KeepaliveClient::start`], with a connection to `host`, an address or a name of contoso's login server.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn connect(lab: &Lab, host: &str) -> Result<Self> {
         let mut python = lab.device().command("python3");
         python
             .args(["-c", TOOL, CONTOSO_LOGIN])
             .arg(lab.certificates().ca())
-            .arg("/v2/");
+            .args(["/v2/", host]);
         Self::spawn(python)
     }
 
@@ -68,7 +87,29 @@ impl KeepaliveClient {
     /// # Errors
     /// When the client has ended.
     pub fn request(&mut self) -> Result<String> {
-        self.to.write_all(b"\n")?;
+        self.ask("\n")
+    }
+
+    /// Returns the counters of the connection to a login server.
+    ///
+    /// # Errors
+    /// When the client has ended.
+    pub fn counters(&mut self) -> Result<Counters> {
+        let line = self.ask("counters\n")?;
+        let numbers = line.split(' ').map(str::parse);
+        let numbers: Vec<u64> = numbers.collect::<Result<_, _>>().context(line.clone())?;
+        let [sent, received, retransmitted] = numbers[..] else {
+            bail!("no counters: {line}");
+        };
+        Ok(Counters {
+            sent,
+            received,
+            retransmitted,
+        })
+    }
+
+    fn ask(&mut self, line: &str) -> Result<String> {
+        self.to.write_all(line.as_bytes())?;
         let mut line = String::new();
         self.from.read_line(&mut line)?;
         Ok(line.trim_end().to_owned())

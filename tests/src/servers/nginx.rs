@@ -149,6 +149,7 @@ http {{
     log_format lab escape=json '{{"address":"$server_addr","sni":"$ssl_server_name","host":"$host",'
         '"method":"$request_method","uri":"$request_uri","status":$status,"bytes":$body_bytes_sent}}';
     access_log access.log lab;
+    keepalive_requests 1000000;
     client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi; scgi_temp_path scgi;
     client_max_body_size 0;
