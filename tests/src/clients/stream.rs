@@ -206,7 +206,10 @@ pub fn exchange(address: SocketAddr) -> Result<u32, (&'static str, io::Error)> {
 }
 
 /// Returns the number of retransmissions of a connection, including that of its SYN (tcp(7), `TCP_INFO`).
-fn retransmissions(stream: &TcpStream) -> io::Result<u32> {
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn retransmissions(stream: &TcpStream) -> io::Result<u32> {
     // SAFETY: a plain structure of integers, for which all zeros are valid.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;

@@ -117,6 +117,8 @@ upgrades() {
         installs $version
         is_active || fail "not active after the upgrade to $version"
         enforced
+        info "$version has pins in $(ls $PINS)"
+        [ $version != next ] || connects next
     done
 }
 

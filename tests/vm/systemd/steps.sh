@@ -53,10 +53,17 @@ within() {
 is_active() { [ "$(property ActiveState)" = active ]; }
 has_address() { egress-enforcer endpoints 2>/dev/null | grep -q "$1"; }
 installs() { DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "/lab/$1.deb"; }
-# under_traffic COMMAND…: checks that no packet is lost or leaks meanwhile.
+# connects NAME: keeps one verified connection in use until the traffic ends.
+connects() {
+    /lab/egress-guest keepalive /run/lab/end >"/run/lab/connection-$1" 2>&1 &
+    connections="$connections $1=$!"
+}
+# under_traffic COMMAND…: checks that no packet is lost or leaks meanwhile, and that connections continue.
 under_traffic() {
     before=$(leaked)
     rm -f /run/lab/end
+    connections=
+    connects first
     /lab/egress-guest stream 40 /run/lab/end >/run/lab/totals 2>&1 &
     stream=$!
     sleep 1
@@ -64,6 +71,11 @@ under_traffic() {
     sleep 1
     touch /run/lab/end
     wait $stream || fail "the stream: $(cat /run/lab/totals)"
+    for connection in $connections; do
+        file=/run/lab/connection-${connection%=*}
+        wait "${connection#*=}" || fail "a verified connection: $(cat "$file")"
+        info "$(cat "$file")"
+    done
     [ "$(leaked)" = "$before" ] || fail "packets came through"
     info "$(cat /run/lab/totals)"
 }

@@ -32,7 +32,7 @@ const NAMES: dns::Names<'static> = &[
     ("contoso.eastus.data.azurecr.io", &DATA_EASTUS),
     ("contoso.westus.data.azurecr.io", &DATA_WESTUS),
 ];
-/// Read timeout of a client.
+/// Time after which a silent connection ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Interval at which the count is written.
 const COUNT_EVERY: Duration = Duration::from_millis(100);
@@ -74,12 +74,11 @@ fn sockets(cloud: &Netns) -> Result<(TcpListener, UdpSocket)> {
     })
 }
 
-/// Answers any input with one line. A client that goes away ends its connection, as with a real server.
+/// Answers any input with a line, until the client goes away or is silent.
 fn answer(mut client: TcpStream) -> Option<()> {
     client.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut output = [0; 512];
-    let length = client.read(&mut output).ok()?;
-    if length > 0 {
+    while client.read(&mut output).ok()? > 0 {
         client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").ok()?;
     }
     Some(())

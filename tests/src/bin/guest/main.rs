@@ -1,10 +1,11 @@
 //! The cloud and its clients in a virtual machine with systemd, beside the enforcer. The units and the scenario in `tests/vm`
 //! call it.
 //!
-//! `egress-guest cloud DIR` · `first-try FILE` · `try ADDRESS` · `stream RATE END` · `service-tags`
+//! `egress-guest cloud DIR` · `first-try FILE` · `try ADDRESS` · `stream RATE END` · `keepalive END` · `service-tags`
 
 mod cloud;
 mod first_try;
+mod keepalive;
 
 use std::{
     env,
@@ -33,6 +34,7 @@ fn main() -> Result<()> {
         ["first-try", file] => first_try::record(Path::new(file)),
         ["try", address] => print(outcome(address.parse().context("no address")?)),
         ["stream", rate, end] => stream_until(rate.parse().context("no rate")?, Path::new(end)),
+        ["keepalive", end] => print(&keepalive::until(Path::new(end))?),
         ["service-tags"] => print(&service_tags::file(1)?),
         _ => bail!("egress-guest has no such command: {}", words.join(" ")),
     }
