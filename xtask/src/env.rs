@@ -60,20 +60,23 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// Cargo command for all tasks. With `EGRESS_ENFORCER_BPF=build`, builds include the kernel programs.
-///
-/// Removes the variables that `cargo run` set for this program: build scripts watch some of them, and each change between
-/// `cargo xtask` and plain cargo would rebuild their crates.
 pub(crate) fn cargo() -> Command {
     let mut command = command("cargo");
     command.env("EGRESS_ENFORCER_BPF", "build");
     // The C code calls no C library, so the host's compiler suffices.
     command.env(format!("CC_{}", own_target().replace('-', "_")), "cc");
+    forget_cargo_run(&mut command);
+    command
+}
+
+/// Removes the variables that `cargo run` set for this program: build scripts watch some of them, and each change between
+/// `cargo xtask` and plain cargo would rebuild their crates.
+pub(crate) fn forget_cargo_run(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if is_set_by_cargo_run(&name) {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// Directory of the tools that set-up builds; its `bin/` comes first in every search path.

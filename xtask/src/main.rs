@@ -14,12 +14,14 @@ mod dist;
 mod env;
 mod licences;
 mod man;
+mod released;
 mod report;
 mod run;
 mod setup;
 mod step;
 mod test;
 mod tidy;
+mod upgrade;
 mod userland;
 mod vm;
 
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Task::Bench { args } => bench::task(&args),
         Task::Userland { suites } => userland::task(&suites),
         Task::Vm(options) => vm::task(&options),
+        Task::Upgrade { commit } => upgrade::task(&commit),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,4 +104,10 @@ enum Task {
     },
     /// Run the kernel tests in virtual machines with Debian's kernels
     Vm(vm::Options),
+    /// Run the upgrade tests between this version and an earlier release, which is built from its commit
+    Upgrade {
+        /// Commit of the release, of another layout version
+        #[arg(default_value = released::COMMIT)]
+        commit: String,
+    },
 }

@@ -77,7 +77,7 @@ fn guests(report: &mut Report) {
         report.tests(&title, kernel.is_good(), kernel.seconds, kernel.counts);
     }
     report.check("packages on a machine with systemd", || {
-        vm::systemd::task()?;
+        vm::systemd::task(None)?;
         Ok(Outcome::Passed)
     });
 }

@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// Test the packages, from installation to purge, on a machine with systemd instead
     #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "write"])]
     systemd: bool,
+    /// Downgrade there to the release of this commit, as `./x upgrade` builds it, and upgrade again
+    #[arg(long, value_name = "COMMIT", requires = "systemd")]
+    from: Option<String>,
 }
 
 /// Runs the tests on the kernels that the options name.
@@ -57,7 +60,7 @@ pub(crate) struct Options {
 /// When a kernel is not known, a download or build fails, or, after all guests ran, when a guest's tests failed.
 pub(crate) fn task(options: &Options) -> Result<()> {
     if options.systemd {
-        return systemd::task();
+        return systemd::task(options.from.as_deref());
     }
     if options.list {
         for Kernel {

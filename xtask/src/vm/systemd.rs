@@ -65,18 +65,18 @@ struct Boot {
     steps: &'static [&'static str],
 }
 
-/// Makes the machine, boots it and checks every step.
+/// Makes the machine, boots it and checks every step. With `from`, it changes to the release of that commit and back.
 ///
 /// # Errors
 /// When something cannot be made, or with every step that failed or has no result.
-pub(crate) fn task() -> Result<()> {
+pub(crate) fn task(from: Option<&str>) -> Result<()> {
     ensure!(
         Arch::OWN == Arch::Amd64,
         "the machine with systemd is an x86_64 one, and runs programs that are built for this machine"
     );
     setup::for_vm_systemd()?;
     let kernel = Kernel::named(KERNEL)?.fetch()?;
-    let mut files = packages::all()?;
+    let mut files = packages::all(from)?;
     files.push((build::lab_program("egress-guest")?, "egress-guest"));
     let disk = image::of_a_run(&kernel, &files)?;
     let mut wrong = Vec::new();

@@ -1,5 +1,5 @@
-//! The packages that the machine installs: the one that is shipped, the same with an older version number, and a newer one whose
-//! maps have other layouts.
+//! The packages that the machine installs: the one that is shipped, the same with an older version number, and one whose maps have
+//! other layouts: a newer one, or an earlier release.
 
 use std::{
     fs,
@@ -8,21 +8,22 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{arch::Arch, build, debian, dist, env, step::output_of};
+use crate::{arch::Arch, build, debian, dist, env, released, step::output_of};
 
-/// Makes all three, and returns them with their names in the guest.
+/// Makes all three, and returns them with their names in the guest. With `from`, the release of that commit takes the place of the newer one.
 ///
 /// # Errors
 /// When a build or dpkg-deb fails.
-pub(super) fn all() -> Result<Vec<(PathBuf, &'static str)>> {
+pub(super) fn all(from: Option<&str>) -> Result<Vec<(PathBuf, &'static str)>> {
     let current = dist::debian_package(Arch::Amd64, &dist::Options::default())?;
     let previous = repack(&current, "previous", "~previous", None)?;
-    let next = repack(
-        &current,
-        "next",
-        "+next",
-        Some(&build::next_layout_binary()?),
-    )?;
+    let next = match from {
+        Some(commit) => released::build(commit)?.package,
+        None => {
+            let program = build::next_layout_binary()?;
+            repack(&current, "next", "+next", Some(&program))?
+        }
+    };
     Ok(vec![
         (previous, "previous.deb"),
         (current, "current.deb"),
