@@ -64,16 +64,18 @@ pub enum Step {
 }
 
 impl LinkCursor {
-    /// The position after the link header of a frame; `protocol` is the kernel's, which counts only where there is no link header. `None` past the end.
+    /// The position after the link header of a frame; `None` past the end. `protocol` is the kernel's, which a packet socket chooses freely: without a
+    /// link header, the first four bits and the protocol must name the same version of IP.
     #[inline(always)]
     pub fn start(frame: &impl Bytes, header: LinkHeader, protocol: u16) -> Option<Self> {
-        match header {
-            LinkHeader::Ethernet => Some(Self {
-                protocol: u16::from_be_bytes(frame.at(ETHERNET_LEN - 2)?),
-                at: ETHERNET_LEN,
-            }),
-            LinkHeader::None => Some(Self { protocol, at: 0 }),
-        }
+        let (protocol, at) = match header {
+            LinkHeader::Ethernet => (
+                u16::from_be_bytes(frame.at(ETHERNET_LEN - 2)?),
+                ETHERNET_LEN,
+            ),
+            LinkHeader::None => (network_protocol(frame.at(0)?, protocol)?, 0),
+        };
+        Some(Self { protocol, at })
     }
 
     /// Follows one header.
@@ -153,6 +155,15 @@ impl LinkCursor {
             },
             _ => Step::End(Contents::Other),
         }
+    }
+}
+
+/// Protocol of a packet without a link header; `None` if it is none that can be read.
+#[inline(always)]
+fn network_protocol([first]: [u8; 1], protocol: u16) -> Option<u16> {
+    match (first >> 4, protocol) {
+        (4, IPV4) | (6, IPV6) | (_, MPLS | MPLS_MULTICAST) => Some(protocol),
+        _ => None,
     }
 }
 
@@ -261,14 +272,21 @@ mod tests {
     }
 
     #[test]
-    fn a_device_without_link_header_has_the_kernels_protocol() {
-        let frame = Frame(vec![0x45]);
-        for (protocol, carried) in [
-            (IPV4, Contents::Ip(0)),
-            (IPV6, Contents::Ip(0)),
-            (0x88cc, Contents::Other),
+    fn without_a_link_header_bytes_and_protocol_must_agree() {
+        const ARP: u16 = 0x0806;
+        for (first, protocol, carried) in [
+            (0x45, IPV4, Contents::Ip(0)),
+            (0x60, IPV6, Contents::Ip(0)),
+            (0x45, IPV6, Contents::Unreadable),
+            (0x60, IPV4, Contents::Unreadable),
+            (0x45, ARP, Contents::Unreadable),
+            (0x00, ARP, Contents::Unreadable),
+            (0x45, 0, Contents::Unreadable),
         ] {
+            let frame = Frame(vec![first]);
             assert_eq!(contents(&frame, LinkHeader::None, protocol), carried);
         }
+        let label = Frame(vec![0, 0, 0x11, 64, 0x45]);
+        assert_eq!(contents(&label, LinkHeader::None, MPLS), Contents::Ip(4));
     }
 }

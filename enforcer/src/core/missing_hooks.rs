@@ -12,7 +12,7 @@ use super::hook_words;
 pub struct MissingHooks(#[serde(serialize_with = "hook_words::serialize")] Vec<Hook>);
 
 impl MissingHooks {
-    /// Returns all hooks but those in `attached`.
+    /// Returns the hooks of a cgroup but those in `attached`.
     pub fn new(attached: &[Hook]) -> Self {
         let is_missing = |hook: &Hook| !attached.contains(hook);
         Self(Hook::CGROUP.into_iter().filter(is_missing).collect())

@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv6Net};
 
 use super::effective_address::address;
 use super::error::{CompileError, fits};
-use super::exceptions::{ExceptionInput, Exceptions};
+use super::exceptions::{ExceptionInput, Exceptions, with_any_scope};
 use super::names::{self, NameInput};
 use super::revocation::NameGrants;
 use super::tables::{Layer, Tables};
@@ -52,6 +52,8 @@ pub struct Inputs {
     pub snooping: Snooping,
     /// The DNS servers whose answers it snoops.
     pub resolvers: Vec<IpAddr>,
+    /// Whether frames of network devices are judged: those without a socket have the union of all exceptions.
+    pub devices: bool,
 }
 
 /// The desired contents of the maps.
@@ -117,8 +119,12 @@ pub fn compile(inputs: &Inputs, tables: Arc<Tables>) -> Result<Desired, CompileE
         let address = address(*ip);
         address.is_global() && tables.class(address) == Class::Unprotected
     });
-    let exceptions = Exceptions::compile(&inputs.exceptions)?;
-    let (names, name_addresses) = names::compile(&inputs.names)?;
+    let exceptions = if inputs.devices {
+        Exceptions::compile(&with_any_scope(&inputs.exceptions))?
+    } else {
+        Exceptions::compile(&inputs.exceptions)?
+    };
+    let (names, name_addresses) = names::compile(&inputs.names, inputs.devices)?;
     Ok(Desired {
         switches: Switches::new(inputs.audit, inputs.default_allow, outside),
         exception_level: exceptions.level,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use enforcer_common::layout::{
-    AddressKey, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress,
+    ANY_SCOPE, AddressKey, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress,
 };
 use ipnet::{IpNet, Ipv6Net};
 
@@ -42,7 +42,9 @@ impl Exceptions {
         let mut compiled = Self::default();
         let mut prefixes = BTreeMap::new();
         for input in inputs {
-            *compiled.cgroups.entry(input.cgroup).or_default() += 1;
+            if input.cgroup != ANY_SCOPE {
+                *compiled.cgroups.entry(input.cgroup).or_default() += 1;
+            }
             compiled.level = compiled.level.max(input.level);
             for ip in &input.addresses {
                 let key = ScopedAddress::new(input.cgroup, address(*ip).key());
@@ -81,6 +83,15 @@ impl Exceptions {
             fix,
         )
     }
+}
+
+/// Returns the exceptions, and each of them once more for packets without a socket.
+pub(super) fn with_any_scope(inputs: &[ExceptionInput]) -> Vec<ExceptionInput> {
+    let any = inputs.iter().map(|input| ExceptionInput {
+        cgroup: ANY_SCOPE,
+        ..input.clone()
+    });
+    inputs.iter().cloned().chain(any).collect()
 }
 
 /// Returns the keys of the prefixes. A longer prefix hides the shorter ones in the trie, so it gets the latest deadline of them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use enforcer_common::layout::{
-    AddressGrant, Deadline, MAX_NAME_ADDRESSES, MAX_NAMES, NameEntry, NameKey,
+    ANY_SCOPE, AddressGrant, Deadline, MAX_NAME_ADDRESSES, MAX_NAMES, NameEntry, NameKey,
 };
 
 use super::effective_address::address;
@@ -58,15 +58,21 @@ pub(super) type Compiled = (
     BTreeMap<AddressGrant, Deadline>,
 );
 
-/// Compiles the names.
-pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
+/// Compiles the names. `devices`: packets without a socket have the grants of all scopes.
+pub(super) fn compile(inputs: &[NameInput], devices: bool) -> Result<Compiled, CompileError> {
     let fix = "allow fewer names";
     fits(inputs.len(), MAX_NAMES as usize, "allowed names", fix)?;
     let names = inputs.iter().map(|input| (key(&input.text), entry(input)));
     let names = names.collect();
     let mut granted = BTreeMap::new();
     for input in inputs {
-        grant_addresses(input, &mut granted);
+        for scope in &input.scopes {
+            grant_addresses(input, *scope, &mut granted);
+            if devices && !is_for_all(scope) {
+                let cgroup = ANY_SCOPE;
+                grant_addresses(input, Scope { cgroup, ..*scope }, &mut granted);
+            }
+        }
     }
     let what = "pairs of a name and an address";
     fits(granted.len(), MAX_NAME_ADDRESSES as usize, what, fix)?;
@@ -76,15 +82,17 @@ pub(super) fn compile(inputs: &[NameInput]) -> Result<Compiled, CompileError> {
     Ok((names, granted))
 }
 
-fn grant_addresses(input: &NameInput, granted: &mut BTreeMap<AddressGrant, Deadline>) {
+fn grant_addresses(
+    input: &NameInput,
+    scope: Scope,
+    granted: &mut BTreeMap<AddressGrant, Deadline>,
+) {
+    let any = scope.unchecked.then_some(AddressGrant::ANY_NAME);
     for ip in &input.addresses {
-        for scope in &input.scopes {
-            let any = scope.unchecked.then_some(AddressGrant::ANY_NAME);
-            for name in any.into_iter().chain([input.id]) {
-                let grant = AddressGrant::new(scope.cgroup, address(*ip).key(), name);
-                let deadline = granted.entry(grant).or_default();
-                *deadline = scope.deadline.max(*deadline);
-            }
+        for name in any.into_iter().chain([input.id]) {
+            let grant = AddressGrant::new(scope.cgroup, address(*ip).key(), name);
+            let deadline = granted.entry(grant).or_default();
+            *deadline = scope.deadline.max(*deadline);
         }
     }
 }

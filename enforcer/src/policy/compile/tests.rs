@@ -1,5 +1,7 @@
 //! What inputs compile to, and which are refused.
 
+use enforcer_common::layout::ANY_SCOPE;
+
 use super::*;
 
 fn ip(text: &str) -> IpAddr {
@@ -135,4 +137,26 @@ fn the_longest_of_nested_nat64_prefixes_applies_in_any_order() {
             ip("20.38.98.100")
         );
     }
+}
+
+#[test]
+fn packets_without_a_socket_have_the_union_of_all_exceptions() {
+    let exceptions = vec![
+        exception(40, 100, &["203.0.113.0/24"]),
+        exception(41, 200, &["203.0.113.0/24"]),
+    ];
+    let scopes = |devices| {
+        let inputs = Inputs {
+            exceptions: exceptions.clone(),
+            devices,
+            ..Inputs::default()
+        };
+        let desired = compile_alone(&inputs).unwrap();
+        let any = desired.prefixes.iter();
+        let any = any.filter(|((key, _), _)| key.cgroup == ANY_SCOPE.to_be_bytes());
+        let deadlines: Vec<Deadline> = any.map(|(_, deadline)| *deadline).collect();
+        (desired.cgroups.into_keys().collect::<Vec<_>>(), deadlines)
+    };
+    assert_eq!(scopes(false), (vec![40, 41], vec![]));
+    assert_eq!(scopes(true), (vec![40, 41], vec![200]));
 }

@@ -12,7 +12,7 @@ fn input(text: &str, id: u32, scopes: &[Scope]) -> NameInput {
 }
 
 fn only(inputs: &[NameInput]) -> NameEntry {
-    let (names, _) = compile(inputs).unwrap();
+    let (names, _) = compile(inputs, false).unwrap();
     *names.values().next().unwrap()
 }
 
@@ -33,7 +33,7 @@ fn two_names_of_one_address_have_a_grant_each() {
         input("a.azurecr.io", 1, &[EVERYBODY]),
         input("b.azurecr.io", 2, &[EVERYBODY]),
     ];
-    let (names, granted) = compile(&inputs).unwrap();
+    let (names, granted) = compile(&inputs, false).unwrap();
     assert_eq!(names.len(), 2);
     let granted: Vec<_> = granted.keys().map(|grant| grant.name).collect();
     assert_eq!(granted, [1, 2]);
@@ -59,7 +59,7 @@ fn a_departed_name_is_not_snooped() {
 
 /// The grants to any name, by cgroup and address.
 fn any_names(inputs: &[NameInput]) -> Vec<(u64, IpAddr)> {
-    let (_, granted) = compile(inputs).unwrap();
+    let (_, granted) = compile(inputs, false).unwrap();
     let any = granted
         .keys()
         .filter(|grant| grant.name == AddressGrant::ANY_NAME);
@@ -109,7 +109,7 @@ fn inherited_addresses_are_granted_to_their_names_and_never_to_any_name() {
     }
     let inputs = [off, required];
     assert_eq!(any_names(&inputs), [(0, "20.42.66.0".parse().unwrap())]);
-    let (_, granted) = compile(&inputs).unwrap();
+    let (_, granted) = compile(&inputs, false).unwrap();
     let inherited = granted
         .keys()
         .filter(|grant| grant.address == address(inherited).key());
@@ -129,7 +129,7 @@ fn inherited_addresses_leave_room_for_others() {
             ..input(&format!("{id}.azurecr.io"), id, &[EVERYBODY])
         })
         .collect();
-    let (_, granted) = compile(&inputs).unwrap();
+    let (_, granted) = compile(&inputs, false).unwrap();
     assert_eq!(granted.len(), MOST_INHERITED);
     let own = address("20.42.66.0".parse().unwrap()).key();
     let own = granted.keys().filter(|grant| grant.address == own);
@@ -155,4 +155,28 @@ fn a_name_keeps_its_number() {
         first,
         "another version gives the same"
     );
+}
+
+#[test]
+fn packets_without_a_socket_have_the_grants_of_all_scopes() {
+    let scope = |cgroup, deadline| Scope {
+        cgroup,
+        deadline,
+        unchecked: false,
+    };
+    let input = NameInput {
+        text: "logs.example.com".into(),
+        id: 7,
+        scopes: vec![scope(40, 100), scope(41, 200)],
+        addresses: vec!["203.0.113.7".parse().unwrap()],
+        ..NameInput::default()
+    };
+    let any = |granted: &BTreeMap<AddressGrant, Deadline>| {
+        let of_any = granted.iter().find(|(grant, _)| grant.cgroup == ANY_SCOPE);
+        of_any.map(|(_, deadline)| *deadline)
+    };
+    let (_, granted) = compile(std::slice::from_ref(&input), false).unwrap();
+    assert_eq!((granted.len(), any(&granted)), (2, None));
+    let (_, granted) = compile(&[input], true).unwrap();
+    assert_eq!((granted.len(), any(&granted)), (3, Some(200)));
 }
