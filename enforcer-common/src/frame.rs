@@ -17,6 +17,8 @@ const VLAN: u16 = 0x8100;
 const SERVICE_VLAN: u16 = 0x88a8;
 /// QinQ of devices from before IEEE 802.1ad.
 const OLD_SERVICE_VLAN: u16 = 0x9100;
+const OLD_SERVICE_VLAN_2: u16 = 0x9200;
+const OLD_SERVICE_VLAN_3: u16 = 0x9300;
 const PPPOE_SESSION: u16 = 0x8864;
 const MPLS: u16 = 0x8847;
 const MPLS_MULTICAST: u16 = 0x8848;
@@ -83,10 +85,12 @@ impl LinkCursor {
     pub fn step(self, frame: &impl Bytes) -> Step {
         match self.protocol {
             IPV4 | IPV6 => Step::End(Contents::Ip(self.at)),
-            VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN => match frame.at(self.at.wrapping_add(2)) {
-                Some(protocol) => self.next(u16::from_be_bytes(protocol), 4),
-                None => UNREADABLE,
-            },
+            VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN | OLD_SERVICE_VLAN_2 | OLD_SERVICE_VLAN_3 => {
+                match frame.at(self.at.wrapping_add(2)) {
+                    Some(protocol) => self.next(u16::from_be_bytes(protocol), 4),
+                    None => UNREADABLE,
+                }
+            }
             MPLS | MPLS_MULTICAST => self.label(frame),
             PPPOE_SESSION => self.ppp(frame),
             0..MIN_TYPE => self.llc(frame),
@@ -224,6 +228,8 @@ mod tests {
             ([&TAG[..], &ipv4].concat(), 18),
             ([&SERVICE_TAG[..], &TAG, &ipv6].concat(), 22),
             ([&[0x91, 0x00, 0, 1][..], &ipv4].concat(), 18),
+            ([&[0x92, 0x00, 0, 1][..], &ipv6].concat(), 18),
+            ([&[0x93, 0x00, 0, 1][..], &ipv4].concat(), 18),
             ([&PPPOE[..], &[0x00, 0x21, 0x45]].concat(), 22),
             ([&PPPOE[..], &[0x21, 0x45]].concat(), 21),
             ([&TAG[..], &PPPOE, &[0x00, 0x57, 0x60]].concat(), 26),

@@ -107,8 +107,8 @@ pub struct OpeningFlow {
 pub struct VerifiedFlow {
     /// Sequence number of the first byte after the ClientHello, or a later one.
     pub expected: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Sequence number of the first byte.
+    pub first: u32,
     /// Numbers of the server name's two keys; 0 for one that was not found.
     pub names: [u32; 2],
     /// [`super::Settings::epoch`] when the grant was looked up.

@@ -40,7 +40,7 @@ impl PartialFlow {
             && self.acknowledged.wrapping_sub(flow.expected) <= AHEAD;
         if is_complete {
             verified.expected = flow.expected;
-            verified.reserved = 0;
+            verified.first = flow.first;
             verified.names = flow.names;
             verified.epoch = flow.epoch;
             verified.cgroup = flow.cgroup;
@@ -52,6 +52,12 @@ impl PartialFlow {
 }
 
 impl FlowState {
+    /// Whether the connection's first byte has this sequence number.
+    #[inline(always)]
+    pub const fn begins_at(&self, first: u32) -> bool {
+        self.first == first
+    }
+
     /// Destination of the connection.
     #[inline(always)]
     pub const fn destination(&self) -> Address {
@@ -94,7 +100,7 @@ mod tests {
     fn verified(partial: PartialFlow) -> Option<VerifiedFlow> {
         let mut flow = VerifiedFlow {
             expected: 0,
-            reserved: 0,
+            first: 0,
             names: [0; 2],
             epoch: 0,
             cgroup: 0,

@@ -25,19 +25,39 @@ pub(super) fn scratch<'a>() -> Option<&'a mut DeviceScratch> {
     Some(unsafe { &mut *scratch })
 }
 
-/// Records a SYN, after which `first` is the sequence number of the first byte. Starts nothing: the server has to answer it.
+/// Records a SYN, after which `first` is the sequence number of the first byte. It discards an earlier connection with the same addresses and ports, and
+/// starts nothing: the server has to answer it. `false` if the connection's state is in use.
 #[inline(always)]
-pub(super) fn opened(key: &DeviceFlowKey, first: u32) {
-    // SAFETY: an entry that changes while it is read is that of one connection or of another.
-    let known = unsafe { DEVICE_SYNS.get(key) };
-    if known.is_some_and(|known| known.first == first) {
-        return;
+pub(super) fn opened(key: &DeviceFlowKey, first: u32) -> bool {
+    if is_retransmitted(key, first) {
+        return true;
     }
+    if !claim(key) {
+        return false;
+    }
+    let _may_be_none = DEVICE_FLOWS.remove(key);
+    let _may_be_none = DEVICE_HELLOS.remove(key);
     let opening = OpeningFlow {
         first,
         is_answered: 0,
     };
+    // Without an entry, the connection's payload is denied.
     let _may_fail = DEVICE_SYNS.insert(key, &opening, 0);
+    release(key);
+    true
+}
+
+/// Whether a SYN is that of a connection that is known.
+#[inline(always)]
+fn is_retransmitted(key: &DeviceFlowKey, first: u32) -> bool {
+    // SAFETY: an entry that changes while it is read is that of one connection or of another.
+    if let Some(opening) = unsafe { DEVICE_SYNS.get(key) } {
+        return opening.first == first;
+    }
+    if let Some(flow) = verified(key) {
+        return flow.first == first;
+    }
+    partial(key).is_some_and(|partial| partial.flow.begins_at(first))
 }
 
 /// Sequence number of the first byte of a new connection, once the server has answered its SYN.

@@ -15,6 +15,8 @@ use crate::verifier;
 
 /// Bytes of headers that are read: more than an Ethernet header with tags, an IP header with options and a TCP header have together.
 const HEADERS: u32 = 256;
+/// Length of an IPv6 header, in bytes.
+const IPV6_LEN: u32 = 40;
 /// Address families of `bpf_sock`.
 const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
@@ -100,10 +102,24 @@ impl<'a> Frame<'a> {
         self.at::<1>(0).map_or(0, |[first]| first >> 4)
     }
 
-    /// Length from the IP header on, in bytes.
+    /// Length of the IP packet, in bytes: what follows is padding. The header of a packet that is segmented later says nothing about the segments.
     #[inline(always)]
     pub(super) fn len(&self) -> u32 {
-        self.packet().len().saturating_sub(self.start)
+        let whole = self.packet().len().saturating_sub(self.start);
+        if self.packet().is_segmented_later() {
+            return whole;
+        }
+        let [first, _, v4_high, v4_low, v6_high, v6_low] = self.at(0).unwrap_or([0; 6]);
+        let (length, header) = if first >> 4 == 4 {
+            ([v4_high, v4_low], 0)
+        } else {
+            ([v6_high, v6_low], IPV6_LEN)
+        };
+        // Zero in packets of more than 64 KiB (RFC 2675).
+        match u16::from_be_bytes(length) {
+            0 => whole,
+            length => whole.min(header + u32::from(length)),
+        }
     }
 
     #[inline(always)]
@@ -145,6 +161,14 @@ impl Packet<'_> {
     pub(super) fn device(&self) -> u32 {
         // SAFETY: the context is the kernel's for the length of the program.
         unsafe { (*self.raw()).ifindex }
+    }
+
+    /// Whether the kernel or the card divides it into segments after the program. Linux 5.7.
+    #[inline(always)]
+    fn is_segmented_later(&self) -> bool {
+        // SAFETY: as above.
+        let (size, segments) = unsafe { ((*self.raw()).gso_size, (*self.raw()).gso_segs) };
+        size != 0 || segments != 0
     }
 }
 

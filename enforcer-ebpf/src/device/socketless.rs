@@ -28,8 +28,7 @@ pub(super) fn check(
     }
     let key = &scratch.key;
     if tcp.len == 0 {
-        note_empty(key, tcp);
-        return Ok(());
+        return note_empty(key, tcp);
     }
     if tcp.has_syn() {
         return Err(Reason::FastOpen);
@@ -60,12 +59,18 @@ pub(super) fn check(
 
 /// Records a segment without payload, which passes.
 #[inline(always)]
-fn note_empty(key: &DeviceFlowKey, tcp: TcpSegment) {
+fn note_empty(key: &DeviceFlowKey, tcp: TcpSegment) -> Result<(), Reason> {
     if tcp.opens() {
-        flow_store::opened(key, tcp.sequence.wrapping_add(1));
-    } else if tcp.closes() {
+        // Not a terminal reason: TCP sends the SYN again.
+        return match flow_store::opened(key, tcp.sequence.wrapping_add(1)) {
+            true => Ok(()),
+            false => Err(Reason::NoSynSeen),
+        };
+    }
+    if tcp.closes() {
         flow_store::closed(key);
     }
+    Ok(())
 }
 
 /// Checks a segment of a connection whose ClientHello was verified and acknowledged.
