@@ -1,6 +1,10 @@
 //! State of a TCP connection to an address that a name allows: denied unless it begins with a ClientHello for a name granted for that address.
 
 use super::client_hello::{ParserScratch, ParserState};
+use super::phase::{
+    FRAGMENTED, NO_VERSION, PARSING, Phase, REJECTED, REJECTED_BY, UNTRACKED, VERIFIED, rejected,
+    rejection,
+};
 use super::policy::{Grant, GrantValidity, NamePolicy};
 use super::retransmit::SentBytes;
 use super::segment::Segment;
@@ -35,29 +39,10 @@ pub struct FlowState {
     pub(super) sent: SentBytes,
 }
 
-/// Values of [`FlowState::phase`]; [`REJECTED`] plus the code of a [`Reason`] is a rejected connection. [`FRAGMENTED`] may be set as well.
-const UNTRACKED: u32 = 0;
-pub(super) const PARSING: u32 = 1;
-pub(super) const VERIFIED: u32 = 2;
-const REJECTED: u32 = 256;
-/// The ClientHello takes more than one record. Layout versions that parse one record only take such a connection for an untracked one.
-const FRAGMENTED: u32 = 1 << 16;
-
 /// How far ahead a sequence number can be (RFC 9293 section 3.4); a larger distance means that it is behind.
 pub(super) const AHEAD: u32 = i32::MAX as u32;
 /// Largest window, in bytes: the most that can be in flight and be retransmitted (RFC 7323 section 2.3).
 pub(super) const MAX_WINDOW: u32 = 1 << 30;
-
-/// Phase of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The ClientHello was verified, or server names do not count here.
-    Verified,
-    /// The ClientHello is being parsed.
-    Parsing,
-    /// The ClientHello was denied for its server name.
-    Rejected(Reason),
-}
 
 const _: () = assert!(size_of::<FlowState>() == 7856);
 
@@ -169,8 +154,9 @@ impl FlowState {
         };
         if let Err(reason) = checked
             && self.is_rejected_by(reason, names.audits())
+            && !self.is_rejected_elsewhere(names.version())
         {
-            self.set_phase(REJECTED.wrapping_add(reason as u32));
+            self.set_phase(rejected(reason, names.version()));
         }
         checked
     }
@@ -192,6 +178,18 @@ impl FlowState {
             return audits && reason != Reason::ServerNameElsewhere;
         }
         audits || reason.effect_on_connection() != ConnectionEffect::SegmentOnly
+    }
+
+    /// Rejects the connection for a name that another version let pass: a second ClientHello would hide it.
+    #[inline(always)]
+    pub(super) fn reject_for_good(&mut self, reason: Reason) {
+        self.set_phase(rejected(reason, NO_VERSION));
+    }
+
+    /// Whether another version rejected the connection.
+    #[inline(always)]
+    fn is_rejected_elsewhere(&self, version: u32) -> bool {
+        self.phase & REJECTED != 0 && self.phase >> REJECTED_BY != version
     }
 
     /// Returns the phase before a segment with a payload.
@@ -238,11 +236,11 @@ impl FlowState {
     fn unverified_phase(&self, names: &impl NamePolicy) -> Result<Phase, Reason> {
         match self.phase & !FRAGMENTED {
             PARSING => Ok(Phase::Parsing),
-            rejected @ REJECTED.. => {
-                let reason = rejection(rejected);
+            phase @ REJECTED.. => {
+                let reason = rejection(phase);
                 let is_final =
                     reason.effect_on_connection() != ConnectionEffect::UntilNameIsGranted;
-                if is_final || names.audits() {
+                if is_final || names.audits() || self.is_rejected_elsewhere(names.version()) {
                     return Err(reason);
                 }
                 Ok(Phase::Rejected(reason))
@@ -264,29 +262,5 @@ impl FlowState {
     pub(super) fn accept_as_first(&mut self, sequence: u32) {
         self.expected = sequence.wrapping_sub(MAX_WINDOW);
         self.first = self.expected;
-    }
-}
-
-/// The reason in a phase from [`REJECTED`] on.
-#[inline(always)]
-fn rejection(phase: u32) -> Reason {
-    let code = phase.wrapping_sub(REJECTED);
-    if code > u8::MAX as u32 {
-        return Reason::NoSynSeen;
-    }
-    Reason::denial_from_code(code as u8, Reason::NoSynSeen)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rejected_connection_keeps_its_reason() {
-        for reason in Reason::ALL.into_iter().filter(|reason| reason.denies()) {
-            assert_eq!(rejection(REJECTED + reason as u32), reason);
-        }
-        assert_eq!(rejection(REJECTED), Reason::NoSynSeen);
-        assert_eq!(rejection(u32::MAX), Reason::NoSynSeen);
     }
 }

@@ -66,7 +66,7 @@ impl FlowState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::flow_state::{PARSING, VERIFIED};
+    use crate::tls::phase::{PARSING, VERIFIED};
 
     const FIRST: u32 = u32::MAX - 99;
     const HELLO: u32 = 500;

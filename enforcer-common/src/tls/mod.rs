@@ -11,6 +11,7 @@ mod inspected;
 mod name;
 mod partial_flow;
 mod payload;
+mod phase;
 mod policy;
 mod record;
 mod retransmit;

@@ -87,7 +87,7 @@ mod tests {
     fn partial(acknowledged: u32, is_acknowledged: u32) -> PartialFlow {
         let mut flow = FlowState::UNTRACKED;
         flow.begin(Address::from_v4(1), 1_000);
-        flow.set_phase(super::super::flow_state::VERIFIED);
+        flow.set_phase(super::super::phase::VERIFIED);
         flow.expected = 1_500;
         PartialFlow {
             flow,

@@ -1,7 +1,8 @@
 //! Checks the payload of a segment: compares retransmitted bytes, parses new ones.
 
 use super::client_hello::Progress;
-use super::flow_state::{AHEAD, FlowState, MAX_WINDOW, PARSING, Phase, VERIFIED};
+use super::flow_state::{AHEAD, FlowState, MAX_WINDOW};
+use super::phase::{PARSING, Phase, VERIFIED};
 use super::policy::NamePolicy;
 use super::retransmit::{RECORDED_BYTES, SentBytes};
 use super::segment::Segment;
@@ -9,7 +10,8 @@ use super::tcp::{TcpSegment, URG};
 use crate::reason::Reason;
 
 impl FlowState {
-    /// Compares retransmitted bytes with the recorded ones, and parses new ones.
+    /// Compares retransmitted bytes with the recorded ones, and parses new ones. To the second of two attached programs every byte is a retransmission:
+    /// it looks up the server name that the first one has parsed.
     #[inline(always)]
     pub(super) fn check_payload(
         &mut self,
@@ -35,14 +37,17 @@ impl FlowState {
             return Err(Reason::DelayedTransmit);
         }
         self.compare(segment, tcp.at, taken.wrapping_sub(behind), known)?;
-        let new = tcp.len.wrapping_sub(known);
-        if is_verified || new == 0 {
+        if is_verified {
             return Ok(());
         }
-        let at = tcp.at.wrapping_add(known);
-        self.record(segment, at, taken, new)?;
         self.parser.state = self.parsed;
-        let progress = segment.parse(&mut self.parser, at, new)?;
+        let new = tcp.len.wrapping_sub(known);
+        let mut progress = None;
+        if new > 0 {
+            let at = tcp.at.wrapping_add(known);
+            self.record(segment, at, taken, new)?;
+            progress = Some(segment.parse(&mut self.parser, at, new)?);
+        }
         self.advance(tcp, progress, names, phase)
     }
 
@@ -108,32 +113,39 @@ impl FlowState {
         Ok(())
     }
 
-    /// Commits the parsed bytes. A connection that was rejected for its server name continues once the name is granted, with a segment that holds
-    /// the whole name.
+    /// Commits the parsed bytes; none (`None`) if all were parsed before. A connection that was rejected for its server name continues once the name is
+    /// granted, with a segment that holds the whole name.
     #[inline(always)]
     fn advance(
         &mut self,
         tcp: TcpSegment,
-        progress: Progress,
+        progress: Option<Progress>,
         names: &impl NamePolicy,
         phase: Phase,
     ) -> Result<(), Reason> {
         if self.parser.state.has_name() {
-            self.check_server_name(names)?;
+            let checked = self.check_server_name(names);
+            if let Err(reason) = checked {
+                if progress.is_none() {
+                    self.reject_for_good(reason);
+                }
+                return Err(reason);
+            }
+        } else if progress.is_none() {
+            return Ok(());
         } else if let Phase::Rejected(reason) = phase {
             return Err(reason);
         }
         self.parsed = self.parser.state;
-        match progress {
-            Progress::Whole => {
-                self.phase = VERIFIED;
-                let hello = self.parsed.at().wrapping_sub(tcp.at);
-                self.expected = tcp.sequence.wrapping_add(hello);
-            }
-            Progress::Part => {
-                self.set_phase(PARSING);
-                self.expected = tcp.sequence.wrapping_add(tcp.len);
-            }
+        if progress == Some(Progress::Whole) {
+            self.phase = VERIFIED;
+            let hello = self.parsed.at().wrapping_sub(tcp.at);
+            self.expected = tcp.sequence.wrapping_add(hello);
+            return Ok(());
+        }
+        self.set_phase(PARSING);
+        if progress.is_some() {
+            self.expected = tcp.sequence.wrapping_add(tcp.len);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The part of the policy that the TLS check reads.
 
-use crate::layout::{Deadline, NameEntry, NameKey};
+use crate::layout::{Deadline, NameEntry, NameKey, VERSION};
 
 /// Whether a grant that was looked up earlier still counts.
 pub trait GrantValidity {
@@ -21,6 +21,12 @@ pub trait NamePolicy: GrantValidity {
 
     /// Whether denials are only reported.
     fn audits(&self) -> bool;
+
+    /// The layout version of the policy: during a hand-over, two of them judge each packet.
+    #[inline(always)]
+    fn version(&self) -> u32 {
+        VERSION
+    }
 }
 
 /// The scope and the end of an address's grant by a name.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, NameKey};
+use enforcer_common::layout::{Deadline, NAME_BYTES, NameEntry, NameKey, VERSION};
 use enforcer_common::tls::{FlowState, Grant, GrantValidity, NamePolicy};
 use enforcer_common::{Address, Reason};
 pub(crate) use test_data::packet::tcp_flags::{ACK, SYN, URG};
@@ -29,6 +29,7 @@ pub(crate) struct TestPolicy {
     pub(crate) epoch: u64,
     pub(crate) now: Deadline,
     pub(crate) audits: bool,
+    pub(crate) version: u32,
 }
 
 impl TestPolicy {
@@ -41,6 +42,7 @@ impl TestPolicy {
             epoch: 1,
             now: 1,
             audits: false,
+            version: VERSION,
         };
         policy.grant_until(1, 0, Deadline::MAX);
         policy.grant_until(2, 0, Deadline::MAX);
@@ -78,6 +80,10 @@ impl NamePolicy for TestPolicy {
 
     fn audits(&self) -> bool {
         self.audits
+    }
+
+    fn version(&self) -> u32 {
+        self.version
     }
 }
 

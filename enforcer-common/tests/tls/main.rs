@@ -6,6 +6,7 @@ mod connection;
 mod denied;
 mod fixture;
 mod generate;
+mod hand_over;
 mod payload;
 mod records;
 mod reference;
