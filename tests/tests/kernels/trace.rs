@@ -1,12 +1,17 @@
 //! The program of `explain --trace` on this kernel, and that nothing of it is in the attached ones.
 
-use std::{env, fs, net::IpAddr};
+use std::{
+    env, fs,
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use enforcer::bpf::{OBJECT, Step, TRACE_OBJECT, TraceProgram};
 use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer::sys::KernelError;
-use enforcer_common::Class;
+use enforcer_common::{Class, layout::EVENTS};
 use lab::bpf::{features::release, loaded_policy::LoadedPolicy};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
 
@@ -61,6 +66,8 @@ const WRONG_NAME: [&str; 5] = [
 ];
 /// `r0 = *(u64 *)(r2 + 0)`, with a register that is never set.
 const UNINITIALIZED: [u8; 8] = [0x79, 0x20, 0, 0, 0, 0, 0, 0];
+/// Loads of the program while a pin moves.
+const TRIES: u32 = 40;
 const TCP: u8 = 6;
 const HTTPS: u16 = 443;
 
@@ -144,6 +151,39 @@ fn inputs() -> Result<Inputs> {
         }],
         ..Inputs::default()
     })
+}
+
+/// A pin that another process moves away and back while the program is loaded.
+#[test]
+fn loading_the_trace_program_creates_no_pin() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let pin = policy.map(EVENTS);
+    let elsewhere = pin.with_file_name("elsewhere");
+    let [is_done, is_created] = [false, false].map(AtomicBool::new);
+    let move_pin = || -> Result<()> {
+        while !is_done.load(Ordering::Relaxed) {
+            fs::rename(&pin, &elsewhere)?;
+            is_created.fetch_or(pin.exists(), Ordering::Relaxed);
+            fs::rename(&elsewhere, &pin)?;
+        }
+        Ok(())
+    };
+    let moved = thread::scope(|scope| {
+        let moving = scope.spawn(move_pin);
+        let loads = (0..TRIES).map(|_| TraceProgram::load(policy.kernel.pins()));
+        let unexpected = loads.filter_map(Result::err).find(|error| {
+            !matches!(
+                error,
+                KernelError::NotLoaded { .. } | KernelError::TraceRefused { .. }
+            )
+        });
+        is_done.store(true, Ordering::Relaxed);
+        assert!(unexpected.is_none(), "{unexpected:?}");
+        moving.join()
+    });
+    moved.map_err(|_panic| anyhow!("the thread panicked"))??;
+    assert!(!is_created.load(Ordering::Relaxed), "a pin was created");
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The program of `explain --trace`: it logs each step of its judgement. Loaded on demand over the live maps, never attached or pinned.
 
 use std::net::IpAddr;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aya::programs::{CgroupSkb, ProgramError};
@@ -8,6 +10,9 @@ use aya::{Ebpf, EbpfLoader};
 use aya_log::EbpfLogger;
 use enforcer_common::layout::MAPS;
 use log::{Log, Metadata, Record};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::Step;
 use super::test_run::{header_packet, hello_packet, run};
@@ -44,15 +49,12 @@ impl TraceProgram {
     /// As [`TraceProgram::load`].
     pub fn load_object(pins: &Pins, object: &[u8]) -> Result<Self, KernelError> {
         prepare(object)?;
-        // The loader would create and pin a map that is missing.
-        if !pins.are_loaded() {
-            return Err(KernelError::NotLoaded {
-                path: pins.base().to_owned(),
-            });
-        }
+        let maps = open_pins(pins)?;
         let mut loader = EbpfLoader::new();
-        for name in MAPS {
-            loader.map_pin_path(name, pins.map(name));
+        for (name, pin) in &maps {
+            // The loader creates and pins a map that it cannot open, which is impossible under this name.
+            let name_of_pin = format!("/proc/self/fd/{}", pin.as_raw_fd());
+            loader.map_pin_path(name, PathBuf::from(name_of_pin));
         }
         let mut programs = loader
             .load(object)
@@ -102,6 +104,22 @@ impl TraceProgram {
             .map(|message| Step::parse(message))
             .collect())
     }
+}
+
+/// Opens the pins of all maps, each as a path only: the kernel opens a pinned object only by its name.
+///
+/// # Errors
+/// [`KernelError::NotLoaded`] if one is missing.
+fn open_pins(pins: &Pins) -> Result<Vec<(&'static str, OwnedFd)>, KernelError> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let pinned = |name| Ok((name, open(&pins.map(name), flags, Mode::empty())?));
+    let opened = MAPS.into_iter().map(pinned).collect::<nix::Result<_>>();
+    opened.map_err(|error| match error {
+        Errno::ENOENT => KernelError::NotLoaded {
+            path: pins.base().to_owned(),
+        },
+        error => KernelError::failed("open the pinned maps")(error),
+    })
 }
 
 fn program(programs: &mut Ebpf) -> Result<&mut CgroupSkb, KernelError> {
