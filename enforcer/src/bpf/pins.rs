@@ -93,7 +93,7 @@ impl Pins {
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
     }
 
-    /// Takes over the flow states of another version.
+    /// Takes over the flow states of another version: of one that judges, if there is one.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -101,7 +101,8 @@ impl Pins {
         if self.have_links() {
             return Ok(());
         }
-        let others = self.others()?;
+        let mut others = self.others()?;
+        others.sort_by_key(|version| !version.judges());
         let Some(map) = others.iter().find_map(Version::flows) else {
             return Ok(());
         };

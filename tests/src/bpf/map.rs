@@ -58,6 +58,17 @@ impl Map {
         Ok(Self(pinned(pin)?))
     }
 
+    /// Returns its id.
+    ///
+    /// # Errors
+    /// When the kernel does not report it.
+    pub fn id(&self) -> Result<u32> {
+        let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()))?;
+        let mut lines = fdinfo.lines();
+        let id = lines.find_map(|line| line.strip_prefix("map_id:"));
+        Ok(id.context("no id")?.trim().parse()?)
+    }
+
     /// Opens the map at index 0 of a map of maps.
     ///
     /// # Errors

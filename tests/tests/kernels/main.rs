@@ -3,6 +3,7 @@
 
 mod daemon;
 mod exclusive_programs;
+mod hand_over;
 mod trace;
 
 use anyhow::{Context as _, Result, bail};
