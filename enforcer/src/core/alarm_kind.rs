@@ -126,7 +126,7 @@ impl AlarmKind {
             Self::FilesUnwatched => "Endpoints and service tags are read again on reload only.",
             Self::HookMissing => "A kernel program is not attached: what it judges passes.",
             Self::HookRestored => {
-                "A kernel program or a pin was removed and is restored; ends with a reload."
+                "A kernel program, a pin or the settings in the maps were removed or changed, and are restored; ends with a reload."
             }
             Self::HookUnrestored => {
                 "A kernel program or a pin was removed and could not be restored."

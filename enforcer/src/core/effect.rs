@@ -70,6 +70,8 @@ pub(crate) enum Effect {
 pub(crate) struct PolicyChange {
     /// The current content, as acknowledged.
     pub(crate) held: Arc<Held>,
+    /// Whether the maps may hold anything else, except for prefixes of exceptions, and are read first.
+    pub(crate) reads_held: bool,
     /// The desired content.
     pub(crate) desired: Arc<Desired>,
     /// Whether the tables of the protected set change.

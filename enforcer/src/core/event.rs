@@ -57,6 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) cgroups: TargetCgroups,
     /// The DNS observations in the maps.
     pub(crate) observations: Result<Vec<Observation>, String>,
+    /// The settings in the maps, which root may have changed.
+    pub(crate) settings: Result<Settings, String>,
 }
 
 /// An address that the programs allowed because of a DNS answer, with its deadline and the querying cgroups.

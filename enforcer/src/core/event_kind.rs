@@ -26,7 +26,7 @@ word_enum! {
         ExceptionChanged => "exception-changed",
         /// An exception ended.
         ExceptionEnded => "exception-ended",
-        /// A program or pin was restored.
+        /// A program, a pin or the settings in the maps were restored.
         HookRestored => "hook-restored",
         /// Names of a registry were added or removed.
         Names => "names",
@@ -74,7 +74,7 @@ impl EventKind {
             Self::ExceptionChanged => "The end of an exception moved.",
             Self::ExceptionEnded => "An exception reached its end, or left the configuration.",
             Self::HookRestored => {
-                "A kernel program was detached or lost its pin, and was attached again."
+                "A kernel program, a pin or the settings in the maps were removed or changed, and are restored."
             }
             Self::Names => "Names of a registry came or went.",
             Self::ServiceTags => "Other service tags are in force.",

@@ -106,8 +106,10 @@ impl State {
             own_cgroup,
             cgroups,
             observations,
+            settings,
         } = surroundings;
         self.cgroups = cgroups;
+        self.settings_read(settings);
         self.check_scope(scope_is_current);
         self.update_self_exception(own_cgroup);
         self.inherited.expire(now);

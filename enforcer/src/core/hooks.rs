@@ -1,4 +1,4 @@
-//! Keeps programs attached and pinned: root can undo either at any time.
+//! Keeps programs attached and pinned: root can undo either at any time, and change the settings.
 
 use enforcer_common::Hook;
 
@@ -11,6 +11,8 @@ use super::state::State;
 
 /// Subject of alarms about pins of maps.
 const PINS: &str = "pins";
+/// Subject of alarms about the settings in the maps.
+const SETTINGS: &str = "settings";
 
 /// Returns the message of the alarm about missing hooks.
 pub(super) fn hook_missing(attached: &[Hook]) -> Option<String> {
@@ -103,11 +105,17 @@ impl State {
         self.hooks.failures.insert(name.to_owned(), message);
     }
 
+    /// Reports settings that the daemon did not write; reconciliation restores them.
+    pub(super) fn report_changed_settings(&mut self) {
+        let what = "the settings in the maps were changed, and are written again";
+        self.report_restored(SETTINGS, what.to_owned());
+    }
+
     /// Publishes the event and raises the alarm, which stays until the next reload: a process with root privileges interfered.
     fn report_restored(&mut self, subject: &str, what: String) {
         let at = self.now.wall;
         let message = format!(
-            "{what} at {at:.0}: find out what removed it; `systemctl reload egress-enforcer` ends this alarm"
+            "{what} at {at:.0}: find out what did that; `systemctl reload egress-enforcer` ends this alarm"
         );
         self.alarms.raise(AlarmKind::HookRestored, subject, message);
         self.note(EventKind::HookRestored, what);

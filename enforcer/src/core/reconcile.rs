@@ -55,6 +55,7 @@ impl State {
         });
         Ok(Some(PolicyChange {
             held: self.maps.held.clone(),
+            reads_held: self.maps.is_held_unknown,
             desired,
             tables: new_tables,
             generation,
@@ -88,6 +89,7 @@ impl State {
         let before = self.maps.settings;
         let other_servers = self.maps.held.resolvers != desired.resolvers;
         self.maps.held = Arc::new(Held::of(&desired));
+        self.maps.is_held_unknown = false;
         self.maps.settings = Settings {
             switches: desired.switches,
             exception_level: desired.exception_level,
@@ -107,12 +109,13 @@ impl State {
 
     /// Records the maps read back after a failed change, and returns the refusal. The tables may be old or new, so the next change writes
     /// them. Prefixes cannot be listed: each old or new one is recorded with the impossible deadline 0, so the next change writes or removes
-    /// it.
+    /// it. Maps that could not be read back are read by the next change, before it computes the difference.
     fn take_failure(&mut self, pending: &Pending, failure: ApplyFailure) -> String {
         self.maps.in_force = None;
         let held = Arc::make_mut(&mut self.maps.held);
         let keys = held.prefixes.keys().chain(pending.desired.prefixes.keys());
         let prefixes = keys.map(|key| (*key, 0)).collect();
+        self.maps.is_held_unknown = failure.maps.is_err();
         match failure.maps {
             Ok((found, settings)) => {
                 *held = Held { prefixes, ..found };
@@ -189,6 +192,24 @@ impl State {
             && settings.exception_level == desired.exception_level
             && settings.snooping == desired.snooping;
         same_settings && Held::of(desired) == *self.maps.held
+    }
+
+    /// Takes over the settings found in the maps, so that the next reconciliation writes others than the desired ones again: root may have
+    /// changed them. Only the epoch changes without a change of policy.
+    pub(super) fn settings_read(&mut self, read: Result<Settings, String>) {
+        let found = match read {
+            Ok(found) => found,
+            Err(error) => return tracing::warn!("{error}"),
+        };
+        let Settings { epoch, .. } = found;
+        let acknowledged = Settings {
+            epoch,
+            ..self.maps.settings
+        };
+        self.maps.settings = found;
+        if found != acknowledged && self.is_in_sync() {
+            self.report_changed_settings();
+        }
     }
 
     /// Returns whether the last change was applied, so that the maps hold the intended policy.

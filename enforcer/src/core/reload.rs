@@ -37,6 +37,7 @@ impl State {
         self.alarms.clear(AlarmKind::ConfigRefused, "");
         self.alarms
             .replace(AlarmKind::HookRestored, &BTreeMap::new());
+        self.settings_read(surroundings.settings);
         self.take_over_observations(surroundings.observations);
         self.dynamic.follow(&fresh, hosts, self.now);
         self.take_sources(fresh);

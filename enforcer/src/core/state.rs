@@ -103,6 +103,8 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(super) struct Maps {
     pub(super) held: Arc<Held>,
+    /// Whether a change failed and the maps could not be read back: they may hold more than `held`.
+    pub(super) is_held_unknown: bool,
     pub(super) settings: Settings,
     pub(super) generation: u64,
     pub(super) applied: Timestamp,
@@ -119,6 +121,7 @@ impl Maps {
     pub(super) fn new(held: Held, settings: Settings, now: Timestamp) -> Self {
         Self {
             held: Arc::new(held),
+            is_held_unknown: false,
             generation: settings.generation,
             settings,
             applied: now,

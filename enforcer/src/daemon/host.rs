@@ -2,10 +2,14 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use enforcer_common::layout::Settings;
 
 use super::lookup::Resolvers;
 use crate::bpf::{Kernel, Lifetime, Links, PinLock, Pins};
 use crate::core::{Acknowledgement, ApplyFailure, DetachedHook, Effect, Observation, PolicyChange};
+use crate::policy::Held;
 use crate::sources::keep_configuration;
 use crate::state;
 use crate::sys::{Cgroup, KernelError, dns_sockets};
@@ -80,12 +84,21 @@ impl Host {
     fn apply(&mut self, change: &PolicyChange) -> Result<(), Box<ApplyFailure>> {
         let PolicyChange {
             held,
+            reads_held,
             desired,
             tables,
             generation,
         } = change;
         let maps = &mut self.kernel.maps;
-        let applied = maps.apply(held, desired, *tables, *generation);
+        let held = if *reads_held {
+            maps.held().map(|found| {
+                let prefixes = held.prefixes.clone();
+                Arc::new(Held { prefixes, ..found })
+            })
+        } else {
+            Ok(Arc::clone(held))
+        };
+        let applied = held.and_then(|held| maps.apply(&held, desired, *tables, *generation));
         applied.map_err(|error| {
             let found = maps.held().and_then(|held| Ok((held, maps.settings()?)));
             Box::new(ApplyFailure {
@@ -98,6 +111,11 @@ impl Host {
     /// Returns the DNS observations of the programs.
     pub(super) fn observations(&self) -> Result<Vec<Observation>, String> {
         sentence(self.kernel.maps.snooped_claims())
+    }
+
+    /// Returns the settings in the maps.
+    pub(super) fn settings(&self) -> Result<Settings, String> {
+        sentence(self.kernel.maps.settings())
     }
 
     /// Attaches every program for the first time.

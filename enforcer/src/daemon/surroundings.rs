@@ -26,6 +26,7 @@ impl Host {
             cgroups: TargetCgroups(targets.collect()),
             own_cgroup,
             observations: self.observations(),
+            settings: self.settings(),
         }
     }
 

@@ -5,10 +5,10 @@ use std::{fs, thread, time::Duration};
 use anyhow::Result;
 use enforcer_common::{
     Hook,
-    layout::{DNS_SNOOP, SOCKET_OWNER, VERSION},
+    layout::{DNS_SNOOP, SETTINGS, SOCKET_OWNER, Settings, VERSION},
 };
 use lab::{
-    bpf,
+    bpf::{self, Map},
     fixtures::fixture::{EVIL, Fixture},
 };
 use serde_json::Value;
@@ -177,6 +177,25 @@ fn a_removed_pin_directory_is_restored_and_locked_again() -> Result<()> {
     fixture.enforcer.cli(["unload"])?.success()?;
     assert!(!fixture.pins().exists());
     Ok(())
+}
+
+/// A reload checks the settings like the tick of each minute.
+#[test]
+fn a_mode_that_root_changes_in_the_maps_is_restored_and_reported() -> Result<()> {
+    let fixture = Fixture::start(STREAM, "")?;
+    let pin = fixture.pins().join(format!("v{VERSION}/{SETTINGS}"));
+    let mut audit = vec![0; size_of::<Settings>()];
+    audit[0] = 1;
+    Map::pinned(&pin)?.set(&[0; 4], &audit)?;
+    assert!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
+    fixture.enforcer.signal(libc::SIGHUP)?;
+    let restored = |status: &Value| alarm(status, "hook-restored").is_some();
+    let status = fixture
+        .enforcer
+        .await_status("the change is reported", restored)?;
+    let restored = alarm(&status, "hook-restored").unwrap_or_default();
+    assert!(restored.contains("settings"), "{status}");
+    fixture.check_pull_and_exfiltration()
 }
 
 fn finding<'a>(report: &'a Value, what: &str) -> &'a Value {

@@ -26,6 +26,8 @@ pub(super) enum Action {
         detached: bool,
     },
     Save,
+    /// Root changes the mode in the maps.
+    ChangeSettings,
 }
 
 /// A failure while an event is handled.
@@ -38,6 +40,15 @@ pub(super) enum Failure {
     Partial,
     /// A change is refused, and the maps cannot be read.
     Unreadable,
+    /// A change is applied in part, and the maps cannot be read.
+    PartialUnreadable,
     /// Every effect except policy changes fails.
     Elsewhere,
+}
+
+impl Failure {
+    /// Returns whether the maps cannot be read.
+    pub(super) fn is_unreadable(self) -> bool {
+        matches!(self, Self::Unreadable | Self::PartialUnreadable)
+    }
 }

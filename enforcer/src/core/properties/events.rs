@@ -61,6 +61,10 @@ impl World {
                 socket_memory: None,
             }),
             Action::Save => Event::SaveDue,
+            Action::ChangeSettings => {
+                self.maps.change_mode();
+                Event::SaveDue
+            }
         }
     }
 

@@ -81,6 +81,7 @@ pub(super) fn surroundings(maps: &Maps, agent_runs: bool) -> Surroundings {
         own_cgroup: None,
         cgroups: TargetCgroups(vec![(Target::Cgroup("/agent".into()), Ok(cgroups))]),
         observations: Ok(maps.listed()),
+        settings: Ok(maps.settings),
     }
 }
 

@@ -4,6 +4,7 @@
 //! - The maps hold what was acknowledged, and no change stays unacknowledged.
 //! - An address is allowed only while a source in force gives it, or while it lingers.
 //! - The addresses of the last good answer to a name in force are allowed, whatever failed since.
+//! - The mode is that of the configuration, at the latest after a tick.
 //! - Removed exceptions, and DNS observations that no name grants, do not stay.
 //! - Applying a change twice leaves the same maps.
 //! - A restart from the saved state yields the same names, exceptions and last good addresses, and no new address.
@@ -26,6 +27,8 @@ use self::action::{Action, Failure};
 use self::fixtures::{MAX_TTL, configurations};
 use self::model::key;
 use self::world::World;
+use super::alarm_kind::AlarmKind;
+use crate::config::Mode;
 use crate::policy::revoked_grants;
 
 /// Number of sequences.
@@ -45,6 +48,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => (0..3_u8).prop_map(Action::LocalAddress),
         1 => any::<bool>().prop_map(|detached| Action::CheckHooks { detached }),
         1 => Just(Action::Save),
+        1 => Just(Action::ChangeSettings),
     ]
 }
 
@@ -54,6 +58,7 @@ fn failure() -> impl Strategy<Value = Failure> {
         1 => Just(Failure::Refused),
         1 => Just(Failure::Partial),
         1 => Just(Failure::Unreadable),
+        1 => Just(Failure::PartialUnreadable),
         1 => Just(Failure::Elsewhere),
     ]
 }
@@ -90,11 +95,13 @@ fn check(world: &World) -> TestCaseResult {
     Ok(())
 }
 
-/// Checks the invariants that hold after a tick, which expires lingering addresses.
-fn check_lingering(world: &World) -> TestCaseResult {
+/// Checks the invariants that hold after a tick, which expires lingering addresses and repairs settings.
+fn check_tick(world: &World) -> TestCaseResult {
     if !world.is_in_sync() {
         return Ok(());
     }
+    let audits = world.state.sources.config.mode == Mode::Audit;
+    prop_assert_eq!(world.maps.settings.switches.audits(), audits);
     for allowed in world.maps.held.allowed.keys() {
         let address = IpAddr::from(*allowed).to_canonical();
         let said = world.last_given(address);
@@ -158,9 +165,26 @@ fn every_sequence_of_events_keeps_the_invariants() {
             world.act(action, failure);
             check(&world)?;
             if is_tick {
-                check_lingering(&world)?;
+                check_tick(&world)?;
             }
         }
         check_restart(world)?;
     });
+}
+
+#[test]
+fn settings_that_root_changed_are_restored_and_reported_once() {
+    let mut world = World::start(Rc::from(configurations()));
+    let before = world.maps.settings.switches;
+    world.retry();
+    let reported = |world: &World| world.state.alarms.subjects(AlarmKind::HookRestored);
+    assert_eq!(reported(&world), [""; 0]);
+    world.maps.change_mode();
+    assert!(world.maps.settings.switches.audits());
+    world.retry();
+    assert_eq!(world.maps.settings.switches, before);
+    assert_eq!(reported(&world), ["settings"]);
+    let generation = world.maps.settings.generation;
+    world.retry();
+    assert_eq!(world.maps.settings.generation, generation);
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, Settings, SnoopedGrant};
+use enforcer_common::layout::{
+    AddressGrant, AddressKey, Deadline, Settings, SnoopedGrant, Switches,
+};
 
 use super::super::effect::{ObservationsRemoval, PolicyChange};
 use super::super::event::{ApplyFailure, Observation};
@@ -25,6 +28,11 @@ impl Maps {
         change: &PolicyChange,
         failure: Failure,
     ) -> Result<(), Box<ApplyFailure>> {
+        let is_unreadable = failure.is_unreadable();
+        if change.reads_held && is_unreadable {
+            return Err(self.failure(is_unreadable));
+        }
+        let change = &self.known(change);
         match failure {
             Failure::None | Failure::Elsewhere => {
                 self.write(change);
@@ -38,18 +46,39 @@ impl Maps {
             // Writes are rolled back.
             Failure::Refused | Failure::Unreadable => {}
             // Removals fail: writes stay.
-            Failure::Partial => self.write(change),
+            Failure::Partial | Failure::PartialUnreadable => self.write(change),
         }
-        let maps = match failure {
-            Failure::Unreadable => Err("the maps cannot be read".to_owned()),
-            Failure::None | Failure::Elsewhere | Failure::Refused | Failure::Partial => {
-                Ok((self.read(), self.settings))
-            }
-        };
-        Err(Box::new(ApplyFailure {
+        Err(self.failure(is_unreadable))
+    }
+
+    fn failure(&self, is_unreadable: bool) -> Box<ApplyFailure> {
+        Box::new(ApplyFailure {
             message: "the kernel refuses".to_owned(),
-            maps,
-        }))
+            maps: if is_unreadable {
+                Err("the maps cannot be read".to_owned())
+            } else {
+                Ok((self.read(), self.settings))
+            },
+        })
+    }
+
+    /// Returns the change from what the maps hold, if it is to read that.
+    fn known(&self, change: &PolicyChange) -> PolicyChange {
+        let mut change = change.clone();
+        if change.reads_held {
+            let prefixes = change.held.prefixes.clone();
+            change.held = Arc::new(Held {
+                prefixes,
+                ..self.read()
+            });
+        }
+        change
+    }
+
+    /// Changes the mode, as root can.
+    pub(super) fn change_mode(&mut self) {
+        let switches = self.settings.switches;
+        self.settings.switches = Switches::new(!switches.audits(), switches.default_allows(), true);
     }
 
     /// Returns what a daemon reads back: prefixes cannot be listed, and grants are in no map.

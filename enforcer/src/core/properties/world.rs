@@ -151,7 +151,11 @@ impl World {
     fn perform(&mut self, effect: Effect, failure: Failure) -> Option<Acknowledgement> {
         let outcome = || match failure {
             Failure::Elsewhere => Err("it fails".to_owned()),
-            Failure::None | Failure::Refused | Failure::Partial | Failure::Unreadable => Ok(()),
+            Failure::None
+            | Failure::Refused
+            | Failure::Partial
+            | Failure::Unreadable
+            | Failure::PartialUnreadable => Ok(()),
         };
         Some(match effect {
             Effect::Apply(change) => Acknowledgement::Applied(self.maps.apply(&change, failure)),
