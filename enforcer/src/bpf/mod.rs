@@ -25,7 +25,7 @@ pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};
 pub use live_policy::LivePolicy;
 pub use maps::Maps;
 pub(crate) use object::FLOOR;
-pub use object::{Kernel, OBJECT};
+pub use object::{DEVICE_OBJECT, Kernel, OBJECT};
 pub use pin_watch::PinWatch;
 pub(crate) use pins::BPFFS;
 pub use pins::{PinLock, Pins, mount_bpffs};

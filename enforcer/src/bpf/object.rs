@@ -13,6 +13,10 @@ use crate::sys::{KernelError, kernel_release};
 /// The compiled programs; empty in a build without the BPF toolchain.
 pub const OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf"));
 
+/// The compiled programs of network devices; empty in a build without the BPF toolchain.
+pub const DEVICE_OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/enforcer-ebpf-device"));
+
 /// Oldest supported kernel.
 pub(crate) const FLOOR: (u8, u8, u16) = (5, 10, 0);
 /// Characters of a verifier log in an error message: the end of the log gives the cause.

@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod bpffs;
 pub mod capture;
 pub mod cgroup;
+pub mod frame_capture;
 pub(crate) mod mount_namespace;
 pub(crate) mod mounts;
 pub mod netns;

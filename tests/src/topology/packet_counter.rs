@@ -118,15 +118,21 @@ impl Shared {
 
 /// Opens a socket that receives each packet on the link, in both directions, from its network header on (packet(7)).
 pub(crate) fn packet_socket() -> io::Result<Socket> {
+    packet_socket_at("cloud0", Type::DGRAM)
+}
+
+/// Opens a socket that receives each packet at `interface`, in both directions: from its link header on with `Type::RAW`, else from its
+/// network header on (packet(7)).
+pub(crate) fn packet_socket_at(interface: &str, kind: Type) -> io::Result<Socket> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     let socket = Socket::new(
         Domain::PACKET,
-        Type::DGRAM,
+        kind,
         Some(Protocol::from(i32::from(protocol))),
     )?;
     socket.set_read_timeout(Some(Duration::from_millis(20)))?;
     socket.set_recv_buffer_size(8 << 20)?;
-    socket.bind(&link(protocol, "cloud0")?)?;
+    socket.bind(&link(protocol, interface)?)?;
     Ok(socket)
 }
 

@@ -1,0 +1,122 @@
+//! Captures the frames that reach an interface, whatever is in them.
+
+use std::{
+    io::{self, Read as _},
+    os::fd::AsRawFd as _,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use socket2::{Socket, Type};
+
+use crate::{
+    fixtures::process::{POLL, complain},
+    topology::{netns::Netns, packet_counter::packet_socket_at, syscall::check},
+};
+
+/// Recorded bytes of each frame.
+const RECORDED: usize = 2048;
+
+/// A running capture; it ends when dropped. It does not record what the interface itself sends.
+#[derive(Debug)]
+pub struct FrameCapture {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    ended: AtomicBool,
+    frames: Mutex<Vec<Vec<u8>>>,
+}
+
+impl FrameCapture {
+    /// Starts to capture at `interface` of `netns`.
+    ///
+    /// # Errors
+    /// When the packet socket cannot be opened.
+    pub fn start(netns: &Netns, interface: &str) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let capturing = Arc::clone(&shared);
+        let thread = netns.run(|| {
+            let socket = incoming_only(interface)
+                .with_context(|| format!("open a packet socket at {interface}"))?;
+            Ok(thread::Builder::new().spawn(move || capturing.capture(socket))?)
+        })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Returns the frames so far that contain `marker`, in the order of their arrival. A VLAN tag in front of everything else is missing: the
+    /// kernel keeps it beside the packet.
+    #[must_use]
+    pub fn frames_with(&self, marker: &[u8]) -> Vec<Vec<u8>> {
+        let frames = self.shared.frames();
+        let marked = |frame: &&Vec<u8>| frame.windows(marker.len()).any(|part| part == marker);
+        frames.iter().filter(marked).cloned().collect()
+    }
+
+    /// Waits for a frame that contains `marker`; returns whether one arrives within `limit`.
+    #[must_use]
+    pub fn await_frame_with(&self, marker: &[u8], limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        loop {
+            if !self.frames_with(marker).is_empty() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for FrameCapture {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Relaxed);
+        let thread = self.thread.take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            complain("the thread that captures frames panicked");
+        }
+    }
+}
+
+impl Shared {
+    fn capture(&self, mut socket: Socket) {
+        let mut frame = vec![0; RECORDED];
+        while !self.ended.load(Ordering::Relaxed) {
+            if let Ok(length) = socket.read(&mut frame) {
+                self.frames().push(frame[..length].to_vec());
+            }
+        }
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Opens a socket that does not see outgoing frames (`PACKET_IGNORE_OUTGOING`, Linux 4.20).
+fn incoming_only(interface: &str) -> io::Result<Socket> {
+    let socket = packet_socket_at(interface, Type::RAW)?;
+    let on: libc::c_int = 1;
+    // SAFETY: the option takes an int, which is valid during the call.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_IGNORE_OUTGOING,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    })?;
+    Ok(socket)
+}
