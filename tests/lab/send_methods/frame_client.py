@@ -1,0 +1,185 @@
+"""Sends and receives frames, datagrams and streams by means that the sockets' hooks do not see.
+
+    frame_client.py USER   acts as the user with this number
+
+Each line of standard input is {"do", "socket", ...}; the answer is a line {"errno", "data"}: the result of the call, and what it received.
+Bytes are in hexadecimal.
+"""
+
+import errno
+import json
+import mmap
+import os
+import socket
+import struct
+import sys
+
+#: Timeout of a call in seconds.
+PATIENCE = 3
+ETH_P_ALL = 3
+#: Options of packet sockets and of linux/socket.h that the socket module does not name.
+SOL_PACKET, PACKET_VERSION, PACKET_TX_RING = 263, 10, 13
+TPACKET_V2, SEND_REQUEST = 1, 1
+SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
+#: Size of a ring of one frame, and where the frame begins in it: behind `struct tpacket2_hdr`, aligned to 16 bytes.
+SLOT, FRAME_AT = mmap.PAGESIZE, 32
+
+held = {}
+pages = {}
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def packet(number, kind):
+    """Opens a packet socket that only sends."""
+    held[number] = socket.socket(socket.AF_PACKET, getattr(socket, kind), 0)
+
+
+def listen(number, device):
+    """Opens a packet socket that receives every frame at a device."""
+    held[number] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    held[number].bind((device, ETH_P_ALL))
+    held[number].settimeout(PATIENCE)
+
+
+def send_frame(number, device, protocol, data, to="000000000000"):
+    address = (device, protocol, 0, 0, bytes.fromhex(to))
+    held[number].sendto(bytes.fromhex(data), address)
+
+
+def ring(number, device, protocol):
+    """Opens a packet socket with a ring of one frame to send (packet(7), PACKET_TX_RING)."""
+    packet(number, "SOCK_RAW")
+    held[number].setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+    size = struct.pack("IIII", SLOT, 1, SLOT, 1)
+    held[number].setsockopt(SOL_PACKET, PACKET_TX_RING, size)
+    pages[number] = mmap.mmap(held[number].fileno(), SLOT)
+    held[number].bind((device, protocol))
+
+
+def send_slot(number, data):
+    """Sends the frame of the ring, which stays mapped."""
+    frame = bytes.fromhex(data)
+    pages[number][FRAME_AT : FRAME_AT + len(frame)] = frame
+    pages[number][:8] = struct.pack("II", SEND_REQUEST, len(frame))
+    held[number].send(b"", socket.MSG_DONTWAIT)
+
+
+def change_slot(number, offset, data):
+    """Overwrites a part of the frame of the ring, which may still wait to be sent."""
+    part, at = bytes.fromhex(data), FRAME_AT + offset
+    pages[number][at : at + len(part)] = part
+
+
+def datagrams(number, address, port=0):
+    held[number] = socket.socket(family(address), socket.SOCK_DGRAM)
+    held[number].setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    held[number].settimeout(PATIENCE)
+    held[number].bind((address, port))
+
+
+def send_to(number, to, port, data):
+    held[number].sendto(bytes.fromhex(data), (to, port))
+
+
+def connect(number, to, port):
+    held[number] = socket.socket(family(to), socket.SOCK_STREAM)
+    held[number].settimeout(PATIENCE)
+    held[number].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    held[number].connect((to, port))
+
+
+def serve(number, address, port):
+    held[number] = socket.socket(family(address), socket.SOCK_STREAM)
+    held[number].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held[number].settimeout(PATIENCE)
+    held[number].bind((address, port))
+    held[number].listen()
+
+
+def accept(number, of):
+    held[number] = held[of].accept()[0]
+    held[number].settimeout(PATIENCE)
+
+
+def send(number, data):
+    held[number].sendall(bytes.fromhex(data))
+
+
+def send_pages(number, data):
+    """Sends pages of this process without copying them (MSG_ZEROCOPY); `change_pages` can overwrite them."""
+    data = bytes.fromhex(data)
+    pages[number] = mmap.mmap(-1, mmap.PAGESIZE * (len(data) // mmap.PAGESIZE + 1))
+    pages[number][: len(data)] = data
+    held[number].setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+    view = memoryview(pages[number])
+    held[number].send(view[: len(data)], MSG_ZEROCOPY)
+
+
+def change_pages(number, data):
+    data = bytes.fromhex(data)
+    pages[number][: len(data)] = data
+
+
+def send_file(number, data):
+    """Sends the pages of a file, which `change_file` can overwrite."""
+    pages[number] = os.memfd_create("hello")
+    os.write(pages[number], bytes.fromhex(data))
+    os.sendfile(held[number].fileno(), pages[number], 0, len(data) // 2)
+
+
+def change_file(number, data):
+    os.pwrite(pages[number], bytes.fromhex(data), 0)
+
+
+def receive(number):
+    return held[number].recv(65536)
+
+
+ACTS = {
+    act.__name__: act
+    for act in (
+        packet,
+        listen,
+        send_frame,
+        ring,
+        send_slot,
+        change_slot,
+        datagrams,
+        send_to,
+        connect,
+        serve,
+        accept,
+        send,
+        send_pages,
+        change_pages,
+        send_file,
+        change_file,
+        receive,
+    )
+}
+
+
+def main(user):
+    if user:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    for line in sys.stdin:
+        order = json.loads(line)
+        number = order.pop("socket")
+        result = {"errno": None, "data": None}
+        try:
+            data = ACTS[order.pop("do")](number, **order)
+            result["data"] = data.hex() if data is not None else None
+        except TimeoutError as error:
+            result["errno"] = error.errno or errno.ETIMEDOUT
+        except OSError as error:
+            result["errno"] = error.errno
+        print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
