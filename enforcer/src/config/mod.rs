@@ -8,6 +8,7 @@ mod dns;
 mod document;
 mod exception;
 mod faults;
+mod frames;
 mod key_path;
 #[cfg(test)]
 mod manual;
@@ -28,12 +29,13 @@ pub use discovery::Discovery;
 pub use dns::{AnswerCheck, Dns, TTL_CEILING, TTL_FLOOR};
 pub use exception::{Exception, Target};
 pub use faults::{ConfigError, FaultAt};
+pub use frames::{Frames, FramesMode};
 pub use paths::Paths;
 pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
 pub use registry::{Registry, Sni};
 pub use top_level::{Config, Mode};
 pub(crate) use value::redacted_url;
-pub use value::{EndpointPattern, HttpsUrl, ResourceId};
+pub use value::{EndpointPattern, HttpsUrl, InterfacePattern, ResourceId};
 
 use self::faults::Faults;
 use self::paths::RawPathsOnly;
@@ -130,6 +132,7 @@ impl Config {
             dns: Dns::default(),
             azure: Azure::default(),
             discovery: Discovery::default(),
+            frames: Frames::default(),
             paths: Paths::default(),
             notes: Vec::new(),
         })

@@ -9,6 +9,7 @@ use super::discovery::{Discovery, RawDiscovery};
 use super::dns::{Dns, RawDns};
 use super::exception::{Exception, RawException};
 use super::faults::{Faults, Validated};
+use super::frames::{Frames, RawFrames};
 use super::paths::{Paths, RawPaths};
 use super::protect::{Protect, RawProtect};
 use super::registry::{RawRegistry, Registry, registries};
@@ -33,6 +34,8 @@ pub struct Config {
     pub azure: Azure,
     /// The search for replicas in DNS.
     pub discovery: Discovery,
+    /// Filters at network devices.
+    pub frames: Frames,
     /// Directories of pins, state and sockets.
     pub paths: Paths,
     /// Values in an unusual form: the key, and the usual form.
@@ -77,6 +80,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     discovery: RawDiscovery,
     #[serde(default)]
+    frames: RawFrames,
+    #[serde(default)]
     paths: RawPaths,
 }
 
@@ -119,6 +124,7 @@ impl RawConfig {
             dns: self.dns.validate(faults),
             azure: RawAzure::validate(self.azure, base, faults),
             discovery: self.discovery.validate(faults),
+            frames: self.frames.validate(faults),
             paths: self.paths.validate(),
             notes: Vec::new(),
         }

@@ -10,7 +10,9 @@ use serde::Serialize;
 use super::warnings::warnings;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::{Endpoint, Provenance};
-use crate::config::{Config, DefaultAction, EndpointKind, EndpointPattern, Exception, Mode};
+use crate::config::{
+    Config, DefaultAction, EndpointKind, EndpointPattern, Exception, FramesMode, Mode,
+};
 use crate::doctor::host::configuration::{check_capacity, read_sources};
 use crate::name::Name;
 use crate::sources::{Source, Sources};
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) protected: ProtectedSet,
     pub(super) allowed: Vec<AllowedName>,
     pub(super) exceptions: Vec<PlannedException>,
+    pub(super) frames: FramesMode,
+    pub(super) interfaces: Vec<String>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -101,6 +105,13 @@ fn plan_on(root: Option<&Path>, file: &Path, now: Timestamp) -> Result<Plan> {
             .exceptions
             .iter()
             .map(|exception| planned_exception(exception, now))
+            .collect(),
+        frames: config.frames.mode,
+        interfaces: config
+            .frames
+            .interfaces
+            .iter()
+            .map(ToString::to_string)
             .collect(),
         warnings: warnings(&sources, now, root),
     })

@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result};
 use super::plan::{Plan, ProtectedSet};
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
-use crate::config::{DefaultAction, Mode};
+use crate::config::{DefaultAction, FramesMode, Mode};
 use crate::printable;
 
 impl Display for Plan {
@@ -27,6 +27,9 @@ impl Display for Plan {
         facts.row(["mode".to_owned(), mode.to_owned()]);
         facts.row(["scope".to_owned(), scope]);
         facts.row(["default".to_owned(), default.to_owned()]);
+        if self.frames != FramesMode::Off {
+            facts.row(["frames".to_owned(), self.frames()]);
+        }
         write!(formatter, "{facts}\n{}\n{}", self.protected, self.allowed())?;
         if !self.exceptions.is_empty() {
             write!(formatter, "\n{}", self.exceptions())?;
@@ -67,6 +70,15 @@ impl Display for ProtectedSet {
 }
 
 impl Plan {
+    /// The devices that have filters.
+    fn frames(&self) -> String {
+        let devices = match self.interfaces.is_empty() {
+            true => "every network device".to_owned(),
+            false => list(&self.interfaces),
+        };
+        format!("{}: {devices}", self.frames.word())
+    }
+
     fn allowed(&self) -> String {
         if self.allowed.is_empty() {
             return "allowed: no name\n".to_owned();
@@ -132,5 +144,20 @@ exceptions
 warning: bare.azurecr.io: no data endpoint is named, so no layer can be pulled; add regions, data-endpoints or endpoints-file
 ";
         assert_eq!(plan.to_string(), expected);
+    }
+
+    #[test]
+    fn devices_with_filters_are_a_fact() {
+        let frames = |keys: &str| {
+            let text = format!("{CONFIG}[frames]\n{keys}\n");
+            plan_of(&text, "2026-07-23T00:00:00Z").to_string()
+        };
+        let named = frames("mode = \"audit\"\ninterfaces = [\"eth0\", \"veth*\"]");
+        assert!(named.contains("  frames   audit: eth0 veth*\n"), "{named}");
+        let all = frames("mode = \"on\"");
+        assert!(
+            all.contains("  frames   on: every network device\n"),
+            "{all}"
+        );
     }
 }

@@ -126,7 +126,10 @@ fn kind(schema: &Value) -> String {
 }
 
 fn variants(schema: &Value) -> Vec<(String, String)> {
-    let variants = schema["oneOf"].as_array().into_iter().flatten();
+    let variants = schema.get("oneOf");
+    // A key whose absence is no value of the enumeration.
+    let variants = variants.or_else(|| schema.pointer("/anyOf/0/oneOf"));
+    let variants = variants.and_then(Value::as_array).into_iter().flatten();
     variants
         .map(|one| (one["const"].to_string(), description(&one["description"])))
         .collect()

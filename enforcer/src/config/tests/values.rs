@@ -222,3 +222,36 @@ fn paths_are_absolute() {
         }
     );
 }
+
+#[test]
+fn frames_name_devices() {
+    let frames = |keys: &str| format!("{MINIMAL}[frames]\n{keys}\n");
+    assert_eq!(read(MINIMAL).unwrap().frames, Frames::default());
+    let config = read(&frames("mode = \"on\"\ninterfaces = [\"eth0\", \"veth*\"]")).unwrap();
+    assert_eq!(config.frames.mode, FramesMode::On);
+    let named = |name| config.frames.names(name);
+    assert!(named("eth0") && named("veth7") && !named("eth1"));
+    assert!(Frames::default().names("eth1"));
+    rejected(
+        &frames("mode = \"auto\""),
+        "4: frames.mode",
+        &["\"auto\" is reserved", "\"on\""],
+    );
+    rejected(
+        &frames("mode = \"yes\""),
+        "4: frames.mode",
+        &["unknown value `yes`", "`audit`"],
+    );
+    for wrong in ["", "eth 0", "a/b", "..", "a-name-of-sixteen"] {
+        rejected(
+            &frames(&format!("interfaces = [\"{wrong}\"]")),
+            "4: frames.interfaces",
+            &["not the name of a network device"],
+        );
+    }
+    rejected(
+        &frames("interfaces = [\"v*eth\"]"),
+        "4: frames.interfaces",
+        &["only a final one"],
+    );
+}

@@ -2,6 +2,7 @@
 
 mod azure;
 mod duration;
+mod interface;
 mod network;
 mod path;
 mod pattern;
@@ -21,6 +22,7 @@ pub(super) use self::azure::Guid;
 pub(crate) use self::azure::redacted_url;
 pub use self::azure::{HttpsUrl, ResourceId};
 pub(super) use self::duration::{DurationKey, bounded, poll_interval};
+pub use self::interface::InterfacePattern;
 pub(super) use self::network::{Nat64, allowed_prefixes, protected_prefixes};
 pub(super) use self::path::{Absolute, CgroupPath, File, Unit, below_cgroup_mount};
 pub use self::pattern::EndpointPattern;
