@@ -4,8 +4,8 @@ use aya::Pod;
 
 use crate::event::Event;
 use crate::layout::{
-    AddressGrant, BudgetSlot, DedupEntry, DedupKey, NameCount, NameEntry, ScopedAddress, Settings,
-    SnoopedGrant, SocketOwner, SuppressedKey, Switches,
+    AddressGrant, BudgetSlot, DedupEntry, DedupKey, Device, NameCount, NameEntry, ScopedAddress,
+    Settings, SnoopedGrant, SocketOwner, SuppressedKey, Switches,
 };
 use crate::tables::interval::Row;
 
@@ -25,6 +25,7 @@ pod!(
     Event,
     DedupEntry,
     DedupKey,
+    Device,
     SnoopedGrant,
     NameEntry,
     AddressGrant,

@@ -81,7 +81,7 @@ pub(super) fn ring_buffer(pins: &Pins) -> Result<RingBuf<MapData>, KernelError> 
     typed(pins, layout::EVENTS)
 }
 
-fn typed<T>(pins: &Pins, name: &str) -> Result<T, KernelError>
+pub(super) fn typed<T>(pins: &Pins, name: &str) -> Result<T, KernelError>
 where
     T: TryFrom<Map, Error = MapError>,
 {

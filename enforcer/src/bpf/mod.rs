@@ -3,6 +3,7 @@
 mod apply;
 mod attach;
 mod counters;
+mod device;
 mod dns_addresses;
 mod dns_sockets;
 mod events;
@@ -19,6 +20,7 @@ mod pins;
 mod syscall;
 
 pub use attach::{Lifetime, LinkReader, Links, Undone};
+pub(crate) use device::{DevicePrograms, OwnFilters};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};

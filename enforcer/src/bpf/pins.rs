@@ -11,6 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
+use super::device::OwnFilters;
 use super::handover::{LINK_PREFIX, Version, is_roots_alone, root_of, versions};
 use super::link::is_attached;
 use crate::sys::KernelError;
@@ -241,14 +242,15 @@ impl Pins {
         locked.is_some() && locked == fs::metadata(&self.base).map(numbers).ok()
     }
 
-    /// Ends enforcement: removes the pins of every version, links first. Every removal is tried; the first error is returned.
+    /// Ends enforcement: deletes the filters of network devices, and removes the pins of every version, links first. Every removal is tried; the first error is returned.
     ///
     /// # Errors
     /// If something could not be removed.
     pub fn remove(&self) -> Result<(), KernelError> {
         let versions = versions(&self.base)?;
+        let unfiltered = OwnFilters::of(&self.base).remove_all();
         let removed = versions.iter().map(Version::remove);
-        removed.fold(Ok(()), Result::and)?;
+        removed.fold(unfiltered, Result::and)?;
         let what = format!("remove {}", self.base.display());
         fs::remove_dir(&self.base).map_err(KernelError::failed(what))
     }

@@ -7,7 +7,7 @@ use super::args::OutputArgs;
 use super::config_file::ConfigFile;
 use super::exit::Exit;
 use super::printer::Printer;
-use crate::bpf::{PinLock, Pins};
+use crate::bpf::{OwnFilters, PinLock, Pins};
 use crate::sys::KernelError;
 
 /// Removes the links, which ends enforcement, and then everything else that is pinned.
@@ -23,10 +23,21 @@ pub(super) fn unload(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
             UnloadResult::CLEARED
         }
     } else {
-        UnloadResult::NOTHING
+        unload_filters(&pins)?
     };
     Printer::stdout(output.json).report(&result)?;
     Ok(Exit::Done)
+}
+
+/// Deletes the filters of network devices where nothing is pinned: they outlive removed pins.
+fn unload_filters(pins: &Pins) -> Result<UnloadResult> {
+    let own = OwnFilters::of(pins.base());
+    let mut found = own.list(None)?.into_iter();
+    if !found.any(|device| device.filters.are_any()) {
+        return Ok(UnloadResult::NOTHING);
+    }
+    own.remove_all()?;
+    Ok(UnloadResult::ENDED)
 }
 
 fn lock(pins: &Pins) -> Result<PinLock> {

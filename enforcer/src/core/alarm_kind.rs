@@ -26,6 +26,16 @@ word_enum! {
         ConfigUnsaved => "config-unsaved",
         /// The control socket could not be opened.
         ControlSocket => "control-socket",
+        /// A filter of an earlier start could not be removed from a network device.
+        DeviceFilterLeft => "device-filter-left",
+        /// A filter of a network device was removed, and is restored.
+        DeviceFilterLost => "device-filter-lost",
+        /// A filter of another program runs before this instance's at a network device.
+        DeviceFilterShadowed => "device-filter-shadowed",
+        /// A network device has no filters.
+        DeviceUnfiltered => "device-unfiltered",
+        /// Changes of network devices are not reported.
+        DevicesUnwatched => "devices-unwatched",
         /// Sockets connected to a resolver could not be listed.
         DnsSocketsUnlisted => "dns-sockets-unlisted",
         /// The programs see no answer to the daemon's own questions.
@@ -115,6 +125,19 @@ impl AlarmKind {
             Self::ControlSocket => {
                 "The control socket could not be opened: status, events and metrics are not served."
             }
+            Self::DeviceFilterLeft => {
+                "A filter of an earlier start could not be removed from a network device: it judges by an earlier policy."
+            }
+            Self::DeviceFilterLost => {
+                "A filter of a network device was removed or replaced, and is restored; ends with a reload."
+            }
+            Self::DeviceFilterShadowed => {
+                "On a network device, a program of others runs before the filter and can let packets pass."
+            }
+            Self::DeviceUnfiltered => {
+                "A network device has no filter: packets without a socket of this host pass."
+            }
+            Self::DevicesUnwatched => "New network devices are filtered within minutes, by a scan.",
             Self::DnsSocketsUnlisted => {
                 "Answers to sockets that were connected to a resolver before are not read in the kernel."
             }

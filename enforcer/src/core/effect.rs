@@ -9,6 +9,7 @@ use std::sync::Arc;
 use enforcer_common::layout::{AddressGrant, AddressKey};
 
 use super::alarm_kind::AlarmKind;
+use super::devices::DevicePlan;
 use super::event::DetachedHook;
 use super::event_record::EventRecord;
 use super::questions::Question;
@@ -39,6 +40,12 @@ pub(crate) enum Effect {
     RestoreHook(DetachedHook),
     /// List the attached hooks.
     ListHooks,
+    /// Load the programs of network devices.
+    LoadDevicePrograms,
+    /// Put filters of a network device in force.
+    FilterDevice(DevicePlan),
+    /// Remove this instance's filters from the device with this interface index and name, which may be gone.
+    UnfilterDevice(u32, String),
     /// Save the addresses for the next start.
     SaveAddresses(PathBuf, SavedAddresses),
     /// Save source data that differs from the saved data.

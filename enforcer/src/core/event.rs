@@ -7,6 +7,7 @@ use enforcer_common::layout::{AddressGrant, Settings, SnoopedGrant};
 use enforcer_common::{DnsObservation, Hook};
 
 use super::alarm_kind::AlarmKind;
+use super::devices::{DevicePlan, FoundDevice, FoundFilters};
 use super::questions::Reply;
 use crate::config::Target;
 use crate::name::Name;
@@ -36,6 +37,8 @@ pub(crate) enum Event {
     Reload(Box<Reload>),
     /// The hooks and pins were checked.
     HooksChecked(HookCheck),
+    /// The network devices were listed.
+    DevicesListed(Result<Vec<FoundDevice>, String>),
     /// A component of the shell fails, or works again.
     Alarm(AlarmKind, Option<String>),
     /// The programs are attached for the first time.
@@ -150,6 +153,12 @@ pub(crate) enum Acknowledgement {
     HookRestored(DetachedHook, Result<(), String>),
     /// The attached hooks.
     HooksListed(Vec<Hook>),
+    /// The programs of network devices were loaded.
+    DeviceProgramsLoaded(Result<(), String>),
+    /// Filters of a device are in force; with those found afterwards, or `None` if the device is gone.
+    DeviceFiltered(DevicePlan, Result<Option<FoundFilters>, String>),
+    /// The device with this interface index has no filters of this instance.
+    DeviceUnfiltered(u32, Result<(), String>),
     /// The addresses were saved.
     AddressesSaved(Result<(), String>),
     /// The source data was saved.

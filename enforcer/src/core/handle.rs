@@ -72,6 +72,7 @@ impl State {
             Event::SaveDue => self.save(),
             Event::Reload(reload) => self.reload(*reload),
             Event::HooksChecked(check) => self.hooks_checked(check),
+            Event::DevicesListed(listed) => self.devices_listed(listed),
             Event::Alarm(kind, message) => self.alarms.set(kind, "", message),
             Event::Attached => self.attached(),
             Event::Stopping => self.save(),
@@ -90,6 +91,11 @@ impl State {
             Acknowledgement::PinsRestored(outcome) => self.pins_restored(outcome),
             Acknowledgement::HookRestored(hook, outcome) => self.hook_restored(hook, outcome),
             Acknowledgement::HooksListed(attached) => self.hooks_listed(attached),
+            Acknowledgement::DeviceProgramsLoaded(outcome) => self.device_programs_loaded(outcome),
+            Acknowledgement::DeviceFiltered(plan, outcome) => self.device_filtered(plan, outcome),
+            Acknowledgement::DeviceUnfiltered(index, outcome) => {
+                self.device_unfiltered(index, outcome);
+            }
             Acknowledgement::AddressesSaved(outcome) => self.addresses_saved(outcome),
             Acknowledgement::SourcesSaved(outcome) => self.sources_saved(outcome),
             Acknowledgement::ConfigurationKept(outcome) => self.configuration_kept(outcome),

@@ -5,6 +5,8 @@ mod alarm_kind;
 mod alarms;
 mod clock;
 mod counters;
+mod device_status;
+mod devices;
 mod dns_observations;
 mod dns_visibility;
 mod effect;
@@ -48,6 +50,8 @@ pub(crate) mod test_data;
 
 pub use alarm_kind::AlarmKind;
 pub use counters::{Count, Counters};
+pub use device_status::{DeviceState, DeviceStatus};
+pub(crate) use devices::{Choice, DevicePlan, FoundDevice, FoundFilter, FoundFilters, choose};
 pub(crate) use effect::{Effect, FetchBatch, PolicyChange};
 pub(crate) use event::{
     Acknowledgement, ApplyFailure, CgroupRef, DetachedHook, Event, HookCheck, Observation, Reload,

@@ -48,6 +48,7 @@ impl State {
         self.adopt_sources();
         self.warn();
         self.recheck();
+        self.devices_reloaded();
         self.due.keep_configuration = true;
         self.due.save_sources = true;
         tracing::info!("configuration reloaded");

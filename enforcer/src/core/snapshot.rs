@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
+use super::device_status::DeviceStatus;
 use super::hook_words;
-use crate::config::{EndpointKind, Mode, Sni};
+use crate::config::{EndpointKind, FramesMode, Mode, Sni};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 
@@ -33,6 +34,12 @@ pub struct Status {
     /// The attached hooks.
     #[serde(with = "hook_words")]
     pub hooks: Vec<Hook>,
+    /// Whether network devices have filters.
+    #[serde(default)]
+    pub frames: FramesMode,
+    /// The network devices; empty if they have no filters by configuration.
+    #[serde(default)]
+    pub devices: Vec<DeviceStatus>,
     /// Number of policies applied since the maps were created.
     pub generation: u64,
     /// When the last policy was applied.

@@ -10,6 +10,7 @@ use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
+use super::devices::Devices;
 use super::dns_visibility::DnsVisibility;
 use super::effect::Effect;
 use super::event::{ResolverSet, Surroundings};
@@ -117,6 +118,7 @@ impl State {
             budgets: Budgets::default(),
             refused_observations: Default::default(),
             hooks: Hooks::default(),
+            devices: Devices::default(),
             alarms: Alarms::default(),
             tags_change: None,
             cgroup_shared_since: None,

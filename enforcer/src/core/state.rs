@@ -14,6 +14,7 @@ use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
+use super::devices::Devices;
 use super::dns_visibility::DnsVisibility;
 use super::effect::{Effect, Pending};
 use super::event::{ResolverSet, TargetCgroups};
@@ -86,6 +87,7 @@ pub(crate) struct State {
 
     pub(super) maps: Maps,
     pub(super) hooks: Hooks,
+    pub(super) devices: Devices,
     pub(super) alarms: Alarms,
     pub(super) tags_change: Option<TagsChange>,
     /// Since when other processes share the enforcer's cgroup, so that it cannot allow itself hosts.

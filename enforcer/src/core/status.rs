@@ -101,6 +101,8 @@ impl State {
             ephemeral: self.run.ephemeral,
             scope: self.run.scope.clone(),
             hooks: self.hooks.attached.clone(),
+            frames: config.frames.mode,
+            devices: self.device_statuses(),
             generation: self.maps.generation,
             applied: self.maps.applied,
             config: self.run.config.clone(),

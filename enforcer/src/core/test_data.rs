@@ -4,7 +4,7 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 
 use super::*;
-use crate::config::{EndpointKind, Mode, Sni};
+use crate::config::{EndpointKind, FramesMode, Mode, Sni};
 
 /// Returns a status with a value in every field that metrics show.
 pub(crate) fn status() -> Status {
@@ -18,6 +18,8 @@ pub(crate) fn status() -> Status {
         ephemeral: false,
         scope: "/sys/fs/cgroup/plant.slice".into(),
         hooks: vec![Hook::Egress],
+        frames: FramesMode::Off,
+        devices: Vec::new(),
         generation: 7,
         applied: resolved,
         config: None,

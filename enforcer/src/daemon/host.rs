@@ -7,7 +7,7 @@ use std::sync::Arc;
 use enforcer_common::layout::Settings;
 
 use super::lookup::Resolvers;
-use crate::bpf::{Kernel, Lifetime, Links, PinLock, Pins};
+use crate::bpf::{DevicePrograms, Kernel, Lifetime, Links, PinLock, Pins};
 use crate::core::{Acknowledgement, ApplyFailure, DetachedHook, Effect, Observation, PolicyChange};
 use crate::policy::Held;
 use crate::sources::keep_configuration;
@@ -23,6 +23,8 @@ pub(super) struct Host {
     pub(super) pins: Pins,
     pub(super) kernel: Kernel,
     pub(super) links: Links,
+    /// The programs of network devices, if these have filters.
+    pub(super) devices: Option<DevicePrograms>,
     pub(super) lock: PinLock,
     pub(super) resolvers: Resolvers,
 }
@@ -56,6 +58,17 @@ impl Host {
                 Acknowledgement::HookRestored(hook, sentence(self.restore_hook(hook)))
             }
             Effect::ListHooks => Acknowledgement::HooksListed(self.links.attached(&self.scope)),
+            Effect::LoadDevicePrograms => {
+                Acknowledgement::DeviceProgramsLoaded(sentence(self.load_device_programs()))
+            }
+            Effect::FilterDevice(plan) => {
+                let filtered = sentence(self.filter_device(&plan));
+                Acknowledgement::DeviceFiltered(plan, filtered)
+            }
+            Effect::UnfilterDevice(index, name) => {
+                let unfiltered = sentence(self.unfilter_device(index, &name));
+                Acknowledgement::DeviceUnfiltered(index, unfiltered)
+            }
             Effect::SaveAddresses(path, addresses) => {
                 let saved = state::save(&path, &addresses);
                 Acknowledgement::AddressesSaved(saved.map_err(|error| error.to_string()))
@@ -155,7 +168,7 @@ impl Drop for Host {
     }
 }
 
-fn sentence<T>(outcome: Result<T, KernelError>) -> Result<T, String> {
+pub(super) fn sentence<T>(outcome: Result<T, KernelError>) -> Result<T, String> {
     outcome.map_err(|error| error.to_string())
 }
 

@@ -3,6 +3,7 @@
 
 mod clocks;
 mod denials;
+mod devices;
 mod event_log;
 mod fetcher;
 mod file_watch;

@@ -7,8 +7,11 @@ use super::run::Daemon;
 use super::surroundings::awaited;
 use super::watches::WatchKind;
 use crate::bpf::{EventReader, PinWatch};
+use crate::config::FramesMode;
 use crate::core::Event;
-use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer, local_addresses};
+use crate::sys::{
+    AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, KernelError, Timer, local_addresses,
+};
 
 /// Interval between checks that the hooks are still attached and pinned. inotify reports removed pins; nothing reports detached links.
 const HOOK_CHECKS: Duration = Duration::from_secs(6);
@@ -27,6 +30,7 @@ impl Daemon {
             WatchKind::Addresses => self.follow_addresses(),
             WatchKind::Clock | WatchKind::Cgroups => self.shell.tick(),
             WatchKind::Files => self.follow_files(),
+            WatchKind::Devices => self.shell.check_devices(),
             WatchKind::Pins | WatchKind::HookChecks => self.shell.check_hooks(),
         }
     }
@@ -39,6 +43,12 @@ impl Daemon {
             WatchKind::Events => watches.events.set(EventReader::open(&host.pins).map(Some)),
             WatchKind::Addresses => watches.addresses.set(AddressWatch::new().map(Some)),
             WatchKind::Clock => watches.clock.set(ClockWatch::new().map(Some)),
+            WatchKind::Devices => {
+                let is_on = sources.config.frames.mode != FramesMode::Off;
+                watches
+                    .devices
+                    .set(is_on.then(DeviceWatch::new).transpose())
+            }
             WatchKind::Pins => watches.pins.set(PinWatch::new(&host.pins).map(Some)),
             WatchKind::HookChecks => {
                 let timer = Timer::every(HOOK_CHECKS, "check the hooks from time to time");
@@ -91,9 +101,19 @@ impl Daemon {
         }
     }
 
+    /// Lists the network devices in case a notification was missed: nothing reports tcx programs.
+    pub(super) fn rescan_devices(&mut self) {
+        if self.shell.state.sources().config.frames.mode != FramesMode::Off {
+            self.shell.check_devices();
+        }
+    }
+
     /// Checks the hooks and pins, and watches the current directory of the pins.
     pub(super) fn follow_hooks(&mut self) {
         self.shell.check_hooks();
+        if self.shell.state.devices_pending() {
+            self.shell.check_devices();
+        }
         let pins = &self.shell.host.pins;
         let followed = self.watches.pins.get().map(|watch| watch.follow(pins));
         if let Some(Err(error)) = followed {

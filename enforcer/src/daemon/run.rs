@@ -145,6 +145,7 @@ impl Daemon {
             clock,
             cgroups,
             files,
+            devices,
             pins,
             hook_checks,
         } = &mut self.watches;
@@ -159,6 +160,7 @@ impl Daemon {
             () = sleep_until(wake) => Trigger::Due,
             elapsed = hook_checks.next(async |timer| timer.elapsed().await) => Trigger::of(elapsed, |()| Trigger::Hooks),
             changed = pins.next(async |pins| pins.changed().await) => Trigger::of(changed, |()| Trigger::Hooks),
+            changed = devices.next(async |devices| devices.changed().await) => Trigger::of(changed, |()| Trigger::Devices),
             changed = addresses.next(async |addresses| addresses.changed().await) => Trigger::of(changed, |()| Trigger::Addresses),
             changed = cgroups.next(async |cgroups| cgroups.changed().await) => Trigger::of(changed, |()| Trigger::Cgroups),
             set = clock.next(async |clock| clock.set().await) => Trigger::of(set, |()| Trigger::Clock),
@@ -199,12 +201,14 @@ impl Daemon {
             Trigger::Files => self.follow_files(),
             Trigger::Fetched(fetched) => self.shell.feed(Event::Fetched(fetched)),
             Trigger::Addresses => self.follow_addresses(),
+            Trigger::Devices => self.shell.check_devices(),
             Trigger::Hooks => self.follow_hooks(),
             Trigger::Failed(kind, error) => self.watch_failed(kind, &error),
         }
         if self.shell.take_rewatch() {
             self.watch(WatchKind::Cgroups);
             self.watch(WatchKind::Files);
+            self.watch(WatchKind::Devices);
         }
         self.service.status(self.shell.state.summary());
         self.service.beat();
@@ -239,6 +243,7 @@ impl Daemon {
         }
         if self.tick_at <= now {
             self.shell.tick();
+            self.rescan_devices();
         }
         let save_at = self.shell.state.save_at();
         if save_at.is_some_and(|at| self.shell.clocks.instant(at) <= now) {

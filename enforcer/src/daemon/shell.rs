@@ -134,6 +134,9 @@ impl Shell {
             | Effect::RestorePins
             | Effect::RestoreHook(_)
             | Effect::ListHooks
+            | Effect::LoadDevicePrograms
+            | Effect::FilterDevice(_)
+            | Effect::UnfilterDevice(..)
             | Effect::SaveAddresses(..)
             | Effect::SaveSources(_)
             | Effect::KeepConfiguration(..)
@@ -167,6 +170,11 @@ impl Shell {
     /// Checks the hooks and pins, and restores missing ones.
     pub(super) fn check_hooks(&mut self) {
         self.feed(Event::HooksChecked(self.host.hook_check()));
+    }
+
+    /// Lists the network devices, and repairs their filters.
+    pub(super) fn check_devices(&mut self) {
+        self.feed(Event::DevicesListed(self.host.list_devices()));
     }
 
     /// Feeds a tick with the current cgroups and observations.

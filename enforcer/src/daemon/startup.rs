@@ -43,6 +43,7 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
         pins,
         kernel,
         links,
+        devices: None,
         lock,
         resolvers: Resolvers::default(),
     };
@@ -73,6 +74,8 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     shell.run_deferred();
     // Marks DNS sockets, saves the state for the next start, and removes the programs of other versions.
     shell.feed(Event::Attached);
+    // The hooks of cgroups judge already; a device that cannot be filtered is an alarm.
+    shell.check_devices();
     shell.check_hooks();
     Ok(shell)
 }

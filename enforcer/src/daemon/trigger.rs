@@ -25,6 +25,8 @@ pub(super) enum Trigger {
     Files,
     /// A fetch ended.
     Fetched(Box<Fetched>),
+    /// Network devices or their filters changed.
+    Devices,
     /// Hooks or pins may be gone.
     Hooks,
     /// `SIGHUP`.

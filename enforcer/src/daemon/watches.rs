@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::file_watch::FileWatch;
 use crate::bpf::{EventReader, PinWatch};
 use crate::core::AlarmKind;
-use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, KernelError, Timer};
+use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, KernelError, Timer};
 
 /// Pause before a failed watch is opened again; it doubles with each failure in a row, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ pub(super) enum WatchKind {
     Cgroups,
     /// Files that the configuration names.
     Files,
+    /// Network devices and their filters.
+    Devices,
     /// The pins of links and maps.
     Pins,
     /// The time to check the hooks.
@@ -36,12 +38,13 @@ pub(super) enum WatchKind {
 
 impl WatchKind {
     /// All kinds.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Events,
         Self::Addresses,
         Self::Clock,
         Self::Cgroups,
         Self::Files,
+        Self::Devices,
         Self::Pins,
         Self::HookChecks,
     ];
@@ -54,6 +57,7 @@ impl WatchKind {
             Self::Clock => AlarmKind::ClockUnwatched,
             Self::Cgroups => AlarmKind::CgroupsUnwatched,
             Self::Files => AlarmKind::FilesUnwatched,
+            Self::Devices => AlarmKind::DevicesUnwatched,
             Self::Pins => AlarmKind::PinsUnwatched,
             Self::HookChecks => AlarmKind::HooksUnchecked,
         }
@@ -67,6 +71,7 @@ impl WatchKind {
             Self::Clock => "a clock that is set is noticed within a minute",
             Self::Cgroups => "units that start are noticed within a second",
             Self::Files => "endpoints and service tags are read again on reload only",
+            Self::Devices => "new network devices are filtered within minutes, by a scan",
             Self::Pins => "pins that go are noticed within seconds",
             Self::HookChecks => "hooks that are detached are noticed on a restart only",
         }
@@ -80,6 +85,7 @@ pub(super) struct Watches {
     pub(super) clock: Retried<ClockWatch>,
     pub(super) cgroups: Retried<CgroupWatch>,
     pub(super) files: Retried<FileWatch>,
+    pub(super) devices: Retried<DeviceWatch>,
     pub(super) pins: Retried<PinWatch>,
     pub(super) hook_checks: Retried<Timer>,
 }
@@ -93,6 +99,7 @@ impl Watches {
             clock: Retried::closed(WatchKind::Clock),
             cgroups: Retried::closed(WatchKind::Cgroups),
             files: Retried::closed(WatchKind::Files),
+            devices: Retried::closed(WatchKind::Devices),
             pins: Retried::closed(WatchKind::Pins),
             hook_checks: Retried::closed(WatchKind::HookChecks),
         }
@@ -120,6 +127,7 @@ impl Watches {
             WatchKind::Clock => self.clock.fail(error),
             WatchKind::Cgroups => self.cgroups.fail(error),
             WatchKind::Files => self.files.fail(error),
+            WatchKind::Devices => self.devices.fail(error),
             WatchKind::Pins => self.pins.fail(error),
             WatchKind::HookChecks => self.hook_checks.fail(error),
         }
@@ -132,6 +140,7 @@ impl Watches {
             WatchKind::Clock => self.clock.retry_at,
             WatchKind::Cgroups => self.cgroups.retry_at,
             WatchKind::Files => self.files.retry_at,
+            WatchKind::Devices => self.devices.retry_at,
             WatchKind::Pins => self.pins.retry_at,
             WatchKind::HookChecks => self.hook_checks.retry_at,
         }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
-use crate::config::{EndpointKind, Mode, Sni};
+use crate::config::{EndpointKind, FramesMode, Mode, Sni};
 use crate::core::{
-    AddressStatus, Alarm, Count, Counters, EventRecord, ExceptionStatus, NameStatus, PatternStatus,
-    RegistryStatus, SourceStatus, Status, TagsStatus,
+    AddressStatus, Alarm, Count, Counters, DeviceState, DeviceStatus, EventRecord, ExceptionStatus,
+    NameStatus, PatternStatus, RegistryStatus, SourceStatus, Status, TagsStatus,
 };
 
 pub(crate) fn at(minutes_and_seconds: &str) -> Timestamp {
@@ -26,6 +26,8 @@ pub(crate) fn status() -> Status {
         ephemeral: false,
         scope: PathBuf::from("/sys/fs/cgroup"),
         hooks: Hook::CGROUP.to_vec(),
+        frames: FramesMode::Off,
+        devices: Vec::new(),
         generation: 7,
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),
@@ -44,6 +46,22 @@ pub(crate) fn status() -> Status {
         }],
         counters: counters(),
     }
+}
+
+/// Returns network devices in each state.
+pub(crate) fn devices() -> Vec<DeviceStatus> {
+    let device = |index, name: &str, state, reason: Option<&str>| DeviceStatus {
+        name: name.to_owned(),
+        index,
+        state,
+        reason: reason.map(str::to_owned),
+    };
+    let unreadable = "frames of type 32 cannot be read";
+    vec![
+        device(1, "lo", DeviceState::Skipped, Some("loopback")),
+        device(2, "eth0", DeviceState::Filtered, None),
+        device(3, "ib0", DeviceState::Unfiltered, Some(unreadable)),
+    ]
 }
 
 fn counters() -> Counters {

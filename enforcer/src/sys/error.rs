@@ -33,6 +33,26 @@ pub enum KernelError {
         /// The fix.
         fix: String,
     },
+    /// A network device with a queueing discipline that runs no filters at egress.
+    #[error(
+        "the network device {device} has the queueing discipline {kind}, which takes the place of clsact and runs no filters at egress: its owner must use clsact, which runs its filters as well (tc qdisc del dev {device} {kind}; tc qdisc add dev {device} clsact)"
+    )]
+    NoClsact {
+        /// The device.
+        device: String,
+        /// The kind of discipline.
+        kind: String,
+    },
+    /// Other filters have the handles of this instance.
+    #[error(
+        "filters of others have this instance's handles at priority {priority} of the network device {device}: delete them (tc filter show dev {device} egress), or set paths.pins to another directory, from which the handles follow"
+    )]
+    TakenHandles {
+        /// The device.
+        device: String,
+        /// The priority.
+        priority: u16,
+    },
     /// No cgroup v2 hierarchy.
     #[error(
         "no cgroup v2 file system is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup"

@@ -2,30 +2,21 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use enforcer::sys::{
     Device, DeviceWatch, Filter, IngressQdisc, TcHook, devices, filters, ingress_qdiscs,
 };
 use lab::topology::netns::Netns;
 use tokio::time::timeout;
 
+use crate::scene::{tc, tc_with};
+
 /// A program that returns 0 for each packet.
-const BYTECODE: &str = "1,6 0 0 0,";
+pub(crate) const BYTECODE: &str = "1,6 0 0 0,";
 /// Longer than a notification takes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Time in which a notification would arrive.
 const QUIET: Duration = Duration::from_millis(200);
-
-fn tc(netns: &Netns, arguments: &str) -> Result<()> {
-    tc_with(netns, arguments.split(' '))
-}
-
-fn tc_with<'a>(netns: &Netns, arguments: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut command = netns.env().command("tc");
-    let done = command.args(arguments).output()?;
-    ensure!(done.status.success(), "{command:?}: {done:?}");
-    Ok(())
-}
 
 fn named(netns: &Netns, name: &str) -> Result<Device> {
     let devices = netns.run(|| Ok(devices()?))?;

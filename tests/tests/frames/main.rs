@@ -1,3 +1,6 @@
-//! Network devices and their filters, in network namespaces of the tests.
+//! Network devices and their filters, in network namespaces of the tests: never the machine's own devices.
 
+mod lifecycle;
 mod listing;
+mod others;
+mod scene;

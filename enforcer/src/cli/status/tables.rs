@@ -1,8 +1,8 @@
-//! The tables of the status: names, sources and exceptions.
+//! The tables of the status: names, sources, exceptions and network devices.
 
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
-use crate::core::{Alarm, ExceptionStatus, NameStatus, SourceStatus, Status};
+use crate::core::{Alarm, DeviceStatus, ExceptionStatus, NameStatus, SourceStatus, Status};
 
 /// Returns the names of registries and exceptions, with their addresses.
 pub(super) fn names(status: &Status) -> Table {
@@ -45,6 +45,20 @@ fn name_state(name: &NameStatus) -> String {
         0 => "ok".to_owned(),
         refused => format!("{refused} refused: see `endpoints`"),
     }
+}
+
+/// Returns the network devices.
+pub(super) fn devices(devices: &[DeviceStatus]) -> Table {
+    let mut table = Table::new(2, ["DEVICE", "STATE"]);
+    for device in devices {
+        let reason = device.reason.as_ref();
+        let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        table.row([
+            device.name.clone(),
+            format!("{}{reason}", device.state.word()),
+        ]);
+    }
+    table
 }
 
 /// Returns the exceptions, with the cgroups that they apply to.

@@ -5,10 +5,11 @@ use std::fmt::{Display, Formatter, Result};
 
 use enforcer_common::Hook;
 
-use super::tables::{exceptions, names, sources};
+use super::tables::{devices, exceptions, names, sources};
 use super::{Pinned, StatusReport};
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
+use crate::config::FramesMode;
 use crate::core::{Counters, Status, TagsStatus};
 use crate::printable;
 
@@ -34,6 +35,9 @@ fn daemon_text(status: &Status, formatter: &mut Formatter<'_>) -> Result {
     }
     if !status.exceptions.is_empty() {
         write!(formatter, "\n{}", exceptions(&status.exceptions))?;
+    }
+    if !status.devices.is_empty() {
+        write!(formatter, "\n{}", devices(&status.devices))?;
     }
     if !status.alarms.is_empty() {
         writeln!(formatter)?;
@@ -77,6 +81,7 @@ fn facts(status: &Status) -> Table {
     fact("default", default(status.default_allow).to_owned());
     fact("scope", status.scope.display().to_string());
     fact("hooks", words(&status.hooks));
+    fact("frames", frames(status));
     fact("protected", protected(&status.tags));
     fact("resolvers", or_dash(list(&status.resolvers)));
     fact("snooped", snooped(&status.dns_observations));
@@ -85,6 +90,23 @@ fn facts(status: &Status) -> Table {
         fact("weak", weakness.clone());
     }
     facts
+}
+
+/// Whether network devices have filters, and how many.
+fn frames(status: &Status) -> String {
+    let mode = status.frames.word();
+    if status.frames == FramesMode::Off {
+        return mode.to_owned();
+    }
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for device in &status.devices {
+        *counts.entry(device.state.word()).or_default() += 1;
+    }
+    let counts = counts
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"));
+    let counts: Vec<_> = counts.collect();
+    format!("{mode}: {}", or_dash(counts.join(", ")))
 }
 
 /// The outcomes of DNS observations.
@@ -206,6 +228,7 @@ enforcing
   default    allow
   scope      /sys/fs/cgroup
   hooks      egress connect4 connect6 sendmsg4 sendmsg6
+  frames     off
   protected  Storage AzureContainerRegistry 198.51.100.0/24 (cloud public; the bundle in the binary: change 375, 2025-10-28, 65 days old; 100 IPv4 and 50 IPv6 prefixes)
   resolvers  10.0.0.53:53
   snooped    allowed 5
@@ -229,6 +252,23 @@ alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolv
             StatusReport::of_daemon(test_data::status()).to_string(),
             expected
         );
+    }
+
+    #[test]
+    fn devices_are_counted_and_listed() {
+        let mut status = test_data::status();
+        status.frames = FramesMode::On;
+        status.devices = test_data::devices();
+        let text = StatusReport::of_daemon(status).to_string();
+        let expected = "  frames     on: 1 filtered, 1 skipped, 1 unfiltered\n";
+        assert!(text.contains(expected), "{text}");
+        let table = "
+  DEVICE  STATE
+  lo      skipped: loopback
+  eth0    filtered
+  ib0     unfiltered: frames of type 32 cannot be read
+";
+        assert!(text.contains(table), "{text}");
     }
 
     #[test]

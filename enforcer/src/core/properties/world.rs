@@ -174,6 +174,11 @@ impl World {
             Effect::RestorePins => Acknowledgement::PinsRestored(outcome().map(|()| Vec::new())),
             Effect::RestoreHook(hook) => Acknowledgement::HookRestored(hook, outcome()),
             Effect::ListHooks => Acknowledgement::HooksListed(Hook::CGROUP.to_vec()),
+            Effect::LoadDevicePrograms => Acknowledgement::DeviceProgramsLoaded(outcome()),
+            Effect::FilterDevice(plan) => {
+                Acknowledgement::DeviceFiltered(plan, outcome().map(|()| None))
+            }
+            Effect::UnfilterDevice(index, _) => Acknowledgement::DeviceUnfiltered(index, outcome()),
             Effect::SaveAddresses(_, addresses) => {
                 let saved = outcome();
                 if saved.is_ok() {

@@ -1,6 +1,6 @@
 //! Filters of a device.
 
-use super::{TC_HEADER, TCA_KIND, TCA_OPTIONS, list_of, tc_header};
+use super::{TC_HEADER, TCA_KIND, TCA_OPTIONS, list_of, listed, tc_header};
 use crate::sys::KernelError;
 use crate::sys::netlink::{Attributes, collect, field};
 
@@ -78,7 +78,7 @@ impl TcHook {
 pub fn filters(index: u32, hook: TcHook) -> Result<Vec<Filter>, KernelError> {
     let request = tc_header(index, hook.parent());
     let found = collect(&list_of(NEWTFILTER, &request), Filter::read);
-    found.map_err(KernelError::failed(format!(
+    listed(found).map_err(KernelError::failed(format!(
         "list the {} filters of the network device with index {index}",
         hook.word()
     )))

@@ -8,6 +8,8 @@ pub use devices::{Device, devices};
 pub use filters::{BpfFilter, Filter, TcHook, filters};
 pub use qdisc::{IngressQdisc, ingress_qdiscs};
 
+use std::io;
+
 use nix::sys::socket::SockProtocol;
 
 use super::netlink::Request;
@@ -24,6 +26,14 @@ fn tc_header(index: u32, parent: u32) -> [u8; TC_HEADER] {
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     header[12..16].copy_from_slice(&parent.to_ne_bytes());
     header
+}
+
+/// Returns the list, or none where the kernel has no traffic control.
+fn listed<T>(listed: io::Result<Vec<T>>) -> io::Result<Vec<T>> {
+    match listed {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
+        listed => listed,
+    }
 }
 
 /// A request for the list of messages of type `listed`.

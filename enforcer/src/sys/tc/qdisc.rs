@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{TC_HEADER, TCA_KIND, list_of, tc_header};
+use super::{TC_HEADER, TCA_KIND, list_of, listed, tc_header};
 use crate::sys::KernelError;
 use crate::sys::netlink::{Attributes, collect, field};
 
@@ -26,7 +26,7 @@ pub enum IngressQdisc {
 /// If the kernel does not list them.
 pub fn ingress_qdiscs() -> Result<BTreeMap<u32, IngressQdisc>, KernelError> {
     let found = collect(&list_of(NEWQDISC, &tc_header(0, 0)), read);
-    let found = found.map_err(KernelError::failed(
+    let found = listed(found).map_err(KernelError::failed(
         "list the queueing disciplines of the network devices",
     ))?;
     Ok(found.into_iter().collect())

@@ -1,0 +1,11 @@
+//! The programs of network devices: loading them, and attaching them as filters. Filters belong to their device and outlive the daemon; each instance knows
+//! its own by their handles.
+
+mod attach;
+mod object;
+mod order;
+mod own;
+mod tcx;
+
+pub(crate) use object::DevicePrograms;
+pub(crate) use own::OwnFilters;

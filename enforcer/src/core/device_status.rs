@@ -1,0 +1,43 @@
+//! A network device as the status reports it.
+
+use serde::{Deserialize, Serialize};
+
+/// A network device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeviceStatus {
+    /// The name.
+    pub name: String,
+    /// The interface index.
+    pub index: u32,
+    /// Whether it has filters.
+    pub state: DeviceState,
+    /// Why it has none.
+    pub reason: Option<String>,
+}
+
+/// Whether a network device has filters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceState {
+    /// Denied packets are dropped, unless the whole configuration is in audit mode.
+    Filtered,
+    /// Denied packets are reported.
+    Audited,
+    /// It is to have none.
+    Skipped,
+    /// It is to have filters, and has not.
+    Unfiltered,
+}
+
+impl DeviceState {
+    /// Returns the word in the status.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Filtered => "filtered",
+            Self::Audited => "audited",
+            Self::Skipped => "skipped",
+            Self::Unfiltered => "unfiltered",
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Filters at network devices: which device has them, and their repair.
+
+mod choice;
+mod follow;
+mod found;
+mod repair;
+mod report;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub(crate) use self::choice::{Choice, choose};
+pub(crate) use self::found::{DevicePlan, FoundDevice, FoundFilter, FoundFilters};
+
+/// The network devices at the last listing.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    programs: Programs,
+    /// Why the devices could not be listed.
+    unlisted: Option<String>,
+    found: Vec<FoundDevice>,
+    /// The devices whose filters were attached or tried, by interface index.
+    filtered: BTreeMap<u32, Filtered>,
+}
+
+/// Whether the programs of network devices are loaded.
+#[derive(Debug, Default)]
+enum Programs {
+    #[default]
+    NotLoaded,
+    Loading,
+    Loaded,
+    Failed(String),
+}
+
+/// What this run did at a device.
+#[derive(Debug, Default)]
+struct Filtered {
+    name: String,
+    /// What was put in force last, as acknowledged.
+    plan: Option<DevicePlan>,
+    /// When filters were last attached, since the start.
+    attached: Option<Duration>,
+    /// Why that failed.
+    failure: Option<String>,
+}
