@@ -66,25 +66,28 @@ pub enum Step {
 }
 
 impl LinkCursor {
-    /// The position after the link header of a frame; `None` past the end. `protocol` is the kernel's, which a packet socket chooses freely: without a
-    /// link header, the first four bits and the protocol must name the same version of IP.
+    /// The position after the link header of a frame; `None` if that cannot be read. `protocol` is the kernel's, which counts only where there is no link
+    /// header: a packet socket chooses it freely, so the packet has to agree.
     #[inline(always)]
     pub fn start(frame: &impl Bytes, header: LinkHeader, protocol: u16) -> Option<Self> {
-        let (protocol, at) = match header {
-            LinkHeader::Ethernet => (
-                u16::from_be_bytes(frame.at(ETHERNET_LEN - 2)?),
-                ETHERNET_LEN,
-            ),
-            LinkHeader::None => (network_protocol(frame.at(0)?, protocol)?, 0),
-        };
-        Some(Self { protocol, at })
+        match header {
+            LinkHeader::Ethernet => Some(Self {
+                protocol: u16::from_be_bytes(frame.at(ETHERNET_LEN - 2)?),
+                at: ETHERNET_LEN,
+            }),
+            LinkHeader::None => {
+                let is_known = matches!(protocol, IPV4 | IPV6 | MPLS | MPLS_MULTICAST);
+                is_known.then_some(Self { protocol, at: 0 })
+            }
+        }
     }
 
     /// Follows one header.
     #[inline(always)]
     pub fn step(self, frame: &impl Bytes) -> Step {
         match self.protocol {
-            IPV4 | IPV6 => Step::End(Contents::Ip(self.at)),
+            IPV4 => self.ip(frame, 4),
+            IPV6 => self.ip(frame, 6),
             VLAN | SERVICE_VLAN | OLD_SERVICE_VLAN | OLD_SERVICE_VLAN_2 | OLD_SERVICE_VLAN_3 => {
                 match frame.at(self.at.wrapping_add(2)) {
                     Some(protocol) => self.next(u16::from_be_bytes(protocol), 4),
@@ -95,6 +98,15 @@ impl LinkCursor {
             PPPOE_SESSION => self.ppp(frame),
             0..MIN_TYPE => self.llc(frame),
             _ => Step::End(Contents::Other),
+        }
+    }
+
+    /// The IP header, if it has this version.
+    #[inline(always)]
+    fn ip(self, frame: &impl Bytes, version: u8) -> Step {
+        match frame.at::<1>(self.at) {
+            Some([first]) if first >> 4 == version => Step::End(Contents::Ip(self.at)),
+            _ => UNREADABLE,
         }
     }
 
@@ -159,15 +171,6 @@ impl LinkCursor {
             },
             _ => Step::End(Contents::Other),
         }
-    }
-}
-
-/// Protocol of a packet without a link header; `None` if it is none that can be read.
-#[inline(always)]
-fn network_protocol([first]: [u8; 1], protocol: u16) -> Option<u16> {
-    match (first >> 4, protocol) {
-        (4, IPV4) | (6, IPV6) | (_, MPLS | MPLS_MULTICAST) => Some(protocol),
-        _ => None,
     }
 }
 
@@ -265,6 +268,8 @@ mod tests {
         let tags = TAG.repeat(MAX_LINK_HEADERS as usize);
         for frame in [
             vec![0x81],
+            vec![0x08, 0x00, 0x60],
+            vec![0x86, 0xdd, 0x45],
             vec![0x81, 0x00, 0x00],
             [&tags[..], &[0x08, 0x00, 0x45]].concat(),
             vec![0x88, 0x47, 0, 0, 0x11, 64],

@@ -49,11 +49,13 @@ pub(crate) struct Release {
 
 /// The file of the object with the program of `explain --trace`, beside that with the others.
 pub(crate) const TRACE: &str = "enforcer-ebpf-trace";
+/// The file of the object with the programs of network devices, beside them.
+pub(crate) const DEVICE: &str = "enforcer-ebpf-device";
 
 impl Release {
-    /// The program of `explain --trace`, as an ELF object.
-    pub(crate) fn trace(&self) -> PathBuf {
-        self.object.with_file_name(TRACE)
+    /// Another ELF object of kernel programs, by its file name.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.object.with_file_name(name)
     }
 }
 

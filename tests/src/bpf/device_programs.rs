@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
     maps::HashMap,
-    programs::{Program, SchedClassifier},
+    programs::{Program, SchedClassifier, TestRun as _, TestRunOptions},
 };
 use enforcer::bpf::DEVICE_OBJECT;
 use enforcer_common::layout::{
@@ -27,6 +27,11 @@ use crate::{
 
 /// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
 const OBJECT: &str = "EGRESS_LAB_DEVICE_OBJECT";
+/// Interface index of the loopback device, which a test run's packet has.
+const LOOPBACK: u32 = 1;
+/// Return codes of a filter: `TC_ACT_UNSPEC` and `TC_ACT_SHOT`.
+const NEXT_FILTER: u32 = u32::MAX;
+const DROPPED: u32 = 2;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The loaded programs. Filters stay as long as their devices.
@@ -91,6 +96,42 @@ impl DevicePrograms {
         Ok(())
     }
 
+    /// Writes the entry of the loopback device, which test runs name; attaches nothing.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_loopback(&mut self, header: LinkHeader) -> Result<()> {
+        self.set_entry(LOOPBACK, header)
+    }
+
+    /// Whether a frame passes the egress program in a test run.
+    ///
+    /// # Errors
+    /// When the kernel cannot run the program.
+    pub fn passes(&self, frame: &[u8]) -> Result<bool> {
+        let program = self
+            .programs
+            .program(DEVICE_EGRESS)
+            .context(DEVICE_EGRESS)?;
+        let program: &SchedClassifier = program.try_into()?;
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ..TestRunOptions::default()
+        };
+        match program.test_run(options)?.return_value {
+            NEXT_FILTER => Ok(true),
+            DROPPED => Ok(false),
+            other => bail!("the program returned {other}"),
+        }
+    }
+
+    fn set_entry(&mut self, device: u32, header: LinkHeader) -> Result<()> {
+        let map = self.programs.map_mut(DEVICES).context(DEVICES)?;
+        let mut devices: HashMap<_, u32, [u32; 2]> = HashMap::try_from(map)?;
+        let entry = [header as u32, DeviceMode::Enforce as u32];
+        Ok(devices.insert(&device, &entry, 0)?)
+    }
+
     /// Writes the device's entry, then adds the filters, as the daemon does.
     fn attach_to(&mut self, netns: &Netns, link: &Link) -> Result<()> {
         let header = if link.link_type == "ether" {
@@ -98,10 +139,7 @@ impl DevicePrograms {
         } else {
             LinkHeader::None
         };
-        let map = self.programs.map_mut(DEVICES).context(DEVICES)?;
-        let mut devices: HashMap<_, u32, [u32; 2]> = HashMap::try_from(map)?;
-        let entry = [header as u32, DeviceMode::Enforce as u32];
-        devices.insert(&link.ifindex, &entry, 0)?;
+        self.set_entry(link.ifindex, header)?;
         let name = &link.ifname;
         let mut lines = format!("qdisc add dev {name} clsact\n");
         for ((_, pin), side) in pins(self.bpffs.path()).iter().zip(["egress", "ingress"]) {

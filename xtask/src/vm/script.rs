@@ -25,6 +25,7 @@ pub(super) fn of(arch: Arch, extent: Extent) -> Result<String> {
         format!(
             "export EGRESS_LAB_OBJECT=/suite/{profile}.o\n\
              export EGRESS_LAB_TRACE_OBJECT=/suite/{profile}-trace.o\n\
+             export EGRESS_LAB_DEVICE_OBJECT=/suite/{profile}-device.o\n\
              echo \"{PROFILE}{profile}\"\n\
              /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
         )

@@ -49,7 +49,7 @@ impl Suite {
         // development build, and the kernel programs are this machine's, because BPF instructions do not depend on the architecture.
         let is_released = extent == Extent::Whole || arch == Arch::OWN;
         let release = build::release(if is_released { arch } else { Arch::OWN }.kernel())?;
-        let trace = release.trace();
+        let [trace, device] = [build::TRACE, build::DEVICE].map(|name| release.beside(name));
         let daemon = if is_released {
             release.binary
         } else {
@@ -58,9 +58,11 @@ impl Suite {
         let mut programs = vec![
             program(daemon, "egress-enforcer"),
             program(trace, "release-trace.o"),
+            program(device, "release-device.o"),
             program(release.object, "release.o"),
             program(out.join("enforcer-ebpf"), "dev.o"),
             program(out.join(build::TRACE), "dev-trace.o"),
+            program(out.join(build::DEVICE), "dev-device.o"),
         ];
         let tests = build::test_programs(&messages);
         for name in TESTS {

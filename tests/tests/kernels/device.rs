@@ -1,0 +1,148 @@
+//! The programs of network devices on this kernel: verified, and judging made-up frames in test runs.
+
+use anyhow::Result;
+use enforcer::bpf::DEVICE_OBJECT;
+use enforcer::policy::{Inputs, Layer, NameInput, Protected};
+use enforcer_common::Class;
+use enforcer_common::layout::{DEVICE_EGRESS, DEVICE_INGRESS, LinkHeader};
+use lab::bpf::{device_programs::DevicePrograms, loaded_policy::LoadedPolicy};
+use test_data::packet::{Packet, protocol::UDP, tcp_flags::ACK};
+
+use crate::{hidden_functions, report_cost};
+
+const STORAGE: &str = "20.38.98.100";
+const STORAGE_V6: &str = "2603:1030:a::5";
+const REGISTRY: &str = "20.42.66.1";
+const WEB: &str = "93.184.216.34";
+const HTTPS: u16 = 443;
+/// Type of an Ethernet frame with IPv4.
+const IPV4: [u8; 2] = [0x08, 0x00];
+
+#[test]
+fn the_verifier_accepts_the_device_programs() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let _loaded = DevicePrograms::load(&policy)?;
+    report_cost(DEVICE_EGRESS)?;
+    report_cost(DEVICE_INGRESS)
+}
+
+#[test]
+fn every_function_of_the_device_programs_is_global() -> Result<()> {
+    assert_eq!(hidden_functions(DEVICE_OBJECT)?, [""; 0]);
+    Ok(())
+}
+
+/// What precedes an IPv4 and an IPv6 packet after the Ethernet addresses: nothing else, a tag, two tags, PPPoE, MPLS, SNAP.
+const LINK_HEADERS: [(&[u8], &[u8]); 6] = [
+    (&[0x08, 0x00], &[0x86, 0xdd]),
+    (
+        &[0x81, 0x00, 0, 7, 0x08, 0x00],
+        &[0x81, 0x00, 0, 7, 0x86, 0xdd],
+    ),
+    (
+        &[0x88, 0xa8, 0, 9, 0x81, 0x00, 0, 7, 0x08, 0x00],
+        &[0x88, 0xa8, 0, 9, 0x81, 0x00, 0, 7, 0x86, 0xdd],
+    ),
+    (
+        &[0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0x00, 0x21],
+        &[0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0x00, 0x57],
+    ),
+    (&[0x88, 0x47, 0, 0, 0x11, 64], &[0x88, 0x47, 0, 0, 0x11, 64]),
+    (
+        &[0x00, 0x40, 0xaa, 0xaa, 0x03, 0, 0, 0, 0x08, 0x00],
+        &[0x00, 0x40, 0xaa, 0xaa, 0x03, 0, 0, 0, 0x86, 0xdd],
+    ),
+];
+
+#[test]
+fn frames_are_judged_behind_every_link_header() -> Result<()> {
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let mut device = DevicePrograms::load(&policy)?;
+    device.set_loopback(LinkHeader::Ethernet)?;
+    for (v4, v6) in LINK_HEADERS {
+        for (header, to, passes) in [
+            (v4, STORAGE, false),
+            (v4, WEB, true),
+            (v6, STORAGE_V6, false),
+        ] {
+            let packet = Packet::new(to.parse()?, UDP, HTTPS).network();
+            let frame = [&[2; 12], header, &packet].concat();
+            assert_eq!(device.passes(&frame)?, passes, "{header:02x?} to {to}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn other_protocols_pass_and_unreadable_ones_are_denied() -> Result<()> {
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let mut device = DevicePrograms::load(&policy)?;
+    let frame = |rest: &[u8]| [&[2; 12], rest, &[0; 50]].concat();
+    assert!(
+        !device.passes(&frame(&[0x08, 0x06]))?,
+        "a device without an entry"
+    );
+    device.set_loopback(LinkHeader::Ethernet)?;
+    for protocol in [[0x08, 0x06], [0x88, 0x92], [0x88, 0xf7], [0x88, 0xcc]] {
+        assert!(device.passes(&frame(&protocol))?, "{protocol:02x?}");
+    }
+    for unreadable in [
+        &[0x08, 0x00, 0x00][..],
+        &[0x86, 0xdd, 0x45],
+        &[0x88, 0x47, 0, 0, 0x11, 64],
+        &[0x81, 0x00, 0, 7].repeat(12),
+        &[0x88, 0x64, 0x11, 0, 0, 1, 0, 42, 0x00, 0x2d],
+    ] {
+        assert!(!device.passes(&frame(unreadable))?, "{unreadable:02x?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn payload_to_an_allowed_address_needs_a_connection() -> Result<()> {
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let mut device = DevicePrograms::load(&policy)?;
+    device.set_loopback(LinkHeader::Ethernet)?;
+    for (payload, passes) in [(&b""[..], true), (b"GET / HTTP/1.1\r\n\r\n", false)] {
+        let packet = Packet::tcp(REGISTRY.parse()?, HTTPS, 1, ACK, payload).network();
+        let frame = [&[2; 12], &IPV4[..], &packet].concat();
+        assert_eq!(device.passes(&frame)?, passes, "{} bytes", payload.len());
+    }
+    Ok(())
+}
+
+fn protected() -> Result<Protected> {
+    let layer = |class, prefixes: &[&str]| -> Result<Layer> {
+        let prefixes = prefixes.iter().map(|prefix| Ok(prefix.parse()?));
+        Ok(Layer {
+            class,
+            prefixes: prefixes.collect::<Result<_>>()?,
+        })
+    };
+    Ok(Protected {
+        layers: vec![
+            layer(Class::Storage, &["20.38.98.0/24", "2603:1030:a::/48"])?,
+            layer(Class::Registry, &["20.42.66.0/24"])?,
+        ],
+        ..Protected::default()
+    })
+}
+
+fn inputs() -> Result<Inputs> {
+    let registry = REGISTRY.parse()?;
+    Ok(Inputs {
+        default_allow: true,
+        allowed: vec![registry],
+        names: vec![NameInput {
+            text: "contoso.azurecr.io".to_owned(),
+            id: 7,
+            scopes: vec![enforcer::policy::EVERYBODY],
+            addresses: vec![registry],
+            ..NameInput::default()
+        }],
+        ..Inputs::default()
+    })
+}
