@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::exception_state::ExceptionState;
 use super::policy_inputs::PolicyInputs;
-use crate::config::{DefaultAction, Mode};
+use crate::config::{DefaultAction, FramesMode, Mode};
 use crate::policy::{Inputs, NameIds, Protected, address};
 use crate::sources::Sources;
 
@@ -70,6 +70,7 @@ pub(crate) fn inputs(
         allowed: origins.inherited.beside(origins.addresses()),
         exceptions: allowed.collect(),
         names: origins.names(scoped, ids),
+        devices: sources.config.frames.mode != FramesMode::Off,
         ..Inputs::default()
     }
 }

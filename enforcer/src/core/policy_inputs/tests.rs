@@ -134,3 +134,22 @@ fn the_kernel_trusts_only_servers_identified_by_address() {
         );
     }
 }
+
+#[test]
+fn frames_without_a_socket_have_an_exception_once_devices_are_judged() {
+    let answers = [(FABRIKAM, "10.2.0.4")];
+    let scopes = |frames: &str| {
+        let desired = desired(
+            &format!("registry = []\n{EXCEPTION}{frames}"),
+            &answers,
+            &[],
+        );
+        let any = desired
+            .addresses
+            .keys()
+            .filter(|key| key.cgroup == [u8::MAX; 8]);
+        any.count()
+    };
+    assert_eq!(scopes(""), 0);
+    assert_eq!(scopes("[frames]\nmode = \"on\"\n"), 1);
+}

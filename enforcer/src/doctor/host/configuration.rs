@@ -8,7 +8,7 @@ use jiff::tz::Offset;
 
 use super::inputs::Host;
 use crate::azure::bundle;
-use crate::config::{Cloud, EndpointPattern, Exception};
+use crate::config::{Cloud, EndpointPattern, Exception, FramesMode};
 use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::policy::{ExceptionInput, Inputs, NameInput, Protected, compile, compile_tables};
@@ -84,6 +84,7 @@ pub(crate) fn check_capacity(sources: &Sources) -> Result<()> {
         allowed: Vec::new(),
         exceptions: exceptions.map(input).collect(),
         names: names(sources),
+        devices: sources.config.frames.mode != FramesMode::Off,
         ..Inputs::default()
     };
     compile(&inputs, compile_tables(&protected)?)?;
