@@ -114,11 +114,12 @@ fn open_pins(pins: &Pins) -> Result<Vec<(&'static str, OwnedFd)>, KernelError> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     let pinned = |name| Ok((name, open(&pins.map(name), flags, Mode::empty())?));
     let opened = MAPS.into_iter().map(pinned).collect::<nix::Result<_>>();
-    opened.map_err(|error| match error {
-        Errno::ENOENT => KernelError::NotLoaded {
-            path: pins.base().to_owned(),
-        },
-        error => KernelError::failed("open the pinned maps")(error),
+    opened.map_err(|error| {
+        if error == Errno::ENOENT {
+            let path = pins.base().to_owned();
+            return KernelError::NotLoaded { path };
+        }
+        KernelError::failed("open the pinned maps")(error)
     })
 }
 
