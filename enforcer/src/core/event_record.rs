@@ -44,6 +44,9 @@ pub struct EventRecord {
     pub server_name: Option<String>,
     /// The hook that made the decision.
     pub hook: String,
+    /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// The process id, if known.
     pub pid: Option<u32>,
     /// The user id of the process.
@@ -79,6 +82,7 @@ impl EventRecord {
             names: Vec::new(),
             server_name: None,
             hook: String::new(),
+            device: None,
             pid: None,
             uid: None,
             command: None,

@@ -27,19 +27,32 @@ impl EventRecord {
         };
         let server_name = self.server_name.as_ref();
         let server_name = server_name.map(|name| format!(", server name {name}"));
+        let device = self.device.as_ref();
+        let device = device.map(|name| format!(" at the network device {name}"));
         let times = match self.duplicates {
             0 => String::new(),
             duplicates => format!(" ({} times)", duplicates.saturating_add(1)),
         };
         format!(
-            "{verdict} {}{}, {} to {}{names}{}: {}{times}",
-            self.process().unwrap_or_else(|| "a process".to_owned()),
+            "{verdict} {}{}, {} to {}{names}{}{}: {}{times}",
+            self.process().unwrap_or_else(|| self.unknown_process()),
             place.unwrap_or_default(),
             self.protocol_text(),
             self.destination_text().unwrap_or_default(),
             server_name.unwrap_or_default(),
+            device.unwrap_or_default(),
             self.why(),
         )
+    }
+
+    /// Returns what stands for a process that is not known: frames can leave without one.
+    fn unknown_process(&self) -> String {
+        let text = if self.device.is_some() {
+            "a frame"
+        } else {
+            "a process"
+        };
+        text.to_owned()
     }
 
     /// Returns the container, the unit or else the cgroup.
@@ -98,6 +111,24 @@ mod tests {
         assert_eq!(
             event().sentence(),
             "denied azcopy(42) of plc.service, tcp to 20.60.0.4:443: \
+             an Azure storage address that no allowed name resolves to"
+        );
+    }
+
+    #[test]
+    fn a_frame_without_a_process_is_named_with_its_device() {
+        let record = EventRecord {
+            device: Some("eth0".to_owned()),
+            command: None,
+            pid: None,
+            cgroup: None,
+            unit: None,
+            container: None,
+            ..event()
+        };
+        assert_eq!(
+            record.sentence(),
+            "denied a frame, tcp to 20.60.0.4:443 at the network device eth0: \
              an Azure storage address that no allowed name resolves to"
         );
     }

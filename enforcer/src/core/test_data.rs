@@ -65,6 +65,7 @@ pub(crate) fn event() -> EventRecord {
         names: Vec::new(),
         server_name: None,
         hook: "connect4".to_owned(),
+        device: None,
         pid: Some(42),
         uid: Some(1000),
         command: Some("azcopy".to_owned()),

@@ -25,6 +25,7 @@ pub(super) fn log(record: &EventRecord) {
         egress_names = names,
         egress_server_name = record.server_name,
         egress_hook = is_denial.then_some(record.hook.as_str()),
+        egress_device = record.device,
         egress_pid = record.pid,
         egress_uid = record.uid,
         egress_command = record.command,

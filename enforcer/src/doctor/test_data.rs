@@ -105,6 +105,7 @@ pub(crate) fn event() -> EventRecord {
         names: Vec::new(),
         server_name: None,
         hook: "connect4".to_owned(),
+        device: None,
         pid: Some(1234),
         uid: Some(0),
         command: Some("curl".to_owned()),

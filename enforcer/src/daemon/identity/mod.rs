@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use enforcer_common::layout::{DEDUP_WINDOW, SuppressedKey};
 use enforcer_common::{Event, Hook, Reason};
 use jiff::{SignedDuration, Timestamp};
+use nix::net::if_::if_indextoname;
 
 use crate::core::{EventKind, EventRecord};
 use crate::name::Name;
@@ -60,6 +61,7 @@ impl Identify {
             server_name: server_name.map(printable::line),
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
+            device: (event.device != 0).then(|| device(event.device)),
             pid: known.then_some(event.pid),
             uid: known.then_some(event.uid),
             command: known.then(|| command(&event.command)),
@@ -108,6 +110,14 @@ impl Identify {
 
 fn verdict(audited: bool) -> String {
     if audited { "audit" } else { "deny" }.to_owned()
+}
+
+/// Returns the name of a network device, or its index if it is gone.
+fn device(index: u32) -> String {
+    match if_indextoname(index) {
+        Ok(name) => printable::bytes(name.as_bytes()),
+        Err(_gone) => index.to_string(),
+    }
 }
 
 /// Returns the address of a key (see [`enforcer_common::Address::key`]); the mapped form is IPv4.
@@ -177,6 +187,7 @@ mod tests {
         let record = describe(&Event {
             uid: 1000,
             command: *b"curl\0\0\0\0\0\0\0\0\0\0\0\0",
+            device: 1,
             port: 0,
             protocol: 132,
             hook: 99,
@@ -189,6 +200,7 @@ mod tests {
         assert_eq!((record.port, record.protocol.as_str()), (None, "132"));
         assert_eq!((record.hook.as_str(), record.reason.as_str()), ("99", "99"));
         assert_eq!(record.verdict, "audit");
+        assert_eq!(record.device.as_deref(), Some("lo"));
     }
 
     #[test]
