@@ -99,16 +99,24 @@ pub struct OpeningFlow {
     pub first: u32,
     /// 1 once the server's SYN-ACK has acknowledged it.
     pub is_answered: u32,
+    /// Sequence number of the server's first byte, from that SYN-ACK.
+    pub server_first: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 
 /// A connection whose ClientHello was verified and acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct VerifiedFlow {
-    /// Sequence number of the first byte after the ClientHello, or a later one.
-    pub expected: u32,
+    /// Sequence number up to which the server has everything.
+    pub acknowledged: u32,
     /// Sequence number of the first byte.
     pub first: u32,
+    /// Sequence number of the first byte after the ClientHello.
+    pub hello_end: u32,
+    /// Index in [`DEVICE_FLOW_RING`].
+    pub slot: u32,
     /// Numbers of the server name's two keys; 0 for one that was not found.
     pub names: [u32; 2],
     /// [`super::Settings::epoch`] when the grant was looked up.
@@ -124,6 +132,6 @@ pub struct VerifiedFlow {
 const _: () = {
     assert!(size_of::<Device>() == 8);
     assert!(size_of::<DeviceFlowKey>() == 40);
-    assert!(size_of::<OpeningFlow>() == 8);
-    assert!(size_of::<VerifiedFlow>() == 48);
+    assert!(size_of::<OpeningFlow>() == 16);
+    assert!(size_of::<VerifiedFlow>() == 56);
 };

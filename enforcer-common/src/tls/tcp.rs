@@ -67,6 +67,8 @@ const HTTPS: u16 = 443;
 pub struct TcpReply {
     /// The client's port.
     pub port: u16,
+    /// The sequence number.
+    pub sequence: u32,
     /// The acknowledgement number; meaningless without the ACK flag.
     pub acknowledged: u32,
     flags: u8,
@@ -80,10 +82,11 @@ impl TcpReply {
         if u16::from_be_bytes([ports[0], ports[1]]) != HTTPS {
             return None;
         }
-        let header: [u8; 6] = packet.at(at.wrapping_add(8))?;
-        let [a, b, c, d, _, flags] = header;
+        let header: [u8; 10] = packet.at(at.wrapping_add(4))?;
+        let [e, f, g, h, a, b, c, d, _, flags] = header;
         Some(Self {
             port: u16::from_be_bytes([ports[2], ports[3]]),
+            sequence: u32::from_be_bytes([e, f, g, h]),
             acknowledged: u32::from_be_bytes([a, b, c, d]),
             flags,
         })

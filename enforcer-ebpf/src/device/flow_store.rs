@@ -25,66 +25,68 @@ pub(super) fn scratch<'a>() -> Option<&'a mut DeviceScratch> {
     Some(unsafe { &mut *scratch })
 }
 
-/// Records a SYN, after which `first` is the sequence number of the first byte. It discards an earlier connection with the same addresses and ports, and
-/// starts nothing: the server has to answer it. `false` if the connection's state is in use.
+/// Records a SYN, after which `first` is the sequence number of the first byte. Starts nothing: the server has to answer it.
 #[inline(always)]
-pub(super) fn opened(key: &DeviceFlowKey, first: u32) -> bool {
-    if is_retransmitted(key, first) {
-        return true;
+pub(super) fn opened(key: &DeviceFlowKey, first: u32) {
+    // SAFETY: an entry that changes while it is read is that of one connection or of another.
+    let known = unsafe { DEVICE_SYNS.get(key) };
+    if known.is_some_and(|known| known.first == first) {
+        return;
     }
-    if !claim(key) {
-        return false;
-    }
-    let _may_be_none = DEVICE_FLOWS.remove(key);
-    let _may_be_none = DEVICE_HELLOS.remove(key);
     let opening = OpeningFlow {
         first,
         is_answered: 0,
+        server_first: 0,
+        reserved: 0,
     };
-    // Without an entry, the connection's payload is denied.
+    // Without an entry, the server's answer discards what is known, and the connection's payload is denied.
     let _may_fail = DEVICE_SYNS.insert(key, &opening, 0);
-    release(key);
-    true
 }
 
-/// Whether a SYN is that of a connection that is known.
+/// A new connection, once the server has answered its SYN.
 #[inline(always)]
-fn is_retransmitted(key: &DeviceFlowKey, first: u32) -> bool {
-    // SAFETY: an entry that changes while it is read is that of one connection or of another.
-    if let Some(opening) = unsafe { DEVICE_SYNS.get(key) } {
-        return opening.first == first;
-    }
-    if let Some(flow) = verified(key) {
-        return flow.first == first;
-    }
-    partial(key).is_some_and(|partial| partial.flow.begins_at(first))
-}
-
-/// Sequence number of the first byte of a new connection, once the server has answered its SYN.
-#[inline(always)]
-pub(super) fn answered(key: &DeviceFlowKey) -> Option<u32> {
+pub(super) fn answered(key: &DeviceFlowKey) -> Option<OpeningFlow> {
     // SAFETY: as above.
-    let opening = unsafe { DEVICE_SYNS.get(key) }?;
-    (opening.is_answered != 0).then_some(opening.first)
+    let opening = unsafe { DEVICE_SYNS.get(key) }.copied()?;
+    (opening.is_answered != 0).then_some(opening)
 }
 
-/// Records the server's SYN-ACK.
+/// Records the server's SYN-ACK. One that answers no SYN that is known belongs to another connection with these addresses and ports, whose payload is
+/// then denied.
 #[inline(always)]
-pub(super) fn answer(key: &DeviceFlowKey, acknowledged: u32) {
+pub(super) fn answer(key: &DeviceFlowKey, acknowledged: u32, sequence: u32) {
     if let Some(opening) = DEVICE_SYNS.get_ptr_mut(key) {
         // SAFETY: an entry stays readable for the length of the program.
         let opening = unsafe { &mut *opening };
         if opening.first == acknowledged {
+            opening.server_first = sequence.wrapping_add(1);
             opening.is_answered = 1;
+            return;
         }
+    } else if begins_at(key, acknowledged) {
+        return;
     }
+    let _may_be_none = DEVICE_SYNS.remove(key);
+    let _may_be_none = DEVICE_HELLOS.remove(key);
+    let _may_be_none = DEVICE_FLOWS.remove(key);
 }
 
-/// Records what the server has acknowledged.
+/// Whether the connection's first byte has this number: the server sends its SYN-ACK again until it is acknowledged.
 #[inline(always)]
-pub(super) fn acknowledge(key: &DeviceFlowKey, acknowledged: u32) {
-    if let Some(partial) = partial(key) {
-        partial.acknowledge(acknowledged);
+fn begins_at(key: &DeviceFlowKey, first: u32) -> bool {
+    if let Some(flow) = verified(key) {
+        return flow.begins_at(first);
+    }
+    partial(key).is_some_and(|partial| partial.flow.begins_at(first))
+}
+
+/// Records what the server has acknowledged, in a segment with its number `sequence`.
+#[inline(always)]
+pub(super) fn acknowledge(key: &DeviceFlowKey, acknowledged: u32, sequence: u32) {
+    if let Some(flow) = verified(key) {
+        flow.acknowledge(acknowledged);
+    } else if let Some(partial) = partial(key) {
+        partial.acknowledge(acknowledged, sequence);
     }
 }
 
@@ -131,15 +133,19 @@ pub(super) fn release(key: &DeviceFlowKey) {
 pub(super) fn begin<'a>(
     key: &DeviceFlowKey,
     destination: Address,
-    first: u32,
+    opening: OpeningFlow,
 ) -> Option<&'a mut PartialFlow> {
     let new = DEVICE_NEW_FLOW.get(0)?;
-    if partial(key).is_none() {
-        take_slot(key, FLOW_SLOTS, HELLO_SLOTS)?;
-    }
+    let slot = match partial(key) {
+        Some(partial) => partial.slot,
+        None => take_slot(key, FLOW_SLOTS, HELLO_SLOTS)?,
+    };
     DEVICE_HELLOS.insert(key, new, 0).ok()?;
     let partial = partial(key)?;
-    partial.flow.begin(destination, first);
+    partial.flow.begin(destination, opening.first);
+    partial.server_first = opening.server_first;
+    partial.slot = slot;
+    partial.last_seen = now();
     let _may_be_none = DEVICE_FLOWS.remove(key);
     let _is_there = DEVICE_SYNS.remove(key);
     Some(partial)
@@ -147,20 +153,25 @@ pub(super) fn begin<'a>(
 
 /// Moves a connection to those that are verified; without room it stays where it is.
 #[inline(always)]
-pub(super) fn promote(key: &DeviceFlowKey, verified: &VerifiedFlow) {
-    if take_slot(key, 0, FLOW_SLOTS).is_some() && DEVICE_FLOWS.insert(key, verified, 0).is_ok() {
+pub(super) fn promote(key: &DeviceFlowKey, verified: &mut VerifiedFlow) {
+    let Some(slot) = take_slot(key, 0, FLOW_SLOTS) else {
+        return;
+    };
+    verified.slot = slot;
+    if DEVICE_FLOWS.insert(key, verified, 0).is_ok() {
         let _is_there = DEVICE_HELLOS.remove(key);
     }
 }
 
 /// Takes one of `slots` slots from `first` on; `None` if eight random ones are all in use.
 #[inline(always)]
-fn take_slot(key: &DeviceFlowKey, first: u32, slots: u32) -> Option<()> {
+fn take_slot(key: &DeviceFlowKey, first: u32, slots: u32) -> Option<u32> {
     for _ in 0..8 {
         // SAFETY: the helper takes no pointer.
         let slot = first.wrapping_add(unsafe { bpf_get_prandom_u32() } % slots);
         if device_slot_is_free(slot) != 0 {
-            return DEVICE_FLOW_RING.set(slot, key, 0).ok();
+            DEVICE_FLOW_RING.set(slot, key, 0).ok()?;
+            return Some(slot);
         }
     }
     None
@@ -189,26 +200,35 @@ pub(super) fn digest(key: &DeviceFlowKey) -> u64 {
 
 // A function with an exported name, as in `policy_maps`.
 
-/// Whether a slot of the ring is free (1 or 0), after removing its entry if that has expired.
+/// Whether a slot of the ring is free (1 or 0), after removing its entry if that has expired. An entry that names another slot is not this one's.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn device_slot_is_free(slot: u32) -> u32 {
     let Some(key) = DEVICE_FLOW_RING.get(slot) else {
         return 0;
     };
-    let now = now();
-    let is_free = if slot < FLOW_SLOTS {
-        let expired = verified(key).is_none_or(|flow| now.wrapping_sub(flow.last_seen) > FLOW_IDLE);
-        if expired {
-            let _may_be_none = DEVICE_FLOWS.remove(key);
+    if slot < FLOW_SLOTS {
+        let Some(flow) = verified(key).filter(|flow| flow.slot == slot) else {
+            return 1;
+        };
+        if !is_expired(flow.last_seen, FLOW_IDLE) {
+            return 0;
         }
-        expired
-    } else {
-        let expired = partial(key).is_none_or(|flow| now.wrapping_sub(flow.last_seen) > HELLO_IDLE);
-        if expired {
-            let _may_be_none = DEVICE_HELLOS.remove(key);
-        }
-        expired
+        let _is_there = DEVICE_FLOWS.remove(key);
+        return 1;
+    }
+    let Some(flow) = partial(key).filter(|flow| flow.slot == slot) else {
+        return 1;
     };
-    u32::from(is_free)
+    if !is_expired(flow.last_seen, HELLO_IDLE) {
+        return 0;
+    }
+    let _is_there = DEVICE_HELLOS.remove(key);
+    1
+}
+
+/// Whether an entry can be displaced; 0 marks a closed connection.
+#[inline(always)]
+fn is_expired(last_seen: u64, idle: u64) -> bool {
+    last_seen == 0 || now().wrapping_sub(last_seen) > idle
 }

@@ -35,7 +35,7 @@ pub(super) struct Frame<'a> {
 /// Who sends a frame.
 #[derive(Clone, Copy)]
 pub(super) enum Sender {
-    /// A TCP socket of this host.
+    /// A TCP socket of this host, without another device in between.
     Tcp(*mut bpf_sock),
     /// Another socket, or none: a packet socket, a forwarded packet, a tunnel.
     Other,
@@ -56,6 +56,17 @@ impl<'a> Frame<'a> {
             linear: linear(context),
             connection: 0,
         })
+    }
+
+    /// A frame on which nothing is decided: its bytes may be anywhere.
+    #[inline(always)]
+    pub(super) fn open_to_observe(context: &'a SkBuffContext) -> Self {
+        Self {
+            context,
+            start: 0,
+            linear: Packet(context).len(),
+            connection: 0,
+        }
     }
 
     /// Finds the IP header, from which on offsets then count.
@@ -125,9 +136,18 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(super) fn sender(&self) -> Sender {
         match self.packet().socket() {
-            Some(socket) if is_inet(socket) && is_stream(socket) => Sender::Tcp(socket),
+            Some(socket) if !self.is_bridged() && is_inet(socket) && is_stream(socket) => {
+                Sender::Tcp(socket)
+            }
             _ => Sender::Other,
         }
+    }
+
+    /// Whether it arrived by another device: a container's socket says what the container sent, not what a server received.
+    #[inline(always)]
+    fn is_bridged(&self) -> bool {
+        // SAFETY: as in `device`.
+        unsafe { (*self.packet().raw()).ingress_ifindex != 0 }
     }
 
     /// Treats it as one of the connection with this digest.

@@ -1,4 +1,4 @@
-//! What servers acknowledge: the half of a connection that its sender cannot forge.
+//! What servers acknowledge: the half of a connection that its sender cannot forge, unless an accomplice sends from the server's address.
 
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::frame::Contents;
@@ -19,9 +19,7 @@ pub(super) fn observe(context: &SkBuffContext) {
     let Some(header) = header.and_then(|device| LinkHeader::from_code(device.header)) else {
         return;
     };
-    let Some(mut frame) = Frame::open(context) else {
-        return;
-    };
+    let mut frame = Frame::open_to_observe(context);
     if let Contents::Ip(_) = frame.find_ip(header)
         && let Some(scratch) = flow_store::scratch()
         && let Some(reply) = read(&frame, &mut scratch.key)
@@ -33,9 +31,9 @@ pub(super) fn observe(context: &SkBuffContext) {
 #[inline(always)]
 fn record(key: &DeviceFlowKey, reply: TcpReply) {
     if reply.opens() {
-        flow_store::answer(key, reply.acknowledged);
+        flow_store::answer(key, reply.acknowledged, reply.sequence);
     } else if let Some(acknowledged) = reply.acknowledges() {
-        flow_store::acknowledge(key, acknowledged);
+        flow_store::acknowledge(key, acknowledged, reply.sequence);
     }
     if reply.resets() {
         flow_store::closed(key);

@@ -2,7 +2,7 @@
 //! counts, since a sender without a socket can send any segment.
 
 use enforcer_common::layout::{DeviceFlowKey, VerifiedFlow};
-use enforcer_common::tls::{GrantValidity as _, NamePolicy as _, RECORDED_BYTES, TcpSegment};
+use enforcer_common::tls::{GrantValidity as _, NamePolicy as _, TcpSegment};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
 
 use super::flow_store;
@@ -28,13 +28,13 @@ pub(super) fn check(
     }
     let key = &scratch.key;
     if tcp.len == 0 {
-        return note_empty(key, tcp);
+        note_empty(key, tcp);
+        return Ok(());
     }
     if tcp.has_syn() {
         return Err(Reason::FastOpen);
     }
-    let answered = flow_store::answered(key);
-    if answered.is_none()
+    if flow_store::answered(key).is_none()
         && let Some(verified) = flow_store::verified(key)
     {
         return check_verified(&Connection::new(frame, decision), tcp, verified);
@@ -44,33 +44,22 @@ pub(super) fn check(
         return Err(Reason::NoSynSeen);
     }
     frame.set_connection(flow_store::digest(key));
-    let checked = check_partial(
-        frame,
-        flow,
-        decision,
-        tcp,
-        key,
-        &mut scratch.verified,
-        answered,
-    );
+    let checked = check_partial(frame, flow, decision, tcp, key, &mut scratch.verified);
     flow_store::release(key);
+    if tcp.closes() {
+        flow_store::closed(key);
+    }
     checked
 }
 
 /// Records a segment without payload, which passes.
 #[inline(always)]
-fn note_empty(key: &DeviceFlowKey, tcp: TcpSegment) -> Result<(), Reason> {
+fn note_empty(key: &DeviceFlowKey, tcp: TcpSegment) {
     if tcp.opens() {
-        // Not a terminal reason: TCP sends the SYN again.
-        return match flow_store::opened(key, tcp.sequence.wrapping_add(1)) {
-            true => Ok(()),
-            false => Err(Reason::NoSynSeen),
-        };
-    }
-    if tcp.closes() {
+        flow_store::opened(key, tcp.sequence.wrapping_add(1));
+    } else if tcp.closes() {
         flow_store::closed(key);
     }
-    Ok(())
 }
 
 /// Checks a segment of a connection whose ClientHello was verified and acknowledged.
@@ -92,7 +81,7 @@ fn check_verified(
         flow.deadline = grant.deadline;
         flow.epoch = epoch;
     }
-    flow.last_seen = flow_store::now();
+    flow.last_seen = if tcp.closes() { 0 } else { flow_store::now() };
     Ok(())
 }
 
@@ -105,28 +94,33 @@ fn check_partial(
     tcp: TcpSegment,
     key: &DeviceFlowKey,
     verified: &mut VerifiedFlow,
-    answered: Option<u32>,
 ) -> Result<(), Reason> {
-    let partial = match answered {
-        Some(first) => flow_store::begin(key, flow.destination, first),
+    let connection = Connection::new(frame, decision);
+    if connection.is_unchecked() {
+        return Ok(());
+    }
+    // Only now, while no other CPU uses the connection's state.
+    let partial = match flow_store::answered(key) {
+        Some(opening) => flow_store::begin(key, flow.destination, opening),
         None => flow_store::partial(key),
     };
     let Some(partial) = partial else {
         return Err(Reason::NoSynSeen);
     };
-    let inspected = if partial.flow.is_verified() {
-        tcp.len.min(RECORDED_BYTES)
-    } else {
-        tcp.len
-    };
-    if !frame.make_linear(tcp.at.wrapping_add(inspected)) {
+    if !partial.accepts(tcp.sequence, tcp.sequence.wrapping_add(tcp.len)) {
+        return Err(Reason::HelloOutOfOrder);
+    }
+    if !frame.make_linear(tcp.at.wrapping_add(tcp.len)) {
         return Err(Reason::HelloUnreadable);
     }
-    partial.last_seen = flow_store::now();
     let connection = Connection::new(frame, decision);
     partial
         .flow
         .check_segment(&connection, tcp, flow.destination, &connection)?;
+    partial.last_seen = flow_store::now();
+    if !partial.accepts(tcp.sequence, tcp.sequence.wrapping_add(tcp.len)) {
+        return Err(Reason::HelloOutOfOrder);
+    }
     if partial.write_verified(verified) {
         flow_store::promote(key, verified);
     }

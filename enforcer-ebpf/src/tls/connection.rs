@@ -73,7 +73,7 @@ impl<'a, P: Payload> Connection<'a, P> {
 
     /// Whether server names are not checked at the destination.
     #[inline(always)]
-    pub(super) fn is_unchecked(&self) -> bool {
+    pub(crate) fn is_unchecked(&self) -> bool {
         self.grant([AddressGrant::ANY_NAME, 0]).is_some()
     }
 }
