@@ -45,9 +45,9 @@ pub(super) fn opened(key: &DeviceFlowKey, first: u32) {
 
 /// A new connection, once the server has answered its SYN.
 #[inline(always)]
-pub(super) fn answered(key: &DeviceFlowKey) -> Option<OpeningFlow> {
+pub(super) fn answered<'a>(key: &DeviceFlowKey) -> Option<&'a OpeningFlow> {
     // SAFETY: as above.
-    let opening = unsafe { DEVICE_SYNS.get(key) }.copied()?;
+    let opening = unsafe { DEVICE_SYNS.get(key) }?;
     (opening.is_answered != 0).then_some(opening)
 }
 
@@ -133,7 +133,7 @@ pub(super) fn release(key: &DeviceFlowKey) {
 pub(super) fn begin<'a>(
     key: &DeviceFlowKey,
     destination: Address,
-    opening: OpeningFlow,
+    opening: &OpeningFlow,
 ) -> Option<&'a mut PartialFlow> {
     let new = DEVICE_NEW_FLOW.get(0)?;
     let slot = match partial(key) {

@@ -28,8 +28,8 @@ pub(super) struct Frame<'a> {
     start: u32,
     /// Length of the linear part, in bytes: what follows may be in pages of a process.
     linear: u32,
-    /// Digest of its connection if no socket sends it; 0 otherwise.
-    connection: u64,
+    /// Digest of its connection, if no socket sends it.
+    connection: Option<&'a u64>,
 }
 
 /// Who sends a frame.
@@ -54,7 +54,7 @@ impl<'a> Frame<'a> {
             context,
             start: 0,
             linear: linear(context),
-            connection: 0,
+            connection: None,
         })
     }
 
@@ -65,7 +65,7 @@ impl<'a> Frame<'a> {
             context,
             start: 0,
             linear: Packet(context).len(),
-            connection: 0,
+            connection: None,
         }
     }
 
@@ -152,8 +152,8 @@ impl<'a> Frame<'a> {
 
     /// Treats it as one of the connection with this digest.
     #[inline(always)]
-    pub(super) fn set_connection(&mut self, digest: u64) {
-        self.connection = digest;
+    pub(super) fn set_connection(&mut self, digest: &'a u64) {
+        self.connection = Some(digest);
     }
 
     /// Makes `len` bytes from the IP header on linear, so that what is checked is what leaves; `false` if the kernel cannot.
@@ -255,10 +255,10 @@ impl Payload for Frame<'_> {
 
     #[inline(always)]
     fn scratch_key(&self) -> u64 {
-        if self.connection != 0 {
-            return self.connection;
+        match self.connection {
+            Some(digest) => *digest,
+            None => self.packet().cookie(),
         }
-        self.packet().cookie()
     }
 
     /// What is checked was copied first.

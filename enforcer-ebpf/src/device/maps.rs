@@ -62,4 +62,6 @@ pub(super) static DEVICE_SCRATCH: PerCpuArray<DeviceScratch, 1> = PerCpuArray::n
 pub(super) struct DeviceScratch {
     pub(super) key: DeviceFlowKey,
     pub(super) verified: VerifiedFlow,
+    /// Digest of the key.
+    pub(super) digest: u64,
 }

@@ -43,7 +43,8 @@ pub(super) fn check(
     if !flow_store::claim(key) {
         return Err(Reason::NoSynSeen);
     }
-    frame.set_connection(flow_store::digest(key));
+    scratch.digest = flow_store::digest(key);
+    frame.set_connection(&scratch.digest);
     let checked = check_partial(frame, flow, decision, tcp, key, &mut scratch.verified);
     flow_store::release(key);
     if tcp.closes() {

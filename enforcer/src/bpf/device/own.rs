@@ -42,13 +42,15 @@ impl OwnFilters {
     /// # Errors
     /// If the kernel does not list them.
     pub(crate) fn list(self, programs: Option<&[u32; 2]>) -> Result<Vec<FoundDevice>, KernelError> {
-        let found = devices()?.into_iter().map(|device| {
+        let devices = devices()?;
+        let found = devices.iter().map(|device| {
             Ok(FoundDevice {
                 filters: self.find(device.index, programs)?,
                 index: device.index,
-                name: device.name,
+                name: device.name.clone(),
                 link_type: device.link_type,
                 is_loopback: device.is_loopback,
+                is_bonded: device.is_bonded(&devices),
             })
         });
         found.collect()
@@ -261,14 +263,10 @@ mod tests {
 
     #[test]
     fn a_filter_that_can_be_first_and_is_not_is_displaced() {
-        assert_eq!(
-            found(&[other(1), own(1, 8, PROGRAM)]),
-            FoundFilter::Displaced
-        );
-        assert_eq!(
-            found(&[other(1), own(2, 8, PROGRAM)]),
-            FoundFilter::Displaced
-        );
+        for priority in [1, 2] {
+            let behind = found(&[other(1), own(priority, 8, PROGRAM)]);
+            assert_eq!(behind, FoundFilter::Displaced);
+        }
         let behind = found(&[classic(1), own(2, 8, PROGRAM)]);
         let FoundFilter::Current(before) = behind else {
             panic!("{behind:?}");

@@ -2,6 +2,7 @@
 
 use enforcer_common::layout::LinkHeader;
 
+use super::found::FoundDevice;
 use crate::config::Frames;
 
 /// Types of link-layer headers (linux/if_arp.h) that libc lacks.
@@ -20,15 +21,18 @@ pub(crate) enum Choice {
     UnknownHeader,
 }
 
-/// Returns whether the device `name` has filters.
-pub(crate) fn choose(frames: &Frames, name: &str, link_type: u16, is_loopback: bool) -> Choice {
-    if is_loopback {
+/// Returns whether a device has filters.
+pub(crate) fn choose(frames: &Frames, device: &FoundDevice) -> Choice {
+    if device.is_loopback {
         return Choice::Skip("loopback");
     }
-    if !frames.names(name) {
+    if !frames.names(&device.name) {
         return Choice::Skip("not in frames.interfaces");
     }
-    match link_type {
+    if device.is_bonded {
+        return Choice::Skip("judged at its bond");
+    }
+    match device.link_type {
         libc::ARPHRD_ETHER => Choice::Filter(LinkHeader::Ethernet),
         libc::ARPHRD_NONE
         | libc::ARPHRD_PPP
@@ -45,8 +49,24 @@ pub(crate) fn choose(frames: &Frames, name: &str, link_type: u16, is_loopback: b
 
 #[cfg(test)]
 mod tests {
+    use super::super::found::{FoundFilter, FoundFilters};
     use super::*;
     use crate::config::parse;
+
+    fn device(name: &str, link_type: u16) -> FoundDevice {
+        let missing = || FoundFilter::Missing;
+        FoundDevice {
+            index: 2,
+            name: name.to_owned(),
+            link_type,
+            is_loopback: false,
+            is_bonded: false,
+            filters: FoundFilters {
+                egress: missing(),
+                ingress: missing(),
+            },
+        }
+    }
 
     #[test]
     fn named_devices_with_a_known_header_have_filters() {
@@ -70,9 +90,17 @@ mod tests {
             (&all, "ib0", libc::ARPHRD_INFINIBAND, Choice::UnknownHeader),
             (&some, "ib0", libc::ARPHRD_INFINIBAND, unnamed),
         ] {
-            assert_eq!(choose(frames, name, link_type, false), expected, "{name}");
+            assert_eq!(choose(frames, &device(name, link_type)), expected, "{name}");
         }
-        let loopback = choose(&all, "lo", libc::ARPHRD_LOOPBACK, true);
-        assert_eq!(loopback, Choice::Skip("loopback"));
+        let loopback = FoundDevice {
+            is_loopback: true,
+            ..device("lo", libc::ARPHRD_LOOPBACK)
+        };
+        assert_eq!(choose(&all, &loopback), Choice::Skip("loopback"));
+        let bonded = FoundDevice {
+            is_bonded: true,
+            ..device("eth0", libc::ARPHRD_ETHER)
+        };
+        assert_eq!(choose(&all, &bonded), Choice::Skip("judged at its bond"));
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct FoundDevice {
     pub(crate) link_type: u16,
     /// Whether it is the loopback device.
     pub(crate) is_loopback: bool,
+    /// Whether it belongs to a bond or team, which sends by one of its devices and receives by another.
+    pub(crate) is_bonded: bool,
     /// The filters.
     pub(crate) filters: FoundFilters,
 }

@@ -20,7 +20,7 @@ impl Devices {
             FramesMode::Audit => DeviceMode::Audit,
         };
         let plan = |found: &FoundDevice| {
-            let choice = choose(frames, &found.name, found.link_type, found.is_loopback);
+            let choice = choose(frames, found);
             let Choice::Filter(header) = choice else {
                 return None;
             };

@@ -53,7 +53,7 @@ impl State {
         let found = found.find(|found| found.index == index);
         found.is_some_and(|found| {
             let frames = &self.sources.config.frames;
-            let choice = choose(frames, &found.name, found.link_type, found.is_loopback);
+            let choice = choose(frames, found);
             matches!(choice, Choice::Filter(_))
         })
     }
@@ -90,7 +90,7 @@ impl State {
         }
         let frames = &self.sources.config.frames;
         for found in &devices.found {
-            let choice = choose(frames, &found.name, found.link_type, found.is_loopback);
+            let choice = choose(frames, found);
             if choice == Choice::UnknownHeader {
                 let message = format!(
                     "the network device {} is not filtered: frames of its type ({}) cannot be read; remove it, or name the others in \

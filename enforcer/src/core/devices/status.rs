@@ -19,7 +19,7 @@ impl State {
 
     fn device_status(&self, found: &FoundDevice) -> DeviceStatus {
         let frames = &self.sources.config.frames;
-        let choice = choose(frames, &found.name, found.link_type, found.is_loopback);
+        let choice = choose(frames, found);
         let (state, reason) = match choice {
             Choice::Skip(reason) => (DeviceState::Skipped, Some(reason.to_owned())),
             Choice::UnknownHeader => (

@@ -29,6 +29,7 @@ fn device(index: u32, name: &str, found: &FoundFilter) -> FoundDevice {
         name: name.to_owned(),
         link_type: libc::ARPHRD_ETHER,
         is_loopback: false,
+        is_bonded: false,
         filters: filters(found),
     }
 }

@@ -21,12 +21,7 @@ pub(super) fn check(host: &Host<'_>, config: Option<&Config>) -> Option<Check> {
 fn check_found(config: &Config, found: &[FoundDevice], daemon_runs: bool) -> Check {
     let (mut filtered, mut unfiltered) = (Vec::new(), Vec::new());
     for device in found {
-        let choice = choose(
-            &config.frames,
-            &device.name,
-            device.link_type,
-            device.is_loopback,
-        );
+        let choice = choose(&config.frames, device);
         let is_filtered = !device.filters.both().contains(&&FoundFilter::Missing);
         match choice {
             Choice::Skip(_) => {}
@@ -58,6 +53,7 @@ mod tests {
             name: name.to_owned(),
             link_type,
             is_loopback: name == "lo",
+            is_bonded: false,
             filters: FoundFilters {
                 egress: filter.clone(),
                 ingress: filter,

@@ -53,6 +53,15 @@ pub fn devices() -> Result<Vec<Device>, KernelError> {
 }
 
 impl Device {
+    /// Whether it belongs to a bond or team among `devices`.
+    pub fn is_bonded(&self, devices: &[Self]) -> bool {
+        let master = devices
+            .iter()
+            .find(|device| self.master == Some(device.index));
+        let kind = master.and_then(|master| master.kind.as_deref());
+        matches!(kind, Some("bond" | "team"))
+    }
+
     /// Reads a `struct ifinfomsg` and its attributes.
     fn read(message: &[u8]) -> Option<Self> {
         let flags = u32::from_ne_bytes(field(message, 8)?);
@@ -81,6 +90,28 @@ mod tests {
         assert_eq!(loopback.link_type, libc::ARPHRD_LOOPBACK);
         assert_eq!(loopback.kind, None);
         assert!(devices.is_sorted_by_key(|device| device.index));
+    }
+
+    #[test]
+    fn a_device_of_a_bond_is_told_from_one_of_a_bridge() {
+        let device = |index, kind: &str, master| Device {
+            index,
+            name: format!("device{index}"),
+            link_type: libc::ARPHRD_ETHER,
+            kind: Some(kind.to_owned()),
+            master,
+            link_namespace: None,
+            is_loopback: false,
+        };
+        let devices = [
+            device(2, "bond", None),
+            device(3, "bridge", None),
+            device(4, "veth", Some(2)),
+            device(5, "veth", Some(3)),
+            device(6, "veth", Some(99)),
+        ];
+        let bonded = devices.iter().filter(|device| device.is_bonded(&devices));
+        assert_eq!(Vec::from_iter(bonded.map(|device| device.index)), [4]);
     }
 
     #[test]
