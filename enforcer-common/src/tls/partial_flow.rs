@@ -1,4 +1,4 @@
-//! Connections without a socket of this host, at a network device. Their sender may send any segment, so what the server says of the connection
+//! Connections without a socket of this host, at a network device. Their sender may send any segment, so the segments of the server
 //! decides: its SYN-ACK begins it, and its acknowledgement completes the ClientHello.
 
 use super::flow_state::{AHEAD, FlowState, MAX_WINDOW};
