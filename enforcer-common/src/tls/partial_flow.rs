@@ -1,5 +1,5 @@
 //! Connections without a socket of this host, at a network device. Their sender may send any segment, so the segments of the server
-//! decides: its SYN-ACK begins it, and its acknowledgement completes the ClientHello.
+//! decide: its SYN-ACK begins it, and its acknowledgement completes the ClientHello.
 
 use super::flow_state::{AHEAD, FlowState, MAX_WINDOW};
 use crate::address::Address;
