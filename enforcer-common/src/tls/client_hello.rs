@@ -126,10 +126,16 @@ impl ParserState {
         self.seen & (NAMED | LETTERED) == NAMED
     }
 
-    /// Packet offset of the next byte.
+    /// Whether the ClientHello was parsed to its end.
     #[inline(always)]
-    pub const fn at(&self) -> u32 {
-        self.at
+    pub(super) fn is_whole(&self) -> bool {
+        self.cursor.skip == 0 && self.cursor.is(Field::End)
+    }
+
+    /// Number of bytes of the segment after the parsed ones.
+    #[inline(always)]
+    pub(super) const fn rest(&self) -> u32 {
+        self.rest
     }
 
     #[inline(always)]
@@ -157,7 +163,7 @@ impl ParserState {
     #[inline(always)]
     pub fn demand(&mut self) -> Demand {
         self.skip();
-        if self.cursor.skip == 0 && self.cursor.is(Field::End) {
+        if self.is_whole() {
             return Demand::End(Progress::Whole);
         }
         if let Some(reason) = self.cursor.failure() {

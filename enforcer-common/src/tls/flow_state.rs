@@ -2,7 +2,7 @@
 
 use super::client_hello::{ParserScratch, ParserState};
 use super::phase::{
-    FRAGMENTED, NO_VERSION, PARSING, Phase, REJECTED, REJECTED_BY, UNTRACKED, VERIFIED, rejected,
+    FRAGMENTED, NO_VERSION, PARSING, REJECTED, REJECTED_BY, UNTRACKED, VERIFIED, rejected,
     rejection,
 };
 use super::policy::{Grant, GrantValidity, NamePolicy};
@@ -30,8 +30,8 @@ pub struct FlowState {
     pub(super) first: u32,
     /// Numbers of the name's two keys; 0 for one that was not found.
     pub(super) names: [u32; 2],
-    /// Zero.
-    reserved: u32,
+    /// Sequence number after the current segment, or that of the next byte if all of it was parsed before; meaningless between segments.
+    pub(super) end: u32,
     /// The parser before the current segment.
     pub(super) parsed: ParserState,
     /// The parser with the current segment; meaningless between segments.
@@ -57,7 +57,7 @@ impl FlowState {
         phase: UNTRACKED,
         first: 0,
         expected: 0,
-        reserved: 0,
+        end: 0,
         parsed: ParserState::START,
         parser: ParserScratch::EMPTY,
         sent: SentBytes::EMPTY,
@@ -148,8 +148,8 @@ impl FlowState {
             return Ok(());
         }
         // Not `and_then`: in the kernel programs it would be compiled to a separate function.
-        let checked = match self.current_phase(tcp, address, names) {
-            Ok(phase) => self.check_payload(segment, tcp, names, phase),
+        let checked = match self.continues_verified(tcp, address, names) {
+            Ok(is_verified) => self.check_payload(segment, tcp, names, is_verified),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = checked
@@ -192,14 +192,14 @@ impl FlowState {
         self.phase & REJECTED != 0 && self.phase >> REJECTED_BY != version
     }
 
-    /// Returns the phase before a segment with a payload.
+    /// Whether the connection is verified before a segment with a payload, or else may continue.
     #[inline(always)]
-    fn current_phase(
+    fn continues_verified(
         &mut self,
         tcp: TcpSegment,
         address: Address,
         names: &impl NamePolicy,
-    ) -> Result<Phase, Reason> {
+    ) -> Result<bool, Reason> {
         // A SYN that carries data begins another connection of the same socket.
         let opens = tcp.flags & SYN != 0;
         let verified = self.phase == VERIFIED && self.address == address && !opens;
@@ -215,7 +215,7 @@ impl FlowState {
                 self.phase = VERIFIED;
             }
             self.set_grant(grant, epoch);
-            return Ok(Phase::Verified);
+            return Ok(true);
         }
         if verified {
             return Err(Reason::ServerNameElsewhere);
@@ -229,13 +229,15 @@ impl FlowState {
         if self.address != address {
             return Err(Reason::NoSynSeen);
         }
-        self.unverified_phase(names)
+        self.may_continue(names)?;
+        Ok(false)
     }
 
+    /// Whether a connection that is not verified may continue.
     #[inline(always)]
-    fn unverified_phase(&self, names: &impl NamePolicy) -> Result<Phase, Reason> {
+    fn may_continue(&self, names: &impl NamePolicy) -> Result<(), Reason> {
         match self.phase & !FRAGMENTED {
-            PARSING => Ok(Phase::Parsing),
+            PARSING => Ok(()),
             phase @ REJECTED.. => {
                 let reason = rejection(phase);
                 let is_final =
@@ -243,7 +245,7 @@ impl FlowState {
                 if is_final || names.audits() || self.is_rejected_elsewhere(names.version()) {
                     return Err(reason);
                 }
-                Ok(Phase::Rejected(reason))
+                Ok(())
             }
             _ => Err(Reason::NoSynSeen),
         }

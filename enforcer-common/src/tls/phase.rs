@@ -16,17 +16,6 @@ pub(super) const REJECTED_BY: u32 = 17;
 /// Instead of a version there: the connection stays rejected.
 pub(super) const NO_VERSION: u32 = u32::MAX >> REJECTED_BY;
 
-/// Phase of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The ClientHello was verified, or server names do not count here.
-    Verified,
-    /// The ClientHello is being parsed.
-    Parsing,
-    /// The ClientHello was denied for its server name.
-    Rejected(Reason),
-}
-
 /// The reason in a phase from [`REJECTED`] on.
 #[inline(always)]
 pub(super) fn rejection(phase: u32) -> Reason {
