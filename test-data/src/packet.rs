@@ -30,6 +30,7 @@ pub mod protocol {
 pub mod tcp_flags {
     #![expect(missing_docs, reason = "their names are those of the RFC")]
     pub const SYN: u8 = 0x02;
+    pub const RST: u8 = 0x04;
     pub const PSH: u8 = 0x08;
     pub const ACK: u8 = 0x10;
     pub const URG: u8 = 0x20;

@@ -18,11 +18,11 @@ use crate::{
     topology::{BRIDGE, BRIDGE_MAC, FAR_MAC, NEIGHBOUR, NEIGHBOUR_MAC},
 };
 
-const ISN: u32 = 5_000_000;
+pub(crate) const ISN: u32 = 5_000_000;
 /// Bytes of the first fragment, a multiple of 8.
 const FRAGMENT: usize = 24;
 /// Where the checksum is behind an IPv4 header without options (RFC 9293 section 3.1).
-const CHECKSUM_AT: usize = 20 + 16;
+pub(crate) const CHECKSUM_AT: usize = 20 + 16;
 /// Another address of the host, and one of the container.
 const STATIONS: [Station; 2] = [
     Station {
@@ -38,28 +38,28 @@ const STATIONS: [Station; 2] = [
 ];
 
 /// The links of the two stations.
-type Links = [PacketLink; 2];
+pub(crate) type Links = [PacketLink; 2];
 
 /// Announces a station, and returns its link.
-fn link(links: &mut Links, which: usize) -> Result<&mut PacketLink> {
+pub(crate) fn link(links: &mut Links, which: usize) -> Result<&mut PacketLink> {
     if which == 1 {
         links[which].announce(BRIDGE)?;
     }
     Ok(&mut links[which])
 }
 
-fn open_links(fixture: &Fixture) -> Result<Links> {
+pub(crate) fn open_links(fixture: &Fixture) -> Result<Links> {
     let host = PacketLink::open(&fixture.host(), STATIONS[0])?;
     let container = PacketLink::open(&fixture.in_container(), STATIONS[1])?;
     Ok([host, container])
 }
 
 /// A ClientHello for the attempt's own name, which is not allowed.
-fn foreign(attempt: &Attempt) -> Vec<u8> {
+pub(crate) fn foreign(attempt: &Attempt) -> Vec<u8> {
     client_hello(&String::from_utf8_lossy(&attempt.marker))
 }
 
-fn at(sequence: u32, flags: u8, acknowledgement: u32) -> Position {
+pub(crate) fn at(sequence: u32, flags: u8, acknowledgement: u32) -> Position {
     Position {
         flags,
         sequence,
@@ -147,7 +147,7 @@ fn in_fragments(link: &mut dyn Link, ends: Ends, attempt: &Attempt) -> Result<Se
 }
 
 /// Sends the first bytes of a connection, and waits for the server's answer to them.
-fn send_and_await(
+pub(crate) fn send_and_await(
     link: &mut dyn Link,
     ends: Ends,
     acknowledgement: u32,
@@ -228,7 +228,7 @@ fn the_allowed_name_passes_on_connections_without_a_socket() -> Result<()> {
     Ok(())
 }
 
-fn ends(which: usize, attempt: &Attempt) -> Ends {
+pub(crate) fn ends(which: usize, attempt: &Attempt) -> Ends {
     let here: IpAddr = STATIONS[which].address.into();
     Ends {
         here: (here, 40_000 + attempt.number).into(),

@@ -15,6 +15,7 @@ mod mini_tcp;
 mod overlay;
 mod packet_sockets;
 mod redirected_connections;
+mod second_connections;
 mod server;
 mod topology;
 mod tunnel_devices;

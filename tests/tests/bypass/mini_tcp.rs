@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TcpHeader, TransportSlice};
-use test_data::packet::tcp_flags::{ACK, PSH, SYN};
+use test_data::packet::tcp_flags::{ACK, PSH, RST, SYN};
 
 use crate::comparison::SendResult;
 
@@ -59,6 +59,7 @@ pub(crate) fn segment(ends: Ends, position: Position, payload: &[u8]) -> Result<
     let ports = (ends.here.port(), ends.there.port());
     let mut header = TcpHeader::new(ports.0, ports.1, position.sequence, u16::MAX);
     header.syn = position.flags & SYN != 0;
+    header.rst = position.flags & RST != 0;
     header.psh = position.flags & PSH != 0;
     header.ack = position.flags & ACK != 0;
     header.acknowledgment_number = position.acknowledgement;
