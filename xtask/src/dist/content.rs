@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 26] = [
+const COMMON: [Shipped; 27] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -66,6 +66,7 @@ const COMMON: [Shipped; 26] = [
     },
     page!("bench.md"),
     page!("configuration.md"),
+    page!("frames.md"),
     page!("glossary.md"),
     page!("install.md"),
     page!("kernel-support.md"),
