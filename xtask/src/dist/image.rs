@@ -55,7 +55,11 @@ pub(super) fn place(source: &Path, place: &Path, mode: u32) -> Result<()> {
     fs::copy(source, &plain)?;
     fs::set_permissions(&plain, Permissions::from_mode(mode))?;
     if compressed {
-        output_of(Command::new("gzip").args(["-9", "--no-name"]).arg(&plain))?;
+        output_of(
+            Command::new("gzip")
+                .args(["-9", "--no-name", "--force"])
+                .arg(&plain),
+        )?;
     }
     Ok(())
 }
