@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io::Read,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -166,26 +166,32 @@ struct Segment<'a> {
     payload: &'a [u8],
 }
 
-/// Parses a packet from its network header on.
-fn segment(packet: &[u8]) -> Option<Segment<'_>> {
-    let packet = SlicedPacket::from_ip(packet).ok()?;
-    let (source, destination) = match packet.net? {
+/// Source and destination of an IP packet.
+#[must_use]
+pub fn addresses(packet: &NetSlice<'_>) -> Option<(IpAddr, IpAddr)> {
+    match packet {
         NetSlice::Ipv4(ip) => {
             let header = ip.header();
-            (
+            Some((
                 header.source_addr().into(),
                 header.destination_addr().into(),
-            )
+            ))
         }
         NetSlice::Ipv6(ip) => {
             let header = ip.header();
-            (
+            Some((
                 header.source_addr().into(),
                 header.destination_addr().into(),
-            )
+            ))
         }
-        NetSlice::Arp(_) => return None,
-    };
+        NetSlice::Arp(_) => None,
+    }
+}
+
+/// Parses a packet from its network header on.
+fn segment(packet: &[u8]) -> Option<Segment<'_>> {
+    let packet = SlicedPacket::from_ip(packet).ok()?;
+    let (source, destination) = addresses(&packet.net?)?;
     let Some(TransportSlice::Tcp(tcp)) = packet.transport else {
         return None;
     };

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result, bail};
-use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TcpHeader, TransportSlice};
+use etherparse::{PacketBuilder, SlicedPacket, TcpHeader, TransportSlice};
+use lab::topology::capture::addresses;
 use test_data::packet::tcp_flags::{ACK, PSH, RST, SYN};
 
 use crate::comparison::SendResult;
@@ -161,23 +162,7 @@ pub(crate) fn converse(link: &mut dyn Link, ends: Ends, data: &[u8]) -> Result<S
 /// Reads a segment of the connection from the other end.
 fn parse(packet: &[u8], ends: Ends) -> Option<(Position, Vec<u8>)> {
     let packet = SlicedPacket::from_ip(packet).ok()?;
-    let (source, destination): (IpAddr, IpAddr) = match packet.net? {
-        NetSlice::Ipv4(ip) => {
-            let header = ip.header();
-            (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            )
-        }
-        NetSlice::Ipv6(ip) => {
-            let header = ip.header();
-            (
-                header.source_addr().into(),
-                header.destination_addr().into(),
-            )
-        }
-        NetSlice::Arp(_) => return None,
-    };
+    let (source, destination) = addresses(&packet.net?)?;
     let TransportSlice::Tcp(tcp) = packet.transport? else {
         return None;
     };

@@ -7,7 +7,10 @@ use enforcer::sys::{
     Device, DeviceWatch, Filter, IngressQdisc, TcHook, devices, filters, ingress_qdiscs,
 };
 use lab::topology::netns::Netns;
-use tokio::time::timeout;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 
 use crate::scene::{tc, tc_with};
 
@@ -117,16 +120,20 @@ fn the_discipline_that_runs_filters_is_listed() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn changes_of_devices_and_filters_are_reported() -> Result<()> {
-    let netns = Netns::new()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+/// Watches the devices of `netns`.
+fn watch(netns: &Netns) -> Result<(Runtime, DeviceWatch)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let watch = netns.run(|| {
         let _entered = runtime.enter();
         Ok(DeviceWatch::new()?)
     })?;
+    Ok((runtime, watch))
+}
+
+#[test]
+fn changes_of_devices_and_filters_are_reported() -> Result<()> {
+    let netns = Netns::new()?;
+    let (runtime, watch) = watch(&netns)?;
     let changed = |limit| runtime.block_on(async { timeout(limit, watch.changed()).await });
     let changes: [&dyn Fn() -> Result<()>; 4] = [
         &|| netns.ip("link add veth0 type veth peer name veth1\n"),
@@ -150,13 +157,7 @@ fn changes_of_devices_and_filters_are_reported() -> Result<()> {
 #[test]
 fn a_burst_of_changes_that_overflows_the_socket_is_reported() -> Result<()> {
     let netns = Netns::new()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let watch = netns.run(|| {
-        let _entered = runtime.enter();
-        Ok(DeviceWatch::new()?)
-    })?;
+    let (runtime, watch) = watch(&netns)?;
     let lines: String = (0..400)
         .map(|number| format!("link add bridge{number} type bridge\n"))
         .collect();
