@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 #: Timeout of a call in seconds.
 PATIENCE = 3
@@ -26,6 +27,8 @@ SLOT, FRAME_AT = mmap.PAGESIZE, 32
 
 held = {}
 pages = {}
+#: The Ethernet address of a socket that receives frames.
+stations = {}
 
 
 def family(address):
@@ -37,9 +40,10 @@ def packet(number, kind):
     held[number] = socket.socket(socket.AF_PACKET, getattr(socket, kind), 0)
 
 
-def listen(number, device):
-    """Opens a packet socket that receives every frame at a device."""
+def listen(number, device, mac):
+    """Opens a packet socket that receives the frames at a device that are addressed to `mac`."""
     held[number] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    stations[number] = bytes.fromhex(mac)
     held[number].bind((device, ETH_P_ALL))
     held[number].settimeout(PATIENCE)
 
@@ -135,7 +139,13 @@ def change_file(number, data):
 
 
 def receive(number):
-    return held[number].recv(65536)
+    end = time.monotonic() + PATIENCE
+    while True:
+        data = held[number].recv(65536)
+        if data.startswith(stations.get(number, b"")):
+            return data
+        if time.monotonic() > end:
+            raise TimeoutError
 
 
 ACTS = {

@@ -2,7 +2,6 @@
 //!
 //! Structures and numbers are those of linux/bpf.h.
 
-pub mod device_programs;
 pub mod features;
 mod legacy_attach;
 pub mod loaded_policy;

@@ -1,26 +1,25 @@
-//! Runs each technique first without, then with the device hook, and compares the two with what is expected.
+//! Runs each technique first without, then with filters at the host's devices, and compares the two with what is expected.
 
 use std::{
     io::{self, Write as _},
     net::IpAddr,
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use enforcer_common::{Event, Hook, Reason};
-use serde_json::json;
+use anyhow::{Result, anyhow};
+use enforcer::control::EventRecord;
+use enforcer_common::{Hook, Reason};
 
 use crate::{
-    client::{Client, hex},
-    fixture::{Fixture, login, storage},
-    link_headers::ethernet,
-    topology::{FAR_MAC, HOST_MAC},
+    event_log::is_to,
+    fences,
+    fixture::Fixture,
+    lane::{Lane, Sent},
 };
 
 /// Time for a packet to cross the topology, and for an event to be written.
-const ARRIVAL: Duration = Duration::from_secs(3);
-/// An EtherType for experiments (IEEE 802), which passes: the fence behind what was sent.
-const EXPERIMENTAL: u16 = 0x88b5;
+pub(crate) const ARRIVAL: Duration = Duration::from_secs(5);
 
 /// Where a technique sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(crate) enum Target {
     Fixed(IpAddr),
 }
 
-/// The expected result with the device hook.
+/// The expected result with filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum With {
     /// An event of a device with this reason, and nothing arrives.
@@ -65,17 +64,17 @@ pub(crate) struct Attempt {
     pub(crate) marker: Vec<u8>,
 }
 
-type Act<S> = Box<dyn Fn(&Fixture, &mut S, &Attempt) -> Result<SendResult>>;
-type Trace = Box<dyn Fn(&Attempt) -> Vec<u8>>;
+type Act<S> = Box<dyn Fn(&Fixture, &mut S, &Attempt) -> Result<SendResult> + Send>;
+type Trace = Box<dyn Fn(&Attempt) -> Vec<u8> + Send>;
 
 /// A technique, and what is expected of it. `S` is what its attempts share.
 pub(crate) struct Technique<S> {
-    name: String,
-    is_v4: bool,
-    target: Target,
-    with: With,
-    act: Act<S>,
-    trace: Trace,
+    pub(crate) name: String,
+    pub(crate) is_v4: bool,
+    pub(crate) target: Target,
+    pub(crate) with: With,
+    pub(crate) act: Act<S>,
+    pub(crate) trace: Trace,
 }
 
 impl<S> Technique<S> {
@@ -83,7 +82,7 @@ impl<S> Technique<S> {
         name: impl Into<String>,
         target: (Target, bool),
         with: With,
-        act: impl Fn(&Fixture, &mut S, &Attempt) -> Result<SendResult> + 'static,
+        act: impl Fn(&Fixture, &mut S, &Attempt) -> Result<SendResult> + Send + 'static,
     ) -> Self {
         Self {
             name: name.into(),
@@ -96,7 +95,10 @@ impl<S> Technique<S> {
     }
 
     /// Recognises the packets that must not arrive by other bytes than the marker.
-    pub(crate) fn recognised_by(mut self, trace: impl Fn(&Attempt) -> Vec<u8> + 'static) -> Self {
+    pub(crate) fn recognised_by(
+        mut self,
+        trace: impl Fn(&Attempt) -> Vec<u8> + Send + 'static,
+    ) -> Self {
         self.trace = Box::new(trace);
         self
     }
@@ -105,159 +107,118 @@ impl<S> Technique<S> {
 /// What the observers saw of an attempt.
 #[derive(Debug)]
 struct Outcome {
-    sent: SendResult,
-    has_arrived: bool,
-    events: Vec<Event>,
+    sent: Sent,
+    events: Vec<EventRecord>,
 }
 
-/// Runs all techniques on both sides of [`Fixture::attach_devices`], and returns the complaints.
-pub(crate) fn compare<S>(
-    fixture: &mut Fixture,
-    shared: &mut S,
-    techniques: &[Technique<S>],
-) -> Result<Vec<String>> {
-    check_enforcement(fixture)?;
-    let without = run(fixture, shared, techniques, false)?;
-    fixture.attach_devices()?;
-    let with = run(fixture, shared, techniques, true)?;
-    let mut complaints = Vec::new();
-    for ((technique, without), with) in techniques.iter().zip(without).zip(with) {
-        let name = &technique.name;
-        let line = format!("{name}: {} -> {}", without.text(), with.text());
+/// Lanes that run side by side.
+pub(crate) type Stage = Vec<Box<dyn Lane>>;
+
+/// Runs all techniques on both sides of [`Fixture::filter_devices`], the stages one after another, and returns the complaints.
+pub(crate) fn compare(fixture: &Fixture, stages: &mut [Stage]) -> Result<Vec<String>> {
+    fixture.fences(|fences| fences.report(&fixture.events))?;
+    let without = run(fixture, stages, false)?;
+    fixture.filter_devices()?;
+    let with = run(fixture, stages, true)?;
+    let mut complaints = strays(fixture, &[&without, &with])?;
+    let rows = stages.iter().flatten().flat_map(|lane| lane.rows());
+    for ((row, without), with) in rows.zip(without).zip(with) {
+        let line = format!("{}: {} -> {}", row.name, without.text(), with.text());
         writeln!(io::stderr(), "{line}")?;
-        if !without.is_open() || !with.is(technique.with) {
-            complaints.push(format!("{line}; expected {:?}", technique.with));
+        if !without.is_open() || !with.is(row.with) {
+            complaints.push(format!("{line}; expected {:?}", row.with));
         }
     }
     Ok(complaints)
 }
 
-fn run<S>(
-    fixture: &Fixture,
-    shared: &mut S,
-    techniques: &[Technique<S>],
-    is_hooked: bool,
-) -> Result<Vec<Outcome>> {
-    let mut fence = Client::start(&fixture.network.device_env())?;
-    let numbered = techniques.iter().enumerate();
-    let outcomes = numbered.map(|(index, technique)| {
-        let outcome = attempt(fixture, shared, technique, is_hooked);
-        let outcome = outcome.with_context(|| technique.name.clone())?;
-        pass_fence(
-            fixture,
-            &mut fence,
-            &format!("fence {is_hooked} {index:06}"),
-        )?;
-        let trace = (technique.trace)(&outcome.0);
-        Ok(Outcome {
-            has_arrived: !fixture.far.frames_with(&trace).is_empty(),
-            ..outcome.1
-        })
-    });
-    outcomes.collect()
-}
-
-/// Sends with a technique, and waits for what is expected of it: an arrival or an event.
-fn attempt<S>(
-    fixture: &Fixture,
-    shared: &mut S,
-    technique: &Technique<S>,
-    is_hooked: bool,
-) -> Result<(Attempt, Outcome)> {
-    let number = fixture.next_number();
-    let attempt = Attempt {
-        to: match technique.target {
-            Target::Storage => storage(number, technique.is_v4)?,
-            Target::Login => login(number, technique.is_v4)?,
-            Target::Fixed(address) => address,
-        },
-        number,
-        marker: format!("m{number:06}.azurecr.io").into_bytes(),
-    };
-    let before = fixture.denials()?.len();
-    let sent = (technique.act)(fixture, shared, &attempt)?;
-    let is_denied = is_hooked && matches!(technique.with, With::Denied(_));
-    let events = if is_denied {
-        fixture.await_denial(attempt.to, ARRIVAL)?
-    } else {
-        let is_awaited = !is_hooked || technique.with == With::Passes;
-        let trace = (technique.trace)(&attempt);
-        let _arrived = is_awaited && fixture.far.await_frame_with(&trace, ARRIVAL);
-        fixture.denials()?.split_off(before)
-    };
-    let outcome = Outcome {
+/// Runs all techniques, and returns the outcomes in their order.
+fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<Outcome>> {
+    let before = fixture.events.denials()?.len();
+    let mut sent = Vec::new();
+    for stage in stages {
+        for lane in side_by_side(fixture, stage, is_hooked) {
+            sent.extend(lane?);
+        }
+    }
+    fixture.fences(|fences| fences.report(&fixture.events))?;
+    let events = fixture.events.denials()?.split_off(before);
+    let outcomes = sent.into_iter().map(|sent| Outcome {
+        events: events
+            .iter()
+            .filter(|event| is_to(event, sent.to))
+            .cloned()
+            .collect(),
         sent,
-        has_arrived: false,
-        events,
-    };
-    Ok((attempt, outcome))
-}
-
-/// Checks that the cgroup programs are in force, and their events read: what a socket sends to a storage account is refused and reported.
-fn check_enforcement(fixture: &Fixture) -> Result<()> {
-    let to = storage(fixture.next_number(), true)?;
-    let mut client = Client::start(&fixture.host())?;
-    let socket = client.open(json!({"do": "datagrams", "address": "0.0.0.0"}))?;
-    let sent = client.try_on(
-        socket,
-        json!({"do": "send_to", "to": to, "port": 443, "data": "00"}),
-    )?;
-    let events = fixture.await_denial(to, ARRIVAL)?;
-    let is_denied = sent == SendResult::Refused(libc::EPERM) && events.len() == 1;
-    ensure!(is_denied, "a socket reaches {to}: {sent:?}, {events:?}");
-    Ok(())
-}
-
-/// Sends a frame that passes, and waits for it: the link preserves the order of what crosses it.
-fn pass_fence(fixture: &Fixture, fence: &mut Client, marker: &str) -> Result<()> {
-    let marker = marker.as_bytes();
-    let frame = ethernet(FAR_MAC, HOST_MAC, EXPERIMENTAL, marker);
-    let socket = fence.open(json!({"do": "packet", "kind": "SOCK_RAW"}))?;
-    let send = json!({
-        "do": "send_frame", "device": "eth0", "protocol": EXPERIMENTAL, "data": hex(&frame),
     });
-    fence.on(socket, send)?;
-    let has_arrived = fixture.far.await_frame_with(marker, ARRIVAL);
-    ensure!(has_arrived, "the frame behind an attempt is lost");
-    Ok(())
+    Ok(outcomes.collect())
+}
+
+/// Events of addresses that no attempt had. The network stack may send more to one that had, also on the other side.
+fn strays(fixture: &Fixture, sides: &[&Vec<Outcome>]) -> Result<Vec<String>> {
+    let mut events = fixture.events.denials()?;
+    let fence = fences::address()?;
+    events.retain(|event| {
+        let mut outcomes = sides.iter().copied().flatten();
+        !is_to(event, fence) && !outcomes.any(|outcome| is_to(event, outcome.sent.to))
+    });
+    let strays = events
+        .iter()
+        .map(|event| format!("a stray event: {event:?}"));
+    Ok(strays.collect())
+}
+
+/// Runs the lanes of a stage in a thread each.
+fn side_by_side(fixture: &Fixture, stage: &mut Stage, is_hooked: bool) -> Vec<Result<Vec<Sent>>> {
+    thread::scope(|scope| {
+        let start = |lane: &mut Box<dyn Lane>| lane.run(fixture, is_hooked);
+        let threads: Vec<_> = stage
+            .iter_mut()
+            .map(|lane| scope.spawn(move || start(lane)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| {
+            let result = thread.join();
+            result.map_err(|_panic| anyhow!("a lane panicked"))?
+        });
+        joined.collect()
+    })
 }
 
 impl Outcome {
     /// Whether the way was open, and unseen.
     fn is_open(&self) -> bool {
-        self.is_sent() && self.has_arrived && self.events.is_empty()
+        self.is_sent() && self.sent.has_arrived && self.events.is_empty()
     }
 
     /// Whether the sender had success.
     fn is_sent(&self) -> bool {
-        matches!(self.sent, SendResult::OneWay | SendResult::Answered)
+        matches!(self.sent.result, SendResult::OneWay | SendResult::Answered)
     }
 
     fn is(&self, expected: With) -> bool {
         match expected {
             With::Passes => self.is_open(),
-            With::Unchanged => self.is_sent() && !self.has_arrived,
+            With::Unchanged => self.is_sent() && !self.sent.has_arrived,
             With::Denied(reason) => {
-                let is_named = |event: &Event| {
-                    let is_hooks = event.hook == Hook::Device as u8 && event.device != 0;
-                    is_hooks && event.reason == reason as u8
+                let is_named = |event: &EventRecord| {
+                    let is_hooks = event.hook == Hook::Device.word() && event.device.is_some();
+                    is_hooks && event.reason == reason.word()
                 };
-                let is_closed = !self.has_arrived && self.sent != SendResult::Answered;
+                let is_closed = !self.sent.has_arrived && self.sent.result != SendResult::Answered;
                 is_closed && self.events.iter().any(is_named)
             }
         }
     }
 
     fn text(&self) -> String {
-        let arrival = if self.has_arrived {
+        let arrival = if self.sent.has_arrived {
             "arrives"
         } else {
             "does not arrive"
         };
         let events = self.events.iter().map(|event| {
-            let reason = Reason::from_code(event.reason).map_or("unknown", Reason::word);
-            let hook = Hook::from_code(event.hook).map_or("unknown", Hook::word);
-            format!("{hook}: {reason}")
+            let device = event.device.as_deref().unwrap_or("-");
+            format!("{} {device}: {}", event.hook, event.reason)
         });
         let events: Vec<String> = events.collect();
         let events = if events.is_empty() {
@@ -265,6 +226,6 @@ impl Outcome {
         } else {
             events.join(", ")
         };
-        format!("{:?} {arrival}, {events}", self.sent)
+        format!("{:?} {arrival}, {events}", self.sent.result)
     }
 }

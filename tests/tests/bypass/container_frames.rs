@@ -16,8 +16,9 @@ use test_data::{
 
 use crate::{
     client::{Client, Socket, hex},
-    comparison::{Attempt, SendResult, Target, Technique, With, compare},
+    comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::Fixture,
+    lane::{Lane, lane},
     link_headers::{ether_type, ethernet},
     mini_tcp::{Ends, Position, segment},
     topology::{BRIDGE_MAC, CONTAINER, CONTAINER_MAC},
@@ -88,7 +89,7 @@ fn tcp(attempt: &Attempt, flags: u8, payload: &[u8]) -> Result<Vec<u8>> {
 fn technique(
     name: &str,
     is_v4: bool,
-    build: impl Fn(&Attempt) -> Result<Vec<u8>> + 'static,
+    build: impl Fn(&Attempt) -> Result<Vec<u8>> + Send + 'static,
 ) -> Technique<Container> {
     let name = format!("container, {name}, IPv{}", if is_v4 { 4 } else { 6 });
     let denied = With::Denied(Reason::Storage);
@@ -98,10 +99,9 @@ fn technique(
     Technique::new(name, (Target::Storage, is_v4), denied, act)
 }
 
-#[test]
-fn forwarded_frames_of_a_container_to_storage_accounts_are_denied() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    let mut container = Container::start(&fixture)?;
+/// Returns the techniques.
+pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
+    let container = Container::start(fixture)?;
     let mut techniques = Vec::new();
     for is_v4 in [true, false] {
         let protocols = [
@@ -132,6 +132,5 @@ fn forwarded_frames_of_a_container_to_storage_accounts_are_denied() -> Result<()
         let payload = [&OPTIONS[..], &attempt.marker].concat();
         packet(attempt, DESTINATION_OPTIONS, &payload)
     }));
-    assert_eq!(compare(&mut fixture, &mut container, &techniques)?, [""; 0]);
-    Ok(())
+    Ok(lane(container, techniques))
 }

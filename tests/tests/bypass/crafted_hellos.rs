@@ -1,21 +1,20 @@
 //! TCP segments without a socket to an address that an allowed name opens: the device hook has to follow the connection itself.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use anyhow::Result;
 use enforcer_common::Reason;
 use etherparse::Ipv4Header;
+use lab::fixtures::process_env::ProcessEnv;
 use test_data::{
     client_hello::{ClientHello, client_hello},
     packet::tcp_flags::{ACK, PSH, SYN},
 };
 
 use crate::{
-    comparison::{Attempt, SendResult, Target, Technique, With, compare},
+    comparison::{Attempt, SendResult, Stage, Target, Technique, With},
     fixture::{Fixture, LOGIN},
+    lane::lane,
     links::{PacketLink, Station},
     mini_tcp::{Ends, Link, Position, converse, handshake, receive, segment, send},
-    topology::{BRIDGE, BRIDGE_MAC, FAR_MAC, NEIGHBOUR, NEIGHBOUR_MAC},
 };
 
 pub(crate) const ISN: u32 = 5_000_000;
@@ -23,36 +22,6 @@ pub(crate) const ISN: u32 = 5_000_000;
 const FRAGMENT: usize = 24;
 /// Where the checksum is behind an IPv4 header without options (RFC 9293 section 3.1).
 pub(crate) const CHECKSUM_AT: usize = 20 + 16;
-/// Another address of the host, and one of the container.
-const STATIONS: [Station; 2] = [
-    Station {
-        mac: NEIGHBOUR_MAC,
-        address: NEIGHBOUR,
-        gateway: FAR_MAC,
-    },
-    Station {
-        mac: [2, 0, 0, 0, 0x88, 0x77],
-        address: Ipv4Addr::new(10, 88, 0, 77),
-        gateway: BRIDGE_MAC,
-    },
-];
-
-/// The links of the two stations.
-pub(crate) type Links = [PacketLink; 2];
-
-/// Announces a station, and returns its link.
-pub(crate) fn link(links: &mut Links, which: usize) -> Result<&mut PacketLink> {
-    if which == 1 {
-        links[which].announce(BRIDGE)?;
-    }
-    Ok(&mut links[which])
-}
-
-pub(crate) fn open_links(fixture: &Fixture) -> Result<Links> {
-    let host = PacketLink::open(&fixture.host(), STATIONS[0])?;
-    let container = PacketLink::open(&fixture.in_container(), STATIONS[1])?;
-    Ok([host, container])
-}
 
 /// A ClientHello for the attempt's own name, which is not allowed.
 pub(crate) fn foreign(attempt: &Attempt) -> Vec<u8> {
@@ -187,51 +156,38 @@ const CASES: [(&str, Segments, Reason); 6] = [
     ),
 ];
 
-#[test]
-fn foreign_hellos_in_crafted_segments_are_denied() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    let mut links = open_links(&fixture)?;
-    let mut techniques = Vec::new();
-    for (name, segments, reason) in CASES {
-        for (which, sender) in ["host", "container"].into_iter().enumerate() {
-            let act = move |_: &Fixture, links: &mut Links, attempt: &Attempt| {
-                segments(link(links, which)?, ends(which, attempt), attempt)
+/// Returns the techniques over links of `sender`, each with a station that `station` numbers. Most attempts wait for an answer that does not come.
+pub(crate) fn techniques(
+    sender: &str,
+    env: &ProcessEnv,
+    station: fn(u8) -> Station,
+) -> Result<Stage> {
+    let to = (Target::Login, true);
+    let mut lanes = Vec::new();
+    for (number, cases) in (3..).zip(CASES.chunks(2)) {
+        let techniques = cases.iter().map(|(name, segments, reason)| {
+            let act = move |_: &Fixture, link: &mut PacketLink, attempt: &Attempt| {
+                let ends = link.ends(attempt)?;
+                segments(link, ends, attempt)
             };
             let name = format!("{sender}: a foreign ClientHello {name}");
-            let to = (Target::Login, true);
-            techniques.push(Technique::new(name, to, With::Denied(reason), act));
-        }
+            Technique::new(name, to, With::Denied(*reason), act)
+        });
+        let link = PacketLink::open(env, station(number))?;
+        lanes.push(lane(link, techniques.collect()));
     }
-    assert_eq!(compare(&mut fixture, &mut links, &techniques)?, [""; 0]);
-    Ok(())
+    let name = format!("{sender}: an allowed ClientHello");
+    let technique = Technique::new(name, to, With::Passes, allowed);
+    lanes.push(lane(PacketLink::open(env, station(2))?, vec![technique]));
+    Ok(lanes)
 }
 
-#[test]
-fn the_allowed_name_passes_on_connections_without_a_socket() -> Result<()> {
-    let mut fixture = Fixture::new()?;
-    let mut links = open_links(&fixture)?;
-    let techniques = ["host", "container"].into_iter().enumerate();
-    let techniques: Vec<Technique<Links>> = techniques
-        .map(|(which, sender)| {
-            let act = move |_: &Fixture, links: &mut Links, attempt: &Attempt| {
-                let hello = ClientHello {
-                    session_id: attempt.marker.clone(),
-                    ..ClientHello::tls12(LOGIN)
-                };
-                converse(link(links, which)?, ends(which, attempt), &hello.bytes())
-            };
-            let name = format!("{sender}: an allowed ClientHello");
-            Technique::new(name, (Target::Login, true), With::Passes, act)
-        })
-        .collect();
-    assert_eq!(compare(&mut fixture, &mut links, &techniques)?, [""; 0]);
-    Ok(())
-}
-
-pub(crate) fn ends(which: usize, attempt: &Attempt) -> Ends {
-    let here: IpAddr = STATIONS[which].address.into();
-    Ends {
-        here: (here, 40_000 + attempt.number).into(),
-        there: (attempt.to, 443).into(),
-    }
+/// The allowed name on a connection, which passes.
+fn allowed(_: &Fixture, link: &mut PacketLink, attempt: &Attempt) -> Result<SendResult> {
+    let hello = ClientHello {
+        session_id: attempt.marker.clone(),
+        ..ClientHello::tls12(LOGIN)
+    };
+    let ends = link.ends(attempt)?;
+    converse(link, ends, &hello.bytes())
 }

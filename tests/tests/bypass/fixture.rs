@@ -1,107 +1,142 @@
-//! The topology with the programs attached to the host's cgroup, and what watches both.
+//! The topology with a daemon that governs the host's cgroup, and what watches both.
 
 use std::{
-    cell::{Cell, RefCell},
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::{Duration, Instant},
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use enforcer::{
-    bpf::EventReader,
-    policy::{EVERYBODY, Inputs, Layer, NameInput, Protected},
-};
-use enforcer_common::{Class, Event, Record};
+use enforcer::control::Status;
 use lab::{
-    bpf::{device_programs::DevicePrograms, loaded_policy::LoadedPolicy},
-    fixtures::process_env::ProcessEnv,
+    ScratchDir,
+    fixtures::{enforcer::Enforcer, process_env::ProcessEnv},
     topology::{
         addresses::{REGISTRIES, STORAGE},
+        bpffs::Bpffs,
         cgroup::Cgroup,
         frame_capture::FrameCapture,
         netns::Netns,
         network::Network,
     },
 };
-use tokio::{
-    runtime::{Builder, Runtime},
-    time::timeout,
-};
 
-use crate::{server::Server, topology::connect};
+use crate::{
+    event_log::EventLog,
+    fences::Fences,
+    server::Server,
+    topology::{ADDED_DEVICES, DEVICES, connect},
+};
 
 /// The allowed name.
 pub(crate) const LOGIN: &str = "contoso.azurecr.io";
-/// The number of addresses of the allowed name in each family.
-const LOGIN_ADDRESSES: u16 = 200;
-/// Time for the reader of the ring buffer to see a record that is already there.
-const RECORD_TIME: Duration = Duration::from_millis(50);
+/// The number of addresses of the allowed name in each family, which `/etc/hosts` lists.
+const LOGIN_ADDRESSES: u16 = 100;
+/// The number of addresses of storage accounts that attempts use in each family.
+const STORAGE_ADDRESSES: u16 = 250;
+/// Time for the daemon to see a new device, generous for emulated processors.
+const FILTERED_WITHIN: Duration = Duration::from_secs(30);
 
-/// The topology, the loaded programs and what watches both. Fields are dropped in order.
+/// The topology, the daemon and what watches both. Fields are dropped in order.
 pub(crate) struct Fixture {
     pub(crate) far: FrameCapture,
+    pub(crate) events: EventLog,
+    fences: Mutex<Fences>,
     _server: Server,
-    events: RefCell<Events>,
-    number: Cell<u16>,
-    devices: Option<RefCell<DevicePrograms>>,
+    numbers: Numbers,
+    enforcer: Enforcer,
     pub(crate) network: Network,
     pub(crate) container: Netns,
-    host_cgroup: Cgroup,
     container_cgroup: Cgroup,
-    pub(crate) loaded: LoadedPolicy,
+    host_cgroup: Cgroup,
+    _cgroup: Cgroup,
+    bpffs: Bpffs,
+    pub(crate) scratch: ScratchDir,
 }
 
-struct Events {
-    reader: EventReader,
-    all: Vec<Event>,
-    runtime: Runtime,
+/// How many attempts there were, and how many to each kind of address.
+#[derive(Default)]
+struct Numbers {
+    attempts: AtomicU16,
+    storage: [AtomicU16; 2],
+    login: [AtomicU16; 2],
 }
 
 impl Fixture {
-    /// Creates the topology, with the cgroup programs attached and no program at a device.
+    /// Creates the topology and starts the daemon, without filters at devices.
     pub(crate) fn new() -> Result<Self> {
-        let mut loaded = LoadedPolicy::new()?;
-        let network = Network::new(loaded.scratch(), loaded.cgroup())?;
+        let scratch = ScratchDir::new()?;
+        let bpffs = Bpffs::mount(scratch.dir("bpf")?)?;
+        let cgroup = Cgroup::new(scratch.name())?;
+        let network = Network::new(&scratch, &cgroup)?;
         let container = Netns::new()?;
         connect(&network, &container)?;
-        loaded.apply(&protected()?, &inputs())?;
-        let host_cgroup = loaded.cgroup().child("device")?;
-        loaded.attach(&host_cgroup)?;
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let reader = {
-            let _inside = runtime.enter();
-            loaded.events()?
-        };
+        let machine = fs::metadata("/proc/self/ns/net")?.ino();
+        ensure!(network.device().inode() != machine);
+        let host_cgroup = cgroup.child("device")?;
+        let own = cgroup.child("enforcer")?;
+        let env = network.device_env().in_cgroup(&own);
+        let hosts = scratch.file("enforcer-hosts", hosts()?)?;
+        let env = env.with_bind(&hosts, &PathBuf::from("/etc/hosts"))?;
+        let mut enforcer = Enforcer::without_lab(env, own, scratch.path())?;
+        let started = start(&mut enforcer, &network, &host_cgroup, &bpffs);
+        started.with_context(|| enforcer.log())?;
         Ok(Self {
             far: FrameCapture::start(network.cloud(), "cloud0")?,
+            events: EventLog::start(enforcer.runtime())?,
+            fences: Mutex::new(Fences::start(&network, &host_cgroup)?),
             _server: Server::start(network.cloud())?,
-            events: RefCell::new(Events {
-                reader,
-                all: Vec::new(),
-                runtime,
-            }),
-            number: Cell::new(0),
-            devices: None,
+            numbers: Numbers::default(),
             container_cgroup: host_cgroup.child("container")?,
+            enforcer,
             network,
             container,
             host_cgroup,
-            loaded,
+            _cgroup: cgroup,
+            bpffs,
+            scratch,
         })
     }
 
-    /// Attaches the device programs to all devices of the host.
-    pub(crate) fn attach_devices(&mut self) -> Result<()> {
-        let programs = DevicePrograms::load(&self.loaded)?;
-        self.devices = Some(RefCell::new(programs));
-        self.attach_new_devices()
+    /// Reloads the daemon with filters at the devices of the host.
+    pub(crate) fn filter_devices(&self) -> Result<()> {
+        let text = configuration(
+            &self.enforcer,
+            &self.network,
+            &self.host_cgroup,
+            &self.bpffs,
+        );
+        self.enforcer
+            .configure(&text.replace("mode = \"off\"", "mode = \"on\""))?;
+        self.enforcer.signal(libc::SIGHUP)?;
+        self.await_filters(&DEVICES)
     }
 
-    /// Attaches the device programs to devices that were created since, if the others have them.
-    pub(crate) fn attach_new_devices(&self) -> Result<()> {
-        let host = self.network.device();
-        let programs = self.devices.as_ref();
-        programs.map_or(Ok(()), |programs| programs.borrow_mut().attach(host))
+    /// Waits for filters at devices, if the others have them.
+    pub(crate) fn await_filters_if_on(&self, names: &[&str]) -> Result<()> {
+        let status = self.enforcer.api_status()?;
+        if status.frames.word() == "off" {
+            return Ok(());
+        }
+        self.await_filters(names)
+    }
+
+    fn await_filters(&self, names: &[&str]) -> Result<()> {
+        let is_filtered = |status: &Status, name: &str| {
+            let mut devices = status.devices.iter();
+            devices.any(|device| device.name == name && device.state.word() == "filtered")
+        };
+        let are_filtered = |status: &Status| names.iter().all(|name| is_filtered(status, name));
+        let what = format!("filters at {names:?}");
+        self.enforcer
+            .await_api_status(&what, FILTERED_WITHIN, are_filtered)?;
+        Ok(())
     }
 
     /// The environment of the host's processes, which are in scope.
@@ -114,115 +149,98 @@ impl Fixture {
         self.container.env().in_cgroup(&self.container_cgroup)
     }
 
-    /// Returns a number that no earlier attempt of this fixture has.
+    /// Runs `work` with the fences.
+    pub(crate) fn fences<T>(&self, work: impl FnOnce(&mut Fences) -> Result<T>) -> Result<T> {
+        work(&mut self.fences.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns a number that no earlier attempt has.
     pub(crate) fn next_number(&self) -> u16 {
-        self.number.set(self.number.get() + 1);
-        self.number.get()
+        next(&self.numbers.attempts)
     }
 
-    /// Returns all denials so far.
-    pub(crate) fn denials(&self) -> Result<Vec<Event>> {
-        let mut events = self.events.borrow_mut();
-        events.read()?;
-        Ok(events.all.clone())
+    /// Returns an address of a storage account that no earlier attempt has.
+    pub(crate) fn next_storage(&self, is_v4: bool) -> Result<IpAddr> {
+        let number = next(&self.numbers.storage[usize::from(is_v4)]);
+        ensure!(number <= STORAGE_ADDRESSES, "too many attempts");
+        numbered(&STORAGE, number, is_v4)
     }
 
-    /// Waits for a denial of a packet to `destination`.
-    pub(crate) fn await_denial(&self, destination: IpAddr, limit: Duration) -> Result<Vec<Event>> {
-        let deadline = Instant::now() + limit;
-        loop {
-            let mut found = self.denials()?;
-            found.retain(|event| event.destination == key(destination));
-            if !found.is_empty() || Instant::now() >= deadline {
-                return Ok(found);
-            }
+    /// Returns an address of the allowed name that no earlier attempt has.
+    pub(crate) fn next_login(&self, is_v4: bool) -> Result<IpAddr> {
+        let number = next(&self.numbers.login[usize::from(is_v4)]);
+        ensure!(number <= LOGIN_ADDRESSES, "too many attempts");
+        numbered(&REGISTRIES, number, is_v4)
+    }
+}
+
+fn next(counter: &AtomicU16) -> u16 {
+    counter.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Starts the daemon, and waits until it knows the addresses of the allowed name.
+fn start(enforcer: &mut Enforcer, network: &Network, scope: &Cgroup, bpffs: &Bpffs) -> Result<()> {
+    enforcer.configure(&configuration(enforcer, network, scope, bpffs))?;
+    enforcer.run()?;
+    let has_addresses = |status: &Status| {
+        let mut names = status
+            .registries
+            .iter()
+            .flat_map(|registry| &registry.names);
+        let expected = 2 * usize::from(LOGIN_ADDRESSES);
+        names.any(|name| name.addresses.len() == expected)
+    };
+    let what = "the addresses of the allowed name";
+    enforcer.await_api_status(what, FILTERED_WITHIN, has_addresses)?;
+    Ok(())
+}
+
+fn configuration(enforcer: &Enforcer, network: &Network, scope: &Cgroup, bpffs: &Bpffs) -> String {
+    let interfaces = [&DEVICES[..], &[ADDED_DEVICES]].concat();
+    format!(
+        "scope = {:?}\n\
+         [protect]\n\
+         service-tags = {:?}\n\
+         [[registry]]\n\
+         login-server = {LOGIN:?}\n\
+         regions = [\"eastus\"]\n\
+         [paths]\n\
+         pins = {:?}\n\
+         state = {:?}\n\
+         runtime = {:?}\n\
+         [frames]\n\
+         mode = \"off\"\n\
+         interfaces = {interfaces:?}\n",
+        scope.path(),
+        network.service_tags(),
+        bpffs.path().join("pins"),
+        enforcer.state(),
+        enforcer.runtime(),
+    )
+}
+
+/// The daemon's `/etc/hosts`.
+fn hosts() -> Result<String> {
+    let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
+    for number in 1..=LOGIN_ADDRESSES {
+        for is_v4 in [true, false] {
+            let address = numbered(&REGISTRIES, number, is_v4)?;
+            text.push_str(&format!("{address} {LOGIN}\n"));
         }
     }
-}
-
-impl Events {
-    /// Reads what is in the ring buffer.
-    fn read(&mut self) -> Result<()> {
-        self.runtime.block_on(async {
-            while let Ok(records) = timeout(RECORD_TIME, self.reader.next(512)).await {
-                self.all.extend(records?.iter().filter_map(denial));
-            }
-            Ok(())
-        })
-    }
-}
-
-fn denial(record: &Record) -> Option<Event> {
-    match record {
-        Record::Denial(event) => Some(*event),
-        Record::Named(named) => Some(named.event),
-        Record::DnsObservation(_) | Record::NamedDnsObservation(_) => None,
-    }
-}
-
-fn key(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
-}
-
-/// Returns an address of a storage account.
-pub(crate) fn storage(number: u16, is_v4: bool) -> Result<IpAddr> {
-    numbered(&STORAGE, number, is_v4)
-}
-
-/// Returns an address of the allowed name.
-pub(crate) fn login(number: u16, is_v4: bool) -> Result<IpAddr> {
-    numbered(&REGISTRIES, number, is_v4)
+    Ok(text)
 }
 
 /// Returns address `number` of a prefix.
 fn numbered(prefixes: &[&str; 2], number: u16, is_v4: bool) -> Result<IpAddr> {
-    ensure!(number <= LOGIN_ADDRESSES, "too many attempts in one test");
-    match prefixes[usize::from(!is_v4)].parse::<ipnet::IpNet>()? {
-        ipnet::IpNet::V4(net) => Ok(IpAddr::V4(Ipv4Addr::from_bits(
-            net.network().to_bits() + u32::from(number),
-        ))),
-        ipnet::IpNet::V6(net) => Ok(IpAddr::V6(Ipv6Addr::from_bits(
-            net.network().to_bits() + u128::from(number),
-        ))),
-    }
-}
-
-fn protected() -> Result<Protected> {
-    let layer = |class, prefixes: [&str; 2]| -> Result<Layer> {
-        let prefixes = prefixes.map(|text| text.parse()).into_iter();
-        let prefixes = prefixes.collect::<Result<_, _>>();
-        Ok(Layer {
-            class,
-            prefixes: prefixes.context("a prefix of the lab")?,
-        })
-    };
-    Ok(Protected {
-        layers: vec![
-            layer(Class::Storage, STORAGE)?,
-            layer(Class::Registry, REGISTRIES)?,
-        ],
-        ..Protected::default()
-    })
-}
-
-fn inputs() -> Inputs {
-    let numbers = (1..=LOGIN_ADDRESSES).flat_map(|number| [true, false].map(|v4| (number, v4)));
-    let addresses: Vec<IpAddr> = numbers
-        .filter_map(|(number, is_v4)| login(number, is_v4).ok())
-        .collect();
-    Inputs {
-        default_allow: true,
-        allowed: addresses.clone(),
-        names: vec![NameInput {
-            text: LOGIN.to_owned(),
-            id: 1,
-            scopes: vec![EVERYBODY],
-            addresses,
-            ..NameInput::default()
-        }],
-        ..Inputs::default()
-    }
+    Ok(
+        match prefixes[usize::from(!is_v4)].parse::<ipnet::IpNet>()? {
+            ipnet::IpNet::V4(net) => IpAddr::V4(Ipv4Addr::from_bits(
+                net.network().to_bits() + u32::from(number),
+            )),
+            ipnet::IpNet::V6(net) => IpAddr::V6(Ipv6Addr::from_bits(
+                net.network().to_bits() + u128::from(number),
+            )),
+        },
+    )
 }

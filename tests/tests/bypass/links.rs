@@ -8,10 +8,13 @@ use serde_json::json;
 
 use crate::{
     client::{Client, Socket, hex},
-    comparison::SendResult,
+    comparison::{Attempt, SendResult},
     link_headers::{ARP, IPV4, Mac, ether_type, ethernet},
-    mini_tcp::Link,
-    topology::{OVERLAY_NETWORK, VXLAN_PORT},
+    mini_tcp::{Ends, Link},
+    topology::{
+        BRIDGE, BRIDGE_MAC, FAR_MAC, FIRST_NEIGHBOUR, OVERLAY_NETWORK, VXLAN_PORT, neighbour,
+        neighbour_mac,
+    },
 };
 
 const BROADCAST: Mac = [0xff; 6];
@@ -28,6 +31,26 @@ pub(crate) struct Station {
     pub(crate) gateway: Mac,
 }
 
+impl Station {
+    /// An address beside the host's, one of [`NEIGHBOURS`], whose frames the host's own stack ignores.
+    pub(crate) fn of_host(number: u8) -> Self {
+        Self {
+            mac: neighbour_mac(number),
+            address: neighbour(number),
+            gateway: FAR_MAC,
+        }
+    }
+
+    /// An address beside the container's, whose frames the container's own stack ignores.
+    pub(crate) fn of_container(number: u8) -> Self {
+        Self {
+            mac: [2, 0, 0, 0, 0x88, FIRST_NEIGHBOUR + number],
+            address: Ipv4Addr::new(10, 88, 0, FIRST_NEIGHBOUR + number),
+            gateway: BRIDGE_MAC,
+        }
+    }
+}
+
 /// Frames through packet sockets at `eth0`, from a station of the process's own.
 pub(crate) struct PacketLink {
     client: Client,
@@ -37,22 +60,26 @@ pub(crate) struct PacketLink {
 }
 
 impl PacketLink {
-    /// Opens the link; the neighbours find the station once it is announced.
+    /// Opens the link.
     pub(crate) fn open(env: &ProcessEnv, station: Station) -> Result<Self> {
         let mut client = Client::start(env)?;
+        let listen = json!({"do": "listen", "device": "eth0", "mac": hex(&station.mac)});
         Ok(Self {
             sender: client.open(json!({"do": "packet", "kind": "SOCK_RAW"}))?,
-            receiver: client.open(json!({"do": "listen", "device": "eth0"}))?,
+            receiver: client.open(listen)?,
             client,
             station,
         })
     }
 
-    /// Makes the station known to `address` for some seconds, by an ARP request.
-    pub(crate) fn announce(&mut self, address: Ipv4Addr) -> Result<()> {
-        let request = arp_request(self.station, address);
+    /// The ends of an attempt's connection, once the bridge knows the station for some seconds by an ARP request.
+    pub(crate) fn ends(&mut self, attempt: &Attempt) -> Result<Ends> {
+        let request = arp_request(self.station, BRIDGE);
         self.send_frame(ARP, &request)?;
-        Ok(())
+        Ok(Ends {
+            here: (self.station.address, 40_000 + attempt.number).into(),
+            there: (attempt.to, 443).into(),
+        })
     }
 
     fn send_frame(&mut self, protocol: u16, frame: &[u8]) -> Result<SendResult> {

@@ -17,14 +17,17 @@ use lab::topology::{netns::Netns, network::Network};
 
 use crate::link_headers::Mac;
 
+/// The devices of the host, and a pattern for those that techniques add.
+pub(crate) const DEVICES: [&str; 4] = ["eth0", "br0", "ctr0", "vx0"];
+pub(crate) const ADDED_DEVICES: &str = "t*";
 /// The Ethernet addresses of the topology.
 pub(crate) const FAR_MAC: Mac = [2, 0, 0, 0, 0, 1];
 pub(crate) const HOST_MAC: Mac = [2, 0, 0, 0, 0, 2];
 pub(crate) const BRIDGE_MAC: Mac = [2, 0, 0, 0, 0x88, 1];
 pub(crate) const CONTAINER_MAC: Mac = [2, 0, 0, 0, 0x88, 2];
-/// An unused address beside the host's, whose frames the host's own stack ignores.
-pub(crate) const NEIGHBOUR_MAC: Mac = [2, 0, 0, 0, 0, 0x77];
-pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 77);
+/// How many unused addresses beside the host's the far side knows, and the last byte of the first one.
+pub(crate) const NEIGHBOURS: u8 = 8;
+pub(crate) const FIRST_NEIGHBOUR: u8 = 0x70;
 pub(crate) const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 pub(crate) const CONTAINER: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(10, 88, 0, 2)),
@@ -74,15 +77,30 @@ pub(crate) fn connect(network: &Network, container: &Netns) -> Result<()> {
         CONTAINER[0],
         CONTAINER[1]
     ))?;
-    far.ip(&format!(
+    let mut lines = format!(
         "link set cloud0 address {}\n\
          route add 10.88.0.0/24 via 10.53.0.2\n\
          route add fd88::/64 via fd53::2\n\
-         route add 10.244.0.0/16 via 10.53.0.2\n\
-         neighbour replace {NEIGHBOUR} lladdr {} dev cloud0\n",
+         route add 10.244.0.0/16 via 10.53.0.2\n",
         text(FAR_MAC),
-        text(NEIGHBOUR_MAC)
-    ))
+    );
+    for number in 0..NEIGHBOURS {
+        lines.push_str(&format!(
+            "neighbour replace {} lladdr {} dev cloud0\n",
+            neighbour(number),
+            text(neighbour_mac(number))
+        ));
+    }
+    far.ip(&lines)
+}
+
+/// An unused address beside the host's.
+pub(crate) fn neighbour(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 53, 0, FIRST_NEIGHBOUR + number)
+}
+
+pub(crate) fn neighbour_mac(number: u8) -> Mac {
+    [2, 0, 0, 0, 0, FIRST_NEIGHBOUR + number]
 }
 
 fn text(mac: Mac) -> String {

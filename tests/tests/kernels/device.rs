@@ -5,10 +5,10 @@ use enforcer::bpf::DEVICE_OBJECT;
 use enforcer::policy::{Inputs, Layer, NameInput, Protected};
 use enforcer_common::Class;
 use enforcer_common::layout::{DEVICE_EGRESS, DEVICE_INGRESS, LinkHeader};
-use lab::bpf::{device_programs::DevicePrograms, loaded_policy::LoadedPolicy};
+use lab::bpf::loaded_policy::LoadedPolicy;
 use test_data::packet::{Packet, protocol::UDP, tcp_flags::ACK};
 
-use crate::{hidden_functions, report_cost};
+use crate::{device_programs::DevicePrograms, hidden_functions, report_cost};
 
 const STORAGE: &str = "20.38.98.100";
 const STORAGE_V6: &str = "2603:1030:a::5";

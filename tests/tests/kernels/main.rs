@@ -3,6 +3,7 @@
 
 mod daemon;
 mod device;
+mod device_programs;
 mod exclusive_programs;
 mod hand_over;
 mod trace;
