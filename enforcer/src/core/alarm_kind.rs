@@ -56,6 +56,10 @@ word_enum! {
         HooksUnchecked => "hooks-unchecked",
         /// A line of `/etc/hosts` is not used.
         HostsFile => "hosts-file",
+        /// An IPsec policy hides packets to protected addresses.
+        IpsecPolicy => "ipsec-policy",
+        /// Changes of IPsec policies are not reported.
+        IpsecUnwatched => "ipsec-unwatched",
         /// A name does not resolve.
         NameFailing => "name-failing",
         /// Pins of another version could not be removed.
@@ -158,6 +162,10 @@ impl AlarmKind {
             Self::HostsFile => {
                 "/etc/hosts could not be read, or gives an allowed name an address that is refused."
             }
+            Self::IpsecPolicy => {
+                "An IPsec policy encrypts packets to protected addresses before they are judged."
+            }
+            Self::IpsecUnwatched => "New IPsec policies are not noticed.",
             Self::NameFailing => {
                 "An allowed name does not resolve; its earlier addresses stay allowed."
             }

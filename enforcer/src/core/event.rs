@@ -8,6 +8,7 @@ use enforcer_common::{DnsObservation, Hook};
 
 use super::alarm_kind::AlarmKind;
 use super::devices::{DevicePlan, FoundDevice, FoundFilters};
+use super::ipsec::IpsecPolicy;
 use super::questions::Reply;
 use crate::config::Target;
 use crate::name::Name;
@@ -39,6 +40,8 @@ pub(crate) enum Event {
     HooksChecked(HookCheck),
     /// The network devices were listed.
     DevicesListed(Result<Vec<FoundDevice>, String>),
+    /// The IPsec policies of the daemon's network namespace were listed.
+    IpsecPoliciesListed(Vec<IpsecPolicy>),
     /// A component of the shell fails, or works again.
     Alarm(AlarmKind, Option<String>),
     /// The programs are attached for the first time.

@@ -73,6 +73,7 @@ impl State {
             Event::Reload(reload) => self.reload(*reload),
             Event::HooksChecked(check) => self.hooks_checked(check),
             Event::DevicesListed(listed) => self.devices_listed(listed),
+            Event::IpsecPoliciesListed(policies) => self.ipsec_policies_listed(policies),
             Event::Alarm(kind, message) => self.alarms.set(kind, "", message),
             Event::Attached => self.attached(),
             Event::Stopping => self.save(),

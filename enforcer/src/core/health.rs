@@ -21,6 +21,7 @@ impl State {
         self.report_tags();
         self.alarms
             .set(AlarmKind::DnsUnobserved, "", self.dns_unobserved());
+        self.report_ipsec();
         let (mut failing, mut refused, mut untagged) =
             (Findings::new(), Findings::new(), Findings::new());
         let wanted = self

@@ -23,6 +23,7 @@ pub(crate) mod hook_words;
 mod hooks;
 mod hosts_file;
 mod inherited;
+mod ipsec;
 mod lookups;
 mod missing_hooks;
 mod name_status;
@@ -59,6 +60,8 @@ pub(crate) use event::{
 };
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
 pub use event_record::EventRecord;
+pub use ipsec::IpsecPolicy;
+pub(crate) use ipsec::hidden_by;
 pub use missing_hooks::MissingHooks;
 pub(crate) use questions::{Question, Reply};
 pub use snapshot::{

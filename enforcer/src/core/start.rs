@@ -119,6 +119,7 @@ impl State {
             refused_observations: Default::default(),
             hooks: Hooks::default(),
             devices: Devices::default(),
+            ipsec: Vec::new(),
             alarms: Alarms::default(),
             tags_change: None,
             cgroup_shared_since: None,

@@ -20,6 +20,7 @@ use super::effect::{Effect, Pending};
 use super::event::{ResolverSet, TargetCgroups};
 use super::exception_state::{ExceptionState, Running};
 use super::inherited::Inherited;
+use super::ipsec::IpsecPolicy;
 use super::observation_budgets::Budgets;
 use super::patterns::Patterns;
 use super::registry_names::RegistryNames;
@@ -88,6 +89,8 @@ pub(crate) struct State {
     pub(super) maps: Maps,
     pub(super) hooks: Hooks,
     pub(super) devices: Devices,
+    /// The IPsec policies at the last listing.
+    pub(super) ipsec: Vec<IpsecPolicy>,
     pub(super) alarms: Alarms,
     pub(super) tags_change: Option<TagsChange>,
     /// Since when other processes share the enforcer's cgroup, so that it cannot allow itself hosts.

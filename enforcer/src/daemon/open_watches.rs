@@ -10,7 +10,8 @@ use crate::bpf::{EventReader, PinWatch};
 use crate::config::FramesMode;
 use crate::core::Event;
 use crate::sys::{
-    AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, KernelError, Timer, local_addresses,
+    AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, IpsecWatch, KernelError, Timer,
+    ipsec_policies, local_addresses,
 };
 
 /// Interval between checks that the hooks are still attached and pinned. inotify reports removed pins; nothing reports detached links.
@@ -31,6 +32,7 @@ impl Daemon {
             WatchKind::Clock | WatchKind::Cgroups => self.shell.tick(),
             WatchKind::Files => self.follow_files(),
             WatchKind::Devices => self.shell.check_devices(),
+            WatchKind::Ipsec => self.follow_ipsec(),
             WatchKind::Pins | WatchKind::HookChecks => self.shell.check_hooks(),
         }
     }
@@ -49,6 +51,7 @@ impl Daemon {
                     .devices
                     .set(is_on.then(DeviceWatch::new).transpose())
             }
+            WatchKind::Ipsec => watches.ipsec.set(IpsecWatch::new()),
             WatchKind::Pins => watches.pins.set(PinWatch::new(&host.pins).map(Some)),
             WatchKind::HookChecks => {
                 let timer = Timer::every(HOOK_CHECKS, "check the hooks from time to time");
@@ -105,6 +108,17 @@ impl Daemon {
     pub(super) fn rescan_devices(&mut self) {
         if self.shell.state.sources().config.frames.mode != FramesMode::Off {
             self.shell.check_devices();
+        }
+    }
+
+    /// Lists the IPsec policies; the kernel does not report that one expired.
+    pub(super) fn follow_ipsec(&mut self) {
+        if !self.watches.ipsec.is_open() {
+            return;
+        }
+        match ipsec_policies() {
+            Ok(policies) => self.shell.feed(Event::IpsecPoliciesListed(policies)),
+            Err(error) => self.watch_failed(WatchKind::Ipsec, &error),
         }
     }
 

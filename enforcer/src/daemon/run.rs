@@ -146,6 +146,7 @@ impl Daemon {
             cgroups,
             files,
             devices,
+            ipsec,
             pins,
             hook_checks,
         } = &mut self.watches;
@@ -161,6 +162,7 @@ impl Daemon {
             elapsed = hook_checks.next(async |timer| timer.elapsed().await) => Trigger::of(elapsed, |()| Trigger::Hooks),
             changed = pins.next(async |pins| pins.changed().await) => Trigger::of(changed, |()| Trigger::Hooks),
             changed = devices.next(async |devices| devices.changed().await) => Trigger::of(changed, |()| Trigger::Devices),
+            changed = ipsec.next(async |ipsec| ipsec.changed().await) => Trigger::of(changed, |()| Trigger::Ipsec),
             changed = addresses.next(async |addresses| addresses.changed().await) => Trigger::of(changed, |()| Trigger::Addresses),
             changed = cgroups.next(async |cgroups| cgroups.changed().await) => Trigger::of(changed, |()| Trigger::Cgroups),
             set = clock.next(async |clock| clock.set().await) => Trigger::of(set, |()| Trigger::Clock),
@@ -202,6 +204,7 @@ impl Daemon {
             Trigger::Fetched(fetched) => self.shell.feed(Event::Fetched(fetched)),
             Trigger::Addresses => self.follow_addresses(),
             Trigger::Devices => self.shell.check_devices(),
+            Trigger::Ipsec => self.follow_ipsec(),
             Trigger::Hooks => self.follow_hooks(),
             Trigger::Failed(kind, error) => self.watch_failed(kind, &error),
         }
@@ -209,6 +212,7 @@ impl Daemon {
             self.watch(WatchKind::Cgroups);
             self.watch(WatchKind::Files);
             self.watch(WatchKind::Devices);
+            self.watch(WatchKind::Ipsec);
         }
         self.service.status(self.shell.state.summary());
         self.service.beat();
@@ -244,6 +248,7 @@ impl Daemon {
         if self.tick_at <= now {
             self.shell.tick();
             self.rescan_devices();
+            self.follow_ipsec();
         }
         let save_at = self.shell.state.save_at();
         if save_at.is_some_and(|at| self.shell.clocks.instant(at) <= now) {

@@ -27,6 +27,8 @@ pub(super) enum Trigger {
     Fetched(Box<Fetched>),
     /// Network devices or their filters changed.
     Devices,
+    /// IPsec policies changed.
+    Ipsec,
     /// Hooks or pins may be gone.
     Hooks,
     /// `SIGHUP`.

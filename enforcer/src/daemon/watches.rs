@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use super::file_watch::FileWatch;
 use crate::bpf::{EventReader, PinWatch};
 use crate::core::AlarmKind;
-use crate::sys::{AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, KernelError, Timer};
+use crate::sys::{
+    AddressWatch, CgroupWatch, ClockWatch, DeviceWatch, IpsecWatch, KernelError, Timer,
+};
 
 /// Pause before a failed watch is opened again; it doubles with each failure in a row, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -30,6 +32,8 @@ pub(super) enum WatchKind {
     Files,
     /// Network devices and their filters.
     Devices,
+    /// IPsec policies.
+    Ipsec,
     /// The pins of links and maps.
     Pins,
     /// The time to check the hooks.
@@ -38,13 +42,14 @@ pub(super) enum WatchKind {
 
 impl WatchKind {
     /// All kinds.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Events,
         Self::Addresses,
         Self::Clock,
         Self::Cgroups,
         Self::Files,
         Self::Devices,
+        Self::Ipsec,
         Self::Pins,
         Self::HookChecks,
     ];
@@ -58,6 +63,7 @@ impl WatchKind {
             Self::Cgroups => AlarmKind::CgroupsUnwatched,
             Self::Files => AlarmKind::FilesUnwatched,
             Self::Devices => AlarmKind::DevicesUnwatched,
+            Self::Ipsec => AlarmKind::IpsecUnwatched,
             Self::Pins => AlarmKind::PinsUnwatched,
             Self::HookChecks => AlarmKind::HooksUnchecked,
         }
@@ -72,6 +78,7 @@ impl WatchKind {
             Self::Cgroups => "units that start are noticed within a second",
             Self::Files => "endpoints and service tags are read again on reload only",
             Self::Devices => "new network devices are filtered within minutes, by a scan",
+            Self::Ipsec => "new IPsec policies are not noticed",
             Self::Pins => "pins that go are noticed within seconds",
             Self::HookChecks => "hooks that are detached are noticed on a restart only",
         }
@@ -86,6 +93,7 @@ pub(super) struct Watches {
     pub(super) cgroups: Retried<CgroupWatch>,
     pub(super) files: Retried<FileWatch>,
     pub(super) devices: Retried<DeviceWatch>,
+    pub(super) ipsec: Retried<IpsecWatch>,
     pub(super) pins: Retried<PinWatch>,
     pub(super) hook_checks: Retried<Timer>,
 }
@@ -100,6 +108,7 @@ impl Watches {
             cgroups: Retried::closed(WatchKind::Cgroups),
             files: Retried::closed(WatchKind::Files),
             devices: Retried::closed(WatchKind::Devices),
+            ipsec: Retried::closed(WatchKind::Ipsec),
             pins: Retried::closed(WatchKind::Pins),
             hook_checks: Retried::closed(WatchKind::HookChecks),
         }
@@ -128,6 +137,7 @@ impl Watches {
             WatchKind::Cgroups => self.cgroups.fail(error),
             WatchKind::Files => self.files.fail(error),
             WatchKind::Devices => self.devices.fail(error),
+            WatchKind::Ipsec => self.ipsec.fail(error),
             WatchKind::Pins => self.pins.fail(error),
             WatchKind::HookChecks => self.hook_checks.fail(error),
         }
@@ -141,6 +151,7 @@ impl Watches {
             WatchKind::Cgroups => self.cgroups.retry_at,
             WatchKind::Files => self.files.retry_at,
             WatchKind::Devices => self.devices.retry_at,
+            WatchKind::Ipsec => self.ipsec.retry_at,
             WatchKind::Pins => self.pins.retry_at,
             WatchKind::HookChecks => self.hook_checks.retry_at,
         }

@@ -90,23 +90,29 @@ pub struct Desired {
 /// # Errors
 /// [`CompileError::TableFull`] where it does not fit; then no part of it may be applied.
 pub fn compile_tables(protected: &Protected) -> Result<Arc<Tables>, CompileError> {
-    // The longest prefix last, so that it applies, as in `effective_address`.
-    let mut nat64 = protected.nat64.clone();
-    nat64.sort_unstable_by_key(Ipv6Net::prefix_len);
-    let nat64 = nat64.iter().map(|net| Layer {
-        class: Class::Nat64(net.prefix_len()),
-        prefixes: vec![IpNet::V6(*net)],
-    });
-    let exempt = protected.exempt.iter().copied().chain([PLATFORM]);
-    let exempt = Layer {
-        class: Class::Exempt,
-        prefixes: exempt.map(IpNet::from).collect(),
-    };
-    let layers: Vec<Layer> = nat64
-        .chain(protected.layers.iter().cloned())
-        .chain([exempt])
-        .collect();
-    Ok(Arc::new(Tables::build(&layers)?))
+    Ok(Arc::new(Tables::build(&protected.all_layers())?))
+}
+
+impl Protected {
+    /// Returns the layers of every class.
+    pub(super) fn all_layers(&self) -> Vec<Layer> {
+        // The longest prefix last, so that it applies, as in `effective_address`.
+        let mut nat64 = self.nat64.clone();
+        nat64.sort_unstable_by_key(Ipv6Net::prefix_len);
+        let nat64 = nat64.iter().map(|net| Layer {
+            class: Class::Nat64(net.prefix_len()),
+            prefixes: vec![IpNet::V6(*net)],
+        });
+        let exempt = self.exempt.iter().copied().chain([PLATFORM]);
+        let exempt = Layer {
+            class: Class::Exempt,
+            prefixes: exempt.map(IpNet::from).collect(),
+        };
+        nat64
+            .chain(self.layers.iter().cloned())
+            .chain([exempt])
+            .collect()
+    }
 }
 
 /// Compiles `inputs` for a protected set.

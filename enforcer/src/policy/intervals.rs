@@ -3,6 +3,34 @@
 use std::collections::BTreeMap;
 
 use enforcer_common::Class;
+use ipnet::IpNet;
+
+use super::tables::Layer;
+
+/// Paints `layers` on a canvas for IPv4 and one for IPv6; later layers override earlier ones.
+pub(super) fn paint(layers: &[Layer]) -> [Canvas; 2] {
+    let mut canvases = [Canvas::default(), Canvas::default()];
+    for layer in layers {
+        for prefix in &layer.prefixes {
+            let [v4, v6] = &mut canvases;
+            let canvas = if let IpNet::V4(_) = prefix { v4 } else { v6 };
+            let (first, last) = range(prefix);
+            canvas.paint(first, last, layer.class);
+        }
+    }
+    canvases
+}
+
+/// Returns the first and the last address of a prefix.
+pub(super) fn range(prefix: &IpNet) -> (u128, u128) {
+    match prefix {
+        IpNet::V4(net) => {
+            let [first, last] = [net.network(), net.broadcast()].map(u32::from);
+            (first.into(), last.into())
+        }
+        IpNet::V6(net) => (net.network().into(), net.broadcast().into()),
+    }
+}
 
 /// Starts of intervals, each with the class up to the next start. Addresses before the first start are unprotected.
 #[derive(Default)]

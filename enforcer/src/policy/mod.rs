@@ -8,6 +8,7 @@ mod exceptions;
 mod intervals;
 mod name_ids;
 mod names;
+mod ranges;
 mod revocation;
 mod tables;
 
@@ -18,5 +19,6 @@ pub use error::CompileError;
 pub use exceptions::ExceptionInput;
 pub use name_ids::{NameIds, key as name_key, text as name_text};
 pub use names::{EVERYBODY, NameInput, Scope};
+pub use ranges::ProtectedRanges;
 pub use revocation::{NameGrants, revoked_grants};
 pub use tables::{Layer, Tables};

@@ -6,7 +6,7 @@ use enforcer_common::{Address, Class};
 use ipnet::IpNet;
 
 use super::error::CompileError;
-use super::intervals::{Canvas, Span};
+use super::intervals::{Span, paint};
 
 /// Prefixes of one class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +32,7 @@ impl Tables {
     /// # Errors
     /// [`CompileError::TableFull`] where more blocks or rows are needed than a generation has.
     pub fn build(layers: &[Layer]) -> Result<Self, CompileError> {
-        let mut v4 = Canvas::default();
-        let mut v6 = Canvas::default();
-        for layer in layers {
-            for prefix in &layer.prefixes {
-                match prefix {
-                    IpNet::V4(net) => {
-                        let [first, last] = [net.network(), net.broadcast()];
-                        v4.paint(u32::from(first).into(), u32::from(last).into(), layer.class);
-                    }
-                    IpNet::V6(net) => {
-                        let [first, last] = [net.network(), net.broadcast()];
-                        v6.paint(first.into(), last.into(), layer.class);
-                    }
-                }
-            }
-        }
+        let [v4, v6] = paint(layers);
         Ok(Self {
             blocks: blocks(&v4.intervals())?,
             rows: rows(&v6.intervals())?,

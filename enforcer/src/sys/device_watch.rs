@@ -1,7 +1,7 @@
 //! Notification of changes of network devices and of their filters.
 
 use super::KernelError;
-use super::netlink::GroupWatch;
+use super::netlink::{GroupWatch, Protocol};
 
 /// `RTMGRP_LINK` and `RTMGRP_TC` of linux/rtnetlink.h.
 const DEVICE_GROUPS: u32 = 0x1 | 0x8;
@@ -16,7 +16,7 @@ impl DeviceWatch {
     /// # Errors
     /// If there is no rtnetlink.
     pub fn new() -> Result<Self, KernelError> {
-        GroupWatch::new(DEVICE_GROUPS, "watch the network devices").map(Self)
+        GroupWatch::new(Protocol::Route, DEVICE_GROUPS, "watch the network devices").map(Self)
     }
 
     /// Waits for the next change. The caller then lists all devices, so lost notifications do not matter.

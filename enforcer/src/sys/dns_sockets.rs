@@ -10,10 +10,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use enforcer_common::dns::PORT;
 use enforcer_common::layout::{AddressKey, MAX_DNS_SOCKETS};
-use nix::sys::socket::SockProtocol;
 
 use super::KernelError;
-use super::netlink::{self, Request, field};
+use super::netlink::{self, Protocol, Request, field};
 use crate::policy::address;
 
 const WHAT: &str =
@@ -72,7 +71,7 @@ fn fair_share(found: SocketsByUser) -> BTreeMap<u64, AddressKey> {
 /// Passes each connected datagram socket of one family with peer port 53 to `take`, as a `struct inet_diag_msg`.
 fn list(family: u8, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
     let request = Request {
-        protocol: SockProtocol::NetlinkSockDiag,
+        protocol: Protocol::SockDiag,
         kind: BY_FAMILY,
         listed: BY_FAMILY,
         content: &request(family),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use nix::ifaddrs::getifaddrs;
 
 use super::KernelError;
-use super::netlink::GroupWatch;
+use super::netlink::{GroupWatch, Protocol};
 
 /// `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR` of linux/rtnetlink.h.
 const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
@@ -42,7 +42,12 @@ impl AddressWatch {
     /// # Errors
     /// If there is no rtnetlink.
     pub fn new() -> Result<Self, KernelError> {
-        GroupWatch::new(ADDRESS_GROUPS, "watch this host's addresses").map(Self)
+        GroupWatch::new(
+            Protocol::Route,
+            ADDRESS_GROUPS,
+            "watch this host's addresses",
+        )
+        .map(Self)
     }
 
     /// Waits for the next change. The caller then lists all addresses.

@@ -8,7 +8,7 @@ use jiff::tz::Offset;
 
 use super::inputs::Host;
 use crate::azure::bundle;
-use crate::config::{Cloud, EndpointPattern, Exception, FramesMode};
+use crate::config::{self, Cloud, EndpointPattern, Exception, FramesMode};
 use crate::doctor::check::Check;
 use crate::name::Name;
 use crate::policy::{ExceptionInput, Inputs, NameInput, Protected, compile, compile_tables};
@@ -26,6 +26,17 @@ pub(crate) fn read_sources(source: Source) -> Result<Sources> {
         ephemeral: false,
         scope: None,
     })
+}
+
+/// Reads the configuration of `host` as `run` would, or the empty one if there is none; `None` if it cannot be read, which [`check`] reports.
+pub(super) fn configured_sources(host: &Host<'_>) -> Option<Sources> {
+    let source = if host.is_unconfigured {
+        let empty = config::parse("registry = []\n", host.file).ok()?;
+        Source::CommandLine(Box::new(empty))
+    } else {
+        Source::File(host.file.to_owned())
+    };
+    read_sources(source).ok()
 }
 
 /// Checks that the configuration is one that `run` accepts.

@@ -3,6 +3,7 @@
 pub(crate) mod configuration;
 mod exclusive;
 mod inputs;
+mod ipsec;
 mod kernel;
 mod network_devices;
 pub(super) mod resolvers;
@@ -25,6 +26,7 @@ pub(crate) async fn check(host: &Host<'_>, now: Timestamp) -> Result<Vec<Check>>
     let mut checks = kernel::check(&Pins::new(&host.paths.pins));
     checks.extend(exclusive::check(config.as_ref()));
     checks.extend(network_devices::check(host, config.as_ref()));
+    checks.extend(ipsec::check(host));
     checks.push(configuration::check_clock(now)?);
     checks.push(configuration::check(host));
     checks.extend(service_tags::check(host, now));

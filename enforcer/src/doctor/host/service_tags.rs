@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::configuration::read_sources;
+use super::configuration::configured_sources;
 use super::inputs::Host;
-use crate::config;
 use crate::core::AlarmKind;
 use crate::core::TagsStatus;
 use crate::doctor::check::Check;
-use crate::sources::Source;
 
 const FIX: &str = "download a newer file and run `egress-enforcer tags import FILE`, set protect.service-tags-url, or update the package";
 
@@ -24,13 +22,7 @@ pub(super) fn check(host: &Host<'_>, now: Timestamp) -> Option<Check> {
         let concern = concern.map(|alarm| alarm.message.as_str());
         return Some(check_status(&status.tags, concern));
     }
-    let source = if host.is_unconfigured {
-        let empty = config::parse("registry = []\n", host.file).ok()?;
-        Source::CommandLine(Box::new(empty))
-    } else {
-        Source::File(host.file.to_owned())
-    };
-    let sources = read_sources(source).ok()?;
+    let sources = configured_sources(host)?;
     let concern = sources.tags_concern().map(|concern| concern.why());
     Some(check_status(&sources.tags_status_at(now), concern))
 }

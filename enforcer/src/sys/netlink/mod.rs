@@ -1,18 +1,17 @@
 //! netlink(7): lists of kernel objects, and notifications of their changes.
 
 mod attributes;
+mod protocol;
 mod watch;
 
 use std::io;
 use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recvfrom, send,
-    setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, recvfrom, send, setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 pub(super) use self::attributes::{Attributes, field};
+pub(super) use self::protocol::Protocol;
 pub(super) use self::watch::GroupWatch;
 
 /// `NLM_F_REQUEST | NLM_F_DUMP` (linux/netlink.h).
@@ -33,7 +32,7 @@ const ATTEMPTS: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     /// The netlink family.
-    pub(super) protocol: SockProtocol,
+    pub(super) protocol: Protocol,
     /// The type of the request.
     pub(super) kind: u16,
     /// The type of the listed messages.
@@ -47,12 +46,7 @@ pub(super) struct Request<'a> {
 /// # Errors
 /// The kernel's error; [`io::ErrorKind::Interrupted`] if the objects changed meanwhile, so that the list is not consistent.
 pub(super) fn list(request: &Request<'_>, take: &mut impl FnMut(&[u8])) -> io::Result<()> {
-    let socket = socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        request.protocol,
-    )?;
+    let socket = request.protocol.open(0)?;
     setsockopt(
         &socket,
         sockopt::ReceiveTimeout,

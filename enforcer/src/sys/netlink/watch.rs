@@ -1,17 +1,17 @@
-//! Notifications of rtnetlink(7) groups.
+//! Notifications of netlink(7) groups.
 
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
-};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, recv};
 use tokio::io::unix::AsyncFd;
 
+use super::Protocol;
 use crate::sys::KernelError;
 use crate::sys::readable::readable;
 
-/// Reports that objects of rtnetlink groups changed.
+/// Reports that objects of netlink groups changed.
 #[derive(Debug)]
 pub(in crate::sys) struct GroupWatch {
     socket: AsyncFd<OwnedFd>,
@@ -19,21 +19,26 @@ pub(in crate::sys) struct GroupWatch {
 }
 
 impl GroupWatch {
-    /// Subscribes to `groups`, a bit mask of `RTMGRP_*` (linux/rtnetlink.h), for the operation `what`.
+    /// Subscribes to `groups`, a bit mask of the groups of `protocol`, for the operation `what`.
     ///
     /// # Errors
-    /// If there is no rtnetlink.
-    pub(in crate::sys) fn new(groups: u32, what: &'static str) -> Result<Self, KernelError> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let protocol = SockProtocol::NetlinkRoute;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)
-            .map_err(KernelError::failed(what))?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))
-            .map_err(KernelError::failed(what))?;
+    /// If there is no such family.
+    pub(in crate::sys) fn new(
+        protocol: Protocol,
+        groups: u32,
+        what: &'static str,
+    ) -> Result<Self, KernelError> {
+        let socket = Self::subscribe(protocol, groups).map_err(KernelError::failed(what))?;
         Ok(Self {
             socket: readable(socket, what)?,
             what,
         })
+    }
+
+    fn subscribe(protocol: Protocol, groups: u32) -> io::Result<OwnedFd> {
+        let socket = protocol.open(libc::SOCK_NONBLOCK)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+        Ok(socket)
     }
 
     /// Waits for the next change, and skips all notifications received so far. The caller then lists all objects.

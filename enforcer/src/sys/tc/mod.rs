@@ -10,9 +10,7 @@ pub use qdisc::{IngressQdisc, ingress_qdiscs};
 
 use std::io;
 
-use nix::sys::socket::SockProtocol;
-
-use super::netlink::Request;
+use super::netlink::{Protocol, Request};
 
 /// `struct tcmsg` (linux/rtnetlink.h).
 const TC_HEADER: usize = 20;
@@ -39,7 +37,7 @@ fn listed<T>(listed: io::Result<Vec<T>>) -> io::Result<Vec<T>> {
 /// A request for the list of messages of type `listed`.
 const fn list_of(listed: u16, content: &[u8]) -> Request<'_> {
     Request {
-        protocol: SockProtocol::NetlinkRoute,
+        protocol: Protocol::Route,
         // RTM_GET* follows RTM_NEW* and RTM_DEL*.
         kind: listed + 2,
         listed,
