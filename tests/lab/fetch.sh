@@ -1,6 +1,6 @@
 #!/bin/sh
 # Brings what the lab runs into $LAB_CACHE (default: .cache/lab in the workspace):
-#   root/  Debian's servers and skopeo, unpacked and never installed
+#   root/  Debian's servers, skopeo and container engines, unpacked and never installed
 #   venv/  the Azure SDK for Python, and TLS stacks with post-quantum hellos
 #   npm/   azurite
 # What the machine itself lacks (apt-packages.txt) is installed with apt. A second run is instant.
@@ -84,7 +84,9 @@ with_fresh_lists() {
 }
 
 unpack_servers() {
-    servers=$(sed '/^#/d' "$lists/apt-unpack.txt" | tr '\n' ' ')
+    # Without package lists, apt knows no package.
+    apt-cache show docker.io >/dev/null 2>&1 || quietly apt-get update
+    servers=$(named_packages | tr '\n' ' ')
     say "unpacking: $servers"
     rm -rf "$cache/root" "$cache/debs"
     mkdir -p "$cache/root" "$cache/debs/partial"
@@ -96,6 +98,22 @@ unpack_servers() {
         quietly dpkg -x "$deb" "$cache/root"
     done
     rm -rf "$cache/debs"
+    # Names that the package's script would give to one of its programs.
+    for program in iptables ip6tables; do
+        for name in $program $program-save $program-restore; do
+            ln -s xtables-nft-multi "$cache/root/usr/sbin/$name"
+        done
+    done
+}
+
+# The packages of the list, without those that this release does not have and need not have.
+named_packages() {
+    sed '/^#/d' "$lists/apt-unpack.txt" | while read -r package; do
+        name=${package#\?}
+        if [ "$name" = "$package" ] || apt-cache show "$name" >/dev/null 2>&1; then
+            echo "$name"
+        fi
+    done
 }
 
 make_venv() {

@@ -7,7 +7,7 @@
 //! reaches the machine's own network, and nothing outlives the values of this crate.
 //!
 //! The modules follow roles: [`topology`] (namespaces, links, cgroups, mounts), [`servers`],
-//! [`clients`], [`azure`] (a stand-in for Azure's APIs), [`bpf`] (direct access to programs and maps),
+//! [`clients`], [`engines`] (Docker, containerd, podman), [`azure`] (a stand-in for Azure's APIs), [`bpf`] (direct access to programs and maps),
 //! and [`fixtures`] (processes, directories, the enforcer under test).
 //!
 //! Everything here needs root. When a test panics, the end of each server's log goes to stderr.
@@ -16,6 +16,7 @@
 pub mod azure;
 pub mod bpf;
 pub mod clients;
+pub mod engines;
 pub mod fixtures;
 pub mod servers;
 pub mod topology;

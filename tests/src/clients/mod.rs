@@ -10,6 +10,7 @@ use std::{
     fs,
     net::IpAddr,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,9 @@ const REACH_ADDRESSES: &str = include_str!("../../lab/reach_addresses.py");
 /// Time limit of a client, longer than the clients' internal ones.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 const ATTEMPTS_LIMIT: Duration = Duration::from_secs(300);
+
+/// The directory of a pulled image in that of the pull.
+pub const PULLED: &str = "image";
 
 /// A pull that succeeded.
 #[derive(Clone, Copy, Debug)]
@@ -85,18 +89,27 @@ impl Clients<'_> {
     /// Pulls [`IMAGE`] from `login_server` with skopeo.
     pub(crate) fn pull(&self, env: &ProcessEnv, login_server: &str) -> Result<PullReport> {
         let home = tempfile::tempdir_in(self.dir).context("create a directory for a pull")?;
-        let target = home.path().join("image");
-        let mut pull = skopeo(self.cache, env, home.path());
-        pull.args(["copy", "--quiet", "--src-no-creds", "--src-cert-dir"])
-            .arg(self.tls.cert_dir())
-            .arg(format!("docker://{login_server}/{IMAGE}"))
-            .arg(format!("dir:{}", target.display()));
-        let finished = run(pull, LIMIT)?;
+        let finished = run(self.pull_command(env, login_server, home.path()), LIMIT)?;
         let duration = finished.duration;
         finished
             .success()
             .with_context(|| format!("pull from {login_server}"))?;
-        report(&target, duration)
+        report(&home.path().join(PULLED), duration)
+    }
+
+    /// A command that pulls [`IMAGE`] from `login_server` with skopeo into [`PULLED`] in `home`.
+    pub(crate) fn pull_command(
+        &self,
+        env: &ProcessEnv,
+        login_server: &str,
+        home: &Path,
+    ) -> Command {
+        let mut pull = skopeo(self.cache, env, home);
+        pull.args(["copy", "--quiet", "--src-no-creds", "--src-cert-dir"])
+            .arg(self.tls.cert_dir())
+            .arg(format!("docker://{login_server}/{IMAGE}"))
+            .arg(format!("dir:{}", home.join(PULLED).display()));
+        pull
     }
 
     /// Builds an image and pushes it to `login_server` with skopeo.

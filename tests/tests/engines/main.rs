@@ -1,0 +1,9 @@
+//! Debian's container engines, their containers and their networks, while everything is enforced that can be: sockets of a cgroup, and frames
+//! at the lab's network devices.
+
+mod containerd;
+mod containers;
+mod docker;
+mod events;
+mod podman;
+mod scene;
