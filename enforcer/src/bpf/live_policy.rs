@@ -2,7 +2,7 @@
 
 use aya::maps::lpm_trie::Key;
 use enforcer_common::layout::{
-    AddressGrant, Deadline, NameEntry, NameKey, ScopedAddress, Switches,
+    ANY_SCOPE, AddressGrant, Deadline, NameEntry, NameKey, ScopedAddress, Switches,
 };
 use enforcer_common::tables::interval::{self, Row, Rows};
 use enforcer_common::tables::stride::{self, Blocks};
@@ -22,6 +22,14 @@ pub struct LivePolicy<'a> {
 }
 
 impl<'a> LivePolicy<'a> {
+    /// The policy at network devices for packets without a socket.
+    ///
+    /// # Errors
+    /// If the maps cannot be read.
+    pub fn without_socket(maps: &'a Maps) -> Result<Self, KernelError> {
+        Self::new(maps, vec![ANY_SCOPE])
+    }
+
     /// The policy for a process whose cgroup and ancestors have the ids `cgroups`, outermost first.
     ///
     /// # Errors
@@ -96,9 +104,10 @@ impl LivePolicy<'_> {
         })
     }
 
-    /// The cgroups that have exceptions, outermost first.
+    /// The cgroups that have exceptions, outermost first; without a socket, the union of them.
     pub(super) fn cgroups_with_exceptions(&self) -> impl Iterator<Item = u64> {
-        let has_exceptions = |cgroup: &u64| self.maps.cgroups.get(cgroup, 0).is_ok();
+        let has_exceptions =
+            |cgroup: &u64| *cgroup == ANY_SCOPE || self.maps.cgroups.get(cgroup, 0).is_ok();
         self.cgroups.iter().copied().filter(has_exceptions)
     }
 

@@ -1,5 +1,6 @@
 //! Network devices and their filters, in network namespaces of the tests: never the machine's own devices.
 
+mod explain;
 mod ipsec;
 mod lifecycle;
 mod listing;

@@ -2,10 +2,12 @@
 //! its own by their handles.
 
 mod attach;
+mod filtered;
 mod object;
 mod order;
 mod own;
 mod tcx;
 
+pub(crate) use filtered::filtered_devices;
 pub(crate) use object::DevicePrograms;
 pub(crate) use own::OwnFilters;

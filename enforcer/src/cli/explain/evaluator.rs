@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use anyhow::Result;
-use enforcer_common::{Address, Flow, Reason, Transport, decide};
+use enforcer_common::{Flow, PolicyView as _, Transport, decide};
 
 use super::evaluation::Evaluation;
 use super::initiator::{CgroupPosition, Initiator};
+use super::places::Places;
 use crate::bpf::{LivePolicy, Maps, Pins, TestRun};
 use crate::cli::args::Protocol;
 use crate::core::Status;
@@ -23,7 +24,23 @@ pub(super) enum Evaluator {
     /// The loaded kernel program.
     Program(Box<TestRun>),
     /// The rule on the live maps, for each cgroup of a unit.
-    Rule(Box<Maps>, Vec<CgroupPosition>),
+    Rule(Box<RuleEvaluator>),
+}
+
+/// The rule on the live maps.
+pub(super) struct RuleEvaluator {
+    maps: Maps,
+    cgroups: Vec<CgroupPosition>,
+    judged: DevicesJudge,
+}
+
+/// Whether network devices judge, which they do regardless of the scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum DevicesJudge {
+    No,
+    /// They only report what they deny.
+    Audit,
+    Enforce,
 }
 
 impl Evaluator {
@@ -35,63 +52,54 @@ impl Evaluator {
         pins: &Pins,
         initiator: &Initiator,
         status: Option<&Status>,
+        places: &Places,
     ) -> Result<Self> {
         if initiator.is_own() {
             return Ok(Self::Program(Box::new(TestRun::open(pins)?)));
         }
         let scope = status.map(|status| status.scope.as_path());
-        let positions = initiator.positions(scope)?;
-        Ok(Self::Rule(Box::new(Maps::open(pins)?), positions))
+        let rule = RuleEvaluator {
+            cgroups: initiator.positions(scope)?,
+            maps: Maps::open(pins)?,
+            judged: DevicesJudge::of(places),
+        };
+        Ok(Self::Rule(Box::new(rule)))
     }
 
     /// Describes it for people.
     pub(super) fn description(&self) -> &'static str {
         match self {
             Self::Program(_) => "the loaded kernel program on the live maps",
-            Self::Rule(..) => {
+            Self::Rule(_) => {
                 "the kernel program's rule, evaluated here on the live maps for that cgroup"
             }
         }
     }
 
-    /// Returns the verdict on one address; with several cgroups, the strictest.
+    /// Returns the verdict on one address, or on a TLS ClientHello with the server name `sni`; with several cgroups, the strictest.
     ///
     /// # Errors
     /// Where the program cannot be run or the maps cannot be read.
-    pub(super) fn evaluate(&self, to: IpAddr, protocol: Protocol, port: u16) -> Result<Evaluation> {
+    pub(super) fn evaluate(
+        &self,
+        to: IpAddr,
+        protocol: Protocol,
+        port: u16,
+        sni: Option<&str>,
+    ) -> Result<Evaluation> {
         match self {
             Self::Program(question) => {
-                let answer = question.ask(to, protocol_number(protocol, to), port)?;
+                let answer = match sni {
+                    Some(server_name) => question.run_client_hello(to, server_name),
+                    None => question.ask(to, protocol_number(protocol, to), port),
+                }?;
                 Ok(Evaluation::new(answer.reason, answer.passes))
             }
-            Self::Rule(maps, positions) => {
-                let flow = Flow {
-                    destination: address(to),
-                    transport: transport(protocol, to, port),
-                };
-                let verdicts: Result<Vec<_>> = positions
-                    .iter()
-                    .map(|position| position.evaluate(maps, &flow))
-                    .collect();
-                Ok(strictest(verdicts?))
-            }
-        }
-    }
-
-    /// Returns the verdict on a TLS ClientHello with `server_name`.
-    ///
-    /// # Errors
-    /// Where the program cannot be run or the maps cannot be read.
-    pub(super) fn evaluate_hello(&self, to: IpAddr, server_name: &str) -> Result<Evaluation> {
-        match self {
-            Self::Program(question) => {
-                let answer = question.run_client_hello(to, server_name)?;
-                Ok(Evaluation::new(answer.reason, answer.passes))
-            }
-            Self::Rule(maps, positions) => {
-                let verdicts: Result<Vec<_>> = positions
-                    .iter()
-                    .map(|position| position.evaluate_hello(maps, address(to), server_name))
+            Self::Rule(rule) => {
+                let flow = flow(to, protocol, port);
+                let cgroups = rule.cgroups.iter();
+                let verdicts: Result<Vec<_>> = cgroups
+                    .map(|cgroup| rule.evaluate(cgroup, &flow, sni))
                     .collect();
                 Ok(strictest(verdicts?))
             }
@@ -104,41 +112,100 @@ fn strictest(verdicts: Vec<Evaluation>) -> Evaluation {
     strictest.unwrap_or_else(Evaluation::outside)
 }
 
-impl CgroupPosition {
-    fn evaluate(&self, maps: &Maps, flow: &Flow) -> Result<Evaluation> {
-        let Self::Inside(cgroups) = self else {
-            return Ok(Evaluation::outside());
-        };
-        let decision = decide(flow, &LivePolicy::new(maps, cgroups.clone())?);
-        verdict(maps, decision.reason)
-    }
-
-    fn evaluate_hello(
-        &self,
-        maps: &Maps,
-        destination: Address,
-        server_name: &str,
-    ) -> Result<Evaluation> {
-        let Self::Inside(cgroups) = self else {
-            return Ok(Evaluation::outside());
-        };
-        let policy = LivePolicy::new(maps, cgroups.clone())?;
-        let transport = Transport::Tcp(443);
-        let flow = Flow {
-            destination,
-            transport,
-        };
-        let decision = decide(&flow, &policy);
-        verdict(
-            maps,
-            policy.check_client_hello(&flow, decision, server_name),
-        )
+impl DevicesJudge {
+    fn of(places: &Places) -> Self {
+        match (places.has_devices(), places.enforce()) {
+            (_, true) => Self::Enforce,
+            (true, false) => Self::Audit,
+            (false, false) => Self::No,
+        }
     }
 }
 
-fn verdict(maps: &Maps, reason: Reason) -> Result<Evaluation> {
-    let audits = maps.settings()?.switches.audits();
-    Ok(Evaluation::new(reason, !reason.denies() || audits))
+impl RuleEvaluator {
+    fn evaluate(
+        &self,
+        cgroup: &CgroupPosition,
+        flow: &Flow,
+        sni: Option<&str>,
+    ) -> Result<Evaluation> {
+        match (cgroup, self.judged) {
+            (CgroupPosition::Inside(ids), _) => {
+                let policy = LivePolicy::new(&self.maps, ids.clone())?;
+                Ok(evaluate(&policy, flow, sni))
+            }
+            (CgroupPosition::Outside(_), DevicesJudge::No) => Ok(Evaluation::outside()),
+            (CgroupPosition::Outside(ids), judged) => {
+                let policy = LivePolicy::new(&self.maps, ids.clone())?;
+                Ok(evaluate_at_devices(&policy, flow, sni, judged))
+            }
+        }
+    }
+}
+
+/// The rule at network devices, for packets without a socket.
+pub(super) struct WithoutSocket {
+    maps: Maps,
+    judged: DevicesJudge,
+}
+
+impl WithoutSocket {
+    /// Opens the maps; `None` if no network device judges.
+    ///
+    /// # Errors
+    /// Where the maps cannot be read.
+    pub(super) fn open(pins: &Pins, places: &Places) -> Result<Option<Self>> {
+        let judged = DevicesJudge::of(places);
+        if judged == DevicesJudge::No {
+            return Ok(None);
+        }
+        let maps = Maps::open(pins)?;
+        Ok(Some(Self { maps, judged }))
+    }
+
+    /// As [`Evaluator::evaluate`].
+    ///
+    /// # Errors
+    /// Where the maps cannot be read.
+    pub(super) fn evaluate(
+        &self,
+        to: IpAddr,
+        protocol: Protocol,
+        port: u16,
+        sni: Option<&str>,
+    ) -> Result<Evaluation> {
+        let policy = LivePolicy::without_socket(&self.maps)?;
+        let flow = flow(to, protocol, port);
+        Ok(evaluate_at_devices(&policy, &flow, sni, self.judged))
+    }
+}
+
+fn evaluate_at_devices(
+    policy: &LivePolicy<'_>,
+    flow: &Flow,
+    sni: Option<&str>,
+    judged: DevicesJudge,
+) -> Evaluation {
+    let mut evaluation = evaluate(policy, flow, sni);
+    evaluation.passes |= judged == DevicesJudge::Audit;
+    evaluation
+}
+
+fn evaluate(policy: &LivePolicy<'_>, flow: &Flow, sni: Option<&str>) -> Evaluation {
+    let decision = decide(flow, policy);
+    let reason = match sni {
+        Some(server_name) => policy.check_client_hello(flow, decision, server_name),
+        None => decision.reason,
+    };
+    let audits = policy.switches().audits();
+    Evaluation::new(reason, !reason.denies() || audits)
+}
+
+fn flow(to: IpAddr, protocol: Protocol, port: u16) -> Flow {
+    Flow {
+        destination: address(to),
+        transport: transport(protocol, to, port),
+    }
 }
 
 /// Returns the IP protocol number.

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use enforcer_common::Hook;
 use serde::Serialize;
 
+use super::address_verdict::AddressVerdict;
 use super::evaluation::Evaluation;
 use super::initiator::Initiator;
-use crate::bpf::Step;
+use super::places::Places;
 use crate::cli::args::Protocol;
 use crate::core::MissingHooks;
 use crate::name::Name;
@@ -32,24 +33,13 @@ pub(super) struct Explanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name_allowed: Option<bool>,
     pub(super) answered_by: &'static str,
+    #[serde(flatten)]
+    pub(super) places: Places,
     #[serde(skip_serializing_if = "MissingHooks::is_empty")]
     pub(super) missing_hooks: MissingHooks,
     pub(super) answers: Vec<AddressVerdict>,
     pub(super) notes: Vec<String>,
     pub(super) fix: Option<String>,
-}
-
-/// The verdict on one address.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct AddressVerdict {
-    pub(super) address: IpAddr,
-    #[serde(flatten)]
-    pub(super) verdict: Evaluation,
-    pub(super) names: Vec<Name>,
-    /// The steps of the decision, with `--trace`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) trace: Option<Vec<Step>>,
 }
 
 impl Explanation {
@@ -71,6 +61,7 @@ impl Explanation {
             passes: true,
             name_allowed: None,
             answered_by,
+            places: Places::default(),
             missing_hooks: MissingHooks::new(&Hook::CGROUP),
             answers: Vec::new(),
             notes: Vec::new(),
@@ -78,7 +69,8 @@ impl Explanation {
         }
     }
 
-    /// Notes the hooks that are not attached. Without the egress hook, what it denies passes; the other hooks only refuse it earlier.
+    /// Notes the hooks that are not attached. Without the egress hook, what it denies passes unless network devices judge; the other hooks only refuse it
+    /// earlier.
     pub(super) fn set_missing_hooks(&mut self, hooks: MissingHooks) {
         if !hooks.is_empty() {
             let note = format!("{hooks}; see `egress-enforcer status`");
@@ -89,7 +81,7 @@ impl Explanation {
 
     /// Adds the verdict on one address.
     pub(super) fn add(&mut self, address: IpAddr, mut verdict: Evaluation, names: Vec<Name>) {
-        verdict.passes |= self.missing_hooks.contains(Hook::Egress);
+        verdict.passes |= self.is_unenforced();
         if verdict.is_denied() {
             self.verdict = verdict.verdict;
         }
@@ -98,8 +90,21 @@ impl Explanation {
             address,
             verdict,
             names,
+            without_socket: None,
             trace: None,
         });
+    }
+
+    /// Adds the verdict on a packet without a socket to the last address.
+    pub(super) fn add_without_socket(&mut self, verdict: Option<Evaluation>) {
+        if let Some(last) = self.answers.last_mut() {
+            last.without_socket = verdict;
+        }
+    }
+
+    /// Whether nothing drops what the rule denies.
+    fn is_unenforced(&self) -> bool {
+        self.missing_hooks.contains(Hook::Egress) && !self.places.enforce()
     }
 
     /// Whether any address is denied.
@@ -131,6 +136,7 @@ impl Display for Explanation {
         for note in &self.notes {
             writeln!(formatter, "  {note}")?;
         }
+        writeln!(formatter, "  {}", self.places)?;
         writeln!(formatter, "  answered by {}", self.answered_by)?;
         if let Some(fix) = &self.fix {
             writeln!(formatter, "{fix}")?;
@@ -168,7 +174,7 @@ impl Explanation {
             .answers
             .iter()
             .find(|answer| answer.verdict.is_denied());
-        if denied.is_some() && self.missing_hooks.contains(Hook::Egress) {
+        if denied.is_some() && self.is_unenforced() {
             return "denied by the rule, which is not enforced";
         }
         let decisive = denied.or(self.answers.first());
@@ -176,35 +182,13 @@ impl Explanation {
     }
 }
 
-impl AddressVerdict {
-    fn write(&self, alone: bool, formatter: &mut Formatter<'_>) -> Result {
-        if alone {
-            writeln!(formatter, "  {}", self.verdict.sentence)?;
-        } else {
-            let (verdict, sentence) = (self.verdict.text(), self.verdict.sentence);
-            writeln!(formatter, "  {}: {verdict}: {sentence}", self.address)?;
-        }
-        if !self.names.is_empty() {
-            let names: Vec<&str> = self.names.iter().map(|name| name.as_str()).collect();
-            let names = names.join(", ");
-            writeln!(
-                formatter,
-                "  names that resolve to {}: {names}",
-                self.address
-            )?;
-        }
-        for step in self.trace.iter().flatten() {
-            writeln!(formatter, "    {step}")?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use enforcer_common::Reason;
 
+    use super::super::places::tests::places;
     use super::*;
+    use crate::core::DeviceState;
 
     pub(crate) fn explanation(destination: &str, reasons: &[(&str, Reason)]) -> Explanation {
         let mut explanation = Explanation::new(
@@ -252,6 +236,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_device_enforces_without_the_egress_hook_and_judges_packets_without_a_socket() {
+        let mut explanation = explanation("20.38.98.100", &[]);
+        explanation.places = places(&[("eth0", DeviceState::Filtered)]);
+        explanation.set_missing_hooks(MissingHooks::new(&[]));
+        let verdict = || Evaluation::new(Reason::Storage, false);
+        explanation.add("20.38.98.100".parse().unwrap(), verdict(), Vec::new());
+        let allowed = Evaluation::new(Reason::ExceptionPrefix, true);
+        explanation.add_without_socket(Some(allowed));
+        assert!(!explanation.passes);
+        let text = explanation.to_string();
+        let sentence = Reason::ExceptionPrefix.sentence();
+        let without_socket = format!("packet socket): allowed: {sentence}\n");
+        assert!(text.contains("port 443: denied\n") && text.contains(&without_socket));
+        let json = serde_json::to_value(explanation).unwrap();
+        let without_socket = &json["answers"][0]["without-socket"];
+        assert_eq!(without_socket["reason"], "exception-prefix");
+    }
+
+    #[test]
     fn json_has_verdict_and_reason_of_each_address() {
         let explanation = explanation("20.38.98.100", &[("20.38.98.100", Reason::Storage)]);
         let json = serde_json::to_value(explanation).unwrap();
@@ -266,6 +269,7 @@ pub(super) mod tests {
         let expected = "\
 20.38.98.100, TCP port 443: denied
   an Azure storage address that no allowed name resolves to
+  judged at sockets only: no network device has a filter
   answered by the loaded kernel program on the live maps
 ";
         assert_eq!(explanation.to_string(), expected);
@@ -288,6 +292,7 @@ contoso.azurecr.io, TCP port 443, TLS from agent.service: denied
   names that resolve to 20.42.66.0: contoso.azurecr.io
   20.42.66.9: denied: an Azure container registry address that no allowed name resolves to
   contoso.azurecr.io is a name of a configured registry
+  judged at sockets only: no network device has a filter
   answered by the loaded kernel program on the live maps
 ";
         assert_eq!(explanation.to_string(), expected);

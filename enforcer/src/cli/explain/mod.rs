@@ -1,20 +1,23 @@
 //! `explain`: whether a destination is reachable, and why.
 
+mod address_verdict;
 mod destination;
 mod evaluation;
 mod evaluator;
 mod explanation;
 mod fix;
 mod initiator;
+mod places;
 mod trace;
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
 
 use self::destination::{Destination, ParsedDestination, hosts_lines, known_names};
-use self::evaluator::Evaluator;
+use self::evaluator::{Evaluator, WithoutSocket};
 use self::explanation::{Explanation, HTTPS};
 use self::initiator::Initiator;
+use self::places::Places;
 use super::args::{ExplainArgs, Protocol};
 use super::config_file::ConfigFile;
 use super::daemon_client::status_if_running;
@@ -55,12 +58,15 @@ fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
         unit: args.unit,
         cgroup: args.cgroup,
     };
-    let evaluator = Evaluator::open(&pins, &initiator, status.as_ref())?;
+    let places = Places::find(&pins, status.as_ref())?;
+    let evaluator = Evaluator::open(&pins, &initiator, status.as_ref(), &places)?;
+    let without_socket = WithoutSocket::open(&pins, &places)?;
     let destination = Destination::resolve(parsed.host, status.as_ref(), &mut notes)?;
     let name = destination.name().filter(|_| is_https);
     let mut explanation = Explanation {
         sni: args.sni.or_else(|| name.map(ToString::to_string)),
         name_allowed: destination.is_allowed(status.as_ref()),
+        places,
         notes,
         ..Explanation::new(
             destination.to_string(),
@@ -71,7 +77,8 @@ fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
         )
     };
     explanation.set_missing_hooks(missing_hooks(&pins, status.as_ref()));
-    add_verdicts(&mut explanation, &evaluator, &destination, status.as_ref())?;
+    let evaluators = (&evaluator, without_socket.as_ref());
+    add_verdicts(&mut explanation, evaluators, &destination, status.as_ref())?;
     if args.trace {
         trace::add(&mut explanation, &pins);
     }
@@ -83,17 +90,18 @@ fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
 /// Adds the verdict on each address of `destination`.
 fn add_verdicts(
     explanation: &mut Explanation,
-    evaluator: &Evaluator,
+    (evaluator, without_socket): (&Evaluator, Option<&WithoutSocket>),
     destination: &Destination,
     status: Option<&Status>,
 ) -> Result<()> {
     let port = explanation.port.unwrap_or(HTTPS);
     for address in destination.addresses() {
-        let verdict = match &explanation.sni {
-            Some(server_name) => evaluator.evaluate_hello(*address, server_name)?,
-            None => evaluator.evaluate(*address, explanation.protocol, port)?,
-        };
+        let (protocol, sni) = (explanation.protocol, explanation.sni.as_deref());
+        let verdict = evaluator.evaluate(*address, protocol, port, sni)?;
+        let without_socket = without_socket.map(|at| at.evaluate(*address, protocol, port, sni));
+        let without_socket = without_socket.transpose()?;
         explanation.add(*address, verdict, known_names(status, *address));
+        explanation.add_without_socket(without_socket);
         explanation.notes.extend(hosts_lines(status, *address));
     }
     Ok(())
