@@ -20,7 +20,7 @@ mod pins;
 mod syscall;
 
 pub use attach::{Lifetime, LinkReader, Links, Undone};
-pub(crate) use device::{DevicePrograms, OwnFilters, filtered_devices};
+pub(crate) use device::{DevicePrograms, OwnFilters, filtered_devices, rehearse_filters};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};

@@ -6,8 +6,10 @@ mod filtered;
 mod object;
 mod order;
 mod own;
+mod rehearse;
 mod tcx;
 
 pub(crate) use filtered::filtered_devices;
 pub(crate) use object::DevicePrograms;
 pub(crate) use own::OwnFilters;
+pub(crate) use rehearse::rehearse_filters;
