@@ -49,6 +49,13 @@ impl Counters {
         self.sum(verdict, |count| count.count)
     }
 
+    /// Returns the number of packets and calls with `verdict` at the hook with this word.
+    pub fn judged_at(&self, hook: &str, verdict: &str) -> u64 {
+        let counts = self.counts.iter();
+        let counts = counts.filter(|count| count.hook == hook && count.verdict == verdict);
+        counts.map(|count| count.count).sum()
+    }
+
     fn sum(&self, verdict: &str, part: fn(&Count) -> u64) -> u64 {
         let counts = self.counts.iter().filter(|count| count.verdict == verdict);
         counts.map(part).sum()

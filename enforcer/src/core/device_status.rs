@@ -1,5 +1,6 @@
 //! A network device as the status reports it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A network device.
@@ -14,6 +15,8 @@ pub struct DeviceStatus {
     pub state: DeviceState,
     /// Why it has none.
     pub reason: Option<String>,
+    /// When filters that another program removed were last restored.
+    pub restored: Option<Timestamp>,
 }
 
 /// Whether a network device has filters.

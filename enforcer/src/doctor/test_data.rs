@@ -55,6 +55,7 @@ pub(crate) fn devices() -> Vec<DeviceStatus> {
         index,
         state,
         reason: reason.map(str::to_owned),
+        restored: (index == 2).then(|| at("08:00")),
     };
     let unreadable = "frames of type 32 cannot be read";
     vec![

@@ -1,5 +1,6 @@
 //! `status`: whether the policy is in force, according to the daemon or, where none runs, to what is pinned.
 
+mod frames;
 mod tables;
 mod text;
 

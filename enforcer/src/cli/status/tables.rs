@@ -53,9 +53,13 @@ pub(super) fn devices(devices: &[DeviceStatus]) -> Table {
     for device in devices {
         let reason = device.reason.as_ref();
         let reason = reason.map_or(String::new(), |reason| format!(": {reason}"));
+        let restored = device.restored;
+        let restored = restored.map_or(String::new(), |at| {
+            format!("; filters restored at {}", instant(at))
+        });
         table.row([
             device.name.clone(),
-            format!("{}{reason}", device.state.word()),
+            format!("{}{reason}{restored}", device.state.word()),
         ]);
     }
     table

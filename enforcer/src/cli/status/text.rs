@@ -5,11 +5,11 @@ use std::fmt::{Display, Formatter, Result};
 
 use enforcer_common::Hook;
 
+use super::frames::frames;
 use super::tables::{devices, exceptions, names, sources};
 use super::{Pinned, StatusReport};
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
-use crate::config::FramesMode;
 use crate::core::{Counters, Status, TagsStatus};
 use crate::printable;
 
@@ -90,23 +90,6 @@ fn facts(status: &Status) -> Table {
         fact("weak", weakness.clone());
     }
     facts
-}
-
-/// Whether network devices have filters, and how many.
-fn frames(status: &Status) -> String {
-    let mode = status.frames.word();
-    if status.frames == FramesMode::Off {
-        return mode.to_owned();
-    }
-    let mut counts = BTreeMap::<&str, usize>::new();
-    for device in &status.devices {
-        *counts.entry(device.state.word()).or_default() += 1;
-    }
-    let counts = counts
-        .iter()
-        .map(|(state, count)| format!("{count} {state}"));
-    let counts: Vec<_> = counts.collect();
-    format!("{mode}: {}", or_dash(counts.join(", ")))
 }
 
 /// The outcomes of DNS observations.
@@ -252,23 +235,6 @@ alarm since 2026-01-01T00:05:00Z: contoso.eastus.data.azurecr.io does not resolv
             StatusReport::of_daemon(test_data::status()).to_string(),
             expected
         );
-    }
-
-    #[test]
-    fn devices_are_counted_and_listed() {
-        let mut status = test_data::status();
-        status.frames = FramesMode::On;
-        status.devices = test_data::devices();
-        let text = StatusReport::of_daemon(status).to_string();
-        let expected = "  frames     on: 1 filtered, 1 skipped, 1 unfiltered\n";
-        assert!(text.contains(expected), "{text}");
-        let table = "
-  DEVICE  STATE
-  lo      skipped: loopback
-  eth0    filtered
-  ib0     unfiltered: frames of type 32 cannot be read
-";
-        assert!(text.contains(table), "{text}");
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 pub(crate) use self::choice::{Choice, choose};
 pub(crate) use self::found::{DevicePlan, FoundDevice, FoundFilter, FoundFilters};
 
@@ -44,6 +46,8 @@ struct Filtered {
     plan: Option<DevicePlan>,
     /// When filters were last attached, since the start.
     attached: Option<Duration>,
+    /// When those that another program removed were last restored.
+    restored: Option<Timestamp>,
     /// Why that failed.
     failure: Option<String>,
 }

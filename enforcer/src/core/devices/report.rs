@@ -39,6 +39,9 @@ impl State {
     /// Publishes that filters were restored, and raises the alarm, which stays until the next reload.
     pub(super) fn report_lost(&mut self, index: u32, what: String) {
         let at = self.now.wall;
+        if let Some(known) = self.devices.filtered.get_mut(&index) {
+            known.restored = Some(at);
+        }
         let message = format!(
             "{what} at {at:.0}: find out what removed it; `systemctl reload egress-enforcer` ends this alarm"
         );

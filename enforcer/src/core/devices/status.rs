@@ -28,7 +28,9 @@ impl State {
             ),
             Choice::Filter(_) => self.filtered_status(found),
         };
+        let known = self.devices.filtered.get(&found.index);
         DeviceStatus {
+            restored: known.and_then(|known| known.restored),
             name: found.name.clone(),
             index: found.index,
             state,
