@@ -696,7 +696,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__unload)
-            opts="-h --json --config --help"
+            opts="-h --devices --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

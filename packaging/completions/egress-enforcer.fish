@@ -102,6 +102,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" 
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l devices -d 'Remove the filters of network devices only, before a version from before them takes over from a daemon that does not run'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand unload" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand completions" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F

@@ -57,7 +57,7 @@ pub(super) enum Command {
     /// working once you enforce.
     Doctor(DoctorArgs),
     /// End enforcement and remove everything that is loaded
-    Unload(OutputArgs),
+    Unload(UnloadArgs),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions {
@@ -71,6 +71,15 @@ pub(super) struct OutputArgs {
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct UnloadArgs {
+    /// Remove the filters of network devices only, before a version from before them takes over from a daemon that does not run
+    #[arg(long)]
+    pub(super) devices: bool,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

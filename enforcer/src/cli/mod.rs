@@ -51,7 +51,7 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Endpoints(output) => endpoints::endpoints(config, output),
         Command::Tags(command) => tags::tags(config, command),
         Command::Doctor(args) => doctor::doctor(config, args),
-        Command::Unload(output) => unload::unload(config, output),
+        Command::Unload(args) => unload::unload(config, args),
         Command::Completions { shell } => completions::completions(shell),
     }
 }

@@ -3,41 +3,48 @@
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::args::OutputArgs;
+use super::args::UnloadArgs;
 use super::config_file::ConfigFile;
 use super::exit::Exit;
 use super::printer::Printer;
 use crate::bpf::{OwnFilters, PinLock, Pins};
 use crate::sys::KernelError;
 
-/// Removes the links, which ends enforcement, and then everything else that is pinned.
-pub(super) fn unload(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
+/// Removes the links, which ends enforcement, and then everything else that is pinned; or the filters of network devices only.
+pub(super) fn unload(config: &ConfigFile, args: UnloadArgs) -> Result<Exit> {
     let pins = Pins::new(&config.paths()?.pins);
-    let result = if pins.exist()? {
-        let _lock = lock(&pins)?;
-        let enforced = pins.any_judge()?;
-        pins.remove()?;
-        if enforced {
-            UnloadResult::ENDED
-        } else {
-            UnloadResult::CLEARED
-        }
-    } else {
-        unload_filters(&pins)?
+    let is_pinned = pins.exist()?;
+    // Pins that are gone have no daemon either.
+    let _lock = is_pinned.then(|| lock(&pins)).transpose()?;
+    let result = match (args.devices, is_pinned) {
+        (false, true) => unload_all(&pins)?,
+        (true, true) if remove_filters(&pins)? => UnloadResult::SOCKETS,
+        (true, true) => UnloadResult::NO_FILTERS,
+        (_, false) if remove_filters(&pins)? => UnloadResult::ENDED,
+        (_, false) => UnloadResult::NOTHING,
     };
-    Printer::stdout(output.json).report(&result)?;
+    Printer::stdout(args.output.json).report(&result)?;
     Ok(Exit::Done)
 }
 
-/// Deletes the filters of network devices where nothing is pinned: they outlive removed pins.
-fn unload_filters(pins: &Pins) -> Result<UnloadResult> {
+fn unload_all(pins: &Pins) -> Result<UnloadResult> {
+    let enforced = pins.any_judge()?;
+    pins.remove()?;
+    Ok(match enforced {
+        true => UnloadResult::ENDED,
+        false => UnloadResult::CLEARED,
+    })
+}
+
+/// Deletes the filters of network devices, which outlive removed pins; returns whether there were any.
+fn remove_filters(pins: &Pins) -> Result<bool> {
     let own = OwnFilters::of(pins.base());
     let mut found = own.list(None)?.into_iter();
-    if !found.any(|device| device.filters.are_any()) {
-        return Ok(UnloadResult::NOTHING);
+    let are_any = found.any(|device| device.filters.are_any());
+    if are_any {
+        own.remove_all()?;
     }
-    own.remove_all()?;
-    Ok(UnloadResult::ENDED)
+    Ok(are_any)
 }
 
 fn lock(pins: &Pins) -> Result<PinLock> {
@@ -65,6 +72,14 @@ impl UnloadResult {
     const CLEARED: Self = Self {
         ended: false,
         sentence: "nothing was enforced; removed what an earlier run left behind",
+    };
+    const SOCKETS: Self = Self {
+        ended: false,
+        sentence: "the filters of network devices are removed; sockets are judged as before",
+    };
+    const NO_FILTERS: Self = Self {
+        ended: false,
+        sentence: "no network device has a filter; sockets are judged as before",
     };
     const NOTHING: Self = Self {
         ended: false,

@@ -47,7 +47,10 @@ pub(crate) enum Event {
     /// The programs are attached for the first time.
     Attached,
     /// The daemon is stopping.
-    Stopping,
+    Stopping {
+        /// Whether the program that takes over knows the filters of network devices.
+        filters_stay: bool,
+    },
     /// An effect has completed or failed.
     Acknowledged(Acknowledgement),
 }

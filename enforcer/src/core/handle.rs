@@ -76,7 +76,7 @@ impl State {
             Event::IpsecPoliciesListed(policies) => self.ipsec_policies_listed(policies),
             Event::Alarm(kind, message) => self.alarms.set(kind, "", message),
             Event::Attached => self.attached(),
-            Event::Stopping => self.save(),
+            Event::Stopping { filters_stay } => self.stopping(filters_stay),
             Event::Acknowledged(acknowledgement) => self.acknowledged(acknowledgement),
         }
     }
@@ -101,6 +101,13 @@ impl State {
             Acknowledgement::SourcesSaved(outcome) => self.sources_saved(outcome),
             Acknowledgement::ConfigurationKept(outcome) => self.configuration_kept(outcome),
             Acknowledgement::OtherVersionsRemoved(outcome) => self.other_versions_removed(outcome),
+        }
+    }
+
+    fn stopping(&mut self, filters_stay: bool) {
+        self.save();
+        if !filters_stay {
+            self.leave_devices();
         }
     }
 

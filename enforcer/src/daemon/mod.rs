@@ -18,6 +18,7 @@ mod run;
 mod service;
 mod shell;
 mod startup;
+mod successor;
 mod surroundings;
 mod trigger;
 mod watches;

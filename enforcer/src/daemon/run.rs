@@ -15,6 +15,7 @@ use super::published::{CounterReader, Published};
 use super::service::Service;
 use super::shell::Shell;
 use super::startup;
+use super::successor::OwnProgram;
 use super::trigger::Trigger;
 use super::watches::{WatchKind, Watches};
 use crate::core::{AlarmKind, Event, Reload};
@@ -57,6 +58,7 @@ pub(super) struct Daemon {
     pub(super) denials: Denials,
     options: Options,
     service: Service,
+    program: Option<OwnProgram>,
     /// When the core's next tick is due.
     tick_at: Instant,
     hangup: Signal,
@@ -72,12 +74,14 @@ impl Daemon {
             signals(SignalKind::terminate())?,
             signals(SignalKind::interrupt())?,
         );
+        let program = OwnProgram::find();
         let shell = startup::start(&options)?;
         Ok(Self {
             denials: Denials::new(shell.host.root.clone()),
             shell,
             options,
             service: Service::of_environment(),
+            program,
             watches: Watches::new(),
             tick_at: Instant::now(),
             hangup,
@@ -261,7 +265,10 @@ impl Daemon {
 
     fn stop(&mut self) {
         self.service.stopping();
-        self.shell.feed(Event::Stopping);
+        let program = self.program.as_ref();
+        self.shell.feed(Event::Stopping {
+            filters_stay: program.is_none_or(OwnProgram::successor_knows_filters),
+        });
         if self.options.ephemeral {
             tracing::info!("stopping: enforcement ends with this run");
         } else {

@@ -5,4 +5,5 @@ mod ipsec;
 mod lifecycle;
 mod listing;
 mod others;
+mod replaced;
 mod scene;

@@ -122,6 +122,30 @@ upgrades() {
     done
 }
 
+# A daemon in its sandbox sees what replaces its program.
+replaced_program() {
+    printf '\n[frames]\nmode = "on"\ninterfaces = ["eth0"]\n' >>/etc/egress-enforcer/config.toml
+    systemctl reload egress-enforcer
+    within 30 is_filtered
+    installs current
+    is_filtered || fail "an upgrade removed the filters"
+    within 30 is_active
+    cp /usr/bin/egress-enforcer /lab/program
+    sed "s/$MARK/$(echo "$MARK" | tr 'a-z:' '-')/" /lab/program >/usr/bin/egress-enforcer.new
+    ! grep -q "$MARK" /usr/bin/egress-enforcer.new || fail "the mark is still there"
+    chmod 755 /usr/bin/egress-enforcer.new
+    mv /usr/bin/egress-enforcer.new /usr/bin/egress-enforcer
+    is_filtered || fail "no filter before the stop"
+    systemctl stop egress-enforcer
+    ! is_filtered || fail "filters are left to a program that does not know them"
+    enforced
+    mv /lab/program /usr/bin/egress-enforcer
+    sed -i '/^\[frames\]/,$d' /etc/egress-enforcer/config.toml
+    systemctl start egress-enforcer
+    ! is_filtered || fail "filters without [frames]"
+    enforced
+}
+
 stop() {
     systemctl stop egress-enforcer
     enforced
@@ -187,6 +211,7 @@ step container-is-judged-like-any-process container "$(leaked)"
 step watchdog-restarts-a-hung-daemon-without-a-gap watchdog
 step kills-lose-and-leak-nothing under_traffic kills
 step upgrades-lose-and-leak-nothing under_traffic upgrades
+step a-program-from-before-frames-finds-no-filters replaced_program
 step stop-keeps-enforcing stop
 step idle-uses-no-processor-time idle
 touch /lab/silent

@@ -51,6 +51,9 @@ within() {
     fail "not within $seconds s: $*"
 }
 is_active() { [ "$(property ActiveState)" = active ]; }
+# The text in each program that knows the filters of network devices.
+MARK='egress-enforcer: knows filters of network devices 1'
+is_filtered() { tc filter show dev eth0 egress | grep -q device_egress; }
 has_address() { egress-enforcer endpoints 2>/dev/null | grep -q "$1"; }
 installs() { DEBIAN_FRONTEND=noninteractive dpkg --force-confold -i "/lab/$1.deb"; }
 # connects NAME: keeps one verified connection in use until the traffic ends.

@@ -36,6 +36,7 @@ const BOOTS: [Boot; 2] = [
             "watchdog-restarts-a-hung-daemon-without-a-gap",
             "kills-lose-and-leak-nothing",
             "upgrades-lose-and-leak-nothing",
+            "a-program-from-before-frames-finds-no-filters",
             "stop-keeps-enforcing",
             "idle-uses-no-processor-time",
         ],

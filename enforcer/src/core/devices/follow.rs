@@ -41,6 +41,19 @@ impl State {
         is_on && (devices.unlisted.is_some() || found.any(|found| devices.is_pending(found)))
     }
 
+    /// Removes all filters, as a version from before them takes over, which would leave them with the policy of today.
+    pub(in crate::core) fn leave_devices(&mut self) {
+        let left = self.devices.unwanted(&BTreeMap::new());
+        if !left.is_empty() {
+            tracing::warn!(
+                "the program that takes over does not know the filters of network devices: they are removed"
+            );
+        }
+        let effects = left.into_iter();
+        self.effects
+            .extend(effects.map(|(index, name)| Effect::UnfilterDevice(index, name)));
+    }
+
     pub(in crate::core) fn device_programs_loaded(&mut self, outcome: Result<(), String>) {
         self.devices.programs = match outcome {
             Ok(()) => Programs::Loaded,

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use enforcer_common::layout::{DeviceMode, LinkHeader};
@@ -117,6 +118,19 @@ fn only_filters_that_were_in_force_and_judge_no_longer_are_lost() {
         assert_eq!(lost.is_some(), is_lost, "{found:?}");
         assert!(devices.found[0].filters.are_current());
     }
+}
+
+#[test]
+fn nothing_is_left_where_nothing_is_wanted() {
+    let mut devices = filtered();
+    devices
+        .found
+        .push(device(3, "veth0", &FoundFilter::Outdated));
+    devices
+        .found
+        .push(device(4, "veth1", &FoundFilter::Missing));
+    let left = devices.unwanted(&BTreeMap::new());
+    assert_eq!(left.into_keys().collect::<Vec<_>>(), [2, 3]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl World {
 
     /// Restarts the daemon with its saved state.
     pub(super) fn restart(&mut self) {
-        self.feed(Event::Stopping, Failure::None);
+        self.feed(Event::Stopping { filters_stay: true }, Failure::None);
         let sources = self.state.sources.clone();
         self.maps.held = self.maps.read();
         let mut start = start(&sources, &self.maps, self.saved.take(), self.agent_runs);

@@ -60,7 +60,10 @@ pub(super) fn of_a_run(kernel: &Unpacked, files: &[(PathBuf, &'static str)]) -> 
             .args([&debian()?, &root]),
     )?;
     let lab = debian::made(root.join("lab"))?;
-    kernel.write_modules(&["veth", "udp_diag"], &debian::made(lab.join("modules"))?)?;
+    kernel.write_modules(
+        &["veth", "udp_diag", "sch_ingress", "cls_bpf"],
+        &debian::made(lab.join("modules"))?,
+    )?;
     for (path, name) in files {
         copy(&executable(path, &dir, name)?, &lab.join(name))?;
     }
