@@ -15,7 +15,7 @@ use crate::{
     event_log::is_to,
     fences,
     fixture::Fixture,
-    lane::{Lane, Sent},
+    lane::{Lane, MadeAttempt},
 };
 
 /// Time for a packet to cross the topology, and for an event to be written.
@@ -107,7 +107,7 @@ impl<S> Technique<S> {
 /// What the observers saw of an attempt.
 #[derive(Debug)]
 struct Outcome {
-    sent: Sent,
+    sent: MadeAttempt,
     events: Vec<EventRecord>,
 }
 
@@ -164,12 +164,16 @@ fn strays(fixture: &Fixture, sides: &[&Vec<Outcome>]) -> Result<Vec<String>> {
     });
     let strays = events
         .iter()
-        .map(|event| format!("a stray event: {event:?}"));
+        .map(|event| format!("an unexpected event: {event:?}"));
     Ok(strays.collect())
 }
 
 /// Runs the lanes of a stage in a thread each.
-fn side_by_side(fixture: &Fixture, stage: &mut Stage, is_hooked: bool) -> Vec<Result<Vec<Sent>>> {
+fn side_by_side(
+    fixture: &Fixture,
+    stage: &mut Stage,
+    is_hooked: bool,
+) -> Vec<Result<Vec<MadeAttempt>>> {
     thread::scope(|scope| {
         let start = |lane: &mut Box<dyn Lane>| lane.run(fixture, is_hooked);
         let threads: Vec<_> = stage

@@ -11,7 +11,7 @@ use crate::{
 /// A lane of any state.
 pub(crate) trait Lane: Send {
     /// Runs all techniques; `is_hooked` is whether devices have filters.
-    fn run(&mut self, fixture: &Fixture, is_hooked: bool) -> Result<Vec<Sent>>;
+    fn run(&mut self, fixture: &Fixture, is_hooked: bool) -> Result<Vec<MadeAttempt>>;
 
     /// Returns the techniques in the order in which they run.
     fn rows(&self) -> Vec<Row>;
@@ -26,7 +26,7 @@ pub(crate) struct Row {
 
 /// An attempt that was made.
 #[derive(Debug)]
-pub(crate) struct Sent {
+pub(crate) struct MadeAttempt {
     pub(crate) to: std::net::IpAddr,
     pub(crate) result: SendResult,
     pub(crate) has_arrived: bool,
@@ -64,7 +64,7 @@ pub(crate) fn lane_between<S: Send + 'static>(
 }
 
 impl<S: Send> Lane for Techniques<S> {
-    fn run(&mut self, fixture: &Fixture, is_hooked: bool) -> Result<Vec<Sent>> {
+    fn run(&mut self, fixture: &Fixture, is_hooked: bool) -> Result<Vec<MadeAttempt>> {
         if let Some([before, _]) = self.prepare {
             before(fixture)?;
         }
@@ -94,7 +94,7 @@ fn attempt<S>(
     shared: &mut S,
     technique: &Technique<S>,
     is_hooked: bool,
-) -> Result<Sent> {
+) -> Result<MadeAttempt> {
     let number = fixture.next_number();
     let attempt = Attempt {
         to: match technique.target {
@@ -118,7 +118,7 @@ fn attempt<S>(
         }
     }
     fixture.fences(|fences| fences.pass_frame(fixture))?;
-    Ok(Sent {
+    Ok(MadeAttempt {
         to: attempt.to,
         result,
         has_arrived: !fixture.far.frames_with(&trace).is_empty(),
