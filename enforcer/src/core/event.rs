@@ -8,7 +8,7 @@ use enforcer_common::{DnsObservation, Hook};
 
 use super::alarm_kind::AlarmKind;
 use super::devices::{DevicePlan, FoundDevice, FoundFilters};
-use super::ipsec::IpsecPolicy;
+use super::ipsec_policy::IpsecPolicy;
 use super::questions::Reply;
 use crate::config::Target;
 use crate::name::Name;

@@ -1,51 +1,15 @@
 //! IPsec policies of this host. A packet to which one applies is encrypted before the programs of cgroup and device see it.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::alarm_kind::AlarmKind;
+use super::ipsec_policy::IpsecPolicy;
 use super::start::Findings;
 use super::state::State;
 use crate::config::DefaultAction;
 use crate::policy::{Protected, ProtectedRanges, address};
-
-/// An IPsec policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IpsecPolicy {
-    /// The source addresses of its packets.
-    pub source: IpNet,
-    /// Their destination addresses.
-    pub destination: IpNet,
-    /// Their protocol (`IPPROTO_*`); 0 for any.
-    pub transport: u8,
-    /// Whether it applies to packets that leave.
-    pub is_outgoing: bool,
-    /// Whether these may leave.
-    pub allows: bool,
-    /// Whether they are encrypted, or otherwise transformed, first.
-    pub transforms: bool,
-    /// The id of the xfrm interface whose packets it applies to; 0 for none. Those are judged at that interface.
-    pub interface: u32,
-}
-
-impl IpsecPolicy {
-    /// Returns whether its packets leave without having been judged.
-    const fn hides(&self) -> bool {
-        self.is_outgoing && self.allows && self.transforms && self.interface == 0
-    }
-}
-
-impl fmt::Display for IpsecPolicy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "src {} dst {}", self.source, self.destination)?;
-        if self.transport != 0 {
-            write!(formatter, " proto {}", self.transport)?;
-        }
-        Ok(())
-    }
-}
 
 impl State {
     /// Takes the policies of the daemon's network namespace.

@@ -24,6 +24,7 @@ mod hooks;
 mod hosts_file;
 mod inherited;
 mod ipsec;
+mod ipsec_policy;
 mod lookups;
 mod missing_hooks;
 mod name_status;
@@ -60,8 +61,8 @@ pub(crate) use event::{
 };
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
 pub use event_record::EventRecord;
-pub use ipsec::IpsecPolicy;
 pub(crate) use ipsec::hidden_by;
+pub use ipsec_policy::IpsecPolicy;
 pub use missing_hooks::MissingHooks;
 pub(crate) use questions::{Question, Reply};
 pub use snapshot::{

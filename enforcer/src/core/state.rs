@@ -20,7 +20,7 @@ use super::effect::{Effect, Pending};
 use super::event::{ResolverSet, TargetCgroups};
 use super::exception_state::{ExceptionState, Running};
 use super::inherited::Inherited;
-use super::ipsec::IpsecPolicy;
+use super::ipsec_policy::IpsecPolicy;
 use super::observation_budgets::Budgets;
 use super::patterns::Patterns;
 use super::registry_names::RegistryNames;

@@ -21,6 +21,7 @@ mod startup;
 mod successor;
 mod surroundings;
 mod trigger;
+mod watch_kind;
 mod watches;
 
 pub use event_log::EventLog;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file_watch::FileWatch;
 use super::run::Daemon;
 use super::surroundings::awaited;
-use super::watches::WatchKind;
+use super::watch_kind::WatchKind;
 use crate::bpf::{EventReader, PinWatch};
 use crate::config::FramesMode;
 use crate::core::Event;

@@ -17,7 +17,8 @@ use super::shell::Shell;
 use super::startup;
 use super::successor::OwnProgram;
 use super::trigger::Trigger;
-use super::watches::{WatchKind, Watches};
+use super::watch_kind::WatchKind;
+use super::watches::Watches;
 use crate::core::{AlarmKind, Event, Reload};
 use crate::sources::Options;
 

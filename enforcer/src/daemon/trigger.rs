@@ -2,7 +2,7 @@
 
 use enforcer_common::Record;
 
-use super::watches::WatchKind;
+use super::watch_kind::WatchKind;
 use crate::core::Reply;
 use crate::sources::Fetched;
 use crate::sys::KernelError;

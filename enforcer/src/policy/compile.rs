@@ -14,9 +14,10 @@ use ipnet::{IpNet, Ipv6Net};
 use super::effective_address::address;
 use super::error::{CompileError, fits};
 use super::exceptions::{ExceptionInput, Exceptions, with_any_scope};
+use super::layer::Layer;
 use super::names::{self, NameInput};
 use super::revocation::NameGrants;
-use super::tables::{Layer, Tables};
+use super::tables::Tables;
 
 /// The most addresses in the allowed set.
 pub const MAX_ALLOWED: usize = MAX_ADDRESSES as usize;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use enforcer_common::Class;
 use ipnet::IpNet;
 
-use super::tables::Layer;
+use super::layer::Layer;
 
 /// Paints `layers` on a canvas for IPv4 and one for IPv6; later layers override earlier ones.
 pub(super) fn paint(layers: &[Layer]) -> [Canvas; 2] {

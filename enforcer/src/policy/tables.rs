@@ -3,19 +3,10 @@
 use enforcer_common::tables::interval::{MAX_ROWS, Row};
 use enforcer_common::tables::stride::{BLOCK_LEN, Block, FIRST_BLOCK, MAX_BLOCKS};
 use enforcer_common::{Address, Class};
-use ipnet::IpNet;
 
 use super::error::CompileError;
 use super::intervals::{Span, paint};
-
-/// Prefixes of one class.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layer {
-    /// The class of the prefixes.
-    pub class: Class,
-    /// The prefixes, in any order.
-    pub prefixes: Vec<IpNet>,
-}
+use super::layer::Layer;
 
 /// One generation of the protected set, in the layout of the maps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,6 +141,7 @@ fn fill(mut span: Span, base: u32, shift: u32, blocks: &mut Vec<Block>) -> Block
 
 #[cfg(test)]
 mod tests {
+    use ipnet::IpNet;
     use proptest::prelude::*;
 
     use super::*;
