@@ -3,7 +3,12 @@
 use std::{net::IpAddr, time::Instant};
 
 use anyhow::Result;
-use lab::{CONTOSO_LOGIN, Lab, fixtures::enforcer::Enforcer};
+use lab::{
+    CONTOSO_LOGIN, Lab,
+    engines::{ContainerEngine as _, Docker},
+    fixtures::enforcer::Enforcer,
+    topology::cgroup::Cgroup,
+};
 use serde_json::Value;
 
 /// TTL of the login server's addresses in seconds, as in the service.
@@ -46,21 +51,26 @@ impl Phase {
 
 /// The lab and the daemon under demonstration.
 pub(crate) struct Environment {
-    // Dropped in this order: the daemon's cgroup is a child of the lab's.
+    // Dropped in this order: the cgroups are children of the lab's.
+    docker: Docker,
+    _docker_cgroup: Cgroup,
     enforcer: Enforcer,
     lab: Lab,
     phase: Phase,
 }
 
 impl Environment {
-    /// Starts the lab and prepares the daemon without starting it.
+    /// Starts the lab and Docker on its device, and prepares the daemon without starting it.
     ///
     /// # Errors
     /// When the lab cannot be built.
     pub(crate) fn build() -> Result<Self> {
         let lab = Lab::start()?;
         let enforcer = Enforcer::prepare(&lab, &["eastus", "westus"], "")?;
+        let docker_cgroup = lab.device_cgroup().child("docker")?;
         Ok(Self {
+            docker: Docker::start(&lab, &docker_cgroup)?,
+            _docker_cgroup: docker_cgroup,
             enforcer,
             lab,
             phase: Phase::Before,
@@ -69,6 +79,10 @@ impl Environment {
 
     pub(crate) fn lab(&self) -> &Lab {
         &self.lab
+    }
+
+    pub(crate) fn docker(&self) -> &Docker {
+        &self.docker
     }
 
     pub(crate) fn enforcer(&self) -> &Enforcer {

@@ -5,8 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use anyhow::{Context, Result};
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, Lab,
+    engines::ImageStore as _,
     fixtures::process::{Finished, run},
-    servers::{azurite::HOST, nginx::Request},
+    servers::{azurite::HOST, nginx::Request, registry::IMAGE},
 };
 
 use crate::environment::{Environment, Phase};
@@ -22,6 +23,8 @@ const WESTUS: [u8; 4] = [198, 51, 100, 70];
 pub(crate) enum Scenario {
     /// Pulls while the region eastus serves contoso.
     Pull,
+    /// Pulls with Docker.
+    PullWithDocker,
     /// Pulls after the login server moved to an address that it never had before.
     PullMoved,
     /// Pulls while the region westus serves contoso.
@@ -47,8 +50,9 @@ pub(crate) enum Outcome {
 
 impl Scenario {
     /// All scenarios, in the order of execution.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Pull,
+        Self::PullWithDocker,
         Self::PullReplica,
         Self::PullMoved,
         Self::Upload,
@@ -60,6 +64,7 @@ impl Scenario {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Pull => "pull contoso's image",
+            Self::PullWithDocker => "pull contoso's image with Docker",
             Self::PullReplica => "pull while the replica in westus serves",
             Self::PullMoved => "pull from an address never used before",
             Self::Upload => "upload a secret to the bad actor's account",
@@ -71,7 +76,9 @@ impl Scenario {
     /// Whether it is expected to work in `phase`; otherwise it must be refused.
     pub(crate) fn is_expected_to_work(self, phase: Phase) -> bool {
         match self {
-            Self::Pull | Self::PullReplica | Self::PullMoved | Self::Web => true,
+            Self::Pull | Self::PullWithDocker | Self::PullReplica | Self::PullMoved | Self::Web => {
+                true
+            }
             Self::Upload | Self::Push => phase == Phase::Before,
         }
     }
@@ -83,6 +90,7 @@ impl Scenario {
     pub(crate) fn attempt(self, environment: &Environment) -> Result<Outcome> {
         match self {
             Self::Pull => pull(environment, EASTUS.into()),
+            Self::PullWithDocker => pull_with_docker(environment),
             Self::PullReplica => pull(environment, WESTUS.into()),
             Self::PullMoved => pull(environment, environment.phase().fresh_address()),
             Self::Upload => upload(environment.lab()),
@@ -132,6 +140,22 @@ fn pull(environment: &Environment, address: IpAddr) -> Result<Outcome> {
         Some(host) => Outcome::Works(format!(
             "manifest from {address}{delay}, {} layers ({kilobytes} kB) by redirect (307) from {host}",
             pulled.layers
+        )),
+        None => Outcome::Failed("no data endpoint served a layer".to_owned()),
+    })
+}
+
+fn pull_with_docker(environment: &Environment) -> Result<Outcome> {
+    let (lab, docker) = (environment.lab(), environment.docker());
+    let earlier = lab.requests()?.len();
+    let image = format!("{CONTOSO_LOGIN}/{IMAGE}");
+    if let Err(error) = docker.pull(&image) {
+        return Ok(Outcome::Failed(format!("{error:#}")));
+    }
+    docker.remove(&image)?;
+    Ok(match layers_from(&lab.requests()?[earlier..]) {
+        Some(host) => Outcome::Works(format!(
+            "dockerd pulled it, its layers by redirect (307) from {host}"
         )),
         None => Outcome::Failed("no data endpoint served a layer".to_owned()),
     })

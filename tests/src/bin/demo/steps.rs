@@ -61,7 +61,7 @@ pub(crate) fn play(output: &mut Output) -> Result<()> {
 fn build(output: &mut Output) -> Result<Environment> {
     output.step("The lab: a cloud and a device on this machine");
     output.say("The cloud has name servers, contoso's registry with data endpoints in two regions, a bad actor's registry and storage");
-    output.say("account, and a web site. The device is a network namespace with a cgroup. No traffic leaves this machine.");
+    output.say("account, and a web site. The device is a network namespace with a cgroup, and Docker runs there. No traffic leaves this machine.");
     let started = Instant::now();
     let environment = Environment::build()?;
     output.say(format_args!(
