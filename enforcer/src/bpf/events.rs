@@ -39,12 +39,7 @@ impl EventReader {
                 .readable_mut()
                 .await
                 .map_err(KernelError::failed(what))?;
-            let mut events = Vec::new();
-            while events.len() < most
-                && let Some(item) = ready.get_inner_mut().next()
-            {
-                events.extend(Record::from_bytes(&item));
-            }
+            let events = read(ready.get_inner_mut(), most);
             if events.len() < most {
                 ready.clear_ready();
             }
@@ -53,6 +48,22 @@ impl EventReader {
             }
         }
     }
+
+    /// Reads at most `most` records without waiting.
+    pub fn waiting(&mut self, most: usize) -> Vec<Record> {
+        read(self.ring.get_mut(), most)
+    }
+}
+
+/// Reads at most `most` records.
+fn read(ring: &mut RingBuf<MapData>, most: usize) -> Vec<Record> {
+    let mut events = Vec::new();
+    while events.len() < most
+        && let Some(item) = ring.next()
+    {
+        events.extend(Record::from_bytes(&item));
+    }
+    events
 }
 
 /// Counts of denials in past windows.

@@ -24,6 +24,8 @@ use crate::sources::Options;
 
 /// Maximum number of records read from the buffer in one batch, so that a flood of denials does not delay other events.
 const EVENT_BATCH: usize = 256;
+/// Maximum number of records read before the denials of a window are summed up.
+const MOST_WAITING: usize = 16 * EVENT_BATCH;
 /// Fallback rescan interval for cgroups; inotify reports changes.
 const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
 /// Rescan interval for cgroups while inotify does not report them.
@@ -260,7 +262,16 @@ impl Daemon {
             self.shell.feed(Event::SaveDue);
         }
         if self.denials.sum_up_at().is_some_and(|at| at <= now) {
+            self.report_waiting();
             self.denials.sum_up(&mut self.shell);
+        }
+    }
+
+    /// Reports the records that wait while something else is due: the sum of their window would replace them, and knows less.
+    fn report_waiting(&mut self) {
+        if let Some(events) = self.watches.events.get() {
+            let records = events.waiting(MOST_WAITING);
+            self.denials.report(&records, &mut self.shell);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Events of denials: process, destination, and exact counts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use anyhow::{Context, Result};
 use enforcer::control::EventRecord;
@@ -13,6 +13,8 @@ use crate::{MINUTE, REGIONS};
 
 /// Longer than the kernel's deduplication window (10 s) and the daemon's subsequent delay.
 const REPORTED_WITHIN: Duration = Duration::from_secs(20);
+/// The window, and more than the delay.
+const WINDOW_AND_DELAY: Duration = Duration::from_secs(12);
 const DENIALS: u64 = 200;
 
 #[test]
@@ -49,6 +51,24 @@ fn denials_of_one_process_are_deduplicated_counted_and_reported_with_its_name() 
         let cgroup = event.cgroup.as_deref().context("no cgroup")?;
         assert!(scope.ends_with(cgroup.strip_prefix("/")?), "{event:?}");
     }
+
+    // A daemon that is held up until the window can be summed up reads the records first.
+    let known = events.len();
+    send_many(&lab.device())?;
+    enforcer.await_api_status("one is reported", REPORTED_WITHIN, |_status| {
+        enforcer.events().is_ok_and(|events| events.len() > known)
+    })?;
+    enforcer.signal(libc::SIGSTOP)?;
+    let held_up = send_many(&lab.device())?;
+    thread::sleep(WINDOW_AND_DELAY);
+    enforcer.signal(libc::SIGCONT)?;
+    enforcer.await_api_status("they are reported", REPORTED_WITHIN, |_status| {
+        let events = enforcer.events();
+        events.is_ok_and(|events| denials_of(&events) == 3 * DENIALS)
+    })?;
+    let events = enforcer.events()?.into_iter();
+    let mut of_it = events.filter(|event| event.pid == Some(held_up));
+    assert!(of_it.all(|event| event.command.as_deref() == Some("leaker")));
     Ok(())
 }
 
