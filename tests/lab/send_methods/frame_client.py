@@ -1,6 +1,6 @@
 """Sends and receives frames, datagrams and streams by means that the sockets' hooks do not see.
 
-    frame_client.py USER   acts as the user with this number
+    frame_client.py USER [DEVICES]   acts as the user with this number, the owner of so many network devices
 
 Each line of standard input is {"do", "socket", ...}; the answer is a line {"errno", "data"}: the result of the call, and what it received.
 Bytes are in hexadecimal.
@@ -15,18 +15,27 @@ import struct
 import sys
 import time
 
+import frame_uring
+from frame_device import Device, opened
+
 #: Timeout of a call in seconds.
 PATIENCE = 3
 ETH_P_ALL = 3
 #: Options of packet sockets and of linux/socket.h that the socket module does not name.
 SOL_PACKET, PACKET_VERSION, PACKET_TX_RING = 263, 10, 13
-TPACKET_V2, SEND_REQUEST = 1, 1
+SEND_REQUEST = 1
+#: By version of a packet socket's ring: `struct tpacket_hdr` and its successors, up to what is sent, with status and length; where the frame begins.
+SLOTS = {1: ("QI", (0, 1), 32), 2: ("II", (0, 1), 32), 3: ("16xII", (1, 0), 48)}
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
-#: Size of a ring of one frame, and where the frame begins in it: behind `struct tpacket2_hdr`, aligned to 16 bytes.
-SLOT, FRAME_AT = mmap.PAGESIZE, 32
+#: Size of a ring of one frame.
+SLOT = mmap.PAGESIZE
 
 held = {}
 pages = {}
+#: Open files of network devices to be.
+files = []
+#: The layout of a ring, by its socket.
+slots = {}
 #: The Ethernet address of a socket that receives frames.
 stations = {}
 
@@ -53,11 +62,12 @@ def send_frame(number, device, protocol, data, to="000000000000"):
     held[number].sendto(bytes.fromhex(data), address)
 
 
-def ring(number, device, protocol):
+def ring(number, device, protocol, version=2):
     """Opens a packet socket with a ring of one frame to send (packet(7), PACKET_TX_RING)."""
     packet(number, "SOCK_RAW")
-    held[number].setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
-    size = struct.pack("IIII", SLOT, 1, SLOT, 1)
+    held[number].setsockopt(SOL_PACKET, PACKET_VERSION, version - 1)
+    size = struct.pack("IIII12x" if version == 3 else "IIII", SLOT, 1, SLOT, 1)
+    slots[number] = SLOTS[version]
     held[number].setsockopt(SOL_PACKET, PACKET_TX_RING, size)
     pages[number] = mmap.mmap(held[number].fileno(), SLOT)
     held[number].bind((device, protocol))
@@ -66,14 +76,16 @@ def ring(number, device, protocol):
 def send_slot(number, data):
     """Sends the frame of the ring, which stays mapped."""
     frame = bytes.fromhex(data)
-    pages[number][FRAME_AT : FRAME_AT + len(frame)] = frame
-    pages[number][:8] = struct.pack("II", SEND_REQUEST, len(frame))
+    header, order, at = slots[number]
+    pages[number][at : at + len(frame)] = frame
+    values = (SEND_REQUEST, len(frame))
+    struct.pack_into(header, pages[number], 0, *(values[index] for index in order))
     held[number].send(b"", socket.MSG_DONTWAIT)
 
 
 def change_slot(number, offset, data):
     """Overwrites a part of the frame of the ring, which may still wait to be sent."""
-    part, at = bytes.fromhex(data), FRAME_AT + offset
+    part, at = bytes.fromhex(data), slots[number][2] + offset
     pages[number][at : at + len(part)] = part
 
 
@@ -138,6 +150,22 @@ def change_file(number, data):
     os.pwrite(pages[number], bytes.fromhex(data), 0)
 
 
+def send_ring_pages(number, data):
+    """As `send_pages`, by io_uring."""
+    data = bytes.fromhex(data)
+    pages[number] = mmap.mmap(-1, mmap.PAGESIZE * (len(data) // mmap.PAGESIZE + 1))
+    pages[number][: len(data)] = data
+    frame_uring.send_zc(held[number], pages[number], len(data))
+
+
+def open_device(number, device, mode):
+    held[number] = Device(files.pop(), device, mode, PATIENCE)
+
+
+def close(number):
+    held.pop(number).close()
+
+
 def receive(number):
     end = time.monotonic() + PATIENCE
     while True:
@@ -167,12 +195,17 @@ ACTS = {
         change_pages,
         send_file,
         change_file,
+        frame_uring.has_send_zc,
+        send_ring_pages,
+        open_device,
+        close,
         receive,
     )
 }
 
 
-def main(user):
+def main(user, devices=0):
+    files.extend(opened(devices))
     if user:
         os.setgroups([])
         os.setresgid(user, user, user)
@@ -192,4 +225,4 @@ def main(user):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(*map(int, sys.argv[1:]))

@@ -54,23 +54,26 @@ impl FrameCapture {
         })
     }
 
-    /// Returns the frames so far that contain `marker`, in the order of their arrival. A VLAN tag in front of everything else is missing: the
-    /// kernel keeps it beside the packet.
+    /// Returns how many frames there are so far.
     #[must_use]
-    pub fn frames_with(&self, marker: &[u8]) -> Vec<Vec<u8>> {
-        let frames = self.shared.frames();
-        let marked = |frame: &&Vec<u8>| frame.windows(marker.len()).any(|part| part == marker);
-        frames.iter().filter(marked).cloned().collect()
+    pub fn count(&self) -> usize {
+        self.shared.frames().len()
     }
 
-    /// Waits for a frame that contains `marker`; returns whether one arrives within `limit`.
+    /// Waits for a frame behind the first `known` ones that contains `marker`; returns whether one arrives within `limit`. A VLAN tag in front of everything
+    /// else is missing: the kernel keeps it beside the packet.
     #[must_use]
-    pub fn await_frame_with(&self, marker: &[u8], limit: Duration) -> bool {
+    pub fn await_frame_with(&self, known: usize, marker: &[u8], limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
+        let mut known = known;
         loop {
-            if !self.frames_with(marker).is_empty() {
+            let frames = self.shared.frames();
+            let mut new = frames.iter().skip(known);
+            if new.any(|frame| contains(frame, marker)) {
                 return true;
             }
+            known = frames.len();
+            drop(frames);
             if Instant::now() >= deadline {
                 return false;
             }
@@ -102,6 +105,11 @@ impl Shared {
     fn frames(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn contains(frame: &[u8], marker: &[u8]) -> bool {
+    let mut parts = frame.windows(marker.len());
+    parts.any(|part| part[0] == marker[0] && part == marker)
 }
 
 /// Opens a socket that does not see outgoing frames (`PACKET_IGNORE_OUTGOING`, Linux 4.20).

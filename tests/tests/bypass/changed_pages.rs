@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use test_data::{client_hello::client_hello, packet::udp_packet};
 
 use crate::{
+    bypasses,
     client::{Client, Socket, hex},
     comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::{Fixture, LOGIN},
     lane::{Lane, lane_between},
     link_headers::{IPV4, ethernet},
     server::ANSWER,
+    support,
     topology::{FAR_MAC, HOST_MAC},
 };
 
@@ -117,13 +119,22 @@ fn changed_end(attempt: &Attempt) -> Vec<u8> {
 
 /// Returns the techniques, which run alone: everything that leaves is slow meanwhile.
 pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
-    let sender = Sender::start(fixture)?;
+    let mut sender = Sender::start(fixture)?;
     let mut techniques = Vec::new();
+    let mut methods = vec![
+        ("MSG_ZEROCOPY", "send_pages", "change_pages"),
+        ("sendfile", "send_file", "change_file"),
+    ];
+    let name = "sending without copies by io_uring";
+    let is_there = sender
+        .client
+        .try_open(json!({"do": "has_send_zc"}))?
+        .is_ok();
+    if support::report(name, is_there, &["5.10"])? {
+        methods.push(("IORING_OP_SEND_ZC", "send_ring_pages", "change_pages"));
+    }
     for is_v4 in [true, false] {
-        for (name, send, change) in [
-            ("MSG_ZEROCOPY", "send_pages", "change_pages"),
-            ("sendfile", "send_file", "change_file"),
-        ] {
+        for (name, send, change) in methods.iter().copied() {
             techniques.push(Technique::new(
                 format!("{name}: the name, IPv{}", if is_v4 { 4 } else { 6 }),
                 (Target::Login, is_v4),
@@ -141,5 +152,10 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
         )
         .recognised_by(changed_end),
     );
-    Ok(lane_between([slow_down, speed_up], sender, techniques))
+    Ok(lane_between(
+        [slow_down, speed_up],
+        &bypasses::CHANGED_PAGES,
+        sender,
+        techniques,
+    ))
 }

@@ -14,7 +14,7 @@ const TOOL: &str = concat!(
     "/lab/send_methods/frame_client.py"
 );
 /// An unprivileged user.
-const NOBODY: &str = "65534";
+pub(crate) const NOBODY: &str = "65534";
 
 /// The process; killed when dropped.
 pub(crate) struct Client {
@@ -39,19 +39,24 @@ struct CallResult {
 impl Client {
     /// Starts the process as root.
     pub(crate) fn start(env: &ProcessEnv) -> Result<Self> {
-        Self::start_as("0", env)
+        Self::start_as(&["0"], env)
     }
 
     /// Starts the process as an unprivileged user.
     pub(crate) fn start_unprivileged(env: &ProcessEnv) -> Result<Self> {
-        Self::start_as(NOBODY, env)
+        Self::start_as(&[NOBODY], env)
     }
 
-    fn start_as(user: &str, env: &ProcessEnv) -> Result<Self> {
+    /// Starts the process as an unprivileged user that can become the owner of two network devices.
+    pub(crate) fn start_owner(env: &ProcessEnv) -> Result<Self> {
+        Self::start_as(&[NOBODY, "2"], env)
+    }
+
+    fn start_as(arguments: &[&str], env: &ProcessEnv) -> Result<Self> {
         let (input, commands) = std::io::pipe()?;
         let (answers, output) = std::io::pipe()?;
         let mut command = env.command("python3");
-        command.args(["-S", "-B", TOOL, user]);
+        command.args(["-S", "-B", TOOL]).args(arguments);
         command.stdin(input).stdout(output);
         Ok(Self {
             _running: Running::start("frame-client", command)?,

@@ -4,7 +4,7 @@ use std::{
     io::{self, Write as _},
     net::IpAddr,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, anyhow};
@@ -12,10 +12,11 @@ use enforcer::control::EventRecord;
 use enforcer_common::{Hook, Reason};
 
 use crate::{
+    bypasses,
     event_log::is_to,
     fences,
     fixture::Fixture,
-    lane::{Lane, MadeAttempt},
+    lane::{Lane, MadeAttempt, Row},
 };
 
 /// Time for a packet to cross the topology, and for an event to be written.
@@ -116,13 +117,16 @@ pub(crate) type Stage = Vec<Box<dyn Lane>>;
 
 /// Runs all techniques on both sides of [`Fixture::filter_devices`], the stages one after another, and returns the complaints.
 pub(crate) fn compare(fixture: &Fixture, stages: &mut [Stage]) -> Result<Vec<String>> {
+    fixture.unfilter_devices()?;
     fixture.fences(|fences| fences.report(&fixture.events))?;
     let without = run(fixture, stages, false)?;
     fixture.filter_devices()?;
     let with = run(fixture, stages, true)?;
-    let mut complaints = strays(fixture, &[&without, &with])?;
+    let mut complaints = unexpected(fixture)?;
     let rows = stages.iter().flatten().flat_map(|lane| lane.rows());
-    for ((row, without), with) in rows.zip(without).zip(with) {
+    let rows: Vec<Row> = rows.collect();
+    rows.iter().try_for_each(bypasses::check)?;
+    for ((row, without), with) in rows.iter().zip(without).zip(with) {
         let line = format!("{}: {} -> {}", row.name, without.text(), with.text());
         writeln!(io::stderr(), "{line}")?;
         if !without.is_open() || !with.is(row.with) {
@@ -134,6 +138,7 @@ pub(crate) fn compare(fixture: &Fixture, stages: &mut [Stage]) -> Result<Vec<Str
 
 /// Runs all techniques, and returns the outcomes in their order.
 fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<Outcome>> {
+    let started = Instant::now();
     let before = fixture.events.denials()?.len();
     let mut sent = Vec::new();
     for stage in stages {
@@ -151,21 +156,23 @@ fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<O
             .collect(),
         sent,
     });
+    let side = if is_hooked { "with" } else { "without" };
+    writeln!(io::stderr(), "{side} frames: {:?}", started.elapsed())?;
     Ok(outcomes.collect())
 }
 
 /// Events of addresses that no attempt had. The network stack may send more to one that had, also on the other side.
-fn strays(fixture: &Fixture, sides: &[&Vec<Outcome>]) -> Result<Vec<String>> {
+fn unexpected(fixture: &Fixture) -> Result<Vec<String>> {
     let mut events = fixture.events.denials()?;
     let fence = fences::address()?;
     events.retain(|event| {
-        let mut outcomes = sides.iter().copied().flatten();
-        !is_to(event, fence) && !outcomes.any(|outcome| is_to(event, outcome.sent.to))
+        let destination = event.destination;
+        !is_to(event, fence) && !destination.is_some_and(|to| fixture.is_used(to))
     });
-    let strays = events
+    let unexpected = events
         .iter()
         .map(|event| format!("an unexpected event: {event:?}"));
-    Ok(strays.collect())
+    Ok(unexpected.collect())
 }
 
 /// Runs the lanes of a stage in a thread each.

@@ -7,12 +7,14 @@ use serde_json::json;
 use test_data::{client_hello::ClientHello, packet::udp_packet};
 
 use crate::{
+    bypasses,
     client::{Client, Socket, hex},
     comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::{Fixture, LOGIN},
     lane::{Lane, lane},
     link_headers::{ARP, IPV4, LinkHeader, Mac, ether_type, ethernet},
     server::ANSWER,
+    support,
     topology::{CONTAINER, FAR_MAC, HOST_MAC},
 };
 
@@ -263,6 +265,6 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
         connections()?,
         inbound(),
     ];
-    let techniques = groups.into_iter().flatten().collect();
-    Ok(lane(senders, techniques))
+    let techniques = support::some_if_brief(groups.into_iter().flatten().collect());
+    Ok(lane(&bypasses::CONTROLS, senders, techniques))
 }

@@ -5,6 +5,7 @@ use anyhow::Result;
 use enforcer_common::Reason;
 
 use crate::{
+    bypasses,
     comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::Fixture,
     lane::{Lane, lane},
@@ -52,5 +53,5 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
             |_, links: &mut Links, attempt| converse_over(&mut links.container, attempt),
         ),
     ];
-    Ok(lane(links, techniques))
+    Ok(lane(&bypasses::CONVERSATIONS, links, techniques))
 }

@@ -10,6 +10,7 @@ use test_data::{
 };
 
 use crate::{
+    bypasses,
     comparison::{Attempt, SendResult, Stage, Target, Technique, With},
     fixture::{Fixture, LOGIN},
     lane::lane,
@@ -174,11 +175,15 @@ pub(crate) fn techniques(
             Technique::new(name, to, With::Denied(*reason), act)
         });
         let link = PacketLink::open(env, station(number))?;
-        lanes.push(lane(link, techniques.collect()));
+        lanes.push(lane(&bypasses::CRAFTED_HELLOS, link, techniques.collect()));
     }
     let name = format!("{sender}: an allowed ClientHello");
     let technique = Technique::new(name, to, With::Passes, allowed);
-    lanes.push(lane(PacketLink::open(env, station(2))?, vec![technique]));
+    lanes.push(lane(
+        &bypasses::CRAFTED_HELLOS,
+        PacketLink::open(env, station(2))?,
+        vec![technique],
+    ));
     Ok(lanes)
 }
 

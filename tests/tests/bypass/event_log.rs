@@ -68,9 +68,14 @@ impl EventLog {
     ) -> Result<bool> {
         let deadline = Instant::now() + limit;
         loop {
-            if self.denials()?.iter().any(&is_wanted) {
+            let log = self.shared.log();
+            if log.denials.iter().any(&is_wanted) {
                 return Ok(true);
             }
+            if let Some(error) = &log.error {
+                bail!("the daemon's events: {error}");
+            }
+            drop(log);
             if Instant::now() >= deadline {
                 return Ok(false);
             }

@@ -52,8 +52,9 @@ impl Fences {
         let order = json!({
             "do": "send_frame", "device": "eth0", "protocol": EXPERIMENTAL, "data": hex(&frame),
         });
+        let known = fixture.far.count();
         self.client.on(self.frames, order)?;
-        let has_arrived = fixture.far.await_frame_with(&marker, ARRIVAL);
+        let has_arrived = fixture.far.await_frame_with(known, &marker, ARRIVAL);
         ensure!(has_arrived, "the frame behind an attempt is lost");
         Ok(())
     }

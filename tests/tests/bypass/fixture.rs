@@ -1,6 +1,7 @@
 //! The topology with a daemon that governs the host's cgroup, and what watches both.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::unix::fs::MetadataExt as _,
@@ -50,6 +51,10 @@ pub(crate) struct Fixture {
     fences: Mutex<Fences>,
     _server: Server,
     numbers: Numbers,
+    /// The addresses of attempts.
+    used: Mutex<BTreeSet<IpAddr>>,
+    /// The devices that techniques added.
+    added: Mutex<Vec<String>>,
     enforcer: Enforcer,
     pub(crate) network: Network,
     pub(crate) container: Netns,
@@ -93,6 +98,8 @@ impl Fixture {
             fences: Mutex::new(Fences::start(&network, &host_cgroup)?),
             _server: Server::start(network.cloud())?,
             numbers: Numbers::default(),
+            used: Mutex::default(),
+            added: Mutex::default(),
             container_cgroup: host_cgroup.child("container")?,
             enforcer,
             network,
@@ -104,30 +111,50 @@ impl Fixture {
         })
     }
 
+    /// Reloads the daemon without filters at the devices of the host.
+    pub(crate) fn unfilter_devices(&self) -> Result<()> {
+        self.reload("off")?;
+        let are_off = |status: &Status| status.frames.word() == "off";
+        self.enforcer
+            .await_api_status("no filters", FILTERED_WITHIN, are_off)?;
+        Ok(())
+    }
+
     /// Reloads the daemon with filters at the devices of the host.
     pub(crate) fn filter_devices(&self) -> Result<()> {
+        self.reload("on")?;
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = DEVICES.map(str::to_owned).into_iter().chain(added.clone());
+        self.await_filters(&names.collect::<Vec<_>>())
+    }
+
+    fn reload(&self, frames: &str) -> Result<()> {
         let text = configuration(
             &self.enforcer,
             &self.network,
             &self.host_cgroup,
             &self.bpffs,
         );
+        let mode = format!("mode = {frames:?}");
         self.enforcer
-            .configure(&text.replace("mode = \"off\"", "mode = \"on\""))?;
-        self.enforcer.signal(libc::SIGHUP)?;
-        self.await_filters(&DEVICES)
+            .configure(&text.replace("mode = \"off\"", &mode))?;
+        self.enforcer.signal(libc::SIGHUP)
     }
 
-    /// Waits for filters at devices, if the others have them.
-    pub(crate) fn await_filters_if_on(&self, names: &[&str]) -> Result<()> {
+    /// Adds a device of the host with lines for ip(8), and waits for its filters if the others have some.
+    pub(crate) fn add_device(&self, name: &str, lines: &str) -> Result<()> {
+        self.network.device().ip(lines)?;
+        let names = [name.to_owned()];
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        added.extend_from_slice(&names);
         let status = self.enforcer.api_status()?;
         if status.frames.word() == "off" {
             return Ok(());
         }
-        self.await_filters(names)
+        self.await_filters(&names)
     }
 
-    fn await_filters(&self, names: &[&str]) -> Result<()> {
+    fn await_filters(&self, names: &[String]) -> Result<()> {
         let is_filtered = |status: &Status, name: &str| {
             let mut devices = status.devices.iter();
             devices.any(|device| device.name == name && device.state.word() == "filtered")
@@ -146,12 +173,29 @@ impl Fixture {
 
     /// The environment of the container's processes, which are in scope.
     pub(crate) fn in_container(&self) -> ProcessEnv {
-        self.container.env().in_cgroup(&self.container_cgroup)
+        self.inside_container(&self.container)
+    }
+
+    /// The environment of processes in `netns` that belong to the container.
+    pub(crate) fn inside_container(&self, netns: &Netns) -> ProcessEnv {
+        netns.env().in_cgroup(&self.container_cgroup)
     }
 
     /// Runs `work` with the fences.
     pub(crate) fn fences<T>(&self, work: impl FnOnce(&mut Fences) -> Result<T>) -> Result<T> {
         work(&mut self.fences.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Records the address of an attempt.
+    pub(crate) fn use_address(&self, address: IpAddr) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.insert(address);
+    }
+
+    /// Whether an attempt had this address.
+    pub(crate) fn is_used(&self, address: IpAddr) -> bool {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.contains(&address)
     }
 
     /// Returns a number that no earlier attempt has.

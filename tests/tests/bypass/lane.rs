@@ -1,8 +1,11 @@
 //! Techniques that share sockets and run one after another.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use crate::{
+    bypasses::Bypass,
     comparison::{ARRIVAL, Attempt, SendResult, Target, Technique, With},
     event_log::is_to,
     fixture::Fixture,
@@ -22,6 +25,7 @@ pub(crate) trait Lane: Send {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) with: With,
+    pub(crate) bypass: &'static Bypass,
 }
 
 /// An attempt that was made.
@@ -33,6 +37,7 @@ pub(crate) struct MadeAttempt {
 }
 
 struct Techniques<S> {
+    bypass: &'static Bypass,
     shared: S,
     techniques: Vec<Technique<S>>,
     prepare: Prepare,
@@ -42,8 +47,13 @@ struct Techniques<S> {
 type Prepare = Option<[fn(&Fixture) -> Result<()>; 2]>;
 
 /// Returns a lane of techniques that share `shared`.
-pub(crate) fn lane<S: Send + 'static>(shared: S, techniques: Vec<Technique<S>>) -> Box<dyn Lane> {
+pub(crate) fn lane<S: Send + 'static>(
+    bypass: &'static Bypass,
+    shared: S,
+    techniques: Vec<Technique<S>>,
+) -> Box<dyn Lane> {
     Box::new(Techniques {
+        bypass,
         shared,
         techniques,
         prepare: None,
@@ -53,10 +63,12 @@ pub(crate) fn lane<S: Send + 'static>(shared: S, techniques: Vec<Technique<S>>) 
 /// As [`lane`], between two changes of the topology.
 pub(crate) fn lane_between<S: Send + 'static>(
     changes: [fn(&Fixture) -> Result<()>; 2],
+    bypass: &'static Bypass,
     shared: S,
     techniques: Vec<Technique<S>>,
 ) -> Box<dyn Lane> {
     Box::new(Techniques {
+        bypass,
         shared,
         techniques,
         prepare: Some(changes),
@@ -83,6 +95,7 @@ impl<S: Send> Lane for Techniques<S> {
         let rows = self.techniques.iter().map(|technique| Row {
             name: technique.name.clone(),
             with: technique.with,
+            bypass: self.bypass,
         });
         rows.collect()
     }
@@ -105,6 +118,8 @@ fn attempt<S>(
         number,
         marker: format!("m{number:06}.azurecr.io").into_bytes(),
     };
+    fixture.use_address(attempt.to);
+    let known = fixture.far.count();
     let result = (technique.act)(fixture, shared, &attempt)?;
     let trace = (technique.trace)(&attempt);
     match technique.with {
@@ -114,13 +129,13 @@ fn attempt<S>(
         }
         With::Unchanged if is_hooked => {}
         With::Denied(_) | With::Unchanged | With::Passes => {
-            let _seen_below = fixture.far.await_frame_with(&trace, ARRIVAL);
+            let _seen_below = fixture.far.await_frame_with(known, &trace, ARRIVAL);
         }
     }
     fixture.fences(|fences| fences.pass_frame(fixture))?;
     Ok(MadeAttempt {
         to: attempt.to,
         result,
-        has_arrived: !fixture.far.frames_with(&trace).is_empty(),
+        has_arrived: fixture.far.await_frame_with(known, &trace, Duration::ZERO),
     })
 }

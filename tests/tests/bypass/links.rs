@@ -12,7 +12,7 @@ use crate::{
     link_headers::{ARP, IPV4, Mac, ether_type, ethernet},
     mini_tcp::{Ends, Link},
     topology::{
-        BRIDGE, BRIDGE_MAC, FAR_MAC, FIRST_NEIGHBOUR, OVERLAY_NETWORK, VXLAN_PORT, neighbour,
+        BRIDGE, BRIDGE_MAC, FAR, FAR_MAC, FIRST_NEIGHBOUR, OVERLAY_NETWORK, VXLAN_PORT, neighbour,
         neighbour_mac,
     },
 };
@@ -29,6 +29,8 @@ pub(crate) struct Station {
     pub(crate) mac: Mac,
     pub(crate) address: Ipv4Addr,
     pub(crate) gateway: Mac,
+    /// The address of the neighbour to announce the station to.
+    pub(crate) router: Ipv4Addr,
 }
 
 impl Station {
@@ -38,6 +40,7 @@ impl Station {
             mac: neighbour_mac(number),
             address: neighbour(number),
             gateway: FAR_MAC,
+            router: FAR,
         }
     }
 
@@ -47,6 +50,7 @@ impl Station {
             mac: [2, 0, 0, 0, 0x88, FIRST_NEIGHBOUR + number],
             address: Ipv4Addr::new(10, 88, 0, FIRST_NEIGHBOUR + number),
             gateway: BRIDGE_MAC,
+            router: BRIDGE,
         }
     }
 }
@@ -72,9 +76,9 @@ impl PacketLink {
         })
     }
 
-    /// The ends of an attempt's connection, once the bridge knows the station for some seconds by an ARP request.
+    /// The ends of an attempt's connection, once the next router knows the station for some seconds by an ARP request.
     pub(crate) fn ends(&mut self, attempt: &Attempt) -> Result<Ends> {
-        let request = arp_request(self.station, BRIDGE);
+        let request = arp_request(self.station, self.station.router);
         self.send_frame(ARP, &request)?;
         Ok(Ends {
             here: (self.station.address, 40_000 + attempt.number).into(),

@@ -8,6 +8,7 @@ use enforcer_common::Reason;
 use test_data::packet::udp_packet;
 
 use crate::{
+    bypasses,
     comparison::{Attempt, Target, Technique, With},
     fixture::Fixture,
     lane::{Lane, lane},
@@ -25,6 +26,7 @@ const fn station(last: u8) -> Station {
         mac: [2, 0, 0, 2, 0x44, last],
         address: Ipv4Addr::new(10, 244, 0, last),
         gateway: [0; 6],
+        router: OVERLAY,
     }
 }
 
@@ -78,5 +80,5 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
             },
         ),
     ];
-    Ok(lane(links, techniques))
+    Ok(lane(&bypasses::OVERLAY, links, techniques))
 }

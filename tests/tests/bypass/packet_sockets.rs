@@ -6,11 +6,13 @@ use serde_json::json;
 use test_data::packet::udp_packet;
 
 use crate::{
+    bypasses,
     client::{Client, Socket, hex},
     comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::Fixture,
     lane::{Lane, lane},
     link_headers::{ARP, IPV4, LinkHeader},
+    support,
     topology::{FAR_MAC, HOST_MAC},
 };
 
@@ -44,11 +46,14 @@ impl Sender {
 }
 
 /// A ring of frames that the process and the kernel share (`PACKET_TX_RING`).
-fn in_ring(is_v4: bool) -> Technique<Sender> {
-    let name = format!("PACKET_TX_RING IPv{}", if is_v4 { 4 } else { 6 });
-    let act = |_: &Fixture, sender: &mut Sender, attempt: &Attempt| {
+fn in_ring(version: u8, is_v4: bool) -> Technique<Sender> {
+    let family = if is_v4 { 4 } else { 6 };
+    let name = format!("PACKET_TX_RING of version {version} IPv{family}");
+    let act = move |_: &Fixture, sender: &mut Sender, attempt: &Attempt| {
         let frame = LinkHeader::Plain.frame(FAR_MAC, HOST_MAC, &datagram(attempt)?);
-        let order = json!({"do": "ring", "device": "eth0", "protocol": IPV4});
+        let order = json!({
+            "do": "ring", "device": "eth0", "protocol": IPV4, "version": version,
+        });
         let ring = sender.client.open(order)?;
         let order = json!({"do": "send_slot", "data": hex(&frame)});
         sender.client.try_on(ring, order)
@@ -101,11 +106,12 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
             techniques.push(raw(header, is_v4, None));
             techniques.push(written_by_kernel(header, is_v4));
         }
-        techniques.push(in_ring(is_v4));
+        techniques.extend((1..=3).map(|version| in_ring(version, is_v4)));
         for protocol in [ARP, ANY, 0x8892] {
             techniques.push(raw(LinkHeader::Plain, is_v4, Some(protocol)));
             techniques.push(raw(LinkHeader::Vlan, is_v4, Some(protocol)));
         }
     }
-    Ok(lane(sender, techniques))
+    let techniques = support::some_if_brief(techniques);
+    Ok(lane(&bypasses::PACKET_SOCKETS, sender, techniques))
 }

@@ -8,6 +8,7 @@ use test_data::{
 };
 
 use crate::{
+    bypasses,
     comparison::{Attempt, SendResult, Target, Technique, With},
     crafted_hellos::{CHECKSUM_AT, ISN, at, foreign, send_and_await},
     fixture::{Fixture, LOGIN},
@@ -136,5 +137,5 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
         let to = (Target::Login, true);
         techniques.push(Technique::new(name, to, With::Denied(reason), act));
     }
-    Ok(lane(link, techniques))
+    Ok(lane(&bypasses::SECOND_CONNECTIONS, link, techniques))
 }

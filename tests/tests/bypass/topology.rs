@@ -28,6 +28,7 @@ pub(crate) const CONTAINER_MAC: Mac = [2, 0, 0, 0, 0x88, 2];
 /// How many unused addresses beside the host's the far side knows, and the last byte of the first one.
 pub(crate) const NEIGHBOURS: u8 = 8;
 pub(crate) const FIRST_NEIGHBOUR: u8 = 0x70;
+pub(crate) const FAR: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 1);
 pub(crate) const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 pub(crate) const CONTAINER: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(10, 88, 0, 2)),
