@@ -69,7 +69,7 @@ fn lab_and_guests(report: &mut Report) {
 fn guests(report: &mut Report) {
     let mut kernels = Vec::new();
     report.check("tests on Debian's kernels, in virtual machines", || {
-        kernels = vm::matrix(&KERNELS, Extent::Brief)?;
+        kernels = vm::matrix(&KERNELS, Extent::Brief, None)?;
         Ok(Outcome::Passed)
     });
     for kernel in &kernels {

@@ -43,11 +43,14 @@ pub(crate) struct Options {
     /// Run only the part that `./x test` runs
     #[arg(long)]
     brief: bool,
+    /// Run only this test program: kernels, verdicts or bypass
+    #[arg(long, value_name = "TEST", conflicts_with = "write")]
+    only: Option<String>,
     /// Write a table of each kernel's features and of the programs' verification cost
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// Test the packages, from installation to purge, on a machine with systemd instead
-    #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "write"])]
+    #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "only", "write"])]
     systemd: bool,
     /// Downgrade there to the release of this commit, as `./x upgrade` builds it, and upgrade again
     #[arg(long, value_name = "COMMIT", requires = "systemd")]
@@ -81,7 +84,7 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     } else {
         Extent::Whole
     };
-    let outcomes = matrix(&names, extent)?;
+    let outcomes = matrix(&names, extent, options.only.as_deref())?;
     if let Some(path) = &options.write {
         ensure!(
             extent == Extent::Whole && outcomes.iter().all(Outcome::is_good),
@@ -93,11 +96,11 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     judge(&outcomes)
 }
 
-/// Runs the tests on each kernel and prints one line for each. A guest that fails is an outcome, not an error.
+/// Runs the tests, or `only` one test program, on each kernel and prints one line for each. A guest that fails is an outcome, not an error.
 ///
 /// # Errors
 /// When a kernel is not known, or a download or build fails.
-pub(crate) fn matrix(names: &[&str], extent: Extent) -> Result<Vec<Outcome>> {
+pub(crate) fn matrix(names: &[&str], extent: Extent, only: Option<&str>) -> Result<Vec<Outcome>> {
     let kernels = names.iter().map(|name| Kernel::named(name));
     let kernels: Vec<&Kernel> = kernels.collect::<Result<_>>()?;
     setup::for_vm()?;
@@ -112,7 +115,7 @@ pub(crate) fn matrix(names: &[&str], extent: Extent) -> Result<Vec<Outcome>> {
         }
         let suite = Suite::build(arch, extent)?;
         for kernel in kernels {
-            guests.push(suite.guest(kernel, extent)?);
+            guests.push(suite.guest(kernel, extent, only)?);
         }
     }
     println!("==> {} guests, {TOGETHER} at once", guests.len());

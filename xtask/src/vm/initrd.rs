@@ -16,21 +16,51 @@ use crate::{
     env,
 };
 
-/// A shell with the small tools (busybox), `ip`, and the interpreter of the lab's own tools.
-const PACKAGES: &str = "--include=busybox-static,iproute2,python3";
+/// A shell with the small tools (busybox), `ip` and `tc`, NAT, virtual servers, WireGuard, and the interpreter of the lab's own tools.
+const PACKAGES: &str = "--include=busybox-static,iproute2,ipvsadm,nftables,python3,wireguard-tools";
 /// Files that no test reads: an emulated processor copies every byte.
-const LEFT_OUT: [&str; 8] = [
+const LEFT_OUT: [&str; 6] = [
     "/usr/share/info/*",
     "/usr/share/lintian/*",
     "/usr/share/zoneinfo/*",
     "/usr/share/perl/*",
     "/usr/share/perl5/*",
     "/usr/lib/python3/dist-packages/*",
-    "/usr/sbin/tc",
-    "/sbin/tc",
 ];
-/// What the lab links and the sockets it tries take.
-const MODULES: [&str; 5] = ["veth", "dummy", "sctp", "sch_fq", "udp_diag"];
+/// What the lab links, the sockets that it tries, and the filters and devices of `tests/tests/bypass` take: a guest loads no module by itself.
+const MODULES: [&str; 31] = [
+    "veth",
+    "dummy",
+    "sctp",
+    "sch_fq",
+    "udp_diag",
+    "sch_ingress",
+    "cls_bpf",
+    "sch_tbf",
+    "bridge",
+    "macvlan",
+    "ipvlan",
+    "tun",
+    "vxlan",
+    "geneve",
+    "sit",
+    "ipip",
+    "ip_gre",
+    "ip6_gre",
+    "ip6_tunnel",
+    "fou",
+    "fou6",
+    "l2tp_core",
+    "l2tp_netlink",
+    "l2tp_eth",
+    "l2tp_ip",
+    "wireguard",
+    "ip_vs",
+    "ip_vs_rr",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_nat",
+];
 
 /// A file of the suite: where it is here, and its name in `/suite`.
 #[derive(Clone, Debug)]

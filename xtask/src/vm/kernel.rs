@@ -124,7 +124,7 @@ impl Unpacked {
         for (number, path) in paths.iter().enumerate() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let name = name.split('.').next().unwrap_or_default();
-            decompress(path, &to.join(format!("{number:02}-{name}.ko")))?;
+            decompress(path, &to.join(format!("{number:03}-{name}.ko")))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::{arch::Arch, build, env, step::Step};
 
 /// Test programs of the crate `enforcer-tests`.
-const TESTS: [&str; 2] = ["kernels", "verdicts"];
+const TESTS: [&str; 3] = ["kernels", "verdicts", "bypass"];
 const MEMORY_MIB: u32 = 1024;
 
 /// Programs for one architecture.
@@ -83,14 +83,19 @@ impl Suite {
     ///
     /// # Errors
     /// When the kernel cannot be fetched, or the file system not written.
-    pub(super) fn guest(&self, kernel: &'static Kernel, extent: Extent) -> Result<Guest> {
+    pub(super) fn guest(
+        &self,
+        kernel: &'static Kernel,
+        extent: Extent,
+        only: Option<&str>,
+    ) -> Result<Guest> {
         ensure!(
             kernel.arch == self.arch,
             "{} is of another machine",
             kernel.name
         );
         let files = kernel.fetch()?;
-        let script = script::of(self.arch, extent)?;
+        let script = script::of(self.arch, extent, only)?;
         let initrd = initrd::write(kernel.name, &self.userland, &files, &self.programs, &script)?;
         Ok(Guest {
             kernel,
