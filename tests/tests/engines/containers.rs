@@ -52,7 +52,18 @@ impl<E: ContainerEngine> Scene<E> {
         for (_, denied) in DENIED {
             ran.check(denied, place)?;
         }
+        self.check_devices()?;
         self.check_packets()
+    }
+
+    /// Checks that no alarm reports a device: those of containers come and go.
+    fn check_devices(&self) -> Result<()> {
+        let status = self.fixture.enforcer.status()?;
+        let alarms = status["alarms"].as_array().context("no alarms")?;
+        let kinds = alarms.iter().filter_map(|alarm| alarm["kind"].as_str());
+        let about_devices: Vec<_> = kinds.filter(|kind| kind.contains("device")).collect();
+        ensure!(about_devices.is_empty(), "{alarms:#?}");
+        Ok(())
     }
 
     /// Checks that a client elsewhere is served by a container whose port `network` publishes as in [`PUBLISHED`].
