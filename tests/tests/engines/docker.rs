@@ -38,15 +38,17 @@ const DUAL_STACK: [&str; 5] = [
 
 #[test]
 fn dockerd_and_its_containers_on_bridges_and_macvlan_pull_from_contoso_only() -> Result<()> {
-    let scene = Scene::<Docker>::start()?;
+    let mut scene = Scene::<Docker>::start()?;
     scene.check_pulls_by(&scene.engine)?;
     scene.engine.pull(&contoso())?;
     scene.engine.docker(&["network", "create", "own"])?;
     scene.engine.docker(&MACVLAN)?;
-    let networks: [(&[&str], Place); 4] = [
+    let networks: [(&[&str], Place); 5] = [
         (&[], Place::Socket),
         (&[], Place::Device),
         (&["--network=own"], Place::Device),
+        // The container's socket is still at its frames when they leave by the device.
+        (&["--network=neighbours"], Place::Socket),
         (&["--network=neighbours"], Place::Device),
     ];
     for (network, place) in networks {
@@ -55,7 +57,10 @@ fn dockerd_and_its_containers_on_bridges_and_macvlan_pull_from_contoso_only() ->
     }
     check_dual_stack(&scene)?;
     let [outer, inner] = PUBLISHED;
-    scene.check_server(&[&format!("--publish={outer}:{inner}")])
+    scene.check_server(&[&format!("--publish={outer}:{inner}")])?;
+    scene
+        .check_client_without_daemon(&[], Place::Device)
+        .context("without the daemon")
 }
 
 /// Checks a client on [`DUAL_STACK`], which prefers IPv6.
