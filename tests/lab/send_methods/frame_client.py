@@ -100,9 +100,11 @@ def send_to(number, to, port, data):
     held[number].sendto(bytes.fromhex(data), (to, port))
 
 
-def connect(number, to, port):
+def connect(number, to, port, source=None):
     held[number] = socket.socket(family(to), socket.SOCK_STREAM)
     held[number].settimeout(PATIENCE)
+    if source:
+        held[number].bind((source, 0))
     held[number].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     held[number].connect((to, port))
 

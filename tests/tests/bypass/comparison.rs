@@ -1,7 +1,6 @@
 //! Runs each technique first without, then with filters at the host's devices, and compares the two with what is expected.
 
 use std::{
-    io::{self, Write as _},
     net::IpAddr,
     thread,
     time::{Duration, Instant},
@@ -17,6 +16,7 @@ use crate::{
     fences,
     fixture::Fixture,
     lane::{Lane, MadeAttempt, Row},
+    support::note,
 };
 
 /// Time for a packet to cross the topology, and for an event to be written.
@@ -128,7 +128,7 @@ pub(crate) fn compare(fixture: &Fixture, stages: &mut [Stage]) -> Result<Vec<Str
     rows.iter().try_for_each(bypasses::check)?;
     for ((row, without), with) in rows.iter().zip(without).zip(with) {
         let line = format!("{}: {} -> {}", row.name, without.text(), with.text());
-        writeln!(io::stderr(), "{line}")?;
+        note(&line);
         if !without.is_open() || !with.is(row.with) {
             complaints.push(format!("{line}; expected {:?}", row.with));
         }
@@ -157,7 +157,7 @@ fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<O
         sent,
     });
     let side = if is_hooked { "with" } else { "without" };
-    writeln!(io::stderr(), "{side} frames: {:?}", started.elapsed())?;
+    note(&format!("{side} frames: {:?}", started.elapsed()));
     Ok(outcomes.collect())
 }
 

@@ -28,6 +28,7 @@ mod second_connections;
 mod segment_routing;
 mod server;
 mod support;
+mod syn_cookies;
 mod topology;
 mod tun_owner;
 mod tunnel_devices;
@@ -43,8 +44,8 @@ use crate::{
     links::Station,
 };
 
-/// Returns the techniques: those that need a slow uplink first, as the others leave some traffic behind.
-fn stages(fixture: &Fixture) -> Result<[Stage; 2]> {
+/// Returns the techniques: those that run alone first, as the others leave some traffic behind.
+fn stages(fixture: &Fixture) -> Result<[Stage; 3]> {
     let (host, container) = (fixture.host(), fixture.in_container());
     let mut lanes = vec![
         packet_sockets::techniques(fixture)?,
@@ -69,7 +70,11 @@ fn stages(fixture: &Fixture) -> Result<[Stage; 2]> {
         &container,
         Station::of_container,
     )?);
-    Ok([vec![changed_pages::techniques(fixture)?], lanes])
+    Ok([
+        vec![changed_pages::techniques(fixture)?],
+        vec![syn_cookies::techniques(fixture)?],
+        lanes,
+    ])
 }
 
 /// Returns the techniques that run behind the others, as the host then tracks connections and puts fragments together.

@@ -1,9 +1,6 @@
 //! What a kernel may lack, so that a technique does not run there.
 
-use std::{
-    env, fs,
-    io::{self, Write as _},
-};
+use std::{env, fs};
 
 use anyhow::{Result, ensure};
 
@@ -38,7 +35,13 @@ pub(crate) fn report(what: &str, is_there: bool, absent_on: &[&str]) -> Result<b
     let is_expected = env::var_os(GUEST).is_none() || is_there != is_listed;
     ensure!(is_expected, "{what} on {release}: {is_there}");
     if !is_there {
-        writeln!(io::stderr(), "NOT RUN: {what}: this kernel lacks it")?;
+        note(&format!("NOT RUN: {what}: this kernel lacks it"));
     }
     Ok(is_there)
+}
+
+/// Prints a line, which the test runner keeps with the test.
+#[expect(clippy::print_stderr, reason = "it is for whoever runs the test")]
+pub(crate) fn note(line: &str) {
+    eprintln!("{line}");
 }
