@@ -31,7 +31,7 @@ impl Links {
 }
 
 fn converse_over(link: &mut PacketLink, attempt: &Attempt) -> Result<SendResult> {
-    let ends = link.ends(attempt)?;
+    let ends = link.ends(attempt);
     converse(link, ends, &attempt.marker)
 }
 

@@ -11,10 +11,7 @@ use crate::{
     comparison::{Attempt, SendResult},
     link_headers::{ARP, IPV4, Mac, ether_type, ethernet},
     mini_tcp::{Ends, Link},
-    topology::{
-        BRIDGE, BRIDGE_MAC, FAR, FAR_MAC, FIRST_NEIGHBOUR, OVERLAY_NETWORK, VXLAN_PORT, neighbour,
-        neighbour_mac,
-    },
+    topology::{BRIDGE_MAC, FAR_MAC, OVERLAY_NETWORK, VXLAN_PORT, container_neighbour, neighbour},
 };
 
 const BROADCAST: Mac = [0xff; 6];
@@ -29,28 +26,26 @@ pub(crate) struct Station {
     pub(crate) mac: Mac,
     pub(crate) address: Ipv4Addr,
     pub(crate) gateway: Mac,
-    /// The address of the neighbour to announce the station to.
-    pub(crate) router: Ipv4Addr,
 }
 
 impl Station {
-    /// An address beside the host's, one of [`NEIGHBOURS`], whose frames the host's own stack ignores.
+    /// An address beside the host's, whose frames the host's own stack ignores.
     pub(crate) fn of_host(number: u8) -> Self {
+        let (address, mac) = neighbour(number);
         Self {
-            mac: neighbour_mac(number),
-            address: neighbour(number),
+            mac,
+            address,
             gateway: FAR_MAC,
-            router: FAR,
         }
     }
 
     /// An address beside the container's, whose frames the container's own stack ignores.
     pub(crate) fn of_container(number: u8) -> Self {
+        let (address, mac) = container_neighbour(number);
         Self {
-            mac: [2, 0, 0, 0, 0x88, FIRST_NEIGHBOUR + number],
-            address: Ipv4Addr::new(10, 88, 0, FIRST_NEIGHBOUR + number),
+            mac,
+            address,
             gateway: BRIDGE_MAC,
-            router: BRIDGE,
         }
     }
 }
@@ -76,14 +71,12 @@ impl PacketLink {
         })
     }
 
-    /// The ends of an attempt's connection, once the next router knows the station for some seconds by an ARP request.
-    pub(crate) fn ends(&mut self, attempt: &Attempt) -> Result<Ends> {
-        let request = arp_request(self.station, self.station.router);
-        self.send_frame(ARP, &request)?;
-        Ok(Ends {
+    /// The ends of an attempt's connection.
+    pub(crate) fn ends(&self, attempt: &Attempt) -> Ends {
+        Ends {
             here: (self.station.address, 40_000 + attempt.number).into(),
             there: (attempt.to, 443).into(),
-        })
+        }
     }
 
     fn send_frame(&mut self, protocol: u16, frame: &[u8]) -> Result<SendResult> {

@@ -15,12 +15,13 @@ use crate::{
     mini_tcp::converse,
 };
 
-/// An address beside the inner container's own, and the outer container's end of the link.
+/// The outer container's end of the link.
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 89, 0, 1);
+/// An address beside the inner container's own.
 const STATION: Station = Station {
     mac: [2, 0, 0, 0, 0x89, 0x77],
     address: Ipv4Addr::new(10, 89, 0, 77),
     gateway: [2, 0, 0, 0, 0x89, 1],
-    router: Ipv4Addr::new(10, 89, 0, 1),
 };
 
 /// A packet socket in the inner container.
@@ -38,7 +39,7 @@ pub(crate) fn techniques(fixture: &Fixture) -> Result<Box<dyn Lane>> {
         _netns: netns,
     };
     let act = |_: &Fixture, inner: &mut Inner, attempt: &Attempt| {
-        let ends = inner.link.ends(attempt)?;
+        let ends = inner.link.ends(attempt);
         converse(&mut inner.link, ends, &attempt.marker)
     };
     let technique = Technique::new(
@@ -57,17 +58,17 @@ fn connect(fixture: &Fixture, inner: &Netns) -> Result<()> {
         .run(|| Ok(fs::write("/proc/sys/net/ipv4/ip_forward", "1")?))?;
     fixture.container.ip(&format!(
         "link add inner0 address 02:00:00:00:89:01 type veth peer name eth0 netns {}\n\
-         address add {}/24 dev inner0\n\
-         link set inner0 up\n",
+         address add {ROUTER}/24 dev inner0\n\
+         link set inner0 up\n\
+         neighbour replace {} lladdr 02:00:00:00:89:77 dev inner0\n",
         inner.path().display(),
-        STATION.router
+        STATION.address
     ))?;
     inner.ip(&format!(
         "link set lo up\n\
          address add 10.89.0.2/24 dev eth0\n\
          link set eth0 up\n\
-         route add default via {}\n",
-        STATION.router
+         route add default via {ROUTER}\n"
     ))?;
     let host = fixture.network.device();
     host.ip("route add 10.89.0.0/24 via 10.88.0.2\n")?;

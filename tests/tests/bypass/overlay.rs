@@ -26,7 +26,6 @@ const fn station(last: u8) -> Station {
         mac: [2, 0, 0, 2, 0x44, last],
         address: Ipv4Addr::new(10, 244, 0, last),
         gateway: [0; 6],
-        router: OVERLAY,
     }
 }
 

@@ -25,10 +25,9 @@ pub(crate) const FAR_MAC: Mac = [2, 0, 0, 0, 0, 1];
 pub(crate) const HOST_MAC: Mac = [2, 0, 0, 0, 0, 2];
 pub(crate) const BRIDGE_MAC: Mac = [2, 0, 0, 0, 0x88, 1];
 pub(crate) const CONTAINER_MAC: Mac = [2, 0, 0, 0, 0x88, 2];
-/// How many unused addresses beside the host's the far side knows, and the last byte of the first one.
-pub(crate) const NEIGHBOURS: u8 = 8;
-pub(crate) const FIRST_NEIGHBOUR: u8 = 0x70;
-pub(crate) const FAR: Ipv4Addr = Ipv4Addr::new(10, 53, 0, 1);
+/// How many unused addresses beside the host's and the container's are known, and the last byte of the first one.
+const NEIGHBOURS: u8 = 8;
+const FIRST_NEIGHBOUR: u8 = 0x70;
 pub(crate) const BRIDGE: Ipv4Addr = Ipv4Addr::new(10, 88, 0, 1);
 pub(crate) const CONTAINER: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(10, 88, 0, 2)),
@@ -66,6 +65,7 @@ pub(crate) fn connect(network: &Network, container: &Netns) -> Result<()> {
         text(BRIDGE_MAC),
         path.display()
     ))?;
+    host.ip(&neighbours("br0", container_neighbour))?;
     container.ip(&format!(
         "link set lo up\n\
          link set eth0 address {}\n\
@@ -85,23 +85,30 @@ pub(crate) fn connect(network: &Network, container: &Netns) -> Result<()> {
          route add 10.244.0.0/16 via 10.53.0.2\n",
         text(FAR_MAC),
     );
-    for number in 0..NEIGHBOURS {
-        lines.push_str(&format!(
-            "neighbour replace {} lladdr {} dev cloud0\n",
-            neighbour(number),
-            text(neighbour_mac(number))
-        ));
-    }
+    lines.push_str(&neighbours("cloud0", neighbour));
     far.ip(&lines)
 }
 
-/// An unused address beside the host's.
-pub(crate) fn neighbour(number: u8) -> Ipv4Addr {
-    Ipv4Addr::new(10, 53, 0, FIRST_NEIGHBOUR + number)
+/// Lines that make all neighbours of one place known at a device for good, as they answer no ARP request.
+fn neighbours(device: &str, of: fn(u8) -> (Ipv4Addr, Mac)) -> String {
+    let lines = (0..NEIGHBOURS).map(|number| {
+        let (address, mac) = of(number);
+        let mac = text(mac);
+        format!("neighbour replace {address} lladdr {mac} dev {device}\n")
+    });
+    lines.collect()
 }
 
-pub(crate) fn neighbour_mac(number: u8) -> Mac {
-    [2, 0, 0, 0, 0, FIRST_NEIGHBOUR + number]
+/// An unused address beside the host's.
+pub(crate) fn neighbour(number: u8) -> (Ipv4Addr, Mac) {
+    let last = FIRST_NEIGHBOUR + number;
+    (Ipv4Addr::new(10, 53, 0, last), [2, 0, 0, 0, 0, last])
+}
+
+/// An unused address beside the container's.
+pub(crate) fn container_neighbour(number: u8) -> (Ipv4Addr, Mac) {
+    let last = FIRST_NEIGHBOUR + number;
+    (Ipv4Addr::new(10, 88, 0, last), [2, 0, 0, 0, 0x88, last])
 }
 
 fn text(mac: Mac) -> String {
