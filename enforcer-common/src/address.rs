@@ -7,6 +7,10 @@ const NAT64: u64 = 0x0064_ff9b;
 /// The first 48 bits of the local-use NAT64 range `64:ff9b:1::/48` (RFC 8215).
 const LOCAL_NAT64: u64 = (NAT64 << 16) | 1;
 
+/// The first 16 bits of 6to4 addresses, and the first 32 of Teredo addresses.
+const SIX_TO_FOUR: u64 = 0x2002;
+const TEREDO: u64 = 0x2001_0000;
+
 /// A destination: 128 bits in two halves, host byte order. IPv4 is in its mapped form, so that each address has one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
@@ -50,6 +54,28 @@ impl Address {
             return Some(self.low as u32);
         }
         None
+    }
+
+    /// The IPv4 addresses to which tunnels of the transition to IPv6 carry a packet for this address: 6to4 (RFC 3056), Teredo's client and server (RFC 4380),
+    /// ISATAP (RFC 5214), IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated ones (RFC 7915).
+    #[inline(always)]
+    pub(crate) const fn tunnel_ends(self) -> [Option<Self>; 2] {
+        let (upper, lower) = ((self.low >> 32) as u32, self.low as u32);
+        if self.high >> 48 == SIX_TO_FOUR {
+            return [Some(Self::from_v4((self.high >> 16) as u32)), None];
+        }
+        if self.high >> 32 == TEREDO {
+            let server = Self::from_v4(self.high as u32);
+            return [Some(Self::from_v4(!lower)), Some(server)];
+        }
+        let is_isatap = matches!(upper, 0x0000_5efe | 0x0200_5efe);
+        // `::` and `::1` are no IPv4 addresses.
+        let is_compatible = self.high == 0 && upper == 0 && lower > 1;
+        let is_translated = self.high == 0 && upper == 0xffff_0000;
+        if is_isatap || is_compatible || is_translated {
+            return [Some(Self::from_v4(lower)), None];
+        }
+        [None, None]
     }
 
     /// The 128 bits as one number.
@@ -130,6 +156,32 @@ mod tests {
             "64:ff9b:2::20.38.98.100",
         ] {
             assert_ne!(address(other), plain, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_tunnels_are_found_in_their_addresses() {
+        for (text, ends) in [
+            ("2002:1426:6264::1", &["20.38.98.100"][..]),
+            ("2002:1426:6264:1:2:3:4:5", &["20.38.98.100"]),
+            (
+                "2001:0:1426:6264:8000:1:f5ff:fffe",
+                &["10.0.0.1", "20.38.98.100"],
+            ),
+            ("fe80::5efe:20.38.98.100", &["20.38.98.100"]),
+            ("2a00:1:2:3:200:5efe:20.38.98.100", &["20.38.98.100"]),
+            ("::20.38.98.100", &["20.38.98.100"]),
+            ("::ffff:0:20.38.98.100", &["20.38.98.100"]),
+            ("2003::1426:6264", &[]),
+            ("2001:1:1426:6264::", &[]),
+            ("2a00:1:2:3:0:5eff:20.38.98.100", &[]),
+            ("20.38.98.100", &[]),
+            ("::1", &[]),
+            ("::", &[]),
+        ] {
+            let found = address(text).tunnel_ends().into_iter().flatten();
+            let expected: Vec<_> = ends.iter().map(|end| address(end)).collect();
+            assert_eq!(Vec::from_iter(found), expected, "{text}");
         }
     }
 

@@ -75,6 +75,32 @@ pub fn decide(flow: &Flow, view: &impl PolicyView) -> Decision {
     )
 }
 
+/// The decision on a frame, of which `decision` is that on its packet: denied as well if a tunnel somewhere on the way would carry it to a protected IPv4
+/// address that its IPv6 address contains. What an exception or an allowed name allows stays so.
+#[inline(always)]
+pub fn decide_tunneled(decision: Decision, view: &impl PolicyView) -> Decision {
+    if decision.reason != Reason::DefaultAllow && decision.reason != Reason::Local {
+        return decision;
+    }
+    for end in decision.destination.tunnel_ends() {
+        let Some(end) = end else {
+            continue;
+        };
+        let reason = match view.class(end) {
+            Class::Storage => Reason::Storage,
+            Class::Registry => Reason::Registry,
+            Class::Configured => Reason::Configured,
+            Class::Unknown => Reason::NoTable,
+            Class::Unprotected | Class::Exempt | Class::Nat64(_) => continue,
+        };
+        return Decision {
+            reason,
+            destination: end,
+        };
+    }
+    decision
+}
+
 /// The decision on a `connect` call. It differs from that on a packet in one case: connecting a datagram socket sends nothing, and resolvers
 /// do it to sort the addresses of an allowed name. Such a socket's packets are judged as they leave.
 #[inline(always)]

@@ -17,6 +17,8 @@ coded_enum! {
         Sendmsg6 = 4,
         /// `sched_cls` on the egress side of a network device: a frame.
         Device = 5,
+        /// `cgroup/setsockopt`, or `socket_setsockopt` of the BPF LSM: a socket option.
+        Setsockopt = 6,
     }
 }
 
@@ -24,7 +26,7 @@ impl Hook {
     /// Number of hooks.
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
-    /// The hooks of a cgroup.
+    /// The hooks of a cgroup that are always attached.
     pub const CGROUP: [Self; 5] = [
         Self::Egress,
         Self::Connect4,
@@ -42,6 +44,7 @@ impl Hook {
             Self::Sendmsg4 => "sendmsg4",
             Self::Sendmsg6 => "sendmsg6",
             Self::Device => "device",
+            Self::Setsockopt => "setsockopt",
         }
     }
 }

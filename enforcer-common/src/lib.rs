@@ -7,6 +7,7 @@
 #![cfg_attr(not(feature = "user"), forbid(unsafe_code))]
 
 mod address;
+mod bypass_option;
 mod class;
 mod coded_enum;
 mod decide;
@@ -24,8 +25,11 @@ pub mod tables;
 pub mod tls;
 
 pub use address::Address;
+pub use bypass_option::BypassOption;
 pub use class::Class;
-pub use decide::{Decision, Exception, PolicyView, decide, decide_connect, decide_packet, judged};
+pub use decide::{
+    Decision, Exception, PolicyView, decide, decide_connect, decide_packet, decide_tunneled, judged,
+};
 pub use event::{
     DEVICE_INDEXES, DnsObservation, Event, NamedDnsObservation, NamedEvent, ObservationOutcome,
     Record,

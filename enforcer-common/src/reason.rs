@@ -63,6 +63,10 @@ coded_enum! {
         EarlyData = 28,
         /// Denied: a segment of the ClientHello has a future departure time, so its bytes could change before they are sent.
         DelayedTransmit = 29,
+        /// Denied: no room to track the connection, which no socket of this host sends.
+        FlowsFull = 30,
+        /// Denied: with this socket option, packets would pass the filters of network devices unseen.
+        BypassOption = 31,
     }
 }
 
@@ -110,7 +114,9 @@ impl Reason {
             | Self::ServerNameAddress
             | Self::RetransmitMismatch
             | Self::EarlyData
-            | Self::DelayedTransmit => Verdict::Deny,
+            | Self::DelayedTransmit
+            | Self::FlowsFull
+            | Self::BypassOption => Verdict::Deny,
         }
     }
 
@@ -152,7 +158,9 @@ impl Reason {
             | Self::DefaultDeny
             | Self::SourceRouted
             | Self::Unreadable
-            | Self::NoTable => ConnectionEffect::SegmentOnly,
+            | Self::NoTable
+            | Self::FlowsFull
+            | Self::BypassOption => ConnectionEffect::SegmentOnly,
         }
     }
 
@@ -187,7 +195,9 @@ impl Reason {
             | Self::NoTcpSocket
             | Self::RetransmitMismatch
             | Self::EarlyData
-            | Self::DelayedTransmit => false,
+            | Self::DelayedTransmit
+            | Self::FlowsFull
+            | Self::BypassOption => false,
         }
     }
 }

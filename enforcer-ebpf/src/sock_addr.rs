@@ -25,7 +25,9 @@ pub(crate) const POLICY: KernelPolicy<'_, CurrentTask> = KernelPolicy(&CurrentTa
 pub(crate) fn flow(context: &SockAddrContext, hook: Hook) -> Flow {
     let destination = match hook {
         Hook::Connect4 | Hook::Sendmsg4 => destination_v4(context),
-        Hook::Connect6 | Hook::Sendmsg6 | Hook::Egress | Hook::Device => destination_v6(context),
+        Hook::Connect6 | Hook::Sendmsg6 | Hook::Egress | Hook::Device | Hook::Setsockopt => {
+            destination_v6(context)
+        }
     };
     Flow {
         destination,

@@ -261,3 +261,38 @@ fn an_unreadable_packet_is_denied() {
     assert_eq!(routed.reason, Reason::SourceRouted);
     assert_eq!(routed.verdict(), Verdict::Deny);
 }
+
+#[test]
+fn a_tunnel_to_a_protected_address_is_denied_unless_something_allows_its_ipv6_address() {
+    let storage = (address("20.38.98.100"), Class::Storage);
+    let policy = Policy {
+        switches: DEFAULT_ALLOW,
+        classes: vec![storage],
+        ..Policy::default()
+    };
+    let tunneled = |text: &str, policy: &Policy| {
+        let decision = decide(&https(text), policy);
+        decide_tunneled(decision, policy).reason
+    };
+    for text in [
+        "2002:1426:6264::1",
+        "fe80::5efe:20.38.98.100",
+        "::20.38.98.100",
+    ] {
+        assert_eq!(tunneled(text, &policy), Reason::Storage, "{text}");
+    }
+    assert_eq!(tunneled("2002:0808:0808::1", &policy), Reason::DefaultAllow);
+    let carrier = address("2002:1426:6264::1");
+    let excepted = Policy {
+        exceptions: vec![(carrier, Exception::Prefix)],
+        classes: vec![storage, (carrier, Class::Configured)],
+        ..policy.clone()
+    };
+    let reason = tunneled("2002:1426:6264::1", &excepted);
+    assert_eq!(reason, Reason::ExceptionPrefix);
+    let unreadable = Policy {
+        classes: vec![(storage.0, Class::Unknown)],
+        ..policy
+    };
+    assert_eq!(tunneled("2002:1426:6264::1", &unreadable), Reason::NoTable);
+}

@@ -34,6 +34,8 @@ impl Reason {
             Self::RetransmitMismatch => "retransmit-mismatch",
             Self::EarlyData => "early-data",
             Self::DelayedTransmit => "delayed-transmit",
+            Self::FlowsFull => "flows-full",
+            Self::BypassOption => "bypass-option",
         }
     }
 
@@ -89,6 +91,12 @@ impl Reason {
             }
             Self::DelayedTransmit => {
                 "its TLS ClientHello has a future departure time (SO_MAX_PACING_RATE, TCP_TX_DELAY), so its bytes could change before they are sent"
+            }
+            Self::FlowsFull => {
+                "too many connections without a socket of this host are open, from its source or in all"
+            }
+            Self::BypassOption => {
+                "with this socket option, packets pass the filters of network devices unseen, or change after them"
             }
         }
     }

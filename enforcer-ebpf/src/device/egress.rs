@@ -2,15 +2,15 @@
 
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::frame::Contents;
-use enforcer_common::layout::{Device, DeviceMode, LinkHeader};
+use enforcer_common::layout::{Device, DeviceMode, ForwardedMode, LinkHeader};
 use enforcer_common::tls::TcpSegment;
 use enforcer_common::{
     Address, Decision, Flow, Hook, PacketError, Reason, Transport, Verdict, decide_packet,
-    read_ipv4, read_ipv6,
+    decide_tunneled, read_ipv4, read_ipv6,
 };
 
 use super::frame::{Frame, Sender};
-use super::maps::DEVICES;
+use super::maps::{DEVICE_FORWARDED, DEVICES};
 use super::{local, socketless};
 use crate::egress::Judged;
 use crate::policy_maps::{self, KernelPolicy};
@@ -30,11 +30,13 @@ pub(super) fn judge(context: &SkBuffContext) -> i32 {
         return PASS;
     };
     let index = Packet(context).device();
-    let is_audited = is_audited(index);
-    let code = match decision.verdict() {
-        Verdict::Allow => PASS,
-        Verdict::Deny if is_audited => PASS,
-        Verdict::Deny => DROP,
+    let (code, is_audited) = match decision.verdict() {
+        Verdict::Allow => (PASS, false),
+        Verdict::Deny => match mode(index, Packet(context).ingress()) {
+            ForwardedMode::Enforce => (DROP, false),
+            ForwardedMode::Audit => (PASS, true),
+            ForwardedMode::Pass => return PASS,
+        },
     };
     let judged = Judged {
         flow,
@@ -45,7 +47,20 @@ pub(super) fn judge(context: &SkBuffContext) -> i32 {
     code
 }
 
-/// Whether denials at the device are only reported. An unknown device enforces.
+/// What happens to a denied frame of the device `index` that came in by `ingress`, 0 for none. An unknown device enforces.
+#[inline(always)]
+fn mode(index: u32, ingress: u32) -> ForwardedMode {
+    // SAFETY: a mode that changes while it is read is the old or the new one.
+    let origin = unsafe { DEVICE_FORWARDED.get(&ingress) };
+    let origin = origin.and_then(|code| ForwardedMode::from_code(*code));
+    match origin.unwrap_or(ForwardedMode::Enforce) {
+        ForwardedMode::Enforce if is_audited(index) => ForwardedMode::Audit,
+        enforced @ ForwardedMode::Enforce => enforced,
+        passing @ (ForwardedMode::Audit | ForwardedMode::Pass) => passing,
+    }
+}
+
+/// Whether denials at the device are only reported.
 #[inline(always)]
 fn is_audited(index: u32) -> bool {
     policy_maps::audits()
@@ -108,6 +123,7 @@ fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
         Err(error) => Err(error),
     };
     let decision = decide_packet(read, &KernelPolicy(frame));
+    let decision = decide_tunneled(decision, &KernelPolicy(frame));
     let decision = verifier::forget_decision_bounds(decision);
     let flow = read.unwrap_or(Flow {
         destination: decision.destination,

@@ -4,7 +4,9 @@
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_get_prandom_u32, bpf_ktime_get_boot_ns};
 use enforcer_common::Address;
-use enforcer_common::layout::{DeviceFlowKey, FLOW_SLOTS, HELLO_SLOTS, OpeningFlow, VerifiedFlow};
+use enforcer_common::layout::{
+    DeviceFlowKey, FLOW_SLOTS, OpeningFlow, Slots, VerifiedFlow, slot_of,
+};
 use enforcer_common::tls::PartialFlow;
 
 use super::maps::{
@@ -128,19 +130,29 @@ pub(super) fn release(key: &DeviceFlowKey) {
     let _is_there = DEVICE_CLAIMS.remove(key);
 }
 
-/// Begins a connection that the server has answered; `None` if there is no room.
+/// Begins a connection that the server has answered; `None` if there is no room. `ingress`: the device by which the frame came in, 0 for none.
 #[inline(always)]
 pub(super) fn begin<'a>(
     key: &DeviceFlowKey,
     destination: Address,
     opening: &OpeningFlow,
+    ingress: u32,
 ) -> Option<&'a mut PartialFlow> {
     let new = DEVICE_NEW_FLOW.get(0)?;
     let slot = match partial(key) {
-        Some(partial) => partial.slot,
-        None => take_slot(key, FLOW_SLOTS, HELLO_SLOTS)?,
+        Some(partial) => {
+            let slot = partial.slot;
+            DEVICE_HELLOS.insert(key, new, 0).ok()?;
+            slot
+        }
+        None => {
+            let slot = take_slot(key, Slots::Partial, ingress)?;
+            let inserted = DEVICE_HELLOS.insert(key, new, 0);
+            device_release_slot(slot);
+            inserted.ok()?;
+            slot
+        }
     };
-    DEVICE_HELLOS.insert(key, new, 0).ok()?;
     let partial = partial(key)?;
     partial.flow.begin(destination, opening.first);
     partial.server_first = opening.server_first;
@@ -151,27 +163,32 @@ pub(super) fn begin<'a>(
     Some(partial)
 }
 
-/// Moves a connection to those that are verified; without room it stays where it is.
+/// Moves a connection to those that are verified; without room it stays where it is. `ingress`: as for [`begin`].
 #[inline(always)]
-pub(super) fn promote(key: &DeviceFlowKey, verified: &mut VerifiedFlow) {
-    let Some(slot) = take_slot(key, 0, FLOW_SLOTS) else {
+pub(super) fn promote(key: &DeviceFlowKey, verified: &mut VerifiedFlow, ingress: u32) {
+    let Some(slot) = take_slot(key, Slots::Verified, ingress) else {
         return;
     };
     verified.slot = slot;
-    if DEVICE_FLOWS.insert(key, verified, 0).is_ok() {
+    let inserted = DEVICE_FLOWS.insert(key, verified, 0);
+    device_release_slot(slot);
+    if inserted.is_ok() {
         let _is_there = DEVICE_HELLOS.remove(key);
     }
 }
 
-/// Takes one of `slots` slots from `first` on; `None` if eight random ones are all in use.
+/// Takes a slot, which stays this one's until it is released: before its entry is there, it looks free. `None` if eight random ones of the device's share
+/// are all in use.
 #[inline(always)]
-fn take_slot(key: &DeviceFlowKey, first: u32, slots: u32) -> Option<u32> {
+fn take_slot(key: &DeviceFlowKey, slots: Slots, ingress: u32) -> Option<u32> {
     for _ in 0..8 {
         // SAFETY: the helper takes no pointer.
-        let slot = first.wrapping_add(unsafe { bpf_get_prandom_u32() } % slots);
-        if device_slot_is_free(slot) != 0 {
-            DEVICE_FLOW_RING.set(slot, key, 0).ok()?;
-            return Some(slot);
+        let slot = slot_of(slots, ingress, unsafe { bpf_get_prandom_u32() });
+        if device_take_slot(slot) != 0 {
+            if DEVICE_FLOW_RING.set(slot, key, 0).is_ok() {
+                return Some(slot);
+            }
+            device_release_slot(slot);
         }
     }
     None
@@ -199,6 +216,39 @@ pub(super) fn digest(key: &DeviceFlowKey) -> u64 {
 }
 
 // A function with an exported name, as in `policy_maps`.
+
+/// Takes a slot if it is free and no other program is taking it (1 or 0).
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn device_take_slot(slot: u32) -> u32 {
+    if !claim(&claim_of(slot)) {
+        return 0;
+    }
+    if device_slot_is_free(slot) != 0 {
+        return 1;
+    }
+    release(&claim_of(slot));
+    0
+}
+
+/// Lets others take a slot, if its entry is not there or goes.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn device_release_slot(slot: u32) -> u32 {
+    release(&claim_of(slot));
+    0
+}
+
+/// The key under which a slot is claimed: no connection has it.
+#[inline(always)]
+const fn claim_of(slot: u32) -> DeviceFlowKey {
+    DeviceFlowKey {
+        source: [0xff; 16],
+        destination: [0xff; 16],
+        device: slot,
+        port: u32::MAX,
+    }
+}
 
 /// Whether a slot of the ring is free (1 or 0), after removing its entry if that has expired. An entry that names another slot is not this one's.
 #[unsafe(no_mangle)]

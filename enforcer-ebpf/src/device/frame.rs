@@ -1,12 +1,13 @@
 //! A frame at a network device: its bytes, from the IP header on, and its socket.
 
 use aya_ebpf::bindings::bpf_sock;
-use aya_ebpf::helpers::{bpf_skb_ancestor_cgroup_id, bpf_skb_pull_data};
+use aya_ebpf::helpers::bpf_skb_ancestor_cgroup_id;
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::Bytes;
 use enforcer_common::frame::{Contents, LinkCursor, MAX_LINK_HEADERS, Step};
 use enforcer_common::layout::{ANY_SCOPE, LinkHeader};
 
+use super::packet::{has_kernel_headers, is_inet, linear, pull};
 use crate::policy_maps::{self, CgroupSource, exception_among, exception_of};
 use crate::skb::Packet;
 use crate::tls::connection::Payload;
@@ -17,9 +18,6 @@ use crate::verifier;
 const HEADERS: u32 = 256;
 /// Length of an IPv6 header, in bytes.
 const IPV6_LEN: u32 = 40;
-/// Address families of `bpf_sock`.
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
 
 /// A frame whose headers are in memory that no process can write.
 pub(super) struct Frame<'a> {
@@ -146,8 +144,13 @@ impl<'a> Frame<'a> {
     /// Whether it arrived by another device: a container's socket says what the container sent, not what a server received.
     #[inline(always)]
     fn is_bridged(&self) -> bool {
-        // SAFETY: as in `device`.
-        unsafe { (*self.packet().raw()).ingress_ifindex != 0 }
+        self.ingress() != 0
+    }
+
+    /// Index of the device by which it came in; 0 if it was sent here.
+    #[inline(always)]
+    pub(super) fn ingress(&self) -> u32 {
+        self.packet().ingress()
     }
 
     /// Treats it as one of the connection with this digest.
@@ -173,48 +176,6 @@ impl<'a> Frame<'a> {
     fn is_linear(&self, offset: u32, len: u32) -> bool {
         offset.wrapping_add(self.start).wrapping_add(len) <= self.linear
     }
-}
-
-impl Packet<'_> {
-    /// Interface index of its device.
-    #[inline(always)]
-    pub(super) fn device(&self) -> u32 {
-        // SAFETY: the context is the kernel's for the length of the program.
-        unsafe { (*self.raw()).ifindex }
-    }
-
-    /// Whether the kernel or the card divides it into segments after the program. Linux 5.7.
-    #[inline(always)]
-    fn is_segmented_later(&self) -> bool {
-        // SAFETY: as above.
-        let (size, segments) = unsafe { ((*self.raw()).gso_size, (*self.raw()).gso_segs) };
-        size != 0 || segments != 0
-    }
-}
-
-/// Whether a socket of the kernel's IP stack sends the packet, which writes the headers itself.
-#[inline(always)]
-fn has_kernel_headers(packet: &Packet<'_>) -> bool {
-    packet.socket().is_some_and(is_inet)
-}
-
-#[inline(always)]
-fn is_inet(socket: *mut bpf_sock) -> bool {
-    // SAFETY: the helper that returned the socket succeeded; it stays valid for the length of the program.
-    let family = unsafe { (*socket).family };
-    family == AF_INET || family == AF_INET6
-}
-
-#[inline(always)]
-fn linear(context: &SkBuffContext) -> u32 {
-    context.data_end().wrapping_sub(context.data()) as u32
-}
-
-/// Copies the first `len` bytes to linear memory of the packet's own.
-#[inline(always)]
-fn pull(context: &SkBuffContext, len: u32) -> bool {
-    // SAFETY: the context is the kernel's for the length of the program.
-    unsafe { bpf_skb_pull_data(Packet(context).raw(), len) == 0 }
 }
 
 impl Bytes for Frame<'_> {

@@ -19,6 +19,10 @@ pub(super) static DEVICES: HashMap<u32, Device, { MAX_DEVICES as usize }, ON_DEM
     HashMap::new();
 
 #[btf_map]
+pub(super) static DEVICE_FORWARDED: HashMap<u32, u32, { MAX_DEVICES as usize }, ON_DEMAND> =
+    HashMap::new();
+
+#[btf_map]
 pub(super) static DEVICE_SYNS: LruHashMap<
     DeviceFlowKey,
     OpeningFlow,

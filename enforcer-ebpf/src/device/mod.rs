@@ -6,11 +6,15 @@ mod frame;
 mod ingress;
 mod local;
 mod maps;
+mod packet;
+mod socket_options;
 mod socketless;
 
 use aya_ebpf::EbpfContext as _;
-use aya_ebpf::macros::classifier;
-use aya_ebpf::programs::{SkBuffContext, TcContext};
+use aya_ebpf::macros::{cgroup_sockopt, classifier, lsm_cgroup};
+use aya_ebpf::programs::{LsmContext, SkBuffContext, SockoptContext, TcContext};
+
+use crate::report::socket_options::Caller;
 
 /// Every frame that leaves by a device. Linux 4.5.
 #[classifier]
@@ -25,6 +29,27 @@ fn device_egress(context: TcContext) -> i32 {
 fn device_ingress(context: TcContext) -> i32 {
     ingress::observe(&skb(&context));
     egress::PASS
+}
+
+/// A call of `setsockopt`. Linux 5.3; the helpers that name its caller came later.
+#[cgroup_sockopt(setsockopt)]
+#[inline(always)]
+fn socket_options(context: SockoptContext) -> i32 {
+    socket_options::judge_call(&context, Caller::Known)
+}
+
+/// The same where these helpers are missing.
+#[cgroup_sockopt(setsockopt)]
+#[inline(always)]
+fn socket_options_plain(context: SockoptContext) -> i32 {
+    socket_options::judge_call(&context, Caller::CgroupOnly)
+}
+
+/// The same call, also of a 32-bit program. Linux 6.0.
+#[lsm_cgroup(hook = "socket_setsockopt")]
+#[inline(always)]
+fn socket_options_lsm(context: LsmContext) -> i32 {
+    socket_options::judge_lsm(&context)
 }
 
 /// The same packet as the readers of the cgroup programs take it.

@@ -102,11 +102,11 @@ fn check_partial(
     }
     // Only now, while no other CPU uses the connection's state.
     let partial = match flow_store::answered(key) {
-        Some(opening) => flow_store::begin(key, flow.destination, opening),
-        None => flow_store::partial(key),
-    };
-    let Some(partial) = partial else {
-        return Err(Reason::NoSynSeen);
+        Some(opening) => {
+            let begun = flow_store::begin(key, flow.destination, opening, frame.ingress());
+            begun.ok_or(Reason::FlowsFull)?
+        }
+        None => flow_store::partial(key).ok_or(Reason::NoSynSeen)?,
     };
     if !partial.accepts(tcp.sequence, tcp.sequence.wrapping_add(tcp.len)) {
         return Err(Reason::HelloOutOfOrder);
@@ -123,7 +123,7 @@ fn check_partial(
         return Err(Reason::HelloOutOfOrder);
     }
     if partial.write_verified(verified) {
-        flow_store::promote(key, verified);
+        flow_store::promote(key, verified, frame.ingress());
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 pub(crate) mod counters;
 pub(crate) mod dedup;
 pub(crate) mod socket_denials;
+#[cfg(feature = "device")]
+pub(crate) mod socket_options;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::{

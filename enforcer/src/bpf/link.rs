@@ -1,24 +1,46 @@
 //! Inspects BPF links (proc_pid_fdinfo(5)) and detaches them.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::{fs, io};
 
 use super::syscall;
 
-/// `BPF_OBJ_GET` of linux/bpf.h.
+/// `BPF_OBJ_PIN` and `BPF_OBJ_GET` of linux/bpf.h.
+const OBJ_PIN: libc::c_int = 6;
 const OBJ_GET: libc::c_int = 7;
+/// `BPF_LINK_CREATE` of linux/bpf.h.
+const LINK_CREATE: libc::c_int = 28;
 /// `BPF_LINK_DETACH` of linux/bpf.h.
 const LINK_DETACH: libc::c_int = 34;
 
-/// The part of `union bpf_attr` (linux/bpf.h) that `BPF_OBJ_GET` takes.
+/// The part of `union bpf_attr` (linux/bpf.h) that `BPF_OBJ_PIN` and `BPF_OBJ_GET` take.
 #[repr(C)]
-struct ObjGet {
+struct Object {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+/// The part that `BPF_LINK_CREATE` takes for a cgroup.
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// Where a program is attached whose links the loader's library keeps to itself: `enum bpf_attach_type` (linux/bpf.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum AttachType {
+    /// `BPF_CGROUP_SETSOCKOPT`.
+    Setsockopt = 22,
+    /// `BPF_LSM_CGROUP`.
+    Lsm = 43,
 }
 
 /// A link with its program and cgroup.
@@ -82,13 +104,48 @@ pub(super) fn detach(place: &Path) -> io::Result<()> {
     unsafe { syscall::done(LINK_DETACH, &mut attributes) }
 }
 
+/// Attaches a program to a cgroup, beside others.
+///
+/// # Errors
+/// If the kernel refuses.
+pub(super) fn create(
+    program: impl AsFd,
+    cgroup: impl AsFd,
+    kind: AttachType,
+) -> io::Result<OwnedFd> {
+    let number = |descriptor: &dyn AsFd| descriptor.as_fd().as_raw_fd().cast_unsigned();
+    let attributes = LinkCreate {
+        prog_fd: number(&program),
+        target_fd: number(&cgroup),
+        attach_type: kind as u32,
+        flags: 0,
+    };
+    // SAFETY: the attributes are of this command and contain no pointer.
+    unsafe { syscall::made(LINK_CREATE, &attributes) }
+}
+
+/// Pins a link at `place`.
+///
+/// # Errors
+/// If the kernel refuses.
+pub(super) fn pin(link: &OwnedFd, place: &Path) -> io::Result<()> {
+    let path = CString::new(place.as_os_str().as_bytes())?;
+    let mut attributes = Object {
+        pathname: path.as_ptr().addr() as u64,
+        bpf_fd: link.as_raw_fd().cast_unsigned(),
+        file_flags: 0,
+    };
+    // SAFETY: the NUL-terminated path outlives the call, and the attributes are of this command.
+    unsafe { syscall::done(OBJ_PIN, &mut attributes) }
+}
+
 /// Opens the link pinned at `place`.
 ///
 /// # Errors
 /// If there is none.
 pub(super) fn open(place: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(place.as_os_str().as_bytes())?;
-    let attributes = ObjGet {
+    let attributes = Object {
         pathname: path.as_ptr().addr() as u64,
         bpf_fd: 0,
         file_flags: 0,

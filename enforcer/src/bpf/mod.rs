@@ -11,6 +11,7 @@ mod exclusive;
 mod explain;
 mod handover;
 mod link;
+mod links;
 mod live_policy;
 mod map_of_maps;
 mod maps;
@@ -19,11 +20,14 @@ mod pin_watch;
 mod pins;
 mod syscall;
 
-pub use attach::{Lifetime, LinkReader, Links, Undone};
-pub(crate) use device::{DevicePrograms, OwnFilters, filtered_devices, rehearse_filters};
+pub(crate) use device::{
+    DevicePrograms, OptionsGuard, OwnFilters, filtered_devices, rehearse_filters,
+    remove_option_links,
+};
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};
+pub use links::{Lifetime, LinkReader, Links, Undone};
 pub use live_policy::LivePolicy;
 pub use maps::Maps;
 pub(crate) use object::FLOOR;

@@ -84,7 +84,7 @@ impl fmt::Display for EventLine {
             instant(event.time),
             event.verdict,
             event.reason,
-            or_dash(event.destination_text().unwrap_or_default()),
+            or_dash(event.target_text().unwrap_or_default()),
             event.protocol,
             or_dash(names.join(",")),
             or_dash(event.process().unwrap_or_default()),

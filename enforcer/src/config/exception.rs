@@ -13,6 +13,9 @@ use super::faults::Faults;
 use super::value::{CgroupPath, Located, Reason, Text, Unit, allowed_prefixes, instant, values};
 use crate::name::Name;
 
+/// The key that lets an exception send past the filters of network devices.
+pub const DEVICE_BYPASS: &str = "device-bypass";
+
 /// One `[[exception]]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
@@ -26,6 +29,8 @@ pub struct Exception {
     pub cidrs: Vec<IpNet>,
     /// The instant at which it ends.
     pub until: Timestamp,
+    /// Whether it may send past the filters of network devices.
+    pub bypasses_devices: bool,
     /// Whether a ClientHello must carry one of its names.
     pub sni: Sni,
 }
@@ -40,8 +45,8 @@ pub enum Target {
     Cgroup(PathBuf),
 }
 
-/// One section for each unit or cgroup that may reach more than all others, with a reason and an end. It has `names` or `cidrs`, or
-/// both, and either `unit` or `cgroup`.
+/// One section for each unit or cgroup that may reach more than all others, with a reason and an end. It has `names`, `cidrs` or
+/// `device-bypass`, or several of them, and either `unit` or `cgroup`.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -70,6 +75,12 @@ pub(super) struct RawException {
     #[serde(default)]
     #[cfg_attr(test, schemars(example = ["203.0.113.0/24"]))]
     cidrs: Vec<Located<Text<IpNet>>>,
+    /// Whether its processes may set socket options with which packets pass the filters of network devices (`[frames]`) unseen, or change after them:
+    /// `PACKET_QDISC_BYPASS`, `PACKET_VNET_HDR` and the send ring of `AF_XDP` sockets, as fieldbus masters and packet generators use them. On Linux 5.10, those of
+    /// the cgroup itself, not of cgroups below it.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = &true))]
+    device_bypass: bool,
     /// The instant from which on the exception allows nothing, whether or not the daemon runs.
     #[cfg_attr(test, schemars(
         required,
@@ -96,7 +107,8 @@ impl RawException {
         raw.check_target(&at, faults);
         let allowing = ["exception.names", "exception.cidrs"];
         let is_faulty = allowing.iter().any(|key| faults.is_skipped_of(&at, key));
-        if raw.names.is_empty() && raw.cidrs.is_empty() && !is_faulty {
+        let allows_nothing = raw.names.is_empty() && raw.cidrs.is_empty() && !raw.device_bypass;
+        if allows_nothing && !is_faulty {
             faults.add(&at, "it allows nothing; list names or cidrs, or remove it");
         }
         let cidrs = allowed_prefixes(raw.cidrs, nat64, faults);
@@ -113,6 +125,7 @@ impl RawException {
             names: values(raw.names),
             cidrs,
             until: until?,
+            bypasses_devices: raw.device_bypass,
             sni: raw.sni,
         })
     }

@@ -12,6 +12,24 @@ pub struct Frames {
     pub mode: FramesMode,
     /// The devices that have filters; empty means all except loopback.
     pub interfaces: Vec<InterfacePattern>,
+    /// What happens to denied frames that other hosts sent.
+    pub forwarded: Forwarded,
+    /// The devices by which other hosts send; empty means cards, and what has only them below.
+    pub forwarded_from: Vec<InterfacePattern>,
+}
+
+/// What happens to denied frames that this host forwards for others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Forwarded {
+    /// They are treated like frames of this host.
+    Enforce,
+    /// They are reported, and pass.
+    #[default]
+    Audit,
+    /// They pass, unreported.
+    Pass,
 }
 
 /// Whether network devices have filters, and what these do.
@@ -41,6 +59,16 @@ pub(super) struct RawFrames {
     #[serde(default)]
     #[cfg_attr(test, schemars(example = ["eth0", "veth*"]))]
     interfaces: Vec<Text<InterfacePattern>>,
+    /// What happens to denied frames that this host forwards for other hosts, as a router or a bridge. Frames of containers, virtual machines and tunnels of this
+    /// host are not among them.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = &"enforce"))]
+    forwarded: Forwarded,
+    /// The devices by which other hosts send, as in `interfaces`. If the list is empty: network cards (from Linux 5.14 on), and the VLANs, bonds, teams and
+    /// bridges that have nothing but cards below them.
+    #[serde(default)]
+    #[cfg_attr(test, schemars(example = ["eth1", "wg0"]))]
+    forwarded_from: Vec<Text<InterfacePattern>>,
 }
 
 /// As written.
@@ -76,6 +104,12 @@ impl Frames {
         let mut patterns = self.interfaces.iter();
         self.interfaces.is_empty() || patterns.any(|pattern| pattern.matches(name))
     }
+
+    /// Returns whether `forwarded-from` names the device `name`.
+    pub fn is_forwarded_from(&self, name: &str) -> bool {
+        let mut patterns = self.forwarded_from.iter();
+        patterns.any(|pattern| pattern.matches(name))
+    }
 }
 
 impl RawFrames {
@@ -98,6 +132,8 @@ impl RawFrames {
         Frames {
             mode,
             interfaces: values(self.interfaces),
+            forwarded: self.forwarded,
+            forwarded_from: values(self.forwarded_from),
         }
     }
 }

@@ -32,6 +32,8 @@ word_enum! {
         DeviceFilterLost => "device-filter-lost",
         /// A filter of another program runs before this instance's at a network device.
         DeviceFilterShadowed => "device-filter-shadowed",
+        /// A connection without a socket found no room.
+        DeviceFlowsFull => "device-flows-full",
         /// A network device has no filters.
         DeviceUnfiltered => "device-unfiltered",
         /// Changes of network devices are not reported.
@@ -137,6 +139,9 @@ impl AlarmKind {
             }
             Self::DeviceFilterShadowed => {
                 "On a network device, a program of others runs before the filter and can let packets pass."
+            }
+            Self::DeviceFlowsFull => {
+                "Connections that no socket of this host sends were denied, as the tables for them are full; ends with a reload."
             }
             Self::DeviceUnfiltered => {
                 "A network device has no filter: packets without a socket of this host pass."

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Forwarded;
+
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -17,6 +19,9 @@ pub struct DeviceStatus {
     pub reason: Option<String>,
     /// When filters that another program removed were last restored.
     pub restored: Option<Timestamp>,
+    /// What happens to denied frames that came in by it and are forwarded, if they are not treated like those of this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<Forwarded>,
 }
 
 /// Whether a network device has filters.

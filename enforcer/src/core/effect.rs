@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use enforcer_common::layout::{AddressGrant, AddressKey};
+use enforcer_common::layout::{AddressGrant, AddressKey, DeviceMode};
 
 use super::alarm_kind::AlarmKind;
-use super::devices::DevicePlan;
+use super::devices::{DevicePlan, ForwardedModes};
 use super::event::DetachedHook;
 use super::event_record::EventRecord;
 use super::questions::Question;
@@ -46,6 +46,10 @@ pub(crate) enum Effect {
     FilterDevice(DevicePlan),
     /// Remove this instance's filters from the device with this interface index and name, which may be gone.
     UnfilterDevice(u32, String),
+    /// Refuse socket options with which packets pass the filters, or only report them; `None`: no longer.
+    GuardOptions(Option<DeviceMode>),
+    /// Set what becomes of denied frames that are forwarded, by the device that they came in by.
+    SetForwardedModes(ForwardedModes),
     /// Save the addresses for the next start.
     SaveAddresses(PathBuf, SavedAddresses),
     /// Save source data that differs from the saved data.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use enforcer_common::layout::{AddressGrant, Settings, SnoopedGrant};
+use enforcer_common::layout::{AddressGrant, DeviceMode, Settings, SnoopedGrant};
 use enforcer_common::{DnsObservation, Hook};
 
 use super::alarm_kind::AlarmKind;
@@ -165,6 +165,10 @@ pub(crate) enum Acknowledgement {
     DeviceFiltered(DevicePlan, Result<Option<FoundFilters>, String>),
     /// The device with this interface index has no filters of this instance.
     DeviceUnfiltered(u32, Result<(), String>),
+    /// Socket options are refused, reported or ignored.
+    OptionsGuarded(Option<DeviceMode>, Result<(), String>),
+    /// The modes of forwarded frames are in force.
+    ForwardedModesSet(Result<(), String>),
     /// The addresses were saved.
     AddressesSaved(Result<(), String>),
     /// The source data was saved.

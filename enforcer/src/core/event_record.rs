@@ -31,7 +31,7 @@ pub struct EventRecord {
     /// The value after a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
-    /// The destination; `None` for a note.
+    /// The destination; `None` for a note or a socket option.
     pub destination: Option<IpAddr>,
     /// The port, if the protocol has one.
     pub port: Option<u16>,
@@ -47,6 +47,9 @@ pub struct EventRecord {
     /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The socket option that was refused ([`enforcer_common::BypassOption::word`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
     /// The process id, if known.
     pub pid: Option<u32>,
     /// The user id of the process.
@@ -83,6 +86,7 @@ impl EventRecord {
             server_name: None,
             hook: String::new(),
             device: None,
+            option: None,
             pid: None,
             uid: None,
             command: None,

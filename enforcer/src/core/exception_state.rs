@@ -87,6 +87,7 @@ impl ExceptionState {
             deadline: self.deadline,
             prefixes: exception.cidrs.clone(),
             addresses: addresses.clone(),
+            bypasses_devices: exception.bypasses_devices,
         };
         self.cgroups.iter().map(input).collect()
     }

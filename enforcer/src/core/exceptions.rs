@@ -6,7 +6,7 @@ use super::event_kind::EventKind;
 use super::event_record::EventRecord;
 use super::exception_state::{ExceptionKey, ExceptionState, Running};
 use super::state::State;
-use crate::config::Exception;
+use crate::config::{DEVICE_BYPASS, Exception};
 
 impl State {
     /// Publishes notes for exceptions that started, changed or ended since the last call.
@@ -26,7 +26,8 @@ fn running(exceptions: &[Exception], states: &[ExceptionState]) -> Running {
         .map(|(exception, _)| {
             let names = exception.names.iter().map(ToString::to_string);
             let cidrs = exception.cidrs.iter().map(ToString::to_string);
-            let destinations: Vec<String> = names.chain(cidrs).collect();
+            let bypass = exception.bypasses_devices.then(|| DEVICE_BYPASS.to_owned());
+            let destinations: Vec<String> = names.chain(cidrs).chain(bypass).collect();
             let (target, reason) = (exception.target.to_string(), exception.reason.clone());
             ((target, reason, destinations.join(" ")), exception.until)
         })

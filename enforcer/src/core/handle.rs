@@ -97,6 +97,8 @@ impl State {
             Acknowledgement::DeviceUnfiltered(index, outcome) => {
                 self.device_unfiltered(index, outcome);
             }
+            Acknowledgement::OptionsGuarded(mode, outcome) => self.options_guarded(mode, outcome),
+            Acknowledgement::ForwardedModesSet(outcome) => self.forwarded_modes_set(outcome),
             Acknowledgement::AddressesSaved(outcome) => self.addresses_saved(outcome),
             Acknowledgement::SourcesSaved(outcome) => self.sources_saved(outcome),
             Acknowledgement::ConfigurationKept(outcome) => self.configuration_kept(outcome),

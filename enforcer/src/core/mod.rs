@@ -53,7 +53,9 @@ pub(crate) mod test_data;
 pub use alarm_kind::AlarmKind;
 pub use counters::{Count, Counters};
 pub use device_status::{DeviceState, DeviceStatus};
-pub(crate) use devices::{Choice, DevicePlan, FoundDevice, FoundFilter, FoundFilters, choose};
+pub(crate) use devices::{
+    Choice, DevicePlan, ForwardedModes, FoundDevice, FoundFilter, FoundFilters, choose,
+};
 pub(crate) use effect::{Effect, FetchBatch, PolicyChange};
 pub(crate) use event::{
     Acknowledgement, ApplyFailure, CgroupRef, DetachedHook, Event, HookCheck, Observation, Reload,

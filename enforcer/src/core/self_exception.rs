@@ -35,6 +35,7 @@ impl State {
                     cidrs: Vec::new(),
                     until: Timestamp::MAX,
                     sni: Sni::Required,
+                    bypasses_devices: false,
                 });
                 self.cgroup_shared_since = None;
                 self.alarms.clear(AlarmKind::OwnTraffic, "");

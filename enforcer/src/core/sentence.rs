@@ -34,11 +34,10 @@ impl EventRecord {
             duplicates => format!(" ({} times)", duplicates.saturating_add(1)),
         };
         format!(
-            "{verdict} {}{}, {} to {}{names}{}{}: {}{times}",
+            "{verdict} {}{}, {}{names}{}{}: {}{times}",
             self.process().unwrap_or_else(|| self.unknown_process()),
             place.unwrap_or_default(),
-            self.protocol_text(),
-            self.destination_text().unwrap_or_default(),
+            self.attempt(),
             server_name.unwrap_or_default(),
             device.unwrap_or_default(),
             self.why(),
@@ -75,6 +74,11 @@ impl EventRecord {
         }
     }
 
+    /// Returns the socket option, or else the destination.
+    pub fn target_text(&self) -> Option<String> {
+        self.option.clone().or_else(|| self.destination_text())
+    }
+
     /// Returns the address, with the port if there is one.
     pub fn destination_text(&self) -> Option<String> {
         let address = self.destination?;
@@ -82,6 +86,18 @@ impl EventRecord {
             Some(port) => SocketAddr::new(address, port).to_string(),
             None => address.to_string(),
         })
+    }
+
+    /// Returns what was tried.
+    fn attempt(&self) -> String {
+        match &self.option {
+            Some(option) => format!("setsockopt {option}"),
+            None => format!(
+                "{} to {}",
+                self.protocol_text(),
+                self.destination_text().unwrap_or_default()
+            ),
+        }
     }
 
     fn protocol_text(&self) -> String {
@@ -112,6 +128,22 @@ mod tests {
             event().sentence(),
             "denied azcopy(42) of plc.service, tcp to 20.60.0.4:443: \
              an Azure storage address that no allowed name resolves to"
+        );
+    }
+
+    #[test]
+    fn a_socket_option_is_named_in_place_of_a_destination() {
+        let record = EventRecord {
+            option: Some("PACKET_QDISC_BYPASS".to_owned()),
+            destination: None,
+            port: None,
+            reason: "bypass-option".to_owned(),
+            ..event()
+        };
+        assert_eq!(
+            record.sentence(),
+            "denied azcopy(42) of plc.service, setsockopt PACKET_QDISC_BYPASS: \
+             with this socket option, packets pass the filters of network devices unseen, or change after them"
         );
     }
 

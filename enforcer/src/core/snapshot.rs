@@ -248,6 +248,9 @@ pub struct ExceptionStatus {
     pub names: Vec<NameStatus>,
     /// Its prefixes.
     pub cidrs: Vec<String>,
+    /// Whether it may send past the filters of network devices.
+    #[serde(default)]
+    pub device_bypass: bool,
     /// When it ends.
     pub until: Timestamp,
     /// Whether it has ended.

@@ -169,6 +169,7 @@ impl State {
                     .map(|name| self.name_status(name, None, "exception".to_owned()))
                     .collect(),
                 cidrs: exception.cidrs.iter().map(ToString::to_string).collect(),
+                device_bypass: exception.bypasses_devices,
                 until: exception.until,
                 ended: exception.until <= self.clock.now(self.now),
             })

@@ -66,6 +66,7 @@ pub(crate) fn event() -> EventRecord {
         server_name: None,
         hook: "connect4".to_owned(),
         device: None,
+        option: None,
         pid: Some(42),
         uid: Some(1000),
         command: Some("azcopy".to_owned()),
@@ -150,6 +151,7 @@ fn exception(since: Timestamp) -> ExceptionStatus {
             refused: Vec::new(),
         }],
         cidrs: Vec::new(),
+        device_bypass: false,
         until: "2027-01-31T00:00:00Z".parse().unwrap(),
         ended: false,
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::identity::Identify;
 use super::shell::Shell;
-use crate::core::{self, Effect, EventRecord};
+use crate::core::{self, AlarmKind, Effect, EventRecord};
 use crate::policy::name_text;
 use crate::sys::boot_clock;
 
@@ -19,6 +19,10 @@ use crate::sys::boot_clock;
 const MOST_REPORTED: usize = MAX_RECENT as usize;
 /// Delay between the end of a window and its sums, so that programs that started before the end have finished.
 const SUM_UP_DELAY: Duration = Duration::from_secs(1);
+
+/// The message of the alarm about connections that found no room.
+const WITHOUT_ROOM: &str = "new connections without a socket of this host are denied, as too many are open, from their network or in all: \
+     `egress-enforcer events` names their devices; `systemctl reload egress-enforcer` ends this alarm";
 
 /// A denial and its server name.
 type Denial = (Event, Option<String>);
@@ -65,6 +69,10 @@ impl Denials {
         }
         if denials.iter().any(|(event, _)| may_be_a_new_address(event)) {
             shell.feed(core::Event::RegistryDenied);
+        }
+        if denials.iter().any(|(event, _)| is_without_room(event)) {
+            let message = Some(WITHOUT_ROOM.to_owned());
+            shell.feed(core::Event::Alarm(AlarmKind::DeviceFlowsFull, message));
         }
         if !observations.is_empty() {
             shell.feed(core::Event::Observed(observations));
@@ -146,6 +154,11 @@ impl Denials {
 /// Logs an event and publishes it to the readers.
 fn publish(record: EventRecord, shell: &mut Shell) {
     shell.start(Effect::Note(Box::new(record)));
+}
+
+/// Returns whether a connection without a socket found no room.
+fn is_without_room(event: &Event) -> bool {
+    event.reason == Reason::FlowsFull as u8
 }
 
 /// Returns whether the denied address may be a new one of an allowed name, which no answer to the daemon has contained.

@@ -1,8 +1,10 @@
 //! The network devices of this host, and their filters.
 
+use enforcer_common::layout::DeviceMode;
+
 use super::host::{Host, sentence};
-use crate::bpf::{DevicePrograms, OwnFilters};
-use crate::core::{DevicePlan, FoundDevice, FoundFilters};
+use crate::bpf::{DevicePrograms, OwnFilters, Undone, remove_option_links};
+use crate::core::{DevicePlan, ForwardedModes, FoundDevice, FoundFilters};
 use crate::sys::KernelError;
 
 impl Host {
@@ -32,6 +34,38 @@ impl Host {
             Some(programs) => programs.forget(index),
             None => Ok(()),
         }
+    }
+
+    pub(super) fn set_forwarded_modes(
+        &mut self,
+        forwarded: &ForwardedModes,
+    ) -> Result<(), KernelError> {
+        let programs = self.devices.as_mut().ok_or(KernelError::NoProgram)?;
+        programs.set_forwarded_modes(forwarded)
+    }
+
+    /// Refuses socket options with which packets pass the filters; `None`: no longer.
+    pub(super) fn guard_options(&mut self, mode: Option<DeviceMode>) -> Result<(), String> {
+        let programs = self.devices.as_mut();
+        match (mode, programs) {
+            (Some(mode), Some(programs)) => {
+                programs.guard_options(mode, &self.pins, &self.scope, &mut self.links)
+            }
+            (Some(_), None) => Err(KernelError::NoProgram.to_string()),
+            (None, Some(programs)) => {
+                sentence(programs.release_options(&self.pins, &mut self.links))
+            }
+            // Those of an earlier start.
+            (None, None) => sentence(remove_option_links(&self.pins, &mut self.links)),
+        }
+    }
+
+    /// The programs that refuse socket options, as far as their link was changed by another process.
+    pub(super) fn undone_options(&self) -> Vec<Undone> {
+        let undone = |programs: &DevicePrograms| {
+            programs.undone_options(&self.pins, &self.scope, &self.links)
+        };
+        self.devices.as_ref().map_or_else(Vec::new, undone)
     }
 
     fn own_filters(&self) -> OwnFilters {

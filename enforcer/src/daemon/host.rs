@@ -69,6 +69,12 @@ impl Host {
                 let unfiltered = sentence(self.unfilter_device(index, &name));
                 Acknowledgement::DeviceUnfiltered(index, unfiltered)
             }
+            Effect::GuardOptions(mode) => {
+                Acknowledgement::OptionsGuarded(mode, self.guard_options(mode))
+            }
+            Effect::SetForwardedModes(modes) => {
+                Acknowledgement::ForwardedModesSet(sentence(self.set_forwarded_modes(&modes)))
+            }
             Effect::SaveAddresses(path, addresses) => {
                 let saved = state::save(&path, &addresses);
                 Acknowledgement::AddressesSaved(saved.map_err(|error| error.to_string()))
@@ -143,7 +149,7 @@ impl Host {
         let scope = Cgroup::open(&self.root, &self.scope.path)?;
         self.kernel.attach(&scope, &mut self.links)?;
         self.scope = scope;
-        Ok(())
+        self.attach_options()
     }
 
     fn restore_pins(&mut self) -> Result<Vec<String>, KernelError> {
@@ -152,8 +158,19 @@ impl Host {
     }
 
     fn restore_hook(&mut self, hook: DetachedHook) -> Result<(), KernelError> {
-        self.kernel
-            .attach_program(hook.name, &self.scope, &mut self.links)
+        let Self { kernel, scope, .. } = self;
+        match Kernel::attaches(hook.name) {
+            true => kernel.attach_program(hook.name, scope, &mut self.links),
+            false => self.attach_options(),
+        }
+    }
+
+    /// Attaches the programs that refuse socket options, if they are to be and are not.
+    fn attach_options(&mut self) -> Result<(), KernelError> {
+        let Some(programs) = self.devices.as_mut() else {
+            return Ok(());
+        };
+        programs.attach_options(&self.pins, &self.scope, &mut self.links)
     }
 }
 

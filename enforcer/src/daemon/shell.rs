@@ -133,6 +133,8 @@ impl Shell {
             | Effect::Reattach
             | Effect::RestorePins
             | Effect::RestoreHook(_)
+            | Effect::GuardOptions(_)
+            | Effect::SetForwardedModes(_)
             | Effect::ListHooks
             | Effect::LoadDevicePrograms
             | Effect::FilterDevice(_)

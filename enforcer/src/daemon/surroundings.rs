@@ -33,11 +33,11 @@ impl Host {
     /// Checks the hooks and pins.
     pub(super) fn hook_check(&self) -> HookCheck {
         let scope_is_current = self.scope.is_current();
-        let detached = if scope_is_current {
-            self.kernel.undone(&self.scope, &self.links)
-        } else {
-            Vec::new()
-        };
+        let mut detached = Vec::new();
+        if scope_is_current {
+            detached.extend(self.kernel.undone(&self.scope, &self.links));
+            detached.extend(self.undone_options());
+        }
         let detached = detached.into_iter().map(|undone| DetachedHook {
             name: undone.name,
             judged: undone.judged,

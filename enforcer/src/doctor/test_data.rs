@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use enforcer_common::Hook;
 use jiff::Timestamp;
 
-use crate::config::{EndpointKind, FramesMode, Mode, Sni};
+use crate::config::{EndpointKind, Forwarded, FramesMode, Mode, Sni};
 use crate::core::{
     AddressStatus, Alarm, Count, Counters, DeviceState, DeviceStatus, EventRecord, ExceptionStatus,
     NameStatus, PatternStatus, RegistryStatus, SourceStatus, Status, TagsStatus,
@@ -56,6 +56,7 @@ pub(crate) fn devices() -> Vec<DeviceStatus> {
         state,
         reason: reason.map(str::to_owned),
         restored: (index == 2).then(|| at("08:00")),
+        forwarded: (name == "eth0").then_some(Forwarded::Audit),
     };
     let unreadable = "frames of type 32 cannot be read";
     vec![
@@ -107,6 +108,7 @@ pub(crate) fn event() -> EventRecord {
         server_name: None,
         hook: "connect4".to_owned(),
         device: None,
+        option: None,
         pid: Some(1234),
         uid: Some(0),
         command: Some("curl".to_owned()),
@@ -241,6 +243,7 @@ fn exception() -> ExceptionStatus {
         cgroups: vec![PathBuf::from("/system.slice/agent.service")],
         names: vec![name("logs.blob.core.windows.net", None, "exception")],
         cidrs: Vec::new(),
+        device_bypass: false,
         until: "2027-01-31T00:00:00Z".parse().unwrap(),
         ended: false,
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use enforcer_common::layout::{
-    ANY_SCOPE, AddressKey, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES, ScopedAddress,
+    ANY_SCOPE, AddressKey, BYPASS_ADDRESS, Deadline, MAX_ADDRESSES, MAX_PREFIXES, MAX_SCOPES,
+    ScopedAddress,
 };
 use ipnet::{IpNet, Ipv6Net};
 
@@ -24,6 +25,8 @@ pub struct ExceptionInput {
     pub prefixes: Vec<IpNet>,
     /// Addresses that its names resolve to.
     pub addresses: Vec<IpAddr>,
+    /// Whether it may send past the filters of network devices.
+    pub bypasses_devices: bool,
 }
 
 /// The maps of exceptions.
@@ -46,8 +49,12 @@ impl Exceptions {
                 *compiled.cgroups.entry(input.cgroup).or_default() += 1;
             }
             compiled.level = compiled.level.max(input.level);
-            for ip in &input.addresses {
-                let key = ScopedAddress::new(input.cgroup, address(*ip).key());
+            let addresses = input.addresses.iter().map(|ip| address(*ip).key());
+            // No name leads there.
+            let addresses = addresses.filter(|key| *key != BYPASS_ADDRESS);
+            let bypass = input.bypasses_devices.then_some(BYPASS_ADDRESS);
+            for key in addresses.chain(bypass) {
+                let key = ScopedAddress::new(input.cgroup, key);
                 later(compiled.addresses.entry(key).or_default(), input.deadline);
             }
             for net in &input.prefixes {
@@ -89,6 +96,7 @@ impl Exceptions {
 pub(super) fn with_any_scope(inputs: &[ExceptionInput]) -> Vec<ExceptionInput> {
     let any = inputs.iter().map(|input| ExceptionInput {
         cgroup: ANY_SCOPE,
+        bypasses_devices: false,
         ..input.clone()
     });
     inputs.iter().cloned().chain(any).collect()

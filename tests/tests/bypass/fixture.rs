@@ -15,6 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use enforcer::control::Status;
+use enforcer_common::layout::VERSION;
 use lab::{
     ScratchDir,
     fixtures::{enforcer::Enforcer, process_env::ProcessEnv},
@@ -179,6 +180,12 @@ impl Fixture {
     /// The environment of processes in `netns` that belong to the container.
     pub(crate) fn inside_container(&self, netns: &Netns) -> ProcessEnv {
         netns.env().in_cgroup(&self.container_cgroup)
+    }
+
+    /// Whether the daemon has a pin of this name.
+    pub(crate) fn has_pin(&self, name: &str) -> bool {
+        let pins = self.bpffs.path().join("pins");
+        pins.join(format!("v{VERSION}")).join(name).exists()
     }
 
     /// Runs `work` with the fences.

@@ -27,6 +27,7 @@ mod redirected_connections;
 mod second_connections;
 mod segment_routing;
 mod server;
+mod socket_options;
 mod support;
 mod syn_cookies;
 mod topology;

@@ -160,14 +160,14 @@ fn without_frames_no_device_is_touched() -> Result<()> {
     Ok(())
 }
 
-fn configure(fixture: &Fixture, keys: &str) -> Result<()> {
+pub(crate) fn configure(fixture: &Fixture, keys: &str) -> Result<()> {
     let more = format!("[frames]\n{keys}\n");
     fixture
         .enforcer
         .configure(&fixture.configuration(&["eastus"], &more))
 }
 
-fn reload(fixture: &Fixture, keys: &str) -> Result<()> {
+pub(crate) fn reload(fixture: &Fixture, keys: &str) -> Result<()> {
     configure(fixture, keys)?;
     fixture.enforcer.signal(libc::SIGHUP)
 }

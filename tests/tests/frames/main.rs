@@ -1,9 +1,11 @@
 //! Network devices and their filters, in network namespaces of the tests: never the machine's own devices.
 
 mod explain;
+mod forwarded;
 mod ipsec;
 mod lifecycle;
 mod listing;
 mod others;
 mod replaced;
 mod scene;
+mod socket_options;

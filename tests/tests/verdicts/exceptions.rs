@@ -21,6 +21,7 @@ const USER: u32 = 65_534;
 fn exception(cgroup: &Cgroup, deadline: u64) -> Result<ExceptionInput> {
     let cgroup = loaded_policy::open(cgroup)?;
     Ok(ExceptionInput {
+        bypasses_devices: false,
         cgroup: cgroup.id,
         level: cgroup.level,
         deadline,

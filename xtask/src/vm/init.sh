@@ -14,6 +14,7 @@ chmod 1777 /tmp
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t bpf -o mode=700 bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t securityfs securityfs /sys/kernel/security
 # Warnings and worse still reach the console.
 echo 5 >/proc/sys/kernel/printk
 for module in /modules/*.ko; do

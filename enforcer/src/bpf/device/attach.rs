@@ -4,8 +4,10 @@ use aya::programs::tc::{NlOptions, TcAttach, TcError, TcHandle, qdisc_add_clsact
 use enforcer_common::layout::Device;
 
 use super::DevicePrograms;
+use super::delete::delete;
 use super::order::priority;
-use super::own::{OwnFilters, attach_type, delete};
+use super::own::OwnFilters;
+use super::place::attach_type;
 use crate::core::{DevicePlan, FoundFilter, FoundFilters};
 use crate::sys::{IngressQdisc, KernelError, TcHook, devices, filters, ingress_qdiscs};
 

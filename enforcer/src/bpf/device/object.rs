@@ -3,20 +3,29 @@
 use aya::maps::{HashMap, MapData, MapError};
 use aya::programs::{Program, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
-use enforcer_common::layout::{DEVICE_MAPS, DEVICES, Device, MAPS};
+use enforcer_common::layout::{
+    DEVICE_FORWARDED, DEVICE_MAPS, DEVICES, Device, DeviceMode, MAPS, OPTIONS_DEVICE,
+};
 
-use super::own::program_name;
-use crate::bpf::Pins;
+use super::options::{OptionPrograms, remove_option_links};
+use super::place::program_name;
 use crate::bpf::maps::typed;
 use crate::bpf::object::{DEVICE_OBJECT, load_error, prepare, program_error};
-use crate::sys::{KernelError, TcHook, devices};
+use crate::bpf::{Links, Pins, Undone};
+use crate::core::ForwardedModes;
+use crate::sys::{Cgroup, KernelError, TcHook, devices};
 
 /// The loaded programs and the map of devices that they read.
 pub(crate) struct DevicePrograms {
     programs: Ebpf,
     devices: HashMap<MapData, u32, Device>,
+    forwarded: HashMap<MapData, u32, u32>,
     /// The ids of the programs.
     pub(super) ids: [u32; 2],
+    /// Those that refuse socket options, or why there are none.
+    options: Result<OptionPrograms, String>,
+    /// Whether they are to be attached.
+    guards_options: bool,
 }
 
 impl DevicePrograms {
@@ -47,13 +56,103 @@ impl DevicePrograms {
             let info = info.map_err(KernelError::failed(format!("inspect the program {name}")))?;
             ids[hook as usize] = info.id();
         }
+        let options = OptionPrograms::load(&mut programs).map_err(|error| error.to_string());
         let mut loaded = Self {
             programs,
+            options,
+            guards_options: false,
             devices: typed(pins, DEVICES)?,
+            forwarded: typed(pins, DEVICE_FORWARDED)?,
             ids,
         };
         loaded.forget_absent()?;
         Ok(loaded)
+    }
+
+    /// Makes these the modes of forwarded frames. All others are enforced, as is everything while one changes.
+    ///
+    /// # Errors
+    /// If the map cannot be read or written.
+    pub(crate) fn set_forwarded_modes(
+        &mut self,
+        forwarded: &ForwardedModes,
+    ) -> Result<(), KernelError> {
+        let failed = || KernelError::failed(format!("write the map {DEVICE_FORWARDED}"));
+        let known: Result<Vec<u32>, _> = self.forwarded.keys().collect();
+        for index in known.map_err(failed())? {
+            if !forwarded.contains_key(&index) {
+                self.forwarded.remove(&index).map_err(failed())?;
+            }
+        }
+        for (index, mode) in forwarded {
+            self.forwarded
+                .insert(index, &(*mode as u32), 0)
+                .map_err(failed())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses socket options to the processes of `scope`, or only reports them.
+    ///
+    /// # Errors
+    /// As a sentence: if the kernel does not take the programs, or refuses to attach one.
+    pub(crate) fn guard_options(
+        &mut self,
+        mode: DeviceMode,
+        pins: &Pins,
+        scope: &Cgroup,
+        links: &mut Links,
+    ) -> Result<(), String> {
+        if let Err(error) = &self.options {
+            return Err(error.clone());
+        }
+        // Before a program reads it.
+        let entry = Device {
+            header: 0,
+            mode: mode as u32,
+        };
+        self.guards_options = true;
+        let set = self.set(OPTIONS_DEVICE, "of socket options", entry);
+        let guarded = set.and_then(|()| self.attach_options(pins, scope, links));
+        guarded.map_err(|error| error.to_string())
+    }
+
+    /// Attaches the programs that refuse socket options where they are not attached.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn attach_options(
+        &mut self,
+        pins: &Pins,
+        scope: &Cgroup,
+        links: &mut Links,
+    ) -> Result<(), KernelError> {
+        match &mut self.options {
+            Ok(options) if self.guards_options => {
+                options.attach(&self.programs, pins, scope, links)
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Refuses socket options no longer.
+    ///
+    /// # Errors
+    /// If a pin cannot be removed.
+    pub(crate) fn release_options(
+        &mut self,
+        pins: &Pins,
+        links: &mut Links,
+    ) -> Result<(), KernelError> {
+        self.guards_options = false;
+        remove_option_links(pins, links)
+    }
+
+    /// The programs that refuse socket options and whose link was changed by another process.
+    pub(crate) fn undone_options(&self, pins: &Pins, scope: &Cgroup, links: &Links) -> Vec<Undone> {
+        let options = self.options.as_ref().ok();
+        let options = options.filter(|_| self.guards_options);
+        options.map_or_else(Vec::new, |options| options.undone(pins, scope, links))
     }
 
     pub(super) fn program(&mut self, hook: TcHook) -> Result<&mut SchedClassifier, KernelError> {
@@ -91,7 +190,9 @@ impl DevicePrograms {
         let known: Result<Vec<u32>, _> = self.devices.keys().collect();
         let known = known.map_err(KernelError::failed(format!("read the map {DEVICES}")))?;
         let present = devices()?;
-        let is_present = |index: &u32| present.iter().any(|device| device.index == *index);
+        let is_present = |index: &u32| {
+            *index == OPTIONS_DEVICE || present.iter().any(|device| device.index == *index)
+        };
         let mut absent = known.iter().filter(|index| !is_present(index));
         absent.try_for_each(|index| self.forget(*index))
     }

@@ -3,12 +3,9 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use aya::programs::links::Link as _;
-use aya::programs::tc::{SchedClassifierLink, TcHandle};
-use aya::programs::{ProgramError, TcAttachType};
-use enforcer_common::layout::{DEVICE_EGRESS, DEVICE_INGRESS};
-
+use super::delete::delete;
 use super::order::{describe, priority};
+use super::place::program_name;
 use super::tcx;
 use crate::core::{FoundDevice, FoundFilter, FoundFilters};
 use crate::sys::{Filter, KernelError, TcHook, devices, filters};
@@ -51,6 +48,10 @@ impl OwnFilters {
                 link_type: device.link_type,
                 is_loopback: device.is_loopback,
                 is_bonded: device.is_bonded(&devices),
+                is_card: device.is_card,
+                kind: device.kind.clone(),
+                master: device.master,
+                lower: device.lower,
             })
         });
         found.collect()
@@ -146,62 +147,10 @@ impl OwnFilters {
     }
 }
 
-/// Deletes one filter of a device; done if it or the device is gone.
-pub(super) fn delete(
-    (index, name): (u32, &str),
-    hook: TcHook,
-    filter: &Filter,
-) -> Result<(), KernelError> {
-    let what = format!(
-        "delete the {} filter of the network device {name} (`tc filter del dev {name} {} pref {} handle {:#x} bpf`)",
-        hook.word(),
-        hook.word(),
-        filter.priority,
-        filter.handle
-    );
-    let handle = TcHandle::from(filter.handle);
-    let link = SchedClassifierLink::attached(
-        index,
-        attach_type(hook).into(),
-        filter.priority,
-        handle,
-        None,
-    );
-    let link = link.map_err(KernelError::failed(what.clone()))?;
-    match link.detach() {
-        Err(error) if is_gone(&error) => Ok(()),
-        deleted => deleted.map_err(KernelError::failed(what)),
-    }
-}
-
-/// Whether an error says that the filter, its list or its device does not exist.
-fn is_gone(error: &ProgramError) -> bool {
-    let ProgramError::NetlinkError(error) = error else {
-        return false;
-    };
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOENT | libc::ENODEV | libc::EINVAL)
-    )
-}
-
-/// Returns the name of the program at `hook`, which is also that of its filter.
-pub(super) const fn program_name(hook: TcHook) -> &'static str {
-    match hook {
-        TcHook::Egress => DEVICE_EGRESS,
-        TcHook::Ingress => DEVICE_INGRESS,
-    }
-}
-
-pub(super) const fn attach_type(hook: TcHook) -> TcAttachType {
-    match hook {
-        TcHook::Egress => TcAttachType::Egress,
-        TcHook::Ingress => TcAttachType::Ingress,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use enforcer_common::layout::DEVICE_EGRESS;
+
     use super::super::order::{ALL_PROTOCOLS, KIND};
     use super::*;
     use crate::sys::BpfFilter;

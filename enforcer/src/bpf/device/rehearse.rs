@@ -7,7 +7,7 @@ use aya::programs::SchedClassifier;
 use aya::programs::tc::{NlOptions, TcAttach, qdisc_add_clsact};
 use aya::{Ebpf, EbpfLoader};
 
-use super::own::{attach_type, program_name};
+use super::place::{attach_type, program_name};
 use crate::bpf::object::{DEVICE_OBJECT, prepare, program_error};
 use crate::sys::{KernelError, TcHook};
 

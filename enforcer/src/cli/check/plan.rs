@@ -75,6 +75,7 @@ pub(super) struct PlannedException {
     pub(super) reason: String,
     pub(super) names: Vec<Name>,
     pub(super) cidrs: Vec<IpNet>,
+    pub(super) device_bypass: bool,
     pub(super) until: Timestamp,
     pub(super) ended: bool,
 }
@@ -173,6 +174,7 @@ fn planned_exception(exception: &Exception, now: Timestamp) -> PlannedException 
         reason: exception.reason.clone(),
         names: exception.names.clone(),
         cidrs: exception.cidrs.clone(),
+        device_bypass: exception.bypasses_devices,
         until: exception.until,
         ended: exception.until <= now,
     }

@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result};
 use super::plan::{Plan, ProtectedSet};
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
-use crate::config::{DefaultAction, FramesMode, Mode};
+use crate::config::{DEVICE_BYPASS, DefaultAction, FramesMode, Mode};
 use crate::printable;
 
 impl Display for Plan {
@@ -94,12 +94,18 @@ impl Plan {
     fn exceptions(&self) -> String {
         let mut exceptions = Table::new(2, ["FOR", "UNTIL", "NAMES", "PREFIXES", "REASON"]);
         for exception in &self.exceptions {
+            let bypass = exception.device_bypass.then(|| DEVICE_BYPASS.to_owned());
+            let prefixes = exception
+                .cidrs
+                .iter()
+                .map(ToString::to_string)
+                .chain(bypass);
             let ended = if exception.ended { " (ended)" } else { "" };
             exceptions.row([
                 exception.target.clone(),
                 format!("{}{ended}", instant(exception.until)),
                 or_dash(list(&exception.names)),
-                or_dash(list(&exception.cidrs)),
+                or_dash(list(prefixes)),
                 exception.reason.clone(),
             ]);
         }

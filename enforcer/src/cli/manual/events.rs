@@ -7,7 +7,7 @@ use crate::core::{ALARM_CLEARED, ALARM_RAISED, EventKind};
 use crate::doctor::test_data;
 
 /// Each field of an event: its key in JSON, its name in the journal, and its meaning.
-const FIELDS: [(&str, &str, &str); 22] = [
+const FIELDS: [(&str, &str, &str); 23] = [
     (
         "sequence",
         "",
@@ -63,12 +63,17 @@ const FIELDS: [(&str, &str, &str); 22] = [
     (
         "hook",
         "EGRESS_HOOK",
-        "The kernel program that decided: egress (on a packet), connect4, connect6, sendmsg4 or sendmsg6 (on a system call).",
+        "The kernel program that decided: egress (on a packet), connect4, connect6, sendmsg4, sendmsg6 or setsockopt (on a system call), device (on a frame).",
     ),
     (
         "device",
         "EGRESS_DEVICE",
         "The network device that the frame was to leave by, where the hook is device; its index if it is gone.",
+    ),
+    (
+        "option",
+        "EGRESS_OPTION",
+        "The socket option, where the hook is setsockopt: there is no destination then.",
     ),
     (
         "pid",
@@ -158,6 +163,7 @@ fn the_manual_has_every_field_of_an_event() {
         new: Some(String::new()),
         server_name: Some(String::new()),
         device: Some(String::new()),
+        option: Some(String::new()),
         ..test_data::event()
     };
     let json = serde_json::to_value(event).unwrap();

@@ -61,7 +61,7 @@ mod tests {
         let table = "
   DEVICE  STATE
   lo      skipped: loopback
-  eth0    filtered; filters restored at 2026-01-01T00:08:00Z
+  eth0    filtered; filters restored at 2026-01-01T00:08:00Z; forwards for others: denied frames are reported, and pass
   ib0     unfiltered: frames of type 32 cannot be read
 ";
         assert!(text.contains(table), "{text}");

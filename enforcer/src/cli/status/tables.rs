@@ -2,6 +2,7 @@
 
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
+use crate::config::{DEVICE_BYPASS, Forwarded};
 use crate::core::{Alarm, DeviceStatus, ExceptionStatus, NameStatus, SourceStatus, Status};
 
 /// Returns the names of registries and exceptions, with their addresses.
@@ -57,9 +58,14 @@ pub(super) fn devices(devices: &[DeviceStatus]) -> Table {
         let restored = restored.map_or(String::new(), |at| {
             format!("; filters restored at {}", instant(at))
         });
+        let forwarded = match device.forwarded {
+            None | Some(Forwarded::Enforce) => "",
+            Some(Forwarded::Audit) => "; forwards for others: denied frames are reported, and pass",
+            Some(Forwarded::Pass) => "; forwards for others: denied frames pass",
+        };
         table.row([
             device.name.clone(),
-            format!("{}{reason}{restored}", device.state.word()),
+            format!("{}{reason}{restored}{forwarded}", device.state.word()),
         ]);
     }
     table
@@ -72,13 +78,19 @@ pub(super) fn exceptions(exceptions: &[ExceptionStatus]) -> Table {
         ["EXCEPTION FOR", "CGROUPS", "UNTIL", "PREFIXES", "REASON"],
     );
     for exception in exceptions {
+        let bypass = exception.device_bypass.then(|| DEVICE_BYPASS.to_owned());
+        let prefixes = exception
+            .cidrs
+            .iter()
+            .map(ToString::to_string)
+            .chain(bypass);
         let ended = if exception.ended { " (ended)" } else { "" };
         let cgroups = exception.cgroups.iter().map(|path| path.display());
         table.row([
             exception.target.clone(),
             or_dash(list(cgroups)),
             format!("{}{ended}", instant(exception.until)),
-            or_dash(list(&exception.cidrs)),
+            or_dash(list(prefixes)),
             exception.reason.clone(),
         ]);
     }

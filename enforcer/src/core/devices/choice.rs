@@ -61,6 +61,10 @@ mod tests {
             link_type,
             is_loopback: false,
             is_bonded: false,
+            is_card: false,
+            kind: None,
+            master: None,
+            lower: None,
             filters: FoundFilters {
                 egress: missing(),
                 ingress: missing(),

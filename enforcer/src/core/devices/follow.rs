@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DevicePlan, FoundDevice, FoundFilters, Programs};
+use super::{DevicePlan, FoundDevice, FoundFilters, Options, Programs};
 use crate::config::FramesMode;
 use crate::core::alarm_kind::AlarmKind;
 use crate::core::effect::Effect;
@@ -27,8 +27,12 @@ impl State {
         if let Programs::Failed(_) = self.devices.programs {
             self.devices.programs = Programs::NotLoaded;
         }
-        self.alarms
-            .replace(AlarmKind::DeviceFilterLost, &BTreeMap::new());
+        if self.devices.options.failure.is_some() {
+            self.devices.options = Options::default();
+        }
+        for kind in [AlarmKind::DeviceFilterLost, AlarmKind::DeviceFlowsFull] {
+            self.alarms.replace(kind, &BTreeMap::new());
+        }
         self.follow_devices();
         self.report_devices();
     }
@@ -107,9 +111,11 @@ impl State {
         let effects = unwanted.into_iter();
         self.effects
             .extend(effects.map(|(index, name)| Effect::UnfilterDevice(index, name)));
+        self.follow_options(!wanted.is_empty());
         if wanted.is_empty() {
             return;
         }
+        self.follow_forwarded();
         match self.devices.programs {
             Programs::Loaded => {
                 let now = self.now.since_start;

@@ -1,6 +1,8 @@
 //! Devices and filters as the shell finds them, and what it is to do.
 
-use enforcer_common::layout::{DeviceMode, LinkHeader};
+use std::collections::BTreeMap;
+
+use enforcer_common::layout::{DeviceMode, ForwardedMode, LinkHeader};
 
 /// A network device with this instance's filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,14 @@ pub(crate) struct FoundDevice {
     pub(crate) is_loopback: bool,
     /// Whether it belongs to a bond or team, which sends by one of its devices and receives by another.
     pub(crate) is_bonded: bool,
+    /// Whether it is a network card.
+    pub(crate) is_card: bool,
+    /// The kind of a virtual device ("veth", "bridge", "vlan").
+    pub(crate) kind: Option<String>,
+    /// The index of the bridge or bond that it belongs to.
+    pub(crate) master: Option<u32>,
+    /// The index of the device below it, in the same network namespace.
+    pub(crate) lower: Option<u32>,
     /// The filters.
     pub(crate) filters: FoundFilters,
 }
@@ -53,6 +63,9 @@ pub(crate) struct DevicePlan {
     /// What happens to denied frames.
     pub(crate) mode: DeviceMode,
 }
+
+/// What becomes of denied frames, by the device that they came in by; enforced for all others.
+pub(crate) type ForwardedModes = BTreeMap<u32, ForwardedMode>;
 
 impl FoundFilters {
     /// None at either place.

@@ -2,7 +2,9 @@
 
 mod choice;
 mod follow;
+mod forwarding;
 mod found;
+mod options;
 mod repair;
 mod report;
 mod status;
@@ -12,15 +14,20 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use enforcer_common::layout::DeviceMode;
+
 use jiff::Timestamp;
 
 pub(crate) use self::choice::{Choice, choose};
-pub(crate) use self::found::{DevicePlan, FoundDevice, FoundFilter, FoundFilters};
+pub(crate) use self::found::{DevicePlan, ForwardedModes, FoundDevice, FoundFilter, FoundFilters};
 
 /// The network devices at the last listing.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     programs: Programs,
+    options: Options,
+    /// The modes of forwarded frames that were asked for last.
+    forwarded: Option<ForwardedModes>,
     /// Why the devices could not be listed.
     unlisted: Option<String>,
     found: Vec<FoundDevice>,
@@ -48,6 +55,15 @@ struct Filtered {
     attached: Option<Duration>,
     /// When those that another program removed were last restored.
     restored: Option<Timestamp>,
+    /// Why that failed.
+    failure: Option<String>,
+}
+
+/// What is known of the programs that refuse socket options.
+#[derive(Debug, Default)]
+struct Options {
+    /// What was asked for last; `None`: nothing yet in this run.
+    asked: Option<Option<DeviceMode>>,
     /// Why that failed.
     failure: Option<String>,
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use enforcer_common::layout::DeviceMode;
-
+use super::options::mode;
 use super::{Choice, DevicePlan, Devices, FoundDevice, FoundFilters, choose};
-use crate::config::{Frames, FramesMode};
+use crate::config::Frames;
 
 /// Minimum interval between two repairs of one device's filters: another program may remove them again and again.
 const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
@@ -14,10 +13,8 @@ const REPAIR_INTERVAL: Duration = Duration::from_secs(1);
 impl Devices {
     /// Returns the filters that devices are to have, by interface index.
     pub(super) fn wanted(&self, frames: &Frames) -> BTreeMap<u32, DevicePlan> {
-        let mode = match frames.mode {
-            FramesMode::Off => return BTreeMap::new(),
-            FramesMode::On => DeviceMode::Enforce,
-            FramesMode::Audit => DeviceMode::Audit,
+        let Some(mode) = mode(frames) else {
+            return BTreeMap::new();
         };
         let plan = |found: &FoundDevice| {
             let choice = choose(frames, found);

@@ -91,6 +91,12 @@ impl State {
             );
             unfiltered.insert("programs".to_owned(), message);
         }
+        if let Some(error) = &devices.options.failure {
+            let message = format!(
+                "socket options with which packets pass the filters are not refused: {error}; `systemctl reload egress-enforcer` tries again"
+            );
+            unfiltered.insert("socket options".to_owned(), message);
+        }
         let frames = &self.sources.config.frames;
         for found in &devices.found {
             let choice = choose(frames, found);

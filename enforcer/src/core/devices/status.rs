@@ -35,6 +35,7 @@ impl State {
             index: found.index,
             state,
             reason,
+            forwarded: self.devices.forwarded(found.index),
         }
     }
 

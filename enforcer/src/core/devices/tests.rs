@@ -31,6 +31,10 @@ fn device(index: u32, name: &str, found: &FoundFilter) -> FoundDevice {
         link_type: libc::ARPHRD_ETHER,
         is_loopback: false,
         is_bonded: false,
+        is_card: false,
+        kind: None,
+        master: None,
+        lower: None,
         filters: filters(found),
     }
 }

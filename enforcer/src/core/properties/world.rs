@@ -179,6 +179,8 @@ impl World {
                 Acknowledgement::DeviceFiltered(plan, outcome().map(|()| None))
             }
             Effect::UnfilterDevice(index, _) => Acknowledgement::DeviceUnfiltered(index, outcome()),
+            Effect::GuardOptions(mode) => Acknowledgement::OptionsGuarded(mode, outcome()),
+            Effect::SetForwardedModes(_) => Acknowledgement::ForwardedModesSet(outcome()),
             Effect::SaveAddresses(_, addresses) => {
                 let saved = outcome();
                 if saved.is_ok() {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use enforcer_common::layout::{DEDUP_WINDOW, SuppressedKey};
-use enforcer_common::{Event, Hook, Reason};
+use enforcer_common::{BypassOption, Event, Hook, Reason};
 use jiff::{SignedDuration, Timestamp};
 use nix::net::if_::if_indextoname;
 
@@ -42,7 +42,9 @@ impl Identify {
         server_name: Option<&str>,
         names: impl Fn(IpAddr) -> Vec<Name>,
     ) -> EventRecord {
-        let destination = address(event.destination);
+        let option = option(event);
+        let destination = option.is_none().then(|| address(event.destination));
+        let port = event.port != 0 && option.is_none();
         let known = event.pid != 0;
         let cgroup = self.cgroups.find(event.cgroup);
         EventRecord {
@@ -54,14 +56,15 @@ impl Identify {
             message: None,
             old: None,
             new: None,
-            destination: Some(destination),
-            port: (event.port != 0).then_some(event.port),
-            protocol: protocol(event.protocol),
-            names: names(destination),
+            destination,
+            port: port.then_some(event.port),
+            protocol: option.map_or_else(|| protocol(event.protocol), |_| String::new()),
+            names: destination.map(names).unwrap_or_default(),
             server_name: server_name.map(printable::line),
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             device: (event.device != 0).then(|| device(event.device)),
+            option: option.map(|option| option.word().to_owned()),
             pid: known.then_some(event.pid),
             uid: known.then_some(event.uid),
             command: known.then(|| command(&event.command)),
@@ -110,6 +113,12 @@ impl Identify {
 
 fn verdict(audited: bool) -> String {
     if audited { "audit" } else { "deny" }.to_owned()
+}
+
+/// Returns the socket option of an event about one.
+fn option(event: &Event) -> Option<BypassOption> {
+    let is_of_option = Hook::from_code(event.hook) == Some(Hook::Setsockopt);
+    BypassOption::from_code(event.port).filter(|_| is_of_option)
 }
 
 /// Returns the name of a network device, or its index if it is gone.
@@ -201,6 +210,21 @@ mod tests {
         assert_eq!((record.hook.as_str(), record.reason.as_str()), ("99", "99"));
         assert_eq!(record.verdict, "audit");
         assert_eq!(record.device.as_deref(), Some("lo"));
+    }
+
+    #[test]
+    fn an_event_about_a_socket_option_has_no_destination() {
+        let record = describe(&Event {
+            hook: Hook::Setsockopt as u8,
+            reason: Reason::BypassOption as u8,
+            port: BypassOption::XdpTxRing as u16,
+            protocol: 0,
+            ..event()
+        });
+        assert_eq!(record.option.as_deref(), Some("XDP_TX_RING"));
+        assert_eq!((record.destination, record.port), (None, None));
+        assert_eq!(record.hook, "setsockopt");
+        assert_eq!(describe(&event()).option, None);
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(crate) fn check_capacity(sources: &Sources) -> Result<()> {
         level: 1,
         deadline: u64::MAX,
         prefixes: exception.cidrs.clone(),
+        bypasses_devices: exception.bypasses_devices,
         addresses: Vec::new(),
     };
     let inputs = Inputs {

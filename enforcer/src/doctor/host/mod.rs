@@ -9,6 +9,7 @@ mod network_devices;
 pub(super) mod resolvers;
 mod service;
 mod service_tags;
+mod socket_options;
 
 use anyhow::Result;
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ pub(crate) async fn check(host: &Host<'_>, now: Timestamp) -> Result<Vec<Check>>
     let mut checks = kernel::check(&Pins::new(&host.paths.pins));
     checks.extend(exclusive::check(config.as_ref()));
     checks.extend(network_devices::check(host, config.as_ref()));
+    checks.extend(socket_options::check(host, config.as_ref()));
     checks.extend(ipsec::check(host));
     checks.push(configuration::check_clock(now)?);
     checks.push(configuration::check(host));

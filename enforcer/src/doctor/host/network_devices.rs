@@ -113,6 +113,10 @@ mod tests {
             link_type,
             is_loopback: name == "lo",
             is_bonded: false,
+            is_card: false,
+            kind: None,
+            master: None,
+            lower: None,
             filters: FoundFilters {
                 egress: filter.clone(),
                 ingress: filter,

@@ -10,6 +10,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn exception(cgroup: u64, deadline: u64, prefixes: &[&str]) -> ExceptionInput {
     ExceptionInput {
+        bypasses_devices: false,
         cgroup,
         level: 2,
         deadline,

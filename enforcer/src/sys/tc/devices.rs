@@ -10,10 +10,13 @@ const NEWLINK: u16 = 16;
 const HEADER: usize = 16;
 /// Attributes of linux/if_link.h.
 const IFNAME: u16 = 3;
+const LINK: u16 = 5;
 const MASTER: u16 = 10;
 const LINKINFO: u16 = 18;
 const EXT_MASK: u8 = 29;
 const LINK_NETNSID: u16 = 37;
+/// `IFLA_PARENT_DEV_NAME`. Linux 5.14.
+const PARENT: u16 = 56;
 /// `IFLA_INFO_KIND`.
 const INFO_KIND: u16 = 1;
 /// `RTEXT_FILTER_SKIP_STATS`.
@@ -30,8 +33,12 @@ pub struct Device {
     pub link_type: u16,
     /// The kind of a virtual device ("veth", "bridge", "vxlan").
     pub kind: Option<String>,
+    /// Whether it is a network card: a device on a bus, real or virtual. Unknown before Linux 5.14, as is `false`.
+    pub is_card: bool,
     /// The index of the bridge or bond that it belongs to.
     pub master: Option<u32>,
+    /// The index of the device below it, in the same network namespace.
+    pub lower: Option<u32>,
     /// The id of the network namespace of its peer or lower device, if that is another one.
     pub link_namespace: Option<u32>,
     /// Whether it is the loopback device.
@@ -66,13 +73,16 @@ impl Device {
     fn read(message: &[u8]) -> Option<Self> {
         let flags = u32::from_ne_bytes(field(message, 8)?);
         let attributes = Attributes::after(message, HEADER);
+        let link_namespace = attributes.number(LINK_NETNSID);
         Some(Self {
             index: u32::from_ne_bytes(field(message, 4)?),
             name: attributes.text(IFNAME)?,
             link_type: u16::from_ne_bytes(field(message, 2)?),
             kind: attributes.nested(LINKINFO).text(INFO_KIND),
+            is_card: attributes.text(PARENT).is_some(),
             master: attributes.number(MASTER),
-            link_namespace: attributes.number(LINK_NETNSID),
+            lower: attributes.number(LINK).filter(|_| link_namespace.is_none()),
+            link_namespace,
             is_loopback: flags & libc::IFF_LOOPBACK as u32 != 0,
         })
     }
@@ -88,7 +98,7 @@ mod tests {
         let loopback = devices.iter().find(|device| device.is_loopback).unwrap();
         assert_eq!((loopback.index, loopback.name.as_str()), (1, "lo"));
         assert_eq!(loopback.link_type, libc::ARPHRD_LOOPBACK);
-        assert_eq!(loopback.kind, None);
+        assert_eq!((loopback.kind.as_deref(), loopback.is_card), (None, false));
         assert!(devices.is_sorted_by_key(|device| device.index));
     }
 
@@ -99,7 +109,9 @@ mod tests {
             name: format!("device{index}"),
             link_type: libc::ARPHRD_ETHER,
             kind: Some(kind.to_owned()),
+            is_card: false,
             master,
+            lower: None,
             link_namespace: None,
             is_loopback: false,
         };

@@ -22,6 +22,7 @@ fn a_name_of_an_exception_applies_to_its_cgroup_only() -> Result<()> {
     let addresses = ips(&[ACCOUNT_AT, LOGIN_AT].concat());
     fixture.apply(|inputs| {
         inputs.exceptions = vec![ExceptionInput {
+            bypasses_devices: false,
             cgroup: id.id,
             level: id.level,
             deadline: u64::MAX,

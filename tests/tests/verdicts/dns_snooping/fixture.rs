@@ -56,6 +56,7 @@ impl DnsFixture {
             ip(STUB),
         ];
         let exception = ExceptionInput {
+            bypasses_devices: false,
             cgroup: unit.id,
             level: unit.level,
             deadline: u64::MAX,

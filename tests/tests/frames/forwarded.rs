@@ -1,0 +1,96 @@
+//! Frames that the host forwards: those of other hosts have a mode of their own.
+
+use anyhow::{Context as _, Result, ensure};
+use lab::fixtures::fixture::{EVIL, Fixture};
+use lab::topology::netns::Netns;
+use serde_json::Value;
+
+use crate::lifecycle::reload;
+use crate::scene::{await_state, netns, start};
+
+/// Datagrams to send, and a script that sends them to an address.
+const DATAGRAMS: u64 = 5;
+const SEND: &str = "import socket, sys\n\
+    for _ in range(5):\n    \
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], 443))\n";
+const STORAGE: &str = "203.0.113.66";
+
+/// A host behind the device `lan0`, which the lab's device forwards for.
+fn connect(fixture: &Fixture) -> Result<Netns> {
+    let other = Netns::new()?;
+    let device = netns(fixture);
+    device.run(|| Ok(std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?))?;
+    device.ip(&format!(
+        "link add lan0 type veth peer name eth0 netns {}\naddress add 10.77.0.1/24 dev lan0\nlink set lan0 up\n",
+        other.path().display()
+    ))?;
+    other.ip(
+        "link set lo up\naddress add 10.77.0.2/24 dev eth0\nlink set eth0 up\nroute add default via 10.77.0.1\n",
+    )?;
+    Ok(other)
+}
+
+/// Sends datagrams to the storage account, and returns how many left the device.
+fn forwarded(fixture: &Fixture, other: &Netns) -> Result<u64> {
+    let before = fixture.counter.packets_to(&EVIL)?;
+    let mut command = other.env().command("python3");
+    let sent = command.args(["-S", "-B", "-c", SEND, STORAGE]).output()?;
+    ensure!(sent.status.success(), "{sent:?}");
+    Ok(fixture.counter.packets_to(&EVIL)? - before)
+}
+
+/// The verdicts of the events about the storage account at the device `eth0`.
+fn verdicts(fixture: &Fixture) -> Result<Vec<String>> {
+    let events = fixture.enforcer.json(["events"])?;
+    let events = events.as_array().context("no list")?;
+    let at_device = events
+        .iter()
+        .filter(|event| event["hook"] == "device" && event["destination"] == STORAGE);
+    Ok(at_device
+        .filter_map(|event| Some(event["verdict"].as_str()?.to_owned()))
+        .collect())
+}
+
+/// Waits until the status says what happens to denied frames that came in by `lan0`.
+fn await_forwarded(fixture: &Fixture, expected: Option<&str>) -> Result<()> {
+    let is_expected = |status: &Value| {
+        let mut devices = status["devices"].as_array().into_iter().flatten();
+        let device = devices.find(|device| device["name"] == "lan0");
+        device.is_some_and(|device| device["forwarded"].as_str() == expected)
+    };
+    let what = format!("forwarded: {expected:?}");
+    fixture.enforcer.await_status(&what, is_expected)?;
+    Ok(())
+}
+
+#[test]
+fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
+    // No device of this test is a network card.
+    let fixture = start("mode = \"on\"")?;
+    await_state(&fixture, "eth0", Some("filtered"))?;
+    let other = connect(&fixture)?;
+    await_state(&fixture, "lan0", Some("filtered"))?;
+    assert_eq!(forwarded(&fixture, &other)?, 0, "like a container");
+    assert_eq!(verdicts(&fixture)?, ["deny"]);
+
+    let outside = "mode = \"on\"\nforwarded-from = [\"lan0\"]";
+    reload(&fixture, outside)?;
+    await_forwarded(&fixture, Some("audit"))?;
+    assert_eq!(forwarded(&fixture, &other)?, DATAGRAMS);
+    assert_eq!(verdicts(&fixture)?, ["deny", "audit"]);
+    // What the host itself sends is judged as before.
+    fixture.check_pull_and_exfiltration()?;
+
+    reload(&fixture, &format!("{outside}\nforwarded = \"enforce\""))?;
+    await_forwarded(&fixture, None)?;
+    assert_eq!(forwarded(&fixture, &other)?, 0);
+    reload(&fixture, &format!("{outside}\nforwarded = \"pass\""))?;
+    await_forwarded(&fixture, Some("pass"))?;
+    let events = verdicts(&fixture)?.len();
+    assert_eq!(forwarded(&fixture, &other)?, DATAGRAMS);
+    assert_eq!(verdicts(&fixture)?.len(), events, "unreported");
+    reload(&fixture, "mode = \"on\"")?;
+    await_forwarded(&fixture, None)?;
+    assert_eq!(forwarded(&fixture, &other)?, 0);
+    Ok(())
+}
