@@ -52,6 +52,8 @@ pub(super) fn judge(context: &SkBuffContext) -> i32 {
 fn mode(index: u32, ingress: u32) -> ForwardedMode {
     // SAFETY: a mode that changes while it is read is the old or the new one.
     let origin = unsafe { DEVICE_FORWARDED.get(&ingress) };
+    // A frame that goes back where it came from may be a container's that shares the card (IPVLAN).
+    let origin = origin.filter(|_| ingress != index);
     let origin = origin.and_then(|code| ForwardedMode::from_code(*code));
     match origin.unwrap_or(ForwardedMode::Enforce) {
         ForwardedMode::Enforce if is_audited(index) => ForwardedMode::Audit,

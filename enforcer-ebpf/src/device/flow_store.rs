@@ -139,25 +139,24 @@ pub(super) fn begin<'a>(
     ingress: u32,
 ) -> Option<&'a mut PartialFlow> {
     let new = DEVICE_NEW_FLOW.get(0)?;
-    let slot = match partial(key) {
-        Some(partial) => {
-            let slot = partial.slot;
-            DEVICE_HELLOS.insert(key, new, 0).ok()?;
-            slot
-        }
-        None => {
-            let slot = take_slot(key, Slots::Partial, ingress)?;
-            let inserted = DEVICE_HELLOS.insert(key, new, 0);
-            device_release_slot(slot);
-            inserted.ok()?;
-            slot
-        }
+    let known = partial(key).map(|partial| partial.slot);
+    let slot = match known {
+        Some(slot) => slot,
+        None => take_slot(key, Slots::Partial, ingress)?,
     };
-    let partial = partial(key)?;
-    partial.flow.begin(destination, opening.first);
-    partial.server_first = opening.server_first;
-    partial.slot = slot;
-    partial.last_seen = now();
+    let _may_fail = DEVICE_HELLOS.insert(key, new, 0);
+    let mut begun = partial(key);
+    if let Some(partial) = &mut begun {
+        partial.flow.begin(destination, opening.first);
+        partial.server_first = opening.server_first;
+        partial.last_seen = now();
+        // Last: until then the entry has none, and counts as in use.
+        partial.slot = slot;
+    }
+    if known.is_none() {
+        device_release_slot(slot);
+    }
+    let partial = begun?;
     let _may_be_none = DEVICE_FLOWS.remove(key);
     let _is_there = DEVICE_SYNS.remove(key);
     Some(partial)
@@ -267,13 +266,25 @@ extern "C" fn device_slot_is_free(slot: u32) -> u32 {
         let _is_there = DEVICE_FLOWS.remove(key);
         return 1;
     }
-    let Some(flow) = partial(key).filter(|flow| flow.slot == slot) else {
+    let Some(flow) = partial(key) else {
         return 1;
     };
+    // Another program is about to set its slot, which is never 0.
+    if flow.slot == 0 {
+        return 0;
+    }
+    if flow.slot != slot {
+        return 1;
+    }
     if !is_expired(flow.last_seen, HELLO_IDLE) {
         return 0;
     }
+    // Not while a program uses it: another connection could get its memory.
+    if !claim(key) {
+        return 0;
+    }
     let _is_there = DEVICE_HELLOS.remove(key);
+    release(key);
     1
 }
 

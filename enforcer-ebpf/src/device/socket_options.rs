@@ -11,14 +11,21 @@ use crate::policy_maps::{self, first_scope, is_ahead};
 use crate::report::socket_options::{self, Caller};
 use crate::{DROP, PASS};
 
+/// Bytes of a value that the kernel shows to programs, at least.
+const PAGE: i32 = 4096;
+
 /// Judges the call that a program of `cgroup/setsockopt` sees.
 #[inline(always)]
 pub(super) fn judge_call(context: &SockoptContext, caller: Caller) -> i32 {
     // SAFETY: the context points to the kernel's `bpf_sockopt` for the length of the program.
     let (level, option) = unsafe { ((*context.sockopt).level, (*context.sockopt).optname) };
-    // The kernel then takes the value from the caller; otherwise it refuses values beyond a page (Linux 5.10).
     // SAFETY: as above.
-    unsafe { (*context.sockopt).optlen = 0 };
+    let len = unsafe { (*context.sockopt).optlen };
+    if len > PAGE {
+        // The kernel then takes the value from the caller; otherwise it refuses a longer one (Linux 5.10).
+        // SAFETY: as above.
+        unsafe { (*context.sockopt).optlen = 0 };
+    }
     judge(level, option, caller)
 }
 

@@ -24,9 +24,9 @@ pub struct Frames {
 #[serde(rename_all = "kebab-case")]
 pub enum Forwarded {
     /// They are treated like frames of this host.
+    #[default]
     Enforce,
     /// They are reported, and pass.
-    #[default]
     Audit,
     /// They pass, unreported.
     Pass,
@@ -60,9 +60,9 @@ pub(super) struct RawFrames {
     #[cfg_attr(test, schemars(example = ["eth0", "veth*"]))]
     interfaces: Vec<Text<InterfacePattern>>,
     /// What happens to denied frames that this host forwards for other hosts, as a router or a bridge. Frames of containers, virtual machines and tunnels of this
-    /// host are not among them.
+    /// host are not among them, but see docs/frames.md before you let any pass.
     #[serde(default)]
-    #[cfg_attr(test, schemars(example = &"enforce"))]
+    #[cfg_attr(test, schemars(example = &"audit"))]
     forwarded: Forwarded,
     /// The devices by which other hosts send, as in `interfaces`. If the list is empty: network cards (from Linux 5.14 on), and the VLANs, bonds, teams and
     /// bridges that have nothing but cards below them.

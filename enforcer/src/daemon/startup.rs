@@ -72,10 +72,10 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     shell.host.attach()?;
     shell.publish_links();
     shell.run_deferred();
+    // A device that cannot be filtered is an alarm. Before other versions' programs go, which may refuse socket options.
+    shell.check_devices();
     // Marks DNS sockets, saves the state for the next start, and removes the programs of other versions.
     shell.feed(Event::Attached);
-    // The hooks of cgroups judge already; a device that cannot be filtered is an alarm.
-    shell.check_devices();
     shell.check_hooks();
     Ok(shell)
 }

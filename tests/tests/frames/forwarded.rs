@@ -74,7 +74,7 @@ fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
     assert_eq!(verdicts(&fixture)?, ["deny"]);
 
     let outside = "mode = \"on\"\nforwarded-from = [\"lan0\"]";
-    reload(&fixture, outside)?;
+    reload(&fixture, &format!("{outside}\nforwarded = \"audit\""))?;
     await_forwarded(&fixture, Some("audit"))?;
     assert_eq!(forwarded(&fixture, &other)?, DATAGRAMS);
     assert_eq!(verdicts(&fixture)?, ["deny", "audit"]);

@@ -111,9 +111,11 @@ impl DevicePrograms {
             header: 0,
             mode: mode as u32,
         };
-        self.guards_options = true;
         let set = self.set(OPTIONS_DEVICE, "of socket options", entry);
-        let guarded = set.and_then(|()| self.attach_options(pins, scope, links));
+        let guarded = set.and_then(|()| {
+            self.guards_options = true;
+            self.attach_options(pins, scope, links)
+        });
         guarded.map_err(|error| error.to_string())
     }
 

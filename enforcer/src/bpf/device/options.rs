@@ -70,7 +70,7 @@ impl OptionPrograms {
             let attached = self.attach_one(programs, undone.name, pins, scope, links);
             match attached {
                 Err(error) if undone.name == SOCKET_OPTIONS_LSM => {
-                    tracing::debug!("{error}");
+                    tracing::warn!("calls of 32-bit programs are not seen: {error}");
                     self.0.retain(|program| program.name != SOCKET_OPTIONS_LSM);
                 }
                 other => other?,

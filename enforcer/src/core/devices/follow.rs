@@ -29,6 +29,7 @@ impl State {
         }
         if self.devices.options.failure.is_some() {
             self.devices.options = Options::default();
+            self.devices.programs = Programs::NotLoaded;
         }
         for kind in [AlarmKind::DeviceFilterLost, AlarmKind::DeviceFlowsFull] {
             self.alarms.replace(kind, &BTreeMap::new());
@@ -42,7 +43,10 @@ impl State {
         let devices = &self.devices;
         let is_on = self.sources.config.frames.mode != FramesMode::Off;
         let mut found = devices.found.iter();
-        is_on && (devices.unlisted.is_some() || found.any(|found| devices.is_pending(found)))
+        is_on
+            && (devices.unlisted.is_some()
+                || devices.forwarded.is_none()
+                || found.any(|found| devices.is_pending(found)))
     }
 
     /// Removes all filters, as a version from before them takes over, which would leave them with the policy of today.
@@ -111,8 +115,8 @@ impl State {
         let effects = unwanted.into_iter();
         self.effects
             .extend(effects.map(|(index, name)| Effect::UnfilterDevice(index, name)));
-        self.follow_options(!wanted.is_empty());
-        if wanted.is_empty() {
+        self.follow_options();
+        if frames.mode == FramesMode::Off {
             return;
         }
         self.follow_forwarded();

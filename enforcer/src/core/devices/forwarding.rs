@@ -163,19 +163,13 @@ mod tests {
             found: vec![device(2, None), device(3, Some("wireguard"))],
             ..Devices::default()
         };
+        let modes = |keys: &str| devices.forwarded_modes(&frames(keys));
         let audited = |index| ForwardedModes::from([(index, ForwardedMode::Audit)]);
-        assert_eq!(
-            devices.forwarded_modes(&frames("")),
-            audited(2),
-            "the default"
-        );
-        let named = frames("forwarded-from = [\"device3\"]");
-        assert_eq!(devices.forwarded_modes(&named), audited(3));
-        assert_eq!(
-            devices.forwarded_modes(&frames("forwarded = \"enforce\"")),
-            ForwardedModes::new()
-        );
-        let passing = devices.forwarded_modes(&frames("forwarded = \"pass\""));
+        assert_eq!(modes(""), ForwardedModes::new(), "the default");
+        assert_eq!(modes("forwarded = \"audit\""), audited(2));
+        let named = "forwarded = \"audit\"\nforwarded-from = [\"device3\"]";
+        assert_eq!(modes(named), audited(3));
+        let passing = modes("forwarded = \"pass\"");
         assert_eq!(passing, [(2, ForwardedMode::Pass)].into());
     }
 }

@@ -1,4 +1,4 @@
-//! Socket options with which packets pass the filters: refused while a device has some.
+//! Socket options with which packets pass the filters: refused while devices may have some, as a socket keeps its options when a device appears.
 
 use enforcer_common::layout::DeviceMode;
 
@@ -8,9 +8,9 @@ use crate::core::effect::Effect;
 use crate::core::state::State;
 
 impl Devices {
-    /// Returns what is to be asked for now, with filters wanted at some device or not.
-    fn options_due(&self, frames: &Frames, has_filters: bool) -> Option<Option<DeviceMode>> {
-        let wanted = mode(frames).filter(|_| has_filters);
+    /// Returns what is to be asked for now.
+    fn options_due(&self, frames: &Frames) -> Option<Option<DeviceMode>> {
+        let wanted = mode(frames);
         let can_load = matches!(self.programs, Programs::Loaded);
         let is_possible = wanted.is_none() || can_load;
         (is_possible && self.options.asked != Some(wanted)).then_some(wanted)
@@ -18,11 +18,9 @@ impl Devices {
 }
 
 impl State {
-    /// Asks for what the configuration and the devices call for.
-    pub(super) fn follow_options(&mut self, has_filters: bool) {
-        let due = self
-            .devices
-            .options_due(&self.sources.config.frames, has_filters);
+    /// Asks for what the configuration calls for.
+    pub(super) fn follow_options(&mut self) {
+        let due = self.devices.options_due(&self.sources.config.frames);
         if let Some(wanted) = due {
             self.devices.options.asked = Some(wanted);
             self.effects.push(Effect::GuardOptions(wanted));
@@ -57,7 +55,7 @@ mod tests {
     use crate::config::parse;
 
     #[test]
-    fn options_are_refused_once_while_a_device_has_filters() {
+    fn options_are_refused_once_while_devices_may_have_filters() {
         let frames = |mode: &str| {
             let text = format!("registry = []\n[frames]\nmode = \"{mode}\"\n");
             parse(&text, "/etc/x.toml".as_ref()).unwrap().frames
@@ -65,15 +63,15 @@ mod tests {
         let (off, on, audit) = (frames("off"), frames("on"), frames("audit"));
         let mut devices = Devices::default();
         // What an earlier start left is removed; nothing is refused before there is a program for it.
-        assert_eq!(devices.options_due(&off, false), Some(None));
-        assert_eq!(devices.options_due(&on, true), None);
+        assert_eq!(devices.options_due(&off), Some(None));
+        assert_eq!(devices.options_due(&on), None);
         devices.programs = Programs::Loaded;
         let enforced = Some(DeviceMode::Enforce);
-        assert_eq!(devices.options_due(&on, true), Some(enforced));
+        assert_eq!(devices.options_due(&on), Some(enforced));
         devices.options.asked = Some(enforced);
-        assert_eq!(devices.options_due(&on, true), None);
+        assert_eq!(devices.options_due(&on), None);
         let audited = Some(DeviceMode::Audit);
-        assert_eq!(devices.options_due(&audit, true), Some(audited));
-        assert_eq!(devices.options_due(&on, false), Some(None));
+        assert_eq!(devices.options_due(&audit), Some(audited));
+        assert_eq!(devices.options_due(&off), Some(None));
     }
 }

@@ -74,12 +74,13 @@ impl Device {
         let flags = u32::from_ne_bytes(field(message, 8)?);
         let attributes = Attributes::after(message, HEADER);
         let link_namespace = attributes.number(LINK_NETNSID);
+        let kind = attributes.nested(LINKINFO).text(INFO_KIND);
         Some(Self {
             index: u32::from_ne_bytes(field(message, 4)?),
             name: attributes.text(IFNAME)?,
             link_type: u16::from_ne_bytes(field(message, 2)?),
-            kind: attributes.nested(LINKINFO).text(INFO_KIND),
-            is_card: attributes.text(PARENT).is_some(),
+            is_card: kind.is_none() && attributes.text(PARENT).is_some(),
+            kind,
             master: attributes.number(MASTER),
             lower: attributes.number(LINK).filter(|_| link_namespace.is_none()),
             link_namespace,
