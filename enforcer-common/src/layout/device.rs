@@ -27,7 +27,7 @@ pub const DEVICE_FLOWS: &str = "DEVICE_FLOWS";
 /// `ARRAY` of [`DeviceFlowKey`], in random slots: the keys of [`DEVICE_HELLOS`] and of [`DEVICE_FLOWS`], for their expiry in the kernel.
 pub const DEVICE_FLOW_RING: &str = "DEVICE_FLOW_RING";
 
-/// `HASH` of an interface index (`u32`) to the code of an [`ForwardedMode`] (`u32`): what happens to denied frames that came in by this device. Without an
+/// `HASH` of an interface index (`u32`) to the code of a [`ForwardedMode`] (`u32`): what happens to denied frames that came in by this device. Without an
 /// entry they are denied.
 pub const DEVICE_FORWARDED: &str = "DEVICE_FORWARDED";
 

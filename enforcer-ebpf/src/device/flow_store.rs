@@ -144,8 +144,9 @@ pub(super) fn begin<'a>(
         Some(slot) => slot,
         None => take_slot(key, Slots::Partial, ingress)?,
     };
-    let _may_fail = DEVICE_HELLOS.insert(key, new, 0);
-    let mut begun = partial(key);
+    let inserted = DEVICE_HELLOS.insert(key, new, 0);
+    // A failure leaves the state of an earlier connection, which must not become this one's.
+    let mut begun = if inserted.is_ok() { partial(key) } else { None };
     if let Some(partial) = &mut begun {
         partial.flow.begin(destination, opening.first);
         partial.server_first = opening.server_first;

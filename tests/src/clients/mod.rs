@@ -2,6 +2,7 @@
 
 pub mod captured_hello;
 pub mod keepalive_client;
+pub mod socket_options;
 pub mod stream;
 #[cfg(feature = "certificates")]
 pub mod tls_client;

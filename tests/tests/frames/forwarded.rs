@@ -14,6 +14,8 @@ const SEND: &str = "import socket, sys\n\
     for _ in range(5):\n    \
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], 443))\n";
 const STORAGE: &str = "203.0.113.66";
+/// A storage account whose route leads back to the device that the frame came in by.
+const BACK: &str = "203.0.113.99";
 
 /// A host behind the device `lan0`, which the lab's device forwards for.
 fn connect(fixture: &Fixture) -> Result<Netns> {
@@ -21,7 +23,8 @@ fn connect(fixture: &Fixture) -> Result<Netns> {
     let device = netns(fixture);
     device.run(|| Ok(std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")?))?;
     device.ip(&format!(
-        "link add lan0 type veth peer name eth0 netns {}\naddress add 10.77.0.1/24 dev lan0\nlink set lan0 up\n",
+        "link add lan0 type veth peer name eth0 netns {}\naddress add 10.77.0.1/24 dev lan0\nlink set lan0 up\n\
+         route add {BACK} via 10.77.0.3 dev lan0\nneighbour add 10.77.0.3 lladdr 02:00:00:00:00:03 dev lan0\n",
         other.path().display()
     ))?;
     other.ip(
@@ -33,19 +36,28 @@ fn connect(fixture: &Fixture) -> Result<Netns> {
 /// Sends datagrams to the storage account, and returns how many left the device.
 fn forwarded(fixture: &Fixture, other: &Netns) -> Result<u64> {
     let before = fixture.counter.packets_to(&EVIL)?;
-    let mut command = other.env().command("python3");
-    let sent = command.args(["-S", "-B", "-c", SEND, STORAGE]).output()?;
-    ensure!(sent.status.success(), "{sent:?}");
+    send(other, STORAGE)?;
     Ok(fixture.counter.packets_to(&EVIL)? - before)
 }
 
-/// The verdicts of the events about the storage account at the device `eth0`.
+fn send(other: &Netns, to: &str) -> Result<()> {
+    let mut command = other.env().command("python3");
+    let sent = command.args(["-S", "-B", "-c", SEND, to]).output()?;
+    ensure!(sent.status.success(), "{sent:?}");
+    Ok(())
+}
+
 fn verdicts(fixture: &Fixture) -> Result<Vec<String>> {
+    verdicts_of(fixture, STORAGE)
+}
+
+/// The verdicts of the events about a destination at devices.
+fn verdicts_of(fixture: &Fixture, to: &str) -> Result<Vec<String>> {
     let events = fixture.enforcer.json(["events"])?;
     let events = events.as_array().context("no list")?;
     let at_device = events
         .iter()
-        .filter(|event| event["hook"] == "device" && event["destination"] == STORAGE);
+        .filter(|event| event["hook"] == "device" && event["destination"] == to);
     Ok(at_device
         .filter_map(|event| Some(event["verdict"].as_str()?.to_owned()))
         .collect())
@@ -78,6 +90,9 @@ fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
     await_forwarded(&fixture, Some("audit"))?;
     assert_eq!(forwarded(&fixture, &other)?, DATAGRAMS);
     assert_eq!(verdicts(&fixture)?, ["deny", "audit"]);
+    // A frame that leaves by the device it came in by may be a container's that shares the card.
+    send(&other, BACK)?;
+    assert_eq!(verdicts_of(&fixture, BACK)?, ["deny"]);
     // What the host itself sends is judged as before.
     fixture.check_pull_and_exfiltration()?;
 

@@ -1,46 +1,17 @@
 //! Socket options with which packets pass the filters of network devices are refused, whoever sets them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use enforcer_common::layout::VERSION;
 use jiff::Timestamp;
 use lab::bpf;
-use lab::fixtures::process_env::ProcessEnv;
+use lab::clients::socket_options::{BYPASS_OPTIONS, OF_32_BIT, refused};
 
 use crate::lifecycle::{configure, reload};
 use crate::scene::{await_alarm, await_state, start};
-
-const TOOL: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/lab/send_methods/socket_options.py"
-);
-/// Options with which packets pass the filters, or change after them.
-const REFUSED: [&str; 4] = [
-    "PACKET_QDISC_BYPASS",
-    "PACKET_VNET_HDR",
-    "PACKET_VNET_HDR_SZ",
-    "XDP_TX_RING",
-];
-/// The same call of a 32-bit program.
-const OF_32_BIT: &str = "PACKET_QDISC_BYPASS-32";
-
-/// The options that a process could not set.
-fn refused(env: &ProcessEnv) -> Result<BTreeSet<String>> {
-    let output = env.command("python3").args(["-S", "-B", TOOL]).output()?;
-    ensure!(output.status.success(), "{output:?}");
-    let results: BTreeMap<String, i32> = serde_json::from_slice(&output.stdout)?;
-    let mut refused = BTreeSet::new();
-    for (option, errno) in results {
-        ensure!([0, libc::EPERM].contains(&errno), "{option}: {errno}");
-        if errno != 0 {
-            refused.insert(option);
-        }
-    }
-    Ok(refused)
-}
 
 /// Whether this kernel lets BPF programs be LSM hooks, which see calls of 32-bit programs.
 fn has_lsm() -> bool {
@@ -51,7 +22,11 @@ fn has_lsm() -> bool {
 /// What the device's processes cannot set while these options are refused.
 fn all_refused() -> BTreeSet<String> {
     let lsm = has_lsm().then_some(OF_32_BIT);
-    REFUSED.into_iter().chain(lsm).map(str::to_owned).collect()
+    BYPASS_OPTIONS
+        .into_iter()
+        .chain(lsm)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -68,7 +43,7 @@ fn options_that_pass_the_filters_are_refused_in_the_scope_and_reported() -> Resu
         let mut events = events.iter();
         events.find(|event| event["option"] == option)
     };
-    for option in REFUSED {
+    for option in BYPASS_OPTIONS {
         let event = of_option(option).with_context(|| format!("{option}: {events:?}"))?;
         assert_eq!(event["reason"], "bypass-option", "{event}");
         assert_eq!(event["hook"], "setsockopt", "{event}");

@@ -4,7 +4,9 @@ use anyhow::Result;
 use enforcer::bpf::DEVICE_OBJECT;
 use enforcer::policy::{Inputs, Layer, NameInput, Protected};
 use enforcer_common::Class;
-use enforcer_common::layout::{DEVICE_EGRESS, DEVICE_INGRESS, LinkHeader};
+use enforcer_common::layout::{
+    DEVICE_EGRESS, DEVICE_INGRESS, LinkHeader, SOCKET_OPTIONS, SOCKET_OPTIONS_PLAIN,
+};
 use lab::bpf::loaded_policy::LoadedPolicy;
 use test_data::packet::{Packet, protocol::UDP, tcp_flags::ACK};
 
@@ -12,6 +14,9 @@ use crate::{device_programs::DevicePrograms, hidden_functions, report_cost};
 
 const STORAGE: &str = "20.38.98.100";
 const STORAGE_V6: &str = "2603:1030:a::5";
+/// [`STORAGE`] in an address of 6to4, and an unprotected one.
+const STORAGE_IN_6TO4: &str = "2002:1426:6264::1";
+const WEB_IN_6TO4: &str = "2002:5db8:d822::1";
 const REGISTRY: &str = "20.42.66.1";
 const WEB: &str = "93.184.216.34";
 const HTTPS: u16 = 443;
@@ -24,6 +29,18 @@ fn the_verifier_accepts_the_device_programs() -> Result<()> {
     let _loaded = DevicePrograms::load(&policy)?;
     report_cost(DEVICE_EGRESS)?;
     report_cost(DEVICE_INGRESS)
+}
+
+/// The helpers that name the caller of `setsockopt` are missing on Linux 5.10.
+#[test]
+fn the_verifier_accepts_a_program_that_refuses_socket_options() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let mut programs = DevicePrograms::load(&policy)?;
+    programs.load_options(SOCKET_OPTIONS_PLAIN)?;
+    let names_callers = programs.load_options(SOCKET_OPTIONS).is_ok();
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    assert_eq!(names_callers, !release.starts_with("5.10."), "{release}");
+    Ok(())
 }
 
 #[test]
@@ -65,6 +82,8 @@ fn frames_are_judged_behind_every_link_header() -> Result<()> {
             (v4, STORAGE, false),
             (v4, WEB, true),
             (v6, STORAGE_V6, false),
+            (v6, STORAGE_IN_6TO4, false),
+            (v6, WEB_IN_6TO4, true),
         ] {
             let packet = Packet::new(to.parse()?, UDP, HTTPS).network();
             let frame = [&[2; 12], header, &packet].concat();

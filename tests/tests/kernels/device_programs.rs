@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
     maps::HashMap,
-    programs::{Program, SchedClassifier, TestRun as _, TestRunOptions},
+    programs::{CgroupSockopt, Program, SchedClassifier, TestRun as _, TestRunOptions},
 };
 use enforcer::bpf::DEVICE_OBJECT;
 use enforcer_common::layout::{
@@ -46,6 +46,15 @@ impl DevicePrograms {
                 .with_context(|| format!("load the program {name}"))?;
         }
         Ok(Self { programs })
+    }
+
+    /// Loads a program that refuses socket options.
+    pub(crate) fn load_options(&mut self, name: &'static str) -> Result<()> {
+        let program: Option<&mut Program> = self.programs.program_mut(name);
+        let program: &mut CgroupSockopt = program.context(name)?.try_into()?;
+        program
+            .load()
+            .with_context(|| format!("load the program {name}"))
     }
 
     /// Writes the entry of the loopback device, which test runs name; attaches nothing.

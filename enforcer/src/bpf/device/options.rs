@@ -58,7 +58,7 @@ impl OptionPrograms {
     /// Attaches those to `scope` that are not attached, and removes the links of others.
     ///
     /// # Errors
-    /// If the kernel refuses one that sees every other call; the LSM program is then left out, as on kernels without trampolines.
+    /// If the kernel refuses the program that sees native calls. The LSM program is left out where it is refused, as on kernels without trampolines.
     pub(super) fn attach(
         &mut self,
         programs: &Ebpf,
@@ -66,6 +66,9 @@ impl OptionPrograms {
         scope: &Cgroup,
         links: &mut Links,
     ) -> Result<(), KernelError> {
+        // Before one is left out: the link that an earlier start left at the LSM hook still judges.
+        let is_used = |name: &&str| self.0.iter().any(|program| program.name == *name);
+        let unused: Vec<_> = ALL.into_iter().filter(|name| !is_used(name)).collect();
         for undone in self.undone(pins, scope, links) {
             let attached = self.attach_one(programs, undone.name, pins, scope, links);
             match attached {
@@ -76,9 +79,9 @@ impl OptionPrograms {
                 other => other?,
             }
         }
-        let is_used = |name: &&str| self.0.iter().any(|program| program.name == *name);
-        let mut unused = ALL.into_iter().filter(|name| !is_used(name));
-        unused.try_for_each(|name| links.remove(pins, name))
+        unused
+            .into_iter()
+            .try_for_each(|name| links.remove(pins, name))
     }
 
     /// Those whose link is not as [`OptionPrograms::attach`] left it.
