@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{by_id, call, made, pinned, pointer, raw};
+use super::{by_id, call, made, pinned, pointer, program::INFO_BY_FD, raw};
 
 const MAP_CREATE: libc::c_int = 0;
 const MAP_LOOKUP: libc::c_int = 1;
@@ -19,6 +19,8 @@ const MAP_DELETE: libc::c_int = 3;
 const MAP_NEXT_KEY: libc::c_int = 4;
 const MAP_BY_ID: libc::c_int = 14;
 
+const HASH: u32 = 1;
+const LRU_HASH: u32 = 9;
 const LPM_TRIE: u32 = 11;
 const NO_PREALLOC: u32 = 1;
 /// Upper bound of the length of a key.
@@ -132,6 +134,84 @@ impl Map {
             }
             self.remove(&key)?;
         }
+    }
+
+    /// Returns the number of its entries; `None` for a map of another type than a hash table or a trie.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn entries(&self) -> Result<Option<u64>> {
+        let is_counted = [HASH, LRU_HASH, LPM_TRIE].contains(&self.info()?[0]);
+        if !is_counted {
+            return Ok(None);
+        }
+        let mut count = 0;
+        self.each_key(|_| count += 1)?;
+        Ok(Some(count))
+    }
+
+    /// Whether the kernel displaces its oldest entries.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn displaces(&self) -> Result<bool> {
+        Ok(self.info()?[0] == LRU_HASH)
+    }
+
+    /// Returns the values of all its entries.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn values(&self) -> Result<Vec<Vec<u8>>> {
+        let size = usize::try_from(self.info()?[3])?;
+        let mut keys = Vec::new();
+        self.each_key(|key| keys.push(*key))?;
+        let mut values = Vec::new();
+        for key in &keys {
+            let mut value = vec![0; size];
+            let mut attributes = Element {
+                map: raw(&self.0)?,
+                key: pointer(key.as_ptr()),
+                value: pointer(value.as_mut_ptr().cast_const()),
+                ..Element::default()
+            };
+            if found(call(MAP_LOOKUP, &mut attributes)).context("look up an entry")? {
+                values.push(value);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Calls `each` with every key. One that is removed meanwhile may make it begin again, so it ends after as many as there can be.
+    fn each_key(&self, mut each: impl FnMut(&[u8; KEY_BYTES])) -> Result<()> {
+        let mut last: Option<[u8; KEY_BYTES]> = None;
+        for _ in 0..self.info()?[4] {
+            let mut next = [0_u8; KEY_BYTES];
+            let mut attributes = Element {
+                map: raw(&self.0)?,
+                key: last.as_ref().map_or(0, |key| pointer(key.as_ptr())),
+                value: pointer(next.as_mut_ptr().cast_const()),
+                ..Element::default()
+            };
+            if !found(call(MAP_NEXT_KEY, &mut attributes)).context("get a map's next key")? {
+                break;
+            }
+            each(&next);
+            last = Some(next);
+        }
+        Ok(())
+    }
+
+    /// Returns the beginning of `struct bpf_map_info`: type, id, sizes of keys and values, most entries.
+    fn info(&self) -> Result<[u32; 5]> {
+        let mut info = [0_u32; 5];
+        let mut attributes = (
+            self.0.as_raw_fd(),
+            20_u32,
+            pointer(info.as_mut_ptr().cast_const()),
+        );
+        call(INFO_BY_FD, &mut attributes).context("get a map's information")?;
+        Ok(info)
     }
 
     /// Discards the unread records of a ring buffer by setting the consumer position, on its first page, to the producer position, on its second.

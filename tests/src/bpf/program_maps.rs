@@ -16,6 +16,14 @@ impl Program {
     /// # Errors
     /// When the kernel refuses.
     pub fn maps(&self) -> Result<Vec<String>> {
+        self.map_ids()?.into_iter().map(map_name).collect()
+    }
+
+    /// Returns the ids of its maps.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn map_ids(&self) -> Result<Vec<u32>> {
         let mut ids = [0_u32; MAX_MAPS as usize];
         // The beginning of `struct bpf_prog_info`: `nr_map_ids` and `map_ids` are its words 13 to 15.
         let mut info = [0_u32; 20];
@@ -30,7 +38,7 @@ impl Program {
         );
         call(INFO_BY_FD, &mut attributes).context("get a program's maps")?;
         let number = usize::try_from(info[13])?;
-        ids.iter().take(number).map(|id| map_name(*id)).collect()
+        Ok(ids.iter().take(number).copied().collect())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{CONTOSO_LOGIN, Lab};
+use crate::{CONTOSO_LOGIN, Lab, fixtures::process_env::ProcessEnv};
 
 const TOOL: &str = include_str!("../../lab/keepalive_client.py");
 const RESOLVER_CLIENT: &str = include_str!("../../lab/resolver_client.py");
@@ -47,7 +47,15 @@ impl KeepaliveClient {
     /// # Errors
     /// When it cannot be started.
     pub fn connect(lab: &Lab, host: &str) -> Result<Self> {
-        let mut python = lab.device().command("python3");
+        Self::connect_in(&lab.device(), lab, host)
+    }
+
+    /// As [`KeepaliveClient::connect`], in `env`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn connect_in(env: &ProcessEnv, lab: &Lab, host: &str) -> Result<Self> {
+        let mut python = env.command("python3");
         python
             .args(["-c", TOOL, CONTOSO_LOGIN])
             .arg(lab.certificates().ca())

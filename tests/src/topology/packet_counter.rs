@@ -137,7 +137,7 @@ pub(crate) fn packet_socket_at(interface: &str, kind: Type) -> io::Result<Socket
 }
 
 /// Returns the packet socket address of an interface in the calling thread's network namespace.
-fn link(protocol: u16, interface: &str) -> io::Result<SockAddr> {
+pub(crate) fn link(protocol: u16, interface: &str) -> io::Result<SockAddr> {
     let name = std::ffi::CString::new(interface)?;
     // SAFETY: the name is NUL-terminated.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };

@@ -19,7 +19,7 @@ use lab::{
     servers::dns::Fault,
 };
 
-use crate::version::{both, layouts};
+use crate::version::{both, killed_before, layouts};
 
 const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
 const UNTIL: &str = env!("CARGO_BIN_EXE_egress-until");
@@ -91,7 +91,7 @@ fn a_take_over_killed_before_any_step_leaves_no_gap_and_either_version_can_conti
                 from.take_over(&mut fixture)?;
                 fixture.enforcer.kill()?;
             }
-            if to.killed_before(&fixture, step)? < step {
+            if killed_before(to, &fixture, step)? < step {
                 break;
             }
             for version in [&present, &other] {

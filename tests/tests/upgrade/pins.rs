@@ -11,7 +11,7 @@ use lab::fixtures::fixture::Fixture;
 
 use crate::{
     LIMIT, STREAM,
-    version::{Version, both, layouts},
+    version::{Version, both, killed_before, layouts},
 };
 
 #[test]
@@ -50,7 +50,7 @@ fn pins_of_another_version_are_reported_and_unloaded() -> Result<()> {
         "{refused:?}"
     );
 
-    present.killed_before(&fixture, 20)?;
+    killed_before(&present, &fixture, 20)?;
     assert_eq!(layouts(&fixture)?.len(), 2);
     fixture.check_pull_and_exfiltration()?;
     let ended = other.ask(&fixture, "unload")?.success()?;
