@@ -18,6 +18,7 @@ mod released;
 mod report;
 mod run;
 mod setup;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Task::Userland { suites } => userland::task(&suites),
         Task::Vm(options) => vm::task(&options),
         Task::Upgrade { commit } => upgrade::task(&commit),
+        Task::Soak(options) => soak::task(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -110,4 +112,6 @@ enum Task {
         #[arg(default_value = released::COMMIT)]
         commit: String,
     },
+    /// Run the enforcer in the lab for a long time under random kills, upgrades, reloads, device changes, floods and bypass attempts
+    Soak(soak::Options),
 }

@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 27] = [
+const COMMON: [Shipped; 28] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -75,6 +75,7 @@ const COMMON: [Shipped; 27] = [
     page!("operate.md"),
     page!("packet-path.svg"),
     page!("rule.md"),
+    page!("soak.md"),
     page!("threat-model.md"),
     page!("walkthrough.md"),
     shipped(
