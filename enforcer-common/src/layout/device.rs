@@ -80,6 +80,16 @@ coded_enum! {
 }
 
 coded_enum! {
+    /// What comes in by a device.
+    pub enum Arrivals: u32 {
+        /// Frames of anybody: also of this host's containers, virtual machines and tunnels.
+        Any = 0,
+        /// What other hosts send, which has no socket here: a frame with one was turned around in the host, as MACVLAN does.
+        Outside = 1,
+    }
+}
+
+coded_enum! {
     /// What happens to a frame that the device hook denies.
     pub enum DeviceMode: u32 {
         /// It is dropped, unless all denials are only reported.
@@ -109,6 +119,8 @@ pub struct Device {
     pub header: u32,
     /// The code of the [`DeviceMode`].
     pub mode: u32,
+    /// The code of the [`Arrivals`].
+    pub arrivals: u32,
 }
 
 /// A TCP connection at a device, from the side that opened it. Ports are in host byte order.
@@ -197,7 +209,7 @@ impl Slots {
 }
 
 const _: () = {
-    assert!(size_of::<Device>() == 8);
+    assert!(size_of::<Device>() == 12);
     assert!(size_of::<DeviceFlowKey>() == 40);
     assert!(size_of::<OpeningFlow>() == 16);
     assert!(size_of::<VerifiedFlow>() == 56);

@@ -21,7 +21,7 @@ use crate::{report, verifier};
 /// `TC_ACT_UNSPEC`: the next filter decides.
 pub(super) const PASS: i32 = -1;
 /// `TC_ACT_SHOT`: the frame is dropped.
-const DROP: i32 = 2;
+pub(super) const DROP: i32 = 2;
 
 /// Judges a frame, and returns what becomes of it.
 #[inline(always)]
@@ -64,7 +64,7 @@ fn mode(index: u32, ingress: u32) -> ForwardedMode {
 
 /// Whether denials at the device are only reported.
 #[inline(always)]
-fn is_audited(index: u32) -> bool {
+pub(super) fn is_audited(index: u32) -> bool {
     policy_maps::audits()
         || device(index).is_some_and(|device| device.mode == DeviceMode::Audit as u32)
 }
@@ -96,7 +96,7 @@ fn decision(context: &SkBuffContext) -> Option<(Flow, Decision)> {
 
 /// Flow and decision of a frame of which no flow can be read.
 #[inline(always)]
-fn unread(reason: Reason) -> (Flow, Decision) {
+pub(super) fn unread(reason: Reason) -> (Flow, Decision) {
     let destination = Address::from_v4(0);
     let flow = Flow {
         destination,
@@ -111,9 +111,9 @@ fn unread(reason: Reason) -> (Flow, Decision) {
     )
 }
 
-/// The decision on a frame whose IP header was found.
+/// The decision on the addresses of a frame whose IP header was found.
 #[inline(always)]
-fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
+pub(super) fn address_decision(frame: &Frame<'_>) -> (Flow, Decision) {
     let read = match frame.version() {
         4 => read_ipv4(frame),
         6 => read_ipv6(frame),
@@ -131,6 +131,13 @@ fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
         destination: decision.destination,
         transport: Transport::Hidden(0),
     });
+    (flow, decision)
+}
+
+/// The decision on a frame whose IP header was found.
+#[inline(always)]
+fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
+    let (flow, decision) = address_decision(frame);
     if decision.reason != Reason::AllowedName && decision.reason != Reason::ExceptionName {
         return (flow, decision);
     }

@@ -2,21 +2,31 @@
 
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::frame::Contents;
-use enforcer_common::layout::{DeviceFlowKey, LinkHeader};
+use enforcer_common::layout::{Device, DeviceFlowKey, LinkHeader};
 use enforcer_common::tls::TcpReply;
 use enforcer_common::{Address, Bytes as _};
 
-use super::egress::device;
-use super::flow_store;
+use super::egress::{PASS, device};
 use super::frame::Frame;
+use super::{flow_store, turned_around};
 use crate::skb::Packet;
 use crate::tls::flow::transport_at;
 
-/// Records the acknowledgement in a segment from port 443.
+/// Records the acknowledgement in a segment from port 443, and returns what becomes of the frame.
 #[inline(always)]
-pub(super) fn observe(context: &SkBuffContext) {
-    let header = device(Packet(context).device());
-    let Some(header) = header.and_then(|device| LinkHeader::from_code(device.header)) else {
+pub(super) fn observe(context: &SkBuffContext) -> i32 {
+    if let Some(device) = device(Packet(context).device()) {
+        if turned_around::is_turned_around(context, device) {
+            return turned_around::judge(context, device);
+        }
+        note_answer(context, device);
+    }
+    PASS
+}
+
+#[inline(always)]
+fn note_answer(context: &SkBuffContext, device: Device) {
+    let Some(header) = LinkHeader::from_code(device.header) else {
         return;
     };
     let mut frame = Frame::open_to_observe(context);

@@ -9,6 +9,7 @@ mod maps;
 mod packet;
 mod socket_options;
 mod socketless;
+mod turned_around;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{cgroup_sockopt, classifier, lsm_cgroup};
@@ -23,12 +24,11 @@ fn device_egress(context: TcContext) -> i32 {
     egress::judge(&skb(&context))
 }
 
-/// Every frame that arrives by a device: records what servers acknowledge. Decides nothing. Linux 4.5.
+/// Every frame that arrives by a device: records what servers acknowledge, and judges only what this host sent. Linux 4.5.
 #[classifier]
 #[inline(always)]
 fn device_ingress(context: TcContext) -> i32 {
-    ingress::observe(&skb(&context));
-    egress::PASS
+    ingress::observe(&skb(&context))
 }
 
 /// A call of `setsockopt`. Linux 5.3; the helpers that name its caller came later.

@@ -25,6 +25,13 @@ impl Packet<'_> {
         unsafe { (*self.raw()).ingress_ifindex }
     }
 
+    /// Whom its Ethernet address is for (`PACKET_*` of linux/if_packet.h).
+    #[inline(always)]
+    pub(super) fn kind(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { (*self.raw()).pkt_type }
+    }
+
     /// Whether the kernel or the card divides it into segments after the program. Linux 5.7.
     #[inline(always)]
     pub(super) fn is_segmented_later(&self) -> bool {

@@ -5,6 +5,7 @@ mod cgroup_watch;
 mod clock;
 mod device_watch;
 mod dns_sockets;
+mod driver;
 mod error;
 mod inotify;
 mod ipsec;

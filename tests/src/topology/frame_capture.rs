@@ -1,4 +1,4 @@
-//! Captures the frames that reach an interface, whatever is in them.
+//! Captures the frames that reach interfaces, whatever is in them.
 
 use std::{
     io::{self, Read as _},
@@ -22,11 +22,11 @@ use crate::{
 /// Recorded bytes of each frame.
 const RECORDED: usize = 2048;
 
-/// A running capture; it ends when dropped. It does not record what the interface itself sends.
+/// A running capture; it ends when dropped. It does not record what an interface itself sends.
 #[derive(Debug)]
 pub struct FrameCapture {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,17 +41,28 @@ impl FrameCapture {
     /// # Errors
     /// When the packet socket cannot be opened.
     pub fn start(netns: &Netns, interface: &str) -> Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let capturing = Arc::clone(&shared);
+        let capture = Self {
+            shared: Arc::default(),
+            threads: Mutex::default(),
+        };
+        capture.add(netns, interface)?;
+        Ok(capture)
+    }
+
+    /// Captures at another interface too.
+    ///
+    /// # Errors
+    /// As [`FrameCapture::start`].
+    pub fn add(&self, netns: &Netns, interface: &str) -> Result<()> {
+        let capturing = Arc::clone(&self.shared);
         let thread = netns.run(|| {
             let socket = incoming_only(interface)
                 .with_context(|| format!("open a packet socket at {interface}"))?;
             Ok(thread::Builder::new().spawn(move || capturing.capture(socket))?)
         })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(thread);
+        Ok(())
     }
 
     /// Returns how many frames there are so far.
@@ -85,9 +96,14 @@ impl FrameCapture {
 impl Drop for FrameCapture {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
-        let thread = self.thread.take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            complain("the thread that captures frames panicked");
+        let threads = self
+            .threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            if thread.join().is_err() {
+                complain("a thread that captures frames panicked");
+            }
         }
     }
 }

@@ -29,6 +29,9 @@ use crate::{
     topology::syscall::check,
 };
 
+/// Time for ip(8) to configure a network namespace, generous for emulated processors that share their cores.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// A network namespace; it exists as long as this value or a process in it.
 #[derive(Clone, Debug)]
 pub struct Netns {
@@ -49,6 +52,19 @@ impl Netns {
             File::open("/proc/thread-self/ns/net")
         })
         .context("create a network namespace (the lab needs root)")?;
+        let inode = file.metadata().context("stat a network namespace")?.ino();
+        Ok(Self {
+            fd: Arc::new(file.into()),
+            inode,
+        })
+    }
+
+    /// Returns that of this process.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn of_this_process() -> Result<Self> {
+        let file = File::open("/proc/self/ns/net").context("open this network namespace")?;
         let inode = file.metadata().context("stat a network namespace")?.ino();
         Ok(Self {
             fd: Arc::new(file.into()),
@@ -96,7 +112,7 @@ impl Netns {
     pub fn ip(&self, lines: &str) -> Result<()> {
         let mut command = self.env().command("ip");
         command.args(["-batch", "-"]);
-        run_with_input(command, lines, Duration::from_secs(10))?
+        run_with_input(command, lines, LIMIT)?
             .success()
             .with_context(|| format!("configure a network namespace with ip:\n{lines}"))?;
         Ok(())

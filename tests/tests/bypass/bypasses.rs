@@ -57,6 +57,16 @@ pub(crate) static SECOND_CONNECTIONS: Bypass = bypass(
     RAW,
     "`no-syn-seen`, `server-name-unknown`, `retransmit-mismatch`",
 );
+pub(crate) static SHARED_CARD: Bypass = bypass(
+    "another name behind answers that a container on MACVLAN sends to itself with the server's address, so that they come in by the card",
+    RAW_CONTAINER,
+    "`no-syn-seen`",
+);
+pub(crate) static SHARED_CARD_FORWARDED: Bypass = bypass(
+    "a frame that a container on IPVLAN in mode L2 sends to the host, which forwards it as if it had come from outside, with `forwarded = \"audit\"`",
+    RAW_CONTAINER,
+    STORAGE,
+);
 pub(crate) static OVERLAY: Bypass = bypass(
     "a frame in a datagram to the host's own VXLAN port, which the kernel unpacks",
     NOBODY,
@@ -126,12 +136,14 @@ pub(crate) static SYN_COOKIES: Bypass = bypass(
 pub(crate) static CONTROLS: Bypass = bypass("everything else", "", "");
 
 /// The lines of the table.
-static BYPASSES: [&Bypass; 18] = [
+static BYPASSES: [&Bypass; 20] = [
     &PACKET_SOCKETS,
     &CONTAINER_FRAMES,
     &CONVERSATIONS,
     &CRAFTED_HELLOS,
     &SECOND_CONNECTIONS,
+    &SHARED_CARD,
+    &SHARED_CARD_FORWARDED,
     &OVERLAY,
     &DATAGRAM_TUNNELS,
     &RAW_TUNNELS,

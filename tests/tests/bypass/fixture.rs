@@ -33,7 +33,7 @@ use crate::{
     event_log::EventLog,
     fences::Fences,
     server::Server,
-    topology::{ADDED_DEVICES, DEVICES, connect},
+    topology::{ADDED_DEVICES, DEVICES, FORWARDED_FROM, connect},
 };
 
 /// The allowed name.
@@ -261,6 +261,8 @@ fn configuration(enforcer: &Enforcer, network: &Network, scope: &Cgroup, bpffs: 
          runtime = {:?}\n\
          [frames]\n\
          mode = \"off\"\n\
+         forwarded = \"audit\"\n\
+         forwarded-from = [\"{FORWARDED_FROM}\"]\n\
          interfaces = {interfaces:?}\n",
         scope.path(),
         network.service_tags(),

@@ -79,7 +79,8 @@ impl PacketLink {
         }
     }
 
-    fn send_frame(&mut self, protocol: u16, frame: &[u8]) -> Result<SendResult> {
+    /// Sends a frame with an Ethernet header of its own.
+    pub(crate) fn send_frame(&mut self, protocol: u16, frame: &[u8]) -> Result<SendResult> {
         let order = json!({
             "do": "send_frame", "device": "eth0", "protocol": protocol, "data": hex(frame),
         });

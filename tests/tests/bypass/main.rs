@@ -27,6 +27,7 @@ mod redirected_connections;
 mod second_connections;
 mod segment_routing;
 mod server;
+mod shared_card;
 mod socket_options;
 mod support;
 mod syn_cookies;
@@ -63,6 +64,7 @@ fn stages(fixture: &Fixture) -> Result<[Stage; 3]> {
     ];
     lanes.extend(tun_owner::techniques(fixture)?);
     lanes.extend(segment_routing::techniques(fixture)?);
+    lanes.extend(shared_card::macvlan(fixture)?);
     lanes.extend(upper_devices::macvlan(fixture)?);
     lanes.extend(wireguard::techniques(fixture)?);
     lanes.extend(crafted_hellos::techniques("host", &host, Station::of_host)?);
@@ -84,6 +86,7 @@ fn last_stage(fixture: &Fixture) -> Result<[Stage; 1]> {
         redirected_connections::techniques(fixture)?,
         virtual_servers::techniques(fixture)?,
         upper_devices::ipvlan(fixture)?,
+        shared_card::ipvlan(fixture)?,
     ];
     Ok([lanes.into_iter().flatten().collect()])
 }

@@ -21,7 +21,7 @@ use crate::{
 const WINDOW: u32 = 1 << 30;
 
 /// Sends a segment that the server discards: its checksum is wrong.
-fn send_discarded(
+pub(crate) fn send_discarded(
     link: &mut dyn Link,
     ends: Ends,
     position: Position,

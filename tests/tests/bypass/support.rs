@@ -2,7 +2,7 @@
 
 use std::{env, fs};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::fixture::Fixture;
 
@@ -16,6 +16,11 @@ pub(crate) fn some_if_brief<T>(techniques: Vec<T>) -> Vec<T> {
     techniques.into_iter().step_by(step).collect()
 }
 
+/// Whether the test runs in a virtual machine of `./x vm`, whose devices are the tests' own.
+pub(crate) fn is_guest() -> bool {
+    env::var_os(GUEST).is_some()
+}
+
 /// Whether the host can have what `lines` for ip(8) create and remove. In a virtual machine, it has to be so unless its release starts with one of
 /// `absent_on`, and must not be so there.
 pub(crate) fn is_there(
@@ -24,15 +29,15 @@ pub(crate) fn is_there(
     lines: &str,
     absent_on: &[&str],
 ) -> Result<bool> {
-    let is_there = fixture.network.device().ip(lines).is_ok();
-    report(what, is_there, absent_on)
+    let tried = fixture.network.device().ip(lines);
+    report(what, tried.is_ok(), absent_on).with_context(|| format!("{tried:?}"))
 }
 
 /// Prints a line where `is_there` is false, and compares it with what the kernels of the virtual machines have.
 pub(crate) fn report(what: &str, is_there: bool, absent_on: &[&str]) -> Result<bool> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let is_listed = absent_on.iter().any(|start| release.starts_with(start));
-    let is_expected = env::var_os(GUEST).is_none() || is_there != is_listed;
+    let is_expected = !is_guest() || is_there != is_listed;
     ensure!(is_expected, "{what} on {release}: {is_there}");
     if !is_there {
         note(&format!("NOT RUN: {what}: this kernel lacks it"));

@@ -20,6 +20,8 @@ use crate::link_headers::Mac;
 /// The devices of the host, and a pattern for those that techniques add.
 pub(crate) const DEVICES: [&str; 4] = ["eth0", "br0", "ctr0", "vx0"];
 pub(crate) const ADDED_DEVICES: &str = "t*";
+/// The device by which other hosts send, whose denied frames only are reported.
+pub(crate) const FORWARDED_FROM: &str = "tcard0";
 /// The Ethernet addresses of the topology.
 pub(crate) const FAR_MAC: Mac = [2, 0, 0, 0, 0, 1];
 pub(crate) const HOST_MAC: Mac = [2, 0, 0, 0, 0, 2];
@@ -111,6 +113,7 @@ pub(crate) fn container_neighbour(number: u8) -> (Ipv4Addr, Mac) {
     (Ipv4Addr::new(10, 88, 0, last), [2, 0, 0, 0, 0x88, last])
 }
 
-fn text(mac: Mac) -> String {
+/// An Ethernet address as ip(8) takes it.
+pub(crate) fn text(mac: Mac) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
 }

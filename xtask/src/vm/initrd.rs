@@ -28,7 +28,9 @@ const LEFT_OUT: [&str; 6] = [
     "/usr/lib/python3/dist-packages/*",
 ];
 /// What the lab links, the sockets that it tries, and the filters and devices of `tests/tests/bypass` take: a guest loads no module by itself.
-const MODULES: [&str; 31] = [
+const MODULES: [&str; 33] = [
+    "virtio_pci",
+    "virtio_net",
     "veth",
     "dummy",
     "sctp",

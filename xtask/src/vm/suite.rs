@@ -1,6 +1,7 @@
 //! The programs that run in a guest: the tests that face the kernel, the shipped binary, and both builds of the kernel programs.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -19,6 +20,17 @@ use crate::{arch::Arch, build, env, step::Step};
 /// Test programs of the crate `enforcer-tests`.
 const TESTS: [&str; 3] = ["kernels", "verdicts", "bypass"];
 const MEMORY_MIB: u32 = 1024;
+/// Two network cards on one wire, for what tests cannot do with the kernel's virtual links. Without an option ROM, which emulated cards boot from.
+const CARDS: [&str; 8] = [
+    "-netdev",
+    "hubport,id=wire0,hubid=0",
+    "-device",
+    "virtio-net-pci,netdev=wire0,romfile=",
+    "-netdev",
+    "hubport,id=wire1,hubid=0",
+    "-device",
+    "virtio-net-pci,netdev=wire1,romfile=",
+];
 
 /// Programs for one architecture.
 #[derive(Debug)]
@@ -118,7 +130,7 @@ impl Guest {
             parameters: "random.trust_cpu=on loglevel=4",
             memory_mib: MEMORY_MIB,
             drives: &[],
-            arguments: &[],
+            arguments: &CARDS.map(OsString::from),
             limit,
             shown: is_worth_showing,
         }

@@ -41,12 +41,13 @@ impl DevicePrograms {
             name,
             header,
             mode,
-            ..
+            arrivals,
         } = plan;
         // Before a program reads it.
         let device = Device {
             header: *header as u32,
             mode: *mode as u32,
+            arrivals: *arrivals as u32,
         };
         self.set(*index, name, device)?;
         add_clsact(*index, name)?;

@@ -4,7 +4,7 @@ use aya::maps::{HashMap, MapData, MapError};
 use aya::programs::{Program, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use enforcer_common::layout::{
-    DEVICE_FORWARDED, DEVICE_MAPS, DEVICES, Device, DeviceMode, MAPS, OPTIONS_DEVICE,
+    Arrivals, DEVICE_FORWARDED, DEVICE_MAPS, DEVICES, Device, DeviceMode, MAPS, OPTIONS_DEVICE,
 };
 
 use super::options::{OptionPrograms, remove_option_links};
@@ -110,6 +110,7 @@ impl DevicePrograms {
         let entry = Device {
             header: 0,
             mode: mode as u32,
+            arrivals: Arrivals::Any as u32,
         };
         let set = self.set(OPTIONS_DEVICE, "of socket options", entry);
         let guarded = set.and_then(|()| {

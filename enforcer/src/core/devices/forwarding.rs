@@ -66,7 +66,7 @@ impl State {
 }
 
 /// Returns the devices by which other hosts send: cards, and VLANs, bonds, teams and bridges that have nothing else below them.
-fn outside(found: &[FoundDevice]) -> BTreeSet<u32> {
+pub(super) fn outside(found: &[FoundDevice]) -> BTreeSet<u32> {
     let cards = found.iter().filter(|found| found.is_card);
     let mut outside: BTreeSet<u32> = cards.map(|found| found.index).collect();
     for _ in 0..MAX_LAYERS {

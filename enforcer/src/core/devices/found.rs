@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use enforcer_common::layout::{DeviceMode, ForwardedMode, LinkHeader};
+use enforcer_common::layout::{Arrivals, DeviceMode, ForwardedMode, LinkHeader};
 
 /// A network device with this instance's filters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,16 @@ pub(crate) struct DevicePlan {
     pub(crate) header: LinkHeader,
     /// What happens to denied frames.
     pub(crate) mode: DeviceMode,
+    /// What comes in by it.
+    pub(crate) arrivals: Arrivals,
+}
+
+impl DevicePlan {
+    /// Returns whether the programs do the same under both plans; the device may have another name.
+    pub(super) fn judges_like(&self, other: &Self) -> bool {
+        let read = |plan: &Self| (plan.header, plan.mode, plan.arrivals);
+        read(self) == read(other)
+    }
 }
 
 /// What becomes of denied frames, by the device that they came in by; enforced for all others.

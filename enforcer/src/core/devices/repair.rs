@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use enforcer_common::layout::Arrivals;
+
+use super::forwarding::outside;
 use super::options::mode;
 use super::{Choice, DevicePlan, Devices, FoundDevice, FoundFilters, choose};
 use crate::config::Frames;
@@ -16,6 +19,7 @@ impl Devices {
         let Some(mode) = mode(frames) else {
             return BTreeMap::new();
         };
+        let outside = outside(&self.found);
         let plan = |found: &FoundDevice| {
             let choice = choose(frames, found);
             let Choice::Filter(header) = choice else {
@@ -26,6 +30,11 @@ impl Devices {
                 name: found.name.clone(),
                 header,
                 mode,
+                arrivals: if outside.contains(&found.index) {
+                    Arrivals::Outside
+                } else {
+                    Arrivals::Any
+                },
             };
             Some((found.index, plan))
         };
@@ -52,9 +61,10 @@ impl Devices {
         let Some(known) = self.filtered.get(&plan.index) else {
             return true;
         };
-        let in_force = known.plan.as_ref();
-        let is_other = in_force
-            .is_none_or(|in_force| (in_force.header, in_force.mode) != (plan.header, plan.mode));
+        let is_other = known
+            .plan
+            .as_ref()
+            .is_none_or(|in_force| !in_force.judges_like(plan));
         let is_current = self
             .find(plan.index)
             .is_some_and(|found| found.filters.are_current());

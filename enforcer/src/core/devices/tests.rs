@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use enforcer_common::layout::{DeviceMode, LinkHeader};
+use enforcer_common::layout::{Arrivals, DeviceMode, LinkHeader};
 
 use super::{DevicePlan, Devices, FoundDevice, FoundFilter, FoundFilters};
 use crate::config::{Frames, parse};
@@ -45,6 +45,7 @@ fn plan(index: u32, mode: DeviceMode) -> DevicePlan {
         name: "eth0".to_owned(),
         header: LinkHeader::Ethernet,
         mode,
+        arrivals: Arrivals::Any,
     }
 }
 
@@ -69,7 +70,7 @@ fn named_devices_are_wanted_unless_frames_are_off() {
         ..Devices::default()
     };
     let wanted = |keys: &str| devices.wanted(&frames(keys));
-    assert!(wanted("").is_empty());
+    assert!(wanted("mode = \"off\"").is_empty());
     assert_eq!(wanted("mode = \"on\"").len(), 2);
     let audited = wanted("mode = \"audit\"\ninterfaces = [\"eth*\"]");
     assert_eq!(audited.len(), 1);
@@ -77,7 +78,7 @@ fn named_devices_are_wanted_unless_frames_are_off() {
     // What an earlier start left goes.
     let unwanted = devices.unwanted(&audited);
     assert_eq!(unwanted.into_keys().collect::<Vec<_>>(), [3]);
-    assert_eq!(devices.unwanted(&wanted("")).len(), 1);
+    assert_eq!(devices.unwanted(&wanted("mode = \"off\"")).len(), 1);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::list_of;
 use crate::sys::KernelError;
+use crate::sys::driver::bus_address;
 use crate::sys::netlink::{Attributes, collect, field};
 
 /// `RTM_NEWLINK` (linux/rtnetlink.h).
@@ -33,7 +34,7 @@ pub struct Device {
     pub link_type: u16,
     /// The kind of a virtual device ("veth", "bridge", "vxlan").
     pub kind: Option<String>,
-    /// Whether it is a network card: a device on a bus, real or virtual. Unknown before Linux 5.14, as is `false`.
+    /// Whether it is a network card: a device on a bus, real or virtual. Before Linux 5.14, some drivers do not say so.
     pub is_card: bool,
     /// The index of the bridge or bond that it belongs to.
     pub master: Option<u32>,
@@ -75,11 +76,13 @@ impl Device {
         let attributes = Attributes::after(message, HEADER);
         let link_namespace = attributes.number(LINK_NETNSID);
         let kind = attributes.nested(LINKINFO).text(INFO_KIND);
+        let name = attributes.text(IFNAME)?;
         Some(Self {
             index: u32::from_ne_bytes(field(message, 4)?),
-            name: attributes.text(IFNAME)?,
             link_type: u16::from_ne_bytes(field(message, 2)?),
-            is_card: kind.is_none() && attributes.text(PARENT).is_some(),
+            is_card: kind.is_none()
+                && (attributes.text(PARENT).is_some() || bus_address(&name).is_some()),
+            name,
             kind,
             master: attributes.number(MASTER),
             lower: attributes.number(LINK).filter(|_| link_namespace.is_none()),

@@ -1,0 +1,71 @@
+//! Frames of this host's own containers that come in by a card, so that the host would forward them as if another host had sent them.
+
+use aya_ebpf::programs::SkBuffContext;
+use enforcer_common::frame::Contents;
+use enforcer_common::layout::{Arrivals, Device, LinkHeader};
+use enforcer_common::{Decision, Flow, Hook, Reason, Verdict};
+
+use super::egress::{DROP, PASS, address_decision, is_audited, unread};
+use super::frame::Frame;
+use crate::egress::Judged;
+use crate::report;
+use crate::skb::Packet;
+
+/// `PACKET_HOST` (linux/if_packet.h): the Ethernet address is the device's.
+const TO_THIS_HOST: u32 = 0;
+
+/// Whether a process of this host sent a frame where only other hosts' arrive: MACVLAN and IPVLAN pass frames between their devices and to the host by the
+/// card below them. It could have any source address.
+#[inline(always)]
+pub(super) fn is_turned_around(context: &SkBuffContext, device: Device) -> bool {
+    device.arrivals != Arrivals::Any as u32 && Packet(context).sender().is_some()
+}
+
+/// Judges such a frame by its addresses, and returns what becomes of it. One to another container is judged where that one's frames leave.
+#[inline(always)]
+pub(super) fn judge(context: &SkBuffContext, device: Device) -> i32 {
+    if Packet(context).kind() != TO_THIS_HOST {
+        return PASS;
+    }
+    let Some((flow, decision)) = decision(context, device) else {
+        return PASS;
+    };
+    if decision.verdict() == Verdict::Allow {
+        return PASS;
+    }
+    let index = Packet(context).device();
+    let is_audited = is_audited(index);
+    let judged = Judged {
+        flow,
+        decision,
+        name: None,
+    };
+    report::packet(context, judged, Hook::Device, index, is_audited);
+    if is_audited { PASS } else { DROP }
+}
+
+/// The decision; `None` for protocols other than IP.
+#[inline(always)]
+fn decision(context: &SkBuffContext, device: Device) -> Option<(Flow, Decision)> {
+    let Some(header) = LinkHeader::from_code(device.header) else {
+        return Some(unread(Reason::NoTable));
+    };
+    let Some(mut frame) = Frame::open(context) else {
+        return Some(unread(Reason::Unreadable));
+    };
+    match frame.find_ip(header) {
+        Contents::Other => None,
+        Contents::Unreadable => Some(unread(Reason::Unreadable)),
+        Contents::Ip(_) => {
+            let (flow, decision) = address_decision(&frame);
+            let is_named =
+                decision.reason == Reason::AllowedName || decision.reason == Reason::ExceptionName;
+            let reason = if is_named {
+                Reason::NoTcpSocket
+            } else {
+                decision.reason
+            };
+            Some((flow, Decision { reason, ..decision }))
+        }
+    }
+}
