@@ -53,14 +53,14 @@ pub(crate) static EXC_CGROUPS: HashMap<u64, u32, { MAX_SCOPES as usize }, ON_DEM
     HashMap::new();
 
 #[btf_map]
-pub(crate) static EXC_PREFIXES: LpmTrie<ScopedAddress, Deadline, { MAX_PREFIXES as usize }> =
+pub(crate) static EXC_PREFIXES: LpmTrie<ScopedAddress, Deadline, { 2 * MAX_PREFIXES as usize }> =
     LpmTrie::new();
 
 #[btf_map]
 pub(crate) static EXC_ADDRESSES: HashMap<
     ScopedAddress,
     Deadline,
-    { MAX_ADDRESSES as usize },
+    { 2 * MAX_ADDRESSES as usize },
     ON_DEMAND,
 > = HashMap::new();
 

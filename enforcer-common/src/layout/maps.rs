@@ -103,11 +103,11 @@ pub const SOCKET_OWNER: &str = "socket_owner";
 /// Program that snoops DNS answers. It allows everything.
 pub const DNS_SNOOP: &str = "dns_snoop";
 
-/// Entries of [`ALLOWED`] and of [`EXCEPTION_ADDRESSES`].
+/// Entries of [`ALLOWED`], and half of those of [`EXCEPTION_ADDRESSES`]: each is there once more for packets without a socket.
 pub const MAX_ADDRESSES: u32 = 8192;
 /// Entries of [`EXCEPTION_CGROUPS`].
 pub const MAX_SCOPES: u32 = 256;
-/// Entries of [`EXCEPTION_PREFIXES`].
+/// Half of the entries of [`EXCEPTION_PREFIXES`]: each is there once more for packets without a socket.
 pub const MAX_PREFIXES: u32 = 4096;
 /// Entries of [`NAMES`].
 pub const MAX_NAMES: u32 = 4096;

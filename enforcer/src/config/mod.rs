@@ -132,7 +132,7 @@ impl Config {
             dns: Dns::default(),
             azure: Azure::default(),
             discovery: Discovery::default(),
-            frames: Frames::default(),
+            frames: Frames::without_section(true),
             paths: Paths::default(),
             notes: Vec::new(),
         })

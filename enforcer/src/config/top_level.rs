@@ -115,6 +115,7 @@ impl RawConfig {
         for raw in self.exception {
             exceptions.extend(RawException::validate(raw, &protect.nat64, faults));
         }
+        let is_host = self.scope.is_none();
         Config {
             mode: self.mode,
             scope: self.scope.map(|Text(Absolute(path))| path),
@@ -124,7 +125,7 @@ impl RawConfig {
             dns: self.dns.validate(faults),
             azure: RawAzure::validate(self.azure, base, faults),
             discovery: self.discovery.validate(faults),
-            frames: self.frames.validate(faults),
+            frames: self.frames.validate(is_host),
             paths: self.paths.validate(),
             notes: Vec::new(),
         }

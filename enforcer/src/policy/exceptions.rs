@@ -77,14 +77,18 @@ impl Exceptions {
             "cgroups with exceptions",
             fix,
         )?;
+        // Those of all scopes have as much room.
+        let is_own = |key: &ScopedAddress| key.cgroup != ANY_SCOPE.to_be_bytes();
+        let prefixes = self.prefixes.keys().filter(|(key, _)| is_own(key));
+        let addresses = self.addresses.keys().filter(|key| is_own(key));
         fits(
-            self.prefixes.len(),
+            prefixes.count(),
             MAX_PREFIXES as usize,
             "prefixes of exceptions",
             fix,
         )?;
         fits(
-            self.addresses.len(),
+            addresses.count(),
             MAX_ADDRESSES as usize,
             "addresses of exceptions",
             fix,

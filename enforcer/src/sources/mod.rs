@@ -145,6 +145,9 @@ impl Sources {
         if options.scope.is_some() {
             config.scope.clone_from(&options.scope);
         }
+        if options.scope.is_some() || options.ephemeral {
+            config.frames.leave_auto();
+        }
         let given = StaticSources::read(&config, persisted)?;
         let sources = Self {
             tags: given.tags.clone(),

@@ -224,19 +224,35 @@ fn paths_are_absolute() {
 }
 
 #[test]
+fn frames_are_on_where_the_whole_host_is_governed() {
+    let scope = "scope = \"/sys/fs/cgroup/lab\"\n";
+    let read = |top: &str, keys: &str| {
+        let config = read(&format!("{top}{MINIMAL}[frames]\n{keys}\n")).unwrap();
+        (config.frames.mode, config.frames.forwarded)
+    };
+    let on = FramesMode::On;
+    for keys in ["", "mode = \"auto\""] {
+        assert_eq!(read("", keys), (on, Forwarded::Audit), "{keys}");
+        assert_eq!(read(scope, keys).0, FramesMode::Off, "{keys}");
+    }
+    assert_eq!(read(scope, "mode = \"on\""), (on, Forwarded::Enforce));
+    assert_eq!(read("", "mode = \"on\""), (on, Forwarded::Enforce));
+    assert_eq!(read("", "mode = \"off\"").0, FramesMode::Off);
+    let mut left = super::read(MINIMAL).unwrap().frames;
+    left.leave_auto();
+    assert_eq!(left.mode, FramesMode::Off);
+    let enforced = read("", "forwarded = \"enforce\"");
+    assert_eq!(enforced, (on, Forwarded::Enforce));
+}
+
+#[test]
 fn frames_name_devices() {
     let frames = |keys: &str| format!("{MINIMAL}[frames]\n{keys}\n");
-    assert_eq!(read(MINIMAL).unwrap().frames, Frames::default());
     let config = read(&frames("mode = \"on\"\ninterfaces = [\"eth0\", \"veth*\"]")).unwrap();
     assert_eq!(config.frames.mode, FramesMode::On);
     let named = |name| config.frames.names(name);
     assert!(named("eth0") && named("veth7") && !named("eth1"));
-    assert!(Frames::default().names("eth1"));
-    rejected(
-        &frames("mode = \"auto\""),
-        "4: frames.mode",
-        &["\"auto\" is reserved", "\"on\""],
-    );
+    assert!(read(MINIMAL).unwrap().frames.names("eth1"));
     rejected(
         &frames("mode = \"yes\""),
         "4: frames.mode",

@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn named_devices_with_a_known_header_have_filters() {
-        let all = Frames::default();
+        let all = parse("registry = []\n", "/etc/x.toml".as_ref())
+            .unwrap()
+            .frames;
         let text = "registry = []\n[frames]\ninterfaces = [\"eth*\"]\n";
         let some = parse(text, "/etc/x.toml".as_ref()).unwrap().frames;
         let ethernet = Choice::Filter(LinkHeader::Ethernet);
