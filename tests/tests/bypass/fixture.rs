@@ -43,7 +43,7 @@ const LOGIN_ADDRESSES: u16 = 100;
 /// The number of addresses of storage accounts that attempts use in each family.
 const STORAGE_ADDRESSES: u16 = 250;
 /// Time for the daemon to see a new device, generous for emulated processors.
-const FILTERED_WITHIN: Duration = Duration::from_secs(30);
+const FILTERED_WITHIN: Duration = Duration::from_secs(120);
 
 /// The topology, the daemon and what watches both. Fields are dropped in order.
 pub(crate) struct Fixture {
