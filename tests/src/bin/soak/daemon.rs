@@ -1,10 +1,10 @@
 //! Steps of the daemon: it ends and starts, changes its version, and reads new input.
 
-use std::{thread, time::Duration};
+use std::{process::Stdio, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use enforcer::control::Status;
-use lab::topology::addresses::INTERNET;
+use lab::{fixtures::process::Running, topology::addresses::INTERNET};
 use test_data::Random;
 
 use crate::{finding::Finding, scene::Scene, topology::Place};
@@ -13,34 +13,67 @@ use crate::{finding::Finding, scene::Scene, topology::Place};
 const WESTUS: &str = "198.51.100.200";
 const REGION: &str = "westus";
 const REFUSED: &str = "config-refused";
-/// The longest time without a daemon.
+/// Milliseconds without a daemon, of a reload or of new service tags, and of a start, at most.
 const LONGEST_GAP: usize = 700;
+const LONGEST_CHANGE: usize = 100;
+const LONGEST_START: usize = 500;
 
-/// Kills the daemon, and starts it some time later.
+/// What the daemon is doing when it is killed.
+#[derive(Clone, Copy, Debug)]
+enum Moment {
+    Idle,
+    Reload,
+    ServiceTags,
+    Start,
+}
+
+/// Kills the daemon at some moment, and starts it some time later.
 pub(crate) fn kill(scene: &mut Scene, random: &mut Random) -> Result<String> {
-    restart(scene, random, libc::SIGKILL)
+    let moments = [
+        Moment::Idle,
+        Moment::Reload,
+        Moment::ServiceTags,
+        Moment::Start,
+    ];
+    let moment = random.pick(&moments);
+    match moment {
+        Moment::Idle | Moment::Start => {}
+        Moment::Reload => scene.reload(&scene.configuration())?,
+        Moment::ServiceTags => scene.replace_tags(scene.protects_internet)?,
+    }
+    if matches!(moment, Moment::Reload | Moment::ServiceTags) {
+        pause(random, LONGEST_CHANGE);
+    }
+    let gap = end(scene, random, libc::SIGKILL)?;
+    if matches!(moment, Moment::Start) {
+        half_start(scene, random)?;
+    }
+    scene.start_daemon()?;
+    let text = format!("{moment:?}, {} again after {gap} ms", scene.version());
+    Ok(text)
 }
 
 /// Stops the daemon, and starts it some time later.
 pub(crate) fn stop(scene: &mut Scene, random: &mut Random) -> Result<String> {
-    restart(scene, random, libc::SIGTERM)
-}
-
-fn restart(scene: &mut Scene, random: &mut Random, signal: libc::c_int) -> Result<String> {
-    let gap = end(scene, random, signal)?;
+    let gap = end(scene, random, libc::SIGTERM)?;
     scene.start_daemon()?;
     Ok(format!("{} again after {gap} ms", scene.version()))
 }
 
-/// Changes to the version that is not in force.
+/// Changes to the version that is not in force, sometimes after a first try that is killed.
 pub(crate) fn change_version(scene: &mut Scene, random: &mut Random) -> Result<String> {
     let signal = random.pick(&[libc::SIGTERM, libc::SIGKILL]);
     end(scene, random, signal)?;
     let from = scene.version().to_string();
     scene.is_other = !scene.is_other;
+    let mut tries = String::new();
+    if random.one_in(2) {
+        let after = half_start(scene, random)?;
+        tries = format!(", a first try killed after {after} ms");
+    }
     scene.start_daemon()?;
     Ok(format!(
-        "{from} to {} after signal {signal}",
+        "{from} to {} after signal {signal}{tries}",
         scene.version()
     ))
 }
@@ -48,9 +81,25 @@ pub(crate) fn change_version(scene: &mut Scene, random: &mut Random) -> Result<S
 fn end(scene: &mut Scene, random: &mut Random, signal: libc::c_int) -> Result<usize> {
     let status = scene.fixture.enforcer.end(signal)?;
     ensure!(signal == libc::SIGKILL || status.success(), "{status}");
-    let gap = random.below(LONGEST_GAP);
-    thread::sleep(Duration::from_millis(gap as u64));
-    Ok(gap)
+    Ok(pause(random, LONGEST_GAP))
+}
+
+/// Starts the daemon of the version in force, and kills it some milliseconds later, which it returns.
+fn half_start(scene: &Scene, random: &mut Random) -> Result<usize> {
+    let enforcer = &scene.fixture.enforcer;
+    let mut command = enforcer.command_of(&scene.version().binary, ["run"]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let started = Running::start("enforcer", command)?;
+    let after = pause(random, LONGEST_START);
+    drop(started);
+    Ok(after)
+}
+
+/// Waits for less than `longest` milliseconds, and returns for how many.
+fn pause(random: &mut Random, longest: usize) -> usize {
+    let milliseconds = random.below(longest);
+    thread::sleep(Duration::from_millis(milliseconds as u64));
+    milliseconds
 }
 
 /// Adds a region to the configuration, or removes it again, and tries its data endpoint.

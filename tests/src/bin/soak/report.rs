@@ -68,9 +68,10 @@ impl Report {
     /// What is used was compared with what was used at first.
     pub(crate) fn usage(&mut self, usage: &Usage) {
         let entries: u64 = usage.entries.values().sum();
+        let programs: u64 = usage.programs.values().sum();
         say(&format!(
-            "used: {} KiB, {} descriptors, {} pins, {} filters, {} programs, {entries} entries of maps",
-            usage.memory, usage.descriptors, usage.pins, usage.filters, usage.programs
+            "used: {} KiB, {} descriptors, {} pins, {} filters, {programs} programs, {entries} entries of maps",
+            usage.memory, usage.descriptors, usage.pins, usage.filters
         ));
         self.usages.push(usage.clone());
     }

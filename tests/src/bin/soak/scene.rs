@@ -1,8 +1,13 @@
 //! The lab, and what is in force in it.
 
-use std::{env, fs, path::PathBuf, thread, time::Duration};
+use std::{
+    env, fs,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use enforcer::{control::Status, core::DeviceState};
 use lab::{
     clients::stream::{Plan, Totals},
@@ -17,6 +22,8 @@ use lab::{
 
 use crate::topology::{DEVICES, Place, connect};
 
+/// An address of contoso's login server.
+const LOGIN: &str = "198.51.100.10";
 const FRAMES: &str = "[frames]\nmode = \"on\"\n";
 /// Time for the daemon to reach a state, generous for a busy machine.
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
@@ -59,7 +66,20 @@ impl Scene {
             protects_internet: false,
         };
         scene.start_daemon()?;
+        scene.await_saved_addresses()?;
         Ok(scene)
+    }
+
+    /// Waits until the addresses are saved. A version that knows nothing of the layout of the one before reads them there, and the daemon saves them
+    /// some seconds after they change.
+    fn await_saved_addresses(&self) -> Result<()> {
+        let file = self.fixture.enforcer.state().join("state.json");
+        let deadline = Instant::now() + WITHIN;
+        while !fs::read_to_string(&file).is_ok_and(|text| text.contains(LOGIN)) {
+            ensure!(Instant::now() < deadline, "no addresses are saved");
+            thread::sleep(PROBE);
+        }
+        Ok(())
     }
 
     /// The environment of processes in scope at a place.
@@ -116,6 +136,16 @@ impl Scene {
 
     /// Replaces the service tags by the next publication, with or without the unrelated web server, and waits until it is in force.
     pub(crate) fn publish(&mut self, protects_internet: bool) -> Result<()> {
+        self.replace_tags(protects_internet)?;
+        let number = service_tags::change_number(self.publication);
+        self.await_status("the new service tags", |status| {
+            status.tags.change_number == number
+        })?;
+        Ok(())
+    }
+
+    /// As [`Scene::publish`], without waiting.
+    pub(crate) fn replace_tags(&mut self, protects_internet: bool) -> Result<()> {
         self.publication += 1;
         self.protects_internet = protects_internet;
         let storage = if protects_internet {
@@ -127,12 +157,7 @@ impl Scene {
         let file = self.fixture.service_tags();
         let new = file.with_extension("new");
         fs::write(&new, text)?;
-        fs::rename(&new, file).context("replace the service tags")?;
-        let number = service_tags::change_number(self.publication);
-        self.await_status("the new service tags", |status| {
-            status.tags.change_number == number
-        })?;
-        Ok(())
+        fs::rename(&new, file).context("replace the service tags")
     }
 
     /// Opens some connections to port 443 of `address` from a place.

@@ -29,7 +29,9 @@ const MORE_MEMORY: u64 = 4096;
 const MORE_DESCRIPTORS: u64 = 2;
 const MORE_ENTRIES: u64 = 4;
 /// Longer than reports of denials are kept in the kernel.
-const AT_REST_WITHIN: Duration = Duration::from_secs(25);
+const FIRST_REST: Duration = Duration::from_secs(12);
+/// Longer than a busy kernel takes to free what is no longer used.
+const AT_REST_WITHIN: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(500);
 
 /// What is used at one time, without traffic.
@@ -44,8 +46,8 @@ pub(crate) struct Usage {
     pub(crate) pins: u64,
     /// Filters at the host's devices.
     pub(crate) filters: u64,
-    /// Loaded programs that use any of the pinned maps.
-    pub(crate) programs: u64,
+    /// Loaded programs that use any of the pinned maps, by name.
+    pub(crate) programs: BTreeMap<String, u64>,
     /// Entries of the maps that the daemon or the programs empty; of connections without a socket, the open ones.
     pub(crate) entries: BTreeMap<String, u64>,
     /// Entries of the maps whose oldest entries the kernel displaces, and of all connections without a socket: bounded by the maps' sizes.
@@ -111,8 +113,11 @@ impl Usage {
             ),
             ("pins", self.pins, base.pins),
             ("filters", self.filters, base.filters),
-            ("programs", self.programs, base.programs),
         ];
+        for (name, count) in &self.programs {
+            let before = base.programs.get(name).copied().unwrap_or_default();
+            numbers.push((name, *count, before));
+        }
         for (name, entries) in &self.entries {
             let before = base.entries.get(name).copied().unwrap_or_default();
             numbers.push((name, *entries, before + MORE_ENTRIES));
@@ -131,7 +136,7 @@ impl Usage {
 pub(crate) fn at_rest(scene: &Scene, base: Option<&Usage>) -> Result<Usage> {
     let deadline = Instant::now() + AT_REST_WITHIN;
     let Some(base) = base else {
-        thread::sleep(AT_REST_WITHIN / 2);
+        thread::sleep(FIRST_REST);
         return Usage::now(scene);
     };
     loop {
@@ -167,15 +172,17 @@ fn all_filters(scene: &Scene) -> Result<u64> {
     })
 }
 
-/// Number of loaded programs that use one of these maps.
-fn programs_with(maps: &BTreeSet<u32>) -> Result<u64> {
-    let mut count = 0;
+/// Loaded programs that use one of these maps, by name.
+fn programs_with(maps: &BTreeSet<u32>) -> Result<BTreeMap<String, u64>> {
+    let mut found = BTreeMap::new();
     for id in Program::ids()? {
         // Others may be unloaded meanwhile.
         let Ok(program) = Program::by_id(id) else {
             continue;
         };
-        count += u64::from(program.map_ids()?.iter().any(|id| maps.contains(id)));
+        if program.map_ids()?.iter().any(|id| maps.contains(id)) {
+            *found.entry(program.info()?.name).or_default() += 1;
+        }
     }
-    Ok(count)
+    Ok(found)
 }
