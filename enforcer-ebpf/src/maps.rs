@@ -26,7 +26,7 @@ pub(crate) const DNS_SCRATCH_SLOTS: u32 = 2;
 const MAX_DNS_SCRATCH_CLAIMS: usize = 1024;
 /// Sockets that can be parsing at the same time: a program may be interrupted or preempted meanwhile.
 const MAX_HELLO_SCRATCH: usize = 1024;
-/// Sockets whose retransmissions can be compared at the same time.
+/// Sockets whose recorded bytes can be parsed or compared at the same time.
 const MAX_RETRANSMIT_SCRATCH: usize = 256;
 
 /// Allocates memory for existing entries only.

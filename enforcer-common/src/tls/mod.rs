@@ -26,5 +26,5 @@ pub use name::NameKeys;
 pub use partial_flow::PartialFlow;
 pub use policy::{Grant, GrantValidity, NamePolicy};
 pub use retransmit::{RECORDED_BYTES, SentBytes};
-pub use segment::Segment;
+pub use segment::{NewBytes, Segment};
 pub use tcp::{TcpReply, TcpSegment};

@@ -4,7 +4,7 @@ use super::flow_state::{AHEAD, FlowState, MAX_WINDOW};
 use super::phase::{PARSING, REJECTED, VERIFIED, rejection};
 use super::policy::NamePolicy;
 use super::retransmit::{RECORDED_BYTES, SentBytes};
-use super::segment::Segment;
+use super::segment::{NewBytes, Segment};
 use super::tcp::{TcpSegment, URG};
 use crate::reason::Reason;
 
@@ -43,7 +43,13 @@ impl FlowState {
         if new > 0 {
             let at = tcp.at.wrapping_add(known);
             self.record(segment, at, taken, new)?;
-            segment.parse(&mut self.parser, at, new)?;
+            let new = NewBytes {
+                sent: &self.sent,
+                from: taken,
+                at,
+                len: new,
+            };
+            segment.parse(&mut self.parser, new)?;
             self.end = tcp.sequence.wrapping_add(tcp.len);
         } else if self.parsed.has_name() {
             self.end = self.expected;

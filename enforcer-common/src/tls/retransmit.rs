@@ -1,6 +1,8 @@
 //! The inspected bytes of a connection, for comparison with its retransmissions. Some ways of sending let the process change the memory after the
 //! check (MSG_ZEROCOPY, splice), and the kernel reads that memory again for each retransmission.
 
+use core::hint::black_box;
+
 /// Number of bytes recorded: more than a post-quantum ClientHello with a session ticket, or followed by a second ClientHello, has. With the rest
 /// of the flow state they fill 8 KiB.
 pub const RECORDED_BYTES: u32 = 3072;
@@ -40,6 +42,23 @@ impl SentBytes {
         if let Some(word) = self.0.get_mut((offset / 8) as usize) {
             *word = (*word & !(0xff << shift)) | u64::from(byte) << shift;
         }
+    }
+
+    /// Returns `len` recorded bytes, 1 to 8, from `offset` on, the first one lowest and the rest zero; `None` unless there is room for all of them.
+    #[inline(always)]
+    pub fn word(&self, offset: u32, len: u32) -> Option<u64> {
+        const MASK: usize = INCOMING_WORDS - 1;
+        if offset >= RECORDED_BYTES || offset.wrapping_add(len) > RECORDED_BYTES {
+            return None;
+        }
+        // The verifier knows the mask, but no bound of a copy that the compiler compared; `black_box` keeps the compiler from dropping the mask.
+        let at = black_box(offset / 8) as usize & MASK;
+        let shift = (offset & 7) * 8;
+        let low = self.0[at] >> shift;
+        // In two steps: no shift is as wide as a word.
+        let high = self.0[at.wrapping_add(1)] << 1 << (63 ^ shift);
+        let left_out = (len.wrapping_neg() & 7) * 8;
+        Some((low | high) & (u64::MAX >> left_out))
     }
 
     /// Whether the recorded bytes `from..to`, at least one, equal the incoming ones.

@@ -4,6 +4,31 @@ use super::client_hello::{Demand, MAX_FIELDS, ParserScratch, Progress};
 use super::retransmit::SentBytes;
 use crate::reason::Reason;
 
+/// Bytes of a segment that are new to its connection.
+#[derive(Clone, Copy)]
+pub struct NewBytes<'a> {
+    /// What is recorded of the connection, these bytes included, as far as there is room.
+    pub sent: &'a SentBytes,
+    /// Offset of the first one in the stream.
+    pub from: u32,
+    /// The same in the packet.
+    pub at: u32,
+    /// Their number.
+    pub len: u32,
+}
+
+impl NewBytes<'_> {
+    /// Returns `len` of these bytes, 1 to 8, at packet offset `at`, as they were recorded: the process may have changed those of the packet since.
+    #[inline(always)]
+    pub fn word(&self, segment: &impl Segment, at: u32, len: u32) -> Option<u64> {
+        let offset = self.from.wrapping_add(at.wrapping_sub(self.at));
+        match self.sent.word(offset, len) {
+            Some(word) => Some(word),
+            None => segment.word(at, len),
+        }
+    }
+}
+
 /// Payload of a segment, by offsets in its packet.
 pub trait Segment {
     /// `len` bytes, 1 to 8, at `offset`, the first one lowest and the rest zero; `None` past the end.
@@ -31,17 +56,20 @@ pub trait Segment {
         false
     }
 
-    /// Parses `len` bytes from packet offset `at` on. The kernel programs override this with functions that the verifier checks once each.
+    /// Parses the new bytes. The kernel programs override this with functions that the verifier checks once each.
     ///
     /// # Errors
     /// The reason to deny the ClientHello for.
     #[inline(always)]
-    fn parse(&self, parser: &mut ParserScratch, at: u32, len: u32) -> Result<Progress, Reason> {
-        parser.begin(at, len);
+    fn parse(&self, parser: &mut ParserScratch, new: NewBytes<'_>) -> Result<Progress, Reason>
+    where
+        Self: Sized,
+    {
+        parser.begin(new.at, new.len);
         for _ in 0..MAX_FIELDS {
             match parser.state.demand() {
                 Demand::Word(at, len) => {
-                    let word = self.word(at, len).ok_or(Reason::HelloUnreadable)?;
+                    let word = new.word(self, at, len).ok_or(Reason::HelloUnreadable)?;
                     parser.feed(word)?;
                 }
                 Demand::End(progress) => return Ok(progress),

@@ -1,7 +1,9 @@
 //! TCP retransmissions: the kernel sends from memory that a process may have changed in the meantime.
 
+use std::cell::Cell;
+
 use enforcer_common::Reason;
-use enforcer_common::tls::Segment;
+use enforcer_common::tls::{Segment, SentBytes};
 
 use crate::fixture::{ACK, ADDRESS, Client, NAME, TestPolicy};
 use crate::payload::Payload;
@@ -191,6 +193,47 @@ fn segment_before_the_first_byte_does_not_reset_the_record() {
         let mut other = bytes.clone();
         other[70] ^= 1;
         assert_eq!(client.send_range(&policy, &other, 0..other.len()), MISMATCH);
+    }
+}
+
+/// A segment that a process changes after it was first read.
+struct Changed<'a> {
+    first: Payload<'a>,
+    then: Payload<'a>,
+    is_read: Cell<bool>,
+}
+
+impl Segment for Changed<'_> {
+    fn word(&self, offset: u32, len: u32) -> Option<u64> {
+        self.is_read.set(true);
+        self.then.word(offset, len)
+    }
+
+    fn load(&self, sent: &mut SentBytes, offset: u32, at: u32, len: u32) -> Option<()> {
+        if self.is_read.replace(true) {
+            return self.then.load(sent, offset, at, len);
+        }
+        self.first.load(sent, offset, at, len)
+    }
+}
+
+#[test]
+fn what_is_parsed_is_what_is_recorded() {
+    let policy = TestPolicy::new();
+    let names = [NAME, "mallory.azurecr.io"];
+    let both = names.map(|name| ClientHello::tls12(name).bytes());
+    for (first, then) in [(&both[0], &both[1]), (&both[1], &both[0])] {
+        let mut client = Client::new(&policy);
+        let len = first.len().min(then.len());
+        let segment = Changed {
+            first: Payload(&first[..len]),
+            then: Payload(&then[..len]),
+            is_read: Cell::new(false),
+        };
+        let tcp = segment.first.tcp(client.first, ACK);
+        let changed = client.flow.check_segment(&segment, tcp, ADDRESS, &policy);
+        let unchanged = Client::new(&policy).send_range(&policy, first, 0..len);
+        assert_eq!(changed, unchanged);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use enforcer_common::Reason;
 use enforcer_common::layout::Deadline;
-use enforcer_common::tls::{NameKeys, ParserScratch, ParserState, Progress, Segment};
+use enforcer_common::tls::{
+    NameKeys, NewBytes, ParserScratch, ParserState, Progress, RECORDED_BYTES, Segment, SentBytes,
+};
 
 use crate::fixture::{ACK, ADDRESS, Client, NAME, TestPolicy, outcome, outcome_at_once};
 use crate::payload::{AT, Payload};
@@ -104,8 +106,14 @@ type Known = Result<(Progress, ParserState, NameKeys), Reason>;
 fn read_on(before: (ParserState, NameKeys), bytes: &[u8], from: usize, to: usize) -> Known {
     let (state, keys) = before;
     let mut scratch = ParserScratch { state, keys };
-    let (at, len) = (AT + from as u32, (to - from) as u32);
-    let read = Payload(&bytes[..to]).parse(&mut scratch, at, len)?;
+    // So far behind the first byte that nothing is recorded.
+    let new = NewBytes {
+        sent: &SentBytes::EMPTY,
+        from: RECORDED_BYTES,
+        at: AT + from as u32,
+        len: (to - from) as u32,
+    };
+    let read = Payload(&bytes[..to]).parse(&mut scratch, new)?;
     // The offset of a segment does not matter to the next one, which begins in the same way.
     scratch.begin(0, 0);
     Ok((read, scratch.state, scratch.keys))

@@ -5,7 +5,8 @@ use core::hint::black_box;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use enforcer_common::layout::{AddressGrant, Deadline, NameEntry, NameKey};
 use enforcer_common::tls::{
-    Grant, GrantValidity, NamePolicy, ParserScratch, Progress, RECORDED_BYTES, Segment, SentBytes,
+    Grant, GrantValidity, NamePolicy, NewBytes, ParserScratch, Progress, RECORDED_BYTES, Segment,
+    SentBytes,
 };
 use enforcer_common::{Decision, Reason};
 
@@ -148,10 +149,10 @@ impl<P: Payload> Segment for Connection<'_, P> {
     }
 
     #[inline(always)]
-    fn parse(&self, parser: &mut ParserScratch, at: u32, len: u32) -> Result<Progress, Reason> {
+    fn parse(&self, parser: &mut ParserScratch, new: NewBytes<'_>) -> Result<Progress, Reason> {
         // Not a terminal reason: TCP sends the segment again, and it is then checked.
         let key = scratch::claim(self.packet.scratch_key(), parser).ok_or(Reason::NoSynSeen)?;
-        let progress = scratch::parse(self, key, at, len);
+        let progress = scratch::parse(self, key, new);
         trace::step(Step::ServerName(key));
         scratch::release(key, parser);
         progress

@@ -3,7 +3,9 @@
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use enforcer_common::Reason;
-use enforcer_common::tls::{Demand, MAX_FIELDS, ParserScratch, Progress, Segment, SentBytes};
+use enforcer_common::tls::{
+    Demand, MAX_FIELDS, NewBytes, ParserScratch, Progress, Segment, SentBytes,
+};
 
 use crate::copy::copy;
 #[cfg(doc)]
@@ -30,15 +32,23 @@ pub(crate) fn release(socket: u64, parser: &mut ParserScratch) {
     let _is_there = HELLO_SCRATCH.remove(&socket);
 }
 
-/// Parses a segment to its end or to that of the ClientHello, in the scratch memory of a socket.
+/// Parses a segment to its end or to that of the ClientHello, in the scratch memory of a socket: as it was recorded, and what there was no room for
+/// from the packet.
 #[inline(always)]
 pub(crate) fn parse(
     segment: &impl Segment,
     socket: u64,
-    at: u32,
-    len: u32,
+    new: NewBytes<'_>,
 ) -> Result<Progress, Reason> {
-    hello_begin(socket, at, len);
+    hello_begin(socket, new.at, new.len);
+    // Not a terminal reason: TCP sends the segment again, and it is then checked.
+    let recorded = RETRANSMIT_SCRATCH.insert(&socket, new.sent, BPF_NOEXIST.into());
+    recorded.map_err(|_in_use_or_full| Reason::NoSynSeen)?;
+    let is_over = hello_parse_recorded(socket, new.from.wrapping_sub(new.at)) != 0;
+    let _is_there = RETRANSMIT_SCRATCH.remove(&socket);
+    if is_over {
+        return Err(Reason::HelloUnreadable);
+    }
     for _ in 0..MAX_FIELDS {
         let Demand::Word(at, len) = demand(socket) else {
             break;
@@ -132,6 +142,27 @@ extern "C" fn hello_demand(socket: u64) -> u64 {
         Demand::End(Progress::Whole) => WHOLE << 56,
         Demand::Denied(reason) => DENIED << 56 | reason as u64,
     }
+}
+
+/// Parses recorded bytes, up to those that are not. `distance` is from the packet offset of a byte to its offset in the stream. Returns 1 if the segment
+/// has too many fields, else 0.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hello_parse_recorded(socket: u64, distance: u32) -> u32 {
+    let Some(sent) = RETRANSMIT_SCRATCH.get_ptr(&socket) else {
+        return 1;
+    };
+    for _ in 0..MAX_FIELDS {
+        let Demand::Word(at, len) = demand(socket) else {
+            return 0;
+        };
+        // SAFETY: as in `scratch`.
+        let Some(word) = (unsafe { (*sent).word(at.wrapping_add(distance), len) }) else {
+            return 0;
+        };
+        hello_feed(socket, word);
+    }
+    1
 }
 
 #[unsafe(no_mangle)]
