@@ -128,9 +128,15 @@ fn contains(frame: &[u8], marker: &[u8]) -> bool {
     parts.any(|part| part[0] == marker[0] && part == marker)
 }
 
-/// Opens a socket that does not see outgoing frames (`PACKET_IGNORE_OUTGOING`, Linux 4.20).
+/// Opens a socket that does not see outgoing frames.
 fn incoming_only(interface: &str) -> io::Result<Socket> {
     let socket = packet_socket_at(interface, Type::RAW)?;
+    ignore_outgoing(&socket)?;
+    Ok(socket)
+}
+
+/// Keeps outgoing frames from a packet socket (`PACKET_IGNORE_OUTGOING`, Linux 4.20).
+pub(crate) fn ignore_outgoing(socket: &Socket) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the option takes an int, which is valid during the call.
     check(unsafe {
@@ -141,6 +147,5 @@ fn incoming_only(interface: &str) -> io::Result<Socket> {
             (&raw const on).cast(),
             size_of_val(&on) as libc::socklen_t,
         )
-    })?;
-    Ok(socket)
+    })
 }

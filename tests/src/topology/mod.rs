@@ -5,6 +5,7 @@ pub mod bpffs;
 pub mod capture;
 pub mod cgroup;
 pub mod frame_capture;
+pub mod frame_counter;
 pub mod frame_sender;
 pub(crate) mod mount_namespace;
 pub(crate) mod mounts;

@@ -18,6 +18,8 @@ use socket2::{Domain, Socket, Type};
 /// What the server sends for each part that it receives.
 pub(crate) const ANSWER: &[u8] = b"an answer of the far side";
 const BACKLOG: i32 = 256;
+/// How many connections stay open: whoever loses interest in one may leave it behind.
+const KEPT: usize = 256;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// The running server; it ends when dropped.
@@ -66,6 +68,7 @@ fn serve(listener: &TcpListener, ended: &AtomicBool) {
                 open.push(stream);
             }
         }
+        open.drain(..open.len().saturating_sub(KEPT));
         open.retain_mut(|stream| exchange(stream).is_ok());
         thread::sleep(PAUSE);
     }

@@ -11,14 +11,18 @@ const GUEST: &str = "EGRESS_LAB_GUEST";
 
 /// Returns each fifth technique of many similar ones in the virtual machines of `./x test`, which run beside the same tests on this machine; elsewhere all.
 pub(crate) fn some_if_brief<T>(techniques: Vec<T>) -> Vec<T> {
-    let is_brief = env::var(GUEST).is_ok_and(|extent| extent == "brief");
-    let step = if is_brief { 5 } else { 1 };
+    let step = if is_brief() { 5 } else { 1 };
     techniques.into_iter().step_by(step).collect()
 }
 
 /// Whether the test runs in a virtual machine of `./x vm`, whose devices are the tests' own.
 pub(crate) fn is_guest() -> bool {
     env::var_os(GUEST).is_some()
+}
+
+/// Whether this is a virtual machine of `./x test`.
+pub(crate) fn is_brief() -> bool {
+    env::var(GUEST).is_ok_and(|extent| extent == "brief")
 }
 
 /// Whether the host can have what `lines` for ip(8) create and remove. In a virtual machine, it has to be so unless its release starts with one of
