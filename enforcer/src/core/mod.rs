@@ -3,6 +3,7 @@
 
 mod alarm_kind;
 mod alarms;
+mod audited;
 mod clock;
 mod counters;
 mod device_status;
@@ -51,6 +52,7 @@ mod tags_status;
 pub(crate) mod test_data;
 
 pub use alarm_kind::AlarmKind;
+pub use audited::AuditedDestination;
 pub use counters::{Count, Counters};
 pub use device_status::{DeviceState, DeviceStatus};
 pub(crate) use devices::{

@@ -8,6 +8,7 @@ use enforcer_common::Hook;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::audited::AuditedDestination;
 use super::counters::Counters;
 use super::device_status::DeviceStatus;
 use super::hook_words;
@@ -40,6 +41,9 @@ pub struct Status {
     /// The network devices; empty if they have no filters by configuration.
     #[serde(default)]
     pub devices: Vec<DeviceStatus>,
+    /// Where frames go that were denied at a device, and passed as denials are only reported there: the 20 destinations with most frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audited: Vec<AuditedDestination>,
     /// Number of policies applied since the maps were created.
     pub generation: u64,
     /// When the last policy was applied.

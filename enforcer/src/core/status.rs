@@ -103,6 +103,7 @@ impl State {
             hooks: self.hooks.attached.clone(),
             frames: config.frames.mode,
             devices: self.device_statuses(),
+            audited: Vec::new(),
             generation: self.maps.generation,
             applied: self.maps.applied,
             config: self.run.config.clone(),

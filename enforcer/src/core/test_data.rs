@@ -20,6 +20,7 @@ pub(crate) fn status() -> Status {
         hooks: vec![Hook::Egress],
         frames: FramesMode::Off,
         devices: Vec::new(),
+        audited: Vec::new(),
         generation: 7,
         applied: resolved,
         config: None,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::core::EventRecord;
+use crate::core::{AuditedDestination, EventRecord};
 
 /// Capacity of the log; with their strings, the events take about half a mebibyte.
 const MOST_EVENTS: usize = 1024;
@@ -59,6 +59,11 @@ impl EventLog {
         let after = if known { sequence } else { 0 };
         let newer = records.iter().filter(|record| record.sequence > after);
         newer.take(limit).cloned().collect()
+    }
+
+    /// Returns where frames go that enforcement would cut.
+    pub fn audited(&self) -> Vec<AuditedDestination> {
+        AuditedDestination::of(self.records().iter())
     }
 
     /// Returns the last assigned sequence number; 0 before the first event.

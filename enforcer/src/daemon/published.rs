@@ -40,7 +40,10 @@ impl Published {
     pub fn status(&self) -> Status {
         let snapshot = self.snapshot.borrow().clone();
         let attached = self.links.borrow().attached();
-        snapshot.at(self.clocks.now(), self.counters.read(), &attached)
+        Status {
+            audited: self.events.audited(),
+            ..snapshot.at(self.clocks.now(), self.counters.read(), &attached)
+        }
     }
 
     /// Returns the event log.

@@ -28,6 +28,7 @@ pub(crate) fn status() -> Status {
         hooks: Hook::CGROUP.to_vec(),
         frames: FramesMode::Off,
         devices: Vec::new(),
+        audited: Vec::new(),
         generation: 7,
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),

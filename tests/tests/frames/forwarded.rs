@@ -90,6 +90,13 @@ fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
     await_forwarded(&fixture, Some("audit"))?;
     assert_eq!(forwarded(&fixture, &other)?, DATAGRAMS);
     assert_eq!(verdicts(&fixture)?, ["deny", "audit"]);
+    let would_be_denied = |status: &Value| {
+        let listed = status["audited"].as_array().map_or(&[][..], Vec::as_slice);
+        let to_storage = |one: &Value| one["destination"] == STORAGE && one["device"] == "eth0";
+        listed.len() == 1 && listed.iter().all(to_storage)
+    };
+    let what = "what enforcement would cut";
+    fixture.enforcer.await_status(what, would_be_denied)?;
     // A frame that leaves by the device it came in by may be a container's that shares the card.
     send(&other, BACK)?;
     assert_eq!(verdicts_of(&fixture, BACK)?, ["deny"]);

@@ -36,7 +36,7 @@ pub(super) fn frames(status: &Status) -> String {
 mod tests {
     use crate::cli::status::StatusReport;
     use crate::config::FramesMode;
-    use crate::core::Count;
+    use crate::core::{AuditedDestination, Count};
     use crate::doctor::test_data;
 
     #[test]
@@ -63,6 +63,31 @@ mod tests {
   lo      skipped: loopback
   eth0    filtered; filters restored at 2026-01-01T00:08:00Z; forwards for others: denied frames are reported, and pass
   ib0     unfiltered: frames of type 32 cannot be read
+";
+        assert!(text.contains(table), "{text}");
+    }
+
+    #[test]
+    fn what_enforcement_would_cut_is_listed() {
+        let mut status = test_data::status();
+        assert!(
+            !StatusReport::of_daemon(status.clone())
+                .to_string()
+                .contains("WOULD BE")
+        );
+        status.audited = vec![AuditedDestination {
+            destination: "2001:db8::4".parse().unwrap(),
+            port: Some(443),
+            protocol: "tcp".to_owned(),
+            reason: "storage".to_owned(),
+            device: Some("eth0".to_owned()),
+            frames: 12,
+            last: status.started,
+        }];
+        let text = StatusReport::of_daemon(status).to_string();
+        let table = "
+  WOULD BE DENIED    PROTOCOL  REASON   DEVICE  FRAMES  LAST
+  [2001:db8::4]:443  tcp       storage  eth0    12      2026-01-01T00:00:00Z
 ";
         assert!(text.contains(table), "{text}");
     }

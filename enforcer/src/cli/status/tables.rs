@@ -1,9 +1,13 @@
 //! The tables of the status: names, sources, exceptions and network devices.
 
+use std::net::SocketAddr;
+
 use crate::cli::format::{instant, kind, list, or_dash};
 use crate::cli::table::Table;
 use crate::config::{DEVICE_BYPASS, Forwarded};
-use crate::core::{Alarm, DeviceStatus, ExceptionStatus, NameStatus, SourceStatus, Status};
+use crate::core::{
+    Alarm, AuditedDestination, DeviceStatus, ExceptionStatus, NameStatus, SourceStatus, Status,
+};
 
 /// Returns the names of registries and exceptions, with their addresses.
 pub(super) fn names(status: &Status) -> Table {
@@ -66,6 +70,36 @@ pub(super) fn devices(devices: &[DeviceStatus]) -> Table {
         table.row([
             device.name.clone(),
             format!("{}{reason}{restored}{forwarded}", device.state.word()),
+        ]);
+    }
+    table
+}
+
+/// Returns where frames go that enforcement would cut.
+pub(super) fn audited(destinations: &[AuditedDestination]) -> Table {
+    let mut table = Table::new(
+        2,
+        [
+            "WOULD BE DENIED",
+            "PROTOCOL",
+            "REASON",
+            "DEVICE",
+            "FRAMES",
+            "LAST",
+        ],
+    );
+    for one in destinations {
+        let destination = match one.port {
+            Some(port) => SocketAddr::new(one.destination, port).to_string(),
+            None => one.destination.to_string(),
+        };
+        table.row([
+            destination,
+            one.protocol.clone(),
+            one.reason.clone(),
+            or_dash(one.device.clone().unwrap_or_default()),
+            one.frames.to_string(),
+            instant(one.last),
         ]);
     }
     table

@@ -6,7 +6,7 @@ use std::fmt::{Display, Formatter, Result};
 use enforcer_common::Hook;
 
 use super::frames::frames;
-use super::tables::{devices, exceptions, names, sources};
+use super::tables::{audited, devices, exceptions, names, sources};
 use super::{Pinned, StatusReport};
 use crate::cli::format::{count, instant, list, or_dash};
 use crate::cli::table::Table;
@@ -38,6 +38,9 @@ fn daemon_text(status: &Status, formatter: &mut Formatter<'_>) -> Result {
     }
     if !status.devices.is_empty() {
         write!(formatter, "\n{}", devices(&status.devices))?;
+    }
+    if !status.audited.is_empty() {
+        write!(formatter, "\n{}", audited(&status.audited))?;
     }
     if !status.alarms.is_empty() {
         writeln!(formatter)?;
