@@ -7,6 +7,7 @@ mod denials;
 mod events;
 mod exceptions;
 mod pulls;
+mod rewritten;
 
 use std::{net::IpAddr, time::Duration};
 
