@@ -7,11 +7,20 @@ use enforcer::sys::{TcHook, devices, filters};
 use enforcer_common::layout::DEVICE_EGRESS;
 use lab::fixtures::fixture::Fixture;
 
-use crate::{STREAM, version::both};
+use crate::{
+    STREAM,
+    version::{Version, both},
+};
 
 /// The text in each program that knows the filters.
 const MARK: &[u8] = b"egress-enforcer: knows filters of network devices 1";
 const FRAMES: &str = "[frames]\nmode = \"on\"\n";
+
+/// Whether a version knows the filters.
+pub(crate) fn knows_filters(version: &Version) -> Result<bool> {
+    let bytes = fs::read(&version.binary)?;
+    Ok(bytes.windows(MARK.len()).any(|found| found == MARK))
+}
 
 /// Whether the lab's device has a filter.
 fn is_filtered(fixture: &Fixture) -> Result<bool> {
@@ -47,8 +56,7 @@ fn replace(program: &Path, other: &Path) -> Result<()> {
 #[test]
 fn a_version_finds_filters_only_if_it_knows_them() -> Result<()> {
     let [present, other] = both()?;
-    let bytes = fs::read(&other.binary)?;
-    let knows = bytes.windows(MARK.len()).any(|found| found == MARK);
+    let knows = knows_filters(&other)?;
     let mut fixture = Fixture::prepare(STREAM, FRAMES)?;
     let program = fixture.lab.dir().join("program");
     replace(&program, &present.binary)?;

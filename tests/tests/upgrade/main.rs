@@ -4,6 +4,7 @@
 
 mod connection;
 mod frames;
+mod gateway;
 mod pins;
 mod version;
 
