@@ -11,6 +11,7 @@ use crate::{
     client::{Client, Socket, hex},
     comparison::{Attempt, SendResult, Target, Technique, With},
     fixture::{Fixture, LOGIN},
+    group_messages,
     lane::{Lane, lane},
     link_headers::{ARP, IPV4, LinkHeader, Mac, ether_type, ethernet},
     server::ANSWER,
@@ -103,6 +104,7 @@ fn frames() -> Vec<Technique<Senders>> {
             Ok(ethernet([0xff; 6], HOST_MAC, IPV4, &packet))
         }),
     ];
+    techniques.extend(group_messages::ALL.map(|(name, build)| frame(name, build)));
     for (name, ether_type) in OTHER_TYPES {
         let act = move |_: &Fixture, senders: &mut Senders, attempt: &Attempt| {
             let frame = ethernet(MULTICAST, HOST_MAC, ether_type, &attempt.marker);

@@ -15,6 +15,7 @@ mod endpoint;
 mod event_log;
 mod fences;
 mod fixture;
+mod group_messages;
 mod lane;
 mod link_headers;
 mod links;
