@@ -6,8 +6,8 @@ use super::{AddressGrant, BUDGET_SLOTS, BUDGETS, DNS_ADDRESSES};
 
 /// Entries of [`DNS_ADDRESSES`] that answers to one cgroup can add: 256 addresses of one name. The newest replaces the oldest.
 pub const BUDGET: u32 = 512;
-/// Entries of [`DNS_ADDRESSES`]: 32 cgroups can use their whole budget.
-pub const MAX_DNS_ADDRESSES: u32 = 32 * BUDGET;
+/// Entries of [`DNS_ADDRESSES`]: 16 cgroups can use their whole budget at a time, until the daemon takes over.
+pub const MAX_DNS_ADDRESSES: u32 = 16 * BUDGET;
 /// Entries of [`BUDGETS`].
 pub const MAX_BUDGETS: u32 = 1024;
 /// Entries of [`BUDGET_SLOTS`].

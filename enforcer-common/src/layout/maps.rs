@@ -116,7 +116,7 @@ pub const MAX_NAME_ADDRESSES: u32 = 32_768;
 /// Entries of [`RESOLVERS`].
 pub const MAX_RESOLVERS: u32 = 64;
 /// Entries of [`DNS_SOCKETS`].
-pub const MAX_DNS_SOCKETS: u32 = 4096;
+pub const MAX_DNS_SOCKETS: u32 = 2048;
 /// Entries of [`DENIAL_DEDUP`], of [`SOCKET_DENIALS`] and of [`SOCKET_OWNERS`].
 pub const MAX_RECENT: u32 = 4096;
 /// Entries of [`REPORT_RATES`] and of [`SUPPRESSED`].

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{by_id, call, made, pinned, pointer, program::INFO_BY_FD, raw};
+use super::{by_id, call, made, map_info::MapInfo, pinned, pointer, program::INFO_BY_FD, raw};
 
 const MAP_CREATE: libc::c_int = 0;
 const MAP_LOOKUP: libc::c_int = 1;
@@ -60,15 +60,28 @@ impl Map {
         Ok(Self(pinned(pin)?))
     }
 
+    /// Opens the map with this id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn by_id(id: u32) -> Result<Self> {
+        Ok(Self(by_id(MAP_BY_ID, id).context("open a map")?))
+    }
+
+    /// Returns the kernel's information on the map.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn info(&self) -> Result<MapInfo> {
+        MapInfo::of(self.0.as_raw_fd())
+    }
+
     /// Returns its id.
     ///
     /// # Errors
-    /// When the kernel does not report it.
+    /// When the kernel refuses.
     pub fn id(&self) -> Result<u32> {
-        let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.0.as_raw_fd()))?;
-        let mut lines = fdinfo.lines();
-        let id = lines.find_map(|line| line.strip_prefix("map_id:"));
-        Ok(id.context("no id")?.trim().parse()?)
+        Ok(self.info()?.id)
     }
 
     /// Opens the map at index 0 of a map of maps.
@@ -84,7 +97,7 @@ impl Map {
             ..Element::default()
         };
         call(MAP_LOOKUP, &mut attributes).context("look up an inner map")?;
-        Ok(Self(by_id(MAP_BY_ID, id).context("open an inner map")?))
+        Self::by_id(id)
     }
 
     /// Writes one entry. Key and value must have the sizes of the map.
@@ -141,7 +154,7 @@ impl Map {
     /// # Errors
     /// When the kernel refuses.
     pub fn entries(&self) -> Result<Option<u64>> {
-        let is_counted = [HASH, LRU_HASH, LPM_TRIE].contains(&self.info()?[0]);
+        let is_counted = [HASH, LRU_HASH, LPM_TRIE].contains(&self.shape()?[0]);
         if !is_counted {
             return Ok(None);
         }
@@ -155,7 +168,7 @@ impl Map {
     /// # Errors
     /// When the kernel refuses.
     pub fn displaces(&self) -> Result<bool> {
-        Ok(self.info()?[0] == LRU_HASH)
+        Ok(self.shape()?[0] == LRU_HASH)
     }
 
     /// Returns the values of all its entries.
@@ -163,7 +176,7 @@ impl Map {
     /// # Errors
     /// When the kernel refuses.
     pub fn values(&self) -> Result<Vec<Vec<u8>>> {
-        let size = usize::try_from(self.info()?[3])?;
+        let size = usize::try_from(self.shape()?[3])?;
         let mut keys = Vec::new();
         self.each_key(|key| keys.push(*key))?;
         let mut values = Vec::new();
@@ -185,7 +198,7 @@ impl Map {
     /// Calls `each` with every key. One that is removed meanwhile may make it begin again, so it ends after as many as there can be.
     fn each_key(&self, mut each: impl FnMut(&[u8; KEY_BYTES])) -> Result<()> {
         let mut last: Option<[u8; KEY_BYTES]> = None;
-        for _ in 0..self.info()?[4] {
+        for _ in 0..self.shape()?[4] {
             let mut next = [0_u8; KEY_BYTES];
             let mut attributes = Element {
                 map: raw(&self.0)?,
@@ -203,7 +216,7 @@ impl Map {
     }
 
     /// Returns the beginning of `struct bpf_map_info`: type, id, sizes of keys and values, most entries.
-    fn info(&self) -> Result<[u32; 5]> {
+    fn shape(&self) -> Result<[u32; 5]> {
         let mut info = [0_u32; 5];
         let mut attributes = (
             self.0.as_raw_fd(),

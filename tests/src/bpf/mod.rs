@@ -2,10 +2,13 @@
 //!
 //! Structures and numbers are those of linux/bpf.h.
 
+pub mod device_programs;
 pub mod features;
 mod legacy_attach;
 pub mod loaded_policy;
 mod map;
+mod map_info;
+pub mod objects;
 mod program;
 mod program_maps;
 pub mod program_pool;
@@ -25,6 +28,7 @@ use anyhow::{Context, Result};
 pub use self::{
     legacy_attach::Exclusive,
     map::Map,
+    map_info::MapInfo,
     program::{Attach, AttachPoint, Program, ProgramInfo},
 };
 

@@ -27,6 +27,8 @@ pub enum AttachPoint {
     Connect4,
     /// Packets that leave an interface, through a link (tcx).
     Tcx,
+    /// Packets that arrive by an interface, through a link (tcx).
+    TcxIngress,
 }
 
 impl AttachPoint {
@@ -35,6 +37,7 @@ impl AttachPoint {
             Self::Egress => (8, 1),
             Self::Connect4 => (18, 10),
             Self::Tcx => (3, 47),
+            Self::TcxIngress => (3, 46),
         }
     }
 }

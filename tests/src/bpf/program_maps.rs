@@ -1,22 +1,39 @@
-//! The maps of a loaded program.
+//! Loaded programs by their names, and their maps.
 
 use std::os::fd::AsRawFd as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use super::{Program, by_id, call, pointer, program::INFO_BY_FD};
+use super::{Map, Program, call, pointer, program::INFO_BY_FD};
 
-const MAP_BY_ID: libc::c_int = 14;
 /// More maps than a program here has.
 const MAX_MAPS: u32 = 64;
 
+/// Bytes that the kernel keeps of a program's name.
+const NAME_BYTES: usize = 15;
+
 impl Program {
-    /// Returns the names of its maps, each at most 15 bytes.
+    /// Opens the most recently loaded program of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn newest(name: &str) -> Result<Self> {
+        let kept = name.get(..NAME_BYTES).unwrap_or(name);
+        for id in Self::ids()?.into_iter().rev() {
+            let program = Self::by_id(id)?;
+            if program.info()?.name == kept {
+                return Ok(program);
+            }
+        }
+        bail!("no program {name} is loaded")
+    }
+
+    /// Returns its maps.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn maps(&self) -> Result<Vec<String>> {
-        self.map_ids()?.into_iter().map(map_name).collect()
+    pub fn maps(&self) -> Result<Vec<Map>> {
+        self.map_ids()?.into_iter().map(Map::by_id).collect()
     }
 
     /// Returns the ids of its maps.
@@ -40,22 +57,4 @@ impl Program {
         let number = usize::try_from(info[13])?;
         Ok(ids.iter().take(number).copied().collect())
     }
-}
-
-fn map_name(id: u32) -> Result<String> {
-    let map = by_id(MAP_BY_ID, id).context("open a map")?;
-    // The beginning of `struct bpf_map_info`: `name` is its words 6 to 9.
-    let mut info = [0_u32; 10];
-    let mut attributes = (
-        map.as_raw_fd(),
-        40_u32,
-        pointer(info.as_mut_ptr().cast_const()),
-    );
-    call(INFO_BY_FD, &mut attributes).context("get a map's information")?;
-    let name: Vec<u8> = info[6..10]
-        .iter()
-        .flat_map(|word| word.to_ne_bytes())
-        .take_while(|byte| *byte != 0)
-        .collect();
-    Ok(String::from_utf8_lossy(&name).into_owned())
 }

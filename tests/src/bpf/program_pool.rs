@@ -2,9 +2,9 @@
 //! All maps are emptied before reuse.
 
 use std::{
-    env, fs,
+    fs,
     ops::{Deref, DerefMut},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, Once, PoisonError},
     thread,
 };
@@ -18,12 +18,9 @@ use enforcer_common::layout::{
 
 use crate::{
     ScratchDir,
-    bpf::{self, Map},
+    bpf::{self, Map, objects},
     topology::bpffs::Bpffs,
 };
-
-/// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
-const OBJECT: &str = "EGRESS_LAB_OBJECT";
 
 /// The programs while no test uses them; unloaded at the end of the process.
 static IDLE: Mutex<Option<Verified>> = Mutex::new(None);
@@ -158,10 +155,5 @@ fn zero(counters: &Map) -> Result<()> {
 }
 
 fn load(pins: &Pins) -> Result<Kernel> {
-    let Some(path) = env::var_os(OBJECT) else {
-        return Ok(Kernel::load(pins)?);
-    };
-    let path = Path::new(&path);
-    let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
-    Ok(Kernel::load_object(pins, &bytes)?)
+    Ok(Kernel::load_object(pins, &objects::cgroups()?)?)
 }

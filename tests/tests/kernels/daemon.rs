@@ -26,7 +26,7 @@ use lab::{
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::report;
+use crate::report::report;
 
 const SEND_METHODS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/send_methods");
 const NAMES: dns::Names<'static> = &[

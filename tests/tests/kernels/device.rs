@@ -7,10 +7,10 @@ use enforcer_common::Class;
 use enforcer_common::layout::{
     DEVICE_EGRESS, DEVICE_INGRESS, LinkHeader, SOCKET_OPTIONS, SOCKET_OPTIONS_PLAIN,
 };
-use lab::bpf::loaded_policy::LoadedPolicy;
+use lab::bpf::{device_programs::DevicePrograms, loaded_policy::LoadedPolicy, objects};
 use test_data::packet::{Packet, protocol::UDP, tcp_flags::ACK};
 
-use crate::{device_programs::DevicePrograms, hidden_functions, report_cost};
+use crate::{budgets, hidden_functions};
 
 const STORAGE: &str = "20.38.98.100";
 const STORAGE_V6: &str = "2603:1030:a::5";
@@ -24,11 +24,13 @@ const HTTPS: u16 = 443;
 const IPV4: [u8; 2] = [0x08, 0x00];
 
 #[test]
-fn the_verifier_accepts_the_device_programs() -> Result<()> {
+fn the_verifier_accepts_the_device_programs_within_their_budgets() -> Result<()> {
     let policy = LoadedPolicy::new()?;
     let _loaded = DevicePrograms::load(&policy)?;
-    report_cost(DEVICE_EGRESS)?;
-    report_cost(DEVICE_INGRESS)
+    let object = objects::devices()?;
+    [DEVICE_EGRESS, DEVICE_INGRESS]
+        .into_iter()
+        .try_for_each(|name| budgets::hold(&policy, &object, name))
 }
 
 /// The helpers that name the caller of `setsockopt` are missing on Linux 5.10.
@@ -40,6 +42,11 @@ fn the_verifier_accepts_a_program_that_refuses_socket_options() -> Result<()> {
     let names_callers = programs.load_options(SOCKET_OPTIONS).is_ok();
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
     assert_eq!(names_callers, !release.starts_with("5.10."), "{release}");
+    let object = objects::devices()?;
+    budgets::hold(&policy, &object, SOCKET_OPTIONS_PLAIN)?;
+    if names_callers {
+        budgets::hold(&policy, &object, SOCKET_OPTIONS)?;
+    }
     Ok(())
 }
 
@@ -133,7 +140,7 @@ fn payload_to_an_allowed_address_needs_a_connection() -> Result<()> {
     Ok(())
 }
 
-fn protected() -> Result<Protected> {
+pub(crate) fn protected() -> Result<Protected> {
     let layer = |class, prefixes: &[&str]| -> Result<Layer> {
         let prefixes = prefixes.iter().map(|prefix| Ok(prefix.parse()?));
         Ok(Layer {
@@ -150,7 +157,7 @@ fn protected() -> Result<Protected> {
     })
 }
 
-fn inputs() -> Result<Inputs> {
+pub(crate) fn inputs() -> Result<Inputs> {
     let registry = REGISTRY.parse()?;
     Ok(Inputs {
         default_allow: true,

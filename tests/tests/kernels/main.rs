@@ -1,31 +1,31 @@
 //! Features of this kernel, verification cost of the programs, and the daemon in a minimal environment. This suite also runs in
 //! virtual machines with Debian's kernels.
 
+mod budgets;
 mod daemon;
 mod device;
-mod device_programs;
+mod effort;
 mod exclusive_programs;
 mod hand_over;
+mod memory;
+mod programs;
+mod report;
 mod trace;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use enforcer::bpf::OBJECT;
 use lab::{
     ScratchDir,
     bpf::{
-        Program,
         features::{ALL, ProbeEnv, release},
         loaded_policy::LoadedPolicy,
+        objects,
     },
     topology::cgroup::Cgroup,
 };
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SymbolKind};
 
-/// Prints a result on a separate line, for `./x vm` to read.
-#[expect(clippy::print_stderr, reason = "`./x vm` reads this output")]
-fn report(what: &str, fields: &[&str]) {
-    eprintln!("EGRESS-{what} {}", fields.join("\t"));
-}
+use crate::programs::PROGRAMS;
 
 #[test]
 fn this_kernel_has_exactly_the_features_of_its_release() -> Result<()> {
@@ -65,41 +65,11 @@ fn hidden_functions(object: &[u8]) -> Result<Vec<String>> {
     names.collect()
 }
 
-/// Reports verifier steps over all paths, and instructions; kernels before 5.16 do not report the former.
 #[test]
-fn the_verifier_accepts_every_program_and_its_effort_is_reported() -> Result<()> {
-    let _loaded = LoadedPolicy::new()?;
-    PROGRAMS.into_iter().try_for_each(report_cost)
-}
-
-fn report_cost(name: &str) -> Result<()> {
-    let info = newest(name)?.info()?;
-    let verified = info
-        .verified
-        .map_or("-".to_owned(), |count| count.to_string());
-    report("COST", &[name, &verified, &info.instructions.to_string()]);
-    Ok(())
-}
-
-/// The programs of the object.
-const PROGRAMS: [&str; 8] = [
-    "egress",
-    "explain",
-    "connect4",
-    "connect6",
-    "sendmsg4",
-    "sendmsg6",
-    "socket_owner",
-    "dns_snoop",
-];
-
-/// Returns the newest loaded program of a name: a previous test may have loaded others.
-fn newest(name: &str) -> Result<Program> {
-    for id in Program::ids()?.into_iter().rev() {
-        let program = Program::by_id(id)?;
-        if program.info()?.name == name {
-            return Ok(program);
-        }
-    }
-    bail!("no program {name} is loaded")
+fn the_verifier_accepts_every_program_within_its_budget() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let object = objects::cgroups()?;
+    PROGRAMS
+        .into_iter()
+        .try_for_each(|name| budgets::hold(&policy, &object, name))
 }

@@ -1,7 +1,7 @@
 //! The program of `explain --trace` on this kernel, and that nothing of it is in the attached ones.
 
 use std::{
-    env, fs,
+    fs,
     net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -12,13 +12,11 @@ use enforcer::bpf::{OBJECT, Step, TRACE_OBJECT, TraceProgram};
 use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer::sys::KernelError;
 use enforcer_common::{Class, layout::EVENTS};
-use lab::bpf::{features::release, loaded_policy::LoadedPolicy};
+use lab::bpf::{Program, features::release, loaded_policy::LoadedPolicy, objects};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
 
-use crate::{PROGRAMS, newest, report_cost};
+use crate::{budgets, programs::PROGRAMS};
 
-/// The variable with the path of a trace object to load instead of the one in the enforcer's crate.
-const BUILD: &str = "EGRESS_LAB_TRACE_OBJECT";
 /// The series whose verifier refuses the trace program. All others accept it.
 const REFUSING: [(u32, u32); 0] = [];
 /// The steps under an empty policy.
@@ -77,12 +75,8 @@ fn the_verifier_accepts_the_trace_program_unless_the_table_says_otherwise() -> R
     let (release, series) = release()?;
     let expected = !REFUSING.contains(&series);
     let pins = policy.kernel.pins();
-    let build = env::var_os(BUILD).map(fs::read).transpose()?;
-    let loaded = match &build {
-        Some(object) => TraceProgram::load_object(pins, object),
-        None => TraceProgram::load(pins),
-    };
-    let mut program = match loaded {
+    let object = objects::trace()?;
+    let mut program = match TraceProgram::load_object(pins, &object) {
         Ok(program) => program,
         Err(error @ KernelError::TraceRefused { .. }) => {
             assert!(!expected, "{error}");
@@ -92,7 +86,7 @@ fn the_verifier_accepts_the_trace_program_unless_the_table_says_otherwise() -> R
         Err(error) => return Err(error.into()),
     };
     assert!(expected, "{release} accepts the trace program");
-    report_cost("explain_trace")?;
+    budgets::hold(&policy, &object, "explain_trace")?;
     let steps = program.steps(STORAGE.parse()?, TCP, HTTPS)?;
     assert_eq!(text(steps), EMPTY_POLICY);
     Ok(())
@@ -219,11 +213,13 @@ fn the_attached_programs_have_no_log() -> Result<()> {
     }
     let _loaded = LoadedPolicy::new()?;
     for name in PROGRAMS {
-        let maps = newest(name)?.maps()?;
-        assert!(!maps.is_empty(), "{name}");
+        let maps = Program::newest(name)?.maps()?;
+        let names: Result<Vec<_>> = maps.iter().map(|map| Ok(map.info()?.name)).collect();
+        let names = names?;
+        assert!(!names.is_empty(), "{name}");
         assert!(
-            !maps.iter().any(|map| map == "AYA_LOGS"),
-            "{name}: {maps:?}"
+            !names.iter().any(|map| map == "AYA_LOGS"),
+            "{name}: {names:?}"
         );
     }
     Ok(())

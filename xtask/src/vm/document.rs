@@ -73,9 +73,9 @@ fn features(outcomes: &[Outcome]) -> String {
 
 fn costs(outcomes: &[Outcome]) -> String {
     let mut text = "\n## Instructions that the verifier processes\n\n\
-        The sum over all paths, at each start; a kernel allows 1,000,000 for each program. Kernels before 5.16 do not report it;\n\
-        the log of 5.10's verifier, requested by hand, has the numbers of 6.1. In parentheses: the instructions of the program\n\
-        after verification.\n\n"
+        The sum over all paths, at each start, and the budget that a test holds; a kernel allows 1,000,000 for each program, and no\n\
+        budget exceeds two thirds of that. Kernels before 5.16 do not report the sum: there it is from the verifier's log. In\n\
+        parentheses: the instructions of the program after verification.\n\n"
         .to_owned();
     text.push_str(&heading("| program | build |", 2, outcomes));
     let Some(first) = outcomes.first() else {
@@ -88,13 +88,11 @@ fn costs(outcomes: &[Outcome]) -> String {
                 |other: &&Cost| other.program == cost.program && other.profile == cost.profile;
             let word = match outcome.costs.iter().find(is_same) {
                 Some(Cost {
-                    verified: Some(verified),
+                    verified,
+                    budget,
                     instructions,
                     ..
-                }) => {
-                    format!("{verified} ({instructions})")
-                }
-                Some(Cost { instructions, .. }) => format!("not reported ({instructions})"),
+                }) => format!("{verified} of {budget} ({instructions})"),
                 None => "?".to_owned(),
             };
             text.push_str(&format!(" {word} |"));

@@ -45,9 +45,11 @@ pub(crate) struct Cost {
     /// Build profile: `release` or `dev`.
     pub(crate) profile: String,
     pub(crate) program: String,
-    /// Instructions that the verifier processed on all paths; `None` where the kernel does not report it.
-    pub(crate) verified: Option<u64>,
+    /// Instructions that the verifier processed on all paths.
+    pub(crate) verified: u64,
     pub(crate) instructions: u64,
+    /// Instructions that it may process.
+    pub(crate) budget: u64,
 }
 
 impl Outcome {
@@ -167,8 +169,9 @@ fn cost(profile: &str, rest: &str) -> Option<Cost> {
     Some(Cost {
         profile: profile.to_owned(),
         program: fields.next()?.to_owned(),
-        verified: fields.next()?.parse().ok(),
+        verified: fields.next()?.parse().ok()?,
         instructions: fields.next()?.parse().ok()?,
+        budget: fields.next()?.parse().ok()?,
     })
 }
 
@@ -199,14 +202,15 @@ mod tests {
         };
         assert_eq!(feature("present\t5.17\ta loop\tturns"), Some(expected));
         assert_eq!(feature("present"), None);
-        let cost = |verified| Cost {
+        let expected = Cost {
             profile: "dev".to_owned(),
             program: "egress".to_owned(),
-            verified,
+            verified: 9,
             instructions: 7,
+            budget: 12,
         };
-        assert_eq!(super::cost("dev", "egress\t-\t7"), Some(cost(None)));
-        assert_eq!(super::cost("dev", "egress\t9\t7"), Some(cost(Some(9))));
+        assert_eq!(cost("dev", "egress\t9\t7\t12"), Some(expected));
+        assert_eq!(cost("dev", "egress\t-\t7\t12"), None);
     }
 
     #[test]

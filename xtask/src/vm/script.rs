@@ -79,6 +79,7 @@ impl Run {
             "export EGRESS_LAB_OBJECT=/suite/{profile}.o\n\
              export EGRESS_LAB_TRACE_OBJECT=/suite/{profile}-trace.o\n\
              export EGRESS_LAB_DEVICE_OBJECT=/suite/{profile}-device.o\n\
+             export EGRESS_LAB_BUILD={profile}\n\
              echo \"{PROFILE}{profile}\"\n\
              /suite/{test} --test-threads=1 --show-output {filters} || result=1\n"
         )

@@ -1,21 +1,16 @@
 //! The programs of network devices without a daemon: loaded over the maps of [`LoadedPolicy`], and attached nowhere.
 
-use std::env;
-
+use super::{loaded_policy::LoadedPolicy, objects};
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
     maps::HashMap,
     programs::{CgroupSockopt, Program, SchedClassifier, TestRun as _, TestRunOptions},
 };
-use enforcer::bpf::DEVICE_OBJECT;
 use enforcer_common::layout::{
-    DEVICE_EGRESS, DEVICE_INGRESS, DEVICES, DeviceMode, LinkHeader, MAPS,
+    Arrivals, DEVICE_EGRESS, DEVICE_INGRESS, DEVICES, Device, DeviceMode, LinkHeader, MAPS,
 };
-use lab::bpf::loaded_policy::LoadedPolicy;
 
-/// The variable with the path of a kernel object to load instead of the one in the enforcer's crate.
-const OBJECT: &str = "EGRESS_LAB_DEVICE_OBJECT";
 /// Interface index of the loopback device, which a test run's packet has.
 const LOOPBACK: u32 = 1;
 /// Return codes of a filter: `TC_ACT_UNSPEC` and `TC_ACT_SHOT`.
@@ -23,21 +18,22 @@ const NEXT_FILTER: u32 = u32::MAX;
 const DROPPED: u32 = 2;
 
 /// The loaded programs.
-pub(crate) struct DevicePrograms {
+#[derive(Debug)]
+pub struct DevicePrograms {
     programs: Ebpf,
 }
 
 impl DevicePrograms {
     /// Loads the programs, and attaches none.
-    pub(crate) fn load(policy: &LoadedPolicy) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the build contains no kernel object.
+    pub fn load(policy: &LoadedPolicy) -> Result<Self> {
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, policy.map(name));
         }
-        let mut programs = match env::var_os(OBJECT) {
-            Some(path) => loader.load_file(path),
-            None => loader.load(DEVICE_OBJECT),
-        }?;
+        let mut programs = loader.load(&objects::devices()?)?;
         for name in [DEVICE_EGRESS, DEVICE_INGRESS] {
             let program: Option<&mut Program> = programs.program_mut(name);
             let program: &mut SchedClassifier = program.context(name)?.try_into()?;
@@ -49,7 +45,10 @@ impl DevicePrograms {
     }
 
     /// Loads a program that refuses socket options.
-    pub(crate) fn load_options(&mut self, name: &'static str) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn load_options(&mut self, name: &'static str) -> Result<()> {
         let program: Option<&mut Program> = self.programs.program_mut(name);
         let program: &mut CgroupSockopt = program.context(name)?.try_into()?;
         program
@@ -58,15 +57,33 @@ impl DevicePrograms {
     }
 
     /// Writes the entry of the loopback device, which test runs name; attaches nothing.
-    pub(crate) fn set_loopback(&mut self, header: LinkHeader) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_loopback(&mut self, header: LinkHeader) -> Result<()> {
+        self.set_device(LOOPBACK, header)
+    }
+
+    /// Writes the entry of the device with this interface index.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_device(&mut self, index: u32, header: LinkHeader) -> Result<()> {
         let map = self.programs.map_mut(DEVICES).context(DEVICES)?;
-        let mut devices: HashMap<_, u32, [u32; 2]> = HashMap::try_from(map)?;
-        let entry = [header as u32, DeviceMode::Enforce as u32];
-        Ok(devices.insert(&LOOPBACK, &entry, 0)?)
+        let mut devices: HashMap<_, u32, Device> = HashMap::try_from(map)?;
+        let entry = Device {
+            header: header as u32,
+            mode: DeviceMode::Enforce as u32,
+            arrivals: Arrivals::Any as u32,
+        };
+        Ok(devices.insert(&index, &entry, 0)?)
     }
 
     /// Whether a frame passes the egress program in a test run.
-    pub(crate) fn passes(&self, frame: &[u8]) -> Result<bool> {
+    ///
+    /// # Errors
+    /// When the kernel cannot run it.
+    pub fn passes(&self, frame: &[u8]) -> Result<bool> {
         let program = self
             .programs
             .program(DEVICE_EGRESS)
