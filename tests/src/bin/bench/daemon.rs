@@ -18,6 +18,7 @@ use lab::{
 };
 
 use crate::{
+    devices::{self, Devices},
     handshakes::{self, Handshakes},
     machine::Machine,
     memory::{self, Resident},
@@ -50,6 +51,7 @@ pub(crate) struct Figures {
     pub(crate) memory_later: Resident,
     pub(crate) packets: Vec<Cost>,
     pub(crate) handshakes: Handshakes,
+    pub(crate) devices: Devices,
     pub(crate) traffic: Costs,
     pub(crate) names: Names,
     pub(crate) sizes: Sizes,
@@ -78,6 +80,7 @@ pub(crate) fn measure() -> Result<Figures> {
     let machine = Machine::look()?;
     let names = names::measure()?;
     let handshakes = handshakes::measure()?;
+    let devices = devices::measure()?;
     let mut targets = Targets::load()?;
     let lab = Lab::start()?;
     let allowed = targets.allowed()?;
@@ -120,6 +123,7 @@ pub(crate) fn measure() -> Result<Figures> {
         memory_later,
         packets,
         handshakes,
+        devices,
         traffic,
         names,
         sizes: sizes(&targets)?,

@@ -1,9 +1,10 @@
 //! The measurements: size, memory, start, cost per packet and call, and what the tables occupy.
 //!
-//! `bench [--write FILE]` prints or writes a report; `bench names` and `bench handshakes` print one section each. Every cost is a difference or
+//! `bench [--write FILE]` prints or writes a report; `bench names`, `bench handshakes` and `bench devices` print one section each. Every cost is a difference or
 //! a ratio of alternating measurements in one run, with the spread of the differences and the spread of a null comparison.
 
 mod daemon;
+mod devices;
 mod flows;
 mod handshakes;
 mod machine;
@@ -48,14 +49,16 @@ fn task(arguments: &[&str]) -> Result<()> {
             format!("wrote {file}\n")
         }
         ["handshakes"] => handshakes::measure()?.to_string(),
+        ["devices"] => devices::measure()?.to_string(),
         ["names"] => names::measure()?.to_string(),
         // Child processes of this program in the lab.
         ["probe", address] => start::child(address)?,
         ["traffic", order] => traffic::child(order)?,
         ["look-up"] => handshakes::child()?,
         ["send", address] => flows::child(address)?,
+        ["datagrams", address] => flows::datagrams(address)?,
         _ => bail!(
-            "usage:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes"
+            "usage:  ./x bench,  ./x bench -- --write FILE,  or  ./x bench -- names|handshakes|devices"
         ),
     };
     io::stdout().write_all(output.as_bytes()).context("print")

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::{Result, ensure};
 use ipnet::Ipv4Net;
-use lab::bpf::{Map, Program};
+use lab::bpf::{AttachPoint, Map, Program};
 use test_data::packet::{Packet, tcp_flags::ACK};
 
 use crate::{
@@ -19,6 +19,8 @@ const ROUNDS: usize = 15;
 
 /// `r0 = 1; exit`: allows every packet.
 const NO_OP: [u64; 2] = [instruction(0xb7, 0, 0, 0, 1), EXIT];
+/// `r0 = 0; exit`: lets every frame pass.
+const FILTER_NO_OP: [u64; 2] = [instruction(0xb7, 0, 0, 0, 0), EXIT];
 const EXIT: u64 = instruction(0x95, 0, 0, 0, 0);
 
 /// The cost for one kind of destination.
@@ -70,6 +72,14 @@ pub(crate) fn measure(program: &Program, targets: &mut Targets) -> Result<Vec<Co
 /// When the kernel refuses it.
 pub(crate) fn no_op() -> Result<Program> {
     Program::load(&NO_OP)
+}
+
+/// Loads a filter that lets every frame pass.
+///
+/// # Errors
+/// When the kernel refuses it.
+pub(crate) fn filter_no_op() -> Result<Program> {
+    Program::load_for(AttachPoint::Tcx, &FILTER_NO_OP)
 }
 
 /// Whether the program allows a packet to `address`.

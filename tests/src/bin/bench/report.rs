@@ -35,6 +35,7 @@ impl Display for Report<'_> {
         self.budgets(out)?;
         self.packets(out)?;
         write!(out, "{}", self.figures.handshakes)?;
+        write!(out, "{}", self.figures.devices)?;
         self.calls(out)?;
         write!(out, "{}", self.figures.names)?;
         self.tables(out)
