@@ -1,7 +1,7 @@
 //! Records of the ring buffer: denials and DNS observations.
 
 use crate::coded_enum::coded_enum;
-use crate::layout::{DedupKey, NAME_BYTES, NameKey};
+use crate::layout::{DedupKey, NAME_BYTES, NameKey, digest};
 
 /// A denial: the first of its [`DedupKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -13,6 +13,8 @@ pub struct Event {
     pub cgroup: u64,
     /// The destination that was judged, as [`crate::Address::key`].
     pub destination: [u8; 16],
+    /// Source address of a frame without a socket, as [`crate::Address::key`]; zero for all others.
+    pub source: [u8; 16],
     /// The process (thread group) that connected, sent or opened the socket; 0 if it is unknown.
     pub pid: u32,
     /// Its user; meaningless if `pid` is 0.
@@ -45,7 +47,7 @@ pub struct Event {
 pub const DEVICE_INDEXES: u32 = 1 << 23;
 
 /// Bytes of an [`Event`] in the ring buffer.
-const EVENT_LEN: usize = 80;
+const EVENT_LEN: usize = 96;
 const _: () = assert!(size_of::<Event>() == EVENT_LEN);
 
 impl Event {
@@ -57,6 +59,7 @@ impl Event {
             time: u64::from_ne_bytes(take(&mut rest)?),
             cgroup: u64::from_ne_bytes(take(&mut rest)?),
             destination: take(&mut rest)?,
+            source: take(&mut rest)?,
             pid: u32::from_ne_bytes(take(&mut rest)?),
             uid: u32::from_ne_bytes(take(&mut rest)?),
             command: take(&mut rest)?,
@@ -73,8 +76,17 @@ impl Event {
         })
     }
 
+    fn source_digest(&self) -> u32 {
+        let source = u128::from_ne_bytes(self.source);
+        if source == 0 {
+            return 0;
+        }
+        let (words, _) = self.source.as_chunks::<8>();
+        digest(words.iter().map(|word| u64::from_ne_bytes(*word)))
+    }
+
     /// The key under which denials like this one are counted.
-    pub const fn dedup_key(&self) -> DedupKey {
+    pub fn dedup_key(&self) -> DedupKey {
         DedupKey {
             cgroup: self.cgroup,
             destination: self.destination,
@@ -85,7 +97,7 @@ impl Event {
             protocol: self.protocol,
             reason: self.reason,
             audited: self.audited as u32,
-            reserved: 0,
+            source: self.source_digest(),
         }
     }
 }
@@ -228,6 +240,7 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Address;
 
     #[test]
     fn a_record_reads_back_field_by_field() {
@@ -235,12 +248,25 @@ mod tests {
         let event = Event::from_bytes(&record).unwrap();
         assert_eq!(event.time.to_ne_bytes(), record[0..8]);
         assert_eq!(event.destination, record[16..32]);
-        assert_eq!(event.command, record[40..56]);
-        assert_eq!(event.port.to_ne_bytes(), record[60..62]);
-        assert_eq!((event.protocol, event.hook), (62, 63));
-        assert_eq!((event.reason, event.audited), (64, 65));
-        assert_eq!(event.name.to_ne_bytes(), record[68..72]);
-        assert_eq!(event.device.to_ne_bytes(), record[72..76]);
+        assert_eq!(event.source, record[32..48]);
+        assert_eq!(event.command, record[56..72]);
+        assert_eq!(event.port.to_ne_bytes(), record[76..78]);
+        assert_eq!((event.protocol, event.hook), (78, 79));
+        assert_eq!((event.reason, event.audited), (80, 81));
+        assert_eq!(event.name.to_ne_bytes(), record[84..88]);
+        assert_eq!(event.device.to_ne_bytes(), record[88..92]);
+    }
+
+    #[test]
+    fn frames_of_two_sources_without_a_socket_are_two_denials() {
+        let event = |last: u32| Event {
+            source: Address::from_v4(0x0a63_0000 | last).key(),
+            ..Event::default()
+        };
+        let [one, other] = [event(2), event(3)].map(|event| event.dedup_key());
+        assert_ne!(one, other);
+        assert_eq!(one, event(2).dedup_key());
+        assert_eq!(Event::default().dedup_key().source, 0);
     }
 
     #[test]

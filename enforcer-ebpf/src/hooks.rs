@@ -13,13 +13,13 @@ use crate::{PASS, dns, egress, enforce, policy_maps, report, sock_addr};
 fn egress(context: SkBuffContext) -> i32 {
     if let Some(decision) = egress::verified(&context) {
         let code = enforce(decision);
-        report::passed(decision);
+        report::passed(Hook::Egress, decision);
         return code;
     }
     let judged = egress::judge(&context, NonTcpSocket::Denied);
     let code = enforce(judged.decision);
     let flow = judged.flow;
-    report::packet(&context, judged, Hook::Egress, 0, policy_maps::audits());
+    report::packet(&context, judged, policy_maps::audits());
     dns::client::record_query(&context, flow);
     code
 }

@@ -62,8 +62,8 @@ pub struct DedupKey {
     pub reason: u8,
     /// 1 if the denial was let through.
     pub audited: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// [`digest`] of the source address of a frame without a socket; 0 for all others.
+    pub source: u32,
 }
 
 /// The denials of one [`DedupKey`].
@@ -100,7 +100,7 @@ pub struct SocketDenial {
     pub by_call: u32,
 }
 
-/// Digest of server names and destinations for reports: FNV-1a over words instead of bytes, never 0.
+/// Digest of server names and addresses for reports: FNV-1a over words instead of bytes, never 0.
 #[inline(always)]
 pub fn digest(words: impl Iterator<Item = u64>) -> u32 {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

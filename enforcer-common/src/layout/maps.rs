@@ -121,7 +121,7 @@ pub const MAX_DNS_SOCKETS: u32 = 2048;
 pub const MAX_RECENT: u32 = 4096;
 /// Entries of [`REPORT_RATES`] and of [`SUPPRESSED`].
 pub const MAX_REPORTERS: u32 = 1024;
-/// Bytes of [`EVENTS`]: about 3,000 events without a name.
+/// Bytes of [`EVENTS`]: about 2,500 events without a name.
 pub const EVENT_BYTES: u32 = 256 * 1024;
 /// Maximum level of a cgroup with an exception; the root has level 0.
 pub const MAX_LEVEL: u32 = 16;

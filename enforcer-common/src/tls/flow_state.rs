@@ -251,6 +251,13 @@ impl FlowState {
         }
     }
 
+    /// The reason that the connection was rejected for, if it was.
+    #[inline(always)]
+    pub(super) fn rejection(&self) -> Option<Reason> {
+        let phase = self.phase & !FRAGMENTED;
+        (phase >= REJECTED).then(|| rejection(phase))
+    }
+
     /// Stores a grant. `epoch` was read before the grant was looked up: a change in between makes the next packet look it up again.
     #[inline(always)]
     pub(super) fn set_grant(&mut self, grant: Grant, epoch: u64) {

@@ -37,8 +37,11 @@ impl FlowState {
             return Err(Reason::FastOpen);
         }
         let is_verified = self.is_verified();
-        if self.address != address || !(is_verified || self.is_parsing()) {
+        if self.address != address {
             return Err(Reason::NoSynSeen);
+        }
+        if !is_verified && !self.is_parsing() {
+            return Err(self.rejection().unwrap_or(Reason::NoSynSeen));
         }
         let taken = self.expected.wrapping_sub(self.first);
         let behind = self.expected.wrapping_sub(tcp.sequence);
@@ -66,7 +69,7 @@ impl FlowState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::phase::{PARSING, VERIFIED};
+    use crate::tls::phase::{PARSING, VERIFIED, rejected};
 
     const FIRST: u32 = u32::MAX - 99;
     const HELLO: u32 = 500;
@@ -143,6 +146,15 @@ mod tests {
             flow.inspected(segment(RECORDED_BYTES - 5, 6), address()),
             Err(Reason::RetransmitMismatch)
         );
+    }
+
+    #[test]
+    fn a_connection_that_the_packet_hook_rejected_is_denied_for_the_same_reason() {
+        let flow = flow(rejected(Reason::ServerNameUnknown, 5));
+        for offset in [0, 500] {
+            let part = flow.inspected(segment(offset, 10), address());
+            assert_eq!(part, Err(Reason::ServerNameUnknown), "{offset}");
+        }
     }
 
     #[test]

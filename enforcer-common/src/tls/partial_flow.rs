@@ -4,6 +4,7 @@
 use super::flow_state::{AHEAD, FlowState, MAX_WINDOW};
 use crate::address::Address;
 use crate::layout::VerifiedFlow;
+use crate::reason::Reason;
 
 /// A connection whose ClientHello the server has not acknowledged to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,12 @@ impl PartialFlow {
         }
         let acknowledged = self.acknowledged.wrapping_sub(flow.first);
         offset <= acknowledged.wrapping_add(MAX_WINDOW)
+    }
+
+    /// The reason to deny a segment for that it does not accept: after a rejected ClientHello still that of its rejection.
+    #[inline(always)]
+    pub fn refusal(&self) -> Reason {
+        self.flow.rejection().unwrap_or(Reason::HelloOutOfOrder)
     }
 
     /// Records an acknowledgement of the server, in a segment with the server's number `sequence`. The first one counts if it acknowledges exactly what passed
@@ -125,7 +132,7 @@ impl VerifiedFlow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::phase::{PARSING, VERIFIED};
+    use crate::tls::phase::{PARSING, VERIFIED, rejected};
 
     const FIRST: u32 = 1_000;
     const END: u32 = 1_500;
@@ -165,6 +172,17 @@ mod tests {
         let mut flow = partial(VERIFIED);
         flow.acknowledge(END, SERVER);
         verified(flow).unwrap()
+    }
+
+    /// A client that waits in vain sends an alert or data behind the ClientHello, or FIN with the rest of it.
+    #[test]
+    fn what_follows_a_rejected_hello_is_refused_for_the_same_reason() {
+        let mut flow = partial(rejected(Reason::ServerNameUnknown, 5));
+        flow.flow.expected = FIRST;
+        assert!(!flow.accepts(END, END + 7));
+        assert_eq!(flow.refusal(), Reason::ServerNameUnknown);
+        assert_eq!(partial(PARSING).refusal(), Reason::HelloOutOfOrder);
+        assert_eq!(partial(VERIFIED).refusal(), Reason::HelloOutOfOrder);
     }
 
     #[test]

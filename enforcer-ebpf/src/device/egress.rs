@@ -11,8 +11,7 @@ use enforcer_common::{
 
 use super::frame::{Frame, Sender};
 use super::maps::{DEVICE_FORWARDED, DEVICES};
-use super::{local, socketless};
-use crate::egress::Judged;
+use super::{denial, local, socketless};
 use crate::policy_maps::{self, KernelPolicy};
 use crate::skb::Packet;
 use crate::tls::flow::transport_at;
@@ -29,21 +28,20 @@ pub(super) fn judge(context: &SkBuffContext) -> i32 {
     let Some((flow, decision)) = decision(context) else {
         return PASS;
     };
+    if decision.verdict() == Verdict::Allow {
+        report::passed(Hook::Device, decision);
+        return PASS;
+    }
     let index = Packet(context).device();
-    let (code, is_audited) = match decision.verdict() {
-        Verdict::Allow => (PASS, false),
-        Verdict::Deny => match mode(index, Packet(context).ingress()) {
-            ForwardedMode::Enforce => (DROP, false),
-            ForwardedMode::Audit => (PASS, true),
-            ForwardedMode::Pass => return PASS,
-        },
+    let (code, is_audited) = match mode(index, Packet(context).ingress()) {
+        ForwardedMode::Enforce => (DROP, false),
+        ForwardedMode::Audit => (PASS, true),
+        ForwardedMode::Pass => {
+            denial::discard();
+            return PASS;
+        }
     };
-    let judged = Judged {
-        flow,
-        decision,
-        name: None,
-    };
-    report::packet(context, judged, Hook::Device, index, is_audited);
+    denial::report(context, flow, decision, index, is_audited);
     code
 }
 
@@ -139,12 +137,18 @@ pub(super) fn address_decision(frame: &Frame<'_>) -> (Flow, Decision) {
 fn packet_decision(frame: &mut Frame<'_>) -> (Flow, Decision) {
     let (flow, decision) = address_decision(frame);
     if decision.reason != Reason::AllowedName && decision.reason != Reason::ExceptionName {
+        if decision.verdict() == Verdict::Deny {
+            denial::note_source(frame);
+        }
         return (flow, decision);
     }
     let checked = check_payload(frame, flow, decision);
     let reason = match checked {
         Ok(()) => decision.reason,
-        Err(reason) => reason,
+        Err(reason) => {
+            denial::note_source(frame);
+            reason
+        }
     };
     let decision = Decision { reason, ..decision };
     (flow, verifier::forget_decision_bounds(decision))

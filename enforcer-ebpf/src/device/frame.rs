@@ -3,9 +3,9 @@
 use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::bpf_skb_ancestor_cgroup_id;
 use aya_ebpf::programs::SkBuffContext;
-use enforcer_common::Bytes;
 use enforcer_common::frame::{Contents, LinkCursor, MAX_LINK_HEADERS, Step};
 use enforcer_common::layout::{ANY_SCOPE, LinkHeader};
+use enforcer_common::{Address, Bytes};
 
 use super::packet::{has_kernel_headers, is_inet, linear, pull};
 use crate::policy_maps::{self, CgroupSource, exception_among, exception_of};
@@ -109,6 +109,16 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(super) fn version(&self) -> u8 {
         self.at::<1>(0).map_or(0, |[first]| first >> 4)
+    }
+
+    /// Source address; `None` past the end.
+    #[inline(always)]
+    pub(super) fn source(&self) -> Option<Address> {
+        Some(if self.version() == 4 {
+            Address::from_v4(u32::from_be_bytes(self.at(12)?))
+        } else {
+            Address::from_v6(u128::from_be_bytes(self.at(8)?))
+        })
     }
 
     /// Length of the IP packet, in bytes: what follows is padding. The header of a packet that is segmented later says nothing about the segments.

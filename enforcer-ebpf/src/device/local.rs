@@ -4,6 +4,7 @@ use aya_ebpf::bindings::bpf_sock;
 use enforcer_common::tls::{Inspected, SentBytes, TcpSegment};
 use enforcer_common::{Address, Reason};
 
+use super::denial;
 use super::frame::Frame;
 use crate::tls::flow::storage;
 use crate::tls::inspected;
@@ -23,7 +24,7 @@ pub(super) fn check(
     }
     Some(match state.inspected(tcp, destination) {
         Ok(part) => compare(frame, state.sent(), tcp, part),
-        Err(reason) => Err(reason),
+        Err(reason) => Err(denial::note_name(state, reason)),
     })
 }
 

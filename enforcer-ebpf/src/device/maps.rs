@@ -5,7 +5,7 @@ use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use enforcer_common::layout::{
     Device, DeviceFlowKey, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, MAX_DEVICES,
-    OpeningFlow, RING_SLOTS, VerifiedFlow,
+    NAME_BYTES, OpeningFlow, RING_SLOTS, VerifiedFlow,
 };
 use enforcer_common::tls::PartialFlow;
 
@@ -61,6 +61,19 @@ pub(super) static DEVICE_NEW_FLOW: Array<PartialFlow, 1> = Array::new();
 #[btf_map]
 pub(super) static DEVICE_SCRATCH: PerCpuArray<DeviceScratch, 1> = PerCpuArray::new();
 
+/// What the report of a denial shows of its frame.
+#[repr(C)]
+pub(super) struct DenialDetails {
+    /// Words of the source address of a frame without a socket.
+    pub(super) source: [u64; 2],
+    /// Words of the server name that it is denied for.
+    pub(super) name: [u64; NAME_BYTES / 8],
+    /// Whether `source` is set (1 or 0).
+    pub(super) has_source: u32,
+    /// Whether `name` is set.
+    pub(super) has_name: u32,
+}
+
 /// Memory for one segment.
 #[repr(C)]
 pub(super) struct DeviceScratch {
@@ -68,4 +81,5 @@ pub(super) struct DeviceScratch {
     pub(super) verified: VerifiedFlow,
     /// Digest of the key.
     pub(super) digest: u64,
+    pub(super) denial: DenialDetails,
 }

@@ -1,5 +1,6 @@
 //! The programs of network devices: what no socket hook sees is judged here, by the same rule. A packet leaves only if both places let it.
 
+mod denial;
 mod egress;
 mod flow_store;
 mod frame;

@@ -5,8 +5,8 @@ use enforcer_common::layout::{DeviceFlowKey, VerifiedFlow};
 use enforcer_common::tls::{GrantValidity as _, NamePolicy as _, TcpSegment};
 use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
 
-use super::flow_store;
 use super::frame::Frame;
+use super::{denial, flow_store};
 use crate::tls::connection::Connection;
 
 /// Checks a segment to port 443 of an address that `decision` allows for a name.
@@ -109,15 +109,18 @@ fn check_partial(
         None => flow_store::partial(key).ok_or(Reason::NoSynSeen)?,
     };
     if !partial.accepts(tcp.sequence, tcp.sequence.wrapping_add(tcp.len)) {
-        return Err(Reason::HelloOutOfOrder);
+        return Err(denial::note_name(&partial.flow, partial.refusal()));
     }
     if !frame.make_linear(tcp.at.wrapping_add(tcp.len)) {
         return Err(Reason::HelloUnreadable);
     }
     let connection = Connection::new(frame, decision);
-    partial
+    let checked = partial
         .flow
-        .check_segment(&connection, tcp, flow.destination, &connection)?;
+        .check_segment(&connection, tcp, flow.destination, &connection);
+    if let Err(reason) = checked {
+        return Err(denial::note_name(&partial.flow, reason));
+    }
     partial.last_seen = flow_store::now();
     if !partial.accepts(tcp.sequence, tcp.sequence.wrapping_add(tcp.len)) {
         return Err(Reason::HelloOutOfOrder);

@@ -3,12 +3,11 @@
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::frame::Contents;
 use enforcer_common::layout::{Arrivals, Device, LinkHeader};
-use enforcer_common::{Decision, Flow, Hook, Reason, Verdict};
+use enforcer_common::{Decision, Flow, Reason, Verdict};
 
+use super::denial;
 use super::egress::{DROP, PASS, address_decision, is_audited, unread};
 use super::frame::Frame;
-use crate::egress::Judged;
-use crate::report;
 use crate::skb::Packet;
 
 /// `PACKET_HOST` (linux/if_packet.h): the Ethernet address is the device's.
@@ -35,12 +34,7 @@ pub(super) fn judge(context: &SkBuffContext, device: Device) -> i32 {
     }
     let index = Packet(context).device();
     let is_audited = is_audited(index);
-    let judged = Judged {
-        flow,
-        decision,
-        name: None,
-    };
-    report::packet(context, judged, Hook::Device, index, is_audited);
+    denial::report(context, flow, decision, index, is_audited);
     if is_audited { PASS } else { DROP }
 }
 

@@ -17,6 +17,11 @@ use crate::policy_maps::joined;
 /// Returned instead of a window (32 bits) to send no record.
 pub(crate) const NOT_REPORTED: u64 = u64::MAX;
 
+/// In the facts of a denial, in the byte of the hook: `who` has the digest of a source address instead of a process id.
+pub(crate) const FROM_SOURCE: u64 = 1 << 39;
+/// The remainder of that byte.
+const HOOK: u32 = 0x7f;
+
 /// Returns the window of a denial to report, and counts any other. `who`: digest of the server name in the upper half, process id in the
 /// lower. Exported for the verifier: see [`crate::policy_maps`].
 #[unsafe(no_mangle)]
@@ -30,17 +35,21 @@ pub(crate) extern "C" fn report_window(
 ) -> u64 {
     // SAFETY: the helper takes no pointer.
     let now = unsafe { bpf_ktime_get_boot_ns() };
+    let [pid, source] = match facts & FROM_SOURCE {
+        0 => [who as u32, 0],
+        _ => [0, who as u32],
+    };
     let key = DedupKey {
         cgroup,
         destination: joined(high, low).key(),
-        pid: who as u32,
+        pid,
         name: (who >> 32) as u32,
         window: window(now),
         port: facts as u16,
         protocol: (facts >> 16) as u8,
         reason: (facts >> 24) as u8,
         audited: (facts >> 40) as u32 & 1,
-        reserved: 0,
+        source,
     };
     if is_counted(&key) {
         return NOT_REPORTED;
@@ -48,7 +57,7 @@ pub(crate) extern "C" fn report_window(
     if take_token(cgroup, now) {
         let first = DedupEntry {
             denials: 1,
-            hook: (facts >> 32) as u8 as u32,
+            hook: (facts >> 32) as u32 & HOOK,
             reserved: 0,
         };
         if DENIAL_DEDUP

@@ -2,6 +2,7 @@
 
 pub(crate) mod counters;
 pub(crate) mod dedup;
+pub(crate) mod denied;
 pub(crate) mod socket_denials;
 #[cfg(feature = "device")]
 pub(crate) mod socket_options;
@@ -9,16 +10,17 @@ pub(crate) mod socket_options;
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::helpers::{
     bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid,
-    bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns, bpf_skb_cgroup_id,
+    bpf_get_current_uid_gid, bpf_get_socket_cookie, bpf_ktime_get_boot_ns,
 };
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext};
 use enforcer_common::layout::{
     COUNTER_LOST, NAME_BYTES, NameKey, SocketOwner, attempt_counter, counter, digest,
 };
-use enforcer_common::{Address, DEVICE_INDEXES, Decision, Event, Flow, Hook, NamedEvent, Verdict};
+use enforcer_common::{Address, Decision, Event, Flow, Hook, NamedEvent, Verdict};
 
 use self::counters::count;
 use self::dedup::{NOT_REPORTED, report_window};
+use self::denied::{DEVICE_SHIFT, DeniedPacket, denied, facts};
 use crate::copy::copy_words;
 use crate::egress::Judged;
 use crate::maps::{EVENTS, SOCKET_OWNERS};
@@ -27,38 +29,28 @@ use crate::sock_addr::is_connectionless;
 
 /// Counts a packet that passes.
 #[inline(always)]
-pub(crate) fn passed(decision: Decision) {
-    count(counter(Hook::Egress, decision.reason, false));
+pub(crate) fn passed(hook: Hook, decision: Decision) {
+    count(counter(hook, decision.reason, false));
 }
 
-/// Counts a packet, and reports its denial. `device`: interface index, 0 at the hooks of a cgroup. `audited`: denials are let through.
+/// Counts a packet at a cgroup, and reports its denial. `audited`: denials are let through.
 #[inline(always)]
-pub(crate) fn packet(
-    context: &SkBuffContext,
-    judged: Judged<'_>,
-    hook: Hook,
-    device: u32,
-    audited: bool,
-) {
+pub(crate) fn packet(context: &SkBuffContext, judged: Judged<'_>, audited: bool) {
     let Judged {
         flow,
         decision,
         name,
     } = judged;
     if decision.verdict() == Verdict::Allow {
-        count(counter(hook, decision.reason, false));
+        passed(Hook::Egress, decision);
         return;
     }
-    count(counter(hook, decision.reason, audited));
-    // SAFETY: the context is the kernel's for the length of the program.
-    let cgroup = unsafe { bpf_skb_cgroup_id(context.as_ptr().cast()) };
-    // SAFETY: as above.
-    let cookie = unsafe { bpf_get_socket_cookie(context.as_ptr()) };
+    let DeniedPacket {
+        facts,
+        cgroup,
+        cookie,
+    } = denied(context, flow, decision, Hook::Egress, 0, audited);
     let [high, low] = halves(decision.destination);
-    let facts = facts(hook, flow, decision, audited) | u64::from(device) << DEVICE_SHIFT;
-    if socket_denials::begins_attempt(cookie, high, low, facts) != 0 {
-        count(attempt_counter(hook, decision.reason, audited));
-    }
     match name {
         None => drop(report_packet(facts, cgroup, cookie, high, low)),
         Some(name) => report_named(facts, cgroup, cookie, decision.destination, name),
@@ -70,8 +62,7 @@ pub(crate) fn packet(
 fn report_named(facts: u64, cgroup: u64, cookie: u64, destination: Address, name: &NameKey) {
     let [high, low] = halves(destination);
     // Before the name is read: the compiler would otherwise keep all of its words on the stack across the call.
-    // SAFETY: as in `report_packet`.
-    let owner = unsafe { SOCKET_OWNERS.get(&cookie) }.unwrap_or(&UNKNOWN_OWNER);
+    let owner = owner(cookie);
     let words: *const u64 = name.as_ptr().cast();
     // SAFETY: within the key, which is aligned as a word is.
     let digest = digest((0..NAME_BYTES / 8).map(|word| unsafe { words.add(word).read() }));
@@ -164,28 +155,11 @@ fn current_owner() -> SocketOwner {
     }
 }
 
-/// Lowest bit of the interface index in [`facts`].
-const DEVICE_SHIFT: u32 = 41;
-const _: () = assert!(DEVICE_INDEXES == 1 << (u64::BITS - DEVICE_SHIFT));
-
-/// Facts of a denial besides the address, in one number: the interface index; from byte 5 down the audited flag, hook, reason, protocol, and the port in two bytes.
-#[inline(always)]
-fn facts(hook: Hook, flow: Flow, decision: Decision, audited: bool) -> u64 {
-    let (protocol, port) = (flow.transport.protocol(), flow.transport.port());
-    (audited as u64) << 40
-        | (hook as u64) << 32
-        | (decision.reason as u64) << 24
-        | (protocol as u64) << 16
-        | port as u64
-}
-
 /// Reports the denial of a packet. Exported for the verifier: see [`crate::policy_maps`].
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn report_packet(facts: u64, cgroup: u64, cookie: u64, high: u64, low: u64) -> u32 {
-    // SAFETY: an owner that is replaced while it is read gives a wrong name in a report at worst.
-    let owner = unsafe { SOCKET_OWNERS.get(&cookie) }.unwrap_or(&UNKNOWN_OWNER);
-    denial(facts, cgroup, owner, joined(high, low));
+    denial(facts, cgroup, owner(cookie), joined(high, low));
     0
 }
 
@@ -226,6 +200,13 @@ fn denial(facts: u64, cgroup: u64, owner: &SocketOwner, destination: Address) {
     record.submit(0);
 }
 
+/// Owner of a socket.
+#[inline(always)]
+pub(crate) fn owner<'a>(cookie: u64) -> &'a SocketOwner {
+    // SAFETY: an owner that is replaced while it is read gives a wrong name in a report at worst.
+    unsafe { SOCKET_OWNERS.get(&cookie) }.unwrap_or(&UNKNOWN_OWNER)
+}
+
 /// An unknown owner.
 static UNKNOWN_OWNER: SocketOwner = SocketOwner {
     pid: 0,
@@ -233,12 +214,12 @@ static UNKNOWN_OWNER: SocketOwner = SocketOwner {
     command: [0; 16],
 };
 
-/// Writes an event directly to the ring buffer: the stack has little room.
+/// Writes an event without a source directly to the ring buffer: the stack has little room.
 ///
 /// # Safety
 /// `place` is valid for writes.
 #[inline(always)]
-unsafe fn write_event(
+pub(crate) unsafe fn write_event(
     place: *mut Event,
     facts: u64,
     cgroup: u64,
@@ -257,6 +238,7 @@ unsafe fn write_event(
             (&raw mut (*place).destination).cast(),
             2,
         );
+        copy_words([0; 2].as_ptr(), (&raw mut (*place).source).cast(), 2);
         (&raw mut (*place).pid).write(owner.pid);
         (&raw mut (*place).uid).write(owner.uid);
         copy_words(

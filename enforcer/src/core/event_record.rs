@@ -47,6 +47,9 @@ pub struct EventRecord {
     /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The source address of a frame that no socket of this host sends: a container's, or a forwarded one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<IpAddr>,
     /// The socket option that was refused ([`enforcer_common::BypassOption::word`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option: Option<String>,
@@ -86,6 +89,7 @@ impl EventRecord {
             server_name: None,
             hook: String::new(),
             device: None,
+            source: None,
             option: None,
             pid: None,
             uid: None,

@@ -46,12 +46,11 @@ impl EventRecord {
 
     /// Returns what stands for a process that is not known: frames can leave without one.
     fn unknown_process(&self) -> String {
-        let text = if self.device.is_some() {
-            "a frame"
-        } else {
-            "a process"
-        };
-        text.to_owned()
+        match (&self.device, self.source) {
+            (Some(_), Some(source)) => format!("a frame from {source}"),
+            (Some(_), None) => "a frame".to_owned(),
+            (None, _) => "a process".to_owned(),
+        }
     }
 
     /// Returns the container, the unit or else the cgroup.
@@ -162,6 +161,15 @@ mod tests {
             record.sentence(),
             "denied a frame, tcp to 20.60.0.4:443 at the network device eth0: \
              an Azure storage address that no allowed name resolves to"
+        );
+        let record = EventRecord {
+            source: Some("10.99.0.2".parse().unwrap()),
+            ..record
+        };
+        let sentence = record.sentence();
+        assert!(
+            sentence.starts_with("denied a frame from 10.99.0.2, tcp to"),
+            "{sentence}"
         );
     }
 

@@ -67,6 +67,7 @@ pub(crate) fn event() -> EventRecord {
         server_name: None,
         hook: "connect4".to_owned(),
         device: None,
+        source: None,
         option: None,
         pid: Some(42),
         uid: Some(1000),

@@ -219,7 +219,7 @@ mod tests {
             protocol: 17,
             reason: Reason::Storage as u8,
             audited: 1,
-            reserved: 0,
+            source: 0,
         };
         assert_eq!(event_of(&key, &DedupEntry::default(), 0).dedup_key(), key);
     }

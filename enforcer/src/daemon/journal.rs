@@ -26,6 +26,7 @@ pub(super) fn log(record: &EventRecord) {
         egress_server_name = record.server_name,
         egress_hook = is_denial.then_some(record.hook.as_str()),
         egress_device = record.device,
+        egress_source = record.source.map(tracing::field::display),
         egress_option = record.option,
         egress_pid = record.pid,
         egress_uid = record.uid,

@@ -109,6 +109,7 @@ pub(crate) fn event() -> EventRecord {
         server_name: None,
         hook: "connect4".to_owned(),
         device: None,
+        source: None,
         option: None,
         pid: Some(1234),
         uid: Some(0),

@@ -161,6 +161,12 @@ fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<O
     Ok(outcomes.collect())
 }
 
+/// Whether an event for a server name shows it, and also the source if no socket shows who sent it.
+fn shows_contents(event: &EventRecord, reason: Reason) -> bool {
+    reason != Reason::ServerNameUnknown
+        || event.server_name.is_some() && event.source.is_some() == event.cgroup.is_none()
+}
+
 /// Events of addresses that no attempt had. The network stack may send more to one that had, also on the other side.
 fn unexpected(fixture: &Fixture) -> Result<Vec<String>> {
     let mut events = fixture.events.denials()?;
@@ -213,7 +219,7 @@ impl Outcome {
             With::Denied(reason) => {
                 let is_named = |event: &EventRecord| {
                     let is_hooks = event.hook == Hook::Device.word() && event.device.is_some();
-                    is_hooks && event.reason == reason.word()
+                    is_hooks && event.reason == reason.word() && shows_contents(event, reason)
                 };
                 let is_closed = !self.sent.has_arrived && self.sent.result != SendResult::Answered;
                 is_closed && self.events.iter().any(is_named)

@@ -12,7 +12,11 @@ use crate::scene::{await_state, netns, start};
 const DATAGRAMS: u64 = 5;
 const SEND: &str = "import socket, sys\n\
     for _ in range(5):\n    \
-    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], 443))\n";
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n    \
+    udp.bind((sys.argv[2], 0))\n    \
+    udp.sendto(b'x', (sys.argv[1], 443))\n";
+/// Addresses of the host behind `lan0`; the second one is added where it is needed.
+const OTHERS: [&str; 2] = ["10.77.0.2", "10.77.0.4"];
 const STORAGE: &str = "203.0.113.66";
 /// A storage account whose route leads back to the device that the frame came in by.
 const BACK: &str = "203.0.113.99";
@@ -36,13 +40,13 @@ fn connect(fixture: &Fixture) -> Result<Netns> {
 /// Sends datagrams to the storage account, and returns how many left the device.
 fn forwarded(fixture: &Fixture, other: &Netns) -> Result<u64> {
     let before = fixture.counter.packets_to(&EVIL)?;
-    send(other, STORAGE)?;
+    send(other, STORAGE, OTHERS[0])?;
     Ok(fixture.counter.packets_to(&EVIL)? - before)
 }
 
-fn send(other: &Netns, to: &str) -> Result<()> {
+fn send(other: &Netns, to: &str, from: &str) -> Result<()> {
     let mut command = other.env().command("python3");
-    let sent = command.args(["-S", "-B", "-c", SEND, to]).output()?;
+    let sent = command.args(["-S", "-B", "-c", SEND, to, from]).output()?;
     ensure!(sent.status.success(), "{sent:?}");
     Ok(())
 }
@@ -53,13 +57,18 @@ fn verdicts(fixture: &Fixture) -> Result<Vec<String>> {
 
 /// The verdicts of the events about a destination at devices.
 fn verdicts_of(fixture: &Fixture, to: &str) -> Result<Vec<String>> {
+    fields_of(fixture, to, "verdict")
+}
+
+/// A field of the events about a destination at devices.
+fn fields_of(fixture: &Fixture, to: &str, field: &str) -> Result<Vec<String>> {
     let events = fixture.enforcer.json(["events"])?;
     let events = events.as_array().context("no list")?;
     let at_device = events
         .iter()
         .filter(|event| event["hook"] == "device" && event["destination"] == to);
     Ok(at_device
-        .filter_map(|event| Some(event["verdict"].as_str()?.to_owned()))
+        .filter_map(|event| Some(event[field].as_str()?.to_owned()))
         .collect())
 }
 
@@ -98,7 +107,7 @@ fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
     let what = "what enforcement would cut";
     fixture.enforcer.await_status(what, would_be_denied)?;
     // A frame that leaves by the device it came in by may be a container's that shares the card.
-    send(&other, BACK)?;
+    send(&other, BACK, OTHERS[0])?;
     assert_eq!(verdicts_of(&fixture, BACK)?, ["deny"]);
     // What the host itself sends is judged as before.
     fixture.check_pull_and_exfiltration()?;
@@ -114,5 +123,22 @@ fn frames_of_other_hosts_are_reported_dropped_or_ignored() -> Result<()> {
     reload(&fixture, "mode = \"on\"")?;
     await_forwarded(&fixture, None)?;
     assert_eq!(forwarded(&fixture, &other)?, 0);
+    Ok(())
+}
+
+#[test]
+fn frames_of_two_containers_are_two_events() -> Result<()> {
+    let fixture = start("mode = \"on\"")?;
+    await_state(&fixture, "eth0", Some("filtered"))?;
+    let other = connect(&fixture)?;
+    await_state(&fixture, "lan0", Some("filtered"))?;
+    other.ip(&format!("address add {}/24 dev eth0\n", OTHERS[1]))?;
+    for from in OTHERS {
+        send(&other, STORAGE, from)?;
+    }
+    let mut sources = fields_of(&fixture, STORAGE, "source")?;
+    sources.sort();
+    sources.dedup();
+    assert_eq!(sources, OTHERS);
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::core::{ALARM_CLEARED, ALARM_RAISED, EventKind};
 use crate::doctor::test_data;
 
 /// Each field of an event: its key in JSON, its name in the journal, and its meaning.
-const FIELDS: [(&str, &str, &str); 23] = [
+const FIELDS: [(&str, &str, &str); 24] = [
     (
         "sequence",
         "",
@@ -69,6 +69,11 @@ const FIELDS: [(&str, &str, &str); 23] = [
         "device",
         "EGRESS_DEVICE",
         "The network device that the frame was to leave by, where the hook is device; its index if it is gone.",
+    ),
+    (
+        "source",
+        "EGRESS_SOURCE",
+        "The source address of a frame that no socket of this host sends, as of a container behind a bridge, where the hook is device.",
     ),
     (
         "option",
@@ -157,12 +162,15 @@ pub(super) fn sections(page: &mut Roff) {
 
 #[test]
 fn the_manual_has_every_field_of_an_event() {
+    use std::net::IpAddr;
+
     let event = EventRecord {
         message: Some(String::new()),
         old: Some(String::new()),
         new: Some(String::new()),
         server_name: Some(String::new()),
         device: Some(String::new()),
+        source: Some(IpAddr::from([0; 4])),
         option: Some(String::new()),
         ..test_data::event()
     };

@@ -64,6 +64,7 @@ impl Identify {
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             device: (event.device != 0).then(|| device(event.device)),
+            source: (event.source != [0; 16]).then(|| address(event.source)),
             option: option.map(|option| option.word().to_owned()),
             pid: known.then_some(event.pid),
             uid: known.then_some(event.uid),
@@ -210,6 +211,14 @@ mod tests {
         assert_eq!((record.hook.as_str(), record.reason.as_str()), ("99", "99"));
         assert_eq!(record.verdict, "audit");
         assert_eq!(record.device.as_deref(), Some("lo"));
+    }
+
+    #[test]
+    fn a_frame_without_a_socket_has_its_source() {
+        let source = "::ffff:10.99.0.2".parse::<Ipv6Addr>().unwrap().octets();
+        let record = describe(&Event { source, ..event() });
+        assert_eq!(record.source, Some("10.99.0.2".parse().unwrap()));
+        assert_eq!(describe(&event()).source, None);
     }
 
     #[test]
