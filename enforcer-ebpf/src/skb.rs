@@ -94,10 +94,10 @@ impl Packet<'_> {
         if socket.is_null() { None } else { Some(socket) }
     }
 
-    /// A [`Plain`] at the constant offset `AT`, if that part of the packet is linear.
+    /// A [`Plain`] at the constant offset `at`, if that part of the packet is linear.
     #[inline(always)]
-    fn linear<const AT: usize, T: Plain>(&self) -> Option<T> {
-        let start = self.0.data().wrapping_add(AT);
+    pub(crate) fn linear<T: Plain>(&self, at: usize) -> Option<T> {
+        let start = self.0.data().wrapping_add(at);
         if start.wrapping_add(size_of::<T>()) > self.0.data_end() {
             return None;
         }
@@ -128,7 +128,7 @@ impl Packet<'_> {
 }
 
 /// Types for which any bytes are valid.
-trait Plain: Copy {}
+pub(crate) trait Plain: Copy {}
 
 impl<const N: usize> Plain for [u8; N] {}
 
@@ -137,7 +137,7 @@ impl<const N: usize> Plain for [u32; N] {}
 impl Bytes for Packet<'_> {
     #[inline(always)]
     fn fixed<const AT: usize, const N: usize>(&self) -> Option<[u8; N]> {
-        self.linear::<AT, _>().or_else(|| self.load(AT as u32))
+        self.linear(AT).or_else(|| self.load(AT as u32))
     }
 
     #[inline(always)]
@@ -149,7 +149,7 @@ impl Bytes for Packet<'_> {
 impl Words for Packet<'_> {
     #[inline(always)]
     fn words<const N: usize>(&self) -> Option<[u32; N]> {
-        self.linear::<0, _>()
+        self.linear(0)
     }
 }
 

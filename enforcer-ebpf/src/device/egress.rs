@@ -11,7 +11,7 @@ use enforcer_common::{
 
 use super::frame::{Frame, Sender};
 use super::maps::{DEVICE_FORWARDED, DEVICES};
-use super::{denial, local, socketless};
+use super::{denial, local, plain, socketless};
 use crate::policy_maps::{self, KernelPolicy};
 use crate::skb::Packet;
 use crate::tls::flow::transport_at;
@@ -25,7 +25,15 @@ pub(super) const DROP: i32 = 2;
 /// Judges a frame, and returns what becomes of it.
 #[inline(always)]
 pub(super) fn judge(context: &SkBuffContext) -> i32 {
-    let Some((flow, decision)) = decision(context) else {
+    let header = device(Packet(context).device());
+    let header = header.and_then(|device| LinkHeader::from_code(device.header));
+    if let Some(header) = header
+        && let Some(decision) = plain::decision(context, header)
+    {
+        report::passed(Hook::Device, decision);
+        return PASS;
+    }
+    let Some((flow, decision)) = decision(context, header) else {
         return PASS;
     };
     if decision.verdict() == Verdict::Allow {
@@ -74,11 +82,9 @@ pub(super) fn device(index: u32) -> Option<Device> {
     unsafe { DEVICES.get(&index) }.copied()
 }
 
-/// The decision on a frame; `None` for protocols other than IP, which are not judged.
+/// The decision on a frame behind this kind of link header; `None` for protocols other than IP, which are not judged.
 #[inline(always)]
-fn decision(context: &SkBuffContext) -> Option<(Flow, Decision)> {
-    let header = device(Packet(context).device());
-    let header = header.and_then(|device| LinkHeader::from_code(device.header));
+fn decision(context: &SkBuffContext, header: Option<LinkHeader>) -> Option<(Flow, Decision)> {
     let Some(header) = header else {
         return Some(unread(Reason::NoTable));
     };

@@ -8,6 +8,7 @@ mod ingress;
 mod local;
 mod maps;
 mod packet;
+mod plain;
 mod socket_options;
 mod socketless;
 mod turned_around;

@@ -7,7 +7,7 @@ use enforcer_common::{Address, Bytes, Decision, Flow, Reason};
 
 use super::frame::Frame;
 use super::{denial, flow_store};
-use crate::tls::connection::Connection;
+use crate::tls::connection::{Connection, CurrentSettings};
 
 /// Checks a segment to port 443 of an address that `decision` allows for a name.
 ///
@@ -51,6 +51,26 @@ pub(super) fn check(
         flow_store::closed(key);
     }
     checked
+}
+
+/// The reason that a segment of a verified connection passes for, if it needs no new look-up of the grant.
+#[inline(always)]
+pub(super) fn verified(key: &DeviceFlowKey, sequence: u32) -> Option<Reason> {
+    if flow_store::answered(key).is_some() {
+        return None;
+    }
+    let flow = flow_store::verified(key)?;
+    let is_current = flow.follows(sequence)
+        && flow.epoch == CurrentSettings.epoch()
+        && CurrentSettings.is_ahead(flow.deadline);
+    if !is_current {
+        return None;
+    }
+    flow.last_seen = flow_store::now();
+    if flow.cgroup == 0 {
+        return Some(Reason::AllowedName);
+    }
+    Some(Reason::ExceptionName)
 }
 
 /// Records a segment without payload, which passes.
