@@ -3,18 +3,15 @@
 //! Rules for all versions, so that each can take over from any other: the base directory, locked (flock) by the running process, contains only
 //! directories `v<layout version>` that only root can access; each of these contains only pins, and those of links have names that begin with
 //! `link_`. A version that takes over attaches its own links before it removes the others' pins. Of their maps it reads only [`ALLOWED`], if
-//! [`SAME_ALLOWED`] lists the version, and shares [`FLOWS`], whose pin name identifies its layout.
+//! [`SAME_ALLOWED`] lists the version, and shares those of connections (`share.rs`), whose pin names and sizes identify their layouts.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use aya::maps::{HashMap, Map, MapData, MapType};
-use enforcer_common::layout::{
-    ALLOWED, AddressKey, FLOWS, NameCount, SAME_ALLOWED, VERSION, pin_name,
-};
-use enforcer_common::tls::FlowState;
+use aya::maps::{HashMap, Map, MapData};
+use enforcer_common::layout::{ALLOWED, AddressKey, NameCount, SAME_ALLOWED, VERSION, pin_name};
 
 use super::link::{detach, is_attached};
 use crate::sys::KernelError;
@@ -96,16 +93,12 @@ impl Version {
         map.keys().collect::<Result<_, _>>().map_err(what())
     }
 
-    /// Its map of flow states; `None` if it has no links, or another layout of that map.
-    pub(super) fn flows(&self) -> Option<MapData> {
+    /// Its map `name`, if it has links: else another version took over, and its maps are outdated.
+    pub(super) fn map(&self, name: &str) -> Option<MapData> {
         if self.links().is_empty() {
             return None;
         }
-        let map = MapData::from_pin(self.root.join(pin_name(FLOWS))).ok()?;
-        let info = map.info().ok()?;
-        let is_alike = info.map_type().ok()? == MapType::SkStorage
-            && usize::try_from(info.value_size()).ok()? == size_of::<FlowState>();
-        is_alike.then_some(map)
+        MapData::from_pin(self.root.join(pin_name(name))).ok()
     }
 
     /// Removes its pins, links first. Every removal is tried; the first error is returned.

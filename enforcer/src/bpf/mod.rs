@@ -18,6 +18,7 @@ mod maps;
 mod object;
 mod pin_watch;
 mod pins;
+mod share;
 mod syscall;
 
 pub(crate) use device::{

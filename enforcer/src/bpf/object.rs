@@ -52,7 +52,7 @@ impl Kernel {
         prepare(object)?;
         pins.forget_map(EXCEPTION_PREFIXES)?;
         map_of_maps::prepare(pins)?;
-        pins.share_flows()?;
+        pins.share_connections()?;
         let mut loader = EbpfLoader::new();
         for name in MAPS {
             loader.map_pin_path(name, pins.map(name));

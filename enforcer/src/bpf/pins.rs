@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use enforcer_common::Hook;
-use enforcer_common::layout::{AddressKey, FLOWS, MAPS, VERSION, pin_name};
+use enforcer_common::layout::{AddressKey, MAPS, VERSION, pin_name};
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
@@ -94,24 +94,6 @@ impl Pins {
         fs::remove_file(place).map_err(KernelError::failed(format!("unpin the map {name}")))
     }
 
-    /// Takes over the flow states of another version: of one that judges, if there is one.
-    ///
-    /// # Errors
-    /// If the kernel refuses.
-    pub(super) fn share_flows(&self) -> Result<(), KernelError> {
-        if self.have_links() {
-            return Ok(());
-        }
-        let mut others = self.others()?;
-        others.sort_by_key(|version| !version.judges());
-        let Some(map) = others.iter().find_map(Version::flows) else {
-            return Ok(());
-        };
-        self.forget_map(FLOWS)?;
-        let what = "take over the state of connections";
-        map.pin(self.map(FLOWS)).map_err(KernelError::failed(what))
-    }
-
     /// Whether anything is pinned, by any version.
     ///
     /// # Errors
@@ -177,7 +159,7 @@ impl Pins {
         Ok(others.iter().map(|other| other.number).collect())
     }
 
-    fn others(&self) -> Result<Vec<Version>, KernelError> {
+    pub(super) fn others(&self) -> Result<Vec<Version>, KernelError> {
         let mut others = versions(&self.base)?;
         others.retain(|version| !version.is_own());
         Ok(others)

@@ -125,8 +125,7 @@ impl Report {
         let sums = &self.sums;
         let mut text = format!(
             "{steps} steps in {:.1} minutes, seed {}\n\
-             allowed: {} connections answered, {} lost; {} requests on open connections, {} packets sent again; \
-             {} connections of the container cut by a change of versions\n\
+             allowed: {} connections answered, {} lost; {} requests on open connections, {} packets sent again\n\
              protected: {} connections and datagrams refused, {} not refused, {} packets arrived\n",
             self.begin.elapsed().as_secs_f64() / 60.0,
             self.seed,
@@ -134,7 +133,6 @@ impl Report {
             sums.lost,
             sums.requests,
             sums.retransmitted,
-            sums.cut,
             sums.refused,
             sums.passed,
             sums.arrived

@@ -95,9 +95,9 @@ fn step(
 fn allowance(kind: Kind) -> Allowance {
     match kind {
         Kind::Flood => Allowance::Retransmissions,
-        Kind::Version => Allowance::Cuts,
         Kind::Kill
         | Kind::Stop
+        | Kind::Version
         | Kind::Region
         | Kind::Invalid
         | Kind::Tags

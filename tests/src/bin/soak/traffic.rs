@@ -36,8 +36,6 @@ pub(crate) struct Sums {
     pub(crate) retransmitted: u64,
     /// Requests on connections that stay open.
     pub(crate) requests: u64,
-    /// Connections of the container that were being opened while the version changed, and did not survive it.
-    pub(crate) cut: u64,
 }
 
 /// What a step may do to connections.
@@ -46,8 +44,6 @@ pub(crate) enum Allowance {
     Nothing,
     /// Packets may be sent again: there are more than the queues of virtual devices take.
     Retransmissions,
-    /// Connections without a socket may end: their state is the version's own.
-    Cuts,
 }
 
 /// The running clients.
@@ -110,11 +106,7 @@ impl Traffic {
     ) -> Result<()> {
         let mut all = Vec::new();
         for (place, stream) in ended {
-            let mut totals = stream.end().with_context(|| place.word())?;
-            if place == Place::Container && allowance == Allowance::Cuts {
-                sums.cut += mem::take(&mut totals.failed).into_values().sum::<u64>();
-                sums.retransmitted += mem::take(&mut totals.retransmitted);
-            }
+            let totals = stream.end().with_context(|| place.word())?;
             sums.add(&totals);
             all.push((place, totals));
         }
@@ -129,7 +121,7 @@ impl Traffic {
         let mut each = all.iter();
         each.try_for_each(|(place, totals)| check_totals(*place, totals, allowance))?;
         let mut each = self.open.iter_mut();
-        each.try_for_each(|open| open.check(scene, allowance, sums))
+        each.try_for_each(|open| open.check(allowance, sums))
     }
 }
 
@@ -175,11 +167,8 @@ impl Open {
         })
     }
 
-    /// Makes a request; on a new connection where the old one may have been cut.
-    fn check(&mut self, scene: &Scene, allowance: Allowance, sums: &mut Sums) -> Result<()> {
-        if self.place == Place::Container && allowance == Allowance::Cuts {
-            *self = Self::new(scene, self.place, self.address)?;
-        }
+    /// Makes a request.
+    fn check(&mut self, allowance: Allowance, sums: &mut Sums) -> Result<()> {
         let result = self.client.request()?;
         sums.requests += 1;
         let what = || {
