@@ -43,7 +43,7 @@ const ALLOWED: &str = "198.51.100.10";
 const OTHER_REGISTRY: &str = "198.51.100.50";
 const STORAGE: [&str; 2] = ["203.0.113.66", "2001:db8:b10b::66"];
 /// Time limit, generous for emulated processors.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 /// Budget of resident memory in KiB.
 const MEMORY: u64 = 16 * 1024;
 
