@@ -27,18 +27,22 @@ pub const DEVICE_FLOWS: &str = "DEVICE_FLOWS";
 /// `ARRAY` of [`DeviceFlowKey`], in random slots: the keys of [`DEVICE_HELLOS`] and of [`DEVICE_FLOWS`], for their expiry in the kernel.
 pub const DEVICE_FLOW_RING: &str = "DEVICE_FLOW_RING";
 
+/// `HASH` of [`DeviceFlowKey`] to 0 (`u32`): connections and slots whose state a program uses, so that no other one does.
+pub const DEVICE_CLAIMS: &str = "DEVICE_CLAIMS";
+
 /// `HASH` of an interface index (`u32`) to the code of a [`ForwardedMode`] (`u32`): what happens to denied frames that came in by this device. Without an
 /// entry they are denied.
 pub const DEVICE_FORWARDED: &str = "DEVICE_FORWARDED";
 
 /// The maps of the device hook that versions of a daemon share with the attached programs, besides [`super::MAPS`].
-pub const DEVICE_MAPS: [&str; 6] = [
+pub const DEVICE_MAPS: [&str; 7] = [
     DEVICES,
     DEVICE_FORWARDED,
     DEVICE_SYNS,
     DEVICE_HELLOS,
     DEVICE_FLOWS,
     DEVICE_FLOW_RING,
+    DEVICE_CLAIMS,
 ];
 
 /// Entries of [`DEVICES`] and of [`DEVICE_FORWARDED`].
@@ -47,6 +51,8 @@ pub const MAX_DEVICES: u32 = 4096;
 pub const MAX_DEVICE_SYNS: u32 = 4096;
 /// Entries of [`DEVICE_HELLOS`].
 pub const MAX_DEVICE_HELLOS: u32 = 256;
+/// Entries of [`DEVICE_CLAIMS`].
+pub const MAX_DEVICE_CLAIMS: u32 = 1024;
 /// Entries of [`DEVICE_FLOWS`].
 pub const MAX_DEVICE_FLOWS: u32 = 16_384;
 

@@ -4,15 +4,13 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use enforcer_common::layout::{
-    Device, DeviceFlowKey, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, MAX_DEVICES,
-    NAME_BYTES, OpeningFlow, RING_SLOTS, VerifiedFlow,
+    Device, DeviceFlowKey, MAX_DEVICE_CLAIMS, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS,
+    MAX_DEVICES, NAME_BYTES, OpeningFlow, RING_SLOTS, VerifiedFlow,
 };
 use enforcer_common::tls::PartialFlow;
 
 /// Allocates memory for existing entries only.
 const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
-/// Connections whose state can be in use at the same time.
-const MAX_CLAIMS: usize = 1024;
 
 #[btf_map]
 pub(super) static DEVICES: HashMap<u32, Device, { MAX_DEVICES as usize }, ON_DEMAND> =
@@ -48,10 +46,13 @@ pub(super) static DEVICE_FLOWS: HashMap<
 #[btf_map]
 pub(super) static DEVICE_FLOW_RING: Array<DeviceFlowKey, { RING_SLOTS as usize }> = Array::new();
 
-/// Connections whose state is in use by a program.
 #[btf_map]
-pub(super) static DEVICE_CLAIMS: HashMap<DeviceFlowKey, u32, MAX_CLAIMS, ON_DEMAND> =
-    HashMap::new();
+pub(super) static DEVICE_CLAIMS: HashMap<
+    DeviceFlowKey,
+    u32,
+    { MAX_DEVICE_CLAIMS as usize },
+    ON_DEMAND,
+> = HashMap::new();
 
 /// The state of a connection that has sent nothing. Never written.
 #[btf_map]

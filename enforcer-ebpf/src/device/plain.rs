@@ -5,8 +5,8 @@
 use aya_ebpf::programs::SkBuffContext;
 use enforcer_common::layout::LinkHeader;
 use enforcer_common::{
-    Address, Bytes, Decision, Flow, PacketError, Reason, Words, decide_packet, decide_tunneled,
-    established_v4, established_v6, read_ipv4, read_ipv6,
+    Address, Bytes, Decision, Flow, PacketError, PolicyView as _, Reason, Transport, Words,
+    decide_packet, decide_tunneled, established_v4, established_v6, read_ipv4, read_ipv6,
 };
 
 use super::{flow_store, socketless};
@@ -106,13 +106,20 @@ impl PlainFrame<'_> {
         let Ok(flow) = read else {
             return None;
         };
+        // An extension header may name another destination (RFC 8200 section 4.4), and is not read here.
+        if let Transport::Hidden(_) = flow.transport {
+            return None;
+        }
         let flow = verifier::forget_flow_bounds(flow);
         let decision = decide_packet(Ok(flow), &KernelPolicy(self));
         let decision = decide_tunneled(decision, &KernelPolicy(self));
         let reason = decision.reason;
-        let passes =
-            reason == Reason::DefaultAllow || reason == Reason::Local || reason == Reason::Exempt;
-        passes.then_some(decision)
+        if reason == Reason::DefaultAllow {
+            // Otherwise names and exceptions count there, too.
+            let is_final = KernelPolicy(self).switches().unprotected_needs_no_lookup();
+            return is_final.then_some(decision);
+        }
+        (reason == Reason::Local || reason == Reason::Exempt).then_some(decision)
     }
 }
 

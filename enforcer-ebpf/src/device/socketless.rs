@@ -60,7 +60,9 @@ pub(super) fn verified(key: &DeviceFlowKey, sequence: u32) -> Option<Reason> {
         return None;
     }
     let flow = flow_store::verified(key)?;
-    let is_current = flow.follows(sequence)
+    // The last acknowledgement of a closed connection must not make it an open one.
+    let is_current = flow.last_seen != 0
+        && flow.follows(sequence)
         && flow.epoch == CurrentSettings.epoch()
         && CurrentSettings.is_ahead(flow.deadline);
     if !is_current {

@@ -162,7 +162,7 @@ extern "C" fn hello_parse_recorded(socket: u64, distance: u32) -> u32 {
         };
         hello_feed(socket, word);
     }
-    1
+    u32::from(matches!(demand(socket), Demand::Word(..)))
 }
 
 #[unsafe(no_mangle)]

@@ -2,8 +2,9 @@
 
 use aya::maps::{MapData, MapType};
 use enforcer_common::layout::{
-    DEVICE_FLOW_RING, DEVICE_FLOWS, DEVICE_HELLOS, DEVICE_SYNS, DeviceFlowKey, FLOWS,
-    MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, OpeningFlow, RING_SLOTS, VerifiedFlow,
+    DEVICE_CLAIMS, DEVICE_FLOW_RING, DEVICE_FLOWS, DEVICE_HELLOS, DEVICE_SYNS, DeviceFlowKey,
+    FLOWS, MAX_DEVICE_CLAIMS, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, OpeningFlow,
+    RING_SLOTS, VerifiedFlow,
 };
 use enforcer_common::tls::{FlowState, PartialFlow};
 
@@ -46,7 +47,13 @@ impl Pins {
 }
 
 /// Connections without a socket. Slots of the ring belong to entries of the others.
-const DEVICE_CONNECTIONS: [&str; 4] = [DEVICE_SYNS, DEVICE_HELLOS, DEVICE_FLOWS, DEVICE_FLOW_RING];
+const DEVICE_CONNECTIONS: [&str; 5] = [
+    DEVICE_SYNS,
+    DEVICE_HELLOS,
+    DEVICE_FLOWS,
+    DEVICE_FLOW_RING,
+    DEVICE_CLAIMS,
+];
 
 /// The maps of a version with these names; `None` if it lacks one, or has one of another layout.
 fn shared(version: &Version, names: &[&'static str]) -> Option<Vec<(&'static str, MapData)>> {
@@ -85,6 +92,7 @@ fn expected(name: &str) -> Option<Shape> {
         DEVICE_SYNS => of_connections(MapType::LruHash, size_of::<OpeningFlow>(), MAX_DEVICE_SYNS),
         DEVICE_HELLOS => of_connections(MapType::Hash, size_of::<PartialFlow>(), MAX_DEVICE_HELLOS),
         DEVICE_FLOWS => of_connections(MapType::Hash, size_of::<VerifiedFlow>(), MAX_DEVICE_FLOWS),
+        DEVICE_CLAIMS => of_connections(MapType::Hash, size_of::<u32>(), MAX_DEVICE_CLAIMS),
         DEVICE_FLOW_RING => Shape {
             map_type: MapType::Array,
             key: size_of::<u32>(),

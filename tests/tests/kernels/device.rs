@@ -20,8 +20,13 @@ const WEB_IN_6TO4: &str = "2002:5db8:d822::1";
 const REGISTRY: &str = "20.42.66.1";
 const WEB: &str = "93.184.216.34";
 const HTTPS: u16 = 443;
-/// Type of an Ethernet frame with IPv4.
+const WEB_V6: &str = "2606:2800:220:1::1";
+/// Types of Ethernet frames.
 const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+/// Extension headers of IPv6 (RFC 8200 section 4).
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
 
 #[test]
 fn the_verifier_accepts_the_device_programs_within_their_budgets() -> Result<()> {
@@ -96,6 +101,44 @@ fn frames_are_judged_behind_every_link_header() -> Result<()> {
             let frame = [&[2; 12], header, &packet].concat();
             assert_eq!(device.passes(&frame)?, passes, "{header:02x?} to {to}");
         }
+    }
+    Ok(())
+}
+
+/// RFC 8200 section 4.4, RFC 791: what is behind the destination decides where the packet goes.
+#[test]
+fn frames_that_name_a_further_destination_are_denied() -> Result<()> {
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let mut device = DevicePrograms::load(&policy)?;
+    device.set_loopback(LinkHeader::Ethernet)?;
+    let [v4, v6] =
+        [WEB, WEB_V6].map(|to| Ok::<_, anyhow::Error>(Packet::new(to.parse()?, UDP, HTTPS)));
+    let (v4, v6) = (v4?, v6?);
+    let route = |left: u8| [vec![2, 4, left], vec![0; 20]].concat();
+    let loose = [131, 7, 4, 20, 38, 98, 100];
+    for (what, packet, passes) in [
+        ("a route", v6.clone().extension(ROUTING, &route(1)), false),
+        (
+            "a route behind options",
+            v6.clone()
+                .extension(ROUTING, &route(1))
+                .extension(HOP_BY_HOP, &[0; 7]),
+            false,
+        ),
+        (
+            "a route that is used up",
+            v6.clone().extension(ROUTING, &route(0)),
+            true,
+        ),
+        ("options", v6.extension(HOP_BY_HOP, &[0; 7]), true),
+        ("a source route", v4.clone().options(&loose), false),
+        ("a harmless option", v4.options(&[148, 4, 0, 0]), true),
+    ] {
+        let packet = packet.network();
+        let header = if packet[0] >> 4 == 4 { IPV4 } else { IPV6 };
+        let frame = [&[2; 12], &header[..], &packet].concat();
+        assert_eq!(device.passes(&frame)?, passes, "{what}");
     }
     Ok(())
 }
