@@ -29,7 +29,7 @@ use crate::{arch::Arch, setup};
 /// Guests that run at once; each has two virtual processors.
 const TOGETHER: usize = 2;
 /// Time after which a guest is killed.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+const LIMIT: Duration = Duration::from_secs(50 * 60);
 
 /// Options of `./x vm`.
 #[derive(clap::Args)]

@@ -21,7 +21,7 @@ const KERNEL: &str = "6.1";
 const BOOTS: [Boot; 2] = [
     Boot {
         name: "systemd-first-boot",
-        limit: Duration::from_secs(1200),
+        limit: Duration::from_secs(2400),
         steps: &[
             "without-the-package-connections-succeed",
             "install-enables-and-starts",
@@ -43,7 +43,7 @@ const BOOTS: [Boot; 2] = [
     },
     Boot {
         name: "systemd-second-boot",
-        limit: Duration::from_secs(300),
+        limit: Duration::from_secs(600),
         steps: &[
             "boot-enforces-before-the-first-interface-is-up",
             "boot-enforces-before-network-pre-target",
