@@ -90,7 +90,7 @@ coded_enum! {
     pub enum Arrivals: u32 {
         /// Frames of anybody: also of this host's containers, virtual machines and tunnels.
         Any = 0,
-        /// What other hosts send, which has no socket here: a frame with one was turned around in the host, as MACVLAN does.
+        /// What other hosts send, which has no socket here: a frame with one was looped back in the host, as MACVLAN does.
         Outside = 1,
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn judge(context: &SkBuffContext) -> i32 {
         report::passed(Hook::Device, decision);
         return PASS;
     }
-    let Some((flow, decision)) = decision(context, header) else {
+    let Some((flow, decision)) = decision::<false>(context, header) else {
         return PASS;
     };
     if decision.verdict() == Verdict::Allow {
@@ -82,9 +82,13 @@ pub(super) fn device(index: u32) -> Option<Device> {
     unsafe { DEVICES.get(&index) }.copied()
 }
 
-/// The decision on a frame behind this kind of link header; `None` for protocols other than IP, which are not judged.
+/// The decision on a frame behind this kind of link header; `None` for protocols other than IP, which are not judged. Not a function as a parameter: it
+/// would be compiled to a separate one.
 #[inline(always)]
-fn decision(context: &SkBuffContext, header: Option<LinkHeader>) -> Option<(Flow, Decision)> {
+pub(super) fn decision<const IS_LOOPED_BACK: bool>(
+    context: &SkBuffContext,
+    header: Option<LinkHeader>,
+) -> Option<(Flow, Decision)> {
     let Some(header) = header else {
         return Some(unread(Reason::NoTable));
     };
@@ -94,13 +98,14 @@ fn decision(context: &SkBuffContext, header: Option<LinkHeader>) -> Option<(Flow
     match frame.find_ip(header) {
         Contents::Other => None,
         Contents::Unreadable => Some(unread(Reason::Unreadable)),
+        Contents::Ip(_) if IS_LOOPED_BACK => Some(address_only(&frame)),
         Contents::Ip(_) => Some(packet_decision(&mut frame)),
     }
 }
 
 /// Flow and decision of a frame of which no flow can be read.
 #[inline(always)]
-pub(super) fn unread(reason: Reason) -> (Flow, Decision) {
+fn unread(reason: Reason) -> (Flow, Decision) {
     let destination = Address::from_v4(0);
     let flow = Flow {
         destination,
@@ -117,7 +122,7 @@ pub(super) fn unread(reason: Reason) -> (Flow, Decision) {
 
 /// The decision on the addresses of a frame whose IP header was found.
 #[inline(always)]
-pub(super) fn address_decision(frame: &Frame<'_>) -> (Flow, Decision) {
+fn address_decision(frame: &Frame<'_>) -> (Flow, Decision) {
     let read = match frame.version() {
         4 => read_ipv4(frame),
         6 => read_ipv6(frame),
@@ -136,6 +141,20 @@ pub(super) fn address_decision(frame: &Frame<'_>) -> (Flow, Decision) {
         transport: Transport::Hidden(0),
     });
     (flow, decision)
+}
+
+/// The decision on a frame that was looped back, by its addresses: no server answers a connection to an allowed one by this card.
+#[inline(always)]
+fn address_only(frame: &Frame<'_>) -> (Flow, Decision) {
+    let (flow, decision) = address_decision(frame);
+    let is_named =
+        decision.reason == Reason::AllowedName || decision.reason == Reason::ExceptionName;
+    let reason = if is_named {
+        Reason::NoTcpSocket
+    } else {
+        decision.reason
+    };
+    (flow, Decision { reason, ..decision })
 }
 
 /// The decision on a frame whose IP header was found.

@@ -8,7 +8,7 @@ use enforcer_common::{Address, Bytes as _};
 
 use super::egress::{PASS, device};
 use super::frame::Frame;
-use super::{flow_store, turned_around};
+use super::{flow_store, looped_back};
 use crate::skb::Packet;
 use crate::tls::flow::transport_at;
 
@@ -16,8 +16,8 @@ use crate::tls::flow::transport_at;
 #[inline(always)]
 pub(super) fn observe(context: &SkBuffContext) -> i32 {
     if let Some(device) = device(Packet(context).device()) {
-        if turned_around::is_turned_around(context, device) {
-            return turned_around::judge(context, device);
+        if looped_back::is_looped_back(context, device) {
+            return looped_back::judge(context, device);
         }
         note_answer(context, device);
     }

@@ -6,12 +6,12 @@ mod flow_store;
 mod frame;
 mod ingress;
 mod local;
+mod looped_back;
 mod maps;
 mod packet;
 mod plain;
 mod socket_options;
 mod socketless;
-mod turned_around;
 
 use aya_ebpf::EbpfContext as _;
 use aya_ebpf::macros::{cgroup_sockopt, classifier, lsm_cgroup};

@@ -158,12 +158,11 @@ fn check_partial(
 fn write_key(frame: &Frame<'_>, destination: Address, key: &mut DeviceFlowKey) -> Option<()> {
     let [first] = frame.at(0)?;
     let at = if first >> 4 == 4 {
-        key.source = Address::from_v4(u32::from_be_bytes(frame.at(12)?)).key();
         u32::from(first & 0x0f) * 4
     } else {
-        key.source = Address::from_v6(u128::from_be_bytes(frame.at(8)?)).key();
         40
     };
+    key.source = frame.source()?.key();
     key.destination = destination.key();
     key.device = frame.device();
     key.port = u16::from_be_bytes(frame.at(at)?).into();

@@ -1,5 +1,7 @@
 //! Network devices.
 
+use aya::util::KernelVersion;
+
 use super::list_of;
 use crate::sys::KernelError;
 use crate::sys::driver::bus_address;
@@ -57,7 +59,17 @@ pub fn devices() -> Result<Vec<Device>, KernelError> {
     let mut devices = collect(&list_of(NEWLINK, &request), Device::read)
         .map_err(KernelError::failed("list the network devices"))?;
     devices.sort_unstable_by_key(|device| device.index);
+    if !names_parents() {
+        for device in &mut devices {
+            device.is_card = device.kind.is_none() && bus_address(&device.name).is_some();
+        }
+    }
     Ok(devices)
+}
+
+/// Whether the kernel names the parents of devices by itself. It knows better than drivers, of which some of virtual devices have an address, too.
+fn names_parents() -> bool {
+    KernelVersion::current().map_or(true, |version| version >= KernelVersion::new(5, 14, 0))
 }
 
 impl Device {
@@ -76,13 +88,11 @@ impl Device {
         let attributes = Attributes::after(message, HEADER);
         let link_namespace = attributes.number(LINK_NETNSID);
         let kind = attributes.nested(LINKINFO).text(INFO_KIND);
-        let name = attributes.text(IFNAME)?;
         Some(Self {
             index: u32::from_ne_bytes(field(message, 4)?),
             link_type: u16::from_ne_bytes(field(message, 2)?),
-            is_card: kind.is_none()
-                && (attributes.text(PARENT).is_some() || bus_address(&name).is_some()),
-            name,
+            name: attributes.text(IFNAME)?,
+            is_card: kind.is_none() && attributes.text(PARENT).is_some(),
             kind,
             master: attributes.number(MASTER),
             lower: attributes.number(LINK).filter(|_| link_namespace.is_none()),

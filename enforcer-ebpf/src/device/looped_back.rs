@@ -1,13 +1,11 @@
 //! Frames of this host's own containers that come in by a card, so that the host would forward them as if another host had sent them.
 
 use aya_ebpf::programs::SkBuffContext;
-use enforcer_common::frame::Contents;
+use enforcer_common::Verdict;
 use enforcer_common::layout::{Arrivals, Device, LinkHeader};
-use enforcer_common::{Decision, Flow, Reason, Verdict};
 
 use super::denial;
-use super::egress::{DROP, PASS, address_decision, is_audited, unread};
-use super::frame::Frame;
+use super::egress::{DROP, PASS, decision, is_audited};
 use crate::skb::Packet;
 
 /// `PACKET_HOST` (linux/if_packet.h): the Ethernet address is the device's.
@@ -16,7 +14,7 @@ const TO_THIS_HOST: u32 = 0;
 /// Whether a process of this host sent a frame where only other hosts' arrive: MACVLAN and IPVLAN pass frames between their devices and to the host by the
 /// card below them. It could have any source address.
 #[inline(always)]
-pub(super) fn is_turned_around(context: &SkBuffContext, device: Device) -> bool {
+pub(super) fn is_looped_back(context: &SkBuffContext, device: Device) -> bool {
     device.arrivals != Arrivals::Any as u32 && Packet(context).sender().is_some()
 }
 
@@ -26,7 +24,8 @@ pub(super) fn judge(context: &SkBuffContext, device: Device) -> i32 {
     if Packet(context).kind() != TO_THIS_HOST {
         return PASS;
     }
-    let Some((flow, decision)) = decision(context, device) else {
+    let header = LinkHeader::from_code(device.header);
+    let Some((flow, decision)) = decision::<true>(context, header) else {
         return PASS;
     };
     if decision.verdict() == Verdict::Allow {
@@ -36,30 +35,4 @@ pub(super) fn judge(context: &SkBuffContext, device: Device) -> i32 {
     let is_audited = is_audited(index);
     denial::report(context, flow, decision, index, is_audited);
     if is_audited { PASS } else { DROP }
-}
-
-/// The decision; `None` for protocols other than IP.
-#[inline(always)]
-fn decision(context: &SkBuffContext, device: Device) -> Option<(Flow, Decision)> {
-    let Some(header) = LinkHeader::from_code(device.header) else {
-        return Some(unread(Reason::NoTable));
-    };
-    let Some(mut frame) = Frame::open(context) else {
-        return Some(unread(Reason::Unreadable));
-    };
-    match frame.find_ip(header) {
-        Contents::Other => None,
-        Contents::Unreadable => Some(unread(Reason::Unreadable)),
-        Contents::Ip(_) => {
-            let (flow, decision) = address_decision(&frame);
-            let is_named =
-                decision.reason == Reason::AllowedName || decision.reason == Reason::ExceptionName;
-            let reason = if is_named {
-                Reason::NoTcpSocket
-            } else {
-                decision.reason
-            };
-            Some((flow, Decision { reason, ..decision }))
-        }
-    }
 }
