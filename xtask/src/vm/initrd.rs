@@ -16,8 +16,9 @@ use crate::{
     env,
 };
 
-/// A shell with the small tools (busybox), `ip` and `tc`, NAT, virtual servers, WireGuard, and the interpreter of the lab's own tools.
-const PACKAGES: &str = "--include=busybox-static,iproute2,ipvsadm,nftables,python3,wireguard-tools";
+/// A shell with the small tools (busybox), `ip` and `tc`, NAT, virtual servers, WireGuard, a proxy (systemd), and the interpreter of the lab's own tools.
+const PACKAGES: &str =
+    "--include=busybox-static,iproute2,ipvsadm,nftables,python3,systemd,wireguard-tools";
 /// Files that no test reads: an emulated processor copies every byte.
 const LEFT_OUT: [&str; 6] = [
     "/usr/share/info/*",
@@ -28,7 +29,7 @@ const LEFT_OUT: [&str; 6] = [
     "/usr/lib/python3/dist-packages/*",
 ];
 /// What the lab links, the sockets that it tries, and the filters and devices of `tests/tests/bypass` take: a guest loads no module by itself.
-const MODULES: [&str; 33] = [
+const MODULES: [&str; 43] = [
     "virtio_pci",
     "virtio_net",
     "veth",
@@ -62,6 +63,16 @@ const MODULES: [&str; 33] = [
     "nf_tables",
     "nft_chain_nat",
     "nft_nat",
+    "xfrm_user",
+    "xfrm_interface",
+    "esp4",
+    "esp6",
+    "tls",
+    "aes_generic",
+    "ctr",
+    "ghash_generic",
+    "gcm",
+    "seqiv",
 ];
 
 /// A file of the suite: where it is here, and its name in `/suite`.
