@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 
+import frame_tls
 import frame_uring
 from frame_device import Device, opened
 
@@ -27,6 +28,8 @@ SEND_REQUEST = 1
 #: By version of a packet socket's ring: `struct tpacket_hdr` and its successors, up to what is sent, with status and length; where the frame begins.
 SLOTS = {1: ("QI", (0, 1), 32), 2: ("II", (0, 1), 32), 3: ("16xII", (1, 0), 48)}
 SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
+#: linux/udp.h.
+UDP_ENCAP, UDP_ENCAP_ESPINUDP = 100, 2
 #: Size of a ring of one frame.
 SLOT = mmap.PAGESIZE
 
@@ -96,6 +99,11 @@ def datagrams(number, address, port=0):
     held[number].bind((address, port))
 
 
+def accept_esp(number):
+    """Lets the kernel take ESP out of the datagrams that a socket receives (RFC 3948)."""
+    held[number].setsockopt(socket.IPPROTO_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP)
+
+
 def send_to(number, to, port, data):
     held[number].sendto(bytes.fromhex(data), (to, port))
 
@@ -120,6 +128,10 @@ def serve(number, address, port):
 def accept(number, of):
     held[number] = held[of].accept()[0]
     held[number].settimeout(PATIENCE)
+
+
+def encrypt(number, nonce):
+    frame_tls.encrypt(held[number], bytes.fromhex(nonce))
 
 
 def send(number, data):
@@ -188,10 +200,13 @@ ACTS = {
         send_slot,
         change_slot,
         datagrams,
+        accept_esp,
         send_to,
         connect,
         serve,
         accept,
+        frame_tls.has_tls,
+        encrypt,
         send,
         send_pages,
         change_pages,

@@ -87,6 +87,11 @@ pub(crate) static TUNNEL_DEVICES: Bypass = bypass(
     "root, by a tunnel that anybody may use",
     STORAGE,
 );
+pub(crate) static XFRM_INTERFACES: Bypass = bypass(
+    "frames that the host sends through an xfrm interface, in ESP or in ESP in UDP",
+    RAW,
+    STORAGE,
+);
 pub(crate) static EMBEDDED_ADDRESSES: Bypass = bypass(
     "an IPv6 address that contains a storage account's, by a 6rd or ISATAP device of the host",
     NOBODY,
@@ -134,9 +139,11 @@ pub(crate) static SYN_COOKIES: Bypass = bypass(
 );
 /// What must pass is no way around; the table omits it.
 pub(crate) static CONTROLS: Bypass = bypass("everything else", "", "");
+/// What the sockets' hooks deny is no way around them.
+pub(crate) static SOCKETS: Bypass = bypass("a socket in scope", "", "");
 
 /// The lines of the table.
-static BYPASSES: [&Bypass; 20] = [
+static BYPASSES: [&Bypass; 21] = [
     &PACKET_SOCKETS,
     &CONTAINER_FRAMES,
     &CONVERSATIONS,
@@ -148,6 +155,7 @@ static BYPASSES: [&Bypass; 20] = [
     &DATAGRAM_TUNNELS,
     &RAW_TUNNELS,
     &TUNNEL_DEVICES,
+    &XFRM_INTERFACES,
     &EMBEDDED_ADDRESSES,
     &TUN_OWNER,
     &NESTED_CONTAINER,
@@ -162,9 +170,10 @@ static BYPASSES: [&Bypass; 20] = [
 /// Checks that the table contains what the comparison expects of a technique.
 pub(crate) fn check(row: &Row) -> Result<()> {
     let word = match row.with {
-        With::Passes => return Ok(()),
+        // The documentation lists what the sockets' hooks deny elsewhere.
+        With::Passes | With::DeniedIn(..) => return Ok(()),
         With::Unchanged => "what was judged".to_owned(),
-        With::Denied(reason) => format!("`{}`", reason.word()),
+        With::Denied(reason) | With::DeniedAt(_, reason) => format!("`{}`", reason.word()),
     };
     let is_listed = BYPASSES.contains(&row.bypass) && row.bypass.with.contains(&word);
     ensure!(

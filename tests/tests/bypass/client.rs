@@ -103,6 +103,12 @@ impl Client {
         }
     }
 
+    /// Whether the next bytes of a stream are `answer`; no if nothing comes, or the connection ends.
+    pub(crate) fn is_answered(&mut self, socket: Socket, answer: &[u8]) -> Result<bool> {
+        let result = self.call(socket, json!({"do": "receive"}))?;
+        Ok(result.data.is_some_and(|data| data == answer))
+    }
+
     /// Runs a command of the tool that sends, which may fail.
     pub(crate) fn try_on(&mut self, socket: Socket, command: Value) -> Result<SendResult> {
         let errno = self.call(socket, command)?.errno;

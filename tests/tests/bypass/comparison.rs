@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use enforcer::control::EventRecord;
 use enforcer_common::{Hook, Reason};
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     fences,
     fixture::Fixture,
     lane::{Lane, MadeAttempt, Row},
+    outcome::Outcome,
     support::note,
 };
 
@@ -38,6 +38,10 @@ pub(crate) enum Target {
 pub(crate) enum With {
     /// An event of a device with this reason, and nothing arrives.
     Denied(Reason),
+    /// As [`With::Denied`], at the device of this name.
+    DeniedAt(&'static str, Reason),
+    /// An event of a socket's hook, in the cgroup whose path ends like this, and nothing arrives.
+    DeniedIn(&'static str, Hook, Reason),
     /// What was judged arrives, and not what the sender made of it afterwards.
     Unchanged,
     /// As without: everything arrives, and no event.
@@ -105,13 +109,6 @@ impl<S> Technique<S> {
     }
 }
 
-/// What the observers saw of an attempt.
-#[derive(Debug)]
-struct Outcome {
-    sent: MadeAttempt,
-    events: Vec<EventRecord>,
-}
-
 /// Lanes that run side by side.
 pub(crate) type Stage = Vec<Box<dyn Lane>>;
 
@@ -122,6 +119,27 @@ pub(crate) fn compare(fixture: &Fixture, stages: &mut [Stage]) -> Result<Vec<Str
     let without = run(fixture, stages, false)?;
     fixture.filter_devices()?;
     let with = run(fixture, stages, true)?;
+    differences(fixture, stages, without, with)
+}
+
+/// Runs techniques outside the scope, then the same ones inside it, without filters at devices, and returns the complaints.
+pub(crate) fn compare_places(fixture: &Fixture, places: [Stage; 2]) -> Result<Vec<String>> {
+    fixture.unfilter_devices()?;
+    fixture.fences(|fences| fences.report(&fixture.events))?;
+    let [outside, inside] = places;
+    let without = run(fixture, &mut [outside], false)?;
+    let inside = &mut [inside];
+    let with = run(fixture, inside, true)?;
+    differences(fixture, inside, without, with)
+}
+
+/// Compares outcomes with what is expected of their techniques, and returns the complaints.
+fn differences(
+    fixture: &Fixture,
+    stages: &[Stage],
+    without: Vec<Outcome>,
+    with: Vec<Outcome>,
+) -> Result<Vec<String>> {
     let mut complaints = unexpected(fixture)?;
     let rows = stages.iter().flatten().flat_map(|lane| lane.rows());
     let rows: Vec<Row> = rows.collect();
@@ -161,12 +179,6 @@ fn run(fixture: &Fixture, stages: &mut [Stage], is_hooked: bool) -> Result<Vec<O
     Ok(outcomes.collect())
 }
 
-/// Whether an event for a server name shows it, and also the source if no socket shows who sent it.
-fn shows_contents(event: &EventRecord, reason: Reason) -> bool {
-    reason != Reason::ServerNameUnknown
-        || event.server_name.is_some() && event.source.is_some() == event.cgroup.is_none()
-}
-
 /// Events of addresses that no attempt had. The network stack may send more to one that had, also on the other side.
 fn unexpected(fixture: &Fixture) -> Result<Vec<String>> {
     let mut events = fixture.events.denials()?;
@@ -199,50 +211,4 @@ fn side_by_side(
         });
         joined.collect()
     })
-}
-
-impl Outcome {
-    /// Whether the way was open, and unseen.
-    fn is_open(&self) -> bool {
-        self.is_sent() && self.sent.has_arrived && self.events.is_empty()
-    }
-
-    /// Whether the sender had success.
-    fn is_sent(&self) -> bool {
-        matches!(self.sent.result, SendResult::OneWay | SendResult::Answered)
-    }
-
-    fn is(&self, expected: With) -> bool {
-        match expected {
-            With::Passes => self.is_open(),
-            With::Unchanged => self.is_sent() && !self.sent.has_arrived,
-            With::Denied(reason) => {
-                let is_named = |event: &EventRecord| {
-                    let is_hooks = event.hook == Hook::Device.word() && event.device.is_some();
-                    is_hooks && event.reason == reason.word() && shows_contents(event, reason)
-                };
-                let is_closed = !self.sent.has_arrived && self.sent.result != SendResult::Answered;
-                is_closed && self.events.iter().any(is_named)
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let arrival = if self.sent.has_arrived {
-            "arrives"
-        } else {
-            "does not arrive"
-        };
-        let events = self.events.iter().map(|event| {
-            let device = event.device.as_deref().unwrap_or("-");
-            format!("{} {device}: {}", event.hook, event.reason)
-        });
-        let events: Vec<String> = events.collect();
-        let events = if events.is_empty() {
-            "no event".to_owned()
-        } else {
-            events.join(", ")
-        };
-        format!("{:?} {arrival}, {events}", self.sent.result)
-    }
 }

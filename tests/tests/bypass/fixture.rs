@@ -60,8 +60,9 @@ pub(crate) struct Fixture {
     pub(crate) network: Network,
     pub(crate) container: Netns,
     container_cgroup: Cgroup,
-    host_cgroup: Cgroup,
-    _cgroup: Cgroup,
+    /// The scope.
+    pub(crate) host_cgroup: Cgroup,
+    pub(crate) cgroup: Cgroup,
     bpffs: Bpffs,
     pub(crate) scratch: ScratchDir,
 }
@@ -106,7 +107,7 @@ impl Fixture {
             network,
             container,
             host_cgroup,
-            _cgroup: cgroup,
+            cgroup,
             bpffs,
             scratch,
         })

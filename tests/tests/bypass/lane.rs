@@ -123,12 +123,16 @@ fn attempt<S>(
     let result = (technique.act)(fixture, shared, &attempt)?;
     let trace = (technique.trace)(&attempt);
     match technique.with {
-        With::Denied(_) if is_hooked => {
+        With::Denied(_) | With::DeniedAt(..) | With::DeniedIn(..) if is_hooked => {
             let is_denial = |event: &_| is_to(event, attempt.to);
             fixture.events.await_denial(ARRIVAL, is_denial)?;
         }
         With::Unchanged if is_hooked => {}
-        With::Denied(_) | With::Unchanged | With::Passes => {
+        With::Denied(_)
+        | With::DeniedAt(..)
+        | With::DeniedIn(..)
+        | With::Unchanged
+        | With::Passes => {
             let _seen_below = fixture.far.await_frame_with(known, &trace, ARRIVAL);
         }
     }

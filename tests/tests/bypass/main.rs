@@ -16,13 +16,16 @@ mod event_log;
 mod fences;
 mod fixture;
 mod group_messages;
+mod kernel_tls;
 mod lane;
 mod link_headers;
 mod links;
 mod mini_tcp;
 mod nested_container;
+mod outcome;
 mod overlay;
 mod packet_sockets;
+mod places;
 mod races;
 mod raw_tunnels;
 mod redirected_connections;
@@ -32,6 +35,7 @@ mod selection;
 mod server;
 mod shared_card;
 mod socket_options;
+mod socket_proxy;
 mod support;
 mod syn_cookies;
 mod topology;
@@ -40,13 +44,15 @@ mod tunnel_devices;
 mod upper_devices;
 mod virtual_servers;
 mod wireguard;
+mod xfrm_interfaces;
 
 use anyhow::Result;
 
 use crate::{
-    comparison::{Stage, compare},
+    comparison::{Stage, compare, compare_places},
     fixture::Fixture,
     links::Station,
+    places::Place,
 };
 
 /// Returns the techniques: those that run alone first, as the others leave some traffic behind.
@@ -70,6 +76,8 @@ fn stages(fixture: &Fixture) -> Result<[Stage; 3]> {
     lanes.extend(shared_card::macvlan(fixture)?);
     lanes.extend(upper_devices::macvlan(fixture)?);
     lanes.extend(wireguard::techniques(fixture)?);
+    lanes.extend(xfrm_interfaces::techniques(fixture)?);
+    lanes.extend(kernel_tls::verified(fixture)?);
     lanes.extend(crafted_hellos::techniques("host", &host, Station::of_host)?);
     lanes.extend(crafted_hellos::techniques(
         "container",
@@ -94,11 +102,24 @@ fn last_stage(fixture: &Fixture) -> Result<[Stage; 1]> {
     Ok([lanes.into_iter().flatten().collect()])
 }
 
+/// Returns the techniques that the sockets' hooks deny, with senders outside and inside the scope.
+fn places(fixture: &Fixture) -> Result<[Stage; 2]> {
+    let stage = |place| -> Result<Stage> {
+        let lanes = [
+            kernel_tls::unverified(fixture, place)?,
+            socket_proxy::techniques(fixture, place)?,
+        ];
+        Ok(lanes.into_iter().flatten().collect())
+    };
+    Ok([stage(Place::Outside)?, stage(Place::Inside)?])
+}
+
 #[test]
 fn ways_around_the_sockets_hooks_are_open_without_frames_and_denied_with_them() -> Result<()> {
     let fixture = Fixture::new()?;
     let mut complaints = compare(&fixture, &mut stages(&fixture)?)?;
     complaints.extend(compare(&fixture, &mut last_stage(&fixture)?)?);
+    complaints.extend(compare_places(&fixture, places(&fixture)?)?);
     assert_eq!(complaints, [""; 0]);
     Ok(())
 }

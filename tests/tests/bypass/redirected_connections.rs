@@ -1,6 +1,6 @@
 //! NAT in `PREROUTING`: a container connects to an allowed address, and the host leads the connection to a storage account.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::Result;
 use enforcer_common::Reason;
@@ -83,11 +83,12 @@ fn iptables(cache: &ToolCache, fixture: &Fixture, from: u16, attempt: &Attempt) 
 /// Connects to a port of `to`, sends the marker, and waits for the server's answer.
 pub(crate) fn exchange(
     client: &mut Client,
-    to: Ipv4Addr,
+    to: impl Into<IpAddr>,
     port: u16,
     data: &[u8],
 ) -> Result<SendResult> {
-    let socket = client.try_open(json!({"do": "connect", "to": to, "port": port}))?;
+    let order = json!({"do": "connect", "to": to.into(), "port": port});
+    let socket = client.try_open(order)?;
     let Ok(socket) = socket else {
         return Ok(SendResult::Unanswered);
     };
