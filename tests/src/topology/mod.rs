@@ -2,8 +2,10 @@
 
 pub mod addresses;
 pub mod bpffs;
+pub mod bridged_container;
 pub mod capture;
 pub mod cgroup;
+pub mod device_churn;
 pub mod frame_capture;
 pub mod frame_counter;
 pub mod frame_sender;

@@ -64,7 +64,15 @@ impl Netns {
     /// # Errors
     /// When it cannot be opened.
     pub fn of_this_process() -> Result<Self> {
-        let file = File::open("/proc/self/ns/net").context("open this network namespace")?;
+        Self::of_process(process::id())
+    }
+
+    /// Returns that of a process.
+    ///
+    /// # Errors
+    /// As [`Netns::of_this_process`].
+    pub fn of_process(pid: u32) -> Result<Self> {
+        let file = File::open(format!("/proc/{pid}/ns/net")).context("open a network namespace")?;
         let inode = file.metadata().context("stat a network namespace")?.ino();
         Ok(Self {
             fd: Arc::new(file.into()),
@@ -91,7 +99,13 @@ impl Netns {
     /// Returns the environment of processes in this namespace.
     #[must_use]
     pub fn env(&self) -> ProcessEnv {
-        ProcessEnv::default().with_netns(Arc::clone(&self.fd))
+        self.instead_in(ProcessEnv::default())
+    }
+
+    /// Returns `env` with this network namespace in place of its own.
+    #[must_use]
+    pub fn instead_in(&self, env: ProcessEnv) -> ProcessEnv {
+        env.with_netns(Arc::clone(&self.fd))
     }
 
     /// Runs a closure in a thread inside the namespace. Sockets opened there stay there.

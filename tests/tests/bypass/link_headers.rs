@@ -1,9 +1,7 @@
 //! What stands between an Ethernet address and an IP header.
 
+pub(crate) use lab::topology::bridged_container::Mac;
 use test_data::client_hello::length_prefixed;
-
-/// An Ethernet address.
-pub(crate) type Mac = [u8; 6];
 
 /// EtherTypes (IANA).
 pub(crate) const IPV4: u16 = 0x0800;

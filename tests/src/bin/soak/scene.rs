@@ -17,10 +17,10 @@ use lab::{
         service_tags,
         version::{self, Version},
     },
-    topology::{addresses::INTERNET, cgroup::Cgroup, netns::Netns},
+    topology::{addresses::INTERNET, bridged_container::connect, cgroup::Cgroup, netns::Netns},
 };
 
-use crate::topology::{DEVICES, Place, connect};
+use crate::topology::{DEVICES, Place};
 
 /// An address of contoso's login server.
 const LOGIN: &str = "198.51.100.10";
@@ -153,11 +153,7 @@ impl Scene {
         } else {
             &[]
         };
-        let text = service_tags::file_with(self.publication, storage)?;
-        let file = self.fixture.service_tags();
-        let new = file.with_extension("new");
-        fs::write(&new, text)?;
-        fs::rename(&new, file).context("replace the service tags")
+        self.fixture.replace_service_tags(self.publication, storage)
     }
 
     /// Opens some connections to port 443 of `address` from a place.
