@@ -10,15 +10,13 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Container, ContainerEngine, ImageStore, cni, namespaces::Namespaces};
+use super::{Container, ContainerEngine, ImageStore, Site, cni, namespaces::Namespaces};
 use crate::{
-    Lab,
     clients::LIMIT,
     fixtures::{
         process::{Finished, run},
         server::Server,
     },
-    topology::cgroup::Cgroup,
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -113,14 +111,14 @@ impl ImageStore for Containerd {
 }
 
 impl ContainerEngine for Containerd {
-    fn start(lab: &Lab, cgroup: &Cgroup) -> Result<Self> {
-        let namespaces = Namespaces::new(lab, "containerd", cgroup)?;
+    fn start_at(site: &Site<'_>) -> Result<Self> {
+        let namespaces = Namespaces::new(site, "containerd")?;
         let socket = namespaces.dir().join("socket");
         let file = namespaces.dir().join("config.toml");
         fs::write(&file, settings(&namespaces, &socket)).context("configure containerd")?;
         let mut command = namespaces.command("containerd");
         command.arg("--config").arg(file);
-        let mut server = Server::start("containerd", command, lab.dir())?;
+        let mut server = Server::start(&site.named("containerd"), command, site.lab.dir())?;
         let answers = || {
             let mut command = client(&namespaces, &socket);
             command.arg("version");

@@ -3,22 +3,29 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use super::{Container, ContainerEngine, ImageStore, namespaces::Namespaces};
+use super::{Container, ContainerEngine, ImageStore, Site, namespaces::Namespaces};
 use crate::{
-    Lab,
     clients::LIMIT,
     fixtures::{
-        process::{Finished, run},
+        process::{Finished, POLL, run},
         server::Server,
     },
-    topology::cgroup::Cgroup,
+    topology::netns::Netns,
 };
 
+/// Arguments of a `dockerd` without containers. It removes another one's default bridge, so both share no network namespace.
+const WITHOUT_NETWORKS: [&str; 4] = [
+    "--bridge=none",
+    "--iptables=false",
+    "--ip6tables=false",
+    "--ip-forward=false",
+];
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// A running `dockerd` with its default bridge.
@@ -35,9 +42,30 @@ impl Docker {
     /// # Errors
     /// When it fails; the error contains its output.
     pub fn docker(&self, arguments: &[&str]) -> Result<()> {
+        self.ask(arguments).map(drop)
+    }
+
+    /// The network namespace of the container `name`, once it runs.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn network_of(&self, name: &str) -> Result<Netns> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            let state = self.ask(&["inspect", "--format={{.State.Pid}}", name]);
+            let pid = state.and_then(|text| Ok(text.trim().parse()?)).unwrap_or(0);
+            if pid != 0 {
+                return Netns::of_process(pid);
+            }
+            ensure!(Instant::now() < deadline, "no container {name}");
+            thread::sleep(POLL);
+        }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Result<String> {
         let mut command = client(&self.namespaces, &self.socket);
         command.args(arguments);
-        run(command, LIMIT)?.success().map(drop)
+        run(command, LIMIT)?.success()
     }
 
     fn run_command(&self, container: &Container<'_>) -> Result<Command> {
@@ -79,10 +107,14 @@ impl ImageStore for Docker {
 }
 
 impl ContainerEngine for Docker {
-    fn start(lab: &Lab, cgroup: &Cgroup) -> Result<Self> {
-        let namespaces = Namespaces::new(lab, "docker", cgroup)?;
+    fn start_at(site: &Site<'_>) -> Result<Self> {
+        let namespaces = Namespaces::new(site, "docker")?;
         let socket = namespaces.dir().join("socket");
-        let mut server = Server::start("dockerd", server(&namespaces, &socket), lab.dir())?;
+        let mut command = server(&namespaces, &socket);
+        if !site.has_networks {
+            command.args(WITHOUT_NETWORKS);
+        }
+        let mut server = Server::start(&site.named("dockerd"), command, site.lab.dir())?;
         let answers = || {
             let mut command = client(&namespaces, &socket);
             command.arg("version");

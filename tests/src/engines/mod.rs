@@ -10,6 +10,8 @@ mod cri;
 mod docker;
 mod namespaces;
 mod podman;
+mod site;
+mod skopeo;
 
 use anyhow::Result;
 
@@ -19,6 +21,8 @@ pub use self::{
     cri::Cri,
     docker::Docker,
     podman::Podman,
+    site::Site,
+    skopeo::Skopeo,
 };
 use crate::{
     Lab,
@@ -41,13 +45,31 @@ pub trait ImageStore {
     fn remove(&self, image: &str) -> Result<()>;
 }
 
+impl<T: ImageStore> ImageStore for &T {
+    fn pull(&self, image: &str) -> Result<()> {
+        (*self).pull(image)
+    }
+
+    fn remove(&self, image: &str) -> Result<()> {
+        (*self).remove(image)
+    }
+}
+
 /// A container engine.
 pub trait ContainerEngine: ImageStore + Sized {
-    /// Starts the engine's processes in `cgroup`, a cgroup of the lab.
+    /// Starts the engine's processes on the device in `cgroup`, a cgroup of the lab.
+    ///
+    /// # Errors
+    /// As [`ContainerEngine::start_at`].
+    fn start(lab: &Lab, cgroup: &Cgroup) -> Result<Self> {
+        Self::start_at(&Site::device(lab, cgroup))
+    }
+
+    /// Starts the engine's processes at `site`.
     ///
     /// # Errors
     /// When it does not start; the error contains the end of its log.
-    fn start(lab: &Lab, cgroup: &Cgroup) -> Result<Self>;
+    fn start_at(site: &Site<'_>) -> Result<Self>;
 
     /// Runs `container` to its end.
     ///

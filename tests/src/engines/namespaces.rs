@@ -10,11 +10,8 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{
-    Lab,
-    fixtures::{process_env::ProcessEnv, server::Server, tool_cache::ToolCache},
-    topology::cgroup::Cgroup,
-};
+use super::Site;
+use crate::fixtures::{process_env::ProcessEnv, server::Server, tool_cache::ToolCache};
 
 const SCRIPT: &str = include_str!("../../lab/engine_namespaces.sh");
 /// Time limit for the mounts.
@@ -35,12 +32,13 @@ pub(super) struct Namespaces {
 }
 
 impl Namespaces {
-    /// Makes the namespaces for processes in `cgroup`, and the directory `name` in the lab's.
+    /// Makes the namespaces for an engine's processes at `site`, and a directory in the lab's.
     ///
     /// # Errors
     /// When the kernel refuses, or a tool of util-linux is missing.
-    pub(super) fn new(lab: &Lab, name: &str, cgroup: &Cgroup) -> Result<Self> {
-        let dir = lab.scratch().dir(name)?;
+    pub(super) fn new(site: &Site<'_>, engine: &str) -> Result<Self> {
+        let (lab, name) = (site.lab, site.named(engine));
+        let dir = lab.scratch().dir(&name)?;
         let ready = dir.join("namespaces");
         // The cgroup of the caller becomes the root that the namespace shows.
         let mut command = lab.device_in(lab.cgroup()).command("unshare");
@@ -53,7 +51,7 @@ impl Namespaces {
         holder.await_ready(LIMIT, || ready.exists())?;
         Ok(Self {
             holder,
-            env: lab.device_in(cgroup),
+            env: site.env.clone(),
             search_path: search_path(lab.cache())?,
             extensions: lab.cache().library_dir("xtables")?,
             cache: lab.cache().clone(),

@@ -4,15 +4,13 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{Container, ContainerEngine, ImageStore, namespaces::Namespaces};
+use super::{Container, ContainerEngine, ImageStore, Site, namespaces::Namespaces};
 use crate::{
-    Lab,
     clients::LIMIT,
     fixtures::{
         process::{Finished, run},
         server::Server,
     },
-    topology::cgroup::Cgroup,
 };
 
 /// podman with the network stack netavark.
@@ -91,8 +89,8 @@ impl ImageStore for Podman {
 }
 
 impl ContainerEngine for Podman {
-    fn start(lab: &Lab, cgroup: &Cgroup) -> Result<Self> {
-        let namespaces = Namespaces::new(lab, "podman", cgroup)?;
+    fn start_at(site: &Site<'_>) -> Result<Self> {
+        let namespaces = Namespaces::new(site, "podman")?;
         let dir = namespaces.dir();
         let (settings_file, storage) = (dir.join("containers.conf"), dir.join("storage.conf"));
         fs::write(&settings_file, settings(&namespaces)).context("configure podman")?;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A network beside the device on its own link, without a bridge.
-const MACVLAN: [&str; 8] = [
+pub(crate) const MACVLAN: [&str; 8] = [
     "network",
     "create",
     "--driver=macvlan",

@@ -13,9 +13,9 @@ use lab::{
 
 use crate::events::Place;
 
-const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
+pub(crate) const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
 /// Judgement at the network devices, besides that of sockets.
-const FRAMES: &str = "[frames]\nmode = \"on\"\n";
+pub(crate) const FRAMES: &str = "[frames]\nmode = \"on\"\n";
 /// The variable with the number of pulls, and the number without it.
 const PULLS: (&str, usize) = ("EGRESS_LAB_PULLS", 10);
 /// Names that a client may not reach, with their addresses and the reasons.
@@ -49,7 +49,12 @@ pub(crate) fn contoso() -> String {
 
 /// Returns the number of pulls in each test.
 pub(crate) fn pulls() -> Result<usize> {
-    let (variable, default) = PULLS;
+    pulls_or(PULLS.1)
+}
+
+/// Returns the number of pulls that the variable says, or `default`.
+pub(crate) fn pulls_or(default: usize) -> Result<usize> {
+    let (variable, _) = PULLS;
     let number = env::var(variable).map_or(Ok(default), |text| text.parse());
     number.with_context(|| format!("{variable} is no number"))
 }

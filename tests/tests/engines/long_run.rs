@@ -1,0 +1,142 @@
+//! Pulls by every engine from every place, while devices come and go and the policy changes. `./x pulls` runs it long.
+
+use std::{thread, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use lab::{
+    fixtures::fixture::{EVIL, Fixture},
+    servers::nginx::Request,
+};
+
+use crate::{
+    places::{Attempts, Containers, Engines, Place, engines},
+    pull_churn::{Progress, change_devices, change_policy},
+    scene::{FRAMES, STREAM, contoso, pulls_or},
+    tally::Tally,
+};
+
+/// Pulls of each engine from each place without the variable.
+const PULLS: usize = 2;
+
+/// Prints what `./x pulls` shows.
+#[expect(clippy::print_stderr, reason = "the runner shows it")]
+fn report(text: &str) {
+    eprintln!("{text}");
+}
+
+#[test]
+fn every_pull_by_every_engine_from_every_place_succeeds_under_churn() -> Result<()> {
+    let rounds = pulls_or(PULLS)?;
+    let fixture = Fixture::start(STREAM, FRAMES)?;
+    let containers = Containers::start(&fixture.lab)?;
+    let mut all = Vec::new();
+    let mut attempts = Vec::new();
+    for place in Place::ALL {
+        let env = containers.env(&fixture.lab, place)?;
+        attempts.push(Attempts::start(&fixture, place, &env)?);
+        all.push((place, engines(&fixture.lab, &containers, place, env)?));
+    }
+    let before = fixture.enforcer.api_status()?.counters;
+    let mut tally = Tally::default();
+    let progress = Progress::default();
+    let began = Instant::now();
+    let changed = thread::scope(|scope| {
+        let devices = scope.spawn(|| progress.run(|| change_devices(&fixture, &progress)));
+        let policy = scope.spawn(|| progress.run(|| change_policy(&fixture, &progress)));
+        let pulled = progress.run(|| pull(rounds, &fixture, &all, &progress, &mut tally));
+        let joined = (devices.join(), policy.join());
+        let (Ok(devices), Ok(policy)) = joined else {
+            anyhow::bail!("a thread of the churn panicked");
+        };
+        // The churn's error first: it also ends the pulls.
+        let changed = (devices?, policy?);
+        pulled?;
+        Ok(changed)
+    });
+    report(&tally.table());
+    let (devices, served) = changed.with_context(|| fixture.enforcer.log())?;
+    report(&format!(
+        "{:.0} s; devices: {devices}; a replica came, served and went {served} times",
+        began.elapsed().as_secs_f64()
+    ));
+    tally.check(
+        all.iter().map(|(_, engines)| engines.len()).sum(),
+        rounds as u64,
+    )?;
+    check_attempts(&fixture, attempts, &before)
+}
+
+/// Pulls once by each engine from each place, `rounds` times.
+fn pull(
+    rounds: usize,
+    fixture: &Fixture,
+    all: &[(Place, Engines<'_>)],
+    progress: &Progress,
+    tally: &mut Tally,
+) -> Result<()> {
+    let image = contoso();
+    for round in 1..=rounds {
+        let before = layers_served(fixture)?;
+        let began = Instant::now();
+        for (place, engines) in all {
+            for (name, engine) in engines {
+                progress.begin_pull();
+                let pull = engine.pull(&image);
+                tally.add(name, place.word(), &pull);
+                if pull.is_ok() {
+                    engine.remove(&image)?;
+                }
+            }
+        }
+        // Behind the last pull, as the replica waits for a next one.
+        progress.begin_pull();
+        let [pulled, failed] = tally.totals();
+        let served = layers_served(fixture)? - before;
+        report(&format!(
+            "round {round} of {rounds}, {:.1} s: {pulled} pulled and {failed} failed so far",
+            began.elapsed().as_secs_f64()
+        ));
+        let wanted: usize = all.iter().map(|(_, engines)| engines.len()).sum();
+        ensure!(
+            served >= wanted || failed > 0,
+            "{served} layers were served to {wanted} pulls"
+        );
+        ensure!(!progress.has_ended(), "the churn has ended");
+    }
+    Ok(())
+}
+
+/// The number of layers that data endpoints have served.
+fn layers_served(fixture: &Fixture) -> Result<usize> {
+    let is_layer = |request: &&Request| {
+        request.status == 200
+            && request.host.starts_with("contoso.")
+            && request.host.contains(".data.")
+    };
+    Ok(fixture.lab.requests()?.iter().filter(is_layer).count())
+}
+
+/// Checks that no attempt at a foreign address has arrived, and that the device's hooks have denied some.
+fn check_attempts(
+    fixture: &Fixture,
+    attempts: Vec<Attempts>,
+    before: &enforcer::core::Counters,
+) -> Result<()> {
+    let mut made = 0;
+    for each in attempts {
+        made += each.end()?;
+    }
+    let arrived = fixture.counter.packets_to(&EVIL)?;
+    report(&format!(
+        "{made} connections and datagrams to a foreign registry and storage account, of which {arrived} packets arrived"
+    ));
+    ensure!(arrived == 0, "{arrived} packets to the bad actor");
+    let denied = |counters: &enforcer::core::Counters| -> u64 {
+        let counts = counters.counts.iter();
+        let at_device = counts.filter(|each| each.hook == "device" && each.verdict == "deny");
+        at_device.map(|each| each.count).sum()
+    };
+    let after = fixture.enforcer.api_status()?.counters;
+    ensure!(denied(&after) > denied(before), "no denial at the device");
+    Ok(())
+}
