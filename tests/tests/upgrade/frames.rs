@@ -14,7 +14,7 @@ use crate::{
 
 /// The text in each program that knows the filters.
 const MARK: &[u8] = b"egress-enforcer: knows filters of network devices 1";
-const FRAMES: &str = "[frames]\nmode = \"on\"\n";
+pub(crate) const FRAMES: &str = "[frames]\nmode = \"on\"\n";
 
 /// Whether a version knows the filters.
 pub(crate) fn knows_filters(version: &Version) -> Result<bool> {

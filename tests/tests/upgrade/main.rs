@@ -3,6 +3,7 @@
 //! The other version is any binary with another layout version: the one that `layout-next` makes, or, in `./x upgrade`, a release.
 
 mod connection;
+mod device_churn;
 mod frames;
 mod gateway;
 mod pins;
