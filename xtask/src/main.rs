@@ -14,6 +14,7 @@ mod dist;
 mod env;
 mod licences;
 mod man;
+mod pulls;
 mod released;
 mod report;
 mod run;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Task::Vm(options) => vm::task(&options),
         Task::Upgrade { commit } => upgrade::task(&commit),
         Task::Soak(options) => soak::task(&options),
+        Task::Pulls(options) => pulls::task(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -114,4 +116,6 @@ enum Task {
     },
     /// Run the enforcer in the lab for a long time under random kills, upgrades, reloads, device changes, floods and bypass attempts
     Soak(soak::Options),
+    /// Pull by every container engine from host and containers, while devices come and go and the policy changes
+    Pulls(pulls::Options),
 }
