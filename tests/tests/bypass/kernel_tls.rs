@@ -57,7 +57,7 @@ fn request(client: &mut Client, socket: Socket, attempt: &Attempt) -> Result<Sen
 /// Whether the kernel encrypts, which a client tries.
 fn is_there(client: &mut Client) -> Result<bool> {
     let tried = client.try_open(json!({"do": "has_tls"}))?;
-    support::report("kTLS", tried.is_ok(), &[])
+    support::report("kTLS", tried.is_ok(), &["5.10"])
 }
 
 /// Returns the techniques with a verified connection, which goes on, if the kernel encrypts.
