@@ -12,9 +12,9 @@ use anyhow::{Context, Result};
 use crate::fixtures::{process::run, process_env::ProcessEnv};
 
 /// Number of layers.
-pub(crate) const LAYERS: usize = 3;
+pub const LAYERS: usize = 3;
 /// Size of the file in each layer, in bytes.
-pub(crate) const LAYER_BYTES: u64 = 512 * 1024;
+pub const LAYER_BYTES: u64 = 512 * 1024;
 
 /// Builds the layers in `dir` and returns the image in the notation of skopeo's `tarball:` transport.
 pub(crate) fn make(dir: &Path) -> Result<String> {

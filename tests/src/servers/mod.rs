@@ -3,7 +3,7 @@
 pub mod azurite;
 pub mod certificates;
 pub mod dns;
-pub(crate) mod image;
+pub mod image;
 pub mod nginx;
 pub mod registry;
 pub mod stub_resolver;
