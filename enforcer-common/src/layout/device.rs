@@ -18,6 +18,9 @@ pub const SOCKET_OPTIONS_LSM: &str = "socket_options_lsm";
 /// `HASH` of an interface index (`u32`) to [`Device`]. Frames of a device without an entry are denied. The entry [`OPTIONS_DEVICE`] has the mode of the
 /// programs that refuse socket options.
 pub const DEVICES: &str = "DEVICES";
+/// `ARRAY` of the code of a [`LinkHeader`] (`u32`), by interface index: of devices in [`DEVICES`] whose index is low, 0 for all others. A look-up in an
+/// array costs a tenth of one in a hash map, and most frames need no more of their device.
+pub const DEVICE_HEADERS: &str = "DEVICE_HEADERS";
 /// `LRU_HASH` of [`DeviceFlowKey`] to [`OpeningFlow`]: connections without payload so far.
 pub const DEVICE_SYNS: &str = "DEVICE_SYNS";
 /// `HASH` of [`DeviceFlowKey`] to [`crate::tls::PartialFlow`]: connections whose ClientHello the server has not acknowledged to its end.
@@ -35,8 +38,9 @@ pub const DEVICE_CLAIMS: &str = "DEVICE_CLAIMS";
 pub const DEVICE_FORWARDED: &str = "DEVICE_FORWARDED";
 
 /// The maps of the device hook that versions of a daemon share with the attached programs, besides [`super::MAPS`].
-pub const DEVICE_MAPS: [&str; 7] = [
+pub const DEVICE_MAPS: [&str; 8] = [
     DEVICES,
+    DEVICE_HEADERS,
     DEVICE_FORWARDED,
     DEVICE_SYNS,
     DEVICE_HELLOS,
@@ -47,6 +51,8 @@ pub const DEVICE_MAPS: [&str; 7] = [
 
 /// Entries of [`DEVICES`] and of [`DEVICE_FORWARDED`].
 pub const MAX_DEVICES: u32 = 4096;
+/// Entries of [`DEVICE_HEADERS`]: cards get their indexes at boot, so those are low.
+pub const MAX_DEVICE_HEADERS: u32 = 512;
 /// Entries of [`DEVICE_SYNS`].
 pub const MAX_DEVICE_SYNS: u32 = 4096;
 /// Entries of [`DEVICE_HELLOS`].

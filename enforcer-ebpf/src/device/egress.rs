@@ -10,7 +10,7 @@ use enforcer_common::{
 };
 
 use super::frame::{Frame, Sender};
-use super::maps::{DEVICE_FORWARDED, DEVICES};
+use super::maps::{DEVICE_FORWARDED, DEVICE_HEADERS, DEVICES};
 use super::{denial, local, plain, socketless};
 use crate::policy_maps::{self, KernelPolicy};
 use crate::skb::Packet;
@@ -25,8 +25,7 @@ pub(super) const DROP: i32 = 2;
 /// Judges a frame, and returns what becomes of it.
 #[inline(always)]
 pub(super) fn judge(context: &SkBuffContext) -> i32 {
-    let header = device(Packet(context).device());
-    let header = header.and_then(|device| LinkHeader::from_code(device.header));
+    let header = header_of(Packet(context).device());
     if let Some(header) = header
         && let Some(decision) = plain::decision(context, header)
     {
@@ -73,6 +72,14 @@ fn mode(index: u32, ingress: u32) -> ForwardedMode {
 pub(super) fn is_audited(index: u32) -> bool {
     policy_maps::audits()
         || device(index).is_some_and(|device| device.mode == DeviceMode::Audit as u32)
+}
+
+/// What precedes the network header of a device's frames.
+#[inline(always)]
+fn header_of(index: u32) -> Option<LinkHeader> {
+    let known = DEVICE_HEADERS.get(index).copied();
+    let known = known.and_then(LinkHeader::from_code);
+    known.or_else(|| device(index).and_then(|device| LinkHeader::from_code(device.header)))
 }
 
 /// The entry of a device.

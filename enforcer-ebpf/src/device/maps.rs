@@ -4,8 +4,9 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray};
 use aya_ebpf::macros::btf_map;
 use enforcer_common::layout::{
-    Device, DeviceFlowKey, MAX_DEVICE_CLAIMS, MAX_DEVICE_FLOWS, MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS,
-    MAX_DEVICES, NAME_BYTES, OpeningFlow, RING_SLOTS, VerifiedFlow,
+    Device, DeviceFlowKey, MAX_DEVICE_CLAIMS, MAX_DEVICE_FLOWS, MAX_DEVICE_HEADERS,
+    MAX_DEVICE_HELLOS, MAX_DEVICE_SYNS, MAX_DEVICES, NAME_BYTES, OpeningFlow, RING_SLOTS,
+    VerifiedFlow,
 };
 use enforcer_common::tls::PartialFlow;
 
@@ -15,6 +16,9 @@ const ON_DEMAND: usize = BPF_F_NO_PREALLOC as usize;
 #[btf_map]
 pub(super) static DEVICES: HashMap<u32, Device, { MAX_DEVICES as usize }, ON_DEMAND> =
     HashMap::new();
+
+#[btf_map]
+pub(super) static DEVICE_HEADERS: Array<u32, { MAX_DEVICE_HEADERS as usize }> = Array::new();
 
 #[btf_map]
 pub(super) static DEVICE_FORWARDED: HashMap<u32, u32, { MAX_DEVICES as usize }, ON_DEMAND> =

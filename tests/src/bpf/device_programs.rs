@@ -4,11 +4,12 @@ use super::{loaded_policy::LoadedPolicy, objects};
 use anyhow::{Context as _, Result, bail};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::HashMap,
+    maps::{Array, HashMap, MapData},
     programs::{CgroupSockopt, Program, SchedClassifier, TestRun as _, TestRunOptions},
 };
 use enforcer_common::layout::{
-    Arrivals, DEVICE_EGRESS, DEVICE_INGRESS, DEVICES, Device, DeviceMode, LinkHeader, MAPS,
+    Arrivals, DEVICE_EGRESS, DEVICE_HEADERS, DEVICE_INGRESS, DEVICES, Device, DeviceMode,
+    LinkHeader, MAPS, MAX_DEVICE_HEADERS,
 };
 
 /// Interface index of the loopback device, which a test run's packet has.
@@ -76,7 +77,24 @@ impl DevicePrograms {
             mode: DeviceMode::Enforce as u32,
             arrivals: Arrivals::Any as u32,
         };
-        Ok(devices.insert(&index, &entry, 0)?)
+        devices.insert(&index, &entry, 0)?;
+        if index >= MAX_DEVICE_HEADERS {
+            return Ok(());
+        }
+        Ok(self.headers()?.set(index, &(header as u32), 0)?)
+    }
+
+    /// Treats the loopback device as one whose interface index is high.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn raise_loopback(&mut self) -> Result<()> {
+        Ok(self.headers()?.set(LOOPBACK, &0, 0)?)
+    }
+
+    fn headers(&mut self) -> Result<Array<&mut MapData, u32>> {
+        let map = self.programs.map_mut(DEVICE_HEADERS);
+        Ok(Array::try_from(map.context(DEVICE_HEADERS)?)?)
     }
 
     /// Whether a frame passes the egress program in a test run.

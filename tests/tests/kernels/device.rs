@@ -105,6 +105,21 @@ fn frames_are_judged_behind_every_link_header() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn frames_of_a_device_with_a_high_index_are_judged_alike() -> Result<()> {
+    let mut policy = LoadedPolicy::new()?;
+    policy.apply(&protected()?, &inputs()?)?;
+    let mut device = DevicePrograms::load(&policy)?;
+    device.set_loopback(LinkHeader::Ethernet)?;
+    device.raise_loopback()?;
+    for (to, passes) in [(STORAGE, false), (WEB, true)] {
+        let packet = Packet::new(to.parse()?, UDP, HTTPS).network();
+        let frame = [&[2; 12], &IPV4[..], &packet].concat();
+        assert_eq!(device.passes(&frame)?, passes, "{to}");
+    }
+    Ok(())
+}
+
 /// RFC 8200 section 4.4, RFC 791: what is behind the destination decides where the packet goes.
 #[test]
 fn frames_that_name_a_further_destination_are_denied() -> Result<()> {

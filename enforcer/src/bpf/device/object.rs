@@ -1,10 +1,11 @@
 //! Loads the programs of network devices over the pinned maps.
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use aya::programs::{Program, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use enforcer_common::layout::{
-    Arrivals, DEVICE_FORWARDED, DEVICE_MAPS, DEVICES, Device, DeviceMode, MAPS, OPTIONS_DEVICE,
+    Arrivals, DEVICE_FORWARDED, DEVICE_HEADERS, DEVICE_MAPS, DEVICES, Device, DeviceMode, MAPS,
+    MAX_DEVICE_HEADERS, OPTIONS_DEVICE,
 };
 
 use super::options::{OptionPrograms, remove_option_links};
@@ -19,6 +20,7 @@ use crate::sys::{Cgroup, KernelError, TcHook, devices};
 pub(crate) struct DevicePrograms {
     programs: Ebpf,
     devices: HashMap<MapData, u32, Device>,
+    headers: Array<MapData, u32>,
     forwarded: HashMap<MapData, u32, u32>,
     /// The ids of the programs.
     pub(super) ids: [u32; 2],
@@ -62,6 +64,7 @@ impl DevicePrograms {
             options,
             guards_options: false,
             devices: typed(pins, DEVICES)?,
+            headers: typed(pins, DEVICE_HEADERS)?,
             forwarded: typed(pins, DEVICE_FORWARDED)?,
             ids,
         };
@@ -169,9 +172,23 @@ impl DevicePrograms {
         name: &str,
         device: Device,
     ) -> Result<(), KernelError> {
+        // No frame is read by the header of an earlier device.
+        self.set_header(index, 0)?;
         let what = format!("enter the network device {name} in the map {DEVICES}");
         self.devices
             .insert(&index, &device, 0)
+            .map_err(KernelError::failed(what))?;
+        self.set_header(index, device.header)
+    }
+
+    /// Enters a device's header where frames find it at once, if its index is low.
+    fn set_header(&mut self, index: u32, code: u32) -> Result<(), KernelError> {
+        if index >= MAX_DEVICE_HEADERS {
+            return Ok(());
+        }
+        let what = format!("write the map {DEVICE_HEADERS}");
+        self.headers
+            .set(index, &code, 0)
             .map_err(KernelError::failed(what))
     }
 
@@ -180,6 +197,7 @@ impl DevicePrograms {
     /// # Errors
     /// If the map cannot be written.
     pub(crate) fn forget(&mut self, index: u32) -> Result<(), KernelError> {
+        self.set_header(index, 0)?;
         match self.devices.remove(&index) {
             Err(MapError::KeyNotFound) => Ok(()),
             removed => removed.map_err(KernelError::failed(format!(
