@@ -13,6 +13,8 @@ use crate::{
 
 /// Prefix of the lines with which the tests report numbers.
 const NUMBERS: &str = "EGRESS-UPGRADE ";
+/// Changes of version, and kills, while devices come and go.
+const CHANGES: &str = "20";
 
 /// Builds both, changes between them in the lab, and prints what the tests counted.
 ///
@@ -31,13 +33,14 @@ pub(crate) fn task(commit: &str) -> Result<()> {
         let title = format!("upgrade tests with {}", released.commit);
         let step = Step {
             title: &title,
-            usual: "3 min",
+            usual: "5 min",
             log: "upgrade",
         };
         let mut cargo = env::cargo();
         cargo
             .env("EGRESS_ENFORCER_BIN", binary)
             .env("EGRESS_ENFORCER_BIN_OTHER", released.binary)
+            .env("EGRESS_LAB_CHANGES", CHANGES)
             .args(["test", "--locked", "--package=enforcer-tests"])
             .args(["--test", "upgrade", "--target", &env::own_target()])
             .args(["--", "--show-output", "--test-threads=1"]);

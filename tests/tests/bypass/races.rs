@@ -2,7 +2,6 @@
 //! `EGRESS_LAB_RACES` attempts of each kind, none may arrive with what is denied.
 
 use std::{
-    env,
     net::IpAddr,
     process::Command,
     time::{Duration, Instant},
@@ -10,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{
-    fixtures::{process::run, process_env::ProcessEnv},
+    fixtures::{process::run, process_env::ProcessEnv, run_length::number},
     topology::frame_counter::FrameCounter,
 };
 use serde_json::{Value, json};
@@ -34,8 +33,8 @@ const TOOL: &str = concat!(
 const RACES: (&str, u32) = ("EGRESS_LAB_RACES", 2000);
 /// How many there are in a brief run of a virtual machine, and without filters.
 const FEW: u32 = 200;
-/// How often so many are made without filters, until one arrives with what is denied.
-const ROUNDS: usize = 20;
+/// How often so many are made without filters, until one arrives with what is denied: many where other work leaves one processor for both processes.
+const ROUNDS: usize = 60;
 /// The same in a virtual machine, whose queue is slower.
 const ROUNDS_OF_GUEST: usize = 10;
 /// Attempts in a second, at least.
@@ -161,13 +160,8 @@ fn changed_byte() -> (usize, [u8; 2]) {
 
 /// The number of attempts with filters.
 fn races() -> Result<u32> {
-    match env::var(RACES.0) {
-        Ok(number) => number
-            .parse()
-            .with_context(|| format!("{}={number}", RACES.0)),
-        Err(_unset) if is_brief() => Ok(FEW),
-        Err(_unset) => Ok(RACES.1),
-    }
+    let (variable, usual) = RACES;
+    number(variable, if is_brief() { FEW } else { usual })
 }
 
 /// Lets frames wait for the network card (tc-tbf(8)), with room for each of them: an emulated processor fills the queue of a slow one only.

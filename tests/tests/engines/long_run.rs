@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Pulls of each engine from each place without the variable.
-const PULLS: usize = 2;
+const PULLS: u32 = 2;
 /// Time for the web server to log what it has sent.
 const LOGGED_WITHIN: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
@@ -71,14 +71,14 @@ fn every_pull_by_every_engine_from_every_place_succeeds_under_churn() -> Result<
     ));
     tally.check(
         all.iter().map(|(_, engines)| engines.len()).sum(),
-        rounds as u64,
+        rounds.into(),
     )?;
     check_attempts(&fixture, attempts, &before)
 }
 
 /// Pulls once by each engine from each place, `rounds` times.
 fn pull(
-    rounds: usize,
+    rounds: u32,
     fixture: &Fixture,
     all: &[(Place, Engines<'_>)],
     progress: &Progress,

@@ -1,12 +1,10 @@
 //! A lab with a container engine on its device, and what must be true of pulls there.
 
-use std::env;
-
 use anyhow::{Context, Result, ensure};
 use lab::{
     CONTOSO_LOGIN, EVIL_LOGIN, MALLORY_LOGIN,
     engines::{ContainerEngine, ImageStore},
-    fixtures::fixture::Fixture,
+    fixtures::{fixture::Fixture, run_length::number},
     servers::{azurite::HOST, registry::IMAGE},
     topology::{addresses::STORAGE, cgroup::Cgroup},
 };
@@ -17,7 +15,7 @@ pub(crate) const STREAM: &str = env!("CARGO_BIN_EXE_egress-stream");
 /// Judgement at the network devices, besides that of sockets.
 pub(crate) const FRAMES: &str = "[frames]\nmode = \"on\"\n";
 /// The variable with the number of pulls, and the number without it.
-const PULLS: (&str, usize) = ("EGRESS_LAB_PULLS", 10);
+const PULLS: (&str, u32) = ("EGRESS_LAB_PULLS", 10);
 /// Names that a client may not reach, with their addresses and the reasons.
 pub(crate) const DENIED: [(&str, ([&str; 2], &str)); 3] = [
     (
@@ -48,15 +46,13 @@ pub(crate) fn contoso() -> String {
 }
 
 /// Returns the number of pulls in each test.
-pub(crate) fn pulls() -> Result<usize> {
+pub(crate) fn pulls() -> Result<u32> {
     pulls_or(PULLS.1)
 }
 
 /// Returns the number of pulls that the variable says, or `default`.
-pub(crate) fn pulls_or(default: usize) -> Result<usize> {
-    let (variable, _) = PULLS;
-    let number = env::var(variable).map_or(Ok(default), |text| text.parse());
-    number.with_context(|| format!("{variable} is no number"))
+pub(crate) fn pulls_or(default: u32) -> Result<u32> {
+    number(PULLS.0, default)
 }
 
 impl<E: ContainerEngine> Scene<E> {

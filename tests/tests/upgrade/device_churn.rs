@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use lab::{
     clients::stream::{Plan, Totals},
-    fixtures::fixture::Fixture,
+    fixtures::{fixture::Fixture, run_length::number},
     topology::{
         bridged_container::connect,
         device_churn::{DeviceChurn, Unobserved},
@@ -25,9 +25,8 @@ use crate::{
     version::{Version, both},
 };
 
-/// Changes of version after `SIGTERM`, and starts of the same version after `SIGKILL`.
-const UPGRADES: usize = 20;
-const KILLS: usize = 20;
+/// The variable with the number of changes of version after `SIGTERM`, and of starts of the same version after `SIGKILL`, and the number without it.
+const CHANGES: (&str, u32) = ("EGRESS_LAB_CHANGES", 4);
 /// Rounds per second of the container's stream.
 const FORWARDED_RATE: u32 = 20;
 
@@ -46,6 +45,7 @@ fn upgrades_and_kills_while_devices_come_and_go_leak_and_lose_no_packet() -> Res
     let inside = container.env().in_cgroup(&cgroup);
     let forwarded = fixture.stream_of(&inside, &Plan::lab_default(FORWARDED_RATE))?;
     let stream = fixture.stream()?;
+    let count = number(CHANGES.0, CHANGES.1)?;
     let began = Instant::now();
     let ended = AtomicBool::new(false);
     let (devices, took) = thread::scope(|scope| {
@@ -57,7 +57,7 @@ fn upgrades_and_kills_while_devices_come_and_go_leak_and_lose_no_packet() -> Res
                 churn.missing()
             ))
         });
-        let changed = change_versions(&versions, &mut fixture);
+        let changed = change_versions(&versions, &mut fixture, count);
         let took = began.elapsed().as_secs_f64();
         let is_early = devices.is_finished();
         ended.store(true, Ordering::Relaxed);
@@ -71,7 +71,7 @@ fn upgrades_and_kills_while_devices_come_and_go_leak_and_lose_no_packet() -> Res
     })?;
     let totals = stream.end()?;
     report(&format!(
-        "{UPGRADES} upgrades or downgrades between {} and {} and {KILLS} kills while devices came and went, in {took:.1} s: {}, {:.0} connections a second; devices: {devices}",
+        "{count} upgrades or downgrades between {} and {} and {count} kills while devices came and went, in {took:.1} s: {}, {:.0} connections a second; devices: {devices}",
         versions[0],
         versions[1],
         numbers(&totals),
@@ -86,9 +86,9 @@ fn upgrades_and_kills_while_devices_come_and_go_leak_and_lose_no_packet() -> Res
     fixture.check(&forwarded)
 }
 
-/// Changes the version, and kills and starts the one in force, in turn.
-fn change_versions(versions: &[Version; 2], fixture: &mut Fixture) -> Result<()> {
-    for start in 0..UPGRADES + KILLS {
+/// Changes the version, and kills and starts the one in force, in turn and `count` times each.
+fn change_versions(versions: &[Version; 2], fixture: &mut Fixture, count: u32) -> Result<()> {
+    for start in 0..2 * count {
         let is_upgrade = start % 2 == 0;
         // Of every four starts, the first changes to the other version, and the third changes back.
         let version = &versions[usize::from(start % 4 < 2)];
