@@ -10,8 +10,9 @@ use enforcer::{
     policy::{Desired, Held, Inputs, Protected, Tables, compile, compile_tables},
     sys,
 };
+use enforcer_common::layout::MAPS;
 
-use super::program_pool::Programs;
+use super::{Map, Program, program_pool::Programs};
 use crate::{ScratchDir, topology::cgroup::Cgroup};
 
 /// The loaded programs and their maps. Fields are dropped in order: links first, then what they depend on.
@@ -108,6 +109,23 @@ impl LoadedPolicy {
     #[must_use]
     pub fn map(&self, name: &str) -> PathBuf {
         self.kernel.pin(name)
+    }
+
+    /// Opens the most recently loaded program of this name over the policy's maps.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn newest(&self, name: &str) -> Result<Program> {
+        let ids: Result<Vec<_>> = MAPS
+            .iter()
+            .map(|map| Map::pinned(&self.map(map))?.id())
+            .collect();
+        Program::newest(name, &ids?)
+    }
+
+    /// Unloads the programs, instead of leaving them to the next test.
+    pub fn unload(self) {
+        self.kernel.unload();
     }
 
     /// Reads the counters of the programs.

@@ -13,19 +13,23 @@ const MAX_MAPS: u32 = 64;
 const NAME_BYTES: usize = 15;
 
 impl Program {
-    /// Opens the most recently loaded program of this name.
+    /// Opens the most recently loaded program of this name that uses one of the maps with these ids: those of other instances on the machine use others.
     ///
     /// # Errors
     /// When there is none.
-    pub fn newest(name: &str) -> Result<Self> {
+    pub(super) fn newest(name: &str, maps: &[u32]) -> Result<Self> {
         let kept = name.get(..NAME_BYTES).unwrap_or(name);
         for id in Self::ids()?.into_iter().rev() {
-            let program = Self::by_id(id)?;
-            if program.info()?.name == kept {
+            // Another process may have unloaded it.
+            let Ok(program) = Self::by_id(id) else {
+                continue;
+            };
+            let is_own = |id: &u32| maps.contains(id);
+            if program.info()?.name == kept && program.map_ids()?.iter().any(is_own) {
                 return Ok(program);
             }
         }
-        bail!("no program {name} is loaded")
+        bail!("no program {name} is loaded over these maps")
     }
 
     /// Returns its maps.

@@ -62,7 +62,12 @@ impl Programs {
         self.verified().pin(name)
     }
 
-    #[expect(clippy::expect_used, reason = "the value is taken only in drop")]
+    /// Unloads them, for tests that leave the maps unusable.
+    pub(super) fn unload(mut self) {
+        drop(self.0.take());
+    }
+
+    #[expect(clippy::expect_used, reason = "the value is taken only at the end")]
     fn verified(&self) -> &Verified {
         self.0.as_ref().expect("not dropped")
     }
@@ -77,7 +82,7 @@ impl Deref for Programs {
 }
 
 impl DerefMut for Programs {
-    #[expect(clippy::expect_used, reason = "the value is taken only in drop")]
+    #[expect(clippy::expect_used, reason = "the value is taken only at the end")]
     fn deref_mut(&mut self) -> &mut Kernel {
         &mut self.0.as_mut().expect("not dropped").kernel
     }
@@ -92,8 +97,9 @@ impl Drop for Programs {
         }
         // SAFETY: the function takes and returns nothing, and does not unwind.
         AT_EXIT.call_once(|| _ = unsafe { libc::atexit(drop_idle) });
-        let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
-        *idle = self.0.take();
+        if let Some(verified) = self.0.take() {
+            *IDLE.lock().unwrap_or_else(PoisonError::into_inner) = Some(verified);
+        }
     }
 }
 

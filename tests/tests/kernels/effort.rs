@@ -21,7 +21,7 @@ impl Effort {
     /// Effort for the loaded program `name`, which is in `object`. Tests that call this where the kernel does not report the steps (before 5.16) must not run
     /// beside others.
     pub(crate) fn of(policy: &LoadedPolicy, object: &[u8], name: &str) -> Result<Self> {
-        let info = lab::bpf::Program::newest(name)?.info()?;
+        let info = policy.newest(name)?.info()?;
         Ok(Self {
             steps: match info.verified {
                 Some(steps) => steps,

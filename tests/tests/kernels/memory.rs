@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use enforcer_common::layout::{DEVICE_EGRESS, DEVICE_INGRESS, SOCKET_OPTIONS_PLAIN};
 use lab::bpf::{
-    Map, Program, device_programs::DevicePrograms, features::release, loaded_policy::LoadedPolicy,
+    Map, device_programs::DevicePrograms, features::release, loaded_policy::LoadedPolicy,
     possible_processors,
 };
 
@@ -29,7 +29,7 @@ fn all_maps_together_stay_within_their_budget() -> Result<()> {
     policy.apply(&protected()?, &inputs()?)?;
     let mut devices = DevicePrograms::load(&policy)?;
     devices.load_options(SOCKET_OPTIONS_PLAIN)?;
-    let sizes = sizes()?;
+    let sizes = sizes(&policy)?;
     let all: u64 = sizes.values().map(|(_, bytes)| bytes).sum();
     let (release, series) = release()?;
     let budget = if series < REPORTS_USE { FULL } else { BUDGET };
@@ -38,12 +38,22 @@ fn all_maps_together_stay_within_their_budget() -> Result<()> {
     Ok(())
 }
 
+/// Another enforcer may run on the machine.
+#[test]
+fn programs_of_other_instances_are_not_measured() -> Result<()> {
+    let policy = LoadedPolicy::new()?;
+    let own = policy.newest("egress")?.id()?;
+    let _other = LoadedPolicy::new()?;
+    assert_eq!(policy.newest("egress")?.id()?, own);
+    Ok(())
+}
+
 /// Name and bytes of each map of a loaded program, inner maps included, by its id.
-fn sizes() -> Result<BTreeMap<u32, (String, u64)>> {
+fn sizes(policy: &LoadedPolicy) -> Result<BTreeMap<u32, (String, u64)>> {
     let mut sizes = BTreeMap::new();
     let devices = [DEVICE_EGRESS, DEVICE_INGRESS, SOCKET_OPTIONS_PLAIN];
     for program in PROGRAMS.into_iter().chain(devices) {
-        for map in Program::newest(program)?.maps()? {
+        for map in policy.newest(program)?.maps()? {
             let info = map.info()?;
             let inner = if info.has_inner_maps() {
                 size(&map.inner()?)?

@@ -12,7 +12,7 @@ use enforcer::bpf::{OBJECT, Step, TRACE_OBJECT, TraceProgram};
 use enforcer::policy::{EVERYBODY, Inputs, Layer, NameInput, Protected};
 use enforcer::sys::KernelError;
 use enforcer_common::{Class, layout::EVENTS};
-use lab::bpf::{Program, features::release, loaded_policy::LoadedPolicy, objects};
+use lab::bpf::{features::release, loaded_policy::LoadedPolicy, objects};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _};
 
 use crate::{budgets, programs::PROGRAMS};
@@ -211,9 +211,9 @@ fn the_attached_programs_have_no_log() -> Result<()> {
         let map = parsed.section_by_name("maps");
         assert_eq!(map.is_some(), has_log);
     }
-    let _loaded = LoadedPolicy::new()?;
+    let loaded = LoadedPolicy::new()?;
     for name in PROGRAMS {
-        let maps = Program::newest(name)?.maps()?;
+        let maps = loaded.newest(name)?.maps()?;
         let names: Result<Vec<_>> = maps.iter().map(|map| Ok(map.info()?.name)).collect();
         let names = names?;
         assert!(!names.is_empty(), "{name}");

@@ -108,9 +108,9 @@ impl Host {
             index,
             no_op: [packets::no_op()?, packets::filter_no_op()?],
             judges: [
-                Program::newest(Hook::Egress.word())?,
-                Program::newest(DEVICE_EGRESS)?,
-                Program::newest(DEVICE_INGRESS)?,
+                loaded.newest(Hook::Egress.word())?,
+                loaded.newest(DEVICE_EGRESS)?,
+                loaded.newest(DEVICE_INGRESS)?,
             ],
         })
     }

@@ -46,7 +46,7 @@ pub(crate) fn measure() -> Result<Vec<(&'static str, Paired)>> {
     loaded.apply(&protected()?, &inputs()?)?;
     serve(&network)?;
     let device = loaded.cgroup().child("device")?;
-    let (no_op, egress) = (no_op()?, Program::newest(Hook::Egress.word())?);
+    let (no_op, egress) = (no_op()?, loaded.newest(Hook::Egress.word())?);
     let _counted = bpf::count_runs()?;
     let flow = |(family, address)| {
         let env = network.device_env().in_cgroup(&device);
