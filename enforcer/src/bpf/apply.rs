@@ -35,7 +35,8 @@ impl Maps {
     /// set, if that changed.
     ///
     /// # Errors
-    /// The first error of the kernel. Entries that were already written are rolled back, so the old policy stays in force.
+    /// The first error of the kernel. Entries that were already written are rolled back, so the old policy stays in force, unless only removals failed: then
+    /// the new one is in force, with entries of the old one.
     pub fn apply(
         &mut self,
         held: &Held,
@@ -63,9 +64,11 @@ impl Maps {
             self.roll_back(held, &changes);
             return Err(error);
         }
-        self.remove_entries(&changes)?;
-        self.remove_revoked(&desired.name_grants)?;
-        self.begin_epoch(settings)
+        let removed = self.remove_entries(&changes);
+        let revoked = self.remove_revoked(&desired.name_grants);
+        // Even if an entry stayed: open connections must not keep the grants that are gone.
+        let begun = self.begin_epoch(settings);
+        removed.and(revoked).and(begun)
     }
 
     /// Writes names and their addresses before the allowed addresses, so that no address is allowed without its name.
@@ -101,18 +104,24 @@ impl Maps {
         )
     }
 
+    /// Removes as many entries as the kernel lets it, and returns the first error.
     fn remove_entries(&mut self, changes: &crate::policy::Changes) -> Result<(), KernelError> {
-        remove(&mut self.cgroups, &changes.cgroups.remove)?;
-        remove(&mut self.allowed, &changes.allowed.remove)?;
-        remove(&mut self.addresses, &changes.addresses.remove)?;
-        remove(&mut self.name_addresses, &changes.name_addresses.remove)?;
-        remove(&mut self.names, &changes.names.remove)?;
-        remove(&mut self.resolvers, &changes.resolvers.remove)?;
-        for (key, bits) in &changes.prefixes.remove {
+        let removed = [
+            remove(&mut self.cgroups, &changes.cgroups.remove),
+            remove(&mut self.allowed, &changes.allowed.remove),
+            remove(&mut self.addresses, &changes.addresses.remove),
+            remove(&mut self.name_addresses, &changes.name_addresses.remove),
+            remove(&mut self.names, &changes.names.remove),
+            remove(&mut self.resolvers, &changes.resolvers.remove),
+        ];
+        let prefixes = changes.prefixes.remove.iter().map(|(key, bits)| {
             let key = Key::new(*bits, *key);
-            gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))?;
-        }
-        Ok(())
+            gone(self.prefixes.remove(&key)).map_err(KernelError::failed("remove a prefix"))
+        });
+        removed
+            .into_iter()
+            .chain(prefixes)
+            .fold(Ok(()), Result::and)
     }
 
     /// Rolls back `write_entries`, as far as the kernel allows: removes new entries, and restores old values.
@@ -235,14 +244,14 @@ fn write<K: Pod, V: Pod>(
     Ok(())
 }
 
+/// Removes as many entries as the kernel lets it, and returns the first error.
 pub(super) fn remove<K: Pod, V: Pod>(
     map: &mut HashMap<MapData, K, V>,
     keys: &[K],
 ) -> Result<(), KernelError> {
-    for key in keys {
-        gone(map.remove(key)).map_err(KernelError::failed("remove an entry"))?;
-    }
-    Ok(())
+    keys.iter()
+        .map(|key| gone(map.remove(key)).map_err(KernelError::failed("remove an entry")))
+        .fold(Ok(()), Result::and)
 }
 
 fn restore<K: Pod + Ord, V: Pod>(

@@ -18,6 +18,7 @@ const MAP_UPDATE: libc::c_int = 2;
 const MAP_DELETE: libc::c_int = 3;
 const MAP_NEXT_KEY: libc::c_int = 4;
 const MAP_BY_ID: libc::c_int = 14;
+const MAP_FREEZE: libc::c_int = 22;
 
 const HASH: u32 = 1;
 const LRU_HASH: u32 = 9;
@@ -126,6 +127,15 @@ impl Map {
             ..Element::default()
         };
         found(call(MAP_DELETE, &mut attributes)).context("remove an entry of a map")?;
+        Ok(())
+    }
+
+    /// Makes the kernel refuse every further change by a process.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn freeze(&self) -> Result<()> {
+        call(MAP_FREEZE, &mut raw(&self.0)?).context("freeze a map")?;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ mod exclusive_programs;
 mod hand_over;
 mod memory;
 mod programs;
+mod removals;
 mod report;
 mod trace;
 
