@@ -78,11 +78,14 @@ pub struct DedupEntry {
     pub reserved: u32,
 }
 
+/// Instead of a cgroup id in [`SuppressedKey`]: any of them.
+pub const SEVERAL_CGROUPS: u64 = u64::MAX;
+
 /// Cgroup and window of denials that are counted without a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(C)]
 pub struct SuppressedKey {
-    /// The cgroup id; 0 for all cgroups that found the map full.
+    /// The cgroup id; 0 for frames without a socket, [`SEVERAL_CGROUPS`] for all that found the map full.
     pub cgroup: u64,
     /// See [`window`].
     pub window: u32,

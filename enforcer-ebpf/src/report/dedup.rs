@@ -7,7 +7,7 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use enforcer_common::layout::{
     COUNTER_LOST, COUNTER_SUPPRESSED, DedupEntry, DedupKey, REPORT_BURST, REPORT_INTERVAL,
-    SuppressedKey, window,
+    SEVERAL_CGROUPS, SuppressedKey, window,
 };
 
 use super::counters::count;
@@ -99,11 +99,13 @@ fn take_token(cgroup: u64, now: u64) -> bool {
     true
 }
 
-/// Counts a denial for its cgroup, or for cgroup 0 if the map is full.
+/// Counts a denial for its cgroup, or for [`SEVERAL_CGROUPS`] if the map is full.
 #[inline(always)]
 fn suppress(cgroup: u64, window: u32, audited: u32) {
     count(COUNTER_SUPPRESSED);
-    if suppress_for(cgroup, window, audited) == 0 && suppress_for(0, window, audited) == 0 {
+    if suppress_for(cgroup, window, audited) == 0
+        && suppress_for(SEVERAL_CGROUPS, window, audited) == 0
+    {
         count(COUNTER_LOST);
     }
 }

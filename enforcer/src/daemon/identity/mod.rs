@@ -6,7 +6,7 @@ mod process;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
-use enforcer_common::layout::{DEDUP_WINDOW, SuppressedKey};
+use enforcer_common::layout::{DEDUP_WINDOW, SEVERAL_CGROUPS, SuppressedKey};
 use enforcer_common::{BypassOption, Event, Hook, Reason};
 use jiff::{SignedDuration, Timestamp};
 use nix::net::if_::if_indextoname;
@@ -97,7 +97,8 @@ impl Identify {
             ..EventRecord::note(EventKind::Suppressed, String::new(), Timestamp::now())
         };
         let place = match (suppressed.cgroup, record.place()) {
-            (0, _) => "several cgroups".to_owned(),
+            (0, _) => "frames without a socket".to_owned(),
+            (SEVERAL_CGROUPS, _) => "several cgroups".to_owned(),
             (_, Some(place)) => place,
             (id, None) => format!("the cgroup with id {id}"),
         };
@@ -238,17 +239,23 @@ mod tests {
 
     #[test]
     fn a_sum_counts_all_suppressed_denials() {
-        let key = SuppressedKey {
-            cgroup: 77,
-            window: 3,
-            audited: 1,
-        };
-        let record = Identify::new("/nowhere".into()).sum_up(&key, 812, boot_clock());
-        assert_eq!((record.verdict.as_str(), record.duplicates), ("audit", 811));
-        assert_eq!(
-            record.message.unwrap(),
-            "812 denials of the cgroup with id 77 in 10 seconds were too many for an event each"
-        );
+        for (cgroup, place) in [
+            (77, "the cgroup with id 77"),
+            (0, "frames without a socket"),
+            (SEVERAL_CGROUPS, "several cgroups"),
+        ] {
+            let key = SuppressedKey {
+                cgroup,
+                window: 3,
+                audited: 1,
+            };
+            let record = Identify::new("/nowhere".into()).sum_up(&key, 812, boot_clock());
+            assert_eq!((record.verdict.as_str(), record.duplicates), ("audit", 811));
+            assert_eq!(
+                record.message.unwrap(),
+                format!("812 denials of {place} in 10 seconds were too many for an event each")
+            );
+        }
     }
 
     #[test]
