@@ -4,8 +4,8 @@ use aya::Pod;
 
 use crate::event::Event;
 use crate::layout::{
-    AddressGrant, BudgetSlot, DedupEntry, DedupKey, Device, NameCount, NameEntry, ScopedAddress,
-    Settings, SnoopedGrant, SocketOwner, SuppressedKey, Switches,
+    AddressGrant, BudgetSlot, DedupEntry, DedupKey, Device, DeviceFlowKey, NameCount, NameEntry,
+    ScopedAddress, Settings, SnoopedGrant, SocketOwner, SuppressedKey, Switches,
 };
 use crate::tables::interval::Row;
 
@@ -26,6 +26,7 @@ pod!(
     DedupEntry,
     DedupKey,
     Device,
+    DeviceFlowKey,
     SnoopedGrant,
     NameEntry,
     AddressGrant,

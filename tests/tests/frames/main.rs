@@ -2,6 +2,7 @@
 
 mod explain;
 mod forwarded;
+mod gap;
 mod ipsec;
 mod lifecycle;
 mod listing;

@@ -4,6 +4,7 @@ use aya::programs::tc::{NlOptions, TcAttach, TcError, TcHandle, qdisc_add_clsact
 use enforcer_common::layout::Device;
 
 use super::DevicePrograms;
+use super::connections::forget_connections;
 use super::delete::delete;
 use super::order::priority;
 use super::own::OwnFilters;
@@ -52,6 +53,10 @@ impl DevicePrograms {
         self.set(*index, name, device)?;
         add_clsact(*index, name)?;
         let found = own.find(*index, Some(&self.ids))?;
+        let forgotten = match found.egress {
+            FoundFilter::Missing => forget_connections(&self.pins, *index),
+            FoundFilter::Current(_) | FoundFilter::Outdated | FoundFilter::Displaced => Ok(()),
+        };
         // Ingress first: what servers acknowledge must not be missed once egress judges.
         let places = TcHook::ALL.into_iter().zip(found.both());
         for (hook, found) in places.rev() {
@@ -59,6 +64,8 @@ impl DevicePrograms {
                 self.replace(own, hook, (*index, name))?;
             }
         }
+        // Only now: without filters, the device would be open.
+        forgotten?;
         own.find(*index, Some(&self.ids))
     }
 

@@ -2,6 +2,7 @@
 //! its own by their handles.
 
 mod attach;
+mod connections;
 mod delete;
 mod filtered;
 mod lsm;

@@ -22,6 +22,8 @@ pub(crate) struct DevicePrograms {
     devices: HashMap<MapData, u32, Device>,
     headers: Array<MapData, u32>,
     forwarded: HashMap<MapData, u32, u32>,
+    /// Those of the maps.
+    pub(super) pins: Pins,
     /// The ids of the programs.
     pub(super) ids: [u32; 2],
     /// Those that refuse socket options, or why there are none.
@@ -66,6 +68,7 @@ impl DevicePrograms {
             devices: typed(pins, DEVICES)?,
             headers: typed(pins, DEVICE_HEADERS)?,
             forwarded: typed(pins, DEVICE_FORWARDED)?,
+            pins: pins.clone(),
             ids,
         };
         loaded.forget_absent()?;
