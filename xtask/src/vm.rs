@@ -9,25 +9,18 @@ mod script;
 mod suite;
 pub(crate) mod systemd;
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, panic::resume_unwind, path::PathBuf, thread, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use self::{
     kernel::{ALL, Kernel},
+    qemu::TOGETHER,
     suite::Suite,
 };
 pub(crate) use self::{outcome::Outcome, script::Extent};
 use crate::{arch::Arch, setup};
 
-/// Guests that run at once; each has two virtual processors.
-const TOGETHER: usize = 2;
 /// Time after which a guest is killed.
 const LIMIT: Duration = Duration::from_secs(50 * 60);
 
@@ -84,7 +77,7 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     } else {
         Extent::Whole
     };
-    let outcomes = matrix(&names, extent, options.only.as_deref())?;
+    let outcomes = matrix(&names, extent, options.only.as_deref(), || ())?;
     if let Some(path) = &options.write {
         ensure!(
             extent == Extent::Whole && outcomes.iter().all(Outcome::is_good),
@@ -96,11 +89,17 @@ pub(crate) fn task(options: &Options) -> Result<()> {
     judge(&outcomes)
 }
 
-/// Runs the tests, or `only` one test program, on each kernel and prints one line for each. A guest that fails is an outcome, not an error.
+/// Runs the tests, or `only` one test program, on each kernel and prints one line for each; once all guests are made, also runs `beside`. A guest that fails
+/// is an outcome, not an error.
 ///
 /// # Errors
 /// When a kernel is not known, or a download or build fails.
-pub(crate) fn matrix(names: &[&str], extent: Extent, only: Option<&str>) -> Result<Vec<Outcome>> {
+pub(crate) fn matrix(
+    names: &[&str],
+    extent: Extent,
+    only: Option<&str>,
+    beside: impl FnOnce() + Send,
+) -> Result<Vec<Outcome>> {
     let kernels = names.iter().map(|name| Kernel::named(name));
     let kernels: Vec<&Kernel> = kernels.collect::<Result<_>>()?;
     setup::for_vm()?;
@@ -119,7 +118,10 @@ pub(crate) fn matrix(names: &[&str], extent: Extent, only: Option<&str>) -> Resu
         }
     }
     println!("==> {} guests, {TOGETHER} at once", guests.len());
-    let outcomes = run(&guests);
+    let outcomes = thread::scope(|scope| {
+        scope.spawn(beside);
+        run(&guests)
+    });
     for outcome in &outcomes {
         println!("{outcome}");
     }
@@ -143,28 +145,21 @@ pub(crate) fn judge(outcomes: &[Outcome]) -> Result<()> {
     Ok(())
 }
 
+/// Runs all guests, each as soon as it may.
 fn run(guests: &[suite::Guest]) -> Vec<Outcome> {
-    let next = Mutex::new(guests.iter().enumerate());
-    let done = Mutex::new(Vec::new());
-    let lock = |error: PoisonError<_>| error.into_inner();
+    let outcome = |guest| {
+        let outcome = Outcome::of(guest, guest.run(LIMIT));
+        outcome.print_failures();
+        outcome
+    };
     thread::scope(|scope| {
-        for _ in 0..TOGETHER {
-            scope.spawn(|| {
-                loop {
-                    let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
-                    let Some((number, guest)) = taken else {
-                        return;
-                    };
-                    let started = Instant::now();
-                    let ran = guest.run(LIMIT);
-                    let outcome = Outcome::of(guest, ran, started.elapsed());
-                    outcome.print_failures();
-                    done.lock().unwrap_or_else(lock).push((number, outcome));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, outcome)| outcome).collect()
+        let running = guests
+            .iter()
+            .map(|guest| scope.spawn(move || outcome(guest)));
+        let running: Vec<_> = running.collect();
+        let ended = running.into_iter().map(thread::ScopedJoinHandle::join);
+        ended
+            .map(|outcome| outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }

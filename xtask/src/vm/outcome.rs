@@ -1,6 +1,6 @@
 //! Outcome of the tests on one kernel, read from the guest's console.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use anyhow::Result;
 
@@ -53,14 +53,14 @@ pub(crate) struct Cost {
 }
 
 impl Outcome {
-    pub(super) fn of(guest: &Guest, ran: Result<Ran>, took: Duration) -> Self {
+    pub(super) fn of(guest: &Guest, ran: Result<Ran>) -> Self {
         let mut outcome = Self {
             name: guest.kernel.name,
             machine: guest.kernel.arch.kernel(),
             release: guest.files.release.clone(),
             version: guest.files.version.clone(),
             counts: Counts::default(),
-            seconds: took.as_secs_f64(),
+            seconds: ran.as_ref().map_or(0.0, |ran| ran.seconds),
             error: None,
             features: Vec::new(),
             costs: Vec::new(),

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, Stdio},
+    sync::{Condvar, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +17,8 @@ use crate::{arch::Arch, env};
 
 /// Prefix of the console line on which a guest prints its result, a shell's exit status.
 pub(crate) const RESULT: &str = "EGRESS-GUEST-RESULT ";
+/// Guests that run at once; each has two virtual processors.
+pub(crate) const TOGETHER: usize = 2;
 const POLL: Duration = Duration::from_millis(50);
 /// Lines of the console that a failure prints.
 const TAIL_LINES: usize = 60;
@@ -52,14 +55,40 @@ pub(crate) struct Ran {
     pub(crate) seconds: f64,
 }
 
+/// How many guests run, and the signal that one has ended.
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to run a guest beside others, until it is dropped.
+struct Slot;
+
+impl Slot {
+    /// Waits until fewer than [`TOGETHER`] guests run.
+    fn wait() -> Self {
+        let (running, ended) = &RUNNING;
+        let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = ended.wait_while(running, |running| *running >= TOGETHER);
+        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let (running, ended) = &RUNNING;
+        *running.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ended.notify_one();
+    }
+}
+
 impl Guest<'_> {
-    /// Boots it and waits for its end.
+    /// Boots it as soon as not too many others run, and waits for its end.
     ///
     /// # Errors
     /// When QEMU cannot start or the guest exceeds its limit, after printing the end of its console. A guest that reports a failure
     /// is no error here.
     pub(crate) fn run(&self) -> Result<Ran> {
         let log = self.log()?;
+        let _slot = Slot::wait();
         let started = Instant::now();
         let mut child = Guard(self.start()?);
         let output = child.0.stdout.take().context("QEMU has no output")?;
