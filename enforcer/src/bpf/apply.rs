@@ -271,7 +271,7 @@ fn restore<K: Pod + Ord, V: Pod>(
 }
 
 /// A missing entry counts as removed.
-fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
+pub(super) fn gone(removed: Result<(), MapError>) -> Result<(), MapError> {
     match removed {
         Err(MapError::KeyNotFound) => Ok(()),
         Err(MapError::SyscallError(error))

@@ -1,13 +1,14 @@
 //! What the programs remember of connections without a socket, by device.
 
 use aya::Pod;
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{HashMap, MapData};
 use enforcer_common::layout::{
     DEVICE_FLOWS, DEVICE_HELLOS, DEVICE_SYNS, DeviceFlowKey, OpeningFlow, VerifiedFlow,
 };
 use enforcer_common::tls::PartialFlow;
 
 use crate::bpf::Pins;
+use crate::bpf::apply::remove;
 use crate::bpf::maps::typed;
 use crate::sys::KernelError;
 
@@ -22,24 +23,22 @@ pub(super) fn forget_connections(pins: &Pins, device: u32) -> Result<(), KernelE
     let mut flows: Connections<{ size_of::<VerifiedFlow>() }> = typed(pins, DEVICE_FLOWS)?;
     let mut hellos: Connections<{ size_of::<PartialFlow>() }> = typed(pins, DEVICE_HELLOS)?;
     let mut syns: Connections<{ size_of::<OpeningFlow>() }> = typed(pins, DEVICE_SYNS)?;
-    remove_of(&mut flows, device)
-        .and_then(|()| remove_of(&mut hellos, device))
-        .and_then(|()| remove_of(&mut syns, device))
-        .map_err(KernelError::failed(
-            "forget the connections of a network device that had no filter",
-        ))
+    let forgotten = [
+        forget_of(&mut flows, device),
+        forget_of(&mut hellos, device),
+        forget_of(&mut syns, device),
+    ];
+    forgotten.into_iter().fold(Ok(()), Result::and)
 }
 
-fn remove_of<V: Pod>(
+/// Removes as many entries as the kernel lets it. Programs remove some meanwhile, after which the kernel lists others again.
+fn forget_of<V: Pod>(
     map: &mut HashMap<MapData, DeviceFlowKey, V>,
     device: u32,
-) -> Result<(), MapError> {
-    let keys: Vec<DeviceFlowKey> = map.keys().collect::<Result<_, _>>()?;
-    for key in keys.iter().filter(|key| key.device == device) {
-        match map.remove(key) {
-            Ok(()) | Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
+) -> Result<(), KernelError> {
+    let what = "list the connections of a network device that had no filter";
+    let keys: Result<Vec<DeviceFlowKey>, _> = map.keys().collect();
+    let mut keys = keys.map_err(KernelError::failed(what))?;
+    keys.retain(|key| key.device == device);
+    remove(map, &keys)
 }

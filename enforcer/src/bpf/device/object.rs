@@ -1,6 +1,6 @@
 //! Loads the programs of network devices over the pinned maps.
 
-use aya::maps::{Array, HashMap, MapData, MapError};
+use aya::maps::{Array, HashMap, MapData};
 use aya::programs::{Program, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
 use enforcer_common::layout::{
@@ -10,6 +10,7 @@ use enforcer_common::layout::{
 
 use super::options::{OptionPrograms, remove_option_links};
 use super::place::program_name;
+use crate::bpf::apply::gone;
 use crate::bpf::maps::typed;
 use crate::bpf::object::{DEVICE_OBJECT, load_error, prepare, program_error};
 use crate::bpf::{Links, Pins, Undone};
@@ -201,12 +202,8 @@ impl DevicePrograms {
     /// If the map cannot be written.
     pub(crate) fn forget(&mut self, index: u32) -> Result<(), KernelError> {
         self.set_header(index, 0)?;
-        match self.devices.remove(&index) {
-            Err(MapError::KeyNotFound) => Ok(()),
-            removed => removed.map_err(KernelError::failed(format!(
-                "remove a network device from the map {DEVICES}"
-            ))),
-        }
+        let what = format!("remove a network device from the map {DEVICES}");
+        gone(self.devices.remove(&index)).map_err(KernelError::failed(what))
     }
 
     /// Removes the entries of devices that went while no daemon ran.
