@@ -108,9 +108,9 @@ def send_to(number, to, port, data):
     held[number].sendto(bytes.fromhex(data), (to, port))
 
 
-def connect(number, to, port, source=None):
+def connect(number, to, port, source=None, patience=PATIENCE):
     held[number] = socket.socket(family(to), socket.SOCK_STREAM)
-    held[number].settimeout(PATIENCE)
+    held[number].settimeout(patience)
     if source:
         held[number].bind((source, 0))
     held[number].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -38,6 +38,8 @@ const IN_SCOPE: &str = "device/proxy";
 const PORT: u16 = 9500;
 /// Time for a proxy to listen.
 const LISTENING_WITHIN: Duration = Duration::from_secs(20);
+/// Seconds in which a proxy starts and answers, also on an emulated processor; one that is denied closes the connection at once.
+const ANSWERED_WITHIN: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Proxies, and an unprivileged process in scope that asks them.
@@ -60,7 +62,9 @@ impl Proxies {
         self.running.push(Running::start(ACTIVATE, command)?);
         let deadline = Instant::now() + LISTENING_WITHIN;
         loop {
-            let order = json!({"do": "connect", "to": Ipv4Addr::LOCALHOST, "port": port});
+            let order = json!({
+                "do": "connect", "to": Ipv4Addr::LOCALHOST, "port": port, "patience": ANSWERED_WITHIN,
+            });
             let socket = self.client.try_open(order)?;
             if let Ok(socket) = socket {
                 return Ok(socket);
