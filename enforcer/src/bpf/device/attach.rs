@@ -53,9 +53,11 @@ impl DevicePrograms {
         self.set(*index, name, device)?;
         add_clsact(*index, name)?;
         let found = own.find(*index, Some(&self.ids))?;
-        let forgotten = match found.egress {
-            FoundFilter::Missing => forget_connections(&self.pins, *index),
-            FoundFilter::Current(_) | FoundFilter::Outdated | FoundFilter::Displaced => Ok(()),
+        let lacks_filter = found.both().contains(&&FoundFilter::Missing);
+        let forgotten = if lacks_filter {
+            forget_connections(&self.pins, *index)
+        } else {
+            Ok(())
         };
         // Ingress first: what servers acknowledge must not be missed once egress judges.
         let places = TcHook::ALL.into_iter().zip(found.both());

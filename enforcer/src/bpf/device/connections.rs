@@ -15,7 +15,7 @@ use crate::sys::KernelError;
 /// A map of connections, whose values are not read.
 type Connections<const SIZE: usize> = HashMap<MapData, DeviceFlowKey, [u8; SIZE]>;
 
-/// Forgets the connections of a device that had no filter: nothing judged what they sent meanwhile.
+/// Forgets the connections of a device that lacked a filter: meanwhile, nothing judged what they sent, or saw what servers answered.
 ///
 /// # Errors
 /// If a map cannot be read or written.
@@ -36,7 +36,7 @@ fn forget_of<V: Pod>(
     map: &mut HashMap<MapData, DeviceFlowKey, V>,
     device: u32,
 ) -> Result<(), KernelError> {
-    let what = "list the connections of a network device that had no filter";
+    let what = "list the connections of a network device that lacked a filter";
     let keys: Result<Vec<DeviceFlowKey>, _> = map.keys().collect();
     let mut keys = keys.map_err(KernelError::failed(what))?;
     keys.retain(|key| key.device == device);
