@@ -104,7 +104,7 @@ watchdog() {
 }
 
 kills() {
-    for _time in 1 2 3 4 5; do
+    for _time in 1 2; do
         main=$(pid)
         kill -KILL "$main"
         is_back() { is_active && [ "$(pid)" != "$main" ]; }

@@ -56,7 +56,7 @@ const BOOTS: [Boot; 2] = [
     },
 ];
 /// Kernel parameters: no terminals, and no mitigations for processor bugs that an emulated processor does not have.
-const PARAMETERS: &str = "root=/dev/nvme0n1 rw quiet loglevel=4 mitigations=off systemd.show_status=0 \
+const PARAMETERS: &str = "root=/dev/nvme0n1 rw quiet loglevel=4 mitigations=off no5lvl init_on_alloc=0 systemd.show_status=0 \
      systemd.mask=getty@tty1.service systemd.mask=serial-getty@ttyS0.service";
 
 /// One start of the machine.
