@@ -42,9 +42,11 @@ impl Maps {
         if grants.is_empty() {
             return Ok(());
         }
-        self.remove_snooped(grants)?;
+        let removed = self.remove_snooped(grants);
+        // Even if a grant stayed: open connections must not keep those that are gone.
         let settings = self.settings()?;
-        self.begin_epoch(settings)
+        let begun = self.begin_epoch(settings);
+        removed.and(begun)
     }
 
     /// Removes grants that the policy no longer allows; the caller begins a new epoch.

@@ -41,8 +41,8 @@ impl Host {
             Effect::RemoveObservations(removal) => {
                 let maps = &mut self.kernel.maps;
                 let removed = maps.remove_snooped(&removal.done);
-                let removed = removed.and_then(|()| maps.revoke_snooped(&removal.revoked));
-                Acknowledgement::ObservationsRemoved(sentence(removed))
+                let revoked = maps.revoke_snooped(&removal.revoked);
+                Acknowledgement::ObservationsRemoved(sentence(removed.and(revoked)))
             }
             Effect::ReadResolvers(configured) => {
                 Acknowledgement::ResolversRead(self.resolvers.follow(&configured))
@@ -154,7 +154,11 @@ impl Host {
 
     fn restore_pins(&mut self) -> Result<Vec<String>, KernelError> {
         self.pins.prepare_again(&mut self.lock)?;
-        self.kernel.pin_again()
+        let mut pinned = self.kernel.pin_again()?;
+        if let Some(programs) = &self.devices {
+            pinned.extend(programs.pin_again()?);
+        }
+        Ok(pinned)
     }
 
     fn restore_hook(&mut self, hook: DetachedHook) -> Result<(), KernelError> {
