@@ -2,6 +2,7 @@
 
 use std::{fs, io};
 
+use aya::Ebpf;
 use aya::programs::links::FdLink;
 use aya::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Program,
@@ -11,7 +12,7 @@ use enforcer_common::Hook;
 use enforcer_common::layout::{DNS_SNOOP, EXPLAIN, MAPS, SOCKET_OWNER};
 
 use super::links::{Links, Undone};
-use super::{Kernel, exclusive};
+use super::{Kernel, Pins, exclusive};
 use crate::sys::{Cgroup, KernelError};
 
 /// The programs that are attached, by name.
@@ -68,15 +69,7 @@ impl Kernel {
     /// # Errors
     /// If the kernel refuses.
     pub fn pin_again(&mut self) -> Result<Vec<String>, KernelError> {
-        let mut pinned = Vec::new();
-        for (name, map) in self.programs.maps() {
-            let place = self.pins.map(name);
-            if MAPS.contains(&name) && !place.exists() {
-                let what = format!("pin the map {name}");
-                map.pin(place).map_err(KernelError::failed(what))?;
-                pinned.push(name.to_owned());
-            }
-        }
+        let mut pinned = pin_missing(&self.pins, &self.programs, &MAPS)?;
         if !self.pins.program(EXPLAIN).exists() {
             self.pin_explain()?;
             pinned.push(EXPLAIN.to_owned());
@@ -104,6 +97,27 @@ impl Kernel {
             .ok_or(KernelError::NoProgram)?;
         program.pin(&place).map_err(failed())
     }
+}
+
+/// Restores missing pins of the named maps of an object; returns which.
+///
+/// # Errors
+/// If the kernel refuses.
+pub(super) fn pin_missing(
+    pins: &Pins,
+    object: &Ebpf,
+    names: &[&str],
+) -> Result<Vec<String>, KernelError> {
+    let mut pinned = Vec::new();
+    for (name, map) in object.maps() {
+        let place = pins.map(name);
+        if names.contains(&name) && !place.exists() {
+            let what = format!("pin the map {name}");
+            map.pin(place).map_err(KernelError::failed(what))?;
+            pinned.push(name.to_owned());
+        }
+    }
+    Ok(pinned)
 }
 
 fn program_id(program: &Program) -> Option<u32> {

@@ -141,8 +141,13 @@ impl State {
             return;
         }
         self.maps.refusal.clone_from(&refusal);
-        let message = refusal
-            .map(|why| format!("a change of policy is refused and the one in force stays: {why}"));
+        // The settings change after all additions and before all removals.
+        let is_in_force = self.maps.settings.generation > self.maps.generation;
+        let what = match is_in_force {
+            true => "the new policy is in force, but entries of the old one could not be removed",
+            false => "a change of policy is refused and the one in force stays",
+        };
+        let message = refusal.map(|why| format!("{what}: {why}"));
         self.report(AlarmKind::ChangeRefused, message);
         self.note_exceptions();
         self.refresh_alarms();

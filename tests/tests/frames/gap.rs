@@ -1,5 +1,7 @@
 //! Connections without a socket, over times with and without filters.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use enforcer::sys::devices;
 use enforcer_common::layout::{DEVICE_FLOWS, DeviceFlowKey, VERSION, VerifiedFlow, pin_name};
@@ -10,10 +12,14 @@ use crate::scene::{await_alarm, await_state, netns, start, tc};
 
 const FILTERED: Option<&str> = Some("filtered");
 
-/// The map of verified connections.
-fn flows(fixture: &Fixture) -> Result<Map> {
+/// The pin of the map of verified connections.
+fn pin(fixture: &Fixture) -> PathBuf {
     let pins = fixture.pins().join(format!("v{VERSION}"));
-    Map::pinned(&pins.join(pin_name(DEVICE_FLOWS)))
+    pins.join(pin_name(DEVICE_FLOWS))
+}
+
+fn flows(fixture: &Fixture) -> Result<Map> {
+    Map::pinned(&pin(fixture))
 }
 
 fn number(fixture: &Fixture) -> Result<Option<u64>> {
@@ -66,5 +72,20 @@ fn connections_outlive_the_daemon_and_no_time_without_filters() -> Result<()> {
     await_alarm(&fixture, "device-filter-lost", true)?;
     await_state(&fixture, "eth0", FILTERED)?;
     assert_eq!(number(&fixture)?, Some(0), "answers were not seen");
+    Ok(())
+}
+
+#[test]
+fn a_removed_pin_of_connections_is_restored_with_its_entries() -> Result<()> {
+    let fixture = start("mode = \"on\"")?;
+    await_state(&fixture, "eth0", FILTERED)?;
+    enter(&fixture)?;
+    let pin = pin(&fixture);
+    std::fs::remove_file(&pin)?;
+    let restored = |_: &serde_json::Value| pin.exists();
+    fixture
+        .enforcer
+        .await_status("the pin is restored", restored)?;
+    assert_eq!(number(&fixture)?, Some(1), "the map of the programs");
     Ok(())
 }

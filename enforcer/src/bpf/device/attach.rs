@@ -53,12 +53,10 @@ impl DevicePrograms {
         self.set(*index, name, device)?;
         add_clsact(*index, name)?;
         let found = own.find(*index, Some(&self.ids))?;
-        let lacks_filter = found.both().contains(&&FoundFilter::Missing);
-        let forgotten = if lacks_filter {
-            forget_connections(&self.pins, *index)
-        } else {
-            Ok(())
-        };
+        if found.both().contains(&&FoundFilter::Missing) {
+            self.unforgotten.insert(*index);
+        }
+        let forgotten = self.forget_connections(*index);
         // Ingress first: what servers acknowledge must not be missed once egress judges.
         let places = TcHook::ALL.into_iter().zip(found.both());
         for (hook, found) in places.rev() {
@@ -69,6 +67,15 @@ impl DevicePrograms {
         // Only now: without filters, the device would be open.
         forgotten?;
         own.find(*index, Some(&self.ids))
+    }
+
+    /// Forgets the connections of a device that lacked a filter, here or at an earlier attempt.
+    fn forget_connections(&mut self, index: u32) -> Result<(), KernelError> {
+        if self.unforgotten.contains(&index) {
+            forget_connections(&self.pins, index)?;
+            self.unforgotten.remove(&index);
+        }
+        Ok(())
     }
 
     /// Adds a filter, then deletes this instance's others.

@@ -1,5 +1,7 @@
 //! Loads the programs of network devices over the pinned maps.
 
+use std::collections::BTreeSet;
+
 use aya::maps::{Array, HashMap, MapData};
 use aya::programs::{Program, SchedClassifier};
 use aya::{Ebpf, EbpfLoader};
@@ -11,6 +13,7 @@ use enforcer_common::layout::{
 use super::options::{OptionPrograms, remove_option_links};
 use super::place::program_name;
 use crate::bpf::apply::gone;
+use crate::bpf::attach::pin_missing;
 use crate::bpf::maps::typed;
 use crate::bpf::object::{DEVICE_OBJECT, load_error, prepare, program_error};
 use crate::bpf::{Links, Pins, Undone};
@@ -25,6 +28,8 @@ pub(crate) struct DevicePrograms {
     forwarded: HashMap<MapData, u32, u32>,
     /// Those of the maps.
     pub(super) pins: Pins,
+    /// The devices that lacked a filter and whose connections are still to be forgotten, by interface index.
+    pub(super) unforgotten: BTreeSet<u32>,
     /// The ids of the programs.
     pub(super) ids: [u32; 2],
     /// Those that refuse socket options, or why there are none.
@@ -70,6 +75,7 @@ impl DevicePrograms {
             headers: typed(pins, DEVICE_HEADERS)?,
             forwarded: typed(pins, DEVICE_FORWARDED)?,
             pins: pins.clone(),
+            unforgotten: BTreeSet::new(),
             ids,
         };
         loaded.forget_absent()?;
@@ -165,6 +171,14 @@ impl DevicePrograms {
         options.map_or_else(Vec::new, |options| options.undone(pins, scope, links))
     }
 
+    /// Restores missing pins of the maps that only these programs use; returns which.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(crate) fn pin_again(&self) -> Result<Vec<String>, KernelError> {
+        pin_missing(&self.pins, &self.programs, &DEVICE_MAPS)
+    }
+
     pub(super) fn program(&mut self, hook: TcHook) -> Result<&mut SchedClassifier, KernelError> {
         program(&mut self.programs, hook)
     }
@@ -201,6 +215,7 @@ impl DevicePrograms {
     /// # Errors
     /// If the map cannot be written.
     pub(crate) fn forget(&mut self, index: u32) -> Result<(), KernelError> {
+        self.unforgotten.remove(&index);
         self.set_header(index, 0)?;
         let what = format!("remove a network device from the map {DEVICES}");
         gone(self.devices.remove(&index)).map_err(KernelError::failed(what))

@@ -71,7 +71,9 @@ impl Devices {
         let rested = known
             .attached
             .is_none_or(|attached| now.saturating_sub(attached) >= REPAIR_INTERVAL);
-        is_other || (!is_current && rested)
+        // Also with filters in force: what belongs to them may have failed.
+        let failed = known.failure.is_some();
+        is_other || ((!is_current || failed) && rested)
     }
 
     /// Returns whether a device's filters failed, or were changed by another program.

@@ -110,6 +110,20 @@ fn another_program_causes_one_repair_a_second_at_most() {
 }
 
 #[test]
+fn what_failed_is_tried_again_also_where_the_filters_are_in_force() {
+    let mut devices = filtered();
+    devices.found[0].filters = current();
+    let enforce = plan(2, DeviceMode::Enforce);
+    assert!(!devices.is_due(&enforce, 10 * SECOND));
+    let known = devices.filtered.get_mut(&2).unwrap();
+    known.failure = Some("cannot write a map".to_owned());
+    assert!(devices.is_due(&enforce, 10 * SECOND));
+    assert!(devices.is_pending(&devices.found[0]));
+    devices.take_filters(enforce.clone(), current(), 10 * SECOND);
+    assert!(!devices.is_due(&enforce, 20 * SECOND));
+}
+
+#[test]
 fn only_filters_that_were_in_force_and_judge_no_longer_are_lost() {
     let enforce = plan(2, DeviceMode::Enforce);
     for (found, is_lost) in [
