@@ -1,5 +1,7 @@
 //! `./x test`: all checks and tests.
 
+mod lab;
+
 use std::{panic::resume_unwind, process::Command, thread};
 
 use anyhow::Result;
@@ -30,7 +32,7 @@ pub(crate) fn task(filters: &[String]) -> Result<()> {
         lab_and_guests(&mut report);
     } else {
         unit_tests(&mut report, filters);
-        lab_tests(&mut report, filters);
+        lab::some(&mut report, filters);
     }
     report.close()
 }
@@ -53,7 +55,7 @@ fn lab_and_guests(report: &mut Report) {
     thread::scope(|scope| {
         let lab = scope.spawn(|| {
             let mut report = Report::default();
-            lab_tests(&mut report, &[]);
+            lab::all(&mut report);
             demonstration(&mut report);
             userland::brief(&mut report);
             report
@@ -187,37 +189,5 @@ fn demonstration(report: &mut Report) {
             log: "test-demo",
         },
         env::command(&demo).env("EGRESS_ENFORCER_BIN", binary),
-    );
-}
-
-/// Runs the lab's tests one at a time: they share the machine's cgroups, and some measure.
-fn lab_tests(report: &mut Report, filters: &[String]) {
-    let mut binaries = None;
-    report.check("egress-enforcer for the lab", || {
-        binaries = Some((build::release_binary()?, build::next_layout_binary()?));
-        Ok(Outcome::Passed)
-    });
-    let Some((binary, next)) = binaries else {
-        return;
-    };
-    report.command(
-        &Step {
-            title: "lab tests",
-            usual: "10 min",
-            log: "test-lab",
-        },
-        env::cargo()
-            .env("EGRESS_ENFORCER_BIN", binary)
-            .env("EGRESS_ENFORCER_BIN_OTHER", next)
-            .args([
-                "test",
-                "--locked",
-                "--no-fail-fast",
-                "--package=enforcer-tests",
-                "--target",
-                &env::own_target(),
-            ])
-            .args(["--", "--show-output", "--test-threads=1"])
-            .args(filters),
     );
 }

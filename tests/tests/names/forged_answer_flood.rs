@@ -21,7 +21,7 @@ const FORGER: &str = "fd53::54";
 const ANSWERS: u64 = 700;
 const EACH: u64 = 16;
 const DAY: u32 = 86_400;
-const PULLS: u64 = 100;
+const PULLS: u64 = 30;
 /// Number of addresses that rotate in genuine answers; more than the daemon's limit per name.
 const ROTATING: u16 = 300;
 const LARGEST_LOG: usize = 100_000;

@@ -102,9 +102,9 @@ fn no_connection_resolved_over_ipv6_is_denied() -> Result<()> {
 #[test]
 fn without_dns_snooping_the_same_clients_are_denied() -> Result<()> {
     let lab = Lab::start()?;
-    let (totals, denied) = with_daemon(&lab, "learn = false", TEN_THOUSAND, &lab.device())?;
+    let (totals, denied) = with_daemon(&lab, "learn = false", A_THOUSAND, &lab.device())?;
     let failed: u64 = totals.failed.values().sum();
-    assert_eq!(totals.answered + failed, 10_000);
+    assert_eq!(totals.answered + failed, 1000);
     assert!(denied > 0 && failed > 0, "{denied} were denied: {totals:?}");
     Ok(())
 }
