@@ -49,6 +49,18 @@ _egress__enforcer() {
             egress__enforcer,unload)
                 cmd="egress__enforcer__subcmd__unload"
                 ;;
+            egress__enforcer__subcmd__events,help)
+                cmd="egress__enforcer__subcmd__events__subcmd__help"
+                ;;
+            egress__enforcer__subcmd__events,top)
+                cmd="egress__enforcer__subcmd__events__subcmd__top"
+                ;;
+            egress__enforcer__subcmd__events__subcmd__help,help)
+                cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__help"
+                ;;
+            egress__enforcer__subcmd__events__subcmd__help,top)
+                cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__top"
+                ;;
             egress__enforcer__subcmd__help,check)
                 cmd="egress__enforcer__subcmd__help__subcmd__check"
                 ;;
@@ -81,6 +93,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help,unload)
                 cmd="egress__enforcer__subcmd__help__subcmd__unload"
+                ;;
+            egress__enforcer__subcmd__help__subcmd__events,top)
+                cmd="egress__enforcer__subcmd__help__subcmd__events__subcmd__top"
                 ;;
             egress__enforcer__subcmd__help__subcmd__tags,bundle)
                 cmd="egress__enforcer__subcmd__help__subcmd__tags__subcmd__bundle"
@@ -228,13 +243,133 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__events)
-            opts="-h --follow --since --json --config --help"
+            opts="-h --follow --since --until --unit --dest --name --reason --process --utc --json --config --help top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__help)
+            opts="top help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__top)
+            opts="-n -h --limit --since --until --unit --dest --name --reason --process --utc --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -250,12 +385,16 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__explain)
-            opts="-h --port --proto --unit --cgroup --sni --trace --json --config --help"
+            opts="-h --event --last --port --proto --unit --cgroup --sni --trace --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --event)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --port)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -358,8 +497,22 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__events)
-            opts=""
+            opts="top"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__events__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

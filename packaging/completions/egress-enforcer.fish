@@ -31,7 +31,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "run
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "status" -d 'Show whether the policy is in force, and what it allows'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "explain" -d 'Show whether a destination is reachable, and why'
-complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "events" -d 'Print denials'
+complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "events" -d 'Print denials and changes, or sums of denials'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "endpoints" -d 'Print each registry with its names and addresses'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "tags" -d 'Show or update the protected service tags'
 complete -c egress-enforcer -n "__fish_egress_enforcer_needs_command" -f -a "doctor" -d 'Check this host or, with --registry, a registry'
@@ -53,6 +53,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l event -d 'Explain the denial with this number in `events`, on the maps of now' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l port -d 'The destination port [default: the one in DEST, or 443]' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t''
 udp\t''
@@ -61,14 +62,38 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Evaluate for this cgroup: a path below the cgroup v2 root, or its directory' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake [default: DEST]; empty for none' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l last -d 'Explain the last denial, on the maps of now'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l trace -d 'Print each step of the decision, as logged by a program that is loaded for this command only'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l since -d 'Print only events after the one with this number' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l follow -d 'Keep printing events as they happen'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -l json -d 'Print JSON: one document, or with --follow one per line'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l until -d 'Print only events before this time' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l unit -d 'Print only events of this systemd unit, or of the container with this id or beginning of an id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l dest -d 'Print only events whose destination is this address or in this prefix' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l name -d 'Print only events with this server name or allowed name, or one below it' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l reason -d 'Print only events with this reason' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l process -d 'Print only events of processes with this command name or id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l follow -d 'Keep printing events as they happen, also after a restart of the daemon'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l utc -d 'Print times in UTC instead of this host\'s time zone'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l json -d 'Print JSON: one document, or with --follow one per line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -s n -l limit -d 'Number of sums' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l until -d 'Print only events before this time' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l unit -d 'Print only events of this systemd unit, or of the container with this id or beginning of an id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l dest -d 'Print only events whose destination is this address or in this prefix' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l name -d 'Print only events with this server name or allowed name, or one below it' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l reason -d 'Print only events with this reason' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l process -d 'Print only events of processes with this command name or id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l utc -d 'Print times in UTC instead of this host\'s time zone'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l json -d 'Print JSON: one document, or with --follow one per line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand endpoints" -s h -l help -d 'Print help'
@@ -111,13 +136,14 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; an
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "check" -d 'Validate the configuration as `run` would, and print the plan'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "status" -d 'Show whether the policy is in force, and what it allows'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "explain" -d 'Show whether a destination is reachable, and why'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "events" -d 'Print denials'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "events" -d 'Print denials and changes, or sums of denials'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "endpoints" -d 'Print each registry with its names and addresses'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "tags" -d 'Show or update the protected service tags'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "doctor" -d 'Check this host or, with --registry, a registry'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "unload" -d 'End enforcement and remove everything that is loaded'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events endpoints tags doctor unload completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "show" -d 'Print the protected set in force and its source'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "import" -d 'Write a newer service-tags file to protect.service-tags'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "bundle" -d 'Generate the bundle for a build from a published file'

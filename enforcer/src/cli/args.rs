@@ -1,11 +1,14 @@
 //! Arguments of the command line.
 
+mod selection;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
 
+pub(super) use self::selection::{SelectionArgs, Since};
 use crate::config::Cloud;
 use crate::doctor::registry::Image;
 use crate::name::Name;
@@ -41,7 +44,7 @@ pub(super) enum Command {
     /// The loaded kernel program evaluates the destination on the live maps. In audit mode the verdict is that of
     /// the rule, and the output says that audit mode allows it.
     Explain(ExplainArgs),
-    /// Print denials
+    /// Print denials and changes, or sums of denials
     Events(EventsArgs),
     /// Print each registry with its names and addresses
     Endpoints(OutputArgs),
@@ -110,8 +113,14 @@ pub(super) struct RunArgs {
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     /// An address or a name, with a port or as an https URL; a name means a TLS connection with that server name
-    #[arg(value_name = "DEST")]
-    pub(super) destination: String,
+    #[arg(value_name = "DEST", required_unless_present_any = ["event", "last"])]
+    pub(super) destination: Option<String>,
+    /// Explain the denial with this number in `events`, on the maps of now
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["destination", "port", "proto", "unit", "cgroup", "sni", "trace"])]
+    pub(super) event: Option<u64>,
+    /// Explain the last denial, on the maps of now
+    #[arg(long, conflicts_with_all = ["event", "destination", "port", "proto", "unit", "cgroup", "sni", "trace"])]
+    pub(super) last: bool,
     /// The destination port [default: the one in DEST, or 443]
     #[arg(long)]
     pub(super) port: Option<u16>,
@@ -172,15 +181,29 @@ pub(super) enum Protocol {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsArgs {
-    /// Keep printing events as they happen
+    #[command(subcommand)]
+    pub(super) command: Option<EventsCommand>,
+    /// Keep printing events as they happen, also after a restart of the daemon
     #[arg(long)]
     pub(super) follow: bool,
-    /// Print only events after the one with this number
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
-    pub(super) since: u64,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    /// Print times in UTC instead of this host's time zone
+    #[arg(long, global = true)]
+    pub(super) utc: bool,
     /// Print JSON: one document, or with --follow one per line
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(super) enum EventsCommand {
+    /// Sum up the denials by unit, process, destination, name and reason, the most frequent first
+    Top {
+        /// Number of sums
+        #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -91,28 +91,38 @@ fn page() -> String {
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// Writes a subsection for each command that is not hidden, and for its subcommands.
-fn commands(page: &mut Roff, parents: &str, command: &clap::Command) {
-    for command in command.get_subcommands() {
+fn commands(page: &mut Roff, parents: &str, parent: &clap::Command) {
+    for command in parent.get_subcommands() {
         if command.is_hide_set() || command.get_name() == "help" {
             continue;
         }
         let name = format!("{parents}{}", command.get_name());
-        if command.has_subcommands() {
-            commands(page, &format!("{name} "), command);
-            continue;
+        if !command.is_subcommand_required_set() {
+            section(page, &name, parent, command);
         }
-        page.control("SS", [name.as_str()]);
-        let about = command.get_long_about().or(command.get_about());
-        for (index, paragraph) in about.unwrap().to_string().split("\n\n").enumerate() {
-            if index > 0 {
-                page.control("PP", []);
-            }
-            page.text([roman(format!("{}.", paragraph.trim_end_matches('.')))]);
+        commands(page, &format!("{name} "), command);
+    }
+}
+
+/// Writes the subsection of a command, without the options of all subcommands of its parent.
+fn section(page: &mut Roff, name: &str, parent: &clap::Command, command: &clap::Command) {
+    page.control("SS", [name]);
+    let about = command.get_long_about().or(command.get_about());
+    for (index, paragraph) in about.unwrap().to_string().split("\n\n").enumerate() {
+        if index > 0 {
+            page.control("PP", []);
         }
-        for argument in command.get_arguments() {
-            if !argument.is_hide_set() && !argument.is_global_set() && argument.get_id() != "help" {
-                option(page, argument);
-            }
+        page.text([roman(format!("{}.", paragraph.trim_end_matches('.')))]);
+    }
+    let of_all: Vec<_> = parent
+        .get_arguments()
+        .filter(|argument| argument.is_global_set())
+        .map(clap::Arg::get_id)
+        .collect();
+    for argument in command.get_arguments() {
+        let id = argument.get_id();
+        if !argument.is_hide_set() && id != "help" && !of_all.contains(&id) {
+            option(page, argument);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Standard output: a JSON document or lines of text, without control characters. A reader that closes the pipe is no error.
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
+use clap::builder::styling::Style;
 use serde::Serialize;
 
 use crate::printable;
@@ -11,19 +12,32 @@ use crate::printable;
 pub(super) struct Printer {
     out: Box<dyn Write>,
     json: bool,
+    /// Whether the output is a terminal that may show colours.
+    coloured: bool,
     closed: bool,
 }
 
 impl Printer {
     /// Prints to standard output.
     pub(super) fn stdout(json: bool) -> Self {
-        Self::new(Box::new(io::stdout().lock()), json)
+        // https://no-color.org: any value but the empty one.
+        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            coloured: io::stdout().is_terminal() && !is_refused,
+            ..Self::new(Box::new(io::stdout().lock()), json)
+        }
+    }
+
+    /// Whether it prints JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
     }
 
     fn new(out: Box<dyn Write>, json: bool) -> Self {
         Self {
             out,
             json,
+            coloured: false,
             closed: false,
         }
     }
@@ -50,6 +64,27 @@ impl Printer {
             printable::line(&item.to_string())
         };
         self.write(&format!("{line}\n"))
+    }
+
+    /// Prints an item as [`Printer::item`], in colour on a terminal.
+    pub(super) fn styled(
+        &mut self,
+        item: &(impl Display + Serialize),
+        style: Style,
+    ) -> io::Result<()> {
+        if self.json || !self.coloured {
+            return self.item(item);
+        }
+        let line = printable::line(&item.to_string());
+        self.write(&format!("{style}{line}{style:#}\n"))
+    }
+
+    /// Prints the names of columns, unless the output is JSON.
+    pub(super) fn header(&mut self, line: &str) -> io::Result<()> {
+        match self.json {
+            true => Ok(()),
+            false => self.write(&format!("{line}\n")),
+        }
     }
 
     /// Prints text unchanged, for another program to read.
@@ -136,6 +171,21 @@ mod tests {
             printed(true, |printer| printer.item(&"a\u{1b}")),
             "\"a\\u001b\"\n"
         );
+    }
+
+    #[test]
+    fn colour_is_for_terminals_and_no_item_ends_it() {
+        let style = clap::builder::styling::AnsiColor::Red.on_default();
+        let print = |coloured| {
+            let output = Output::default();
+            let mut printer = Printer::new(Box::new(output.clone()), false);
+            printer.coloured = coloured;
+            printer.styled(&"a\u{1b}[0mb", style).unwrap();
+            String::from_utf8(output.0.take()).unwrap()
+        };
+        assert_eq!(print(false), "a\\u{1b}[0mb\n");
+        assert_eq!(print(true), "\u{1b}[31ma\\u{1b}[0mb\u{1b}[0m\n");
+        assert_eq!(printed(true, |printer| printer.header("A")), "");
     }
 
     #[test]

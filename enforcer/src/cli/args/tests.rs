@@ -84,3 +84,45 @@ fn unknown_words_are_errors() {
         ErrorKind::ValueValidation
     );
 }
+
+#[test]
+fn conditions_on_events_are_valid_before_and_after_top() {
+    for line in [
+        "events --unit a.service --since 5m top -n 3",
+        "events top --unit a.service --since 5m -n 3 --json",
+    ] {
+        let Command::Events(args) = parse(line).unwrap().command else {
+            panic!("{line}");
+        };
+        assert_eq!(args.selection.unit.as_deref(), Some("a.service"), "{line}");
+        assert!(matches!(
+            args.command,
+            Some(EventsCommand::Top { limit: 3 })
+        ));
+        assert_ne!(args.selection.since, Since::Event(0), "{line}");
+    }
+    assert_eq!(
+        parse("events --reason strange").unwrap_err(),
+        ErrorKind::ValueValidation
+    );
+}
+
+#[test]
+fn an_event_takes_the_place_of_a_destination() {
+    assert!(parse("explain --event 9").is_ok() && parse("explain --last --json").is_ok());
+    assert_eq!(
+        parse("explain").unwrap_err(),
+        ErrorKind::MissingRequiredArgument
+    );
+    for line in [
+        "explain --last 1.2.3.4",
+        "explain --event 9 --port 443",
+        "explain --last --event 1",
+    ] {
+        assert_eq!(
+            parse(line).unwrap_err(),
+            ErrorKind::ArgumentConflict,
+            "{line}"
+        );
+    }
+}

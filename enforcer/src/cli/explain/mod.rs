@@ -7,6 +7,7 @@ mod evaluator;
 mod explanation;
 mod fix;
 mod initiator;
+mod past;
 mod places;
 mod trace;
 
@@ -32,9 +33,11 @@ use crate::sys::KernelError;
 const SNI_WITHOUT_HTTPS: &str = "--sni sets the server name of a TLS handshake, which is checked on TCP port 443 only: remove --proto and other ports";
 
 /// Explains the verdict on one destination, which is denied if any of its addresses is.
-pub(super) fn explain(config: &ConfigFile, args: ExplainArgs) -> Result<Exit> {
+pub(super) fn explain(config: &ConfigFile, mut args: ExplainArgs) -> Result<Exit> {
     let mut printer = Printer::stdout(args.output.json);
-    let explanation = explanation(&config.paths()?, args)?;
+    let paths = config.paths()?;
+    let notes = past::complete(&paths, &mut args)?;
+    let explanation = explanation(&paths, args, notes)?;
     printer.report(&explanation)?;
     Ok(if explanation.is_denied() {
         Exit::No
@@ -43,14 +46,15 @@ pub(super) fn explain(config: &ConfigFile, args: ExplainArgs) -> Result<Exit> {
     })
 }
 
-fn explanation(paths: &Paths, args: ExplainArgs) -> Result<Explanation> {
-    let parsed = ParsedDestination::parse(&args.destination)?;
-    let mut notes = Vec::new();
-    let status = status_if_running(paths).unwrap_or_else(|error| {
+fn explanation(paths: &Paths, args: ExplainArgs, mut notes: Vec<String>) -> Result<Explanation> {
+    let parsed = ParsedDestination::parse(&args.destination.unwrap_or_default())?;
+    let status = status_if_running(paths);
+    let daemon_runs = !matches!(status, Ok(None));
+    let status = status.unwrap_or_else(|error| {
         notes.push(format!("names are not known: {error}"));
         None
     });
-    let pins = pins_in_force(paths, status.is_some() || !notes.is_empty())?;
+    let pins = pins_in_force(paths, daemon_runs)?;
     let port = port(args.port, parsed.port)?;
     let is_https = args.proto == Protocol::Tcp && port == HTTPS;
     ensure!(args.sni.is_none() || is_https, SNI_WITHOUT_HTTPS);

@@ -1,0 +1,93 @@
+//! `events --follow`: new events, also over restarts of the daemon.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::line::{EventLine, Zone};
+use super::selection::Selection;
+use crate::cli::exit::complain;
+use crate::cli::printer::Printer;
+use crate::control::client;
+use crate::core::EventRecord;
+
+/// Time between two attempts to reach the daemon.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Prints selected events until the output is closed.
+///
+/// # Errors
+/// If the daemon cannot be reached at first, or the output not written.
+pub(super) async fn follow(
+    runtime: &Path,
+    selection: &Selection<'_>,
+    zone: &Zone,
+    mut printer: Printer,
+) -> Result<()> {
+    let mut daemon = Daemon::find(runtime).await?;
+    printer.header(&EventLine::header(zone))?;
+    let mut seen = selection.after();
+    loop {
+        let stop = Notify::new();
+        let mut printed = Ok(());
+        let since = seen;
+        let each = |event: EventRecord| {
+            seen = event.sequence;
+            if printed.is_ok() && selection.selects(&event) {
+                let line = EventLine { event, zone };
+                let style = line.style();
+                printed = printer.styled(&line, style);
+            }
+            if printed.is_err() || printer.is_closed() {
+                stop.notify_one();
+            }
+        };
+        tokio::select! {
+            followed = client::follow(runtime, since, each) => {
+                if let Err(error) = followed {
+                    complain(error);
+                }
+            }
+            () = stop.notified() => return printed.context("cannot print"),
+        }
+        complain(
+            "the connection to the daemon ended: waiting for it; the kernel enforces meanwhile as before",
+        );
+        let next = Daemon::await_any(runtime).await;
+        if next != daemon {
+            // Its numbers start anew.
+            seen = 0;
+            daemon = next;
+            complain(format_args!("the daemon is back (process {})", daemon.pid));
+        }
+    }
+}
+
+/// Which run of the daemon answers.
+#[derive(PartialEq, Eq)]
+struct Daemon {
+    pid: u32,
+    started: Timestamp,
+}
+
+impl Daemon {
+    async fn find(runtime: &Path) -> Result<Self> {
+        let status = client::get_status(runtime).await?;
+        Ok(Self {
+            pid: status.pid,
+            started: status.started,
+        })
+    }
+
+    async fn await_any(runtime: &Path) -> Self {
+        loop {
+            tokio::time::sleep(RETRY).await;
+            if let Ok(found) = Self::find(runtime).await {
+                return found;
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `events`: prints past denials and changes, and with `--follow` new ones.
+
+mod follow;
+mod line;
+mod selection;
+mod top;
+
+use std::fmt;
+
+use anyhow::{Result, ensure};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::line::{EventLine, Zone};
+use self::selection::Selection;
+use self::top::Top;
+use super::args::{EventsArgs, EventsCommand};
+use super::config_file::ConfigFile;
+use super::daemon_client::wait_for;
+use super::exit::Exit;
+use super::printer::Printer;
+use crate::control::client;
+use crate::core::EventRecord;
+
+/// Prints the events that the daemon holds, their sums, or with `--follow` new events.
+pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
+    let runtime = config.paths()?.runtime;
+    let mut printer = Printer::stdout(args.json);
+    let zone = Zone::new(args.utc);
+    let selection = Selection::new(&args.selection, Timestamp::now());
+    if args.follow {
+        ensure!(
+            args.command.is_none(),
+            "`events top` sums up past events: remove --follow"
+        );
+        wait_for(follow::follow(&runtime, &selection, &zone, printer))??;
+        return Ok(Exit::Done);
+    }
+    let mut held = wait_for(client::events(&runtime, selection.after()))??;
+    held.retain(|event| selection.selects(event));
+    match &args.command {
+        Some(EventsCommand::Top { limit }) => printer.report(&Top::of(&held, *limit, &zone))?,
+        None => print(&mut printer, held, &zone)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn print(printer: &mut Printer, held: Vec<EventRecord>, zone: &Zone) -> Result<()> {
+    if printer.is_json() {
+        printer.json(&held)?;
+        return Ok(());
+    }
+    if held.is_empty() {
+        printer.report(&NoEvents)?;
+        return Ok(());
+    }
+    printer.header(&EventLine::header(zone))?;
+    for event in held {
+        let line = EventLine { event, zone };
+        let style = line.style();
+        printer.styled(&line, style)?;
+    }
+    Ok(())
+}
+
+/// Stands for an empty list.
+#[derive(Serialize)]
+struct NoEvents;
+
+impl fmt::Display for NoEvents {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "no events")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::doctor::test_data;
+
+    #[test]
+    fn json_has_the_fields_of_the_record() {
+        let json = serde_json::to_value(vec![test_data::event()]).unwrap();
+        assert_eq!(json[0]["executable"], "/usr/bin/curl");
+        assert_eq!(json[0]["sequence"], 9);
+    }
+}

@@ -1,0 +1,96 @@
+//! `events` as an operator uses it, also over a restart of the daemon.
+
+use std::{fs, fs::File, process::Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use lab::fixtures::{fixture::Fixture, process::Running};
+
+use crate::STREAM;
+
+/// A foreign storage account.
+const EVIL: &str = "203.0.113.66";
+
+#[test]
+fn followed_events_go_on_after_a_restart_of_the_daemon() -> Result<()> {
+    let mut fixture = Fixture::start(STREAM, "")?;
+    let place = |name: &str| fixture.lab.dir().join(name);
+    let (out, err) = (place("followed.json"), place("followed.err"));
+    let mut command = fixture
+        .enforcer
+        .command(["events", "--follow", "--json", "--reason", "storage"])?;
+    command
+        .stdout(Stdio::from(File::create(&out)?))
+        .stderr(Stdio::from(File::create(&err)?));
+    let mut follower = Running::start("events --follow", command)?;
+    let denials = || -> Result<usize> {
+        let text = fs::read_to_string(&out)?;
+        Ok(text.lines().filter(|line| line.contains(EVIL)).count())
+    };
+    let refused = |fixture: &Fixture, least: usize| -> Result<()> {
+        let device = fixture.lab.device();
+        ensure!(!fixture.lab.exfiltrate_curl(&device)?.ok, "not refused");
+        let waited = |_: &serde_json::Value| denials().is_ok_and(|count| count >= least);
+        fixture
+            .enforcer
+            .await_status("the event is printed", waited)?;
+        Ok(())
+    };
+    refused(&fixture, 1)?;
+
+    fixture.enforcer.kill()?;
+    fixture.enforcer.run()?;
+    let is_back = |_: &serde_json::Value| {
+        fs::read_to_string(&err).is_ok_and(|text| text.contains("the daemon is back"))
+    };
+    fixture
+        .enforcer
+        .await_status("the follower is connected", is_back)?;
+    let before = denials()?;
+    refused(&fixture, before + 1)?;
+    let status = follower.wait(std::time::Duration::ZERO)?;
+    ensure!(status.is_none(), "the follower ended: {status:?}");
+    Ok(())
+}
+
+#[test]
+fn a_past_denial_is_explained_and_summed_up() -> Result<()> {
+    let fixture = Fixture::start(STREAM, "")?;
+    ensure!(!fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
+    let explained = fixture.enforcer.cli(["explain", "--last"])?;
+    ensure!(explained.code() == Some(1), "{explained:?}");
+    ensure!(
+        explained.stdout.contains(EVIL) && explained.stdout.contains("denied curl"),
+        "{explained:?}"
+    );
+    let events = fixture.enforcer.json([
+        "events",
+        "--dest",
+        EVIL,
+        "--process",
+        "curl",
+        "--since",
+        "5m",
+    ])?;
+    let number = events[0]["sequence"].as_u64().context("no event")?;
+    let same = fixture
+        .enforcer
+        .cli(["explain", "--event", &number.to_string()])?;
+    assert_eq!(same.stdout, explained.stdout);
+
+    let top = fixture
+        .enforcer
+        .json(["events", "top", "--reason", "storage"])?;
+    ensure!(top[0]["count"].as_u64() >= Some(1), "{top}");
+    assert_eq!(top[0]["command"], "curl", "{top}");
+    let none = fixture
+        .enforcer
+        .cli(["events", "--until", "1d"])?
+        .success()?;
+    assert_eq!(none, "no events\n");
+    let wrong = fixture.enforcer.cli(["events", "--reason", "strange"])?;
+    ensure!(
+        wrong.code() == Some(2) && wrong.stderr.contains("server-name-unknown"),
+        "{wrong:?}"
+    );
+    Ok(())
+}
