@@ -37,6 +37,9 @@ _egress__enforcer() {
             egress__enforcer,help)
                 cmd="egress__enforcer__subcmd__help"
                 ;;
+            egress__enforcer,metrics)
+                cmd="egress__enforcer__subcmd__metrics"
+                ;;
             egress__enforcer,run)
                 cmd="egress__enforcer__subcmd__run"
                 ;;
@@ -81,6 +84,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help,help)
                 cmd="egress__enforcer__subcmd__help__subcmd__help"
+                ;;
+            egress__enforcer__subcmd__help,metrics)
+                cmd="egress__enforcer__subcmd__help__subcmd__metrics"
                 ;;
             egress__enforcer__subcmd__help,run)
                 cmd="egress__enforcer__subcmd__help__subcmd__run"
@@ -137,7 +143,7 @@ _egress__enforcer() {
 
     case "${cmd}" in
         egress__enforcer)
-            opts="-h -V --config --help --version run check status explain events endpoints tags doctor unload completions help"
+            opts="-h -V --config --help --version run check status explain events metrics endpoints tags doctor unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -427,7 +433,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help)
-            opts="run check status explain events endpoints tags doctor unload completions help"
+            opts="run check status explain events metrics endpoints tags doctor unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,6 +558,20 @@ _egress__enforcer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__metrics)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -643,6 +663,24 @@ _egress__enforcer() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__metrics)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -46,6 +46,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Print denials and changes, or sums of denials
     Events(EventsArgs),
+    /// Print the metrics as Prometheus text, for a textfile collector
+    Metrics,
     /// Print each registry with its names and addresses
     Endpoints(OutputArgs),
     /// Show or update the protected service tags

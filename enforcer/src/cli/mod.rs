@@ -14,6 +14,7 @@ mod format;
 mod log;
 #[cfg(test)]
 mod manual;
+mod metrics;
 mod printer;
 mod run;
 mod status;
@@ -48,6 +49,7 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Status(output) => status::status(config, output),
         Command::Explain(args) => explain::explain(config, args),
         Command::Events(args) => events::events(config, &args),
+        Command::Metrics => metrics::metrics(config),
         Command::Endpoints(output) => endpoints::endpoints(config, output),
         Command::Tags(command) => tags::tags(config, command),
         Command::Doctor(args) => doctor::doctor(config, args),

@@ -22,7 +22,9 @@ pub(super) fn run(config: &ConfigFile, args: RunArgs) -> Result<Exit> {
         ephemeral: args.ephemeral,
         scope: args.scope,
     };
-    daemon::run(options, control::serve)?;
+    daemon::run(options, control::serve, |listen, published| {
+        control::serve_metrics(listen, published).map_err(|error| error.to_string())
+    })?;
     Ok(Exit::Done)
 }
 

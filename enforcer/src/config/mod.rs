@@ -12,6 +12,7 @@ mod frames;
 mod key_path;
 #[cfg(test)]
 mod manual;
+mod metrics;
 mod paths;
 mod protect;
 mod registry;
@@ -30,6 +31,7 @@ pub use dns::{AnswerCheck, Dns, TTL_CEILING, TTL_FLOOR};
 pub use exception::{DEVICE_BYPASS, Exception, Target};
 pub use faults::{ConfigError, FaultAt};
 pub use frames::{Forwarded, Frames, FramesMode};
+pub use metrics::Metrics;
 pub use paths::Paths;
 pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
 pub use registry::{Registry, Sni};
@@ -133,6 +135,7 @@ impl Config {
             azure: Azure::default(),
             discovery: Discovery::default(),
             frames: Frames::without_section(true),
+            metrics: Metrics::default(),
             paths: Paths::default(),
             notes: Vec::new(),
         })

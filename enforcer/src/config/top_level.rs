@@ -10,6 +10,7 @@ use super::dns::{Dns, RawDns};
 use super::exception::{Exception, RawException};
 use super::faults::{Faults, Validated};
 use super::frames::{Frames, RawFrames};
+use super::metrics::{Metrics, RawMetrics};
 use super::paths::{Paths, RawPaths};
 use super::protect::{Protect, RawProtect};
 use super::registry::{RawRegistry, Registry, registries};
@@ -36,6 +37,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// Filters at network devices.
     pub frames: Frames,
+    /// The page of metrics.
+    pub metrics: Metrics,
     /// Directories of pins, state and sockets.
     pub paths: Paths,
     /// Values in an unusual form: the key, and the usual form.
@@ -82,6 +85,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     frames: RawFrames,
     #[serde(default)]
+    metrics: RawMetrics,
+    #[serde(default)]
     paths: RawPaths,
 }
 
@@ -126,6 +131,7 @@ impl RawConfig {
             azure: RawAzure::validate(self.azure, base, faults),
             discovery: self.discovery.validate(faults),
             frames: self.frames.validate(is_host),
+            metrics: self.metrics.validate(faults),
             paths: self.paths.validate(),
             notes: Vec::new(),
         }

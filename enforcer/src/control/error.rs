@@ -30,6 +30,16 @@ pub enum ControlError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The port of the metrics cannot be opened.
+    #[error(
+        "the metrics cannot be served on {address} ({source}): see what listens there with `ss -tlnp`, or change metrics.listen"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
     /// No answer in time.
     #[error(
         "the daemon on {} did not answer within {seconds} seconds: see its log, and restart it if it hangs", path.display()

@@ -4,15 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::core::{Count, NameStatus, PatternStatus, SourceStatus, Status};
+use crate::config::Mode;
+use crate::core::{Count, MissingHooks, NameStatus, PatternStatus, SourceStatus, Status};
 
+mod prometheus_text;
 #[cfg(test)]
 mod tests;
+
+pub use self::prometheus_text::prometheus_text;
 
 /// Returns the body of `GET /metrics`. The metrics have the order in which `Snapshot::encode` writes them.
 pub fn metrics(status: &Status) -> String {
@@ -57,6 +63,9 @@ impl Page<'_> {
         self.0
             .encode_descriptor("egress_enforcer", help, None, MetricType::Info)?
             .encode_info(&labels)?;
+        let help = "Whether denied packets and calls are dropped (1) or not (0): in audit mode, or as a hook is not attached.";
+        let enforces = status.mode == Mode::Enforce && MissingHooks::new(&status.hooks).is_empty();
+        self.gauge("egress_enforcer_enforcing", help, i64::from(enforces))?;
         let help = "When the daemon started, in seconds since 1970.";
         let started = status.started.as_second();
         self.gauge("egress_enforcer_start_time_seconds", help, started)?;
@@ -130,11 +139,16 @@ impl Page<'_> {
         let help = "The change number of the service tags in force.";
         let number = i64::from(status.tags.change_number);
         self.gauge("egress_enforcer_tags_change_number", help, number)?;
-        let Some(age) = status.tags.age_days else {
+        let date = status.tags.date.as_ref();
+        let Some(date) = date.and_then(|date| date.parse::<Date>().ok()) else {
             return Ok(());
         };
-        let help = "The age of the service tags in force, in days.";
-        self.gauge("egress_enforcer_tags_age_days", help, whole(age))
+        let Ok(start) = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)) else {
+            return Ok(());
+        };
+        let help = "The date of the service tags in force, in seconds since 1970.";
+        let name = "egress_enforcer_tags_timestamp_seconds";
+        self.gauge(name, help, start.as_second())
     }
 
     fn sources(&mut self, status: &Status) -> fmt::Result {

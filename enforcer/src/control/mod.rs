@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 pub use crate::core::{EventRecord, NameStatus, Status};
 
 pub use error::ControlError;
-pub use metrics::metrics;
-pub use server::serve;
+pub use metrics::{metrics, prometheus_text};
+pub use server::{serve, serve_metrics};
 
 /// Members of this group may connect to the control socket.
 pub const GROUP: &str = "egress-enforcer";

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -17,7 +18,7 @@ use crate::core::test_data::{event, status};
 use crate::daemon::EventLog;
 
 #[derive(Clone, Default)]
-struct Daemon(Arc<EventLog>);
+pub(in crate::control) struct Daemon(Arc<EventLog>);
 
 impl DaemonState for Daemon {
     fn status(&self) -> Status {
@@ -37,7 +38,7 @@ pub(super) async fn with_server(test: impl AsyncFnOnce(&Path, Arc<EventLog>)) {
     let daemon = Daemon::default();
     let log = Arc::clone(&daemon.0);
     tokio::select! {
-        () = server.serve(daemon) => panic!("the server ended"),
+        () = server.serve(Rc::new(daemon)) => panic!("the server ended"),
         () = test(&runtime, log) => {}
     }
     assert!(!socket_path(&runtime).exists(), "the socket stays behind");
@@ -119,7 +120,7 @@ async fn a_stream_ends_with_the_daemon() {
     let daemon = Daemon::default();
     daemon.0.push(event());
     let local = LocalSet::new();
-    let serving = local.spawn_local(server.serve(daemon));
+    let serving = local.spawn_local(server.serve(Rc::new(daemon)));
     let following = client::follow(directory.path(), 0, |_| serving.abort());
     local.run_until(following).await.unwrap();
 }

@@ -62,6 +62,8 @@ word_enum! {
         IpsecPolicy => "ipsec-policy",
         /// Changes of IPsec policies are not reported.
         IpsecUnwatched => "ipsec-unwatched",
+        /// The port of the metrics could not be opened.
+        MetricsUnserved => "metrics-unserved",
         /// A name does not resolve.
         NameFailing => "name-failing",
         /// Pins of another version could not be removed.
@@ -171,6 +173,9 @@ impl AlarmKind {
                 "An IPsec policy encrypts packets to protected addresses before they are judged."
             }
             Self::IpsecUnwatched => "New IPsec policies are not noticed.",
+            Self::MetricsUnserved => {
+                "The port of the metrics could not be opened: it is tried again, and the control socket serves them."
+            }
             Self::NameFailing => {
                 "An allowed name does not resolve; its earlier addresses stay allowed."
             }

@@ -42,6 +42,11 @@ word_enum! {
 }
 
 impl EventKind {
+    /// Whether something was denied, or would have been without audit mode.
+    pub const fn is_denial(self) -> bool {
+        matches!(self, Self::Denied | Self::Audited | Self::Suppressed)
+    }
+
     /// Returns the `MESSAGE_ID` in the journal (systemd.journal-fields(7)); it never changes.
     pub const fn message_id(self) -> &'static str {
         match self {

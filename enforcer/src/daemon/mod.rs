@@ -11,9 +11,11 @@ mod host;
 mod identity;
 mod journal;
 mod lookup;
+mod metrics_page;
 mod open_watches;
 mod own_cgroup;
 mod published;
+mod reload;
 mod run;
 mod service;
 mod shell;
@@ -25,5 +27,6 @@ mod watch_kind;
 mod watches;
 
 pub use event_log::EventLog;
+pub use metrics_page::ServeMetrics;
 pub use published::Published;
 pub use run::run;

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +11,7 @@ use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::denials::Denials;
-use super::fetcher::Fetcher;
+use super::metrics_page::{MetricsPage, ServeMetrics};
 use super::published::{CounterReader, Published};
 use super::service::Service;
 use super::shell::Shell;
@@ -19,7 +20,7 @@ use super::successor::OwnProgram;
 use super::trigger::Trigger;
 use super::watch_kind::WatchKind;
 use super::watches::Watches;
-use crate::core::{AlarmKind, Event, Reload};
+use crate::core::{AlarmKind, Event};
 use crate::sources::Options;
 
 /// Maximum number of records read from the buffer in one batch, so that a flood of denials does not delay other events.
@@ -32,20 +33,21 @@ const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
 const CGROUPS_UNWATCHED: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until `SIGINT` or `SIGTERM`. The event loop calls `serve` with the directory of the control socket and the state that it
-/// serves.
+/// serves, and `serve_metrics` where the configuration opens a port.
 ///
 /// # Errors
 /// If the daemon cannot start. Once it enforces, errors are alarms.
 pub fn run<E: std::error::Error>(
     options: Options,
-    serve: impl FnOnce(&Path, Published) -> Result<(), E>,
+    serve: impl FnOnce(&Path, Rc<Published>) -> Result<(), E>,
+    serve_metrics: ServeMetrics,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
     LocalSet::new().block_on(&runtime, async {
-        let mut daemon = Daemon::start(options)?;
+        let mut daemon = Daemon::start(options, serve_metrics)?;
         daemon.serve(serve);
         daemon.announce();
         let ended = daemon.follow().await;
@@ -59,9 +61,10 @@ pub(super) struct Daemon {
     pub(super) shell: Shell,
     pub(super) watches: Watches,
     pub(super) denials: Denials,
-    options: Options,
-    service: Service,
+    pub(super) options: Options,
+    pub(super) service: Service,
     program: Option<OwnProgram>,
+    pub(super) metrics: MetricsPage,
     /// When the core's next tick is due.
     tick_at: Instant,
     hangup: Signal,
@@ -70,7 +73,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    fn start(options: Options) -> Result<Self> {
+    fn start(options: Options, serve_metrics: ServeMetrics) -> Result<Self> {
         let signals = |kind| signal(kind).context("cannot listen to signals");
         let (hangup, terminate, interrupt) = (
             signals(SignalKind::hangup())?,
@@ -86,6 +89,7 @@ impl Daemon {
             service: Service::of_environment(),
             program,
             watches: Watches::new(),
+            metrics: MetricsPage::new(serve_metrics),
             tick_at: Instant::now(),
             hangup,
             terminate,
@@ -96,7 +100,7 @@ impl Daemon {
     /// Opens the control socket and the watches. Without a control socket, the daemon enforces and raises an alarm.
     fn serve<E: std::error::Error>(
         &mut self,
-        serve: impl FnOnce(&Path, Published) -> Result<(), E>,
+        serve: impl FnOnce(&Path, Rc<Published>) -> Result<(), E>,
     ) {
         let shell = &mut self.shell;
         let served = CounterReader::open(&shell.host.pins).map_err(|error| error.to_string());
@@ -104,12 +108,15 @@ impl Daemon {
             let (snapshot, links) = shell.subscribe();
             let log = shell.log.clone();
             let published = Published::new(snapshot, log, counters, links, shell.clocks);
+            let published = Rc::new(published);
+            self.metrics.publish(Rc::clone(&published));
             let runtime = &shell.state.sources().config.paths.runtime;
             serve(runtime, published).map_err(|error| error.to_string())
         });
         if let Err(error) = served {
             shell.feed(Event::Alarm(AlarmKind::ControlSocket, Some(error)));
         }
+        self.follow_metrics();
         for kind in WatchKind::ALL {
             self.watch(kind);
         }
@@ -193,6 +200,7 @@ impl Daemon {
             save_at,
             self.service.next_beat(),
             self.watches.next_retry(),
+            self.metrics.next_retry(),
         ]
         .into_iter()
         .flatten()
@@ -225,32 +233,13 @@ impl Daemon {
         self.service.beat();
     }
 
-    /// Reads the configuration again, with everything that it names and depends on.
-    fn reload(&mut self) {
-        self.service.reloading();
-        let shell = &mut self.shell;
-        let read = shell.state.sources().reread(&self.options);
-        let read = read.map_err(|error| format!("{error:#}"));
-        // If it cannot be read, nothing else is used.
-        let config = match &read {
-            Ok(fresh) => &fresh.config,
-            Err(_) => &shell.state.sources().config,
-        };
-        let hosts = Fetcher::hosts(config);
-        let reload = Reload {
-            surroundings: shell.host.surroundings(config, !hosts.is_empty()),
-            resolvers: shell.host.resolvers.follow(&config.dns.servers),
-            hosts,
-            read,
-        };
-        shell.feed(Event::Reload(Box::new(reload)));
-        self.service.ready(self.shell.state.summary());
-    }
-
     fn do_what_is_due(&mut self) {
         let now = Instant::now();
         for kind in self.watches.due(now) {
             self.watch(kind);
+        }
+        if self.metrics.next_retry().is_some_and(|at| at <= now) {
+            self.follow_metrics();
         }
         if self.tick_at <= now {
             self.shell.tick();

@@ -1,5 +1,6 @@
 //! The daemon as a systemd service: notifications, watchdog, capabilities, and idle behaviour.
 
+mod metrics;
 mod unit;
 
 use std::{

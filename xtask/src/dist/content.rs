@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 28] = [
+const COMMON: [Shipped; 29] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -81,6 +81,10 @@ const COMMON: [Shipped; 28] = [
     shipped(
         "packaging/config.toml",
         "/usr/share/doc/egress-enforcer/examples/config.toml",
+    ),
+    shipped(
+        "packaging/prometheus/egress-enforcer.rules.yml",
+        "/usr/share/doc/egress-enforcer/examples/egress-enforcer.rules.yml",
     ),
     shipped(
         "docs/man/egress-enforcer.8",

@@ -134,7 +134,7 @@ fn reason(text: &str) -> Result<String, String> {
 fn destination(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
     let net = address.or_else(|_| text.parse::<IpNet>());
-    net.map_err(|_| "write an address or a prefix, such as 20.38.98.0/24".to_owned())
+    net.map_err(|_unreadable| "write an address or a prefix, such as 20.38.98.0/24".to_owned())
 }
 
 #[cfg(test)]

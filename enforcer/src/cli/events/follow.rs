@@ -58,7 +58,7 @@ pub(super) async fn follow(
         );
         let next = Daemon::await_any(runtime).await;
         if next != daemon {
-            // Its numbers start anew.
+            // It numbers its own events from the first.
             seen = 0;
             daemon = next;
             complain(format_args!("the daemon is back (process {})", daemon.pid));

@@ -57,10 +57,13 @@ impl EventLine<'_> {
 
     /// The colour on a terminal.
     pub(super) fn style(&self) -> Style {
-        match self.event.kind() {
-            EventKind::Denied => AnsiColor::Red.on_default(),
-            EventKind::Audited | EventKind::Suppressed => AnsiColor::Yellow.on_default(),
-            _ => Style::new().dimmed(),
+        let kind = self.event.kind();
+        if kind == EventKind::Denied {
+            return AnsiColor::Red.on_default();
+        }
+        match kind.is_denial() {
+            true => AnsiColor::Yellow.on_default(),
+            false => Style::new().dimmed(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `events top`: the most frequent denials.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::line::Zone;
 use crate::cli::format::or_dash;
 use crate::cli::table::Table;
-use crate::core::{EventKind, EventRecord};
+use crate::core::EventRecord;
 
 /// Denials that agree in who, where and why.
 #[derive(Debug, Serialize)]
@@ -68,7 +69,7 @@ impl<'a> Top<'a> {
     /// Sums up the denials among `events`, and keeps the `limit` most frequent.
     pub(super) fn of(events: &[EventRecord], limit: usize, zone: &'a Zone) -> Self {
         let mut sums: BTreeMap<Key, (u64, Timestamp)> = BTreeMap::new();
-        for event in events.iter().filter(|event| is_denial(event)) {
+        for event in events.iter().filter(|event| event.kind().is_denial()) {
             let (count, last) = sums.entry(Key::of(event)).or_default();
             *count = count.saturating_add(event.duplicates.saturating_add(1));
             *last = event.time.max(*last);
@@ -77,15 +78,10 @@ impl<'a> Top<'a> {
         let mut sums: Vec<Sum> = sums
             .map(|(key, (count, last))| Sum { key, count, last })
             .collect();
-        sums.sort_by(|one, other| (other.count, other.last).cmp(&(one.count, one.last)));
+        sums.sort_by_key(|sum| Reverse((sum.count, sum.last)));
         sums.truncate(limit);
         Self { sums, zone }
     }
-}
-
-fn is_denial(event: &EventRecord) -> bool {
-    let kinds = [EventKind::Denied, EventKind::Audited, EventKind::Suppressed];
-    kinds.contains(&event.kind())
 }
 
 impl fmt::Display for Top<'_> {
@@ -124,6 +120,7 @@ impl fmt::Display for Top<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::EventKind;
     use crate::doctor::test_data;
 
     fn events() -> Vec<EventRecord> {

@@ -8,7 +8,7 @@ use crate::cli::args::{ExplainArgs, Protocol};
 use crate::cli::daemon_client::wait_for;
 use crate::config::Paths;
 use crate::control::client;
-use crate::core::{EventKind, EventRecord};
+use crate::core::EventRecord;
 use crate::sys::cgroup_root;
 
 /// Completes `args` from the event that they name, and returns notes for people.
@@ -49,10 +49,7 @@ fn numbered(events: &[EventRecord], sequence: u64) -> Result<&EventRecord> {
 
 fn last(events: &[EventRecord]) -> Option<&EventRecord> {
     let mut newest = events.iter().rev();
-    newest.find(|event| {
-        let is_denial = [EventKind::Denied, EventKind::Audited].contains(&event.kind());
-        is_denial && event.destination.is_some()
-    })
+    newest.find(|event| event.kind().is_denial() && event.destination.is_some())
 }
 
 /// Sets destination, protocol and server name.
@@ -85,13 +82,13 @@ fn set_initiator(root: &Path, event: &EventRecord, args: &mut ExplainArgs) -> Op
         args.cgroup = Some(Path::new("/").join(path));
         return None;
     }
-    match &event.cgroup {
-        Some(path) => Some(format!(
+    let gone = event.cgroup.as_ref();
+    gone.map(|path| {
+        format!(
             "the cgroup {} is gone: this is the verdict for a process without exceptions",
             path.display()
-        )),
-        None => None,
-    }
+        )
+    })
 }
 
 #[cfg(test)]

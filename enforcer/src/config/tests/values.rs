@@ -271,3 +271,25 @@ fn frames_name_devices() {
         &["only a final one"],
     );
 }
+
+#[test]
+fn metrics_are_served_on_loopback_unless_remote_is_allowed() {
+    let metrics = |keys: &str| format!("{MINIMAL}[metrics]\n{keys}\n");
+    let listen = |keys: &str| read(&metrics(keys)).unwrap().metrics.listen;
+    assert_eq!(read(MINIMAL).unwrap().metrics.listen, None);
+    for address in ["127.0.0.1:9469", "[::1]:1", "127.8.8.8:9469"] {
+        let found = listen(&format!("listen = \"{address}\""));
+        assert_eq!(found, Some(address.parse().unwrap()));
+    }
+    let remote = listen("listen = \"0.0.0.0:9469\"\nremote = true");
+    assert_eq!(remote, Some("0.0.0.0:9469".parse().unwrap()));
+    for (wrong, said) in [
+        ("10.0.0.1:9469", "remote = true"),
+        ("[::]:9469", "other hosts reach ::"),
+        ("127.0.0.1", "not an address with a port"),
+        ("127.0.0.1:0", "cannot be listened on"),
+    ] {
+        let text = metrics(&format!("listen = \"{wrong}\""));
+        rejected(&text, "4: metrics.listen", &[said]);
+    }
+}

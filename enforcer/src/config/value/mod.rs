@@ -23,7 +23,7 @@ pub(crate) use self::azure::redacted_url;
 pub use self::azure::{HttpsUrl, ResourceId};
 pub(super) use self::duration::{DurationKey, bounded, poll_interval};
 pub use self::interface::InterfacePattern;
-pub(super) use self::network::{Nat64, allowed_prefixes, protected_prefixes};
+pub(super) use self::network::{Listen, Nat64, allowed_prefixes, protected_prefixes};
 pub(super) use self::path::{Absolute, CgroupPath, File, Unit, below_cgroup_mount};
 pub use self::pattern::EndpointPattern;
 pub(super) use self::pattern::{EndpointName, partition};

@@ -129,6 +129,27 @@ impl FromText for Nat64 {
     }
 }
 
+/// An address and port to listen on.
+pub(in crate::config) struct Listen(pub(in crate::config) SocketAddr);
+
+impl FromText for Listen {
+    const EXPECTED: &'static str = "an address with a port in quotes, such as \"127.0.0.1:9469\"";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let Ok(address) = text.parse::<SocketAddr>() else {
+            return Err(format!(
+                "\"{text}\" is not an address with a port; write one such as \"127.0.0.1:9469\" or \"[::1]:9469\""
+            ));
+        };
+        if address.port() == 0 || address.ip().is_multicast() {
+            return Err(format!(
+                "\"{text}\" cannot be listened on; write one such as \"127.0.0.1:9469\""
+            ));
+        }
+        Ok(Self(address))
+    }
+}
+
 impl FromText for SocketAddr {
     const EXPECTED: &'static str =
         "a server address in quotes, such as \"10.0.0.53\" or \"[2001:db8::53]:5353\"";

@@ -4,6 +4,9 @@ use crate::core::test_data::status;
 const GOLDEN: &str = r#"# HELP egress_enforcer The daemon: its version, its mode and the cgroup that it governs.
 # TYPE egress_enforcer info
 egress_enforcer_info{version="0.1.0",mode="audit",scope="/sys/fs/cgroup/plant.slice"} 1
+# HELP egress_enforcer_enforcing Whether denied packets and calls are dropped (1) or not (0): in audit mode, or as a hook is not attached.
+# TYPE egress_enforcer_enforcing gauge
+egress_enforcer_enforcing 0
 # HELP egress_enforcer_start_time_seconds When the daemon started, in seconds since 1970.
 # TYPE egress_enforcer_start_time_seconds gauge
 egress_enforcer_start_time_seconds 1787400000
@@ -34,9 +37,9 @@ egress_enforcer_events_suppressed_total 4
 # HELP egress_enforcer_tags_change_number The change number of the service tags in force.
 # TYPE egress_enforcer_tags_change_number gauge
 egress_enforcer_tags_change_number 401
-# HELP egress_enforcer_tags_age_days The age of the service tags in force, in days.
-# TYPE egress_enforcer_tags_age_days gauge
-egress_enforcer_tags_age_days 12
+# HELP egress_enforcer_tags_timestamp_seconds The date of the service tags in force, in seconds since 1970.
+# TYPE egress_enforcer_tags_timestamp_seconds gauge
+egress_enforcer_tags_timestamp_seconds 1786320000
 # HELP egress_enforcer_source_failing Whether a source of names or prefixes fails (1) or not (0); what it last said stays in force.
 # TYPE egress_enforcer_source_failing gauge
 egress_enforcer_source_failing{kind="endpoints-file",source="/etc/egress-enforcer/contoso.json",registry="contoso.azurecr.io"} 1

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http_body_util::{Either, Full};
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::connections::FOLLOWERS;
 use super::events::{Follow, Listing};
-use crate::control::metrics;
+use crate::control::{metrics, prometheus_text};
 use crate::core::Status;
 use crate::daemon::{EventLog, Published};
 
@@ -23,6 +23,9 @@ const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/x-ndjson";
 /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The state of the daemon that answers are made of.
 pub trait DaemonState {
@@ -49,15 +52,11 @@ pub(super) fn answer<B>(
     may_follow: impl FnOnce() -> bool,
 ) -> Response<Body> {
     if request.method() != Method::GET {
-        let only = "this socket is read-only: only GET is supported";
-        let mut response = line(StatusCode::METHOD_NOT_ALLOWED, only);
-        let allowed = HeaderValue::from_static("GET");
-        response.headers_mut().insert(ALLOW, allowed);
-        return response;
+        return read_only();
     }
     match request.uri().path() {
         "/status" => json(&daemon.status()),
-        "/metrics" => whole(StatusCode::OK, OPEN_METRICS, metrics(&daemon.status())),
+        "/metrics" => page(request, daemon),
         "/events" => match EventsQuery::parse(request.uri().query().unwrap_or_default()) {
             Some(query) if query.follow && !may_follow() => too_many_followers(),
             Some(query) => events(&query, daemon.events()),
@@ -71,6 +70,36 @@ pub(super) fn answer<B>(
             "there are /status, /metrics and /events",
         ),
     }
+}
+
+/// Returns the answer to `request` on the port for Prometheus.
+pub(super) fn metrics_only<B>(request: &Request<B>, daemon: &dyn DaemonState) -> Response<Body> {
+    if request.method() != Method::GET {
+        return read_only();
+    }
+    match request.uri().path() {
+        "/metrics" => page(request, daemon),
+        _ => line(StatusCode::NOT_FOUND, "there is /metrics"),
+    }
+}
+
+fn read_only() -> Response<Body> {
+    let only = "this socket is read-only: only GET is supported";
+    let mut response = line(StatusCode::METHOD_NOT_ALLOWED, only);
+    let allowed = HeaderValue::from_static("GET");
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+/// Returns the page of metrics: Prometheus text for clients that accept something, but not OpenMetrics.
+fn page<B>(request: &Request<B>, daemon: &dyn DaemonState) -> Response<Body> {
+    let page = metrics(&daemon.status());
+    let accept = request.headers().get(ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    if accept.is_none_or(|kinds| kinds.contains("application/openmetrics-text")) {
+        return whole(StatusCode::OK, OPEN_METRICS, page);
+    }
+    whole(StatusCode::OK, PROMETHEUS_TEXT, prometheus_text(&page))
 }
 
 fn too_many_followers() -> Response<Body> {

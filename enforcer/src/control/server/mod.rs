@@ -4,6 +4,7 @@ mod answer;
 mod connections;
 mod events;
 mod socket;
+mod tcp;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use tracing::{debug, warn};
 pub use self::answer::DaemonState;
 pub use self::connections::{Bounds, FOLLOWERS, MAX_UNREAD, REQUESTS};
 use self::connections::{Connections, Evicted, Slot};
+pub use self::tcp::{SCRAPERS, serve_metrics};
 use super::ControlError;
 use crate::daemon::Published;
 
@@ -43,7 +45,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// As [`Server::bind`].
-pub fn serve(runtime: &Path, published: Published) -> Result<(), ControlError> {
+pub fn serve(runtime: &Path, published: Rc<Published>) -> Result<(), ControlError> {
     let server = Server::bind(&super::socket_path(runtime))?;
     tokio::task::spawn_local(server.serve(published));
     Ok(())
@@ -76,8 +78,8 @@ impl Server {
 
     /// Answers requests until the future is dropped, which closes all connections and removes the socket. The future includes a
     /// [`LocalSet`], so it only needs a tokio runtime; it is not `Send`.
-    pub async fn serve(self, daemon: impl DaemonState + 'static) {
-        let accepting = self.accept(Rc::new(daemon));
+    pub async fn serve(self, daemon: Rc<dyn DaemonState>) {
+        let accepting = self.accept(daemon);
         LocalSet::new().run_until(accepting).await;
     }
 

@@ -1,0 +1,38 @@
+//! What follows from the configuration: at the start and when it is read again.
+
+use super::fetcher::Fetcher;
+use super::run::Daemon;
+use crate::core::{AlarmKind, Event, Reload};
+
+impl Daemon {
+    /// Reads the configuration again, with everything that it names and depends on.
+    pub(super) fn reload(&mut self) {
+        self.service.reloading();
+        let shell = &mut self.shell;
+        let read = shell.state.sources().reread(&self.options);
+        let read = read.map_err(|error| format!("{error:#}"));
+        // If it cannot be read, nothing else is used.
+        let config = match &read {
+            Ok(fresh) => &fresh.config,
+            Err(_) => &shell.state.sources().config,
+        };
+        let hosts = Fetcher::hosts(config);
+        let reload = Reload {
+            surroundings: shell.host.surroundings(config, !hosts.is_empty()),
+            resolvers: shell.host.resolvers.follow(&config.dns.servers),
+            hosts,
+            read,
+        };
+        shell.feed(Event::Reload(Box::new(reload)));
+        self.follow_metrics();
+        self.service.ready(self.shell.state.summary());
+    }
+
+    /// Serves the metrics where the configuration in force wants them.
+    pub(super) fn follow_metrics(&mut self) {
+        let listen = self.shell.state.sources().config.metrics.listen;
+        let alarm = self.metrics.follow(listen);
+        self.shell
+            .feed(Event::Alarm(AlarmKind::MetricsUnserved, alarm));
+    }
+}
