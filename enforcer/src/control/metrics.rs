@@ -88,6 +88,22 @@ impl Page<'_> {
         let denied = status.counters.counts.iter();
         let denied = denied.filter(|count| count.verdict != "allow");
         self.counts(name, help, denied, |count| count.attempts)?;
+        let help =
+            "Denials by systemd unit since the daemon started; in audit mode the verdict is audit.";
+        let name = "egress_enforcer_unit_denials";
+        let mut denials = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for one in &status.unit_denials {
+            let labels: Labels<3> = [
+                ("unit", &one.unit),
+                ("reason", &one.reason),
+                ("verdict", &one.verdict),
+            ];
+            denials
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&one.count, None)?;
+        }
         let help = "DNS answers to allowed names that the kernel read, by outcome.";
         let mut observations = self.0.encode_descriptor(
             "egress_enforcer_dns_observations",

@@ -50,6 +50,7 @@ mod status;
 mod tags_status;
 #[cfg(test)]
 pub(crate) mod test_data;
+mod unit_denials;
 
 pub use alarm_kind::AlarmKind;
 pub use audited::AuditedDestination;
@@ -77,3 +78,5 @@ pub use source_status::SourceKind;
 pub(crate) use start::Start;
 pub(crate) use state::{Run, State};
 pub(crate) use status::Snapshot;
+pub use unit_denials::UnitCount;
+pub(crate) use unit_denials::UnitDenials;

@@ -12,6 +12,7 @@ use super::audited::AuditedDestination;
 use super::counters::Counters;
 use super::device_status::DeviceStatus;
 use super::hook_words;
+use super::unit_denials::UnitCount;
 use crate::config::{EndpointKind, FramesMode, Mode, Sni};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
@@ -44,6 +45,9 @@ pub struct Status {
     /// Where frames go that were denied at a device, and passed as denials are only reported there: the 20 destinations with most frames.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<AuditedDestination>,
+    /// Denials by unit since the daemon started.
+    #[serde(default)]
+    pub unit_denials: Vec<UnitCount>,
     /// Number of policies applied since the maps were created.
     pub generation: u64,
     /// When the last policy was applied.

@@ -104,6 +104,7 @@ impl State {
             frames: config.frames.mode,
             devices: self.device_statuses(),
             audited: Vec::new(),
+            unit_denials: Vec::new(),
             generation: self.maps.generation,
             applied: self.maps.applied,
             config: self.run.config.clone(),

@@ -21,6 +21,12 @@ pub(crate) fn status() -> Status {
         frames: FramesMode::Off,
         devices: Vec::new(),
         audited: Vec::new(),
+        unit_denials: vec![UnitCount {
+            unit: "build.service".to_owned(),
+            reason: "storage".to_owned(),
+            verdict: "deny".to_owned(),
+            count: 5,
+        }],
         generation: 7,
         applied: resolved,
         config: None,

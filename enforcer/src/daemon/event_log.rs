@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::core::{AuditedDestination, EventRecord};
+use crate::core::{AuditedDestination, EventRecord, UnitCount, UnitDenials};
 
 /// Capacity of the log; with their strings, the events take about half a mebibyte.
 const MOST_EVENTS: usize = 1024;
@@ -21,6 +21,7 @@ const MOST_EVENTS: usize = 1024;
 #[derive(Debug)]
 pub struct EventLog {
     records: Mutex<VecDeque<EventRecord>>,
+    units: Mutex<UnitDenials>,
     /// The last assigned sequence number; 0 before the first event.
     last: watch::Sender<u64>,
 }
@@ -36,12 +37,14 @@ impl EventLog {
     pub fn new() -> Self {
         Self {
             records: Mutex::default(),
+            units: Mutex::default(),
             last: watch::Sender::new(0),
         }
     }
 
     /// Adds an event with the next sequence number and wakes the followers. If the log is full, drops the oldest event of the largest group.
     pub fn push(&self, record: EventRecord) {
+        self.units().add(&record);
         let mut records = self.records();
         let sequence = *self.last.borrow() + 1;
         records.push_back(EventRecord { sequence, ..record });
@@ -66,6 +69,11 @@ impl EventLog {
         AuditedDestination::of(self.records().iter())
     }
 
+    /// Returns the denials by unit since the start.
+    pub fn unit_denials(&self) -> Vec<UnitCount> {
+        self.units().counts()
+    }
+
     /// Returns the last assigned sequence number; 0 before the first event.
     pub fn last(&self) -> u64 {
         *self.last.borrow()
@@ -77,6 +85,10 @@ impl EventLog {
         let found = last.wait_for(|last| *last != 0 && *last != sequence).await;
         // The only error is that the sender is dropped, but `self` owns it.
         drop(found);
+    }
+
+    fn units(&self) -> MutexGuard<'_, UnitDenials> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn records(&self) -> MutexGuard<'_, VecDeque<EventRecord>> {

@@ -42,6 +42,7 @@ impl Published {
         let attached = self.links.borrow().attached();
         Status {
             audited: self.events.audited(),
+            unit_denials: self.events.unit_denials(),
             ..snapshot.at(self.clocks.now(), self.counters.read(), &attached)
         }
     }

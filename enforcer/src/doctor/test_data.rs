@@ -29,6 +29,7 @@ pub(crate) fn status() -> Status {
         frames: FramesMode::Off,
         devices: Vec::new(),
         audited: Vec::new(),
+        unit_denials: Vec::new(),
         generation: 7,
         applied: at("10:00"),
         config: Some(PathBuf::from("/etc/egress-enforcer/config.toml")),

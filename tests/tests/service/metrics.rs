@@ -23,6 +23,10 @@ const RULES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../packaging/prometheus/egress-enforcer.rules.yml"
 );
+const DASHBOARD: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../packaging/grafana/egress-enforcer.json"
+);
 const RULES_TESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/prometheus/rules_test.yml");
 
 fn rules() -> Result<PathBuf> {
@@ -80,6 +84,31 @@ fn await_value(lab: &Lab, expression: &str, expected: impl Fn(f64) -> bool) -> R
     }
 }
 
+/// Runs the queries of the dashboard; those about failures have no sample here.
+fn check_dashboard(lab: &Lab) -> Result<()> {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD)?)?;
+    let panels = dashboard["panels"].as_array().context("no panels")?;
+    ensure!(panels.len() > 8, "{dashboard}");
+    for panel in panels {
+        let title = panel["title"].as_str().context("no title")?;
+        let query = panel["targets"][0]["expr"].as_str().context("no query")?;
+        let query = query
+            .replace("$instance", ".*")
+            .replace("$__rate_interval", "10s");
+        let found = value(lab, &query).with_context(|| title.to_owned())?;
+        let is_about_failures = [
+            "Alarms by host",
+            "Names and sources that fail",
+            "Exceptions and their ends",
+        ];
+        ensure!(
+            found.is_some() != is_about_failures.contains(&title),
+            "{title}: {query} is {found:?}"
+        );
+    }
+    Ok(())
+}
+
 fn promtool(lab: &Lab, arguments: &[&str], input: &str) -> Result<String> {
     let mut command = ToolCache::open()?.debian(&lab.device(), "usr/bin/promtool");
     command.args(arguments);
@@ -112,6 +141,10 @@ fn prometheus_scrapes_the_port_that_the_configuration_opens() -> Result<()> {
     })?;
     let rules = "count(ALERTS) or count({__name__=~\"egress_enforcer_.+\"})";
     await_value(&lab, rules, |count| count > 10.0)?;
+
+    let unit = "sum(egress_enforcer_unit_denials_total{verdict=\"deny\"})";
+    await_value(&lab, unit, |count| count >= 1.0)?;
+    check_dashboard(&lab)?;
 
     let page = enforcer.cli(["metrics"])?.success()?;
     promtool(&lab, &["check", "metrics"], &page)?;

@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 29] = [
+const COMMON: [Shipped; 30] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -81,6 +81,10 @@ const COMMON: [Shipped; 29] = [
     shipped(
         "packaging/config.toml",
         "/usr/share/doc/egress-enforcer/examples/config.toml",
+    ),
+    shipped(
+        "packaging/grafana/egress-enforcer.json",
+        "/usr/share/doc/egress-enforcer/examples/grafana-dashboard.json",
     ),
     shipped(
         "packaging/prometheus/egress-enforcer.rules.yml",

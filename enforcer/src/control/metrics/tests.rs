@@ -25,6 +25,9 @@ egress_enforcer_decisions_total{hook="connect4",reason="storage",verdict="deny"}
 # TYPE egress_enforcer_denied_attempts counter
 egress_enforcer_denied_attempts_total{hook="egress",reason="storage",verdict="audit"} 2
 egress_enforcer_denied_attempts_total{hook="connect4",reason="storage",verdict="deny"} 3
+# HELP egress_enforcer_unit_denials Denials by systemd unit since the daemon started; in audit mode the verdict is audit.
+# TYPE egress_enforcer_unit_denials counter
+egress_enforcer_unit_denials_total{unit="build.service",reason="storage",verdict="deny"} 5
 # HELP egress_enforcer_dns_observations DNS answers to allowed names that the kernel read, by outcome.
 # TYPE egress_enforcer_dns_observations counter
 egress_enforcer_dns_observations_total{outcome="allowed"} 5
