@@ -46,6 +46,9 @@ _egress__enforcer() {
             egress__enforcer,status)
                 cmd="egress__enforcer__subcmd__status"
                 ;;
+            egress__enforcer,suggest)
+                cmd="egress__enforcer__subcmd__suggest"
+                ;;
             egress__enforcer,tags)
                 cmd="egress__enforcer__subcmd__tags"
                 ;;
@@ -93,6 +96,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help,status)
                 cmd="egress__enforcer__subcmd__help__subcmd__status"
+                ;;
+            egress__enforcer__subcmd__help,suggest)
+                cmd="egress__enforcer__subcmd__help__subcmd__suggest"
                 ;;
             egress__enforcer__subcmd__help,tags)
                 cmd="egress__enforcer__subcmd__help__subcmd__tags"
@@ -143,7 +149,7 @@ _egress__enforcer() {
 
     case "${cmd}" in
         egress__enforcer)
-            opts="-h -V --config --help --version run check status explain events metrics endpoints tags doctor unload completions help"
+            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -433,7 +439,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help)
-            opts="run check status explain events metrics endpoints tags doctor unload completions help"
+            opts="run check status explain events suggest metrics endpoints tags doctor unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -600,6 +606,20 @@ _egress__enforcer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__suggest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__tags)
             opts="show import bundle"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -729,6 +749,52 @@ _egress__enforcer() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__suggest)
+            opts="-h --denied --since --until --unit --dest --name --reason --process --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

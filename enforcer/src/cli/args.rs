@@ -46,6 +46,11 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Print denials and changes, or sums of denials
     Events(EventsArgs),
+    /// Print the registries and exceptions that would allow what audit mode reported
+    ///
+    /// The output is a fragment of the configuration, with a comment on each part: attempts, processes, units and destinations. Reasons and ends of
+    /// exceptions are left to you.
+    Suggest(SuggestArgs),
     /// Print the metrics as Prometheus text, for a textfile collector
     Metrics,
     /// Print each registry with its names and addresses
@@ -195,6 +200,18 @@ pub(super) struct EventsArgs {
     pub(super) utc: bool,
     /// Print JSON: one document, or with --follow one per line
     #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuggestArgs {
+    /// Include what was denied, not only what audit mode let pass
+    #[arg(long)]
+    pub(super) denied: bool,
+    #[command(flatten)]
+    pub(super) selection: SelectionArgs,
+    /// Print one JSON document
+    #[arg(long)]
     pub(super) json: bool,
 }
 

@@ -18,6 +18,7 @@ mod metrics;
 mod printer;
 mod run;
 mod status;
+mod suggest;
 mod table;
 mod tags;
 mod unload;
@@ -49,6 +50,7 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Status(output) => status::status(config, output),
         Command::Explain(args) => explain::explain(config, args),
         Command::Events(args) => events::events(config, &args),
+        Command::Suggest(args) => suggest::suggest(config, &args),
         Command::Metrics => metrics::metrics(config),
         Command::Endpoints(output) => endpoints::endpoints(config, output),
         Command::Tags(command) => tags::tags(config, command),

@@ -9,6 +9,7 @@ use crate::STREAM;
 
 /// A foreign storage account.
 const EVIL: &str = "203.0.113.66";
+const ACCOUNT: &str = "evil.blob.core.windows.net";
 
 #[test]
 fn followed_events_go_on_after_a_restart_of_the_daemon() -> Result<()> {
@@ -92,5 +93,46 @@ fn a_past_denial_is_explained_and_summed_up() -> Result<()> {
         wrong.code() == Some(2) && wrong.stderr.contains("server-name-unknown"),
         "{wrong:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn what_audit_mode_reports_is_suggested_and_allowed_once_completed() -> Result<()> {
+    let fixture = Fixture::start(STREAM, "")?;
+    fixture
+        .enforcer
+        .edit("scope =", "mode = \"audit\"\nscope =")?;
+    fixture.enforcer.signal(libc::SIGHUP)?;
+    fixture
+        .enforcer
+        .await_status("audit mode", |status| status["mode"] == "audit")?;
+    ensure!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
+    let text = fixture.enforcer.cli(["suggest"])?.success()?;
+    for line in [
+        "know no name for these",
+        "1 attempt by curl of cgroup",
+        "to 203.0.113.66:443",
+        "names = []",
+    ] {
+        ensure!(text.contains(line), "{line}: {text}");
+    }
+
+    let account = text
+        .replace("names = []", &format!("names = [\"{ACCOUNT}\"]"))
+        .replace("reason = \"\"", "reason = \"the lab\"")
+        .replace("# until", "until");
+    let text = fs::read_to_string(fixture.enforcer.config())?;
+    let text = text.replace("mode = \"audit\"", "mode = \"enforce\"");
+    fixture.enforcer.configure(&format!("{text}\n{account}"))?;
+    fixture.enforcer.cli(["check"])?.success()?;
+    fixture.enforcer.signal(libc::SIGHUP)?;
+    let is_allowed = |status: &serde_json::Value| {
+        status["mode"] == "enforce"
+            && status["exceptions"][0]["names"][0]["addresses"][0].is_object()
+    };
+    fixture
+        .enforcer
+        .await_status("the exception is in force", is_allowed)?;
+    ensure!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
     Ok(())
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::line::{EventLine, Zone};
-use self::selection::Selection;
+pub(super) use self::selection::Selection;
 use self::top::Top;
 use super::args::{EventsArgs, EventsCommand};
 use super::config_file::ConfigFile;

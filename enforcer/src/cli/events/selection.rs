@@ -8,7 +8,7 @@ use crate::core::EventRecord;
 use crate::name::Name;
 
 /// The events that all conditions of the command line select.
-pub(super) struct Selection<'a> {
+pub(in crate::cli) struct Selection<'a> {
     conditions: &'a SelectionArgs,
     from: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -16,7 +16,7 @@ pub(super) struct Selection<'a> {
 
 impl<'a> Selection<'a> {
     /// Creates a selection, whose spans end at `now`.
-    pub(super) fn new(conditions: &'a SelectionArgs, now: Timestamp) -> Self {
+    pub(in crate::cli) fn new(conditions: &'a SelectionArgs, now: Timestamp) -> Self {
         let from = match conditions.since {
             Since::Event(_) => None,
             Since::Time(time) => Some(time.resolve(now)),
@@ -29,14 +29,14 @@ impl<'a> Selection<'a> {
     }
 
     /// Returns the sequence number after which the selected events begin.
-    pub(super) fn after(&self) -> u64 {
+    pub(in crate::cli) fn after(&self) -> u64 {
         match self.conditions.since {
             Since::Event(sequence) => sequence,
             Since::Time(_) => 0,
         }
     }
 
-    pub(super) fn selects(&self, event: &EventRecord) -> bool {
+    pub(in crate::cli) fn selects(&self, event: &EventRecord) -> bool {
         let SelectionArgs {
             unit,
             dest,

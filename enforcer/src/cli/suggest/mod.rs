@@ -1,0 +1,36 @@
+//! `suggest`: the registries and exceptions that would allow what audit mode reported, for the administrator to complete.
+
+mod fragment;
+mod seen;
+
+use anyhow::Result;
+use jiff::Timestamp;
+
+use self::seen::Suggestion;
+use super::args::SuggestArgs;
+use super::config_file::ConfigFile;
+use super::daemon_client::{status, wait_for};
+use super::events::Selection;
+use super::exit::Exit;
+use super::printer::Printer;
+use crate::control::client;
+use crate::core::EventKind;
+
+/// Prints a configuration fragment for the events that the daemon holds.
+pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
+    let paths = config.paths()?;
+    let selection = Selection::new(&args.selection, Timestamp::now());
+    let status = status(&paths)?;
+    let mut held = wait_for(client::events(&paths.runtime, selection.after()))??;
+    held.retain(|event| {
+        let is_wanted = match event.kind() {
+            EventKind::Audited => true,
+            EventKind::Suppressed => event.verdict == "audit" || args.denied,
+            kind => args.denied && kind == EventKind::Denied,
+        };
+        is_wanted && selection.selects(event)
+    });
+    let suggestion = Suggestion::of(&held, &status);
+    Printer::stdout(args.json).report(&suggestion)?;
+    Ok(Exit::Done)
+}
