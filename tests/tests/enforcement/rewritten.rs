@@ -1,6 +1,11 @@
 //! Programs of others that change the destination of `connect` (`cgroup/connect4`), as those for Services do.
 
-use std::{fs::File, os::fd::AsRawFd as _, time::Duration};
+use std::{
+    fs::File,
+    os::fd::AsRawFd as _,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use lab::{
@@ -33,6 +38,21 @@ fn connects(env: &ProcessEnv, place: &Cgroup) -> Result<bool> {
     Ok(run(python, LIMIT)?.status.success())
 }
 
+/// Returns the number of packets once the connections have closed: none came for a second.
+fn settled(counter: &PacketCounter) -> Result<u64> {
+    let deadline = Instant::now() + LIMIT;
+    let mut count = counter.packets_to(&STORAGE)?;
+    loop {
+        thread::sleep(Duration::from_secs(1));
+        let now = counter.packets_to(&STORAGE)?;
+        if now == count {
+            return Ok(count);
+        }
+        ensure!(Instant::now() < deadline, "packets still come: {now}");
+        count = now;
+    }
+}
+
 #[test]
 fn a_destination_that_another_program_changes_before_or_after_is_judged() -> Result<()> {
     let lab = Lab::start()?;
@@ -44,7 +64,7 @@ fn a_destination_that_another_program_changes_before_or_after_is_judged() -> Res
     for place in places {
         ensure!(connects(&env, place)?, "{place:?}");
     }
-    let open = counter.packets_to(&STORAGE)?;
+    let open = settled(&counter)?;
     ensure!(open > 0, "nothing is changed");
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     for place in places {
