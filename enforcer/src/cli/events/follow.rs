@@ -11,7 +11,7 @@ use super::line::{EventLine, Zone};
 use super::selection::Selection;
 use crate::cli::exit::complain;
 use crate::cli::printer::Printer;
-use crate::control::client;
+use crate::control::{ControlError, client};
 use crate::core::EventRecord;
 
 /// Time between two attempts to reach the daemon.
@@ -47,8 +47,10 @@ pub(super) async fn follow(
         };
         tokio::select! {
             followed = client::follow(runtime, since, each) => {
-                if let Err(error) = followed {
-                    complain(error);
+                match followed {
+                    Ok(()) => {}
+                    Err(ControlError::NotRunning { .. } | ControlError::Broken { .. } | ControlError::Late { .. }) => {}
+                    Err(refused) => return Err(refused.into()),
                 }
             }
             () = stop.notified() => return printed.context("cannot print"),
@@ -82,11 +84,20 @@ impl Daemon {
         })
     }
 
+    /// Waits until a daemon answers, and reports once if none does.
     async fn await_any(runtime: &Path) -> Self {
+        let mut is_reported = false;
         loop {
             tokio::time::sleep(RETRY).await;
-            if let Ok(found) = Self::find(runtime).await {
-                return found;
+            match Self::find(runtime).await {
+                Ok(found) => return found,
+                Err(_unreachable) if is_reported => {}
+                Err(error) => {
+                    is_reported = true;
+                    complain(format_args!(
+                        "waiting for the daemon, the kernel enforces meanwhile as before: {error:#}"
+                    ));
+                }
             }
         }
     }

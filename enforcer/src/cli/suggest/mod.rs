@@ -14,7 +14,6 @@ use super::events::Selection;
 use super::exit::Exit;
 use super::printer::Printer;
 use crate::control::client;
-use crate::core::EventKind;
 
 /// Prints a configuration fragment for the events that the daemon holds.
 pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
@@ -23,12 +22,8 @@ pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
     let status = status(&paths)?;
     let mut held = wait_for(client::events(&paths.runtime, selection.after()))??;
     held.retain(|event| {
-        let is_wanted = match event.kind() {
-            EventKind::Audited => true,
-            EventKind::Suppressed => event.verdict == "audit" || args.denied,
-            kind => args.denied && kind == EventKind::Denied,
-        };
-        is_wanted && selection.selects(event)
+        let is_wanted = args.denied || event.verdict == "audit";
+        is_wanted && event.kind().is_denial() && selection.selects(event)
     });
     let suggestion = Suggestion::of(&held, &status);
     Printer::stdout(args.json).report(&suggestion)?;
