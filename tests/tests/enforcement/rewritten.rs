@@ -39,7 +39,7 @@ fn connects(env: &ProcessEnv, place: &Cgroup) -> Result<bool> {
 }
 
 /// Returns the number of packets once the connections have closed: none came for a second.
-fn settled(counter: &PacketCounter) -> Result<u64> {
+fn final_count(counter: &PacketCounter) -> Result<u64> {
     let deadline = Instant::now() + LIMIT;
     let mut count = counter.packets_to(&STORAGE)?;
     loop {
@@ -64,7 +64,7 @@ fn a_destination_that_another_program_changes_before_or_after_is_judged() -> Res
     for place in places {
         ensure!(connects(&env, place)?, "{place:?}");
     }
-    let open = settled(&counter)?;
+    let open = final_count(&counter)?;
     ensure!(open > 0, "nothing is changed");
     let _enforcer = Enforcer::start(&lab, &REGIONS, "")?;
     for place in places {
