@@ -122,6 +122,18 @@ impl Cloud {
             .find(|cloud| cloud.login_label(name).is_some())
     }
 
+    /// Returns the login server of the registry that `name` belongs to, and the purpose of the name; `None` if it is not a registry's.
+    pub fn registry_of(name: &Name) -> Option<(Name, EndpointKind)> {
+        let mut clouds = Self::ALL.into_iter();
+        let cloud = clouds.find(|cloud| name.is_within(cloud.registry_suffix()))?;
+        let label = name.labels().next()?;
+        let login: Name = format!("{label}.{}", cloud.registry_suffix())
+            .parse()
+            .ok()?;
+        let kind = cloud.endpoint_kind(&login, name)?;
+        Some((login, kind))
+    }
+
     /// Returns the one label before this cloud's registry suffix: `contoso` of `contoso.azurecr.io`.
     /// `None` if the name is not a login server of this cloud.
     pub fn login_label(self, name: &Name) -> Option<&str> {

@@ -36,8 +36,8 @@ pub use paths::Paths;
 pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
 pub use registry::{Registry, Sni};
 pub use top_level::{Config, Mode};
-pub(crate) use value::redacted_url;
 pub use value::{EndpointPattern, HttpsUrl, InterfacePattern, ResourceId};
+pub(crate) use value::{duration, redacted_url};
 
 use self::faults::Faults;
 use self::paths::RawPathsOnly;

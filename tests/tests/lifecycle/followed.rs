@@ -120,7 +120,7 @@ fn what_audit_mode_reports_is_suggested_and_allowed_once_completed() -> Result<(
     let account = text
         .replace("names = []", &format!("names = [\"{ACCOUNT}\"]"))
         .replace("reason = \"\"", "reason = \"the lab\"")
-        .replace("# until", "until");
+        .replace("# until = YYYY-MM-DD", "until = 2099-01-31");
     let text = fs::read_to_string(fixture.enforcer.config())?;
     let text = text.replace("mode = \"audit\"", "mode = \"enforce\"");
     fixture.enforcer.configure(&format!("{text}\n{account}"))?;

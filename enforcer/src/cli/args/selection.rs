@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use enforcer_common::Reason;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::config::duration;
 use crate::core::EventKind;
 use crate::name::Name;
 
@@ -39,15 +41,6 @@ pub(in crate::cli) struct SelectionArgs {
     pub(in crate::cli) process: Option<String>,
 }
 
-/// Units of spans, with their seconds.
-const UNITS: [(char, i64); 5] = [
-    ('s', 1),
-    ('m', 60),
-    ('h', 3600),
-    ('d', 86_400),
-    ('w', 7 * 86_400),
-];
-
 /// Where the selected events begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Since {
@@ -60,8 +53,8 @@ pub(in crate::cli) enum Since {
 /// A time on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Instant {
-    /// Seconds before now.
-    Before(i64),
+    /// A span before now.
+    Before(Duration),
     At(Timestamp),
 }
 
@@ -81,8 +74,8 @@ impl FromStr for Instant {
 
     /// Parses a span before now (`5m`), or a time: with an offset or `Z`, else in this host's time zone.
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(seconds) = span(text) {
-            return Ok(Self::Before(seconds));
+        if let Some(span) = duration(text) {
+            return Ok(Self::Before(span));
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(Self::At(time));
@@ -101,20 +94,9 @@ impl Instant {
     pub(in crate::cli) fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(time) => time,
-            Self::Before(seconds) => {
-                let second = now.as_second().saturating_sub(seconds);
-                Timestamp::from_second(second).unwrap_or(Timestamp::MIN)
-            }
+            Self::Before(span) => now.checked_sub(span).unwrap_or(Timestamp::MIN),
         }
     }
-}
-
-/// Seconds of a number with a unit.
-fn span(text: &str) -> Option<i64> {
-    let unit = text.chars().last()?;
-    let (_, seconds) = UNITS.into_iter().find(|(letter, _)| *letter == unit)?;
-    let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
-    Some(i64::from(number).saturating_mul(seconds))
 }
 
 /// Parses a reason of a denial or a kind of note.
@@ -145,14 +127,20 @@ mod tests {
     #[test]
     fn a_time_is_a_span_or_a_date() {
         assert_eq!("17".parse(), Ok(Since::Event(17)));
-        assert_eq!("5m".parse(), Ok(Since::Time(Instant::Before(300))));
-        assert_eq!("2w".parse(), Ok(Instant::Before(1_209_600)));
+        assert_eq!(
+            "5m".parse(),
+            Ok(Since::Time(Instant::Before(Duration::from_mins(5))))
+        );
+        assert_eq!(
+            "2w".parse(),
+            Ok(Instant::Before(Duration::from_hours(14 * 24)))
+        );
         assert!("2026-11-30".parse::<Instant>().is_ok());
         assert!("2026-11-30T09:00".parse::<Instant>().is_ok());
         for wrong in ["", "m", "-5m", "5y", "yesterday"] {
             assert!(wrong.parse::<Instant>().is_err(), "{wrong}");
         }
-        let ages = Instant::Before(i64::MAX).resolve(test_data::at("00:00"));
+        let ages = Instant::Before(Duration::MAX).resolve(test_data::at("00:00"));
         assert_eq!(ages, Timestamp::MIN);
     }
 

@@ -48,8 +48,7 @@ pub(super) async fn follow(
         tokio::select! {
             followed = client::follow(runtime, since, each) => {
                 match followed {
-                    Ok(()) => {}
-                    Err(ControlError::NotRunning { .. } | ControlError::Broken { .. } | ControlError::Late { .. }) => {}
+                    Ok(()) | Err(ControlError::NotRunning { .. } | ControlError::Broken { .. } | ControlError::Late { .. }) => {}
                     Err(refused) => return Err(refused.into()),
                 }
             }

@@ -5,11 +5,8 @@ mod line;
 mod selection;
 mod top;
 
-use std::fmt;
-
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use self::line::{EventLine, Zone};
 pub(super) use self::selection::Selection;
@@ -51,7 +48,7 @@ fn print(printer: &mut Printer, held: Vec<EventRecord>, zone: &Zone) -> Result<(
         return Ok(());
     }
     if held.is_empty() {
-        printer.report(&NoEvents)?;
+        printer.report(&"no events\n")?;
         return Ok(());
     }
     printer.header(&EventLine::header(zone))?;
@@ -61,16 +58,6 @@ fn print(printer: &mut Printer, held: Vec<EventRecord>, zone: &Zone) -> Result<(
         printer.styled(&line, style)?;
     }
     Ok(())
-}
-
-/// Stands for an empty list.
-#[derive(Serialize)]
-struct NoEvents;
-
-impl fmt::Display for NoEvents {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "no events")
-    }
 }
 
 #[cfg(test)]

@@ -75,13 +75,10 @@ fn goes_to(net: &IpNet, event: &EventRecord) -> bool {
 
 /// Whether the destination or the handshake has this name or one below it.
 fn has_name(name: &Name, event: &EventRecord) -> bool {
-    let name = name.as_str();
-    let names = event.names.iter().map(Name::as_str);
-    let mut names = names.chain(event.server_name.as_deref());
-    names.any(|found| {
-        let parent = found.strip_suffix(name);
-        parent.is_some_and(|below| below.is_empty() || below.ends_with('.'))
-    })
+    let server_name = event.server_name.as_ref();
+    let server_name = server_name.and_then(|found| found.parse::<Name>().ok());
+    let mut names = event.names.iter().chain(&server_name);
+    names.any(|found| found.is_within(name.as_str()))
 }
 
 /// Whether the event is by the process with this command name or id.

@@ -89,14 +89,7 @@ fn configured(name: &Name, status: &Status, initiator: &Initiator) -> Option<Str
 
 /// Returns the lines that allow the name of a registry.
 fn registry_lines(name: &Name, status: Option<&Status>) -> Option<String> {
-    let cloud = Cloud::ALL
-        .into_iter()
-        .find(|cloud| name.is_within(cloud.registry_suffix()))?;
-    let label = name.labels().next()?;
-    let login: Name = format!("{label}.{}", cloud.registry_suffix())
-        .parse()
-        .ok()?;
-    let kind = cloud.endpoint_kind(&login, name)?;
+    let (login, kind) = Cloud::registry_of(name)?;
     let is_configured = status.is_some_and(|status| {
         let mut registries = status.registries.iter();
         registries.any(|registry| registry.login_server == login)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 
 use crate::cli::args::{ExplainArgs, Protocol};
 use crate::cli::daemon_client::wait_for;
@@ -64,17 +64,13 @@ fn restate(event: &EventRecord, args: &mut ExplainArgs) -> Result<()> {
         "icmp" => Protocol::Icmp,
         other => bail!("event {sequence} has the protocol {other}, which cannot be explained"),
     };
-    ensure!(
-        args.destination.is_none(),
-        "an event has a destination already: remove the other one"
-    );
     args.destination = Some(address.to_string());
     args.port = event.port;
     args.sni.clone_from(&event.server_name);
     Ok(())
 }
 
-/// Sets the cgroup of the event, if it is still there, else its unit; without either, returns a note.
+/// Sets the cgroup of the event, or returns a note if it is gone.
 fn set_initiator(root: &Path, event: &EventRecord, args: &mut ExplainArgs) -> Option<String> {
     let below = event.cgroup.as_deref();
     let below = below.map(|path| path.strip_prefix("/").unwrap_or(path));

@@ -43,6 +43,12 @@ impl Display for Suggestion {
 fn registry(formatter: &mut Formatter<'_>, login: &Name, registry: &Registry) -> fmt::Result {
     writeln!(formatter, "\n# {}", about(&registry.seen))?;
     let endpoints = quoted(registry.endpoints.iter());
+    if registry.configured && endpoints.is_empty() {
+        return writeln!(
+            formatter,
+            "# {login} is configured, but no DNS answer to the daemon had these addresses: see `egress-enforcer endpoints`."
+        );
+    }
     if registry.configured {
         return writeln!(
             formatter,
@@ -89,7 +95,7 @@ fn exception(formatter: &mut Formatter<'_>, target: &Target, one: &Exception) ->
     if !one.cidrs.is_empty() {
         writeln!(formatter, "cidrs = [{}]", quoted(one.cidrs.keys()))?;
     }
-    formatter.write_str("# until = 2027-01-31T00:00:00Z\n")
+    formatter.write_str("# until = YYYY-MM-DDT00:00:00Z\n")
 }
 
 /// Who tried what, and when last, for a comment.
@@ -191,7 +197,7 @@ mod tests {
 
         let completed = text
             .replace("reason = \"\"", "reason = \"why\"")
-            .replace("# until", "until");
+            .replace("# until = YYYY-MM-DD", "until = 2099-01-31");
         let config = crate::config::parse(&completed, "config.toml".as_ref()).unwrap();
         let [new] = config.registries.as_slice() else {
             panic!("{completed}");

@@ -106,7 +106,7 @@ impl Suggestion {
         let name: Option<Name> = name.and_then(|name| name.parse().ok());
         let is_named = allows_by_name(&event.reason);
         if let Some(name) = name.filter(|_| is_named) {
-            if let Some(login) = login_server(&name) {
+            if let Some((login, _kind)) = Cloud::registry_of(&name) {
                 return self.add_registry(login, name, event, status);
             }
             if let Some(exception) = self.exception(event) {
@@ -166,15 +166,4 @@ fn allows_by_name(reason: &str) -> bool {
             | "server-name-unknown"
             | "server-name-elsewhere"
     )
-}
-
-/// Returns the login server of the registry that `name` belongs to.
-fn login_server(name: &Name) -> Option<Name> {
-    let mut clouds = Cloud::ALL.into_iter();
-    let cloud = clouds.find(|cloud| name.is_within(cloud.registry_suffix()))?;
-    let label = name.labels().next()?;
-    let login: Name = format!("{label}.{}", cloud.registry_suffix())
-        .parse()
-        .ok()?;
-    cloud.endpoint_kind(&login, name).map(|_kind| login)
 }

@@ -80,7 +80,8 @@ pub(in crate::config) fn bounded(
     value
 }
 
-fn duration(text: &str) -> Option<Duration> {
+/// Parses a duration such as `15m` or `90d`.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     Duration::try_from(signed).ok()

@@ -21,6 +21,7 @@ use toml::Spanned;
 pub(super) use self::azure::Guid;
 pub(crate) use self::azure::redacted_url;
 pub use self::azure::{HttpsUrl, ResourceId};
+pub(crate) use self::duration::duration;
 pub(super) use self::duration::{DurationKey, bounded, poll_interval};
 pub use self::interface::InterfacePattern;
 pub(super) use self::network::{Listen, Nat64, allowed_prefixes, protected_prefixes};

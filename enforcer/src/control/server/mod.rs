@@ -143,6 +143,17 @@ fn held_bytes(length: u64) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
+/// Returns a server of connections that have one request each, in bounded memory and time.
+fn one_request() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIMEOUT)
+        .max_buf_size(BUFFER)
+        .keep_alive(false);
+    builder
+}
+
 /// Serves one request on `stream`.
 async fn converse(stream: UnixStream, slot: Slot, daemon: Rc<dyn DaemonState>) {
     let service = service_fn(|request| {
@@ -151,14 +162,7 @@ async fn converse(stream: UnixStream, slot: Slot, daemon: Rc<dyn DaemonState>) {
         slot.hold(answer.body().size_hint().exact().map_or(0, held_bytes));
         async { Ok::<_, Infallible>(answer) }
     });
-    let mut served = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(REQUEST_TIMEOUT)
-            .max_buf_size(BUFFER)
-            .keep_alive(false)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    let mut served = std::pin::pin!(one_request().serve_connection(TokioIo::new(stream), service));
     let ended = match timeout(ANSWER_TIMEOUT, &mut served).await {
         Ok(ended) => ended,
         Err(_elapsed) if slot.follows() => served.await,

@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::answer::{self, DaemonState};
-use super::{ACCEPT_AGAIN, ANSWER_TIMEOUT, BUFFER, REQUEST_TIMEOUT};
+use super::{ACCEPT_AGAIN, ANSWER_TIMEOUT, one_request};
 use crate::control::ControlError;
 
 /// Connections at a time; further ones wait in the kernel's queue.
@@ -65,12 +64,7 @@ async fn converse(stream: TcpStream, daemon: Rc<dyn DaemonState>) {
         let answer = answer::metrics_only(&request, &*daemon);
         async { Ok::<_, Infallible>(answer) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(REQUEST_TIMEOUT)
-        .max_buf_size(BUFFER)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
+    let served = one_request().serve_connection(TokioIo::new(stream), service);
     match timeout(ANSWER_TIMEOUT, served).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "a scrape broke"),
