@@ -19,6 +19,12 @@ impl Arch {
         Self::Amd64
     };
 
+    /// The architecture that this machine does not have.
+    pub(crate) const OTHER: Self = match Self::OWN {
+        Self::Amd64 => Self::Arm64,
+        Self::Arm64 => Self::Amd64,
+    };
+
     /// Name in Debian.
     pub(crate) fn debian(self) -> &'static str {
         match self {

@@ -43,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
     /// Test the packages, from installation to purge, on a machine with systemd instead
-    #[arg(long, conflicts_with_all = ["kernels", "list", "brief", "only", "write"])]
+    #[arg(long, conflicts_with_all = ["kernels", "list", "only", "write"])]
     systemd: bool,
     /// Downgrade there to the release of this commit, as `./x upgrade` builds it, and upgrade again
     #[arg(long, value_name = "COMMIT", requires = "systemd")]
@@ -55,8 +55,13 @@ pub(crate) struct Options {
 /// # Errors
 /// When a kernel is not known, a download or build fails, or, after all guests ran, when a guest's tests failed.
 pub(crate) fn task(options: &Options) -> Result<()> {
+    let extent = if options.brief {
+        Extent::Brief
+    } else {
+        Extent::Whole
+    };
     if options.systemd {
-        return systemd::task(options.from.as_deref());
+        return systemd::task(extent, options.from.as_deref());
     }
     if options.list {
         for Kernel {
@@ -71,11 +76,6 @@ pub(crate) fn task(options: &Options) -> Result<()> {
         ALL.iter().map(|kernel| kernel.name).collect()
     } else {
         options.kernels.iter().map(String::as_str).collect()
-    };
-    let extent = if options.brief {
-        Extent::Brief
-    } else {
-        Extent::Whole
     };
     let outcomes = matrix(&names, extent, options.only.as_deref(), || ())?;
     if let Some(path) = &options.write {

@@ -20,6 +20,9 @@ step() {
         journalctl -q -b -u egress-enforcer -n 15 -o short-monotonic --no-pager | sed 's/^/    journal: /'
     fi
 }
+is_brief() { grep -qw 'lab.extent=brief' /proc/cmdline; }
+# whole_run_step NAME COMMAND…: the same, except in a brief run.
+whole_run_step() { is_brief || step "$@"; }
 # Prints a measured value.
 info() { echo "info: $*"; }
 fail() { echo "$*"; exit 1; }

@@ -19,8 +19,20 @@ pub(crate) enum Extent {
     Whole,
 }
 
-/// Leaves out what loads the trace program once more, which takes minutes on an emulated processor with the oldest kernel.
-const BRIEF_KERNELS: &str = "--skip trace::loading --skip trace::the_steps";
+impl Extent {
+    /// Its name for what runs in a guest.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Brief => "brief",
+            Self::Whole => "whole",
+        }
+    }
+}
+
+/// Leaves out what loads a program once more only to look at the daemon's memory, at hand-overs and at the trace program, which takes minutes on an
+/// emulated processor with the oldest kernel; all of it runs on this machine.
+const BRIEF_KERNELS: &str = "--skip daemon::resident --skip hand_over:: --skip memory::programs_of \
+     --skip trace::loading --skip trace::the_steps --skip trace::a_refusal";
 
 /// A run of a test program with a build of the kernel programs.
 struct Run {
@@ -31,10 +43,7 @@ struct Run {
 
 /// Returns the script; with `only`, it runs that test program alone.
 pub(super) fn of(kernel: &Kernel, extent: Extent, only: Option<&str>) -> Result<String> {
-    let word = match extent {
-        Extent::Brief => "brief",
-        Extent::Whole => "whole",
-    };
+    let word = extent.word();
     let mut script = format!(
         "{}\nexport EGRESS_ENFORCER_BIN=/suite/egress-enforcer EGRESS_LAB_GUEST={word}\nresult=0\n",
         compile_send_methods()?
