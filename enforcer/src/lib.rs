@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← cli`.
+//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← prove ← cli`.
 
 pub mod azure;
 pub mod bpf;
@@ -19,6 +19,7 @@ pub mod name;
 pub mod now;
 pub mod policy;
 mod printable;
+mod prove;
 mod random;
 pub mod resolver;
 mod serde_message;

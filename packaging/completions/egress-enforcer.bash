@@ -40,6 +40,9 @@ _egress__enforcer() {
             egress__enforcer,metrics)
                 cmd="egress__enforcer__subcmd__metrics"
                 ;;
+            egress__enforcer,prove)
+                cmd="egress__enforcer__subcmd__prove"
+                ;;
             egress__enforcer,run)
                 cmd="egress__enforcer__subcmd__run"
                 ;;
@@ -90,6 +93,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help,metrics)
                 cmd="egress__enforcer__subcmd__help__subcmd__metrics"
+                ;;
+            egress__enforcer__subcmd__help,prove)
+                cmd="egress__enforcer__subcmd__help__subcmd__prove"
                 ;;
             egress__enforcer__subcmd__help,run)
                 cmd="egress__enforcer__subcmd__help__subcmd__run"
@@ -149,7 +155,7 @@ _egress__enforcer() {
 
     case "${cmd}" in
         egress__enforcer)
-            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor unload completions help"
+            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor prove unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,7 +445,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help)
-            opts="run check status explain events suggest metrics endpoints tags doctor unload completions help"
+            opts="run check status explain events suggest metrics endpoints tags doctor prove unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -578,6 +584,20 @@ _egress__enforcer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__prove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__run)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -697,6 +717,32 @@ _egress__enforcer() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__prove)
+            opts="-h --html --sign --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sign)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -16,7 +16,7 @@ use super::{Kernel, Pins, exclusive};
 use crate::sys::{Cgroup, KernelError};
 
 /// The programs that are attached, by name.
-fn programs() -> impl Iterator<Item = &'static str> {
+pub(super) fn attached_programs() -> impl Iterator<Item = &'static str> {
     Hook::CGROUP
         .into_iter()
         .map(Hook::word)
@@ -31,12 +31,12 @@ impl Kernel {
     /// If the kernel refuses; earlier links stay attached.
     pub fn attach(&mut self, scope: &Cgroup, links: &mut Links) -> Result<(), KernelError> {
         self.pin_explain()?;
-        programs().try_for_each(|name| self.attach_program(name, scope, links))
+        attached_programs().try_for_each(|name| self.attach_program(name, scope, links))
     }
 
     /// Whether the program `name` is one of those that [`Kernel::attach`] attaches.
     pub fn attaches(name: &str) -> bool {
-        programs().any(|program| program == name)
+        attached_programs().any(|program| program == name)
     }
 
     /// The programs whose link is no longer as [`Kernel::attach`] left it: detached, with another program, or without its pin.
@@ -45,7 +45,7 @@ impl Kernel {
             let program = self.programs.program(name).and_then(program_id);
             links.undone(&self.pins, name, program, scope)
         };
-        programs().filter_map(undone).collect()
+        attached_programs().filter_map(undone).collect()
     }
 
     /// Attaches the program `name` to `scope`, replacing its link.

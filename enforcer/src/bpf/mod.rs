@@ -18,6 +18,7 @@ mod maps;
 mod object;
 mod pin_watch;
 mod pins;
+mod program_tags;
 mod share;
 mod syscall;
 
@@ -27,6 +28,7 @@ pub(crate) use device::{
 };
 pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
+pub(crate) use explain::client_hello;
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};
 pub use links::{Lifetime, LinkReader, Links, Undone};
 pub use live_policy::LivePolicy;
@@ -36,3 +38,4 @@ pub use object::{DEVICE_OBJECT, Kernel, OBJECT};
 pub use pin_watch::PinWatch;
 pub(crate) use pins::BPFFS;
 pub use pins::{PinLock, Pins, mount_bpffs};
+pub(crate) use program_tags::ComparedProgram;

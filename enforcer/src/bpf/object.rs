@@ -70,10 +70,15 @@ impl Kernel {
     /// # Errors
     /// As [`Kernel::load`].
     pub fn rehearse() -> Result<(), KernelError> {
-        prepare(OBJECT)?;
-        let programs = EbpfLoader::new().load(OBJECT);
-        loaded(programs.map_err(KernelError::failed("create the maps"))?).map(drop)
+        rehearsed().map(drop)
     }
+}
+
+/// Creates the maps and loads the programs; nothing is pinned or attached.
+pub(super) fn rehearsed() -> Result<Ebpf, KernelError> {
+    prepare(OBJECT)?;
+    let programs = EbpfLoader::new().load(OBJECT);
+    loaded(programs.map_err(KernelError::failed("create the maps"))?)
 }
 
 /// Checks the object and the kernel version, and raises the memory limit.

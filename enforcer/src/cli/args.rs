@@ -66,6 +66,12 @@ pub(super) enum Command {
     /// endpoint or from a shared storage account. A failed check names the commands to run, in order. With --image, exit code 0: pulls keep
     /// working once you enforce.
     Doctor(DoctorArgs),
+    /// Try what must be refused and what must pass, and compare what is loaded with the policy
+    ///
+    /// Makes real attempts at storage accounts, other registries and another server name, from a cgroup of its own and, where they need no peer, from a
+    /// network namespace that nothing leaves. They carry no data of this host. Exit code 0: every attempt that was made had the required result;
+    /// in audit mode nothing is refused, so the exit code is 1. Needs root.
+    Prove(ProveArgs),
     /// End enforcement and remove everything that is loaded
     Unload(UnloadArgs),
     /// Print a completion script for a shell
@@ -146,6 +152,18 @@ pub(super) struct ExplainArgs {
     /// Print each step of the decision, as logged by a program that is loaded for this command only
     #[arg(long, conflicts_with_all = ["unit", "cgroup"])]
     pub(super) trace: bool,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProveArgs {
+    /// Also write the result as an HTML page that needs no script and loads nothing
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+    /// Sign the page with this Ed25519 key, made by `minisign -G -W` or `openssl genpkey -algorithm ed25519`; the signature is written beside it
+    #[arg(long, value_name = "KEY", requires = "html")]
+    pub(super) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }

@@ -129,7 +129,8 @@ impl fmt::Display for CheckText<'_> {
     }
 }
 
-fn mark(outcome: CheckOutcome) -> &'static str {
+/// The mark of an outcome in a table.
+pub(super) fn mark(outcome: CheckOutcome) -> &'static str {
     match outcome {
         CheckOutcome::Ok => "✓ ok",
         CheckOutcome::Failed => "✗ failed",

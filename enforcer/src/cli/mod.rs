@@ -16,6 +16,7 @@ mod log;
 mod manual;
 mod metrics;
 mod printer;
+mod prove;
 mod run;
 mod status;
 mod suggest;
@@ -55,6 +56,7 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Endpoints(output) => endpoints::endpoints(config, output),
         Command::Tags(command) => tags::tags(config, command),
         Command::Doctor(args) => doctor::doctor(config, args),
+        Command::Prove(args) => prove::prove(config, &args),
         Command::Unload(args) => unload::unload(config, args),
         Command::Completions { shell } => completions::completions(shell),
     }

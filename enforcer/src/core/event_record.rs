@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::event_kind::{EventKind, NOTE};
 use crate::name::Name;
 
+/// Name of the cgroup that `prove` makes its attempts from, and in place of a unit in their events. No unit has it: it has no type.
+pub(crate) const PROOF: &str = "egress-enforcer-prove";
+
 /// One line of `GET /events`: a denial, several identical denials, or a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -111,6 +114,11 @@ impl EventRecord {
     /// Returns whether this is neither a denial nor a total of denials.
     pub fn is_note(&self) -> bool {
         self.verdict == NOTE
+    }
+
+    /// Returns whether `prove` made the attempt.
+    pub fn is_of_proof(&self) -> bool {
+        self.unit.as_deref() == Some(PROOF)
     }
 
     /// Returns the kind of event.

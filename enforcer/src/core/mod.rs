@@ -66,6 +66,7 @@ pub(crate) use event::{
 };
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
 pub use event_record::EventRecord;
+pub(crate) use event_record::PROOF;
 pub(crate) use ipsec::hidden_by;
 pub use ipsec_policy::IpsecPolicy;
 pub use missing_hooks::MissingHooks;

@@ -33,9 +33,9 @@ pub(crate) struct UnitDenials {
 }
 
 impl UnitDenials {
-    /// Adds the denials of an event.
+    /// Adds the denials of an event, unless `prove` caused them.
     pub(crate) fn add(&mut self, event: &EventRecord) {
-        if !event.kind().is_denial() {
+        if !event.kind().is_denial() || event.is_of_proof() {
             return;
         }
         let unit = self.unit(event).to_owned();

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::sys::own_cgroup;
+
 /// Returns the path of this process's cgroup below the cgroup v2 mount at `root`.
 ///
 /// # Errors
 /// If it is the root cgroup, is not owned by root, or has other processes or child cgroups.
 pub(super) fn exclusive_cgroup(root: &Path) -> Result<PathBuf> {
-    let path = own_path()?;
+    let path = own_cgroup().context("its cgroup is not known")?;
     let inside = path.strip_prefix("/").unwrap_or(&path);
     if inside.as_os_str().is_empty() || inside.starts_with("..") {
         bail!("it runs in the root cgroup");
@@ -42,16 +44,4 @@ pub(super) fn exclusive_cgroup(root: &Path) -> Result<PathBuf> {
         None => Ok(path),
         Some(other) => bail!("process {other} is in its cgroup, {}", path.display()),
     }
-}
-
-/// Returns the path of this process's cgroup.
-///
-/// # Errors
-/// If it has no cgroup of version 2.
-pub(super) fn own_path() -> Result<PathBuf> {
-    let read = fs::read_to_string("/proc/self/cgroup").context("its cgroup is not known")?;
-    let path = read.lines().find_map(|line| line.strip_prefix("0::"));
-    Ok(PathBuf::from(
-        path.context("it has no cgroup of version 2")?,
-    ))
 }

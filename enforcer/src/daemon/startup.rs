@@ -7,7 +7,6 @@ use super::clocks::Clocks;
 use super::fetcher::Fetcher;
 use super::host::Host;
 use super::lookup::Resolvers;
-use super::own_cgroup::own_path;
 use super::shell::Shell;
 use crate::bpf::{Kernel, Lifetime, Links, Pins};
 use crate::core::{Event, Run, Start, State};
@@ -15,7 +14,7 @@ use crate::policy::Held;
 use crate::random;
 use crate::sources::{Options, PersistedSources, Sources};
 use crate::state;
-use crate::sys::{Cgroup, KernelError, cgroup_root, local_addresses, network_cookie};
+use crate::sys::{Cgroup, KernelError, cgroup_root, local_addresses, network_cookie, own_cgroup};
 
 /// Puts the policy in force. Once this returns, the policy is enforced.
 ///
@@ -130,7 +129,7 @@ fn read(
 
 /// Returns the id of the daemon's cgroup, if it is below the governed one, whose programs then apply to it.
 fn judged_cgroup(host: &Host) -> Option<u64> {
-    let own = Cgroup::open(&host.root, &own_path().ok()?).ok()?;
+    let own = Cgroup::open(&host.root, &own_cgroup().ok()?).ok()?;
     own.path.starts_with(&host.scope.path).then_some(own.id)
 }
 

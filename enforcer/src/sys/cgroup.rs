@@ -95,6 +95,17 @@ pub fn cgroup_root() -> Result<PathBuf, KernelError> {
     Ok(root)
 }
 
+/// The path of this process's cgroup below the root of the tree.
+///
+/// # Errors
+/// If it has no cgroup of version 2.
+pub fn own_cgroup() -> io::Result<PathBuf> {
+    let read = fs::read_to_string("/proc/self/cgroup")?;
+    let path = read.lines().find_map(|line| line.strip_prefix("0::"));
+    let missing = || io::Error::other("it has no cgroup of version 2");
+    path.map(PathBuf::from).ok_or_else(missing)
+}
+
 /// The first mount of type `cgroup2` in a mount table (proc(5)).
 pub(crate) fn find_cgroup2(table: &str) -> Option<PathBuf> {
     let mut rows = table.lines().map(|line| line.split(' '));

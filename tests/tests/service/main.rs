@@ -1,6 +1,7 @@
 //! The daemon as a systemd service: notifications, watchdog, capabilities, and idle behaviour.
 
 mod metrics;
+mod proof;
 mod unit;
 
 use std::{

@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 30] = [
+const COMMON: [Shipped; 32] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -89,6 +89,14 @@ const COMMON: [Shipped; 30] = [
     shipped(
         "packaging/prometheus/egress-enforcer.rules.yml",
         "/usr/share/doc/egress-enforcer/examples/egress-enforcer.rules.yml",
+    ),
+    shipped(
+        "packaging/prove/egress-enforcer-prove.service",
+        "/usr/share/doc/egress-enforcer/examples/egress-enforcer-prove.service",
+    ),
+    shipped(
+        "packaging/prove/egress-enforcer-prove.timer",
+        "/usr/share/doc/egress-enforcer/examples/egress-enforcer-prove.timer",
     ),
     shipped(
         "docs/man/egress-enforcer.8",

@@ -55,6 +55,7 @@ const ROOMS: [&[&str]; 16] = [
     &["daemon"],
     &["control"],
     &["doctor"],
+    &["prove"],
     &["cli"],
 ];
 

@@ -1,8 +1,8 @@
-//! A TLS ClientHello for a test run.
+//! A TLS ClientHello for a test run or a proof.
 
 /// A ClientHello (RFC 8446 section 4.1.2) in one record, with `server_name` (RFC 6066 section 3) as its only extension, or without one if the name is
 /// empty. Names are cut after 65,000 bytes.
-pub(super) fn client_hello(server_name: &str) -> Vec<u8> {
+pub(crate) fn client_hello(server_name: &str) -> Vec<u8> {
     let name = server_name.as_bytes();
     let name = name.get(..MOST_NAME).unwrap_or(name);
     let entry = [vec![0], counted(name)].concat();

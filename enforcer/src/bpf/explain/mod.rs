@@ -6,6 +6,7 @@ mod step;
 mod test_run;
 mod trace;
 
+pub(crate) use client_hello::client_hello;
 pub use step::Step;
 pub use test_run::{TestRun, TestRunVerdict};
 pub use trace::{TRACE_OBJECT, TraceProgram};

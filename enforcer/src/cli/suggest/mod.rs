@@ -23,7 +23,8 @@ pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
     let mut held = wait_for(client::events(&paths.runtime, selection.after()))??;
     held.retain(|event| {
         let is_wanted = args.denied || event.verdict == "audit";
-        is_wanted && event.kind().is_denial() && selection.selects(event)
+        let is_denial = event.kind().is_denial() && !event.is_of_proof();
+        is_wanted && is_denial && selection.selects(event)
     });
     let suggestion = Suggestion::of(&held, &status);
     Printer::stdout(args.json).report(&suggestion)?;

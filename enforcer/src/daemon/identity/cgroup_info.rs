@@ -1,9 +1,12 @@
 //! The cgroup of an event: its path, and the unit and container that the path identifies.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::core::PROOF;
 use crate::printable;
 use crate::sys::paths_by_id;
 
@@ -23,7 +26,7 @@ const UNIT_TYPES: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
 pub(super) struct CgroupInfo {
     /// Path below the root of the tree.
     pub(super) path: PathBuf,
-    /// See [`unit_of`].
+    /// See [`unit_of`]; [`PROOF`] for attempts of `prove`.
     pub(super) unit: Option<String>,
     /// See [`container_of`].
     pub(super) container: Option<String>,
@@ -65,9 +68,23 @@ impl CgroupInfos {
         let known = self.known.iter().position(|(known, _)| *known == id);
         let cgroup = match known {
             Some(at) => self.known.remove(at).1,
-            None => CgroupInfo::at(&printable::path(self.scan(id)?)),
+            None => {
+                let path = self.scan(id)?.to_owned();
+                CgroupInfo {
+                    unit: self.proof(&path).or_else(|| unit_of(&path)),
+                    ..CgroupInfo::at(&printable::path(&path))
+                }
+            }
         };
         Some(self.cache(id, cgroup))
+    }
+
+    /// Returns [`PROOF`] for root's cgroup of that name; any user who may create cgroups can name one so.
+    fn proof(&self, path: &Path) -> Option<String> {
+        let directory = self.root.join(path.strip_prefix("/").unwrap_or(path));
+        let is_roots = fs::metadata(directory).is_ok_and(|found| found.uid() == 0);
+        let is_proof = is_roots && path.ends_with(PROOF);
+        is_proof.then(|| PROOF.to_owned())
     }
 
     fn scan(&mut self, id: u64) -> Option<&Path> {
@@ -153,6 +170,26 @@ mod tests {
 
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
+
+    #[test]
+    fn only_roots_cgroup_of_a_proof_is_one() {
+        let tree = tempfile::tempdir().unwrap();
+        let [system, user] = ["system.slice", "user.slice"].map(|slice| tree.path().join(slice));
+        let ids = [&system, &user].map(|slice| {
+            let cgroup = slice.join("a.service").join(PROOF);
+            fs::create_dir_all(&cgroup).unwrap();
+            fs::metadata(&cgroup).unwrap().ino()
+        });
+        let is_root = nix::unistd::geteuid().is_root();
+        if is_root {
+            let cgroup = user.join("a.service").join(PROOF);
+            std::os::unix::fs::chown(&cgroup, Some(1000), None).unwrap();
+        }
+        let mut cgroups = CgroupInfos::new(tree.path().to_owned());
+        let mut unit = |id| cgroups.find(id).unwrap().unit.clone().unwrap();
+        let of_root = if is_root { PROOF } else { "a.service" };
+        assert_eq!(ids.map(&mut unit), [of_root, "a.service"]);
+    }
 
     #[test]
     fn the_unit_is_that_of_the_system_manager() {

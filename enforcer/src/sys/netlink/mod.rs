@@ -1,6 +1,7 @@
 //! netlink(7): lists of kernel objects, and notifications of their changes.
 
 mod attributes;
+mod change;
 mod protocol;
 mod watch;
 
@@ -11,6 +12,7 @@ use nix::sys::socket::{MsgFlags, NetlinkAddr, recvfrom, send, setsockopt, sockop
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 pub(super) use self::attributes::{Attributes, field};
+pub(super) use self::change::{attribute, create};
 pub(super) use self::protocol::Protocol;
 pub(super) use self::watch::GroupWatch;
 

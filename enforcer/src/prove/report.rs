@@ -1,0 +1,235 @@
+//! The result of a proof.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+
+use super::Subject;
+use super::history::History;
+use crate::bpf::{DEVICE_OBJECT, OBJECT};
+use crate::doctor::{Check, CheckOutcome, overall};
+use crate::sys::kernel_release;
+
+/// Version of the JSON document; new keys do not change it.
+const SCHEMA: u32 = 1;
+
+/// The result of a proof.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Report {
+    pub(crate) schema: u32,
+    pub(crate) outcome: CheckOutcome,
+    pub(crate) time: Timestamp,
+    pub(crate) host: Host,
+    pub(crate) policy: Policy,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) history: History,
+}
+
+/// The host and the programs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) kernel: String,
+    pub(crate) machine: String,
+    /// The version of this binary, and of the daemon if one runs.
+    pub(crate) version: String,
+    pub(crate) daemon: Option<String>,
+    /// SHA-256 of the objects with the kernel programs: for cgroups, and for network devices.
+    pub(crate) programs_sha256: String,
+    pub(crate) device_programs_sha256: String,
+}
+
+/// What is in force.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Policy {
+    pub(crate) file: PathBuf,
+    /// SHA-256 of the configuration file; `None` without one.
+    pub(crate) sha256: Option<String>,
+    /// Number of policies applied, and when the last one was.
+    pub(crate) generation: Option<u64>,
+    pub(crate) applied: Option<Timestamp>,
+    pub(crate) tags_change_number: u32,
+    /// SHA-256 of the protected prefixes, one per line, sorted.
+    pub(crate) protected_sha256: String,
+    pub(crate) protected_prefixes: usize,
+}
+
+/// Checks of one kind.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Part {
+    pub(crate) title: &'static str,
+    pub(crate) checks: Vec<Check>,
+}
+
+impl Part {
+    pub(super) fn new(title: &'static str, checks: Vec<Check>) -> Self {
+        Self { title, checks }
+    }
+}
+
+impl Report {
+    pub(super) fn new(subject: &Subject, parts: Vec<Part>, now: Timestamp) -> Self {
+        let checks: Vec<_> = parts.iter().flat_map(|part| part.checks.clone()).collect();
+        Self {
+            schema: SCHEMA,
+            outcome: overall(&checks),
+            time: now,
+            host: Host::of(subject),
+            policy: Policy::of(subject),
+            parts,
+            history: History::of(&subject.events, now),
+        }
+    }
+
+    /// Number of checks with this outcome.
+    pub(crate) fn count(&self, outcome: CheckOutcome) -> usize {
+        let checks = self.parts.iter().flat_map(|part| &part.checks);
+        checks.filter(|check| check.outcome == outcome).count()
+    }
+}
+
+impl Host {
+    fn of(subject: &Subject) -> Self {
+        let name = nix::unistd::gethostname().ok();
+        Self {
+            name: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            kernel: kernel_release(),
+            machine: std::env::consts::ARCH.to_owned(),
+            version: crate::VERSION.to_owned(),
+            daemon: subject.status.as_ref().map(|status| status.version.clone()),
+            programs_sha256: sha256(OBJECT),
+            device_programs_sha256: sha256(DEVICE_OBJECT),
+        }
+    }
+}
+
+impl Policy {
+    fn of(subject: &Subject) -> Self {
+        let status = subject.status.as_ref();
+        let layers = subject.sources.layers().unwrap_or_default();
+        let prefixes = layers.iter().flat_map(|layer| &layer.prefixes);
+        let mut prefixes: Vec<_> = prefixes.map(ToString::to_string).collect();
+        prefixes.sort_unstable();
+        Self {
+            file: subject.file.clone(),
+            sha256: subject
+                .sources
+                .text
+                .as_ref()
+                .map(|text| sha256(text.as_bytes())),
+            generation: status.map(|status| status.generation),
+            applied: status.map(|status| status.applied),
+            tags_change_number: subject.sources.tags.change_number,
+            protected_sha256: sha256((prefixes.join("\n") + "\n").as_bytes()),
+            protected_prefixes: prefixes.len(),
+        }
+    }
+}
+
+/// Returns the SHA-256 of `bytes` in hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    let digest = digest(&SHA256, bytes);
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [ok, failed, unknown] = [
+            CheckOutcome::Ok,
+            CheckOutcome::Failed,
+            CheckOutcome::Unknown,
+        ]
+        .map(|outcome| self.count(outcome));
+        let verdict = match self.outcome {
+            CheckOutcome::Ok => "proved",
+            CheckOutcome::Failed | CheckOutcome::Unknown => "NOT PROVED",
+        };
+        write!(
+            formatter,
+            "{verdict}: {ok} as required, {failed} failed, {unknown} not tried"
+        )
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::prove::history::UnitHistory;
+
+    /// A report with one check of each outcome, and a denial in the last hour.
+    pub(crate) fn report() -> Report {
+        let time: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
+        let checks = vec![
+            Check::new(
+                "storage: TCP over IPv4",
+                false,
+                "20.38.98.10: not refused",
+                "look",
+            ),
+            Check::new("storage: UDP over IPv4", true, "20.38.98.10: refused", ""),
+            Check::unknown("IPv6", "this kernel has none", "nothing to do"),
+        ];
+        let text = String::from;
+        Report {
+            schema: SCHEMA,
+            outcome: overall(&checks),
+            time,
+            host: Host {
+                name: text("plant-7"),
+                kernel: text("6.12.1"),
+                machine: text("x86_64"),
+                version: text("0.1.0"),
+                daemon: None,
+                programs_sha256: sha256(b""),
+                device_programs_sha256: sha256(b""),
+            },
+            policy: Policy {
+                file: PathBuf::from("/etc/egress-enforcer/config.toml"),
+                sha256: None,
+                generation: Some(3),
+                applied: Some(time),
+                tags_change_number: 401,
+                protected_sha256: sha256(b""),
+                protected_prefixes: 1,
+            },
+            parts: vec![Part::new("must be refused", checks)],
+            history: History {
+                hours: vec![BTreeMap::from([(text("storage"), 2)])],
+                units: vec![UnitHistory {
+                    unit: text("agent.service"),
+                    reason: text("storage"),
+                    verdict: text("deny"),
+                    count: 2,
+                    last: time,
+                }],
+            },
+        }
+    }
+
+    #[test]
+    fn the_last_line_counts_the_checks() {
+        assert_eq!(
+            report().to_string(),
+            "NOT PROVED: 1 as required, 1 failed, 1 not tried"
+        );
+    }
+
+    #[test]
+    fn digests_are_those_of_sha256sum() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(sha256(b""), empty);
+    }
+}
