@@ -8,6 +8,7 @@ use lab::Lab;
 fn main() -> Result<()> {
     let lab = Lab::start()?;
     let network = lab.network();
+    lab.storage()?;
     let mut out = io::stdout();
     writeln!(out, "name    {}", lab.name())?;
     writeln!(out, "logs    {}", lab.dir().display())?;

@@ -1,8 +1,9 @@
 //! The registries behind the front ends: one for contoso, one for all other customers.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddrV4},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use crate::{
         server::{Server, accepts},
         tool_cache::ToolCache,
     },
-    servers::image,
+    servers::image::{self, LAYER_BYTES, LAYERS},
     topology::{netns::Netns, network::Network},
 };
 
@@ -28,19 +29,25 @@ pub(crate) const OTHERS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5
 /// The image in every registry of the lab.
 pub const IMAGE: &str = "app:1";
 
+/// The directory of a registry's storage in its own.
+const STORAGE: &str = "storage";
+
 /// A running registry.
 #[derive(Debug)]
 pub struct Registry {
     server: Server,
     address: SocketAddrV4,
     cache: ToolCache,
+    /// Where the storage of a registry with [`IMAGE`] is kept.
+    filled: PathBuf,
+    is_filled: bool,
     cloud: Netns,
     env: ProcessEnv,
     dir: PathBuf,
 }
 
 impl Registry {
-    /// Starts a registry in the cloud with empty storage in `scratch`.
+    /// Starts a registry in the cloud, with [`IMAGE`] in it if an earlier one has been filled, as pushing takes longer than the start.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -52,13 +59,18 @@ impl Registry {
         scratch: &ScratchDir,
     ) -> Result<Self> {
         let dir = scratch.dir(name)?;
+        let filled = cache.path(&format!("registry/{name}-{LAYERS}x{LAYER_BYTES}"));
+        let is_filled = filled.exists();
+        if is_filled {
+            copy(&filled, &dir.join(STORAGE))?;
+        }
         let conf = scratch.file(
             &format!("{name}/config.yml"),
             format!(
                 "version: 0.1\nlog: {{level: warn, accesslog: {{disabled: true}}}}\n\
                  storage: {{filesystem: {{rootdirectory: \"{}\"}}}}\n\
                  http: {{addr: \"{address}\", secret: lab}}\n",
-                dir.join("storage").display()
+                dir.join(STORAGE).display()
             ),
         )?;
         let env = network.cloud_env();
@@ -68,6 +80,8 @@ impl Registry {
             server: Server::start(name, command, scratch.path())?,
             address,
             cache: cache.clone(),
+            filled,
+            is_filled,
             cloud: network.cloud().clone(),
             env,
             dir,
@@ -85,11 +99,31 @@ impl Registry {
         })
     }
 
-    /// Pushes [`IMAGE`] into the registry.
+    /// Pushes [`IMAGE`] into the registry, unless it is there since the start, and keeps the storage for others.
     ///
     /// # Errors
     /// When the image cannot be built or pushed.
-    pub(crate) fn push_image(&self) -> Result<()> {
+    pub(crate) fn await_image(&self) -> Result<()> {
+        if self.is_filled {
+            return Ok(());
+        }
+        self.push_image()?;
+        let Some(above) = self.filled.parent() else {
+            return Ok(());
+        };
+        // Another process may be faster, and the cache may be read-only: whoever finds no storage pushes.
+        if fs::create_dir_all(above).is_ok() {
+            let beside = self.filled.with_extension(std::process::id().to_string());
+            let kept = copy(&self.dir.join(STORAGE), &beside)
+                .and_then(|()| Ok(fs::rename(&beside, &self.filled)?));
+            if kept.is_err() {
+                drop(fs::remove_dir_all(&beside));
+            }
+        }
+        Ok(())
+    }
+
+    fn push_image(&self) -> Result<()> {
         let mut push = skopeo(&self.cache, &self.env, &self.dir);
         push.args([
             "copy",
@@ -106,12 +140,18 @@ impl Registry {
     }
 }
 
+/// Copies a directory.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut cp = ProcessEnv::default().command("cp");
+    cp.arg("--recursive").args([from, to]);
+    run(cp, Duration::from_secs(10))?
+        .success()
+        .map(drop)
+        .with_context(|| format!("copy {}", from.display()))
+}
+
 /// Returns a skopeo command without the machine's settings and with its caches in `home`.
-pub(crate) fn skopeo(
-    cache: &ToolCache,
-    env: &ProcessEnv,
-    home: &std::path::Path,
-) -> std::process::Command {
+pub(crate) fn skopeo(cache: &ToolCache, env: &ProcessEnv, home: &Path) -> std::process::Command {
     let mut command = cache.debian(env, "usr/bin/skopeo");
     command
         .args(["--insecure-policy", "--registries.d"])
