@@ -96,6 +96,10 @@ fn scenario(dir: &Path, root: &Path) -> Result<()> {
         &dir.join("eth0.network"),
         &debian::made(etc.join("network"))?.join("eth0.network"),
     )?;
+    copy(
+        &dir.join("slow.conf"),
+        &debian::made(etc.join("system/egress-enforcer.service.d"))?.join("slow.conf"),
+    )?;
     for (unit, target) in UNITS {
         copy(&dir.join(unit), &etc.join("system").join(unit))?;
         enable(&etc, target, &format!("/etc/systemd/system/{unit}"))?;
