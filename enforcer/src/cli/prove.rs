@@ -18,15 +18,15 @@ use super::table::Table;
 use crate::control::client;
 use crate::doctor::host::configuration::read_sources;
 use crate::doctor::{Check, CheckOutcome};
-use crate::prove::{Report, SigningKey, Subject, page, verify_hint};
+use crate::prove::{InForce, Report, SigningKey, page, verify_hint};
 use crate::sources::Source;
 
 /// Proves that enforcement works, or says what does not.
 pub(super) fn prove(config: &ConfigFile, args: &ProveArgs) -> Result<Exit> {
     // A key that cannot be used is an error before the attempts.
     let key = args.sign.as_deref().map(SigningKey::read).transpose()?;
-    let subject = subject(config)?;
-    let report = crate::prove::prove(&subject, Timestamp::now())?;
+    let in_force = in_force(config)?;
+    let report = crate::prove::prove(&in_force, Timestamp::now())?;
     Printer::stdout(args.output.json).report(&Proof {
         report: &report,
         files: written(&report, args.html.as_deref(), key.as_ref())?,
@@ -37,14 +37,14 @@ pub(super) fn prove(config: &ConfigFile, args: &ProveArgs) -> Result<Exit> {
     })
 }
 
-fn subject(config: &ConfigFile) -> Result<Subject> {
+fn in_force(config: &ConfigFile) -> Result<InForce> {
     let paths = config.paths()?;
     let status = status_if_running(&paths)?;
     let events = match &status {
         Some(_) => wait_for(client::events(&paths.runtime, 0))??,
         None => Vec::new(),
     };
-    Ok(Subject {
+    Ok(InForce {
         file: config.path().to_owned(),
         sources: read_sources(Source::File(config.path().to_owned()))?,
         paths,

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use super::Subject;
+use super::in_force::InForce;
 use super::target::Targets;
 use crate::config::FramesMode;
 use crate::core::{DeviceState, DeviceStatus};
@@ -17,10 +17,10 @@ const MOST_DEVICES: usize = 8;
 const UDP: u8 = 17;
 
 /// Tries to send a frame to a storage address by each device that has filters.
-pub(super) fn attempts(subject: &Subject, targets: &Targets) -> Vec<Check> {
+pub(super) fn attempts(in_force: &InForce, targets: &Targets) -> Vec<Check> {
     let id = "storage: a frame of a packet socket";
     let unknown = |why: &str, fix: &str| vec![Check::unknown(id, why, fix)];
-    let Some(status) = &subject.status else {
+    let Some(status) = &in_force.status else {
         return unknown(
             "no daemon runs, so the network devices are not known",
             "start the daemon",

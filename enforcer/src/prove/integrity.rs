@@ -8,7 +8,7 @@ use anyhow::Result;
 use enforcer_common::{Class, PolicyView as _};
 use ipnet::IpNet;
 
-use super::Subject;
+use super::in_force::InForce;
 use super::target::Targets;
 use crate::bpf::{ComparedProgram, LivePolicy, Maps, Pins};
 use crate::config::{FramesMode, Mode};
@@ -20,24 +20,24 @@ use crate::printable::error_chain;
 const RESTART: &str = "restart the service (systemctl restart egress-enforcer), then run it again";
 
 /// Checks mode, hooks, programs, maps and network devices.
-pub(super) fn check(subject: &Subject, targets: &Targets) -> Vec<Check> {
-    let mut checks = vec![mode(subject), hooks(subject)];
-    let is_pinned = subject
+pub(super) fn check(in_force: &InForce, targets: &Targets) -> Vec<Check> {
+    let mut checks = vec![mode(in_force), hooks(in_force)];
+    let is_pinned = in_force
         .status
         .as_ref()
         .is_none_or(|status| !status.ephemeral);
     if is_pinned {
-        checks.push(programs(subject));
+        checks.push(programs(in_force));
     }
-    checks.extend(maps(subject, targets));
-    checks.extend(devices(subject));
+    checks.extend(maps(in_force, targets));
+    checks.extend(devices(in_force));
     checks
 }
 
-fn mode(subject: &Subject) -> Check {
-    let mode = match &subject.status {
+fn mode(in_force: &InForce) -> Check {
+    let mode = match &in_force.status {
         Some(status) => status.mode,
-        None => subject.sources.config.mode,
+        None => in_force.sources.config.mode,
     };
     let fix = "set mode to \"enforce\"";
     let message = match mode {
@@ -47,10 +47,10 @@ fn mode(subject: &Subject) -> Check {
     Check::new("mode", mode == Mode::Enforce, message, fix)
 }
 
-fn hooks(subject: &Subject) -> Check {
-    let attached = match &subject.status {
+fn hooks(in_force: &InForce) -> Check {
+    let attached = match &in_force.status {
         Some(status) => status.hooks.clone(),
-        None => Pins::new(&subject.paths.pins).attached(),
+        None => Pins::new(&in_force.paths.pins).attached(),
     };
     let missing = MissingHooks::new(&attached);
     let message = match missing.is_empty() {
@@ -61,11 +61,11 @@ fn hooks(subject: &Subject) -> Check {
 }
 
 /// Checks that the attached programs are those of this binary, and attached to the scope.
-fn programs(subject: &Subject) -> Check {
+fn programs(in_force: &InForce) -> Check {
     let id = "programs";
-    let compared = subject.scope().and_then(|scope| {
+    let compared = in_force.scope().and_then(|scope| {
         let scope = fs::metadata(scope)?.ino();
-        let compared = Pins::new(&subject.paths.pins).compare_programs()?;
+        let compared = Pins::new(&in_force.paths.pins).compare_programs()?;
         Ok((scope, compared))
     });
     match compared {
@@ -105,14 +105,14 @@ fn differences(scope: u64, compared: &[ComparedProgram]) -> Vec<String> {
     compared.iter().filter_map(difference).collect()
 }
 
-fn maps(subject: &Subject, targets: &Targets) -> Vec<Check> {
-    let compared = compare_maps(subject, targets);
+fn maps(in_force: &InForce, targets: &Targets) -> Vec<Check> {
+    let compared = compare_maps(in_force, targets);
     compared.unwrap_or_else(|error| vec![Check::new("maps", false, error_chain(&error), RESTART)])
 }
 
 /// Looks up both ends of every protected prefix and the addresses beside it, and every address that the daemon reports as allowed.
-fn compare_maps(subject: &Subject, targets: &Targets) -> Result<Vec<Check>> {
-    let maps = Maps::open(&Pins::new(&subject.paths.pins))?;
+fn compare_maps(in_force: &InForce, targets: &Targets) -> Result<Vec<Check>> {
+    let maps = Maps::open(&Pins::new(&in_force.paths.pins))?;
     let live = LivePolicy::new(&maps, Vec::new())?;
     let prefixes: Vec<&IpNet> = targets
         .layers
@@ -124,7 +124,7 @@ fn compare_maps(subject: &Subject, targets: &Targets) -> Result<Vec<Check>> {
         let of = address(*ip);
         let live = live.class(of);
         // Resolvers and the host's own addresses may be exempt, unless they are in a service tag.
-        let may_be_exempt = live == Class::Exempt && subject.sources.tag_of(*ip).is_none();
+        let may_be_exempt = live == Class::Exempt && in_force.sources.tag_of(*ip).is_none();
         live != targets.tables.class(of) && !may_be_exempt
     };
     let wrong: Vec<_> = ends.filter(differs).collect();
@@ -134,14 +134,14 @@ fn compare_maps(subject: &Subject, targets: &Targets) -> Result<Vec<Check>> {
     };
     let fix = "the service tags in force may be newer than those of the configuration: reload the daemon (systemctl reload egress-enforcer), then run it again";
     let protected = Check::new("protected set", wrong.is_empty(), message, fix);
-    Ok([Some(protected), allowed(subject, &live)]
+    Ok([Some(protected), allowed(in_force, &live)]
         .into_iter()
         .flatten()
         .collect())
 }
 
-fn allowed(subject: &Subject, live: &LivePolicy<'_>) -> Option<Check> {
-    let status = subject.status.as_ref()?;
+fn allowed(in_force: &InForce, live: &LivePolicy<'_>) -> Option<Check> {
+    let status = in_force.status.as_ref()?;
     let names = status
         .registries
         .iter()
@@ -198,8 +198,8 @@ fn ends(prefix: &IpNet) -> Vec<IpAddr> {
     }
 }
 
-fn devices(subject: &Subject) -> Option<Check> {
-    let status = subject.status.as_ref()?;
+fn devices(in_force: &InForce) -> Option<Check> {
+    let status = in_force.status.as_ref()?;
     if status.frames == FramesMode::Off {
         return None;
     }

@@ -7,6 +7,7 @@ mod attempt;
 mod cgroup;
 mod frame;
 mod history;
+mod in_force;
 mod integrity;
 mod page;
 mod report;
@@ -14,7 +15,6 @@ mod signature;
 mod target;
 mod tls;
 
-use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Result, anyhow};
@@ -22,50 +22,34 @@ use jiff::Timestamp;
 
 use self::attempt::Attempts;
 use self::cgroup::ProofCgroup;
+pub(crate) use self::in_force::InForce;
 pub(crate) use self::page::page;
 pub(crate) use self::report::{Part, Report};
 pub(crate) use self::signature::{SigningKey, verify_hint};
 use self::target::Targets;
-use crate::config::Paths;
-use crate::core::{EventRecord, Status};
-use crate::sources::Sources;
-
-/// What is to be proved: a configuration, and the daemon that enforces it.
-pub(crate) struct Subject {
-    /// The configuration file.
-    pub(crate) file: PathBuf,
-    /// Pins, state and runtime directories.
-    pub(crate) paths: Paths,
-    /// The configuration with the files that it names.
-    pub(crate) sources: Sources,
-    /// The status of the daemon; `None` if none runs.
-    pub(crate) status: Option<Status>,
-    /// The events that the daemon holds.
-    pub(crate) events: Vec<EventRecord>,
-}
 
 /// Makes all attempts. Nothing of the host is changed but a cgroup that is removed again.
 ///
 /// # Errors
 /// If the attempts cannot be made: no cgroup or network namespace can be created, or the policy does not compile.
-pub(crate) fn prove(subject: &Subject, now: Timestamp) -> Result<Report> {
-    let targets = Targets::choose(subject)?;
-    let place = ProofCgroup::enter(&subject.scope()?)?;
+pub(crate) fn prove(in_force: &InForce, now: Timestamp) -> Result<Report> {
+    let targets = Targets::choose(in_force)?;
+    let place = ProofCgroup::enter(&in_force.scope()?)?;
     let attempts = apart(|| attempt::make(&targets))?;
     let Attempts {
         mut refused,
         mut passing,
     } = attempts;
-    refused.extend(tls::foreign_names(subject));
-    refused.extend(frame::attempts(subject, &targets));
-    passing.extend(tls::own_names(subject));
+    refused.extend(tls::foreign_names(in_force));
+    refused.extend(frame::attempts(in_force, &targets));
+    passing.extend(tls::own_names(in_force));
     drop(place);
     let parts = vec![
         Part::new("must be refused", refused),
         Part::new("must pass", passing),
-        Part::new("is loaded", integrity::check(subject, &targets)),
+        Part::new("is loaded", integrity::check(in_force, &targets)),
     ];
-    Ok(Report::new(subject, parts, now))
+    Ok(Report::new(in_force, parts, now))
 }
 
 /// Runs `work` on a thread of its own, which may move to another network namespace.
@@ -74,16 +58,4 @@ fn apart<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let result = scope.spawn(work).join();
         result.unwrap_or_else(|_panic| Err(anyhow!("the thread of the attempts panicked")))
     })
-}
-
-impl Subject {
-    /// The directory of the cgroup in which the policy is in force.
-    fn scope(&self) -> Result<PathBuf> {
-        let root = crate::sys::cgroup_root()?;
-        let scope = match &self.status {
-            Some(status) => Some(&status.scope),
-            None => self.sources.config.scope.as_ref(),
-        };
-        Ok(crate::sys::Cgroup::open(&root, scope.unwrap_or(&root))?.path)
-    }
 }

@@ -1,11 +1,11 @@
 //! The proof as one HTML page, which needs no script and loads nothing.
 
 mod chart;
-
-use std::fmt::{self, Display, Formatter};
+mod escaped;
 
 use jiff::Timestamp;
 
+use self::escaped::Escaped;
 use super::report::{Part, Report};
 use crate::doctor::{Check, CheckOutcome};
 
@@ -152,25 +152,6 @@ fn history(report: &Report) -> String {
 
 fn at(time: Timestamp) -> String {
     format!("{time:.0}")
-}
-
-/// Text without characters that have a meaning in HTML.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => formatter.write_str("&amp;")?,
-                '<' => formatter.write_str("&lt;")?,
-                '>' => formatter.write_str("&gt;")?,
-                '"' => formatter.write_str("&quot;")?,
-                control if control.is_control() => formatter.write_str(" ")?,
-                other => write!(formatter, "{other}")?,
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

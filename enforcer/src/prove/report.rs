@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::Subject;
 use super::history::History;
+use super::in_force::InForce;
 use crate::bpf::{DEVICE_OBJECT, OBJECT};
 use crate::doctor::{Check, CheckOutcome, overall};
 use crate::sys::kernel_release;
@@ -75,16 +75,16 @@ impl Part {
 }
 
 impl Report {
-    pub(super) fn new(subject: &Subject, parts: Vec<Part>, now: Timestamp) -> Self {
+    pub(super) fn new(in_force: &InForce, parts: Vec<Part>, now: Timestamp) -> Self {
         let checks: Vec<_> = parts.iter().flat_map(|part| part.checks.clone()).collect();
         Self {
             schema: SCHEMA,
             outcome: overall(&checks),
             time: now,
-            host: Host::of(subject),
-            policy: Policy::of(subject),
+            host: Host::of(in_force),
+            policy: Policy::of(in_force),
             parts,
-            history: History::of(&subject.events, now),
+            history: History::of(&in_force.events, now),
         }
     }
 
@@ -96,14 +96,17 @@ impl Report {
 }
 
 impl Host {
-    fn of(subject: &Subject) -> Self {
+    fn of(in_force: &InForce) -> Self {
         let name = nix::unistd::gethostname().ok();
         Self {
             name: name.map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
             kernel: kernel_release(),
             machine: std::env::consts::ARCH.to_owned(),
             version: crate::VERSION.to_owned(),
-            daemon: subject.status.as_ref().map(|status| status.version.clone()),
+            daemon: in_force
+                .status
+                .as_ref()
+                .map(|status| status.version.clone()),
             programs_sha256: sha256(OBJECT),
             device_programs_sha256: sha256(DEVICE_OBJECT),
         }
@@ -111,22 +114,22 @@ impl Host {
 }
 
 impl Policy {
-    fn of(subject: &Subject) -> Self {
-        let status = subject.status.as_ref();
-        let layers = subject.sources.layers().unwrap_or_default();
+    fn of(in_force: &InForce) -> Self {
+        let status = in_force.status.as_ref();
+        let layers = in_force.sources.layers().unwrap_or_default();
         let prefixes = layers.iter().flat_map(|layer| &layer.prefixes);
         let mut prefixes: Vec<_> = prefixes.map(ToString::to_string).collect();
         prefixes.sort_unstable();
         Self {
-            file: subject.file.clone(),
-            sha256: subject
+            file: in_force.file.clone(),
+            sha256: in_force
                 .sources
                 .text
                 .as_ref()
                 .map(|text| sha256(text.as_bytes())),
             generation: status.map(|status| status.generation),
             applied: status.map(|status| status.applied),
-            tags_change_number: subject.sources.tags.change_number,
+            tags_change_number: in_force.sources.tags.change_number,
             protected_sha256: sha256((prefixes.join("\n") + "\n").as_bytes()),
             protected_prefixes: prefixes.len(),
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use enforcer_common::{Address, Class, PolicyView as _};
 use ipnet::IpNet;
 
-use super::Subject;
+use super::in_force::InForce;
 use crate::bpf::{LivePolicy, Maps, Pins};
 use crate::policy::{Layer, Protected, Tables, address, compile_tables};
 
@@ -37,15 +37,15 @@ impl Targets {
     ///
     /// # Errors
     /// If the protected set does not compile.
-    pub(super) fn choose(subject: &Subject) -> Result<Self> {
-        let config = &subject.sources.config;
-        let layers = subject.sources.layers()?;
+    pub(super) fn choose(in_force: &InForce) -> Result<Self> {
+        let config = &in_force.sources.config;
+        let layers = in_force.sources.layers()?;
         let tables = compile_tables(&Protected {
             layers: layers.clone(),
             nat64: config.protect.nat64.clone(),
             exempt: Vec::new(),
         })?;
-        let maps = Maps::open(&Pins::new(&subject.paths.pins)).ok();
+        let maps = Maps::open(&Pins::new(&in_force.paths.pins)).ok();
         let policy = maps
             .as_ref()
             .and_then(|maps| LivePolicy::new(maps, Vec::new()).ok());

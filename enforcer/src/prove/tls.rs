@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::Subject;
+use super::in_force::InForce;
 use crate::bpf::client_hello;
 use crate::config::Sni;
 use crate::core::{NameStatus, RegistryStatus};
@@ -19,8 +19,8 @@ const HTTPS: u16 = 443;
 const MOST_NAMES: usize = 2;
 
 /// Tries the allowed names.
-pub(super) fn own_names(subject: &Subject) -> Vec<Check> {
-    let Some(status) = &subject.status else {
+pub(super) fn own_names(in_force: &InForce) -> Vec<Check> {
+    let Some(status) = &in_force.status else {
         return vec![unknown(
             "an allowed name",
             "no daemon runs, so its addresses are not known",
@@ -34,8 +34,8 @@ pub(super) fn own_names(subject: &Subject) -> Vec<Check> {
 }
 
 /// Tries a foreign name at an address of each registry.
-pub(super) fn foreign_names(subject: &Subject) -> Vec<Check> {
-    let registries = subject.status.iter().flat_map(|status| &status.registries);
+pub(super) fn foreign_names(in_force: &InForce) -> Vec<Check> {
+    let registries = in_force.status.iter().flat_map(|status| &status.registries);
     registries.map(foreign_name).collect()
 }
 

@@ -1,11 +1,6 @@
 //! `prove` makes real attempts, of which none leaves the device.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use enforcer_common::layout::VERSION;
@@ -208,12 +203,10 @@ fn the_page_is_signed_as_minisign_and_openssl_verify_it() -> Result<()> {
 }
 
 fn signed(enforcer: &Enforcer, page: &Path, key: &Path) -> Result<()> {
-    let started = Instant::now();
     let page = page.to_str().context("a path")?;
     let key = key.to_str().context("a path")?;
     let proof = Proof::of(enforcer, &["--html", page, "--sign", key])?;
     ensure!(proof.code == Some(0), "{:#}", proof.document);
-    eprintln!("a proof took {:?}", started.elapsed());
     Ok(())
 }
 

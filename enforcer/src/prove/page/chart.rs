@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, ToSpan as _};
 
-use super::Escaped;
+use super::escaped::Escaped;
 
 /// Size of the drawing, and what is below and beside the bars, in its units.
 const WIDTH: f64 = 720.0;

@@ -1,0 +1,36 @@
+//! What a proof is about.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::config::Paths;
+use crate::core::{EventRecord, Status};
+use crate::sources::Sources;
+use crate::sys::{Cgroup, cgroup_root};
+
+/// A configuration, and the daemon that enforces it.
+pub(crate) struct InForce {
+    /// The configuration file.
+    pub(crate) file: PathBuf,
+    /// Pins, state and runtime directories.
+    pub(crate) paths: Paths,
+    /// The configuration with the files that it names.
+    pub(crate) sources: Sources,
+    /// The status of the daemon; `None` if none runs.
+    pub(crate) status: Option<Status>,
+    /// The events that the daemon holds.
+    pub(crate) events: Vec<EventRecord>,
+}
+
+impl InForce {
+    /// The directory of the cgroup in which the policy is in force.
+    pub(super) fn scope(&self) -> Result<PathBuf> {
+        let root = cgroup_root()?;
+        let scope = match &self.status {
+            Some(status) => Some(&status.scope),
+            None => self.sources.config.scope.as_ref(),
+        };
+        Ok(Cgroup::open(&root, scope.unwrap_or(&root))?.path)
+    }
+}
