@@ -50,9 +50,11 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l 
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -l ephemeral -d 'End enforcement when this process ends'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -s v -l verbose -d 'Log more; twice for everything'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand run" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l diff -d 'Compare this file, or without one the configuration file, with the policy that the daemon enforces' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l since -d 'With --diff, apply the file to events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -l json -d 'Print one JSON document'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -s h -l help -d 'Print help'

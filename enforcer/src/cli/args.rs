@@ -36,7 +36,10 @@ pub(super) enum Command {
     /// Load the policy, enforce it, and keep it up to date
     Run(RunArgs),
     /// Validate the configuration as `run` would, and print the plan
-    Check(OutputArgs),
+    ///
+    /// With --diff, prints instead what it would change of the policy in force: what becomes weaker, what stricter, and which past denials it would
+    /// allow. Exit code 1: it is invalid, or something becomes weaker.
+    Check(CheckArgs),
     /// Show whether the policy is in force, and what it allows
     Status(OutputArgs),
     /// Show whether a destination is reachable, and why
@@ -87,6 +90,18 @@ pub(super) struct OutputArgs {
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Compare this file, or without one the configuration file, with the policy that the daemon enforces
+    #[arg(long, value_name = "FILE")]
+    pub(super) diff: Option<Option<PathBuf>>,
+    /// With --diff, apply the file to events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00
+    #[arg(long, value_name = "SEQ|TIME", requires = "diff")]
+    pub(super) since: Option<Since>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
     match command {
         Command::Run(args) => run::run(config, args),
-        Command::Check(output) => check::check(config, output),
+        Command::Check(args) => check::check(config, &args),
         Command::Status(output) => status::status(config, output),
         Command::Explain(args) => explain::explain(config, args),
         Command::Events(args) => events::events(config, &args),

@@ -125,6 +125,20 @@ fn what_audit_mode_reports_is_suggested_and_allowed_once_completed() -> Result<(
     let text = text.replace("mode = \"audit\"", "mode = \"enforce\"");
     fixture.enforcer.configure(&format!("{text}\n{account}"))?;
     fixture.enforcer.cli(["check"])?.success()?;
+    let diff = fixture.enforcer.cli(["check", "--diff"])?;
+    ensure!(
+        diff.code() == Some(1),
+        "an exception weakens: {}",
+        diff.stderr
+    );
+    for line in [
+        "weaker",
+        &format!(": {ACCOUNT}"),
+        "stricter",
+        "audit → enforce",
+    ] {
+        ensure!(diff.stdout.contains(line), "{line}: {}", diff.stdout);
+    }
     fixture.enforcer.signal(libc::SIGHUP)?;
     let is_allowed = |status: &serde_json::Value| {
         status["mode"] == "enforce"
@@ -133,6 +147,8 @@ fn what_audit_mode_reports_is_suggested_and_allowed_once_completed() -> Result<(
     fixture
         .enforcer
         .await_status("the exception is in force", is_allowed)?;
+    let diff = fixture.enforcer.cli(["check", "--diff"])?.success()?;
+    ensure!(diff.starts_with("no difference"), "{diff}");
     ensure!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
     Ok(())
 }

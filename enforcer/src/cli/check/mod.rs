@@ -1,5 +1,6 @@
 //! `check`: validates the configuration as `run` would, and prints the plan.
 
+mod diff;
 pub(super) mod plan;
 mod plan_text;
 mod warnings;
@@ -8,21 +9,32 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::diff::Diff;
 use self::plan::plan;
-use super::args::OutputArgs;
+use super::args::CheckArgs;
 use super::config_file::ConfigFile;
 use super::exit::{Exit, complain, sentences};
 use super::printer::Printer;
 use crate::config::ConfigError;
 use crate::printable::error_chain;
 
-/// Validates the configuration and the files that it names.
-pub(super) fn check(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
-    let mut printer = Printer::stdout(output.json);
-    match plan(config.path(), Timestamp::now()) {
-        Ok(plan) => {
+/// Validates the configuration and the files that it names; with `--diff`, compares it with the policy in force.
+pub(super) fn check(config: &ConfigFile, args: &CheckArgs) -> Result<Exit> {
+    let mut printer = Printer::stdout(args.output.json);
+    let file = args.diff.as_ref().and_then(Option::as_deref);
+    match plan(file.unwrap_or(config.path()), Timestamp::now()) {
+        Ok(plan) if args.diff.is_none() => {
             printer.report(&plan)?;
             Ok(Exit::Done)
+        }
+        Ok(plan) => {
+            let diff = Diff::of(config, &plan.config, args.since)?;
+            printer.report(&diff)?;
+            Ok(if diff.is_weaker() {
+                Exit::No
+            } else {
+                Exit::Done
+            })
         }
         Err(error) if is_unreadable(&error) => Err(error),
         Err(error) => {
@@ -32,7 +44,7 @@ pub(super) fn check(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
                 errors: sentences(&error),
             };
             invalid.errors.iter().for_each(complain);
-            if output.json {
+            if args.output.json {
                 printer.report(&invalid)?;
             }
             Ok(Exit::No)

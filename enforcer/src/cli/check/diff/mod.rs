@@ -1,0 +1,235 @@
+//! `check --diff`: what a configuration would change of the policy in force.
+
+mod facts;
+mod kind;
+mod would_allow;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::facts::{Fact, Facts};
+use self::would_allow::AllowedDenial;
+use crate::cli::args::Since;
+use crate::cli::config_file::ConfigFile;
+use crate::cli::daemon_client::{status, wait_for};
+use crate::cli::table::Table;
+use crate::control::client;
+use crate::doctor::host::configuration::read_sources;
+use crate::sources::Source;
+
+/// Whether a difference allows more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Effect {
+    Weaker,
+    Stricter,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Difference {
+    effect: Effect,
+    kind: &'static str,
+    /// The name, prefix, tag or exception; empty for what there is once.
+    subject: String,
+    /// The value in force; `None` if it is new.
+    old: Option<String>,
+    /// The new value; `None` if it goes.
+    new: Option<String>,
+}
+
+/// All differences, the weaker ones first.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Diff {
+    differences: Vec<Difference>,
+    /// Past denials that would be allowed.
+    would_allow: Vec<AllowedDenial>,
+}
+
+impl Diff {
+    /// Compares the configuration in `file` with the policy that the daemon enforces, and with the events that it holds.
+    ///
+    /// # Errors
+    /// If no daemon answers, or the configuration is invalid.
+    pub(super) fn of(config: &ConfigFile, file: &Path, since: Option<Since>) -> Result<Self> {
+        let now = Timestamp::now();
+        let sources = read_sources(Source::File(file.to_owned()))?;
+        let paths = config.paths()?;
+        let status = status(&paths)?;
+        let (after, from) = match since {
+            Some(Since::Event(sequence)) => (sequence, None),
+            Some(Since::Time(time)) => (0, Some(time.resolve(now))),
+            None => (0, None),
+        };
+        let mut events = wait_for(client::events(&paths.runtime, after))??;
+        events.retain(|event| from.is_none_or(|from| event.time >= from));
+        let (old, new) = (Facts::of_status(&status), Facts::of_sources(&sources, now));
+        Ok(Self {
+            differences: differences(&old, &new),
+            would_allow: would_allow::find(&sources, &events, now)?,
+        })
+    }
+
+    /// Whether anything would be allowed that is not now.
+    pub(super) fn is_weaker(&self) -> bool {
+        let mut differences = self.differences.iter();
+        differences.any(|difference| difference.effect == Effect::Weaker)
+    }
+}
+
+fn differences(old: &Facts, new: &Facts) -> Vec<Difference> {
+    let pairs: BTreeMap<&Fact, (Option<&String>, Option<&String>)> = old
+        .0
+        .keys()
+        .chain(new.0.keys())
+        .map(|fact| (fact, (old.0.get(fact), new.0.get(fact))))
+        .collect();
+    let differing = pairs.into_iter().filter(|(_, (old, new))| old != new);
+    let difference = |(fact, (old, new)): (&Fact, (Option<&String>, Option<&String>))| {
+        let weaker = fact
+            .kind
+            .is_weaker(old.map(String::as_str), new.map(String::as_str));
+        Difference {
+            effect: if weaker {
+                Effect::Weaker
+            } else {
+                Effect::Stricter
+            },
+            kind: fact.kind.word(),
+            subject: fact.subject.clone(),
+            old: old.cloned(),
+            new: new.cloned(),
+        }
+    };
+    let mut found: Vec<_> = differing.map(difference).collect();
+    found.sort_by_key(|difference| difference.effect);
+    found
+}
+
+impl Display for Diff {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        if self.differences.is_empty() {
+            writeln!(formatter, "no difference from the policy in force")?;
+        }
+        for (effect, head) in [
+            (Effect::Weaker, "weaker: it would allow more"),
+            (Effect::Stricter, "stricter: it would allow less"),
+        ] {
+            let found = self.differences.iter();
+            let found: Vec<_> = found.filter(|one| one.effect == effect).collect();
+            if found.is_empty() {
+                continue;
+            }
+            writeln!(formatter, "{head}")?;
+            let mut table = Table::headless(2);
+            found.iter().for_each(|one| table.row(one.cells()));
+            write!(formatter, "{table}")?;
+        }
+        if self.would_allow.is_empty() {
+            return Ok(());
+        }
+        writeln!(formatter, "denials of the past that it would allow")?;
+        let mut table = Table::new(2, ["DENIALS", "UNIT", "DESTINATION", "NAME", "REASON"]);
+        self.would_allow
+            .iter()
+            .for_each(|one| table.row(one.cells()));
+        write!(formatter, "{table}")
+    }
+}
+
+impl Difference {
+    fn cells(&self) -> [String; 3] {
+        let what = match self.subject.as_str() {
+            "" => self.kind.to_owned(),
+            subject => format!("{} {subject}", self.kind),
+        };
+        let shown = |value: &Option<String>| value.clone().unwrap_or_default();
+        let (mark, values) = match (&self.old, &self.new) {
+            (None, new) => ("+", shown(new)),
+            (old, None) => ("-", shown(old)),
+            (old, new) => ("~", format!("{} → {}", shown(old), shown(new))),
+        };
+        [mark.to_owned(), what, values]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind::Kind;
+    use super::*;
+
+    fn facts(facts: &[(Kind, &str, &str)]) -> Facts {
+        let facts = facts.iter().map(|(kind, subject, value)| {
+            let subject = (*subject).to_owned();
+            (
+                Fact {
+                    kind: *kind,
+                    subject,
+                },
+                (*value).to_owned(),
+            )
+        });
+        Facts(facts.collect())
+    }
+
+    #[test]
+    fn weaker_differences_come_first() {
+        let old = facts(&[
+            (Kind::Mode, "", "enforce"),
+            (Kind::Name, "contoso.azurecr.io", "configuration"),
+            (Kind::Prefix, "203.0.113.0/24", ""),
+            (
+                Kind::Exception,
+                "unit a.service: 198.51.100.0/24",
+                "until 2027-01-31T00:00:00Z",
+            ),
+        ]);
+        let new = facts(&[
+            (Kind::Mode, "", "audit"),
+            (Kind::Name, "fabrikam.azurecr.io", "configuration"),
+            (Kind::Prefix, "192.0.2.0/24", ""),
+            (
+                Kind::Exception,
+                "unit a.service: 198.51.100.0/24",
+                "until 2028-01-31T00:00:00Z",
+            ),
+        ]);
+        let diff = Diff {
+            differences: differences(&old, &new),
+            would_allow: Vec::new(),
+        };
+        assert!(diff.is_weaker());
+        let text = diff.to_string();
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        assert_eq!(lines[0], "weaker: it would allow more");
+        assert!(
+            lines[1].contains("~  mode") && lines[1].ends_with("enforce → audit"),
+            "{text}"
+        );
+        let at = |words: &str| lines.iter().position(|line| line.contains(words)).unwrap();
+        let stricter = at("stricter:");
+        for words in [
+            "+  name fabrikam",
+            "-  prefix 203.0.113.0/24",
+            "~  exception",
+        ] {
+            assert!(at(words) < stricter, "{words}: {text}");
+        }
+        for words in ["-  name contoso", "+  prefix 192.0.2.0/24"] {
+            assert!(at(words) > stricter, "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn equal_facts_have_no_difference() {
+        let both = facts(&[(Kind::Mode, "", "enforce")]);
+        assert_eq!(differences(&both, &both), []);
+    }
+}
