@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← prove ← cli`.
+//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← page ← report ← prove ← cli`.
 
 pub mod azure;
 pub mod bpf;
@@ -17,10 +17,12 @@ mod file;
 pub mod https;
 pub mod name;
 pub mod now;
+mod page;
 pub mod policy;
 mod printable;
 mod prove;
 mod random;
+mod report;
 pub mod resolver;
 mod serde_message;
 pub mod sources;

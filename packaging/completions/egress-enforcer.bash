@@ -16,6 +16,9 @@ _egress__enforcer() {
             ",$1")
                 cmd="egress__enforcer"
                 ;;
+            egress__enforcer,bugreport)
+                cmd="egress__enforcer__subcmd__bugreport"
+                ;;
             egress__enforcer,check)
                 cmd="egress__enforcer__subcmd__check"
                 ;;
@@ -42,6 +45,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer,prove)
                 cmd="egress__enforcer__subcmd__prove"
+                ;;
+            egress__enforcer,report)
+                cmd="egress__enforcer__subcmd__report"
                 ;;
             egress__enforcer,run)
                 cmd="egress__enforcer__subcmd__run"
@@ -70,6 +76,9 @@ _egress__enforcer() {
             egress__enforcer__subcmd__events__subcmd__help,top)
                 cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__top"
                 ;;
+            egress__enforcer__subcmd__help,bugreport)
+                cmd="egress__enforcer__subcmd__help__subcmd__bugreport"
+                ;;
             egress__enforcer__subcmd__help,check)
                 cmd="egress__enforcer__subcmd__help__subcmd__check"
                 ;;
@@ -96,6 +105,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help,prove)
                 cmd="egress__enforcer__subcmd__help__subcmd__prove"
+                ;;
+            egress__enforcer__subcmd__help,report)
+                cmd="egress__enforcer__subcmd__help__subcmd__report"
                 ;;
             egress__enforcer__subcmd__help,run)
                 cmd="egress__enforcer__subcmd__help__subcmd__run"
@@ -155,8 +167,26 @@ _egress__enforcer() {
 
     case "${cmd}" in
         egress__enforcer)
-            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor prove unload completions help"
+            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__bugreport)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -453,8 +483,22 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help)
-            opts="run check status explain events suggest metrics endpoints tags doctor prove unload completions help"
+            opts="run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__bugreport)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -593,6 +637,20 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__prove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__report)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -748,6 +806,32 @@ _egress__enforcer() {
                     return 0
                     ;;
                 --sign)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__report)
+            opts="-h --period --html --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --period)
+                    COMPREPLY=($(compgen -W "day week" -- "${cur}"))
+                    return 0
+                    ;;
+                --html)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,5 +1,6 @@
 //! Arguments of the command line.
 
+mod evidence;
 mod selection;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
 
+pub(super) use self::evidence::{CheckArgs, OutputArgs, ProveArgs, ReportArgs, ReportPeriod};
 pub(super) use self::selection::{SelectionArgs, Since};
 use crate::config::Cloud;
 use crate::doctor::registry::Image;
@@ -75,6 +77,15 @@ pub(super) enum Command {
     /// network namespace that nothing leaves. They carry no data of this host. Exit code 0: every attempt that was made had the required result;
     /// in audit mode nothing is refused, so the exit code is 1. Needs root.
     Prove(ProveArgs),
+    /// Sum up the last day or week: what was refused, by whom, where to, what changed and what ages
+    ///
+    /// As far as the daemon still holds the events.
+    Report(ReportArgs),
+    /// Print what a developer needs to know about a problem, as one JSON document without secrets
+    ///
+    /// Version, kernel, configuration (URLs without their queries), checks of `doctor`, status, the last 200 events and metrics. It names registries,
+    /// processes and addresses: read it before you pass it on.
+    Bugreport,
     /// End enforcement and remove everything that is loaded
     Unload(UnloadArgs),
     /// Print a completion script for a shell
@@ -83,25 +94,6 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct OutputArgs {
-    /// Print one JSON document
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CheckArgs {
-    /// Compare this file, or without one the configuration file, with the policy that the daemon enforces
-    #[arg(long, value_name = "FILE")]
-    pub(super) diff: Option<Option<PathBuf>>,
-    /// With --diff, apply the file to events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00
-    #[arg(long, value_name = "SEQ|TIME", requires = "diff")]
-    pub(super) since: Option<Since>,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
 }
 
 #[derive(Clone, Copy, Debug, Args)]
@@ -167,18 +159,6 @@ pub(super) struct ExplainArgs {
     /// Print each step of the decision, as logged by a program that is loaded for this command only
     #[arg(long, conflicts_with_all = ["unit", "cgroup"])]
     pub(super) trace: bool,
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ProveArgs {
-    /// Also write the result as an HTML page that needs no script and loads nothing
-    #[arg(long, value_name = "FILE")]
-    pub(super) html: Option<PathBuf>,
-    /// Sign the page with this Ed25519 key, made by `minisign -G -W` or `openssl genpkey -algorithm ed25519`; the signature is written beside it
-    #[arg(long, value_name = "KEY", requires = "html")]
-    pub(super) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
 }

@@ -1,6 +1,7 @@
 //! The command line: parses arguments, runs a command, prints its result and ends with an exit code.
 
 mod args;
+mod bugreport;
 mod check;
 mod completions;
 mod config_file;
@@ -17,6 +18,7 @@ mod manual;
 mod metrics;
 mod printer;
 mod prove;
+mod report;
 mod run;
 mod status;
 mod suggest;
@@ -57,6 +59,8 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Tags(command) => tags::tags(config, command),
         Command::Doctor(args) => doctor::doctor(config, args),
         Command::Prove(args) => prove::prove(config, &args),
+        Command::Report(args) => report::report(config, &args),
+        Command::Bugreport => bugreport::bugreport(config),
         Command::Unload(args) => unload::unload(config, args),
         Command::Completions { shell } => completions::completions(shell),
     }

@@ -6,7 +6,6 @@
 mod attempt;
 mod cgroup;
 mod frame;
-mod history;
 mod in_force;
 mod integrity;
 mod page;

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 
-use super::history::History;
 use super::in_force::InForce;
 use crate::bpf::{DEVICE_OBJECT, OBJECT};
 use crate::doctor::{Check, CheckOutcome, overall};
+use crate::report::{History, Period};
 use crate::sys::kernel_release;
 
 /// Version of the JSON document; new keys do not change it.
@@ -84,7 +84,7 @@ impl Report {
             host: Host::of(in_force),
             policy: Policy::of(in_force),
             parts,
-            history: History::of(&in_force.events, now),
+            history: History::of(&in_force.events, Period::Day, now),
         }
     }
 
@@ -170,7 +170,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::prove::history::UnitHistory;
+    use crate::report::{Step, UnitHistory};
 
     /// A report with one check of each outcome, and a denial in the last hour.
     pub(crate) fn report() -> Report {
@@ -210,7 +210,10 @@ pub(super) mod tests {
             },
             parts: vec![Part::new("must be refused", checks)],
             history: History {
-                hours: vec![BTreeMap::from([(text("storage"), 2)])],
+                steps: vec![Step {
+                    from: time,
+                    denials: BTreeMap::from([(text("storage"), 2)]),
+                }],
                 units: vec![UnitHistory {
                     unit: text("agent.service"),
                     reason: text("storage"),

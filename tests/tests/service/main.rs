@@ -2,6 +2,7 @@
 
 mod metrics;
 mod proof;
+mod report;
 mod unit;
 
 use std::{

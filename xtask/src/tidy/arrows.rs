@@ -32,7 +32,7 @@ const FOREIGN: [(&str, &[&str]); 3] = [
 
 /// The modules of `enforcer` in the order of their dependencies: each may use those before it. Modules of one line are independent of one
 /// another.
-const ROOMS: [&[&str]; 17] = [
+const ROOMS: [&[&str]; 19] = [
     &[
         "name",
         "now",
@@ -55,6 +55,8 @@ const ROOMS: [&[&str]; 17] = [
     &["daemon"],
     &["control"],
     &["doctor"],
+    &["page"],
+    &["report"],
     &["prove"],
     &["cli"],
 ];

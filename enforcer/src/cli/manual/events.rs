@@ -100,7 +100,7 @@ const FIELDS: [(&str, &str, &str); 24] = [
     (
         "unit",
         "EGRESS_UNIT",
-        "The systemd unit that the cgroup belongs to.",
+        "The systemd unit that the cgroup belongs to; egress-enforcer-prove for attempts of prove.",
     ),
     (
         "container",
