@@ -118,16 +118,17 @@ impl History {
         if self.units.is_empty() {
             return vec![paragraph("The daemon holds none.")];
         }
-        let is_hourly = self.steps.len() > 7;
-        let format = if is_hourly { "%H:%M" } else { "%m-%d" };
-        let title = if is_hourly {
-            "Denials by hour (UTC)"
-        } else {
-            "Denials by day (UTC)"
+        // A day is named by its end, as it began the day before.
+        let (title, format, after) = match self.steps.len() {
+            0..=7 => ("Denials by day (UTC)", "%m-%d", Period::Week.steps().1),
+            _ => ("Denials by hour (UTC)", "%H:%M", Duration::ZERO),
         };
         let steps = self.steps.iter();
         let steps: Vec<_> = steps
-            .map(|step| (step.from.strftime(format).to_string(), step.denials.clone()))
+            .map(|step| {
+                let shown = step.from.checked_add(after).unwrap_or(step.from);
+                (shown.strftime(format).to_string(), step.denials.clone())
+            })
             .collect();
         let units = self.units.iter();
         let rows = units.map(|one| {
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(history.steps[5].denials["storage"], 10);
         let parts = history.parts().concat();
         assert!(
-            parts.contains("agent.service") && parts.contains("11-29"),
+            parts.contains("agent.service") && parts.contains("11-30"),
             "{parts}"
         );
     }
