@@ -11,7 +11,7 @@ use super::args::{ReportArgs, ReportPeriod};
 use super::config_file::ConfigFile;
 use super::daemon_client::{status, wait_for};
 use super::exit::Exit;
-use super::format::instant;
+use super::format::{count, instant};
 use super::printer::Printer;
 use super::table::Table;
 use crate::control::client;
@@ -44,20 +44,25 @@ impl fmt::Display for DigestText<'_> {
         let digest = self.0;
         writeln!(
             formatter,
-            "{} to {}: {} denials, {} alarms",
+            "{} to {}: {}, {}",
             instant(digest.from),
             instant(digest.time),
-            digest.denials(),
-            digest.alarms.len(),
+            count(
+                usize::try_from(digest.denials()).unwrap_or(usize::MAX),
+                "denial",
+                "denials"
+            ),
+            count(digest.alarms.len(), "alarm", "alarms"),
         )?;
         for alarm in &digest.alarms {
             writeln!(formatter, "alarm {}: {}", alarm.kind, alarm.message)?;
         }
-        let mut units = Table::new(2, ["DENIALS", "UNIT", "REASON", "LAST"]);
+        let mut units = Table::new(2, ["DENIALS", "UNIT", "VERDICT", "REASON", "LAST"]);
         for unit in &digest.history.units {
             units.row([
                 unit.count.to_string(),
                 unit.unit.clone(),
+                unit.verdict.clone(),
                 unit.reason.clone(),
                 instant(unit.last),
             ]);

@@ -36,7 +36,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 32] = [
+const COMMON: [Shipped; 33] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program,
@@ -74,6 +74,7 @@ const COMMON: [Shipped; 32] = [
     page!("names.md"),
     page!("operate.md"),
     page!("packet-path.svg"),
+    page!("rollout.md"),
     page!("rule.md"),
     page!("soak.md"),
     page!("threat-model.md"),
