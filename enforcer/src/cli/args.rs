@@ -83,7 +83,7 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Print what a developer needs to know about a problem, as one JSON document without secrets
     ///
-    /// Version, kernel, configuration (URLs without their queries), checks of `doctor`, status, the last 200 events and metrics. It names registries,
+    /// Version, kernel, what the configuration protects and allows, checks of `doctor`, status, the last 200 events and metrics. It names registries,
     /// processes and addresses: read it before you pass it on.
     Bugreport,
     /// End enforcement and remove everything that is loaded

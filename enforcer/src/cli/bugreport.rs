@@ -1,11 +1,10 @@
 //! `bugreport`: what a developer needs to know about this host, without secrets.
 
-use std::fs;
-
 use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::check::plan::{Plan, plan};
 use super::config_file::ConfigFile;
 use super::daemon_client::{status_if_running, wait_for};
 use super::exit::Exit;
@@ -19,8 +18,6 @@ use crate::sys::kernel_release;
 
 /// Maximum number of events, the last ones.
 const MOST_EVENTS: usize = 200;
-/// Stands for what was left out.
-const LEFT_OUT: &str = "[left out]";
 
 /// The document.
 #[derive(Serialize)]
@@ -30,8 +27,8 @@ struct BugReport {
     version: &'static str,
     kernel: String,
     machine: &'static str,
-    /// The text of the configuration, without the queries of URLs.
-    configuration: Part<String>,
+    /// What the configuration protects and allows. Its text may contain what does not belong there.
+    plan: Part<Plan>,
     doctor: Part<Vec<Check>>,
     status: Part<Option<Status>>,
     events: Part<Vec<EventRecord>>,
@@ -70,13 +67,12 @@ pub(super) fn bugreport(config: &ConfigFile) -> Result<Exit> {
     let doctor = wait_for(host::check(&host, now)).flatten();
     let events = wait_for(client::events(&paths.runtime, 0));
     let metrics = wait_for(client::get_text(&paths.runtime, "/metrics"));
-    let text = fs::read_to_string(config.path());
     let report = BugReport {
         time: now,
         version: crate::VERSION,
         kernel: kernel_release(),
         machine: std::env::consts::ARCH,
-        configuration: Part::of(text.map(|text| without_queries(&text))),
+        plan: Part::of(plan(config.path(), now)),
         doctor: Part::of(doctor),
         events: Part::of(events.and_then(|events| Ok(last(events?)))),
         metrics: Part::of(metrics.and_then(|metrics| Ok(metrics?))),
@@ -91,36 +87,9 @@ fn last(mut events: Vec<EventRecord>) -> Vec<EventRecord> {
     events.split_off(skipped)
 }
 
-/// Replaces what follows the first question mark of each URL: signatures are there. Secrets themselves are in files that the configuration names.
-fn without_queries(text: &str) -> String {
-    let lines = text.lines().map(|line| {
-        let url = line.find("://");
-        let query = url.and_then(|url| Some(url + line[url..].find('?')?));
-        let Some(query) = query else {
-            return line.to_owned();
-        };
-        let rest = &line[query..];
-        let end = rest.find(['"', '\'']).map_or(line.len(), |end| query + end);
-        format!("{}?{LEFT_OUT}{}", &line[..query], &line[end..])
-    });
-    lines.map(|line| line + "\n").collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_signature_of_a_url_is_reported() {
-        let text = "a = \"https://x.example/tags.json?sv=1&sig=secret\" # mirror\nb = 'https://y.example/?sig=secret'\nc = \"what?\"\n";
-        let reported = without_queries(text);
-        assert!(!reported.contains("secret"), "{reported}");
-        assert!(
-            reported.contains("tags.json?[left out]\" # mirror"),
-            "{reported}"
-        );
-        assert!(reported.contains("c = \"what?\""), "{reported}");
-    }
 
     #[test]
     fn the_last_events_are_kept() {

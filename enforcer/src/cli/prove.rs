@@ -1,7 +1,7 @@
 //! `prove`: real attempts, as a table, JSON or a signed page.
 
 use std::fmt;
-use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::ProveArgs;
+use super::check::diff::in_words;
 use super::config_file::ConfigFile;
 use super::daemon_client::{status_if_running, wait_for};
 use super::doctor::mark;
@@ -20,6 +21,10 @@ use crate::doctor::host::configuration::read_sources;
 use crate::doctor::{Check, CheckOutcome};
 use crate::prove::{InForce, Report, SigningKey, page, verify_hint};
 use crate::sources::Source;
+use crate::state::write_whole;
+
+/// Mode of the page's file.
+const PAGE: u32 = 0o644;
 
 /// Proves that enforcement works, or says what does not.
 pub(super) fn prove(config: &ConfigFile, args: &ProveArgs) -> Result<Exit> {
@@ -44,9 +49,14 @@ fn in_force(config: &ConfigFile) -> Result<InForce> {
         Some(_) => wait_for(client::events(&paths.runtime, 0))??,
         None => Vec::new(),
     };
+    let sources = read_sources(Source::File(config.path().to_owned()))?;
+    let differences = status
+        .as_ref()
+        .map(|status| in_words(status, &sources, Timestamp::now()));
     Ok(InForce {
         file: config.path().to_owned(),
-        sources: read_sources(Source::File(config.path().to_owned()))?,
+        sources,
+        differences: differences.unwrap_or_default(),
         paths,
         status,
         events,
@@ -59,7 +69,8 @@ fn written(report: &Report, html: Option<&Path>, key: Option<&SigningKey>) -> Re
         return Ok(Vec::new());
     };
     let page = page(report);
-    fs::write(file, &page).with_context(|| format!("cannot write {}", file.display()))?;
+    write_whole(file, PAGE, |to| to.write_all(page.as_bytes()))
+        .with_context(|| format!("cannot write {}", file.display()))?;
     let mut lines = vec![format!("page: {}", file.display())];
     if let Some(key) = key {
         let place = key.sign(file, page.as_bytes(), report.time)?;

@@ -1,7 +1,7 @@
 //! `report`: a day or a week, for a person.
 
 use std::fmt;
-use std::fs;
+use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use super::printer::Printer;
 use super::table::Table;
 use crate::control::client;
 use crate::report::{Digest, Period, Urgency, page};
+use crate::state::write_whole;
 
 /// Prints a report, and with `--html` writes it as a page.
 pub(super) fn report(config: &ConfigFile, args: &ReportArgs) -> Result<Exit> {
@@ -28,7 +29,8 @@ pub(super) fn report(config: &ConfigFile, args: &ReportArgs) -> Result<Exit> {
     };
     let digest = Digest::of(&status, &events, period, Timestamp::now());
     if let Some(file) = &args.html {
-        fs::write(file, page(&digest))
+        let page = page(&digest);
+        write_whole(file, 0o644, |to| to.write_all(page.as_bytes()))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Printer::stdout(args.output.json).report(&DigestText(&digest))?;

@@ -71,6 +71,7 @@ pub(crate) use ipsec::hidden_by;
 pub use ipsec_policy::IpsecPolicy;
 pub use missing_hooks::MissingHooks;
 pub(crate) use questions::{Question, Reply};
+pub(crate) use self_exception::REASON as SELF_EXCEPTION;
 pub use snapshot::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, SourceStatus,
     Status, TagsChange, TagsStatus,

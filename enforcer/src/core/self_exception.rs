@@ -10,7 +10,7 @@ use super::state::State;
 use crate::config::{DefaultAction, Exception, Sni, Target};
 
 /// Reason of the exception, as `status` shows it.
-const REASON: &str = "egress-enforcer asks for names and service tags";
+pub(crate) const REASON: &str = "egress-enforcer asks for names and service tags";
 /// Delay before a shared cgroup is reported: the shell of `systemctl reload` is briefly in the service's cgroup.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use enforcer_common::layout::{DEDUP_WINDOW, DedupEntry, DedupKey, MAX_RECENT, window};
@@ -38,10 +38,11 @@ pub(super) struct Denials {
 }
 
 impl Denials {
-    /// Starts without denials; those that an earlier daemon left are summed up once its records are read. `root` is the root of the cgroup tree.
-    pub(super) fn new(root: PathBuf) -> Self {
+    /// Starts without denials; those that an earlier daemon left are summed up once its records are read. `root` is the root of the cgroup tree,
+    /// of which `scope` is governed.
+    pub(super) fn new(root: PathBuf, scope: &Path) -> Self {
         Self {
-            identify: Identify::new(root),
+            identify: Identify::new(root, scope),
             reported: HashMap::new(),
             summed_up: 0,
             sum_up_at: Some(Instant::now() + Duration::from_secs(1)),

@@ -83,7 +83,7 @@ impl Daemon {
         let program = OwnProgram::find();
         let shell = startup::start(&options)?;
         Ok(Self {
-            denials: Denials::new(shell.host.root.clone()),
+            denials: Denials::new(shell.host.root.clone(), &shell.host.scope.path),
             shell,
             options,
             service: Service::of_environment(),

@@ -1,10 +1,11 @@
 //! The cgroup that the attempts are made from.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::core::PROOF;
 use crate::sys::own_cgroup;
@@ -18,6 +19,7 @@ pub(super) struct ProofCgroup {
     path: PathBuf,
     /// The cgroup that this process was in.
     before: PathBuf,
+    _lock: Flock<File>,
 }
 
 impl ProofCgroup {
@@ -34,18 +36,25 @@ impl ProofCgroup {
         let above = if is_of_unit { &before } else { scope };
         let path = above.join(PROOF);
         match fs::create_dir(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let processes = fs::read_to_string(path.join("cgroup.procs"));
-                let is_empty = processes.is_ok_and(|processes| processes.is_empty());
-                ensure!(
-                    is_empty,
-                    "{} has processes: another `prove` runs, wait for its end",
-                    path.display()
-                );
-            }
-            created => created.with_context(|| format!("cannot create {}", path.display()))?,
+            // One that was killed left it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => created
+                .with_context(|| format!("cannot create {}: run it as root", path.display()))?,
         }
-        let place = Self { path, before };
+        let lock = File::open(&path)
+            .ok()
+            .and_then(|directory| Flock::lock(directory, FlockArg::LockExclusiveNonblock).ok());
+        let Some(lock) = lock else {
+            bail!(
+                "{} is in use: another `prove` runs, wait for its end",
+                path.display()
+            );
+        };
+        let place = Self {
+            path,
+            before,
+            _lock: lock,
+        };
         move_to(&place.path)?;
         Ok(place)
     }

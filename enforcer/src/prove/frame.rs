@@ -40,11 +40,24 @@ pub(super) fn attempts(in_force: &InForce, targets: &Targets) -> Vec<Check> {
             "import service tags",
         );
     };
-    let filtered = |device: &&DeviceStatus| {
-        matches!(device.state, DeviceState::Filtered | DeviceState::Audited)
-    };
-    let devices = status.devices.iter().filter(filtered).take(MOST_DEVICES);
-    devices.map(|device| attempt(id, device, storage)).collect()
+    let filtered: Vec<_> = status
+        .devices
+        .iter()
+        .filter(|device| device.state == DeviceState::Filtered)
+        .collect();
+    if filtered.is_empty() {
+        return unknown(
+            "no network device drops what it denies",
+            "run `egress-enforcer status`",
+        );
+    }
+    let tried = filtered.iter().take(MOST_DEVICES);
+    let mut checks: Vec<_> = tried.map(|device| attempt(id, device, storage)).collect();
+    if let Some(others @ 1..) = filtered.len().checked_sub(MOST_DEVICES) {
+        let why = format!("{others} more devices are not tried");
+        checks.push(Check::unknown(id, why, "their filters are listed below"));
+    }
+    checks
 }
 
 fn attempt(id: &str, device: &DeviceStatus, to: Ipv4Addr) -> Check {

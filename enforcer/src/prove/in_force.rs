@@ -9,6 +9,10 @@ use crate::core::{EventRecord, Status};
 use crate::sources::Sources;
 use crate::sys::{Cgroup, cgroup_root};
 
+/// What to do about programs and maps that are not as they should be.
+pub(super) const RESTART: &str =
+    "restart the service (systemctl restart egress-enforcer), then run it again";
+
 /// A configuration, and the daemon that enforces it.
 pub(crate) struct InForce {
     /// The configuration file.
@@ -19,6 +23,8 @@ pub(crate) struct InForce {
     pub(crate) sources: Sources,
     /// The status of the daemon; `None` if none runs.
     pub(crate) status: Option<Status>,
+    /// What differs between the configuration and what the daemon enforces, in words.
+    pub(crate) differences: Vec<String>,
     /// The events that the daemon holds.
     pub(crate) events: Vec<EventRecord>,
 }

@@ -1,27 +1,20 @@
 //! What is loaded, held against the configuration and this binary.
 
 use std::fs;
-use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt as _;
 
-use anyhow::Result;
-use enforcer_common::{Class, PolicyView as _};
-use ipnet::IpNet;
-
-use super::in_force::InForce;
+use super::in_force::{InForce, RESTART};
+use super::maps::maps;
 use super::target::Targets;
-use crate::bpf::{ComparedProgram, LivePolicy, Maps, Pins};
+use crate::bpf::{ComparedProgram, Pins};
 use crate::config::{FramesMode, Mode};
 use crate::core::{DeviceState, MissingHooks};
 use crate::doctor::Check;
-use crate::policy::address;
 use crate::printable::error_chain;
-
-const RESTART: &str = "restart the service (systemctl restart egress-enforcer), then run it again";
 
 /// Checks mode, hooks, programs, maps and network devices.
 pub(super) fn check(in_force: &InForce, targets: &Targets) -> Vec<Check> {
-    let mut checks = vec![mode(in_force), hooks(in_force)];
+    let mut checks = vec![mode(in_force), configuration(in_force), hooks(in_force)];
     let is_pinned = in_force
         .status
         .as_ref()
@@ -45,6 +38,33 @@ fn mode(in_force: &InForce) -> Check {
         Mode::Audit => "audit: nothing is dropped",
     };
     Check::new("mode", mode == Mode::Enforce, message, fix)
+}
+
+/// Checks that the configuration is the one in force.
+fn configuration(in_force: &InForce) -> Check {
+    let id = "configuration";
+    let fix = "reload the daemon (systemctl reload egress-enforcer), see `egress-enforcer check --diff`, then run it again";
+    let Some(status) = &in_force.status else {
+        return Check::unknown(
+            id,
+            "no daemon runs that could say what it enforces",
+            "start it",
+        );
+    };
+    let mut differences = in_force.differences.clone();
+    let same = status.config.as_ref() == Some(&in_force.file);
+    if !same {
+        let other = status.config.as_ref();
+        let other = other.map_or("the command line".to_owned(), |file| {
+            file.display().to_string()
+        });
+        differences.push(format!("the daemon's configuration is {other}"));
+    }
+    let message = match differences.is_empty() {
+        true => in_force.file.display().to_string(),
+        false => format!("not what is in force: {}", differences.join("; ")),
+    };
+    Check::new(id, differences.is_empty(), message, fix)
 }
 
 fn hooks(in_force: &InForce) -> Check {
@@ -105,99 +125,6 @@ fn differences(scope: u64, compared: &[ComparedProgram]) -> Vec<String> {
     compared.iter().filter_map(difference).collect()
 }
 
-fn maps(in_force: &InForce, targets: &Targets) -> Vec<Check> {
-    let compared = compare_maps(in_force, targets);
-    compared.unwrap_or_else(|error| vec![Check::new("maps", false, error_chain(&error), RESTART)])
-}
-
-/// Looks up both ends of every protected prefix and the addresses beside it, and every address that the daemon reports as allowed.
-fn compare_maps(in_force: &InForce, targets: &Targets) -> Result<Vec<Check>> {
-    let maps = Maps::open(&Pins::new(&in_force.paths.pins))?;
-    let live = LivePolicy::new(&maps, Vec::new())?;
-    let prefixes: Vec<&IpNet> = targets
-        .layers
-        .iter()
-        .flat_map(|layer| &layer.prefixes)
-        .collect();
-    let ends = prefixes.iter().flat_map(|prefix| ends(prefix));
-    let differs = |ip: &IpAddr| {
-        let of = address(*ip);
-        let live = live.class(of);
-        // Resolvers and the host's own addresses may be exempt, unless they are in a service tag.
-        let may_be_exempt = live == Class::Exempt && in_force.sources.tag_of(*ip).is_none();
-        live != targets.tables.class(of) && !may_be_exempt
-    };
-    let wrong: Vec<_> = ends.filter(differs).collect();
-    let message = match wrong.first() {
-        None => format!("{} prefixes", prefixes.len()),
-        Some(first) => format!("{} differ, the first at {first}", wrong.len()),
-    };
-    let fix = "the service tags in force may be newer than those of the configuration: reload the daemon (systemctl reload egress-enforcer), then run it again";
-    let protected = Check::new("protected set", wrong.is_empty(), message, fix);
-    Ok([Some(protected), allowed(in_force, &live)]
-        .into_iter()
-        .flatten()
-        .collect())
-}
-
-fn allowed(in_force: &InForce, live: &LivePolicy<'_>) -> Option<Check> {
-    let status = in_force.status.as_ref()?;
-    let names = status
-        .registries
-        .iter()
-        .flat_map(|registry| &registry.names);
-    let addresses: Vec<_> = names.flat_map(|name| &name.addresses).collect();
-    let missing: Vec<_> = addresses
-        .iter()
-        .filter(|one| !live.is_allowed(address(one.address)))
-        .map(|one| one.address.to_string())
-        .collect();
-    let message = match missing.is_empty() {
-        true => format!("{} addresses", addresses.len()),
-        false => format!("not in the map: {}", missing.join(", ")),
-    };
-    Some(Check::new(
-        "allowed addresses",
-        missing.is_empty(),
-        message,
-        RESTART,
-    ))
-}
-
-/// First and last address of a prefix, and the addresses before and after it.
-fn ends(prefix: &IpNet) -> Vec<IpAddr> {
-    match prefix {
-        IpNet::V4(net) => {
-            let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
-            let around = [
-                Some(first),
-                Some(last),
-                first.checked_sub(1),
-                last.checked_add(1),
-            ];
-            around
-                .into_iter()
-                .flatten()
-                .map(|bits| IpAddr::V4(bits.into()))
-                .collect()
-        }
-        IpNet::V6(net) => {
-            let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
-            let around = [
-                Some(first),
-                Some(last),
-                first.checked_sub(1),
-                last.checked_add(1),
-            ];
-            around
-                .into_iter()
-                .flatten()
-                .map(|bits| IpAddr::V6(bits.into()))
-                .collect()
-        }
-    }
-}
-
 fn devices(in_force: &InForce) -> Option<Check> {
     let status = in_force.status.as_ref()?;
     if status.frames == FramesMode::Off {
@@ -207,13 +134,18 @@ fn devices(in_force: &InForce) -> Option<Check> {
         let devices = status.devices.iter().filter(|device| device.state == state);
         devices.map(|device| device.name.clone()).collect()
     };
-    let (filtered, audited, open) = (
+    let (filtered, audited, open, skipped) = (
         described(DeviceState::Filtered),
         described(DeviceState::Audited),
         described(DeviceState::Unfiltered),
+        described(DeviceState::Skipped),
     );
     let mut said = vec![format!("filtered: {}", filtered.join(", "))];
-    for (what, names) in [("only reported: ", &audited), ("without filters: ", &open)] {
+    for (what, names) in [
+        ("only reported: ", &audited),
+        ("without filters: ", &open),
+        ("to have none: ", &skipped),
+    ] {
         if !names.is_empty() {
             said.push(format!("{what}{}", names.join(", ")));
         }
@@ -252,19 +184,5 @@ mod tests {
         assert!(found[0].contains("connect4 is not attached"));
         assert!(found[1].contains("another cgroup"));
         assert!(found[2].contains("0000000000000008"));
-    }
-
-    #[test]
-    fn the_ends_of_a_prefix_have_neighbours() {
-        let ends = |prefix: &str| -> Vec<String> {
-            let ends = ends(&prefix.parse().unwrap());
-            ends.iter().map(ToString::to_string).collect()
-        };
-        assert_eq!(
-            ends("20.38.98.0/24"),
-            ["20.38.98.0", "20.38.98.255", "20.38.97.255", "20.38.99.0"]
-        );
-        assert_eq!(ends("0.0.0.0/0"), ["0.0.0.0", "255.255.255.255"]);
-        assert_eq!(ends("::/1").len(), 3);
     }
 }

@@ -8,6 +8,7 @@ mod cgroup;
 mod frame;
 mod in_force;
 mod integrity;
+mod maps;
 mod page;
 mod report;
 mod signature;

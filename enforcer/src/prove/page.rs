@@ -3,13 +3,20 @@
 use jiff::Timestamp;
 
 use super::report::{Part, Report};
+use crate::config::{DefaultAction, FramesMode};
 use crate::doctor::{Check, CheckOutcome};
 use crate::page::{Cell, Page, Tone, facts, table};
 
 /// Returns the page.
 pub(crate) fn page(report: &Report) -> String {
     let (title, tone) = match report.outcome {
-        CheckOutcome::Ok => ("Enforcement is proved", Tone::Good),
+        CheckOutcome::Ok if report.count(CheckOutcome::Unknown) == 0 => {
+            ("Enforcement is proved", Tone::Good)
+        }
+        CheckOutcome::Ok => (
+            "Enforcement is proved, but for what was not tried",
+            Tone::Unknown,
+        ),
         CheckOutcome::Failed | CheckOutcome::Unknown => ("Enforcement is not proved", Tone::Bad),
     };
     let lead = format!(
@@ -21,6 +28,7 @@ pub(crate) fn page(report: &Report) -> String {
     );
     let mut page = Page::new(title, tone, &report.host.name, &lead);
     page.section("What was tested", &[tested(report)]);
+    page.section("What is allowed", &[allowed(report)]);
     for part in &report.parts {
         page.section(&format!("What {}", part.title), &[checks(part)]);
     }
@@ -65,6 +73,33 @@ fn tested(report: &Report) -> String {
             "SHA-256 of those of network devices",
             host.device_programs_sha256.clone(),
         ),
+    ])
+}
+
+fn allowed(report: &Report) -> String {
+    let policy = &report.policy;
+    let scope = policy.scope.as_ref();
+    let scope = scope.map_or("not known".to_owned(), |scope| scope.display().to_string());
+    let lines = |lines: &[String]| match lines {
+        [] => "none".to_owned(),
+        [..] => lines.join("; "),
+    };
+    let default = match policy.default {
+        DefaultAction::Allow => "what is not protected passes",
+        DefaultAction::Deny => "what is not allowed is denied",
+    };
+    let frames = match policy.frames {
+        FramesMode::Off => "not judged",
+        FramesMode::On => "judged",
+        FramesMode::Audit => "judged, nothing is dropped",
+    };
+    facts(&[
+        ("Governed cgroup", scope),
+        ("Default", default.to_owned()),
+        ("Frames of network devices", frames.to_owned()),
+        ("Registries", lines(&policy.registries)),
+        ("Exceptions", lines(&policy.exceptions)),
+        ("Avoidable permissions", lines(&policy.weaknesses)),
     ])
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::in_force::InForce;
 use crate::bpf::{DEVICE_OBJECT, OBJECT};
+use crate::config::{DefaultAction, Exception, FramesMode};
 use crate::doctor::{Check, CheckOutcome, overall};
 use crate::report::{History, Period};
 use crate::sys::kernel_release;
@@ -58,6 +59,16 @@ pub(crate) struct Policy {
     /// SHA-256 of the protected prefixes, one per line, sorted.
     pub(crate) protected_sha256: String,
     pub(crate) protected_prefixes: usize,
+    /// The governed cgroup, and what passes outside the protected set.
+    pub(crate) scope: Option<PathBuf>,
+    pub(crate) default: DefaultAction,
+    pub(crate) frames: FramesMode,
+    /// Login servers.
+    pub(crate) registries: Vec<String>,
+    /// Target, reason and end of each exception.
+    pub(crate) exceptions: Vec<String>,
+    /// Avoidable permissions, one sentence each.
+    pub(crate) weaknesses: Vec<String>,
 }
 
 /// Checks of one kind.
@@ -116,6 +127,7 @@ impl Host {
 impl Policy {
     fn of(in_force: &InForce) -> Self {
         let status = in_force.status.as_ref();
+        let config = &in_force.sources.config;
         let layers = in_force.sources.layers().unwrap_or_default();
         let prefixes = layers.iter().flat_map(|layer| &layer.prefixes);
         let mut prefixes: Vec<_> = prefixes.map(ToString::to_string).collect();
@@ -132,8 +144,30 @@ impl Policy {
             tags_change_number: in_force.sources.tags.change_number,
             protected_sha256: sha256((prefixes.join("\n") + "\n").as_bytes()),
             protected_prefixes: prefixes.len(),
+            scope: in_force.scope().ok(),
+            default: config.protect.default,
+            frames: status.map_or(config.frames.mode, |status| status.frames),
+            registries: config
+                .registries
+                .iter()
+                .map(|registry| registry.login_server.to_string())
+                .collect(),
+            exceptions: config.exceptions.iter().map(described).collect(),
+            weaknesses: config.weaknesses(),
         }
     }
+}
+
+fn described(exception: &Exception) -> String {
+    let names = exception.names.iter().map(ToString::to_string);
+    let grants = names.chain(exception.cidrs.iter().map(ToString::to_string));
+    format!(
+        "{}: {} until {:.0} ({})",
+        exception.target,
+        grants.collect::<Vec<_>>().join(", "),
+        exception.until,
+        exception.reason
+    )
 }
 
 /// Returns the SHA-256 of `bytes` in hexadecimal digits.
@@ -155,7 +189,8 @@ impl fmt::Display for Report {
         ]
         .map(|outcome| self.count(outcome));
         let verdict = match self.outcome {
-            CheckOutcome::Ok => "proved",
+            CheckOutcome::Ok if unknown == 0 => "proved",
+            CheckOutcome::Ok => "proved, but for what was not tried",
             CheckOutcome::Failed | CheckOutcome::Unknown => "NOT PROVED",
         };
         write!(
@@ -207,6 +242,12 @@ pub(super) mod tests {
                 tags_change_number: 401,
                 protected_sha256: sha256(b""),
                 protected_prefixes: 1,
+                scope: Some(PathBuf::from("/sys/fs/cgroup")),
+                default: DefaultAction::Allow,
+                frames: FramesMode::On,
+                registries: vec![text("contoso.azurecr.io")],
+                exceptions: Vec::new(),
+                weaknesses: Vec::new(),
             },
             parts: vec![Part::new("must be refused", checks)],
             history: History {

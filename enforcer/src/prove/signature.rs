@@ -1,6 +1,7 @@
 //! Signatures of a file: Ed25519, as minisign and OpenSSL verify them.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use ring::error::KeyRejected;
 use ring::signature::Ed25519KeyPair;
 
 use crate::file::read_within;
+use crate::state::write_whole;
 
 /// Maximum length of a key file, in bytes.
 const MAX_KEY: u64 = 16 << 10;
@@ -125,7 +127,7 @@ impl SigningKey {
         let mut place = file.as_os_str().to_owned();
         place.push(suffix);
         let place = PathBuf::from(place);
-        fs::write(&place, signature)
+        write_whole(&place, 0o644, |to| to.write_all(&signature))
             .with_context(|| format!("cannot write {}", place.display()))?;
         Ok(place)
     }

@@ -49,7 +49,11 @@ impl Targets {
         let policy = maps
             .as_ref()
             .and_then(|maps| LivePolicy::new(maps, Vec::new()).ok());
-        let is_allowed = |of: Address| policy.as_ref().is_some_and(|live| live.is_allowed(of));
+        // Of this class in force as well, and not allowed.
+        let is_closed = |of: Address, class: Class| {
+            let mut live = policy.iter();
+            live.all(|live| live.class(of) == class && !live.is_allowed(of))
+        };
         let first = |class: Class, is_v4: bool| {
             let layers = layers.iter().filter(|layer| layer.class == class);
             let prefixes = layers.flat_map(|layer| &layer.prefixes);
@@ -57,7 +61,7 @@ impl Targets {
             let mut addresses = of_family.map(inside);
             addresses.find(|ip| {
                 let of = address(*ip);
-                tables.class(of) == class && !is_allowed(of)
+                tables.class(of) == class && is_closed(of, class)
             })
         };
         let both = |class| {

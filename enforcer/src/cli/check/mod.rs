@@ -1,6 +1,6 @@
 //! `check`: validates the configuration as `run` would, and prints the plan.
 
-mod diff;
+pub(super) mod diff;
 pub(super) mod plan;
 mod plan_text;
 mod warnings;

@@ -24,7 +24,7 @@ const DAY: u64 = 86_400;
 /// A valid configuration, with every name and prefix that follows from it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Plan {
+pub(in crate::cli) struct Plan {
     pub(super) valid: bool,
     pub(super) config: PathBuf,
     pub(super) mode: Mode,
@@ -84,7 +84,7 @@ pub(super) struct PlannedException {
 ///
 /// # Errors
 /// Those with which `run` would refuse it.
-pub(super) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
+pub(in crate::cli) fn plan(file: &Path, now: Timestamp) -> Result<Plan> {
     let root = cgroup_root().ok();
     plan_on(root.as_deref(), file, now)
 }

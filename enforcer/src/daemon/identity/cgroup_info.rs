@@ -1,8 +1,6 @@
 //! The cgroup of an event: its path, and the unit and container that the path identifies.
 
 use std::collections::HashMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,6 +16,8 @@ const MAX_SCANS: u32 = 16;
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 /// Number of hexadecimal digits in a container's id, for every runtime.
 const ID_DIGITS: usize = 64;
+/// Cgroup of the unit that runs `prove`.
+const PROOF_UNIT: &str = "/system.slice/egress-enforcer-prove.service";
 /// The types of unit, other than slices, that have a cgroup (systemd.resource-control(5)).
 const UNIT_TYPES: [&str; 5] = ["service", "scope", "socket", "mount", "swap"];
 
@@ -36,6 +36,8 @@ pub(super) struct CgroupInfo {
 #[derive(Debug)]
 pub(super) struct CgroupInfos {
     root: PathBuf,
+    /// Path of the governed cgroup below the root.
+    scope: PathBuf,
     /// The cache, most recently used last.
     known: Vec<(u64, CgroupInfo)>,
     /// Result of the last scan of the tree.
@@ -51,8 +53,11 @@ struct Scans {
 }
 
 impl CgroupInfos {
-    pub(super) fn new(root: PathBuf) -> Self {
+    /// `scope` is the directory of the governed cgroup below `root`.
+    pub(super) fn new(root: PathBuf, scope: &Path) -> Self {
+        let below = scope.strip_prefix(&root).unwrap_or(scope);
         Self {
+            scope: Path::new("/").join(below),
             root,
             known: Vec::new(),
             tree: HashMap::new(),
@@ -79,11 +84,10 @@ impl CgroupInfos {
         Some(self.cache(id, cgroup))
     }
 
-    /// Returns [`PROOF`] for root's cgroup of that name; any user who may create cgroups can name one so.
+    /// Returns [`PROOF`] for the cgroups that `prove` creates, which nobody else can: whoever has a cgroup can name one below it so.
     fn proof(&self, path: &Path) -> Option<String> {
-        let directory = self.root.join(path.strip_prefix("/").unwrap_or(path));
-        let is_roots = fs::metadata(directory).is_ok_and(|found| found.uid() == 0);
-        let is_proof = is_roots && path.ends_with(PROOF);
+        let above = path.parent().filter(|_| path.ends_with(PROOF))?;
+        let is_proof = above == self.scope || above == Path::new(PROOF_UNIT);
         is_proof.then(|| PROOF.to_owned())
     }
 
@@ -172,23 +176,22 @@ mod tests {
     const OTHER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
 
     #[test]
-    fn only_roots_cgroup_of_a_proof_is_one() {
-        let tree = tempfile::tempdir().unwrap();
-        let [system, user] = ["system.slice", "user.slice"].map(|slice| tree.path().join(slice));
-        let ids = [&system, &user].map(|slice| {
-            let cgroup = slice.join("a.service").join(PROOF);
-            fs::create_dir_all(&cgroup).unwrap();
-            fs::metadata(&cgroup).unwrap().ino()
-        });
-        let is_root = nix::unistd::geteuid().is_root();
-        if is_root {
-            let cgroup = user.join("a.service").join(PROOF);
-            std::os::unix::fs::chown(&cgroup, Some(1000), None).unwrap();
+    fn only_the_cgroups_of_prove_are_proofs() {
+        let infos = CgroupInfos::new("/cgroup".into(), Path::new("/cgroup/plant.slice"));
+        let is_proof = |path: &str| infos.proof(Path::new(path)).is_some();
+        assert!(is_proof("/plant.slice/egress-enforcer-prove"));
+        assert!(is_proof(
+            "/system.slice/egress-enforcer-prove.service/egress-enforcer-prove"
+        ));
+        for path in [
+            "/egress-enforcer-prove",
+            "/plant.slice",
+            "/plant.slice/a.service/egress-enforcer-prove",
+            "/docker/0123/egress-enforcer-prove",
+            "/plant.slice/egress-enforcer-prove/sub",
+        ] {
+            assert!(!is_proof(path), "{path}");
         }
-        let mut cgroups = CgroupInfos::new(tree.path().to_owned());
-        let mut unit = |id| cgroups.find(id).unwrap().unit.clone().unwrap();
-        let of_root = if is_root { PROOF } else { "a.service" };
-        assert_eq!(ids.map(&mut unit), [of_root, "a.service"]);
     }
 
     #[test]
@@ -267,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_cgroup_is_evicted_first() {
-        let mut cgroups = CgroupInfos::new("/nowhere".into());
+        let mut cgroups = CgroupInfos::new("/nowhere".into(), Path::new("/nowhere"));
         let most = u64::try_from(MAX_CACHED).unwrap();
         for id in 0..most {
             cgroups.cache(id, CgroupInfo::at(Path::new("/a")));

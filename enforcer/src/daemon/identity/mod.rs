@@ -4,7 +4,7 @@ mod cgroup_info;
 mod process;
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use enforcer_common::layout::{DEDUP_WINDOW, SEVERAL_CGROUPS, SuppressedKey};
 use enforcer_common::{BypassOption, Event, Hook, Reason};
@@ -25,10 +25,10 @@ pub(super) struct Identify {
 }
 
 impl Identify {
-    /// Creates an instance for the cgroup v2 tree mounted at `cgroup_root`.
-    pub(super) fn new(cgroup_root: PathBuf) -> Self {
+    /// Creates an instance for the cgroup v2 tree mounted at `cgroup_root`, of which `scope` is governed.
+    pub(super) fn new(cgroup_root: PathBuf, scope: &Path) -> Self {
         Self {
-            cgroups: CgroupInfos::new(cgroup_root),
+            cgroups: CgroupInfos::new(cgroup_root, scope),
         }
     }
 
@@ -173,15 +173,18 @@ mod tests {
         }
     }
 
+    fn nowhere() -> Identify {
+        Identify::new("/nowhere".into(), Path::new("/nowhere"))
+    }
+
     fn describe(event: &Event) -> EventRecord {
-        Identify::new("/nowhere".into()).describe(event, None, |_| Vec::new())
+        nowhere().describe(event, None, |_| Vec::new())
     }
 
     #[test]
     fn an_event_is_described_in_words() {
         let name: Name = "contoso.azurecr.io".parse().unwrap();
-        let mut identify = Identify::new("/nowhere".into());
-        let record = identify.describe(&event(), None, |address| {
+        let record = nowhere().describe(&event(), None, |address| {
             assert_eq!(address, "20.60.0.4".parse::<IpAddr>().unwrap());
             vec![name.clone()]
         });
@@ -249,7 +252,7 @@ mod tests {
                 window: 3,
                 audited: 1,
             };
-            let record = Identify::new("/nowhere".into()).sum_up(&key, 812, boot_clock());
+            let record = nowhere().sum_up(&key, 812, boot_clock());
             assert_eq!((record.verdict.as_str(), record.duplicates), ("audit", 811));
             assert_eq!(
                 record.message.unwrap(),

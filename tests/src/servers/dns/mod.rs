@@ -34,7 +34,9 @@ use crate::{
 
 /// Time limit of an answer of a healthy resolver.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Limit of a change: the resolver shares the processors with a flood of questions, and with emulated guests.
+const CONTROLLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// The running name servers.
 #[derive(Debug)]
@@ -259,5 +261,5 @@ fn ask(server: SocketAddr, name: &str, kind: RecordType, limit: Duration) -> Res
 }
 
 fn control(command: Command) -> Result<String> {
-    run(command, Duration::from_secs(10))?.success()
+    run(command, CONTROLLED_WITHIN)?.success()
 }

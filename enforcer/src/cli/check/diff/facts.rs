@@ -1,15 +1,16 @@
 //! What a policy consists of, so that two can be compared.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::kind::{Kind, default, frames, mode, server_names};
 use crate::azure::endpoints::Provenance;
 use crate::config::{DefaultAction, EndpointPattern, Exception};
-use crate::core::{ExceptionStatus, NameStatus, Status};
+use crate::core::{ExceptionStatus, NameStatus, SELF_EXCEPTION, Status};
 use crate::sources::Sources;
-use crate::sys::cgroup_root;
+use crate::sys::{Cgroup, cgroup_root};
 
 /// The subject of a fact.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,8 @@ impl Facts {
         facts.once(Kind::Default, default(action));
         facts.once(Kind::Scope, &status.scope.display().to_string());
         facts.once(Kind::Frames, frames(status.frames));
+        facts.once(Kind::Cloud, &status.tags.cloud);
+        facts.once(Kind::Tags, &status.tags.change_number.to_string());
         facts.each(Kind::Tag, status.tags.names.iter().map(String::as_str));
         facts.each(Kind::Prefix, status.tags.cidrs.iter().map(String::as_str));
         for registry in &status.registries {
@@ -46,7 +49,9 @@ impl Facts {
             facts.put(Kind::ServerNames, registry.login_server.as_str(), sni);
         }
         let exceptions = status.exceptions.iter();
-        for exception in exceptions.filter(|exception| !exception.ended) {
+        let is_configured =
+            |exception: &&ExceptionStatus| !exception.ended && exception.reason != SELF_EXCEPTION;
+        for exception in exceptions.filter(is_configured) {
             facts.exception_in_force(exception);
         }
         facts
@@ -58,11 +63,10 @@ impl Facts {
         let mut facts = Self::default();
         facts.once(Kind::Mode, mode(config.mode));
         facts.once(Kind::Default, default(config.protect.default));
-        let root = cgroup_root().ok();
-        let scope = config.scope.as_ref().or(root.as_ref());
-        let scope = scope.map_or("/".to_owned(), |scope| scope.display().to_string());
-        facts.once(Kind::Scope, &scope);
+        facts.once(Kind::Scope, &scope(config.scope.as_deref()));
         facts.once(Kind::Frames, frames(config.frames.mode));
+        facts.once(Kind::Cloud, &config.protect.cloud.to_string());
+        facts.once(Kind::Tags, &sources.tags.change_number.to_string());
         facts.each(Kind::Tag, config.protect.tags.iter().map(String::as_str));
         let prefixes: Vec<_> = config
             .protect
@@ -143,6 +147,16 @@ impl Facts {
         let subject = subject.to_owned();
         self.0.insert(Fact { kind, subject }, value.to_owned());
     }
+}
+
+/// The directory of a configured cgroup, as the status names it.
+fn scope(configured: Option<&Path>) -> String {
+    let Ok(root) = cgroup_root() else {
+        return "/".to_owned();
+    };
+    let opened = Cgroup::open(&root, configured.unwrap_or(&root));
+    let path = opened.map_or(root, |cgroup| cgroup.path);
+    path.display().to_string()
 }
 
 /// Whether a name is in the configuration or a file that it names.

@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Default,
     Scope,
     Frames,
+    Cloud,
+    Tags,
     Tag,
     Prefix,
     Name,
@@ -25,6 +27,8 @@ impl Kind {
             Self::Default => "default",
             Self::Scope => "scope",
             Self::Frames => "frames",
+            Self::Cloud => "cloud",
+            Self::Tags => "service tags: change number",
             Self::Tag => "tag",
             Self::Prefix => "prefix",
             Self::Name => "name",
@@ -40,6 +44,9 @@ impl Kind {
             Self::Default => new != Some(default(DefaultAction::Deny)),
             Self::Scope => !is_within(old, new),
             Self::Frames => rank(new) < rank(old),
+            // Addresses of the other cloud are no longer protected.
+            Self::Cloud => true,
+            Self::Tags => number(new) < number(old),
             // What is protected.
             Self::Tag | Self::Prefix => new.is_none(),
             Self::ServerNames => new == Some(server_names(Sni::Off)),
@@ -48,6 +55,10 @@ impl Kind {
             Self::Exception => new > old,
         }
     }
+}
+
+fn number(text: Option<&str>) -> u32 {
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// Whether the scope `new` governs all that `old` does.
@@ -124,6 +135,9 @@ mod tests {
             ),
             (Kind::Frames, Some("on"), Some("audit"), true),
             (Kind::Frames, Some("off"), Some("on"), false),
+            (Kind::Cloud, Some("public"), Some("china"), true),
+            (Kind::Tags, Some("401"), Some("399"), true),
+            (Kind::Tags, Some("99"), Some("401"), false),
             (Kind::Tag, Some(""), None, true),
             (Kind::Prefix, None, Some(""), false),
             (Kind::Name, None, Some(""), true),

@@ -13,14 +13,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::facts::{Fact, Facts};
+use self::kind::Kind;
 use self::would_allow::AllowedDenial;
 use crate::cli::args::Since;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::daemon_client::{status, wait_for};
 use crate::cli::table::Table;
 use crate::control::client;
+use crate::core::Status;
 use crate::doctor::host::configuration::read_sources;
-use crate::sources::Source;
+use crate::sources::{Source, Sources};
 
 /// Whether a difference allows more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -29,6 +31,10 @@ pub(super) enum Effect {
     Weaker,
     Stricter,
 }
+
+/// Keys of the configuration that are not compared, because the status does not report them.
+const NOT_COMPARED: &str = "protect.nat64, registry.private-endpoints, registry.resource-id, discovery, exception.sni, dns, \
+    frames.interfaces and forwarding, azure, metrics, paths, and prefixes within the same service tags";
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +55,7 @@ pub(super) struct Difference {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Diff {
     differences: Vec<Difference>,
+    not_compared: &'static str,
     /// Past denials that would be allowed.
     would_allow: Vec<AllowedDenial>,
 }
@@ -73,6 +80,7 @@ impl Diff {
         let (old, new) = (Facts::of_status(&status), Facts::of_sources(&sources, now));
         Ok(Self {
             differences: differences(&old, &new),
+            not_compared: NOT_COMPARED,
             would_allow: would_allow::find(&sources, &events, now)?,
         })
     }
@@ -80,8 +88,20 @@ impl Diff {
     /// Whether anything would be allowed that is not now.
     pub(super) fn is_weaker(&self) -> bool {
         let mut differences = self.differences.iter();
-        differences.any(|difference| difference.effect == Effect::Weaker)
+        !self.would_allow.is_empty()
+            || differences.any(|difference| difference.effect == Effect::Weaker)
     }
+}
+
+/// Says what differs between what the daemon enforces and a configuration.
+pub(in crate::cli) fn in_words(status: &Status, sources: &Sources, now: Timestamp) -> Vec<String> {
+    let (old, new) = (Facts::of_status(status), Facts::of_sources(sources, now));
+    let found = differences(&old, &new).into_iter();
+    // Service tags at run time are newer than the configuration's.
+    let found = found.filter(|difference| difference.kind != Kind::Tags.word());
+    found
+        .map(|difference| difference.cells().join(" "))
+        .collect()
 }
 
 fn differences(old: &Facts, new: &Facts) -> Vec<Difference> {
@@ -118,6 +138,7 @@ impl Display for Diff {
         if self.differences.is_empty() {
             writeln!(formatter, "no difference from the policy in force")?;
         }
+        writeln!(formatter, "not compared: {}", self.not_compared)?;
         for (effect, head) in [
             (Effect::Weaker, "weaker: it would allow more"),
             (Effect::Stricter, "stricter: it would allow less"),
@@ -162,7 +183,6 @@ impl Difference {
 
 #[cfg(test)]
 mod tests {
-    use super::kind::Kind;
     use super::*;
 
     fn facts(facts: &[(Kind, &str, &str)]) -> Facts {
@@ -203,14 +223,16 @@ mod tests {
         ]);
         let diff = Diff {
             differences: differences(&old, &new),
+            not_compared: NOT_COMPARED,
             would_allow: Vec::new(),
         };
         assert!(diff.is_weaker());
         let text = diff.to_string();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert_eq!(lines[0], "weaker: it would allow more");
+        assert!(lines[0].starts_with("not compared: protect.nat64"));
+        assert_eq!(lines[1], "weaker: it would allow more");
         assert!(
-            lines[1].contains("~  mode") && lines[1].ends_with("enforce → audit"),
+            lines[2].contains("~  mode") && lines[2].ends_with("enforce → audit"),
             "{text}"
         );
         let at = |words: &str| lines.iter().position(|line| line.contains(words)).unwrap();

@@ -65,7 +65,9 @@ pub(super) fn find(
         exempt: Vec::new(),
     })?;
     let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
-    let denials = events.iter().filter(|event| event.kind().is_denial());
+    let denials = events
+        .iter()
+        .filter(|event| event.kind().is_denial() && !event.is_of_proof());
     for event in denials.filter(|event| allows(sources, &tables, event, now)) {
         let key = Key {
             unit: event.place(),
