@@ -52,7 +52,7 @@ const BOOTS: [Boot; 2] = [
     },
     Boot {
         name: "systemd-second-boot",
-        limit: Duration::from_secs(600),
+        limit: Duration::from_secs(1500),
         steps: &[
             "boot-enforces-before-the-first-interface-is-up",
             "boot-enforces-before-network-pre-target",
