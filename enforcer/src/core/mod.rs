@@ -60,6 +60,7 @@ pub(crate) use devices::{
     Choice, DevicePlan, ForwardedModes, FoundDevice, FoundFilter, FoundFilters, choose,
 };
 pub(crate) use effect::{Effect, FetchBatch, PolicyChange};
+pub(crate) use evaluate::protected;
 pub(crate) use event::{
     Acknowledgement, ApplyFailure, CgroupRef, DetachedHook, Event, HookCheck, Observation, Reload,
     ResolverSet, Surroundings, TargetCgroups,

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::in_force::InForce;
 use crate::bpf::{LivePolicy, Maps, Pins};
-use crate::policy::{Layer, Protected, Tables, address, compile_tables};
+use crate::core::protected;
+use crate::policy::{Layer, Tables, address, compile_tables};
 
 /// Position of the address in its prefix, if the prefix is long enough.
 const POSITION: u128 = 10;
@@ -40,11 +41,7 @@ impl Targets {
     pub(super) fn choose(in_force: &InForce) -> Result<Self> {
         let config = &in_force.sources.config;
         let layers = in_force.sources.layers()?;
-        let tables = compile_tables(&Protected {
-            layers: layers.clone(),
-            nat64: config.protect.nat64.clone(),
-            exempt: Vec::new(),
-        })?;
+        let tables = compile_tables(&protected(&in_force.sources, &[])?)?;
         let maps = Maps::open(&Pins::new(&in_force.paths.pins)).ok();
         let policy = maps
             .as_ref()

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::cli::format::or_dash;
 use crate::config::{DefaultAction, Exception, Target};
-use crate::core::EventRecord;
+use crate::core::{EventRecord, protected};
 use crate::name::Name;
-use crate::policy::{Protected, Tables, address, compile_tables};
+use crate::policy::{Tables, address, compile_tables};
 use crate::sources::Sources;
 
 /// Denials that agree in who, where and why.
@@ -59,11 +59,7 @@ pub(super) fn find(
     events: &[EventRecord],
     now: Timestamp,
 ) -> Result<Vec<AllowedDenial>> {
-    let tables = compile_tables(&Protected {
-        layers: sources.layers()?,
-        nat64: sources.config.protect.nat64.clone(),
-        exempt: Vec::new(),
-    })?;
+    let tables = compile_tables(&protected(sources, &[])?)?;
     let mut sums: BTreeMap<Key, u64> = BTreeMap::new();
     let denials = events
         .iter()
