@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd as _;
 
 use nix::sys::socket::{MsgFlags, NetlinkAddr, recvfrom, send};
 
-use super::{ERROR, HEADER, Protocol, field, status};
+use super::{ERROR, HEADER, Protocol, field, message, status};
 
 /// `NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE` (linux/netlink.h).
 const CREATE: u16 = 0x405;
@@ -18,13 +18,8 @@ const ANSWER: usize = 1024;
 /// The kernel's error.
 pub(in crate::sys) fn create(protocol: Protocol, kind: u16, content: &[u8]) -> io::Result<()> {
     let socket = protocol.open(0)?;
-    let length = u32::try_from(HEADER + content.len()).unwrap_or(u32::MAX);
-    let mut message = length.to_ne_bytes().to_vec();
-    message.extend(kind.to_ne_bytes());
-    message.extend(CREATE.to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(content);
-    send(socket.as_raw_fd(), &message, MsgFlags::empty())?;
+    let request = message(kind, CREATE, content);
+    send(socket.as_raw_fd(), &request, MsgFlags::empty())?;
     let mut answer = [0; ANSWER];
     let (received, _from) = recvfrom::<NetlinkAddr>(socket.as_raw_fd(), &mut answer)?;
     let answer = answer.get(..received).unwrap_or_default();

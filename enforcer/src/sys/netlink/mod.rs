@@ -54,7 +54,8 @@ pub(super) fn list(request: &Request<'_>, take: &mut impl FnMut(&[u8])) -> io::R
         sockopt::ReceiveTimeout,
         &TimeVal::seconds(RECEIVE_TIMEOUT),
     )?;
-    send(socket.as_raw_fd(), &request.message(), MsgFlags::empty())?;
+    let question = message(request.kind, DUMP, request.content);
+    send(socket.as_raw_fd(), &question, MsgFlags::empty())?;
     let mut parts = Parts {
         listed: request.listed,
         is_interrupted: false,
@@ -94,18 +95,16 @@ pub(super) fn collect<T>(
         .unwrap_or_else(|| Err(io::ErrorKind::Interrupted.into()))
 }
 
-impl Request<'_> {
-    /// `struct nlmsghdr` and the content.
-    fn message(&self) -> Vec<u8> {
-        let length = HEADER + self.content.len();
-        let mut message = Vec::with_capacity(length);
-        message.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
-        message.extend(self.kind.to_ne_bytes());
-        message.extend(DUMP.to_ne_bytes());
-        message.extend([0; 8]);
-        message.extend(self.content);
-        message
-    }
+/// `struct nlmsghdr` and the content.
+fn message(kind: u16, flags: u16, content: &[u8]) -> Vec<u8> {
+    let length = HEADER + content.len();
+    let mut message = Vec::with_capacity(length);
+    message.extend(u32::try_from(length).unwrap_or(u32::MAX).to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    message.extend([0; 8]);
+    message.extend(content);
+    message
 }
 
 /// The state of a list that is being received.
