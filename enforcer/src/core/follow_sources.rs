@@ -142,7 +142,7 @@ impl State {
         let now = self.now.since_start;
         let names: Vec<Name> = self.sources.all_names().cloned().collect();
         self.cache.set_linger(self.sources.config.dns.linger);
-        self.cache.set_names(names, now);
+        self.unsaved |= self.cache.set_names(names, now);
         self.follow_hosts_file();
         self.registries.update(&self.sources, &self.cache);
         self.patterns.follow(&self.sources);

@@ -86,7 +86,7 @@ impl State {
         for (ip, why) in &outcome.refused {
             tracing::warn!(%name, address = %ip, "an answer was refused: {why}");
         }
-        self.unsaved |= !outcome.added.is_empty();
+        self.unsaved |= !(outcome.added.is_empty() && outcome.confirmed.is_empty());
         if outcome.has_changes() {
             self.due.reconcile = true;
         } else {

@@ -4,6 +4,7 @@
 //! - The maps hold what was acknowledged, and no change stays unacknowledged.
 //! - An address is allowed only while a source in force gives it, or while it lingers.
 //! - The addresses of the last good answer to a name in force are allowed, whatever failed since.
+//! - They are also saved, or known to be unsaved.
 //! - The mode is that of the configuration, at the latest after a tick.
 //! - Removed exceptions, and DNS observations that no name grants, do not stay.
 //! - Applying a change twice leaves the same maps.
@@ -69,6 +70,8 @@ fn check(world: &World) -> TestCaseResult {
         world.state.maps.pending.is_none(),
         "a change is left unacknowledged"
     );
+    let unsaved = world.unsaved();
+    prop_assert!(unsaved.is_empty(), "{:?} are not saved", unsaved);
     if !world.is_in_sync() {
         return Ok(());
     }

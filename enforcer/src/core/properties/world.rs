@@ -91,6 +91,17 @@ impl World {
         answers.flat_map(|(addresses, _)| addresses.iter().copied())
     }
 
+    /// Returns the addresses of the last good answers that a restart without a network would miss.
+    pub(super) fn unsaved(&self) -> Vec<IpAddr> {
+        if self.state.is_unsaved() {
+            return Vec::new();
+        }
+        let saved = self.saved.iter().flat_map(|saved| saved.names.values());
+        let saved: BTreeSet<&IpAddr> = saved.flat_map(BTreeMap::keys).collect();
+        let good = self.last_good();
+        good.filter(|address| !saved.contains(address)).collect()
+    }
+
     /// Returns when a source in force last gave an address.
     pub(super) fn last_given(&self, address: IpAddr) -> Option<Duration> {
         let said = self.given.iter().filter(|((_, said), _)| *said == address);

@@ -125,10 +125,13 @@ impl NameEntry {
         families
     }
 
-    pub(super) fn stay(&mut self, now: Duration) {
-        if self.departed.take().is_some() {
+    /// Keeps the name in the set, and returns whether it had left.
+    pub(super) fn stay(&mut self, now: Duration) -> bool {
+        let had_left = self.departed.take().is_some();
+        if had_left {
             self.query = QueryState::Waiting(now);
         }
+        had_left
     }
 
     /// Returns the wait until the next query, before jitter; `None` while an answer waits for that of the other family.

@@ -61,7 +61,8 @@ impl Cache {
     }
 
     /// Sets the names to resolve. New ones are due at once; those that leave keep their addresses for `linger`.
-    pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>, now: Duration) {
+    /// Returns whether a name that had left is back, and its addresses with it.
+    pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>, now: Duration) -> bool {
         let wanted: BTreeSet<Name> = names.into_iter().collect();
         let share = self.settings.total / wanted.len().max(1);
         self.settings.addresses = share.clamp(1, self.most_per_name);
@@ -70,12 +71,15 @@ impl Cache {
                 entry.depart(now);
             }
         }
+        let mut is_back = false;
         for name in wanted {
-            self.entries
+            is_back |= self
+                .entries
                 .entry(name)
                 .or_insert_with(|| NameEntry::new(now))
                 .stay(now);
         }
+        is_back
     }
 
     /// Sets how long omitted addresses stay, including those that linger already.

@@ -18,6 +18,8 @@ const REFUSALS_KEPT: usize = 32;
 pub struct AnswerOutcome {
     /// Addresses that are new for the name.
     pub added: Vec<IpAddr>,
+    /// Addresses that only answers to other processes or `/etc/hosts` gave before, and now an answer to the daemon.
+    pub confirmed: Vec<IpAddr>,
     /// Accepted addresses that are in no service tag and were not known as such before.
     pub untagged: Vec<IpAddr>,
     /// Addresses that the answer check refused, with the reason; only those that were not refused before.
@@ -191,13 +193,17 @@ impl NameEntry {
         outcome: &mut AnswerOutcome,
     ) {
         let known = self.addresses.get(&address);
-        if known.is_none_or(AddressEntry::is_snooped) && !self.make_room(cap) {
-            let reason = format!("the answer has more than {cap} addresses; the rest is ignored");
-            outcome.refused.push((address, Cow::Owned(reason)));
-            return;
-        }
-        if !self.addresses.contains_key(&address) {
-            outcome.added.push(address);
+        if known.is_none_or(AddressEntry::is_snooped) {
+            if !self.make_room(cap) {
+                let reason =
+                    format!("the answer has more than {cap} addresses; the rest is ignored");
+                outcome.refused.push((address, Cow::Owned(reason)));
+                return;
+            }
+            match self.addresses.contains_key(&address) {
+                true => outcome.confirmed.push(address),
+                false => outcome.added.push(address),
+            }
         }
         self.refused.remove(&address);
         let entry = self

@@ -103,10 +103,11 @@ fn a_name_that_leaves_keeps_its_addresses_for_the_linger() {
 fn a_name_that_returns_keeps_its_addresses_and_is_due_at_once() {
     let mut cache = cache();
     answer(&mut cache, only_v4(&["20.0.0.1"]), 0);
-    cache.set_names([], at(1));
+    assert!(!cache.set_names([], at(1)));
     let late = answer(&mut cache, only_v4(&["20.0.0.9"]), 2);
     assert_eq!(late, AnswerOutcome::default());
-    cache.set_names([contoso()], at(3));
+    assert!(cache.set_names([contoso()], at(3)));
+    assert!(!cache.set_names([contoso()], at(3)));
     assert_eq!(due(&mut cache, at(3)), [contoso()]);
     assert_eq!(expire(&mut cache, 24 * HOUR), [""; 0]);
     assert_eq!(addresses(&cache), ["20.0.0.1"]);

@@ -73,6 +73,20 @@ fn snooped_addresses_are_not_saved() {
     assert_eq!(kept, [ip("20.0.0.1")]);
 }
 
+/// The kernel reads the daemon's own answer before the daemon does.
+#[test]
+fn an_answer_confirms_a_snooped_address_once() {
+    let mut cache = cache();
+    observe(&mut cache, "20.0.0.1", 0);
+    let outcome = answer(&mut cache, only_v4(&["20.0.0.1"]), 1);
+    assert_eq!(
+        (outcome.added, outcome.confirmed),
+        (vec![], vec![ip("20.0.0.1")])
+    );
+    let outcome = answer(&mut cache, only_v4(&["20.0.0.1"]), 2);
+    assert_eq!((outcome.added, outcome.confirmed), (vec![], vec![]));
+}
+
 #[test]
 fn an_observation_does_not_make_a_resolved_address_snooped() {
     let mut cache = cache();
