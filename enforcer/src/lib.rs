@@ -1,7 +1,7 @@
 //! The user-space half of egress-enforcer: configuration, names, policy and the kernel interface.
 //!
 //! Dependencies point one way:
-//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← sys ← bpf ← daemon ← control ← doctor ← page ← report ← prove ← cli`.
+//! `enforcer-common ← name, file, random, state ← config ← https ← azure ← resolver ← policy ← sources ← core ← log_files, sys ← bpf ← daemon ← control ← doctor ← page ← report ← prove ← cli`.
 
 pub mod azure;
 pub mod bpf;
@@ -15,6 +15,7 @@ mod doctor;
 mod documents;
 mod file;
 pub mod https;
+mod log_files;
 pub mod name;
 pub mod now;
 mod page;

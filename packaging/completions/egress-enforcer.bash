@@ -70,11 +70,17 @@ _egress__enforcer() {
             egress__enforcer__subcmd__events,top)
                 cmd="egress__enforcer__subcmd__events__subcmd__top"
                 ;;
+            egress__enforcer__subcmd__events,verify)
+                cmd="egress__enforcer__subcmd__events__subcmd__verify"
+                ;;
             egress__enforcer__subcmd__events__subcmd__help,help)
                 cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__help"
                 ;;
             egress__enforcer__subcmd__events__subcmd__help,top)
                 cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__top"
+                ;;
+            egress__enforcer__subcmd__events__subcmd__help,verify)
+                cmd="egress__enforcer__subcmd__events__subcmd__help__subcmd__verify"
                 ;;
             egress__enforcer__subcmd__help,bugreport)
                 cmd="egress__enforcer__subcmd__help__subcmd__bugreport"
@@ -126,6 +132,9 @@ _egress__enforcer() {
                 ;;
             egress__enforcer__subcmd__help__subcmd__events,top)
                 cmd="egress__enforcer__subcmd__help__subcmd__events__subcmd__top"
+                ;;
+            egress__enforcer__subcmd__help__subcmd__events,verify)
+                cmd="egress__enforcer__subcmd__help__subcmd__events__subcmd__verify"
                 ;;
             egress__enforcer__subcmd__help__subcmd__tags,bundle)
                 cmd="egress__enforcer__subcmd__help__subcmd__tags__subcmd__bundle"
@@ -299,7 +308,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__events)
-            opts="-h --follow --since --until --unit --dest --name --reason --process --utc --json --config --help top help"
+            opts="-h --follow --since --until --unit --dest --name --reason --process --utc --json --config --help top verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -345,7 +354,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__events__subcmd__help)
-            opts="top help"
+            opts="top verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -386,6 +395,20 @@ _egress__enforcer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         egress__subcmd__enforcer__subcmd__events__subcmd__top)
             opts="-n -h --limit --since --until --unit --dest --name --reason --process --utc --json --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -401,6 +424,52 @@ _egress__enforcer() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dest)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__events__subcmd__verify)
+            opts="-h --since --until --unit --dest --name --reason --process --utc --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --since)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -567,7 +636,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__events)
-            opts="top"
+            opts="top verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -581,6 +650,20 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help__subcmd__events__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__events__subcmd__verify)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

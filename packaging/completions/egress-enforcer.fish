@@ -73,20 +73,21 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l trace -d 'Print each step of the decision, as logged by a program that is loaded for this command only'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l json -d 'Print one JSON document'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l until -d 'Print only events before this time' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l unit -d 'Print only events of this systemd unit, or of the container with this id or beginning of an id' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l dest -d 'Print only events whose destination is this address or in this prefix' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l name -d 'Print only events with this server name or allowed name, or one below it' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l reason -d 'Print only events with this reason' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l process -d 'Print only events of processes with this command name or id' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l follow -d 'Keep printing events as they happen, also after a restart of the daemon'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l utc -d 'Print times in UTC instead of this host\'s time zone'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -l json -d 'Print JSON: one document, or with --follow one per line'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -s h -l help -d 'Print help'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l until -d 'Print only events before this time' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l unit -d 'Print only events of this systemd unit, or of the container with this id or beginning of an id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l dest -d 'Print only events whose destination is this address or in this prefix' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l name -d 'Print only events with this server name or allowed name, or one below it' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l reason -d 'Print only events with this reason' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l process -d 'Print only events of processes with this command name or id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l follow -d 'Keep printing events as they happen, also after a restart of the daemon'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l utc -d 'Print times in UTC instead of this host\'s time zone'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -l json -d 'Print JSON: one document, or with --follow one per line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -f -a "verify" -d 'Check that nobody changed the event log: each line has the hash of the one before'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and not __fish_seen_subcommand_from top verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -s n -l limit -d 'Number of sums' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l until -d 'Print only events before this time' -r
@@ -99,7 +100,19 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; 
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l utc -d 'Print times in UTC instead of this host\'s time zone'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -l json -d 'Print JSON: one document, or with --follow one per line'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from top" -s h -l help -d 'Print help'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l until -d 'Print only events before this time' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l unit -d 'Print only events of this systemd unit, or of the container with this id or beginning of an id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l dest -d 'Print only events whose destination is this address or in this prefix' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l name -d 'Print only events with this server name or allowed name, or one below it' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l reason -d 'Print only events with this reason' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l process -d 'Print only events of processes with this command name or id' -r
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l config -d 'The configuration file [default: /etc/egress-enforcer/config.toml]' -r -F
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l utc -d 'Print times in UTC instead of this host\'s time zone'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document, or with --follow one per line'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check that nobody changed the event log: each line has the hash of the one before'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand events; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand suggest" -l since -d 'Print only events after the one with this number, or from this time on: 5m ago, or 2026-11-30T09:00' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand suggest" -l until -d 'Print only events before this time' -r
@@ -182,6 +195,7 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; an
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help" -f -a "completions" -d 'Print a completion script for a shell'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and not __fish_seen_subcommand_from run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "top" -d 'Sum up the denials by unit, process, destination, name and reason, the most frequent first'
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from events" -f -a "verify" -d 'Check that nobody changed the event log: each line has the hash of the one before'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "show" -d 'Print the protected set in force and its source'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "import" -d 'Write a newer service-tags file to protect.service-tags'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand help; and __fish_seen_subcommand_from tags" -f -a "bundle" -d 'Generate the bundle for a build from a published file'

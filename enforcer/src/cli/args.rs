@@ -228,13 +228,22 @@ pub(super) struct SuggestArgs {
     pub(super) json: bool,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(super) enum EventsCommand {
     /// Sum up the denials by unit, process, destination, name and reason, the most frequent first
     Top {
         /// Number of sums
         #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 20)]
         limit: usize,
+    },
+    /// Check that nobody changed the event log: each line has the hash of the one before
+    ///
+    /// Reads the files, so it needs root. Exit code 1: lines were changed or removed. Lines removed at the end show only by a hash that was kept
+    /// elsewhere: the daemon logs it to the journal at each start and stop, and `prove` has it on its page.
+    Verify {
+        /// The directory of the log [default: events below paths.state]
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
     },
 }
 

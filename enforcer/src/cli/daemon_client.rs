@@ -3,12 +3,13 @@
 use std::future::Future;
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use tokio::runtime::Builder;
 
 use crate::config::Paths;
 use crate::control::ControlError;
-use crate::control::client::get_status;
-use crate::core::Status;
+use crate::control::client::{get_status, history};
+use crate::core::{EventRecord, Status};
 
 /// Runs `future` to its end on this thread.
 pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> Result<T> {
@@ -23,6 +24,16 @@ pub(super) fn wait_for<T>(future: impl Future<Output = T>) -> Result<T> {
 /// Where no daemon runs, or it does not answer.
 pub(super) fn status(paths: &Paths) -> Result<Status> {
     Ok(wait_for(get_status(&paths.runtime))??)
+}
+
+/// Returns the events of this host since `from`, also of earlier daemons.
+///
+/// # Errors
+/// Where no daemon runs, or it does not answer.
+pub(super) fn events_since(paths: &Paths, from: Timestamp) -> Result<Vec<EventRecord>> {
+    let mut events = Vec::new();
+    wait_for(history(&paths.runtime, from, |event| events.push(event)))??;
+    Ok(events)
 }
 
 /// Returns the daemon's status; `None` where no daemon runs.

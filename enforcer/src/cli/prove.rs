@@ -11,15 +11,15 @@ use serde::Serialize;
 use super::args::ProveArgs;
 use super::check::diff::in_words;
 use super::config_file::ConfigFile;
-use super::daemon_client::{status_if_running, wait_for};
+use super::daemon_client::{events_since, status_if_running};
 use super::doctor::mark;
 use super::exit::Exit;
 use super::printer::Printer;
 use super::table::Table;
-use crate::control::client;
 use crate::doctor::host::configuration::read_sources;
 use crate::doctor::{Check, CheckOutcome};
 use crate::prove::{InForce, Report, SigningKey, page, verify_hint};
+use crate::report::Period;
 use crate::sources::Source;
 use crate::state::write_whole;
 
@@ -46,7 +46,7 @@ fn in_force(config: &ConfigFile) -> Result<InForce> {
     let paths = config.paths()?;
     let status = status_if_running(&paths)?;
     let events = match &status {
-        Some(_) => wait_for(client::events(&paths.runtime, 0))??,
+        Some(_) => events_since(&paths, Period::Day.begin(Timestamp::now()))?,
         None => Vec::new(),
     };
     let sources = read_sources(Source::File(config.path().to_owned()))?;

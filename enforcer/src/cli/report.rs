@@ -9,12 +9,11 @@ use serde::Serialize;
 
 use super::args::{ReportArgs, ReportPeriod};
 use super::config_file::ConfigFile;
-use super::daemon_client::{status, wait_for};
+use super::daemon_client::{events_since, status};
 use super::exit::Exit;
 use super::format::{count, instant};
 use super::printer::Printer;
 use super::table::Table;
-use crate::control::client;
 use crate::report::{Digest, Period, Urgency, page};
 use crate::state::write_whole;
 
@@ -22,12 +21,13 @@ use crate::state::write_whole;
 pub(super) fn report(config: &ConfigFile, args: &ReportArgs) -> Result<Exit> {
     let paths = config.paths()?;
     let status = status(&paths)?;
-    let events = wait_for(client::events(&paths.runtime, 0))??;
     let period = match args.period {
         ReportPeriod::Day => Period::Day,
         ReportPeriod::Week => Period::Week,
     };
-    let digest = Digest::of(&status, &events, period, Timestamp::now());
+    let now = Timestamp::now();
+    let events = events_since(&paths, period.begin(now))?;
+    let digest = Digest::of(&status, &events, period, now);
     if let Some(file) = &args.html {
         let page = page(&digest);
         write_whole(file, 0o644, |to| to.write_all(page.as_bytes()))

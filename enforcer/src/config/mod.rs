@@ -10,6 +10,7 @@ mod exception;
 mod faults;
 mod frames;
 mod key_path;
+mod log;
 #[cfg(test)]
 mod manual;
 mod metrics;
@@ -31,6 +32,7 @@ pub use dns::{AnswerCheck, Dns, TTL_CEILING, TTL_FLOOR};
 pub use exception::{DEVICE_BYPASS, Exception, Target};
 pub use faults::{ConfigError, FaultAt};
 pub use frames::{Forwarded, Frames, FramesMode};
+pub use log::{Log, SyslogFormat};
 pub use metrics::Metrics;
 pub use paths::Paths;
 pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
@@ -136,6 +138,7 @@ impl Config {
             discovery: Discovery::default(),
             frames: Frames::without_section(true),
             metrics: Metrics::default(),
+            log: Log::default(),
             paths: Paths::default(),
             notes: Vec::new(),
         })

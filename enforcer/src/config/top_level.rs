@@ -10,6 +10,7 @@ use super::dns::{Dns, RawDns};
 use super::exception::{Exception, RawException};
 use super::faults::{Faults, Validated};
 use super::frames::{Frames, RawFrames};
+use super::log::{Log, RawLog};
 use super::metrics::{Metrics, RawMetrics};
 use super::paths::{Paths, RawPaths};
 use super::protect::{Protect, RawProtect};
@@ -39,6 +40,8 @@ pub struct Config {
     pub frames: Frames,
     /// The page of metrics.
     pub metrics: Metrics,
+    /// Where events are kept, and who else receives them.
+    pub log: Log,
     /// Directories of pins, state and sockets.
     pub paths: Paths,
     /// Values in an unusual form: the key, and the usual form.
@@ -87,6 +90,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     metrics: RawMetrics,
     #[serde(default)]
+    log: RawLog,
+    #[serde(default)]
     paths: RawPaths,
 }
 
@@ -132,6 +137,7 @@ impl RawConfig {
             discovery: self.discovery.validate(faults),
             frames: self.frames.validate(is_host),
             metrics: self.metrics.validate(faults),
+            log: self.log.validate(faults),
             paths: self.paths.validate(),
             notes: Vec::new(),
         }

@@ -11,6 +11,7 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, setsockopt};
 use nix::sys::time::{TimeVal, TimeValLike as _};
@@ -64,11 +65,31 @@ pub async fn events(runtime_dir: &Path, since: u64) -> Result<Vec<EventRecord>, 
 pub async fn follow(
     runtime_dir: &Path,
     since: u64,
+    each: impl FnMut(EventRecord),
+) -> Result<(), ControlError> {
+    let target = format!("/events?follow=1&since={since}");
+    lines(runtime_dir, &target, each).await
+}
+
+/// Calls `each` with every event of this host since `from`, oldest first, also of earlier daemons.
+///
+/// # Errors
+/// As [`get_status`].
+pub async fn history(
+    runtime_dir: &Path,
+    from: Timestamp,
+    each: impl FnMut(EventRecord),
+) -> Result<(), ControlError> {
+    lines(runtime_dir, &format!("/events?from={from}"), each).await
+}
+
+async fn lines(
+    runtime_dir: &Path,
+    target: &str,
     mut each: impl FnMut(EventRecord),
 ) -> Result<(), ControlError> {
     let socket = socket_path(runtime_dir);
-    let target = format!("/events?follow=1&since={since}");
-    let mut response = in_time(&socket, get(&socket, &target)).await?;
+    let mut response = in_time(&socket, get(&socket, target)).await?;
     let mut rest = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
         let bytes = match frame {
@@ -80,9 +101,9 @@ pub async fn follow(
         let lines_end = rest.iter().rposition(|byte| *byte == b'\n');
         let lines: Vec<u8> = rest.drain(..lines_end.map_or(0, |end| end + 1)).collect();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            each(read_json(&target, line)?);
+            each(read_json(target, line)?);
         }
-        within_limit(&target, rest.len())?;
+        within_limit(target, rest.len())?;
     }
     Ok(())
 }

@@ -44,6 +44,8 @@ word_enum! {
         DnsUnobserved => "dns-unobserved",
         /// Denials and DNS observations cannot be read.
         EventsUnread => "events-unread",
+        /// The event log on the disk cannot be written.
+        EventsUnsaved => "events-unsaved",
         /// The cgroups of an exception could not be looked up.
         ExceptionTarget => "exception-target",
         /// Changes of files are not reported.
@@ -90,6 +92,8 @@ word_enum! {
         StateUnreadable => "state-unreadable",
         /// The addresses could not be saved.
         StateUnsaved => "state-unsaved",
+        /// The syslog socket does not take events.
+        SyslogFailing => "syslog-failing",
         /// The Service Tag Discovery API contradicts the service tags in force.
         TagsContradict => "tags-contradict",
         /// Service tags accepted only with `--force` are in force.
@@ -156,6 +160,9 @@ impl AlarmKind {
                 "The kernel programs see no answer to the daemon's own DNS questions."
             }
             Self::EventsUnread => "Denials are counted by the kernel and not reported.",
+            Self::EventsUnsaved => {
+                "The event log on the disk cannot be written: events are in the journal only."
+            }
             Self::ExceptionTarget => "The cgroups of an exception could not be looked up.",
             Self::FilesUnwatched => "Endpoints and service tags are read again on reload only.",
             Self::HookMissing => "A kernel program is not attached: what it judges passes.",
@@ -197,6 +204,7 @@ impl AlarmKind {
             Self::SourcesUnsaved => "What the sources said could not be kept for the next start.",
             Self::StateUnreadable => "The addresses of earlier runs are not used.",
             Self::StateUnsaved => "The addresses could not be kept for the next start.",
+            Self::SyslogFailing => "The syslog socket of the configuration does not take events.",
             Self::TagsContradict => {
                 "The Service Tag Discovery API has prefixes that the service tags in force contradict."
             }

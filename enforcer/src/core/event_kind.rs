@@ -36,6 +36,8 @@ word_enum! {
         SourceFailing => "source-failing",
         /// A source recovered.
         SourceRecovered => "source-recovered",
+        /// Events are missing in the event log on the disk.
+        EventLog => "event-log",
         /// A reason unknown to this version.
         Other => "note",
     }
@@ -62,6 +64,7 @@ impl EventKind {
             Self::ServiceTags => "36e78bb04beb48d1ada1ca6bca96e7b6",
             Self::SourceFailing => "dc3c9a82886b431bba45dd2136a5930b",
             Self::SourceRecovered => "b863eec436874e96a868c61e36976598",
+            Self::EventLog => "61de9df0bd6f4cd29e16ba4ac5ea2b3c",
             Self::Other => "d0a966800bf84921ac958bf07bfdb811",
         }
     }
@@ -85,6 +88,9 @@ impl EventKind {
             Self::ServiceTags => "Other service tags are in force.",
             Self::SourceFailing => "A source of names or service tags began to fail.",
             Self::SourceRecovered => "A source that failed is good again, or no source any more.",
+            Self::EventLog => {
+                "Events are missing in the event log on the disk; the journal has them."
+            }
             Self::Other => "Anything else that changed; EGRESS_REASON names it.",
         }
     }

@@ -111,6 +111,50 @@ impl EventRecord {
         Self { old, new, ..self }
     }
 
+    /// Returns one record for this event and a later one of the same rule: their number, and what they have in common.
+    #[must_use]
+    pub(crate) fn aggregated_with(&self, later: &Self) -> Self {
+        fn common<T: Clone + PartialEq>(one: &Option<T>, other: &Option<T>) -> Option<T> {
+            one.clone().filter(|_| one == other)
+        }
+        fn same<T: Clone + Default + PartialEq>(one: &T, other: &T) -> T {
+            if one == other {
+                one.clone()
+            } else {
+                T::default()
+            }
+        }
+        Self {
+            sequence: later.sequence,
+            time: later.time,
+            verdict: same(&self.verdict, &later.verdict),
+            reason: same(&self.reason, &later.reason),
+            message: common(&self.message, &later.message),
+            old: common(&self.old, &later.old),
+            new: common(&self.new, &later.new),
+            destination: common(&self.destination, &later.destination),
+            port: common(&self.port, &later.port),
+            protocol: same(&self.protocol, &later.protocol),
+            names: same(&self.names, &later.names),
+            server_name: common(&self.server_name, &later.server_name),
+            hook: same(&self.hook, &later.hook),
+            device: common(&self.device, &later.device),
+            source: common(&self.source, &later.source),
+            option: common(&self.option, &later.option),
+            pid: common(&self.pid, &later.pid),
+            uid: common(&self.uid, &later.uid),
+            command: common(&self.command, &later.command),
+            executable: common(&self.executable, &later.executable),
+            cgroup: common(&self.cgroup, &later.cgroup),
+            unit: common(&self.unit, &later.unit),
+            container: common(&self.container, &later.container),
+            duplicates: self
+                .duplicates
+                .saturating_add(later.duplicates)
+                .saturating_add(1),
+        }
+    }
+
     /// Returns whether this is neither a denial nor a total of denials.
     pub fn is_note(&self) -> bool {
         self.verdict == NOTE

@@ -13,6 +13,7 @@ mod dns_visibility;
 mod effect;
 mod evaluate;
 mod event;
+mod event_group;
 mod event_kind;
 mod event_record;
 mod exception_state;
@@ -65,6 +66,7 @@ pub(crate) use event::{
     Acknowledgement, ApplyFailure, CgroupRef, DetachedHook, Event, HookCheck, Observation, Reload,
     ResolverSet, Surroundings, TargetCgroups,
 };
+pub(crate) use event_group::EventGroup;
 pub use event_kind::{ALARM_CLEARED, ALARM_RAISED, EventKind, NOTE};
 pub use event_record::EventRecord;
 pub(crate) use event_record::PROOF;

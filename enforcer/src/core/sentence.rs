@@ -91,11 +91,11 @@ impl EventRecord {
     fn attempt(&self) -> String {
         match &self.option {
             Some(option) => format!("setsockopt {option}"),
-            None => format!(
-                "{} to {}",
-                self.protocol_text(),
-                self.destination_text().unwrap_or_default()
-            ),
+            None => match (self.destination_text(), self.protocol.as_str()) {
+                (Some(destination), _) => format!("{} to {destination}", self.protocol_text()),
+                (None, "") => "several destinations".to_owned(),
+                (None, _) => format!("{} to several destinations", self.protocol_text()),
+            },
         }
     }
 

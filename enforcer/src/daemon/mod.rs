@@ -10,6 +10,7 @@ mod file_watch;
 mod host;
 mod identity;
 mod journal;
+mod log_keeper;
 mod lookup;
 mod metrics_page;
 mod open_watches;

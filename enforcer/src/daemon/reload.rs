@@ -1,6 +1,7 @@
 //! What follows from the configuration: at the start and when it is read again.
 
 use super::fetcher::Fetcher;
+use super::log_keeper::{LogFailures, LogKeeper};
 use super::run::Daemon;
 use crate::core::{AlarmKind, Event, Reload};
 
@@ -25,7 +26,37 @@ impl Daemon {
         };
         shell.feed(Event::Reload(Box::new(reload)));
         self.follow_metrics();
+        self.follow_log();
         self.service.ready(self.shell.state.summary());
+    }
+
+    /// Keeps events as the configuration in force wants it.
+    fn follow_log(&mut self) {
+        if self.options.ephemeral {
+            return;
+        }
+        let config = &self.shell.state.sources().config;
+        let wanted = (config.paths.state.clone(), config.log.clone());
+        if self.log != wanted {
+            // First, as one process at a time appends.
+            self.shell.log.keep_with(None);
+            let (keeper, _) = LogKeeper::start(&wanted.0, &wanted.1);
+            self.shell.log.keep_with(keeper);
+            self.log = wanted;
+        }
+        self.check_log();
+    }
+
+    /// Raises alarms about events that are not kept, and ends them.
+    pub(super) fn check_log(&mut self) {
+        let failures = self.shell.log.failures();
+        if failures != self.log_failures {
+            let LogFailures { disk, syslog } = failures.clone();
+            let shell = &mut self.shell;
+            shell.feed(Event::Alarm(AlarmKind::EventsUnsaved, disk));
+            shell.feed(Event::Alarm(AlarmKind::SyslogFailing, syslog));
+            self.log_failures = failures;
+        }
     }
 
     /// Serves the metrics where the configuration in force wants them.

@@ -1,7 +1,7 @@
 //! The event loop: waits for triggers and feeds them to the core.
 
 use std::future::pending;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::denials::Denials;
+use super::log_keeper::LogFailures;
 use super::metrics_page::{MetricsPage, ServeMetrics};
 use super::published::{CounterReader, Published};
 use super::service::Service;
@@ -20,6 +21,7 @@ use super::successor::OwnProgram;
 use super::trigger::Trigger;
 use super::watch_kind::WatchKind;
 use super::watches::Watches;
+use crate::config::Log;
 use crate::core::{AlarmKind, Event};
 use crate::sources::Options;
 
@@ -65,6 +67,9 @@ pub(super) struct Daemon {
     pub(super) service: Service,
     program: Option<OwnProgram>,
     pub(super) metrics: MetricsPage,
+    /// The state directory and the log that events are kept in, and what prevents it.
+    pub(super) log: (PathBuf, Log),
+    pub(super) log_failures: LogFailures,
     /// When the core's next tick is due.
     tick_at: Instant,
     hangup: Signal,
@@ -82,7 +87,10 @@ impl Daemon {
         );
         let program = OwnProgram::find();
         let shell = startup::start(&options)?;
+        let config = &shell.state.sources().config;
         Ok(Self {
+            log: (config.paths.state.clone(), config.log.clone()),
+            log_failures: LogFailures::default(),
             denials: Denials::new(shell.host.root.clone(), &shell.host.scope.path),
             shell,
             options,
@@ -117,6 +125,7 @@ impl Daemon {
             shell.feed(Event::Alarm(AlarmKind::ControlSocket, Some(error)));
         }
         self.follow_metrics();
+        self.check_log();
         for kind in WatchKind::ALL {
             self.watch(kind);
         }
@@ -245,6 +254,7 @@ impl Daemon {
             self.shell.tick();
             self.rescan_devices();
             self.follow_ipsec();
+            self.check_log();
         }
         let save_at = self.shell.state.save_at();
         if save_at.is_some_and(|at| self.shell.clocks.instant(at) <= now) {
@@ -277,6 +287,7 @@ impl Daemon {
                 "stopping: what is in force stays in force (`egress-enforcer unload` ends it)"
             );
         }
+        self.shell.log.keep_with(None);
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use enforcer_common::layout::Settings;
 
+use super::EventLog;
 use super::clocks::Clocks;
 use super::fetcher::Fetcher;
 use super::host::Host;
@@ -61,7 +62,13 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
         },
         clocks.now(),
     );
-    let mut shell = Shell::new(state, host, clocks);
+    // Before the first event: it is numbered after those of earlier runs.
+    let log = EventLog::new();
+    let config = &state.sources().config;
+    if !options.ephemeral {
+        log.continue_in(&config.paths.state, &config.log);
+    }
+    let mut shell = Shell::new(state, host, clocks, log);
     // The policy is in the maps before a program reads them.
     shell.run(effects);
     if let Some(why) = shell.state.refusal() {

@@ -10,6 +10,7 @@ use crate::bpf::{ComparedProgram, Pins};
 use crate::config::{FramesMode, Mode};
 use crate::core::{DeviceState, MissingHooks};
 use crate::doctor::Check;
+use crate::log_files::{directory, verify};
 use crate::printable::error_chain;
 
 /// Checks mode, hooks, programs, maps and network devices.
@@ -24,7 +25,34 @@ pub(super) fn check(in_force: &InForce, targets: &Targets) -> Vec<Check> {
     }
     checks.extend(maps(in_force, targets));
     checks.extend(devices(in_force));
+    checks.extend(event_log(in_force));
     checks
+}
+
+/// Checks the event log, and names the hash that proves what it held at this time.
+fn event_log(in_force: &InForce) -> Option<Check> {
+    if in_force.sources.config.log.size == 0 {
+        return None;
+    }
+    let id = "event-log";
+    let fix = "see `egress-enforcer events verify`, and compare with the journal";
+    Some(match verify(&directory(&in_force.paths.state)) {
+        Err(error) => Check::unknown(id, format!("it cannot be read: {error}"), fix),
+        Ok(found) => {
+            let problem = found.breaks.first();
+            let message = match problem {
+                Some(broken) => {
+                    let (file, line) = (broken.file.display(), broken.line);
+                    format!("{file}, line {line}: {}", broken.problem)
+                }
+                None => format!(
+                    "{} events, unchanged; SHA-256 of the last line {}",
+                    found.events, found.head
+                ),
+            };
+            Check::new(id, problem.is_none(), message, fix)
+        }
+    })
 }
 
 fn mode(in_force: &InForce) -> Check {

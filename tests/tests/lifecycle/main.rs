@@ -1,6 +1,7 @@
 //! Enforcement continues across kills, restarts and reloads of the daemon; checked with real traffic.
 
 mod end;
+mod event_log;
 mod followed;
 mod hooks;
 mod without_dns;

@@ -50,7 +50,7 @@ const ROOMS: [&[&str]; 19] = [
     &["policy"],
     &["sources"],
     &["core"],
-    &["sys"],
+    &["log_files", "sys"],
     &["bpf"],
     &["daemon"],
     &["control"],

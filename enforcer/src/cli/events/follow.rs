@@ -29,41 +29,77 @@ pub(super) async fn follow(
 ) -> Result<()> {
     let mut daemon = Daemon::find(runtime).await?;
     printer.header(&EventLine::header(zone))?;
-    let mut seen = selection.after();
+    let mut after = selection.after();
+    let mut printed = Printed::default();
     loop {
         let stop = Notify::new();
-        let mut printed = Ok(());
-        let since = seen;
+        let mut outcome = Ok(());
         let each = |event: EventRecord| {
-            seen = event.sequence;
-            if printed.is_ok() && selection.selects(&event) {
+            if !printed.is_new(&event) {
+                return;
+            }
+            if outcome.is_ok() && selection.selects(&event) {
                 let line = EventLine { event, zone };
                 let style = line.style();
-                printed = printer.styled(&line, style);
+                outcome = printer.styled(&line, style);
             }
-            if printed.is_err() || printer.is_closed() {
+            if outcome.is_err() || printer.is_closed() {
                 stop.notify_one();
             }
         };
         tokio::select! {
-            followed = client::follow(runtime, since, each) => {
+            followed = client::follow(runtime, after, each) => {
                 match followed {
                     Ok(()) | Err(ControlError::NotRunning { .. } | ControlError::Broken { .. } | ControlError::Late { .. }) => {}
                     Err(refused) => return Err(refused.into()),
                 }
             }
-            () = stop.notified() => return printed.context("cannot print"),
+            () = stop.notified() => return outcome.context("cannot print"),
         }
         complain(
             "the connection to the daemon ended: waiting for it; the kernel enforces meanwhile as before",
         );
         let next = Daemon::await_any(runtime).await;
+        after = printed.sequence;
         if next != daemon {
-            // It numbers its own events from the first.
-            seen = 0;
+            // Without an event log, it numbers its own events from the first.
+            after = 0;
+            printed.is_other_daemon = true;
             daemon = next;
             complain(format_args!("the daemon is back (process {})", daemon.pid));
         }
+    }
+}
+
+/// The last event that was read.
+struct Printed {
+    sequence: u64,
+    time: Timestamp,
+    /// Whether the daemon may repeat events that an earlier one reported.
+    is_other_daemon: bool,
+}
+
+impl Default for Printed {
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            time: Timestamp::MIN,
+            is_other_daemon: false,
+        }
+    }
+}
+
+impl Printed {
+    /// Returns whether the event was not read before, and remembers it.
+    fn is_new(&mut self, event: &EventRecord) -> bool {
+        let is_repeated =
+            self.is_other_daemon && event.sequence <= self.sequence && event.time <= self.time;
+        if !is_repeated {
+            self.is_other_daemon = false;
+            self.sequence = event.sequence;
+            self.time = event.time;
+        }
+        !is_repeated
     }
 }
 

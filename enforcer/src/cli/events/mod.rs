@@ -4,6 +4,7 @@ mod follow;
 mod line;
 mod selection;
 mod top;
+mod verify;
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
@@ -16,13 +17,20 @@ use super::config_file::ConfigFile;
 use super::daemon_client::wait_for;
 use super::exit::Exit;
 use super::printer::Printer;
-use crate::control::client;
 use crate::core::EventRecord;
+use crate::log_files::directory as directory_of_log;
 
 /// Prints the events that the daemon holds, their sums, or with `--follow` new events.
 pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
-    let runtime = config.paths()?.runtime;
     let mut printer = Printer::stdout(args.json);
+    if let Some(EventsCommand::Verify { directory }) = &args.command {
+        let default = || Ok(directory_of_log(&config.paths()?.state));
+        let directory = directory
+            .clone()
+            .map_or_else(default, Ok::<_, anyhow::Error>)?;
+        return verify::verify(&directory, &mut printer);
+    }
+    let runtime = config.paths()?.runtime;
     let zone = Zone::new(args.utc);
     let selection = Selection::new(&args.selection, Timestamp::now());
     if args.follow {
@@ -33,11 +41,10 @@ pub(super) fn events(config: &ConfigFile, args: &EventsArgs) -> Result<Exit> {
         wait_for(follow::follow(&runtime, &selection, &zone, printer))??;
         return Ok(Exit::Done);
     }
-    let mut held = wait_for(client::events(&runtime, selection.after()))??;
-    held.retain(|event| selection.selects(event));
+    let held = wait_for(selection.held(&runtime))??;
     match &args.command {
         Some(EventsCommand::Top { limit }) => printer.report(&Top::of(&held, *limit, &zone))?,
-        None => print(&mut printer, held, &zone)?,
+        Some(EventsCommand::Verify { .. }) | None => print(&mut printer, held, &zone)?,
     }
     Ok(Exit::Done)
 }

@@ -1,9 +1,12 @@
 //! Which events to print.
 
+use std::path::Path;
+
 use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::cli::args::{SelectionArgs, Since};
+use crate::control::{ControlError, client};
 use crate::core::EventRecord;
 use crate::name::Name;
 
@@ -26,6 +29,30 @@ impl<'a> Selection<'a> {
             from,
             until: conditions.until.map(|time| time.resolve(now)),
         }
+    }
+
+    /// Returns the selected events of the daemon: with `--since TIME` also those of earlier daemons.
+    ///
+    /// # Errors
+    /// If the daemon does not run or does not answer.
+    pub(in crate::cli) async fn held(
+        &self,
+        runtime: &Path,
+    ) -> Result<Vec<EventRecord>, ControlError> {
+        let mut held = Vec::new();
+        let mut add = |event| {
+            if self.selects(&event) {
+                held.push(event);
+            }
+        };
+        match self.from {
+            Some(from) => client::history(runtime, from, add).await?,
+            None => client::events(runtime, self.after())
+                .await?
+                .into_iter()
+                .for_each(&mut add),
+        }
+        Ok(held)
     }
 
     /// Returns the sequence number after which the selected events begin.

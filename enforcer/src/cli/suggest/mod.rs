@@ -13,18 +13,16 @@ use super::daemon_client::{status, wait_for};
 use super::events::Selection;
 use super::exit::Exit;
 use super::printer::Printer;
-use crate::control::client;
 
 /// Prints a configuration fragment for the events that the daemon holds.
 pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
     let paths = config.paths()?;
     let selection = Selection::new(&args.selection, Timestamp::now());
     let status = status(&paths)?;
-    let mut held = wait_for(client::events(&paths.runtime, selection.after()))??;
+    let mut held = wait_for(selection.held(&paths.runtime))??;
     held.retain(|event| {
         let is_wanted = args.denied || event.verdict == "audit";
-        let is_denial = event.kind().is_denial() && !event.is_of_proof();
-        is_wanted && is_denial && selection.selects(event)
+        is_wanted && event.kind().is_denial() && !event.is_of_proof()
     });
     let suggestion = Suggestion::of(&held, &status);
     Printer::stdout(args.json).report(&suggestion)?;

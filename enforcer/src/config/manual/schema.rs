@@ -120,6 +120,7 @@ fn kind(schema: &Value) -> String {
         }
         (None, None) if is("array") => format!("[{}, ...]", kind(&schema["items"])),
         (None, None) if is("boolean") => "true | false".to_owned(),
+        (None, None) if is("integer") => "number".to_owned(),
         (None, None) if schema["format"] == "date-time" => "date and time".to_owned(),
         (None, None) => panic!("{schema} has no kind"),
     }
@@ -170,6 +171,7 @@ pub(super) fn file(name: &str, key: &str, value: &str) -> String {
             ("names", "[\"a.blob.core.windows.net\"]"),
             ("until", "2027-01-31T00:00:00Z"),
         ],
+        ("log", "syslog-format") => vec![("syslog", "\"/run/syslog\"")],
         ("azure", _) => vec![("tenant-id", GUID), ("client-id", GUID)],
         _ => Vec::new(),
     };

@@ -6,16 +6,17 @@ use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::connections::FOLLOWERS;
-use super::events::{Follow, Listing};
+use super::events::{Follow, History, Listing};
 use crate::control::{metrics, prometheus_text};
 use crate::core::Status;
 use crate::daemon::{EventLog, Published};
 
 /// Body of an answer: complete, or generated while the client reads it.
-pub(super) type Body = Either<Full<Bytes>, Either<Listing, Follow>>;
+pub(super) type Body = Either<Full<Bytes>, Either<Listing, Either<Follow, History>>>;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -62,7 +63,7 @@ pub(super) fn answer<B>(
             Some(query) => events(&query, daemon.events()),
             None => line(
                 StatusCode::BAD_REQUEST,
-                "/events takes since=NUMBER and follow=1",
+                "/events takes since=NUMBER and follow=1, or from=TIME",
             ),
         },
         _ => line(
@@ -115,6 +116,8 @@ fn too_many_followers() -> Response<Body> {
 struct EventsQuery {
     since: u64,
     follow: bool,
+    /// From when on events are read from the disk, too.
+    from: Option<Timestamp>,
 }
 
 impl EventsQuery {
@@ -124,20 +127,38 @@ impl EventsQuery {
             match pair.split_once('=')? {
                 ("since", number) => query.since = number.parse().ok()?,
                 ("follow", "1") => query.follow = true,
+                ("from", time) => query.from = Some(time.parse().ok()?),
                 _ => return None,
             }
         }
-        Some(query)
+        let is_plain = query.since == 0 && !query.follow;
+        (is_plain || query.from.is_none()).then_some(query)
     }
 }
 
 fn events(query: &EventsQuery, log: Arc<EventLog>) -> Response<Body> {
+    if let Some(from) = query.from {
+        return history(log, from);
+    }
     if query.follow {
-        let body = Either::Right(Follow::new(log, query.since));
+        let body = Either::Right(Either::Left(Follow::new(log, query.since)));
         return response(StatusCode::OK, JSON_LINES, Either::Right(body));
     }
     let body = Either::Left(Listing::new(log, query.since));
     response(StatusCode::OK, JSON, Either::Right(body))
+}
+
+fn history(log: Arc<EventLog>, from: Timestamp) -> Response<Body> {
+    match History::new(log, from) {
+        Ok(history) => {
+            let body = Either::Right(Either::Right(history));
+            response(StatusCode::OK, JSON_LINES, Either::Right(body))
+        }
+        Err(error) => line(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &format!("the event log cannot be read: {error}"),
+        ),
+    }
 }
 
 fn json(value: &impl Serialize) -> Response<Body> {
@@ -172,11 +193,25 @@ mod tests {
 
     #[test]
     fn an_unknown_or_invalid_query_is_refused() {
-        let query = |since, follow| Some(EventsQuery { since, follow });
+        let query = |since, follow| {
+            Some(EventsQuery {
+                since,
+                follow,
+                from: None,
+            })
+        };
+        let from = EventsQuery {
+            from: Some(Timestamp::UNIX_EPOCH),
+            ..EventsQuery::default()
+        };
         for (text, expected) in [
             ("", query(0, false)),
             ("since=7", query(7, false)),
             ("follow=1&since=7", query(7, true)),
+            ("from=1970-01-01T00:00:00Z", Some(from)),
+            ("from=1970-01-01T00:00:00Z&follow=1", None),
+            ("from=1970-01-01T00:00:00Z&since=7", None),
+            ("from=yesterday", None),
             ("since=-1", None),
             ("since=", None),
             ("follow=yes", None),

@@ -17,7 +17,7 @@ use self::kind::Kind;
 use self::would_allow::AllowedDenial;
 use crate::cli::args::Since;
 use crate::cli::config_file::ConfigFile;
-use crate::cli::daemon_client::{status, wait_for};
+use crate::cli::daemon_client::{events_since, status, wait_for};
 use crate::cli::table::Table;
 use crate::control::client;
 use crate::core::Status;
@@ -70,13 +70,11 @@ impl Diff {
         let sources = read_sources(Source::File(file.to_owned()))?;
         let paths = config.paths()?;
         let status = status(&paths)?;
-        let (after, from) = match since {
-            Some(Since::Event(sequence)) => (sequence, None),
-            Some(Since::Time(time)) => (0, Some(time.resolve(now))),
-            None => (0, None),
+        let events = match since {
+            Some(Since::Time(time)) => events_since(&paths, time.resolve(now))?,
+            Some(Since::Event(sequence)) => wait_for(client::events(&paths.runtime, sequence))??,
+            None => events_since(&paths, Timestamp::MIN)?,
         };
-        let mut events = wait_for(client::events(&paths.runtime, after))??;
-        events.retain(|event| from.is_none_or(|from| event.time >= from));
         let (old, new) = (Facts::of_status(&status), Facts::of_sources(&sources, now));
         Ok(Self {
             differences: differences(&old, &new),

@@ -1,0 +1,139 @@
+//! The thread with a real directory.
+
+use std::fs;
+
+use std::time::Duration;
+
+use super::*;
+use crate::config::SyslogFormat;
+use crate::core::EventKind;
+use crate::core::test_data::event;
+use crate::daemon::EventLog;
+use crate::log_files::verify;
+
+fn log_in(state: &Path, config: &Log) -> EventLog {
+    let log = EventLog::new();
+    log.continue_in(state, config);
+    log
+}
+
+fn kept(state: &Path) -> Vec<u64> {
+    let events = Reader::open(&directory(state), Timestamp::MIN).unwrap();
+    events.map(|event| event.unwrap().sequence).collect()
+}
+
+fn push(log: &EventLog, events: usize) {
+    (0..events).for_each(|_| log.push(event()));
+}
+
+#[test]
+fn events_are_numbered_on_and_remembered_over_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let log = log_in(state.path(), &Log::default());
+    push(&log, 3);
+    log.keep_with(None);
+    let log = log_in(state.path(), &Log::default());
+    assert_eq!((log.first(), log.last()), (1, 3));
+    push(&log, 2);
+    log.keep_with(None);
+    assert_eq!(kept(state.path()), [1, 2, 3, 4, 5]);
+    assert_eq!(log.since(0, 9).len(), 5);
+}
+
+/// As when the daemon is killed: what it wrote is in the kernel's hands.
+#[test]
+fn events_of_a_daemon_that_does_not_close_its_log_are_kept() {
+    let state = tempfile::tempdir().unwrap();
+    let log = log_in(state.path(), &Log::default());
+    push(&log, 3);
+    let patience = Instant::now() + Duration::from_secs(30);
+    while kept(state.path()) != [1, 2, 3] {
+        assert!(Instant::now() < patience, "{:?}", kept(state.path()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_flood_is_aggregated_and_every_denial_is_counted() {
+    let state = tempfile::tempdir().unwrap();
+    let log = log_in(state.path(), &Log::default());
+    // In portions that the queue has room for.
+    for _ in 0..4 {
+        push(&log, 498);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    log.keep_with(None);
+    let events = Reader::open(&directory(state.path()), Timestamp::MIN).unwrap();
+    let counts = events.map(|event| event.unwrap().duplicates + 1);
+    let (records, denials) =
+        counts.fold((0, 0), |(records, sum), count| (records + 1, sum + count));
+    assert_eq!((records, denials), (65, 1992));
+    assert!(verify(&directory(state.path())).unwrap().bytes < 1 << 20);
+}
+
+#[test]
+fn a_log_that_cannot_be_opened_is_reported_and_events_stay_in_memory() {
+    let state = tempfile::tempdir().unwrap();
+    fs::write(directory(state.path()), "a file in place of the directory").unwrap();
+    let log = log_in(state.path(), &Log::default());
+    push(&log, 2);
+    let problem = log.failures().disk.unwrap();
+    assert!(problem.contains("cannot be"), "{problem}");
+    assert_eq!(log.since(0, 9).len(), 2);
+    log.keep_with(None);
+}
+
+#[test]
+fn what_could_not_be_written_is_said_in_the_log() {
+    let state = tempfile::tempdir().unwrap();
+    let mut disk = Disk::new(directory(state.path()), &Log::default());
+    disk.unwritten = 7;
+    disk.write(&event());
+    disk.close();
+    let mut events = Reader::open(&directory(state.path()), Timestamp::MIN).unwrap();
+    let note = events.next().unwrap().unwrap();
+    assert_eq!(note.kind(), EventKind::EventLog);
+    assert!(
+        note.sentence().starts_with("7 events before"),
+        "{}",
+        note.sentence()
+    );
+    assert_eq!(events.count(), 1);
+}
+
+#[test]
+fn nothing_is_kept_where_the_configuration_wants_none() {
+    let state = tempfile::tempdir().unwrap();
+    let none = Log {
+        size: 0,
+        ..Log::default()
+    };
+    let log = log_in(state.path(), &none);
+    push(&log, 2);
+    log.keep_with(None);
+    assert!(!directory(state.path()).exists());
+    assert!(log.read_kept(Timestamp::MIN).unwrap().is_none());
+}
+
+#[test]
+fn a_syslog_socket_without_a_receiver_is_reported() {
+    let state = tempfile::tempdir().unwrap();
+    let path = state.path().join("nobody");
+    let config = Log {
+        syslog: Some((path, SyslogFormat::Rfc5424)),
+        ..Log::default()
+    };
+    let log = log_in(state.path(), &config);
+    push(&log, 1);
+    let patience = Instant::now() + Duration::from_secs(30);
+    let problem = loop {
+        match log.failures().syslog {
+            Some(problem) => break problem,
+            None => assert!(Instant::now() < patience, "not reported"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(problem.contains("nobody"), "{problem}");
+    log.keep_with(None);
+    assert_eq!(kept(state.path()), [1]);
+}

@@ -1,0 +1,24 @@
+//! The durable event log: JSON lines in rotated files, each line with the hash of the one before it.
+//!
+//! A directory has files `events-NUMBER.jsonl`, where `NUMBER` counts the files; the highest is appended to. A line is
+//! `{"previous":HASH,"event":EVENT}`: `EVENT` as `events --json` prints it, and `HASH` the SHA-256 of the previous line without its line
+//! feed, in lower-case hex; of the first line of all, zeros. The chain continues from file to file. So whoever has one hash can prove that
+//! nothing before it was changed or removed, with `sha256sum`.
+
+mod aggregate;
+mod append;
+mod chain;
+mod directory;
+mod read;
+mod syslog;
+mod verify;
+
+pub(crate) use aggregate::Aggregator;
+pub(crate) use append::Appender;
+pub(crate) use directory::directory;
+pub(crate) use read::Reader;
+pub(crate) use syslog::Syslog;
+pub(crate) use verify::{Verified, verify};
+
+#[cfg(test)]
+mod tests;

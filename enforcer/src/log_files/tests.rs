@@ -1,0 +1,148 @@
+//! The event log on a real file system.
+
+mod aggregating;
+mod chain;
+mod syslog;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::append::Opened;
+use super::*;
+use crate::core::EventRecord;
+use crate::core::test_data::event;
+
+/// Smallest size: eight files of 64 KiB.
+const SMALL: u64 = 1;
+
+fn open(directory: &Path) -> Appender {
+    reopened(directory).log
+}
+
+fn reopened(directory: &Path) -> Opened {
+    Appender::open(directory, SMALL).unwrap()
+}
+
+fn numbered(sequence: u64) -> EventRecord {
+    EventRecord {
+        sequence,
+        time: Timestamp::from_second(i64::try_from(sequence).unwrap()).unwrap(),
+        ..event()
+    }
+}
+
+/// Appends events with these numbers; the time of each is its number in seconds.
+fn append(log: &mut Appender, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        log.append(&numbered(number)).unwrap();
+    }
+}
+
+fn read(directory: &Path, from: i64) -> Vec<u64> {
+    let from = Timestamp::from_second(from).unwrap();
+    let events = Reader::open(directory, from).unwrap();
+    events.map(|event| event.unwrap().sequence).collect()
+}
+
+fn paths(directory: &Path) -> Vec<PathBuf> {
+    let files = super::directory::files(directory).unwrap();
+    files.into_iter().map(|file| file.path).collect()
+}
+
+#[test]
+fn events_are_read_back_in_order_from_a_time_on() {
+    let directory = tempfile::tempdir().unwrap();
+    append(&mut open(directory.path()), 1..=1000);
+    assert!(paths(directory.path()).len() > 3, "it was rotated");
+    assert_eq!(read(directory.path(), 0), (1..=1000).collect::<Vec<u64>>());
+    assert_eq!(
+        read(directory.path(), 900),
+        (900..=1000).collect::<Vec<u64>>()
+    );
+    assert_eq!(read(directory.path(), 2000), [0; 0]);
+    let last = Reader::open_last(directory.path()).unwrap();
+    assert_eq!(last.last().unwrap().unwrap(), numbered(1000));
+}
+
+#[test]
+fn a_log_that_does_not_exist_has_no_event() {
+    let directory = tempfile::tempdir().unwrap();
+    let none = directory.path().join("none");
+    assert_eq!(read(&none, 0), [0; 0]);
+    assert_eq!(verify(&none).unwrap().events, 0);
+}
+
+#[test]
+fn a_restart_continues_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    append(&mut open(directory.path()), 1..=5);
+    let mut opened = reopened(directory.path());
+    assert_eq!((opened.last_sequence, opened.incomplete), (5, 0));
+    append(&mut opened.log, 6..=7);
+    assert_eq!(read(directory.path(), 0), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(verify(directory.path()).unwrap().breaks.is_empty());
+}
+
+#[test]
+fn a_restart_right_after_a_rotation_continues_the_chain() {
+    let directory = tempfile::tempdir().unwrap();
+    append(&mut open(directory.path()), 1..=5);
+    fs::write(super::directory::path(directory.path(), 2), "").unwrap();
+    let mut opened = reopened(directory.path());
+    assert_eq!(opened.last_sequence, 5);
+    append(&mut opened.log, [6]);
+    assert!(verify(directory.path()).unwrap().breaks.is_empty());
+}
+
+/// As a power failure leaves it.
+#[test]
+fn an_incomplete_last_line_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    append(&mut open(directory.path()), 1..=5);
+    let path = &paths(directory.path())[0];
+    let text = fs::read(path).unwrap();
+    fs::write(path, &text[..text.len() - 7]).unwrap();
+    let mut opened = reopened(directory.path());
+    assert_eq!(opened.last_sequence, 4);
+    assert!(opened.incomplete > 7);
+    append(&mut opened.log, [6]);
+    assert_eq!(read(directory.path(), 0), [1, 2, 3, 4, 6]);
+    assert!(verify(directory.path()).unwrap().breaks.is_empty());
+}
+
+#[test]
+fn the_log_stays_within_its_size_and_loses_its_oldest_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = open(directory.path());
+    append(&mut log, 1..=4000);
+    let files = super::directory::files(directory.path()).unwrap();
+    let total: u64 = files.iter().map(|file| file.length).sum();
+    assert_eq!(files.len(), 8);
+    assert!(total <= 8 * 64 * 1024, "{total}");
+    let held = read(directory.path(), 0);
+    assert_eq!(held.last(), Some(&4000));
+    assert!(held[0] > 1);
+    let verified = verify(directory.path()).unwrap();
+    assert!(verified.breaks.is_empty(), "{:?}", verified.breaks);
+    assert_eq!(verified.events, held.len() as u64);
+}
+
+#[test]
+fn a_second_process_cannot_append() {
+    let directory = tempfile::tempdir().unwrap();
+    let _first = open(directory.path());
+    let second = Appender::open(directory.path(), SMALL);
+    assert!(second.is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy));
+}
+
+#[test]
+fn only_root_reads_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("events");
+    append(&mut open(&log), [1]);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&log), mode(&paths(&log)[0])), (0o700, 0o600));
+}
