@@ -51,7 +51,7 @@ pub(super) struct RawLog {
     /// The largest size of the event log, in MiB. When it is full, its oldest eighth goes. 0: events do not survive a restart.
     #[cfg_attr(test, schemars(example = &64, extend("default" = 16)))]
     size_mib: Option<Located<u64>>,
-    /// The longest time between an event and its being on the disk: a power failure can lose as much, a crash of the daemon nothing.
+    /// The longest time between an event and its being on the disk: a power failure can lose as much.
     #[cfg_attr(test, schemars(example = &"10s", extend("default" = "60s")))]
     flush: DurationKey,
     /// A local syslog socket that receives each event of the log.

@@ -68,7 +68,15 @@ pub async fn follow(
     each: impl FnMut(EventRecord),
 ) -> Result<(), ControlError> {
     let target = format!("/events?follow=1&since={since}");
-    lines(runtime_dir, &target, each).await
+    match lines(runtime_dir, &target, each).await {
+        // A stream of events has no other end.
+        Err(ControlError::Broken { source, .. })
+            if source.downcast_ref::<hyper::Error>().is_some_and(is_end) =>
+        {
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 /// Calls `each` with every event of this host since `from`, oldest first, also of earlier daemons.
@@ -92,11 +100,8 @@ async fn lines(
     let mut response = in_time(&socket, get(&socket, target)).await?;
     let mut rest = Vec::new();
     while let Some(frame) = response.body_mut().frame().await {
-        let bytes = match frame {
-            Ok(frame) => frame.into_data().unwrap_or_default(),
-            Err(error) if is_end(&error) => return Ok(()),
-            Err(error) => return Err(broken(&socket, error)),
-        };
+        let frame = frame.map_err(|error| broken(&socket, error))?;
+        let bytes = frame.into_data().unwrap_or_default();
         rest.extend_from_slice(&bytes);
         let lines_end = rest.iter().rposition(|byte| *byte == b'\n');
         let lines: Vec<u8> = rest.drain(..lines_end.map_or(0, |end| end + 1)).collect();
@@ -194,7 +199,7 @@ async fn next_bytes(
     Ok(Some(frame.into_data().unwrap_or_default()))
 }
 
-/// Whether the daemon closed the connection: a stream of events has no other end.
+/// Whether the daemon closed the connection.
 fn is_end(error: &hyper::Error) -> bool {
     let io_error = std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())

@@ -51,3 +51,12 @@ impl fmt::Display for EventGroup<'_> {
         }
     }
 }
+
+impl EventRecord {
+    /// Returns whether both events are of the same rule, verdict and group.
+    pub(crate) fn has_rule_of(&self, other: &Self) -> bool {
+        self.verdict == other.verdict
+            && self.reason == other.reason
+            && EventGroup::of(self) == EventGroup::of(other)
+    }
+}

@@ -74,6 +74,17 @@ pub struct EventRecord {
     pub duplicates: u64,
 }
 
+/// Longest text and most names of [`EventRecord::shortened`].
+const MOST_TEXT: usize = 512;
+const MOST_NAMES: usize = 16;
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 impl EventRecord {
     /// Creates a record for a change, for example of names, prefixes or the state of a source.
     pub fn note(kind: EventKind, message: String, time: Timestamp) -> Self {
@@ -152,6 +163,24 @@ impl EventRecord {
                 .duplicates
                 .saturating_add(later.duplicates)
                 .saturating_add(1),
+        }
+    }
+
+    /// Returns the event with long fields cut, for places with a limit: at most some 12 KiB as JSON.
+    #[must_use]
+    pub(crate) fn shortened(&self) -> Self {
+        let text = |text: &String| shortened(text, MOST_TEXT);
+        let path = |path: &PathBuf| PathBuf::from(shortened(&path.to_string_lossy(), MOST_TEXT));
+        Self {
+            message: self.message.as_ref().map(text),
+            old: self.old.as_ref().map(text),
+            new: self.new.as_ref().map(text),
+            names: self.names.iter().take(MOST_NAMES).cloned().collect(),
+            executable: self.executable.as_ref().map(path),
+            cgroup: self.cgroup.as_ref().map(path),
+            unit: self.unit.as_ref().map(text),
+            container: self.container.as_ref().map(text),
+            ..self.clone()
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use enforcer_common::Reason;
 
+use super::event_kind::EventKind;
 use super::event_record::EventRecord;
 
 /// Length of a short container id, as container tools print it.
@@ -14,6 +15,14 @@ impl EventRecord {
     pub fn sentence(&self) -> String {
         if let Some(message) = &self.message {
             return message.clone();
+        }
+        if self.kind() == EventKind::Suppressed {
+            let place = self.place().map(|place| format!(" of {place}"));
+            return format!(
+                "{} denials{} were too many for an event each",
+                self.duplicates.saturating_add(1),
+                place.unwrap_or_default()
+            );
         }
         let verdict = match self.verdict.as_str() {
             "audit" => "audit: would deny",

@@ -1,7 +1,7 @@
 //! What follows from the configuration: at the start and when it is read again.
 
 use super::fetcher::Fetcher;
-use super::log_keeper::{LogFailures, LogKeeper};
+use super::log_keeper::LogFailures;
 use super::run::Daemon;
 use crate::core::{AlarmKind, Event, Reload};
 
@@ -38,10 +38,7 @@ impl Daemon {
         let config = &self.shell.state.sources().config;
         let wanted = (config.paths.state.clone(), config.log.clone());
         if self.log != wanted {
-            // First, as one process at a time appends.
-            self.shell.log.keep_with(None);
-            let (keeper, _) = LogKeeper::start(&wanted.0, &wanted.1);
-            self.shell.log.keep_with(keeper);
+            self.shell.log.keep_in(&wanted.0, &wanted.1);
             self.log = wanted;
         }
         self.check_log();

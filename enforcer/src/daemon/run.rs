@@ -287,7 +287,7 @@ impl Daemon {
                 "stopping: what is in force stays in force (`egress-enforcer unload` ends it)"
             );
         }
-        self.shell.log.keep_with(None);
+        self.shell.log.close();
     }
 }
 

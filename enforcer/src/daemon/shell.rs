@@ -37,14 +37,14 @@ pub(super) struct Shell {
 
 impl Shell {
     /// Creates a shell that has run no effect.
-    pub(super) fn new(state: State, host: Host, clocks: Clocks, log: EventLog) -> Self {
+    pub(super) fn new(state: State, host: Host, clocks: Clocks) -> Self {
         let snapshot = watch::Sender::new(Arc::new(state.snapshot()));
         let links = watch::Sender::new(Arc::new(host.links.reader(&host.scope)));
         Self {
             state,
             host,
             clocks,
-            log: Arc::new(log),
+            log: Arc::default(),
             lookups: JoinSet::new(),
             fetches: JoinSet::new(),
             fetcher: Fetcher::default(),

@@ -3,7 +3,6 @@
 use anyhow::{Result, bail};
 use enforcer_common::layout::Settings;
 
-use super::EventLog;
 use super::clocks::Clocks;
 use super::fetcher::Fetcher;
 use super::host::Host;
@@ -62,13 +61,7 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
         },
         clocks.now(),
     );
-    // Before the first event: it is numbered after those of earlier runs.
-    let log = EventLog::new();
-    let config = &state.sources().config;
-    if !options.ephemeral {
-        log.continue_in(&config.paths.state, &config.log);
-    }
-    let mut shell = Shell::new(state, host, clocks, log);
+    let mut shell = Shell::new(state, host, clocks);
     // The policy is in the maps before a program reads them.
     shell.run(effects);
     if let Some(why) = shell.state.refusal() {
@@ -77,6 +70,11 @@ pub(super) fn start(options: &Options) -> Result<Shell> {
     // From here on the policy is enforced: each new link replaces an old one that still enforces.
     shell.host.attach()?;
     shell.publish_links();
+    // The first events follow those of earlier runs.
+    if !options.ephemeral {
+        let config = &shell.state.sources().config;
+        shell.log.keep_in(&config.paths.state, &config.log);
+    }
     shell.run_deferred();
     // A device that cannot be filtered is an alarm. Before other versions' programs go, which may refuse socket options.
     shell.check_devices();

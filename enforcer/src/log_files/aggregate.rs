@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::chain::Entry;
 use crate::core::{EventGroup, EventRecord};
 
 /// Events of one rule and group that are written before the rest is aggregated.
@@ -33,12 +34,16 @@ struct Budget {
     left: u32,
     refilled: Duration,
     /// What is aggregated, and since when.
-    aggregated: Option<(EventRecord, Duration)>,
+    aggregated: Option<(Entry, Duration)>,
 }
 
 impl Aggregator {
-    /// Returns the event if it is to be written, and otherwise aggregates it. `now` is a time of a clock that never jumps.
+    /// Returns the event if it is to be written, and otherwise aggregates it. Notes are always written. `now` is a time of a clock that never
+    /// jumps.
     pub(crate) fn admit(&mut self, event: EventRecord, now: Duration) -> Option<EventRecord> {
+        if event.is_note() {
+            return Some(event);
+        }
         let budget = self.budget(&event, now);
         budget.refill(now);
         if budget.left > 0 && budget.aggregated.is_none() {
@@ -59,19 +64,19 @@ impl Aggregator {
     }
 
     /// Returns the aggregated events that are due.
-    pub(crate) fn due(&mut self, now: Duration) -> Vec<EventRecord> {
+    pub(crate) fn due(&mut self, now: Duration) -> Vec<Entry> {
         self.take(|since| since + REFILL <= now)
     }
 
     /// Returns all aggregated events, at the end.
-    pub(crate) fn rest(&mut self) -> Vec<EventRecord> {
+    pub(crate) fn rest(&mut self) -> Vec<Entry> {
         self.take(|_| true)
     }
 
-    fn take(&mut self, is_due: impl Fn(Duration) -> bool) -> Vec<EventRecord> {
+    fn take(&mut self, is_due: impl Fn(Duration) -> bool) -> Vec<Entry> {
         let aggregated = self.budgets.values_mut().filter_map(|budget| {
             let aggregated = budget.aggregated.take_if(|(_, since)| is_due(*since));
-            aggregated.map(|(event, _)| event)
+            aggregated.map(|(entry, _)| entry)
         });
         aggregated.collect()
     }
@@ -112,8 +117,11 @@ impl Budget {
 
     fn aggregate(&mut self, event: EventRecord, now: Duration) {
         match &mut self.aggregated {
-            Some((aggregated, _)) => *aggregated = aggregated.aggregated_with(&event),
-            None => self.aggregated = Some((event, now)),
+            Some((entry, _)) => entry.event = entry.event.aggregated_with(&event),
+            None => {
+                let first = Some(event.sequence);
+                self.aggregated = Some((Entry { first, event }, now));
+            }
         }
     }
 }

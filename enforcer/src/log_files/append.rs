@@ -1,21 +1,24 @@
-//! Appends events to the log.
+//! Appends entries to the log.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::chain::{Line, LineHash, MAX_LINE, line};
+use super::chain::{Entry, LineHash, MAX_LINE, Numbered, line};
 use super::directory::{LogFile, files, path};
-use crate::core::EventRecord;
+use super::read::read_line;
 
-/// The log has this many files at most; the oldest one goes when it is full.
+/// Files of a full log, unless they would be too large: the oldest one goes first.
 const FILES: u64 = 8;
+/// The largest file, in bytes: a start reads the last one.
+const MAX_FILE: u64 = 4 << 20;
 
-/// The open log.
+/// The open log. After an error it is to be opened again.
 pub(crate) struct Appender {
     directory: PathBuf,
-    /// Largest length of a file, in bytes.
+    /// Largest size of the log, and of one file, in bytes.
+    size: u64,
     file_size: u64,
     number: u64,
     file: File,
@@ -29,7 +32,7 @@ pub(crate) struct Opened {
     pub(crate) log: Appender,
     /// Highest sequence number of the file that is continued; 0 if there is none.
     pub(crate) last_sequence: u64,
-    /// Bytes of an incomplete last line that were removed: the host stopped while it was written.
+    /// Bytes of an incomplete last line that were removed: the host stopped, or the disk was full, while it was written.
     pub(crate) incomplete: u64,
 }
 
@@ -43,22 +46,22 @@ impl Appender {
             .recursive(true)
             .mode(0o700)
             .create(directory)?;
-        let file_size = (size / FILES).max(MAX_LINE as u64);
         let mut earlier = files(directory)?;
         let number = earlier.pop().map_or(1, |file| file.number);
-        let mut file = open_file(directory, number)?;
-        let mut end = End::of(&mut file)?;
+        let file = open_file(directory, number)?;
+        let mut end = End::of(&file)?;
         if end.incomplete > 0 {
             file.set_len(end.complete)?;
         }
-        file.seek(SeekFrom::Start(end.complete))?;
         if let Some(before) = earlier.pop().filter(|_| end.complete == 0) {
             // The host stopped right after the file was created.
-            let before = End::of(&mut File::open(before.path)?)?;
+            let before = End::of(&File::open(before.path)?)?;
             (end.hash, end.last_sequence) = (before.hash, before.last_sequence);
         }
+        let file_size = (size / FILES).clamp(MAX_LINE as u64, MAX_FILE);
         let mut log = Self {
             directory: directory.to_owned(),
+            size: size.max(FILES * file_size),
             file_size,
             number,
             file,
@@ -74,12 +77,12 @@ impl Appender {
         })
     }
 
-    /// Appends an event.
+    /// Appends an entry.
     ///
     /// # Errors
-    /// If it cannot be written; the log is then as before.
-    pub(crate) fn append(&mut self, event: &EventRecord) -> io::Result<()> {
-        let mut text = line(self.previous, event)?;
+    /// If it cannot be written. Its line may then be incomplete: [`Appender::open`] removes it.
+    pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut text = line(self.previous, entry)?;
         let hash = LineHash::of(&text);
         text.push(b'\n');
         let added = text.len() as u64;
@@ -87,12 +90,7 @@ impl Appender {
             self.rotate()?;
         }
         self.is_synced = false;
-        if let Err(error) = self.file.write_all(&text) {
-            // A part of a line would spoil the next one. If this fails too, `verify` reports the line.
-            self.file.set_len(self.length)?;
-            self.file.seek(SeekFrom::Start(self.length))?;
-            return Err(error);
-        }
+        self.file.write_all(&text)?;
         self.length += added;
         self.previous = hash;
         Ok(())
@@ -106,42 +104,49 @@ impl Appender {
     /// Waits until everything that was appended is on the disk.
     ///
     /// # Errors
-    /// If the disk fails.
+    /// If the disk fails, or somebody removed or shortened the file.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
         if !self.is_synced {
             self.file.sync_data()?;
             self.is_synced = true;
+            let found = self.file.metadata()?;
+            if found.nlink() == 0 || found.len() != self.length {
+                return Err(io::Error::other(
+                    "somebody removed or changed its last file",
+                ));
+            }
         }
         Ok(())
     }
 
     fn rotate(&mut self) -> io::Result<()> {
         self.sync()?;
-        self.file = open_file(&self.directory, self.number + 1)?;
-        self.number += 1;
+        let next = self.number.checked_add(1);
+        let next = next.ok_or_else(|| io::Error::other("the last file has the last number"))?;
+        self.file = open_file(&self.directory, next)?;
+        self.number = next;
         self.length = 0;
         File::open(&self.directory)?.sync_all()?;
         self.remove_oldest()
     }
 
-    /// Removes the oldest files while there are too many, or they are too large, as after a smaller size was configured.
+    /// Removes the oldest files while the log is too large, with room for the current one.
     fn remove_oldest(&mut self) -> io::Result<()> {
         let files = files(&self.directory)?;
-        let mut total: u64 = files.iter().map(|file| file.length).sum();
-        let mut left = files.len() as u64;
+        let rest = files.iter().filter(|file| file.number != self.number);
+        let mut total = self.file_size + rest.map(|file| file.length).sum::<u64>();
         for LogFile {
             path,
             length,
             number,
+            ..
         } in files
         {
-            let is_within = left <= FILES && total <= FILES * self.file_size;
-            if is_within || number == self.number {
+            if total <= self.size || number == self.number {
                 break;
             }
             fs::remove_file(path)?;
             total -= length;
-            left -= 1;
         }
         Ok(())
     }
@@ -150,9 +155,8 @@ impl Appender {
 fn open_file(directory: &Path, number: u64) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
-        .write(true)
+        .append(true)
         .create(true)
-        .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
         .open(path(directory, number))?;
@@ -166,7 +170,7 @@ fn open_file(directory: &Path, number: u64) -> io::Result<File> {
     }
 }
 
-/// What the last file of the log ends with.
+/// What a file of the log ends with.
 struct End {
     /// Length of its complete lines, in bytes.
     complete: u64,
@@ -176,25 +180,23 @@ struct End {
 }
 
 impl End {
-    fn of(file: &mut File) -> io::Result<Self> {
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        let complete = text.iter().rposition(|byte| *byte == b'\n');
-        let complete = complete.map_or(0, |at| at + 1);
+    fn of(file: &File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        let mut reader = BufReader::new(file);
         let mut end = Self {
-            complete: complete as u64,
-            incomplete: (text.len() - complete) as u64,
+            complete: 0,
+            incomplete: 0,
             hash: LineHash::NONE,
             last_sequence: 0,
         };
-        for line in text[..complete].split_inclusive(|byte| *byte == b'\n') {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
+        while let Some(line) = read_line(&mut reader)? {
+            end.complete += line.len() as u64;
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
             // A damaged line is hashed as it is: `verify` reports it, and the lines after it are good.
             end.hash = LineHash::of(line);
-            if let Ok(Line { event, .. }) = Line::parse(line) {
-                end.last_sequence = end.last_sequence.max(event.sequence);
-            }
+            end.last_sequence = end.last_sequence.max(Numbered::sequence(line));
         }
+        end.incomplete = length.saturating_sub(end.complete);
         Ok(end)
     }
 }

@@ -69,29 +69,91 @@ impl<'de> Deserialize<'de> for LineHash {
 #[derive(Serialize)]
 struct Written<'a> {
     previous: LineHash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<u64>,
     event: &'a EventRecord,
 }
 
 /// A line as read.
-#[derive(Deserialize)]
 pub(super) struct Line {
     /// The hash of the line before.
     pub(super) previous: LineHash,
+    /// The entry.
+    pub(super) entry: Entry,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    previous: LineHash,
+    #[serde(default)]
+    first: Option<u64>,
+    event: EventRecord,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Number of the first of the events that `event` stands for, and the last of which has its number; `None` for a single event.
+    pub(crate) first: Option<u64>,
     /// The event.
-    pub(super) event: EventRecord,
+    pub(crate) event: EventRecord,
+}
+
+impl Entry {
+    /// One event.
+    pub(crate) fn single(event: EventRecord) -> Self {
+        Self { first: None, event }
+    }
+}
+
+/// The number of an event, without the rest of its line.
+#[derive(Deserialize)]
+pub(super) struct Numbered {
+    event: Number,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    sequence: u64,
+}
+
+impl Numbered {
+    /// Returns the number in a line; 0 if the line is damaged.
+    pub(super) fn sequence(line: &[u8]) -> u64 {
+        let numbered = serde_json::from_slice::<Self>(line);
+        numbered.map_or(0, |numbered| numbered.event.sequence)
+    }
 }
 
 impl Line {
     /// Parses a line, with or without its line feed.
     pub(super) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(line)
+        let Read {
+            previous,
+            first,
+            event,
+        } = serde_json::from_slice(line)?;
+        let entry = Entry { first, event };
+        Ok(Self { previous, entry })
     }
 }
 
-/// Returns the line of an event, without a line feed.
+/// Returns the line of an entry, without a line feed; long fields are shortened where it would be too long to be read back.
 ///
 /// # Errors
 /// If the event has a path that is not UTF-8.
-pub(super) fn line(previous: LineHash, event: &EventRecord) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(&Written { previous, event })
+pub(super) fn line(previous: LineHash, entry: &Entry) -> Result<Vec<u8>, serde_json::Error> {
+    let write = |event: &EventRecord| {
+        let first = entry.first;
+        serde_json::to_vec(&Written {
+            previous,
+            first,
+            event,
+        })
+    };
+    let text = write(&entry.event)?;
+    if text.len() < MAX_LINE {
+        return Ok(text);
+    }
+    write(&entry.event.shortened())
 }

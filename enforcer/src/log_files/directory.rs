@@ -1,8 +1,10 @@
 //! The directory of the log and its files.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Returns the directory of the log below the state directory.
 pub(crate) fn directory(state: &Path) -> PathBuf {
@@ -17,6 +19,8 @@ pub(super) struct LogFile {
     pub(super) path: PathBuf,
     /// Length in bytes when the directory was read.
     pub(super) length: u64,
+    /// When it was last written.
+    pub(super) modified: SystemTime,
 }
 
 /// Returns the path of the file with this number. Names sort like numbers.
@@ -36,7 +40,7 @@ pub(super) fn files(directory: &Path) -> io::Result<Vec<LogFile>> {
     let mut files = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let Some(number) = entry.file_name().to_str().and_then(number) else {
+        let Some(number) = number(&entry.file_name()) else {
             continue;
         };
         match entry.metadata() {
@@ -44,6 +48,7 @@ pub(super) fn files(directory: &Path) -> io::Result<Vec<LogFile>> {
                 number,
                 path: entry.path(),
                 length: metadata.len(),
+                modified: metadata.modified()?,
             }),
             Ok(_) => {}
             // The daemon has removed the oldest one meanwhile.
@@ -55,7 +60,9 @@ pub(super) fn files(directory: &Path) -> io::Result<Vec<LogFile>> {
     Ok(files)
 }
 
-fn number(name: &str) -> Option<u64> {
-    let number = name.strip_prefix("events-")?.strip_suffix(".jsonl")?;
-    number.parse().ok()
+/// Returns the number in a name that [`path`] gives.
+fn number(name: &OsStr) -> Option<u64> {
+    let text = name.to_str()?.strip_prefix("events-")?;
+    let number = text.strip_suffix(".jsonl")?.parse().ok()?;
+    (path(Path::new(""), number).file_name() == Some(name)).then_some(number)
 }

@@ -15,6 +15,7 @@ mod verify;
 
 pub(crate) use aggregate::Aggregator;
 pub(crate) use append::Appender;
+pub(crate) use chain::Entry;
 pub(crate) use directory::directory;
 pub(crate) use read::Reader;
 pub(crate) use syslog::Syslog;

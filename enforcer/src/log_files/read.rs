@@ -1,4 +1,4 @@
-//! Reads the log, oldest event first.
+//! Reads the log, oldest entry first.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::chain::{Line, MAX_LINE};
-use super::directory::files;
-use crate::core::EventRecord;
+use super::chain::{Entry, Line, MAX_LINE};
+use super::directory::{LogFile, files};
 
-/// Iterates over the events from a time on. Damaged lines are skipped: [`verify`](super::verify()) reports them.
+/// Iterates over the entries from a time on. Damaged lines are skipped: [`verify`](super::verify()) reports them.
 #[derive(Debug)]
 pub(crate) struct Reader {
     from: Timestamp,
@@ -20,24 +19,20 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads the log in `directory`; no event if it does not exist.
+    /// Reads the log in `directory`; no entry if it does not exist.
     ///
     /// # Errors
     /// If the directory cannot be read.
     pub(crate) fn open(directory: &Path, from: Timestamp) -> io::Result<Self> {
-        let mut files: VecDeque<PathBuf> = files(directory)?
-            .into_iter()
-            .map(|file| file.path)
-            .collect();
-        // A file is of no interest if the one after it begins before that time.
-        while let Some(next) = files.get(1)
-            && begins(next)?.is_some_and(|time| time < from)
-        {
-            files.pop_front();
-        }
+        // A file that was not written since has no event since.
+        let is_of_interest = |file: &LogFile| {
+            let modified = Timestamp::try_from(file.modified);
+            modified.map_or(true, |modified| modified >= from)
+        };
+        let files = files(directory)?.into_iter().filter(is_of_interest);
         Ok(Self {
             from,
-            files,
+            files: files.map(|file| file.path).collect(),
             open: None,
         })
     }
@@ -74,7 +69,7 @@ impl Reader {
 }
 
 impl Iterator for Reader {
-    type Item = io::Result<EventRecord>;
+    type Item = io::Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -82,9 +77,9 @@ impl Iterator for Reader {
                 Ok(line) => line,
                 Err(error) => return Some(Err(error)),
             };
-            let event = Line::parse(&line).ok().map(|line| line.event);
-            if let Some(event) = event.filter(|event| event.time >= self.from) {
-                return Some(Ok(event));
+            let entry = Line::parse(&line).ok().map(|line| line.entry);
+            if let Some(entry) = entry.filter(|entry| entry.event.time >= self.from) {
+                return Some(Ok(entry));
             }
         }
     }
@@ -97,15 +92,4 @@ pub(super) fn read_line(file: &mut impl io::BufRead) -> io::Result<Option<Vec<u8
     file.take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
     let is_line = line.last() == Some(&b'\n') || line.len() == MAX_LINE;
     Ok(is_line.then_some(line))
-}
-
-fn begins(path: &Path) -> io::Result<Option<Timestamp>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let line = read_line(&mut BufReader::new(file))?;
-    let line = line.and_then(|line| Line::parse(&line).ok());
-    Ok(line.map(|line| line.event.time))
 }

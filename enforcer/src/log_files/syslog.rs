@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
+use std::net::IpAddr;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ const AUTHPRIV: u8 = 10;
 /// Severities (RFC 5424, table 2).
 const WARNING: u8 = 4;
 const NOTICE: u8 = 5;
+/// Length of an event as JSON from which on it is shortened: receivers cut or refuse long messages.
+const MOST_JSON: usize = 32 * 1024;
 
 /// A local syslog socket.
 pub(crate) struct Syslog {
@@ -65,11 +68,15 @@ fn message(event: &EventRecord, format: SyslogFormat, host: &str) -> String {
     } else {
         WARNING
     };
+    let json = serde_json::to_string(event);
+    if json.as_ref().is_ok_and(|json| json.len() > MOST_JSON) {
+        return message(&event.shortened(), format, host);
+    }
     let content = match format {
         SyslogFormat::Rfc5424 => format!(
             "@cee: {}",
             // An event with a path that is not UTF-8 has no JSON.
-            serde_json::to_string(event).unwrap_or_else(|_error| event.sentence())
+            json.unwrap_or_else(|_error| event.sentence())
         ),
         SyslogFormat::Cef => cef(event),
     };
@@ -107,9 +114,19 @@ fn cef(event: &EventRecord) -> String {
     field("rt", Some(event.time.as_millisecond().to_string()));
     field("act", action.map(str::to_owned));
     field("cnt", Some(event.duplicates.saturating_add(1).to_string()));
-    field("dst", event.destination.map(|it| it.to_string()));
+    address(
+        &mut field,
+        "dst",
+        ("c6a3", "Destination IPv6 Address"),
+        event.destination,
+    );
     field("dpt", event.port.map(|it| it.to_string()));
-    field("src", event.source.map(|it| it.to_string()));
+    address(
+        &mut field,
+        "src",
+        ("c6a2", "Source IPv6 Address"),
+        event.source,
+    );
     let protocol = event.protocol.to_ascii_uppercase();
     field("proto", Some(protocol).filter(|it| !it.is_empty()));
     field("dhost", event.server_name.clone());
@@ -133,6 +150,23 @@ fn cef(event: &EventRecord) -> String {
     field("msg", Some(event.sentence()));
     text.truncate(text.trim_end().len());
     text
+}
+
+/// Writes an address: CEF has other keys for IPv6.
+fn address(
+    field: &mut impl FnMut(&str, Option<String>),
+    v4: &str,
+    (v6, label): (&str, &str),
+    address: Option<IpAddr>,
+) {
+    match address {
+        Some(IpAddr::V4(address)) => field(v4, Some(address.to_string())),
+        Some(IpAddr::V6(address)) => {
+            field(v6, Some(address.to_string()));
+            field(&format!("{v6}Label"), Some(label.to_owned()));
+        }
+        None => {}
+    }
 }
 
 /// Writes a custom string of CEF with its label.

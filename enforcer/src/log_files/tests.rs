@@ -36,14 +36,14 @@ fn numbered(sequence: u64) -> EventRecord {
 /// Appends events with these numbers; the time of each is its number in seconds.
 fn append(log: &mut Appender, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
-        log.append(&numbered(number)).unwrap();
+        log.append(&Entry::single(numbered(number))).unwrap();
     }
 }
 
 fn read(directory: &Path, from: i64) -> Vec<u64> {
     let from = Timestamp::from_second(from).unwrap();
     let events = Reader::open(directory, from).unwrap();
-    events.map(|event| event.unwrap().sequence).collect()
+    events.map(|entry| entry.unwrap().event.sequence).collect()
 }
 
 fn paths(directory: &Path) -> Vec<PathBuf> {
@@ -63,7 +63,7 @@ fn events_are_read_back_in_order_from_a_time_on() {
     );
     assert_eq!(read(directory.path(), 2000), [0; 0]);
     let last = Reader::open_last(directory.path()).unwrap();
-    assert_eq!(last.last().unwrap().unwrap(), numbered(1000));
+    assert_eq!(last.last().unwrap().unwrap(), Entry::single(numbered(1000)));
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn the_log_stays_within_its_size_and_loses_its_oldest_events() {
     append(&mut log, 1..=4000);
     let files = super::directory::files(directory.path()).unwrap();
     let total: u64 = files.iter().map(|file| file.length).sum();
-    assert_eq!(files.len(), 8);
+    assert!((7..=8).contains(&files.len()), "{}", files.len());
     assert!(total <= 8 * 64 * 1024, "{total}");
     let held = read(directory.path(), 0);
     assert_eq!(held.last(), Some(&4000));
@@ -145,4 +145,61 @@ fn only_root_reads_it() {
     append(&mut open(&log), [1]);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&log), mode(&paths(&log)[0])), (0o700, 0o600));
+}
+
+#[test]
+fn an_entry_that_is_too_long_to_be_read_back_is_shortened() {
+    let directory = tempfile::tempdir().unwrap();
+    let name = "a.contoso.azurecr.io".parse::<crate::name::Name>().unwrap();
+    let long = EventRecord {
+        message: Some("\u{1}".repeat(300_000)),
+        cgroup: Some("/x".repeat(100_000).into()),
+        names: vec![name; 5000],
+        ..numbered(2)
+    };
+    let mut log = open(directory.path());
+    append(&mut log, [1]);
+    log.append(&Entry::single(long)).unwrap();
+    append(&mut log, [3]);
+    assert_eq!(read(directory.path(), 0), [1, 2, 3]);
+    assert!(verify(directory.path()).unwrap().breaks.is_empty());
+}
+
+#[test]
+fn files_of_others_are_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let names = [
+        "events-5.jsonl",
+        "events-+00000000001.jsonl",
+        "events-18446744073709551616.jsonl",
+        "notes.txt",
+    ];
+    for name in names {
+        fs::write(directory.path().join(name), "x").unwrap();
+    }
+    append(&mut open(directory.path()), 1..=4000);
+    assert!(verify(directory.path()).unwrap().breaks.is_empty());
+    assert!(
+        names
+            .iter()
+            .all(|name| directory.path().join(name).exists())
+    );
+}
+
+#[test]
+fn a_file_that_somebody_removed_or_emptied_is_noticed() {
+    for change in [
+        |path: &Path| fs::remove_file(path).unwrap(),
+        |path: &Path| fs::write(path, "").unwrap(),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = open(directory.path());
+        append(&mut log, 1..=5);
+        log.sync().unwrap();
+        change(&paths(directory.path())[0]);
+        append(&mut log, [6]);
+        assert!(log.sync().is_err());
+        drop(log);
+        append(&mut open(directory.path()), [7]);
+    }
 }

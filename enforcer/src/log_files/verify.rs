@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::chain::{Line, LineHash};
+use super::chain::{Entry, Line, LineHash};
 use super::directory::files;
 use super::read::read_line;
 
@@ -62,14 +62,22 @@ pub(crate) fn verify(directory: &Path) -> io::Result<Verified> {
             breaks: Vec::new(),
         },
         is_first: true,
+        is_whole: false,
     };
     let mut expected = None;
     for file in files {
         if expected.is_some_and(|number| number != file.number) {
             chain.breaks(&file.path, 1, "a file before it is missing".to_owned());
         }
-        expected = Some(file.number + 1);
-        let mut reader = BufReader::new(File::open(&file.path)?);
+        let is_oldest = expected.is_none();
+        let mut reader = match File::open(&file.path) {
+            Ok(file) => BufReader::new(file),
+            // The daemon has removed the oldest one meanwhile.
+            Err(error) if is_oldest && error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        expected = file.number.checked_add(1);
+        chain.is_whole = file.number == 1;
         let mut number = 0;
         while let Some(line) = read_line(&mut reader)? {
             number += 1;
@@ -82,6 +90,8 @@ pub(crate) fn verify(directory: &Path) -> io::Result<Verified> {
 struct Chain {
     found: Verified,
     is_first: bool,
+    /// Whether the file is the first one of all, before which there is no line.
+    is_whole: bool,
 }
 
 impl Chain {
@@ -89,9 +99,15 @@ impl Chain {
         self.found.bytes += line.len() as u64;
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         match Line::parse(line) {
-            Ok(Line { previous, event }) => {
+            Ok(Line {
+                previous,
+                entry: Entry { event, .. },
+            }) => {
                 if self.is_first {
                     self.found.before = previous;
+                    if self.is_whole && previous != LineHash::NONE {
+                        self.breaks(path, number, "lines before it are missing".to_owned());
+                    }
                 } else if previous != self.found.head {
                     let problem = "its hash is not that of the line before it: that one was changed, or lines between them are missing";
                     self.breaks(path, number, problem.to_owned());

@@ -39,18 +39,20 @@ fn event_log(in_force: &InForce) -> Option<Check> {
     Some(match verify(&directory(&in_force.paths.state)) {
         Err(error) => Check::unknown(id, format!("it cannot be read: {error}"), fix),
         Ok(found) => {
+            let is_gone = found.events == 0 && !in_force.events.is_empty();
             let problem = found.breaks.first();
             let message = match problem {
                 Some(broken) => {
                     let (file, line) = (broken.file.display(), broken.line);
                     format!("{file}, line {line}: {}", broken.problem)
                 }
+                None if is_gone => "it is empty, but the daemon has events".to_owned(),
                 None => format!(
                     "{} events, unchanged; SHA-256 of the last line {}",
                     found.events, found.head
                 ),
             };
-            Check::new(id, problem.is_none(), message, fix)
+            Check::new(id, problem.is_none() && !is_gone, message, fix)
         }
     })
 }

@@ -30,7 +30,11 @@ pub(super) async fn follow(
     let mut daemon = Daemon::find(runtime).await?;
     printer.header(&EventLine::header(zone))?;
     let mut after = selection.after();
-    let mut printed = Printed::default();
+    let mut printed = Printed {
+        sequence: after,
+        time: Timestamp::now(),
+        is_other_daemon: false,
+    };
     loop {
         let stop = Notify::new();
         let mut outcome = Ok(());
@@ -71,22 +75,12 @@ pub(super) async fn follow(
     }
 }
 
-/// The last event that was read.
+/// The last event that was read, or that `--since` names.
 struct Printed {
     sequence: u64,
     time: Timestamp,
     /// Whether the daemon may repeat events that an earlier one reported.
     is_other_daemon: bool,
-}
-
-impl Default for Printed {
-    fn default() -> Self {
-        Self {
-            sequence: 0,
-            time: Timestamp::MIN,
-            is_other_daemon: false,
-        }
-    }
 }
 
 impl Printed {

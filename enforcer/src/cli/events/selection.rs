@@ -52,6 +52,8 @@ impl<'a> Selection<'a> {
                 .into_iter()
                 .for_each(&mut add),
         }
+        // Sums of floods are written later than events after them.
+        held.sort_by_key(|event| event.time);
         Ok(held)
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::exit::Exit;
@@ -36,9 +37,11 @@ struct VerifiedText {
 impl fmt::Display for VerifiedText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = &self.found;
-        let Some((first, last)) = found.first.zip(found.last) else {
+        if found.bytes == 0 {
             return writeln!(formatter, "{}: no event", self.directory.display());
-        };
+        }
+        let time =
+            |time: Option<Timestamp>| time.map_or("?".to_owned(), |time| instant(time).to_string());
         writeln!(
             formatter,
             "{}: {} in {}, {} KiB, from {} to {}",
@@ -50,8 +53,8 @@ impl fmt::Display for VerifiedText {
             ),
             count(found.files, "file", "files"),
             found.bytes.div_ceil(1024),
-            instant(first),
-            instant(last),
+            time(found.first),
+            time(found.last),
         )?;
         writeln!(formatter, "SHA-256 of the last line: {}", found.head)?;
         for broken in &found.breaks {

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::connections::FOLLOWERS;
-use super::events::{Follow, History, Listing};
+use super::events::{Follow, Listing};
+use super::history::History;
 use crate::control::{metrics, prometheus_text};
 use crate::core::Status;
 use crate::daemon::{EventLog, Published};
@@ -59,7 +60,10 @@ pub(super) fn answer<B>(
         "/status" => json(&daemon.status()),
         "/metrics" => page(request, daemon),
         "/events" => match EventsQuery::parse(request.uri().query().unwrap_or_default()) {
-            Some(query) if query.follow && !may_follow() => too_many_followers(),
+            // Both may take long.
+            Some(query) if (query.follow || query.from.is_some()) && !may_follow() => {
+                too_many_followers()
+            }
             Some(query) => events(&query, daemon.events()),
             None => line(
                 StatusCode::BAD_REQUEST,
@@ -105,7 +109,7 @@ fn page<B>(request: &Request<B>, daemon: &dyn DaemonState) -> Response<Body> {
 
 fn too_many_followers() -> Response<Body> {
     let text = format!(
-        "too many connections follow the events ({} for a user, {} for all users but root): end an `egress-enforcer events --follow`",
+        "too many connections follow or read the events ({} for a user, {} for all users but root): end an `egress-enforcer events --follow`",
         FOLLOWERS.per_user, FOLLOWERS.all_but_root
     );
     line(StatusCode::SERVICE_UNAVAILABLE, &text)
@@ -138,7 +142,7 @@ impl EventsQuery {
 
 fn events(query: &EventsQuery, log: Arc<EventLog>) -> Response<Body> {
     if let Some(from) = query.from {
-        return history(log, from);
+        return history(&log, from);
     }
     if query.follow {
         let body = Either::Right(Either::Left(Follow::new(log, query.since)));
@@ -148,17 +152,9 @@ fn events(query: &EventsQuery, log: Arc<EventLog>) -> Response<Body> {
     response(StatusCode::OK, JSON, Either::Right(body))
 }
 
-fn history(log: Arc<EventLog>, from: Timestamp) -> Response<Body> {
-    match History::new(log, from) {
-        Ok(history) => {
-            let body = Either::Right(Either::Right(history));
-            response(StatusCode::OK, JSON_LINES, Either::Right(body))
-        }
-        Err(error) => line(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("the event log cannot be read: {error}"),
-        ),
-    }
+fn history(log: &EventLog, from: Timestamp) -> Response<Body> {
+    let body = Either::Right(Either::Right(History::new(log, from)));
+    response(StatusCode::OK, JSON_LINES, Either::Right(body))
 }
 
 fn json(value: &impl Serialize) -> Response<Body> {

@@ -1,16 +1,13 @@
 //! Answers with events. They are generated in batches, so that a slow client does not increase memory use.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame};
-use jiff::Timestamp;
 
 use crate::core::EventRecord;
 use crate::daemon::EventLog;
-use crate::log_files::Reader;
 
 /// Maximum number of events in a batch.
 const BATCH: usize = 32;
@@ -72,75 +69,6 @@ impl Body for Listing {
     }
 }
 
-/// Body of `/events?from=TIME`: JSON lines of the events on the disk and in memory since that time, at the time of the request.
-pub(super) struct History {
-    kept: Option<Reader>,
-    log: Arc<EventLog>,
-    from: Timestamp,
-    /// The first event in memory: those on the disk from it on are skipped.
-    first: u64,
-    last: u64,
-    end: u64,
-}
-
-impl History {
-    /// The events from a time on.
-    ///
-    /// # Errors
-    /// If the directory of the log cannot be read.
-    pub(super) fn new(log: Arc<EventLog>, from: Timestamp) -> io::Result<Self> {
-        let (first, end) = (log.first(), log.last());
-        Ok(Self {
-            kept: log.read_kept(from)?,
-            log,
-            from,
-            first,
-            last: 0,
-            end,
-        })
-    }
-
-    /// Returns the next events; none at the end.
-    fn batch(&mut self) -> io::Result<Vec<EventRecord>> {
-        let mut batch = Vec::new();
-        while let Some(kept) = &mut self.kept
-            && batch.len() < BATCH
-        {
-            match kept.next().transpose()? {
-                Some(event) if event.sequence < self.first => batch.push(event),
-                Some(_) => {}
-                None => self.kept = None,
-            }
-        }
-        while batch.is_empty() && self.last < self.end {
-            let held = self.log.since(self.last, BATCH);
-            self.last = held.last().map_or(self.end, |event| event.sequence);
-            let wanted = held.into_iter();
-            batch = wanted
-                .filter(|event| event.sequence <= self.end && event.time >= self.from)
-                .collect();
-        }
-        Ok(batch)
-    }
-}
-
-impl Body for History {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let batch = match self.batch() {
-            Ok(batch) if batch.is_empty() => return Poll::Ready(None),
-            batch => batch,
-        };
-        let text = batch.and_then(|batch| Ok(lines(&batch)?));
-        Poll::Ready(Some(text.map(|text| Frame::data(Bytes::from(text)))))
-    }
-}
-
 /// Body of `/events?follow=1`: JSON lines without an end.
 pub(super) struct Follow {
     log: Arc<EventLog>,
@@ -171,12 +99,18 @@ impl Body for Follow {
     }
 }
 
-async fn after(log: Arc<EventLog>, sequence: u64) -> Vec<EventRecord> {
-    log.wait(sequence).await;
-    log.since(sequence, BATCH)
+async fn after(log: Arc<EventLog>, mut sequence: u64) -> Vec<EventRecord> {
+    loop {
+        log.wait(sequence).await;
+        let records = log.since(sequence, BATCH);
+        if !records.is_empty() {
+            return records;
+        }
+        sequence = log.last();
+    }
 }
 
-fn lines(records: &[EventRecord]) -> Result<Vec<u8>, serde_json::Error> {
+pub(super) fn lines(records: &[EventRecord]) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = Vec::new();
     for record in records {
         serde_json::to_writer(&mut text, record)?;
@@ -196,12 +130,6 @@ mod tests {
             text.extend(listing.batch(separator).unwrap());
         }
         String::from_utf8(text).unwrap()
-    }
-
-    fn log_kept_in(state: &std::path::Path) -> Arc<EventLog> {
-        let log = EventLog::new();
-        log.continue_in(state, &crate::config::Log::default());
-        Arc::new(log)
     }
 
     fn log(events: usize) -> Arc<EventLog> {
@@ -229,46 +157,5 @@ mod tests {
         text.push_str(&rest(&mut listing));
         let read: Vec<EventRecord> = serde_json::from_str(&text).unwrap();
         assert_eq!(read.len(), BATCH);
-    }
-
-    fn all(mut history: History) -> Vec<u64> {
-        let mut sequences = Vec::new();
-        loop {
-            let batch = history.batch().unwrap();
-            if batch.is_empty() {
-                return sequences;
-            }
-            sequences.extend(batch.iter().map(|event| event.sequence));
-        }
-    }
-
-    #[test]
-    fn a_history_has_each_event_of_memory_and_disk_once() {
-        let state = tempfile::tempdir().unwrap();
-        let log = log_kept_in(state.path());
-        // A process that is denied now and then, so that nothing is aggregated.
-        for number in 0..3000_u32 {
-            log.push(EventRecord {
-                unit: Some(format!("{}.service", number % 100)),
-                ..event()
-            });
-            if number % 256 == 0 {
-                std::thread::sleep(std::time::Duration::from_millis(100));
-            }
-        }
-        assert!(log.first() > 1, "memory has the last ones only");
-        let history = || History::new(log.clone(), Timestamp::MIN).unwrap();
-        assert_eq!(all(history()), (1..=3000).collect::<Vec<u64>>());
-        let later = History::new(
-            log.clone(),
-            event().time + jiff::SignedDuration::from_secs(1),
-        );
-        assert_eq!(all(later.unwrap()), [0; 0]);
-    }
-
-    #[test]
-    fn without_a_log_a_history_has_what_is_in_memory() {
-        let log = log(3);
-        assert_eq!(all(History::new(log, Timestamp::MIN).unwrap()), [1, 2, 3]);
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod connections;
 mod events;
+mod history;
 mod socket;
 mod tcp;
 #[cfg(test)]

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use crate::config::Log;
 use crate::core::{EventKind, EventRecord};
-use crate::log_files::{Appender, Reader};
+use crate::log_files::{Appender, Entry, Reader};
 
 /// Events of earlier runs that a daemon reads again.
 const MOST_REMEMBERED: usize = 256;
 /// Time between two attempts to open a log that failed.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(10);
 
 /// The log of earlier runs.
 #[derive(Debug, Default)]
@@ -27,16 +27,18 @@ pub(in crate::daemon) struct Remembered {
 
 /// The log on the disk, also while it cannot be written.
 pub(super) struct Disk {
-    pub(super) directory: PathBuf,
+    directory: PathBuf,
     size: u64,
     flush: Duration,
     log: Option<Appender>,
+    last_sequence: u64,
     /// When an unsynced event is to be synced.
-    pub(super) sync_at: Option<Instant>,
-    retry_at: Instant,
-    pub(super) failure: Option<String>,
-    /// Events that could not be written.
-    pub(super) unwritten: u64,
+    sync_at: Option<Instant>,
+    /// When a log that failed is to be opened again.
+    retry_at: Option<Instant>,
+    failure: Option<String>,
+    /// Denials and notes that could not be written, and the number before the next event.
+    missed: u64,
 }
 
 impl Disk {
@@ -46,29 +48,84 @@ impl Disk {
             size: config.size,
             flush: config.flush,
             log: None,
+            last_sequence: 0,
             sync_at: None,
-            retry_at: Instant::now(),
+            retry_at: None,
             failure: None,
-            unwritten: 0,
+            missed: 0,
         }
     }
 
     /// Opens the log, and returns what earlier runs left.
     pub(super) fn remember(&mut self) -> Remembered {
-        let last_sequence = self.open();
+        self.open();
         let mut events = last_events(&self.directory).unwrap_or_else(|error| {
-            self.fail("cannot be read", &error);
+            tracing::warn!(
+                "{} cannot be read: {error}; `events` begins with this run",
+                self.directory.display()
+            );
             Vec::new()
         });
         events.sort_by_key(|event| event.sequence);
-        events.retain(|event| event.sequence <= last_sequence);
+        events.retain(|event| event.sequence <= self.last_sequence);
         Remembered {
-            last_sequence,
+            last_sequence: self.last_sequence,
             events,
         }
     }
 
-    fn open(&mut self) -> u64 {
+    pub(super) fn failure(&self) -> Option<String> {
+        self.failure.clone()
+    }
+
+    pub(super) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
+    /// Counts denials and notes that were not given to [`Disk::write`].
+    pub(super) fn missed(&mut self, count: u64) {
+        self.missed = self.missed.saturating_add(count);
+    }
+
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        [self.sync_at, self.retry_at].into_iter().flatten().min()
+    }
+
+    pub(super) fn do_what_is_due(&mut self) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+        if is_due(self.retry_at) {
+            self.open();
+            self.write_gap();
+        }
+        if is_due(self.sync_at) {
+            self.sync();
+        }
+    }
+
+    pub(super) fn write(&mut self, entry: &Entry) {
+        self.write_gap();
+        if self.missed > 0 || !self.append(entry) {
+            self.missed(entry.event.duplicates.saturating_add(1));
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.write_gap();
+        self.sync();
+        match &self.log {
+            Some(log) => {
+                let head = log.head();
+                tracing::info!("event log: closed, SHA-256 of its last line {head}");
+            }
+            None => tracing::warn!(
+                "event log: {} events since it failed are in the journal only",
+                self.missed
+            ),
+        }
+    }
+
+    fn open(&mut self) {
+        self.retry_at = None;
         match Appender::open(&self.directory, self.size) {
             Ok(opened) => {
                 tracing::info!(
@@ -78,96 +135,79 @@ impl Disk {
                 );
                 if opened.incomplete > 0 {
                     tracing::warn!(
-                        "event log: {} bytes of an incomplete last line were removed, as the host stopped while it was written",
+                        "event log: {} bytes of an incomplete last line were removed: it could not be written to its end",
                         opened.incomplete
                     );
                 }
+                self.last_sequence = self.last_sequence.max(opened.last_sequence);
                 self.log = Some(opened.log);
-                opened.last_sequence
+                self.failure = None;
             }
-            Err(error) => {
-                self.fail("cannot be opened", &error);
-                self.retry_at = Instant::now() + RETRY;
-                0
+            Err(error) => self.fail("cannot be opened", &error),
+        }
+    }
+
+    /// Says in the log what it lacks.
+    fn write_gap(&mut self) {
+        if self.missed > 0 && self.log.is_some() {
+            let gap = gap(self.missed, self.last_sequence);
+            if self.append(&Entry::single(gap)) {
+                self.missed = 0;
             }
         }
     }
 
-    pub(super) fn write(&mut self, event: &EventRecord) {
-        if self.log.is_none() && self.retry_at <= Instant::now() {
-            self.open();
-        }
-        if self.unwritten > 0 && self.append(&gap(self.unwritten, event)) {
-            self.unwritten = 0;
-        }
-        if self.unwritten == 0 && self.append(event) {
-            self.failure = None;
-            let now = Instant::now();
-            self.sync_at.get_or_insert_with(|| now + self.flush);
-        } else {
-            self.unwritten = self.unwritten.saturating_add(1);
-        }
-    }
-
-    fn append(&mut self, event: &EventRecord) -> bool {
+    fn append(&mut self, entry: &Entry) -> bool {
         let Some(log) = &mut self.log else {
             return false;
         };
-        match log.append(event) {
-            Ok(()) => true,
-            Err(error) => {
-                self.fail("cannot be written", &error);
-                false
-            }
+        if let Err(error) = log.append(entry) {
+            self.fail("cannot be written", &error);
+            return false;
         }
-    }
-
-    pub(super) fn sync_if_due(&mut self) {
-        if self.sync_at.is_some_and(|at| at <= Instant::now()) {
-            self.sync();
-        }
+        self.last_sequence = self.last_sequence.max(entry.event.sequence);
+        let now = Instant::now();
+        self.sync_at.get_or_insert(now + self.flush);
+        true
     }
 
     fn sync(&mut self) {
         self.sync_at = None;
         let synced = self.log.as_mut().map_or(Ok(()), Appender::sync);
         if let Err(error) = synced {
+            // What the kernel did not write is lost, and it reports that once.
             self.fail("cannot be flushed", &error);
         }
     }
 
-    pub(super) fn close(&mut self) {
-        self.sync();
-        if let Some(log) = &self.log {
-            let head = log.head();
-            tracing::info!("event log: closed, SHA-256 of its last line {head}");
-        }
-    }
-
+    /// Closes the log until the next attempt.
     fn fail(&mut self, what: &str, error: &io::Error) {
         self.failure = Some(format!("{} {what}: {error}", self.directory.display()));
+        self.log = None;
+        self.sync_at = None;
+        self.retry_at = Some(Instant::now() + RETRY);
     }
 }
 
 /// Returns the last events of the log.
 fn last_events(directory: &Path) -> io::Result<Vec<EventRecord>> {
     let mut events = VecDeque::new();
-    for event in Reader::open_last(directory)? {
+    for entry in Reader::open_last(directory)? {
         if events.len() == MOST_REMEMBERED {
             events.pop_front();
         }
-        events.push_back(event?);
+        events.push_back(entry?.event);
     }
     Ok(events.into())
 }
 
-/// Returns a note in place of events that are in the journal only.
-fn gap(unwritten: u64, next: &EventRecord) -> EventRecord {
+/// Returns a note in place of denials and notes that are in the journal only.
+fn gap(missed: u64, sequence: u64) -> EventRecord {
     let message = format!(
-        "{unwritten} events before this one could not be written here: they are in the journal"
+        "{missed} denials and changes before this could not be written here: they are in the journal"
     );
     EventRecord {
-        sequence: next.sequence,
+        sequence,
         ..EventRecord::note(EventKind::EventLog, message, Timestamp::now())
     }
 }

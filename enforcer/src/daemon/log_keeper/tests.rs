@@ -1,25 +1,27 @@
 //! The thread with a real directory.
 
 use std::fs;
-
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::disk::Disk;
 use super::*;
 use crate::config::SyslogFormat;
 use crate::core::EventKind;
 use crate::core::test_data::event;
 use crate::daemon::EventLog;
-use crate::log_files::verify;
+use crate::log_files::{Entry, Reader, directory, verify};
 
 fn log_in(state: &Path, config: &Log) -> EventLog {
     let log = EventLog::new();
-    log.continue_in(state, config);
+    log.keep_in(state, config);
     log
 }
 
 fn kept(state: &Path) -> Vec<u64> {
     let events = Reader::open(&directory(state), Timestamp::MIN).unwrap();
-    events.map(|event| event.unwrap().sequence).collect()
+    events.map(|event| event.unwrap().event.sequence).collect()
 }
 
 fn push(log: &EventLog, events: usize) {
@@ -31,11 +33,11 @@ fn events_are_numbered_on_and_remembered_over_a_restart() {
     let state = tempfile::tempdir().unwrap();
     let log = log_in(state.path(), &Log::default());
     push(&log, 3);
-    log.keep_with(None);
+    log.close();
     let log = log_in(state.path(), &Log::default());
-    assert_eq!((log.first(), log.last()), (1, 3));
+    assert_eq!((log.held().len(), log.last()), (3, 3));
     push(&log, 2);
-    log.keep_with(None);
+    log.close();
     assert_eq!(kept(state.path()), [1, 2, 3, 4, 5]);
     assert_eq!(log.since(0, 9).len(), 5);
 }
@@ -62,9 +64,9 @@ fn a_flood_is_aggregated_and_every_denial_is_counted() {
         push(&log, 498);
         std::thread::sleep(Duration::from_millis(200));
     }
-    log.keep_with(None);
+    log.close();
     let events = Reader::open(&directory(state.path()), Timestamp::MIN).unwrap();
-    let counts = events.map(|event| event.unwrap().duplicates + 1);
+    let counts = events.map(|event| event.unwrap().event.duplicates + 1);
     let (records, denials) =
         counts.fold((0, 0), |(records, sum), count| (records + 1, sum + count));
     assert_eq!((records, denials), (65, 1992));
@@ -80,21 +82,22 @@ fn a_log_that_cannot_be_opened_is_reported_and_events_stay_in_memory() {
     let problem = log.failures().disk.unwrap();
     assert!(problem.contains("cannot be"), "{problem}");
     assert_eq!(log.since(0, 9).len(), 2);
-    log.keep_with(None);
+    log.close();
 }
 
 #[test]
 fn what_could_not_be_written_is_said_in_the_log() {
     let state = tempfile::tempdir().unwrap();
     let mut disk = Disk::new(directory(state.path()), &Log::default());
-    disk.unwritten = 7;
-    disk.write(&event());
+    disk.remember();
+    disk.missed(7);
+    disk.write(&Entry::single(event()));
     disk.close();
     let mut events = Reader::open(&directory(state.path()), Timestamp::MIN).unwrap();
-    let note = events.next().unwrap().unwrap();
+    let note = events.next().unwrap().unwrap().event;
     assert_eq!(note.kind(), EventKind::EventLog);
     assert!(
-        note.sentence().starts_with("7 events before"),
+        note.sentence().starts_with("7 denials and changes before"),
         "{}",
         note.sentence()
     );
@@ -110,9 +113,9 @@ fn nothing_is_kept_where_the_configuration_wants_none() {
     };
     let log = log_in(state.path(), &none);
     push(&log, 2);
-    log.keep_with(None);
+    log.close();
     assert!(!directory(state.path()).exists());
-    assert!(log.read_kept(Timestamp::MIN).unwrap().is_none());
+    assert_eq!(log.directory(), None);
 }
 
 #[test]
@@ -134,6 +137,64 @@ fn a_syslog_socket_without_a_receiver_is_reported() {
         std::thread::sleep(Duration::from_millis(10));
     };
     assert!(problem.contains("nobody"), "{problem}");
-    log.keep_with(None);
+    log.close();
     assert_eq!(kept(state.path()), [1]);
+}
+
+#[test]
+fn a_log_that_fails_is_opened_again_and_says_what_it_lacks() {
+    let state = tempfile::tempdir().unwrap();
+    let place = directory(state.path());
+    fs::write(&place, "a file in place of the directory").unwrap();
+    let mut disk = Disk::new(place.clone(), &Log::default());
+    disk.remember();
+    disk.write(&Entry::single(EventRecord {
+        sequence: 1,
+        duplicates: 4,
+        ..event()
+    }));
+    assert!(disk.failure().is_some() && disk.due_at().is_some());
+    fs::remove_file(&place).unwrap();
+    disk.close();
+    assert!(disk.failure().is_some(), "not before it is due");
+    std::thread::sleep(
+        disk.due_at()
+            .unwrap()
+            .saturating_duration_since(Instant::now()),
+    );
+    disk.do_what_is_due();
+    assert_eq!((disk.failure(), disk.due_at().is_some()), (None, true));
+    disk.close();
+    let mut events = Reader::open(&place, Timestamp::MIN).unwrap();
+    let note = events.next().unwrap().unwrap().event.sentence();
+    assert!(note.starts_with("5 denials and changes"), "{note}");
+    assert!(events.next().is_none());
+}
+
+/// As after a start during which the disk was full.
+#[test]
+fn numbers_go_on_after_those_of_a_log_that_is_opened_later() {
+    let state = tempfile::tempdir().unwrap();
+    let log = log_in(state.path(), &Log::default());
+    push(&log, 5);
+    log.close();
+    let none = Log {
+        size: 0,
+        ..Log::default()
+    };
+    let log = log_in(state.path(), &none);
+    push(&log, 2);
+    log.keep_in(state.path(), &Log::default());
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !directory(state.path()).exists() || log.last() <= 5 {
+        assert!(Instant::now() < patience, "{}", log.last());
+        push(&log, 1);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    log.close();
+    let kept = kept(state.path());
+    assert!(
+        kept.is_sorted() && kept.windows(2).all(|two| two[0] != two[1]),
+        "{kept:?}"
+    );
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::*;
+use crate::core::EventKind;
 
 const MINUTE: u64 = 60;
 
@@ -27,7 +28,13 @@ fn of_1992_addresses_in_a_second_64_are_written_and_the_rest_is_one_record() {
     assert_eq!(admitted.count(), 64);
     assert_eq!(aggregator.due_at(), Some(at(5 * MINUTE)));
     assert!(aggregator.due(at(5 * MINUTE - 1)).is_empty());
-    let [aggregated] = <[_; 1]>::try_from(aggregator.due(at(5 * MINUTE))).unwrap();
+    let [
+        Entry {
+            first,
+            event: aggregated,
+        },
+    ] = <[_; 1]>::try_from(aggregator.due(at(5 * MINUTE))).unwrap();
+    assert_eq!((first, aggregated.sequence), (Some(64), 1991));
     assert_eq!(aggregated.duplicates + 1, 1992 - 64);
     assert_eq!(
         (aggregated.destination, aggregated.port),
@@ -83,7 +90,7 @@ fn what_is_aggregated_at_the_end_is_not_lost() {
     let rest: u64 = aggregator
         .rest()
         .iter()
-        .map(|event| event.duplicates + 1)
+        .map(|entry| entry.event.duplicates + 1)
         .sum();
     assert_eq!(written + rest, 100);
     assert!(aggregator.rest().is_empty());
@@ -102,4 +109,33 @@ fn groups_without_number_share_one_budget() {
     // Groups that were quiet for long make room.
     assert!(aggregator.rest().len() <= 257);
     assert!(aggregator.admit(of(20_000), at(24 * 60 * MINUTE)).is_some());
+}
+
+#[test]
+fn notes_are_never_aggregated() {
+    let mut aggregator = Aggregator::default();
+    let note = EventRecord::note(EventKind::Names, "they came".to_owned(), event().time);
+    for _ in 0..1000 {
+        assert_eq!(aggregator.admit(note.clone(), at(0)), Some(note.clone()));
+    }
+}
+
+#[test]
+fn aggregated_totals_are_totals() {
+    let total = EventRecord {
+        reason: "suppressed".to_owned(),
+        message: Some("300 denials".to_owned()),
+        duplicates: 299,
+        ..event()
+    };
+    let later = EventRecord {
+        message: Some("200 denials".to_owned()),
+        duplicates: 199,
+        ..total.clone()
+    };
+    let sum = total.aggregated_with(&later);
+    assert_eq!(
+        sum.sentence(),
+        "500 denials of plc.service were too many for an event each"
+    );
 }

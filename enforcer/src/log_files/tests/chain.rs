@@ -100,3 +100,12 @@ fn a_line_without_an_end_is_bounded() {
     assert_eq!(read(directory.path(), 0), [1, 2]);
     assert!(!broken_lines(directory.path()).is_empty());
 }
+
+#[test]
+fn removed_first_lines_of_the_first_file_show() {
+    let directory = log_of(5);
+    edit(directory.path(), |lines| {
+        lines.remove(0);
+    });
+    assert_eq!(broken_lines(directory.path()), [1]);
+}

@@ -99,3 +99,17 @@ fn a_receiver_that_does_not_read_delays_nobody() {
         Some(std::io::ErrorKind::WouldBlock)
     );
 }
+
+#[test]
+fn an_ipv6_address_has_keys_of_its_own_in_cef() {
+    let event = EventRecord {
+        destination: Some("2001:db8::7".parse().unwrap()),
+        ..event()
+    };
+    let cef = sent(SyslogFormat::Cef, &event);
+    assert!(
+        cef.contains(" c6a3=2001:db8::7 c6a3Label=Destination IPv6 Address "),
+        "{cef}"
+    );
+    assert!(!cef.contains(" dst="), "{cef}");
+}
