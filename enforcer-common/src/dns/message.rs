@@ -10,6 +10,8 @@ pub const MESSAGE_BYTES: usize = 4096;
 pub const MAX_RECORDS: usize = 128;
 /// Maximum length of a CNAME chain; an answer with more is unusable. BIND and Unbound follow 11, and Azure's names have five.
 pub const MAX_ALIASES: usize = 32;
+/// Bytes behind a key that stay zero: as many as the first label can have, so that what follows that label is a key of its own.
+const KEY_PADDING: usize = 64;
 /// Length of the header (RFC 1035 section 4.1.1).
 pub(super) const HEADER: u32 = 12;
 /// The class of the Internet (RFC 1035 section 3.2.4).
@@ -20,7 +22,7 @@ pub(super) const INTERNET: u16 = 1;
 #[repr(C)]
 pub struct MessageReader {
     pub(super) message: [Cell<u8>; MESSAGE_BYTES],
-    pub(super) key: [Cell<u8>; NAME_BYTES],
+    pub(super) key: [Cell<u8>; NAME_BYTES + KEY_PADDING],
     pub(super) wildcard: [Cell<u8>; NAME_BYTES],
     /// Hash of the last name of the CNAME chain so far.
     pub(super) chain: Cell<u64>,
@@ -76,7 +78,7 @@ impl MessageReader {
     pub const fn new() -> Self {
         Self {
             message: [const { Cell::new(0) }; MESSAGE_BYTES],
-            key: [const { Cell::new(0) }; NAME_BYTES],
+            key: [const { Cell::new(0) }; NAME_BYTES + KEY_PADDING],
             wildcard: [const { Cell::new(0) }; NAME_BYTES],
             chain: Cell::new(0),
             aliases: [const { Alias::new() }; MAX_ALIASES],
@@ -122,7 +124,21 @@ impl MessageReader {
     /// The question's name as [`crate::layout::NameKey`].
     #[inline(always)]
     pub const fn key(&self) -> &[Cell<u8>; NAME_BYTES] {
-        &self.key
+        const { assert!(NAME_BYTES <= NAME_BYTES + KEY_PADDING) };
+        match self.key.first_chunk() {
+            Some(key) => key,
+            None => &self.wildcard,
+        }
+    }
+
+    /// What follows the first label of that name, from its dot on: `.blob.core.windows.net`; `None` if nothing follows.
+    #[inline(always)]
+    pub fn parent(&self) -> Option<&[Cell<u8>; NAME_BYTES]> {
+        let label = self.byte(HEADER)? as usize % KEY_PADDING;
+        if self.key[label].get() != b'.' {
+            return None;
+        }
+        self.key.get(label..label + NAME_BYTES)?.try_into().ok()
     }
 
     /// That name with `*` for its second label; begins with zero if there is no third label.

@@ -51,6 +51,14 @@ impl PendingQueries {
         self.next.set(next.wrapping_add(1) as u64);
     }
 
+    /// Adds a query unless that drops another one.
+    #[inline(always)]
+    pub fn add_if_free(&self, word: u64) {
+        if self.words[self.next.get() as usize % MAX_PENDING].get() == 0 {
+            self.add(word);
+        }
+    }
+
     /// Removes a query; returns whether it was there. A query that was sent twice is there twice.
     #[inline(always)]
     pub fn take(&self, word: u64) -> bool {
@@ -74,6 +82,16 @@ impl Default for PendingQueries {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_that_may_drop_none_waits_for_a_free_place() {
+        let pending = PendingQueries::new();
+        (1..=40).for_each(|word| pending.add_if_free(word));
+        assert!((1..=32).all(|word| pending.take(word)));
+        assert!(!(33..=40).any(|word| pending.take(word)));
+        pending.add_if_free(50);
+        assert!(pending.take(50));
+    }
 
     #[test]
     fn a_query_is_answered_as_often_as_it_was_sent() {

@@ -36,6 +36,9 @@ impl NameEntry {
     pub const ASK_DAEMON: u32 = 8;
     /// Server names are not checked at its addresses (`sni = "off"`) for some cgroup: the kernel grants none of them.
     pub const UNCHECKED: u32 = 16;
+    /// Any name with this text behind its first label, which begins with a dot. It allows nothing: answers are reported, so that denials have the name
+    /// that was asked for.
+    pub const WATCHED: u32 = 32;
 }
 
 /// The grant of an address to a cgroup by a name.

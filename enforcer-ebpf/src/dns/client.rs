@@ -7,6 +7,7 @@ use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
 use aya_ebpf::helpers::{bpf_get_netns_cookie, bpf_sk_storage_get};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext};
 use enforcer_common::dns::{PORT, PendingQueries};
+use enforcer_common::layout::NameEntry;
 use enforcer_common::{Address, Flow, ObservationOutcome, Transport};
 
 use super::name::query_word;
@@ -134,7 +135,12 @@ fn record_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
             observation::report(EGRESS, ObservationOutcome::Unusable, 0, 0, 0)
         }
         Some(word) => {
-            pending.add(word);
+            if scratch.entry.get().flags & NameEntry::WATCHED != 0 {
+                // What it reports is worth less than a query that grants something.
+                pending.add_if_free(word);
+            } else {
+                pending.add(word);
+            }
             // The answer comes from the resolver that the socket addressed, even if NAT redirected the query.
             if addressed != 0
                 && addressed != first

@@ -1,4 +1,4 @@
-//! The allowed name that a message queries. Exported functions, as in [`crate::policy_maps`]: the verifier checks the walk along a name once, not for
+//! The allowed or watched name that a message queries. Exported functions, as in [`crate::policy_maps`]: the verifier checks the walk along a name once, not for
 //! each name of each record.
 
 use core::cell::Cell;
@@ -31,13 +31,16 @@ fn read_question(scratch: &DnsScratch, slot: u32) -> Option<Question> {
     let question = scratch.reading.question(side, |_| {
         walk_name(slot);
     })?;
-    let entry = allowed(scratch.reading.key()).or_else(|| allowed(scratch.reading.wildcard()))?;
+    let reading = &scratch.reading;
+    let entry = entry(reading.key())
+        .or_else(|| entry(reading.wildcard()))
+        .or_else(|| entry(reading.parent()?))?;
     scratch.entry.set(entry);
     Some(question)
 }
 
 #[inline(always)]
-fn allowed(key: &[Cell<u8>; NAME_BYTES]) -> Option<NameEntry> {
+fn entry(key: &[Cell<u8>; NAME_BYTES]) -> Option<NameEntry> {
     // SAFETY: cells have the layout of their contents, and nothing writes these during the look-up.
     let key: &NameKey = unsafe { &*core::ptr::from_ref(key).cast() };
     // SAFETY: an entry that changes while it is read is the old or the new one.

@@ -8,6 +8,7 @@ use enforcer_common::dns::PORT;
 use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, ScopedAddress};
 use enforcer_common::{DnsObservation, ObservationOutcome};
 
+use super::asked_names::is_watched;
 use super::effect::{Effect, ObservationsRemoval};
 use super::event::Observation;
 use super::observation_budgets::Pair;
@@ -22,9 +23,14 @@ impl State {
     pub(super) fn observed(&mut self, observations: &[(DnsObservation, Option<String>)]) {
         let now = self.now.since_start;
         for (observation, asked) in observations {
+            let name = self.ids.name(observation.name);
+            if name.as_deref().is_some_and(is_watched) {
+                self.asked_for(observation, asked.as_deref(), now);
+                continue;
+            }
             self.observations.count(observation.outcome);
             self.visibility.observed(observation.cgroup);
-            let Some(name) = self.ids.name(observation.name) else {
+            let Some(name) = name else {
                 continue;
             };
             if observation.outcome == ObservationOutcome::Allowed as u32 {
@@ -35,6 +41,16 @@ impl State {
             }
         }
         self.due.sweep = true;
+    }
+
+    /// Remembers the name that a program asked for, if its answer had an address.
+    fn asked_for(&mut self, observation: &DnsObservation, asked: Option<&str>, now: Duration) {
+        let asked = asked.and_then(|name| name.parse::<Name>().ok());
+        if let Some(name) = asked.filter(|_| observation.address != AddressKey::default()) {
+            let address = self.sources.effective_address(ip(observation.address));
+            let cgroup = observation.cgroup;
+            self.asked_names.answered(cgroup, name, address, now);
+        }
     }
 
     /// Queries the name that cgroup `client` asked for; `known` is that name or its pattern, as the kernel reports it.

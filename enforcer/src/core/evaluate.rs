@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 
+use super::asked_names::watch;
 use super::exception_state::ExceptionState;
 use super::policy_inputs::PolicyInputs;
 use crate::config::{DefaultAction, FramesMode, Mode};
@@ -64,12 +65,16 @@ pub(crate) fn inputs(
     let effective = |ip| sources.effective_address(ip);
     let allowed = exceptions()
         .flat_map(|(exception, state)| state.inputs(exception, origins.cache, &effective));
+    let mut names = origins.names(scoped, ids);
+    if sources.config.dns.snoop {
+        watch(&mut names, sources, ids);
+    }
     Inputs {
         audit: sources.config.mode == Mode::Audit,
         default_allow: sources.config.protect.default == DefaultAction::Allow,
         allowed: origins.inherited.beside(origins.addresses()),
         exceptions: allowed.collect(),
-        names: origins.names(scoped, ids),
+        names,
         devices: sources.config.frames.mode != FramesMode::Off,
         ..Inputs::default()
     }

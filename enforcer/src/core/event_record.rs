@@ -45,6 +45,10 @@ pub struct EventRecord {
     /// The server name in the TLS ClientHello, if it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server_name: Option<String>,
+    /// The name that is not allowed and whose DNS answer had the destination: the process's cgroup asked for it, or else another program of
+    /// this host, such as its resolver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_name: Option<Name>,
     /// The hook that made the decision.
     pub hook: String,
     /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
@@ -101,6 +105,7 @@ impl EventRecord {
             protocol: String::new(),
             names: Vec::new(),
             server_name: None,
+            asked_name: None,
             hook: String::new(),
             device: None,
             source: None,
@@ -148,6 +153,7 @@ impl EventRecord {
             protocol: same(&self.protocol, &later.protocol),
             names: same(&self.names, &later.names),
             server_name: common(&self.server_name, &later.server_name),
+            asked_name: common(&self.asked_name, &later.asked_name),
             hook: same(&self.hook, &later.hook),
             device: common(&self.device, &later.device),
             source: common(&self.source, &later.source),
@@ -182,6 +188,12 @@ impl EventRecord {
             container: self.container.as_ref().map(text),
             ..self.clone()
         }
+    }
+
+    /// Returns the name that the process wanted to reach, as far as known: the server name of the handshake, or what it asked DNS for.
+    pub(crate) fn wanted_name(&self) -> Option<&str> {
+        let asked = || self.asked_name.as_ref().map(Name::as_str);
+        self.server_name.as_deref().or_else(asked)
     }
 
     /// Returns whether this is neither a denial nor a total of denials.

@@ -3,6 +3,7 @@
 
 mod alarm_kind;
 mod alarms;
+mod asked_names;
 mod audited;
 mod clock;
 mod counters;

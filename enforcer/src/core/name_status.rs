@@ -28,6 +28,12 @@ impl State {
         entries.map(|(name, _)| name.clone()).collect()
     }
 
+    /// Returns the name that cgroup `cgroup`, or else another program, asked DNS for and was given `address`, if it is not allowed.
+    pub(crate) fn asked_name(&self, cgroup: u64, address: IpAddr) -> Option<&Name> {
+        let asked = &self.asked_names;
+        asked.name_of(cgroup, address, self.now.since_start)
+    }
+
     pub(super) fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {
         let status = |pattern: &EndpointPattern| PatternStatus {
             pattern: pattern.to_string(),

@@ -30,7 +30,10 @@ impl EventRecord {
         };
         let place = self.place().map(|place| format!(" of {place}"));
         let names = match self.names.as_slice() {
-            [] => String::new(),
+            [] => {
+                let asked = self.asked_name.as_ref();
+                asked.map_or_else(String::new, |name| format!(" ({name})"))
+            }
             [name] => format!(" ({name})"),
             [name, others @ ..] => format!(" ({name} and {} others)", others.len()),
         };

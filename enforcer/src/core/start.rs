@@ -8,6 +8,7 @@ use enforcer_common::layout::{AddressKey, Settings};
 
 use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
+use super::asked_names::AskedNames;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
 use super::devices::Devices;
@@ -116,6 +117,7 @@ impl State {
             visibility: DnsVisibility::default(),
             observations: ObservationCounts::default(),
             budgets: Budgets::default(),
+            asked_names: AskedNames::default(),
             refused_observations: Default::default(),
             hooks: Hooks::default(),
             devices: Devices::default(),

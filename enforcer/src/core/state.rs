@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
+use super::asked_names::AskedNames;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
 use super::devices::Devices;
@@ -83,6 +84,7 @@ pub(crate) struct State {
     pub(super) visibility: DnsVisibility,
     pub(super) observations: ObservationCounts,
     pub(super) budgets: Budgets,
+    pub(super) asked_names: AskedNames,
     /// Observed addresses that the answer check refuses.
     pub(super) refused_observations: BTreeSet<IpAddr>,
 

@@ -148,7 +148,13 @@ impl Denials {
 
     fn describe(&mut self, event: &Event, server_name: Option<&str>, shell: &Shell) -> EventRecord {
         let names = |address: IpAddr| shell.state.names_of(address);
-        self.identify.describe(event, server_name, names)
+        let record = self.identify.describe(event, server_name, names);
+        let asked = record.destination.filter(|_| record.names.is_empty());
+        let asked = asked.and_then(|to| shell.state.asked_name(event.cgroup, to));
+        EventRecord {
+            asked_name: asked.cloned(),
+            ..record
+        }
     }
 }
 

@@ -108,6 +108,7 @@ pub(crate) fn event() -> EventRecord {
         protocol: "tcp".to_owned(),
         names: Vec::new(),
         server_name: None,
+        asked_name: None,
         hook: "connect4".to_owned(),
         device: None,
         source: None,

@@ -129,7 +129,7 @@ fn cef(event: &EventRecord) -> String {
     );
     let protocol = event.protocol.to_ascii_uppercase();
     field("proto", Some(protocol).filter(|it| !it.is_empty()));
-    field("dhost", event.server_name.clone());
+    field("dhost", event.wanted_name().map(str::to_owned));
     field("spid", event.pid.map(|it| it.to_string()));
     field("suid", event.uid.map(|it| it.to_string()));
     field("sproc", event.command.clone());

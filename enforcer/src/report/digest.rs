@@ -96,7 +96,8 @@ fn destinations(events: &[EventRecord]) -> Vec<Destination> {
     let mut sums: BTreeMap<(String, Option<String>), u64> = BTreeMap::new();
     for event in events.iter().filter(|event| event.kind().is_denial()) {
         if let Some(target) = event.target_text() {
-            let sum = sums.entry((target, event.server_name.clone())).or_default();
+            let name = event.wanted_name().map(str::to_owned);
+            let sum = sums.entry((target, name)).or_default();
             *sum = sum.saturating_add(event.duplicates.saturating_add(1));
         }
     }

@@ -82,13 +82,14 @@ fn a_message_is_read_up_to_the_maximum_length() {
 fn a_reader_retains_nothing_of_the_previous_message() {
     let reading = MessageReader::new();
     let long = Message::response("a.very.long.name.indeed.example", 1);
-    for (message, name, wildcard) in [
+    for (message, name, wildcard, parent) in [
         (
             &long,
             "a.very.long.name.indeed.example",
             "a.*.long.name.indeed.example",
+            ".very.long.name.indeed.example",
         ),
-        (&response(), NAME, "contoso.*.io"),
+        (&response(), NAME, "contoso.*.io", ".azurecr.io"),
     ] {
         reading.set(&message.0);
         assert!(
@@ -98,6 +99,7 @@ fn a_reader_retains_nothing_of_the_previous_message() {
         );
         assert_eq!(text(reading.key()), name);
         assert_eq!(text(reading.wildcard()), wildcard);
+        assert_eq!(text(reading.parent().unwrap()), parent);
     }
     reading.set(&response().a(QUESTION_NAME, 7).0);
     reading.question(Side::Server, MessageReader::walk).unwrap();

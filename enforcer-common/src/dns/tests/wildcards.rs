@@ -61,3 +61,32 @@ fn names_of_maximum_length_have_a_wildcard_key() {
     .join(".");
     assert_eq!(starred(&wide), Some(wide.replace(&"b".repeat(63), "*")));
 }
+
+#[test]
+fn what_follows_the_first_label_is_a_key_of_its_own() {
+    let longest = format!("{}.blob.core.windows.net", "a".repeat(63));
+    let labels = format!("{}.{}.{}", "b".repeat(63), "c".repeat(63), "d".repeat(61));
+    for (name, parent) in [
+        ("evil.blob.core.windows.net", Some(".blob.core.windows.net")),
+        ("EVIL.Blob.Core.Windows.NET", Some(".blob.core.windows.net")),
+        (&longest, Some(".blob.core.windows.net")),
+        (
+            &format!("{}.{labels}", "a".repeat(63)),
+            Some(&*format!(".{labels}")),
+        ),
+        ("localhost", None),
+    ] {
+        let reading = MessageReader::new();
+        reading.set(&Message::response(name, 1).0);
+        assert!(
+            reading
+                .question(Side::Server, MessageReader::walk)
+                .is_some()
+        );
+        assert_eq!(
+            reading.parent().map(|key| text(key)).as_deref(),
+            parent,
+            "{name}"
+        );
+    }
+}

@@ -85,7 +85,10 @@ impl fmt::Display for EventLine<'_> {
             "{time}  {number:>6}  {verdict:5}  {reason:17}  {:21}  {:4}  {}  {}  {}",
             or_dash(event.target_text().unwrap_or_default()),
             event.protocol,
-            or_dash(names.join(",")),
+            or_dash(match &event.asked_name {
+                Some(name) if names.is_empty() => name.to_string(),
+                Some(_) | None => names.join(","),
+            }),
             or_dash(event.process().unwrap_or_default()),
             or_dash(event.place().unwrap_or_default()),
         )?;

@@ -50,7 +50,7 @@ impl Key {
             unit: event.place(),
             command: event.command.clone(),
             destination: event.target_text(),
-            name: event.server_name.clone().or(names),
+            name: event.wanted_name().map(str::to_owned).or(names),
             reason: event.reason.clone(),
         }
     }

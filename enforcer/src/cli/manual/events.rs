@@ -7,11 +7,11 @@ use crate::core::{ALARM_CLEARED, ALARM_RAISED, EventKind};
 use crate::doctor::test_data;
 
 /// Each field of an event: its key in JSON, its name in the journal, and its meaning.
-const FIELDS: [(&str, &str, &str); 24] = [
+const FIELDS: [(&str, &str, &str); 25] = [
     (
         "sequence",
         "",
-        "The number of the event, from 1 at each start of the daemon.",
+        "The number of the event. Numbers rise, over restarts where events are kept on the disk ([log]).",
     ),
     (
         "time",
@@ -59,6 +59,11 @@ const FIELDS: [(&str, &str, &str); 24] = [
         "server-name",
         "EGRESS_SERVER_NAME",
         "The server name in the TLS ClientHello, where it is the reason of the denial.",
+    ),
+    (
+        "asked-name",
+        "EGRESS_ASKED_NAME",
+        "The name of a storage account or registry that led to the destination: the process's cgroup asked DNS for it in the last day, or else another program of this host, such as its resolver.",
     ),
     (
         "hook",
@@ -169,6 +174,7 @@ fn the_manual_has_every_field_of_an_event() {
         old: Some(String::new()),
         new: Some(String::new()),
         server_name: Some(String::new()),
+        asked_name: Some("a.b".parse().unwrap()),
         device: Some(String::new()),
         source: Some(IpAddr::from([0; 4])),
         option: Some(String::new()),

@@ -102,8 +102,7 @@ impl Suggestion {
     }
 
     fn add(&mut self, event: &EventRecord, status: &Status) {
-        let name = event.server_name.as_ref();
-        let name: Option<Name> = name.and_then(|name| name.parse().ok());
+        let name: Option<Name> = event.wanted_name().and_then(|name| name.parse().ok());
         let is_named = allows_by_name(&event.reason);
         if let Some(name) = name.filter(|_| is_named) {
             if let Some((login, _kind)) = Cloud::registry_of(&name) {

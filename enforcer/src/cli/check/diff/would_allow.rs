@@ -68,7 +68,7 @@ pub(super) fn find(
         let key = Key {
             unit: event.place(),
             destination: event.target_text(),
-            name: event.server_name.clone(),
+            name: event.wanted_name().map(str::to_owned),
             reason: event.reason.clone(),
         };
         let sum = sums.entry(key).or_default();
@@ -83,7 +83,7 @@ pub(super) fn find(
 }
 
 fn allows(sources: &Sources, tables: &Tables, event: &EventRecord, now: Timestamp) -> bool {
-    let name = event.server_name.as_ref();
+    let name = event.wanted_name();
     let name = name.and_then(|name| name.parse::<Name>().ok());
     let is_allowed_name = name.as_ref().is_some_and(|name| {
         let mut patterns = sources.patterns();
