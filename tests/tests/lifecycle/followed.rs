@@ -78,6 +78,11 @@ fn a_past_denial_is_explained_and_summed_up() -> Result<()> {
         .cli(["explain", "--event", &number.to_string()])?;
     assert_eq!(same.stdout, explained.stdout);
 
+    assert_eq!(events[0]["asked-name"], ACCOUNT, "{events:#}");
+    let by_name = fixture.enforcer.json(["events", "--name", ACCOUNT])?;
+    let mut by_name = by_name.as_array().into_iter().flatten();
+    ensure!(by_name.any(|event| event["sequence"] == number), "{number}");
+
     let top = fixture
         .enforcer
         .json(["events", "top", "--reason", "storage"])?;
@@ -108,17 +113,16 @@ fn what_audit_mode_reports_is_suggested_and_allowed_once_completed() -> Result<(
         .await_status("audit mode", |status| status["mode"] == "audit")?;
     ensure!(fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
     let text = fixture.enforcer.cli(["suggest"])?.success()?;
+    // The kernel read which name curl had asked DNS for.
     for line in [
-        "know no name for these",
-        "1 attempt by curl of cgroup",
+        &format!("# {ACCOUNT}: 1 attempt by curl of cgroup"),
         "to 203.0.113.66:443",
-        "names = []",
+        &format!("names = [\"{ACCOUNT}\"]"),
     ] {
         ensure!(text.contains(line), "{line}: {text}");
     }
 
     let account = text
-        .replace("names = []", &format!("names = [\"{ACCOUNT}\"]"))
         .replace("reason = \"\"", "reason = \"the lab\"")
         .replace("# until = YYYY-MM-DD", "until = 2099-01-31");
     let text = fs::read_to_string(fixture.enforcer.config())?;

@@ -53,7 +53,7 @@ impl<'a> Selection<'a> {
                 .for_each(&mut add),
         }
         // Sums of floods are written later than events after them.
-        held.sort_by_key(|event| event.time);
+        held.sort_by_key(|event| event.sequence);
         Ok(held)
     }
 

@@ -9,3 +9,4 @@ mod lookup;
 mod preexisting_sockets;
 mod redirected_resolver;
 mod scripted_server;
+mod watched_names;

@@ -1,5 +1,6 @@
 //! `check --diff`: what a configuration would change of the policy in force.
 
+mod already_allows;
 mod facts;
 mod kind;
 mod would_allow;
@@ -12,6 +13,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::already_allows::already_allows;
 use self::facts::{Fact, Facts};
 use self::kind::Kind;
 use self::would_allow::AllowedDenial;
@@ -70,11 +72,12 @@ impl Diff {
         let sources = read_sources(Source::File(file.to_owned()))?;
         let paths = config.paths()?;
         let status = status(&paths)?;
-        let events = match since {
+        let mut events = match since {
             Some(Since::Time(time)) => events_since(&paths, time.resolve(now))?,
             Some(Since::Event(sequence)) => wait_for(client::events(&paths.runtime, sequence))??,
             None => events_since(&paths, Timestamp::MIN)?,
         };
+        events.retain(|event| !already_allows(&status, event));
         let (old, new) = (Facts::of_status(&status), Facts::of_sources(&sources, now));
         Ok(Self {
             differences: differences(&old, &new),
