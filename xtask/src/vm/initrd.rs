@@ -29,7 +29,7 @@ const LEFT_OUT: [&str; 6] = [
     "/usr/lib/python3/dist-packages/*",
 ];
 /// What the lab links, the sockets that it tries, and the filters and devices of `tests/tests/bypass` take: a guest loads no module by itself.
-const MODULES: [&str; 43] = [
+const MODULES: [&str; 46] = [
     "virtio_pci",
     "virtio_net",
     "veth",
@@ -73,6 +73,10 @@ const MODULES: [&str; 43] = [
     "ghash_generic",
     "gcm",
     "seqiv",
+    // The generator of its initial values.
+    "jitterentropy_rng",
+    "sha512_generic",
+    "drbg",
 ];
 
 /// A file of the suite: where it is here, and its name in `/suite`.
