@@ -4,6 +4,8 @@ use core::cell::Cell;
 
 /// Maximum number of pending queries; the oldest is dropped first.
 const MAX_PENDING: usize = 32;
+/// The same for queries of watched names, which have places of their own: they drop no query that an answer grants something to.
+const MAX_WATCHED: usize = 8;
 
 /// Pending queries of a socket, as [`super::Question::word`]s. All zero: none.
 ///
@@ -15,9 +17,11 @@ pub struct PendingQueries {
     next: Cell<u64>,
     /// Halves of the address of the resolver that the socket last connected or sent to; zero for none.
     server: [Cell<u64>; 2],
+    watched: [Cell<u64>; MAX_WATCHED],
+    next_watched: Cell<u64>,
 }
 
-const _: () = assert!(size_of::<PendingQueries>() == 8 * MAX_PENDING + 8 + 16);
+const _: () = assert!(size_of::<PendingQueries>() == 8 * (MAX_PENDING + 1 + 2 + MAX_WATCHED + 1));
 
 impl PendingQueries {
     /// No query.
@@ -26,6 +30,8 @@ impl PendingQueries {
             words: [const { Cell::new(0) }; MAX_PENDING],
             next: Cell::new(0),
             server: [const { Cell::new(0) }; 2],
+            watched: [const { Cell::new(0) }; MAX_WATCHED],
+            next_watched: Cell::new(0),
         }
     }
 
@@ -51,26 +57,28 @@ impl PendingQueries {
         self.next.set(next.wrapping_add(1) as u64);
     }
 
-    /// Adds a query unless that drops another one.
+    /// Adds a query of a watched name.
     #[inline(always)]
-    pub fn add_if_free(&self, word: u64) {
-        if self.words[self.next.get() as usize % MAX_PENDING].get() == 0 {
-            self.add(word);
-        }
+    pub fn add_watched(&self, word: u64) {
+        let next = self.next_watched.get() as usize % MAX_WATCHED;
+        self.watched[next].set(word);
+        self.next_watched.set(next.wrapping_add(1) as u64);
     }
 
     /// Removes a query; returns whether it was there. A query that was sent twice is there twice.
     #[inline(always)]
     pub fn take(&self, word: u64) -> bool {
-        let found = self
-            .words
-            .iter()
-            .find(|entry| word != 0 && entry.get() == word);
-        if let Some(entry) = found {
-            entry.set(0);
-        }
-        found.is_some()
+        word != 0 && (take(&self.words, word) || take(&self.watched, word))
     }
+}
+
+#[inline(always)]
+fn take<const MANY: usize>(words: &[Cell<u64>; MANY], word: u64) -> bool {
+    let found = words.iter().find(|entry| entry.get() == word);
+    if let Some(entry) = found {
+        entry.set(0);
+    }
+    found.is_some()
 }
 
 impl Default for PendingQueries {
@@ -84,13 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_that_may_drop_none_waits_for_a_free_place() {
+    fn queries_of_watched_names_drop_each_other_only() {
         let pending = PendingQueries::new();
-        (1..=40).for_each(|word| pending.add_if_free(word));
+        pending.add(1);
+        (100..200).for_each(|word| pending.add_watched(word));
+        (2..=32).for_each(|word| pending.add(word));
         assert!((1..=32).all(|word| pending.take(word)));
-        assert!(!(33..=40).any(|word| pending.take(word)));
-        pending.add_if_free(50);
-        assert!(pending.take(50));
+        assert!((192..200).all(|word| pending.take(word)));
+        assert!(!(100..200).any(|word| pending.take(word)));
     }
 
     #[test]

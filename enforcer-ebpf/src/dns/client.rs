@@ -135,24 +135,29 @@ fn record_question(packet: &Packet<'_>, flow: Flow) -> Option<()> {
             observation::report(EGRESS, ObservationOutcome::Unusable, 0, 0, 0)
         }
         Some(word) => {
-            if scratch.entry.get().flags & NameEntry::WATCHED != 0 {
-                // What it reports is worth less than a query that grants something.
-                pending.add_if_free(word);
-            } else {
-                pending.add(word);
-            }
+            let is_watched = scratch.entry.get().flags & NameEntry::WATCHED != 0;
+            add(pending, word, is_watched);
             // The answer comes from the resolver that the socket addressed, even if NAT redirected the query.
             if addressed != 0
                 && addressed != first
                 && let Some(word) = query_word(EGRESS, addressed)
             {
-                pending.add(word);
+                add(pending, word, is_watched);
             }
         }
         None => {}
     }
     release(EGRESS);
     word.map(|_| ())
+}
+
+#[inline(always)]
+fn add(pending: &PendingQueries, word: u64, is_watched: bool) {
+    if is_watched {
+        pending.add_watched(word);
+    } else {
+        pending.add(word);
+    }
 }
 
 /// The query in the packet's data. Over TCP a length precedes it (RFC 1035 section 4.2.2), unless that is in a separate segment.

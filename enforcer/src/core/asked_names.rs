@@ -23,6 +23,7 @@ const STORAGE_SERVICES: [&str; 5] = ["blob", "dfs", "file", "queue", "table"];
 #[derive(Debug, Default)]
 pub(crate) struct AskedNames {
     by_cgroup: BTreeMap<u64, BTreeMap<IpAddr, Asked>>,
+    total: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -36,24 +37,32 @@ impl AskedNames {
     pub(super) fn answered(&mut self, cgroup: u64, name: Name, address: IpAddr, now: Duration) {
         let asked = Asked { name, at: now };
         let of_cgroup = self.by_cgroup.entry(cgroup).or_default();
-        of_cgroup.insert(address, asked);
-        let total: usize = self.by_cgroup.values().map(BTreeMap::len).sum();
-        if total > MOST {
+        if of_cgroup.insert(address, asked).is_none() {
+            self.total += 1;
+        }
+        if self.total > MOST {
             self.drop_oldest();
         }
     }
 
-    /// Returns the name that `cgroup` asked for, or else that another program asked for last, such as this host's resolver.
-    pub(crate) fn name_of(&self, cgroup: u64, address: IpAddr, now: Duration) -> Option<&Name> {
+    /// Returns the name that `cgroup` asked for, or else that another program asked for last, such as this host's resolver; and whether it
+    /// was another.
+    pub(crate) fn name_of(
+        &self,
+        cgroup: u64,
+        address: IpAddr,
+        now: Duration,
+    ) -> Option<(&Name, bool)> {
+        let is_fresh = |asked: &&Asked| now.saturating_sub(asked.at) <= KEPT;
         let own = self.by_cgroup.get(&cgroup);
-        let own = own.and_then(|names| names.get(&address));
+        let own = own.and_then(|names| names.get(&address)).filter(is_fresh);
+        if let Some(own) = own {
+            return Some((&own.name, false));
+        }
         let all = self.by_cgroup.values();
-        let last = || {
-            all.filter_map(|names| names.get(&address))
-                .max_by_key(|asked| asked.at)
-        };
-        let asked = own.or_else(last)?;
-        (now.saturating_sub(asked.at) <= KEPT).then_some(&asked.name)
+        let others = all.filter_map(|names| names.get(&address));
+        let last = others.filter(is_fresh).max_by_key(|asked| asked.at)?;
+        Some((&last.name, true))
     }
 
     fn drop_oldest(&mut self) {
@@ -62,16 +71,17 @@ impl AskedNames {
             let oldest = names.iter().min_by_key(|(_, asked)| asked.at);
             if let Some(address) = oldest.map(|(address, _)| *address) {
                 names.remove(&address);
+                self.total -= 1;
             }
         }
         self.by_cgroup.retain(|_, names| !names.is_empty());
     }
 }
 
-/// Adds what the kernel is to watch for to the policy's names, as far as there is room: what follows the first label in names of storage
+/// Adds what the kernel is to watch for to the policy's names, as far as there is room, also for changes: what follows the first label in names of storage
 /// accounts, registries and data endpoints. It allows nothing.
 pub(super) fn watch(names: &mut Vec<NameInput>, sources: &Sources, ids: &mut NameIds) {
-    let room = (MAX_NAMES as usize).saturating_sub(names.len());
+    let room = (MAX_NAMES as usize / 2).saturating_sub(names.len());
     let parents = parents(sources.config.protect.cloud).into_iter();
     names.extend(parents.take(room).map(|text| NameInput {
         id: ids.id(&text),
@@ -119,8 +129,8 @@ mod tests {
     }
 
     fn found(asked: &AskedNames, cgroup: u64, last: u32, seconds: u64) -> Option<String> {
-        let name = asked.name_of(cgroup, ip(last), at(seconds));
-        name.map(ToString::to_string)
+        let (name, is_others) = asked.name_of(cgroup, ip(last), at(seconds))?;
+        Some(format!("{name}{}", if is_others { "?" } else { "" }))
     }
 
     #[test]
@@ -131,11 +141,13 @@ mod tests {
         let text = |label: &str| Some(name(label).to_string());
         assert_eq!(found(&asked, AGENT, 1, 2), text("agents"));
         assert_eq!(found(&asked, OTHER, 1, 2), text("others"));
-        assert_eq!(found(&asked, 9, 1, 2), text("others"), "the last one");
+        let last = text("others").map(|name| name + "?");
+        assert_eq!(found(&asked, 9, 1, 2), last);
         assert_eq!(found(&asked, AGENT, 2, 2), None);
         let day = KEPT.as_secs();
         assert_eq!(found(&asked, AGENT, 1, day), text("agents"));
-        assert_eq!(found(&asked, AGENT, 1, day + 1), None);
+        assert_eq!(found(&asked, AGENT, 1, day + 1), last, "its own is older");
+        assert_eq!(found(&asked, AGENT, 1, day + 2), None);
     }
 
     #[test]

@@ -28,6 +28,7 @@ impl State {
                 self.asked_for(observation, asked.as_deref(), now);
                 continue;
             }
+            self.due.sweep = true;
             self.observations.count(observation.outcome);
             self.visibility.observed(observation.cgroup);
             let Some(name) = name else {
@@ -40,7 +41,6 @@ impl State {
                 self.ask_at_once(&name, &asked, observation.cgroup, now);
             }
         }
-        self.due.sweep = true;
     }
 
     /// Remembers the name that a program asked for, if its answer had an address.

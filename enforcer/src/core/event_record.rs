@@ -49,6 +49,9 @@ pub struct EventRecord {
     /// this host, such as its resolver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_name: Option<Name>,
+    /// Whether another program asked for it: others have the same addresses, so the process may have wanted another name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_by_other: bool,
     /// The hook that made the decision.
     pub hook: String,
     /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
@@ -106,6 +109,7 @@ impl EventRecord {
             names: Vec::new(),
             server_name: None,
             asked_name: None,
+            asked_by_other: false,
             hook: String::new(),
             device: None,
             source: None,
@@ -154,6 +158,7 @@ impl EventRecord {
             names: same(&self.names, &later.names),
             server_name: common(&self.server_name, &later.server_name),
             asked_name: common(&self.asked_name, &later.asked_name),
+            asked_by_other: self.asked_by_other || later.asked_by_other,
             hook: same(&self.hook, &later.hook),
             device: common(&self.device, &later.device),
             source: common(&self.source, &later.source),
@@ -190,9 +195,12 @@ impl EventRecord {
         }
     }
 
-    /// Returns the name that the process wanted to reach, as far as known: the server name of the handshake, or what it asked DNS for.
+    /// Returns the name that the process wanted to reach, as far as known: the server name of the handshake, or what it asked DNS for itself.
     pub(crate) fn wanted_name(&self) -> Option<&str> {
-        let asked = || self.asked_name.as_ref().map(Name::as_str);
+        let asked = || {
+            let asked = self.asked_name.as_ref().filter(|_| !self.asked_by_other);
+            asked.map(Name::as_str)
+        };
         self.server_name.as_deref().or_else(asked)
     }
 

@@ -28,10 +28,13 @@ impl State {
         entries.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Returns the name that cgroup `cgroup`, or else another program, asked DNS for and was given `address`, if it is not allowed.
-    pub(crate) fn asked_name(&self, cgroup: u64, address: IpAddr) -> Option<&Name> {
+    /// Returns the name that cgroup `cgroup`, or else another program, asked DNS for and was given `address`, if it is not allowed; and
+    /// whether it was another program.
+    pub(crate) fn asked_name(&self, cgroup: u64, address: IpAddr) -> Option<(&Name, bool)> {
         let asked = &self.asked_names;
-        asked.name_of(cgroup, address, self.now.since_start)
+        let found = asked.name_of(cgroup, address, self.now.since_start);
+        // It may have been allowed since.
+        found.filter(|(name, _)| !self.sources.all_names().any(|allowed| allowed == *name))
     }
 
     pub(super) fn pattern_statuses(&self, registry: &Registry) -> Vec<PatternStatus> {

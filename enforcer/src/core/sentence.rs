@@ -32,7 +32,8 @@ impl EventRecord {
         let names = match self.names.as_slice() {
             [] => {
                 let asked = self.asked_name.as_ref();
-                asked.map_or_else(String::new, |name| format!(" ({name})"))
+                let doubt = if self.asked_by_other { "perhaps " } else { "" };
+                asked.map_or_else(String::new, |name| format!(" ({doubt}{name})"))
             }
             [name] => format!(" ({name})"),
             [name, others @ ..] => format!(" ({name} and {} others)", others.len()),

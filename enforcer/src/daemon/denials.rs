@@ -152,7 +152,8 @@ impl Denials {
         let asked = record.destination.filter(|_| record.names.is_empty());
         let asked = asked.and_then(|to| shell.state.asked_name(event.cgroup, to));
         EventRecord {
-            asked_name: asked.cloned(),
+            asked_name: asked.map(|(name, _)| name.clone()),
+            asked_by_other: asked.is_some_and(|(_, is_others)| is_others),
             ..record
         }
     }

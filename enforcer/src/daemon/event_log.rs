@@ -126,26 +126,24 @@ impl EventLog {
         drop(found);
     }
 
-    /// Keeps events below the state directory as the configuration wants it, from now on. The first time, continues the log of earlier daemons.
-    pub(crate) fn keep_in(&self, state: &Path, config: &Log) {
+    /// Keeps events below the state directory as the configuration wants it, from now on; returns `false` if that is to be tried again. The
+    /// first time, continues the log of earlier daemons.
+    pub(crate) fn keep_in(&self, state: &Path, config: &Log) -> bool {
         let mut kept = lock(&self.kept);
         kept.directory = (config.size > 0).then(|| directory(state));
-        if let Some(keeper) = &kept.keeper
-            && keeper.configure(state, config)
-        {
-            return;
-        }
-        if let Some(keeper) = kept.keeper.take() {
-            keeper.close();
+        if let Some(keeper) = &kept.keeper {
+            return keeper.configure(state, config);
         }
         match LogKeeper::start(state, config) {
             Ok((keeper, remembered)) => {
                 kept.keeper = Some(keeper);
                 drop(kept);
                 self.remember(remembered);
+                true
             }
             Err(error) => {
                 tracing::warn!("events are in the journal only: no thread for them: {error}");
+                false
             }
         }
     }

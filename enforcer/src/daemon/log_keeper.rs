@@ -58,7 +58,8 @@ impl LogKeeper {
 
     /// Goes on as the configuration wants it, without waiting; returns whether the thread will.
     pub(super) fn configure(&self, state: &Path, config: &Log) -> bool {
-        self.send(Message::Configure(state.to_owned(), config.clone()), 0)
+        let wanted = Box::new((state.to_owned(), config.clone()));
+        self.send(Message::Configure(wanted), 0)
     }
 
     fn send(&self, message: Message, count: u64) -> bool {

@@ -7,6 +7,7 @@ mod devices;
 mod event_log;
 mod fetcher;
 mod file_watch;
+mod followed_log;
 mod host;
 mod identity;
 mod journal;

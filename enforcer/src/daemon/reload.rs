@@ -31,15 +31,17 @@ impl Daemon {
     }
 
     /// Keeps events as the configuration in force wants it.
-    fn follow_log(&mut self) {
+    pub(super) fn follow_log(&mut self) {
         if self.options.ephemeral {
             return;
         }
         let config = &self.shell.state.sources().config;
         let wanted = (config.paths.state.clone(), config.log.clone());
-        if self.log != wanted {
-            self.shell.log.keep_in(&wanted.0, &wanted.1);
-            self.log = wanted;
+        if self.log.wanted != wanted {
+            // Otherwise it is tried again at the next tick.
+            if self.shell.log.keep_in(&wanted.0, &wanted.1) {
+                self.log.wanted = wanted;
+            }
         }
         self.check_log();
     }
@@ -47,12 +49,12 @@ impl Daemon {
     /// Raises alarms about events that are not kept, and ends them.
     pub(super) fn check_log(&mut self) {
         let failures = self.shell.log.failures();
-        if failures != self.log_failures {
+        if failures != self.log.failures {
             let LogFailures { disk, syslog } = failures.clone();
             let shell = &mut self.shell;
             shell.feed(Event::Alarm(AlarmKind::EventsUnsaved, disk));
             shell.feed(Event::Alarm(AlarmKind::SyslogFailing, syslog));
-            self.log_failures = failures;
+            self.log.failures = failures;
         }
     }
 

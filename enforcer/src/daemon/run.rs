@@ -1,7 +1,7 @@
 //! The event loop: waits for triggers and feeds them to the core.
 
 use std::future::pending;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::denials::Denials;
-use super::log_keeper::LogFailures;
+use super::followed_log::FollowedLog;
 use super::metrics_page::{MetricsPage, ServeMetrics};
 use super::published::{CounterReader, Published};
 use super::service::Service;
@@ -21,7 +21,6 @@ use super::successor::OwnProgram;
 use super::trigger::Trigger;
 use super::watch_kind::WatchKind;
 use super::watches::Watches;
-use crate::config::Log;
 use crate::core::{AlarmKind, Event};
 use crate::sources::Options;
 
@@ -29,6 +28,8 @@ use crate::sources::Options;
 const EVENT_BATCH: usize = 256;
 /// Maximum number of records read before the denials of a window are summed up.
 const MOST_WAITING: usize = 16 * EVENT_BATCH;
+/// The longest wait for readers of the event log at the end.
+const READERS_END: Duration = Duration::from_secs(2);
 /// Fallback rescan interval for cgroups; inotify reports changes.
 const CGROUPS_WATCHED: Duration = Duration::from_secs(60);
 /// Rescan interval for cgroups while inotify does not report them.
@@ -48,14 +49,17 @@ pub fn run<E: std::error::Error>(
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
-    LocalSet::new().block_on(&runtime, async {
+    let ended = LocalSet::new().block_on(&runtime, async {
         let mut daemon = Daemon::start(options, serve_metrics)?;
         daemon.serve(serve);
         daemon.announce();
         let ended = daemon.follow().await;
         daemon.stop();
         ended
-    })
+    });
+    // A reader of the event log may wait for a disk that hangs.
+    runtime.shutdown_timeout(READERS_END);
+    ended
 }
 
 /// The shell, and the inputs of the loop.
@@ -67,9 +71,7 @@ pub(super) struct Daemon {
     pub(super) service: Service,
     program: Option<OwnProgram>,
     pub(super) metrics: MetricsPage,
-    /// The state directory and the log that events are kept in, and what prevents it.
-    pub(super) log: (PathBuf, Log),
-    pub(super) log_failures: LogFailures,
+    pub(super) log: FollowedLog,
     /// When the core's next tick is due.
     tick_at: Instant,
     hangup: Signal,
@@ -87,10 +89,8 @@ impl Daemon {
         );
         let program = OwnProgram::find();
         let shell = startup::start(&options)?;
-        let config = &shell.state.sources().config;
         Ok(Self {
-            log: (config.paths.state.clone(), config.log.clone()),
-            log_failures: LogFailures::default(),
+            log: FollowedLog::new(&shell.state.sources().config),
             denials: Denials::new(shell.host.root.clone(), &shell.host.scope.path),
             shell,
             options,
@@ -254,7 +254,7 @@ impl Daemon {
             self.shell.tick();
             self.rescan_devices();
             self.follow_ipsec();
-            self.check_log();
+            self.follow_log();
         }
         let save_at = self.shell.state.save_at();
         if save_at.is_some_and(|at| self.shell.clocks.instant(at) <= now) {

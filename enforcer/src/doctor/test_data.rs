@@ -109,6 +109,7 @@ pub(crate) fn event() -> EventRecord {
         names: Vec::new(),
         server_name: None,
         asked_name: None,
+        asked_by_other: false,
         hook: "connect4".to_owned(),
         device: None,
         source: None,

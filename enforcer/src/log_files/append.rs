@@ -53,10 +53,14 @@ impl Appender {
         if end.incomplete > 0 {
             file.set_len(end.complete)?;
         }
-        if let Some(before) = earlier.pop().filter(|_| end.complete == 0) {
-            // The host stopped right after the file was created.
+        if let Some(before) = earlier.pop() {
+            // Sums of floods have lower numbers than what was written before them.
             let before = End::of(&File::open(before.path)?)?;
-            (end.hash, end.last_sequence) = (before.hash, before.last_sequence);
+            end.last_sequence = end.last_sequence.max(before.last_sequence);
+            if end.complete == 0 {
+                // The host stopped right after the file was created.
+                end.hash = before.hash;
+            }
         }
         let file_size = (size / FILES).clamp(MAX_LINE as u64, MAX_FILE);
         let mut log = Self {

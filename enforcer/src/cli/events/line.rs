@@ -86,6 +86,7 @@ impl fmt::Display for EventLine<'_> {
             or_dash(event.target_text().unwrap_or_default()),
             event.protocol,
             or_dash(match &event.asked_name {
+                Some(name) if names.is_empty() && event.asked_by_other => format!("{name}?"),
                 Some(name) if names.is_empty() => name.to_string(),
                 Some(_) | None => names.join(","),
             }),

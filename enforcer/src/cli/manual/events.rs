@@ -7,7 +7,7 @@ use crate::core::{ALARM_CLEARED, ALARM_RAISED, EventKind};
 use crate::doctor::test_data;
 
 /// Each field of an event: its key in JSON, its name in the journal, and its meaning.
-const FIELDS: [(&str, &str, &str); 25] = [
+const FIELDS: [(&str, &str, &str); 26] = [
     (
         "sequence",
         "",
@@ -64,6 +64,11 @@ const FIELDS: [(&str, &str, &str); 25] = [
         "asked-name",
         "EGRESS_ASKED_NAME",
         "The name of a storage account or registry that led to the destination: the process's cgroup asked DNS for it in the last day, or else another program of this host, such as its resolver.",
+    ),
+    (
+        "asked-by-other",
+        "",
+        "true if another program asked for asked-name. Customers share addresses, so the process may have wanted another name; suggest, check --diff and report do not use it.",
     ),
     (
         "hook",
@@ -175,6 +180,7 @@ fn the_manual_has_every_field_of_an_event() {
         new: Some(String::new()),
         server_name: Some(String::new()),
         asked_name: Some("a.b".parse().unwrap()),
+        asked_by_other: true,
         device: Some(String::new()),
         source: Some(IpAddr::from([0; 4])),
         option: Some(String::new()),

@@ -96,10 +96,12 @@ impl Merge {
             let held = held.filter(|event| event.time >= self.from);
             return Ok((held.map(Arc::unwrap_or_clone).collect(), true));
         };
+        let mut entries = 0;
         for entry in kept.take(BATCH) {
+            entries += 1;
             events.extend(shown(entry?, &mut self.held));
         }
-        if events.is_empty() {
+        if entries == 0 {
             self.kept = None;
         }
         Ok((events, false))
@@ -121,8 +123,10 @@ fn shown(entry: Entry, held: &mut BTreeMap<u64, Arc<EventRecord>>) -> Option<Eve
     };
     let detailed = held.range(first.min(event.sequence)..=event.sequence);
     let detailed = detailed.filter(|(_, held)| held.has_rule_of(&event));
-    let detailed: u64 = detailed.map(|(_, held)| held.duplicates + 1).sum();
-    let rest = (event.duplicates + 1).checked_sub(detailed)?;
+    let count = |event: &EventRecord| event.duplicates.saturating_add(1);
+    let detailed = detailed.map(|(_, held)| count(held));
+    let detailed = detailed.fold(0, u64::saturating_add);
+    let rest = count(&event).checked_sub(detailed)?;
     let duplicates = rest.checked_sub(1)?;
     Some(EventRecord {
         duplicates,

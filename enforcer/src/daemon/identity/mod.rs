@@ -62,6 +62,7 @@ impl Identify {
             names: destination.map(names).unwrap_or_default(),
             server_name: server_name.map(printable::line),
             asked_name: None,
+            asked_by_other: false,
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             device: (event.device != 0).then(|| device(event.device)),

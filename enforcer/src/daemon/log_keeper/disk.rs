@@ -37,8 +37,10 @@ pub(super) struct Disk {
     /// When a log that failed is to be opened again.
     retry_at: Option<Instant>,
     failure: Option<String>,
-    /// Denials and notes that could not be written, and the number before the next event.
+    /// Denials and notes that were not written.
     missed: u64,
+    /// Denials and notes that may not be on the disk yet.
+    unsynced: u64,
 }
 
 impl Disk {
@@ -53,6 +55,7 @@ impl Disk {
             retry_at: None,
             failure: None,
             missed: 0,
+            unsynced: 0,
         }
     }
 
@@ -80,6 +83,11 @@ impl Disk {
 
     pub(super) fn last_sequence(&self) -> u64 {
         self.last_sequence
+    }
+
+    /// Returns how many denials and notes the log lacks without saying so.
+    pub(super) fn lacking(&self) -> u64 {
+        self.missed
     }
 
     /// Counts denials and notes that were not given to [`Disk::write`].
@@ -166,6 +174,8 @@ impl Disk {
             return false;
         }
         self.last_sequence = self.last_sequence.max(entry.event.sequence);
+        let count = entry.event.duplicates.saturating_add(1);
+        self.unsynced = self.unsynced.saturating_add(count);
         let now = Instant::now();
         self.sync_at.get_or_insert(now + self.flush);
         true
@@ -174,8 +184,10 @@ impl Disk {
     fn sync(&mut self) {
         self.sync_at = None;
         let synced = self.log.as_mut().map_or(Ok(()), Appender::sync);
+        let unsynced = std::mem::take(&mut self.unsynced);
         if let Err(error) = synced {
             // What the kernel did not write is lost, and it reports that once.
+            self.missed(unsynced);
             self.fail("cannot be flushed", &error);
         }
     }

@@ -11,12 +11,12 @@ use crate::config::Log;
 use crate::core::EventRecord;
 use crate::log_files::{Aggregator, Entry, Syslog, directory};
 
-/// What the daemon sends to the thread.
+/// What the daemon sends to the thread. Small, as the queue has room for all at any time.
 #[derive(Debug)]
 pub(super) enum Message {
     Event(Box<EventRecord>),
     /// The state directory and the log that the configuration wants.
-    Configure(PathBuf, Log),
+    Configure(Box<(PathBuf, Log)>),
 }
 
 pub(super) struct Writer {
@@ -65,7 +65,7 @@ impl Writer {
             };
             match received {
                 Ok(Message::Event(event)) => self.take(*event),
-                Ok(Message::Configure(state, config)) => self.configure(&state, &config),
+                Ok(Message::Configure(wanted)) => self.configure(&wanted.0, &wanted.1),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -88,21 +88,26 @@ impl Writer {
     }
 
     fn configure(&mut self, state: &Path, config: &Log) {
-        self.close();
+        let lacking = self.close();
         lock(&self.shared).failures.syslog = None;
         self.start(state, config);
+        if let Some(disk) = &mut self.disk {
+            disk.missed(lacking);
+        }
     }
 
-    fn close(&mut self) {
+    /// Writes what is left, and returns how many denials and notes the log lacks.
+    fn close(&mut self) -> u64 {
         for entry in self.aggregator.rest() {
             self.write(&entry);
         }
         self.report();
-        if let Some(disk) = &mut self.disk {
-            disk.close();
-        }
         // Its lock ends before the log is opened again.
-        self.disk = None;
+        let Some(mut disk) = self.disk.take() else {
+            return 0;
+        };
+        disk.close();
+        disk.lacking()
     }
 
     fn due_at(&self) -> Option<Instant> {
