@@ -76,6 +76,13 @@ fn exception(formatter: &mut Formatter<'_>, target: &Target, one: &Exception) ->
             "# The events know no name for these: add to `names` the accounts that this unit is configured for.\n# {}",
             about(seen)
         )?;
+        if !one.perhaps.is_empty() {
+            writeln!(
+                formatter,
+                "# Other programs asked for these names, which have the same addresses: {}",
+                quoted(one.perhaps.iter())
+            )?;
+        }
     }
     if let Target::Container(_) = target {
         formatter.write_str(
@@ -187,6 +194,28 @@ mod tests {
                 ..event("storage", Some("x.blob.core.windows.net"), None)
             },
         ]
+    }
+
+    #[test]
+    fn a_name_that_another_program_asked_for_is_a_hint_only() {
+        let of = |asked_by_other| {
+            let event = EventRecord {
+                asked_name: "logs3.blob.core.windows.net".parse().ok(),
+                asked_by_other,
+                ..event("storage", None, Some("agent.service"))
+            };
+            Suggestion::of(&[event], &test_data::status()).to_string()
+        };
+        let (own, others) = (of(false), of(true));
+        assert!(
+            own.contains("names = [\"logs3.blob.core.windows.net\"]"),
+            "{own}"
+        );
+        assert!(others.contains("names = []"), "{others}");
+        assert!(
+            others.contains("same addresses: \"logs3.blob.core.windows.net\"\n"),
+            "{others}"
+        );
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub(super) struct Exception {
     pub(super) cidrs: BTreeMap<IpNet, Seen>,
     /// Attempts at addresses of Azure services by a name that is not known: the connection was judged before it sent one.
     pub(super) unnamed: Option<Seen>,
+    /// Names that other programs asked DNS for and that have the addresses of those attempts.
+    pub(super) perhaps: BTreeSet<Name>,
 }
 
 /// Attempts.
@@ -124,6 +126,7 @@ impl Suggestion {
             && event.destination.is_some()
             && let Some(exception) = self.exception(event)
         {
+            exception.perhaps.extend(event.asked_name.clone());
             return exception.unnamed.get_or_insert_default().add(event);
         }
         let reason = self.unexplained.entry(event.reason.clone());

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::config::Target;
+use crate::config::{EndpointPattern, Target};
 use crate::core::{EventRecord, ExceptionStatus, Status};
 
 /// Whether the policy in force allows what was denied, as far as the event shows: a name or a prefix came since.
@@ -10,10 +10,18 @@ pub(super) fn already_allows(status: &Status, event: &EventRecord) -> bool {
     let mut registries = status.registries.iter();
     let is_registry = registries.any(|registry| {
         let mut names = registry.names.iter();
+        let mut patterns = registry.patterns.iter();
         names.any(|known| Some(known.name.as_str()) == event.wanted_name())
+            || patterns.any(|known| matches(&known.pattern, event))
     });
     let mut exceptions = status.exceptions.iter().filter(|one| !one.ended);
     is_registry || exceptions.any(|one| is_for(one, event) && covers(one, event))
+}
+
+fn matches(pattern: &str, event: &EventRecord) -> bool {
+    let wanted = event.wanted_name().and_then(|name| name.parse().ok());
+    let pattern = pattern.parse::<EndpointPattern>().ok();
+    pattern.is_some_and(|pattern| wanted.is_some_and(|name| pattern.matches(&name)))
 }
 
 fn is_for(exception: &ExceptionStatus, event: &EventRecord) -> bool {
@@ -105,5 +113,20 @@ mod tests {
             &elsewhere("evil.blob.core.windows.net")
         ));
         assert!(already_allows(&status, &elsewhere("contoso.azurecr.io")));
+        let mut status = status;
+        status.registries[0]
+            .patterns
+            .push(crate::core::PatternStatus {
+                pattern: "contoso.*.data.azurecr.io".to_owned(),
+                addresses: Vec::new(),
+            });
+        assert!(already_allows(
+            &status,
+            &elsewhere("contoso.westus.data.azurecr.io")
+        ));
+        assert!(!already_allows(
+            &status,
+            &elsewhere("evil.westus.data.azurecr.io")
+        ));
     }
 }
