@@ -78,8 +78,8 @@ impl AskedNames {
     }
 }
 
-/// Adds what the kernel is to watch for to the policy's names, as far as there is room, also for changes: what follows the first label in names of storage
-/// accounts, registries and data endpoints. It allows nothing.
+/// Adds what the kernel is to watch for to the policy's names: what follows the first label in names of storage accounts, registries and data
+/// endpoints. It allows nothing. It takes no more than half of the map's room, so that there is some for changes.
 pub(super) fn watch(names: &mut Vec<NameInput>, sources: &Sources, ids: &mut NameIds) {
     let room = (MAX_NAMES as usize / 2).saturating_sub(names.len());
     let parents = parents(sources.config.protect.cloud).into_iter();
