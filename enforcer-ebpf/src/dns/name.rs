@@ -1,5 +1,5 @@
-//! The allowed or watched name that a message queries. Exported functions, as in [`crate::policy_maps`]: the verifier checks the walk along a name once, not for
-//! each name of each record.
+//! The allowed or watched name that a message queries. Exported functions, as in [`crate::policy_maps`]: the verifier checks the walk along a
+//! name once, not for each name of each record.
 
 use core::cell::Cell;
 

@@ -8,10 +8,10 @@ use enforcer_common::dns::PORT;
 use enforcer_common::layout::{AddressGrant, AddressKey, Deadline, ScopedAddress};
 use enforcer_common::{DnsObservation, ObservationOutcome};
 
-use super::asked_names::is_watched;
 use super::effect::{Effect, ObservationsRemoval};
 use super::event::Observation;
 use super::observation_budgets::Pair;
+use super::queried_names::is_watched;
 use super::state::State;
 use crate::name::Name;
 use crate::policy::{name_key, revoked_grants};
@@ -49,7 +49,7 @@ impl State {
         if let Some(name) = asked.filter(|_| observation.address != AddressKey::default()) {
             let address = self.sources.effective_address(ip(observation.address));
             let cgroup = observation.cgroup;
-            self.asked_names.answered(cgroup, name, address, now);
+            self.queried_names.answered(cgroup, name, address, now);
         }
     }
 

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 
-use super::asked_names::watch;
 use super::exception_state::ExceptionState;
 use super::policy_inputs::PolicyInputs;
+use super::queried_names::watch;
 use crate::config::{DefaultAction, FramesMode, Mode};
 use crate::policy::{Inputs, NameIds, Protected, address};
 use crate::sources::Sources;

@@ -48,10 +48,10 @@ pub struct EventRecord {
     /// The name that is not allowed and whose DNS answer had the destination: the process's cgroup asked for it, or else another program of
     /// this host, such as its resolver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_name: Option<Name>,
+    pub queried_name: Option<Name>,
     /// Whether another program asked for it: others have the same addresses, so the process may have wanted another name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub asked_by_other: bool,
+    pub queried_by_other: bool,
     /// The hook that made the decision.
     pub hook: String,
     /// The network device that the frame was to leave by, if a device's hook decided; its index if it is gone.
@@ -108,8 +108,8 @@ impl EventRecord {
             protocol: String::new(),
             names: Vec::new(),
             server_name: None,
-            asked_name: None,
-            asked_by_other: false,
+            queried_name: None,
+            queried_by_other: false,
             hook: String::new(),
             device: None,
             source: None,
@@ -157,8 +157,9 @@ impl EventRecord {
             protocol: same(&self.protocol, &later.protocol),
             names: same(&self.names, &later.names),
             server_name: common(&self.server_name, &later.server_name),
-            asked_name: common(&self.asked_name, &later.asked_name),
-            asked_by_other: self.asked_by_other || later.asked_by_other,
+            queried_name: common(&self.queried_name, &later.queried_name),
+            queried_by_other: (self.queried_by_other || later.queried_by_other)
+                && self.queried_name == later.queried_name,
             hook: same(&self.hook, &later.hook),
             device: common(&self.device, &later.device),
             source: common(&self.source, &later.source),
@@ -198,7 +199,10 @@ impl EventRecord {
     /// Returns the name that the process wanted to reach, as far as known: the server name of the handshake, or what it asked DNS for itself.
     pub(crate) fn wanted_name(&self) -> Option<&str> {
         let asked = || {
-            let asked = self.asked_name.as_ref().filter(|_| !self.asked_by_other);
+            let asked = self
+                .queried_name
+                .as_ref()
+                .filter(|_| !self.queried_by_other);
             asked.map(Name::as_str)
         };
         self.server_name.as_deref().or_else(asked)

@@ -3,7 +3,6 @@
 
 mod alarm_kind;
 mod alarms;
-mod asked_names;
 mod audited;
 mod clock;
 mod counters;
@@ -37,6 +36,7 @@ mod persist;
 mod policy_inputs;
 #[cfg(test)]
 mod properties;
+mod queried_names;
 mod questions;
 mod reconcile;
 mod registry_names;

@@ -30,8 +30,8 @@ impl State {
 
     /// Returns the name that cgroup `cgroup`, or else another program, asked DNS for and was given `address`, if it is not allowed; and
     /// whether it was another program.
-    pub(crate) fn asked_name(&self, cgroup: u64, address: IpAddr) -> Option<(&Name, bool)> {
-        let asked = &self.asked_names;
+    pub(crate) fn queried_name(&self, cgroup: u64, address: IpAddr) -> Option<(&Name, bool)> {
+        let asked = &self.queried_names;
         let found = asked.name_of(cgroup, address, self.now.since_start);
         // It may have been allowed since.
         found.filter(|(name, _)| !self.sources.all_names().any(|allowed| allowed == *name))

@@ -31,8 +31,12 @@ impl EventRecord {
         let place = self.place().map(|place| format!(" of {place}"));
         let names = match self.names.as_slice() {
             [] => {
-                let asked = self.asked_name.as_ref();
-                let doubt = if self.asked_by_other { "perhaps " } else { "" };
+                let asked = self.queried_name.as_ref();
+                let doubt = if self.queried_by_other {
+                    "perhaps "
+                } else {
+                    ""
+                };
                 asked.map_or_else(String::new, |name| format!(" ({doubt}{name})"))
             }
             [name] => format!(" ({name})"),

@@ -8,7 +8,6 @@ use enforcer_common::layout::{AddressKey, Settings};
 
 use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
-use super::asked_names::AskedNames;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
 use super::devices::Devices;
@@ -19,6 +18,7 @@ use super::exception_state::Running;
 use super::inherited::Inherited;
 use super::observation_budgets::Budgets;
 use super::patterns::Patterns;
+use super::queried_names::QueriedNames;
 use super::registry_names::RegistryNames;
 use super::state::{Due, Hooks, Maps, Run, State};
 use crate::azure::TagOrigin;
@@ -117,7 +117,7 @@ impl State {
             visibility: DnsVisibility::default(),
             observations: ObservationCounts::default(),
             budgets: Budgets::default(),
-            asked_names: AskedNames::default(),
+            queried_names: QueriedNames::default(),
             refused_observations: Default::default(),
             hooks: Hooks::default(),
             devices: Devices::default(),

@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use super::alarm_kind::AlarmKind;
 use super::alarms::Alarms;
-use super::asked_names::AskedNames;
 use super::clock::Clock;
 use super::counters::ObservationCounts;
 use super::devices::Devices;
@@ -24,6 +23,7 @@ use super::inherited::Inherited;
 use super::ipsec_policy::IpsecPolicy;
 use super::observation_budgets::Budgets;
 use super::patterns::Patterns;
+use super::queried_names::QueriedNames;
 use super::registry_names::RegistryNames;
 use super::snapshot::TagsChange;
 use crate::config::{TTL_CEILING, TTL_FLOOR};
@@ -84,7 +84,7 @@ pub(crate) struct State {
     pub(super) visibility: DnsVisibility,
     pub(super) observations: ObservationCounts,
     pub(super) budgets: Budgets,
-    pub(super) asked_names: AskedNames,
+    pub(super) queried_names: QueriedNames,
     /// Observed addresses that the answer check refuses.
     pub(super) refused_observations: BTreeSet<IpAddr>,
 

@@ -150,10 +150,10 @@ impl Denials {
         let names = |address: IpAddr| shell.state.names_of(address);
         let record = self.identify.describe(event, server_name, names);
         let asked = record.destination.filter(|_| record.names.is_empty());
-        let asked = asked.and_then(|to| shell.state.asked_name(event.cgroup, to));
+        let asked = asked.and_then(|to| shell.state.queried_name(event.cgroup, to));
         EventRecord {
-            asked_name: asked.map(|(name, _)| name.clone()),
-            asked_by_other: asked.is_some_and(|(_, is_others)| is_others),
+            queried_name: asked.map(|(name, _)| name.clone()),
+            queried_by_other: asked.is_some_and(|(_, is_others)| is_others),
             ..record
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn log(record: &EventRecord) {
         egress_protocol = is_denial.then_some(record.protocol.as_str()),
         egress_names = names,
         egress_server_name = record.server_name,
-        egress_asked_name = record.asked_name.as_ref().map(|name| name.as_str()),
+        egress_queried_name = record.queried_name.as_ref().map(|name| name.as_str()),
         egress_hook = is_denial.then_some(record.hook.as_str()),
         egress_device = record.device,
         egress_source = record.source.map(tracing::field::display),

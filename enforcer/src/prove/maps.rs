@@ -1,6 +1,6 @@
 //! The maps, held against the configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 use enforcer_common::{Class, PolicyView as _};
@@ -94,34 +94,20 @@ fn allowed(in_force: &InForce, live: &LivePolicy<'_>) -> Option<Check> {
 
 /// First and last address of a prefix, and the addresses before and after it.
 fn ends(prefix: &IpNet) -> Vec<IpAddr> {
+    fn addresses<T: Into<A>, A: Into<IpAddr>>(bits: [Option<T>; 4]) -> Vec<IpAddr> {
+        let addresses = bits.into_iter().flatten();
+        addresses.map(|bits| bits.into().into()).collect()
+    }
     match prefix {
         IpNet::V4(net) => {
             let (first, last) = (u32::from(net.network()), u32::from(net.broadcast()));
-            let around = [
-                Some(first),
-                Some(last),
-                first.checked_sub(1),
-                last.checked_add(1),
-            ];
-            around
-                .into_iter()
-                .flatten()
-                .map(|bits| IpAddr::V4(bits.into()))
-                .collect()
+            let around = [first.checked_sub(1), last.checked_add(1)];
+            addresses::<_, Ipv4Addr>([Some(first), Some(last), around[0], around[1]])
         }
         IpNet::V6(net) => {
             let (first, last) = (u128::from(net.network()), u128::from(net.broadcast()));
-            let around = [
-                Some(first),
-                Some(last),
-                first.checked_sub(1),
-                last.checked_add(1),
-            ];
-            around
-                .into_iter()
-                .flatten()
-                .map(|bits| IpAddr::V6(bits.into()))
-                .collect()
+            let around = [first.checked_sub(1), last.checked_add(1)];
+            addresses::<_, Ipv6Addr>([Some(first), Some(last), around[0], around[1]])
         }
     }
 }

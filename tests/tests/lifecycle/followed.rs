@@ -78,7 +78,7 @@ fn a_past_denial_is_explained_and_summed_up() -> Result<()> {
         .cli(["explain", "--event", &number.to_string()])?;
     assert_eq!(same.stdout, explained.stdout);
 
-    assert_eq!(events[0]["asked-name"], ACCOUNT, "{events:#}");
+    assert_eq!(events[0]["queried-name"], ACCOUNT, "{events:#}");
     let by_name = fixture.enforcer.json(["events", "--name", ACCOUNT])?;
     let mut by_name = by_name.as_array().into_iter().flatten();
     ensure!(by_name.any(|event| event["sequence"] == number), "{number}");

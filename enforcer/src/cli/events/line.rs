@@ -85,8 +85,8 @@ impl fmt::Display for EventLine<'_> {
             "{time}  {number:>6}  {verdict:5}  {reason:17}  {:21}  {:4}  {}  {}  {}",
             or_dash(event.target_text().unwrap_or_default()),
             event.protocol,
-            or_dash(match &event.asked_name {
-                Some(name) if names.is_empty() && event.asked_by_other => format!("{name}?"),
+            or_dash(match &event.queried_name {
+                Some(name) if names.is_empty() && event.queried_by_other => format!("{name}?"),
                 Some(name) if names.is_empty() => name.to_string(),
                 Some(_) | None => names.join(","),
             }),

@@ -106,7 +106,7 @@ fn goes_to(net: &IpNet, event: &EventRecord) -> bool {
 fn has_name(name: &Name, event: &EventRecord) -> bool {
     let server_name = event.server_name.as_ref();
     let server_name = server_name.and_then(|found| found.parse::<Name>().ok());
-    let others = server_name.iter().chain(&event.asked_name);
+    let others = server_name.iter().chain(&event.queried_name);
     let mut names = event.names.iter().chain(others);
     names.any(|found| found.is_within(name.as_str()))
 }

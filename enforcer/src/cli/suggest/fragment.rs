@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn a_name_that_another_program_asked_for_is_a_hint_only() {
-        let of = |asked_by_other| {
+        let of = |queried_by_other| {
             let event = EventRecord {
-                asked_name: "logs3.blob.core.windows.net".parse().ok(),
-                asked_by_other,
+                queried_name: "logs3.blob.core.windows.net".parse().ok(),
+                queried_by_other,
                 ..event("storage", None, Some("agent.service"))
             };
             Suggestion::of(&[event], &test_data::status()).to_string()

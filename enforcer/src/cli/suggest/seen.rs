@@ -126,7 +126,7 @@ impl Suggestion {
             && event.destination.is_some()
             && let Some(exception) = self.exception(event)
         {
-            exception.perhaps.extend(event.asked_name.clone());
+            exception.perhaps.extend(event.queried_name.clone());
             return exception.unnamed.get_or_insert_default().add(event);
         }
         let reason = self.unexplained.entry(event.reason.clone());

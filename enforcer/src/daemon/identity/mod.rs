@@ -61,8 +61,8 @@ impl Identify {
             protocol: option.map_or_else(|| protocol(event.protocol), |_| String::new()),
             names: destination.map(names).unwrap_or_default(),
             server_name: server_name.map(printable::line),
-            asked_name: None,
-            asked_by_other: false,
+            queried_name: None,
+            queried_by_other: false,
             hook: Hook::from_code(event.hook)
                 .map_or_else(|| event.hook.to_string(), |known| known.word().to_owned()),
             device: (event.device != 0).then(|| device(event.device)),

@@ -100,7 +100,7 @@ mod tests {
     fn the_name_that_was_asked_for_counts() {
         let elsewhere = |name: &str| EventRecord {
             destination: "20.38.99.1".parse().ok(),
-            asked_name: name.parse().ok(),
+            queried_name: name.parse().ok(),
             ..event()
         };
         let status = status("unit build.service");

@@ -21,7 +21,7 @@ const STORAGE_SERVICES: [&str; 5] = ["blob", "dfs", "file", "queue", "table"];
 
 /// Names by cgroup and address. When there are too many, the cgroup with the most loses its oldest.
 #[derive(Debug, Default)]
-pub(crate) struct AskedNames {
+pub(crate) struct QueriedNames {
     by_cgroup: BTreeMap<u64, BTreeMap<IpAddr, Asked>>,
     total: usize,
 }
@@ -32,7 +32,7 @@ struct Asked {
     at: Duration,
 }
 
-impl AskedNames {
+impl QueriedNames {
     /// Notes that an answer to `cgroup` gave `name` this address.
     pub(super) fn answered(&mut self, cgroup: u64, name: Name, address: IpAddr, now: Duration) {
         let asked = Asked { name, at: now };
@@ -128,14 +128,14 @@ mod tests {
         format!("{label}.blob.core.windows.net").parse().unwrap()
     }
 
-    fn found(asked: &AskedNames, cgroup: u64, last: u32, seconds: u64) -> Option<String> {
+    fn found(asked: &QueriedNames, cgroup: u64, last: u32, seconds: u64) -> Option<String> {
         let (name, is_others) = asked.name_of(cgroup, ip(last), at(seconds))?;
         Some(format!("{name}{}", if is_others { "?" } else { "" }))
     }
 
     #[test]
     fn the_own_name_comes_before_that_of_others() {
-        let mut asked = AskedNames::default();
+        let mut asked = QueriedNames::default();
         asked.answered(AGENT, name("agents"), ip(1), at(0));
         asked.answered(OTHER, name("others"), ip(1), at(1));
         let text = |label: &str| Some(name(label).to_string());
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_flood_displaces_only_its_own_names() {
-        let mut asked = AskedNames::default();
+        let mut asked = QueriedNames::default();
         asked.answered(AGENT, name("agents"), ip(0), at(0));
         for number in 0..5000 {
             asked.answered(OTHER, name("others"), ip(number), at(u64::from(number)));
