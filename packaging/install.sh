@@ -39,7 +39,7 @@ uninstall() {
 install_files() {
     files | while read -r file; do
         mode=644
-        [ "$file" != /usr/bin/egress-enforcer ] || mode=755
+        case $file in /usr/bin/*) mode=755 ;; esac
         if [ "$file" = "$config" ] && [ -e "$root$file" ]; then
             say "$file is kept"
             continue

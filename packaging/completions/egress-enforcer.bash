@@ -61,6 +61,9 @@ _egress__enforcer() {
             egress__enforcer,tags)
                 cmd="egress__enforcer__subcmd__tags"
                 ;;
+            egress__enforcer,top)
+                cmd="egress__enforcer__subcmd__top"
+                ;;
             egress__enforcer,unload)
                 cmd="egress__enforcer__subcmd__unload"
                 ;;
@@ -127,6 +130,9 @@ _egress__enforcer() {
             egress__enforcer__subcmd__help,tags)
                 cmd="egress__enforcer__subcmd__help__subcmd__tags"
                 ;;
+            egress__enforcer__subcmd__help,top)
+                cmd="egress__enforcer__subcmd__help__subcmd__top"
+                ;;
             egress__enforcer__subcmd__help,unload)
                 cmd="egress__enforcer__subcmd__help__subcmd__unload"
                 ;;
@@ -176,7 +182,7 @@ _egress__enforcer() {
 
     case "${cmd}" in
         egress__enforcer)
-            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help"
+            opts="-h -V --config --help --version run check status explain events suggest metrics endpoints tags doctor prove report top bugreport unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,7 +558,7 @@ _egress__enforcer() {
             return 0
             ;;
         egress__subcmd__enforcer__subcmd__help)
-            opts="run check status explain events suggest metrics endpoints tags doctor prove report bugreport unload completions help"
+            opts="run check status explain events suggest metrics endpoints tags doctor prove report top bugreport unload completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -834,6 +840,20 @@ _egress__enforcer() {
         egress__subcmd__enforcer__subcmd__help__subcmd__tags__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1162,6 +1182,44 @@ _egress__enforcer() {
                 return 0
             fi
             case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        egress__subcmd__enforcer__subcmd__top)
+            opts="-d -n -h --interval --filter --iterations --utc --json --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --iterations)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -53,6 +53,11 @@ pub(crate) const TRACE: &str = "enforcer-ebpf-trace";
 pub(crate) const DEVICE: &str = "enforcer-ebpf-device";
 
 impl Release {
+    /// The directory of the binary, with the other programs.
+    pub(crate) fn programs(&self) -> PathBuf {
+        self.binary.with_file_name("")
+    }
+
     /// Another ELF object of kernel programs, by its file name.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.object.with_file_name(name)

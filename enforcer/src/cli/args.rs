@@ -1,5 +1,6 @@
 //! Arguments of the command line.
 
+mod console;
 mod evidence;
 mod selection;
 
@@ -9,7 +10,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Serialize;
 
-pub(super) use self::evidence::{CheckArgs, OutputArgs, ProveArgs, ReportArgs, ReportPeriod};
+pub(super) use self::console::{ConsoleCommand, ReportArgs, ReportPeriod, TopArgs};
+pub(super) use self::evidence::{CheckArgs, OutputArgs, ProveArgs};
 pub(super) use self::selection::{SelectionArgs, Since};
 use crate::config::Cloud;
 use crate::doctor::registry::Image;
@@ -77,10 +79,8 @@ pub(super) enum Command {
     /// network namespace that nothing leaves. They carry no data of this host. Exit code 0: every attempt that was made had the required result;
     /// in audit mode nothing is refused, so the exit code is 1. Needs root.
     Prove(ProveArgs),
-    /// Sum up the last day or week: what was refused, by whom, where to, what changed and what ages
-    ///
-    /// As far as the daemon still holds the events.
-    Report(ReportArgs),
+    #[command(flatten)]
+    Console(ConsoleCommand),
     /// Print what a developer needs to know about a problem, as one JSON document without secrets
     ///
     /// Version, kernel, what the configuration protects and allows, checks of `doctor`, status, the last 200 events and metrics. It names registries,

@@ -5,6 +5,7 @@ mod bugreport;
 mod check;
 mod completions;
 mod config_file;
+mod console;
 mod daemon_client;
 mod doctor;
 mod endpoints;
@@ -24,11 +25,12 @@ mod status;
 mod suggest;
 mod table;
 mod tags;
+mod top;
 mod unload;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser as _;
 
 use self::args::{Arguments, Command};
@@ -37,6 +39,20 @@ use self::exit::{Exit, complain, sentences};
 
 /// Runs the command in the arguments of the process. Invalid arguments end the process with exit code 2.
 pub fn main() -> ExitCode {
+    exit_of(perform)
+}
+
+/// Runs the command in the arguments of the process, if it is one for the second program.
+pub fn console_main() -> ExitCode {
+    exit_of(|config, command| {
+        let Command::Console(command) = command else {
+            bail!("`egress-enforcer` has this command: this program has only `report` and `top`");
+        };
+        console::perform(config, &command)
+    })
+}
+
+fn exit_of(perform: impl FnOnce(&ConfigFile, Command) -> Result<Exit>) -> ExitCode {
     let arguments = Arguments::parse();
     let config = ConfigFile::new(arguments.config);
     let exit = perform(&config, arguments.command).unwrap_or_else(|error| {
@@ -59,7 +75,7 @@ fn perform(config: &ConfigFile, command: Command) -> Result<Exit> {
         Command::Tags(command) => tags::tags(config, command),
         Command::Doctor(args) => doctor::doctor(config, args),
         Command::Prove(args) => prove::prove(config, &args),
-        Command::Report(args) => report::report(config, &args),
+        Command::Console(_) => console::replace(),
         Command::Bugreport => bugreport::bugreport(config),
         Command::Unload(args) => unload::unload(config, args),
         Command::Completions { shell } => completions::completions(shell),

@@ -3,6 +3,7 @@
 mod metrics;
 mod proof;
 mod report;
+mod top;
 mod unit;
 
 use std::{

@@ -6,17 +6,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{arch::Arch, env};
 
-/// Maximum size of the program in bytes (CONTRIBUTING.md, budgets).
-const MAX_SIZE: usize = 8 << 20;
-
 /// Program header type of the path of a dynamic loader (elf(5)).
 const PT_INTERP: u32 = 3;
 
-/// Checks the program at `path`, built from the workspace at `root`.
+/// Checks the program at `path`, built from the workspace at `root`; `limit` is its maximum size in bytes.
 ///
 /// # Errors
 /// When it is for another machine, needs a dynamic loader, is too large, or names a directory of this machine.
-pub(super) fn check(path: &Path, root: &Path, arch: Arch) -> Result<()> {
+pub(super) fn check(path: &Path, root: &Path, arch: Arch, limit: usize) -> Result<()> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let machine = match arch {
         Arch::Amd64 => 62,
@@ -24,8 +21,8 @@ pub(super) fn check(path: &Path, root: &Path, arch: Arch) -> Result<()> {
     };
     check_elf(&bytes, machine).with_context(|| format!("{}", path.display()))?;
     ensure!(
-        bytes.len() < MAX_SIZE,
-        "{}: {} bytes, at most {MAX_SIZE} allowed",
+        bytes.len() < limit,
+        "{}: {} bytes, at most {limit} allowed",
         path.display(),
         bytes.len()
     );

@@ -14,8 +14,13 @@ macro_rules! page {
     };
 }
 
-/// Maximum installed size of a package, in bytes.
-const MAX_INSTALLED: u64 = 10 << 20;
+/// The program of the daemon and of most commands.
+pub(super) const PROGRAM: &str = "egress-enforcer";
+/// The program of the commands that a device does not need.
+pub(super) const CONSOLE: &str = "egress-enforcer-console";
+
+/// Maximum installed size of a package, in bytes (CONTRIBUTING.md, budgets).
+const MAX_INSTALLED: u64 = 12 << 20;
 
 /// A file of the packages.
 pub(super) struct Shipped {
@@ -29,18 +34,22 @@ pub(super) struct Shipped {
 pub(super) enum Source {
     /// A path in the workspace.
     Workspace(&'static str),
-    /// The built program.
-    Program,
+    /// The built program of this name.
+    Program(&'static str),
     /// The notices of third parties, made for each machine.
     Notices,
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 33] = [
+const COMMON: [Shipped; 34] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
-        source: Source::Program,
+        source: Source::Program(PROGRAM),
         place: "/usr/bin/egress-enforcer",
+    },
+    Shipped {
+        source: Source::Program(CONSOLE),
+        place: "/usr/bin/egress-enforcer-console",
     },
     shipped(
         "packaging/egress-enforcer.service",
@@ -156,10 +165,9 @@ pub(super) fn of_others() -> impl Iterator<Item = &'static Shipped> {
 impl Shipped {
     /// As `ls -l` shows it.
     pub(super) fn mode(&self) -> &'static str {
-        if self.source == Source::Program {
-            "-rwxr-xr-x"
-        } else {
-            "-rw-r--r--"
+        match self.source {
+            Source::Program(_) => "-rwxr-xr-x",
+            Source::Workspace(_) | Source::Notices => "-rw-r--r--",
         }
     }
 }

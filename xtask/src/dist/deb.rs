@@ -18,7 +18,7 @@ pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let arch = job.arch.debian();
     let package = job.out.join(format!("{NAME}_{}_{arch}.deb", job.version));
     // cargo-deb takes files that are made from the directory of the program.
-    let notices = job.binary.with_file_name("third-party-notices.gz");
+    let notices = job.programs.join("third-party-notices.gz");
     image::place(&job.notices, &notices, 0o644)?;
     let mut cargo = env::cargo();
     cargo

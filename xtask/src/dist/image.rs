@@ -23,7 +23,7 @@ pub(super) fn make(job: &Job) -> Result<PathBuf> {
     let image = job.scratch("image")?;
     for file in content::of_others() {
         let (source, mode) = match file.source {
-            Source::Program => (job.binary.clone(), 0o755),
+            Source::Program(name) => (job.programs.join(name), 0o755),
             Source::Notices => (job.notices.clone(), 0o644),
             Source::Workspace(path) => (env::root().join(path), 0o644),
         };

@@ -8,11 +8,19 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use super::{binary, notices};
+use super::{
+    binary,
+    content::{CONSOLE, PROGRAM},
+    notices,
+};
 use crate::{arch::Arch, build, env};
 
 /// Name of the packages.
 pub(super) const NAME: &str = "egress-enforcer";
+
+/// Maximum size of each program in bytes (CONTRIBUTING.md, budgets).
+const MAX_PROGRAM: usize = 8 << 20;
+const MAX_CONSOLE: usize = 3 << 20;
 
 /// Options of `./x dist`.
 #[derive(Args, Clone, Debug, Default)]
@@ -39,8 +47,8 @@ pub(super) struct Job {
     pub(super) arch: Arch,
     /// Version of the packages.
     pub(super) version: String,
-    /// The static binary.
-    pub(super) binary: PathBuf,
+    /// The directory of the static programs.
+    pub(super) programs: PathBuf,
     /// The notices and licence texts of what is linked into it.
     pub(super) notices: PathBuf,
     /// Output directory.
@@ -50,19 +58,21 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Builds and checks the binary.
+    /// Builds and checks the programs.
     pub(super) fn new(arch: Arch, options: &Options) -> Result<Self> {
         let out = match &options.out {
             Some(dir) => std::path::absolute(dir)?,
             None => env::target().join("dist"),
         };
         fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-        let binary = build::release(arch.kernel())?.binary;
-        binary::check(&binary, env::root(), arch)?;
+        let programs = build::release(arch.kernel())?.programs();
+        for (name, limit) in [(PROGRAM, MAX_PROGRAM), (CONSOLE, MAX_CONSOLE)] {
+            binary::check(&programs.join(name), env::root(), arch, limit)?;
+        }
         Ok(Self {
             arch,
             version: version(&options.version_suffix)?,
-            binary,
+            programs,
             notices: notices::make(arch)?,
             out,
             epoch: epoch()?,

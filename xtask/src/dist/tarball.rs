@@ -15,7 +15,7 @@ use crate::{env, step::output_of};
 
 /// The script beside the files; executable like the program.
 const SCRIPT: content::Shipped = content::Shipped {
-    source: content::Source::Program,
+    source: content::Source::Program("install.sh"),
     place: "/install.sh",
 };
 

@@ -1,8 +1,8 @@
-//! Arguments of `check`, `prove` and `report`.
+//! Arguments of `check` and `prove`.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::selection::Since;
 
@@ -35,23 +35,4 @@ pub(in crate::cli) struct ProveArgs {
     pub(in crate::cli) sign: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArgs,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ReportArgs {
-    /// The period
-    #[arg(long, value_enum, default_value_t = ReportPeriod::Day)]
-    pub(in crate::cli) period: ReportPeriod,
-    /// Also write the report as an HTML page that needs no script and loads nothing
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) html: Option<PathBuf>,
-    #[command(flatten)]
-    pub(in crate::cli) output: OutputArgs,
-}
-
-/// The period of a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum ReportPeriod {
-    Day,
-    Week,
 }

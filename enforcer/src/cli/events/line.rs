@@ -20,13 +20,14 @@ pub(super) struct EventLine<'a> {
 }
 
 /// The time zone of printed times.
-pub(super) enum Zone {
+pub(in crate::cli) enum Zone {
     Utc,
     Local(TimeZone),
 }
 
 impl Zone {
-    pub(super) fn new(is_utc: bool) -> Self {
+    /// Returns UTC, or else this host's time zone.
+    pub(in crate::cli) fn new(is_utc: bool) -> Self {
         match is_utc {
             true => Self::Utc,
             false => Self::Local(TimeZone::system()),
@@ -34,7 +35,7 @@ impl Zone {
     }
 
     /// Formats a time to the second.
-    pub(super) fn format(&self, time: Timestamp) -> String {
+    pub(in crate::cli) fn format(&self, time: Timestamp) -> String {
         match self {
             Self::Utc => instant(time),
             Self::Local(zone) => {

@@ -9,8 +9,10 @@ mod verify;
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 
-use self::line::{EventLine, Zone};
+use self::line::EventLine;
+pub(super) use self::line::Zone;
 pub(super) use self::selection::Selection;
+pub(super) use self::top::Key;
 use self::top::Top;
 use super::args::{EventsArgs, EventsCommand};
 use super::config_file::ConfigFile;

@@ -24,25 +24,26 @@ struct Sum {
     last: Timestamp,
 }
 
-/// What the denials of a [`Sum`] have in common.
+/// What denials have in common that are summed up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Key {
+pub(in crate::cli) struct Key {
     /// "deny" or "audit".
-    verdict: String,
+    pub(in crate::cli) verdict: String,
     /// The unit, container or cgroup.
-    unit: Option<String>,
+    pub(in crate::cli) unit: Option<String>,
     /// The command name.
-    command: Option<String>,
+    pub(in crate::cli) command: Option<String>,
     /// The destination with its port, or the socket option.
-    destination: Option<String>,
+    pub(in crate::cli) destination: Option<String>,
     /// The server name, else the allowed names of the destination.
-    name: Option<String>,
-    reason: String,
+    pub(in crate::cli) name: Option<String>,
+    pub(in crate::cli) reason: String,
 }
 
 impl Key {
-    fn of(event: &EventRecord) -> Self {
+    /// Returns what `event` has in common with others.
+    pub(in crate::cli) fn of(event: &EventRecord) -> Self {
         let names: Vec<&str> = event.names.iter().map(|name| name.as_str()).collect();
         let names = (!names.is_empty()).then(|| names.join(","));
         Self {

@@ -4,6 +4,8 @@ mod frames;
 mod tables;
 mod text;
 
+pub(super) use self::tables::name_state;
+
 use anyhow::Result;
 use enforcer_common::Hook;
 use serde::Serialize;
@@ -77,16 +79,21 @@ fn pinned_report(paths: &Paths) -> Result<StatusReport> {
     }))
 }
 
+/// Returns whether the policy of a running daemon is in force, and a sentence about it.
+pub(super) fn in_force(status: &Status) -> (bool, String) {
+    match check_enforcing(status.mode, &status.hooks) {
+        Ok(()) if status.ephemeral => (
+            true,
+            format!("enforcing until the process {} ends", status.pid),
+        ),
+        Ok(()) => (true, "enforcing".to_owned()),
+        Err(why) => (false, why),
+    }
+}
+
 impl StatusReport {
     fn of_daemon(status: Status) -> Self {
-        let (enforcing, sentence) = match check_enforcing(status.mode, &status.hooks) {
-            Ok(()) if status.ephemeral => (
-                true,
-                format!("enforcing until the process {} ends", status.pid),
-            ),
-            Ok(()) => (true, "enforcing".to_owned()),
-            Err(why) => (false, why),
-        };
+        let (enforcing, sentence) = in_force(&status);
         Self {
             enforcing,
             sentence,

@@ -36,7 +36,8 @@ pub(super) fn names(status: &Status) -> Table {
     names
 }
 
-fn name_state(name: &NameStatus) -> String {
+/// Returns how the resolution of a name stands.
+pub(in crate::cli) fn name_state(name: &NameStatus) -> String {
     if let Some(alarm) = &name.failing {
         return failing(alarm);
     }

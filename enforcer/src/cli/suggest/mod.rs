@@ -13,6 +13,7 @@ use super::daemon_client::{status, wait_for};
 use super::events::Selection;
 use super::exit::Exit;
 use super::printer::Printer;
+use crate::core::{EventRecord, Status};
 
 /// Prints a configuration fragment for the events that the daemon holds.
 pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
@@ -27,4 +28,9 @@ pub(super) fn suggest(config: &ConfigFile, args: &SuggestArgs) -> Result<Exit> {
     let suggestion = Suggestion::of(&held, &status);
     Printer::stdout(args.json).report(&suggestion)?;
     Ok(Exit::Done)
+}
+
+/// Returns the configuration fragment that would allow `events`.
+pub(super) fn fragment_for(events: &[EventRecord], status: &Status) -> String {
+    Suggestion::of(events, status).to_string()
 }
