@@ -17,6 +17,7 @@ mod metrics;
 mod paths;
 mod protect;
 mod registry;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod top_level;
@@ -37,6 +38,7 @@ pub use metrics::Metrics;
 pub use paths::Paths;
 pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
 pub use registry::{Registry, Sni};
+pub use settings::{Setting, SettingKey, WITHOUT_LIST};
 pub use top_level::{Config, Mode};
 pub use value::{EndpointPattern, HttpsUrl, InterfacePattern, ResourceId};
 pub(crate) use value::{duration, redacted_url};

@@ -13,7 +13,7 @@ use super::counters::Counters;
 use super::device_status::DeviceStatus;
 use super::hook_words;
 use super::unit_denials::UnitCount;
-use crate::config::{EndpointKind, FramesMode, Mode, Sni};
+use crate::config::{EndpointKind, FramesMode, Mode, Setting, Sni};
 use crate::name::Name;
 use crate::resolver::hosts::HOSTS;
 
@@ -62,6 +62,9 @@ pub struct Status {
     /// Avoidable permissions in the configuration, one sentence each.
     #[serde(default)]
     pub weaknesses: Vec<String>,
+    /// Settings of the configuration that decide what is allowed; empty from a daemon that does not report them.
+    #[serde(default)]
+    pub settings: Vec<Setting>,
     /// The protected set.
     pub tags: TagsStatus,
     /// Sources of names and prefixes that can change at run time.

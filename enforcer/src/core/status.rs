@@ -111,6 +111,7 @@ impl State {
             default_allow: config.protect.default == DefaultAction::Allow,
             dns_observations: self.observation_counts(),
             weaknesses: config.weaknesses(),
+            settings: config.settings(),
             tags: TagsStatus {
                 changed: self.tags_change.clone(),
                 ..self.sources.tags_status_at(self.now.wall)

@@ -33,6 +33,7 @@ pub(crate) fn status() -> Status {
         default_allow: true,
         dns_observations: [("allowed".to_owned(), 5)].into(),
         weaknesses: Vec::new(),
+        settings: Vec::new(),
         tags: tags(),
         sources: vec![source()],
         registries: vec![RegistryStatus {

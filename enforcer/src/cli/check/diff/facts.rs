@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::kind::{Kind, default, frames, mode, server_names};
 use crate::azure::endpoints::Provenance;
-use crate::config::{DefaultAction, EndpointPattern, Exception};
+use crate::config::{DefaultAction, EndpointPattern, Exception, Setting, SettingKey};
 use crate::core::{ExceptionStatus, NameStatus, SELF_EXCEPTION, Status};
 use crate::sources::Sources;
 use crate::sys::{Cgroup, cgroup_root};
@@ -54,6 +54,7 @@ impl Facts {
         for exception in exceptions.filter(is_configured) {
             facts.exception_in_force(exception);
         }
+        facts.settings(&status.settings);
         facts
     }
 
@@ -91,7 +92,30 @@ impl Facts {
         for exception in exceptions.filter(|exception| exception.until > now) {
             facts.exception(exception);
         }
+        facts.settings(&config.settings());
         facts
+    }
+
+    /// Whether the policy has settings: a daemon of an earlier version does not report them.
+    pub(super) fn has_settings(&self) -> bool {
+        self.0
+            .keys()
+            .any(|fact| matches!(fact.kind, Kind::Setting(_)))
+    }
+
+    /// Forgets the settings, which the other side does not have.
+    pub(super) fn forget_settings(&mut self) {
+        self.0
+            .retain(|fact, _| !matches!(fact.kind, Kind::Setting(_)));
+    }
+
+    /// Adds settings; one of a later version is not compared.
+    fn settings(&mut self, settings: &[Setting]) {
+        for setting in settings {
+            if let Some(key) = SettingKey::from_word(&setting.key) {
+                self.put(Kind::Setting(key), &setting.subject, &setting.value);
+            }
+        }
     }
 
     fn exception(&mut self, exception: &Exception) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::{DefaultAction, FramesMode, Mode, Sni};
+use crate::config::{DefaultAction, FramesMode, Mode, SettingKey, Sni, WITHOUT_LIST};
 
 /// What a fact is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +18,7 @@ pub(super) enum Kind {
     Name,
     ServerNames,
     Exception,
+    Setting(SettingKey),
 }
 
 impl Kind {
@@ -34,6 +35,7 @@ impl Kind {
             Self::Name => "name",
             Self::ServerNames => "server names of",
             Self::Exception => "exception",
+            Self::Setting(key) => key.word(),
         }
     }
 
@@ -53,7 +55,49 @@ impl Kind {
             // What is allowed; the texts of two ends compare as the instants do.
             Self::Name => old.is_none(),
             Self::Exception => new > old,
+            Self::Setting(key) => is_setting_weaker(key, old, new),
         }
+    }
+}
+
+/// Whether the change of a setting allows more. What cannot be told counts as weaker.
+fn is_setting_weaker(key: SettingKey, old: Option<&str>, new: Option<&str>) -> bool {
+    match key {
+        // Addresses behind the prefix are judged otherwise; which are in use is not known.
+        SettingKey::Nat64 | SettingKey::ForwardedFrom => true,
+        SettingKey::TagsSubscription => old.is_some(),
+        SettingKey::TagsUrl
+        | SettingKey::PrivateEndpoint
+        | SettingKey::ResourceId
+        | SettingKey::Discover
+        | SettingKey::DiscoveryRegion
+        | SettingKey::ExceptionSni => new.is_some(),
+        SettingKey::DnsServers => new == Some(WITHOUT_LIST) || !is_part_of(new, old),
+        SettingKey::Linger => number(new) > number(old),
+        SettingKey::AnswerCheck => new != Some("strict"),
+        SettingKey::Learn => new != Some("false"),
+        SettingKey::Interfaces => new != Some(WITHOUT_LIST) && !is_part_of(old, new),
+        SettingKey::Forwarded => forwarding(new) > forwarding(old),
+    }
+}
+
+/// Whether each element of the list `part` is in the list `whole`.
+fn is_part_of(part: Option<&str>, whole: Option<&str>) -> bool {
+    let mut part = part.unwrap_or_default().split(' ');
+    part.all(|one| {
+        whole
+            .unwrap_or_default()
+            .split(' ')
+            .any(|other| one == other)
+    })
+}
+
+/// How much a value of `frames.forwarded` lets pass.
+fn forwarding(word: Option<&str>) -> u8 {
+    match word {
+        Some("enforce") => 0,
+        Some("audit") => 1,
+        Some(_) | None => 2,
     }
 }
 
@@ -165,6 +209,44 @@ mod tests {
             ),
         ] {
             assert_eq!(kind.is_weaker(old, new), weaker, "{kind:?} {old:?} {new:?}");
+        }
+    }
+
+    #[test]
+    fn the_weaker_side_of_each_setting_is_known() {
+        use SettingKey as Key;
+        for (key, old, new, weaker) in [
+            (Key::Nat64, None, Some(""), true),
+            (Key::Nat64, Some(""), None, true),
+            (Key::TagsUrl, None, Some("https://a/t"), true),
+            (Key::TagsUrl, Some("https://a/t"), None, false),
+            (Key::TagsSubscription, None, Some("1"), false),
+            (Key::TagsSubscription, Some("1"), Some("2"), true),
+            (Key::PrivateEndpoint, None, Some(""), true),
+            (Key::ResourceId, Some("/a"), Some("/b"), true),
+            (Key::Discover, Some(""), None, false),
+            (Key::DiscoveryRegion, None, Some(""), true),
+            (Key::ExceptionSni, None, Some("off"), true),
+            (Key::ExceptionSni, Some("off"), None, false),
+            (Key::DnsServers, Some("a b"), Some("b"), false),
+            (Key::DnsServers, Some("a"), Some("a b"), true),
+            (Key::DnsServers, Some(WITHOUT_LIST), Some("a"), true),
+            (Key::DnsServers, Some("a"), Some(WITHOUT_LIST), true),
+            (Key::Linger, Some("90"), Some("900"), true),
+            (Key::Linger, Some("900"), Some("90"), false),
+            (Key::AnswerCheck, Some("strict"), Some("known"), true),
+            (Key::AnswerCheck, Some("known"), Some("strict"), false),
+            (Key::Learn, Some("false"), Some("true"), true),
+            (Key::Interfaces, Some("eth0"), Some("eth0 eth1"), false),
+            (Key::Interfaces, Some("eth0 eth1"), Some("eth0"), true),
+            (Key::Interfaces, Some(WITHOUT_LIST), Some("eth0"), true),
+            (Key::Interfaces, Some("eth0"), Some(WITHOUT_LIST), false),
+            (Key::Forwarded, Some("enforce"), Some("audit"), true),
+            (Key::Forwarded, Some("pass"), Some("audit"), false),
+            (Key::ForwardedFrom, Some(WITHOUT_LIST), Some("eth1"), true),
+        ] {
+            let found = Kind::Setting(key).is_weaker(old, new);
+            assert_eq!(found, weaker, "{key:?} {old:?} {new:?}");
         }
     }
 }

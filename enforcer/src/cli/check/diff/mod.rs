@@ -34,9 +34,12 @@ pub(super) enum Effect {
     Stricter,
 }
 
-/// Keys of the configuration that are not compared, because the status does not report them.
-const NOT_COMPARED: &str = "protect.nat64, registry.private-endpoints, registry.resource-id, discovery, exception.sni, dns, \
-    frames.interfaces and forwarding, azure, metrics, paths, and prefixes within the same service tags";
+/// What is not compared: it decides nothing by itself, or the status does not report it.
+const NOT_COMPARED: &str = "azure, metrics, log, paths, and prefixes within the same service tags";
+/// The same for a daemon of an earlier version.
+const NOT_COMPARED_EARLIER: &str = "protect.nat64, registry.private-endpoints, registry.resource-id, discovery, exception.sni, dns, \
+    frames.interfaces and forwarding, which the daemon is too old to report, and azure, metrics, log, paths, and prefixes within the \
+    same service tags";
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,10 +81,14 @@ impl Diff {
             None => events_since(&paths, Timestamp::MIN)?,
         };
         events.retain(|event| !already_allows(&status, event));
-        let (old, new) = (Facts::of_status(&status), Facts::of_sources(&sources, now));
+        let old = Facts::of_status(&status);
+        let not_compared = match old.has_settings() {
+            true => NOT_COMPARED,
+            false => NOT_COMPARED_EARLIER,
+        };
         Ok(Self {
-            differences: differences(&old, &new),
-            not_compared: NOT_COMPARED,
+            differences: differences(&old, Facts::of_sources(&sources, now)),
+            not_compared,
             would_allow: would_allow::find(&sources, &events, now)?,
         })
     }
@@ -97,7 +104,7 @@ impl Diff {
 /// Says what differs between what the daemon enforces and a configuration.
 pub(in crate::cli) fn in_words(status: &Status, sources: &Sources, now: Timestamp) -> Vec<String> {
     let (old, new) = (Facts::of_status(status), Facts::of_sources(sources, now));
-    let found = differences(&old, &new).into_iter();
+    let found = differences(&old, new).into_iter();
     // Service tags at run time are newer than the configuration's.
     let found = found.filter(|difference| difference.kind != Kind::Tags.word());
     found
@@ -105,7 +112,10 @@ pub(in crate::cli) fn in_words(status: &Status, sources: &Sources, now: Timestam
         .collect()
 }
 
-fn differences(old: &Facts, new: &Facts) -> Vec<Difference> {
+fn differences(old: &Facts, mut new: Facts) -> Vec<Difference> {
+    if !old.has_settings() {
+        new.forget_settings();
+    }
     let pairs: BTreeMap<&Fact, (Option<&String>, Option<&String>)> = old
         .0
         .keys()
@@ -185,6 +195,7 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SettingKey;
 
     fn facts(facts: &[(Kind, &str, &str)]) -> Facts {
         let facts = facts.iter().map(|(kind, subject, value)| {
@@ -223,14 +234,14 @@ mod tests {
             ),
         ]);
         let diff = Diff {
-            differences: differences(&old, &new),
+            differences: differences(&old, new),
             not_compared: NOT_COMPARED,
             would_allow: Vec::new(),
         };
         assert!(diff.is_weaker());
         let text = diff.to_string();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert!(lines[0].starts_with("not compared: protect.nat64"));
+        assert!(lines[0].starts_with("not compared: azure"));
         assert_eq!(lines[1], "weaker: it would allow more");
         assert!(
             lines[2].contains("~  mode") && lines[2].ends_with("enforce → audit"),
@@ -252,7 +263,17 @@ mod tests {
 
     #[test]
     fn equal_facts_have_no_difference() {
-        let both = facts(&[(Kind::Mode, "", "enforce")]);
-        assert_eq!(differences(&both, &both), []);
+        let both = || facts(&[(Kind::Mode, "", "enforce")]);
+        assert_eq!(differences(&both(), both()), []);
+    }
+
+    #[test]
+    fn settings_are_compared_where_the_daemon_reports_them() {
+        let linger = |seconds| facts(&[(Kind::Setting(SettingKey::Linger), "", seconds)]);
+        let found = differences(&linger("90"), linger("900"));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].effect, Effect::Weaker);
+        assert_eq!(found[0].cells()[1], "dns.linger");
+        assert_eq!(differences(&facts(&[]), linger("900")), []);
     }
 }
