@@ -60,6 +60,7 @@ fn in_force(config: &ConfigFile) -> Result<InForce> {
         paths,
         status,
         events,
+        refresh: |paths| status_if_running(paths).ok().flatten(),
     })
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct InForce {
     pub(crate) differences: Vec<String>,
     /// The events that the daemon holds.
     pub(crate) events: Vec<EventRecord>,
+    /// Asks the daemon for its status again.
+    pub(crate) refresh: fn(&Paths) -> Option<Status>,
 }
 
 impl InForce {

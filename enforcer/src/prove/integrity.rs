@@ -143,11 +143,16 @@ fn differences(scope: u64, compared: &[ComparedProgram]) -> Vec<String> {
         } = one;
         match attached {
             None => Some(format!("{name} is not attached")),
-            Some((cgroup, _)) if *cgroup != scope => {
+            Some(found) if found.cgroup != scope => {
                 Some(format!("{name} is attached to another cgroup"))
             }
-            Some((_, tag)) if tag != own => Some(format!(
-                "{name} has the tag {tag:016x}, and {own:016x} in this binary"
+            Some(found) if found.tag != *own => Some(format!(
+                "{name} has the tag {:016x}, and {own:016x} in this binary",
+                found.tag
+            )),
+            Some(found) if !found.foreign_maps.is_empty() => Some(format!(
+                "{name} does not use the pinned maps {}",
+                found.foreign_maps.join(", ")
             )),
             Some(_) => None,
         }
@@ -193,26 +198,37 @@ fn devices(in_force: &InForce) -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bpf::AttachedProgram;
 
     #[test]
-    fn a_program_of_another_binary_or_place_is_a_difference() {
-        let program = |name, attached| ComparedProgram {
+    fn a_program_of_another_binary_or_place_or_map_is_a_difference() {
+        let program = |name, cgroup, tag, foreign_maps: &[&'static str]| ComparedProgram {
             name,
             own: 7,
-            attached,
+            attached: Some(AttachedProgram {
+                cgroup,
+                tag,
+                foreign_maps: foreign_maps.to_vec(),
+            }),
+        };
+        let missing = ComparedProgram {
+            attached: None,
+            ..program("connect4", 42, 7, &[])
         };
         let found = differences(
             42,
             &[
-                program("egress", Some((42, 7))),
-                program("connect4", None),
-                program("connect6", Some((1, 7))),
-                program("sendmsg4", Some((42, 8))),
+                program("egress", 42, 7, &[]),
+                missing,
+                program("connect6", 1, 7, &[]),
+                program("sendmsg4", 42, 8, &[]),
+                program("sendmsg6", 42, 7, &["ALLOWED"]),
             ],
         );
-        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].contains("connect4 is not attached"));
         assert!(found[1].contains("another cgroup"));
         assert!(found[2].contains("0000000000000008"));
+        assert!(found[3].ends_with("the pinned maps ALLOWED"));
     }
 }

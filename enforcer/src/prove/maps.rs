@@ -6,6 +6,7 @@ use anyhow::Result;
 use enforcer_common::{Class, PolicyView as _};
 use ipnet::IpNet;
 
+use super::grants::grants;
 use super::in_force::{InForce, RESTART};
 use super::target::Targets;
 use crate::bpf::{LivePolicy, Maps, Pins};
@@ -49,7 +50,7 @@ fn compare_maps(in_force: &InForce, targets: &Targets) -> Result<Vec<Check>> {
         ),
         Some(_) | None => Check::new("protected set", wrong.is_empty(), message, RESTART),
     };
-    Ok([Some(protected), allowed(in_force, &live)]
+    Ok([Some(protected), grants(in_force, &maps)?]
         .into_iter()
         .flatten()
         .collect())
@@ -66,30 +67,6 @@ fn newer_tags(in_force: &InForce) -> Option<String> {
             tags.change_number, tags.added_by_api
         )),
     }
-}
-
-fn allowed(in_force: &InForce, live: &LivePolicy<'_>) -> Option<Check> {
-    let status = in_force.status.as_ref()?;
-    let names = status
-        .registries
-        .iter()
-        .flat_map(|registry| &registry.names);
-    let addresses: Vec<_> = names.flat_map(|name| &name.addresses).collect();
-    let missing: Vec<_> = addresses
-        .iter()
-        .filter(|one| !live.is_allowed(address(one.address)))
-        .map(|one| one.address.to_string())
-        .collect();
-    let message = match missing.is_empty() {
-        true => format!("{} addresses", addresses.len()),
-        false => format!("not in the map: {}", missing.join(", ")),
-    };
-    Some(Check::new(
-        "allowed addresses",
-        missing.is_empty(),
-        message,
-        RESTART,
-    ))
 }
 
 /// First and last address of a prefix, and the addresses before and after it.

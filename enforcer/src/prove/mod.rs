@@ -6,6 +6,7 @@
 mod attempt;
 mod cgroup;
 mod frame;
+mod grants;
 mod in_force;
 mod integrity;
 mod maps;

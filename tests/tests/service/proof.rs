@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use enforcer_common::layout::VERSION;
+use enforcer_common::layout::{ALLOWED, EXCEPTION_ADDRESSES, RESOLVERS, VERSION};
 use lab::{
     Lab, bpf,
     fixtures::{enforcer::Enforcer, process::run, tool_cache::ToolCache},
@@ -156,6 +156,53 @@ fn a_missing_hook_and_audit_mode_are_no_proof() -> Result<()> {
     proof.ensure_all("hooks", "failed", 1)?;
     assert_eq!(counter.packets_to(&STORAGE)?, 0);
     no_cgroup_is_left(&lab)
+}
+
+#[test]
+fn other_maps_and_entries_without_a_reason_are_no_proof() -> Result<()> {
+    let lab = Lab::start()?;
+    let agent = lab.device_cgroup().child("agent")?;
+    let below = agent.path().strip_prefix("/sys/fs/cgroup")?;
+    let exception = format!(
+        "[[exception]]\nreason = \"r\"\ncgroup = \"/{}\"\ncidrs = [\"198.51.100.0/24\"]\nuntil = 2099-01-31T00:00:00Z\n",
+        below.display()
+    );
+    let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
+    enforcer.await_names()?;
+    let proof = Proof::of(&enforcer, &[])?;
+    proof.ensure_all("allowed addresses", "ok", 1)?;
+
+    let pins = lab.bpffs().join("pins").join(format!("v{VERSION}"));
+    let [allowed, exceptions] = [ALLOWED, EXCEPTION_ADDRESSES].map(|name| pins.join(name));
+    let storage = [203, 0, 113, 66];
+    let key = [&[0; 10][..], &[0xff; 2], &storage].concat();
+    for (pin, key, value) in [
+        (&allowed, key.clone(), &[1, 0, 0, 0][..]),
+        (&exceptions, [&[0; 8][..], &key].concat(), &[0xff; 8]),
+    ] {
+        let map = bpf::Map::pinned(pin)?;
+        map.set(&key, value)?;
+        let proof = Proof::of(&enforcer, &[])?;
+        assert_eq!(proof.code, Some(1));
+        proof.ensure_all("allowed addresses", "failed", 1)?;
+        map.remove(&key)?;
+        let proof = Proof::of(&enforcer, &[])?;
+        proof.ensure_all("allowed addresses", "ok", 1)?;
+    }
+
+    let other = pins.join(RESOLVERS);
+    let between = pins.join("between");
+    let swap = || -> Result<()> {
+        for (from, to) in [(&allowed, &between), (&other, &allowed), (&between, &other)] {
+            fs::rename(from, to)?;
+        }
+        Ok(())
+    };
+    proof.ensure_all("programs", "ok", 1)?;
+    swap()?;
+    let swapped = Proof::of(&enforcer, &[]);
+    swap()?;
+    swapped?.ensure_all("programs", "failed", 1)
 }
 
 #[test]
