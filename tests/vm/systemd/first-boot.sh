@@ -148,6 +148,56 @@ replaced_program() {
     enforced
 }
 
+# The way of docs/rollout.md, each step from the output of the one before.
+rollout() {
+    config=/etc/egress-enforcer/config.toml
+    account=evil.blob.core.windows.net
+    agent=lab-agent.service
+    said() { sed "s/^/info: $1 | /" "$2"; }
+    cp $config /lab/config.backup
+    printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "getent ahostsv4 %s; /lab/egress-guest try %s"\n' $account $PROTECTED >/run/systemd/system/$agent
+    systemctl daemon-reload
+
+    { echo 'mode = "audit"'; cat /lab/config.backup; } >$config
+    systemctl reload egress-enforcer
+    systemctl start $agent
+    within 5 sh -c "egress-enforcer events --unit $agent | grep -q $account"
+    egress-enforcer events --since 10m --unit $agent >/lab/events
+    said events /lab/events
+
+    egress-enforcer suggest --since 10m >/lab/fragment.toml
+    said suggest /lab/fragment.toml
+    sed 's/^reason = ""/reason = "uploads its logs"/; s/^# until = YYYY-MM-DD/until = 2099-01-31/' /lab/fragment.toml |
+        cat /lab/config.backup - >/lab/new.toml
+    egress-enforcer check --config /lab/new.toml >/dev/null || fail "the completed fragment is invalid"
+
+    ! egress-enforcer check --diff /lab/new.toml >/lab/diff || fail "an exception does not weaken"
+    said diff /lab/diff
+    grep -q "exception unit $agent: $account" /lab/diff || fail "the exception is not named"
+
+    cp /lab/new.toml $config
+    systemctl reload egress-enforcer
+    egress-enforcer check --diff >/lab/diff || fail "not what is in force: $(cat /lab/diff)"
+    within 60 sh -c "egress-enforcer status | grep $account | grep -q $PROTECTED"
+    systemctl start $agent
+    journalctl -q -b -o cat -u $agent | tail -n 3 | grep -q answered || fail "the agent is refused"
+    enforced
+
+    egress-enforcer prove --html /lab/proof.html >/lab/proof || fail "$(cat /lab/proof)"
+    said prove /lab/proof
+    [ -s /lab/proof.html ] || fail "no page"
+    egress-enforcer report >/lab/report
+    said report /lab/report
+    grep -q "$agent" /lab/report || fail "the report has no denial of the agent"
+    egress-enforcer top >/lab/top
+    said top /lab/top
+    [ "$(leaked)" -gt "$1" ] || fail "nothing passed in audit mode"
+
+    cp /lab/config.backup $config
+    systemctl reload egress-enforcer
+    enforced
+}
+
 stop() {
     systemctl stop egress-enforcer
     enforced
@@ -214,6 +264,7 @@ whole_run_step watchdog-restarts-a-hung-daemon-without-a-gap watchdog
 whole_run_step kills-lose-and-leak-nothing under_traffic kills
 step upgrades-lose-and-leak-nothing under_traffic upgrades
 whole_run_step a-program-from-before-frames-finds-no-filters replaced_program
+whole_run_step rollout-from-audit-to-report rollout "$(leaked)"
 step stop-keeps-enforcing stop
 whole_run_step idle-uses-no-processor-time idle
 touch /lab/silent

@@ -20,10 +20,11 @@ use crate::{arch::Arch, build, setup};
 const KERNEL: &str = "6.1";
 /// Steps that a brief run omits, because they restart the daemon again and again, which takes half a minute each on an emulated processor: the lab's
 /// tests do the same on this machine.
-const WHOLE_RUN_STEPS: [&str; 4] = [
+const WHOLE_RUN_STEPS: [&str; 5] = [
     "watchdog-restarts-a-hung-daemon-without-a-gap",
     "kills-lose-and-leak-nothing",
     "a-program-from-before-frames-finds-no-filters",
+    "rollout-from-audit-to-report",
     "idle-uses-no-processor-time",
 ];
 /// Steps of each boot, in order. A step without a result counts as failed.
@@ -46,6 +47,7 @@ const BOOTS: [Boot; 2] = [
             "kills-lose-and-leak-nothing",
             "upgrades-lose-and-leak-nothing",
             "a-program-from-before-frames-finds-no-filters",
+            "rollout-from-audit-to-report",
             "stop-keeps-enforcing",
             "idle-uses-no-processor-time",
         ],

@@ -27,10 +27,13 @@ const LOGIN: [IpAddr; 2] = [
 ];
 const DATA_EASTUS: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 130))];
 const DATA_WESTUS: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 210))];
+/// A storage account.
+const ACCOUNT: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(203, 0, 113, 66))];
 const NAMES: dns::Names<'static> = &[
     ("contoso.azurecr.io", &LOGIN),
     ("contoso.eastus.data.azurecr.io", &DATA_EASTUS),
     ("contoso.westus.data.azurecr.io", &DATA_WESTUS),
+    ("evil.blob.core.windows.net", &ACCOUNT),
 ];
 /// Time after which a silent connection ends.
 const PATIENCE: Duration = Duration::from_secs(5);
