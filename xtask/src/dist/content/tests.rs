@@ -45,7 +45,7 @@ fn what_others_may_write_or_own_is_refused() {
         "{message}"
     );
     assert!(
-        message.contains(".service belongs to 1000/1000"),
+        message.contains("egress-enforcer-console belongs to 1000/1000"),
         "{message}"
     );
     entries = read_listing("drwxrwxrwx root/root 0 2026-01-01 00:00 ./etc/\n").unwrap();
