@@ -2,6 +2,7 @@
 
 mod explain;
 mod forwarded;
+mod full;
 mod gap;
 mod ipsec;
 mod lifecycle;
