@@ -1,6 +1,7 @@
 //! Blocking requests to the daemon.
 
 use std::future::Future;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -45,5 +46,30 @@ pub(super) fn status_if_running(paths: &Paths) -> Result<Option<Status>> {
         Ok(status) => Ok(Some(status)),
         Err(ControlError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Which run of the daemon answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DaemonRun {
+    pub(super) pid: u32,
+    started: Timestamp,
+}
+
+impl DaemonRun {
+    /// Asks the daemon.
+    ///
+    /// # Errors
+    /// Where no daemon runs, or it does not answer.
+    pub(super) async fn find(runtime: &Path) -> Result<Self, ControlError> {
+        Ok(Self::of(&get_status(runtime).await?))
+    }
+
+    /// Returns the run that a status is of.
+    pub(super) fn of(status: &Status) -> Self {
+        Self {
+            pid: status.pid,
+            started: status.started,
+        }
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::line::{EventLine, Zone};
 use super::selection::Selection;
+use crate::cli::daemon_client::DaemonRun;
 use crate::cli::exit::complain;
 use crate::cli::printer::Printer;
 use crate::control::{ControlError, client};
@@ -27,7 +28,7 @@ pub(super) async fn follow(
     zone: &Zone,
     mut printer: Printer,
 ) -> Result<()> {
-    let mut daemon = Daemon::find(runtime).await?;
+    let mut daemon = DaemonRun::find(runtime).await?;
     printer.header(&EventLine::header(zone))?;
     let mut after = selection.after();
     let mut printed = Printed {
@@ -63,7 +64,7 @@ pub(super) async fn follow(
         complain(
             "the connection to the daemon ended: waiting for it; the kernel enforces meanwhile as before",
         );
-        let next = Daemon::await_any(runtime).await;
+        let next = await_any(runtime).await;
         after = printed.sequence;
         if next != daemon {
             // Without an event log, it numbers its own events from the first.
@@ -97,36 +98,19 @@ impl Printed {
     }
 }
 
-/// Which run of the daemon answers.
-#[derive(PartialEq, Eq)]
-struct Daemon {
-    pid: u32,
-    started: Timestamp,
-}
-
-impl Daemon {
-    async fn find(runtime: &Path) -> Result<Self> {
-        let status = client::get_status(runtime).await?;
-        Ok(Self {
-            pid: status.pid,
-            started: status.started,
-        })
-    }
-
-    /// Waits until a daemon answers, and reports once if none does.
-    async fn await_any(runtime: &Path) -> Self {
-        let mut is_reported = false;
-        loop {
-            tokio::time::sleep(RETRY).await;
-            match Self::find(runtime).await {
-                Ok(found) => return found,
-                Err(_unreachable) if is_reported => {}
-                Err(error) => {
-                    is_reported = true;
-                    complain(format_args!(
-                        "waiting for the daemon, the kernel enforces meanwhile as before: {error:#}"
-                    ));
-                }
+/// Waits until a daemon answers, and reports once if none does.
+async fn await_any(runtime: &Path) -> DaemonRun {
+    let mut is_reported = false;
+    loop {
+        tokio::time::sleep(RETRY).await;
+        match DaemonRun::find(runtime).await {
+            Ok(found) => return found,
+            Err(_unreachable) if is_reported => {}
+            Err(error) => {
+                is_reported = true;
+                complain(format_args!(
+                    "waiting for the daemon, the kernel enforces meanwhile as before: {error:#}"
+                ));
             }
         }
     }

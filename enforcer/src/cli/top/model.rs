@@ -6,9 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::sleep;
 
 use super::overview::Overview;
 use super::window::{SPAN, Window};
+use crate::cli::daemon_client::DaemonRun;
 use crate::cli::events::Key;
 use crate::cli::suggest::fragment_for;
 use crate::control::{ControlError, client};
@@ -27,6 +29,8 @@ struct Known {
     status: Status,
     /// Why there is no newer status.
     failure: Option<String>,
+    /// Why there are no newer events, unless the status has the same reason.
+    refused: Option<String>,
     window: Window,
 }
 
@@ -45,6 +49,7 @@ impl Model {
             known: Mutex::new(Known {
                 status,
                 failure: None,
+                refused: None,
                 window,
             }),
         })
@@ -59,18 +64,37 @@ impl Model {
     }
 
     async fn follow(&self) -> Infallible {
+        let mut run = DaemonRun::of(&self.known().status);
         loop {
             let last = self.known().window.last();
             let add = |event| self.known().window.add(event);
-            // Asking for the status reports why the daemon does not answer.
-            drop(client::follow(&self.runtime, last, add).await);
-            tokio::time::sleep(RETRY).await;
+            let following = client::follow(&self.runtime, last, add);
+            tokio::pin!(following);
+            let ended = tokio::select! {
+                ended = &mut following => ended,
+                () = sleep(RETRY) => {
+                    // It was not refused.
+                    self.known().refused = None;
+                    following.await
+                }
+            };
+            self.known().refused = ended
+                .err()
+                .filter(is_refusal)
+                .map(|error| error.to_string());
+            sleep(RETRY).await;
+            if let Ok(found) = DaemonRun::find(&self.runtime).await
+                && found != run
+            {
+                run = found;
+                self.known().window.begin_again();
+            }
         }
     }
 
     async fn poll(&self, interval: Duration) -> Infallible {
         loop {
-            tokio::time::sleep(interval).await;
+            sleep(interval).await;
             let answer = client::get_status(&self.runtime).await;
             let mut known = self.known();
             match answer {
@@ -88,7 +112,8 @@ impl Model {
         let mut known = self.known();
         known.window.expire(now);
         let rows = known.window.rows(now);
-        Overview::new(&known.status, known.failure.clone(), rows, now).filtered(filter)
+        let failure = known.failure.clone().or_else(|| known.refused.clone());
+        Overview::new(&known.status, failure, rows, now).filtered(filter)
     }
 
     /// Returns the configuration that would allow the denials of one sum.
@@ -100,4 +125,12 @@ impl Model {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the daemon runs, and refuses to send events or sends some that this version cannot read.
+fn is_refusal(error: &ControlError) -> bool {
+    !matches!(
+        error,
+        ControlError::NotRunning { .. } | ControlError::Broken { .. } | ControlError::Late { .. }
+    )
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::builder::styling::{AnsiColor, Style};
 use crossterm::event::{Event, KeyEventKind};
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::controls::{Controls, Page, Reaction};
@@ -19,6 +19,7 @@ use crate::cli::args::TopArgs;
 use crate::cli::events::Zone;
 use crate::cli::printer::Printer;
 use crate::cli::table::Table;
+use crate::printable;
 
 /// Maximum number of alarms above the table.
 const MOST_ALARMS: usize = 3;
@@ -44,7 +45,7 @@ pub(super) async fn run(model: &Model, args: &TopArgs, zone: &Zone) -> Result<()
 async fn watch(model: &Model, controls: &mut Controls, every: Duration, zone: &Zone) -> Result<()> {
     let mut terminal = Terminal::enter().context("cannot use the terminal")?;
     let mut keys = read_keys();
-    let mut terminated = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    let mut ended = Signals::new().context("cannot wait for signals")?;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut shown = model.overview(Timestamp::now(), &controls.filter);
@@ -54,11 +55,11 @@ async fn watch(model: &Model, controls: &mut Controls, every: Duration, zone: &Z
         }
         let lines = lines(&shown, controls, zone, terminal.size()?);
         terminal
-            .draw(&lines)
+            .draw(&lines, matches!(controls.page, Page::Fragment(_)))
             .context("cannot write to the terminal")?;
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = terminated.recv() => return Ok(()),
+            () = ended.any() => return Ok(()),
             event = keys.recv() => {
                 let event = event.context("the terminal is gone")?;
                 let Event::Key(key) = event.context("cannot read the terminal")? else {
@@ -73,6 +74,30 @@ async fn watch(model: &Model, controls: &mut Controls, every: Duration, zone: &Z
                     Reaction::Quit => return Ok(()),
                 }
             }
+        }
+    }
+}
+
+/// Signals that end the program, which restores the terminal first.
+struct Signals([Signal; 4]);
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::quit())?,
+        ]))
+    }
+
+    async fn any(&mut self) {
+        let [terminate, interrupt, hangup, quit] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+            _ = quit.recv() => {}
         }
     }
 }
@@ -134,10 +159,11 @@ fn title(controls: &Controls) -> Line {
             "Denials of the last 10 minutes".to_owned()
         }
     };
+    let filter = printable::line(&controls.filter);
     if controls.is_writing {
-        title.push_str(&format!(", with: {}_", controls.filter));
-    } else if !controls.filter.is_empty() {
-        title.push_str(&format!(", with: {}", controls.filter));
+        title.push_str(&format!(", with: {filter}_"));
+    } else if !filter.is_empty() {
+        title.push_str(&format!(", with: {filter}"));
     }
     if controls.is_paused {
         title.push_str("  (stopped: p goes on)");
@@ -175,7 +201,7 @@ fn help() -> Vec<Line> {
 fn fragment_page(fragment: &str, size: Size) -> Vec<Line> {
     let mut room = size.rows.saturating_sub(1);
     let mut lines = Vec::new();
-    for text in crate::printable::lines(fragment).lines() {
+    for text in printable::lines(fragment).lines() {
         let wrapped = text.chars().count().div_ceil(size.columns.max(1)).max(1);
         if wrapped > room {
             break;
@@ -183,6 +209,7 @@ fn fragment_page(fragment: &str, size: Size) -> Vec<Line> {
         room -= wrapped;
         lines.push(Line::new(text, Style::new()));
     }
+    lines.extend((0..room).map(|_| Line::new("", Style::new())));
     let keys = "Esc back  q quit, and keep this on the terminal";
     lines.push(Line::new(keys, Style::new().dimmed()));
     lines

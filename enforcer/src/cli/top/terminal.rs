@@ -9,12 +9,16 @@ use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{Event, read};
 use crossterm::style::Print;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
-    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
+    BeginSynchronizedUpdate, Clear, ClearType, DisableLineWrap, EnableLineWrap,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode, size,
 };
 use crossterm::{execute, queue};
 use tokio::sync::mpsc;
 
+/// Size where the terminal does not report it, as on a serial line.
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 24;
 /// Number of keys that wait.
 const KEYS: usize = 16;
 
@@ -68,30 +72,32 @@ impl Terminal {
     }
 
     pub(super) fn size(&self) -> io::Result<Size> {
+        let or =
+            |number: u16, default: u16| usize::from(if number == 0 { default } else { number });
         let (columns, rows) = size()?;
         Ok(Size {
-            columns: columns.into(),
-            rows: rows.into(),
+            columns: or(columns, COLUMNS),
+            rows: or(rows, ROWS),
         })
     }
 
-    /// Replaces what the terminal shows.
-    pub(super) fn draw(&mut self, lines: &[Line]) -> io::Result<()> {
+    /// Replaces what the terminal shows. `wraps`: a line that is too wide goes on in the next row, else its end is not shown.
+    pub(super) fn draw(&mut self, lines: &[Line], wraps: bool) -> io::Result<()> {
         queue!(self.0, BeginSynchronizedUpdate, MoveTo(0, 0))?;
+        match wraps {
+            true => queue!(self.0, EnableLineWrap)?,
+            // Wide characters are not counted.
+            false => queue!(self.0, DisableLineWrap)?,
+        }
         for (index, Line { text, style }) in lines.iter().enumerate() {
             let end = if index + 1 < lines.len() { "\r\n" } else { "" };
             queue!(
                 self.0,
-                Print(format_args!("{style}{text}{style:#}")),
-                Clear(ClearType::UntilNewLine),
-                Print(end)
+                Clear(ClearType::CurrentLine),
+                Print(format_args!("{style}{text}{style:#}{end}"))
             )?;
         }
-        queue!(
-            self.0,
-            Clear(ClearType::FromCursorDown),
-            EndSynchronizedUpdate
-        )?;
+        queue!(self.0, EndSynchronizedUpdate)?;
         self.0.flush()
     }
 }
@@ -104,7 +110,12 @@ impl Drop for Terminal {
 
 fn restore() {
     // Where the terminal is gone, there is nothing to restore.
-    drop(execute!(io::stdout(), Show, LeaveAlternateScreen));
+    drop(execute!(
+        io::stdout(),
+        EnableLineWrap,
+        Show,
+        LeaveAlternateScreen
+    ));
     drop(disable_raw_mode());
 }
 

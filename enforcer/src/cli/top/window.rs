@@ -20,7 +20,7 @@ const MOST: usize = 4096;
 #[derive(Default)]
 pub(super) struct Window {
     events: VecDeque<EventRecord>,
-    /// Sequence number of the last event that was read.
+    /// The highest sequence number that was read.
     last: u64,
 }
 
@@ -38,10 +38,13 @@ pub(super) struct Row {
 }
 
 impl Window {
-    /// Adds an event; changes only count as read.
+    /// Adds an event that is not there yet; changes only count as read. The log on the disk, memory and a daemon that begins to count again repeat some, in another order.
     pub(super) fn add(&mut self, event: EventRecord) {
-        self.last = event.sequence;
-        if !event.kind().is_denial() {
+        self.last = self.last.max(event.sequence);
+        let mut events = self.events.iter();
+        let is_known =
+            events.any(|known| known.sequence == event.sequence && known.time == event.time);
+        if is_known || !event.kind().is_denial() {
             return;
         }
         if self.events.len() == MOST {
@@ -50,9 +53,14 @@ impl Window {
         self.events.push_back(event);
     }
 
-    /// Returns the sequence number of the last event that was read.
+    /// Returns the highest sequence number that was read.
     pub(super) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Expects events from the first one on: another daemon may count from there.
+    pub(super) fn begin_again(&mut self) {
+        self.last = 0;
     }
 
     /// Forgets what is too old at `now`.
@@ -152,6 +160,21 @@ mod tests {
         });
         assert_eq!(window.last(), 7);
         assert_eq!(window.rows(test_data::at("05:00")), []);
+    }
+
+    #[test]
+    fn an_event_counts_once_in_whatever_order_it_comes() {
+        let mut window = Window::default();
+        for sequence in [1, 201, 65, 201, 1, 65] {
+            window.add(denial(sequence, "05:00", "a.service"));
+        }
+        assert_eq!(window.last(), 201);
+        assert_eq!(window.rows(test_data::at("05:00"))[0].count, 15);
+        window.begin_again();
+        window.add(denial(1, "05:00", "a.service"));
+        window.add(denial(1, "05:30", "a.service"));
+        assert_eq!(window.last(), 1);
+        assert_eq!(window.rows(test_data::at("05:30"))[0].count, 20);
     }
 
     #[test]
