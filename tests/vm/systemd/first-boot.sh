@@ -151,51 +151,57 @@ replaced_program() {
 # The way of docs/rollout.md, each step from the output of the one before.
 rollout() {
     config=/etc/egress-enforcer/config.toml
+    new=/etc/egress-enforcer/new.toml
     account=evil.blob.core.windows.net
     agent=lab-agent.service
     said() { sed "s/^/info: $1 | /" "$2"; }
     cp $config /lab/config.backup
+    trap 'rm -f $new; cp /lab/config.backup $config; systemctl reload egress-enforcer' EXIT
     printf '[Service]\nType=oneshot\nExecStart=/bin/sh -c "getent ahostsv4 %s; /lab/egress-guest try %s"\n' $account $PROTECTED >/run/systemd/system/$agent
     systemctl daemon-reload
+    # runs OUTCOME: starts the agent once, and looks at its output.
+    runs() {
+        systemctl start $agent || fail "the agent does not start"
+        run=$(systemctl show -P InvocationID $agent)
+        within 10 sh -c "journalctl -q -b -o cat _SYSTEMD_INVOCATION_ID=$run | grep -qx $1"
+    }
 
     { echo 'mode = "audit"'; cat /lab/config.backup; } >$config
-    systemctl reload egress-enforcer
-    systemctl start $agent
-    within 5 sh -c "egress-enforcer events --unit $agent | grep -q $account"
-    egress-enforcer events --since 10m --unit $agent >/lab/events
-    said events /lab/events
+    systemctl reload egress-enforcer || fail "audit mode was not accepted"
+    runs answered
+    [ "$(leaked)" -gt "$1" ] || fail "nothing passed in audit mode"
+    within 5 sh -c "egress-enforcer events --since 10m --unit $agent | grep -q $account"
+    egress-enforcer events --since 10m --unit $agent >/lab/said || fail "no events"
+    said events /lab/said
 
-    egress-enforcer suggest --since 10m >/lab/fragment.toml
+    egress-enforcer suggest --since 10m >/lab/fragment.toml || fail "no suggestion"
     said suggest /lab/fragment.toml
     sed 's/^reason = ""/reason = "uploads its logs"/; s/^# until = YYYY-MM-DD/until = 2099-01-31/' /lab/fragment.toml |
-        cat /lab/config.backup - >/lab/new.toml
-    egress-enforcer check --config /lab/new.toml >/dev/null || fail "the completed fragment is invalid"
+        cat /lab/config.backup - >$new
+    egress-enforcer check --config $new >/lab/said || fail "the completed fragment is invalid: $(cat /lab/said)"
 
-    ! egress-enforcer check --diff /lab/new.toml >/lab/diff || fail "an exception does not weaken"
-    said diff /lab/diff
-    grep -q "exception unit $agent: $account" /lab/diff || fail "the exception is not named"
+    ! egress-enforcer check --diff $new >/lab/said || fail "an exception does not weaken"
+    said check /lab/said
+    grep -q "exception unit $agent: $account" /lab/said || fail "the exception is not named"
 
-    cp /lab/new.toml $config
-    systemctl reload egress-enforcer
-    egress-enforcer check --diff >/lab/diff || fail "not what is in force: $(cat /lab/diff)"
+    cp $new $config
+    systemctl reload egress-enforcer || fail "the completed fragment was not accepted"
+    egress-enforcer check --diff >/lab/said || fail "not what is in force: $(cat /lab/said)"
+    said check /lab/said
     within 60 sh -c "egress-enforcer status | grep $account | grep -q $PROTECTED"
-    systemctl start $agent
-    journalctl -q -b -o cat -u $agent | tail -n 3 | grep -q answered || fail "the agent is refused"
-    enforced
+    runs answered
+    # The exception is the agent's alone.
+    wants refused $PROTECTED
 
-    egress-enforcer prove --html /lab/proof.html >/lab/proof || fail "$(cat /lab/proof)"
-    said prove /lab/proof
-    [ -s /lab/proof.html ] || fail "no page"
-    egress-enforcer report >/lab/report
-    said report /lab/report
-    grep -q "$agent" /lab/report || fail "the report has no denial of the agent"
-    egress-enforcer top >/lab/top
-    said top /lab/top
-    [ "$(leaked)" -gt "$1" ] || fail "nothing passed in audit mode"
-
-    cp /lab/config.backup $config
-    systemctl reload egress-enforcer
-    enforced
+    egress-enforcer prove --html /lab/proof.html >/lab/said || fail "$(cat /lab/said)"
+    said prove /lab/said
+    grep -q '<html' /lab/proof.html || fail "no page"
+    egress-enforcer report >/lab/said || fail "no report"
+    said report /lab/said
+    grep -q $agent /lab/said || fail "the report has no denial of the agent"
+    egress-enforcer top --filter $account >/lab/said || fail "no top"
+    said top /lab/said
+    grep -q $account /lab/said || fail "top does not have the name"
 }
 
 stop() {
