@@ -12,6 +12,7 @@ const MAX_LABEL: usize = 63;
 
 /// A host name in lower case, without the final dot: letters, digits, hyphens and underscores, at least two labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(inline))]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya::maps::MapError;
 use aya::maps::lpm_trie::Key;
-use enforcer_common::layout::{AddressKey, MAX_PREFIXES, ScopedAddress};
+use enforcer_common::layout::{AddressKey, Deadline, MAX_PREFIXES, ScopedAddress};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::Maps;
@@ -13,13 +13,25 @@ use crate::sys::KernelError;
 /// Length of the prefix of IPv4-mapped addresses (RFC 4291 section 2.5.5.2).
 const MAPPED: u32 = 96;
 
-/// What the maps allow besides what nothing protects.
+/// What the maps allow besides what nothing protects, without the addresses that the kernel programs read from DNS answers themselves.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
-    /// Addresses of allowed names, without those that only the kernel snooped.
+    /// Addresses of allowed names.
     pub(crate) names: Vec<IpAddr>,
-    /// Addresses and prefixes of exceptions, each with the id of its cgroup.
-    pub(crate) exceptions: Vec<(u64, IpNet)>,
+    /// Addresses of names of exceptions.
+    pub(crate) addresses: Vec<Grant<IpAddr>>,
+    /// Prefixes of exceptions.
+    pub(crate) prefixes: Vec<Grant<IpNet>>,
+}
+
+/// What an exception allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Grant<T> {
+    /// Id of the cgroup; `ANY_SCOPE` for packets without a socket.
+    pub(crate) cgroup: u64,
+    pub(crate) to: T,
+    /// When it ends, in nanoseconds since boot.
+    pub(crate) deadline: Deadline,
 }
 
 impl Maps {
@@ -31,19 +43,28 @@ impl Maps {
         let what = "read the maps";
         let names = self.allowed.keys().map(|key| key.map(ip));
         let names: Result<_, MapError> = names.collect();
-        let of_address = |key: ScopedAddress| {
-            let cgroup = u64::from_be_bytes(key.cgroup);
-            (cgroup, IpNet::from(ip(key.address)))
+        let of_address = |(key, deadline): (ScopedAddress, Deadline)| Grant {
+            cgroup: u64::from_be_bytes(key.cgroup),
+            to: ip(key.address),
+            deadline,
         };
-        let addresses = self.addresses.keys().map(|key| key.map(of_address));
-        let of_prefix = |key: Key<ScopedAddress>| prefix(key.data(), key.prefix_len());
+        let addresses = self.addresses.iter().map(|entry| entry.map(of_address));
+        let addresses: Result<_, MapError> = addresses.collect();
+        let of_prefix = |(key, deadline): (Key<ScopedAddress>, Deadline)| {
+            let (cgroup, to) = prefix(key.data(), key.prefix_len());
+            Grant {
+                cgroup,
+                to,
+                deadline,
+            }
+        };
         // Linux before 6.13 can return a key again if another is removed meanwhile.
-        let prefixes = self.prefixes.keys().take(2 * MAX_PREFIXES as usize);
-        let prefixes = prefixes.map(|key| key.map(of_prefix));
-        let exceptions: Result<_, MapError> = addresses.chain(prefixes).collect();
+        let prefixes = self.prefixes.iter().take(2 * MAX_PREFIXES as usize);
+        let prefixes: Result<_, MapError> = prefixes.map(|entry| entry.map(of_prefix)).collect();
         Ok(Grants {
             names: names.map_err(KernelError::failed(what))?,
-            exceptions: exceptions.map_err(KernelError::failed(what))?,
+            addresses: addresses.map_err(KernelError::failed(what))?,
+            prefixes: prefixes.map_err(KernelError::failed(what))?,
         })
     }
 }

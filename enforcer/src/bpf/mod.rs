@@ -31,7 +31,7 @@ pub use events::{Counted, EventReader};
 pub use exclusive::{ExclusiveProgram, exclusive_programs};
 pub(crate) use explain::client_hello;
 pub use explain::{Step, TRACE_OBJECT, TestRun, TestRunVerdict, TraceProgram};
-pub(crate) use grants::Grants;
+pub(crate) use grants::{Grant, Grants};
 pub use links::{Lifetime, LinkReader, Links, Undone};
 pub use live_policy::LivePolicy;
 pub use maps::Maps;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aya::maps::MapInfo;
 use aya::programs::{ProgramInfo, loaded_programs};
-use enforcer_common::layout::MAPS;
+use enforcer_common::layout::{MAPS, pin_name};
 
 use super::Pins;
 use super::attach::attached_programs;
@@ -116,10 +116,12 @@ fn own_programs() -> Result<Vec<OwnProgram>, KernelError> {
     attached_programs().map(own).collect()
 }
 
-/// Whether the kernel calls a map so.
+/// Whether the kernel calls a map so, or as an earlier version did that this one has it from.
 fn is_named(map: &str, name: &[u8]) -> bool {
-    let shown = map.as_bytes().get(..NAME_LENGTH);
-    shown.unwrap_or(map.as_bytes()) == name
+    [map, pin_name(map)].into_iter().any(|known| {
+        let shown = known.as_bytes().get(..NAME_LENGTH);
+        shown.unwrap_or(known.as_bytes()) == name
+    })
 }
 
 fn map_ids(program: &str, info: &ProgramInfo) -> Result<Vec<u32>, KernelError> {
@@ -170,5 +172,6 @@ mod tests {
         assert_eq!(names.len(), MAPS.len());
         assert!(is_named("EXCEPTION_CGROUPS", b"EXCEPTION_CGROU"));
         assert!(!is_named("EVENTS", b"EVENT"));
+        assert!(is_named("FLOWS", b"FLOWS") && is_named("FLOWS", b"HANDSHAKES_2"));
     }
 }

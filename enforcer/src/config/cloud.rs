@@ -24,6 +24,7 @@ pub enum Cloud {
 
 /// The purpose of a registry's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EndpointKind {
     /// `contoso.azurecr.io`: authentication, manifests and every push.

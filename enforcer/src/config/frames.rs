@@ -34,6 +34,7 @@ pub enum Forwarded {
 
 /// Whether network devices have filters, and what these do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FramesMode {
     /// No device has a filter.

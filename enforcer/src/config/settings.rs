@@ -1,8 +1,12 @@
 //! Settings that decide what is allowed, besides mode, tags, prefixes and names, so that two configurations can be compared.
 
+use std::path::Path;
+
+use jiff::Timestamp;
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{AnswerCheck, Config, Forwarded, Sni};
+use super::{AnswerCheck, Config, Forwarded, FramesMode, HttpsUrl, Sni};
 use crate::word_enum::word_enum;
 
 word_enum! {
@@ -10,12 +14,16 @@ word_enum! {
     pub enum SettingKey {
         /// A prefix with IPv4 addresses in it.
         Nat64 => "protect.nat64",
+        /// The file with the service tags.
+        TagsFile => "protect.service-tags",
         /// Where newer service tags come from.
         TagsUrl => "protect.service-tags-url",
         /// The subscription by which the Discovery API adds protected prefixes.
         TagsSubscription => "protect.service-tags-subscription",
         /// A prefix that names of a registry may lead to.
         PrivateEndpoint => "registry.private-endpoints",
+        /// A file with names of a registry.
+        EndpointsFile => "registry.endpoints-file",
         /// A resource whose replicas add names.
         ResourceId => "registry.resource-id",
         /// Names of replicas are searched for in DNS.
@@ -41,11 +49,12 @@ word_enum! {
     }
 }
 
-/// Value of `dns.servers` for the resolvers of the system, and of `frames.interfaces` for all devices.
-pub const WITHOUT_LIST: &str = "default";
+/// Value of `dns.servers` for the resolvers of the system, and of `frames.interfaces` for all devices. No device can have this name.
+pub const WITHOUT_LIST: &str = ":default";
 
 /// A setting and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setting {
     /// [`SettingKey::word`].
     pub key: String,
@@ -56,8 +65,8 @@ pub struct Setting {
 }
 
 impl Config {
-    /// Returns the settings. What is off or absent by default is left out.
-    pub fn settings(&self) -> Vec<Setting> {
+    /// Returns the settings at `now`. What is off or absent by default, and exceptions that have ended, are left out.
+    pub fn settings(&self, now: Timestamp) -> Vec<Setting> {
         let mut settings = Vec::new();
         let mut add = |key: SettingKey, subject: String, value: String| {
             settings.push(Setting {
@@ -66,37 +75,23 @@ impl Config {
                 value,
             });
         };
-        self.sources(&mut add);
-        self.registries_and_exceptions(&mut add);
-        let one = String::new;
-        let Self { dns, frames, .. } = self;
-        add(SettingKey::DnsServers, one(), list(&dns.servers));
-        add(SettingKey::Linger, one(), dns.linger.as_secs().to_string());
-        let check = match dns.answer_check {
-            AnswerCheck::Known => "known",
-            AnswerCheck::Strict => "strict",
-        };
-        add(SettingKey::AnswerCheck, one(), check.to_owned());
-        add(SettingKey::Learn, one(), dns.snoop.to_string());
-        add(SettingKey::Interfaces, one(), list(&frames.interfaces));
-        let forwarded = match frames.forwarded {
-            Forwarded::Enforce => "enforce",
-            Forwarded::Audit => "audit",
-            Forwarded::Pass => "pass",
-        };
-        add(SettingKey::Forwarded, one(), forwarded.to_owned());
-        let from = list(&frames.forwarded_from);
-        add(SettingKey::ForwardedFrom, one(), from);
+        self.of_sources(&mut add);
+        self.of_registries(&mut add);
+        self.of_exceptions(now, &mut add);
+        self.of_dns_and_frames(&mut add);
         settings
     }
 
-    fn sources(&self, add: &mut impl FnMut(SettingKey, String, String)) {
+    fn of_sources(&self, add: &mut impl FnMut(SettingKey, String, String)) {
         let protect = &self.protect;
         for prefix in &protect.nat64 {
             add(SettingKey::Nat64, prefix.to_string(), String::new());
         }
+        if let Some(file) = &protect.service_tags {
+            add(SettingKey::TagsFile, String::new(), absolute(file));
+        }
         if let Some(url) = &protect.service_tags_url {
-            add(SettingKey::TagsUrl, String::new(), url.to_string());
+            add(SettingKey::TagsUrl, String::new(), identity(url));
         }
         if let Some(subscription) = &protect.service_tags_subscription {
             let subscription = subscription.clone();
@@ -107,12 +102,15 @@ impl Config {
         }
     }
 
-    fn registries_and_exceptions(&self, add: &mut impl FnMut(SettingKey, String, String)) {
+    fn of_registries(&self, add: &mut impl FnMut(SettingKey, String, String)) {
         for registry in &self.registries {
             let login = registry.login_server.to_string();
             for prefix in &registry.private_endpoints {
                 let subject = format!("{login}: {prefix}");
                 add(SettingKey::PrivateEndpoint, subject, String::new());
+            }
+            if let Some(file) = &registry.endpoints_file {
+                add(SettingKey::EndpointsFile, login.clone(), absolute(file));
             }
             if let Some(id) = &registry.resource_id {
                 add(SettingKey::ResourceId, login.clone(), id.to_string());
@@ -121,12 +119,64 @@ impl Config {
                 add(SettingKey::Discover, login, String::new());
             }
         }
+    }
+
+    fn of_exceptions(&self, now: Timestamp, add: &mut impl FnMut(SettingKey, String, String)) {
         let exceptions = self.exceptions.iter();
-        for exception in exceptions.filter(|exception| exception.sni == Sni::Off) {
-            let (target, off) = (exception.target.to_string(), "off".to_owned());
-            add(SettingKey::ExceptionSni, target, off);
+        let unchecked = exceptions.filter(|one| one.sni == Sni::Off && one.until > now);
+        for exception in unchecked {
+            for name in &exception.names {
+                let subject = format!("{}: {name}", exception.target);
+                add(SettingKey::ExceptionSni, subject, "off".to_owned());
+            }
         }
     }
+
+    fn of_dns_and_frames(&self, add: &mut impl FnMut(SettingKey, String, String)) {
+        let one = String::new;
+        let Self { dns, frames, .. } = self;
+        add(SettingKey::DnsServers, one(), list(&dns.servers));
+        add(SettingKey::Linger, one(), dns.linger.as_secs().to_string());
+        let check = match dns.answer_check {
+            AnswerCheck::Known => "known",
+            AnswerCheck::Strict => "strict",
+        };
+        add(SettingKey::AnswerCheck, one(), check.to_owned());
+        add(SettingKey::Learn, one(), dns.snoop.to_string());
+        if frames.mode == FramesMode::Off {
+            return;
+        }
+        add(SettingKey::Interfaces, one(), list(&frames.interfaces));
+        let forwarded = match frames.forwarded {
+            Forwarded::Enforce => "enforce",
+            Forwarded::Audit => "audit",
+            Forwarded::Pass => "pass",
+        };
+        add(SettingKey::Forwarded, one(), forwarded.to_owned());
+        let from = list(&frames.forwarded_from);
+        add(SettingKey::ForwardedFrom, one(), from);
+    }
+}
+
+/// Returns a path as every process names it.
+fn absolute(file: &Path) -> String {
+    let absolute = std::path::absolute(file);
+    absolute
+        .unwrap_or_else(|_empty| file.to_owned())
+        .display()
+        .to_string()
+}
+
+/// Returns a URL without its query, which may be a secret, and a digest of the whole.
+fn identity(url: &HttpsUrl) -> String {
+    let digest = digest(&SHA256, url.as_str().as_bytes());
+    let begin: String = digest
+        .as_ref()
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{url} (SHA-256 {begin}…)")
 }
 
 fn list<T: ToString>(elements: &[T]) -> String {
@@ -141,13 +191,13 @@ fn list<T: ToString>(elements: &[T]) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::path::Path;
 
     use super::*;
 
     const EVERYTHING: &str = r#"
 [protect]
 nat64 = ["2001:db8:64::/96"]
+service-tags = "/srv/tags.json"
 service-tags-url = "https://mirror.example/tags.json?sig=secret"
 service-tags-subscription = "11111111-1111-1111-1111-111111111111"
 [azure]
@@ -157,6 +207,7 @@ client-secret-file = "/etc/secret"
 [[registry]]
 login-server = "contoso.azurecr.io"
 regions = "discover"
+endpoints-file = "endpoints.json"
 resource-id = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/contoso"
 private-endpoints = ["10.1.0.0/16"]
 [discovery]
@@ -180,7 +231,9 @@ forwarded-from = ["eth1"]
 
     fn settings(text: &str) -> Vec<Setting> {
         let config = super::super::parse(text, Path::new("/etc/x.toml"));
-        config.unwrap_or_else(|error| panic!("{error}")).settings()
+        config
+            .unwrap_or_else(|error| panic!("{error}"))
+            .settings(Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -197,6 +250,30 @@ forwarded-from = ["eth1"]
         };
         assert_eq!(value(SettingKey::DnsServers), "10.0.0.53:53 10.0.0.54:53");
         assert_eq!(value(SettingKey::Linger), "3600");
+    }
+
+    #[test]
+    fn each_name_of_an_exception_and_each_url_is_told_apart() {
+        let values = |text: &str, key: SettingKey| -> Vec<String> {
+            let all = settings(text).into_iter();
+            let found = all.filter(|one| one.key == key.word());
+            found.map(|one| one.subject + &one.value).collect()
+        };
+        let unchecked = values(EVERYTHING, SettingKey::ExceptionSni);
+        assert_eq!(unchecked, ["unit a.service: a.blob.core.windows.netoff"]);
+        let url = |text: &str| values(text, SettingKey::TagsUrl);
+        let other = EVERYTHING.replace("sig=secret", "sig=other");
+        assert_ne!(url(EVERYTHING), url(&other));
+        let file = values(EVERYTHING, SettingKey::EndpointsFile);
+        assert_eq!(file, ["contoso.azurecr.io/etc/endpoints.json"]);
+        let ended = EVERYTHING.replace("2099-01-31", "1969-01-31");
+        assert_eq!(values(&ended, SettingKey::ExceptionSni), [""; 0]);
+    }
+
+    #[test]
+    fn no_device_is_called_like_the_default() {
+        let text = format!("registry = []\n[frames]\ninterfaces = [{WITHOUT_LIST:?}]\n");
+        assert!(super::super::parse(&text, Path::new("/etc/x.toml")).is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ const MOST: usize = 20;
 
 /// A destination of such frames.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct AuditedDestination {
     /// The address.
@@ -29,6 +30,7 @@ pub struct AuditedDestination {
     /// Their number in the stored events.
     pub frames: u64,
     /// When the last one was reported.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub last: Timestamp,
 }
 

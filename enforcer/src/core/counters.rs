@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// Number of decisions of one hook for one reason, since the maps were created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Count {
     /// [`enforcer_common::Hook::word`].
     pub hook: String,
@@ -22,6 +23,7 @@ pub struct Count {
 
 /// All non-zero counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Counters {
     /// By hook and reason.

@@ -7,6 +7,7 @@ use crate::config::Forwarded;
 
 /// A network device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct DeviceStatus {
     /// The name.
@@ -18,6 +19,7 @@ pub struct DeviceStatus {
     /// Why it has none.
     pub reason: Option<String>,
     /// When filters that another program removed were last restored.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub restored: Option<Timestamp>,
     /// What happens to denied frames that came in by it and are forwarded, if they are not treated like those of this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +28,7 @@ pub struct DeviceStatus {
 
 /// Whether a network device has filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceState {
     /// Denied packets are dropped, unless the whole configuration is in audit mode.

@@ -14,11 +14,13 @@ pub(crate) const PROOF: &str = "egress-enforcer-prove";
 
 /// One line of `GET /events`: a denial, several identical denials, or a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct EventRecord {
     /// Sequence number of the event in this daemon; a reader resumes after the last one it has seen.
     pub sequence: u64,
     /// The time of the event.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub time: Timestamp,
     /// "deny"; "audit" if it passed in audit mode; "note" for a change.
     pub verdict: String,

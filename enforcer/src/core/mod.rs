@@ -78,11 +78,12 @@ pub(crate) use questions::{Question, Reply};
 pub(crate) use self_exception::REASON as SELF_EXCEPTION;
 pub use snapshot::{
     AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, SourceStatus,
-    Status, TagsChange, TagsStatus,
+    Status,
 };
 pub use source_status::SourceKind;
 pub(crate) use start::Start;
 pub(crate) use state::{Run, State};
 pub(crate) use status::Snapshot;
+pub use tags_status::{TagsChange, TagsStatus};
 pub use unit_denials::UnitCount;
 pub(crate) use unit_denials::UnitDenials;

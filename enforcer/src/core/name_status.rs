@@ -1,10 +1,12 @@
 //! The status of allowed names and of their addresses.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::alarm_kind::AlarmKind;
 use super::health::failure;
+use super::policy_inputs::PolicyInputs;
 use super::snapshot::{AddressStatus, Alarm, NameStatus, PatternStatus};
 use super::state::State;
 use crate::azure::endpoints::Endpoint;
@@ -43,6 +45,31 @@ impl State {
             addresses: self.patterns.addresses(pattern).collect(),
         };
         registry.patterns.iter().map(status).collect()
+    }
+
+    /// Returns the allowed addresses that no current name or pattern of a registry has, as the rule applies to them.
+    pub(super) fn lingering(&self) -> Vec<IpAddr> {
+        let origins = PolicyInputs {
+            sources: &self.sources,
+            cache: &self.cache,
+            registries: &self.registries,
+            patterns: &self.patterns,
+            inherited: &self.inherited,
+        };
+        let current: BTreeSet<&Name> = self.sources.registry_names().collect();
+        let entries = self.cache.entries();
+        let entries = entries.filter(|(name, _)| current.contains(name));
+        let named = entries.flat_map(|(_, entry)| entry.addresses().map(|(address, _)| address));
+        let patterns = self.sources.patterns();
+        let matching = patterns.flat_map(|(pattern, _)| self.patterns.addresses(pattern));
+        let effective = |address| self.sources.effective_address(address);
+        let reported: BTreeSet<IpAddr> = named.chain(matching).map(effective).collect();
+        let allowed: BTreeSet<IpAddr> = origins
+            .inherited
+            .beside(origins.addresses())
+            .into_iter()
+            .collect();
+        allowed.difference(&reported).copied().collect()
     }
 
     /// Returns the status of an endpoint; `index` is that of its registry in the configuration.

@@ -12,6 +12,7 @@ use super::audited::AuditedDestination;
 use super::counters::Counters;
 use super::device_status::DeviceStatus;
 use super::hook_words;
+use super::tags_status::TagsStatus;
 use super::unit_denials::UnitCount;
 use crate::config::{EndpointKind, FramesMode, Mode, Setting, Sni};
 use crate::name::Name;
@@ -19,6 +20,7 @@ use crate::resolver::hosts::HOSTS;
 
 /// The response to `GET /status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Status {
     /// The version of the daemon.
@@ -26,6 +28,7 @@ pub struct Status {
     /// The process id of the daemon.
     pub pid: u32,
     /// When it started.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub started: Timestamp,
     /// Enforce or audit.
     pub mode: Mode,
@@ -35,6 +38,7 @@ pub struct Status {
     pub scope: PathBuf,
     /// The attached hooks.
     #[serde(with = "hook_words")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub hooks: Vec<Hook>,
     /// Whether network devices have filters.
     #[serde(default)]
@@ -51,6 +55,7 @@ pub struct Status {
     /// Number of policies applied since the maps were created.
     pub generation: u64,
     /// When the last policy was applied.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub applied: Timestamp,
     /// The configuration file in force; `None` if the command line gave the configuration.
     pub config: Option<PathBuf>,
@@ -69,6 +74,10 @@ pub struct Status {
     pub tags: TagsStatus,
     /// Sources of names and prefixes that can change at run time.
     pub sources: Vec<SourceStatus>,
+    /// Addresses that stay allowed for `dns.linger` although no name or pattern of the registries has them: of names that were removed, or from the daemon
+    /// before this one.
+    #[serde(default)]
+    pub lingering: Vec<IpAddr>,
     /// The registries with their names and addresses.
     pub registries: Vec<RegistryStatus>,
     /// The exceptions.
@@ -81,69 +90,9 @@ pub struct Status {
     pub counters: Counters,
 }
 
-/// The protected set in force.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TagsStatus {
-    /// "public", "us-government" or "china".
-    pub cloud: String,
-    /// The protected tags.
-    pub names: Vec<String>,
-    /// The change number of the service-tags file.
-    pub change_number: u32,
-    /// The date of the service tags, if known (ISO 8601).
-    pub date: Option<String>,
-    /// Their age in days, if the date is known.
-    pub age_days: Option<u64>,
-    /// Age in days above which an alarm is raised.
-    pub max_age_days: u64,
-    /// "bundle", or the file.
-    pub source: String,
-    /// Contents of the bundle in the binary; empty from a daemon that does not report it.
-    #[serde(default)]
-    pub bundle: String,
-    /// Aggregated IPv4 prefixes.
-    pub ipv4_prefixes: usize,
-    /// Aggregated IPv6 prefixes.
-    pub ipv6_prefixes: usize,
-    /// Further protected prefixes, from the configuration.
-    pub cidrs: Vec<String>,
-    /// Prefixes that the Service Tag Discovery API added to those of the file.
-    pub added_by_api: usize,
-    /// The last change of the protected set since the daemon started.
-    pub changed: Option<TagsChange>,
-}
-
-/// A change of the protected set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct TagsChange {
-    /// The time of the change.
-    pub at: Timestamp,
-    /// The previous change number.
-    pub from: u32,
-    /// The new change number.
-    pub to: u32,
-    /// Number of added aggregated prefixes.
-    pub added: usize,
-    /// Number of removed aggregated prefixes.
-    pub removed: usize,
-    /// Milliseconds for compiling, writing, reading back and switching.
-    pub took_ms: u64,
-}
-
-impl std::fmt::Display for TagsChange {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "from change {} to {}: {} prefixes came, {} went, in {} ms",
-            self.from, self.to, self.added, self.removed, self.took_ms
-        )
-    }
-}
-
 /// A source of names or prefixes that can change while the daemon runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct SourceStatus {
     /// "endpoints-file", "resource-manager", "dns-discovery", "service-tags-file", "service-tags-url" or "service-tags-api".
@@ -153,8 +102,10 @@ pub struct SourceStatus {
     /// The login server of its registry; `None` for service tags.
     pub registry: Option<Name>,
     /// When it was last read and accepted.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub confirmed: Option<Timestamp>,
     /// When it is fetched next at the latest; `None` if it is watched.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub next: Option<Timestamp>,
     /// Since when and why it fails; its last data stays in force.
     pub failing: Option<Alarm>,
@@ -162,6 +113,7 @@ pub struct SourceStatus {
 
 /// One registry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct RegistryStatus {
     /// The login server.
@@ -178,6 +130,7 @@ pub struct RegistryStatus {
 
 /// A pattern of names.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct PatternStatus {
     /// The pattern as written.
@@ -188,6 +141,7 @@ pub struct PatternStatus {
 
 /// One allowed name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct NameStatus {
     /// The name.
@@ -197,12 +151,14 @@ pub struct NameStatus {
     /// The sources of the name, in words ("region eastus", "contoso.json").
     pub origin: String,
     /// When a source last listed it, if known.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub confirmed: Option<Timestamp>,
     /// Its allowed addresses.
     pub addresses: Vec<AddressStatus>,
     /// The aliases of the last answer, in order.
     pub chain: Vec<Name>,
     /// When the last usable answer arrived.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub resolved: Option<Timestamp>,
     /// Since when lookups fail, and the last error.
     pub failing: Option<Alarm>,
@@ -212,13 +168,16 @@ pub struct NameStatus {
 
 /// One allowed address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct AddressStatus {
     /// The address.
     pub address: IpAddr,
     /// When an answer first contained it.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub first_seen: Timestamp,
     /// When an answer last contained it.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub last_seen: Timestamp,
     /// Seconds until it is removed, unless an answer contains it again.
     pub remaining: u64,
@@ -228,7 +187,7 @@ pub struct AddressStatus {
     #[serde(default)]
     pub snooped: bool,
     /// Whether the last answers omitted it, so that `remaining` decreases.
-    #[serde(skip)]
+    #[serde(default)]
     pub lingers: bool,
     /// The line of `/etc/hosts` that gives it.
     #[serde(default)]
@@ -247,6 +206,7 @@ impl AddressStatus {
 
 /// One exception.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ExceptionStatus {
     /// The configured reason.
@@ -263,6 +223,7 @@ pub struct ExceptionStatus {
     #[serde(default)]
     pub device_bypass: bool,
     /// When it ends.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub until: Timestamp,
     /// Whether it has ended.
     pub ended: bool,
@@ -270,11 +231,13 @@ pub struct ExceptionStatus {
 
 /// A problem that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Alarm {
     /// A stable word for metrics and scripts ("tags-old", "config-refused", "name-failing", …).
     pub kind: String,
     /// When it was raised.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub since: Timestamp,
     /// The problem and its fix.
     pub message: String,

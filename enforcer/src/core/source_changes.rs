@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::snapshot::TagsChange;
+use super::tags_status::TagsChange;
 use crate::azure::TagSnapshot;
 use crate::azure::endpoints::Endpoint;
 use crate::sources::Sources;

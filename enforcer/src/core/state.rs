@@ -25,7 +25,7 @@ use super::observation_budgets::Budgets;
 use super::patterns::Patterns;
 use super::queried_names::QueriedNames;
 use super::registry_names::RegistryNames;
-use super::snapshot::TagsChange;
+use super::tags_status::TagsChange;
 use crate::config::{TTL_CEILING, TTL_FLOOR};
 use crate::now::Now;
 use crate::policy::{Held, NameIds, Protected, Tables};

@@ -10,9 +10,9 @@ use super::alarm_kind::AlarmKind;
 use super::clock::Clock;
 use super::counters::Counters;
 use super::hooks::hook_missing;
-use super::snapshot::{Alarm, ExceptionStatus, RegistryStatus, Status, TagsStatus};
+use super::snapshot::{Alarm, ExceptionStatus, RegistryStatus, Status};
 use super::state::State;
-use super::tags_status::{DAY, age, age_alarm};
+use super::tags_status::{DAY, TagsStatus, age, age_alarm};
 use crate::config::{DefaultAction, Mode};
 use crate::now::Now;
 
@@ -111,12 +111,13 @@ impl State {
             default_allow: config.protect.default == DefaultAction::Allow,
             dns_observations: self.observation_counts(),
             weaknesses: config.weaknesses(),
-            settings: config.settings(),
+            settings: config.settings(self.clock.now(self.now)),
             tags: TagsStatus {
                 changed: self.tags_change.clone(),
                 ..self.sources.tags_status_at(self.now.wall)
             },
             sources: self.dynamic.statuses(config, self.now),
+            lingering: self.lingering(),
             registries: self.registry_statuses(),
             exceptions: self.exception_statuses(),
             resolvers: self

@@ -3,13 +3,77 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::snapshot::TagsStatus;
 use crate::azure::bundle;
 use crate::sources::Sources;
 
 /// Seconds in a day.
 pub(super) const DAY: u64 = 86_400;
+
+/// The protected set in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct TagsStatus {
+    /// "public", "us-government" or "china".
+    pub cloud: String,
+    /// The protected tags.
+    pub names: Vec<String>,
+    /// The change number of the service-tags file.
+    pub change_number: u32,
+    /// The date of the service tags, if known (ISO 8601).
+    pub date: Option<String>,
+    /// Their age in days, if the date is known.
+    pub age_days: Option<u64>,
+    /// Age in days above which an alarm is raised.
+    pub max_age_days: u64,
+    /// "bundle", or the file.
+    pub source: String,
+    /// Contents of the bundle in the binary; empty from a daemon that does not report it.
+    #[serde(default)]
+    pub bundle: String,
+    /// Aggregated IPv4 prefixes.
+    pub ipv4_prefixes: usize,
+    /// Aggregated IPv6 prefixes.
+    pub ipv6_prefixes: usize,
+    /// Further protected prefixes, from the configuration.
+    pub cidrs: Vec<String>,
+    /// Prefixes that the Service Tag Discovery API added to those of the file.
+    pub added_by_api: usize,
+    /// The last change of the protected set since the daemon started.
+    pub changed: Option<TagsChange>,
+}
+
+/// A change of the protected set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct TagsChange {
+    /// The time of the change.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
+    pub at: Timestamp,
+    /// The previous change number.
+    pub from: u32,
+    /// The new change number.
+    pub to: u32,
+    /// Number of added aggregated prefixes.
+    pub added: usize,
+    /// Number of removed aggregated prefixes.
+    pub removed: usize,
+    /// Milliseconds for compiling, writing, reading back and switching.
+    pub took_ms: u64,
+}
+
+impl std::fmt::Display for TagsChange {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "from change {} to {}: {} prefixes came, {} went, in {} ms",
+            self.from, self.to, self.added, self.removed, self.took_ms
+        )
+    }
+}
 
 impl Sources {
     /// Returns the alarm message if the service tags are older at `now` than the configuration allows.

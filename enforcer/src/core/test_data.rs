@@ -34,6 +34,7 @@ pub(crate) fn status() -> Status {
         dns_observations: [("allowed".to_owned(), 5)].into(),
         weaknesses: Vec::new(),
         settings: Vec::new(),
+        lingering: Vec::new(),
         tags: tags(),
         sources: vec![source()],
         registries: vec![RegistryStatus {

@@ -13,6 +13,7 @@ const OTHERS: &str = "others";
 
 /// Denials of one unit with one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct UnitCount {
     /// The unit; "containers", "cgroups" and "unknown" stand for all that belong to no unit, "others" for units beyond the hundredth.

@@ -1,25 +1,30 @@
 //! What the maps allow, held against what the daemon reports as allowed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::net::{IpAddr, Ipv6Addr};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::thread::sleep;
+use std::time::Duration;
 
 use anyhow::Result;
 use enforcer_common::PolicyView as _;
-use enforcer_common::layout::{ANY_SCOPE, BYPASS_ADDRESS};
+use enforcer_common::layout::ANY_SCOPE;
 use ipnet::IpNet;
 
+use super::expected::{Expected, ExpectedGrant};
 use super::in_force::{InForce, RESTART};
-use crate::bpf::{Grants, LivePolicy, Maps};
+use crate::bpf::{Grant, Grants, LivePolicy, Maps};
 use crate::core::Status;
 use crate::doctor::Check;
 use crate::policy::address;
-use crate::sys::cgroup_root;
+use crate::sys::boot_clock;
 
 /// Maximum number of entries in a message.
 const MOST: usize = 5;
+/// How often the daemon is asked again, and the time before: meanwhile names resolve otherwise, and units start.
+const TRIES: usize = 5;
+const WAIT: Duration = Duration::from_secs(1);
+/// By how much a deadline may be later than the end of its exception: an exception ends by the later of the shown and the expected time.
+const SLACK: u64 = 120_000_000_000;
 
 /// Checks that the maps allow each address that the daemon reports, and nothing else. `None` if no daemon runs.
 ///
@@ -30,11 +35,13 @@ pub(super) fn grants(in_force: &InForce, maps: &Maps) -> Result<Option<Check>> {
         return Ok(None);
     };
     let mut found = Comparison::of(in_force, status, maps)?;
-    if !found.is_equal() {
-        // Names may have resolved otherwise meanwhile.
-        let fresh = (in_force.refresh)(&in_force.paths);
-        if let Some(fresh) = &fresh {
-            found = Comparison::of(in_force, fresh, maps)?;
+    for _try in 0..TRIES {
+        if found.is_equal() {
+            break;
+        }
+        sleep(WAIT);
+        if let Some(fresh) = (in_force.refresh)(&in_force.paths) {
+            found = Comparison::of(in_force, &fresh, maps)?;
         }
     }
     let is_equal = found.is_equal();
@@ -58,17 +65,13 @@ struct Comparison {
 
 impl Comparison {
     fn of(in_force: &InForce, status: &Status, maps: &Maps) -> Result<Self> {
-        let live = LivePolicy::new(maps, Vec::new())?;
         let granted = maps.grants()?;
-        let names = names(in_force, status);
-        let exceptions = exceptions(in_force, status)?;
-        let is_missing = |ip: &&IpAddr| !live.is_allowed(address(**ip));
-        let missing = names.iter().filter(is_missing);
+        let expected = Expected::of(in_force, status)?;
         Ok(Self {
-            missing: missing.map(ToString::to_string).collect(),
-            unexpected: unexpected(&granted, &names, &exceptions),
+            missing: missing(&expected, maps)?,
+            unexpected: unexpected(&granted, &expected, boot_clock()),
             names: granted.names.len(),
-            exceptions: granted.exceptions.len(),
+            exceptions: granted.addresses.len() + granted.prefixes.len(),
         })
     }
 
@@ -79,7 +82,7 @@ impl Comparison {
     fn message(&self) -> String {
         if self.is_equal() {
             return format!(
-                "{} addresses of names, {} addresses and prefixes of exceptions, and no others",
+                "{} addresses of names, {} addresses and prefixes of exceptions, and no others but those that the kernel read from DNS answers",
                 self.names, self.exceptions
             );
         }
@@ -98,96 +101,130 @@ impl Comparison {
     }
 }
 
-/// Returns the addresses of allowed names, as the rule applies to them.
-fn names(in_force: &InForce, status: &Status) -> BTreeSet<IpAddr> {
-    let registries = status.registries.iter();
-    let addresses = registries.flat_map(|registry| {
-        let names = registry.names.iter().flat_map(|name| &name.addresses);
-        let patterns = registry.patterns.iter().flat_map(|one| &one.addresses);
-        names.map(|one| one.address).chain(patterns.copied())
-    });
-    let effective = |ip| in_force.sources.effective_address(ip).to_canonical();
-    addresses.map(effective).collect()
-}
-
-/// Returns what exceptions allow, by the id of the cgroup.
+/// Returns what the maps do not allow, although the daemon reports it.
 ///
 /// # Errors
-/// If there is no cgroup v2 tree.
-fn exceptions(in_force: &InForce, status: &Status) -> Result<BTreeMap<u64, Vec<IpNet>>> {
-    let root = cgroup_root()?;
-    let mut found: BTreeMap<u64, Vec<IpNet>> = BTreeMap::new();
-    for exception in &status.exceptions {
-        let addresses = exception.names.iter().flat_map(|name| &name.addresses);
-        let effective = |ip| in_force.sources.effective_address(ip).to_canonical();
-        let addresses = addresses.map(|one| IpNet::from(effective(one.address)));
-        let prefixes = exception.cidrs.iter().filter_map(|cidr| cidr.parse().ok());
-        let bypass = IpNet::from(IpAddr::V6(Ipv6Addr::from(BYPASS_ADDRESS)));
-        let bypass = exception.device_bypass.then_some(bypass);
-        let nets: Vec<IpNet> = addresses.chain(prefixes).chain(bypass).collect();
-        let ids = exception.cgroups.iter().filter_map(|path| id(&root, path));
-        for id in ids.chain([ANY_SCOPE]) {
-            found.entry(id).or_default().extend(&nets);
+/// If the maps cannot be read.
+fn missing(expected: &Expected, maps: &Maps) -> Result<Vec<String>> {
+    let live = LivePolicy::new(maps, Vec::new())?;
+    let is_missing = |ip: &&IpAddr| !live.is_allowed(address(**ip));
+    let names = expected.names.iter().filter(is_missing);
+    let mut missing: Vec<String> = names.map(ToString::to_string).collect();
+    let of_units = expected.grants.iter();
+    for one in of_units.filter(|one| one.is_in_force && one.grant.cgroup != ANY_SCOPE) {
+        let live = LivePolicy::new(maps, vec![one.grant.cgroup])?;
+        let first = one.grant.to.network();
+        if live.exception(address(first)).is_none() {
+            missing.push(format!(
+                "{} for the cgroup {}",
+                one.grant.to, one.grant.cgroup
+            ));
         }
     }
-    Ok(found)
+    Ok(missing)
 }
 
-/// Returns the id of a cgroup; `None` if it is gone.
-fn id(root: &Path, path: &Path) -> Option<u64> {
-    let below = path.strip_prefix("/").unwrap_or(path);
-    fs::metadata(root.join(below)).ok().map(|found| found.ino())
-}
-
-/// Returns what the maps allow for no reason that the daemon reports.
-fn unexpected(
-    granted: &Grants,
-    names: &BTreeSet<IpAddr>,
-    exceptions: &BTreeMap<u64, Vec<IpNet>>,
-) -> Vec<String> {
-    let others = granted.names.iter().filter(|ip| !names.contains(ip));
-    let others = others.map(ToString::to_string);
-    let is_expected = |cgroup: &u64, net: &IpNet| {
-        let expected = exceptions.get(cgroup);
-        expected.is_some_and(|nets| nets.iter().any(|one| one.contains(net)))
-    };
-    let exceptions = granted.exceptions.iter();
-    let exceptions = exceptions.filter(|(cgroup, net)| !is_expected(cgroup, net));
-    let exceptions = exceptions.map(|(cgroup, net)| match *cgroup {
-        ANY_SCOPE => format!("{net} for packets without a socket"),
-        cgroup => format!("{net} for the cgroup {cgroup}"),
+/// Returns what the maps allow at `now`, in nanoseconds since boot, for no reason that the daemon reports.
+fn unexpected(granted: &Grants, expected: &Expected, now: u64) -> Vec<String> {
+    let known: BTreeSet<IpAddr> = expected
+        .names
+        .iter()
+        .chain(&expected.lingering)
+        .copied()
+        .collect();
+    let others = granted.names.iter().filter(|ip| !known.contains(ip));
+    let mut unexpected: Vec<String> = others.map(ToString::to_string).collect();
+    let addresses = granted.addresses.iter().map(|one| Grant {
+        cgroup: one.cgroup,
+        to: one.to.into(),
+        deadline: one.deadline,
     });
-    others.chain(exceptions).collect()
+    let kinds = addresses
+        .map(|one| (one, false))
+        .chain(granted.prefixes.iter().map(|one| (*one, true)));
+    for (one, is_prefix) in kinds.filter(|(one, _)| one.deadline > now) {
+        if is_expected(&one, is_prefix, expected) {
+            continue;
+        }
+        let whose = match one.cgroup {
+            ANY_SCOPE => "packets without a socket".to_owned(),
+            cgroup => format!("the cgroup {cgroup}"),
+        };
+        unexpected.push(format!("{} for {whose}", one.to));
+    }
+    unexpected
+}
+
+/// Whether a reason is reported for an entry and its end. A prefix has the latest end of those that cover it (`policy::exceptions`).
+fn is_expected(one: &Grant<IpNet>, is_prefix: bool, expected: &Expected) -> bool {
+    let of_it = |expected: &&ExpectedGrant| {
+        expected.grant.cgroup == one.cgroup && expected.is_prefix == is_prefix
+    };
+    let grants = expected.grants.iter().filter(of_it).map(|one| one.grant);
+    let covering: Vec<Grant<IpNet>> = grants.filter(|of| of.to.contains(&one.to)).collect();
+    let end = covering.iter().map(|of| of.deadline).max();
+    covering.iter().any(|of| of.to == one.to)
+        && end.is_some_and(|end| one.deadline <= end.saturating_add(SLACK))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn grant<T: std::str::FromStr>(cgroup: u64, to: &str, deadline: u64) -> Grant<T>
+    where
+        T::Err: std::fmt::Debug,
+    {
+        Grant {
+            cgroup,
+            to: to.parse().unwrap(),
+            deadline,
+        }
+    }
+
     #[test]
     fn entries_without_a_reason_are_found() {
-        let net = |text: &str| text.parse::<IpNet>().unwrap();
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        const END: u64 = 1_000_000_000_000;
         let granted = Grants {
-            names: vec![ip("203.0.113.1"), ip("203.0.113.2")],
-            exceptions: vec![
-                (7, net("198.51.100.0/24")),
-                (8, net("198.51.100.0/24")),
-                (ANY_SCOPE, net("198.51.100.7/32")),
-                (7, net("198.51.0.0/16")),
+            names: ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+                .map(ip)
+                .to_vec(),
+            addresses: vec![
+                grant(7, "198.51.100.7", END),
+                grant(8, "198.51.100.7", END),
+                grant(9, "198.51.100.7", 5),
+            ],
+            prefixes: vec![
+                grant(7, "192.0.2.0/24", END + SLACK),
+                grant(7, "192.0.0.0/16", END),
+                // An address of a name allows one port, a prefix all.
+                grant(7, "198.51.100.7/32", END),
+                grant(ANY_SCOPE, "192.0.2.0/24", END + SLACK + 1),
             ],
         };
-        let names = [ip("203.0.113.1"), ip("203.0.113.9")].into();
-        let exceptions = [
-            (7, vec![net("198.51.100.0/24")]),
-            (ANY_SCOPE, vec![net("198.51.100.0/24")]),
-        ];
+        let expected = |cgroup, to, is_prefix| ExpectedGrant {
+            grant: grant(cgroup, to, END),
+            is_prefix,
+            is_in_force: true,
+        };
+        let expected = Expected {
+            names: [ip("203.0.113.1")].into(),
+            lingering: [ip("203.0.113.3")].into(),
+            grants: vec![
+                expected(7, "198.51.100.7/32", false),
+                expected(7, "192.0.2.0/24", true),
+                expected(ANY_SCOPE, "192.0.2.0/24", true),
+            ],
+        };
         assert_eq!(
-            unexpected(&granted, &names, &exceptions.into()),
+            unexpected(&granted, &expected, 10),
             [
                 "203.0.113.2",
-                "198.51.100.0/24 for the cgroup 8",
-                "198.51.0.0/16 for the cgroup 7"
+                "198.51.100.7/32 for the cgroup 8",
+                "192.0.0.0/16 for the cgroup 7",
+                "198.51.100.7/32 for the cgroup 7",
+                "192.0.2.0/24 for packets without a socket",
             ]
         );
     }

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod cgroup;
+mod expected;
 mod frame;
 mod grants;
 mod in_force;

@@ -206,6 +206,27 @@ fn other_maps_and_entries_without_a_reason_are_no_proof() -> Result<()> {
 }
 
 #[test]
+fn addresses_that_linger_or_come_from_the_daemon_before_have_a_reason() -> Result<()> {
+    let lab = Lab::start()?;
+    let mut enforcer = Enforcer::start(&lab, &["eastus", "westus"], "")?;
+    enforcer.await_names()?;
+    let lingering = |status: &Value| status["lingering"].as_array().map_or(0, Vec::len);
+    assert_eq!(lingering(&enforcer.status()?), 0);
+    enforcer.edit("\"eastus\", \"westus\"", "\"eastus\"")?;
+    enforcer.signal(libc::SIGHUP)?;
+    enforcer.await_status("addresses of the removed name linger", |status| {
+        lingering(status) > 0
+    })?;
+    let proof = Proof::of(&enforcer, &[])?;
+    proof.ensure_all("allowed addresses", "ok", 1)?;
+    enforcer.kill()?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let proof = Proof::of(&enforcer, &[])?;
+    proof.ensure_all("allowed addresses", "ok", 1)
+}
+
+#[test]
 fn the_page_is_signed_as_minisign_and_openssl_verify_it() -> Result<()> {
     let lab = Lab::start()?;
     let enforcer = Enforcer::start(&lab, &REGIONS, "")?;

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::kind::{Kind, default, frames, mode, server_names};
+use super::kind::{ANY_SERVER_NAME, Kind, default, frames, mode, server_names};
 use crate::azure::endpoints::Provenance;
-use crate::config::{DefaultAction, EndpointPattern, Exception, Setting, SettingKey};
+use crate::config::{DefaultAction, EndpointPattern, Exception, Setting, SettingKey, Sni};
 use crate::core::{ExceptionStatus, NameStatus, SELF_EXCEPTION, Status};
 use crate::sources::Sources;
 use crate::sys::{Cgroup, cgroup_root};
@@ -42,9 +42,10 @@ impl Facts {
         facts.each(Kind::Prefix, status.tags.cidrs.iter().map(String::as_str));
         for registry in &status.registries {
             let names = registry.names.iter().filter(|name| is_configured(name));
-            facts.each(Kind::Name, names.map(|name| name.name.as_str()));
             let patterns = registry.patterns.iter();
-            facts.each(Kind::Name, patterns.map(|pattern| pattern.pattern.as_str()));
+            let patterns = patterns.map(|pattern| pattern.pattern.as_str());
+            let names = names.map(|name| name.name.as_str()).chain(patterns);
+            facts.names(names, registry.sni);
             let sni = server_names(registry.sni);
             facts.put(Kind::ServerNames, registry.login_server.as_str(), sni);
         }
@@ -77,14 +78,9 @@ impl Facts {
             .collect();
         facts.each(Kind::Prefix, prefixes.iter().map(String::as_str));
         for (registry, endpoints) in config.registries.iter().zip(&sources.endpoints) {
-            facts.each(
-                Kind::Name,
-                endpoints.iter().map(|endpoint| endpoint.name.as_str()),
-            );
-            facts.each(
-                Kind::Name,
-                registry.patterns.iter().map(EndpointPattern::as_str),
-            );
+            let patterns = registry.patterns.iter().map(EndpointPattern::as_str);
+            let names = endpoints.iter().map(|endpoint| endpoint.name.as_str());
+            facts.names(names.chain(patterns), registry.sni);
             let sni = server_names(registry.sni);
             facts.put(Kind::ServerNames, registry.login_server.as_str(), sni);
         }
@@ -92,7 +88,7 @@ impl Facts {
         for exception in exceptions.filter(|exception| exception.until > now) {
             facts.exception(exception);
         }
-        facts.settings(&config.settings());
+        facts.settings(&config.settings(now));
         facts
     }
 
@@ -114,6 +110,20 @@ impl Facts {
         for setting in settings {
             if let Some(key) = SettingKey::from_word(&setting.key) {
                 self.put(Kind::Setting(key), &setting.subject, &setting.value);
+            }
+        }
+    }
+
+    /// Adds names of a registry. One in two of them is not checked if one of these is not.
+    fn names<'a>(&mut self, names: impl Iterator<Item = &'a str>, sni: Sni) {
+        for name in names {
+            let fact = Fact {
+                kind: Kind::Name,
+                subject: name.to_owned(),
+            };
+            let value = self.0.entry(fact).or_default();
+            if sni == Sni::Off {
+                *value = ANY_SERVER_NAME.to_owned();
             }
         }
     }
@@ -173,13 +183,12 @@ impl Facts {
     }
 }
 
-/// The directory of a configured cgroup, as the status names it.
+/// The directory of a configured cgroup, as the status names it; as written, if it does not exist.
 fn scope(configured: Option<&Path>) -> String {
-    let Ok(root) = cgroup_root() else {
-        return "/".to_owned();
-    };
-    let opened = Cgroup::open(&root, configured.unwrap_or(&root));
-    let path = opened.map_or(root, |cgroup| cgroup.path);
+    let root = cgroup_root().unwrap_or_else(|_none| "/".into());
+    let configured = configured.unwrap_or(&root);
+    let opened = Cgroup::open(&root, configured);
+    let path = opened.map_or_else(|_missing| configured.to_owned(), |cgroup| cgroup.path);
     path.display().to_string()
 }
 
@@ -194,6 +203,13 @@ fn is_configured(name: &NameStatus) -> bool {
 mod tests {
     use super::*;
     use crate::doctor::test_data;
+
+    #[test]
+    fn a_scope_that_does_not_exist_is_not_the_whole_host() {
+        let missing = Path::new("/sys/fs/cgroup/no-such.slice");
+        assert_eq!(scope(Some(missing)), missing.display().to_string());
+        assert_ne!(scope(None), scope(Some(missing)));
+    }
 
     #[test]
     fn names_of_sources_at_run_time_are_left_out() {

@@ -53,21 +53,33 @@ impl Kind {
             Self::Tag | Self::Prefix => new.is_none(),
             Self::ServerNames => new == Some(server_names(Sni::Off)),
             // What is allowed; the texts of two ends compare as the instants do.
-            Self::Name => old.is_none(),
+            Self::Name => old.is_none() || new == Some(ANY_SERVER_NAME),
             Self::Exception => new > old,
             Self::Setting(key) => is_setting_weaker(key, old, new),
         }
     }
 }
 
+/// Value of a name whose addresses are allowed to handshakes for any server.
+pub(super) const ANY_SERVER_NAME: &str = "any server name";
+
 /// Whether the change of a setting allows more. What cannot be told counts as weaker.
 fn is_setting_weaker(key: SettingKey, old: Option<&str>, new: Option<&str>) -> bool {
     match key {
-        // Addresses behind the prefix are judged otherwise; which are in use is not known.
-        SettingKey::Nat64 | SettingKey::ForwardedFrom => true,
-        SettingKey::TagsSubscription => old.is_some(),
-        SettingKey::TagsUrl
-        | SettingKey::PrivateEndpoint
+        // Without filters, these have no effect.
+        SettingKey::Interfaces | SettingKey::Forwarded | SettingKey::ForwardedFrom
+            if old.is_none() =>
+        {
+            false
+        }
+        // Addresses behind a prefix are judged otherwise; which are in use is not known. What a file or URL will say is not, either.
+        SettingKey::Nat64
+        | SettingKey::ForwardedFrom
+        | SettingKey::TagsFile
+        | SettingKey::TagsUrl
+        | SettingKey::TagsSubscription
+        | SettingKey::EndpointsFile => true,
+        SettingKey::PrivateEndpoint
         | SettingKey::ResourceId
         | SettingKey::Discover
         | SettingKey::DiscoveryRegion
@@ -186,6 +198,8 @@ mod tests {
             (Kind::Prefix, None, Some(""), false),
             (Kind::Name, None, Some(""), true),
             (Kind::Name, Some(""), None, false),
+            (Kind::Name, Some(""), Some(ANY_SERVER_NAME), true),
+            (Kind::Name, Some(ANY_SERVER_NAME), Some(""), false),
             (Kind::ServerNames, Some("required"), Some("off"), true),
             (Kind::ServerNames, Some("off"), Some("required"), false),
             (Kind::ServerNames, None, Some("required"), false),
@@ -219,8 +233,9 @@ mod tests {
             (Key::Nat64, None, Some(""), true),
             (Key::Nat64, Some(""), None, true),
             (Key::TagsUrl, None, Some("https://a/t"), true),
-            (Key::TagsUrl, Some("https://a/t"), None, false),
-            (Key::TagsSubscription, None, Some("1"), false),
+            (Key::TagsUrl, Some("https://a/t"), None, true),
+            (Key::TagsFile, Some("/a"), Some("/b"), true),
+            (Key::EndpointsFile, Some("/a"), None, true),
             (Key::TagsSubscription, Some("1"), Some("2"), true),
             (Key::PrivateEndpoint, None, Some(""), true),
             (Key::ResourceId, Some("/a"), Some("/b"), true),
@@ -244,6 +259,8 @@ mod tests {
             (Key::Forwarded, Some("enforce"), Some("audit"), true),
             (Key::Forwarded, Some("pass"), Some("audit"), false),
             (Key::ForwardedFrom, Some(WITHOUT_LIST), Some("eth1"), true),
+            (Key::Forwarded, None, Some("audit"), false),
+            (Key::Interfaces, None, Some("eth0"), false),
         ] {
             let found = Kind::Setting(key).is_weaker(old, new);
             assert_eq!(found, weaker, "{key:?} {old:?} {new:?}");

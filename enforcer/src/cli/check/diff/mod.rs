@@ -35,11 +35,11 @@ pub(super) enum Effect {
 }
 
 /// What is not compared: it decides nothing by itself, or the status does not report it.
-const NOT_COMPARED: &str = "azure, metrics, log, paths, and prefixes within the same service tags";
+const NOT_COMPARED: &str = "[azure], [metrics], [log], [paths], and the prefixes of service tags but for their change number";
 /// The same for a daemon of an earlier version.
 const NOT_COMPARED_EARLIER: &str = "protect.nat64, registry.private-endpoints, registry.resource-id, discovery, exception.sni, dns, \
-    frames.interfaces and forwarding, which the daemon is too old to report, and azure, metrics, log, paths, and prefixes within the \
-    same service tags";
+    frames.interfaces and forwarding and files of sources, which the daemon is too old to report, and [azure], [metrics], [log], [paths], \
+    and the prefixes of service tags but for their change number";
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -241,7 +241,7 @@ mod tests {
         assert!(diff.is_weaker());
         let text = diff.to_string();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
-        assert!(lines[0].starts_with("not compared: azure"));
+        assert!(lines[0].starts_with("not compared: [azure]"));
         assert_eq!(lines[1], "weaker: it would allow more");
         assert!(
             lines[2].contains("~  mode") && lines[2].ends_with("enforce → audit"),
