@@ -1,6 +1,8 @@
 //! The manual page egress-enforcer(8), generated from the definitions of the command line.
 
 mod events;
+mod reference;
+mod schema;
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
@@ -185,6 +187,8 @@ fn rest(page: &mut Roff) {
     page.text([
         bold("egress-enforcer.toml"),
         roman("(5), "),
+        bold("egress-enforcer-reference"),
+        roman("(7), "),
         bold("systemctl"),
         roman("(1)"),
     ]);

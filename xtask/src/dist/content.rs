@@ -41,7 +41,7 @@ pub(super) enum Source {
 }
 
 /// Files that every kind of package has.
-const COMMON: [Shipped; 34] = [
+const COMMON: [Shipped; 36] = [
     shipped("packaging/etc/config.toml", CONFIG),
     Shipped {
         source: Source::Program(PROGRAM),
@@ -85,6 +85,7 @@ const COMMON: [Shipped; 34] = [
     page!("packet-path.svg"),
     page!("rollout.md"),
     page!("rule.md"),
+    page!("schema.json"),
     page!("soak.md"),
     page!("threat-model.md"),
     page!("walkthrough.md"),
@@ -115,6 +116,10 @@ const COMMON: [Shipped; 34] = [
     shipped(
         "docs/man/egress-enforcer.toml.5",
         "/usr/share/man/man5/egress-enforcer.toml.5.gz",
+    ),
+    shipped(
+        "docs/man/egress-enforcer-reference.7",
+        "/usr/share/man/man7/egress-enforcer-reference.7.gz",
     ),
     shipped(
         "packaging/completions/egress-enforcer.bash",

@@ -1,0 +1,128 @@
+//! The JSON schema of the documents that other programs read, from the structs that are serialized.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::core::{EventRecord, Status};
+use crate::documents::{assert_up_to_date, workspace};
+
+/// The file with the schema.
+const FILE: &str = "docs/schema.json";
+/// Version of the documents. Within one version fields are only added, so that a reader ignores what it does not know; raise it to remove a field or to
+/// change its type.
+pub(super) const VERSION: u32 = 1;
+
+/// Returns the schema of each type by its name.
+pub(super) fn definitions() -> BTreeMap<String, Map<String, Value>> {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut generator = settings.into_generator();
+    generator.subschema_for::<Status>();
+    generator.subschema_for::<EventRecord>();
+    let definitions = generator.take_definitions(true).into_iter();
+    let schemas = definitions.map(|(name, mut schema)| {
+        plain(&mut schema);
+        let Value::Object(schema) = schema else {
+            panic!("{name} is no object");
+        };
+        (name, schema)
+    });
+    schemas.collect()
+}
+
+/// Replaces the links of doc comments by their text.
+fn plain(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::String(text)) = object.get_mut("description") {
+                *text = text
+                    .replace("[`enforcer_common::", "[`")
+                    .replace(['[', ']'], "")
+                    .replace('\n', " ");
+            }
+            object.values_mut().for_each(plain);
+        }
+        Value::Array(values) => values.iter_mut().for_each(plain),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn document() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": format!("urn:egress-enforcer:json:{VERSION}"),
+        "title": "JSON of egress-enforcer",
+        "description": "Status: GET /status on the control socket, and the field daemon of `status --json`. \
+            EventRecord: an element of `events --json`, a line of `events --follow --json`, and a line of the event log without its hash. \
+            Within one version fields are only added: ignore those that you do not know.",
+        "$defs": definitions(),
+    })
+}
+
+/// Returns what the schema `new` no longer promises of `old`: each property that is gone, may be absent, or has another type.
+fn broken(old: &Value, new: &Value) -> Vec<String> {
+    let mut broken = Vec::new();
+    let types = old["$defs"].as_object().into_iter().flatten();
+    for (name, old) in types {
+        let new = &new["$defs"][name];
+        let properties = old["properties"].as_object().into_iter().flatten();
+        for (property, old_schema) in properties {
+            let new_schema = &new["properties"][property];
+            let kept = |key: &str| old_schema[key] == new_schema[key];
+            let is_same = [
+                "type",
+                "format",
+                "$ref",
+                "items",
+                "anyOf",
+                "additionalProperties",
+            ]
+            .into_iter()
+            .all(kept);
+            if !is_same || (is_required(old, property) && !is_required(new, property)) {
+                broken.push(format!("{name}.{property}"));
+            }
+        }
+    }
+    broken
+}
+
+fn is_required(schema: &Value, property: &str) -> bool {
+    let required = schema["required"].as_array();
+    required.is_some_and(|names| names.iter().any(|name| name == property))
+}
+
+#[test]
+fn the_schema_is_up_to_date_and_breaks_no_reader() {
+    let new = document();
+    let old = fs::read_to_string(workspace(FILE)).unwrap_or_default();
+    let old: Value = serde_json::from_str(&old).unwrap_or_default();
+    if old["$id"] == new["$id"] {
+        let broken = broken(&old, &new);
+        assert!(
+            broken.is_empty(),
+            "{broken:?}: raise the version of the schema, and name the change in CHANGELOG.md"
+        );
+    }
+    let text = serde_json::to_string_pretty(&new).unwrap();
+    assert_up_to_date(FILE, &format!("{text}\n"));
+}
+
+#[test]
+fn a_field_that_goes_or_changes_breaks_readers_and_a_new_one_does_not() {
+    let of = |properties: Value, required: Value| json!({ "$defs": { "A": { "properties": properties, "required": required } } });
+    let old = of(json!({ "a": { "type": "string" } }), json!(["a"]));
+    let more = of(
+        json!({ "a": { "type": "string" }, "b": { "type": "integer" } }),
+        json!(["a", "b"]),
+    );
+    assert_eq!(broken(&old, &old), [""; 0]);
+    assert_eq!(broken(&old, &more), [""; 0]);
+    assert_eq!(broken(&more, &old), ["A.b"]);
+    let other = of(json!({ "a": { "type": "integer" } }), json!(["a"]));
+    assert_eq!(broken(&old, &other), ["A.a"]);
+    let optional = of(json!({ "a": { "type": "string" } }), json!([]));
+    assert_eq!(broken(&old, &optional), ["A.a"]);
+}
