@@ -78,7 +78,7 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
         .args(["build", "--locked", "--package", "enforcer", "--release"])
         .args(["--message-format=json-render-diagnostics", "--target"])
         .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", without_this_machine()?);
+        .env("CARGO_ENCODED_RUSTFLAGS", release_flags()?);
     let title = format!("release build of egress-enforcer for {arch}");
     let log = Step {
         title: &title,
@@ -95,8 +95,9 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
     })
 }
 
-/// Compiler flags that keep the directories of one machine out of the binary, so that every machine makes the same.
-fn without_this_machine() -> Result<OsString> {
+/// Compiler flags that keep out of the binary the directories of one machine, so that every machine makes the same, and the tables for
+/// unwinding.
+fn release_flags() -> Result<OsString> {
     let about = output_of(env::command("rustc").args(["--version", "--verbose"]))?;
     let commit = about
         .lines()
@@ -113,12 +114,10 @@ fn without_this_machine() -> Result<OsString> {
     for entry in sources.read_dir().into_iter().flatten() {
         renamed.push((entry?.path(), "/crates".to_owned()));
     }
-    let mut flags = OsString::new();
+    let mut flags = OsString::from("-Clink-arg=-Wl,--no-eh-frame-hdr\x1f-Clink-arg=-Wl,-T,");
+    flags.push(env::root().join("enforcer/no-unwind-tables.ld"));
     for (from, to) in renamed {
-        if !flags.is_empty() {
-            flags.push("\x1f");
-        }
-        flags.push("--remap-path-prefix=");
+        flags.push("\x1f--remap-path-prefix=");
         flags.push(from);
         flags.push("=");
         flags.push(to);
