@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
+    arch::Arch,
     env, setup,
     step::{Step, output_of},
 };
@@ -78,7 +79,7 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
         .args(["build", "--locked", "--package", "enforcer", "--release"])
         .args(["--message-format=json-render-diagnostics", "--target"])
         .arg(&target)
-        .env("CARGO_ENCODED_RUSTFLAGS", release_flags()?);
+        .env("CARGO_ENCODED_RUSTFLAGS", release_flags(arch)?);
     let title = format!("release build of egress-enforcer for {arch}");
     let log = Step {
         title: &title,
@@ -95,9 +96,9 @@ pub(crate) fn release(arch: &str) -> Result<Release> {
     })
 }
 
-/// Compiler flags that keep out of the binary the directories of one machine, so that every machine makes the same, and the tables for
-/// unwinding.
-fn release_flags() -> Result<OsString> {
+/// Compiler flags that keep out of the binary the directories of one machine, so that every machine makes the same, and, where the C compiler
+/// links, the tables for unwinding.
+fn release_flags(arch: &str) -> Result<OsString> {
     let about = output_of(env::command("rustc").args(["--version", "--verbose"]))?;
     let commit = about
         .lines()
@@ -114,10 +115,16 @@ fn release_flags() -> Result<OsString> {
     for entry in sources.read_dir().into_iter().flatten() {
         renamed.push((entry?.path(), "/crates".to_owned()));
     }
-    let mut flags = OsString::from("-Clink-arg=-Wl,--no-eh-frame-hdr\x1f-Clink-arg=-Wl,-T,");
-    flags.push(env::root().join("enforcer/no-unwind-tables.ld"));
+    let mut flags = OsString::new();
+    if arch == Arch::Amd64.kernel() {
+        flags.push("-Clink-arg=-Wl,--no-eh-frame-hdr\x1f-Clink-arg=-Wl,-T,");
+        flags.push(env::root().join("enforcer/no-unwind-tables.ld"));
+    }
     for (from, to) in renamed {
-        flags.push("\x1f--remap-path-prefix=");
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
         flags.push(from);
         flags.push("=");
         flags.push(to);
