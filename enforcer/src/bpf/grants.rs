@@ -14,7 +14,7 @@ use crate::sys::KernelError;
 const MAPPED: u32 = 96;
 
 /// What the maps allow besides what nothing protects, without the addresses that the kernel programs read from DNS answers themselves.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Grants {
     /// Addresses of allowed names.
     pub(crate) names: Vec<IpAddr>,
@@ -25,7 +25,7 @@ pub(crate) struct Grants {
 }
 
 /// What an exception allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Grant<T> {
     /// Id of the cgroup; `ANY_SCOPE` for packets without a socket.
     pub(crate) cgroup: u64,

@@ -59,7 +59,7 @@ fn on_a_terminal_it_follows_the_denials_and_shows_the_exception_for_one() -> Res
     };
     let before = count(&enforcer)?;
     enforcer.kill()?;
-    terminal.await_text("no news: the daemon does not run")?;
+    terminal.await_text("not updated: the daemon does not run")?;
     enforcer.run()?;
     terminal.forget();
     terminal.await_text(": enforcing")?;

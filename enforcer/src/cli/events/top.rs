@@ -55,6 +55,19 @@ impl Key {
             reason: event.reason.clone(),
         }
     }
+
+    /// Returns the cells of a table: verdict, unit, process, destination, name and reason.
+    pub(in crate::cli) fn cells(&self) -> [String; 6] {
+        let cell = |text: &Option<String>| or_dash(text.clone().unwrap_or_default());
+        [
+            self.verdict.clone(),
+            cell(&self.unit),
+            cell(&self.command),
+            cell(&self.destination),
+            cell(&self.name),
+            self.reason.clone(),
+        ]
+    }
 }
 
 /// Sums of denials, the most frequent first.
@@ -102,16 +115,17 @@ impl fmt::Display for Top<'_> {
         ];
         let mut table = Table::new(0, header);
         for Sum { key, count, last } in &self.sums {
-            let cell = |text: &Option<String>| or_dash(text.clone().unwrap_or_default());
+            let [verdict, unit, process, destination, name, reason] = key.cells();
+            let (count, last) = (count.to_string(), self.zone.format(*last));
             table.row([
-                count.to_string(),
-                self.zone.format(*last),
-                key.verdict.clone(),
-                cell(&key.unit),
-                cell(&key.command),
-                cell(&key.destination),
-                cell(&key.name),
-                key.reason.clone(),
+                count,
+                last,
+                verdict,
+                unit,
+                process,
+                destination,
+                name,
+                reason,
             ]);
         }
         table.fmt(formatter)

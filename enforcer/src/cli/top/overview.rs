@@ -25,6 +25,8 @@ pub(super) struct Overview {
     pub(super) denied: u64,
     /// Attempts that audit mode let pass.
     pub(super) audited: u64,
+    /// Denials in the last minute, whatever the filter.
+    pub(super) last_minute: u64,
     pub(super) alarms: Vec<Alarm>,
     /// The denials of the last ten minutes.
     pub(super) denials: Vec<Row>,
@@ -65,6 +67,9 @@ impl Overview {
             failure,
             denied: status.counters.attempts("deny"),
             audited: status.counters.attempts("audit"),
+            last_minute: denials
+                .iter()
+                .fold(0, |sum, row| sum.saturating_add(row.last_minute)),
             alarms: status.alarms.clone(),
             denials,
             names: registries.chain(exceptions).flat_map(rows).collect(),
@@ -89,12 +94,6 @@ impl Overview {
             texts.any(|text| text.to_lowercase().contains(&filter))
         });
         self
-    }
-
-    /// Returns the number of denials in the last minute.
-    pub(super) fn last_minute(&self) -> u64 {
-        let rows = self.denials.iter();
-        rows.fold(0, |sum, row| sum.saturating_add(row.last_minute))
     }
 }
 
@@ -181,6 +180,7 @@ pub(super) mod tests {
             let kept = overview().filtered(filter);
             let found = (kept.denials.len(), kept.names.len());
             assert_eq!(found, (denials, names), "{filter}");
+            assert_eq!(kept.last_minute, 5, "of all denials");
         }
     }
 

@@ -44,7 +44,9 @@ impl Display for Text<'_> {
 pub(super) fn state(overview: &Overview) -> String {
     let text = match &overview.failure {
         Some(failure) => {
-            format!("no news: {failure}. The kernel enforces as before; what follows is from then")
+            format!(
+                "not updated: {failure}. The kernel programs go on as before; the rest is older"
+            )
         }
         None => overview.sentence.clone(),
     };
@@ -58,7 +60,7 @@ pub(super) fn counts(overview: &Overview, zone: &Zone) -> String {
         zone.format(overview.time),
         attempts(overview.denied),
         attempts(overview.audited),
-        overview.last_minute()
+        overview.last_minute
     )
 }
 
@@ -94,18 +96,17 @@ pub(super) fn denials(overview: &Overview, zone: &Zone) -> Table {
     ];
     let mut table = Table::new(0, header);
     for row in &overview.denials {
-        let key = &row.key;
-        let cell = |text: &Option<String>| or_dash(text.clone().unwrap_or_default());
+        let [verdict, unit, process, destination, name, reason] = row.key.cells();
         table.row([
             row.last_minute.to_string(),
             row.count.to_string(),
             zone.format(row.last),
-            key.verdict.clone(),
-            cell(&key.unit),
-            cell(&key.command),
-            cell(&key.destination),
-            cell(&key.name),
-            key.reason.clone(),
+            verdict,
+            unit,
+            process,
+            destination,
+            name,
+            reason,
         ]);
     }
     table
