@@ -20,7 +20,7 @@ pub(super) const PROGRAM: &str = "egress-enforcer";
 pub(super) const CONSOLE: &str = "egress-enforcer-console";
 
 /// Maximum installed size of a package, in bytes (CONTRIBUTING.md, budgets).
-const MAX_INSTALLED: u64 = 12 << 20;
+const MAX_INSTALLED: u64 = 10 << 20;
 
 /// A file of the packages.
 pub(super) struct Shipped {

@@ -18,8 +18,7 @@ use crate::{arch::Arch, build, setup};
 
 /// A widely used kernel with all features that the enforcer uses.
 const KERNEL: &str = "6.1";
-/// Steps that a brief run omits, because they restart the daemon again and again, which takes half a minute each on an emulated processor: the lab's
-/// tests do the same on this machine.
+/// Steps that a brief run omits, because they take long on an emulated processor: the lab's tests do the same on this machine.
 const WHOLE_RUN_STEPS: [&str; 5] = [
     "watchdog-restarts-a-hung-daemon-without-a-gap",
     "kills-lose-and-leak-nothing",
