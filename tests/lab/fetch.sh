@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the lab runs into $LAB_CACHE (default: .cache/lab in the workspace):
 #   root/  Debian's servers, skopeo and container engines, unpacked and never installed
-#   venv/  the Azure SDK for Python, and TLS stacks with post-quantum hellos
+#   venv/  the Azure SDK for Python, TLS stacks with post-quantum hellos, OpenTelemetry's definitions, and jsonschema
 #   npm/   azurite
 # What the machine itself lacks (apt-packages.txt) is installed with apt. A second run is instant.
 # It speaks while it works and on errors; the tools' own output goes to $LAB_CACHE/fetch.log.
@@ -117,7 +117,7 @@ named_packages() {
 }
 
 make_venv() {
-    say "azure-storage-blob, curl_cffi and pyOpenSSL, into a Python venv"
+    say "azure-storage-blob, curl_cffi, pyOpenSSL, opentelemetry-proto and jsonschema, into a Python venv"
     rm -rf "$cache/venv"
     quietly python3 -m venv "$cache/venv"
     quietly "$cache/venv/bin/pip" install --disable-pip-version-check --no-input \

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::faults::Faults;
-use super::value::{Absolute, DurationKey, Located, Text, bounded};
+use super::value::{Absolute, DurationKey, LocalUrl, Located, Text, bounded};
 
 /// Default size of the log.
 const SIZE: u64 = 16;
@@ -28,6 +28,8 @@ pub struct Log {
     pub flush: Duration,
     /// The local socket that receives each event, and how.
     pub syslog: Option<(PathBuf, SyslogFormat)>,
+    /// The collector on this host that receives each event, by OTLP over HTTP.
+    pub otlp: Option<LocalUrl>,
 }
 
 /// How events are written for syslog.
@@ -63,6 +65,12 @@ pub(super) struct RawLog {
     #[serde(default)]
     #[cfg_attr(test, schemars(example = &"cef"))]
     syslog_format: SyslogFormat,
+    /// An OpenTelemetry collector on this host that receives each event of the log as a log record, by OTLP over HTTP with JSON. Without a
+    /// path, it is /v1/logs. Whoever listens there gets the events: have the collector run before others can take its port.
+    ///
+    /// Default: none.
+    #[cfg_attr(test, schemars(example = &"http://127.0.0.1:4318"))]
+    otlp: Option<Text<LocalUrl>>,
 }
 
 impl Default for Log {
@@ -71,6 +79,7 @@ impl Default for Log {
             size: SIZE * MIB,
             flush: FLUSH,
             syslog: None,
+            otlp: None,
         }
     }
 }
@@ -90,6 +99,7 @@ impl RawLog {
             size: mebibytes * MIB,
             flush: bounded(self.flush, FLUSH, FLUSH_BOUNDS, faults),
             syslog: self.syslog.map(|Text(Absolute(path))| (path, format)),
+            otlp: self.otlp.map(|Text(url)| url),
         }
     }
 }

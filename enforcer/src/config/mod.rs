@@ -40,7 +40,7 @@ pub use protect::{DefaultAction, Protect, REGISTRY_TAG, STORAGE_TAG};
 pub use registry::{Registry, Sni};
 pub use settings::{Setting, SettingKey, WITHOUT_LIST};
 pub use top_level::{Config, Mode};
-pub use value::{EndpointPattern, HttpsUrl, InterfacePattern, ResourceId};
+pub use value::{EndpointPattern, HttpsUrl, InterfacePattern, LocalUrl, ResourceId};
 pub(crate) use value::{duration, redacted_url};
 
 use self::faults::Faults;

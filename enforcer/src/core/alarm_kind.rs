@@ -68,6 +68,8 @@ word_enum! {
         MetricsUnserved => "metrics-unserved",
         /// A name does not resolve.
         NameFailing => "name-failing",
+        /// The OpenTelemetry collector does not take events.
+        OtlpFailing => "otlp-failing",
         /// Pins of another version could not be removed.
         OtherVersion => "other-version",
         /// Other processes share the enforcer's cgroup, so it cannot allow itself the hosts of its sources.
@@ -204,6 +206,9 @@ impl AlarmKind {
             Self::SourcesUnsaved => "What the sources said could not be kept for the next start.",
             Self::StateUnreadable => "The addresses of earlier runs are not used.",
             Self::StateUnsaved => "The addresses could not be kept for the next start.",
+            Self::OtlpFailing => {
+                "The OpenTelemetry collector of the configuration does not take events."
+            }
             Self::SyslogFailing => "The syslog socket of the configuration does not take events.",
             Self::TagsContradict => {
                 "The Service Tag Discovery API has prefixes that the service tags in force contradict."

@@ -50,10 +50,11 @@ impl Daemon {
     pub(super) fn check_log(&mut self) {
         let failures = self.shell.log.failures();
         if failures != self.log.failures {
-            let LogFailures { disk, syslog } = failures.clone();
+            let LogFailures { disk, syslog, otlp } = failures.clone();
             let shell = &mut self.shell;
             shell.feed(Event::Alarm(AlarmKind::EventsUnsaved, disk));
             shell.feed(Event::Alarm(AlarmKind::SyslogFailing, syslog));
+            shell.feed(Event::Alarm(AlarmKind::OtlpFailing, otlp));
             self.log.failures = failures;
         }
     }

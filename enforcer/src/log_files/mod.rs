@@ -9,6 +9,7 @@ mod aggregate;
 mod append;
 mod chain;
 mod directory;
+mod otlp;
 mod read;
 mod syslog;
 mod verify;
@@ -17,9 +18,17 @@ pub(crate) use aggregate::Aggregator;
 pub(crate) use append::Appender;
 pub(crate) use chain::Entry;
 pub(crate) use directory::directory;
+pub(crate) use otlp::Otlp;
 pub(crate) use read::Reader;
 pub(crate) use syslog::Syslog;
 pub(crate) use verify::{Verified, verify};
+
+/// Returns the name of this host; `-` if it has none in UTF-8.
+fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "-".to_owned())
+}
 
 #[cfg(test)]
 mod tests;

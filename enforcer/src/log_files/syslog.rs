@@ -30,12 +30,10 @@ pub(crate) struct Syslog {
 impl Syslog {
     /// The socket at `path`; it is connected at the first event.
     pub(crate) fn new(path: &Path, format: SyslogFormat) -> Self {
-        let host = nix::unistd::gethostname().ok();
-        let host = host.and_then(|name| name.into_string().ok());
         Self {
             path: path.to_owned(),
             format,
-            host: host.unwrap_or_else(|| "-".to_owned()),
+            host: super::host_name(),
             socket: None,
         }
     }

@@ -1,16 +1,13 @@
-//! The event log on the disk: over kills and floods, changed by somebody, and at Debian's rsyslog.
+//! The event log on the disk: over kills and floods, and changed by somebody.
 
 use std::{fs, net::Ipv6Addr, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{
-    Lab,
     clients::stream::Plan,
     fixtures::{
         enforcer::Enforcer,
         fixture::{Fixture, RATE},
-        process::Running,
-        tool_cache::ToolCache,
     },
 };
 use serde_json::Value;
@@ -130,75 +127,4 @@ fn a_flood_to_1992_addresses_writes_little_and_evicts_nobodys_events() -> Result
     ensure!(bytes < 1 << 20, "{bytes} bytes");
     fixture.enforcer.json(["events", "verify"])?;
     Ok(())
-}
-
-#[test]
-fn rsyslog_reads_each_field_of_a_denial() -> Result<()> {
-    let fixture = Fixture::prepare(STREAM, "")?;
-    let dir = fixture.lab.dir().join("rsyslog");
-    fs::create_dir(&dir)?;
-    let (socket, out) = (dir.join("socket"), dir.join("out"));
-    let _rsyslog = rsyslog(&fixture.lab, &dir)?;
-    let mut fixture = fixture;
-    fixture
-        .enforcer
-        .edit("[paths]", &format!("[log]\nsyslog = {socket:?}\n[paths]"))?;
-    fixture.enforcer.run()?;
-    ensure!(!fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
-    let received = |words: &str| {
-        let received = |_: &Value| fs::read_to_string(&out).is_ok_and(|text| text.contains(words));
-        fixture.enforcer.await_status(words, received)
-    };
-    received(&format!(
-        "authpriv.warning egress-enforcer denied: {EVIL} 443 storage curl\n"
-    ))?;
-
-    fixture
-        .enforcer
-        .edit("[log]\n", "[log]\nsyslog-format = \"cef\"\n")?;
-    fixture.enforcer.signal(libc::SIGHUP)?;
-    let reloaded = |_: &Value| fixture.enforcer.log().contains("event log: closed");
-    fixture
-        .enforcer
-        .await_status("the log is opened again", reloaded)?;
-    fixture.lab.exfiltrate_curl(&fixture.lab.device())?;
-    received("|storage|denied|7|")?;
-    Ok(())
-}
-
-/// Starts Debian's rsyslog, which writes what it understood of each message.
-fn rsyslog(lab: &Lab, dir: &std::path::Path) -> Result<Running> {
-    let cache = ToolCache::open()?;
-    let config = dir.join("rsyslog.conf");
-    let text = format!(
-        r#"global(workDirectory="{0}")
-module(load="imuxsock" SysSock.Use="off")
-module(load="mmjsonparse")
-input(type="imuxsock" Socket="{0}/socket" UseSpecialParser="off" ParseHostname="on")
-template(name="fields" type="string" string="%syslogfacility-text%.%syslogseverity-text% %app-name% %msgid%: %$!destination% %$!port% %$!reason% %$!command%\n")
-template(name="whole" type="string" string="%syslogfacility-text%.%syslogseverity-text% %app-name% %msgid%: %msg%\n")
-action(type="mmjsonparse")
-if $parsesuccess == "OK" then action(type="omfile" file="{0}/out" template="fields")
-else action(type="omfile" file="{0}/out" template="whole")
-"#,
-        dir.display()
-    );
-    fs::write(&config, text)?;
-    let mut command = cache.debian(&lab.device(), "usr/sbin/rsyslogd");
-    command
-        .args(["-n", "-f"])
-        .arg(&config)
-        .arg("-i")
-        .arg(dir.join("pid"))
-        .arg("-M")
-        .arg(cache.rsyslog_modules()?);
-    let running = Running::start("rsyslogd", command)?;
-    let socket = dir.join("socket");
-    for _ in 0..200 {
-        if socket.exists() {
-            return Ok(running);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    anyhow::bail!("rsyslogd opens no socket")
 }

@@ -4,6 +4,7 @@ mod end;
 mod event_log;
 mod followed;
 mod hooks;
+mod receivers;
 mod without_dns;
 
 use std::{

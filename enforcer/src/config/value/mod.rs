@@ -3,6 +3,7 @@
 mod azure;
 mod duration;
 mod interface;
+mod local_url;
 mod network;
 mod path;
 mod pattern;
@@ -24,6 +25,7 @@ pub use self::azure::{HttpsUrl, ResourceId};
 pub(crate) use self::duration::duration;
 pub(super) use self::duration::{DurationKey, bounded, poll_interval};
 pub use self::interface::InterfacePattern;
+pub use self::local_url::LocalUrl;
 pub(super) use self::network::{Listen, Nat64, allowed_prefixes, protected_prefixes};
 pub(super) use self::path::{Absolute, CgroupPath, File, Unit, below_cgroup_mount};
 pub use self::pattern::EndpointPattern;

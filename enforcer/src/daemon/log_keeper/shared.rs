@@ -9,6 +9,8 @@ pub(in crate::daemon) struct LogFailures {
     pub(in crate::daemon) disk: Option<String>,
     /// The syslog socket.
     pub(in crate::daemon) syslog: Option<String>,
+    /// The collector.
+    pub(in crate::daemon) otlp: Option<String>,
 }
 
 /// What the thread and the daemon say to each other.

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use super::disk::{Disk, Remembered};
 use super::shared::{Shared, lock};
-use crate::config::Log;
+use crate::config::{LocalUrl, Log};
 use crate::core::EventRecord;
-use crate::log_files::{Aggregator, Entry, Syslog, directory};
+use crate::log_files::{Aggregator, Entry, Otlp, Syslog, directory};
 
 /// What the daemon sends to the thread. Small, as the queue has room for all at any time.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(super) struct Writer {
     aggregator: Aggregator,
     disk: Option<Disk>,
     syslog: Option<(PathBuf, Syslog)>,
+    otlp: Option<Otlp>,
 }
 
 impl Writer {
@@ -37,18 +38,27 @@ impl Writer {
             aggregator: Aggregator::default(),
             disk: None,
             syslog: None,
+            otlp: None,
         }
     }
 
-    /// Opens the log and the socket, and returns what earlier runs left.
+    /// Opens the log and the ways to other receivers, and returns what earlier runs left.
     pub(super) fn start(&mut self, state: &Path, config: &Log) -> Remembered {
         let mut disk = (config.size > 0).then(|| Disk::new(directory(state), config));
         let remembered = disk.as_mut().map(Disk::remember).unwrap_or_default();
         self.disk = disk;
         let syslog = config.syslog.as_ref();
         self.syslog = syslog.map(|(path, format)| (path.clone(), Syslog::new(path, *format)));
+        self.otlp = config.otlp.as_ref().and_then(|url| self.start_otlp(url));
         self.report();
         remembered
+    }
+
+    fn start_otlp(&self, url: &LocalUrl) -> Option<Otlp> {
+        let shared = Arc::clone(&self.shared);
+        let started = Otlp::start(url, move |failure| lock(&shared).failures.otlp = failure);
+        let failed = |error| lock(&self.shared).failures.otlp = Some(format!("{url}: {error}"));
+        started.map_err(failed).ok()
     }
 
     pub(super) fn run(mut self) {
@@ -89,7 +99,9 @@ impl Writer {
 
     fn configure(&mut self, state: &Path, config: &Log) {
         let lacking = self.close();
-        lock(&self.shared).failures.syslog = None;
+        let mut shared = lock(&self.shared);
+        (shared.failures.syslog, shared.failures.otlp) = (None, None);
+        drop(shared);
         self.start(state, config);
         if let Some(disk) = &mut self.disk {
             disk.missed(lacking);
@@ -102,6 +114,7 @@ impl Writer {
             self.write(&entry);
         }
         self.report();
+        self.otlp = None;
         // Its lock ends before the log is opened again.
         let Some(mut disk) = self.disk.take() else {
             return 0;
@@ -119,6 +132,9 @@ impl Writer {
     fn write(&mut self, entry: &Entry) {
         if let Some(disk) = &mut self.disk {
             disk.write(entry);
+        }
+        if let Some(otlp) = &self.otlp {
+            otlp.send(&entry.event);
         }
         if let Some((path, syslog)) = &mut self.syslog {
             let sent = syslog.send(&entry.event);
