@@ -60,6 +60,7 @@ fn in_force(config: &ConfigFile) -> Result<InForce> {
         paths,
         status,
         events,
+        events_since: |paths, from| events_since(paths, from).unwrap_or_default(),
         refresh: |paths| status_if_running(paths).ok().flatten(),
     })
 }

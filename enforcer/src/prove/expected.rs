@@ -1,6 +1,6 @@
 //! What the maps should allow, from the status of the daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt as _;
@@ -13,16 +13,37 @@ use jiff::Timestamp;
 
 use super::in_force::InForce;
 use crate::bpf::Grant;
-use crate::core::{AlarmKind, ExceptionStatus, Status};
+use crate::config::Sni;
+use crate::core::{AlarmKind, ExceptionStatus, RegistryStatus, Status};
 use crate::sys::{boot_clock, cgroup_root};
 
+/// By how much a deadline may be later than the end of its exception: an exception ends by the later of the shown and the expected time.
+pub(super) const SLACK: u64 = 120_000_000_000;
+
 /// What should be allowed.
+#[derive(Default)]
 pub(super) struct Expected {
     /// Addresses of allowed names, as the rule applies to them.
     pub(super) names: BTreeSet<IpAddr>,
     /// Addresses of names that were removed.
     pub(super) lingering: BTreeSet<IpAddr>,
     pub(super) grants: Vec<ExpectedGrant>,
+    /// Addresses of each name and pattern of registries.
+    pub(super) by_name: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// Addresses of registries at which server names are not checked.
+    pub(super) any_name: BTreeSet<IpAddr>,
+    /// Names of exceptions.
+    pub(super) named: Vec<ExpectedNamed>,
+}
+
+/// What a name of an exception should allow one cgroup.
+pub(super) struct ExpectedNamed {
+    pub(super) cgroup: u64,
+    pub(super) name: String,
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// Whether server names are not checked at its addresses.
+    pub(super) is_any_name: bool,
+    pub(super) deadline: Deadline,
 }
 
 /// What an exception should allow one cgroup.
@@ -41,13 +62,13 @@ impl Expected {
     /// If there is no cgroup v2 tree.
     pub(super) fn of(in_force: &InForce, status: &Status) -> Result<Self> {
         let root = cgroup_root()?;
-        let registries = status.registries.iter();
-        let names = registries.flat_map(|registry| {
-            let names = registry.names.iter().flat_map(|name| &name.addresses);
-            let patterns = registry.patterns.iter().flat_map(|one| &one.addresses);
-            names.map(|one| one.address).chain(patterns.copied())
-        });
-        let mut grants = Vec::new();
+        let mut expected = Self {
+            lingering: status.lingering.iter().map(IpAddr::to_canonical).collect(),
+            ..Self::default()
+        };
+        for registry in &status.registries {
+            expected.add_registry(in_force, registry);
+        }
         // Then ends move, as limits.md says.
         let mut alarms = status.alarms.iter();
         let is_clock_set = alarms.any(|alarm| alarm.kind == AlarmKind::ClockSet.word());
@@ -56,14 +77,69 @@ impl Expected {
                 true => u64::MAX,
                 false => deadline(exception.until),
             };
-            grants.extend(granted(in_force, exception, deadline, &root));
+            expected.add_exception(in_force, exception, deadline, &root);
         }
-        Ok(Self {
-            names: names.map(|ip| effective(in_force, ip)).collect(),
-            lingering: status.lingering.iter().map(IpAddr::to_canonical).collect(),
-            grants,
-        })
+        Ok(expected)
     }
+
+    fn add_registry(&mut self, in_force: &InForce, registry: &RegistryStatus) {
+        let of_names = registry.names.iter().map(|one| {
+            let addresses = one.addresses.iter().map(|one| one.address);
+            (one.name.as_str(), addresses.collect())
+        });
+        let of_patterns = registry.patterns.iter();
+        let of_patterns = of_patterns.map(|one| (one.pattern.as_str(), one.addresses.clone()));
+        let all: Vec<(&str, Vec<IpAddr>)> = of_names.chain(of_patterns).collect();
+        for (name, addresses) in all {
+            let addresses = addresses.into_iter().map(|ip| effective(in_force, ip));
+            let addresses: BTreeSet<IpAddr> = addresses.collect();
+            self.names.extend(&addresses);
+            if registry.sni == Sni::Off {
+                self.any_name.extend(&addresses);
+            }
+            let of_name = self.by_name.entry(name.to_ascii_lowercase()).or_default();
+            of_name.extend(addresses);
+        }
+    }
+
+    fn add_exception(
+        &mut self,
+        in_force: &InForce,
+        exception: &ExceptionStatus,
+        deadline: Deadline,
+        root: &Path,
+    ) {
+        let configured = in_force.sources.config.exceptions.iter();
+        let mut configured = configured.filter(|one| one.reason == exception.reason);
+        let is_any_name = configured.any(|one| one.sni == Sni::Off);
+        for cgroup in cgroups(exception, root) {
+            self.named.extend(exception.names.iter().map(|one| {
+                let addresses = one.addresses.iter();
+                let addresses = addresses.map(|one| effective(in_force, one.address));
+                ExpectedNamed {
+                    cgroup,
+                    name: one.name.to_string(),
+                    addresses: addresses.collect(),
+                    is_any_name,
+                    deadline,
+                }
+            }));
+        }
+        self.grants
+            .extend(granted(in_force, exception, deadline, root));
+    }
+
+    /// The names of exceptions of a cgroup.
+    pub(super) fn names_of(&self, cgroup: u64) -> impl Iterator<Item = &str> {
+        let of_it = self.named.iter().filter(move |one| one.cgroup == cgroup);
+        of_it.map(|one| one.name.as_str())
+    }
+}
+
+/// The cgroups of an exception, and that of packets without a socket.
+fn cgroups(exception: &ExceptionStatus, root: &Path) -> impl Iterator<Item = u64> {
+    let ids = exception.cgroups.iter().filter_map(|path| id(root, path));
+    ids.chain([ANY_SCOPE])
 }
 
 /// Returns what an exception allows each of its cgroups, and packets without a socket.
@@ -84,9 +160,8 @@ fn granted(
         // Which stands for no destination.
         .chain(bypass.map(|to| (to, false, false)));
     let destinations: Vec<(IpNet, bool, bool)> = destinations.collect();
-    let ids = exception.cgroups.iter().filter_map(|path| id(root, path));
     let mut granted = Vec::new();
-    for cgroup in ids.chain([ANY_SCOPE]) {
+    for cgroup in cgroups(exception, root) {
         granted.extend(
             destinations
                 .iter()

@@ -5,10 +5,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
+use jiff::Timestamp;
+
 use super::in_force::InForce;
+use super::reported::{FIX as NOT_REPORTED, is_reported};
 use super::target::Targets;
 use crate::config::FramesMode;
-use crate::core::{DeviceState, DeviceStatus};
+use crate::core::{DeviceState, DeviceStatus, EventRecord};
 use crate::doctor::Check;
 
 /// Maximum number of devices that are tried.
@@ -52,7 +55,9 @@ pub(super) fn attempts(in_force: &InForce, targets: &Targets) -> Vec<Check> {
         );
     }
     let tried = filtered.iter().take(MOST_DEVICES);
-    let mut checks: Vec<_> = tried.map(|device| attempt(id, device, storage)).collect();
+    let mut checks: Vec<_> = tried
+        .map(|device| attempt(in_force, id, device, storage))
+        .collect();
     if let Some(others @ 1..) = filtered.len().checked_sub(MOST_DEVICES) {
         let why = format!("{others} more devices are not tried");
         checks.push(Check::unknown(id, why, "their filters are listed below"));
@@ -60,14 +65,25 @@ pub(super) fn attempts(in_force: &InForce, targets: &Targets) -> Vec<Check> {
     checks
 }
 
-fn attempt(id: &str, device: &DeviceStatus, to: Ipv4Addr) -> Check {
+fn attempt(in_force: &InForce, id: &str, device: &DeviceStatus, to: Ipv4Addr) -> Check {
     let id = format!("{id} by {}", device.name);
     let fix =
         "run `egress-enforcer status`: it names devices whose filters are missing or only report";
+    let since = Timestamp::now();
+    let fits = |event: &EventRecord| {
+        event.device.as_ref() == Some(&device.name) && event.destination == Some(to.into())
+    };
     match send(&device.name, to) {
         // The kernel reports a frame that a filter dropped as one for which it had no buffer.
         Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-            Check::new(&id, true, format!("{to}: refused"), fix)
+            match is_reported(in_force, since, fits) {
+                true => Check::new(&id, true, format!("{to}: refused, and reported"), fix),
+                false => Check::unknown(
+                    &id,
+                    format!("{to}: not sent, but the daemon reports no denial"),
+                    NOT_REPORTED,
+                ),
+            }
         }
         Err(error) => Check::unknown(&id, format!("{to}: not sent: {error}"), fix),
         Ok(()) => Check::new(&id, false, format!("{to}: not refused"), fix),

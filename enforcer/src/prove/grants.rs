@@ -10,8 +10,9 @@ use enforcer_common::PolicyView as _;
 use enforcer_common::layout::ANY_SCOPE;
 use ipnet::IpNet;
 
-use super::expected::{Expected, ExpectedGrant};
+use super::expected::{Expected, ExpectedGrant, SLACK};
 use super::in_force::{InForce, RESTART};
+use super::named;
 use crate::bpf::{Grant, Grants, LivePolicy, Maps};
 use crate::core::Status;
 use crate::doctor::Check;
@@ -23,8 +24,6 @@ const MOST: usize = 5;
 /// How often the daemon is asked again, and the time before: meanwhile names resolve otherwise, and units start.
 const TRIES: usize = 5;
 const WAIT: Duration = Duration::from_secs(1);
-/// By how much a deadline may be later than the end of its exception: an exception ends by the later of the shown and the expected time.
-const SLACK: u64 = 120_000_000_000;
 
 /// Checks that the maps allow each address that the daemon reports, and nothing else. `None` if no daemon runs.
 ///
@@ -57,6 +56,8 @@ pub(super) fn grants(in_force: &InForce, maps: &Maps) -> Result<Option<Check>> {
 struct Comparison {
     /// Number of addresses of allowed names.
     names: usize,
+    /// Number of addresses that the kernel programs read from DNS answers.
+    snooped: usize,
     /// Number of addresses and prefixes of exceptions.
     exceptions: usize,
     missing: Vec<String>,
@@ -65,12 +66,18 @@ struct Comparison {
 
 impl Comparison {
     fn of(in_force: &InForce, status: &Status, maps: &Maps) -> Result<Self> {
-        let granted = maps.grants()?;
+        let (granted, held) = (maps.grants()?, maps.named_grants()?);
         let expected = Expected::of(in_force, status)?;
+        let now = boot_clock();
         Ok(Self {
-            missing: missing(&expected, maps)?,
-            unexpected: unexpected(&granted, &expected, boot_clock()),
+            missing: [missing(&expected, maps)?, named::missing(&held, &expected)].concat(),
+            unexpected: [
+                unexpected(&granted, &expected, now),
+                named::unexpected(&held, &expected, now),
+            ]
+            .concat(),
             names: granted.names.len(),
+            snooped: held.snooped,
             exceptions: granted.addresses.len() + granted.prefixes.len(),
         })
     }
@@ -82,8 +89,8 @@ impl Comparison {
     fn message(&self) -> String {
         if self.is_equal() {
             return format!(
-                "{} addresses of names, {} addresses and prefixes of exceptions, and no others but those that the kernel read from DNS answers",
-                self.names, self.exceptions
+                "{} addresses of names, {} that the kernel read from DNS answers, {} addresses and prefixes of exceptions, and no others",
+                self.names, self.snooped, self.exceptions
             );
         }
         let mut parts = Vec::new();
@@ -216,6 +223,7 @@ mod tests {
                 expected(7, "192.0.2.0/24", true),
                 expected(ANY_SCOPE, "192.0.2.0/24", true),
             ],
+            ..Expected::default()
         };
         assert_eq!(
             unexpected(&granted, &expected, 10),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use crate::config::Paths;
 use crate::core::{EventRecord, Status};
@@ -27,6 +28,8 @@ pub(crate) struct InForce {
     pub(crate) differences: Vec<String>,
     /// The events that the daemon holds.
     pub(crate) events: Vec<EventRecord>,
+    /// Asks the daemon for its events since a time.
+    pub(crate) events_since: fn(&Paths, Timestamp) -> Vec<EventRecord>,
     /// Asks the daemon for its status again.
     pub(crate) refresh: fn(&Paths) -> Option<Status>,
 }

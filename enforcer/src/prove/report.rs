@@ -19,49 +19,75 @@ const SCHEMA: u32 = 1;
 
 /// The result of a proof.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "Proof"))]
 pub(crate) struct Report {
+    /// Version of the document.
     pub(crate) schema: u32,
+    /// The worst outcome.
     pub(crate) outcome: CheckOutcome,
+    /// When it was made.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) time: Timestamp,
+    /// Where it was made.
     pub(crate) host: Host,
+    /// What is held against the attempts.
     pub(crate) policy: Policy,
+    /// The checks, by subject.
     pub(crate) parts: Vec<Part>,
+    /// Past denials.
     pub(crate) history: History,
 }
 
 /// The host and the programs.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ProofHost"))]
 pub(crate) struct Host {
+    /// The name of the host.
     pub(crate) name: String,
+    /// The release of the kernel.
     pub(crate) kernel: String,
+    /// The machine type.
     pub(crate) machine: String,
     /// The version of this binary, and of the daemon if one runs.
     pub(crate) version: String,
+    /// The version of the daemon; null if none runs.
     pub(crate) daemon: Option<String>,
     /// SHA-256 of the objects with the kernel programs: for cgroups, and for network devices.
     pub(crate) programs_sha256: String,
+    /// The same for the programs of network devices.
     pub(crate) device_programs_sha256: String,
 }
 
 /// What is in force.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ProofPolicy"))]
 pub(crate) struct Policy {
+    /// The configuration file.
     pub(crate) file: PathBuf,
     /// SHA-256 of the configuration file; `None` without one.
     pub(crate) sha256: Option<String>,
     /// Number of policies applied, and when the last one was.
     pub(crate) generation: Option<u64>,
+    /// When the last policy was applied.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub(crate) applied: Option<Timestamp>,
+    /// The change number of the service tags.
     pub(crate) tags_change_number: u32,
     /// SHA-256 of the protected prefixes, one per line, sorted.
     pub(crate) protected_sha256: String,
+    /// The number of protected prefixes.
     pub(crate) protected_prefixes: usize,
     /// The governed cgroup, and what passes outside the protected set.
     pub(crate) scope: Option<PathBuf>,
+    /// What happens to addresses that are not protected.
     pub(crate) default: DefaultAction,
+    /// Whether network devices judge, too.
     pub(crate) frames: FramesMode,
     /// Login servers.
     pub(crate) registries: Vec<String>,
@@ -73,9 +99,13 @@ pub(crate) struct Policy {
 
 /// Checks of one kind.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ProofPart"))]
 pub(crate) struct Part {
+    /// Their subject.
     pub(crate) title: &'static str,
+    /// The checks.
     pub(crate) checks: Vec<Check>,
 }
 
@@ -201,82 +231,4 @@ impl fmt::Display for Report {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::report::{Step, UnitHistory};
-
-    /// A report with one check of each outcome, and a denial in the last hour.
-    pub(crate) fn report() -> Report {
-        let time: Timestamp = "2026-11-30T12:00:00Z".parse().unwrap();
-        let checks = vec![
-            Check::new(
-                "storage: TCP over IPv4",
-                false,
-                "20.38.98.10: not refused",
-                "look",
-            ),
-            Check::new("storage: UDP over IPv4", true, "20.38.98.10: refused", ""),
-            Check::unknown("IPv6", "this kernel has none", "nothing to do"),
-        ];
-        let text = String::from;
-        Report {
-            schema: SCHEMA,
-            outcome: overall(&checks),
-            time,
-            host: Host {
-                name: text("plant-7"),
-                kernel: text("6.12.1"),
-                machine: text("x86_64"),
-                version: text("0.1.0"),
-                daemon: None,
-                programs_sha256: sha256(b""),
-                device_programs_sha256: sha256(b""),
-            },
-            policy: Policy {
-                file: PathBuf::from("/etc/egress-enforcer/config.toml"),
-                sha256: None,
-                generation: Some(3),
-                applied: Some(time),
-                tags_change_number: 401,
-                protected_sha256: sha256(b""),
-                protected_prefixes: 1,
-                scope: Some(PathBuf::from("/sys/fs/cgroup")),
-                default: DefaultAction::Allow,
-                frames: FramesMode::On,
-                registries: vec![text("contoso.azurecr.io")],
-                exceptions: Vec::new(),
-                weaknesses: Vec::new(),
-            },
-            parts: vec![Part::new("must be refused", checks)],
-            history: History {
-                steps: vec![Step {
-                    from: time,
-                    denials: BTreeMap::from([(text("storage"), 2)]),
-                }],
-                units: vec![UnitHistory {
-                    unit: text("agent.service"),
-                    reason: text("storage"),
-                    verdict: text("deny"),
-                    count: 2,
-                    last: time,
-                }],
-            },
-        }
-    }
-
-    #[test]
-    fn the_last_line_counts_the_checks() {
-        assert_eq!(
-            report().to_string(),
-            "NOT PROVED: 1 as required, 1 failed, 1 not tried"
-        );
-    }
-
-    #[test]
-    fn digests_are_those_of_sha256sum() {
-        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(sha256(b""), empty);
-    }
-}
+pub(super) mod tests;

@@ -48,15 +48,18 @@ impl SigningKey {
     /// Reads a key that `minisign -G -W` or `openssl genpkey -algorithm ed25519` made.
     ///
     /// # Errors
-    /// If others than its owner may read the file, or it is neither.
+    /// If others than this user or root may read the file, or it is neither.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let mode = fs::metadata(path)
-            .with_context(|| format!("cannot read the key {shown}"))?
-            .mode();
+        let found = fs::metadata(path).with_context(|| format!("cannot read the key {shown}"))?;
         ensure!(
-            mode & 0o077 == 0,
+            found.mode() & 0o077 == 0,
             "others may read the key {shown}: chmod 600 {shown}"
+        );
+        let me = nix::unistd::geteuid().as_raw();
+        ensure!(
+            found.uid() == me || found.uid() == 0,
+            "the key {shown} belongs to another user, who can sign with it: chown {me} {shown}"
         );
         let bytes =
             read_within(path, MAX_KEY).with_context(|| format!("cannot read the key {shown}"))?;

@@ -4,10 +4,13 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::in_force::InForce;
+use super::reported::{FIX as NOT_REPORTED, is_reported};
 use crate::bpf::client_hello;
 use crate::config::Sni;
-use crate::core::{NameStatus, RegistryStatus};
+use crate::core::{EventRecord, NameStatus, RegistryStatus};
 use crate::doctor::Check;
 
 /// A name that no registry has: it is longer than a registry's name may be (50 characters).
@@ -36,7 +39,9 @@ pub(super) fn own_names(in_force: &InForce) -> Vec<Check> {
 /// Tries a foreign name at an address of each registry.
 pub(super) fn foreign_names(in_force: &InForce) -> Vec<Check> {
     let registries = in_force.status.iter().flat_map(|status| &status.registries);
-    registries.map(foreign_name).collect()
+    registries
+        .map(|registry| foreign_name(in_force, registry))
+        .collect()
 }
 
 fn own_name(status: &NameStatus) -> Check {
@@ -63,7 +68,7 @@ fn own_name(status: &NameStatus) -> Check {
     }
 }
 
-fn foreign_name(registry: &RegistryStatus) -> Check {
+fn foreign_name(in_force: &InForce, registry: &RegistryStatus) -> Check {
     let id = format!(
         "another server name at an address of {}",
         registry.login_server
@@ -79,11 +84,19 @@ fn foreign_name(registry: &RegistryStatus) -> Check {
         );
     }
     let fix = "run `egress-enforcer status` and `egress-enforcer doctor`";
+    let since = Timestamp::now();
+    let fits =
+        |event: &EventRecord| event.is_of_proof() && event.server_name.as_deref() == Some(FOREIGN);
     match answers(address, FOREIGN) {
-        Ok(answered) => {
-            let found = if answered { "answered" } else { "refused" };
-            Check::new(&id, !answered, format!("{address}: {found}"), fix)
+        Ok(true) => Check::new(&id, false, format!("{address}: answered"), fix),
+        Ok(false) if is_reported(in_force, since, fits) => {
+            Check::new(&id, true, format!("{address}: refused, and reported"), fix)
         }
+        Ok(false) => Check::unknown(
+            &id,
+            format!("{address}: no answer, but the daemon reports no denial"),
+            NOT_REPORTED,
+        ),
         Err(error) => unknown(&id, &format!("{address} cannot be reached: {error}")),
     }
 }

@@ -2,7 +2,9 @@
 
 mod metrics;
 mod proof;
+mod proof_maps;
 mod report;
+mod schema;
 mod top;
 mod unit;
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use enforcer_common::layout::{ALLOWED, EXCEPTION_ADDRESSES, RESOLVERS, VERSION};
+use enforcer_common::layout::VERSION;
 use lab::{
     Lab, bpf,
     fixtures::{enforcer::Enforcer, process::run, tool_cache::ToolCache},
@@ -16,13 +16,13 @@ const FRAMES: &str = "[frames]\nmode = \"on\"\ninterfaces = [\"eth0\"]\n";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The checks of a proof, and its exit code.
-struct Proof {
-    document: Value,
-    code: Option<i32>,
+pub(crate) struct Proof {
+    pub(crate) document: Value,
+    pub(crate) code: Option<i32>,
 }
 
 impl Proof {
-    fn of(enforcer: &Enforcer, more: &[&str]) -> Result<Self> {
+    pub(crate) fn of(enforcer: &Enforcer, more: &[&str]) -> Result<Self> {
         let mut arguments = vec!["prove", "--json"];
         arguments.extend(more);
         let finished = enforcer.cli(arguments)?;
@@ -33,14 +33,24 @@ impl Proof {
 
     /// The checks whose id contains `words`, with their outcomes.
     fn outcomes(&self, words: &str) -> Vec<(String, String)> {
+        self.fields(words, "outcome")
+    }
+
+    /// The messages of checks whose id contains `words`.
+    pub(crate) fn messages(&self, words: &str) -> Vec<String> {
+        let fields = self.fields(words, "message").into_iter();
+        fields.map(|(_, message)| message).collect()
+    }
+
+    fn fields(&self, words: &str, field: &str) -> Vec<(String, String)> {
         let parts = self.document["parts"].as_array().into_iter().flatten();
         let checks = parts.flat_map(|part| part["checks"].as_array()).flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let checks = checks.map(|check| (text(&check["id"]), text(&check["outcome"])));
+        let checks = checks.map(|check| (text(&check["id"]), text(&check[field])));
         checks.filter(|(id, _)| id.contains(words)).collect()
     }
 
-    fn ensure_all(&self, words: &str, outcome: &str, least: usize) -> Result<()> {
+    pub(crate) fn ensure_all(&self, words: &str, outcome: &str, least: usize) -> Result<()> {
         let found = self.outcomes(words);
         let is_as_expected = found.iter().all(|(_, found)| found == outcome);
         ensure!(
@@ -156,74 +166,6 @@ fn a_missing_hook_and_audit_mode_are_no_proof() -> Result<()> {
     proof.ensure_all("hooks", "failed", 1)?;
     assert_eq!(counter.packets_to(&STORAGE)?, 0);
     no_cgroup_is_left(&lab)
-}
-
-#[test]
-fn other_maps_and_entries_without_a_reason_are_no_proof() -> Result<()> {
-    let lab = Lab::start()?;
-    let agent = lab.device_cgroup().child("agent")?;
-    let below = agent.path().strip_prefix("/sys/fs/cgroup")?;
-    let exception = format!(
-        "[[exception]]\nreason = \"r\"\ncgroup = \"/{}\"\ncidrs = [\"198.51.100.0/24\"]\nuntil = 2099-01-31T00:00:00Z\n",
-        below.display()
-    );
-    let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
-    enforcer.await_names()?;
-    let proof = Proof::of(&enforcer, &[])?;
-    proof.ensure_all("allowed addresses", "ok", 1)?;
-
-    let pins = lab.bpffs().join("pins").join(format!("v{VERSION}"));
-    let [allowed, exceptions] = [ALLOWED, EXCEPTION_ADDRESSES].map(|name| pins.join(name));
-    let storage = [203, 0, 113, 66];
-    let key = [&[0; 10][..], &[0xff; 2], &storage].concat();
-    for (pin, key, value) in [
-        (&allowed, key.clone(), &[1, 0, 0, 0][..]),
-        (&exceptions, [&[0; 8][..], &key].concat(), &[0xff; 8]),
-    ] {
-        let map = bpf::Map::pinned(pin)?;
-        map.set(&key, value)?;
-        let proof = Proof::of(&enforcer, &[])?;
-        assert_eq!(proof.code, Some(1));
-        proof.ensure_all("allowed addresses", "failed", 1)?;
-        map.remove(&key)?;
-        let proof = Proof::of(&enforcer, &[])?;
-        proof.ensure_all("allowed addresses", "ok", 1)?;
-    }
-
-    let other = pins.join(RESOLVERS);
-    let between = pins.join("between");
-    let swap = || -> Result<()> {
-        for (from, to) in [(&allowed, &between), (&other, &allowed), (&between, &other)] {
-            fs::rename(from, to)?;
-        }
-        Ok(())
-    };
-    proof.ensure_all("programs", "ok", 1)?;
-    swap()?;
-    let swapped = Proof::of(&enforcer, &[]);
-    swap()?;
-    swapped?.ensure_all("programs", "failed", 1)
-}
-
-#[test]
-fn addresses_that_linger_or_come_from_the_daemon_before_have_a_reason() -> Result<()> {
-    let lab = Lab::start()?;
-    let mut enforcer = Enforcer::start(&lab, &["eastus", "westus"], "")?;
-    enforcer.await_names()?;
-    let lingering = |status: &Value| status["lingering"].as_array().map_or(0, Vec::len);
-    assert_eq!(lingering(&enforcer.status()?), 0);
-    enforcer.edit("\"eastus\", \"westus\"", "\"eastus\"")?;
-    enforcer.signal(libc::SIGHUP)?;
-    enforcer.await_status("addresses of the removed name linger", |status| {
-        lingering(status) > 0
-    })?;
-    let proof = Proof::of(&enforcer, &[])?;
-    proof.ensure_all("allowed addresses", "ok", 1)?;
-    enforcer.kill()?;
-    enforcer.run()?;
-    enforcer.await_names()?;
-    let proof = Proof::of(&enforcer, &[])?;
-    proof.ensure_all("allowed addresses", "ok", 1)
 }
 
 #[test]
