@@ -26,6 +26,24 @@ impl JsonSchema for Time {
     }
 }
 
+/// A prefix in CIDR notation, in schemas.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Prefix;
+
+impl JsonSchema for Prefix {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Prefix".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
 /// Asserts that the file at `path` in the workspace contains `text`, or writes it there.
 #[track_caller]
 pub(crate) fn assert_up_to_date(path: &str, text: &str) {

@@ -63,9 +63,9 @@ complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" 
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand status" -s h -l help -d 'Print help'
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l event -d 'Explain the denial with this number in `events`, on the maps of now' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l port -d 'The destination port [default: the one in DEST, or 443]' -r
-complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t''
-udp\t''
-icmp\t''"
+complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l proto -d 'The protocol' -r -f -a "tcp\t'TCP'
+udp\t'UDP'
+icmp\t'ICMP, without a port'"
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l unit -d 'Evaluate for this systemd unit, with its exceptions' -r
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l cgroup -d 'Evaluate for this cgroup: a path below the cgroup v2 root, or its directory' -r -F
 complete -c egress-enforcer -n "__fish_egress_enforcer_using_subcommand explain" -l sni -d 'The server name of the TLS handshake [default: DEST]; empty for none' -r

@@ -192,10 +192,14 @@ pub(super) struct RegistryArgs {
 
 /// The protocol of a connection to explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Protocol {
+    /// TCP.
     Tcp,
+    /// UDP.
     Udp,
+    /// ICMP, without a port.
     Icmp,
 }
 

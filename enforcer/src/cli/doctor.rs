@@ -79,9 +79,13 @@ fn exit(outcome: CheckOutcome) -> Exit {
     }
 }
 
+/// The checks of a host.
 #[derive(Serialize)]
-struct HostReport {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct HostReport {
+    /// The worst outcome.
     outcome: CheckOutcome,
+    /// The checks.
     checks: Vec<Check>,
 }
 
@@ -100,10 +104,15 @@ impl fmt::Display for HostReport {
     }
 }
 
+/// The checks of a registry.
 #[derive(Serialize)]
-struct RegistryReport {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct RegistryReport {
+    /// The login server.
     registry: Name,
+    /// The worst outcome.
     outcome: CheckOutcome,
+    /// The checks.
     checks: Vec<Check>,
 }
 

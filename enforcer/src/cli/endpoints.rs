@@ -27,8 +27,11 @@ pub(super) fn endpoints(config: &ConfigFile, output: OutputArgs) -> Result<Exit>
     Ok(Exit::Done)
 }
 
+/// The registries with their names.
 #[derive(Serialize)]
-struct Endpoints {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Endpoints {
+    /// The registries with their names and sources.
     registries: Vec<RegistryStatus>,
     #[serde(skip)]
     now: Timestamp,

@@ -57,10 +57,14 @@ fn lock(pins: &Pins) -> Result<PinLock> {
     }
 }
 
+/// What `unload` did.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct UnloadResult {
+pub(super) struct UnloadResult {
+    /// Whether something was in force, and is no more.
     ended: bool,
+    /// The same in one sentence.
     sentence: &'static str,
 }
 

@@ -9,7 +9,12 @@ use super::hook_words;
 
 /// The hooks that are not attached: what they judge passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MissingHooks(#[serde(serialize_with = "hook_words::serialize")] Vec<Hook>);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct MissingHooks(
+    #[serde(serialize_with = "hook_words::serialize")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    Vec<Hook>,
+);
 
 impl MissingHooks {
     /// Returns the hooks of a cgroup but those in `attached`.

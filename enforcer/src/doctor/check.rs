@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Result of one check of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Check {
     /// What was checked.
     pub(crate) id: String,
@@ -17,6 +18,7 @@ pub(crate) struct Check {
 
 /// Outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CheckOutcome {
     /// It passed.

@@ -16,6 +16,7 @@ const MOST_BREAKS: usize = 20;
 
 /// What the log in a directory holds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Verified {
     /// Number of files.
@@ -24,12 +25,17 @@ pub(crate) struct Verified {
     pub(crate) events: u64,
     /// Length of all lines in bytes.
     pub(crate) bytes: u64,
-    /// Times of the first and the last event.
+    /// The time of the first event.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub(crate) first: Option<Timestamp>,
+    /// The time of the last event.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub(crate) last: Option<Timestamp>,
     /// Hash of the line before the first one; zeros if none was removed.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) before: LineHash,
     /// Hash of the last line.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) head: LineHash,
     /// Where the chain is broken, at most 20 places.
     pub(crate) breaks: Vec<Break>,
@@ -37,10 +43,13 @@ pub(crate) struct Verified {
 
 /// A place where lines were changed, removed or added.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Break {
+    /// The file.
     pub(crate) file: PathBuf,
     /// Number of the line, from 1.
     pub(crate) line: u64,
+    /// What is wrong.
     pub(crate) problem: String,
 }
 

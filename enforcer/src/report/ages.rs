@@ -12,6 +12,7 @@ const SOON: i64 = 30;
 
 /// Whether something needs attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Urgency {
     /// It does now.
@@ -24,10 +25,15 @@ pub(crate) enum Urgency {
 
 /// Something that ages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ReportAge"))]
 pub(crate) struct Age {
+    /// Whether it needs attention.
     pub(crate) urgency: Urgency,
+    /// What it is.
     pub(crate) what: String,
+    /// Its state.
     pub(crate) state: String,
 }
 

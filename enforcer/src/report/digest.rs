@@ -18,40 +18,62 @@ const MOST_DESTINATIONS: usize = 20;
 
 /// The report of a period.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "Report"))]
 pub(crate) struct Digest {
+    /// Version of the document.
     pub(crate) schema: u32,
+    /// When it was made.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) time: Timestamp,
     /// The begin of the period.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) from: Timestamp,
     /// "day" or "week".
     pub(crate) period: &'static str,
+    /// The name of the host.
     pub(crate) host: String,
     /// The version of the daemon.
     pub(crate) version: String,
+    /// Whether denials are enforced.
     pub(crate) mode: Mode,
+    /// What needs attention.
     pub(crate) alarms: Vec<Alarm>,
+    /// The denials of the period.
     pub(crate) history: History,
+    /// The most frequent destinations.
     pub(crate) destinations: Vec<Destination>,
+    /// What changed.
     pub(crate) changes: Vec<Change>,
+    /// What ends or grows old.
     pub(crate) ages: Vec<Age>,
 }
 
 /// Denials of one destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ReportDestination"))]
 pub(crate) struct Destination {
+    /// The address with its port.
     pub(crate) destination: String,
     /// The server name, if it was read.
     pub(crate) name: Option<String>,
+    /// Number of denials.
     pub(crate) count: u64,
 }
 
 /// A change of names, service tags, modes or exceptions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "ReportChange"))]
 pub(crate) struct Change {
+    /// When.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) time: Timestamp,
+    /// What.
     pub(crate) message: String,
 }
 

@@ -20,6 +20,7 @@ pub(crate) enum Period {
 
 /// Denials of a period, without those of proofs.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct History {
     /// Denials by hour or day, oldest first.
@@ -30,9 +31,12 @@ pub(crate) struct History {
 
 /// Denials of an hour or a day.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "HistoryStep"))]
 pub(crate) struct Step {
     /// Its begin.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) from: Timestamp,
     /// Denials by reason.
     pub(crate) denials: BTreeMap<String, u64>,
@@ -40,15 +44,19 @@ pub(crate) struct Step {
 
 /// Denials of one unit for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct UnitHistory {
     /// The unit, container or cgroup.
     pub(crate) unit: String,
+    /// The reason.
     pub(crate) reason: String,
     /// "deny", or "audit" if they passed.
     pub(crate) verdict: String,
+    /// Number of denials.
     pub(crate) count: u64,
     /// The time of the last one.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(crate) last: Timestamp,
 }
 

@@ -57,11 +57,15 @@ fn is_unreadable(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(ConfigError::Unreadable { .. }))
 }
 
+/// Why a configuration would not be accepted.
 #[derive(Serialize)]
-struct InvalidConfig {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct InvalidConfig {
+    /// Whether the daemon would accept it: false.
     valid: bool,
     /// All `errors` in one text.
     error: String,
+    /// Each error in one line.
     errors: Vec<String>,
 }
 

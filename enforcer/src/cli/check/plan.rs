@@ -23,60 +23,102 @@ const DAY: u64 = 86_400;
 
 /// A valid configuration, with every name and prefix that follows from it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "CheckPlan"))]
 pub(in crate::cli) struct Plan {
+    /// Whether the daemon would accept it: true.
     pub(super) valid: bool,
+    /// The configuration file.
     pub(super) config: PathBuf,
+    /// Whether denials are enforced.
     pub(super) mode: Mode,
+    /// The cgroup to govern; null for the root of the hierarchy.
     pub(super) scope: Option<PathBuf>,
+    /// What happens to addresses that are not protected.
     pub(super) default: DefaultAction,
+    /// The protected addresses.
     pub(super) protected: ProtectedSet,
+    /// The names and patterns of all registries.
     pub(super) allowed: Vec<AllowedName>,
+    /// The exceptions.
     pub(super) exceptions: Vec<PlannedException>,
+    /// Whether network devices judge, too.
     pub(super) frames: FramesMode,
+    /// Patterns of the devices that do; empty: all.
     pub(super) interfaces: Vec<String>,
+    /// Probable mistakes and avoidable permissions.
     pub(super) warnings: Vec<String>,
 }
 
 /// The protected set.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct ProtectedSet {
+    /// The cloud.
     pub(super) cloud: String,
+    /// Where the service tags come from.
     pub(super) source: String,
+    /// Their change number.
     pub(super) change_number: u32,
+    /// When they were published.
     pub(super) date: Option<String>,
+    /// Days since then.
     pub(super) age_days: Option<u64>,
+    /// The tags.
     pub(super) tags: Vec<PlannedTag>,
+    /// Prefixes of the configuration beside the tags.
+    #[cfg_attr(test, schemars(with = "Vec<crate::documents::Prefix>"))]
     pub(super) cidrs: Vec<IpNet>,
 }
 
+/// A service tag.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct PlannedTag {
+    /// Its name.
     pub(super) name: String,
+    /// Number of its IPv4 prefixes.
     pub(super) ipv4_prefixes: usize,
+    /// Number of its IPv6 prefixes.
     pub(super) ipv6_prefixes: usize,
 }
 
+/// A name that registries allow.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct AllowedName {
     /// A name or a pattern.
     pub(super) name: String,
+    /// What the name is for.
     pub(super) kind: EndpointKind,
+    /// What it comes from.
     pub(super) origin: String,
 }
 
+/// An exception.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct PlannedException {
+    /// The unit or cgroup.
     pub(super) target: String,
+    /// Why it is needed.
     pub(super) reason: String,
+    /// The names that it allows.
     pub(super) names: Vec<Name>,
+    /// The prefixes that it allows.
+    #[cfg_attr(test, schemars(with = "Vec<crate::documents::Prefix>"))]
     pub(super) cidrs: Vec<IpNet>,
+    /// Whether it allows socket options that pass the filters of network devices.
     pub(super) device_bypass: bool,
+    /// Its end.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(super) until: Timestamp,
+    /// Whether the end has passed.
     pub(super) ended: bool,
 }
 

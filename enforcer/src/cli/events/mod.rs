@@ -3,8 +3,8 @@
 mod follow;
 mod line;
 mod selection;
-mod top;
-mod verify;
+pub(super) mod top;
+pub(super) mod verify;
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;

@@ -14,18 +14,22 @@ use crate::core::EventRecord;
 
 /// Denials that agree in who, where and why.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct Sum {
+#[cfg_attr(test, schemars(rename = "EventSum"))]
+pub(in crate::cli) struct Sum {
     #[serde(flatten)]
     key: Key,
     /// Number of denials.
     count: u64,
     /// The time of the last one.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     last: Timestamp,
 }
 
 /// What denials have in common that are summed up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::cli) struct Key {
     /// "deny" or "audit".
@@ -38,6 +42,7 @@ pub(in crate::cli) struct Key {
     pub(in crate::cli) destination: Option<String>,
     /// The server name, else the allowed names of the destination.
     pub(in crate::cli) name: Option<String>,
+    /// The reason of the denials.
     pub(in crate::cli) reason: String,
 }
 

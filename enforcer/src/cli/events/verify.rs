@@ -28,7 +28,10 @@ pub(super) fn verify(directory: &Path, printer: &mut Printer) -> Result<Exit> {
 }
 
 #[derive(Serialize)]
-struct VerifiedText {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "EventsVerification"))]
+pub(in crate::cli) struct VerifiedText {
+    /// The directory of the log.
     directory: PathBuf,
     #[serde(flatten)]
     found: Verified,

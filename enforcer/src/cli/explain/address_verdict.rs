@@ -11,18 +11,25 @@ use crate::name::Name;
 
 /// The verdict on one address.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct AddressVerdict {
+    /// The address.
     pub(super) address: IpAddr,
     /// The verdict on a connection of a socket.
     #[serde(flatten)]
     pub(super) verdict: Evaluation,
+    /// The allowed names that resolve to it.
     pub(super) names: Vec<Name>,
     /// The verdict on a packet without a socket at a network device, if any judges: exceptions of all units apply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) without_socket: Option<Evaluation>,
     /// The steps of the decision, with `--trace`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        test,
+        schemars(with = "Option<Vec<std::collections::BTreeMap<String, serde_json::Value>>>")
+    )]
     pub(super) trace: Option<Vec<Step>>,
 }
 

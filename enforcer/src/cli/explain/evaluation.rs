@@ -5,6 +5,7 @@ use serde::Serialize;
 
 /// The verdict on one address.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Evaluation {
     /// "allow" or "deny", as the rule decides.

@@ -9,6 +9,7 @@ use crate::sys::{Cgroup, cgroup_root, unit_cgroups};
 
 /// What opens the connection; this process where neither is set.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Initiator {
     /// A systemd unit.
     pub(super) unit: Option<String>,

@@ -4,7 +4,7 @@ mod address_verdict;
 mod destination;
 mod evaluation;
 mod evaluator;
-mod explanation;
+pub(super) mod explanation;
 mod fix;
 mod initiator;
 mod past;

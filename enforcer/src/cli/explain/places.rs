@@ -14,6 +14,7 @@ const MAX_NAMES: usize = 8;
 
 /// The places besides sockets that judge packets.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Places {
     /// The network devices with filters.
@@ -22,8 +23,10 @@ pub(super) struct Places {
 
 /// A network device with filters.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct JudgingDevice {
+    /// The name of the device.
     name: String,
     /// Whether they drop what they deny.
     state: DeviceState,

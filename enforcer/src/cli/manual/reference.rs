@@ -5,7 +5,7 @@ use enforcer_common::Reason;
 use serde_json::{Map, Value};
 
 use super::events::entry;
-use super::schema::{VERSION, definitions};
+use super::schema::{VERSION, documents};
 use crate::control::metrics;
 use crate::core::AlarmKind;
 use crate::core::test_data::status;
@@ -114,13 +114,21 @@ fn json(page: &mut Roff) {
     page.control("SH", ["JSON"]);
     page.text([roman(format!(
         "Version {VERSION}; within a version fields are only added, so ignore those that you do not know. The schema (JSON Schema, draft 2020-12) is \
-         docs/schema.json in the package's documentation. Status is the response to GET /status on the control socket, and the field daemon of \
-         status --json; EventRecord is in egress-enforcer(8). Times are those of RFC 3339."
+         docs/schema.json in the package's documentation. Times are those of RFC 3339, prefixes are in CIDR notation. A field that can be null may \
+         be absent. What each command prints with --json, and the response to GET /status on the control socket:"
     ))]);
-    for (name, schema) in definitions() {
+    let documents = documents();
+    for (source, schema) in &documents.sources {
+        entry(page, bold(&**source), &kind(schema));
+    }
+    page.control("PP", []);
+    page.text([roman(
+        "A line of events --follow, and a line of the event log without its hash, is an EventRecord: see egress-enforcer(8).",
+    )]);
+    for (name, schema) in &documents.definitions {
         // egress-enforcer(8) has it.
         if name != "EventRecord" {
-            describe(page, &name, &schema);
+            describe(page, name, schema);
         }
     }
 }
@@ -140,11 +148,10 @@ fn describe(page: &mut Roff, name: &str, schema: &Map<String, Value>) {
         .into_iter()
         .flatten()
     {
-        entry(
-            page,
-            bold(one["const"].as_str().unwrap()),
-            &text(one.get("description")),
-        );
+        let word = one["const"]
+            .as_str()
+            .or_else(|| one["required"][0].as_str());
+        entry(page, bold(word.unwrap()), &text(one.get("description")));
     }
 }
 
@@ -156,6 +163,9 @@ fn text(description: Option<&Value>) -> String {
 
 /// Returns the type that a schema describes.
 fn kind(schema: &Value) -> String {
+    if schema.is_null() || schema == &Value::Bool(true) {
+        return "anything".to_owned();
+    }
     if let Some(name) = schema["$ref"].as_str() {
         return name.rsplit('/').next().unwrap_or(name).to_owned();
     }

@@ -6,8 +6,24 @@ use std::fs;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::cli::check::InvalidConfig;
+use crate::cli::check::diff::Diff;
+use crate::cli::check::plan::Plan;
+use crate::cli::doctor::{HostReport, RegistryReport};
+use crate::cli::endpoints::Endpoints;
+use crate::cli::events::top::Sum;
+use crate::cli::events::verify::VerifiedText;
+use crate::cli::explain::explanation::Explanation;
+use crate::cli::status::StatusReport;
+use crate::cli::suggest::seen::Suggestion;
+use crate::cli::tags::TagsReport;
+use crate::cli::tags::imported::Imported;
+use crate::cli::top::overview::Overview;
+use crate::cli::unload::UnloadResult;
 use crate::core::{EventRecord, Status};
 use crate::documents::{assert_up_to_date, workspace};
+use crate::prove::Report as Proof;
+use crate::report::Digest;
 
 /// The file with the schema.
 const FILE: &str = "docs/schema.json";
@@ -15,12 +31,48 @@ const FILE: &str = "docs/schema.json";
 /// change its type.
 pub(super) const VERSION: u32 = 1;
 
-/// Returns the schema of each type by its name.
-pub(super) fn definitions() -> BTreeMap<String, Map<String, Value>> {
+/// The types of all documents.
+pub(super) struct Documents {
+    /// The schema of what each command prints with `--json`, or of the response to a request on the control socket.
+    pub(super) sources: Map<String, Value>,
+    /// The schema of each type by its name.
+    pub(super) definitions: BTreeMap<String, Map<String, Value>>,
+}
+
+/// Returns the types of all documents.
+pub(super) fn documents() -> Documents {
     let settings = SchemaSettings::draft2020_12().for_serialize();
     let mut generator = settings.into_generator();
-    generator.subschema_for::<Status>();
-    generator.subschema_for::<EventRecord>();
+    let mut sources = Map::new();
+    for (source, schema) in [
+        ("GET /status", generator.subschema_for::<Status>()),
+        ("status", generator.subschema_for::<StatusReport>()),
+        ("events", generator.subschema_for::<Vec<EventRecord>>()),
+        ("events top", generator.subschema_for::<Vec<Sum>>()),
+        ("events verify", generator.subschema_for::<VerifiedText>()),
+        ("explain", generator.subschema_for::<Explanation>()),
+        ("check", generator.subschema_for::<Plan>()),
+        (
+            "check (invalid)",
+            generator.subschema_for::<InvalidConfig>(),
+        ),
+        ("check --diff", generator.subschema_for::<Diff>()),
+        ("doctor", generator.subschema_for::<HostReport>()),
+        (
+            "doctor --registry",
+            generator.subschema_for::<RegistryReport>(),
+        ),
+        ("prove", generator.subschema_for::<Proof>()),
+        ("report", generator.subschema_for::<Digest>()),
+        ("suggest", generator.subschema_for::<Suggestion>()),
+        ("top", generator.subschema_for::<Overview>()),
+        ("endpoints", generator.subschema_for::<Endpoints>()),
+        ("tags show", generator.subschema_for::<TagsReport>()),
+        ("tags import", generator.subschema_for::<Imported>()),
+        ("unload", generator.subschema_for::<UnloadResult>()),
+    ] {
+        sources.insert(source.to_owned(), schema.into());
+    }
     let definitions = generator.take_definitions(true).into_iter();
     let schemas = definitions.map(|(name, mut schema)| {
         plain(&mut schema);
@@ -29,7 +81,10 @@ pub(super) fn definitions() -> BTreeMap<String, Map<String, Value>> {
         };
         (name, schema)
     });
-    schemas.collect()
+    Documents {
+        sources,
+        definitions: schemas.collect(),
+    }
 }
 
 /// Replaces the links of doc comments by their text.
@@ -50,14 +105,16 @@ fn plain(schema: &mut Value) {
 }
 
 fn document() -> Value {
+    let documents = documents();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": format!("urn:egress-enforcer:json:{VERSION}"),
         "title": "JSON of egress-enforcer",
-        "description": "Status: GET /status on the control socket, and the field daemon of `status --json`. \
-            EventRecord: an element of `events --json`, a line of `events --follow --json`, and a line of the event log without its hash. \
+        "description": "sources: what each command prints with --json, and responses of the control socket. \
+            EventRecord is also a line of `events --follow --json`, and a line of the event log without its hash. \
             Within one version fields are only added: ignore those that you do not know.",
-        "$defs": definitions(),
+        "sources": documents.sources,
+        "$defs": documents.definitions,
     })
 }
 

@@ -36,25 +36,37 @@ pub(super) fn status(config: &ConfigFile, output: OutputArgs) -> Result<Exit> {
 
 /// What is in force, according to the daemon or the pins.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct StatusReport {
+pub(super) struct StatusReport {
+    /// Whether denials are enforced, and all hooks are attached.
     enforcing: bool,
+    /// The same in one sentence.
     sentence: String,
+    /// The status of the daemon, if one runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon: Option<Box<Status>>,
+    /// What is in force, if none runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<Pinned>,
 }
 
 /// What is in force without a daemon.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Pinned {
+    /// The attached hooks.
     #[serde(serialize_with = "hook_words::serialize")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     hooks: Vec<Hook>,
+    /// Whether denials are enforced.
     mode: Mode,
+    /// Whether addresses that are not protected pass.
     default_allow: bool,
+    /// Number of policies applied.
     generation: u64,
+    /// Counters of all verdicts.
     counters: Counters,
 }
 

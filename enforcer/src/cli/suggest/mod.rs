@@ -1,7 +1,7 @@
 //! `suggest`: the registries and exceptions that would allow what audit mode reported, for the administrator to complete.
 
 mod fragment;
-mod seen;
+pub(super) mod seen;
 
 use anyhow::Result;
 use jiff::Timestamp;

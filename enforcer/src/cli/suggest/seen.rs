@@ -12,48 +12,61 @@ use crate::name::Name;
 
 /// What would allow the events, and what of them cannot be allowed.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Suggestion {
+pub(in crate::cli) struct Suggestion {
     /// Registries by their login servers.
     pub(super) registries: BTreeMap<Name, Registry>,
     /// Exceptions by unit or cgroup.
     #[serde(serialize_with = "as_list")]
+    #[cfg_attr(test, schemars(with = "Vec<ListedException<'static>>"))]
     pub(super) exceptions: BTreeMap<Target, Exception>,
     /// Attempts that no name allows, by reason.
     pub(super) unexplained: BTreeMap<String, Seen>,
 }
 
-/// Keys of JSON are text.
+/// An exception in JSON, where keys are text.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SuggestedException"))]
+struct ListedException<'a> {
+    /// What it is for.
+    target: &'a Target,
+    #[serde(flatten)]
+    exception: &'a Exception,
+}
+
 fn as_list<S: Serializer>(
     exceptions: &BTreeMap<Target, Exception>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct One<'a> {
-        target: &'a Target,
-        #[serde(flatten)]
-        exception: &'a Exception,
-    }
     let list = exceptions.iter();
-    serializer.collect_seq(list.map(|(target, exception)| One { target, exception }))
+    serializer.collect_seq(list.map(|(target, exception)| ListedException { target, exception }))
 }
 
 /// A registry that was used.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "SuggestedRegistry"))]
 pub(super) struct Registry {
     /// Whether the configuration in force has it.
     pub(super) configured: bool,
     /// Its other names that were used.
     pub(super) endpoints: BTreeSet<Name>,
+    /// The attempts.
     pub(super) seen: Seen,
 }
 
 /// What an exception is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "SuggestedTarget"))]
 pub(super) enum Target {
+    /// A systemd unit.
     Unit(String),
+    /// A cgroup, by its path.
     Cgroup(String),
     /// A cgroup that ends with its container.
     Container(String),
@@ -61,9 +74,13 @@ pub(super) enum Target {
 
 /// What one unit or cgroup reached.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Exception {
+    /// Attempts by name.
     pub(super) names: BTreeMap<Name, Seen>,
+    /// Attempts by prefix, where no name is known.
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, Seen>"))]
     pub(super) cidrs: BTreeMap<IpNet, Seen>,
     /// Attempts at addresses of Azure services by a name that is not known: the connection was judged before it sent one.
     pub(super) unnamed: Option<Seen>,
@@ -73,12 +90,19 @@ pub(super) struct Exception {
 
 /// Attempts.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Seen {
+    /// Number of attempts.
     pub(super) count: u64,
+    /// The time of the last one.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(super) last: Timestamp,
+    /// Command names.
     pub(super) processes: BTreeSet<String>,
+    /// Units, containers or cgroups.
     pub(super) units: BTreeSet<String>,
+    /// Destinations with their ports.
     pub(super) destinations: BTreeSet<String>,
 }
 

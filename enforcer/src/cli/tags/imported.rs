@@ -7,13 +7,21 @@ use serde::Serialize;
 
 /// The result of an import.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Imported {
+#[cfg_attr(test, schemars(rename = "TagsImport"))]
+pub(in crate::cli) struct Imported {
+    /// The file that was written.
     pub(super) place: PathBuf,
+    /// The change number of the new tags.
     pub(super) change_number: u32,
+    /// When they were published.
     pub(super) date: Option<String>,
+    /// Whether they are older than those before.
     pub(super) older: bool,
+    /// The change number of those before.
     pub(super) change_number_before: u32,
+    /// Where those before came from.
     pub(super) from_before: String,
     /// Why it needed `--force`.
     #[serde(skip_serializing_if = "Option::is_none")]

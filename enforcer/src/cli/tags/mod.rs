@@ -1,7 +1,7 @@
 //! `tags`: shows the protected set, and imports newer service tags.
 
 mod import;
-mod imported;
+pub(super) mod imported;
 
 use std::fmt;
 use std::path::Path;
@@ -78,8 +78,10 @@ fn configured(file: &Path) -> Result<TagsReport> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-struct TagsReport {
+pub(super) struct TagsReport {
+    /// Whether a daemon runs with them.
     in_force: bool,
     /// Why the tags in force differ from those of their source, or are suspect.
     concerns: Vec<String>,

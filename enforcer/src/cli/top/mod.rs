@@ -3,7 +3,7 @@
 mod controls;
 mod keys;
 mod model;
-mod overview;
+pub(super) mod overview;
 mod screen;
 mod terminal;
 mod text;

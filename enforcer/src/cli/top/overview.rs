@@ -12,10 +12,16 @@ use crate::core::{AddressStatus, Alarm, NameStatus, Status};
 
 /// The state, the denials and the names.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Overview {
+#[cfg_attr(test, schemars(rename = "TopOverview"))]
+pub(in crate::cli) struct Overview {
+    /// The time.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(super) time: Timestamp,
+    /// The version of the daemon.
     pub(super) version: String,
+    /// Whether denials are enforced, and all hooks are attached.
     pub(super) enforcing: bool,
     /// Whether the policy is in force, in one sentence.
     pub(super) sentence: String,
@@ -27,24 +33,33 @@ pub(super) struct Overview {
     pub(super) audited: u64,
     /// Denials in the last minute, whatever the filter.
     pub(super) last_minute: u64,
+    /// What needs attention.
     pub(super) alarms: Vec<Alarm>,
     /// The denials of the last ten minutes.
     pub(super) denials: Vec<Row>,
+    /// The allowed names with their addresses.
     pub(super) names: Vec<NameRow>,
 }
 
 /// A name with one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "TopName"))]
 pub(super) struct NameRow {
+    /// The name.
     pub(super) name: String,
+    /// What it is for.
     pub(super) kind: &'static str,
     /// `None` for a name without addresses.
     pub(super) address: Option<IpAddr>,
     /// When DNS first answered with the address.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub(super) first_seen: Option<Timestamp>,
     /// When DNS last answered with it.
+    #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
     pub(super) last_seen: Option<Timestamp>,
+    /// Whether it resolves, in one sentence.
     pub(super) state: String,
 }
 

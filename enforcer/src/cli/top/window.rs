@@ -26,7 +26,9 @@ pub(super) struct Window {
 
 /// Denials that agree in who, where and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, schemars(rename = "TopDenial"))]
 pub(super) struct Row {
     #[serde(flatten)]
     pub(super) key: Key,
@@ -34,6 +36,8 @@ pub(super) struct Row {
     pub(super) last_minute: u64,
     /// Number in the last ten minutes.
     pub(super) count: u64,
+    /// The time of the last one.
+    #[cfg_attr(test, schemars(with = "crate::documents::Time"))]
     pub(super) last: Timestamp,
 }
 

@@ -28,9 +28,12 @@ use crate::sources::{Source, Sources};
 
 /// Whether a difference allows more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Effect {
+    /// It allows more.
     Weaker,
+    /// It allows less.
     Stricter,
 }
 
@@ -43,9 +46,12 @@ const NOT_COMPARED_EARLIER: &str = "protect.nat64, registry.private-endpoints, r
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Difference {
+    /// Whether the policy becomes weaker or stricter.
     effect: Effect,
+    /// What differs.
     kind: &'static str,
     /// The name, prefix, tag or exception; empty for what there is once.
     subject: String,
@@ -57,9 +63,13 @@ pub(super) struct Difference {
 
 /// All differences, the weaker ones first.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Diff {
+#[cfg_attr(test, schemars(rename = "CheckDiff"))]
+pub(in crate::cli) struct Diff {
+    /// What differs from the policy in force.
     differences: Vec<Difference>,
+    /// What is not compared.
     not_compared: &'static str,
     /// Past denials that would be allowed.
     would_allow: Vec<AllowedDenial>,

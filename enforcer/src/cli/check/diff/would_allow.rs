@@ -16,19 +16,26 @@ use crate::sources::Sources;
 
 /// Denials that agree in who, where and why.
 #[derive(Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct AllowedDenial {
+    /// Number of denials.
     count: u64,
     #[serde(flatten)]
     key: Key,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 struct Key {
+    /// The unit, container or cgroup.
     unit: Option<String>,
+    /// The destination with its port.
     destination: Option<String>,
+    /// The name that the process wanted, if known.
     name: Option<String>,
+    /// The reason of the denials.
     reason: String,
 }
 
