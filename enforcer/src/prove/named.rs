@@ -16,7 +16,9 @@ pub(super) fn missing(held: &NamedGrants, expected: &Expected) -> Vec<String> {
     let mut bound = BTreeSet::new();
     for grant in held.grants.iter().filter(|one| one.cgroup == EVERYBODY) {
         match grant.by {
-            GrantedBy::Name(number) => bound.extend(names.get(&number).map(|it| (*it, grant.to))),
+            GrantedBy::Name(number) => {
+                bound.extend(names.get(&number).map(|(name, _)| (*name, grant.to)));
+            }
             GrantedBy::AnyName | GrantedBy::SomeName => {}
         }
     }
@@ -40,15 +42,15 @@ pub(super) fn unexpected(held: &NamedGrants, expected: &Expected, now: u64) -> V
     }
     let names = by_number(held);
     for grant in held.grants.iter().filter(|one| one.deadline > now) {
-        let name = match grant.by {
+        let named = match grant.by {
             GrantedBy::Name(number) => names.get(&number).copied(),
             GrantedBy::AnyName | GrantedBy::SomeName => None,
         };
-        if !is_expected(grant, name, expected) {
+        if !is_expected(grant, named, expected) {
             let by = match grant.by {
-                GrantedBy::Name(number) => name.map_or_else(
+                GrantedBy::Name(number) => named.map_or_else(
                     || format!("a name with the number {number}"),
-                    |name| format!("the name {name}"),
+                    |(name, _)| format!("the name {name}"),
                 ),
                 GrantedBy::AnyName => "any name".to_owned(),
                 GrantedBy::SomeName => "a DNS answer".to_owned(),
@@ -59,10 +61,13 @@ pub(super) fn unexpected(held: &NamedGrants, expected: &Expected, now: u64) -> V
     unexpected
 }
 
-fn by_number(held: &NamedGrants) -> BTreeMap<u32, &str> {
+/// A name and its entry.
+type Named<'a> = (&'a str, &'a NameEntry);
+
+fn by_number(held: &NamedGrants) -> BTreeMap<u32, Named<'_>> {
     let names = held.names.iter();
     names
-        .map(|(name, entry)| (entry.id, name.as_str()))
+        .map(|(name, entry)| (entry.id, (name.as_str(), entry)))
         .collect()
 }
 
@@ -77,16 +82,16 @@ fn may_allow(name: &str, entry: &NameEntry, expected: &Expected, now: u64) -> bo
 }
 
 /// Whether a reason is reported for an address and its end.
-fn is_expected(grant: &NamedGrant, name: Option<&str>, expected: &Expected) -> bool {
+fn is_expected(grant: &NamedGrant, named: Option<Named<'_>>, expected: &Expected) -> bool {
     match grant.cgroup {
-        EVERYBODY => is_of_registry(grant, name, expected),
+        EVERYBODY => is_of_registry(grant, named, expected),
         cgroup => {
             let mut of_it = expected.named.iter().filter(|one| {
                 one.cgroup == cgroup && grant.deadline <= one.deadline.saturating_add(SLACK)
             });
             of_it.any(|one| {
                 let is_name = match grant.by {
-                    GrantedBy::Name(_) => name == Some(one.name.as_str()),
+                    GrantedBy::Name(_) => named.is_some_and(|(name, _)| name == one.name),
                     GrantedBy::AnyName => one.is_any_name,
                     GrantedBy::SomeName => true,
                 };
@@ -96,17 +101,22 @@ fn is_expected(grant: &NamedGrant, name: Option<&str>, expected: &Expected) -> b
     }
 }
 
-fn is_of_registry(grant: &NamedGrant, name: Option<&str>, expected: &Expected) -> bool {
-    let of_name = |name| expected.by_name.get(name);
-    let is_current = match grant.by {
-        GrantedBy::Name(_) => name
-            .and_then(of_name)
-            .is_some_and(|addresses| addresses.contains(&grant.to)),
+/// An address of an earlier daemon or of a removed name is reported without its name, or with another name that has it, too.
+fn is_of_registry(grant: &NamedGrant, named: Option<Named<'_>>, expected: &Expected) -> bool {
+    let is_reported = expected.names.contains(&grant.to) || expected.lingering.contains(&grant.to);
+    match grant.by {
+        GrantedBy::Name(_) => named.is_some_and(|(name, entry)| {
+            is_reported
+                && (expected.by_name.contains_key(name) || is_removed(name, entry, expected))
+        }),
         GrantedBy::AnyName => expected.any_name.contains(&grant.to),
-        GrantedBy::SomeName => expected.names.contains(&grant.to),
-    };
-    // Names that were removed are not reported any more.
-    is_current || (grant.by != GrantedBy::AnyName && expected.lingering.contains(&grant.to))
+        GrantedBy::SomeName => is_reported,
+    }
+}
+
+/// Whether a name may be one that left its registry, whose addresses stay for a time.
+fn is_removed(name: &str, entry: &NameEntry, expected: &Expected) -> bool {
+    entry.flags == 0 && entry.cgroup == 0 && expected.named.iter().all(|one| one.name != name)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use enforcer_common::layout::{
 use lab::Lab;
 use lab::bpf;
 use lab::fixtures::enforcer::Enforcer;
+use lab::fixtures::replicas::Replica;
+use lab::topology::cgroup::Cgroup;
 use serde_json::Value;
 
 use crate::proof::Proof;
@@ -116,4 +118,48 @@ fn addresses_that_linger_or_come_from_the_daemon_before_have_a_reason() -> Resul
     enforcer.await_names()?;
     let proof = Proof::of(&enforcer, &[])?;
     proof.ensure_all("allowed addresses", "ok", 1)
+}
+
+#[test]
+fn snooped_answers_patterns_and_exceptions_have_a_reason() -> Result<()> {
+    let lab = Lab::start()?;
+    let [agent, other] = ["agent", "other"].map(|name| lab.device_cgroup().child(name));
+    let (agent, other) = (agent?, other?);
+    let exception = |cgroup: &Cgroup, more: &str| -> Result<String> {
+        let below = cgroup.path().strip_prefix("/sys/fs/cgroup")?.display();
+        Ok(format!(
+            "[[exception]]\nreason = \"of {below}\"\ncgroup = \"/{below}\"\nnames = [\"evil.blob.core.windows.net\"]\n\
+             until = 2099-01-31T00:00:00Z\n{more}"
+        ))
+    };
+    let more = exception(&agent, "")? + &exception(&other, "sni = \"off\"\n")?;
+    let mut enforcer = Enforcer::prepare(&lab, &REGIONS, &more)?;
+    let pattern = "data-endpoints = [\"contoso.*.data.azurecr.io\"]\n\n[dns]";
+    enforcer.edit("\n[dns]", pattern)?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    let replica = Replica::number(0);
+    replica.appear(&lab)?;
+    lab.serve_from(Some(replica.region.name))?;
+    lab.pull()?;
+    for cgroup in [&agent, &other] {
+        lab.exfiltrate_curl(&lab.device_in(cgroup))?;
+    }
+    assert!(!lab.exfiltrate_curl(&lab.device())?.ok);
+    let ensure_proved = |enforcer: &Enforcer| {
+        let proof = Proof::of(enforcer, &[])?;
+        proof.ensure_all("allowed addresses", "ok", 1)
+    };
+    ensure_proved(&enforcer)?;
+
+    enforcer.edit(&more, "")?;
+    enforcer.signal(libc::SIGHUP)?;
+    enforcer.await_status("the exceptions are gone", |status| {
+        status["exceptions"].as_array().is_some_and(Vec::is_empty)
+    })?;
+    ensure_proved(&enforcer)?;
+    enforcer.kill()?;
+    enforcer.run()?;
+    enforcer.await_names()?;
+    ensure_proved(&enforcer)
 }

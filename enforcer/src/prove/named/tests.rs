@@ -77,6 +77,11 @@ fn unexpected_with(change: impl FnOnce(&mut NamedGrants)) -> Vec<String> {
 fn what_the_daemon_reports_has_a_reason() {
     assert_eq!(unexpected_with(|_| {}), [""; 0]);
     assert_eq!(missing(&held(), &expected()), [""; 0]);
+    // The address of a removed name, which a current one has, too; and one of an earlier daemon.
+    for (to, by) in [("203.0.113.1", OLD), ("203.0.113.9", CONTOSO)] {
+        let also = |held: &mut NamedGrants| held.grants.push(grant(0, to, GrantedBy::Name(by)));
+        assert_eq!(unexpected_with(also), [""; 0]);
+    }
     // What has ended allows nothing.
     let ended = |held: &mut NamedGrants| {
         let mut grant = grant(0, "203.0.113.66", GrantedBy::Name(CONTOSO));
