@@ -193,12 +193,16 @@ impl End {
             hash: LineHash::NONE,
             last_sequence: 0,
         };
-        while let Some(line) = read_line(&mut reader)? {
+        let mut last = None;
+        while let Some(mut line) = read_line(&mut reader)? {
             end.complete += line.len() as u64;
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
+            line.pop_if(|byte| *byte == b'\n');
+            end.last_sequence = end.last_sequence.max(Numbered::sequence(&line));
+            last = Some(line);
+        }
+        if let Some(last) = last {
             // A damaged line is hashed as it is: `verify` reports it, and the lines after it are good.
-            end.hash = LineHash::of(line);
-            end.last_sequence = end.last_sequence.max(Numbered::sequence(line));
+            end.hash = LineHash::of(&last);
         }
         end.incomplete = length.saturating_sub(end.complete);
         Ok(end)

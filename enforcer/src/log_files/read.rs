@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,6 +16,8 @@ pub(crate) struct Reader {
     from: Timestamp,
     files: VecDeque<PathBuf>,
     open: Option<BufReader<File>>,
+    /// Length of what is read at the end of each file, in bytes.
+    tail: u64,
 }
 
 impl Reader {
@@ -34,17 +36,19 @@ impl Reader {
             from,
             files: files.map(|file| file.path).collect(),
             open: None,
+            tail: u64::MAX,
         })
     }
 
-    /// Reads the last two files of the log only.
+    /// Reads the ends of the last two files only, `tail` bytes of each.
     ///
     /// # Errors
     /// If the directory cannot be read.
-    pub(crate) fn open_last(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open_last(directory: &Path, tail: u64) -> io::Result<Self> {
         let mut reader = Self::open(directory, Timestamp::MIN)?;
         let skipped = reader.files.len().saturating_sub(2);
         reader.files.drain(..skipped);
+        reader.tail = tail;
         Ok(reader)
     }
 
@@ -59,7 +63,7 @@ impl Reader {
                 return Ok(None);
             };
             self.open = match File::open(path) {
-                Ok(file) => Some(BufReader::new(file)),
+                Ok(file) => Some(at_line(file, self.tail)?),
                 // The daemon has removed the oldest one meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
@@ -81,6 +85,21 @@ impl Iterator for Reader {
             if let Some(entry) = entry.filter(|entry| entry.event.time >= self.from) {
                 return Some(Ok(entry));
             }
+        }
+    }
+}
+
+/// Moves to the first line that begins within the last `tail` bytes.
+fn at_line(mut file: File, tail: u64) -> io::Result<BufReader<File>> {
+    let length = file.metadata()?.len();
+    match length.checked_sub(tail) {
+        None | Some(0) => Ok(BufReader::new(file)),
+        Some(skipped) => {
+            // The line feed before it.
+            file.seek(SeekFrom::Start(skipped - 1))?;
+            let mut reader = BufReader::new(file);
+            reader.skip_until(b'\n')?;
+            Ok(reader)
         }
     }
 }

@@ -62,8 +62,36 @@ fn events_are_read_back_in_order_from_a_time_on() {
         (900..=1000).collect::<Vec<u64>>()
     );
     assert_eq!(read(directory.path(), 2000), [0; 0]);
-    let last = Reader::open_last(directory.path()).unwrap();
-    assert_eq!(last.last().unwrap().unwrap(), Entry::single(numbered(1000)));
+}
+
+#[test]
+fn the_end_of_the_log_is_read_from_a_whole_line_on() {
+    let directory = tempfile::tempdir().unwrap();
+    append(&mut open(directory.path()), 1..=1000);
+    let files = paths(directory.path());
+    let lines_of = |path: &Path| fs::read_to_string(path).unwrap();
+    let lines: Vec<String> = files[files.len() - 2..]
+        .iter()
+        .map(|path| lines_of(path))
+        .collect();
+    let shortest = lines.iter().map(String::len).min().unwrap();
+    for tail in (1..2000).chain([shortest - 1, shortest, shortest + 1, usize::MAX]) {
+        let begins_within = |text: &str| {
+            let begin = text.len().saturating_sub(tail);
+            let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+            [0].into_iter()
+                .chain(breaks)
+                .filter(|at| (begin..text.len()).contains(at))
+                .count()
+        };
+        let expected: Vec<usize> = lines.iter().map(|text| begins_within(text)).collect();
+        let reader = Reader::open_last(directory.path(), tail as u64).unwrap();
+        let read: Vec<Entry> = reader.map(Result::unwrap).collect();
+        assert_eq!(read.len(), expected.iter().sum::<usize>(), "{tail}");
+        if expected[1] > 0 {
+            assert_eq!(read.last(), Some(&Entry::single(numbered(1000))));
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::log_files::{Appender, Entry, Reader};
 
 /// Events of earlier runs that a daemon reads again.
 const MOST_REMEMBERED: usize = 256;
+/// Length of what is read of each file for them, in bytes: a start does not wait for a whole log.
+const REMEMBERED: u64 = 512 << 10;
 /// Time between two attempts to open a log that failed.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -204,7 +206,7 @@ impl Disk {
 /// Returns the last events of the log.
 fn last_events(directory: &Path) -> io::Result<Vec<EventRecord>> {
     let mut events = VecDeque::new();
-    for entry in Reader::open_last(directory)? {
+    for entry in Reader::open_last(directory, REMEMBERED)? {
         if events.len() == MOST_REMEMBERED {
             events.pop_front();
         }
