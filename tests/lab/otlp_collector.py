@@ -1,6 +1,6 @@
 """Receives OpenTelemetry log records over HTTP with OpenTelemetry's own definitions, and writes what they say.
 
-Arguments: a port of 127.0.0.1, and the file that gets one line for each record. A field that the definitions do not have is an error.
+Arguments: a port of 127.0.0.1, and the file that is there once it listens, and gets one line for each record. A field that the definitions do not have is an error.
 """
 
 import http.server
@@ -25,7 +25,7 @@ def lines(request):
         for scope in resource.scope_logs:
             for record in scope.log_records:
                 fields = attributes(record)
-                keys = ["destination.address", "destination.port", "egress_enforcer.reason", "process.executable.name"]
+                keys = ["destination.address", "destination.port", "egress_enforcer.reason", "process.executable.name", "egress_enforcer.sequence"]
                 words = [name, record.severity_text, record.event_name]
                 yield " ".join(words + [fields.get(key, "-") for key in keys])
 
@@ -45,4 +45,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
 
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+open(sys.argv[2], "a").close()
+server.serve_forever()

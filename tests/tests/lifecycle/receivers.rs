@@ -1,5 +1,6 @@
 //! Receivers of events: Debian's rsyslog, and OpenTelemetry's definitions.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -95,10 +96,28 @@ fn a_collector_that_comes_late_gets_each_field_of_a_denial() -> Result<()> {
     await_failing(&fixture, true)?;
     let out = fixture.lab.dir().join("records");
     let _collector = collector(&fixture.lab, &out)?;
+    let listens = |_: &Value| out.exists();
+    fixture
+        .enforcer
+        .await_status("the collector listens", listens)?;
     await_failing(&fixture, false)?;
-    let denial = format!("egress-enforcer WARN egress-enforcer.denied {EVIL} 443 storage curl\n");
-    let received = |_: &Value| fs::read_to_string(&out).is_ok_and(|text| text.contains(&denial));
-    fixture.enforcer.await_status("the denial", received)?;
+    let begin = format!("egress-enforcer WARN egress-enforcer.denied {EVIL} 443 storage curl ");
+    let denials = || -> Vec<String> {
+        let text = fs::read_to_string(&out).unwrap_or_default();
+        let numbers = text.lines().filter_map(|line| line.strip_prefix(&begin));
+        numbers.map(str::to_owned).collect()
+    };
+    let more_than = |what: &str, count: usize| {
+        let are_there = |_: &Value| denials().len() > count;
+        fixture.enforcer.await_status(what, are_there)
+    };
+    more_than("the denial from before", 0)?;
+    let before = denials().len();
+    ensure!(!fixture.lab.exfiltrate_curl(&fixture.lab.device())?.ok);
+    more_than("a denial with the collector there", before)?;
+    let all = denials();
+    let different: BTreeSet<&String> = all.iter().collect();
+    assert_eq!(different.len(), all.len(), "each once: {all:?}");
     Ok(())
 }
 

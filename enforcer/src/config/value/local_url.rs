@@ -49,9 +49,14 @@ impl FromText for LocalUrl {
         if uri.query().is_some() || text.contains('#') {
             return Err(wrong("has more than a path"));
         }
+        let has_path = uri.path() != "/";
+        let text = match has_path {
+            true => text,
+            false => text.trim_end_matches('/'),
+        };
         Ok(Self {
-            text: text.trim_end_matches('/').to_owned(),
-            has_path: uri.path() != "/",
+            text: text.to_owned(),
+            has_path,
         })
     }
 }
@@ -78,6 +83,7 @@ mod tests {
             ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/logs"),
             ("http://localhost:4318/", "http://localhost:4318/v1/logs"),
             ("http://[::1]:80/otlp/logs", "http://[::1]:80/otlp/logs"),
+            ("http://[::1]:80/otlp/", "http://[::1]:80/otlp/"),
         ] {
             let url = LocalUrl::from_text(text).unwrap();
             assert_eq!(url.or_path("/v1/logs"), whole);

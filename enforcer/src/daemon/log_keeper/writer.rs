@@ -49,7 +49,11 @@ impl Writer {
         self.disk = disk;
         let syslog = config.syslog.as_ref();
         self.syslog = syslog.map(|(path, format)| (path.clone(), Syslog::new(path, *format)));
-        self.otlp = config.otlp.as_ref().and_then(|url| self.start_otlp(url));
+        if self.otlp.as_ref().map(Otlp::url) != config.otlp.as_ref() {
+            self.otlp = None;
+            lock(&self.shared).failures.otlp = None;
+            self.otlp = config.otlp.as_ref().and_then(|url| self.start_otlp(url));
+        }
         self.report();
         remembered
     }
@@ -88,6 +92,9 @@ impl Writer {
             self.report();
         }
         self.close();
+        if let Some(otlp) = self.otlp.take() {
+            otlp.finish();
+        }
     }
 
     fn take(&mut self, event: EventRecord) {
@@ -99,9 +106,7 @@ impl Writer {
 
     fn configure(&mut self, state: &Path, config: &Log) {
         let lacking = self.close();
-        let mut shared = lock(&self.shared);
-        (shared.failures.syslog, shared.failures.otlp) = (None, None);
-        drop(shared);
+        lock(&self.shared).failures.syslog = None;
         self.start(state, config);
         if let Some(disk) = &mut self.disk {
             disk.missed(lacking);
@@ -114,7 +119,6 @@ impl Writer {
             self.write(&entry);
         }
         self.report();
-        self.otlp = None;
         // Its lock ends before the log is opened again.
         let Some(mut disk) = self.disk.take() else {
             return 0;

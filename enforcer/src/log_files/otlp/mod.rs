@@ -8,10 +8,10 @@ mod shared;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Sender, channel};
 
 use self::exporter::Exporter;
@@ -27,8 +27,9 @@ const MOST_WAITING: usize = 1024;
 /// The longest wait for the collector at the end.
 const END: Duration = Duration::from_secs(2);
 
-/// The thread that sends events to a collector.
+/// The thread that sends events to a collector. Dropping it ends the thread after one more attempt, without waiting.
 pub(crate) struct Otlp {
+    url: LocalUrl,
     events: Option<Sender<Box<EventRecord>>>,
     thread: JoinHandle<()>,
     shared: Arc<Shared>,
@@ -43,20 +44,23 @@ impl Otlp {
         url: &LocalUrl,
         report: impl Fn(Option<String>) + Send + 'static,
     ) -> io::Result<Self> {
-        let url: Url = url.or_path(PATH).parse().map_err(io::Error::other)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let target: Url = url.or_path(PATH).parse().map_err(io::Error::other)?;
         let (sender, receiver) = channel(MOST_WAITING);
-        let shared = Arc::new(Shared::default());
-        let exporter = Exporter::new(url, receiver, Arc::clone(&shared), Box::new(report));
+        let shared = Arc::new(Shared::new(Box::new(report)));
+        let exporter = Exporter::new(target, receiver, Arc::clone(&shared));
         let thread = Builder::new().name("otlp".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(exporter.run()))?;
+        let thread = thread.spawn(move || exporter.work())?;
         Ok(Self {
+            url: url.clone(),
             events: Some(sender),
             thread,
             shared,
         })
+    }
+
+    /// Returns the configured URL.
+    pub(crate) fn url(&self) -> &LocalUrl {
+        &self.url
     }
 
     /// Sends an event, without waiting.
@@ -64,22 +68,37 @@ impl Otlp {
         let Some(events) = &self.events else {
             return;
         };
-        if events.try_send(Box::new(event.clone())).is_err() {
-            let count = event.duplicates.saturating_add(1);
-            self.shared.dropped.fetch_add(count, Ordering::Relaxed);
+        match events.try_send(Box::new(event.clone())) {
+            Ok(()) => {}
+            Err(TrySendError::Full(event)) => self.shared.lose([&*event]),
+            Err(TrySendError::Closed(event)) => {
+                self.shared.lose([&*event]);
+                let failure = format!("{}: its thread ended; restart the service", self.url);
+                self.shared.report(Some(failure));
+            }
         }
     }
-}
 
-/// Waits a little for what is left.
-impl Drop for Otlp {
-    fn drop(&mut self) {
-        self.events = None;
-        self.shared.ended.notify_one();
+    /// Ends the thread, and waits a little until the collector has what is left.
+    pub(crate) fn finish(mut self) {
+        self.close();
         let end = Instant::now() + END;
         while !self.thread.is_finished() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
+        self.shared.log_losses(&self.url);
+    }
+
+    fn close(&mut self) {
+        self.events = None;
+        self.shared.silence();
+        self.shared.ended.notify_one();
+    }
+}
+
+impl Drop for Otlp {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn request(events: &[EventRecord], host: &str) -> String {
 
 fn record(event: &EventRecord) -> Value {
     let (number, severity) = if event.verdict == NOTE { INFO } else { WARN };
+    let event = event.shortened();
     let time = event.time.as_nanosecond().to_string();
     json!({
         "timeUnixNano": time,
@@ -40,7 +41,7 @@ fn record(event: &EventRecord) -> Value {
         "severityText": severity,
         "eventName": format!("{NAME}.{}", event.kind().word()),
         "body": { "stringValue": event.sentence() },
-        "attributes": attributes(&event.shortened()).0,
+        "attributes": attributes(&event).0,
     })
 }
 

@@ -47,6 +47,16 @@ impl Collector {
         (Otlp::start(&config(&url), report).unwrap(), reports)
     }
 
+    fn await_records(&self, count: usize) -> Vec<Value> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.records().len() < count && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let records = self.records();
+        assert_eq!(records.len(), count);
+        records
+    }
+
     fn records(&self) -> Vec<Value> {
         let mut records = Vec::new();
         for request in self.server.received() {
@@ -75,9 +85,8 @@ fn a_batch_has_all_events_with_their_fields() {
     let collector = Collector::start(&[response(200, &[], "{}")]);
     let (otlp, reports) = collector.receive();
     (0..3).for_each(|_| otlp.send(&event()));
-    drop(otlp);
-    let records = collector.records();
-    assert_eq!(records.len(), 3);
+    let records = collector.await_records(3);
+    otlp.finish();
     assert_eq!(records[0]["timeUnixNano"], "1787400002000000000");
     assert_eq!(records[0]["severityNumber"], 13);
     assert_eq!(records[0]["eventName"], "egress-enforcer.denied");
@@ -115,20 +124,28 @@ fn what_may_be_taken_later_is_sent_again() {
 #[test]
 fn what_is_refused_is_not_sent_again() {
     let problem = r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too old"}}"#;
+    let number = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
+    let warning = r#"{"partialSuccess":{"rejectedLogRecords":"0","errorMessage":"slow"}}"#;
     let collector = Collector::start(&[
         response(404, &[], ""),
         response(200, &[], problem),
-        response(200, &[], ""),
+        response(200, &[], number),
+        response(200, &[], warning),
     ]);
     let (otlp, reports) = collector.receive();
-    for expected in [Some("404"), Some("too old"), None] {
+    for expected in [Some("404"), Some("too old"), Some("not take all"), None] {
         otlp.send(&event());
         match (next(&reports), expected) {
             (Some(failure), Some(words)) => assert!(failure.contains(words), "{failure}"),
             (reported, expected) => assert_eq!(reported.as_deref(), expected),
         }
     }
-    assert_eq!(collector.records().len(), 3);
+    collector.await_records(4);
+    assert_eq!(
+        otlp.shared.lacking(),
+        0,
+        "logged when it takes events again"
+    );
 }
 
 #[test]
@@ -139,8 +156,15 @@ fn a_collector_that_is_away_delays_neither_events_nor_the_end() {
     let start = Instant::now();
     (0..2 * MOST_WAITING).for_each(|_| otlp.send(&event()));
     assert!(next(&reports).unwrap().contains("127.0.0.1"));
-    let dropped = otlp.shared.dropped.load(Ordering::Relaxed);
-    assert!(dropped > 0, "there is room for {MOST_WAITING} only");
-    drop(otlp);
+    let lacking = otlp.shared.lacking();
+    assert!(lacking > 0, "there is room for {MOST_WAITING} only");
+    let shared = Arc::clone(&otlp.shared);
+    otlp.finish();
     assert!(start.elapsed() < Duration::from_secs(30));
+    let end = Instant::now() + Duration::from_secs(30);
+    // The thread has counted and logged what was left.
+    while Arc::strong_count(&shared) > 1 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!((Arc::strong_count(&shared), shared.lacking()), (1, 0));
 }
