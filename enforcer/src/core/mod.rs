@@ -77,8 +77,8 @@ pub use missing_hooks::MissingHooks;
 pub(crate) use questions::{Question, Reply};
 pub(crate) use self_exception::REASON as SELF_EXCEPTION;
 pub use snapshot::{
-    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, SourceStatus,
-    Status,
+    AddressStatus, Alarm, ExceptionStatus, NameStatus, PatternStatus, RegistryStatus, RemovedName,
+    SourceStatus, Status,
 };
 pub use source_status::SourceKind;
 pub(crate) use start::Start;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::alarm_kind::AlarmKind;
 use super::health::failure;
 use super::policy_inputs::PolicyInputs;
-use super::snapshot::{AddressStatus, Alarm, NameStatus, PatternStatus};
+use super::snapshot::{AddressStatus, Alarm, NameStatus, PatternStatus, RemovedName};
 use super::state::State;
 use crate::azure::endpoints::Endpoint;
-use crate::config::{EndpointKind, EndpointPattern, Registry};
+use crate::config::{EndpointKind, EndpointPattern, Registry, Sni};
 use crate::name::Name;
 use crate::resolver::answer::Family;
 use crate::resolver::cache::{AddressEntry, NameEntry};
@@ -70,6 +70,23 @@ impl State {
             .into_iter()
             .collect();
         allowed.difference(&reported).copied().collect()
+    }
+
+    /// Returns the names and patterns that left the registries and stay allowed.
+    pub(super) fn removed_names(&self) -> Vec<RemovedName> {
+        let current: BTreeSet<&Name> = self.sources.registry_names().collect();
+        let names = self.registries.iter();
+        let names = names.filter(|(name, _)| !current.contains(name));
+        let names = names.map(|(name, unchecked)| (name.to_string(), unchecked));
+        let patterns = self.patterns.of(&self.sources);
+        let patterns = patterns.into_iter().filter(|(_, _, departed)| *departed);
+        let patterns = patterns.map(|(pattern, unchecked, _)| (pattern.to_string(), unchecked));
+        let removed = names.chain(patterns);
+        let removed = removed.map(|(name, unchecked)| RemovedName {
+            name,
+            sni: if unchecked { Sni::Off } else { Sni::Required },
+        });
+        removed.collect()
     }
 
     /// Returns the status of an endpoint; `index` is that of its registry in the configuration.

@@ -78,6 +78,9 @@ pub struct Status {
     /// before this one.
     #[serde(default)]
     pub lingering: Vec<IpAddr>,
+    /// Names and patterns that left the registries, and whose addresses are among those.
+    #[serde(default)]
+    pub removed: Vec<RemovedName>,
     /// The registries with their names and addresses.
     pub registries: Vec<RegistryStatus>,
     /// The exceptions.
@@ -125,6 +128,17 @@ pub struct RegistryStatus {
     pub patterns: Vec<PatternStatus>,
     /// Whether a TLS ClientHello must name it ("required" or "off").
     #[serde(default)]
+    pub sni: Sni,
+}
+
+/// A name or pattern that left its registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct RemovedName {
+    /// The name or pattern.
+    pub name: String,
+    /// Whether a TLS ClientHello must name it ("required" or "off").
     pub sni: Sni,
 }
 
@@ -219,6 +233,9 @@ pub struct ExceptionStatus {
     pub names: Vec<NameStatus>,
     /// Its prefixes.
     pub cidrs: Vec<String>,
+    /// Whether a TLS ClientHello must name one of its names ("required" or "off").
+    #[serde(default)]
+    pub sni: Sni,
     /// Whether it may send past the filters of network devices.
     #[serde(default)]
     pub device_bypass: bool,

@@ -118,6 +118,7 @@ impl State {
             },
             sources: self.dynamic.statuses(config, self.now),
             lingering: self.lingering(),
+            removed: self.removed_names(),
             registries: self.registry_statuses(),
             exceptions: self.exception_statuses(),
             resolvers: self
@@ -173,6 +174,7 @@ impl State {
                     .map(|name| self.name_status(name, None, "exception".to_owned()))
                     .collect(),
                 cidrs: exception.cidrs.iter().map(ToString::to_string).collect(),
+                sni: exception.sni,
                 device_bypass: exception.bypasses_devices,
                 until: exception.until,
                 ended: exception.until <= self.clock.now(self.now),

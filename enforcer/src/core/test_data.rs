@@ -35,6 +35,7 @@ pub(crate) fn status() -> Status {
         weaknesses: Vec::new(),
         settings: Vec::new(),
         lingering: Vec::new(),
+        removed: Vec::new(),
         tags: tags(),
         sources: vec![source()],
         registries: vec![RegistryStatus {
@@ -163,6 +164,7 @@ fn exception(since: Timestamp) -> ExceptionStatus {
             refused: Vec::new(),
         }],
         cidrs: Vec::new(),
+        sni: crate::config::Sni::Required,
         device_bypass: false,
         until: "2027-01-31T00:00:00Z".parse().unwrap(),
         ended: false,

@@ -28,12 +28,24 @@ pub(super) struct Expected {
     /// Addresses of names that were removed.
     pub(super) lingering: BTreeSet<IpAddr>,
     pub(super) grants: Vec<ExpectedGrant>,
-    /// Addresses of each name and pattern of registries.
-    pub(super) by_name: BTreeMap<String, BTreeSet<IpAddr>>,
+    /// Names and patterns of registries.
+    pub(super) by_name: BTreeMap<String, ExpectedName>,
+    /// Names and patterns that were removed from registries, with whether server names are checked at their addresses.
+    pub(super) removed: BTreeMap<String, Sni>,
     /// Addresses of registries at which server names are not checked.
     pub(super) any_name: BTreeSet<IpAddr>,
     /// Names of exceptions.
     pub(super) named: Vec<ExpectedNamed>,
+}
+
+/// What a name of a registry should allow.
+#[derive(Default)]
+pub(super) struct ExpectedName {
+    pub(super) addresses: BTreeSet<IpAddr>,
+    /// The tag that its addresses may be in, as a flag of `NameEntry`.
+    pub(super) tag: u32,
+    /// Whether server names are not checked at its addresses.
+    pub(super) is_any_name: bool,
 }
 
 /// What a name of an exception should allow one cgroup.
@@ -41,6 +53,7 @@ pub(super) struct ExpectedNamed {
     pub(super) cgroup: u64,
     pub(super) name: String,
     pub(super) addresses: BTreeSet<IpAddr>,
+    pub(super) tag: u32,
     /// Whether server names are not checked at its addresses.
     pub(super) is_any_name: bool,
     pub(super) deadline: Deadline,
@@ -64,6 +77,11 @@ impl Expected {
         let root = cgroup_root()?;
         let mut expected = Self {
             lingering: status.lingering.iter().map(IpAddr::to_canonical).collect(),
+            removed: status
+                .removed
+                .iter()
+                .map(|one| (one.name.to_ascii_lowercase(), one.sni))
+                .collect(),
             ..Self::default()
         };
         for registry in &status.registries {
@@ -94,11 +112,13 @@ impl Expected {
             let addresses = addresses.into_iter().map(|ip| effective(in_force, ip));
             let addresses: BTreeSet<IpAddr> = addresses.collect();
             self.names.extend(&addresses);
+            let of_name = self.by_name.entry(name.to_ascii_lowercase()).or_default();
+            of_name.tag = tag(in_force, name);
             if registry.sni == Sni::Off {
                 self.any_name.extend(&addresses);
+                of_name.is_any_name = true;
             }
-            let of_name = self.by_name.entry(name.to_ascii_lowercase()).or_default();
-            of_name.extend(addresses);
+            of_name.addresses.extend(addresses);
         }
     }
 
@@ -109,9 +129,6 @@ impl Expected {
         deadline: Deadline,
         root: &Path,
     ) {
-        let configured = in_force.sources.config.exceptions.iter();
-        let mut configured = configured.filter(|one| one.reason == exception.reason);
-        let is_any_name = configured.any(|one| one.sni == Sni::Off);
         for cgroup in cgroups(exception, root) {
             self.named.extend(exception.names.iter().map(|one| {
                 let addresses = one.addresses.iter();
@@ -120,7 +137,8 @@ impl Expected {
                     cgroup,
                     name: one.name.to_string(),
                     addresses: addresses.collect(),
-                    is_any_name,
+                    tag: tag(in_force, one.name.as_str()),
+                    is_any_name: exception.sni == Sni::Off,
                     deadline,
                 }
             }));
@@ -128,12 +146,13 @@ impl Expected {
         self.grants
             .extend(granted(in_force, exception, deadline, root));
     }
+}
 
-    /// The names of exceptions of a cgroup.
-    pub(super) fn names_of(&self, cgroup: u64) -> impl Iterator<Item = &str> {
-        let of_it = self.named.iter().filter(move |one| one.cgroup == cgroup);
-        of_it.map(|one| one.name.as_str())
-    }
+/// Returns the tag that the addresses of a name or pattern may be in.
+fn tag(in_force: &InForce, name: &str) -> u32 {
+    // What stands for the second label does not matter.
+    let name = name.replace('*', "any").parse();
+    name.map_or(0, |name| in_force.sources.home_flags(&name))
 }
 
 /// The cgroups of an exception, and that of packets without a socket.

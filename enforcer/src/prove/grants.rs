@@ -70,7 +70,11 @@ impl Comparison {
         let expected = Expected::of(in_force, status)?;
         let now = boot_clock();
         Ok(Self {
-            missing: [missing(&expected, maps)?, named::missing(&held, &expected)].concat(),
+            missing: [
+                missing(&expected, maps)?,
+                named::missing(&held, &expected, now),
+            ]
+            .concat(),
             unexpected: [
                 unexpected(&granted, &expected, now),
                 named::unexpected(&held, &expected, now),

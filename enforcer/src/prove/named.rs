@@ -6,15 +6,17 @@ use enforcer_common::layout::NameEntry;
 
 use super::expected::{Expected, SLACK};
 use crate::bpf::{GrantedBy, NamedGrant, NamedGrants};
+use crate::config::Sni;
 
 /// The scope of registries.
 const EVERYBODY: u64 = 0;
 
 /// Returns the addresses of registries that no name in the maps allows: connections to them are refused.
-pub(super) fn missing(held: &NamedGrants, expected: &Expected) -> Vec<String> {
+pub(super) fn missing(held: &NamedGrants, expected: &Expected, now: u64) -> Vec<String> {
     let names = by_number(held);
     let mut bound = BTreeSet::new();
-    for grant in held.grants.iter().filter(|one| one.cgroup == EVERYBODY) {
+    let ahead = held.grants.iter().filter(|one| one.deadline > now);
+    for grant in ahead.filter(|one| one.cgroup == EVERYBODY) {
         match grant.by {
             GrantedBy::Name(number) => {
                 bound.extend(names.get(&number).map(|(name, _)| (*name, grant.to)));
@@ -23,7 +25,7 @@ pub(super) fn missing(held: &NamedGrants, expected: &Expected) -> Vec<String> {
         }
     }
     let wanted = expected.by_name.iter();
-    let wanted = wanted.flat_map(|(name, addresses)| addresses.iter().map(move |ip| (name, ip)));
+    let wanted = wanted.flat_map(|(name, known)| known.addresses.iter().map(move |ip| (name, ip)));
     wanted
         .filter(|(name, ip)| !bound.contains(&(name.as_str(), **ip)))
         .map(|(name, ip)| format!("{ip} by the name {name}"))
@@ -71,14 +73,33 @@ fn by_number(held: &NamedGrants) -> BTreeMap<u32, Named<'_>> {
         .collect()
 }
 
-/// Whether a reason is reported for what DNS answers to the name may allow.
+/// Whether a reason is reported for what DNS answers to the name may allow, and until when.
 fn may_allow(name: &str, entry: &NameEntry, expected: &Expected, now: u64) -> bool {
     if entry.flags & NameEntry::REGISTRY != 0 {
-        return expected.by_name.contains_key(name);
+        let known = expected.by_name.get(name);
+        return known.is_some_and(|known| is_as_checked(entry, known.tag, known.is_any_name));
     }
+    let mut named = expected.named.iter();
     entry.cgroup == 0
         || entry.deadline <= now
-        || expected.names_of(entry.cgroup).any(|known| known == name)
+        || named.any(|one| {
+            one.cgroup == entry.cgroup
+                && one.name == name
+                && entry.deadline <= one.deadline.saturating_add(SLACK)
+                && is_as_checked(entry, one.tag, one.is_any_name)
+        })
+}
+
+/// Whether the programs check an answer as the configuration says.
+fn is_as_checked(entry: &NameEntry, tag: u32, is_any_name: bool) -> bool {
+    const TAGS: u32 = NameEntry::IN_REGISTRY_TAG | NameEntry::IN_STORAGE_TAG;
+    // Otherwise a forged answer would allow an address for any name.
+    let needed = if is_any_name {
+        NameEntry::UNCHECKED | NameEntry::ASK_DAEMON
+    } else {
+        0
+    };
+    entry.flags & TAGS == tag && entry.flags & needed == needed
 }
 
 /// Whether a reason is reported for an address and its end.
@@ -104,19 +125,19 @@ fn is_expected(grant: &NamedGrant, named: Option<Named<'_>>, expected: &Expected
 /// An address of an earlier daemon or of a removed name is reported without its name, or with another name that has it, too.
 fn is_of_registry(grant: &NamedGrant, named: Option<Named<'_>>, expected: &Expected) -> bool {
     let is_reported = expected.names.contains(&grant.to) || expected.lingering.contains(&grant.to);
+    let mut removed = expected.removed.values();
     match grant.by {
-        GrantedBy::Name(_) => named.is_some_and(|(name, entry)| {
-            is_reported
-                && (expected.by_name.contains_key(name) || is_removed(name, entry, expected))
+        GrantedBy::Name(_) => named.is_some_and(|(name, _)| {
+            let is_known =
+                expected.by_name.contains_key(name) || expected.removed.contains_key(name);
+            is_reported && is_known
         }),
-        GrantedBy::AnyName => expected.any_name.contains(&grant.to),
+        GrantedBy::AnyName => {
+            let is_of_removed = is_reported && removed.any(|sni| *sni == Sni::Off);
+            is_of_removed || expected.any_name.contains(&grant.to)
+        }
         GrantedBy::SomeName => is_reported,
     }
-}
-
-/// Whether a name may be one that left its registry, whose addresses stay for a time.
-fn is_removed(name: &str, entry: &NameEntry, expected: &Expected) -> bool {
-    entry.flags == 0 && entry.cgroup == 0 && expected.named.iter().all(|one| one.name != name)
 }
 
 #[cfg(test)]

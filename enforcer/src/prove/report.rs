@@ -52,11 +52,11 @@ pub(crate) struct Host {
     pub(crate) kernel: String,
     /// The machine type.
     pub(crate) machine: String,
-    /// The version of this binary, and of the daemon if one runs.
+    /// The version of this binary.
     pub(crate) version: String,
     /// The version of the daemon; null if none runs.
     pub(crate) daemon: Option<String>,
-    /// SHA-256 of the objects with the kernel programs: for cgroups, and for network devices.
+    /// SHA-256 of the object with the kernel programs for cgroups.
     pub(crate) programs_sha256: String,
     /// The same for the programs of network devices.
     pub(crate) device_programs_sha256: String,
@@ -72,7 +72,7 @@ pub(crate) struct Policy {
     pub(crate) file: PathBuf,
     /// SHA-256 of the configuration file; `None` without one.
     pub(crate) sha256: Option<String>,
-    /// Number of policies applied, and when the last one was.
+    /// Number of policies applied.
     pub(crate) generation: Option<u64>,
     /// When the last policy was applied.
     #[cfg_attr(test, schemars(with = "Option<crate::documents::Time>"))]
@@ -83,7 +83,7 @@ pub(crate) struct Policy {
     pub(crate) protected_sha256: String,
     /// The number of protected prefixes.
     pub(crate) protected_prefixes: usize,
-    /// The governed cgroup, and what passes outside the protected set.
+    /// The governed cgroup; null for the root of the hierarchy.
     pub(crate) scope: Option<PathBuf>,
     /// What happens to addresses that are not protected.
     pub(crate) default: DefaultAction,

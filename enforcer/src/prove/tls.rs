@@ -84,9 +84,14 @@ fn foreign_name(in_force: &InForce, registry: &RegistryStatus) -> Check {
         );
     }
     let fix = "run `egress-enforcer status` and `egress-enforcer doctor`";
+    let judged = in_force.sources.effective_address(address).to_canonical();
     let since = Timestamp::now();
-    let fits =
-        |event: &EventRecord| event.is_of_proof() && event.server_name.as_deref() == Some(FOREIGN);
+    let fits = |event: &EventRecord| {
+        let destination = event.destination.map(|to| to.to_canonical());
+        event.server_name.as_deref() == Some(FOREIGN)
+            && destination == Some(judged)
+            && event.is_of_proof()
+    };
     match answers(address, FOREIGN) {
         Ok(true) => Check::new(&id, false, format!("{address}: answered"), fix),
         Ok(false) if is_reported(in_force, since, fits) => {

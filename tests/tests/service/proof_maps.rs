@@ -22,10 +22,9 @@ const REGIONS: [&str; 1] = ["eastus"];
 fn other_maps_and_entries_without_a_reason_are_no_proof() -> Result<()> {
     let lab = Lab::start()?;
     let agent = lab.device_cgroup().child("agent")?;
-    let below = agent.path().strip_prefix("/sys/fs/cgroup")?;
     let exception = format!(
-        "[[exception]]\nreason = \"r\"\ncgroup = \"/{}\"\ncidrs = [\"198.51.100.0/24\"]\nuntil = 2099-01-31T00:00:00Z\n",
-        below.display()
+        "[[exception]]\nreason = \"r\"\ncgroup = {:?}\ncidrs = [\"198.51.100.0/24\"]\nuntil = 2099-01-31T00:00:00Z\n",
+        agent.path()
     );
     let enforcer = Enforcer::start(&lab, &REGIONS, &exception)?;
     enforcer.await_names()?;
@@ -126,9 +125,9 @@ fn snooped_answers_patterns_and_exceptions_have_a_reason() -> Result<()> {
     let [agent, other] = ["agent", "other"].map(|name| lab.device_cgroup().child(name));
     let (agent, other) = (agent?, other?);
     let exception = |cgroup: &Cgroup, more: &str| -> Result<String> {
-        let below = cgroup.path().strip_prefix("/sys/fs/cgroup")?.display();
+        let path = cgroup.path();
         Ok(format!(
-            "[[exception]]\nreason = \"of {below}\"\ncgroup = \"/{below}\"\nnames = [\"evil.blob.core.windows.net\"]\n\
+            "[[exception]]\nreason = \"a test\"\ncgroup = {path:?}\nnames = [\"evil.blob.core.windows.net\"]\n\
              until = 2099-01-31T00:00:00Z\n{more}"
         ))
     };
@@ -143,7 +142,7 @@ fn snooped_answers_patterns_and_exceptions_have_a_reason() -> Result<()> {
     lab.serve_from(Some(replica.region.name))?;
     lab.pull()?;
     for cgroup in [&agent, &other] {
-        lab.exfiltrate_curl(&lab.device_in(cgroup))?;
+        assert!(lab.exfiltrate_curl(&lab.device_in(cgroup))?.ok);
     }
     assert!(!lab.exfiltrate_curl(&lab.device())?.ok);
     let ensure_proved = |enforcer: &Enforcer| {

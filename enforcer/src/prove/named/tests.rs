@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::super::expected::ExpectedNamed;
+use super::super::expected::{ExpectedName, ExpectedNamed};
 use super::*;
 
 const END: u64 = 1_000_000_000_000;
 const CONTOSO: u32 = 7;
 const AGENT: u32 = 8;
 const OLD: u32 = 9;
+const OF_REGISTRY: u32 = NameEntry::REGISTRY | NameEntry::IN_REGISTRY_TAG;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -36,7 +37,7 @@ fn grant(cgroup: u64, to: &str, by: GrantedBy) -> NamedGrant {
 fn held() -> NamedGrants {
     NamedGrants {
         names: vec![
-            name("contoso.azurecr.io", CONTOSO, NameEntry::REGISTRY, 0),
+            name("contoso.azurecr.io", CONTOSO, OF_REGISTRY, 0),
             name("agent.blob.core.windows.net", AGENT, 0, 3),
             name("old.azurecr.io", OLD, 0, 0),
             name(".azurecr.io", 10, NameEntry::WATCHED, 0),
@@ -52,14 +53,21 @@ fn held() -> NamedGrants {
 }
 
 fn expected() -> Expected {
+    let contoso = ExpectedName {
+        addresses: [ip("203.0.113.1")].into(),
+        tag: NameEntry::IN_REGISTRY_TAG,
+        is_any_name: false,
+    };
     Expected {
         names: [ip("203.0.113.1")].into(),
         lingering: [ip("203.0.113.9")].into(),
-        by_name: [("contoso.azurecr.io".to_owned(), [ip("203.0.113.1")].into())].into(),
+        by_name: [("contoso.azurecr.io".to_owned(), contoso)].into(),
+        removed: [("old.azurecr.io".to_owned(), Sni::Required)].into(),
         named: vec![ExpectedNamed {
             cgroup: 3,
             name: "agent.blob.core.windows.net".to_owned(),
             addresses: [ip("198.51.100.7")].into(),
+            tag: 0,
             is_any_name: false,
             deadline: END,
         }],
@@ -76,7 +84,7 @@ fn unexpected_with(change: impl FnOnce(&mut NamedGrants)) -> Vec<String> {
 #[test]
 fn what_the_daemon_reports_has_a_reason() {
     assert_eq!(unexpected_with(|_| {}), [""; 0]);
-    assert_eq!(missing(&held(), &expected()), [""; 0]);
+    assert_eq!(missing(&held(), &expected(), 10), [""; 0]);
     // The address of a removed name, which a current one has, too; and one of an earlier daemon.
     for (to, by) in [("203.0.113.1", OLD), ("203.0.113.9", CONTOSO)] {
         let also = |held: &mut NamedGrants| held.grants.push(grant(0, to, GrantedBy::Name(by)));
@@ -140,8 +148,56 @@ fn each_entry_without_a_reason_is_found() {
     ] {
         assert_eq!(unexpected_with(|held| held.grants.push(grant)), [found]);
     }
-    let late = |held: &mut NamedGrants| held.grants[3].deadline = END + SLACK + 1;
-    assert_eq!(unexpected_with(late).len(), 1);
+    let changes: [fn(&mut NamedGrants); 4] = [
+        |held| held.grants[3].deadline = END + SLACK + 1,
+        |held| held.names[1].1.deadline = END + SLACK + 1,
+        |held| held.names[0].1.flags |= NameEntry::IN_STORAGE_TAG,
+        |held| held.names[0].1.flags = NameEntry::REGISTRY,
+    ];
+    for change in changes {
+        assert_eq!(unexpected_with(change).len(), 1);
+    }
+}
+
+/// It is one name for the programs, and its address is one of a registry.
+#[test]
+fn a_name_that_looks_like_a_removed_one_is_found() {
+    let entry = |held: &mut NamedGrants| {
+        held.names.push(name("evil.azurecr.io", 11, 0, 0));
+        held.grants
+            .push(grant(0, "203.0.113.1", GrantedBy::Name(11)));
+    };
+    assert_eq!(
+        unexpected_with(entry),
+        ["203.0.113.1 by the name evil.azurecr.io"]
+    );
+}
+
+#[test]
+fn a_removed_name_may_be_unchecked_as_before() {
+    let mut held = held();
+    held.grants
+        .push(grant(0, "203.0.113.9", GrantedBy::AnyName));
+    let mut expected = expected();
+    assert_eq!(unexpected(&held, &expected, 10).len(), 1);
+    expected
+        .removed
+        .insert("old.azurecr.io".to_owned(), Sni::Off);
+    assert_eq!(unexpected(&held, &expected, 10), [""; 0]);
+}
+
+#[test]
+fn registries_without_checks_grant_nothing_by_forged_answers() {
+    let mut expected = expected();
+    expected
+        .by_name
+        .get_mut("contoso.azurecr.io")
+        .unwrap()
+        .is_any_name = true;
+    let mut held = held();
+    assert_eq!(unexpected(&held, &expected, 10).len(), 1);
+    held.names[0].1.flags |= NameEntry::UNCHECKED | NameEntry::ASK_DAEMON;
+    assert_eq!(unexpected(&held, &expected, 10), [""; 0]);
 }
 
 #[test]
@@ -149,7 +205,7 @@ fn an_address_of_a_registry_without_its_name_is_missing() {
     let mut held = held();
     held.grants.remove(0);
     assert_eq!(
-        missing(&held, &expected()),
+        missing(&held, &expected(), 10),
         ["203.0.113.1 by the name contoso.azurecr.io"]
     );
 }
