@@ -121,9 +121,16 @@ fn document() -> Value {
 /// Returns what the schema `new` no longer promises of `old`: each property that is gone, may be absent, or has another type.
 fn broken(old: &Value, new: &Value) -> Vec<String> {
     let mut broken = Vec::new();
+    let sources = old["sources"].as_object().into_iter().flatten();
+    let changed = sources.filter(|(source, schema)| new["sources"][source] != **schema);
+    broken.extend(changed.map(|(source, _)| source.clone()));
     let types = old["$defs"].as_object().into_iter().flatten();
     for (name, old) in types {
         let new = &new["$defs"][name];
+        let gone = words(old)
+            .into_iter()
+            .filter(|word| !words(new).contains(word));
+        broken.extend(gone.map(|word| format!("{name}: {word}")));
         let properties = old["properties"].as_object().into_iter().flatten();
         for (property, old_schema) in properties {
             let new_schema = &new["properties"][property];
@@ -144,6 +151,15 @@ fn broken(old: &Value, new: &Value) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Returns the words of an enumeration.
+fn words(schema: &Value) -> Vec<&Value> {
+    let listed = schema["enum"].as_array().into_iter().flatten();
+    let described = schema["oneOf"].as_array().into_iter().flatten();
+    listed
+        .chain(described.filter_map(|one| one.get("const")))
+        .collect()
 }
 
 fn is_required(schema: &Value, property: &str) -> bool {
@@ -182,4 +198,6 @@ fn a_field_that_goes_or_changes_breaks_readers_and_a_new_one_does_not() {
     assert_eq!(broken(&old, &other), ["A.a"]);
     let optional = of(json!({ "a": { "type": "string" } }), json!([]));
     assert_eq!(broken(&old, &optional), ["A.a"]);
+    let word = |word: &str| json!({ "sources": { "a": word }, "$defs": { "A": { "oneOf": [{ "const": word }] } } });
+    assert_eq!(broken(&word("x"), &word("y")), ["a", "A: \"x\""]);
 }

@@ -63,6 +63,7 @@ mod tests {
                 ..name
             }],
             cidrs: vec!["20.38.98.0/25".to_owned()],
+            sni: crate::config::Sni::Required,
             device_bypass: false,
             until: test_data::at("23:00"),
             ended: false,
