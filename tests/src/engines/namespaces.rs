@@ -15,7 +15,7 @@ use crate::fixtures::{process_env::ProcessEnv, server::Server, tool_cache::ToolC
 
 const SCRIPT: &str = include_str!("../../lab/engine_namespaces.sh");
 /// Time limit for the mounts.
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 /// Directories of programs in Debian's packages.
 const PROGRAMS: [&str; 4] = ["usr/sbin", "usr/bin", "sbin", "bin"];
 

@@ -25,7 +25,7 @@ use crate::{
 const RECORDED: usize = 16 * 1024;
 /// Size of the largest packet on a link with segmentation offload.
 const LARGEST: usize = 64 * 1024;
-const QUIET_WITHIN: Duration = Duration::from_secs(10);
+const QUIET_WITHIN: Duration = Duration::from_secs(30);
 
 /// A TCP connection, from its SYN on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Time limit for killed processes to leave a cgroup.
-const EMPTY_WITHIN: Duration = Duration::from_secs(5);
+const EMPTY_WITHIN: Duration = Duration::from_secs(20);
 
 /// A cgroup. Dropping it kills its processes and removes it, children first.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use lab::{
 use crate::{MINUTE, REGIONS};
 
 /// Duration of the exceptions.
-const TERM: Duration = Duration::from_secs(8);
+const TERM: Duration = Duration::from_secs(20);
 /// Tolerance around the end, in which an attempt can have either result.
 const MARGIN: Duration = Duration::from_secs(1);
 

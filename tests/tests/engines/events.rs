@@ -11,7 +11,7 @@ use enforcer::{control::EventRecord, core::Counters};
 use crate::scene::Scene;
 
 /// Time limit for an event to be reported.
-const REPORTED_WITHIN: Duration = Duration::from_secs(5);
+const REPORTED_WITHIN: Duration = Duration::from_secs(30);
 const DEVICE_HOOK: &str = "device";
 const PAUSE: Duration = Duration::from_millis(20);
 

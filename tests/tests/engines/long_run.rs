@@ -25,7 +25,7 @@ use crate::{
 /// Pulls of each engine from each place without the variable.
 const PULLS: u32 = 2;
 /// Time for the web server to log what it has sent.
-const LOGGED_WITHIN: Duration = Duration::from_secs(5);
+const LOGGED_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Prints what `./x pulls` shows.

@@ -17,7 +17,7 @@ use crate::scene::{
     alarm, await_alarm, await_state, is_own, listed, netns, prepare, programs, tc, tc_with,
 };
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn add_bpf(netns: &Netns, priority: u16) -> Result<()> {

@@ -27,7 +27,7 @@ const ADDRESSES: u16 = 64;
 const TTL: u32 = 1;
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Time limit of a client.
-const LIMIT: Duration = Duration::from_secs(200);
+const LIMIT: Duration = Duration::from_secs(600);
 /// Runs a command repeatedly and prints the exit code of each failure.
 const REPEAT: &str = "for ((left = $1; left > 0; left--)); do \"${@:2}\" >/dev/null 2>&1 || echo \"exit code $?\"; done";
 

@@ -23,7 +23,7 @@ pub use self::{
 use crate::fixtures::{process::run_with_input, process_env::ProcessEnv};
 
 /// Time limit of a client process.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(500);
 /// Number of concurrent connections.
 const AT_ONCE: usize = 96;
 
