@@ -193,7 +193,8 @@ fn an_idle_daemon_sleeps_and_detects_a_unit_when_it_starts() -> Result<()> {
     let after = cpu_usage(pid)?;
     eprintln!("idle for {:?}: {before:?} to {after:?}", start.elapsed());
     assert!(after.wakeups - before.wakeups <= 2, "{before:?} {after:?}");
-    assert_eq!(after.ticks, before.ticks);
+    // A wake-up that a tick finds running is charged the whole of it.
+    assert!(after.ticks - before.ticks <= 1, "{before:?} {after:?}");
     Ok(())
 }
 
