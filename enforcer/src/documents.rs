@@ -27,7 +27,6 @@ impl JsonSchema for Time {
 }
 
 /// A prefix in CIDR notation, in schemas.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Prefix;
 
 impl JsonSchema for Prefix {

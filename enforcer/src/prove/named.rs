@@ -7,9 +7,10 @@ use enforcer_common::layout::NameEntry;
 use super::expected::{Expected, SLACK};
 use crate::bpf::{GrantedBy, NamedGrant, NamedGrants};
 use crate::config::Sni;
+use crate::policy;
 
-/// The scope of registries.
-const EVERYBODY: u64 = 0;
+/// The cgroup that stands for all: what registries allow.
+const EVERYBODY: u64 = policy::EVERYBODY.cgroup;
 
 /// Returns the addresses of registries that no name in the maps allows: connections to them are refused.
 pub(super) fn missing(held: &NamedGrants, expected: &Expected, now: u64) -> Vec<String> {
